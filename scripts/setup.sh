@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Make .venv from the hash-locked requirements. Does nothing when it is already what the locks say.
+#
+#   TORCH=cpu|default   which build of torch; by default the CPU build where pip can find one
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python="${PYTHON:-}"
+if [ -z "$python" ]; then
+  for candidate in python3.11 python3 python; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then python="$candidate"; break; fi
+  done
+fi
+[ -n "$python" ] || { echo 'setup: no Python 3.11 found. Install it, or name it: make setup PYTHON=/path/to/python3.11' >&2; exit 2; }
+
+stamp=.venv/.locked
+locks=(requirements.txt requirements/*.txt scripts/setup.sh)
+want="$(sha256sum "${locks[@]}" | sha256sum | cut -d' ' -f1) ${TORCH:-auto}"
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then
+  echo 'setup: .venv is up to date (reused)'
+  exit 0
+fi
+
+started=$SECONDS
+"$python" -m venv --clear .venv
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+
+# uv does not read pip's find-links, the usual home of a CPU build of torch.
+export UV_FIND_LINKS="${UV_FIND_LINKS:-$("$python" -m pip config get global.find-links 2>/dev/null || true)}"
+export UV_PYTHON=.venv/bin/python UV_LINK_MODE="${UV_LINK_MODE:-copy}"
+install=(.venv/bin/uv pip install --quiet --no-deps --require-hashes)
+if [ "${TORCH:-auto}" = default ]; then
+  "${install[@]}" -r requirements/torch-default.txt
+elif ! "${install[@]}" -r requirements/torch-cpu.txt 2>.venv/torch-cpu.log; then
+  [ "${TORCH:-auto}" = auto ] || { cat .venv/torch-cpu.log >&2; exit 1; }
+  echo 'setup: no CPU build of torch in reach; installing the default build (larger)'
+  "${install[@]}" -r requirements/torch-default.txt
+fi
+"${install[@]}" -r requirements.txt -r requirements/dev.txt
+.venv/bin/uv pip check --quiet || .venv/bin/uv pip check
+"$python" - <<'PY'
+import pathlib, sys
+# The `slipstream` command: a launcher in the environment, so that it works from any folder.
+root = pathlib.Path.cwd()
+launcher = root / ".venv/bin/slipstream"
+launcher.write_text(f"#!{root}/.venv/bin/python\nimport sys\nsys.path.insert(0, {str(root)!r})\nfrom include.cli.main import main\nsys.exit(main())\n")
+launcher.chmod(0o755)
+PY
+echo "$want" > "$stamp"
+echo "setup: .venv ready in $((SECONDS - started)) s"
