@@ -1,0 +1,24 @@
+"""Which vendor stands behind each port: names to import strings, so that a stage imports no vendor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from include.core.reference import load
+
+ADAPTERS: dict[str, str] = {
+    # open_model(path: Path) -> Model: scores rows with an ONNX file (include/evaluation/model.py has the port)
+    "model": "include.backends.onnx_model:open_model",
+    # open_online(url: str) -> OnlineStore (include/features/online.py has the port)
+    "online": "include.backends.online:open_online",
+    # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)
+    "registry": "include.backends.mlflow_registry:open_registry",
+    # open_jobs(settings: Settings) -> JobBackend
+    "jobs.ray": "include.backends.ray_jobs:open_jobs",
+    "jobs.process": "include.backends.process_jobs:open_jobs",
+}
+
+
+def adapter(name: str) -> Any:
+    """The factory registered under a port's name."""
+    return load(ADAPTERS[name])

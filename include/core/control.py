@@ -1,0 +1,250 @@
+"""The control store: what needs transactions and unique constraints. SQLite, or PostgreSQL.
+
+Effects (one row for each mutation of the world, by idempotency key), fences (who may still mutate a
+resource), rollouts and their events, the routes the gateway serves, registered versions, decisions, and
+an append-only audit chain in which each row's hash covers the row before it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError as SqlIntegrityError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from include.core.digest import digest_json
+from include.core.errors import FencedError, UnreachableError
+from include.core.request import Json
+
+metadata = sa.MetaData()
+
+effects = sa.Table(
+    "slipstream_effects", metadata,
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("resource", sa.String(255), nullable=False, index=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+fences = sa.Table(
+    "slipstream_fences", metadata,
+    sa.Column("resource", sa.String(255), primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("holder", sa.String(512), nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+rollouts = sa.Table(
+    "slipstream_rollouts", metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("model", sa.String(128), nullable=False, index=True),
+    # Equal to `model` while the rollout is live, else NULL: one live rollout a model, by constraint.
+    sa.Column("live", sa.String(128), unique=True, nullable=True),
+    sa.Column("challenger", sa.Integer, nullable=False),
+    sa.Column("champion", sa.Integer, nullable=True),
+    sa.Column("stage", sa.String(32), nullable=False),
+    sa.Column("state", sa.String(32), nullable=False),  # running, promoted, rolled_back
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("created_at", sa.String(40), nullable=False),
+    sa.Column("updated_at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+rollout_events = sa.Table(
+    "slipstream_rollout_events", metadata,
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("rollout", sa.String(64), nullable=False, index=True),
+    sa.Column("stage", sa.String(32), nullable=False),
+    sa.Column("event", sa.String(32), nullable=False),  # entered, verdict, promoted, rolled_back
+    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+routes = sa.Table(
+    "slipstream_routes", metadata,
+    sa.Column("model", sa.String(128), primary_key=True),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("route", sa.JSON, nullable=False),  # include.rollout.route.Route
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+partitions = sa.Table(
+    "slipstream_partitions", metadata,
+    sa.Column("model", sa.String(128), primary_key=True),
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("ref", sa.JSON, nullable=False),  # Ref of the `features` result that is published for the day
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("rows", sa.JSON, nullable=False),  # {dataset: rows}
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+versions = sa.Table(
+    "slipstream_versions", metadata,
+    sa.Column("key", sa.String(255), primary_key=True),  # one version for each registration key
+    sa.Column("model", sa.String(128), nullable=False, index=True),
+    sa.Column("version", sa.Integer, nullable=False),  # the registry's own number
+    sa.Column("semver", sa.String(32), nullable=False),
+    sa.Column("stage", sa.String(32), nullable=False),  # Staging, Candidate, Production, Archived
+    sa.Column("record", sa.JSON, nullable=False),  # include.governance.version.VersionRecord
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.UniqueConstraint("model", "version"),
+    sa.UniqueConstraint("model", "semver"),
+)  # fmt: skip
+
+decisions = sa.Table(
+    "slipstream_decisions", metadata,
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("model", sa.String(128), nullable=False, index=True),
+    sa.Column("as_of", sa.String(40), nullable=False),
+    sa.Column("action", sa.String(32), nullable=False),  # retrain, hold
+    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+audit = sa.Table(
+    "slipstream_audit", metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("actor", sa.String(255), nullable=False),
+    sa.Column("action", sa.String(64), nullable=False),
+    sa.Column("subject", sa.String(255), nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("previous", sa.String(64), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+)  # fmt: skip
+
+
+def now() -> str:
+    """UTC, ISO 8601, milliseconds: sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class ControlStore:
+    """One short transaction a call. On SQLite every write takes the lock at BEGIN, so none can deadlock."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        if url.startswith("sqlite"):
+            self.engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": 30})
+            sa.event.listen(self.engine, "connect", _sqlite_connect)
+            sa.event.listen(self.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        else:
+            # A forked task must not share its parent's sockets: no pool, connections are short.
+            self.engine = sa.create_engine(url, poolclass=NullPool)
+
+    def create_tables(self) -> None:
+        """Make what is missing. Safe to call from many processes at once."""
+        for attempt in range(5):
+            try:
+                metadata.create_all(self.engine)
+                return
+            except (OperationalError, SqlIntegrityError):
+                if attempt == 4:
+                    raise
+                time.sleep(0.2 * (attempt + 1))
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            raise UnreachableError(
+                f"The control store at {sa.make_url(self.url).render_as_string(hide_password=True)} did not answer: {error.orig}.",
+                safe="the transaction was rolled back: nothing changed.",
+                hint="check SLIPSTREAM_CONTROL_URL; the task is retried.",
+            ) from error
+
+    # -- fencing -------------------------------------------------------------------------------------
+
+    def take(self, resource: str, holder: str) -> int:
+        """Become the holder of a resource; returns the epoch. Every earlier holder is fenced off."""
+        with self.transaction() as connection:
+            return _bump(connection, resource, holder)
+
+    def fence(self, connection: sa.Connection, resource: str, epoch: int) -> None:
+        """Inside a transaction: refuse if someone took the resource after `epoch`."""
+        query = sa.select(fences.c.epoch, fences.c.holder).where(fences.c.resource == resource)
+        if connection.dialect.name == "postgresql":
+            query = query.with_for_update()
+        row = connection.execute(query).first()
+        if row is not None and row.epoch > epoch:
+            raise FencedError(
+                f"{resource} was taken over by {row.holder} (epoch {row.epoch}); this attempt holds epoch {epoch}.",
+                safe="this attempt changed nothing.",
+                hint="none: the newer attempt does the work.",
+            )
+
+    # -- effects -------------------------------------------------------------------------------------
+
+    def once(
+        self, key: str, resource: str, epoch: int, effect: Callable[[sa.Connection], dict[str, Json]]
+    ) -> tuple[dict[str, Json], bool]:
+        """Run `effect` in one transaction with its idempotency key: it happens once, ever.
+
+        Returns its result and whether it happened now. Raises FencedError for a late holder.
+        """
+        with self.transaction() as connection:
+            known = connection.execute(sa.select(effects.c.result).where(effects.c.key == key)).first()
+            if known is not None:
+                return dict(known.result), False
+            self.fence(connection, resource, epoch)
+            result = effect(connection)
+            connection.execute(effects.insert().values(key=key, resource=resource, epoch=epoch, result=result, at=now()))
+            return result, True
+
+    def effect(self, key: str) -> dict[str, Json] | None:
+        with self.transaction() as connection:
+            row = connection.execute(sa.select(effects.c.result).where(effects.c.key == key)).first()
+            return dict(row.result) if row else None
+
+    # -- audit ---------------------------------------------------------------------------------------
+
+    def append_audit(self, connection: sa.Connection, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
+        """Add a row to the chain, in the caller's transaction."""
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7531)"))  # one writer at a time
+        last = connection.execute(sa.select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
+        previous = last.hash if last else "0" * 64
+        row = {"at": now(), "actor": actor, "action": action, "subject": subject, "detail": detail, "previous": previous}
+        connection.execute(audit.insert().values(seq=(last.seq if last else 0) + 1, hash=digest_json(row), **row))
+
+    def broken_audit_rows(self) -> list[int]:
+        """Sequence numbers at which the chain does not hold. Empty: nobody edited history."""
+        broken, previous = [], "0" * 64
+        with self.transaction() as connection:
+            for row in connection.execute(sa.select(audit).order_by(audit.c.seq)).mappings():
+                body = {name: row[name] for name in ("at", "actor", "action", "subject", "detail", "previous")}
+                if row["previous"] != previous or row["hash"] != digest_json(body):
+                    broken.append(row["seq"])
+                previous = row["hash"]
+        return broken
+
+
+def _bump(connection: sa.Connection, resource: str, holder: str) -> int:
+    values = {"holder": holder, "at": now()}
+    changed = connection.execute(
+        fences.update().where(fences.c.resource == resource).values(epoch=fences.c.epoch + 1, **values)
+    )
+    if changed.rowcount == 0:
+        try:
+            with connection.begin_nested():
+                connection.execute(fences.insert().values(resource=resource, epoch=1, **values))
+        except SqlIntegrityError:  # another holder was first by a hair
+            connection.execute(fences.update().where(fences.c.resource == resource).values(epoch=fences.c.epoch + 1, **values))
+    epoch = connection.execute(sa.select(fences.c.epoch).where(fences.c.resource == resource)).scalar_one()
+    return int(epoch)
+
+
+def _sqlite_connect(connection: Any, record: Any) -> None:
+    del record
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()

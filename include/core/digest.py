@@ -1,0 +1,109 @@
+"""Digests: of values, files and code. Every claim of "the same" in Slipstream is one of these.
+
+All digests are lower-case SHA-256 hex.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+CHUNK = 1 << 20
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one JSON text of a value: sorted keys, no spaces, NaN refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def digest_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_json(value: Any) -> str:
+    return digest_bytes(canonical_json(value))
+
+
+def digest_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_digest(*references: str) -> str:
+    """Digest of the code behind import strings (`"pkg.module:name"`), comments and docstrings aside.
+
+    Covers each named module and every project module it imports, directly or not, except `include.core`
+    and `include.backends`: those are plumbing, whose behaviour contract tests hold still. A change there
+    must not retrain every model. Files are read, not imported.
+    """
+    modules = sorted({name for ref in references for name in _closure(ref.partition(":")[0])})
+    return digest_json([[name, _source_digest(_file(name))] for name in modules])
+
+
+def _closure(module: str) -> set[str]:
+    found: set[str] = set()
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            queue += [n for n in _imports(_file(name)) if n not in found]
+    return found
+
+
+def _file(module: str) -> Path:
+    base = PROJECT.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"no source file for module {module!r} under {PROJECT}")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(_tree(path, path.stat().st_mtime_ns)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        yield from (name for name in names if _counts(name))
+
+
+def _counts(name: str) -> bool:
+    if not name.startswith("include.") or name.startswith(("include.core", "include.backends")):
+        return False
+    try:
+        _file(name)
+    except FileNotFoundError:  # `from module import name`: the name is no module
+        return False
+    return True
+
+
+def _source_digest(path: Path) -> str:
+    tree = _tree(path, path.stat().st_mtime_ns)
+    return digest_bytes(ast.dump(_Bare().visit(ast.parse(ast.unparse(tree)))).encode())
+
+
+@lru_cache(maxsize=512)
+def _tree(path: Path, mtime_ns: int) -> ast.Module:
+    del mtime_ns  # only there to make the cache notice an edit
+    return ast.parse(path.read_text())
+
+
+class _Bare(ast.NodeTransformer):
+    """Drops docstrings, so that documenting code does not recompute what it computed."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
+            first = body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                node.body = body[1:] or [ast.Pass()]
+        return node

@@ -1,0 +1,101 @@
+"""The error tree. The base class says what a retry policy should do.
+
+SlipstreamError
+├── PermanentError            a retry cannot help: fail at once
+│   ├── SpecError             a model's spec is wrong
+│   ├── DataError             a partition, a label or a training set is wrong
+│   ├── ValidationFailed      a batch broke a `stop` expectation
+│   ├── GateClosed            a model may not go further
+│   ├── FencedError           a newer holder owns the resource: this attempt is late
+│   ├── SupersededError       a newer generation of the result was opened: this attempt is late
+│   ├── ConflictError         someone else's live work is in the way
+│   └── IntegrityError        bytes do not match their recorded digest
+└── TransientError            try again
+    ├── NotReadyError         an input has not arrived yet
+    ├── UnreachableError      a service does not answer (names the address and the setting)
+    ├── StorageFullError      no space left (names the path and the bytes needed)
+    └── JobFailedError        a job died; the next attempt resumes from its checkpoint
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SlipstreamError(Exception):
+    """An error that says what happened, the value seen, what is safe, and the next command."""
+
+    def __init__(self, what: str, *, seen: object = None, safe: str = "", hint: str = "") -> None:
+        self.what, self.seen, self.safe, self.hint = what, seen, safe, hint
+        parts = [what]
+        if seen is not None:
+            parts.append(f"Seen: {seen!r}.")
+        if safe:
+            parts.append(f"Safe: {safe}")
+        if hint:
+            parts.append(f"Next: {hint}")
+        super().__init__(" ".join(parts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions cross processes (Ray, LocalExecutor): keep the fields, not just the text.
+        return _rebuild, (type(self), self.what, self.seen, self.safe, self.hint)
+
+
+def _rebuild(kind: type[SlipstreamError], what: str, seen: object, safe: str, hint: str) -> SlipstreamError:
+    return kind(what, seen=seen, safe=safe, hint=hint)
+
+
+class PermanentError(SlipstreamError):
+    """A retry cannot help."""
+
+
+class TransientError(SlipstreamError):
+    """A retry may help."""
+
+
+class SpecError(PermanentError):
+    """A model's spec is wrong: names the field, the value and what is allowed."""
+
+
+class DataError(PermanentError):
+    """A partition, a label or a training set cannot be used."""
+
+
+class ValidationFailed(PermanentError):
+    """A batch broke an expectation that stops it. The verdict stays in the ledger."""
+
+
+class GateClosed(PermanentError):
+    """A gate (evaluation, smoke test) did not open."""
+
+
+class FencedError(PermanentError):
+    """A newer holder has taken the resource; this attempt woke up late and changed nothing."""
+
+
+class SupersededError(PermanentError):
+    """A newer generation of this result was opened; this attempt may no longer commit."""
+
+
+class ConflictError(PermanentError):
+    """Another live piece of work holds what this one needs."""
+
+
+class IntegrityError(PermanentError):
+    """Bytes do not match the digest recorded for them."""
+
+
+class NotReadyError(TransientError):
+    """An input has not arrived yet."""
+
+
+class UnreachableError(TransientError):
+    """A service does not answer. The message names its address and the setting that holds it."""
+
+
+class StorageFullError(TransientError):
+    """No space left. What was there before is untouched."""
+
+
+class JobFailedError(TransientError):
+    """A job ended without its outputs."""

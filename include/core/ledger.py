@@ -1,0 +1,217 @@
+"""The ledger: what was computed, by which attempt, and the proof that its bytes are still those bytes.
+
+    ledger/{step}/{digest}/request.json
+                          g{generation}/open.json          who asked for this generation, and why
+                                        attempt-{n}.json   written before its job is submitted
+                                        attempt-{n}.end.json   why it ended without a result
+                                        a{n}/...           its output files
+                                        checkpoints/...    shared by the generation's attempts
+                                        result.json        last of all; the first commit wins
+
+Every race is decided by one exclusive create. Nothing is ever rewritten.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from include.core.digest import canonical_json, digest_bytes, digest_file
+from include.core.errors import DataError, IntegrityError, SupersededError
+from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile
+from include.core.storage import Storage
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at one generation of a key. `job` is the name its job carries in every backend."""
+
+    key: str
+    generation: int
+    number: int
+
+    @property
+    def folder(self) -> str:
+        return f"ledger/{self.key}/g{self.generation}"
+
+    @property
+    def job(self) -> str:
+        step, _, digest = self.key.partition("/")
+        return f"slip-{step}-{digest[:20]}-g{self.generation}-a{self.number}".replace("_", "-")
+
+    @property
+    def checkpoints(self) -> str:
+        return f"{self.folder}/checkpoints"
+
+
+class Ledger:
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    # -- requests ------------------------------------------------------------------------------------
+
+    def record(self, request: Request) -> None:
+        """Write the request beside its results, for lineage. Idempotent."""
+        self.storage.create(f"ledger/{request.key}/request.json", canonical_json(request.to_json()))
+
+    def request(self, key: str) -> Request:
+        return Request.from_json(self._json(f"ledger/{key}/request.json"))
+
+    # -- generations ---------------------------------------------------------------------------------
+
+    def generation(self, key: str) -> int:
+        """The newest open generation: 0 until somebody asks for a fresh one."""
+        return max((number for number, _ in self._generations(key)), default=0)
+
+    def open_generation(self, key: str, token: str, reason: str) -> int:
+        """Open a new generation for `token`, or return the one that token has opened before."""
+        while True:
+            known = dict(self._generations(key))
+            mine = [number for number, opened in known.items() if opened == token]
+            if mine:
+                return mine[0]
+            number = max(known, default=0) + 1
+            body = {"token": token, "reason": reason, "at": _now()}
+            if self.storage.create(f"ledger/{key}/g{number}/open.json", canonical_json(body)):
+                return number
+
+    def _generations(self, key: str) -> Iterator[tuple[int, str]]:
+        number = 1
+        while self.storage.exists(f"ledger/{key}/g{number}/open.json"):
+            yield number, self._json(f"ledger/{key}/g{number}/open.json")["token"]
+            number += 1
+
+    # -- attempts ------------------------------------------------------------------------------------
+
+    def open_attempt(self, key: str, generation: int) -> Attempt:
+        """The live attempt of a generation; opens the next one if the last has ended.
+
+        Of any number of callers one creates it and all get the same one.
+        """
+        number = 1
+        while True:
+            attempt = Attempt(key, generation, number)
+            ended = self.storage.exists(f"{attempt.folder}/attempt-{number}.end.json")
+            if not ended:
+                body = {"job": attempt.job, "at": _now()}
+                self.storage.create(f"{attempt.folder}/attempt-{number}.json", canonical_json(body))
+                return attempt
+            number += 1
+
+    def end_attempt(self, attempt: Attempt, reason: str) -> None:
+        """Say that an attempt is over without a result; the next `open_attempt` opens another."""
+        body = {"reason": reason[:4000], "at": _now()}
+        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.end.json", canonical_json(body))
+
+    def ended(self, key: str, generation: int) -> list[str]:
+        """Reasons of the attempts that ended without a result, first to last."""
+        reasons: list[str] = []
+        folder = f"ledger/{key}/g{generation}"
+        while self.storage.exists(f"{folder}/attempt-{len(reasons) + 1}.end.json"):
+            reasons.append(str(self._json(f"{folder}/attempt-{len(reasons) + 1}.end.json")["reason"]))
+        return reasons
+
+    # -- results -------------------------------------------------------------------------------------
+
+    def commit(self, request: Request, attempt: Attempt, outcome: Outcome, seconds: float) -> Result:
+        """Store the files, then `result.json`. If a result is there already, that one is returned.
+
+        Raises SupersededError when a newer generation of the key was opened meanwhile.
+        """
+        newest = self.generation(request.key)
+        if attempt.generation < newest:
+            raise SupersededError(
+                f"Generation {attempt.generation} of {request.key} is no longer wanted: "
+                f"generation {newest} was opened.",
+                safe="nothing was written; the newer generation's result stands.",
+                hint="none: the task that opened the newer generation finishes by itself.",
+            )
+        path = f"{attempt.folder}/result.json"
+        if not self.storage.exists(path):
+            files = {name: self._store(attempt, name, local) for name, local in sorted(outcome.files.items())}
+            result = Result(
+                request.key, attempt.generation, attempt.number, outcome.value, files, round(seconds, 3), _now()
+            )
+            self.record(request)
+            self.storage.create(path, canonical_json(result.to_json()))
+        return self._result(path)
+
+    def _store(self, attempt: Attempt, name: str, local: Path) -> StoredFile:
+        path = f"{attempt.folder}/a{attempt.number}/{name}"
+        digest, size = digest_file(local), local.stat().st_size
+        self.storage.upload(local, path)
+        return StoredFile(path, digest, size)
+
+    def result(self, key: str, generation: int | None = None) -> Result | None:
+        """The result of a generation (by default the newest open one), or None."""
+        number = self.generation(key) if generation is None else generation
+        try:
+            return self._result(f"ledger/{key}/g{number}/result.json")
+        except FileNotFoundError:
+            return None
+
+    def resolve(self, ref: Ref) -> Result:
+        """The result a Ref points to. Raises IntegrityError if it is not what the Ref says."""
+        path = ref.uri.removeprefix(self.storage.root).lstrip("/")
+        try:
+            result = self._result(path)
+        except FileNotFoundError as error:
+            raise DataError(
+                f"The {ref.kind} at {ref.uri} is gone.",
+                seen=ref.digest,
+                safe="everything else in the ledger.",
+                hint="clear the task that made it: it is computed again.",
+            ) from error
+        if result.digest != ref.digest:
+            raise IntegrityError(
+                f"The {ref.kind} at {ref.uri} is not the one that was asked for.", seen=result.digest
+            )
+        return result
+
+    def ref(self, result: Result) -> Ref:
+        return Ref(self.storage.uri(result.path), result.digest, result.key.partition("/")[0])
+
+    def verify(self, result: Result) -> list[str]:
+        """Names of the files that are missing or whose bytes changed. Empty: all is well."""
+        with TemporaryDirectory() as scratch:
+            return [name for name, file in result.files.items() if not self._intact(file, Path(scratch))]
+
+    def _intact(self, file: StoredFile, scratch: Path) -> bool:
+        try:
+            return digest_file(self.storage.fetch(file.path, scratch)) == file.digest
+        except FileNotFoundError:
+            return False
+
+    def fetch(self, result: Result, name: str, scratch: Path) -> Path:
+        """A local path of one of a result's files. Raises IntegrityError on a wrong digest."""
+        try:
+            file = result.files[name]
+        except KeyError:
+            raise DataError(f"{result.key} has no file {name!r}.", seen=sorted(result.files)) from None
+        local = self.storage.fetch(file.path, scratch)
+        if digest_file(local) != file.digest:
+            raise IntegrityError(
+                f"{self.storage.uri(file.path)} does not match its digest.",
+                safe="nothing was loaded from it.",
+                hint=f"slipstream invalidate {result.key} and clear the task: it is computed again.",
+            )
+        return local
+
+    def _result(self, path: str) -> Result:
+        return Result.from_json(self._json(path))
+
+    def _json(self, path: str) -> Mapping[str, Json]:
+        data = self.storage.read(path)
+        try:
+            value: Mapping[str, Json] = json.loads(data)
+        except ValueError as error:
+            raise IntegrityError(f"{self.storage.uri(path)} is not JSON.", seen=digest_bytes(data)) from error
+        return value
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

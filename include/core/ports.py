@@ -1,0 +1,50 @@
+"""The ports a vendor plugs into. Each has one contract suite under tests/contract/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class JobStatus(StrEnum):
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+    UNKNOWN = "UNKNOWN"  # the backend has no job of that name: never had, or forgot it
+
+    @property
+    def over(self) -> bool:
+        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command to run somewhere, under a name we choose."""
+
+    name: str
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class JobBackend(Protocol):
+    def submit(self, job: Job) -> None:
+        """Start it. Does nothing if a job of that name exists, whatever its state.
+
+        Raises UnreachableError, after which the job may or may not exist: submit again.
+        """
+
+    def status(self, name: str) -> JobStatus: ...
+
+    def logs(self, name: str, lines: int = 50) -> str:
+        """The last lines it wrote, for the error a person reads."""
+
+    def stop(self, name: str) -> None:
+        """Ask it to end. Silent if it is over or unknown."""
+
+    def url(self, name: str) -> str:
+        """Where a person looks at it; empty if nowhere."""

@@ -1,0 +1,136 @@
+"""The values the kernel passes around: Ref, Request, Outcome, Result. All frozen, all JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from include.core.digest import code_digest, digest_json
+
+Json = Any  # None, bool, int, float, str, list and dict of these
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A pointer to something immutable: all that crosses XCom.
+
+    `digest` is of the content, not of where it lies: two roots holding the same result agree.
+    """
+
+    uri: str
+    digest: str
+    kind: str
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, str]) -> Self:
+        return cls(uri=value["uri"], digest=value["digest"], kind=value["kind"])
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compute: a step's name, the function that computes it, its parameters and its inputs.
+
+    Two requests with equal `key` give equal results; so parameters must hold all that the result depends
+    on, and nothing that it does not (no run_id, no try number, no wall clock).
+    """
+
+    step: str
+    function: str  # "include.training.step:run": called with a Task, returns an Outcome
+    model: str
+    params: Mapping[str, Json] = field(default_factory=dict)
+    inputs: Mapping[str, Ref] = field(default_factory=dict)
+    code: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        step: str,
+        function: str,
+        model: str,
+        *,
+        params: Mapping[str, Json],
+        inputs: Mapping[str, Ref],
+        uses: tuple[str, ...] = (),
+    ) -> Self:
+        """A request whose code digest covers its function and the model's own code in `uses`."""
+        return cls(step, function, model, dict(params), dict(inputs), code_digest(function, *uses))
+
+    @property
+    def key(self) -> str:
+        """`step/` + 32 hex digits of the SHA-256 of everything the result depends on."""
+        body = {
+            "step": self.step,
+            "function": self.function,
+            "model": self.model,
+            "params": dict(self.params),
+            "inputs": {name: ref.digest for name, ref in self.inputs.items()},
+            "code": self.code,
+        }
+        return f"{self.step}/{digest_json(body)[:32]}"
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "step": self.step,
+            "function": self.function,
+            "model": self.model,
+            "params": dict(self.params),
+            "inputs": {name: ref.to_json() for name, ref in self.inputs.items()},
+            "code": self.code,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        inputs = {name: Ref.from_json(ref) for name, ref in value["inputs"].items()}
+        return cls(value["step"], value["function"], value["model"], value["params"], inputs, value["code"])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step's function returns: a small JSON value, and files it wrote under its workdir."""
+
+    value: Mapping[str, Json]
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    path: str  # in the storage root
+    digest: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """A committed outcome. `digest` covers the value and every file, not when or by whom it was made."""
+
+    key: str
+    generation: int
+    attempt: int
+    value: Mapping[str, Json]
+    files: Mapping[str, StoredFile]
+    seconds: float
+    committed_at: str
+
+    @property
+    def digest(self) -> str:
+        return digest_json({"value": dict(self.value), "files": {n: f.digest for n, f in self.files.items()}})
+
+    @property
+    def path(self) -> str:
+        return f"ledger/{self.key}/g{self.generation}/result.json"
+
+    def to_json(self) -> dict[str, Json]:
+        return {**asdict(self), "digest": self.digest}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        files = {name: StoredFile(**file) for name, file in value["files"].items()}
+        return cls(
+            value["key"], value["generation"], value["attempt"], value["value"], files,
+            value["seconds"], value["committed_at"],
+        )  # fmt: skip

@@ -1,0 +1,65 @@
+"""Where everything is. Read once from the environment; no secret is ever kept here.
+
+Every field has an environment variable `SLIPSTREAM_<FIELD>` (upper case). Secrets (MLflow's password,
+Ray's token, the gateway's admin token) come from Airflow connections: operators hand them over, and
+outside Airflow `include.core.connection` reads the same connection URIs from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Self
+
+from include.core.digest import PROJECT
+from include.core.errors import SpecError
+from include.core.reference import load
+from include.core.storage import LocalStorage, Storage
+
+# A scheme's storage, registered by whoever owns the vendor's library (include/backends/s3.py).
+STORAGES: dict[str, str] = {"s3": "include.backends.s3:open_storage"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    home: Path = PROJECT / ".slipstream"  # this machine's runtime state: databases, sockets, logs
+    root: str = ""  # ledger, partitions, snapshots, checkpoints, logs; default: <home>/store
+    control_url: str = ""  # SQLAlchemy URL; default: sqlite under home
+    online_url: str = ""  # online feature store: sqlite:///... or redis://...; default: sqlite under home
+    mlflow_url: str = "http://127.0.0.1:5500"
+    ray_url: str = "http://127.0.0.1:8265"  # the Jobs API
+    gateway_url: str = "http://127.0.0.1:8500"
+    airflow_url: str = "http://127.0.0.1:8080"
+    models: str = "include.models"  # the package whose sub-packages are the models
+    job_backend: str = "ray"  # "ray", or "process" (a local process: tests, and machines without Ray)
+    environ: dict[str, str] = field(default_factory=dict, repr=False)  # read by connections
+
+    @classmethod
+    def from_env(cls, environ: dict[str, str] | None = None) -> Self:
+        env = dict(os.environ if environ is None else environ)
+        given = {f.name: env[f"SLIPSTREAM_{f.name.upper()}"] for f in fields(cls) if f"SLIPSTREAM_{f.name.upper()}" in env}
+        home = Path(given.pop("home", str(PROJECT / ".slipstream"))).absolute()
+        given.setdefault("root", str(home / "store"))
+        given.setdefault("control_url", f"sqlite:///{home / 'control.db'}")
+        given.setdefault("online_url", f"sqlite:///{home / 'online.db'}")
+        return cls(home=home, environ=env, **given)  # type: ignore[arg-type]
+
+    def storage(self) -> Storage:
+        """The storage behind `root`."""
+        scheme, separator, _ = self.root.partition("://")
+        if not separator:
+            return LocalStorage(self.root)
+        if scheme not in STORAGES:
+            raise SpecError(
+                f"SLIPSTREAM_ROOT has an unknown scheme {scheme!r}.", seen=self.root, hint=f"use a folder or one of {sorted(STORAGES)}"
+            )
+        opener: Callable[[str], Storage] = load(STORAGES[scheme])
+        return opener(self.root)
+
+    def scratch(self) -> Path:
+        """A folder for temporary files of this machine, made if needed."""
+        folder = self.home / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder

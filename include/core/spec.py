@@ -1,0 +1,205 @@
+"""ModelSpec: everything Slipstream knows of a model, on one screen, typed and frozen.
+
+A spec names its code by string, so reading one imports no library. Times of day are UTC. An unknown
+field, a wrong type or an impossible value is refused with the field, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from include.core.errors import SpecError
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("must be lower case letters, digits and _, starting with a letter, at most 63")
+    return value
+
+
+def _reference(value: str) -> str:
+    if not _REFERENCE.fullmatch(value):
+        raise ValueError("must look like 'package.module:name'")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Reference = Annotated[str, AfterValidator(_reference)]
+Dtype = Literal["float", "int", "category"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Feature(_Frozen):
+    """One input of the model. `default` is what serving uses when the value is not known.
+
+    A `category` is text; unknown text is code 0. A missing `float` or `int` without default is NaN.
+    """
+
+    name: Name
+    dtype: Dtype = "float"
+    default: float | str | None = None
+    description: str = ""
+
+
+class View(_Frozen):
+    """A table of feature values by entity keys and event time (the moment the value was known)."""
+
+    name: Name
+    keys: tuple[Name, ...]  # columns of the entity rows that identify a row of this view
+    features: tuple[Feature, ...]
+    ttl: timedelta | None = None  # a value older than this, when asked for, counts as missing
+    description: str = ""
+
+
+class Data(_Frozen):
+    """Daily raw partitions `raw/{model}/{source}/date=YYYY-MM-DD/part.parquet` under the storage root."""
+
+    sources: tuple[Name, ...]
+    first: date
+    last: date | None = None  # a source that has ended; later runs are skipped with that reason
+    lookback_days: int = Field(0, ge=0, le=366)  # earlier partitions that a day's features read
+    schedule: str = "0 1 * * *"  # cron, UTC: when the day before is complete
+
+
+class Features(_Frozen):
+    build: Reference  # (day: date) -> {view name: SQL over the sources}: see docs/authoring.md
+    entities: Reference  # () -> SQL over the sources: request_id, keys, event_timestamp, request features
+    labels: Reference  # () -> SQL over the sources: request_id, label, label_timestamp
+    views: tuple[View, ...]
+    request: tuple[Feature, ...] = ()  # features that come with the request
+
+    @property
+    def inputs(self) -> tuple[Feature, ...]:
+        """Every model input in its order: the views' features, then the request's."""
+        return tuple(feature for view in self.views for feature in view.features) + self.request
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every entity key, in first-use order."""
+        return tuple(dict.fromkeys(key for view in self.views for key in view.keys))
+
+
+class Training(_Frozen):
+    fit: Reference  # (job: include.training.job.TrainingJob) -> None: writes job.model_path (ONNX)
+    schedule: str = "0 6 1 * *"  # cron, UTC: the floor, whatever the drift
+    window_days: int = Field(365, ge=1)  # how far back the training set reaches
+    holdout_days: int = Field(28, ge=1)  # the newest days: never trained on
+    minimum_rows: int = Field(1000, ge=10)
+    params: dict[str, Any] = {}
+    search: dict[str, tuple[Any, ...]] = {}  # tuning grid; used only when a run asks to tune
+    workers: int = Field(1, ge=1)
+    seed: int = 7
+
+
+class Evaluation(_Frozen):
+    metric: Literal["auc", "log_loss", "accuracy"] = "auc"
+    minimum: float | None = 0.5  # absolute floor (ceiling for log_loss)
+    margin: float = Field(0.01, ge=0)  # how much worse than the champion is still let through
+    baseline: Name | None = None  # a category feature whose historical rate of the label is the baseline
+    slices: tuple[Name, ...] = ()
+    max_latency_ms: float = Field(5.0, gt=0)  # p99 of one row through ONNX Runtime
+    max_bytes: int = Field(50_000_000, gt=0)
+
+
+class Rollout(_Frozen):
+    steps: tuple[int, ...] = (5, 20, 100)  # percent of the entities on the challenger
+    shadow_requests: int = Field(200, ge=1)  # mirrored before the first step
+    shadow_tolerance: float = Field(0.35, gt=0)  # mean |challenger - champion| score allowed
+    step_requests: int = Field(100, ge=1)  # answered by the challenger at each step
+    alpha: float = Field(0.05, gt=0, lt=0.5)  # chance of rolling back a healthy challenger
+    deadline: timedelta = timedelta(minutes=30)  # of a stage; then `at_deadline`
+    at_deadline: Literal["roll_back", "wait"] = "roll_back"
+
+    @field_validator("steps")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or list(value) != sorted(set(value)) or value[0] < 1 or value[-1] != 100:
+            raise ValueError("must rise from at least 1 and end at 100, such as (5, 20, 100)")
+        return value
+
+
+class Monitoring(_Frozen):
+    schedule: str = "0 4 * * 1"
+    window_days: int = Field(7, ge=1)
+    minimum_rows: int = Field(200, ge=1)
+
+
+class Retraining(_Frozen):
+    """When to retrain. Every guard must be open; any reason suffices."""
+
+    on_drift: bool = True
+    on_performance_drop: float | None = 0.02  # absolute loss of the evaluation metric
+    on_new_labels: float | None = 0.5  # new labelled rows, as a share of those trained on
+    floor: timedelta | None = timedelta(days=60)  # retrain when the champion's data is older
+    cooldown: timedelta = timedelta(days=14)
+    minimum_labels: int = Field(1000, ge=0)
+    budget_per_month: int = Field(2, ge=1)
+    consecutive: int = Field(2, ge=1)  # windows in a row that must say the same before it counts
+
+
+class Serving(_Frozen):
+    default_score: float = Field(0.5, ge=0, le=1)  # the last resort
+    redact: tuple[Name, ...] = ()  # fields never written to the prediction log
+    threshold: float = Field(0.5, gt=0, lt=1)
+
+
+class ModelSpec(_Frozen):
+    """One model. The folder `include/models/<name>/` holds it and all the code it names."""
+
+    name: Name
+    owner: str
+    description: str
+    label: Name
+    data: Data
+    features: Features
+    expectations: Reference
+    training: Training
+    evaluation: Evaluation = Evaluation()
+    rollout: Rollout = Rollout()
+    monitoring: Monitoring = Monitoring()
+    retraining: Retraining = Retraining()
+    serving: Serving = Serving()
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SpecError(_explain(values.get("name", "?"), error)) from error
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [feature.name for feature in self.features.inputs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"features: names must be unique, seen more than once: {twice}")
+        for field, used in (("evaluation.slices", self.evaluation.slices), ("evaluation.baseline", (self.evaluation.baseline,))):
+            unknown = [name for name in used if name and name not in (*names, *self.features.keys)]
+            if unknown:
+                raise ValueError(f"{field}: {unknown} is neither a feature nor a key of this model")
+        return self
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Import strings of all the model's own code."""
+        return (self.features.build, self.features.entities, self.features.labels, self.expectations, self.training.fit)
+
+
+def _explain(name: object, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"]) or "spec"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "is not a field here"
+        lines.append(f"  {field}: {message} (seen: {problem.get('input')!r:.120})")
+    return f"The spec of model {name!r} is wrong:\n" + "\n".join(lines)

@@ -1,0 +1,161 @@
+"""Where bytes live: one root, local or S3, behind six verbs.
+
+Paths are POSIX and relative to the root. Every write is atomic: a reader sees the old bytes or the new
+ones, never half of either, whenever the writer is killed. `create` is the one primitive that decides a
+race: of many callers exactly one gets True.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from include.core.errors import StorageFullError
+
+
+class Storage(Protocol):
+    """The port. `include.core.storage.LocalStorage` and `include.backends.s3.S3Storage` pass one suite."""
+
+    @property
+    def root(self) -> str:
+        """URI of the root: an absolute path, or `s3://bucket/prefix`."""
+
+    def read(self, path: str) -> bytes:
+        """The bytes. Raises FileNotFoundError."""
+
+    def write(self, path: str, data: bytes) -> None:
+        """Replace atomically. Raises StorageFullError; the old bytes stay."""
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write only if nothing is there: True for exactly one of many callers, False for the others."""
+
+    def upload(self, source: Path, path: str) -> None:
+        """Replace `path` with the file's content, atomically."""
+
+    def fetch(self, path: str, scratch: Path) -> Path:
+        """A local file with the content: the stored one itself where it is local (do not write to it)."""
+
+    def exists(self, path: str) -> bool: ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """All paths below a folder, sorted; temporary files never show."""
+
+    def delete(self, prefix: str) -> None:
+        """Remove a file, or a folder with all below it. Silent if absent."""
+
+    def uri(self, path: str) -> str: ...
+
+
+TEMPORARY = ".tmp-"
+
+
+class LocalStorage:
+    """A folder. Temporary file in the same folder, fsync, rename, fsync the folder."""
+
+    def __init__(self, root: str | Path) -> None:
+        self._root = Path(root).absolute()
+
+    @property
+    def root(self) -> str:
+        return str(self._root)
+
+    def _at(self, path: str) -> Path:
+        full = self._root / path
+        if not full.resolve().is_relative_to(self._root.resolve()):
+            raise ValueError(f"path {path!r} leaves the storage root {self._root}")
+        return full
+
+    def read(self, path: str) -> bytes:
+        return self._at(path).read_bytes()
+
+    def write(self, path: str, data: bytes) -> None:
+        with self._temporary(path, len(data)) as temporary:
+            _write_synced(temporary, data)
+            os.replace(temporary, self._at(path))
+            _sync_folder(self._at(path).parent)
+
+    def create(self, path: str, data: bytes) -> bool:
+        if self.exists(path):
+            return False
+        with self._temporary(path, len(data)) as temporary:
+            _write_synced(temporary, data)
+            try:
+                os.link(temporary, self._at(path))  # atomic, with its content, and fails if taken
+            except FileExistsError:
+                return False
+            _sync_folder(self._at(path).parent)
+            return True
+
+    def upload(self, source: Path, path: str) -> None:
+        with self._temporary(path, source.stat().st_size) as temporary:
+            shutil.copyfile(source, temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, self._at(path))
+            _sync_folder(self._at(path).parent)
+
+    def fetch(self, path: str, scratch: Path) -> Path:
+        del scratch
+        full = self._at(path)
+        if not full.is_file():
+            raise FileNotFoundError(full)
+        return full
+
+    def exists(self, path: str) -> bool:
+        return self._at(path).exists()
+
+    def list(self, prefix: str) -> Iterator[str]:
+        for full in sorted(self._at(prefix).rglob("*")):
+            if full.is_file() and not full.name.startswith(TEMPORARY):
+                yield full.relative_to(self._root).as_posix()
+
+    def delete(self, prefix: str) -> None:
+        full = self._at(prefix)
+        if full.is_dir():
+            shutil.rmtree(full, ignore_errors=True)
+        else:
+            full.unlink(missing_ok=True)
+
+    def uri(self, path: str) -> str:
+        return str(self._at(path))
+
+    @contextlib.contextmanager
+    def _temporary(self, path: str, size: int) -> Iterator[Path]:
+        folder = self._at(path).parent
+        temporary = folder / f"{TEMPORARY}{uuid.uuid4().hex}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            yield temporary
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFullError(
+                    f"No space left to write {self._at(path)} ({size} bytes needed).",
+                    seen=f"{shutil.disk_usage(self._root).free} bytes free",
+                    safe="what was stored there before is untouched.",
+                    hint=f"free space under {self._root}; the retry continues by itself.",
+                ) from error
+            raise
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,83 @@
+"""Running a step's function: in this process, or as the body of a job. The kernel's inner half.
+
+A step is a function `run(task: Task) -> Outcome`, named by an import string. It reads its inputs and
+parameters from the task and writes files under `task.workdir`; it knows nothing of attempts or commits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+from include.core.ledger import Attempt, Ledger
+from include.core.reference import load
+from include.core.request import Json, Outcome, Request, Result
+from include.core.settings import Settings
+from include.core.storage import Storage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a step's function may see."""
+
+    request: Request
+    attempt: Attempt
+    ledger: Ledger
+    settings: Settings
+    workdir: Path  # scratch of this attempt, removed afterwards
+
+    @property
+    def storage(self) -> Storage:
+        return self.ledger.storage
+
+    @property
+    def params(self) -> dict[str, Json]:
+        return dict(self.request.params)
+
+    def input(self, name: str) -> Result:
+        """The result behind an input Ref."""
+        return self.ledger.resolve(self.request.inputs[name])
+
+    def file(self, name: str, file: str) -> Path:
+        """A local, digest-checked path of one file of an input."""
+        folder = self.workdir / "inputs" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return self.ledger.fetch(self.input(name), file, folder)
+
+
+def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
+    """Call the request's function and commit its outcome. Returns the result that stands."""
+    function = cast("Callable[[Task], Outcome]", load(request.function))
+    with TemporaryDirectory(prefix="slipstream-", dir=settings.scratch()) as folder:
+        started = time.monotonic()
+        outcome = function(Task(request, attempt, ledger, settings, Path(folder)))
+        return ledger.commit(request, attempt, outcome, time.monotonic() - started)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`python -m include.core.task KEY --generation G --attempt N`: the command every job runs."""
+    parser = argparse.ArgumentParser(prog="include.core.task")
+    parser.add_argument("key")
+    parser.add_argument("--generation", type=int, required=True)
+    parser.add_argument("--attempt", type=int, required=True)
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    settings = Settings.from_env()
+    ledger = Ledger(settings.storage())
+    attempt = Attempt(options.key, options.generation, options.attempt)
+    result = perform(ledger.request(options.key), attempt, ledger, settings)
+    log.info("committed %s", json.dumps({"path": result.path, "digest": result.digest}))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

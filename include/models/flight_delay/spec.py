@@ -1,0 +1,68 @@
+"""Will this flight arrive 15 minutes late or more, asked two hours before its scheduled departure?"""
+
+from datetime import date, timedelta
+
+from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, Training, View
+
+HERE = "include.models.flight_delay"
+
+
+def rates(kind: str) -> tuple[Feature, ...]:
+    """Share of flights that landed 15 minutes late or more, and the mean delay, over two windows."""
+    return tuple(Feature(name=f"{kind}_{what}_{hours}h") for hours in (6, 168) for what in ("late_rate", "mean_delay"))
+
+
+SPEC = ModelSpec(
+    name="flight_delay",
+    owner="flight-operations",
+    description="Will a flight out of New York arrive 15 minutes late or more, asked two hours before departure?",
+    label="late",
+    data=Data(
+        sources=("flights", "landings", "weather", "planes"),
+        first=date(2013, 1, 1),
+        last=date(2013, 12, 31),
+        lookback_days=8,
+    ),
+    features=Features(
+        build=f"{HERE}.features:views",
+        entities=f"{HERE}.features:entities",
+        labels=f"{HERE}.features:labels",
+        views=(
+            View(
+                name="weather",
+                keys=("origin",),
+                features=tuple(
+                    Feature(name=n) for n in ("temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib")
+                ),
+                ttl=timedelta(hours=12),
+            ),
+            View(name="carrier_delays", keys=("carrier",), features=rates("carrier"), ttl=timedelta(days=7)),
+            View(name="route_delays", keys=("origin", "dest"), features=rates("route"), ttl=timedelta(days=7)),
+            View(name="origin_delays", keys=("origin",), features=rates("origin"), ttl=timedelta(days=7)),
+            View(
+                name="plane",
+                keys=("tailnum",),
+                features=(Feature(name="plane_year"), Feature(name="plane_seats"), Feature(name="engine", dtype="category")),
+            ),
+        ),
+        request=(
+            Feature(name="carrier_code", dtype="category"),
+            Feature(name="origin_code", dtype="category"),
+            Feature(name="dest_code", dtype="category"),
+            Feature(name="hour", dtype="int"),
+            Feature(name="weekday", dtype="int"),
+            Feature(name="day_of_year", dtype="int"),
+            Feature(name="distance"),
+        ),
+    ),
+    expectations=f"{HERE}.expectations:EXPECTATIONS",
+    training=Training(
+        fit=f"{HERE}.train:fit",
+        window_days=180,
+        holdout_days=28,
+        params={"epochs": 3, "batch_size": 1024, "learning_rate": 2e-3, "hidden": 96, "dropout": 0.1},
+        search={"hidden": (64, 128), "learning_rate": (1e-3, 3e-3)},
+        workers=2,
+    ),
+    evaluation=Evaluation(baseline="carrier_code", slices=("origin_code", "carrier_code"), minimum=0.6),
+)
