@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
+from include.core import errors
 from include.core.digest import canonical_json, digest_bytes, digest_file
-from include.core.errors import DataError, IntegrityError, SupersededError
+from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError
 from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile
 from include.core.storage import Storage
 
@@ -114,6 +116,21 @@ class Ledger:
         while self.storage.exists(f"{folder}/attempt-{len(reasons) + 1}.end.json"):
             reasons.append(str(self._json(f"{folder}/attempt-{len(reasons) + 1}.end.json")["reason"]))
         return reasons
+
+    def record_error(self, attempt: Attempt, error: SlipstreamError) -> None:
+        """Keep the error a job died of: the task that waits for it raises it as it was."""
+        body = {"type": type(error).__name__, "what": error.what, "seen": repr(error.seen), "safe": error.safe, "hint": error.hint}
+        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.error.json", canonical_json(body))
+
+    def error(self, attempt: Attempt) -> SlipstreamError | None:
+        """The error recorded for an attempt, if its job wrote one."""
+        path = f"{attempt.folder}/attempt-{attempt.number}.error.json"
+        if not self.storage.exists(path):
+            return None
+        body = self._json(path)
+        kind = getattr(errors, body["type"], errors.PermanentError)
+        seen = None if body["seen"] == "None" else body["seen"]
+        return cast("SlipstreamError", kind(body["what"], seen=seen, safe=body["safe"], hint=body["hint"]))
 
     # -- results -------------------------------------------------------------------------------------
 

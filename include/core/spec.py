@@ -68,7 +68,7 @@ class Data(_Frozen):
     first: date
     last: date | None = None  # a source that has ended; later runs are skipped with that reason
     lookback_days: int = Field(0, ge=0, le=366)  # earlier partitions that a day's features read
-    schedule: str = "0 1 * * *"  # cron, UTC: when the day before is complete
+    schedule: str = "0 0 * * *"  # cron, UTC: a run for each day, once it is over
 
 
 class Features(_Frozen):
@@ -91,7 +91,7 @@ class Features(_Frozen):
 
 class Training(_Frozen):
     fit: Reference  # (job: include.training.job.TrainingJob) -> None: writes job.model_path (ONNX)
-    schedule: str = "0 6 1 * *"  # cron, UTC: the floor, whatever the drift
+    schedule: str = "0 0 1 * *"  # cron, UTC: the floor, whatever the drift
     window_days: int = Field(365, ge=1)  # how far back the training set reaches
     holdout_days: int = Field(28, ge=1)  # the newest days: never trained on
     minimum_rows: int = Field(1000, ge=10)
@@ -129,7 +129,7 @@ class Rollout(_Frozen):
 
 
 class Monitoring(_Frozen):
-    schedule: str = "0 4 * * 1"
+    schedule: str = "0 0 * * 1"
     window_days: int = Field(7, ge=1)
     minimum_rows: int = Field(200, ge=1)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
+from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
 from include.core.reference import load
 from include.core.request import Json, Outcome, Request, Result
@@ -74,7 +75,11 @@ def main(argv: list[str] | None = None) -> int:
     settings = Settings.from_env()
     ledger = Ledger(settings.storage())
     attempt = Attempt(options.key, options.generation, options.attempt)
-    result = perform(ledger.request(options.key), attempt, ledger, settings)
+    try:
+        result = perform(ledger.request(options.key), attempt, ledger, settings)
+    except SlipstreamError as error:
+        ledger.record_error(attempt, error)
+        raise
     log.info("committed %s", json.dumps({"path": result.path, "digest": result.digest}))
     return 0
 

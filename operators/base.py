@@ -1,0 +1,169 @@
+"""The two kinds of task, each written once: ComputeOperator and ReconcileOperator.
+
+Compute: a pure function of its request. Found in the ledger, or computed and committed; a killed, retried
+or cleared task re-attaches to the job it submitted or returns the result it committed.
+Reconcile: makes the world match a desired state, and re-reads the world every time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NoReturn
+
+from airflow.sdk import BaseOperator, Context
+
+from include.core.errors import IntegrityError, JobFailedError, PermanentError
+from include.core.ledger import Attempt
+from include.core.ports import JobStatus
+from include.core.request import Json, Request, Result
+from include.core.task import perform
+from operators.hooks import Services, job_of, open_services
+from operators.run import holder, run_token, wants_fresh
+from operators.triggers import JobTrigger
+
+
+class SlipstreamOperator(BaseOperator):
+    """A task of one model's life."""
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+
+
+class ComputeOperator(SlipstreamOperator):
+    """Computes one request. A subclass says which (`build`) and what follows a commit (`deliver`).
+
+    :param where: "process" runs the step here; "job" submits it to the job backend under the attempt's name
+    :param deferrable: wait for a job in the triggerer; else by polling in place
+    :param poll_seconds: how often a job's status is asked for
+    """
+
+    step: ClassVar[str]
+    function: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        where: Literal["process", "job"] = "process",
+        deferrable: bool = True,
+        poll_seconds: float = 2.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.where, self.deferrable, self.poll_seconds = where, deferrable, poll_seconds
+
+    # -- what a subclass says --------------------------------------------------------------------------
+
+    def build(self, context: Context, services: Services) -> Request:
+        """The request of this run: everything the result depends on, and nothing else."""
+        raise TypeError(f"{type(self).__name__} must define build()")
+
+    def deliver(self, result: Result, context: Context, services: Services) -> Json:
+        """After the commit, on every run of the task: idempotent. Returns the XCom value."""
+        return services.ledger.ref(result).to_json()
+
+    # -- the life of a compute task --------------------------------------------------------------------
+
+    def execute(self, context: Context) -> Json:
+        services = open_services()
+        request = self.build(context, services)
+        services.ledger.record(request)
+        generation = self._generation(request, context, services)
+        known = services.ledger.result(request.key, generation)
+        if known is not None:
+            self.log.info("Reused %s (generation %s). To compute it anew: run with fresh=true, "
+                          "or `slipstream invalidate %s` and clear.", request.key, generation, request.key)  # fmt: skip
+            return self.deliver(known, context, services)
+        attempt = services.ledger.open_attempt(request.key, generation)
+        self._remember(context, {"key": request.key, "generation": generation, "attempt": attempt.number})
+        if self.where == "process":
+            result = perform(request, attempt, services.ledger, services.settings)
+            return self.deliver(result, context, services)
+        return self._wait(attempt, context, services)
+
+    def _generation(self, request: Request, context: Context, services: Services) -> int:
+        """The generation this run works on. A committed result whose bytes changed is never served again."""
+        ledger, key = services.ledger, request.key
+        if wants_fresh(context):
+            return ledger.open_generation(key, run_token(context), "fresh")
+        generation = ledger.generation(key)
+        known = ledger.result(key, generation)
+        if known is not None and (broken := ledger.verify(known)):
+            self.log.warning("%s is damaged (%s): computing it again.", known.path, ", ".join(broken))
+            return ledger.open_generation(key, f"repair:g{generation}", f"damaged: {', '.join(broken)}")
+        return generation
+
+    def _wait(self, attempt: Attempt, context: Context, services: Services) -> Json:
+        jobs = services.jobs()
+        jobs.submit(job_of(attempt, services, self.model, self.step))
+        if self.deferrable and not jobs.status(attempt.job).over:
+            self._defer(attempt, services)
+        while not (status := jobs.status(attempt.job)).over:
+            if status is JobStatus.UNKNOWN:  # the backend forgot it: same name, so still one job
+                jobs.submit(job_of(attempt, services, self.model, self.step))
+            time.sleep(self.poll_seconds)
+        return self._settle(attempt, status, context, services)
+
+    def _defer(self, attempt: Attempt, services: Services) -> NoReturn:
+        self.defer(
+            trigger=JobTrigger(backend=services.settings.job_backend, name=attempt.job, poll_seconds=self.poll_seconds),
+            method_name="resume",
+            kwargs={"key": attempt.key, "generation": attempt.generation, "number": attempt.number},
+        )
+        raise AssertionError("defer() raises")  # for the type checker
+
+    def resume(self, context: Context, event: Mapping[str, Any], key: str, generation: int, number: int) -> Json:
+        """Called when the trigger fired. What it said is not trusted: the backend is asked again."""
+        services = open_services()
+        attempt = Attempt(key, generation, number)
+        status = services.jobs().status(attempt.job)
+        if services.ledger.result(key, generation) is None and not status.over:
+            return self._wait(attempt, context, services)
+        return self._settle(attempt, status, context, services)
+
+    def _settle(self, attempt: Attempt, status: JobStatus, context: Context, services: Services) -> Json:
+        ledger = services.ledger
+        result = ledger.result(attempt.key, attempt.generation)
+        if result is not None:
+            if broken := ledger.verify(result):
+                raise IntegrityError(f"{result.path} is damaged.", seen=broken, hint="clear the task: it is computed again.")
+            return self.deliver(result, context, services)
+        tail = services.jobs().logs(attempt.job, 30)
+        ledger.end_attempt(attempt, f"{status}: {tail}")
+        if (error := ledger.error(attempt)) is not None:
+            raise error
+        if status is JobStatus.STOPPED:
+            raise PermanentError(
+                f"Job {attempt.job} was stopped on purpose.", safe="its checkpoints are kept.", hint="clear the task to go on from them."
+            )
+        raise JobFailedError(
+            f"Job {attempt.job} ended as {status} without a result. Its last lines:\n{tail}\n",
+            safe="its checkpoints are kept; the next attempt resumes from the newest verified one.",
+            hint="none if retries are left; else clear the task.",
+        )
+
+    def _remember(self, context: Context, progress: dict[str, Json]) -> None:
+        """Show in the UI what this run works on. The ledger needs none of it: losing it is harmless."""
+        store = context.get("task_state_store")
+        if store is not None:
+            store.set("slipstream", progress)
+
+    # on_kill is deliberately not overridden: Airflow calls it on clear too, after the next try has
+    # adopted the job. A job is stopped by `slipstream cancel`.
+
+
+class ReconcileOperator(SlipstreamOperator):
+    """Makes the world match a desired state. Every mutation is keyed and fenced by `epoch`."""
+
+    def resource(self, context: Context) -> str:
+        """What this task mutates. Starting it fences off every attempt that started before."""
+        raise TypeError(f"{type(self).__name__} must define resource()")
+
+    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        raise TypeError(f"{type(self).__name__} must define reconcile()")
+
+    def execute(self, context: Context) -> Json:
+        services = open_services()
+        epoch = services.control.take(self.resource(context), holder(context))
+        return self.reconcile(context, services, epoch)

@@ -1,0 +1,105 @@
+"""The way from an Airflow task to Slipstream's services: settings from the environment, secrets from connections."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+
+from include.core.adapters import adapter
+from include.core.catalog import load_spec
+from include.core.digest import PROJECT
+from include.core.ledger import Attempt, Ledger
+from include.core.ports import Job, JobBackend
+from include.core.settings import Settings
+from include.core.spec import ModelSpec
+from include.core.storage import Storage
+
+if TYPE_CHECKING:
+    from include.core.control import ControlStore
+
+# What a job must know to find the same stores; no secret among them.
+FORWARDED = ("HOME", "ROOT", "CONTROL_URL", "ONLINE_URL", "MLFLOW_URL", "RAY_URL", "MODELS", "JOB_BACKEND")
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a task may talk to. Opened in each task; cheap until used."""
+
+    settings: Settings
+
+    @cached_property
+    def storage(self) -> Storage:
+        if self.settings.root.startswith("s3://"):
+            return _s3_storage(self.settings)
+        return self.settings.storage()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.storage)
+
+    @cached_property
+    def control(self) -> ControlStore:
+        from include.core.control import ControlStore  # SQLAlchemy: not while DAG files are parsed
+
+        store = ControlStore(self.settings.control_url)
+        store.create_tables()
+        return store
+
+    def jobs(self, backend: str = "") -> JobBackend:
+        settings = self.with_connection("slipstream_ray")
+        return adapter(f"jobs.{backend or settings.job_backend}")(settings)  # type: ignore[no-any-return]
+
+    def registry(self) -> Any:
+        return adapter("registry")(self.with_connection("slipstream_mlflow"), self.control)
+
+    def online(self) -> Any:
+        return adapter("online")(self.settings.online_url)
+
+    def spec(self, model: str) -> ModelSpec:
+        return load_spec(model, self.settings.models)
+
+    def with_connection(self, conn_id: str) -> Settings:
+        """Settings whose environment holds that Airflow connection's URI."""
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        if variable in os.environ:  # an environment connection is itself that URI
+            return self.settings
+        uri = _connection_uri(conn_id)
+        environ = {**self.settings.environ, **({variable: uri} if uri else {})}
+        return replace(self.settings, environ=environ)
+
+
+def open_services() -> Services:
+    return Services(Settings.from_env())
+
+
+def job_of(attempt: Attempt, services: Services, model: str, step: str) -> Job:
+    """The job that computes an attempt's request: the same command whatever the backend."""
+    settings = services.settings
+    env = {f"SLIPSTREAM_{name}": str(getattr(settings, name.lower())) for name in FORWARDED}
+    command = (sys.executable, "-m", "include.core.task", attempt.key,
+               "--generation", str(attempt.generation), "--attempt", str(attempt.number))  # fmt: skip
+    return Job(attempt.job, command, {**env, "PYTHONPATH": str(PROJECT)}, {"model": model, "step": step})
+
+
+def _connection_uri(conn_id: str) -> str | None:
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return str(BaseHook.get_connection(conn_id).get_uri())
+    except AirflowNotFoundException:
+        return None
+
+
+def _s3_storage(settings: Settings) -> Storage:
+    """S3 with the credentials of the Airflow AWS connection (SLIPSTREAM_AWS_CONN_ID, default aws_default)."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from include.backends.s3 import S3Storage
+
+    hook = S3Hook(aws_conn_id=os.environ.get("SLIPSTREAM_AWS_CONN_ID", "aws_default"))
+    return S3Storage(settings.root, hook.get_conn())

@@ -1,0 +1,104 @@
+"""What a run is about: its day, its as-of time, its inputs. Reads Airflow's context, decides nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from airflow.sdk import Context
+
+from include.core.errors import DataError
+from include.core.request import Ref
+
+
+def wants_fresh(context: Context) -> bool:
+    return bool(context["params"].get("fresh", False))
+
+
+def run_token(context: Context) -> str:
+    """One for each task of a run, the same in its retries: names the generation `fresh` opens."""
+    ti = context["ti"]
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+
+
+def holder(context: Context) -> str:
+    """Who holds a fence: shown to an attempt that is refused."""
+    return f"{run_token(context)}/try-{context['ti'].try_number}"
+
+
+def is_backfill(context: Context) -> bool:
+    """A backfill run computes and registers; it never deploys, pages or triggers a retrain."""
+    run_type = getattr(context["dag_run"], "run_type", "")
+    return str(getattr(run_type, "value", run_type)) == "backfill"
+
+
+def may_deploy(context: Context) -> bool:
+    """Whether this run may change what is served: every run but a backfill whose conf does not say `deploy`."""
+    conf = getattr(context["dag_run"], "conf", None) or {}
+    return not is_backfill(context) or bool(conf.get("deploy", False))
+
+
+def partition_day(context: Context) -> date:
+    """The day a features or scoring run is about: the run parameter `day`, else its data interval's start."""
+    given = context["params"].get("day")
+    if given:
+        return _date("day", given)
+    start = context.get("data_interval_start")
+    if start is None:
+        raise DataError(
+            "This run has no day.", seen=context["params"].get("day"), hint="trigger it with the parameter day=YYYY-MM-DD."
+        )
+    return start.date()  # type: ignore[no-any-return]
+
+
+def as_of(context: Context, newest: date | None) -> datetime:
+    """The moment a training or monitoring run pretends to be at, UTC without zone.
+
+    The run parameter `as_of`, else the triggering event's, else the data interval's end, else the end of
+    the newest published day.
+    """
+    given = context["params"].get("as_of") or event_extra(context).get("as_of")
+    if given:
+        return _moment("as_of", given)
+    end = context.get("data_interval_end")
+    if end is not None and not is_asset_run(context):
+        return end.astimezone(UTC).replace(tzinfo=None)  # type: ignore[no-any-return]
+    if newest is None:
+        raise DataError("No day is published yet, so there is nothing to train on.", hint="run the model's features DAG first.")
+    return datetime.combine(date.fromordinal(newest.toordinal() + 1), time())
+
+
+def is_asset_run(context: Context) -> bool:
+    return bool(context.get("triggering_asset_events"))
+
+
+def event_extra(context: Context) -> dict[str, Any]:
+    """`extra` of the newest asset event that triggered this run; empty for any other run."""
+    events = context.get("triggering_asset_events") or {}
+    newest = [event for group in events.values() for event in group]
+    return dict(newest[-1].extra or {}) if newest else {}
+
+
+def pulled(context: Context, task_id: str) -> Ref:
+    """The Ref an upstream task returned."""
+    return Ref.from_json(pulled_json(context, task_id))
+
+
+def pulled_json(context: Context, task_id: str) -> Mapping[str, Any]:
+    value = context["ti"].xcom_pull(task_ids=task_id)
+    if value is None:
+        raise DataError(f"The task {task_id!r} left no result for this run.", hint=f"clear {task_id!r} with its downstream tasks.")
+    return value  # type: ignore[no-any-return]
+
+
+def _date(field: str, value: str) -> date:
+    return _moment(field, value).date()
+
+
+def _moment(field: str, value: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise DataError(f"The run parameter {field!r} is no date.", seen=value, hint=f"write {field}=2013-04-01.") from error
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

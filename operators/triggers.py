@@ -1,0 +1,87 @@
+"""One trigger that waits for a job of any backend, and one that waits for any question to be answered.
+
+Both only look: nothing is changed from the triggerer, so a trigger that runs twice, or is killed, is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from include.core.errors import TransientError
+from include.core.ports import JobStatus
+from include.core.reference import load
+
+LOST_AFTER = 3  # times in a row that the backend does not know the job, before the task is told
+
+
+class JobTrigger(BaseTrigger):
+    """Fires when a job is over, or when its backend no longer knows it (the task then submits it again)."""
+
+    def __init__(self, backend: str, name: str, poll_seconds: float = 2.0) -> None:
+        super().__init__()
+        self.backend, self.name, self.poll_seconds = backend, name, poll_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{__name__}.JobTrigger", {"backend": self.backend, "name": self.name, "poll_seconds": self.poll_seconds}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        jobs = await asyncio.to_thread(_open_jobs, self.backend)
+        lost = 0
+        while True:
+            status = await self._status(jobs)
+            lost = lost + 1 if status is JobStatus.UNKNOWN else 0
+            if (status is not None and status.over) or lost >= LOST_AFTER:
+                yield TriggerEvent({"status": str(status)})
+                return
+            await asyncio.sleep(self.poll_seconds)
+
+    async def _status(self, jobs: Any) -> JobStatus | None:
+        """None while the backend does not answer: it may come back, and the job with it."""
+        try:
+            status: JobStatus = await asyncio.to_thread(jobs.status, self.name)
+        except TransientError as error:
+            self.log.warning("%s", error)
+            return None
+        return status
+
+
+class QuestionTrigger(BaseTrigger):
+    """Asks `function(settings, **kwargs)` until it answers something other than None, or until a deadline.
+
+    Fires with {"answer": ...} (JSON), or {"answer": None} at the deadline. The function is named by an
+    import string, runs in a thread, and only reads.
+    """
+
+    def __init__(self, function: str, kwargs: dict[str, Any], seconds: float, poll_seconds: float = 2.0) -> None:
+        super().__init__()
+        self.function, self.kwargs, self.seconds, self.poll_seconds = function, kwargs, seconds, poll_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{__name__}.QuestionTrigger", {
+            "function": self.function, "kwargs": self.kwargs, "seconds": self.seconds, "poll_seconds": self.poll_seconds,
+        }  # fmt: skip
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        ask = await asyncio.to_thread(load, self.function)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.seconds
+        while (answer := await self._answer(ask)) is None and loop.time() < until:
+            await asyncio.sleep(self.poll_seconds)
+        yield TriggerEvent({"answer": answer})
+
+    async def _answer(self, ask: Any) -> Any:
+        try:
+            return await asyncio.to_thread(ask, **self.kwargs)
+        except TransientError as error:
+            self.log.warning("%s", error)
+            return None
+
+
+def _open_jobs(backend: str) -> Any:
+    from operators.hooks import open_services
+
+    return open_services().jobs(backend)
