@@ -29,6 +29,7 @@ class SlipstreamOperator(BaseOperator):
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = model
+        self.links: dict[str, str] = {}  # shown as buttons: see operators/links.py
 
 
 class ComputeOperator(SlipstreamOperator):
@@ -96,6 +97,7 @@ class ComputeOperator(SlipstreamOperator):
 
     def _wait(self, attempt: Attempt, context: Context, services: Services) -> Json:
         jobs = services.jobs()
+        self.links["Job"] = jobs.url(attempt.job)
         jobs.submit(job_of(attempt, services, self.model, self.step))
         if self.deferrable and not jobs.status(attempt.job).over:
             self._defer(attempt, services)

@@ -1,0 +1,53 @@
+"""Tasks that measure a trained model and decide whether it may go on."""
+
+from __future__ import annotations
+
+from airflow.sdk import Context
+
+from include.core.request import Json, Request, Result
+from operators.base import ComputeOperator, SlipstreamOperator
+from operators.hooks import Services, open_services
+from operators.links import ReportLink, report_url
+from operators.run import is_backfill, pulled
+
+
+class EvaluateModelOperator(ComputeOperator):
+    """Metrics, slices, baselines, latency and size on the fixed holdout; the champion on the same rows.
+
+    A backfill compares with nothing: what is served today did not exist on its dates.
+    """
+
+    step = "evaluate"
+    function = "include.evaluation.step:run"
+    operator_extra_links = (ReportLink(),)
+
+    def build(self, context: Context, services: Services) -> Request:
+        spec = services.spec(self.model)
+        params = {
+            "features": spec.features.model_dump(mode="json"),
+            "evaluation": spec.evaluation.model_dump(mode="json"),
+            "label": spec.label,
+        }
+        inputs = {"training_set": pulled(context, "build_training_set"), "train": pulled(context, "train")}
+        if not is_backfill(context):
+            from include.governance.registry import champion
+
+            record = champion(services.control, self.model)
+            if record is not None and record.train.digest != inputs["train"].digest:
+                inputs["champion"] = record.train
+        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+
+    def deliver(self, result: Result, context: Context, services: Services) -> Json:
+        self.links[ReportLink.kind] = report_url(result.files["report.html"].path)
+        return super().deliver(result, context, services)
+
+
+class CheckGateOperator(SlipstreamOperator):
+    """Reads the evaluation's gate. Closed: the version is registered for the record and goes no further."""
+
+    def execute(self, context: Context) -> Json:
+        services = open_services()
+        gate: Json = services.ledger.resolve(pulled(context, "evaluate")).value["gate"]
+        for reason in gate["reasons"]:
+            self.log.info("gate %s: %s", "open" if gate["passed"] else "closed", reason)
+        return gate

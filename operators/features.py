@@ -1,0 +1,86 @@
+"""Tasks that make features: a day's offline partition, its online values, and a training set."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Context
+
+from include.core.request import Json, Request, Result
+from operators.base import ComputeOperator, ReconcileOperator
+from operators.hooks import Services
+from operators.run import holder, partition_day, pulled, pulled_json
+
+
+class PublishFeaturesOperator(ComputeOperator):
+    """Computes a day's feature partition and publishes it: readers see the old one or the new one, never half."""
+
+    step = "features"
+    function = "include.features.step:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        from include.data.raw import RawPartitions
+
+        spec, day = services.spec(self.model), partition_day(context)
+        raw = RawPartitions(services.storage, self.model)
+        first = max(spec.data.first, day - timedelta(days=spec.data.lookback_days))
+        params = {
+            "day": day.isoformat(),
+            "partitions": {source: raw.digests(source, first, day) for source in spec.data.sources},
+            "features": spec.features.model_dump(mode="json"),
+            "expectations": spec.expectations,
+        }
+        inputs = {"verdict": pulled(context, "validate")}
+        uses = (spec.features.build, spec.features.entities, spec.features.labels, spec.expectations)
+        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=uses)
+
+    def deliver(self, result: Result, context: Context, services: Services) -> Json:
+        from include.data.published import publish
+
+        day, ref = date.fromisoformat(result.value["day"]), services.ledger.ref(result)
+        epoch = services.control.take(f"partition/{self.model}/{day}", holder(context))
+        publish(services.control, self.model, day, ref, result.value["rows"], epoch)
+        return ref.to_json()
+
+
+class MaterializeFeaturesOperator(ReconcileOperator):
+    """Brings the day's newest values online, then reads them back and compares."""
+
+    def resource(self, context: Context) -> str:
+        return f"materialize/{self.model}/{partition_day(context)}"
+
+    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        from include.core.reference import load
+
+        result = services.ledger.resolve(pulled(context, "publish"))
+        materialize = load("include.backends.feast_materialize:materialize")
+        report: Json = materialize(services.spec(self.model), result, services.ledger, services.settings)
+        self.log.info("online: %s", report)
+        return report
+
+
+class BuildTrainingSetOperator(ComputeOperator):
+    """The training set as it could have been known at `as_of`: an immutable snapshot with a digest."""
+
+    step = "training_set"
+    function = "include.features.training_set:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        from include.data.published import published
+
+        spec, plan = services.spec(self.model), pulled_json(context, "plan")
+        moment = datetime.fromisoformat(plan["as_of"])
+        first = moment.date() - timedelta(days=spec.training.window_days)
+        days = published(services.control, self.model, first, moment.date() - timedelta(days=1))
+        training = spec.training
+        params: dict[str, Any] = {
+            "as_of": plan["as_of"],
+            "window_days": training.window_days,
+            "holdout_days": training.holdout_days,
+            "minimum_rows": training.minimum_rows,
+            "features": spec.features.model_dump(mode="json"),
+            "label": spec.label,
+        }
+        inputs = {day.isoformat(): ref for day, ref in sorted(days.items())}
+        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)

@@ -1,0 +1,211 @@
+"""The DAGs of a model, made from its spec. Parsing this imports no ML library."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from airflow.sdk import (
+    DAG,
+    AssetOrTimeSchedule,
+    CronDataIntervalTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+    chain,
+)
+
+from include.core.settings import Settings
+from include.core.spec import ModelSpec
+from operators.assets import candidate_asset, retrain_asset
+from operators.evaluation import CheckGateOperator, EvaluateModelOperator
+from operators.features import BuildTrainingSetOperator, MaterializeFeaturesOperator, PublishFeaturesOperator
+from operators.monitoring import CollectPredictionsOperator, DecideRetrainingOperator, MonitorModelOperator
+from operators.registry import RegisterModelOperator
+from operators.rollout import OpenRolloutOperator, PromoteModelOperator, RollBackModelOperator, RolloutStageOperator, SmokeTestOperator
+from operators.scoring import ScoreBatchOperator
+from operators.sensors import PartitionSensor, s3_partition_sensor
+from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
+from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
+
+RETRIES = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception="include.core.errors.PermanentError", action=RetryAction.FAIL, reason="a retry cannot help"),
+        RetryRule(
+            exception="include.core.errors.TransientError",
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(seconds=20),
+            reason="may pass by itself",
+        ),
+    ]
+)
+
+FRESH = Param(
+    False,
+    type="boolean",
+    title="Compute afresh",
+    description="Ignore earlier results of the same inputs and compute them once more for this run. Older results are kept.",
+)
+DAY = Param(
+    None,
+    type=["null", "string"],
+    format="date",
+    title="Day",
+    description="The day (UTC) this run is about. Empty: the day of its data interval.",
+)
+AS_OF = Param(
+    None,
+    type=["null", "string"],
+    title="As of",
+    description="Pretend it is this moment (UTC, such as 2013-04-01): nothing known later is used. "
+    "Empty: the triggering event's, else the end of the data interval, else the newest published day.",
+)
+
+
+def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
+    """Every DAG of one model."""
+    return [make(spec) for make in (features_dag, training_dag, rollout_dag, monitoring_dag, scoring_dag)]
+
+
+def features_dag(spec: ModelSpec) -> DAG:
+    """wait for the partition → validate → publish → materialize, one run a day."""
+    schedule = CronDataIntervalTimetable(spec.data.schedule, timezone=UTC)
+    with _dag(spec, "features", schedule, {"day": DAY, "fresh": FRESH}, _FEATURES_DOC, max_active_runs=8) as dag:
+        chain(
+            _partition_sensor(spec),
+            ValidateDataOperator(task_id="validate", model=spec.name),
+            PublishFeaturesOperator(task_id="publish", model=spec.name),
+            MaterializeFeaturesOperator(task_id="materialize", model=spec.name),
+        )
+    return dag
+
+
+def training_dag(spec: ModelSpec) -> DAG:
+    """plan → training set → validate → (tune) → train → evaluate → gate → register."""
+    schedule = AssetOrTimeSchedule(
+        timetable=CronDataIntervalTimetable(spec.training.schedule, timezone=UTC), assets=[retrain_asset(spec.name)]
+    )
+    tune = Param(False, type="boolean", title="Tune", description="Search the spec's grid of parameters before training.")
+    with _dag(spec, "training", schedule, {"as_of": AS_OF, "tune": tune, "fresh": FRESH}, _TRAINING_DOC, max_active_runs=2) as dag:
+        validated = ValidateTrainingSetOperator(task_id="validate_training_set", model=spec.name)
+        tuned = TuneModelOperator(task_id="tune", model=spec.name, where="job", pool="ray")
+        trained = TrainModelOperator(
+            task_id="train", model=spec.name, where="job", pool="ray", trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+        )
+        chain(
+            PlanTrainingOperator(task_id="plan", model=spec.name),
+            BuildTrainingSetOperator(task_id="build_training_set", model=spec.name),
+            validated,
+            tuned,
+            trained,
+            EvaluateModelOperator(task_id="evaluate", model=spec.name),
+            CheckGateOperator(task_id="gate", model=spec.name),
+            RegisterModelOperator(task_id="register", model=spec.name),
+        )
+        chain(validated, trained)
+    return dag
+
+
+def rollout_dag(spec: ModelSpec) -> DAG:
+    """open → smoke → shadow → canary steps → promote; any failure → roll back."""
+    version = Param(
+        None,
+        type=["null", "integer"],
+        title="Version",
+        description="The registered version to roll out. Empty: the one that the triggering event names.",
+    )
+    with _dag(spec, "rollout", [candidate_asset(spec.name)], {"version": version}, _ROLLOUT_DOC, max_active_runs=1) as dag:
+        stages = [RolloutStageOperator(task_id="shadow", model=spec.name, stage="shadow", pool="gateway")]
+        for percent in spec.rollout.steps:
+            name = f"canary_{percent}" if percent < 100 else "full_100"
+            stages.append(RolloutStageOperator(task_id=name, model=spec.name, stage=name, pool="gateway"))
+        forward = [
+            OpenRolloutOperator(task_id="open", model=spec.name),
+            SmokeTestOperator(task_id="smoke", model=spec.name),
+            *stages,
+            PromoteModelOperator(task_id="promote", model=spec.name),
+        ]
+        back = RollBackModelOperator(task_id="roll_back", model=spec.name, trigger_rule=TriggerRule.ONE_FAILED)
+        chain(*forward)
+        chain(forward, back)
+    return dag
+
+
+def monitoring_dag(spec: ModelSpec) -> DAG:
+    """collect → monitor (quality, drift, performance, report) → decide."""
+    schedule = CronDataIntervalTimetable(spec.monitoring.schedule, timezone=UTC)
+    with _dag(spec, "monitoring", schedule, {"as_of": AS_OF, "fresh": FRESH}, _MONITORING_DOC, max_active_runs=1) as dag:
+        chain(
+            CollectPredictionsOperator(task_id="collect", model=spec.name),
+            MonitorModelOperator(task_id="monitor", model=spec.name),
+            DecideRetrainingOperator(task_id="decide", model=spec.name),
+        )
+    return dag
+
+
+def scoring_dag(spec: ModelSpec) -> DAG:
+    """Nightly batch predictions over the day's entities, partitioned and rerun-safe."""
+    schedule = CronDataIntervalTimetable("0 3 * * *", timezone=UTC)
+    with _dag(spec, "scoring", schedule, {"day": DAY, "fresh": FRESH}, _SCORING_DOC, max_active_runs=2) as dag:
+        ScoreBatchOperator(task_id="score", model=spec.name, where="job", pool="ray")
+    return dag
+
+
+def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc: str, max_active_runs: int) -> DAG:
+    return DAG(
+        dag_id=f"{spec.name}_{part}",
+        schedule=schedule,
+        start_date=datetime.combine(spec.data.first, time(), tzinfo=UTC),
+        catchup=False,
+        max_active_runs=max_active_runs,
+        params=params,
+        tags=["slipstream", spec.name, part],
+        description=f"{spec.description} [{part}]",
+        doc_md=doc.format(name=spec.name, owner=spec.owner, description=spec.description),
+        default_args={"owner": spec.owner, "retries": 3, "retry_delay": timedelta(seconds=10), "retry_policy": RETRIES},
+    )
+
+
+def _partition_sensor(spec: ModelSpec) -> Any:
+    make = s3_partition_sensor if Settings.from_env().root.startswith("s3://") else PartitionSensor
+    return make(model=spec.name, task_id="wait_for_partition", timeout=timedelta(days=1).total_seconds())
+
+
+_FEATURES_DOC = """### {name}: features
+{description} Owner: {owner}.
+
+Waits for the day's raw partitions, validates them (bad rows go to quarantine with their reason, a failed batch stops here),
+publishes the offline feature partition in one transaction and brings its newest values online.
+
+**Safe to do at any time**: retry, clear, backfill, two runs of one day. Equal inputs give the result that is already there; a
+corrected partition is computed anew and replaces the published one; online values never go back in time.
+"""
+_TRAINING_DOC = """### {name}: training
+{description} Owner: {owner}.
+
+Builds a point-in-time training set as of a moment, trains on the job backend, evaluates on a fixed holdout against the champion
+and the baselines, and registers the version. An open gate sends it to rollout.
+
+Runs on a retraining decision, on its schedule (skipped when there is nothing new to learn), by hand, or as a **backfill: a
+walk-forward backtest** that registers versions and never deploys them.
+"""
+_ROLLOUT_DOC = """### {name}: rollout
+{description} Owner: {owner}.
+
+Smoke test on the real server, shadow, then the steps of the spec, each judged by a test that is valid however often one looks.
+Any failure rolls back. Clearing a task resumes at its stage with the evidence collected so far.
+`slipstream rollback {name}` works with Airflow down.
+"""
+_MONITORING_DOC = """### {name}: monitoring
+{description} Owner: {owner}.
+
+Collects the prediction log and the labels that have arrived, judges data quality, drift and performance, and decides whether to
+retrain. The decision is a row with its evidence; deciding once more returns the same row.
+"""
+_SCORING_DOC = """### {name}: batch scoring
+{description} Owner: {owner}.
+
+Scores every entity of the day with the version in production and writes one immutable partition.
+"""

@@ -1,0 +1,39 @@
+"""The nightly batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.core.request import Request
+from operators.base import ComputeOperator
+from operators.hooks import Services
+from operators.links import JobLink
+from operators.run import partition_day
+
+
+class ScoreBatchOperator(ComputeOperator):
+    """Scores a day's entities with the version in production. The version is part of the key: a rerun after
+    a promotion makes a second result and leaves the first."""
+
+    step = "score"
+    function = "include.scoring.step:run"
+    operator_extra_links = (JobLink(),)
+
+    def build(self, context: Context, services: Services) -> Request:
+        from datetime import timedelta
+
+        from include.data.published import published
+        from include.governance.registry import champion
+
+        spec, day, record = services.spec(self.model), partition_day(context), champion(services.control, self.model)
+        if record is None:
+            raise AirflowSkipException(f"{self.model} has no version in production yet.")
+        days = published(services.control, self.model, day - timedelta(days=spec.data.lookback_days), day)
+        if day not in days:
+            raise AirflowSkipException(f"{day} is not published yet.")
+        params: dict[str, Any] = {"day": day.isoformat(), "features": spec.features.model_dump(mode="json"), "version": record.version}
+        inputs = {"train": record.train, **{one.isoformat(): ref for one, ref in days.items()}}
+        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)

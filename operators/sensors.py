@@ -1,0 +1,69 @@
+"""Waiting for a day's raw partitions."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from airflow.sdk import BaseSensorOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.core.spec import ModelSpec
+from operators.hooks import Services, open_services
+from operators.run import partition_day
+
+
+class PartitionSensor(BaseSensorOperator):
+    """Succeeds when every source of the model has landed the run's day; frees its slot between looks.
+
+    A day outside the source's own range is skipped with that reason: unpausing a DAG always makes a run
+    for the newest wall-clock day, which a source that has ended will never bring.
+    """
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**{"mode": "reschedule", "poke_interval": 60, **kwargs})
+        self.model = model
+
+    def poke(self, context: Context) -> bool:
+        services = open_services()
+        spec, day = services.spec(self.model), partition_day(context)
+        skip_outside(spec, day)
+        missing = missing_paths(services, spec, day)
+        if missing:
+            self.log.info("Waiting for %s", ", ".join(missing))
+        return not missing
+
+
+def skip_outside(spec: ModelSpec, day: date) -> None:
+    """Raises AirflowSkipException for a day that the source does not cover."""
+    data = spec.data
+    if day < data.first or (data.last is not None and day > data.last):
+        raise AirflowSkipException(f"{day} is outside the source's days ({data.first} to {data.last or 'now'}): nothing to do.")
+
+
+def missing_paths(services: Services, spec: ModelSpec, day: date) -> list[str]:
+    """URIs of the day's raw partitions that are not there yet."""
+    from include.data.raw import RawPartitions
+
+    raw = RawPartitions(services.storage, spec.name)
+    return [services.storage.uri(raw.path(source, day)) for source in spec.data.sources if not raw.exists(source, day)]
+
+
+def s3_partition_sensor(model: str, **kwargs: Any) -> BaseSensorOperator:
+    """The same wait on S3, by the amazon provider's S3KeySensor (its hook, its connection, its trigger)."""
+    from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
+
+    class S3PartitionSensor(S3KeySensor):  # type: ignore[misc]
+        """Fills in the run's day, then is an S3KeySensor."""
+
+        def execute(self, context: Context) -> Any:
+            services = open_services()
+            spec, day = services.spec(model), partition_day(context)
+            skip_outside(spec, day)
+            from include.data.raw import RawPartitions
+
+            raw = RawPartitions(services.storage, model)
+            self.bucket_key = [services.storage.uri(raw.path(source, day)) for source in spec.data.sources]
+            return super().execute(context)
+
+    return S3PartitionSensor(bucket_key="s3://filled/in-at-run-time", **{"poke_interval": 60, **kwargs})

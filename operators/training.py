@@ -1,0 +1,103 @@
+"""Tasks that decide whether and on what to train, tune, and train."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.core.request import Json, Request
+from operators.base import ComputeOperator, SlipstreamOperator
+from operators.hooks import Services, open_services
+from operators.links import JobLink
+from operators.run import as_of, event_extra, is_asset_run, pulled
+
+
+class PlanTrainingOperator(SlipstreamOperator):
+    """Fixes the run's as-of time and says why it trains. A scheduled run that would learn nothing new is skipped."""
+
+    def execute(self, context: Context) -> Json:
+        services = open_services()
+        spec = services.spec(self.model)
+        newest = _newest_day(services, self.model)
+        moment = as_of(context, newest)
+        first = moment - timedelta(days=spec.training.window_days)
+        run_type = str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type))
+        if run_type == "scheduled" and not is_asset_run(context):
+            self._skip_if_nothing_new(services, newest, first, moment)
+        reason = event_extra(context).get("words") or {"backfill": "walk-forward backtest", "scheduled": "schedule floor"}.get(
+            run_type, "asked for by hand"
+        )
+        plan = {"as_of": moment.isoformat(), "reason": reason, "run_type": run_type}
+        self.log.info("Training as of %s: %s", moment, reason)
+        return plan
+
+    def _skip_if_nothing_new(self, services: Services, newest: date | None, first: datetime, moment: datetime) -> None:
+        if newest is None or newest < first.date():
+            raise AirflowSkipException(f"No labelled rows between {first:%Y-%m-%d} and {moment:%Y-%m-%d}: nothing to train on.")
+        trained = _newest_trained(services, self.model)
+        if trained is not None and min(moment, _end_of(newest)) <= trained:
+            raise AirflowSkipException(f"No labelled rows newer than those of the newest version ({trained:%Y-%m-%d}).")
+
+
+class TuneModelOperator(ComputeOperator):
+    """Searches the spec's grid; skipped unless the run asks for it."""
+
+    step = "tune"
+    function = "include.training.tune:run"
+    operator_extra_links = (JobLink(),)
+
+    def execute(self, context: Context) -> Json:
+        if not context["params"].get("tune"):
+            raise AirflowSkipException("The run did not ask to tune (parameter `tune`).")
+        return super().execute(context)
+
+    def build(self, context: Context, services: Services) -> Request:
+        return training_request(self, context, services, {})
+
+
+class TrainModelOperator(ComputeOperator):
+    """Trains on the snapshot, as a job: an ONNX model and its signature."""
+
+    step = "train"
+    function = "include.training.step:run"
+    operator_extra_links = (JobLink(),)
+
+    def build(self, context: Context, services: Services) -> Request:
+        tuned = context["ti"].xcom_pull(task_ids="tune")
+        chosen: dict[str, Json] = {}
+        if tuned:
+            from include.core.request import Ref
+
+            chosen = dict(services.ledger.resolve(Ref.from_json(tuned)).value["params"])
+        return training_request(self, context, services, chosen)
+
+
+def training_request(operator: ComputeOperator, context: Context, services: Services, chosen: dict[str, Json]) -> Request:
+    """A request over the training set with the spec's training section, some of its `params` replaced."""
+    spec = services.spec(operator.model)
+    training = spec.training.model_dump(mode="json", exclude={"schedule", "window_days", "holdout_days", "minimum_rows"})
+    training["params"] = {**training["params"], **chosen}
+    if operator.step == "train":
+        del training["search"]
+    params = {"features": spec.features.model_dump(mode="json"), "training": training, "label": spec.label}
+    inputs = {"training_set": pulled(context, "build_training_set")}
+    return Request.of(operator.step, operator.function, operator.model, params=params, inputs=inputs, uses=(spec.training.fit,))
+
+
+def _newest_day(services: Services, model: str) -> date | None:
+    from include.data.published import newest
+
+    return newest(services.control, model)
+
+
+def _newest_trained(services: Services, model: str) -> datetime | None:
+    from include.governance.registry import newest_version
+
+    record = newest_version(services.control, model)
+    return None if record is None else datetime.fromisoformat(record.as_of)
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time()) + timedelta(days=1)

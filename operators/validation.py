@@ -1,0 +1,56 @@
+"""Tasks that judge data: a day's raw partitions, and a training set."""
+
+from __future__ import annotations
+
+from airflow.sdk import Context
+
+from include.core.request import Json, Request, Result
+from operators.base import ComputeOperator
+from operators.hooks import Services
+from operators.links import DataDocsLink, report_url
+from operators.run import partition_day, pulled
+
+
+class _ValidateOperator(ComputeOperator):
+    operator_extra_links = (DataDocsLink(),)
+
+    def deliver(self, result: Result, context: Context, services: Services) -> Json:
+        """The verdict is committed before it is acted on: a batch has one verdict, whatever happens to the task."""
+        from include.validation.verdict import raise_if_failed
+
+        if "docs.html" in result.files:
+            self.links[DataDocsLink.kind] = report_url(result.files["docs.html"].path)
+        raise_if_failed(result.value)
+        return super().deliver(result, context, services)
+
+
+class ValidateDataOperator(_ValidateOperator):
+    """One verdict for a day's raw partitions, bound to their digests. Bad rows go to quarantine."""
+
+    step = "validate"
+    function = "include.validation.step:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        from include.data.raw import RawPartitions
+
+        spec, day = services.spec(self.model), partition_day(context)
+        raw = RawPartitions(services.storage, self.model)
+        params = {
+            "day": day.isoformat(),
+            "sources": {source: raw.digest(source, day) for source in spec.data.sources},
+            "expectations": spec.expectations,
+        }
+        return Request.of(self.step, self.function, self.model, params=params, inputs={}, uses=(spec.expectations,))
+
+
+class ValidateTrainingSetOperator(_ValidateOperator):
+    """The verdict on a training set."""
+
+    step = "validate_training_set"
+    function = "include.validation.training_set:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        spec = services.spec(self.model)
+        params = {"expectations": spec.expectations, "features": spec.features.model_dump(mode="json"), "label": spec.label}
+        inputs = {"training_set": pulled(context, "build_training_set")}
+        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=(spec.expectations,))

@@ -1,0 +1,178 @@
+"""The kernel's promise for compute tasks: retried, cleared, killed or backfilled, the work happens once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from include.core.errors import DataError, JobFailedError, PermanentError, SupersededError
+from include.core.ledger import Attempt
+from include.core.ports import Job, JobStatus
+from include.core.request import Outcome, Ref, Request
+from operators.base import ComputeOperator
+from operators.hooks import Services
+from tests.unit.operators.fake_jobs import FakeJobs
+
+Make = Callable[..., dict[str, Any]]
+
+
+class DoubleOperator(ComputeOperator):
+    step = "double"
+    function = "tests.unit.operators.steps:double"
+    marks: Path
+
+    def build(self, context: Any, services: Services) -> Request:
+        return Request(self.step, self.function, self.model, {"n": 21, "marks": str(services.settings.home / "marks")}, {}, "code")
+
+
+def ran(services: Services) -> list[str]:
+    path = services.settings.home / "marks"
+    return path.read_text().split() if path.exists() else []
+
+
+def task(**kwargs: Any) -> DoubleOperator:
+    return DoubleOperator(task_id="train", model="m", **kwargs)
+
+
+def test_a_second_run_a_retry_and_a_clear_reuse_the_result(services: Services, context: Make) -> None:
+    first = task().execute(context())
+    again = task().execute(context())  # a retry, or a clear: the same run
+    other = task().execute(context(run="manual__2"))
+    assert first == again == other
+    assert ran(services) == ["0/1"]
+    assert services.ledger.resolve(Ref.from_json(first)).value == {"twice": 42}
+
+
+def test_fresh_computes_once_a_run_and_its_retries_share_it(services: Services, context: Make) -> None:
+    task().execute(context())
+    fresh = task().execute(context(run="manual__2", fresh=True))
+    retry = task().execute(context(run="manual__2", fresh=True))
+    third = task().execute(context(run="manual__3", fresh=True))
+    assert ran(services) == ["0/1", "1/1", "2/1"]
+    assert fresh == retry != third
+    assert task().execute(context(run="manual__4")) == third  # later runs take the newest
+
+
+def test_losing_the_state_store_changes_nothing(services: Services, context: Make) -> None:
+    made = context(run="manual__2", fresh=True)
+    first = task().execute(made)
+    made["task_state_store"] = None
+    assert task().execute(made) == first
+    assert ran(services) == ["1/1"]
+
+
+def test_a_zombie_of_an_older_generation_cannot_commit(services: Services, context: Make) -> None:
+    request = task().build(context(), services)
+    zombie = services.ledger.open_attempt(request.key, 0)
+    services.ledger.record(request)
+    fresh = task().execute(context(run="manual__2", fresh=True))
+    with pytest.raises(SupersededError):
+        services.ledger.commit(request, zombie, Outcome({"twice": 0}), 0.0)
+    assert task().execute(context()) == fresh
+
+
+def test_a_late_commit_of_the_same_generation_is_a_no_op(services: Services, context: Make) -> None:
+    first = task().execute(context())
+    request = task().build(context(), services)
+    late = services.ledger.commit(request, Attempt(request.key, 0, 1), Outcome({"twice": -1}), 0.0)
+    assert late.digest == first["digest"]
+
+
+def test_a_damaged_result_is_computed_again(services: Services, context: Make) -> None:
+    first = services.ledger.resolve(Ref.from_json(task().execute(context())))
+    Path(services.storage.uri(first.files["out.txt"].path)).write_text("43")
+    second = services.ledger.resolve(Ref.from_json(task().execute(context())))
+    assert second.generation == 1
+    assert services.ledger.verify(second) == []
+    assert ran(services) == ["0/1", "1/1"]
+
+
+def test_a_job_is_submitted_once_however_often_the_task_starts(services: Services, jobs: FakeJobs, context: Make) -> None:
+    (jobs.folder / "mode").write_text("hang")
+    for _ in range(3):  # killed and retried while the job runs
+        with pytest.raises(TaskDeferred):
+            task(where="job").execute(context())
+    assert len(jobs.submitted()) == 1
+
+
+def test_a_kill_between_record_and_submit_submits_under_the_recorded_name(services: Services, jobs: FakeJobs, context: Make) -> None:
+    request = task().build(context(), services)
+    services.ledger.record(request)
+    attempt = services.ledger.open_attempt(request.key, 0)  # and here the process died
+    task(where="job").execute(context())
+    assert jobs.submitted() == [attempt.job]
+
+
+def test_resume_returns_the_jobs_result(services: Services, jobs: FakeJobs, context: Make) -> None:
+    (jobs.folder / "mode").write_text("hang")
+    with pytest.raises(TaskDeferred) as deferred:
+        task(where="job").execute(context())
+    kwargs = deferred.value.kwargs or {}
+    attempt = Attempt(kwargs["key"], kwargs["generation"], kwargs["number"])
+    jobs.finish(Job(attempt.job, ("python", "-m", "include.core.task", attempt.key, "--generation", "0", "--attempt", "1")))
+    jobs.set(attempt.job, JobStatus.SUCCEEDED)
+    ref = Ref.from_json(task(where="job").resume(context(), {"status": "SUCCEEDED"}, **kwargs))
+    assert services.ledger.resolve(ref).value == {"twice": 42}
+
+
+def test_polling_in_place_gives_the_same_as_deferring(services: Services, jobs: FakeJobs, context: Make) -> None:
+    ref = task(where="job", deferrable=False, poll_seconds=0.01).execute(context())
+    assert services.ledger.resolve(Ref.from_json(ref)).value == {"twice": 42}
+    assert len(jobs.submitted()) == 1
+
+
+@pytest.mark.parametrize("mode", ["die", "empty"])
+def test_a_dead_job_ends_its_attempt_and_the_retry_submits_the_next(
+    services: Services, jobs: FakeJobs, context: Make, mode: str
+) -> None:
+    (jobs.folder / "mode").write_text(mode)  # "empty": it says SUCCEEDED and left no result
+    with pytest.raises(JobFailedError, match="last words"):
+        task(where="job").execute(context())
+    (jobs.folder / "mode").write_text("run")
+    task(where="job").execute(context())
+    assert [name[-2:] for name in jobs.submitted()] == ["a1", "a2"]
+    assert ran(services) == ["0/2"]
+
+
+def test_a_job_the_backend_forgot_is_submitted_again_under_its_name(services: Services, jobs: FakeJobs, context: Make) -> None:
+    (jobs.folder / "mode").write_text("hang")
+    with pytest.raises(TaskDeferred) as deferred:
+        task(where="job").execute(context())
+    (jobs.folder / jobs.submitted()[0]).unlink()  # the head was replaced
+    (jobs.folder / "mode").write_text("run")
+    task(where="job").resume(context(), {"status": "UNKNOWN"}, **(deferred.value.kwargs or {}))
+    first, second = jobs.submitted()
+    assert first == second
+
+
+def test_an_old_on_kill_cancels_nothing(services: Services, jobs: FakeJobs, context: Make) -> None:
+    (jobs.folder / "mode").write_text("hang")
+    operator = task(where="job")
+    with pytest.raises(TaskDeferred):
+        operator.execute(context())
+    operator.on_kill()
+    assert not (jobs.folder / "stopped").exists()
+    assert jobs.status(jobs.submitted()[0]) is JobStatus.RUNNING
+
+
+def test_a_job_stopped_on_purpose_fails_the_task_and_a_clear_goes_on(services: Services, jobs: FakeJobs, context: Make) -> None:
+    (jobs.folder / "mode").write_text("hang")
+    with pytest.raises(TaskDeferred):
+        task(where="job").execute(context())
+    jobs.stop(jobs.submitted()[0])
+    with pytest.raises(PermanentError, match="stopped on purpose"):
+        task(where="job").execute(context())
+    (jobs.folder / "mode").write_text("run")
+    task(where="job").execute(context())
+    assert [name[-2:] for name in jobs.submitted()] == ["a1", "a2"]
+
+
+def test_a_permanent_error_in_a_job_fails_the_task_as_itself(services: Services, jobs: FakeJobs, context: Make) -> None:
+    operator = task(where="job")
+    operator.function = "tests.unit.operators.steps:refuse"  # type: ignore[misc]
+    with pytest.raises(DataError, match="There are no labels"):
+        operator.execute(context())
