@@ -9,6 +9,8 @@ from include.core.reference import load
 ADAPTERS: dict[str, str] = {
     # open_model(path: Path) -> Model: scores rows with an ONNX file (include/evaluation/model.py has the port)
     "model": "include.backends.onnx_model:open_model",
+    # check_model(path: Path, inputs: int) -> None: refuses a model file that serving could not hold to
+    "model.check": "include.backends.onnx_model:check_model",
     # open_online(url: str) -> OnlineStore (include/features/online.py has the port)
     "online": "include.backends.online:open_online",
     # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)

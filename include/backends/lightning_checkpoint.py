@@ -1,0 +1,75 @@
+"""Checkpoints within the epoch: model, optimizer and schedule every N steps, resumed at the very step.
+
+The file is a torch state dict of tensors and plain numbers, read with `weights_only=True`: no pickle is
+ever executed. The random state of each step is seeded by (seed, step, rank), so a fit that was killed and
+resumed ends with the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from include.backends.lightning_plan import Course, Place
+from include.core.request import Json
+from include.training.checkpoint import CheckpointStore
+
+log = logging.getLogger(__name__)
+
+State = dict[str, Any]  # step, model, optimizers, schedulers, history
+
+
+def read_state(data: bytes) -> State:
+    state: State = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return state
+
+
+class StepCheckpoint(pl.Callback):
+    """Restores a state before the first step, and saves one every `every` steps and at each epoch's end."""
+
+    def __init__(self, store: CheckpointStore, course: Course, place: Place, every: int, state: State | None) -> None:
+        self._store, self._course, self._place, self._every, self._state = store, course, place, every, state
+        self._start = int(state["step"]) if state else 0
+        self.history: list[dict[str, Json]] = list(state["history"]) if state else []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        del pl_module
+        if self._state:
+            for optimizer, saved in zip(trainer.optimizers, self._state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+            for config, saved in zip(trainer.lr_scheduler_configs, self._state["schedulers"], strict=True):
+                config.scheduler.load_state_dict(saved)
+            log.warning("resumed at step %d of %d", self._start, self._course.steps)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        step = self._start + trainer.global_step
+        torch.manual_seed((self._course.seed * 1_000_003 + step) * 64 + self._place.rank)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        step = self._start + trainer.global_step
+        if step % self._every == 0 and step % self._course.steps_per_epoch:
+            self._save(trainer, pl_module, step)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        step = self._start + trainer.global_step
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.history.append({"step": step, "epoch": step // self._course.steps_per_epoch, **metrics})
+        self._save(trainer, pl_module, step)
+
+    def _save(self, trainer: pl.Trainer, module: pl.LightningModule, step: int) -> None:
+        if self._place.rank:
+            return
+        state: State = {
+            "step": step,
+            "model": module.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],
+            "schedulers": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
+            "history": self.history,
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        self._store.save_step(step, buffer.getvalue())

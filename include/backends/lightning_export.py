@@ -1,0 +1,60 @@
+"""LightningModule to ONNX: one file, category codes made safe inside the graph, probabilities out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from include.training.job import Floats, Input
+
+SCORE_BATCH = 16384
+
+
+class Probability(nn.Module):
+    """Wraps a module that maps features [n, inputs] to logits [n].
+
+    A category code that is missing, negative or unseen becomes 0: ONNX's Gather refuses an index beyond
+    the table, and reads the last row for -1 without a word.
+    """
+
+    def __init__(self, module: nn.Module, inputs: tuple[Input, ...]) -> None:
+        super().__init__()
+        self.module = module
+        self.register_buffer("category", torch.tensor([item.is_category for item in inputs]))
+        self.register_buffer("size", torch.tensor([float(max(item.size, 1)) for item in inputs]))
+
+    def forward(self, features: Tensor) -> Tensor:
+        # NaN fails both comparisons, so it counts as out of range too.
+        known = (features >= 0) & (features < self.size)
+        safe = torch.where(self.category & ~known, torch.zeros_like(features), features)
+        return torch.sigmoid(self.module(safe))
+
+
+@torch.inference_mode()
+def score(model: Probability, features: Floats) -> Floats:
+    """float32 [n]: probabilities of `features` float32 [n, inputs]."""
+    model.eval()
+    parts = [model(torch.tensor(features[i : i + SCORE_BATCH])) for i in range(0, len(features), SCORE_BATCH)]
+    return np.concatenate([part.numpy() for part in parts]).astype(np.float32)
+
+
+def export(model: Probability, inputs: int, path: Path) -> None:
+    """Write `model` as one ONNX file: `features` float32 [n, inputs] to `score` float32 [n]."""
+    for name in ("torch.onnx", "onnx_ir", "onnxscript"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    model.eval()
+    torch.onnx.export(
+        model,
+        (torch.zeros(2, inputs),),
+        path,
+        input_names=["features"],
+        output_names=["score"],
+        dynamic_shapes=({0: torch.export.Dim("n")},),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )

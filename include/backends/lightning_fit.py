@@ -1,0 +1,93 @@
+"""One worker of a fit: resume, train, and on rank 0 leave the ONNX model among the checkpoints."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from include.backends.lightning_checkpoint import State, StepCheckpoint, read_state
+from include.backends.lightning_data import BatchData
+from include.backends.lightning_export import Probability, export, score
+from include.backends.lightning_plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.training.checkpoint import CheckpointStore
+from include.training.job import Rows
+
+
+@dataclass(frozen=True)
+class Data:
+    train: Rows
+    validation: Rows
+
+
+def fit_here(plan: Plan, build: Build, data: Data, store: CheckpointStore, place: Place, **trainer: Any) -> None:
+    """Train to the end of the course as worker `place`; `trainer` are more arguments of pl.Trainer."""
+    _quiet()
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // place.world))
+    torch.manual_seed(plan.course.seed)
+    module = build(plan, data.train.features)
+    state = _agree(store, place)
+    if state:
+        module.load_state_dict(state["model"])
+    start = int(state["step"]) if state else 0
+    checkpoint = StepCheckpoint(store, plan.course, place, plan.checkpoint_every, state)
+    if start < plan.course.steps:
+        feed = BatchData(data.train, data.validation, plan.course, start, place)
+        _trainer(plan, start, checkpoint, **trainer).fit(module, datamodule=feed)
+    if place.rank == 0:
+        _leave(module, plan, data.validation, store, checkpoint)
+
+
+def _trainer(plan: Plan, start: int, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:
+    return pl.Trainer(
+        max_epochs=plan.course.epochs - start // plan.course.steps_per_epoch,
+        accelerator="cpu",
+        callbacks=[checkpoint],
+        reload_dataloaders_every_n_epochs=1,  # after a resume the first epoch is shorter than the next
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **more,
+    )
+
+
+def _agree(store: CheckpointStore, place: Place) -> State | None:
+    """The state to resume from. Rank 0 chooses the step, so that no two workers start from different ones."""
+    found = store.newest() if place.rank == 0 else None
+    if place.world == 1:
+        return read_state(found[1]) if found else None
+    chosen = torch.tensor([found[0] if found else -1])
+    torch.distributed.broadcast(chosen, 0)
+    step = int(chosen)
+    data = found[1] if found else store.load_step(step) if step >= 0 else None
+    if step >= 0 and data is None:
+        raise RuntimeError(f"worker {place.rank} cannot read the checkpoint of step {step} that worker 0 resumes from")
+    return read_state(data) if data else None
+
+
+def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:
+    model = Probability(module, plan.inputs)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL
+        export(model, len(plan.inputs), path)
+        store.save(MODEL, path.read_bytes())
+    store.save(SCORES, score(model, validation.features).tobytes())
+    store.save(HISTORY, json.dumps(checkpoint.history).encode())
+
+
+def _quiet() -> None:
+    """Lightning's advice on loaders, loggers and hardware: chosen on purpose here."""
+    for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch|copyreg")

@@ -1,0 +1,73 @@
+"""What every worker of a fit must agree on. Imports no torch: the driver of a distributed fit needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.core.errors import SpecError
+from include.core.request import Json
+from include.training.job import Floats, Input, TrainingJob
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+
+# What rank 0 leaves in the checkpoint folder when the fit is done; HISTORY is written last.
+MODEL, SCORES, HISTORY = "model.onnx", "validation-scores", "history.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which worker this is, of how many."""
+
+    rank: int = 0
+    world: int = 1
+
+
+@dataclass(frozen=True)
+class Course:
+    """The steps of a fit: `epochs` times over `rows` in global batches of `batch_size`."""
+
+    rows: int
+    batch_size: int
+    epochs: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, self.rows // self.batch_size)  # the last, partial batch is dropped
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The inputs, the parameters and the course of one fit."""
+
+    inputs: tuple[Input, ...]
+    params: Mapping[str, Json]
+    course: Course
+    checkpoint_every: int  # steps
+
+    @classmethod
+    def of(cls, job: TrainingJob) -> Plan:
+        """Raises SpecError if `training.params` lacks `epochs` or `batch_size`."""
+        epochs, batch_size = (_positive(job.params, name) for name in ("epochs", "batch_size"))
+        course = Course(len(job.train), batch_size, epochs, job.seed)
+        return cls(job.inputs, dict(job.params), course, int(job.params.get("checkpoint_every", 25)))
+
+
+# Builds the module in each worker from the plan and the training features (for statistics such as means).
+# Its forward maps features float32 [n, inputs] to logits [n]. Must be a module-level function or class.
+Build = Callable[[Plan, Floats], "pl.LightningModule"]
+
+
+def _positive(params: Mapping[str, Json], name: str) -> int:
+    value = params.get(name)
+    if not isinstance(value, int) or value < 1:
+        raise SpecError(f"training.params.{name} must be a whole number of at least 1.", seen=value)
+    return value

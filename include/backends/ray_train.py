@@ -1,0 +1,127 @@
+"""Distributed fitting of a LightningModule: DDP on Ray Train's workers, or in this process where there is no Ray."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import Any
+
+import numpy as np
+
+from include.backends.lightning_plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.core.errors import JobFailedError, UnreachableError
+from include.core.settings import Settings
+from include.training.checkpoint import CheckpointStore
+from include.training.job import Rows, TrainingJob
+
+log = logging.getLogger(__name__)
+
+
+def fit_lightning(job: TrainingJob, build: Build) -> None:
+    """Train `build`'s module on the job's workers and write `job.model_path`, history and expected scores.
+
+    Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP under Ray Train. Else: here.
+    An earlier attempt that was killed is continued at its newest verified checkpoint.
+    """
+    if job.checkpoints.load(HISTORY) is None:
+        plan = Plan.of(job)
+        if job.workers > 1 and os.environ.get("RAY_ADDRESS"):
+            _fit_on_ray(job, plan, build)
+        else:
+            _fit_here(job, plan, build)
+    _collect(job)
+
+
+def _fit_here(job: TrainingJob, plan: Plan, build: Build) -> None:
+    from include.backends.lightning_fit import Data, fit_here
+
+    fit_here(plan, build, Data(job.train, job.validation), job.checkpoints, Place())
+
+
+def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    _attach()
+    arrays = [job.train.features, job.train.labels, job.validation.features, job.validation.labels]
+    config = {
+        "plan": plan,
+        "build": build,
+        "arrays": [ray.put(array) for array in arrays],
+        "root": job.checkpoints.storage.root,
+        "folder": job.checkpoints.folder,
+    }
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config=config,
+        # Half a core each: the head's other half is for batch scoring, and two models may train at once.
+        scaling_config=ScalingConfig(num_workers=job.workers, resources_per_worker={"CPU": 0.5}),
+        torch_config=TorchConfig(backend="gloo"),
+        run_config=RunConfig(
+            name="ray",
+            storage_path=job.checkpoints.storage.uri(job.checkpoints.folder),
+            failure_config=FailureConfig(max_failures=2),  # a lost worker resumes within this attempt
+        ),
+    )
+    try:
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise JobFailedError(
+            f"Distributed training on {job.workers} workers failed: {error}.",
+            safe=f"checkpoints of steps {job.checkpoints.steps()} are kept.",
+            hint="the next attempt resumes from the newest; read the job's log for the first traceback.",
+        ) from error
+
+
+def _attach() -> None:
+    """Join the cluster this job runs on. Never starts one: an address is always given."""
+    import ray
+
+    address = os.environ["RAY_ADDRESS"]
+    try:
+        ray.init(address=address, ignore_reinit_error=True, configure_logging=False, log_to_driver=True)
+    except ConnectionError as error:
+        raise UnreachableError(
+            f"No Ray cluster answers at {address}.", safe="nothing was started.", hint="check RAY_ADDRESS, or start the Ray head."
+        ) from error
+
+
+def _worker(config: dict[str, Any]) -> None:
+    """The body of each Ray Train worker."""
+    import ray
+    from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+
+    from include.backends.lightning_fit import Data, fit_here
+
+    context = ray.train.get_context()
+    place = Place(context.get_world_rank(), context.get_world_size())
+    train_x, train_y, validation_x, validation_y = ray.get(config["arrays"])
+    store = CheckpointStore(Settings(root=config["root"]).storage(), config["folder"])
+    fit_here(
+        config["plan"],
+        config["build"],
+        Data(Rows(train_x, train_y), Rows(validation_x, validation_y)),
+        store,
+        place,
+        strategy=RayDDPStrategy(),
+        plugins=[RayLightningEnvironment()],
+        devices="auto",
+    )
+
+
+def _collect(job: TrainingJob) -> None:
+    """Take what rank 0 left: the model, its history and its validation scores."""
+    model, scores, history = (job.checkpoints.load(name) for name in (MODEL, SCORES, HISTORY))
+    if model is None or scores is None or history is None:
+        raise JobFailedError(
+            "Training ended without a model that matches its digest.",
+            seen=job.checkpoints.steps(),
+            safe="the step checkpoints are kept.",
+            hint="the next attempt resumes from the newest.",
+        )
+    job.model_path.write_bytes(model)
+    job.expect(np.frombuffer(scores, dtype=np.float32))
+    for row in json.loads(history):
+        job.report({name: value for name, value in row.items() if name != "step"}, row["step"])

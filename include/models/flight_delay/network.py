@@ -1,0 +1,84 @@
+"""The model: embeddings for categories, a small network over them and the standardised numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from include.backends.lightning_plan import Plan
+from include.training.job import Floats
+
+
+class DelayNetwork(nn.Module):
+    """features [n, inputs] (category codes as floats, NaN is missing) to logits [n]."""
+
+    def __init__(self, plan: Plan, features: Floats) -> None:
+        super().__init__()
+        categories = [i for i, item in enumerate(plan.inputs) if item.is_category]
+        numbers = [i for i, item in enumerate(plan.inputs) if not item.is_category]
+        sizes = [plan.inputs[i].size for i in categories]
+        dims = [min(16, 2 + size // 6) for size in sizes]
+        hidden, dropout = int(plan.params["hidden"]), float(plan.params["dropout"])
+
+        self.register_buffer("categories", torch.tensor(categories, dtype=torch.long))
+        self.register_buffer("numbers", torch.tensor(numbers, dtype=torch.long))
+        mean, deviation = moments(features[:, numbers])
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("deviation", torch.tensor(deviation))
+        self.embeddings = nn.ModuleList(nn.Embedding(size, dim) for size, dim in zip(sizes, dims, strict=True))
+        self.layers = nn.Sequential(
+            nn.Linear(2 * len(numbers) + sum(dims), hidden), nn.SiLU(), nn.Dropout(dropout),
+            nn.Linear(hidden, hidden), nn.SiLU(), nn.Dropout(dropout),
+            nn.Linear(hidden, 1),
+        )  # fmt: skip
+
+    def forward(self, features: Tensor) -> Tensor:
+        codes = features.index_select(1, self.categories).long()
+        numbers = (features.index_select(1, self.numbers) - self.mean) / self.deviation
+        missing = torch.isnan(numbers)
+        # A missing number is its mean, and a flag beside it. Outliers keep their sign, not their size.
+        numbers = torch.where(missing, torch.zeros_like(numbers), numbers).clamp(-5, 5)
+        embedded = [table(codes[:, i]) for i, table in enumerate(self.embeddings)]
+        logits: Tensor = self.layers(torch.cat([numbers, missing.float(), *embedded], dim=1))
+        return logits.squeeze(1)
+
+
+class FlightDelay(pl.LightningModule):
+    def __init__(self, plan: Plan, features: Floats) -> None:
+        super().__init__()
+        self.network = DelayNetwork(plan, features)
+        self.rate, self.decay, self.steps = float(plan.params["learning_rate"]), 1e-2, plan.course.steps
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.network(features)
+        return logits
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        return self._loss(batch, "train_loss")
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        return self._loss(batch, "validation_loss", sync_dist=True)
+
+    def _loss(self, batch: tuple[Tensor, Tensor], name: str, sync_dist: bool = False) -> Tensor:
+        features, labels = batch
+        loss = nn.functional.binary_cross_entropy_with_logits(self(features), labels)
+        self.log(name, loss, on_step=False, on_epoch=True, sync_dist=sync_dist, batch_size=len(labels))
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.rate, weight_decay=self.decay)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=self.steps, eta_min=self.rate / 50)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def moments(numbers: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation float32 [columns] of what is there; 0 and 1 where nothing is."""
+    known = ~np.isnan(numbers)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, numbers, 0).sum(axis=0, dtype=np.float64) / count
+    square = np.where(known, (numbers - mean) ** 2, 0).sum(axis=0, dtype=np.float64) / count
+    return mean.astype(np.float32), np.maximum(np.sqrt(square), 1e-3).astype(np.float32)

@@ -1,0 +1,86 @@
+"""What a model's `fit` receives: encoded rows, parameters, a place for checkpoints, a path for the model."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from include.core.request import Json
+from include.training.checkpoint import CheckpointStore
+
+log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One column of the features. `size`: codes a category can take (0 is unknown), 0 for a number."""
+
+    name: str
+    size: int = 0
+
+    @property
+    def is_category(self) -> bool:
+        return self.size > 0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows: `features` float32 [n, inputs] (NaN is missing), `labels` float32 [n] of 0 and 1."""
+
+    features: Floats
+    labels: Floats
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Handed to the spec's `training.fit`, which must write an ONNX file to `model_path`.
+
+    That file takes `features` float32 [n, inputs] and returns `score` float32 [n], the probability of
+    the positive class. `checkpoints` outlives a kill: the next attempt of the same training sees it.
+    """
+
+    train: Rows
+    validation: Rows  # the newest part of the training window; never the holdout
+    signature: Mapping[str, Json]
+    params: Mapping[str, Json]
+    checkpoints: CheckpointStore
+    model_path: Path
+    seed: int = 7
+    workers: int = 1
+    history: list[dict[str, Json]] = field(default_factory=list, init=False)
+    expected: list[Floats] = field(default_factory=list, init=False)
+
+    @property
+    def label(self) -> str:
+        return str(self.signature["label"])
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The columns of the features, in order."""
+        return tuple(_input(item) for item in self.signature["inputs"])
+
+    def report(self, metrics: Mapping[str, float], step: int) -> None:
+        """Add a row to the history that the result and the evaluation report show."""
+        row = {name: round(float(value), 6) for name, value in metrics.items() if math.isfinite(float(value))}
+        self.history.append({"step": step, **row})
+        log.info("step %d: %s", step, row)
+
+    def expect(self, scores: Floats) -> None:
+        """The trained model's own scores of `validation`: the ONNX file is refused unless it gives the same."""
+        self.expected.append(np.asarray(scores, dtype=np.float32))
+
+
+def _input(item: Mapping[str, Json]) -> Input:
+    categories = item.get("categories")
+    return Input(str(item["name"]), 0 if item["dtype"] != "category" else len(categories or []) + 1)
