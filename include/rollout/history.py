@@ -1,0 +1,106 @@
+"""Reading rollouts and their events back: where each stands, since when, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, rollout_events, rollouts
+from include.core.errors import ConflictError, DataError
+from include.core.request import Json
+from include.rollout.plan import Stage
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One rollout as the control store has it. `state` is running, promoted or rolled_back."""
+
+    id: str
+    model: str
+    challenger: int
+    champion: int | None
+    stage: str
+    state: str
+    reason: str
+    stages: tuple[Stage, ...]
+
+    @property
+    def resource(self) -> str:
+        """What is fenced: take it with `ControlStore.take` before any change."""
+        return f"rollout/{self.model}"
+
+    def find(self, name: str) -> Stage:
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise DataError(f"Rollout {self.id} has no stage {name!r}.", seen=[stage.name for stage in self.stages])
+
+
+def read_rollout(control: ControlStore, rollout_id: str) -> Rollout:
+    """Raises DataError for an unknown id."""
+    with control.transaction() as connection:
+        return rollout_in(connection, rollout_id)
+
+
+def rollout_in(connection: sa.Connection, rollout_id: str) -> Rollout:
+    """The same, inside the caller's transaction."""
+    row = connection.execute(sa.select(rollouts).where(rollouts.c.id == rollout_id)).mappings().first()
+    opened = event_in(connection, rollout_id, "opened")
+    if row is None or opened is None:
+        raise DataError(f"There is no rollout {rollout_id!r}.", hint="slipstream status lists them.")
+    return _rollout(dict(row), opened)
+
+
+def live_rollout(control: ControlStore, model: str) -> Rollout | None:
+    """The model's live rollout, if any: while there is one, no other may open."""
+    with control.transaction() as connection:
+        row = connection.execute(sa.select(rollouts.c.id).where(rollouts.c.live == model)).first()
+        return rollout_in(connection, row.id) if row else None
+
+
+def list_rollouts(control: ControlStore, model: str) -> list[Rollout]:
+    """All rollouts of a model, oldest first."""
+    with control.transaction() as connection:
+        query = sa.select(rollouts.c.id).where(rollouts.c.model == model).order_by(rollouts.c.created_at)
+        return [rollout_in(connection, row.id) for row in connection.execute(query).all()]
+
+
+def events(control: ControlStore, rollout_id: str) -> list[dict[str, Json]]:
+    """What happened, in order: {stage, event, evidence, at}."""
+    columns = (rollout_events.c.stage, rollout_events.c.event, rollout_events.c.evidence, rollout_events.c.at)
+    with control.transaction() as connection:
+        stages = [stage.name for stage in rollout_in(connection, rollout_id).stages]
+        query = sa.select(*columns).where(rollout_events.c.rollout == rollout_id)
+        found = [dict(row) for row in connection.execute(query).mappings()]
+    # Two events may share a millisecond: the machine's own order decides, not the clock.
+    places, kinds = ("opened", *stages, "promote"), ("opened", "entered", "verdict", "rolled_back", "promoted")
+    return sorted(found, key=lambda event: (places.index(event["stage"]), kinds.index(event["event"])))
+
+
+def entered(control: ControlStore, rollout: Rollout, stage: str) -> tuple[str, int]:
+    """When a stage was entered (ISO 8601, UTC) and its route's generation. It survives every retry."""
+    with control.transaction() as connection:
+        event = event_in(connection, rollout.id, "entered", stage)
+    if event is None:
+        raise ConflictError(f"Rollout {rollout.id} has not entered {stage}.", seen=rollout.stage, hint="enter_stage first.")
+    return str(event["at"]), int(event["evidence"]["generation"])
+
+
+def event_key(rollout_id: str, event: str, stage: str = "") -> str:
+    return ":".join(filter(None, ("rollout", rollout_id, event, stage)))
+
+
+def event_in(connection: sa.Connection, rollout_id: str, event: str, stage: str = "") -> Mapping[str, Any] | None:
+    """One event's {evidence, at}, or None."""
+    query = sa.select(rollout_events.c.evidence, rollout_events.c.at)
+    row = connection.execute(query.where(rollout_events.c.key == event_key(rollout_id, event, stage))).mappings().first()
+    return dict(row) if row else None
+
+
+def _rollout(row: Mapping[str, Any], opened: Mapping[str, Any]) -> Rollout:
+    stages = tuple(Stage.from_json(stage) for stage in opened["evidence"]["stages"])
+    names = ("id", "model", "challenger", "champion", "stage", "state", "reason")
+    return Rollout(**{name: row[name] for name in names}, stages=stages)

@@ -1,0 +1,222 @@
+"""The rollout as a state machine in the control store: it resumes where it was, whoever was killed.
+
+Every transition is one transaction with an idempotency key and a fencing epoch of `rollout/{model}`:
+doing it again changes nothing, a late attempt is refused, and the route the gateway serves changes in
+the same transaction as the state that explains it. A stage opens only on the recorded verdict `promote`
+of the one before it: a gate that nobody wired stays closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, now, rollout_events, rollouts, versions
+from include.core.digest import digest_json
+from include.core.errors import ConflictError, DataError, GateClosed
+from include.core.request import Json
+from include.core.spec import ModelSpec
+from include.rollout.history import Rollout, event_in, event_key, read_rollout, rollout_in
+from include.rollout.plan import Stage, plan
+from include.rollout.route import Route, route_in, set_route
+
+Effect = Callable[[sa.Connection], dict[str, Json]]
+
+
+def open_rollout(control: ControlStore, spec: ModelSpec, challenger: int, *, request: str, actor: str, epoch: int) -> Rollout:
+    """The rollout that `request` asks for. Opens it, or returns the one it has opened before.
+
+    A live rollout of the same challenger is returned too. Raises ConflictError while another challenger
+    is live, or if the version is the champion already.
+    """
+    model, stages = spec.name, plan(spec)
+    rollout_id = digest_json([model, challenger, request])[:20]
+
+    def effect(connection: sa.Connection) -> dict[str, Json]:
+        live = connection.execute(sa.select(rollouts).where(rollouts.c.live == model)).first()
+        if live is not None and live.challenger == challenger:
+            return {"id": live.id}
+        if live is not None:
+            raise _busy(model, live.id, live.challenger, live.stage)
+        champion = _admit(connection, model, challenger)
+        _insert(connection, rollout_id, model, challenger, champion)
+        _event(connection, rollout_id, "opened", "", {"stages": [stage.to_json() for stage in stages], "request": request})
+        detail = {"rollout": rollout_id, "challenger": challenger, "champion": champion}
+        control.append_audit(connection, actor, "rollout.open", model, detail)
+        return {"id": rollout_id}
+
+    result, _ = control.once(f"rollout:{model}:{challenger}:{rollout_id}", f"rollout/{model}", epoch, effect)
+    return read_rollout(control, result["id"])
+
+
+def enter_stage(control: ControlStore, rollout: Rollout, name: str, epoch: int) -> int:
+    """Set the stage's route; returns its generation, which the gateway should be seen to apply."""
+    stage = rollout.find(name)
+
+    def effect(connection: sa.Connection) -> dict[str, Json]:
+        _require_running(connection, rollout)
+        _require_passed(connection, rollout, stage)
+        _, current = route_in(connection, rollout.model)
+        route = stage.route(rollout.champion, rollout.challenger, current.previous)
+        generation = set_route(connection, rollout.model, route)
+        _update(connection, rollout, stage=name)
+        _event(connection, rollout.id, "entered", name, {"generation": generation, "route": route.to_json()})
+        return {"generation": generation}
+
+    result, _ = control.once(event_key(rollout.id, "enter", name), rollout.resource, epoch, effect)
+    return int(result["generation"])
+
+
+def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision: Mapping[str, Json], epoch: int) -> str:
+    """Store a final decision with its evidence; `decision["answer"]` is promote or roll_back.
+
+    The first decision on a stage stands, and its answer is returned. roll_back takes the traffic back in
+    the same transaction.
+    """
+    answer = decision["answer"]
+    if answer not in ("promote", "roll_back"):
+        raise DataError("Only a final verdict is recorded.", seen=answer, hint="look again once there is more evidence.")
+
+    def effect(connection: sa.Connection) -> dict[str, Json]:
+        _require_running(connection, rollout)
+        _event(connection, rollout.id, "verdict", stage, dict(decision))
+        if answer == "roll_back":
+            _take_back(control, connection, rollout, "; ".join(decision.get("reasons", ())) or f"{stage} failed", "judge")
+        return {"answer": answer}
+
+    result, _ = control.once(event_key(rollout.id, "decide", stage), rollout.resource, epoch, effect)
+    return str(result["answer"])
+
+
+def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) -> int:
+    """Make the challenger the champion, and remember the old one as the way back. Returns the generation."""
+
+    def effect(connection: sa.Connection) -> dict[str, Json]:
+        _require_running(connection, rollout)
+        _require_verdict(connection, rollout, rollout.stages[-1].name)
+        route = Route(champion=rollout.challenger, previous=rollout.champion)
+        generation = set_route(connection, rollout.model, route)
+        crown(connection, rollout.model, rollout.challenger)
+        _update(connection, rollout, stage="promote", state="promoted", live=None)
+        _event(connection, rollout.id, "promoted", "promote", {"generation": generation, "route": route.to_json()})
+        detail = {"rollout": rollout.id, "champion": rollout.challenger, "previous": rollout.champion}
+        control.append_audit(connection, actor, "rollout.promote", rollout.model, detail)
+        return {"generation": generation}
+
+    result, _ = control.once(event_key(rollout.id, "promote"), rollout.resource, epoch, effect)
+    return int(result["generation"])
+
+
+def roll_back(control: ControlStore, rollout: Rollout, *, reason: str, actor: str, epoch: int) -> int:
+    """All traffic back on the champion. Returns the route's generation; a second call changes nothing."""
+
+    def effect(connection: sa.Connection) -> dict[str, Json]:
+        if rollout_in(connection, rollout.id).state == "rolled_back":
+            return {"generation": route_in(connection, rollout.model)[0]}
+        _require_running(connection, rollout)
+        return {"generation": _take_back(control, connection, rollout, reason, actor)}
+
+    result, _ = control.once(event_key(rollout.id, "roll_back"), rollout.resource, epoch, effect)
+    return int(result["generation"])
+
+
+def crown(connection: sa.Connection, model: str, version: int) -> None:
+    """The version becomes Production and every other Production version Archived."""
+    mine = versions.c.model == model
+    old = sa.and_(mine, versions.c.stage == "Production", versions.c.version != version)
+    connection.execute(versions.update().where(old).values(stage="Archived"))
+    connection.execute(versions.update().where(mine, versions.c.version == version).values(stage="Production"))
+
+
+def _admit(connection: sa.Connection, model: str, challenger: int) -> int | None:
+    """The present champion, after checking that the challenger is another version and its gate is open."""
+    champion = route_in(connection, model)[1].champion
+    if champion == challenger:
+        raise ConflictError(f"Version {challenger} of {model} is the champion already.", safe="nothing changed.")
+    query = sa.select(versions.c.stage).where(versions.c.model == model, versions.c.version == challenger)
+    stage = connection.execute(query).scalar()
+    if stage is None:
+        raise DataError(f"{model} has no registered version {challenger}.", hint="slipstream status lists the versions.")
+    if stage != "Candidate":
+        raise GateClosed(
+            f"Version {challenger} of {model} is no Candidate, so it may not be rolled out.",
+            seen=stage,
+            safe="the traffic stays where it is.",
+            hint="its evaluation says why its gate is closed.",
+        )
+    return champion
+
+
+def _insert(connection: sa.Connection, rollout_id: str, model: str, challenger: int, champion: int | None) -> None:
+    at = now()
+    row = {"id": rollout_id, "model": model, "live": model, "challenger": challenger, "champion": champion}
+    try:
+        with connection.begin_nested():
+            connection.execute(rollouts.insert().values(stage="opened", state="running", created_at=at, updated_at=at, **row))
+    except sa.exc.IntegrityError as error:  # PostgreSQL: another transaction was first by a hair
+        raise _busy(model, "just opened", None, "opened") from error
+
+
+def _busy(model: str, rollout_id: str, challenger: int | None, stage: str) -> ConflictError:
+    return ConflictError(
+        f"{model} has a live rollout: {rollout_id}, challenger {challenger}, in {stage}.",
+        safe="nothing changed.",
+        hint=f"wait for it, or `slipstream rollback {model}`.",
+    )
+
+
+def _require_running(connection: sa.Connection, rollout: Rollout) -> None:
+    current = rollout_in(connection, rollout.id)
+    if current.state != "running":
+        raise GateClosed(
+            f"Rollout {rollout.id} of {rollout.model} version {rollout.challenger} is over: {current.state}.",
+            seen=current.reason or None,
+            safe=f"the route of {rollout.model} stays as it is.",
+            hint="open a new rollout once the reason is dealt with.",
+        )
+
+
+def _require_passed(connection: sa.Connection, rollout: Rollout, stage: Stage) -> None:
+    position = rollout.stages.index(stage)
+    if position:
+        _require_verdict(connection, rollout, rollout.stages[position - 1].name)
+
+
+def _require_verdict(connection: sa.Connection, rollout: Rollout, stage: str) -> None:
+    event = event_in(connection, rollout.id, "verdict", stage)
+    if event is None or event["evidence"]["answer"] != "promote":
+        raise GateClosed(
+            f"Rollout {rollout.id} has no verdict `promote` for {stage}.",
+            seen=event and event["evidence"]["answer"],
+            safe="the traffic stays where it is.",
+            hint=f"run {stage} first.",
+        )
+
+
+def _take_back(control: ControlStore, connection: sa.Connection, rollout: Rollout, reason: str, actor: str) -> int:
+    _, current = route_in(connection, rollout.model)
+    route = Route(champion=rollout.champion, previous=current.previous)
+    generation = set_route(connection, rollout.model, route)
+    rejected = sa.and_(versions.c.model == rollout.model, versions.c.version == rollout.challenger)
+    connection.execute(versions.update().where(rejected).values(stage="Archived"))
+    stage = rollout_in(connection, rollout.id).stage
+    _update(connection, rollout, state="rolled_back", live=None, reason=reason)
+    detail = {"reason": reason, "generation": generation, "route": route.to_json()}
+    _event(connection, rollout.id, "rolled_back", stage, detail, once=True)
+    control.append_audit(connection, actor, "rollout.roll_back", rollout.model, {"rollout": rollout.id, **detail})
+    return generation
+
+
+def _update(connection: sa.Connection, rollout: Rollout, **values: str | None) -> None:
+    connection.execute(rollouts.update().where(rollouts.c.id == rollout.id).values(updated_at=now(), **values))
+
+
+def _event(
+    connection: sa.Connection, rollout_id: str, event: str, stage: str, evidence: dict[str, Json], *, once: bool = False
+) -> None:
+    """`once`: the rollout has one such event, whatever the stage."""
+    single = once or event in ("opened", "promoted")
+    key = event_key(rollout_id, event, "" if single else stage)
+    row = {"rollout": rollout_id, "stage": stage or "opened", "event": event, "evidence": evidence, "at": now()}
+    connection.execute(rollout_events.insert().values(key=key, **row))

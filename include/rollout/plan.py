@@ -1,0 +1,41 @@
+"""The stages a rollout walks through, from the spec. The machine persists them when a rollout opens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from include.core.request import Json
+from include.core.spec import ModelSpec
+from include.rollout.route import Route
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: the challenger's weight in percent, and whether it sees a copy of the traffic."""
+
+    name: str
+    weight: int = 0
+    shadow: bool = False
+
+    def route(self, champion: int | None, challenger: int, previous: int | None) -> Route:
+        """The route while the stage lasts."""
+        return Route(champion, challenger, self.weight, challenger if self.shadow else None, previous)
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        return cls(**value)
+
+
+def plan(spec: ModelSpec) -> tuple[Stage, ...]:
+    """smoke, shadow, canary_5, canary_20, full_100 for the default steps.
+
+    The same without a champion (the first rollout ever): only the judge then has nothing to compare with,
+    and says so in its reasons.
+    """
+    steps = tuple(Stage("full_100" if step == 100 else f"canary_{step}", weight=step) for step in spec.rollout.steps)
+    return (Stage("smoke"), Stage("shadow", shadow=True), *steps)

@@ -1,0 +1,74 @@
+"""The smoke test: the challenger on the real server, before any traffic. Refused unless every check passes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Protocol
+
+from include.core.errors import GateClosed
+from include.core.request import Json
+from include.core.spec import Feature, ModelSpec
+
+REPEATS = 10
+
+
+class Server(Protocol):
+    """What the smoke test asks of a gateway (include/serving/client.py)."""
+
+    def columns(self, model: str, version: int) -> list[dict[str, str]]:
+        """The loaded version's inputs: [{"name", "dtype"}]."""
+
+    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Json]]) -> tuple[list[float], float]:
+        """Scores of rows of named inputs, and the microseconds the server spent on them."""
+
+
+def probes(spec: ModelSpec) -> list[dict[str, Json]]:
+    """Fixed rows: everything unknown; zeros and empty text; large, negative and never-seen values."""
+    values: tuple[Mapping[str, Json], ...] = (
+        {"float": None, "int": None, "category": None},
+        {"float": 0.0, "int": 0, "category": ""},
+        {"float": 1e6, "int": 1_000_000, "category": "never seen before"},
+        {"float": -1e6, "int": -1, "category": "\N{SNOWMAN}"},
+    )
+    return [{feature.name: value[feature.dtype] for feature in spec.features.inputs} for value in values]
+
+
+def run_smoke(server: Server, spec: ModelSpec, version: int) -> dict[str, Json]:
+    """The evidence of a passed smoke test. Raises GateClosed naming every check that failed."""
+    rows = probes(spec)
+    columns = server.columns(spec.name, version)
+    answers = [server.infer(spec.name, version, rows) for _ in range(REPEATS)]
+    scores = answers[0][0]
+    latency_ms = median(spent for _, spent in answers) / 1000 / len(rows)
+    problems = [
+        *_schema_problems(columns, spec.features.inputs),
+        *(f"probe {n} scores {score!r}, not a probability" for n, score in enumerate(scores) if not _probability(score)),
+    ]
+    if len(scores) != len(rows):
+        problems.append(f"{len(rows)} probes got {len(scores)} scores")
+    if any(again != scores for again, _ in answers):
+        problems.append("the same rows got different scores")
+    if latency_ms > spec.evaluation.max_latency_ms:
+        problems.append(f"a row takes {latency_ms:.2f} ms, more than the limit of {spec.evaluation.max_latency_ms} ms")
+    if problems:
+        raise GateClosed(
+            f"The smoke test of {spec.name} version {version} failed: {'; '.join(problems)}.",
+            safe="no traffic was sent to it.",
+            hint="train again, or look at the model file's signature.",
+        )
+    return {"scores": scores, "latency_ms": latency_ms, "probes": len(rows), "columns": len(columns)}
+
+
+def _probability(score: float) -> bool:
+    return math.isfinite(score) and 0.0 <= score <= 1.0
+
+
+def _schema_problems(columns: list[dict[str, str]], wanted: Sequence[Feature]) -> list[str]:
+    seen = [(column["name"], column["dtype"]) for column in columns]
+    expected = [(feature.name, feature.dtype) for feature in wanted]
+    if seen == expected:
+        return []
+    different = sorted({name for name, _ in set(seen) ^ set(expected)})
+    return [f"its inputs are not the spec's: {different or 'another order'}"]
