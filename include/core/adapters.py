@@ -18,6 +18,8 @@ ADAPTERS: dict[str, str] = {
     # open_jobs(settings: Settings) -> JobBackend
     "jobs.ray": "include.backends.ray_jobs:open_jobs",
     "jobs.process": "include.backends.process_jobs:open_jobs",
+    # open_expectations() -> ExpectationRunner (include/validation/port.py has the port)
+    "expectations": "include.backends.great_expectations:open_expectations",
 }
 
 

@@ -1,0 +1,19 @@
+"""The port behind which expectations are evaluated; `include.core.adapters` names who does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+from include.validation.expectation import Expectation
+from include.validation.verdict import Check
+
+
+class ExpectationRunner(Protocol):
+    def check(self, name: str, table: pa.Table, rules: Sequence[Expectation]) -> list[Check]:
+        """One Check for each rule, in order. Never raises for bad data or a broken rule: see `Check.broken`.
+
+        Raises SpecError for a rule that the library itself refuses.
+        """

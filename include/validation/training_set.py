@@ -1,0 +1,80 @@
+"""The `validate_training_set` step: is this snapshot fit to train on?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.core.adapters import adapter
+from include.core.errors import SpecError
+from include.core.request import Json, Outcome
+from include.core.task import Task
+from include.validation.batch import Batch
+from include.validation.expectation import Expectation, Suite, load_suite
+from include.validation.page import verdict_page
+from include.validation.port import ExpectationRunner
+from include.validation.verdict import Check, SourceVerdict, refuse_broken, verdict_value
+
+SUITE = "training_set"
+PARTS = ("train", "holdout")
+
+
+def run(task: Task) -> Outcome:
+    """Judge `train.parquet` and `holdout.parquet` by the model's "training_set" rules and by those of every model.
+
+    Params: `expectations`, `features` (spec section), `label`. Raises as the `validate` step does.
+    """
+    label = str(task.params["label"])
+    declared = _declared(str(task.params["expectations"]))
+    rules = (*standard_rules(label, _inputs(task.params["features"])), *declared.rules)
+    runner: ExpectationRunner = adapter("expectations")()
+    tables: dict[str, pa.Table] = {}
+    verdicts: dict[str, SourceVerdict] = {}
+    for part in PARTS:
+        batch = Batch(f"{part} rows of the training set", task.file("training_set", f"{part}.parquet"))
+        batch.check_schema(rules)
+        tables[part] = batch.read()
+        checks = runner.check(part, tables[part], rules)
+        refuse_broken(batch.name, checks)
+        if part == "holdout":
+            checks.append(later(tables["train"], tables["holdout"]))
+        verdicts[part] = SourceVerdict.of(tables[part].num_rows, 0, checks, declared)
+    value = verdict_value(None, verdicts)
+    docs = task.workdir / "docs.html"
+    docs.write_text(verdict_page(f"{task.request.model}: training set", value))
+    return Outcome(value, {docs.name: docs})
+
+
+def standard_rules(label: str, inputs: Sequence[str]) -> tuple[Expectation, ...]:
+    """What any binary classifier's training set must satisfy, in both parts."""
+    return (
+        Expectation("ExpectTableRowCountToBeBetween", min_value=1),
+        Expectation("ExpectColumnValuesToNotBeNull", column=label),
+        Expectation("ExpectColumnDistinctValuesToEqualSet", column=label, value_set=[0, 1]),
+        Expectation("ExpectColumnValuesToNotBeNull", column="event_timestamp"),
+        *(Expectation("ExpectColumnToExist", column=name) for name in inputs),
+    )
+
+
+def later(train: pa.Table, holdout: pa.Table) -> Check:
+    """No row of the holdout is older than one that was trained on."""
+    newest, oldest = pc.max(train["event_timestamp"]).as_py(), pc.min(holdout["event_timestamp"]).as_py()
+    in_order = newest is None or oldest is None or newest <= oldest
+    observed = {"newest trained on": str(newest), "oldest held out": str(oldest)}
+    return Check("the holdout is later than the training rows", "event_timestamp", "stop", in_order, observed=observed)
+
+
+def _declared(reference: str) -> Suite:
+    suite = load_suite(reference, SUITE)
+    for rule in suite.rules:
+        if rule.on_failure == "quarantine":
+            raise SpecError(f"{reference}, {SUITE}: {rule} cannot quarantine rows of a training set.", hint="use 'stop' or 'warn'.")
+    return suite
+
+
+def _inputs(features: Mapping[str, Json]) -> list[str]:
+    """Names of the model's inputs, from the spec's `features` section as JSON."""
+    of_views = [feature["name"] for view in features["views"] for feature in view["features"]]
+    return of_views + [feature["name"] for feature in features.get("request", ())]

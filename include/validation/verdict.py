@@ -1,0 +1,96 @@
+"""The verdict on a batch: what was checked, what was seen, and whether work may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from include.core.errors import PermanentError, ValidationFailed
+from include.core.request import Json
+from include.validation.expectation import OnFailure, Suite
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation's answer. `broken` is the exception inside it: then `success` says nothing."""
+
+    expectation: str
+    column: str
+    on_failure: OnFailure
+    success: bool
+    unexpected: int = 0  # rows
+    percent: float = 0.0  # of the rows
+    sample: tuple[Json, ...] = ()  # at most five unexpected values
+    observed: Json = None  # what a rule about the whole column saw
+    broken: str = ""
+
+    def seen(self) -> str:
+        """What it saw, for a message."""
+        if self.unexpected:
+            return f"{self.unexpected} rows ({self.percent:g} percent), such as {list(self.sample)}"
+        return f"{self.observed!r}"
+
+
+@dataclass(frozen=True)
+class SourceVerdict:
+    """One source's checks. `reasons` is empty if it passed."""
+
+    rows: int
+    quarantined: int = 0
+    checks: tuple[Check, ...] = ()
+    reasons: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def of(cls, rows: int, quarantined: int, checks: Sequence[Check], suite: Suite) -> SourceVerdict:
+        """Judge: a failed `stop` rule, or too large a share of the rows in quarantine, stops the batch."""
+        reasons = [f"{c.expectation}: {c.seen()}" for c in checks if c.on_failure == "stop" and not c.success]
+        if rows and quarantined / rows > suite.quarantine_limit:
+            reasons.append(
+                f"{quarantined} of {rows} rows are in quarantine ({quarantined / rows:.1%}; the limit is {suite.quarantine_limit:.0%})"
+            )
+        return cls(rows, quarantined, tuple(checks), tuple(reasons))
+
+
+def verdict_value(day: str | None, sources: Mapping[str, SourceVerdict]) -> dict[str, Json]:
+    """The JSON value a validation step commits."""
+    body = {name: {"passed": not source.reasons, **_plain(source)} for name, source in sources.items()}
+    return {"passed": not any(source.reasons for source in sources.values()), "day": day, "sources": body}
+
+
+def _plain(source: SourceVerdict) -> dict[str, Json]:
+    value = asdict(source)
+    value["reasons"] = list(source.reasons)
+    value["checks"] = [{**asdict(check), "sample": list(check.sample)} for check in source.checks]
+    return value
+
+
+def refuse_broken(what: str, checks: Sequence[Check]) -> None:
+    """Raises PermanentError if a check could not be evaluated: that is neither bad data nor a pass."""
+    broken = [check for check in checks if check.broken]
+    if broken:
+        raise PermanentError(
+            f"{len(broken)} of {len(checks)} checks of {what} could not be evaluated. {broken[0].expectation} raised {broken[0].broken}.",
+            seen=[check.expectation for check in broken],
+            safe="nothing was judged, quarantined or published.",
+            hint="correct the expectation in the model's expectations.py, then clear the task.",
+        )
+
+
+def raise_if_failed(value: Mapping[str, Json], files: Mapping[str, str] | None = None) -> None:
+    """Raises ValidationFailed if a committed verdict did not pass.
+
+    :param files: where the verdict's files lie, `{"docs.html": uri, "quarantine-flights.parquet": uri}`
+    """
+    if value["passed"]:
+        return
+    files = files or {}
+    failed = {name: source["reasons"] for name, source in value["sources"].items() if source["reasons"]}
+    lines = [f"{name}: {reason}" for name, reasons in failed.items() for reason in reasons]
+    held = [uri for name, uri in files.items() if name.removeprefix("quarantine-").removesuffix(".parquet") in failed]
+    raise ValidationFailed(
+        f"The data of {value['day'] or 'the training set'} failed validation: {'; '.join(lines)}.",
+        safe="nothing was published; the verdict is in the ledger"
+        + (f", the rejected rows in {', '.join(held)}" if held else "")
+        + (f", the report at {files['docs.html']}." if "docs.html" in files else "."),
+        hint="correct the data and land them again, or change the rule in the model's expectations.py; then clear the task.",
+    )
