@@ -39,6 +39,7 @@ SPEC = ModelSpec(
             View(name="carrier_delays", keys=("carrier",), features=rates("carrier"), ttl=timedelta(days=7)),
             View(name="route_delays", keys=("origin", "dest"), features=rates("route"), ttl=timedelta(days=7)),
             View(name="origin_delays", keys=("origin",), features=rates("origin"), ttl=timedelta(days=7)),
+            View(name="rotation", keys=("tailnum",), features=(Feature(name="last_arr_delay"),), ttl=timedelta(hours=12)),
             View(
                 name="plane",
                 keys=("tailnum",),
@@ -51,8 +52,8 @@ SPEC = ModelSpec(
             Feature(name="dest_code", dtype="category"),
             Feature(name="hour", dtype="int"),
             Feature(name="weekday", dtype="int"),
-            Feature(name="day_of_year", dtype="int"),
             Feature(name="distance"),
+            Feature(name="scheduled_minutes"),
         ),
     ),
     expectations=f"{HERE}.expectations:EXPECTATIONS",

@@ -1,0 +1,91 @@
+"""Raw daily partitions: `raw/{model}/{source}/date=YYYY-MM-DD/part.parquet` under the storage root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pyarrow.lib import ArrowException
+
+from include.core.digest import digest_bytes, digest_file
+from include.core.errors import DataError, IntegrityError, NotReadyError
+from include.core.storage import Storage
+
+
+@dataclass(frozen=True)
+class RawPartitions:
+    """What has arrived for one model. Somebody else writes them; we check what we read."""
+
+    storage: Storage
+    model: str
+
+    def path(self, source: str, day: date) -> str:
+        return f"raw/{self.model}/{source}/date={day.isoformat()}/part.parquet"
+
+    def exists(self, source: str, day: date) -> bool:
+        return self.storage.exists(self.path(source, day))
+
+    def digest(self, source: str, day: date) -> str:
+        """SHA-256 of the partition's bytes. Raises NotReadyError if it has not arrived."""
+        try:
+            return digest_bytes(self.storage.read(self.path(source, day)))
+        except FileNotFoundError as error:
+            raise NotReadyError(
+                f"The {source} partition of {day} has not arrived.",
+                seen=self.storage.uri(self.path(source, day)),
+                hint="land it there; the sensor and the retries wait for it.",
+            ) from error
+
+    def digests(self, source: str, first: date, last: date) -> dict[str, str]:
+        """`{YYYY-MM-DD: digest}` of the partitions present between two days, both included."""
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        return {day.isoformat(): self.digest(source, day) for day in days if self.exists(source, day)}
+
+    def days(self, source: str) -> list[date]:
+        """The days present, oldest first."""
+        paths = self.storage.list(f"raw/{self.model}/{source}")
+        return [date.fromisoformat(path.split("/date=")[1][:10]) for path in paths if path.endswith("/part.parquet")]
+
+    def fetch(self, source: str, day: date, digest: str, scratch: Path) -> Path:
+        """A local file of the partition, checked to be the bytes of `digest` and whole Parquet with rows.
+
+        Raises DataError (gone, empty, truncated) and IntegrityError (changed since the request was made).
+        """
+        uri = self.storage.uri(self.path(source, day))
+        folder = scratch / source / day.isoformat()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            local = self.storage.fetch(self.path(source, day), folder)
+        except FileNotFoundError as error:
+            raise DataError(f"The {source} partition of {day} is missing.", seen=uri, hint="land it again.") from error
+        seen = digest_file(local)
+        if seen != digest:
+            raise IntegrityError(
+                f"The {source} partition of {day} changed after this run had read its digest {digest[:12]}.",
+                seen=seen[:12],
+                safe="nothing was computed; the published partition stays.",
+                hint="clear the run from its first task: it takes the new bytes.",
+            )
+        check_readable(local, f"The {source} partition of {day}")
+        return local
+
+
+def check_readable(path: Path, what: str) -> None:
+    """Raises DataError if the file is empty, truncated, or has no rows."""
+    size = path.stat().st_size
+    try:
+        rows = pq.read_metadata(path).num_rows
+    except (ArrowException, OSError) as error:
+        state = "is empty (0 bytes)" if size == 0 else f"is not whole Parquet: its footer cannot be read ({size} bytes)"
+        raise DataError(
+            f"{what} {state}.",
+            seen=str(error)[:200],
+            safe="the published partition stays.",
+            hint=f"write {path} again, whole, then clear the task.",
+        ) from error
+    if rows == 0:
+        raise DataError(
+            f"{what} has no rows.", seen=str(path), safe="the published partition stays.", hint="land it again with its rows."
+        )

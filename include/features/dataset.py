@@ -1,0 +1,129 @@
+"""The datasets a day's features consist of: their columns, and what must hold for their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from include.core.errors import DataError
+from include.core.spec import Dtype, Feature, Features, View
+
+SQL_TYPES: dict[Dtype, str] = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
+
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "BOOLEAN"}
+_TIMES = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE"}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A file of the `features` step: its columns with their SQL types ("" = as it comes), and its row key."""
+
+    name: str
+    columns: dict[str, str]
+    unique: tuple[str, ...]
+    time: str  # the column that says when the row became known
+    one_day: bool = False  # all its times lie within the partition's day
+
+
+def of_view(view: View) -> Dataset:
+    columns = {**dict.fromkeys(view.keys, ""), "event_timestamp": "TIMESTAMP", **_types(view.features)}
+    return Dataset(view.name, columns, (*view.keys, "event_timestamp"), "event_timestamp", one_day=True)
+
+
+def of_entities(features: Features) -> Dataset:
+    keys = dict.fromkeys(features.keys, "")
+    columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **keys, **_types(features.request)}
+    return Dataset("entities", columns, ("request_id",), "event_timestamp")
+
+
+def of_labels(label: str) -> Dataset:
+    columns = {"request_id": "VARCHAR", label: "TINYINT", "label_timestamp": "TIMESTAMP"}
+    return Dataset("labels", columns, ("request_id",), "label_timestamp")
+
+
+def _types(features: tuple[Feature, ...]) -> dict[str, str]:
+    return {feature.name: SQL_TYPES[feature.dtype] for feature in features}
+
+
+def quoted(*names: str) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date, path: Path) -> int:
+    """Run the SQL, check the rows, write them sorted as Parquet. Returns their number; raises DataError."""
+    try:
+        relation = connection.sql(sql)
+        _check_columns(dataset, dict(zip(relation.columns, map(str, relation.types), strict=True)))
+        casts = ", ".join(f'"{name}"::{type_} AS "{name}"' if type_ else f'"{name}"' for name, type_ in dataset.columns.items())
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE result AS SELECT {casts} FROM ({sql}) ORDER BY ALL")
+    except duckdb.Error as error:
+        raise DataError(
+            f"The SQL of {dataset.name!r} cannot run on the raw partitions of {day}.",
+            seen=str(error)[:600],
+            safe="nothing was published.",
+            hint="compare the columns of the raw partitions with the model's SQL.",
+        ) from error
+    _check_rows(connection, dataset, day)
+    connection.execute(f"COPY temp.result TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+    return int(connection.execute("SELECT count(*) FROM temp.result").fetchall()[0][0])
+
+
+def _check_columns(dataset: Dataset, seen: dict[str, str]) -> None:
+    problems = [f"column {name!r} is missing" for name in dataset.columns if name not in seen]
+    problems += [f"column {name!r} is not in the spec" for name in seen if name not in dataset.columns]
+    problems += [
+        f"column {name!r} is {seen[name]}, expected {type_}"
+        for name, type_ in dataset.columns.items()
+        if name in seen and not _fits(seen[name], type_)
+    ]
+    if problems:
+        raise DataError(
+            f"The SQL of {dataset.name!r} does not give what the spec says: {'; '.join(problems)}.",
+            seen=seen,
+            safe="nothing was published.",
+            hint="make the model's SQL and the spec's names and dtypes agree.",
+        )
+
+
+def _fits(seen: str, expected: str) -> bool:
+    """Whether a cast changes no meaning: an integer may become DOUBLE, a text never a number."""
+    number = seen in _INTEGERS or seen in {"DOUBLE", "FLOAT"} or seen.startswith("DECIMAL")
+    return {
+        "": True,
+        "VARCHAR": seen in {"VARCHAR"} or seen.startswith("ENUM"),
+        "DOUBLE": number,
+        "BIGINT": seen in _INTEGERS,
+        "TINYINT": seen in _INTEGERS,
+        "TIMESTAMP": seen in _TIMES,
+    }[expected]
+
+
+def _check_rows(connection: duckdb.DuckDBPyConnection, dataset: Dataset, day: date) -> None:
+    for what, sql in _offences(dataset, day):
+        rows = connection.execute(f"{sql} LIMIT 3").fetchall()
+        if rows:
+            raise DataError(
+                f"{dataset.name!r} of {day}: {what}.",
+                seen=[tuple(map(str, row)) for row in rows],
+                safe="nothing was published.",
+                hint="correct the model's SQL, or quarantine such rows by an expectation.",
+            )
+
+
+def _offences(dataset: Dataset, day: date) -> Iterator[tuple[str, str]]:
+    """(what is wrong, SQL that finds such rows)."""
+    columns = quoted(*dict.fromkeys((*dataset.unique, dataset.time)))
+    for name in (*dataset.unique, dataset.time):
+        yield f"{name!r} must not be null", f'SELECT {columns} FROM temp.result WHERE "{name}" IS NULL'
+    keys = quoted(*dataset.unique)
+    yield (
+        f"{dataset.unique} must be unique",
+        f"SELECT {keys}, count(*) FROM temp.result GROUP BY {keys} HAVING count(*) > 1 ORDER BY {keys}",
+    )
+    if dataset.one_day:
+        inside = f"\"{dataset.time}\" >= DATE '{day}' AND \"{dataset.time}\" < DATE '{day + timedelta(days=1)}'"
+        yield f"{dataset.time!r} must lie within the day", f"SELECT {columns} FROM temp.result WHERE NOT ({inside})"

@@ -1,0 +1,59 @@
+"""Step `features`: a day's feature rows, entity rows and labels from its raw partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import duckdb
+
+from include.core.errors import DataError
+from include.core.reference import load
+from include.core.request import Outcome
+from include.core.spec import Features
+from include.core.task import Task
+from include.data.raw import RawPartitions
+from include.features.dataset import Dataset, of_entities, of_labels, of_view, write
+from include.features.sources import open_sources
+
+LABEL_COLUMNS = ("request_id", "label_timestamp")
+
+
+def run(task: Task) -> Outcome:
+    """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts.
+
+    Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`.
+    Raises DataError for bad input, and for SQL that does not give what the spec says.
+    """
+    params = task.params
+    day, features = date.fromisoformat(params["day"]), Features.model_validate(params["features"])
+    raw = RawPartitions(task.storage, task.request.model)
+    rows, files = {}, {}
+    with open_sources(raw, params["partitions"], day, params["expectations"], task.workdir / "raw") as connection:
+        for dataset, sql in datasets(features, day, connection):
+            files[f"{dataset.name}.parquet"] = path = task.workdir / f"{dataset.name}.parquet"
+            rows[dataset.name] = write(connection, dataset, sql, day, path)
+    return Outcome({"day": day.isoformat(), "rows": rows}, files)
+
+
+def datasets(features: Features, day: date, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Dataset, str]]:
+    """Each dataset with its SQL. Views see the lookback; entities and labels only the day's own partitions."""
+    queries: dict[str, str] = load(features.build)(day)
+    missing = [view.name for view in features.views if view.name not in queries]
+    if missing:
+        raise DataError(f"{features.build} gives no SQL for view {missing}.", seen=sorted(queries), hint="add it, or drop the view.")
+    connection.execute("USE memory.main")
+    for view in features.views:
+        yield of_view(view), queries[view.name]
+    connection.execute("USE memory.today")
+    yield of_entities(features), load(features.entities)()
+    labels: str = load(features.labels)()
+    yield of_labels(_label(connection, labels)), labels
+
+
+def _label(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """The one column of the labels that is neither the id nor the time."""
+    columns = [name for name in connection.sql(sql).columns if name not in LABEL_COLUMNS]
+    if len(columns) != 1:
+        raise DataError("The labels' SQL must give request_id, the label and label_timestamp.", seen=columns)
+    return columns[0]

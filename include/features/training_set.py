@@ -1,0 +1,156 @@
+"""Step `training_set`: what was known at `as_of`, joined point in time, as one immutable snapshot."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from include.core.errors import DataError
+from include.core.request import Outcome
+from include.core.spec import Features
+from include.core.task import Task
+from include.features.join import point_in_time
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which rows: asked within `window_days` before `as_of`, labelled by then; the newest `holdout_days` apart."""
+
+    as_of: datetime  # UTC, without zone
+    window_days: int
+    holdout_days: int
+    minimum_rows: int
+    label: str
+
+
+def run(task: Task) -> Outcome:
+    """Writes `train.parquet` and `holdout.parquet`; a value of counts. Inputs: a published day each.
+
+    Columns: request_id, event_timestamp, keys, features, label (int8). The same inputs give the same bytes.
+    Raises DataError where the rows cannot be trained on: none, unlabelled, one class, too few.
+    """
+    params = task.params
+    window = Window(
+        parse_time(params["as_of"]), params["window_days"], params["holdout_days"], params["minimum_rows"], params["label"]
+    )
+    with duckdb.connect(config={"threads": 1}) as connection:
+        return build(connection, Features.model_validate(params["features"]), window, _fetch(task), task.workdir)
+
+
+def parse_time(text: str) -> datetime:
+    """ISO 8601, with or without zone, as UTC without zone."""
+    from datetime import UTC
+
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def build(
+    connection: duckdb.DuckDBPyConnection, features: Features, window: Window, files: dict[str, list[str]], folder: Path
+) -> Outcome:
+    """`files`: dataset name (a view's, `entities`, `labels`) to the paths of its daily Parquet files."""
+    if not files.get("entities"):
+        raise DataError(
+            f"No day is published in the {window.window_days} days before {window.as_of}.",
+            hint="run the features DAG for the window, or move as_of.",
+        )
+    _load_entities(connection, files, window)
+    counts = _counts(connection, window)
+    _check_counts(counts, window)
+    joined = point_in_time(features, files, window.label)
+    connection.execute(f"CREATE TABLE training_set AS {joined} ORDER BY event_timestamp, request_id")
+    paths = {}
+    for name, condition in (("train", "NOT held_out"), ("holdout", "held_out")):
+        paths[f"{name}.parquet"] = path = folder / f"{name}.parquet"
+        rows = f"SELECT * EXCLUDE (held_out) FROM training_set WHERE {condition} ORDER BY event_timestamp, request_id"
+        connection.execute(f"COPY ({rows}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+    return Outcome(counts, paths)
+
+
+def _fetch(task: Task) -> dict[str, list[str]]:
+    """Digest-checked local files of every input day, by dataset, oldest day first."""
+
+    def fetch(day: str) -> dict[str, str]:
+        result, folder = task.input(day), task.workdir / "inputs" / day
+        folder.mkdir(parents=True, exist_ok=True)
+        return {Path(name).stem: str(task.ledger.fetch(result, name, folder)) for name in result.files}
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        days = list(pool.map(fetch, sorted(task.request.inputs)))
+    return {name: [day[name] for day in days] for name in (days[0] if days else ())}
+
+
+def _load_entities(connection: duckdb.DuckDBPyConnection, files: dict[str, list[str]], window: Window) -> None:
+    """Table `asked`: the window's entity rows with their label, if it had arrived by `as_of`, else NULL.
+
+    A label that was corrected later, on another day, counts from then on.
+    """
+    label = f'"{window.label}"'
+    connection.execute(f"""
+        CREATE TABLE known AS SELECT request_id, {label}::TINYINT AS {label}
+        FROM read_parquet({files["labels"]}, hive_partitioning = false)
+        WHERE label_timestamp <= TIMESTAMP '{window.as_of}' AND {label} IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY label_timestamp DESC) = 1
+    """)
+    connection.execute(f"""
+        CREATE TABLE asked AS SELECT entity.*, {label}
+        FROM read_parquet({files["entities"]}, hive_partitioning = false) AS entity LEFT JOIN known USING (request_id)
+        WHERE event_timestamp < TIMESTAMP '{window.as_of}'
+            AND event_timestamp >= TIMESTAMP '{window.as_of}' - INTERVAL {window.window_days} DAY
+    """)
+    connection.execute(f"""
+        CREATE TABLE labelled AS SELECT *, event_timestamp >= least(
+            TIMESTAMP '{window.as_of}', date_trunc('day', max(event_timestamp) OVER ()) + INTERVAL 1 DAY
+        ) - INTERVAL {window.holdout_days} DAY AS held_out
+        FROM asked WHERE {label} IS NOT NULL
+    """)
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, window: Window) -> dict[str, int | str]:
+    label = f'"{window.label}"'
+    row = connection.execute(f"""
+        SELECT count(*) AS rows, coalesce(sum({label}), 0)::BIGINT AS positives,
+            count(*) FILTER (held_out) AS holdout_rows,
+            coalesce(sum({label}) FILTER (held_out), 0)::BIGINT AS holdout_positives,
+            coalesce(strftime(min(event_timestamp), '{TIME_FORMAT}'), '') AS first,
+            coalesce(strftime(max(event_timestamp), '{TIME_FORMAT}'), '') AS last,
+            (SELECT count(*) FROM asked) - count(*) AS unlabelled,
+            count(*) - count(DISTINCT request_id) AS repeated,
+            (SELECT count(*) FROM known) AS labels
+        FROM labelled
+    """)
+    names = [column[0] for column in row.description]
+    counts: dict[str, int | str] = dict(zip(names, row.fetchall()[0], strict=True))
+    return {**counts, "as_of": window.as_of.strftime(TIME_FORMAT)}
+
+
+def _check_counts(counts: dict[str, int | str], window: Window) -> None:
+    """Raises DataError with the counts, and the setting that decides, if nothing can be learned from the rows."""
+    seen = {name: count for name, count in counts.items() if isinstance(count, int)}
+    train = (seen["rows"] - seen["holdout_rows"], seen["positives"] - seen["holdout_positives"])
+    holdout = (seen["holdout_rows"], seen["holdout_positives"])
+    days = f"the {window.window_days} days before {window.as_of} (training.window_days)"
+    if seen["rows"] == 0:
+        asked = seen["unlabelled"]
+        what = f"None of the {asked} rows asked in {days} has a label by then" if asked else f"No row was asked in {days}"
+        if asked and not seen["labels"]:
+            what = f"All labels {window.label!r} known in {days} are null or none has arrived: {asked} rows are unlabelled"
+    elif seen["repeated"]:
+        what = f"{seen['repeated']} rows repeat another row's request_id in {days}"
+    elif seen["rows"] < window.minimum_rows:
+        what = f"Only {seen['rows']} labelled rows in {days}: training.minimum_rows asks for {window.minimum_rows}"
+    elif not train[0] or not holdout[0]:
+        what = f"The newest training.holdout_days = {window.holdout_days} leave {train[0]} rows to train on and {holdout[0]} held out"
+    elif any(positives in (0, rows) for rows, positives in (train, holdout)):
+        what = f"Only one class of {window.label!r} in {days}: {train[1]} of {train[0]} positive to train on, {holdout[1]} of {holdout[0]} held out"
+    else:
+        return
+    raise DataError(
+        f"{what}.", seen=seen, safe="no snapshot was made; the champion stays.", hint="widen the window, move as_of, or check the labels' SQL."
+    )
