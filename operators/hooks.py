@@ -21,6 +21,7 @@ from include.core.storage import Storage
 
 if TYPE_CHECKING:
     from include.core.control import ControlStore
+    from include.serving.client import GatewayClient
 
 # What a job must know to find the same stores; no secret among them.
 FORWARDED = ("HOME", "ROOT", "CONTROL_URL", "ONLINE_URL", "MLFLOW_URL", "RAY_URL", "MODELS", "JOB_BACKEND")
@@ -59,6 +60,13 @@ class Services:
 
     def online(self) -> Any:
         return adapter("online")(self.settings.online_url)
+
+    def gateway(self) -> GatewayClient:
+        from include.core.connection import from_env
+        from include.serving.client import GatewayClient
+
+        connection = from_env("slipstream_gateway", self.with_connection("slipstream_gateway").environ)
+        return GatewayClient(self.settings.gateway_url, connection.password if connection else "")
 
     def spec(self, model: str) -> ModelSpec:
         return load_spec(model, self.settings.models)

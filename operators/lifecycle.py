@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
+import pendulum
 from airflow.sdk import (
     DAG,
     AssetOrTimeSchedule,
@@ -29,6 +30,8 @@ from operators.scoring import ScoreBatchOperator
 from operators.sensors import PartitionSensor, s3_partition_sensor
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
+
+TIMEZONE = pendulum.timezone("UTC")  # Airflow serialises no other kind of time zone
 
 RETRIES = ExceptionRetryPolicy(
     rules=[
@@ -71,7 +74,7 @@ def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
 
 def features_dag(spec: ModelSpec) -> DAG:
     """wait for the partition → validate → publish → materialize, one run a day."""
-    schedule = CronDataIntervalTimetable(spec.data.schedule, timezone=UTC)
+    schedule = CronDataIntervalTimetable(spec.data.schedule, timezone=TIMEZONE)
     with _dag(spec, "features", schedule, {"day": DAY, "fresh": FRESH}, _FEATURES_DOC, max_active_runs=8) as dag:
         chain(
             _partition_sensor(spec),
@@ -85,7 +88,7 @@ def features_dag(spec: ModelSpec) -> DAG:
 def training_dag(spec: ModelSpec) -> DAG:
     """plan → training set → validate → (tune) → train → evaluate → gate → register."""
     schedule = AssetOrTimeSchedule(
-        timetable=CronDataIntervalTimetable(spec.training.schedule, timezone=UTC), assets=[retrain_asset(spec.name)]
+        timetable=CronDataIntervalTimetable(spec.training.schedule, timezone=TIMEZONE), assets=[retrain_asset(spec.name)]
     )
     tune = Param(False, type="boolean", title="Tune", description="Search the spec's grid of parameters before training.")
     with _dag(spec, "training", schedule, {"as_of": AS_OF, "tune": tune, "fresh": FRESH}, _TRAINING_DOC, max_active_runs=2) as dag:
@@ -135,7 +138,7 @@ def rollout_dag(spec: ModelSpec) -> DAG:
 
 def monitoring_dag(spec: ModelSpec) -> DAG:
     """collect → monitor (quality, drift, performance, report) → decide."""
-    schedule = CronDataIntervalTimetable(spec.monitoring.schedule, timezone=UTC)
+    schedule = CronDataIntervalTimetable(spec.monitoring.schedule, timezone=TIMEZONE)
     with _dag(spec, "monitoring", schedule, {"as_of": AS_OF, "fresh": FRESH}, _MONITORING_DOC, max_active_runs=1) as dag:
         chain(
             CollectPredictionsOperator(task_id="collect", model=spec.name),
@@ -147,7 +150,7 @@ def monitoring_dag(spec: ModelSpec) -> DAG:
 
 def scoring_dag(spec: ModelSpec) -> DAG:
     """Nightly batch predictions over the day's entities, partitioned and rerun-safe."""
-    schedule = CronDataIntervalTimetable("0 3 * * *", timezone=UTC)
+    schedule = CronDataIntervalTimetable("0 3 * * *", timezone=TIMEZONE)
     with _dag(spec, "scoring", schedule, {"day": DAY, "fresh": FRESH}, _SCORING_DOC, max_active_runs=2) as dag:
         ScoreBatchOperator(task_id="score", model=spec.name, where="job", pool="ray")
     return dag
@@ -157,7 +160,7 @@ def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc:
     return DAG(
         dag_id=f"{spec.name}_{part}",
         schedule=schedule,
-        start_date=datetime.combine(spec.data.first, time(), tzinfo=UTC),
+        start_date=datetime.combine(spec.data.first, time(), tzinfo=TIMEZONE),
         catchup=False,
         max_active_runs=max_active_runs,
         params=params,

@@ -1,0 +1,84 @@
+"""Tasks that watch a served model and decide whether to train again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import AssetAlias, Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.core.request import Json, Request, Result
+from operators.assets import retrain_asset
+from operators.base import ComputeOperator, ReconcileOperator
+from operators.hooks import Services
+from operators.links import ReportLink, report_url
+from operators.run import as_of, may_deploy, pulled
+
+
+class CollectPredictionsOperator(ComputeOperator):
+    """Snapshots the window's answered requests, with the labels that have arrived by then."""
+
+    step = "collect"
+    function = "include.monitoring.collect:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        from datetime import timedelta
+
+        from include.data.published import newest, published
+        from include.monitoring.collect import snapshot
+
+        spec = services.spec(self.model)
+        moment = as_of(context, newest(services.control, self.model))
+        first = (moment - timedelta(days=spec.monitoring.window_days)).date()
+        labels = published(services.control, self.model, first, moment.date())
+        return snapshot(services.settings, spec, moment, labels)
+
+
+class MonitorModelOperator(ComputeOperator):
+    """Data quality, drift and performance of the window against the champion's own past; the report."""
+
+    step = "monitor"
+    function = "include.monitoring.step:run"
+    operator_extra_links = (ReportLink(),)
+
+    def build(self, context: Context, services: Services) -> Request:
+        from include.governance.registry import champion
+
+        spec, record = services.spec(self.model), champion(services.control, self.model)
+        if record is None:
+            raise AirflowSkipException(f"{self.model} has no version in production: there is nothing to watch.")
+        params: dict[str, Any] = {
+            "monitoring": spec.monitoring.model_dump(mode="json"),
+            "features": spec.features.model_dump(mode="json"),
+            "label": spec.label,
+            "metric": spec.evaluation.metric,
+            "champion": record.version,
+            "holdout_metrics": dict(record.entry.metrics),
+        }
+        inputs = {"collect": pulled(context, "collect"), "training_set": record.entry.lineage.training_set}
+        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+
+    def deliver(self, result: Result, context: Context, services: Services) -> Json:
+        self.links[ReportLink.kind] = report_url(result.files["report.html"].path)
+        return super().deliver(result, context, services)
+
+
+class DecideRetrainingOperator(ReconcileOperator):
+    """One decision for each window, stored with its evidence. `retrain` sends one event, under the decision's key."""
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
+
+    def resource(self, context: Context) -> str:
+        return f"decision/{self.model}"
+
+    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        from include.monitoring.decision import decide_window
+
+        result = services.ledger.resolve(pulled(context, "monitor"))
+        decision, new = decide_window(services.control, services.spec(self.model), result, epoch)
+        self.log.info("%s: %s", decision.action, decision.words)
+        if decision.action == "retrain" and may_deploy(context):
+            extra = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
+            context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
+        return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}

@@ -1,0 +1,187 @@
+"""Tasks that bring a version into production, one stage each. The state is the control store's, never Airflow's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.core.errors import ConflictError, DataError, GateClosed
+from include.core.request import Json
+from operators.base import ReconcileOperator
+from operators.hooks import Services, open_services
+from operators.run import event_extra, holder, pulled_json, run_token
+from operators.triggers import QuestionTrigger
+
+if TYPE_CHECKING:
+    from include.rollout.history import Rollout
+
+LOOK_EVERY = 2.0  # seconds between two looks at a stage's evidence
+
+
+class RolloutOperator(ReconcileOperator):
+    """A task of one rollout. Starting it fences off every earlier attempt to move the model's traffic."""
+
+    def resource(self, context: Context) -> str:
+        return f"rollout/{self.model}"
+
+    def rollout(self, context: Context, services: Services) -> Rollout:
+        from include.rollout.history import read_rollout
+
+        return read_rollout(services.control, pulled_json(context, "open")["rollout"])
+
+    def enter(self, context: Context, services: Services, stage: str, epoch: int) -> int:
+        """Set the stage's route and wait until the gateway serves it. Returns the route's generation."""
+        from include.rollout.machine import enter_stage
+
+        generation = enter_stage(services.control, self.rollout(context, services), stage, epoch)
+        services.gateway().wait_applied(self.model, generation)
+        return generation
+
+    def decide(self, context: Context, services: Services, stage: str, decision: Mapping[str, Json], epoch: int) -> str:
+        """Record a final verdict; the first one on a stage stands. Raises GateClosed for roll_back."""
+        from include.rollout.machine import record_verdict
+
+        rollout = self.rollout(context, services)
+        answer = record_verdict(services.control, rollout, stage, decision, epoch)
+        if answer == "roll_back":
+            reasons = "; ".join(decision.get("reasons", ())) or "an earlier look at this stage said so"
+            raise GateClosed(
+                f"{stage} of version {rollout.challenger} of {self.model}: roll back. {reasons}",
+                safe=f"version {rollout.champion} serves all traffic.",
+                hint="see the evidence in the report, mend the model, and register a new version.",
+            )
+        return answer
+
+
+class OpenRolloutOperator(RolloutOperator):
+    """Opens the rollout of the version that the run or its event names. A version has its turn once."""
+
+    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        from include.rollout.machine import open_rollout
+
+        asked = context["params"].get("version")
+        version = asked or event_extra(context).get("version")
+        if not version:
+            raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
+        if not asked:
+            self._skip_if_had_its_turn(services, int(version), run_token(context))
+        rollout = open_rollout(
+            services.control, services.spec(self.model), int(version), request=run_token(context), actor=holder(context), epoch=epoch
+        )
+        return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
+
+    def _skip_if_had_its_turn(self, services: Services, version: int, request: str) -> None:
+        """An event may come twice (its task was cleared). A run that was asked for by hand is obeyed."""
+        from include.rollout.history import list_rollouts
+
+        over = [one for one in list_rollouts(services.control, self.model) if one.challenger == version and one.state != "running"]
+        if over and not any(self._is_mine(one, request) for one in over):
+            raise AirflowSkipException(f"Version {version} had its rollout already: {over[-1].state} ({over[-1].id}).")
+
+    def _is_mine(self, rollout: Rollout, request: str) -> bool:
+        from include.core.digest import digest_json
+
+        return rollout.id == digest_json([self.model, rollout.challenger, request])[:20]
+
+
+class SmokeTestOperator(RolloutOperator):
+    """Asks the challenger itself, on the real server, before any traffic."""
+
+    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        from include.rollout.smoke import smoke_test
+
+        self.enter(context, services, "smoke", epoch)
+        rollout = self.rollout(context, services)
+        try:
+            report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger)
+        except GateClosed as error:
+            self.decide(context, services, "smoke", {"answer": "roll_back", "reasons": [str(error)]}, epoch)
+            raise
+        self.decide(context, services, "smoke", {"answer": "promote", "reasons": ["the server answers the probes"], "report": report}, epoch)
+        return report
+
+
+class RolloutStageOperator(RolloutOperator):
+    """One stage: set the weights, then wait for the judge. Waits in the triggerer; every look is repeatable."""
+
+    def __init__(self, *, model: str, stage: str, **kwargs: Any) -> None:
+        super().__init__(model=model, **kwargs)
+        self.stage = stage
+
+    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        self.enter(context, services, self.stage, epoch)
+        return self._conclude(context, services, epoch, None)
+
+    def _conclude(self, context: Context, services: Services, epoch: int, event: Mapping[str, Any] | None) -> Json:
+        from include.rollout.watch import look
+
+        rollout, spec = self.rollout(context, services), services.spec(self.model)
+        decision = look(rollout=rollout.id, model=self.model, stage=self.stage)
+        if decision is not None:
+            self.decide(context, services, self.stage, decision, epoch)
+            return {"stage": self.stage, "answer": decision["answer"], "reasons": decision["reasons"]}
+        if event is not None and spec.rollout.at_deadline == "roll_back":
+            late = f"not enough evidence within {spec.rollout.deadline} (at_deadline=roll_back)"
+            self.decide(context, services, self.stage, {"answer": "roll_back", "reasons": [late]}, epoch)
+        self.defer(
+            trigger=QuestionTrigger(
+                function="include.rollout.watch:look",
+                kwargs={"rollout": rollout.id, "model": self.model, "stage": self.stage},
+                seconds=spec.rollout.deadline.total_seconds(),
+                poll_seconds=LOOK_EVERY,
+            ),
+            method_name="resume",
+            timeout=spec.rollout.deadline + timedelta(minutes=5),
+        )
+        return None
+
+    def resume(self, context: Context, event: Mapping[str, Any]) -> Json:
+        """The trigger has seen a verdict or the deadline; the evidence is read once more, here."""
+        services = open_services()
+        epoch = services.control.take(self.resource(context), holder(context))
+        return self._conclude(context, services, epoch, event)
+
+
+class PromoteModelOperator(RolloutOperator):
+    """The challenger becomes the champion; the registry's aliases follow."""
+
+    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        from include.rollout.machine import promote
+
+        rollout = self.rollout(context, services)
+        generation = promote(services.control, rollout, actor=holder(context), epoch=epoch)
+        services.gateway().wait_applied(self.model, generation)
+        _mirror(self, services)
+        return {"champion": rollout.challenger, "previous": rollout.champion, "generation": generation}
+
+
+class RollBackModelOperator(RolloutOperator):
+    """Runs when any stage failed: all traffic on the champion. Does nothing if that is so already."""
+
+    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        from include.rollout.machine import roll_back
+
+        if context["ti"].xcom_pull(task_ids="open") is None:
+            raise AirflowSkipException("No rollout was opened by this run: there is nothing to roll back.")
+        rollout = self.rollout(context, services)
+        if rollout.state == "promoted":
+            raise ConflictError(f"Rollout {rollout.id} was promoted.", hint=f"to go back all the same: slipstream rollback {self.model}.")
+        generation = roll_back(services.control, rollout, reason="a stage failed", actor=holder(context), epoch=epoch)
+        services.gateway().wait_applied(self.model, generation)
+        _mirror(self, services)
+        return {"champion": rollout.champion, "rolled_back": rollout.challenger, "generation": generation}
+
+
+def _mirror(operator: RolloutOperator, services: Services) -> None:
+    """Copy the stages to the registry's aliases. Traffic never waits for the registry."""
+    from include.core.errors import TransientError
+    from include.governance.registry import mirror_stages
+
+    try:
+        mirror_stages(services.control, services.registry(), operator.model)
+    except TransientError as error:
+        operator.log.warning("The registry's aliases are behind: %s", error)
