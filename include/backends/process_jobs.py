@@ -1,0 +1,130 @@
+"""Jobs as local processes, detached from whoever submits them. For tests, and machines without Ray.
+
+    <home>/jobs/<name>/   made by mkdir, which one of many submitters wins
+        pid               process group and its start time, so that a reused number is not mistaken for it
+        log               what it wrote
+        exit              its exit status; "stopped" when it was asked to end
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from include.core.digest import PROJECT
+from include.core.ports import Job, JobStatus
+from include.core.settings import Settings
+
+# The shell outlives its submitter, and writes the exit status by rename: never half of it.
+_WRAPPER = 'echo "$$ $(cut -d" " -f22 /proc/$$/stat)" > pid.new && mv pid.new pid; {command} >> log 2>&1; echo $? > exit.new; mv exit.new exit'
+_STARTING = 10.0  # seconds a submitter may take between making the folder and the job's first breath
+
+
+class ProcessJobs:
+    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+        self._folder, self._environ = folder, environ
+
+    def submit(self, job: Job) -> None:
+        """Start it in a session of its own. Does nothing if a job of that name exists, whatever its state."""
+        folder = self._folder / job.name
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return
+        command = f"cd {shlex.quote(str(PROJECT))} && exec {shlex.join(self._command(job))}"
+        subprocess.Popen(
+            ["/bin/sh", "-c", _WRAPPER.format(command=f"( {command} )")],
+            cwd=folder,
+            env=self._env(job),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _command(self, job: Job) -> tuple[str, ...]:
+        return (sys.executable, *job.command[1:]) if job.command[0] == "python" else job.command
+
+    def _env(self, job: Job) -> dict[str, str]:
+        env = {**os.environ, **self._environ, "PYTHONPATH": str(PROJECT), **job.env}
+        env.pop("RAY_ADDRESS", None)  # a process is no Ray job: it trains by itself
+        return env
+
+    def status(self, name: str) -> JobStatus:
+        """What the files say; a process that vanished without an exit status has FAILED."""
+        folder = self._folder / name
+        if not folder.is_dir():
+            return JobStatus.UNKNOWN
+        alive = self._alive(folder)  # asked before the exit file: a job that ends in between has written it
+        ended = _read(folder / "exit")
+        if ended:
+            return JobStatus.SUCCEEDED if ended == "0" else JobStatus.STOPPED if ended == "stopped" else JobStatus.FAILED
+        if alive:
+            return JobStatus.RUNNING
+        return JobStatus.FAILED if _read(folder / "pid") or _age(folder) > _STARTING else JobStatus.PENDING
+
+    def logs(self, name: str, lines: int = 50) -> str:
+        """The last lines it wrote."""
+        return "\n".join(_read(self._folder / name / "log").splitlines()[-lines:])
+
+    def stop(self, name: str) -> None:
+        """Kill its process group. Silent if it is over or unknown."""
+        folder = self._folder / name
+        if folder.is_dir() and not (folder / "exit").exists() and self._alive(folder):
+            stopped = folder / f"stopped.{os.getpid()}"
+            stopped.write_text("stopped")
+            os.replace(stopped, folder / "exit")  # before the kill: the shell dies with its group and writes nothing
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(int(_read(folder / "pid").split()[0]), signal.SIGKILL)
+
+    def url(self, name: str) -> str:
+        """Its log file."""
+        return (self._folder / name / "log").as_uri()
+
+    def _alive(self, folder: Path) -> bool:
+        pid, _, started = _read(folder / "pid").partition(" ")
+        return bool(pid) and started == _start_time(pid)
+
+
+def _start_time(pid: str) -> str:
+    """Clock ticks since boot at which a process began; empty if there is none, or only its corpse."""
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _age(folder: Path) -> float:
+    import time
+
+    return time.time() - folder.stat().st_mtime
+
+
+def open_jobs(settings: Settings) -> ProcessJobs:
+    """The jobs under `settings.home`."""
+    given = {name: value for name, value in settings.environ.items() if name.startswith(("SLIPSTREAM_", "AIRFLOW_CONN_"))}
+    return ProcessJobs(settings.home / "jobs", {**given, **environment(settings)})
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as a job's environment. No secrets: those come by connection."""
+    return dict(_fields(settings))
+
+
+def _fields(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name in ("home", "root", "control_url", "online_url", "mlflow_url", "ray_url", "gateway_url", "models", "job_backend"):
+        value = str(getattr(settings, name))
+        if value:
+            yield f"SLIPSTREAM_{name.upper()}", value
