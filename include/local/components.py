@@ -1,0 +1,167 @@
+"""The servers of the platform, as data. `up`, `down`, `status`, the supervisor and the tests read this table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from include.core.errors import SpecError
+from include.local import environment, health, pools, postgres
+from include.local.credentials import Credentials
+from include.local.platform import HOST, Platform
+
+BIN = Path(sys.executable).parent
+OBJECT_STORE_BYTES = 300_000_000
+
+Action = Callable[[Platform, Credentials], None]
+
+
+def _nothing(platform: Platform, credentials: Credentials) -> None:
+    del platform, credentials
+
+
+@dataclass(frozen=True)
+class Component:
+    """One supervised program, in a process group of its own."""
+
+    name: str
+    command: Callable[[Platform], list[str]]
+    environment: Callable[[Platform, Credentials], dict[str, str]]
+    healthy: health.Check = health.unseen
+    needs: tuple[str, ...] = ()  # started only once these are healthy
+    ports: tuple[str, ...] = ()
+    prepare: Action = _nothing  # before every start, in the process that becomes the server
+    settle: Action = _nothing  # once it is healthy, in the process of `up`
+    once: str = ""  # a program that ends: run again only when this text (a version) changes
+
+
+def _airflow(*arguments: str) -> Callable[[Platform], list[str]]:
+    return lambda platform: [str(BIN / "airflow"), *arguments]
+
+
+def _mlflow(platform: Platform) -> list[str]:
+    options = {
+        "app-name": "basic-auth",
+        "host": HOST,
+        "port": str(platform.ports["mlflow"]),
+        "workers": "1",
+        "artifacts-destination": str(platform.mlflow / "artifacts"),
+    }
+    return [str(BIN / "mlflow"), "server", *(f"--{name}={value}" for name, value in options.items())]
+
+
+def _ray(platform: Platform) -> list[str]:
+    options = {
+        "node-ip-address": HOST,
+        "port": str(platform.ports["ray_gcs"]),
+        "dashboard-host": HOST,
+        "dashboard-port": str(platform.ports["ray"]),
+        "dashboard-agent-listen-port": str(platform.ports["ray_agent"]),
+        "min-worker-port": "0",  # any free one: the default range is shared with other clusters of the machine
+        "max-worker-port": "0",
+        "num-cpus": "2",
+        "object-store-memory": str(OBJECT_STORE_BYTES),
+        "temp-dir": str(platform.ray_folder),
+    }
+    return [str(BIN / "ray"), "start", "--head", "--block", *(f"--{name}={value}" for name, value in options.items())]
+
+
+def _gateway(platform: Platform) -> list[str]:
+    del platform  # it reads SLIPSTREAM_GATEWAY_URL
+    return [sys.executable, "-m", "include.serving.host"]
+
+
+COMPONENTS: tuple[Component, ...] = (
+    Component(
+        name="postgres",
+        command=postgres.command,
+        environment=environment.common,
+        healthy=health.postgres,
+        ports=("postgres",),
+        prepare=postgres.prepare,
+        settle=postgres.create_databases,
+    ),
+    Component(
+        name="ray",
+        command=_ray,
+        environment=environment.ray,
+        healthy=health.ray,
+        ports=("ray", "ray_gcs", "ray_agent"),
+    ),
+    Component(
+        name="migrate",
+        command=_airflow("db", "migrate"),
+        environment=environment.airflow,
+        needs=("postgres",),
+        once=version("apache-airflow"),
+    ),
+    Component(
+        name="scheduler",
+        command=_airflow("scheduler", "--skip-serve-logs"),  # the API server reads the files: no port on every address
+        environment=environment.airflow,
+        healthy=health.airflow_job("SchedulerJob"),
+        needs=("migrate",),
+    ),
+    Component(
+        name="api-server",
+        command=_airflow("api-server"),
+        environment=environment.airflow,
+        healthy=health.api_server,
+        needs=("migrate",),
+        ports=("airflow",),
+        prepare=environment.write_passwords,
+        settle=pools.create,
+    ),
+    Component(
+        name="mlflow",
+        command=_mlflow,
+        environment=environment.mlflow,
+        healthy=health.mlflow,
+        needs=("postgres",),
+        ports=("mlflow",),
+        prepare=environment.write_mlflow_config,
+    ),
+    Component(
+        name="dag-processor",
+        command=_airflow("dag-processor"),
+        environment=environment.airflow,
+        healthy=health.airflow_job("DagProcessorJob"),
+        needs=("migrate",),
+    ),
+    Component(
+        name="triggerer",
+        command=_airflow("triggerer", "--skip-serve-logs"),
+        environment=environment.airflow,
+        healthy=health.airflow_job("TriggererJob"),
+        needs=("migrate",),
+    ),
+    Component(
+        name="gateway",
+        command=_gateway,
+        environment=environment.gateway,
+        healthy=health.gateway,
+        ports=("gateway",),
+    ),
+)
+
+
+def component(name: str) -> Component:
+    for each in COMPONENTS:
+        if each.name == name:
+            return each
+    raise SpecError(f"There is no component {name!r}.", seen=name, hint=f"one of {', '.join(c.name for c in COMPONENTS)}.")
+
+
+def select(only: Collection[str] = ()) -> tuple[Component, ...]:
+    """The named components and all that they need, in the table's order; all where none is named."""
+    wanted = {name for each in only for name in _with_needs(each)}
+    return tuple(each for each in COMPONENTS if not only or each.name in wanted)
+
+
+def _with_needs(name: str) -> Iterator[str]:
+    yield name
+    for need in component(name).needs:
+        yield from _with_needs(need)

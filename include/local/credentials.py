@@ -1,0 +1,74 @@
+"""Passwords and keys of the local platform: generated once, one file each, readable by their owner alone."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True, repr=False)
+class Credentials:
+    """Every field is the content of `<home>/secrets/<field>`. All are URL-safe."""
+
+    postgres: str
+    mlflow_admin: str
+    mlflow_session_key: str
+    ray_token: str
+    gateway_admin: str
+    airflow_admin: str
+    airflow_op: str
+    airflow_viewer: str
+    airflow_fernet_key: str
+    airflow_jwt_secret: str
+    airflow_api_secret: str
+
+    @classmethod
+    def load(cls, home: Path) -> Self:
+        """Read all, and generate those that are not there yet. Stable until the home is removed."""
+        folder = home / "secrets"
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        return cls(**{f.name: _read_or_make(folder / f.name, _GENERATORS.get(f.name, _token)) for f in fields(cls)})
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def _jwt_secret() -> str:
+    return secrets.token_hex(64)  # HS512 wants a key of 64 bytes or more
+
+
+_GENERATORS: dict[str, Callable[[], str]] = {"airflow_fernet_key": _fernet_key, "airflow_jwt_secret": _jwt_secret}
+
+
+def _read_or_make(path: Path, generate: Callable[[], str]) -> str:
+    """Two callers at once agree: the file appears whole, under its final name, exactly once."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}-{os.getpid()}")
+        write_private(draft, generate())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # the other one was first
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file that only its owner may read (0600 from its first byte on)."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    os.replace(draft, path)

@@ -1,0 +1,139 @@
+"""The environment of each process: built from nothing but the platform, so that a restart changes nothing.
+
+Every process finds `include` and `operators` through PYTHONPATH (a triggerer would not, otherwise). A secret
+goes only to the processes that need it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from include.local import postgres
+from include.local.connections import addresses, connections
+from include.local.credentials import Credentials, write_private
+from include.local.platform import HOST, Platform
+from include.local.ports import setting
+
+FOREIGN = ("AIRFLOW__", "AIRFLOW_HOME", "MLFLOW_", "RAY_", "SUPERVISOR_", "PYTHONHOME", "PYTHONPATH")  # not inherited
+MARK = "SLIPSTREAM_PLATFORM"  # names the home in every process of it, children included
+USERS = {"admin": "airflow_admin", "op": "airflow_op", "viewer": "airflow_viewer"}  # user (and role) to credential
+
+QUIET = {  # no telemetry
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "ITERATIVE_DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")}
+
+
+def common(platform: Platform, credentials: Credentials, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What every process sees."""
+    del credentials  # no secret here
+    base = dict(os.environ if inherited is None else inherited)
+    return {
+        **{name: value for name, value in base.items() if not name.startswith(FOREIGN)},
+        "PATH": f"{Path(sys.executable).parent}:{base.get('PATH', os.defpath)}",
+        "PYTHONPATH": str(platform.project),
+        "PYTHONUNBUFFERED": "1",
+        **addresses(platform),
+        **{setting(name): str(port) for name, port in platform.ports.items()},
+        **QUIET,
+        **THREADS,
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        MARK: platform.digest,
+    }
+
+
+def airflow(platform: Platform, credentials: Credentials, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Airflow's own settings, and the connections."""
+    return {
+        **common(platform, credentials, inherited),
+        **connections(platform, credentials),
+        **_airflow_core(platform, credentials),
+        "AIRFLOW_HOME": str(platform.airflow),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url(platform, credentials, "airflow"),
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(platform.airflow / "logs"),
+        "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__PORT": str(platform.ports["airflow"]),
+        "AIRFLOW__API__BASE_URL": platform.url("airflow"),
+        "AIRFLOW__API__SECRET_KEY": credentials.airflow_api_secret,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": credentials.airflow_jwt_secret,
+        # A killed worker's task is retried after about 24 s instead of 306.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",  # a new DAG file is seen this soon
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
+    }
+
+
+def _airflow_core(platform: Platform, credentials: Credentials) -> dict[str, str]:
+    values = {
+        "executor": "LocalExecutor",
+        "parallelism": "4",  # workers are forked ahead: each costs memory
+        "load_examples": "false",
+        "dags_folder": str(platform.project / "dags"),
+        "plugins_folder": str(platform.project / "plugins"),
+        "fernet_key": credentials.airflow_fernet_key,
+        "execution_api_server_url": f"{platform.url('airflow')}/execution/",
+        "simple_auth_manager_users": ",".join(f"{user}:{user}" for user in USERS),
+        "simple_auth_manager_passwords_file": str(passwords_file(platform)),
+    }
+    return {f"AIRFLOW__CORE__{name.upper()}": value for name, value in values.items()}
+
+
+def passwords_file(platform: Platform) -> Path:
+    return platform.airflow / "passwords.json"
+
+
+def write_passwords(platform: Platform, credentials: Credentials) -> None:
+    """The users of Airflow's simple auth manager, before it can generate and print passwords of its own."""
+    platform.airflow.mkdir(parents=True, exist_ok=True)
+    write_private(passwords_file(platform), json.dumps({user: getattr(credentials, name) for user, name in USERS.items()}))
+
+
+def mlflow(platform: Platform, credentials: Credentials) -> dict[str, str]:
+    """The tracking server: the one process that holds MLflow's administrator password in its configuration."""
+    return {
+        **common(platform, credentials),
+        "MLFLOW_AUTH_CONFIG_PATH": str(platform.mlflow / "basic_auth.ini"),
+        "MLFLOW_AUTH_ADMIN_PASSWORD": credentials.mlflow_admin,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": credentials.mlflow_session_key,
+        "MLFLOW_BACKEND_STORE_URI": postgres.url(platform, credentials, "mlflow"),  # not on the command line: ps shows it
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+def write_mlflow_config(platform: Platform, credentials: Credentials) -> None:
+    platform.mlflow.mkdir(parents=True, exist_ok=True)
+    lines = {
+        "default_permission": "READ",
+        "database_uri": postgres.url(platform, credentials, "mlflow_auth"),
+        "admin_username": "admin",
+        "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
+        "auth_cache_ttl_seconds": "60",  # one PBKDF2 a minute instead of one a request
+    }
+    text = "[mlflow]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items())
+    write_private(platform.mlflow / "basic_auth.ini", text)
+
+
+def ray(platform: Platform, credentials: Credentials) -> dict[str, str]:
+    """The Ray head, and through it every job: the token's path, never the token."""
+    return {
+        **common(platform, credentials),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(platform.home / "secrets" / "ray_token"),
+    }
+
+
+def gateway(platform: Platform, credentials: Credentials) -> dict[str, str]:
+    name = "AIRFLOW_CONN_SLIPSTREAM_GATEWAY"
+    return {**common(platform, credentials), name: connections(platform, credentials)[name]}

@@ -1,0 +1,75 @@
+"""One local platform: a home folder and the ports its servers listen on. Two may run side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from include.core.digest import PROJECT
+from include.core.settings import Settings
+from include.local.ports import DEFAULT_PORTS, read_ports
+
+HOST = "127.0.0.1"  # nothing here ever listens on another address
+LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Where a platform keeps its state, and where it listens."""
+
+    home: Path
+    ports: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_PORTS))
+    project: Path = PROJECT
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Home from SLIPSTREAM_HOME, ports from SLIPSTREAM_<NAME>_PORT. Raises SpecError for a bad port."""
+        env = dict(os.environ if environ is None else environ)
+        return cls(home=Settings.from_env(env).home, ports=read_ports(env))
+
+    def url(self, name: str) -> str:
+        return f"http://{HOST}:{self.ports[name]}"
+
+    @property
+    def digest(self) -> str:
+        """Tells one home from another, in the few paths that cannot lie below it."""
+        return hashlib.sha256(str(self.home).encode()).hexdigest()[:10]
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def run(self) -> Path:
+        """State of what is running now: the supervisor's files."""
+        return self.home / "run"
+
+    @property
+    def socket(self) -> Path:
+        """The supervisor's control socket; beside the temporary files where the home's path is too long."""
+        inside = self.run / "supervisor.sock"
+        if len(str(inside)) <= LONGEST_SOCKET_PATH:
+            return inside
+        return Path(tempfile.gettempdir()) / f"slipstream-{self.digest}.sock"
+
+    @property
+    def ray_folder(self) -> Path:
+        """Ray's session files. Its sockets lie deep below, so this path has to be short."""
+        return Path("/tmp") / f"slipstream-ray-{self.digest}"  # noqa: S108 (a digest of the home, made with mode 0700)
+
+    @property
+    def postgres(self) -> Path:
+        return self.home / "postgres"
+
+    @property
+    def airflow(self) -> Path:
+        return self.home / "airflow"
+
+    @property
+    def mlflow(self) -> Path:
+        return self.home / "mlflow"

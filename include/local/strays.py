@@ -1,0 +1,101 @@
+"""Processes that outlived their component: a killed server's children, or a killed supervisor's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from include.local.platform import Platform
+
+GRACE = 5.0  # seconds between asking and killing
+
+
+def replace(platform: Platform, name: str) -> None:
+    """Remove what earlier processes of this component left, and record this one as its group's leader."""
+    folder = platform.run / "groups"
+    folder.mkdir(parents=True, exist_ok=True)
+    for record in folder.glob(f"{name}.*.json"):
+        stop(process for process in _group(record) if not _busy(process))
+        if not _group(record):
+            record.unlink(missing_ok=True)
+    record = folder / f"{name}.{os.getpid()}.json"
+    record.write_text(json.dumps({"group": os.getpgid(0), "started": psutil.Process().create_time()}))
+
+
+def find(platform: Platform) -> list[psutil.Process]:
+    """All processes of every recorded group, and their descendants."""
+    found: dict[int, psutil.Process] = {}
+    for record in (platform.run / "groups").glob("*.json"):
+        for member in _group(record):
+            for process in (member, *_children(member)):
+                found[process.pid] = process
+    return list(found.values())
+
+
+def stop(processes: Iterable[psutil.Process]) -> int:
+    """Ask each to end, then kill. Returns how many there were."""
+    alive = [process for process in processes if process.pid != os.getpid()]
+    for process in alive:
+        _send(process, signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(alive, timeout=GRACE)
+    for process in stubborn:
+        _send(process, signal.SIGKILL)
+    psutil.wait_procs(stubborn, timeout=GRACE)
+    return len(alive)
+
+
+def _group(record: Path) -> list[psutil.Process]:
+    """Live members of a recorded group. A number that the kernel gave to a later process is not ours."""
+    try:
+        known = json.loads(record.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return []
+    group, started = int(known["group"]), float(known["started"])
+    try:
+        if psutil.Process(group).create_time() > started + 1:
+            return []
+    except psutil.NoSuchProcess:
+        pass  # the leader is gone, its children are not
+    return [process for process in psutil.process_iter() if _group_of(process) == group and _created(process) >= started - 1]
+
+
+def _group_of(process: psutil.Process) -> int:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return -1
+
+
+def _created(process: psutil.Process) -> float:
+    try:
+        return float(process.create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def _busy(process: psutil.Process) -> bool:
+    """A worker of a killed scheduler that still runs a task may finish it; `down` ends it otherwise."""
+    try:
+        title = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    return title.startswith(("airflow worker", "airflow task")) and "<idle>" not in title
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.Error:
+        pass
