@@ -44,19 +44,23 @@ _PANDAS = {
 
 
 class GreatExpectations:
-    """The adapter of `include.validation.port.ExpectationRunner`."""
+    """The adapter of `include.validation.port.ExpectationRunner`. Names of batches are unique within one."""
+
+    def __init__(self) -> None:
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        # One data source for all batches: adding one writes the context's whole configuration as YAML.
+        self._source = context.data_sources.add_pandas("slipstream")
 
     def check(self, name: str, table: pa.Table, rules: Sequence[Expectation]) -> list[Check]:
         if not rules:
             return []
         suite = gx.ExpectationSuite(name=name, expectations=[build(rule, at) for at, rule in enumerate(rules)])
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
-        asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
+        asset = self._source.add_dataframe_asset(name)
         batch = asset.add_batch_definition_whole_dataframe(name).get_batch({"dataframe": frame(table)})
         answers = batch.validate(suite, result_format={"result_format": "BASIC", "partial_unexpected_count": SAMPLE})
         # They come back in an order of the library's own.
-        by_rule = {answer.expectation_config.meta["rule"]: answer for answer in answers.results}
+        by_rule = {_rule(answer): answer for answer in answers.results}
         return [_check(rule, by_rule[at], table.num_rows) for at, rule in enumerate(rules)]
 
 
@@ -88,11 +92,15 @@ def frame(table: pa.Table) -> pd.DataFrame:
     fields = [pa.field(f.name, pa.timestamp(f.type.unit)) if pa.types.is_timestamp(f.type) else f for f in table.schema]
     naive = table.cast(pa.schema(fields))
     with_nulls = {f.name for f in fields if naive[f.name].null_count}
-    result = naive.to_pandas()
+    result: pd.DataFrame = naive.to_pandas()
     for field in fields:
         if field.name in with_nulls and field.type in _NULLABLE:
             result[field.name] = naive[field.name].to_pandas(types_mapper=_NULLABLE.get)
     return result
+
+
+def _rule(answer: Any) -> int:
+    return int(answer.expectation_config.meta["rule"])
 
 
 def _check(rule: Expectation, answer: Any, rows: int) -> Check:

@@ -18,10 +18,11 @@ from include.validation.rows import first_of_its_key, is_unique, literal, predic
 
 @dataclass(frozen=True)
 class Batch:
-    """A local Parquet file and what to call it in a message, such as "flights of 2013-01-01"."""
+    """A local Parquet file, what to call it in a message ("flights of 2013-01-01"), and a database to read it with."""
 
     name: str
     path: Path
+    database: duckdb.DuckDBPyConnection
 
     def read(self) -> pa.Table:
         """All rows. Raises DataError if its pages cannot be read."""
@@ -51,16 +52,13 @@ class Batch:
         held = [rule for rule in rules if rule.on_failure == "quarantine"]
         if not held:
             return 0
-        with duckdb.connect(config={"threads": 1}) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            bad = connection.sql(_bad_rows(self.path, held)).to_arrow_table()
+        bad = self.database.sql(_bad_rows(self.path, held)).to_arrow_table()
         if bad.num_rows:
             pq.write_table(bad, target, compression="zstd")
-        return bad.num_rows
+        return int(bad.num_rows)
 
     def _types(self) -> dict[str, str]:
-        with duckdb.connect(config={"threads": 1}) as connection:
-            rows = connection.execute(f"DESCRIBE SELECT * FROM {_source(self.path)}").fetchall()
+        rows = self.database.execute(f"DESCRIBE SELECT * FROM {_source(self.path)}").fetchall()
         return {row[0]: row[1] for row in rows}
 
     def _changed(self, how: str, seen: object, expected: str) -> DataError:
@@ -70,6 +68,13 @@ class Batch:
             safe="nothing was read into features; the published partition stays.",
             hint="land the partition with its old schema, or change the rules and features of the model together.",
         )
+
+
+def open_database() -> duckdb.DuckDBPyConnection:
+    """An empty in-memory database whose times are UTC."""
+    database = duckdb.connect(config={"threads": 1})
+    database.execute("SET TimeZone = 'UTC'")
+    return database
 
 
 def _source(path: Path) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
 from include.core.adapters import adapter
-from include.core.request import Json, Outcome
+from include.core.request import Outcome
 from include.core.task import Task
 from include.data.raw import RawPartitions
-from include.validation.batch import Batch
+from include.validation.batch import Batch, open_database
 from include.validation.expectation import Suite, load_suite
 from include.validation.page import verdict_page
 from include.validation.port import ExpectationRunner
@@ -24,15 +23,16 @@ def run(task: Task) -> Outcome:
     fails is a committed verdict with `passed` false: `raise_if_failed` turns it into an error afterwards.
     Raises DataError for a partition that cannot be read, PermanentError for a check that cannot be evaluated.
     """
-    day, sources = str(task.params["day"]), dict(task.params["sources"])
+    day, sources = str(task.params["day"]), sorted(task.params["sources"])
     runner: ExpectationRunner = adapter("expectations")()
     files: dict[str, Path] = {}
     verdicts: dict[str, SourceVerdict] = {}
-    batches = {name: _fetch(task, name, day, sources) for name in sorted(sources)}
+    database = open_database()
+    batches = {name: Batch(f"{name} of {day}", _fetch(task, name, day), database) for name in sources}
     for name, batch in batches.items():
         suite = load_suite(str(task.params["expectations"]), name)
         quarantine = task.workdir / f"quarantine-{name}.parquet"
-        verdicts[name] = judge(batch, suite, runner, quarantine)
+        verdicts[name] = judge(name, batch, suite, runner, quarantine)
         if quarantine.exists():
             files[quarantine.name] = quarantine
     value = verdict_value(day, verdicts)
@@ -41,16 +41,15 @@ def run(task: Task) -> Outcome:
     return Outcome(value, files)
 
 
-def judge(batch: Batch, suite: Suite, runner: ExpectationRunner, quarantine: Path) -> SourceVerdict:
+def judge(name: str, batch: Batch, suite: Suite, runner: ExpectationRunner, quarantine: Path) -> SourceVerdict:
     """One batch's verdict; its bad rows go to `quarantine`, a file that is made only if there are any."""
     batch.check_schema(suite.rules)
     table = batch.read()
-    checks = runner.check(batch.path.stem, table, suite.rules)
+    checks = runner.check(name, table, suite.rules)
     refuse_broken(batch.name, checks)
     return SourceVerdict.of(table.num_rows, batch.quarantine(suite.rules, quarantine), checks, suite)
 
 
-def _fetch(task: Task, source: str, day: str, sources: Mapping[str, Json]) -> Batch:
+def _fetch(task: Task, source: str, day: str) -> Path:
     raw = RawPartitions(task.storage, task.request.model)
-    path = raw.fetch(source, date.fromisoformat(day), str(sources[source]), task.workdir / "raw")
-    return Batch(f"{source} of {day}", path)
+    return raw.fetch(source, date.fromisoformat(day), str(task.params["sources"][source]), task.workdir / "raw")

@@ -11,7 +11,7 @@ from include.core.adapters import adapter
 from include.core.errors import SpecError
 from include.core.request import Json, Outcome
 from include.core.task import Task
-from include.validation.batch import Batch
+from include.validation.batch import Batch, open_database
 from include.validation.expectation import Expectation, Suite, load_suite
 from include.validation.page import verdict_page
 from include.validation.port import ExpectationRunner
@@ -30,10 +30,11 @@ def run(task: Task) -> Outcome:
     declared = _declared(str(task.params["expectations"]))
     rules = (*standard_rules(label, _inputs(task.params["features"])), *declared.rules)
     runner: ExpectationRunner = adapter("expectations")()
+    database = open_database()
     tables: dict[str, pa.Table] = {}
     verdicts: dict[str, SourceVerdict] = {}
     for part in PARTS:
-        batch = Batch(f"{part} rows of the training set", task.file("training_set", f"{part}.parquet"))
+        batch = Batch(f"{part} rows of the training set", task.file("training_set", f"{part}.parquet"), database)
         batch.check_schema(rules)
         tables[part] = batch.read()
         checks = runner.check(part, tables[part], rules)
