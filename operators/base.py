@@ -137,7 +137,9 @@ class ComputeOperator(SlipstreamOperator):
             raise error
         if status is JobStatus.STOPPED:
             raise PermanentError(
-                f"Job {attempt.job} was stopped on purpose.", safe="its checkpoints are kept.", hint="clear the task to go on from them."
+                f"Job {attempt.job} was stopped on purpose.",
+                safe="its checkpoints are kept.",
+                hint="clear the task to go on from them.",
             )
         raise JobFailedError(
             f"Job {attempt.job} ended as {status} without a result. Its last lines:\n{tail}\n",

@@ -30,11 +30,9 @@ class EvaluateModelOperator(ComputeOperator):
         }
         inputs = {"training_set": pulled(context, "build_training_set"), "train": pulled(context, "train")}
         if not is_backfill(context):
-            from include.governance.registry import champion
-
-            record = champion(services.control, self.model)
-            if record is not None and record.train.digest != inputs["train"].digest:
-                inputs["champion"] = record.train
+            record = services.champion(self.model)
+            if record is not None and record.entry.lineage.train.digest != inputs["train"].digest:
+                inputs["champion"] = record.entry.lineage.train
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:

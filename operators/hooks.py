@@ -20,8 +20,10 @@ from include.core.spec import ModelSpec
 from include.core.storage import Storage
 
 if TYPE_CHECKING:
-    from include.core.control import ControlStore
     from include.serving.client import GatewayClient
+
+    from include.core.control import ControlStore
+    from include.governance.version import VersionRecord
 
 # What a job must know to find the same stores; no secret among them.
 FORWARDED = ("HOME", "ROOT", "CONTROL_URL", "ONLINE_URL", "MLFLOW_URL", "RAY_URL", "MODELS", "JOB_BACKEND")
@@ -62,11 +64,18 @@ class Services:
         return adapter("online")(self.settings.online_url)
 
     def gateway(self) -> GatewayClient:
-        from include.core.connection import from_env
         from include.serving.client import GatewayClient
+
+        from include.core.connection import from_env
 
         connection = from_env("slipstream_gateway", self.with_connection("slipstream_gateway").environ)
         return GatewayClient(self.settings.gateway_url, connection.password if connection else "")
+
+    def champion(self, model: str) -> VersionRecord | None:
+        """The version in production."""
+        from include.governance import versions
+
+        return versions.champion(versions.records(self.control, model))
 
     def spec(self, model: str) -> ModelSpec:
         return load_spec(model, self.settings.models)

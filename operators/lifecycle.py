@@ -25,7 +25,13 @@ from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.features import BuildTrainingSetOperator, MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.monitoring import CollectPredictionsOperator, DecideRetrainingOperator, MonitorModelOperator
 from operators.registry import RegisterModelOperator
-from operators.rollout import OpenRolloutOperator, PromoteModelOperator, RollBackModelOperator, RolloutStageOperator, SmokeTestOperator
+from operators.rollout import (
+    OpenRolloutOperator,
+    PromoteModelOperator,
+    RollBackModelOperator,
+    RolloutStageOperator,
+    SmokeTestOperator,
+)
 from operators.scoring import ScoreBatchOperator
 from operators.sensors import PartitionSensor, s3_partition_sensor
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
@@ -91,7 +97,9 @@ def training_dag(spec: ModelSpec) -> DAG:
         timetable=CronDataIntervalTimetable(spec.training.schedule, timezone=TIMEZONE), assets=[retrain_asset(spec.name)]
     )
     tune = Param(False, type="boolean", title="Tune", description="Search the spec's grid of parameters before training.")
-    with _dag(spec, "training", schedule, {"as_of": AS_OF, "tune": tune, "fresh": FRESH}, _TRAINING_DOC, max_active_runs=2) as dag:
+    with _dag(
+        spec, "training", schedule, {"as_of": AS_OF, "tune": tune, "fresh": FRESH}, _TRAINING_DOC, max_active_runs=2
+    ) as dag:
         validated = ValidateTrainingSetOperator(task_id="validate_training_set", model=spec.name)
         tuned = TuneModelOperator(task_id="tune", model=spec.name, where="job", pool="ray")
         trained = TrainModelOperator(

@@ -42,9 +42,7 @@ class MonitorModelOperator(ComputeOperator):
     operator_extra_links = (ReportLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.governance.registry import champion
-
-        spec, record = services.spec(self.model), champion(services.control, self.model)
+        spec, record = services.spec(self.model), services.champion(self.model)
         if record is None:
             raise AirflowSkipException(f"{self.model} has no version in production: there is nothing to watch.")
         params: dict[str, Any] = {

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+
 from airflow.sdk import AssetAlias, Context
 
+from include.core.digest import PROJECT
 from include.core.request import Json
 from operators.assets import candidate_asset
 from operators.base import ReconcileOperator
 from operators.hooks import Services
 from operators.links import MlflowRunLink, ReportLink, report_url
-from operators.run import is_backfill, may_deploy, pulled, pulled_json
+from operators.run import may_deploy, pulled, pulled_json
 
 
 class RegisterModelOperator(ReconcileOperator):
@@ -25,24 +28,36 @@ class RegisterModelOperator(ReconcileOperator):
         return f"registry/{self.model}"
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        from include.governance.registration import Inputs, propose
         from include.governance.registry import register
-        from include.governance.registration import Registration
 
-        spec, plan = services.spec(self.model), pulled_json(context, "plan")
-        registration = Registration.of(
-            spec,
+        plan = pulled_json(context, "plan")
+        inputs = Inputs(pulled(context, "train"), pulled(context, "build_training_set"), pulled(context, "evaluate"))
+        package = propose(
             services.ledger,
-            train=pulled(context, "train"),
-            training_set=pulled(context, "build_training_set"),
-            evaluation=pulled(context, "evaluate"),
+            services.spec(self.model),
+            inputs,
             as_of=plan["as_of"],
-            reason=plan["reason"],
-            backfill=is_backfill(context),
+            run_type=plan["run_type"],
+            commit=_commit(context),
         )
-        record = register(services.control, services.registry(), registration, epoch)
-        self.links[ReportLink.kind] = report_url(services.ledger.resolve(record.evaluation).files["report.html"].path)
-        self.links[MlflowRunLink.kind] = services.registry().run_url(record)
-        if record.gate["passed"] and may_deploy(context):
-            alias = AssetAlias(f"{self.model}_registered")
-            context["outlet_events"][alias].add(candidate_asset(self.model), extra={"version": record.version, "as_of": record.as_of})
+        registry = services.registry()
+        record = register(services.control, registry, package, epoch)
+        self.links[ReportLink.kind] = report_url(services.ledger.resolve(inputs.evaluation).files["report.html"].path)
+        self.links[MlflowRunLink.kind] = registry.url(record)
+        if record.entry.gate.passed and may_deploy(context):
+            extra = {"version": record.version, "as_of": record.entry.as_of}
+            context["outlet_events"][AssetAlias(f"{self.model}_registered")].add(candidate_asset(self.model), extra=extra)
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
+
+
+def _commit(context: Context) -> str:
+    """The bundle's commit where Airflow knows one, else the working tree's, marked where it has changes."""
+    bundle = getattr(context["ti"], "bundle_instance", None)
+    if version := getattr(bundle, "version", None):
+        return str(version)
+    done = subprocess.run(  # noqa: S603 (a fixed command)
+        ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
+        capture_output=True, text=True, check=False, timeout=10,
+    )  # fmt: skip
+    return done.stdout.strip()

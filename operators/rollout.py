@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
@@ -18,6 +18,7 @@ from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
     from include.rollout.history import Rollout
+    from include.serving.log import Record
 
 LOOK_EVERY = 2.0  # seconds between two looks at a stage's evidence
 
@@ -41,20 +42,14 @@ class RolloutOperator(ReconcileOperator):
         services.gateway().wait_applied(self.model, generation)
         return generation
 
-    def decide(self, context: Context, services: Services, stage: str, decision: Mapping[str, Json], epoch: int) -> str:
-        """Record a final verdict; the first one on a stage stands. Raises GateClosed for roll_back."""
-        from include.rollout.machine import record_verdict
-
-        rollout = self.rollout(context, services)
-        answer = record_verdict(services.control, rollout, stage, decision, epoch)
+    def require(self, rollout: Rollout, stage: str, answer: str, reasons: Sequence[str]) -> None:
+        """Raises GateClosed for roll_back."""
         if answer == "roll_back":
-            reasons = "; ".join(decision.get("reasons", ())) or "an earlier look at this stage said so"
             raise GateClosed(
-                f"{stage} of version {rollout.challenger} of {self.model}: roll back. {reasons}",
+                f"{stage} of version {rollout.challenger} of {self.model}: roll back. {'; '.join(reasons)}",
                 safe=f"version {rollout.champion} serves all traffic.",
-                hint="see the evidence in the report, mend the model, and register a new version.",
+                hint="read the evidence (slipstream status), mend the model, register a new version.",
             )
-        return answer
 
 
 class OpenRolloutOperator(RolloutOperator):
@@ -70,7 +65,12 @@ class OpenRolloutOperator(RolloutOperator):
         if not asked:
             self._skip_if_had_its_turn(services, int(version), run_token(context))
         rollout = open_rollout(
-            services.control, services.spec(self.model), int(version), request=run_token(context), actor=holder(context), epoch=epoch
+            services.control,
+            services.spec(self.model),
+            int(version),
+            request=run_token(context),
+            actor=holder(context),
+            epoch=epoch,
         )
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
 
@@ -78,7 +78,9 @@ class OpenRolloutOperator(RolloutOperator):
         """An event may come twice (its task was cleared). A run that was asked for by hand is obeyed."""
         from include.rollout.history import list_rollouts
 
-        over = [one for one in list_rollouts(services.control, self.model) if one.challenger == version and one.state != "running"]
+        over = [
+            one for one in list_rollouts(services.control, self.model) if one.challenger == version and one.state != "running"
+        ]
         if over and not any(self._is_mine(one, request) for one in over):
             raise AirflowSkipException(f"Version {version} had its rollout already: {over[-1].state} ({over[-1].id}).")
 
@@ -92,16 +94,19 @@ class SmokeTestOperator(RolloutOperator):
     """Asks the challenger itself, on the real server, before any traffic."""
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
-        from include.rollout.smoke import smoke_test
+        from include.rollout.machine import record_verdict
+        from include.rollout.smoke import run_smoke
 
         self.enter(context, services, "smoke", epoch)
         rollout = self.rollout(context, services)
         try:
-            report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger)
+            report = run_smoke(services.gateway(), services.spec(self.model), rollout.challenger)
         except GateClosed as error:
-            self.decide(context, services, "smoke", {"answer": "roll_back", "reasons": [str(error)]}, epoch)
+            record_verdict(services.control, rollout, "smoke", {"answer": "roll_back", "reasons": [str(error)]}, epoch)
             raise
-        self.decide(context, services, "smoke", {"answer": "promote", "reasons": ["the server answers the probes"], "report": report}, epoch)
+        decision = {"answer": "promote", "reasons": ["the server answers every probe"], "report": report}
+        answer = record_verdict(services.control, rollout, "smoke", decision, epoch)
+        self.require(rollout, "smoke", answer, ["an earlier smoke test said so"])
         return report
 
 
@@ -114,36 +119,58 @@ class RolloutStageOperator(RolloutOperator):
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         self.enter(context, services, self.stage, epoch)
-        return self._conclude(context, services, epoch, None)
+        return self._look(context, services, epoch)
 
-    def _conclude(self, context: Context, services: Services, epoch: int, event: Mapping[str, Any] | None) -> Json:
-        from include.rollout.watch import look
+    def _look(self, context: Context, services: Services, epoch: int) -> Json:
+        """Conclude the stage if its evidence suffices; else wait in the triggerer for evidence or the deadline."""
+        from include.rollout.look import look
 
         rollout, spec = self.rollout(context, services), services.spec(self.model)
-        decision = look(rollout=rollout.id, model=self.model, stage=self.stage)
-        if decision is not None:
-            self.decide(context, services, self.stage, decision, epoch)
-            return {"stage": self.stage, "answer": decision["answer"], "reasons": decision["reasons"]}
-        if event is not None and spec.rollout.at_deadline == "roll_back":
-            late = f"not enough evidence within {spec.rollout.deadline} (at_deadline=roll_back)"
-            self.decide(context, services, self.stage, {"answer": "roll_back", "reasons": [late]}, epoch)
-        self.defer(
-            trigger=QuestionTrigger(
-                function="include.rollout.watch:look",
-                kwargs={"rollout": rollout.id, "model": self.model, "stage": self.stage},
-                seconds=spec.rollout.deadline.total_seconds(),
-                poll_seconds=LOOK_EVERY,
-            ),
-            method_name="resume",
-            timeout=spec.rollout.deadline + timedelta(minutes=5),
-        )
-        return None
+        records = stage_records(services, self.model, rollout)
+        verdict = look(services.control, spec, rollout, self.stage, records, epoch=epoch, at=datetime.now(UTC))
+        if verdict.answer == "insufficient":
+            self.log.info("%s: %s", self.stage, "; ".join(verdict.reasons))
+            self.defer(
+                trigger=QuestionTrigger(
+                    function="operators.rollout:peek",
+                    kwargs={"model": self.model, "rollout": rollout.id, "stage": self.stage},
+                    seconds=spec.rollout.deadline.total_seconds(),
+                    poll_seconds=LOOK_EVERY,
+                ),
+                method_name="resume",
+            )
+        self.require(rollout, self.stage, verdict.answer, verdict.reasons)
+        return {"stage": self.stage, "answer": verdict.answer, "reasons": list(verdict.reasons)}
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> Json:
-        """The trigger has seen a verdict or the deadline; the evidence is read once more, here."""
+        """The trigger has seen an answer, or the deadline. What it saw is not trusted: the evidence is read again."""
         services = open_services()
         epoch = services.control.take(self.resource(context), holder(context))
-        return self._conclude(context, services, epoch, event)
+        return self._look(context, services, epoch)
+
+
+def peek(model: str, rollout: str, stage: str) -> str | None:
+    """The answer that a look at the stage would give now, or None for "look again". Changes nothing."""
+    from include.rollout.look import assess
+
+    from include.rollout.history import read_rollout
+
+    services = open_services()
+    current = read_rollout(services.control, rollout)
+    if current.state != "running":
+        return current.state
+    records = stage_records(services, model, current)
+    verdict, _, _ = assess(services.control, services.spec(model), current, stage, records, at=datetime.now(UTC))
+    return None if verdict.answer == "insufficient" else verdict.answer
+
+
+def stage_records(services: Services, model: str, rollout: Rollout) -> Iterator[Record]:
+    """The prediction log since the rollout's first stage was entered."""
+    from include.rollout.history import entered
+    from include.serving.log import read_records
+
+    since, _ = entered(services.control, rollout, rollout.stages[0].name)
+    return read_records(services.settings.home, model, since)
 
 
 class PromoteModelOperator(RolloutOperator):
@@ -169,7 +196,9 @@ class RollBackModelOperator(RolloutOperator):
             raise AirflowSkipException("No rollout was opened by this run: there is nothing to roll back.")
         rollout = self.rollout(context, services)
         if rollout.state == "promoted":
-            raise ConflictError(f"Rollout {rollout.id} was promoted.", hint=f"to go back all the same: slipstream rollback {self.model}.")
+            raise ConflictError(
+                f"Rollout {rollout.id} was promoted.", hint=f"to go back all the same: slipstream rollback {self.model}."
+            )
         generation = roll_back(services.control, rollout, reason="a stage failed", actor=holder(context), epoch=epoch)
         services.gateway().wait_applied(self.model, generation)
         _mirror(self, services)
@@ -179,9 +208,9 @@ class RollBackModelOperator(RolloutOperator):
 def _mirror(operator: RolloutOperator, services: Services) -> None:
     """Copy the stages to the registry's aliases. Traffic never waits for the registry."""
     from include.core.errors import TransientError
-    from include.governance.registry import mirror_stages
+    from include.governance.registry import mirror
 
     try:
-        mirror_stages(services.control, services.registry(), operator.model)
+        mirror(services.control, services.registry(), operator.model)
     except TransientError as error:
         operator.log.warning("The registry's aliases are behind: %s", error)

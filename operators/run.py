@@ -88,7 +88,9 @@ def pulled(context: Context, task_id: str) -> Ref:
 def pulled_json(context: Context, task_id: str) -> Mapping[str, Any]:
     value = context["ti"].xcom_pull(task_ids=task_id)
     if value is None:
-        raise DataError(f"The task {task_id!r} left no result for this run.", hint=f"clear {task_id!r} with its downstream tasks.")
+        raise DataError(
+            f"The task {task_id!r} left no result for this run.", hint=f"clear {task_id!r} with its downstream tasks."
+        )
     return value  # type: ignore[no-any-return]
 
 

@@ -26,14 +26,17 @@ class ScoreBatchOperator(ComputeOperator):
         from datetime import timedelta
 
         from include.data.published import published
-        from include.governance.registry import champion
 
-        spec, day, record = services.spec(self.model), partition_day(context), champion(services.control, self.model)
+        spec, day, record = services.spec(self.model), partition_day(context), services.champion(self.model)
         if record is None:
             raise AirflowSkipException(f"{self.model} has no version in production yet.")
         days = published(services.control, self.model, day - timedelta(days=spec.data.lookback_days), day)
         if day not in days:
             raise AirflowSkipException(f"{day} is not published yet.")
-        params: dict[str, Any] = {"day": day.isoformat(), "features": spec.features.model_dump(mode="json"), "version": record.version}
-        inputs = {"train": record.train, **{one.isoformat(): ref for one, ref in days.items()}}
+        params: dict[str, Any] = {
+            "day": day.isoformat(),
+            "features": spec.features.model_dump(mode="json"),
+            "version": record.version,
+        }
+        inputs = {"train": record.entry.lineage.train, **{one.isoformat(): ref for one, ref in days.items()}}
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)

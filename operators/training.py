@@ -93,10 +93,10 @@ def _newest_day(services: Services, model: str) -> date | None:
 
 
 def _newest_trained(services: Services, model: str) -> datetime | None:
-    from include.governance.registry import newest_version
+    from include.governance import versions
 
-    record = newest_version(services.control, model)
-    return None if record is None else datetime.fromisoformat(record.as_of)
+    records = versions.records(services.control, model)
+    return datetime.fromisoformat(records[-1].entry.as_of) if records else None
 
 
 def _end_of(day: date) -> datetime:
