@@ -54,19 +54,21 @@ def _mlflow(platform: Platform) -> list[str]:
 
 
 def _ray(platform: Platform) -> list[str]:
+    """Without its monitor: there is nothing to scale here."""
     options = {
         "node-ip-address": HOST,
         "port": str(platform.ports["ray_gcs"]),
         "dashboard-host": HOST,
         "dashboard-port": str(platform.ports["ray"]),
         "dashboard-agent-listen-port": str(platform.ports["ray_agent"]),
+        "ray-client-server-port": str(platform.ports["ray_client"]),
         "min-worker-port": "0",  # any free one: the default range is shared with other clusters of the machine
         "max-worker-port": "0",
         "num-cpus": "2",
         "object-store-memory": str(OBJECT_STORE_BYTES),
         "temp-dir": str(platform.ray_folder),
     }
-    return [str(BIN / "ray"), "start", "--head", "--block", *(f"--{name}={value}" for name, value in options.items())]
+    return [str(BIN / "ray"), "start", "--head", "--block", "--no-monitor", *(f"--{name}={value}" for name, value in options.items())]
 
 
 def _gateway(platform: Platform) -> list[str]:
@@ -89,7 +91,7 @@ COMPONENTS: tuple[Component, ...] = (
         command=_ray,
         environment=environment.ray,
         healthy=health.ray,
-        ports=("ray", "ray_gcs", "ray_agent"),
+        ports=("ray", "ray_gcs", "ray_agent", "ray_client"),
     ),
     Component(
         name="migrate",

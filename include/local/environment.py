@@ -129,6 +129,9 @@ def ray(platform: Platform, credentials: Credentials) -> dict[str, str]:
     """The Ray head, and through it every job: the token's path, never the token."""
     return {
         **common(platform, credentials),
+        # Else Ray replaces 127.0.0.1 by the machine's address, and listens on every one.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "DASHBOARD_METRIC_PORT": "0",  # any free one
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(platform.home / "secrets" / "ray_token"),
     }

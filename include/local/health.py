@@ -33,9 +33,10 @@ def mlflow(platform: Platform, credentials: Credentials, started: float) -> str:
 
 
 def ray(platform: Platform, credentials: Credentials, started: float) -> str:
-    """The Jobs API, which comes up after the dashboard."""
+    """The Jobs API, and the agent that starts the jobs: it comes up last."""
     del started
-    return _get(f"{platform.url('ray')}/api/jobs/", {"Authorization": f"Bearer {credentials.ray_token}"})
+    jobs = _get(f"{platform.url('ray')}/api/jobs/", {"Authorization": f"Bearer {credentials.ray_token}"})
+    return jobs or _get(f"{platform.url('ray_agent')}/api/local_raylet_healthz")
 
 
 def api_server(platform: Platform, credentials: Credentials, started: float) -> str:

@@ -16,7 +16,8 @@ DEFAULT_PORTS: dict[str, int] = {
     "gateway": 8500,
     "postgres": 5540,
     "ray_gcs": 6390,  # what Ray's workers and jobs connect to
-    "ray_agent": 6391,  # of the dashboard
+    "ray_agent": 6391,  # the dashboard's agent
+    "ray_client": 6392,  # Ray starts its client server whether it is used or not
 }
 
 
