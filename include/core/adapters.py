@@ -13,6 +13,14 @@ ADAPTERS: dict[str, str] = {
     "model.check": "include.backends.onnx_model:check_model",
     # open_online(url: str) -> OnlineStore (include/features/online.py has the port)
     "online": "include.backends.online:open_online",
+    # Encoder.from_json(signature: dict) -> Encoder: `encode_row(dict) -> list[float]`
+    "encoder": "include.features.encoding:Encoder",
+    # read_routes(control: ControlStore) -> {model: (generation, Route)}: which version answers whom
+    "routes": "include.rollout.route:read_routes",
+    # unit(entity_id: str, model: str) -> int: the hash that the routes share out
+    "unit": "include.rollout.route:unit",
+    # read_records(home: Path, model: str, since: str | None) -> Iterator[Record]: the gateway's prediction log
+    "predictions": "include.serving.log:read_records",
     # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)
     "registry": "include.backends.mlflow_registry:open_registry",
     # open_jobs(settings: Settings) -> JobBackend

@@ -58,9 +58,9 @@ class Route:
         """Whether any version may answer: not before the first canary of the first rollout."""
         return self.champion is not None or self.weight > 0
 
-    def arm(self, bucket: int) -> Arm:
-        """Who answers an entity of that bucket. Without a champion, the challenger answers all."""
-        if self.weight and (bucket < self.weight * 100 or self.champion is None):
+    def arm(self, unit: int) -> Arm:
+        """Who answers an entity of that hash. Without a champion, the challenger answers all."""
+        if self.weight and (unit % BUCKETS < self.weight * 100 or self.champion is None):
             return "challenger"
         return "champion"
 

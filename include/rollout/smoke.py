@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Protocol
 
-from include.core.errors import GateClosed
+from include.core.errors import GateClosed, PermanentError
 from include.core.request import Json
 from include.core.spec import Feature, ModelSpec
 
@@ -35,30 +35,40 @@ def probes(spec: ModelSpec) -> list[dict[str, Json]]:
     return [{feature.name: value[feature.dtype] for feature in spec.features.inputs} for value in values]
 
 
-def run_smoke(server: Server, spec: ModelSpec, version: int) -> dict[str, Json]:
+def smoke_test(server: Server, spec: ModelSpec, version: int) -> dict[str, Json]:
     """The evidence of a passed smoke test. Raises GateClosed naming every check that failed."""
     rows = probes(spec)
-    columns = server.columns(spec.name, version)
-    answers = [server.infer(spec.name, version, rows) for _ in range(REPEATS)]
+    try:
+        columns = server.columns(spec.name, version)
+        answers = [server.infer(spec.name, version, rows) for _ in range(REPEATS)]
+    except PermanentError as error:
+        raise _failed(spec, version, [error.what]) from error
     scores = answers[0][0]
     latency_ms = median(spent for _, spent in answers) / 1000 / len(rows)
-    problems = [
-        *_schema_problems(columns, spec.features.inputs),
-        *(f"probe {n} scores {score!r}, not a probability" for n, score in enumerate(scores) if not _probability(score)),
-    ]
-    if len(scores) != len(rows):
-        problems.append(f"{len(rows)} probes got {len(scores)} scores")
-    if any(again != scores for again, _ in answers):
-        problems.append("the same rows got different scores")
+    problems = [*_schema_problems(columns, spec.features.inputs), *_score_problems(answers, len(rows))]
     if latency_ms > spec.evaluation.max_latency_ms:
         problems.append(f"a row takes {latency_ms:.2f} ms, more than the limit of {spec.evaluation.max_latency_ms} ms")
     if problems:
-        raise GateClosed(
-            f"The smoke test of {spec.name} version {version} failed: {'; '.join(problems)}.",
-            safe="no traffic was sent to it.",
-            hint="train again, or look at the model file's signature.",
-        )
+        raise _failed(spec, version, problems)
     return {"scores": scores, "latency_ms": latency_ms, "probes": len(rows), "columns": len(columns)}
+
+
+def _failed(spec: ModelSpec, version: int, problems: list[str]) -> GateClosed:
+    return GateClosed(
+        f"The smoke test of {spec.name} version {version} failed: {'; '.join(problems)}.",
+        safe="no traffic was sent to it.",
+        hint="train again, or look at the model file's signature.",
+    )
+
+
+def _score_problems(answers: list[tuple[list[float], float]], rows: int) -> list[str]:
+    scores = answers[0][0]
+    problems = [f"probe {n} scores {score!r}, not a probability" for n, score in enumerate(scores) if not _probability(score)]
+    if len(scores) != rows:
+        problems.append(f"{rows} probes got {len(scores)} scores")
+    if any(again != scores for again, _ in answers):
+        problems.append("the same rows got different scores")
+    return problems
 
 
 def _probability(score: float) -> bool:

@@ -1,0 +1,56 @@
+"""What the gateway serves for one model at one moment: an immutable snapshot, swapped as one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from include.core.spec import ModelSpec
+from include.serving.model import LoadedModel
+
+
+class Route(Protocol):
+    """A model's route (include/rollout/route.py)."""
+
+    @property
+    def champion(self) -> int | None: ...
+    @property
+    def challenger(self) -> int | None: ...
+    @property
+    def weight(self) -> int: ...
+    @property
+    def shadow(self) -> int | None: ...
+    @property
+    def previous(self) -> int | None: ...
+    @property
+    def live(self) -> bool: ...
+    def arm(self, unit: int) -> str: ...
+    def to_json(self) -> dict[str, object]: ...
+
+
+@dataclass(frozen=True)
+class Deployment:
+    spec: ModelSpec
+    route: Route
+    generation: int  # of the route; 0 where a version it needs was refused
+    models: Mapping[int, LoadedModel] = field(default_factory=dict)
+
+    def candidates(self, arm: str) -> Iterator[tuple[str, int]]:
+        """Who may answer, best first: (name of the role, version)."""
+        roles = ("champion", "previous") if arm == "champion" else ("challenger", "champion", "previous")
+        for role in roles:
+            version = getattr(self.route, role)
+            if version is not None:
+                yield role, version
+
+    @property
+    def ready(self) -> bool:
+        """Whether the version that answers by default is loaded."""
+        first = self.route.champion if self.route.champion is not None else self.route.challenger
+        return first in self.models
+
+
+def needed(route: Route) -> set[int]:
+    """Versions without which a route is not applied."""
+    return {version for version in (route.champion, route.challenger, route.shadow) if version is not None}

@@ -1,0 +1,110 @@
+"""One version in memory: checked, opened and warm before it may answer anybody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from include.core.adapters import adapter
+from include.core.control import ControlStore, versions
+from include.core.errors import DataError, SlipstreamError
+from include.core.ledger import Ledger
+from include.core.request import Ref
+from include.core.spec import ModelSpec
+
+Floats = NDArray[np.float32]
+WARM_RUNS = 20
+
+
+class Encoder(Protocol):
+    def encode_row(self, row: Mapping[str, Any]) -> list[float]: ...
+
+
+class Scorer(Protocol):
+    def score(self, features: Floats) -> Floats: ...
+
+
+class ModelError(SlipstreamError):
+    """A loaded model gave no usable score for a row: the next version answers instead."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    version: int
+    digest: str  # of model.onnx
+    encoder: Encoder
+    scorer: Scorer = field(repr=False)
+    width: int = 0  # inputs of a row
+
+    def score_rows(self, rows: Sequence[Sequence[float]] | Floats) -> Floats:
+        """float32 [n, width] to probabilities float32 [n]. Raises ModelError, whatever went wrong inside."""
+        try:
+            scores = self.scorer.score(np.asarray(rows, dtype=np.float32))
+        except Exception as error:  # a vendor's runtime may raise anything: no caller may see it
+            raise ModelError(f"version {self.version} failed: {str(error).strip()[:200]}") from error
+        if scores.shape != (len(rows),) or not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
+            raise ModelError(f"version {self.version} gave no probability: {scores.tolist()!r:.200}")
+        return scores
+
+    def score_row(self, row: Mapping[str, Any]) -> float:
+        """The same for one row of named values."""
+        try:
+            encoded = self.encoder.encode_row(row)
+        except Exception as error:
+            raise ModelError(f"version {self.version} cannot encode the row: {str(error)[:200]}") from error
+        score = float(self.score_rows([encoded])[0])
+        return score
+
+
+def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:
+    """Fetch a registered version's files with their digests, check that it fits the spec, open and warm it.
+
+    Raises DataError or IntegrityError for a model that must not serve, TransientError if a store is away.
+    """
+    result = ledger.resolve(_train_ref(control, spec.name, version))
+    signature = json.loads(ledger.fetch(result, "signature.json", scratch).read_bytes())
+    _check_inputs(spec, version, signature)
+    scorer = adapter("model")(ledger.fetch(result, "model.onnx", scratch))
+    encoder = adapter("encoder").from_json(signature)
+    model = LoadedModel(version, result.files["model.onnx"].digest, encoder, scorer, len(signature["inputs"]))
+    _warm(model, spec)
+    return model
+
+
+def _train_ref(control: ControlStore, model: str, version: int) -> Ref:
+    query = sa.select(versions.c.record).where(versions.c.model == model, versions.c.version == version)
+    with control.transaction() as connection:
+        record = connection.execute(query).scalar()
+    if record is None:
+        raise DataError(f"{model} has no registered version {version}.", hint="register it before it is routed to.")
+    return Ref.from_json(record["train"])
+
+
+def _check_inputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> None:
+    """The signature must be the spec's inputs: a model of other features would answer nonsense, quietly."""
+    seen = [(column["name"], column["dtype"]) for column in signature["inputs"]]
+    wanted = [(feature.name, feature.dtype) for feature in spec.features.inputs]
+    if seen != wanted:
+        different = sorted({name for name, _ in set(seen) ^ set(wanted)}) or ["the order"]
+        raise DataError(
+            f"The signature of {spec.name} version {version} does not fit the features this gateway serves: {different}.",
+            safe="it answers nobody.",
+            hint="train a version on the present features, or restart the gateway on the code that has the others.",
+        )
+
+
+def _warm(model: LoadedModel, spec: ModelSpec) -> None:
+    """The first runs allocate; and a model that cannot score a row of defaults is no model."""
+    row: dict[str, Any] = {feature.name: feature.default for feature in spec.features.inputs}
+    try:
+        for _ in range(WARM_RUNS):
+            model.score_row(row)
+    except ModelError as error:
+        raise DataError(f"{spec.name} does not answer a row of default values: {error}", safe="it answers nobody.") from error

@@ -1,0 +1,27 @@
+"""Saying no: a request that cannot be answered, with the field, the value seen and what is allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Refusal(Exception):
+    """Becomes a 4xx with a JSON body; `error` is the key that Open Inference Protocol clients read."""
+
+    def __init__(
+        self, status: int, error: str, *, field: str | None = None, value: object = msgspec.UNSET, allowed: object = msgspec.UNSET
+    ) -> None:
+        super().__init__(error)
+        self.status = status
+        details = {"field": field or msgspec.UNSET, "value": _short(value), "allowed": allowed}
+        self.body: dict[str, Any] = {"error": error, **{k: v for k, v in details.items() if v is not msgspec.UNSET}}
+
+
+def _short(value: object) -> object:
+    """The value as it goes into the answer: never more of it than a person reads."""
+    if value is msgspec.UNSET or value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 200 else text[:200] + "..."
