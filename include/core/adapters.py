@@ -28,6 +28,10 @@ ADAPTERS: dict[str, str] = {
     "jobs.process": "include.backends.process_jobs:open_jobs",
     # open_expectations() -> ExpectationRunner (include/validation/port.py has the port)
     "expectations": "include.backends.great_expectations:open_expectations",
+    # drift_report(current, reference: pyarrow.Table, features, head: str) -> str: one HTML page that opens offline
+    "drift_report": "include.backends.evidently_report:drift_report",
+    # score_batches(rows: pyarrow.Table, scorer, batch_rows: int) -> list[pyarrow.Table], in order, on Ray Data
+    "batches.ray": "include.backends.ray_data:score_batches",
 }
 
 

@@ -1,0 +1,135 @@
+"""Step `collect`: the predictions of a window, each with its label where that has arrived.
+
+The prediction log is no ledger object, so the request names its content: `snapshot` digests the selected
+records and puts the digest in the parameters; `run` reads the log again and insists on the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from include.core.errors import NotReadyError
+from include.core.request import Json, Outcome, Ref, Request
+from include.core.settings import Settings
+from include.core.spec import Features, ModelSpec
+from include.core.task import Task
+from include.monitoring.prediction_log import COLUMNS, log_files, open_log, select
+from include.monitoring.window import Window, moment
+
+LABEL_DAYS_BEFORE = 1  # a flight of the evening before may carry its label in either day's partition
+
+
+def snapshot(
+    settings: Settings,
+    spec: ModelSpec,
+    as_of: str | datetime,
+    published: Mapping[date, Ref] | Mapping[str, Ref],
+    *,
+    window_days: int = 0,
+) -> Request:
+    """The request of `collect` for the window that ends at `as_of`, as the log stands now.
+
+    `published`: {day: Ref of the day's `features` result}; the days the window touches become inputs.
+    """
+    refs = {str(day): ref for day, ref in published.items()}
+    window = Window.ending(as_of, window_days or spec.monitoring.window_days)
+    inputs = spec.features.inputs
+    with open_log(log_files(settings, spec.name), inputs, window) as connection:
+        selection = select(connection, inputs)
+    params: dict[str, Json] = {
+        "as_of": window.end.isoformat(),
+        "window_start": window.start.isoformat(),
+        "records": selection.records,
+        "until": selection.until,
+        "log": selection.digest,
+        "features": spec.features.model_dump(mode="json"),
+    }
+    days = {day: refs[day] for day in window.days(LABEL_DAYS_BEFORE) if day in refs}
+    return Request.of("collect", "include.monitoring.collect:run", spec.name, params=params, inputs=days)
+
+
+def run(task: Task) -> Outcome:
+    """Writes `predictions.parquet`: request_id, event_time, version, arm, score, every model input,
+    degraded, label (null until it has arrived), label_timestamp; sorted by event_time, request_id.
+
+    Raises NotReadyError if the log no longer holds what the request names.
+    """
+    params = task.params
+    inputs = Features.model_validate(params["features"]).inputs
+    window = Window(moment(params["window_start"]), moment(params["as_of"]))
+    files = log_files(task.settings, task.request.model)
+    with open_log(files, inputs, window, params["until"]) as connection:
+        selection = select(connection, inputs)
+        if selection.digest != params["log"]:
+            raise NotReadyError(
+                f"The prediction log of {task.request.model} no longer holds the {params['records']} records of {window.name} "
+                "that this request names.",
+                seen=f"{selection.records} records",
+                safe="nothing was written; the log itself is never changed by reading.",
+                hint="the retry takes a new snapshot by itself.",
+            )
+        label_files = [str(task.file(day, "labels.parquet")) for day in sorted(task.request.inputs)]
+        _labels(connection, label_files, window)
+        path = task.workdir / "predictions.parquet"
+        names = ", ".join(f'"{name}"' for name in (*COLUMNS[:-1], *(feature.name for feature in inputs), "degraded"))
+        connection.execute(
+            f"""COPY (SELECT {names}, label, label_timestamp FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1
+                      ORDER BY event_time, request_id) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"""
+        )
+        return Outcome(_counts(connection, window, [feature.name for feature in inputs]), {"predictions.parquet": path})
+
+
+def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Window) -> None:
+    """Table `labels`: one row a request. The newest label wins; two that differ at one moment cancel each other."""
+    connection.execute("CREATE TABLE arrived (request_id VARCHAR, label DOUBLE, label_timestamp TIMESTAMP)")
+    if files:
+        name = _label_column(files[0])
+        connection.execute(
+            f"""INSERT INTO arrived SELECT DISTINCT request_id::VARCHAR, "{name}"::DOUBLE, label_timestamp::TIMESTAMP
+               FROM read_parquet(?, union_by_name=true) WHERE "{name}" IS NOT NULL AND label_timestamp <= ?""",
+            [files, window.end],
+        )
+    connection.execute(
+        """CREATE TABLE labels AS
+        WITH newest AS (SELECT request_id, max(label_timestamp) AS label_timestamp, count(DISTINCT label) AS seen FROM arrived GROUP BY 1)
+        SELECT request_id, CASE WHEN count(*) = 1 THEN any_value(label) END AS label,
+               CASE WHEN count(*) = 1 THEN label_timestamp END AS label_timestamp,
+               any_value(seen) > 1 AND count(*) = 1 AS corrected, count(*) > 1 AS contradicting
+        FROM arrived JOIN newest USING (request_id, label_timestamp) GROUP BY request_id, label_timestamp"""
+    )
+
+
+def _label_column(file: str) -> str:
+    """The one column beside request_id and label_timestamp: `label`, or the label's own name."""
+    names = [name for name in pq.read_schema(file).names if name not in ("request_id", "label_timestamp")]
+    return "label" if "label" in names else names[0]
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, window: Window, inputs: list[str]) -> dict[str, Json]:
+    def one(query: str) -> Any:
+        row = connection.execute(query).fetchone()
+        return row[0] if row else None
+
+    mine = "FROM log JOIN labels USING (request_id) WHERE turn = 1"
+    seen = set(one("SELECT list(DISTINCT f) FROM (SELECT unnest(fields) AS f FROM log WHERE turn = 1)") or [])
+    versions = connection.execute("SELECT version, count(*) FROM log WHERE turn = 1 GROUP BY 1 ORDER BY 1").fetchall()
+    rows = int(one("SELECT count(*) FROM log WHERE turn = 1"))
+    return {
+        "window": window.name,
+        "as_of": window.end.isoformat(),
+        "rows": rows,
+        "duplicates": int(one("SELECT count(*) FROM log WHERE turn > 1")),
+        "degraded": int(one("SELECT count(*) FROM log WHERE turn = 1 AND degraded")),
+        "labelled": int(one(f"SELECT count(label) {mine}")),
+        "labels_corrected": int(one(f"SELECT count(*) {mine} AND corrected")),
+        "labels_contradicting": int(one(f"SELECT count(*) {mine} AND contradicting")),
+        "labels_of_unknown_requests": int(one("SELECT count(*) FROM labels ANTI JOIN log USING (request_id)")),
+        "versions": {str(version): int(count) for version, count in versions},
+        "absent_columns": sorted(set(inputs) - seen) if rows else [],
+        "unexpected_columns": sorted(seen - set(inputs)),
+    }

@@ -1,0 +1,89 @@
+"""Decisions as rows of the control store: one a window, made once, found again ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from include.core import control as store
+from include.core.control import ControlStore
+from include.core.request import Json, Result
+from include.core.spec import ModelSpec
+from include.monitoring.policy import Champion, Decision, Facts, decide
+from include.monitoring.window import moment
+
+
+def resource(model: str) -> str:
+    """What a decider takes (`ControlStore.take`) before it reads the history: a late one is fenced off."""
+    return f"decision/{model}"
+
+
+def history(control: ControlStore, model: str) -> list[Decision]:
+    """Every decision of a model, oldest window first."""
+    query = sa.select(store.decisions).where(store.decisions.c.model == model).order_by(store.decisions.c.as_of)
+    with control.transaction() as connection:
+        return [_decision(row) for row in connection.execute(query)]
+
+
+def record_decision(control: ControlStore, decision: Decision, epoch: int) -> tuple[Decision, bool]:
+    """Store it under its key, or return the one stored there before; and whether it is new. Raises FencedError."""
+
+    def effect(connection: sa.Connection) -> dict[str, Json]:
+        body = decision.to_json()
+        details = {name: body[name] for name in ("blocked_by", "words", "evidence")}
+        row = {"key": decision.key, "model": decision.model, "as_of": decision.as_of, "action": decision.action}
+        connection.execute(store.decisions.insert().values(**row, reasons=body["reasons"], evidence=details, at=store.now()))
+        control.append_audit(connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.words})
+        return body
+
+    body, new = control.once(f"decide/{decision.key}", resource(decision.model), epoch, effect)
+    return Decision.from_json(body), new
+
+
+def gather(control: ControlStore, spec: ModelSpec, monitored: Result, busy: Sequence[str] = ()) -> Facts:
+    """The facts of a window: the `monitor` result, the labels published since, and the rollout that runs."""
+    value = monitored.value
+    champion = Champion(**value["champion"]) if value["champion"] else None
+    return Facts(
+        model=spec.name,
+        window=value["window"],
+        as_of=value["as_of"],
+        champion=champion,
+        new_labels=_new_labels(control, spec.name, champion, value["as_of"]) if champion else 0,
+        quality=value["quality"],
+        drift=value["drift"],
+        performance=value["performance"],
+        busy=(*_rollouts(control, spec.name), *busy),
+    )
+
+
+def decide_window(
+    control: ControlStore, spec: ModelSpec, monitored: Result, epoch: int, busy: Sequence[str] = ()
+) -> tuple[Decision, bool]:
+    """Decide on the window of a `monitor` result and store it. A window run again gets its stored decision."""
+    facts = gather(control, spec, monitored, busy)
+    return record_decision(control, decide(history(control, spec.name), facts, spec.retraining), epoch)
+
+
+def _decision(row: sa.Row[tuple[object, ...]]) -> Decision:
+    own = {"key": row.key, "model": row.model, "as_of": row.as_of, "action": row.action, "reasons": row.reasons}
+    return Decision.from_json({**own, **row.evidence})
+
+
+def _new_labels(control: ControlStore, model: str, champion: Champion, as_of: str) -> int:
+    """Labels published for the days between the champion's data and the window's end."""
+    first = moment(champion.data_until).date()
+    last = (moment(as_of) - timedelta(microseconds=1)).date()
+    table = store.partitions.c
+    query = sa.select(table.rows).where(table.model == model, table.day >= first.isoformat(), table.day <= last.isoformat())
+    with control.transaction() as connection:
+        return sum(int(row.rows.get("labels", 0)) for row in connection.execute(query))
+
+
+def _rollouts(control: ControlStore, model: str) -> list[str]:
+    table = store.rollouts.c
+    query = sa.select(table.challenger).where(table.model == model, table.live.is_not(None))
+    with control.transaction() as connection:
+        return [f"rollout of version {row.challenger}" for row in connection.execute(query)]

@@ -1,0 +1,87 @@
+"""Reading the gateway's prediction log: JSONL under `<home>/predictions/{model}/`, written while we read.
+
+A torn line is skipped. Of several records with one id the first written counts. `at` (wall clock of the
+writing) bounds the reading, so that the same selection is found again while later records keep coming.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from include.core.settings import Settings
+from include.core.spec import Feature
+from include.monitoring.window import Window
+
+DTYPES = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
+NOT_DEGRADED = "('false', 'no', 'none', 'null', '0', '', '[]', '{}')"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the log held for a window: how many records, the last writing time among them, their digest."""
+
+    records: int
+    until: str
+    digest: str
+
+
+def log_files(settings: Settings, model: str) -> list[str]:
+    return sorted(str(path) for path in Path(settings.home, "predictions", model).glob("*.jsonl"))
+
+
+def open_log(files: Sequence[str], inputs: Sequence[Feature], window: Window, until: str = "") -> duckdb.DuckDBPyConnection:
+    """A connection with table `log`: every prediction of the window, duplicates included.
+
+    Columns: request_id, event_time, version, arm, score, one per model input, degraded, written (text),
+    fields (the names the record carried), turn (1 = the first record of its id).
+    """
+    connection = duckdb.connect(config={"threads": 2})
+    connection.execute("CREATE TABLE lines (json JSON)")
+    if files:
+        source = "read_json_objects(?, format='newline_delimited', ignore_errors=true)"
+        connection.execute(f"INSERT INTO lines SELECT json FROM {source} WHERE json->>'kind' = 'prediction'", [list(files)])
+    features = "".join(f', r.features."{feature.name}" AS "{feature.name}"' for feature in inputs)
+    connection.execute(
+        f"""CREATE TABLE log AS
+        WITH parsed AS (SELECT json, json_transform(json, '{_shape(inputs)}') AS r FROM lines),
+        timed AS (SELECT *, try_cast(r.event_time AS TIMESTAMP) AS event_time FROM parsed)
+        SELECT r.id AS request_id, event_time, r.version AS version, r.arm AS arm, r.score AS score{features},
+               lower(coalesce(r.degraded, 'false')) NOT IN {NOT_DEGRADED} AS degraded,
+               coalesce(r."at", '') AS written, json_keys(json, '$.features') AS fields,
+               row_number() OVER (PARTITION BY r.id ORDER BY coalesce(r."at", ''), json) AS turn
+        FROM timed
+        WHERE r.id IS NOT NULL AND r.score IS NOT NULL AND event_time >= ? AND event_time < ?
+              AND (? = '' OR coalesce(r."at", '') <= ?)""",
+        [window.start, window.end, until, until],
+    )
+    return connection
+
+
+def select(connection: duckdb.DuckDBPyConnection, inputs: Sequence[Feature]) -> Selection:
+    """Count and digest of the records that count; equal content gives an equal digest, whatever the files."""
+    names = ", ".join(f'"{name}"' for name in (*COLUMNS, *(feature.name for feature in inputs)))
+    row = connection.execute(
+        f"""SELECT count(*), coalesce(max(written), ''),
+                   sha256(coalesce(string_agg(sha256(to_json(struct_pack({_pack(names)}))::VARCHAR), '' ORDER BY request_id), ''))
+        FROM log WHERE turn = 1"""
+    ).fetchone()
+    assert row is not None
+    return Selection(int(row[0]), str(row[1]), str(row[2]))
+
+
+COLUMNS = ("request_id", "event_time", "version", "arm", "score", "degraded")
+
+
+def _pack(names: str) -> str:
+    return ", ".join(f"{name} := {name}" for name in names.split(", "))
+
+
+def _shape(inputs: Sequence[Feature]) -> str:
+    shape = {name: "VARCHAR" for name in ("id", "at", "event_time", "arm", "degraded")}
+    features = {feature.name: DTYPES[feature.dtype] for feature in inputs}
+    return json.dumps({**shape, "version": "INTEGER", "score": "DOUBLE", "features": features})

@@ -1,0 +1,110 @@
+"""Is the window's data whole? Kept apart from drift: a broken feed is no change of the world.
+
+`fail` stops retraining (the model would learn the breakage); `warn` is told and stops nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from include.core.request import Json
+from include.monitoring.profile import Axis, Profile, Summary
+from include.monitoring.reference import Reference
+from include.monitoring.words import percent
+
+WARN, FAIL = 0.05, 0.2  # share of rows beyond the highest share of any past window
+MAJORITY = 0.9  # a column whose commonest value stays below this share does not become constant by chance
+LOW, HIGH = 0.5, 2.0  # rows against the usual
+
+Severity = Literal["fail", "warn"]
+Kind = Literal["missing", "unseen", "constant", "absent", "unexpected", "degraded", "volume", "empty", "labels"]
+
+
+@dataclass(frozen=True)
+class Issue:
+    kind: Kind
+    severity: Severity
+    column: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Quality:
+    rows: int
+    issues: tuple[Issue, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not any(issue.severity == "fail" for issue in self.issues)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that quality speaks of, with the reason: drift sets them aside."""
+        kinds = ("missing", "unseen", "constant", "absent")
+        return {issue.column: f"data quality: {issue.words}" for issue in self.issues if issue.kind in kinds}
+
+    def to_json(self) -> dict[str, Json]:
+        return {"passed": self.passed, "rows": self.rows, "issues": [asdict(issue) for issue in self.issues]}
+
+
+def inspect(window: Profile, reference: Reference, collected: Mapping[str, Any]) -> Quality:
+    """The verdict on a window. `collected`: the value of the `collect` result. A few rows give no shares to judge."""
+    rows = int(collected["rows"])
+    if rows == 0:
+        return Quality(0, (Issue("empty", "fail", "", "The window holds no predictions."),))
+    issues = [*_shape(collected), *_volume(rows, reference), *_counts(collected, rows)]
+    if rows >= 30:
+        for axis in reference.axes:
+            if axis.name in window and axis.name not in collected["absent_columns"]:
+                issues += _column(axis, window[axis.name], reference.column(axis.name))
+    return Quality(rows, tuple(issues))
+
+
+def _shape(collected: Mapping[str, Any]) -> Iterator[Issue]:
+    for name in collected["absent_columns"]:
+        yield Issue("absent", "fail", name, f"{name} is in no prediction of the window.")
+    for name in collected["unexpected_columns"]:
+        yield Issue("unexpected", "warn", name, f"{name} is logged but is no input of this model.")
+
+
+def _volume(rows: int, reference: Reference) -> Iterator[Issue]:
+    usual = reference.usual_rows
+    if usual and not LOW * usual <= rows <= HIGH * usual:
+        yield Issue("volume", "warn", "", f"{rows:,} predictions, where {usual:,.0f} are usual for a window of this length.")
+
+
+def _counts(collected: Mapping[str, Any], rows: int) -> Iterator[Issue]:
+    degraded = collected["degraded"] / rows
+    if degraded > WARN:
+        yield Issue("degraded", "fail" if degraded > FAIL else "warn", "", f"{percent(degraded)} of the answers were degraded.")
+    wrong = collected["labels_contradicting"]
+    if wrong:
+        severity: Severity = "fail" if wrong > FAIL * rows else "warn"
+        yield Issue("labels", severity, "", f"{wrong} requests have labels that contradict each other; they count as unlabelled.")
+
+
+def _column(axis: Axis, here: Summary, past: list[Summary]) -> Iterator[Issue]:
+    yield from _share("missing", axis.name, here.missing / here.count, [s.missing / s.count for s in past])
+    yield from _share("unseen", axis.name, here.unseen / here.count, [s.unseen / s.count for s in past])
+    if here.present >= 30 and _constant(axis, here) and all(not _constant(axis, s) and _top(s) < MAJORITY for s in past):
+        yield Issue("constant", "fail", axis.name, f"{axis.name} has one value only in the whole window.")
+    if here.present >= 30 and past and not _constant(axis, here) and all(_constant(axis, s) for s in past):
+        yield Issue("constant", "warn", axis.name, f"{axis.name} varies; in the training set it never did.")
+
+
+def _share(kind: Literal["missing", "unseen"], name: str, share: float, past: list[float]) -> Iterator[Issue]:
+    usual = max(past, default=0.0)
+    if share > usual + WARN:
+        what = "missing" if kind == "missing" else "a category the champion never saw"
+        words = f"{name} is {what} in {percent(share)} of the rows (at most {percent(usual)} in the training windows)."
+        yield Issue(kind, "fail" if share > usual + FAIL else "warn", name, words)
+
+
+def _constant(axis: Axis, summary: Summary) -> bool:
+    return max(summary.bins, default=0) == summary.present if axis.dtype == "category" else summary.m2 == 0
+
+
+def _top(summary: Summary) -> float:
+    return max(summary.bins, default=0) / max(summary.present, 1)

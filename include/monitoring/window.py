@@ -1,0 +1,45 @@
+"""The stretch of event time that one check looks at. Times are UTC without a zone, as in every file here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Self
+
+from include.core.errors import DataError
+
+
+def moment(value: str | datetime) -> datetime:
+    """A UTC time without zone, from an ISO text (any offset; none means UTC) or a datetime."""
+    try:
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise DataError("This is not an ISO time.", seen=value, hint="write 2013-04-08 or 2013-04-08T06:00:00Z.") from error
+    return parsed if parsed.tzinfo is None else parsed.astimezone(UTC).replace(tzinfo=None)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Half open: `start` <= event time < `end`."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def ending(cls, as_of: str | datetime, days: int) -> Self:
+        end = moment(as_of)
+        return cls(end - timedelta(days=days), end)
+
+    @property
+    def name(self) -> str:
+        """`2013-04-01/2013-04-08`; with the time of day where it is not midnight."""
+        return f"{_short(self.start)}/{_short(self.end)}"
+
+    def days(self, before: int = 0) -> list[str]:
+        """The calendar days it touches, and `before` more in front, as `YYYY-MM-DD`."""
+        first, last = self.start.date() - timedelta(days=before), (self.end - timedelta(microseconds=1)).date()
+        return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+
+
+def _short(at: datetime) -> str:
+    return at.date().isoformat() if at == datetime.combine(date(at.year, at.month, at.day), datetime.min.time()) else at.isoformat()

@@ -1,0 +1,26 @@
+"""Verdicts in words that a person understands without knowing the statistic."""
+
+from __future__ import annotations
+
+from include.monitoring.distance import Distance, Windows
+from include.monitoring.profile import Axis
+
+
+def moved(axis: Axis, d: Distance, here: Windows) -> str:
+    """`precip mean is 3.1 times its usual spread above the training windows (0.021, usually 0.004)`."""
+    if axis.dtype != "category" and abs(d.shift) >= d.shape:
+        side = "above" if d.shift > 0 else "below"
+        return (
+            f"{axis.name} mean is {abs(d.shift):.1f} times its usual spread {side} the training windows "
+            f"({number(float(here.mean[0]))}, usually {number(d.usual_mean)})"
+        )
+    what = "mix" if axis.dtype == "category" else "distribution"
+    return f"{axis.name} {what} is {d.shape:.1f} times its usual spread away from the training windows (PSI {d.psi:.2f})"
+
+
+def number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f}%" if share == 0 or share >= 0.01 else f"{100 * share:.1g}%"
