@@ -14,7 +14,9 @@ from include.core.errors import DataError
 from include.core.reference import load
 from include.data.raw import RawPartitions
 
-PREDICATES = "include.validation.rows:predicates"  # (expectations reference, source) -> SQL: "this row is good"
+# (expectations reference, source, files) -> SELECT of the rows that no expectation sets aside. Stages never import
+# each other, so it goes by name.
+GOOD_ROWS = "include.validation.rows:good_rows"
 
 Partitions = Mapping[str, Mapping[str, str]]  # {source: {YYYY-MM-DD: digest}}
 
@@ -28,14 +30,13 @@ def open_sources(
     One thread, so that sums of floats come out the same every time. Raises DataError for a partition that is
     missing, empty, truncated or of another schema than its neighbours, IntegrityError for changed bytes.
     """
-    predicates: Callable[[str, str], str] = load(PREDICATES)
+    good_rows: Callable[[str, str, list[str]], str] = load(GOOD_ROWS)
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("CREATE SCHEMA today")
         for source, digests in partitions.items():
             paths = _fetch(raw, source, digests, day, scratch)
-            good = predicates(expectations, source)
-            _load(connection, f"main.{source}", list(paths.values()), good)
-            _load(connection, f"today.{source}", [paths[day]], good)
+            _load(connection, f"main.{source}", good_rows(expectations, source, [str(path) for path in paths.values()]))
+            _load(connection, f"today.{source}", good_rows(expectations, source, [str(paths[day])]))
         yield connection
 
 
@@ -71,15 +72,12 @@ def _check_schemas(source: str, paths: Mapping[date, Path]) -> None:
                 )
 
 
-def _load(connection: duckdb.DuckDBPyConnection, table: str, paths: list[Path], good: str) -> None:
-    files = [str(path) for path in paths]
+def _load(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
     try:
-        connection.execute(
-            f"CREATE TABLE {table} AS FROM read_parquet({files}, hive_partitioning = false) WHERE {good or 'true'}"
-        )
+        connection.execute(f"CREATE TABLE {table} AS {rows}")
     except duckdb.Error as error:
         raise DataError(
-            f"The raw partitions of {table} cannot be read with the row expectations.",
+            f"The raw partitions of {table.partition('.')[2]} cannot be read with the row expectations.",
             seen=str(error)[:400],
             safe="the published partitions stay.",
             hint="compare the partition's columns with the model's expectations.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -45,8 +45,6 @@ def run(task: Task) -> Outcome:
 
 def parse_time(text: str) -> datetime:
     """ISO 8601, with or without zone, as UTC without zone."""
-    from datetime import UTC
-
     moment = datetime.fromisoformat(text)
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 

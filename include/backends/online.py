@@ -1,0 +1,20 @@
+"""The online store behind a URL: the adapter that stages ask for by the name "online"."""
+
+from __future__ import annotations
+
+from include.core.errors import SpecError
+from include.features.online import OnlineStore
+
+
+def open_online(url: str) -> OnlineStore:
+    """`sqlite:////absolute/path.db` (as SQLAlchemy writes it), or `redis://host:port/db`. Opens no connection yet. Raises SpecError."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        from include.backends.online_sqlite import SqliteOnlineStore
+
+        return SqliteOnlineStore(rest.removeprefix("/"))
+    if scheme in {"redis", "rediss", "unix"}:
+        from include.backends.online_redis import RedisOnlineStore
+
+        return RedisOnlineStore(url)
+    raise SpecError("SLIPSTREAM_ONLINE_URL has an unknown scheme.", seen=scheme, hint="use sqlite:///path or redis://host:port/0.")

@@ -1,0 +1,60 @@
+"""Published partitions: which `features` result stands for each day. Rows of the control store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, now, partitions
+from include.core.request import Json, Ref
+
+ACTOR = "features"
+
+
+def publish(control: ControlStore, model: str, day: date, ref: Ref, rows: Mapping[str, int], epoch: int) -> bool:
+    """Make `ref` the day's partition, in one transaction. Returns whether anything changed.
+
+    `epoch` is the caller's hold of `partition/{model}/{day}`: a late attempt gets FencedError and changes
+    nothing. Publishing the same result again changes nothing; replacing another one leaves an audit row.
+    """
+
+    def effect(connection: sa.Connection) -> dict[str, Json]:
+        here = (partitions.c.model == model) & (partitions.c.day == day.isoformat())
+        known = connection.execute(sa.select(partitions.c.digest).where(here)).scalar()
+        if known == ref.digest:
+            return {"changed": False}
+        values = {"ref": ref.to_json(), "digest": ref.digest, "rows": dict(rows), "at": now()}
+        if known is None:
+            connection.execute(partitions.insert().values(model=model, day=day.isoformat(), **values))
+        else:
+            connection.execute(partitions.update().where(here).values(**values))
+            detail = {"from": known, "to": ref.digest}
+            control.append_audit(connection, ACTOR, "replace_partition", f"{model}/{day}", detail)
+        return {"changed": True}
+
+    # The epoch is part of the key: a result that was replaced may be published again by a later run.
+    result, happened = control.once(f"publish/{model}/{day}/{epoch}/{ref.digest[:32]}", resource(model, day), epoch, effect)
+    return happened and bool(result["changed"])
+
+
+def resource(model: str, day: date) -> str:
+    """What a publisher takes before it publishes."""
+    return f"partition/{model}/{day}"
+
+
+def published(control: ControlStore, model: str, first: date, last: date) -> dict[date, Ref]:
+    """The published days between two days, both included, oldest first."""
+    between = partitions.c.day.between(first.isoformat(), last.isoformat())
+    query = sa.select(partitions.c.day, partitions.c.ref).where(partitions.c.model == model, between)
+    with control.transaction() as connection:
+        rows = connection.execute(query.order_by(partitions.c.day)).all()
+    return {date.fromisoformat(row.day): Ref.from_json(row.ref) for row in rows}
+
+
+def newest(control: ControlStore, model: str) -> date | None:
+    """The newest published day, or None."""
+    with control.transaction() as connection:
+        day = connection.execute(sa.select(sa.func.max(partitions.c.day)).where(partitions.c.model == model)).scalar()
+    return date.fromisoformat(day) if day else None

