@@ -19,7 +19,8 @@ from include.local.up import up
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m include.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start what does not run yet").add_argument("only", nargs="*", help="these, and what they need")
+    starting = commands.add_parser("up", help="start what does not run yet")
+    starting.add_argument("only", nargs="*", help="these components, and what they need")
     commands.add_parser("down", help="stop everything")
     commands.add_parser("status", help="what runs, and whether it answers; exits 1 if something does not")
     commands.add_parser("env", help="Airflow's environment as `export` lines, for a shell: holds secrets")

@@ -42,6 +42,10 @@ def _airflow(*arguments: str) -> Callable[[Platform], list[str]]:
     return lambda platform: [str(BIN / "airflow"), *arguments]
 
 
+def _flags(options: dict[str, str]) -> list[str]:
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
 def _mlflow(platform: Platform) -> list[str]:
     options = {
         "app-name": "basic-auth",
@@ -50,7 +54,7 @@ def _mlflow(platform: Platform) -> list[str]:
         "workers": "1",
         "artifacts-destination": str(platform.mlflow / "artifacts"),
     }
-    return [str(BIN / "mlflow"), "server", *(f"--{name}={value}" for name, value in options.items())]
+    return [str(BIN / "mlflow"), "server", *_flags(options)]
 
 
 def _ray(platform: Platform) -> list[str]:
@@ -68,7 +72,7 @@ def _ray(platform: Platform) -> list[str]:
         "object-store-memory": str(OBJECT_STORE_BYTES),
         "temp-dir": str(platform.ray_folder),
     }
-    return [str(BIN / "ray"), "start", "--head", "--block", "--no-monitor", *(f"--{name}={value}" for name, value in options.items())]
+    return [str(BIN / "ray"), "start", "--head", "--block", "--no-monitor", *_flags(options)]
 
 
 def _gateway(platform: Platform) -> list[str]:

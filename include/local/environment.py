@@ -29,7 +29,8 @@ QUIET = {  # no telemetry
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")}
+# The machine is shared by many processes: a thread pool as wide as the machine in each would fight over it.
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
 def common(platform: Platform, credentials: Credentials, inherited: Mapping[str, str] | None = None) -> dict[str, str]:

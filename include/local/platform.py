@@ -60,7 +60,7 @@ class Platform:
     @property
     def ray_folder(self) -> Path:
         """Ray's session files. Its sockets lie deep below, so this path has to be short."""
-        return Path("/tmp") / f"slipstream-ray-{self.digest}"  # noqa: S108 (a digest of the home, made with mode 0700)
+        return Path("/tmp") / f"slipstream-ray-{self.digest}"
 
     @property
     def postgres(self) -> Path:

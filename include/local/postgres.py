@@ -77,10 +77,16 @@ def _initdb(platform: Platform, credentials: Credentials, owner: pwd.struct_pass
     write_private(password, credentials.postgres)
     if owner is not None:
         os.chown(password, owner.pw_uid, owner.pw_gid)
-    arguments = ["-D", str(data_folder(platform)), "-U", OWNER, "--pwfile", str(password), "--auth=scram-sha-256", "--encoding=utf8"]
+    options = {
+        "pgdata": data_folder(platform),
+        "username": OWNER,
+        "pwfile": password,
+        "auth": "scram-sha-256",
+        "encoding": "utf8",
+    }
     try:
         subprocess.run(
-            [binary("initdb"), *arguments, "--no-locale"],
+            [binary("initdb"), *(f"--{name}={value}" for name, value in options.items()), "--no-locale"],
             check=True, capture_output=True, text=True, cwd="/",
             user=owner.pw_uid if owner else None, group=owner.pw_gid if owner else None, extra_groups=[] if owner else None,
         )  # fmt: skip

@@ -40,7 +40,9 @@ def table(platform: Platform) -> str:
     lines = status(platform)
     if not lines:
         return f"no platform runs in {platform.home}: `make up` starts one"
-    return "\n".join(
-        f"{line.name:<14}{line.state:<9}{line.pid or '':<8}{f'{line.seconds:.0f} s' if line.pid else '':>8}  {line.problem or 'healthy'}"
-        for line in lines
-    )
+    return "\n".join(map(_row, lines))
+
+
+def _row(line: Line) -> str:
+    since = f"{line.seconds:.0f} s" if line.pid else ""
+    return f"{line.name:<14}{line.state:<9}{line.pid or '':<8}{since:>8}  {line.problem or 'healthy'}"

@@ -109,7 +109,7 @@ class Supervisor:
         deadline = time.monotonic() + START_TIMEOUT
         while not self.running():
             if time.monotonic() > deadline:
-                raise UnreachableError("The process supervisor did not start.", hint=f"read {self.platform.logs}/supervisord.log.")
+                raise UnreachableError("The supervisor did not start.", hint=f"read {self.platform.logs}/supervisord.log.")
             time.sleep(0.05)
 
     def start(self, name: str) -> None:
@@ -131,7 +131,7 @@ class Supervisor:
         deadline = time.monotonic() + timeout
         while _exists(pid):
             if time.monotonic() > deadline:
-                raise UnreachableError("The process supervisor did not stop.", seen=f"process {pid}", hint="run `make down` again.")
+                raise UnreachableError("The supervisor did not stop.", seen=f"process {pid}", hint="run `make down` again.")
             time.sleep(0.05)
 
     def _call(self, method: str, *arguments: object) -> Any:

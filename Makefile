@@ -1,0 +1,39 @@
+# Slipstream. `make demo` runs the whole loop; `make up` leaves the platform running. Needs Python 3.11 only.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true
+
+.PHONY: help setup demo up down status test lint clean lock
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## make .venv from the hash-locked requirements; reuses one that is up to date
+	@scripts/setup.sh
+
+demo: setup  ## the whole loop on the flights of 2013, through a real Airflow; ends by itself
+	@.venv/bin/slipstream demo
+
+up: setup  ## start everything, and leave it running under a process supervisor
+	@$(PY) -m include.local up
+
+down:  ## stop everything; the data stay
+	@if [ -x $(PY) ]; then $(PY) -m include.local down; fi
+
+status:  ## what runs, and whether it answers
+	@$(PY) -m include.local status
+
+test: setup lint  ## linters, types, import contracts, and the fast suite
+	@$(PY) -m pytest -n 2 --dist loadgroup
+
+lint: setup  ## ruff, mypy --strict, import-linter
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@PYTHONPATH=. .venv/bin/lint-imports --no-logo
+
+clean: down  ## remove .venv and .slipstream, data included
+	rm -rf .venv .slipstream
+
+lock:  ## resolve requirements.in and write the hash-locked files
+	@scripts/lock.sh
