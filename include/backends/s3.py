@@ -1,0 +1,180 @@
+"""Storage on S3, or anything that speaks it: `s3://bucket/prefix`.
+
+A put is atomic by S3's own promise, so a replace needs no temporary name; `create` is a put with
+`If-None-Match: *`, which S3 refuses with 412 to all callers but one. Big files go up in parts and appear
+only when the last one is in. Sources: "Conditional writes" and "Data consistency model" in the S3 user guide.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from posixpath import normpath
+from typing import Any
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError
+
+from include.backends.s3_client import CONNECTION_SETTING, client_from_env
+from include.core.errors import ConflictError, PermanentError, SpecError, StorageFullError, UnreachableError
+
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+_TAKEN = frozenset({"412", "PreconditionFailed"})
+_RACED = frozenset({"409", "ConditionalRequestConflict"})  # another write of the key was under way: ask again
+_BUSY = frozenset({"500", "502", "503", "504", "InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"})
+_WRITER = "slipstream-writer"
+_DELETE_AT_ONCE = 1000  # S3's own limit
+_TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=4)
+
+
+class S3Storage:
+    """The port `include.core.storage.Storage` behind a boto3 S3 client, which threads may share."""
+
+    def __init__(self, root: str, client: Any) -> None:
+        scheme, _, rest = root.partition("://")
+        self._bucket, _, prefix = rest.strip("/").partition("/")
+        if scheme != "s3" or not self._bucket:
+            raise SpecError("SLIPSTREAM_ROOT must look like s3://bucket/prefix.", seen=root)
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._client = client
+
+    @property
+    def root(self) -> str:
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def read(self, path: str) -> bytes:
+        with self._reaching(path) as key:
+            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return body
+
+    def write(self, path: str, data: bytes) -> None:
+        with self._reaching(path) as key:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=data)
+
+    def create(self, path: str, data: bytes) -> bool:
+        writer = uuid.uuid4().hex
+        for _ in range(8):
+            with self._reaching(path) as key:
+                try:
+                    metadata = {_WRITER: writer}
+                    self._client.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*", Metadata=metadata)
+                    return True
+                except ClientError as error:
+                    if _code(error) in _TAKEN:
+                        # The client repeats a put whose answer was lost; then the one in the way is our own.
+                        return self._writer(key) == writer
+                    if _code(error) not in _RACED:
+                        raise
+        raise ConflictError(f"S3 reported a conflict on {self.uri(path)} eight times.", safe="nothing was written.")
+
+    def upload(self, source: Path, path: str) -> None:
+        with self._reaching(path) as key:
+            self._client.upload_file(str(source), self._bucket, key, Config=_TRANSFER)
+
+    def fetch(self, path: str, scratch: Path) -> Path:
+        # A folder of its own keeps the file's name, and callers of one scratch folder apart.
+        folder = scratch / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        partial, final = folder / ".partial", folder / Path(path).name
+        try:
+            with self._reaching(path) as key:
+                self._client.download_file(self._bucket, key, str(partial), Config=_TRANSFER)
+            os.replace(partial, final)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return final
+
+    def exists(self, path: str) -> bool:
+        with self._reaching(path) as key:
+            return self._is_file(key) or next(self._below(key), None) is not None
+
+    def list(self, prefix: str) -> Iterator[str]:
+        with self._reaching(prefix) as key:
+            paths = [found.removeprefix(self._prefix) for found in self._below(key)]
+        yield from sorted(paths, key=lambda path: path.split("/"))  # as a tree of folders sorts
+
+    def delete(self, prefix: str) -> None:
+        with self._reaching(prefix) as key:
+            keys = [*([key] if key != self._prefix else []), *self._below(key)]
+            for start in range(0, len(keys), _DELETE_AT_ONCE):
+                batch = [{"Key": found} for found in keys[start : start + _DELETE_AT_ONCE]]
+                self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
+
+    def uri(self, path: str) -> str:
+        return f"s3://{self._bucket}/{self._key(path)}".rstrip("/")
+
+    # -- how it is done --------------------------------------------------------------------------------
+
+    def _key(self, path: str) -> str:
+        clean = normpath(path) if path else "."
+        if path.startswith("/") or clean.split("/")[0] == "..":
+            raise ValueError(f"path {path!r} leaves the storage root {self.root}")
+        return self._prefix if clean == "." else self._prefix + clean
+
+    def _is_file(self, key: str) -> bool:
+        try:
+            self._writer(key)
+        except ClientError as error:
+            if _code(error) in _ABSENT:
+                return False
+            raise
+        return True
+
+    def _writer(self, key: str) -> str | None:
+        """Who created the object of that key, if it was created exclusively."""
+        metadata: dict[str, str] = self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"]
+        return metadata.get(_WRITER)
+
+    def _below(self, key: str) -> Iterator[str]:
+        folder = f"{key.rstrip('/')}/" if key else ""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        return (entry["Key"] for page in pages for entry in page.get("Contents", ()))
+
+    @contextmanager
+    def _reaching(self, path: str) -> Iterator[str]:
+        """The key of a path, and the errors of Slipstream in place of botocore's."""
+        key = self._key(path)
+        try:
+            yield key
+        except ClientError as error:
+            raise self._translated(error, path) from error
+        except (ConnectionError, HTTPClientError) as error:
+            raise self._unreachable(error) from error
+        except NoCredentialsError as error:
+            raise SpecError(f"There are no credentials for {self.root}.", hint=_SETTINGS) from error
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise StorageFullError(f"No space left to fetch {self.uri(path)}.", hint="free space; the task is retried.") from error
+            raise
+
+    def _translated(self, error: ClientError, path: str) -> Exception:
+        if _code(error) in _ABSENT:
+            return FileNotFoundError(self.uri(path))
+        if _code(error) in _BUSY:
+            return self._unreachable(error)
+        return PermanentError(f"S3 refused {self.uri(path)}: {error}.", safe="what was stored is untouched.", hint=_SETTINGS)
+
+    def _unreachable(self, error: Exception) -> UnreachableError:
+        return UnreachableError(
+            f"S3 at {self._client.meta.endpoint_url} did not answer for {self.root}: {error}.",
+            safe="what was stored is untouched.",
+            hint=f"{_SETTINGS} The task is retried.",
+        )
+
+
+_SETTINGS = f"check AWS_ENDPOINT_URL, or the Airflow connection that {CONNECTION_SETTING} names."
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def open_storage(root: str) -> S3Storage:
+    """The storage behind `root`, reached as `include.backends.s3_client` says."""
+    return S3Storage(root, client_from_env())
