@@ -1,4 +1,7 @@
-"""Every model's DAGs, from its spec. Adding a folder under include/models/ is all it takes."""
+"""Every model's Airflow DAGs, from its spec. Adding a folder under include/models/ is all it takes.
+
+Airflow's discovery reads only files that contain both the words "airflow" and "dag": this sentence is load-bearing.
+"""
 
 from include.core.catalog import load_specs
 from include.core.settings import Settings
