@@ -97,7 +97,9 @@ class _Tally:
         return Count(self.requests, len(self.seen), len(self.erred))
 
 
-def collect(records: Iterable[Observation], *, stage: str, generation: int, since: int, shadow: bool, floor_us: float) -> Evidence:
+def collect(
+    records: Iterable[Observation], *, stage: str, generation: int, since: int, shadow: bool, floor_us: float
+) -> Evidence:
     """Fold the log into the evidence of the stage whose route has this generation.
 
     `since` is the generation of the rollout's first stage: the champion's answers from there on are the

@@ -69,7 +69,9 @@ def judge(evidence: Evidence, plan: JudgePlan) -> Verdict:
     if against:
         return Verdict("roll_back", against, numbers)
     if not plan.compared:
-        reason = f"no champion to compare with: passed on the smoke test and {_said(evidence.challenger)} within the absolute limits"
+        reason = (
+            f"no champion to compare with: passed on the smoke test and {_said(evidence.challenger)} within the absolute limits"
+        )
         return Verdict("promote", (reason,), numbers)
     if evidence.challenger.requests < plan.requests:
         missing = f"{evidence.challenger.requests} of {plan.requests} requests seen by the challenger"

@@ -7,7 +7,8 @@ and what is allowed.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, cast
 
 import msgspec
 
@@ -20,7 +21,12 @@ TYPES: dict[str, Any] = {
     "int": Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None,
     "category": Annotated[str, msgspec.Meta(max_length=1000)] | None,
 }
-ALLOWED = {"float": "a finite number, or null if unknown", "int": "a whole number, or null if unknown", "category": "text, or null"}
+KEY: Any = Annotated[str, msgspec.Meta(max_length=1000)] | int
+ALLOWED = {
+    "float": "a finite number, or null if unknown",
+    "int": "a whole number, or null if unknown",
+    "category": "text, or null",
+}
 MAX_BATCH = 1000
 _PATH = re.compile(r" - at `\$(.*)`$")
 
@@ -30,8 +36,8 @@ class Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
     entity: Any
     features: Any
-    id: str | None = None
-    event_time: str | None = None
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    event_time: datetime | None = None
 
 
 class Contract:
@@ -40,7 +46,7 @@ class Contract:
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         self.keys = spec.features.keys
-        self._entity = msgspec.defstruct("Entity", [(key, str | int) for key in self.keys], **_STRICT)
+        self._entity = msgspec.defstruct("Entity", [(key, KEY) for key in self.keys], **_STRICT)
         self._features = msgspec.defstruct("RequestFeatures", [_field(f) for f in spec.features.request], **_STRICT)
         self.item = msgspec.defstruct("ModelItem", self._item_fields(), bases=(Item,), kw_only=True, **_STRICT)
         batch = msgspec.defstruct("Batch", [("requests", list[self.item])], **_STRICT)  # type: ignore[name-defined]
@@ -49,7 +55,9 @@ class Contract:
 
     def _item_fields(self) -> list[Any]:
         """`entity` and `features` may be left out where the model needs nothing from them."""
-        entity: Any = ("entity", self._entity) if self.keys else ("entity", self._entity, msgspec.field(default_factory=self._entity))
+        entity: Any = (
+            ("entity", self._entity) if self.keys else ("entity", self._entity, msgspec.field(default_factory=self._entity))
+        )
         if any(feature.default is None for feature in self.spec.features.request):
             return [entity, ("features", self._features)]
         return [entity, ("features", self._features, msgspec.field(default_factory=self._features))]
@@ -57,17 +65,23 @@ class Contract:
     def decode(self, body: bytes) -> tuple[list[Item], bool]:
         """The requests in a body, and whether it was the batch form. Raises Refusal."""
         try:
-            return [self._one.decode(body)], False
+            return [cast(Item, self._one.decode(body))], False
         except msgspec.DecodeError as error:
             value = _generic(body)
             if not (isinstance(value, dict) and "requests" in value):
                 raise self._refusal(error, value) from None
         try:
-            requests: list[Item] = self._many.decode(body).requests
+            requests: list[Item] = cast(Any, self._many.decode(body)).requests
         except msgspec.DecodeError as error:
             raise self._refusal(error, value) from None
         if not 1 <= len(requests) <= MAX_BATCH:
-            raise Refusal(400, "A batch has the wrong number of requests.", field="requests", value=len(requests), allowed=f"1 to {MAX_BATCH}")
+            raise Refusal(
+                400,
+                "A batch has the wrong number of requests.",
+                field="requests",
+                value=len(requests),
+                allowed=f"1 to {MAX_BATCH}",
+            )
         return requests, True
 
     def _refusal(self, error: msgspec.DecodeError, value: Any) -> Refusal:
@@ -79,7 +93,9 @@ class Contract:
         name = re.search(r"field `(\w+)`", said)
         full = ".".join(filter(None, (field, name.group(1) if name else "")))
         seen = _at(value, full) if name is None or "unknown" in said else msgspec.UNSET
-        return Refusal(400, f"{said}.", field=full or "body", value=seen, allowed=self._allowed(field, full, unknown="unknown" in said))
+        return Refusal(
+            400, f"{said}.", field=full or "body", value=seen, allowed=self._allowed(field, full, unknown="unknown" in said)
+        )
 
     def _allowed(self, field: str, full: str, *, unknown: bool) -> object:
         parent = re.sub(r"requests\[\d*\.*\]\.?", "", field)
@@ -88,11 +104,14 @@ class Contract:
         if unknown:
             return names.get(parent, msgspec.UNSET)
         leaf = full.rpartition(".")[2]
+        if leaf in _ALLOWED_HERE:
+            return _ALLOWED_HERE[leaf]
         if leaf in self.keys and ".features." not in f".{full}":
             return "text or a whole number"
         return next((ALLOWED[f.dtype] for f in self.spec.features.request if f.name == leaf), msgspec.UNSET)
 
 
+_ALLOWED_HERE = {"event_time": "ISO 8601, such as 2013-04-01T12:00:00Z", "id": "text of 1 to 200 characters"}
 _STRICT: dict[str, Any] = {"forbid_unknown_fields": True, "gc": False}
 
 
@@ -106,7 +125,9 @@ def _generic(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.ValidationError as error:  # JSON, but with a number that is no finite one
-        raise Refusal(400, f"The body holds a number that is out of range: {error}.", field="body", allowed="finite numbers") from None
+        raise Refusal(
+            400, f"The body holds a number that is out of range: {error}.", field="body", allowed="finite numbers"
+        ) from None
     except msgspec.DecodeError as error:
         hint = "JSON; it has no NaN and no Infinity: send null for an unknown value"
         raise Refusal(400, f"The body is not JSON: {error}.", field="body", allowed=hint) from None

@@ -31,7 +31,7 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     kind: str  # prediction, shadow, label
     id: str
     at: str  # ISO 8601, UTC, microseconds
-    event_time: str | None = None  # as the caller said it
+    event_time: str | None = None  # ISO 8601, UTC, no zone: the moment asked about, by default now
     unit: str = ""  # hash of the entity: counting once per entity survives redaction
     entity: dict[str, str | int] = {}
     features: dict[str, float | str | None] = {}

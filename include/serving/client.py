@@ -1,0 +1,123 @@
+"""The gateway's client: for the command line, the demonstration and the rollout's tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from include.core.errors import DataError, GateClosed, UnreachableError
+from include.core.request import Json
+
+
+class GatewayClient:
+    """Raises UnreachableError where the gateway does not answer (or answers 503), DataError where it refuses."""
+
+    def __init__(self, url: str, token: str = "", timeout: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # Loopback and inner networks: a proxy from the environment would only be in the way.
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    # -- predictions, features, labels ---------------------------------------------------------------
+
+    def predict(
+        self, model: str, entity: Mapping[str, Json], features: Mapping[str, Json], *, request_id: str = "", event_time: str = ""
+    ) -> dict[str, Json]:
+        """{"id", "score", "label", "version", "arm", "degraded"}. `event_time`: ISO 8601, by default now."""
+        body: dict[str, Json] = {"entity": dict(entity), "features": dict(features)}
+        body.update({name: value for name, value in (("id", request_id), ("event_time", event_time)) if value})
+        return self._post(f"/predict/{model}", body)
+
+    def predict_batch(self, model: str, requests: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+        """Each request as the body of `predict`: {"id"?, "entity", "features", "event_time"?}."""
+        answers: list[dict[str, Json]] = self._post(f"/predict/{model}", {"requests": list(requests)})["responses"]
+        return answers
+
+    def push(self, model: str, view: str, rows: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+        """Rows of keys, features and event_timestamp (ISO 8601) to the online store."""
+        return self._post(f"/push/{model}/{view}", {"rows": list(rows)})
+
+    def feedback(self, model: str, labels: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+        """Labels by request id: {"id", "label", "at"?}."""
+        return self._post(f"/feedback/{model}", {"labels": list(labels)})
+
+    # -- status --------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Json]:
+        return self._send("GET", "/status")
+
+    def wait_applied(self, model: str, generation: int, timeout: float = 60.0) -> dict[str, Json]:
+        """Wait until the gateway serves that generation of the model's route, or a later one.
+
+        Raises GateClosed if it refuses the route, UnreachableError at the timeout.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            seen: dict[str, Json] = self.status()["models"].get(model, {})
+            if seen.get("generation", 0) >= generation:
+                return seen
+            if seen.get("wanted", 0) >= generation and seen.get("refused"):
+                raise GateClosed(
+                    f"The gateway refused route {generation} of {model}: {seen['refused']}.",
+                    safe="it goes on serving the route before.",
+                    hint="repair or replace the version it names.",
+                )
+            if time.monotonic() > until:
+                raise UnreachableError(
+                    f"The gateway at {self.url} has not applied route {generation} of {model} within {timeout:.0f} s.",
+                    seen=seen or None,
+                    safe="it goes on serving the route before.",
+                    hint="check that it reads the same SLIPSTREAM_CONTROL_URL.",
+                )
+            time.sleep(0.05)
+
+    # -- one version, for the smoke test -------------------------------------------------------------
+
+    def columns(self, model: str, version: int) -> list[dict[str, str]]:
+        """The loaded version's inputs: [{"name", "dtype", "datatype"}]."""
+        columns: list[dict[str, str]] = self._send("GET", f"/v2/models/{model}/versions/{version}")["parameters"]["columns"]
+        return columns
+
+    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Json]]) -> tuple[list[float], float]:
+        """Scores of rows of named inputs (null: unknown), and the microseconds the server spent on them."""
+        inputs = [
+            {
+                "name": column["name"],
+                "shape": [len(rows)],
+                "datatype": column["datatype"],
+                "data": [row.get(column["name"]) for row in rows],
+            }
+            for column in self.columns(model, version)
+        ]
+        answer = self._post(f"/v2/models/{model}/versions/{version}/infer", {"inputs": inputs})
+        return list(answer["outputs"][0]["data"]), float(answer["parameters"]["latency_us"])
+
+    # -- HTTP ----------------------------------------------------------------------------------------
+
+    def _post(self, path: str, body: Any) -> dict[str, Json]:
+        return self._send("POST", path, json=body)
+
+    def _send(self, method: str, path: str, **kwargs: Any) -> dict[str, Json]:
+        try:
+            response = self._http.request(method, path, **kwargs)
+        except httpx.TransportError as error:
+            raise self._unreachable(f"{type(error).__name__}: {error}") from error
+        if response.status_code >= 500:
+            raise self._unreachable(f"HTTP {response.status_code}: {response.text[:300]}")
+        if response.status_code >= 400:
+            raise DataError(f"The gateway refused {method} {path}: {response.text[:500]}", seen=response.status_code)
+        answer: dict[str, Json] = response.json()
+        return answer
+
+    def _unreachable(self, why: str) -> UnreachableError:
+        return UnreachableError(
+            f"The gateway at {self.url} did not answer: {why}.",
+            safe="nothing was changed by this call, or it may be sent again.",
+            hint="start it, or set SLIPSTREAM_GATEWAY_URL to its address; the task is retried.",
+        )

@@ -1,0 +1,245 @@
+"""The gateway: one raw ASGI app. A framework would cost more than everything it does (notes in docs/operating.md).
+
+Hosted by uvicorn (include/serving/host.py). Nothing here waits for a disk, a model file or the control
+store: the fleet's thread brings deployments, the shadow's thread takes copies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from include.core.errors import SlipstreamError
+from include.core.spec import ModelSpec, View
+from include.serving.access import Access
+from include.serving.contract import Contract
+from include.serving.deployment import Deployment
+from include.serving.features import FeatureReader
+from include.serving.fleet import Fleet
+from include.serving.http import Call, Disconnected, Receive, Response, Scope, Send, answer, encode, read_body, respond
+from include.serving.infer import find_version, infer, metadata
+from include.serving.ingest import decode_labels, decode_rows
+from include.serving.log import PredictionLog
+from include.serving.metrics import Metrics
+from include.serving.openapi import OPENAPI, PAGE
+from include.serving.predict import Predictor, Unit
+from include.serving.refusal import Refusal
+from include.serving.shadow import ShadowWorker
+
+log = logging.getLogger(__name__)
+START_SECONDS = 30.0  # to load the first routes before the socket opens
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a gateway is made of; include/serving/host.py puts the real ones together."""
+
+    fleet: Fleet
+    reader: FeatureReader
+    access: Access
+    load_spec: Callable[[str], ModelSpec]  # raises SpecError for an unknown model
+    unit: Unit
+    home: Path
+
+
+class Gateway:
+    def __init__(self, parts: Parts) -> None:
+        self._parts, self._fleet, self._access = parts, parts.fleet, parts.access
+        self.metrics = Metrics()
+        self.shadow = ShadowWorker(self.metrics)
+        self._predictors: dict[str, Predictor] = {}
+
+    # -- ASGI ----------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            call = Call(scope["method"], scope["path"], scope["headers"], await read_body(scope, receive))
+            response = await self._dispatch(call)
+        except Refusal as refusal:
+            response = answer(refusal.body, refusal.status)
+        except Disconnected:
+            return
+        except Exception:  # a defect of ours: the process and the other callers go on
+            log.exception("%s %s", scope["method"], scope["path"])
+            response = answer({"error": "The gateway failed on this request; the log says why."}, 500)
+        if response.status >= 400:
+            self.metrics.refused.add(str(response.status))
+        await respond(response, send)
+        if response.after is not None:
+            response.after()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._fleet.start()
+        self.shadow.start()
+        # Warm before the socket opens. After that long open it all the same: /v2/health/ready says no.
+        await asyncio.to_thread(self._fleet.polled.wait, START_SECONDS)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.to_thread(self._close)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _close(self) -> None:
+        self._fleet.stop()
+        self.shadow.stop()
+        for predictor in self._predictors.values():
+            predictor.log.close()
+
+    # -- routes --------------------------------------------------------------------------------------
+
+    async def _dispatch(self, call: Call) -> Response:
+        parts = call.path.strip("/").split("/")
+        head = parts[0]
+        if head == "predict" and len(parts) == 2:
+            return self._predict(_only(call, "POST"), parts[1])
+        if head == "v2":
+            return self._v2(call, parts[1:])
+        if head == "feedback" and len(parts) == 2:
+            return self._feedback(_only(call, "POST"), parts[1])
+        if head == "push" and len(parts) == 3:
+            return await self._push(_only(call, "POST"), parts[1], parts[2])
+        return self._page(call)
+
+    def _page(self, call: Call) -> Response:
+        pages: dict[str, Callable[[], Response]] = {
+            "/": lambda: Response(PAGE, kind=b"text/html; charset=utf-8"),
+            "/status": lambda: answer(self._fleet.status()),
+            "/metrics": self._metrics_page,
+            "/openapi.json": lambda: Response(OPENAPI),
+        }
+        page = pages.get(call.path)
+        if page is None:
+            raise Refusal(404, "There is nothing here.", field="path", value=call.path, allowed="see /openapi.json")
+        _only(call, "GET")
+        return page()
+
+    def _metrics_page(self) -> Response:
+        generations = {model: deployment.generation for model, deployment in self._fleet.deployments.items()}
+        return Response(self.metrics.text(generations).encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
+
+    # -- predictions ---------------------------------------------------------------------------------
+
+    def _predict(self, call: Call, model: str) -> Response:
+        self._access.check_predict(call)
+        deployment = self._deployment(model)
+        if not deployment.route.live:
+            raise Refusal(
+                404, f"No version of {model} is in service yet.", field="model", value=model, allowed="roll one out first"
+            )
+        predictor = self._predictors.get(model) or self._predictor(deployment.spec)
+        items, batch = predictor.contract.decode(call.body)
+        answers, after = predictor.answer(items, deployment, self.shadow)
+        return Response(encode({"responses": answers} if batch else answers[0]), after=after)
+
+    def _deployment(self, model: str) -> Deployment:
+        try:
+            return self._fleet.deployments[model]
+        except KeyError:
+            known = sorted(self._fleet.deployments)
+            raise Refusal(404, "This model is not served here.", field="model", value=model, allowed=known) from None
+
+    def _predictor(self, spec: ModelSpec) -> Predictor:
+        parts = self._parts
+        made = Predictor(Contract(spec), parts.reader, PredictionLog(parts.home, spec.name), self.metrics, parts.unit)
+        return self._predictors.setdefault(spec.name, made)
+
+    # -- Open Inference Protocol ---------------------------------------------------------------------
+
+    def _v2(self, call: Call, parts: list[str]) -> Response:
+        match parts:
+            case [] | [""]:
+                return answer({"name": "slipstream", "version": "1", "extensions": ["binary_tensor_data"]})
+            case ["health", "live"]:
+                return answer({"live": True})
+            case ["health", "ready"]:
+                ready = self._fleet.polled.is_set() and all(one.ready for one in self._fleet.deployments.values())
+                return answer({"ready": ready}, 200 if ready else 503)
+            case ["models", model, *rest]:
+                return self._v2_model(call, self._deployment(model), rest)
+        raise Refusal(404, "There is no such route.", field="path", value=call.path, allowed="see /openapi.json")
+
+    def _v2_model(self, call: Call, deployment: Deployment, rest: list[str]) -> Response:
+        version = None
+        if rest[:1] == ["versions"] and len(rest) > 1:
+            version, rest = rest[1], rest[2:]
+        number = find_version(deployment, version)
+        if not rest:
+            return answer(metadata(deployment, number))
+        if rest == ["ready"]:
+            return answer({"name": deployment.spec.name, "ready": True})
+        if rest != ["infer"]:
+            raise Refusal(404, "There is no such route.", field="path", value=call.path, allowed="see /openapi.json")
+        self._access.check_predict(_only(call, "POST"))
+        body, header_length = infer(deployment, number, call.body, _header_length(call))
+        if header_length is None:
+            return Response(body)
+        length = (b"inference-header-content-length", b"%d" % header_length)
+        return Response(body, kind=b"application/octet-stream", headers=[length])
+
+    # -- features and labels -------------------------------------------------------------------------
+
+    def _feedback(self, call: Call, model: str) -> Response:
+        self._access.check(call)
+        predictor = self._predictors.get(model) or self._predictor(self._spec(model))
+        records = decode_labels(call.body)
+        try:
+            predictor.log.write(records)
+        except OSError as error:
+            raise Refusal(503, f"The labels were not written: {error}. Send them again.") from None
+        for _ in records:
+            self.metrics.labels.add(model)
+        return answer({"accepted": len(records)})
+
+    async def _push(self, call: Call, model: str, view: str) -> Response:
+        self._access.check(call)
+        spec = self._spec(model)
+        found = _view(spec, view)
+        rows = decode_rows(spec, found, call.body)
+        try:
+            written = await asyncio.to_thread(self._parts.reader.write, model, found, rows, datetime.now(UTC))
+        except SlipstreamError as error:
+            raise Refusal(503, f"The rows were not written: {error} Send them again.") from None
+        for _ in range(rows.num_rows):
+            self.metrics.pushed.add(model, view)
+        return answer({"rows": rows.num_rows, "newer": written})
+
+    def _spec(self, model: str) -> ModelSpec:
+        deployment = self._fleet.deployments.get(model)
+        try:
+            return deployment.spec if deployment else self._parts.load_spec(model)
+        except SlipstreamError as error:
+            raise Refusal(404, str(error), field="model", value=model) from None
+
+
+def _only(call: Call, method: str) -> Call:
+    if call.method != method and not (method == "GET" and call.method == "HEAD"):
+        raise Refusal(405, "Wrong method.", field="method", value=call.method, allowed=method)
+    return call
+
+
+def _header_length(call: Call) -> int | None:
+    """The length of the JSON before binary tensors. Raises Refusal."""
+    text: Any = call.header(b"inference-header-content-length")
+    if text is not None and not text.isdecimal():
+        raise Refusal(400, "Not a length.", field="Inference-Header-Content-Length", value=text, allowed="bytes of the JSON part")
+    return int(text) if text is not None else None
+
+
+def _view(spec: ModelSpec, name: str) -> View:
+    for view in spec.features.views:
+        if view.name == name:
+            return view
+    raise Refusal(
+        404, f"{spec.name} has no such view.", field="view", value=name, allowed=[view.name for view in spec.features.views]
+    )

@@ -1,0 +1,95 @@
+"""The little HTTP that a raw ASGI app needs: a bounded body, a response, and no framework between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from include.serving.refusal import Refusal
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY = 8 << 20  # bytes
+BODY_SECONDS = 20.0  # for a body to arrive
+JSON = b"application/json"
+encode = msgspec.json.Encoder().encode
+
+
+class Disconnected(Exception):
+    """The caller left before its body had arrived."""
+
+
+@dataclass
+class Call:
+    """One HTTP request, its body read."""
+
+    method: str
+    path: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes = b""
+
+    def header(self, name: bytes) -> str | None:
+        """By lower-case name."""
+        return next((value.decode("latin-1") for key, value in self.headers if key == name), None)
+
+
+@dataclass
+class Response:
+    body: bytes
+    status: int = 200
+    kind: bytes = JSON
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    after: Callable[[], None] | None = None  # called once the response is sent
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    return Response(encode(value), status)
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """Raises Refusal: 413 beyond MAX_BODY, 408 when it comes too slowly; Disconnected."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY:
+            raise _too_large(int(value))
+        if name == b"content-encoding" and value.lower() != b"identity":
+            encoding = value.decode("latin-1")
+            raise Refusal(
+                415, "Compressed bodies are not read here.", field="Content-Encoding", value=encoding, allowed="identity"
+            )
+    message = await receive()
+    if not message.get("more_body", False):  # nearly always: the whole body in one message
+        return _part(message, 0)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            parts = [_part(message, 0)]
+            while message.get("more_body", False):
+                message = await receive()
+                parts.append(_part(message, sum(map(len, parts))))
+    except TimeoutError:
+        raise Refusal(408, "The body did not arrive in time.", allowed=f"within {BODY_SECONDS:.0f} s") from None
+    return b"".join(parts)
+
+
+def _part(message: MutableMapping[str, Any], before: int) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    part: bytes = message.get("body", b"")
+    if before + len(part) > MAX_BODY:
+        raise _too_large(before + len(part))
+    return part
+
+
+def _too_large(size: int) -> Refusal:
+    return Refusal(413, "The body is too large.", field="body", value=size, allowed=f"at most {MAX_BODY} bytes")
+
+
+async def respond(response: Response, send: Send) -> None:
+    headers = [(b"content-type", response.kind), (b"content-length", b"%d" % len(response.body)), *response.headers]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

@@ -1,0 +1,127 @@
+"""Open Inference Protocol v2: a loaded version by its number, on encoded rows or on named columns.
+
+`features` FP32 [n, inputs] is the model's own tensor, already encoded (a category is its code). Named
+columns carry raw values, one tensor an input; a JSON null says that a value is unknown. These calls test
+and embed a version: they follow no weights and are not in the prediction log.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from include.core.spec import Feature
+from include.serving.deployment import Deployment
+from include.serving.model import Floats, LoadedModel, ModelError
+from include.serving.refusal import Refusal
+from include.serving.tensor import BYTES, InferRequest, Tensor, decode_request, encode_response, wants_binary
+
+OIP_TYPES = {"float": "FP64", "int": "INT64", "category": BYTES}
+
+
+def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
+    """GET /v2/models/{model}[/versions/{version}]. `parameters.columns`: the inputs by name, which may be sent instead."""
+    spec = deployment.spec
+    columns = [{"name": f.name, "dtype": f.dtype, "datatype": OIP_TYPES[f.dtype]} for f in spec.features.inputs]
+    return {
+        "name": spec.name,
+        "versions": [str(known) for known in sorted(deployment.models)],
+        "platform": "onnxruntime_onnx",
+        "inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, len(columns)]}],
+        "outputs": [{"name": "score", "datatype": "FP32", "shape": [-1]}],
+        "parameters": {"version": version, "digest": deployment.models[version].digest, "columns": columns},
+    }
+
+
+def find_version(deployment: Deployment, text: str | None) -> int:
+    """The version a path names; without one the champion, or the first rollout's challenger. Raises Refusal (404)."""
+    route = deployment.route
+    default = route.champion if route.champion is not None else route.challenger
+    version = int(text) if text is not None and text.isdecimal() else default if text is None else None
+    if version is None or version not in deployment.models:
+        known = [str(number) for number in sorted(deployment.models)]
+        raise Refusal(404, f"{deployment.spec.name} has no such version loaded.", field="version", value=text, allowed=known)
+    return version
+
+
+def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[bytes, int | None]:
+    """The response's body and the length of its JSON part, if binary data follow. Raises Refusal."""
+    request = decode_request(body, header_length)
+    model = deployment.models[version]
+    started = perf_counter_ns()
+    try:
+        scores = model.score_rows(_rows(request, model, deployment.spec.features.inputs))
+    except ModelError as error:
+        raise Refusal(422, f"This version cannot score these rows: {error.what}.", field="inputs") from None
+    spent = (perf_counter_ns() - started) / 1000
+    values: dict[str, Any] = {
+        "model_name": deployment.spec.name,
+        "model_version": str(version),
+        "parameters": {"latency_us": spent},
+    }
+    return encode_response({**values, "id": request.id} if request.id else values, scores, binary=wants_binary(request))
+
+
+def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
+    if [tensor.name for tensor in request.inputs] == ["features"]:
+        return _encoded(request.inputs[0], model.width)
+    return _from_columns({tensor.name: tensor for tensor in request.inputs}, model, inputs)
+
+
+def _encoded(tensor: Tensor, width: int) -> Floats:
+    if len(tensor.shape) != 2 or tensor.shape[1] != width or not tensor.shape[0]:
+        raise Refusal(400, "Wrong shape.", field="features.shape", value=tensor.shape, allowed=["n", width])
+    if tensor.datatype not in ("FP32", "FP64", "FP16"):
+        raise Refusal(400, "Wrong datatype.", field="features.datatype", value=tensor.datatype, allowed="FP32")
+    return _finite(tensor.data, "features").reshape(tensor.shape)
+
+
+def _from_columns(columns: dict[str, Tensor], model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
+    names = [feature.name for feature in inputs]
+    missing, unknown = [n for n in names if n not in columns], [n for n in columns if n not in names]
+    if missing or unknown:
+        what = f"Inputs are missing: {missing}." if missing else f"Unknown inputs: {unknown}."
+        raise Refusal(400, what, field="inputs", value=(missing or unknown), allowed=["features", *names])
+    sizes = {tuple(tensor.shape) for tensor in columns.values()}
+    if len(sizes) != 1 or len(shape := sizes.pop()) not in (1, 2) or not shape[0] or (len(shape) == 2 and shape[1] != 1):
+        raise Refusal(400, "Columns must have one shape, [n] or [n, 1].", field="inputs", allowed="[n] or [n, 1]")
+    values = {feature.name: _column(columns[feature.name], feature) for feature in inputs}
+    rows = [model.encoder.encode_row({name: values[name][at] for name in names}) for at in range(shape[0])]
+    return np.asarray(rows, dtype=np.float32)
+
+
+def _column(tensor: Tensor, feature: Feature) -> list[Any]:
+    """Raw values of one input, null where unknown."""
+    values = tensor.data.tolist() if isinstance(tensor.data, np.ndarray) else tensor.data
+    text = feature.dtype == "category"
+    if text != (tensor.datatype == BYTES):
+        raise Refusal(
+            400, "Wrong datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=OIP_TYPES[feature.dtype]
+        )
+    if text:
+        wrong = [value for value in values if not isinstance(value, str | None)]
+        if wrong:
+            raise Refusal(400, "Not a text.", field=tensor.name, value=wrong[0], allowed="text, or null")
+    else:
+        _finite([value for value in values if value is not None], tensor.name)
+    return list(values)
+
+
+def _finite(values: Any, field: str) -> NDArray[np.float32]:
+    """The numbers as float32. Raises Refusal for text, NaN and what float32 cannot hold."""
+    if not isinstance(values, np.ndarray) and any(not isinstance(v, int | float) or isinstance(v, bool) for v in values):
+        wrong = next(v for v in values if not isinstance(v, int | float) or isinstance(v, bool))
+        raise Refusal(400, "Not a number.", field=field, value=wrong, allowed="finite numbers")
+    try:
+        with np.errstate(over="ignore"):
+            numbers = np.asarray(values, dtype=np.float64).astype(np.float32)
+    except OverflowError:  # a whole number beyond float64
+        numbers = np.array([np.inf], dtype=np.float32)
+    if not np.isfinite(numbers).all():
+        raise Refusal(
+            400, "Not a finite number.", field=field, allowed="finite float32 numbers; in a named JSON column null is unknown"
+        )
+    return numbers

@@ -1,0 +1,92 @@
+"""GET /openapi.json and GET /: what a caller can ask, kept small and true (a test walks every path)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+_JSON = "application/json"
+
+
+def _operation(summary: str, *, body: str = "", token: bool = False, errors: tuple[int, ...] = ()) -> dict[str, Any]:
+    responses = {
+        "200": {"description": "OK"},
+        **{str(code): {"description": "refused: {error, field, value, allowed}"} for code in errors},
+    }
+    operation: dict[str, Any] = {"summary": summary, "responses": responses}
+    if body:
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{body}"}}}}
+    if token:
+        operation["security"] = [{"token": []}]
+    return operation
+
+
+def _parameters(path: str) -> list[dict[str, Any]]:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+_BAD, _TOKEN = (400, 404, 413), (400, 401, 403, 404, 413)
+_INFER = _operation("Score with one version (JSON or binary tensors)", body="Infer", errors=(*_BAD, 422))
+_PATHS: dict[str, dict[str, Any]] = {
+    "/predict/{model}": {"post": _operation("Score an entity, or a batch of them", body="Predict", errors=_BAD)},
+    "/feedback/{model}": {"post": _operation("Labels by request id", body="Feedback", token=True, errors=_TOKEN)},
+    "/push/{model}/{view}": {"post": _operation("Feature rows for the online store", body="Push", token=True, errors=_TOKEN)},
+    "/v2": {"get": _operation("Open Inference Protocol: the server")},
+    "/v2/health/live": {"get": _operation("The process answers")},
+    "/v2/health/ready": {"get": _operation("Every routed model is loaded and warm", errors=(503,))},
+    "/v2/models/{model}": {"get": _operation("A model's inputs, output and versions", errors=(404,))},
+    "/v2/models/{model}/ready": {"get": _operation("The model is loaded", errors=(404,))},
+    "/v2/models/{model}/infer": {"post": _INFER},
+    "/v2/models/{model}/versions/{version}": {"get": _operation("One version's inputs and output", errors=(404,))},
+    "/v2/models/{model}/versions/{version}/ready": {"get": _operation("The version is loaded", errors=(404,))},
+    "/v2/models/{model}/versions/{version}/infer": {"post": _INFER},
+    "/status": {"get": _operation("Applied routes, loaded versions, refusals")},
+    "/metrics": {"get": _operation("Prometheus text")},
+    "/openapi.json": {"get": _operation("This document")},
+    "/": {"get": _operation("A page for people")},
+}
+
+
+def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+_TEXT, _MAP = {"type": "string"}, {"type": "object"}
+_ITEM = _object(
+    ("entity", "features"), id=_TEXT, entity=_MAP, features=_MAP, event_time={"type": "string", "format": "date-time"}
+)
+_LABEL = _object(("id", "label"), id=_TEXT, label={"type": "number"}, at={"type": "string", "format": "date-time"})
+_LIST_OF_MAPS = {"type": "array", "items": _MAP}
+_SCHEMAS = {
+    "Predict": {"oneOf": [_ITEM, _object(("requests",), requests={"type": "array", "items": _ITEM})]},
+    "Feedback": {"oneOf": [_LABEL, _object(("labels",), labels={"type": "array", "items": _LABEL})]},
+    "Push": _object(("rows",), rows=_LIST_OF_MAPS),
+    "Infer": _object(("inputs",), id=_TEXT, inputs=_LIST_OF_MAPS, outputs=_LIST_OF_MAPS),
+}
+
+DOCUMENT: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {"title": "Slipstream gateway", "version": "1"},
+    "paths": {path: {**operations, "parameters": _parameters(path)} for path, operations in _PATHS.items()},
+    "components": {"schemas": _SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+}
+OPENAPI = msgspec.json.encode(DOCUMENT)
+
+
+def _page() -> bytes:
+    rows = "".join(
+        f"<tr><td>{verb.upper()}</td><td><code>{path}</code></td><td>{operation['summary']}</td></tr>"
+        for path, operations in _PATHS.items()
+        for verb, operation in operations.items()
+    )
+    style = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Slipstream gateway</title><style>{style}</style>'
+        "<h1>Slipstream gateway</h1><p>Champion, challenger and shadow answer here. What they are now: "
+        f'<a href="/status">status</a>, <a href="/metrics">metrics</a>.</p><table>{rows}</table></html>'
+    ).encode()
+
+
+PAGE = _page()
