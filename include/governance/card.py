@@ -1,0 +1,100 @@
+"""The model card: what a person should know before trusting a version. Markdown, made from the record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from include.core.request import Json
+from include.governance.package import Package
+
+
+def render(package: Package) -> str:
+    """The card of one version."""
+    parts = (_what(package), _data(package), _metrics(package), _slices(package), _limits(package), _lineage(package), _rollback(package))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _what(package: Package) -> str:
+    spec, entry = package.facts.spec, package.entry
+    made = "trained" if entry.origin == "trained" else "derived from another version, not trained"
+    gate = "open" if entry.gate.passed else "closed: " + "; ".join(entry.gate.reasons)
+    return (
+        f"# {spec.name}\n\n{spec.description}\n\nOwner: {spec.owner}. Predicts the probability of `{spec.label}`. "
+        f"Made as of {entry.as_of}, {made}. Gate {gate}."
+    )
+
+
+def _data(package: Package) -> str:
+    value = package.facts.training_set.value
+    window = f"{value.get('first', '?')} to {value.get('last', '?')}"
+    rows = f"{_number(value.get('rows'))} rows, {_number(value.get('positives'))} positive"
+    return f"## Data\n\n{window}: {rows}; {_number(value.get('holdout_rows'))} newest rows held out for evaluation."
+
+
+def _metrics(package: Package) -> str:
+    value = package.facts.evaluation.value
+    columns: dict[str, Mapping[str, Json]] = {"this version": value.get("metrics") or {}}
+    if isinstance(value.get("champion"), Mapping):
+        columns["champion"] = value["champion"].get("metrics", value["champion"])
+    columns |= {f"{name} (baseline)": row for name, row in (value.get("baselines") or {}).items() if isinstance(row, Mapping)}
+    names = dict.fromkeys(name for name, cell in columns["this version"].items() if isinstance(cell, int | float))
+    rows = [[name, *(_number(column.get(name)) for column in columns.values())] for name in names]
+    return "## Metrics on the holdout\n\n" + _table(["metric", *columns], rows)
+
+
+def _slices(package: Package) -> str:
+    """Whatever shape the slices have, one row each: {slice: {value: {metric: number}}} or a list of rows."""
+    slices = package.facts.evaluation.value.get("slices") or {}
+    rows = list(slices) if isinstance(slices, list) else _flatten(slices)
+    rows = [row for row in rows if isinstance(row, Mapping)][:40]
+    if not rows:
+        return ""
+    columns = list(rows[0])
+    return "## Slices\n\n" + _table(columns, [[_number(row.get(name)) for name in columns] for row in rows])
+
+
+def _flatten(slices: Mapping[str, Json]) -> list[Json]:
+    rows: list[Json] = []
+    for name, values in slices.items():
+        if isinstance(values, list):
+            rows += [{"slice": name, **row} for row in values if isinstance(row, Mapping)]
+        elif isinstance(values, Mapping):
+            rows += [{"slice": name, "value": key, **row} for key, row in values.items() if isinstance(row, Mapping)]
+    return rows
+
+
+def _limits(package: Package) -> str:
+    spec, value = package.facts.spec, package.facts.evaluation.value
+    return (
+        "## Limits\n\n"
+        f"- It knows nothing after {package.entry.as_of}; monitoring says when that matters.\n"
+        "- A category it has not seen is scored as unknown; a missing number as the feature's default.\n"
+        f"- One row takes {_number(value.get('latency_ms'))} ms (p99; at most {spec.evaluation.max_latency_ms} is let through); "
+        f"the file has {_number(value.get('bytes'))} bytes.\n"
+        "- The metrics above are of one holdout; the slices with few rows are noisy."
+    )
+
+
+def _lineage(package: Package) -> str:
+    rows = [[name.removeprefix("slipstream."), f"`{value}`"] for name, value in package.tags.items()]
+    return "## Lineage\n\n" + _table(["what", "digest or address"], rows) + f"\n\nWalk it: `slipstream trace {package.model}`."
+
+
+def _rollback(package: Package) -> str:
+    return f"## Rolling back\n\n`slipstream rollback {package.model} --reason \"...\"` returns to the champion before; Airflow may be down."
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = list(head)
+    lines = [names, ["---"] * len(names), *(list(row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _number(value: Json) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_number(cell)}" for name, cell in value.items())
+    return "–" if value is None else str(value)

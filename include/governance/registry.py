@@ -1,0 +1,107 @@
+"""Registering a version exactly once, and keeping the registry's labels equal to the control store.
+
+The control store decides: a version exists when its row does. The registry holds the files and shows the
+labels. A kill between the two leaves an orphan in the registry, which the next try finds by its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, now, versions
+from include.core.request import Json
+from include.governance import versions as known
+from include.governance.lock import registration_turn
+from include.governance.package import Package
+from include.governance.semver import next_version
+from include.governance.version import Stage, VersionRecord
+
+ALIASES = {Stage.PRODUCTION: "champion", Stage.CANDIDATE: "candidate"}
+
+
+@dataclass(frozen=True)
+class Published:
+    version: int
+    run_id: str
+
+
+class Registry(Protocol):
+    """The port. Every method is idempotent; all raise UnreachableError."""
+
+    def publish(self, package: Package) -> Published:
+        """Store a version, or return the one stored under the package's key.
+
+        Not safe against itself: the caller holds the model's turn (include.governance.lock).
+        """
+
+    def withdraw(self, model: str, version: int) -> None:
+        """Remove a version that lost a race. Silent if it is gone."""
+
+    def set_stage(self, model: str, version: int, stage: Stage) -> None:
+        """Tag one version with its stage, and move the alias of that stage to it."""
+
+    def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
+        """Make tags (stage, semver, gate) and aliases exactly these; writes only what differs."""
+
+    def url(self, record: VersionRecord) -> str:
+        """Where a person looks at a version."""
+
+
+def resource(model: str) -> str:
+    """The fenced resource of a model's registrations: `epoch = control.take(resource(model), holder)`."""
+    return f"registry/{model}"
+
+
+def register(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
+    """The version of the package's key; registers it if nobody has. Raises FencedError for a late holder."""
+    record = known.find(control, package.key)
+    if record is None:
+        with registration_turn(control, package.model):
+            record = known.find(control, package.key) or _create(control, registry, package, epoch)
+    mirror(control, registry, package.model)
+    return record
+
+
+def mirror(control: ControlStore, registry: Registry, model: str) -> None:
+    """Show the stages that the control store holds as aliases and tags of the registry."""
+    with registration_turn(control, model):  # a slower caller must not write an older state over a newer one
+        records = known.records(control, model)
+        if records:
+            registry.mirror(model, records, _aliases(records, known.challenger(control, model)))
+
+
+def _create(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
+    with control.transaction() as connection:
+        control.fence(connection, resource(package.model), epoch)
+    published = registry.publish(package)
+
+    def commit(connection: sa.Connection) -> dict[str, Json]:
+        return _insert(control, connection, package, published).to_json()
+
+    value, _ = control.once(package.key, resource(package.model), epoch, commit)
+    record = VersionRecord.from_json(value)
+    if record.version != published.version:  # only if the turn was lost to another process meanwhile
+        registry.withdraw(package.model, published.version)
+    return record
+
+
+def _insert(control: ControlStore, connection: sa.Connection, package: Package, published: Published) -> VersionRecord:
+    entry = package.entry
+    semver = next_version(known.newest(connection, entry.model), entry.lineage)
+    record = VersionRecord(entry, published.version, semver, entry.first_stage, published.run_id, now())
+    connection.execute(versions.insert().values(
+        key=entry.key, model=entry.model, version=record.version, semver=semver,
+        stage=str(record.stage), record=record.to_json(), at=record.created_at,
+    ))  # fmt: skip
+    detail = {"version": record.version, "semver": semver, "key": entry.key, "stage": str(record.stage)}
+    control.append_audit(connection, "register", "register", entry.model, detail)
+    return record
+
+
+def _aliases(records: Sequence[VersionRecord], challenger: int | None) -> dict[str, int]:
+    aliases = {ALIASES[record.stage]: record.version for record in records if record.stage in ALIASES}
+    return aliases if challenger is None else {**aliases, "challenger": challenger}

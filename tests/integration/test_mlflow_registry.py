@@ -1,0 +1,127 @@
+"""What only MLflow does: files that load, aliases and tags, the card, adoption after a kill, errors a person can act on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from include.backends.mlflow_registry import MlflowRegistry, open_registry
+from include.core.control import ControlStore
+from include.core.errors import PermanentError, UnreachableError
+from include.core.settings import Settings
+from include.governance.lifecycle import move
+from include.governance.package import Package
+from include.governance.registry import mirror, register, resource
+from include.governance.version import Stage
+from tests.integration.mlflow_server import PASSWORD, mlflow_server
+from tests.unit.governance.samples import MODEL, Loop
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as address:
+        yield address
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> ControlStore:
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    store.create_tables()
+    return store
+
+
+def registry_at(url: str, control: ControlStore, password: str = PASSWORD) -> MlflowRegistry:
+    connection = url.replace("//", f"//admin:{password}@")
+    return open_registry(Settings(mlflow_url=url, environ={"AIRFLOW_CONN_SLIPSTREAM_MLFLOW": connection}), control)
+
+
+def test_a_version_carries_everything_and_loads(url: str, control: ControlStore, tmp_path: Path) -> None:
+    registry, package = registry_at(url, control), Loop.under(tmp_path).package(days=2)
+    record = register(control, registry, package, control.take(resource(MODEL), "t"))
+    client = registry.client
+    version = client.get_model_version_by_alias(MODEL, "candidate")
+    assert int(version.version) == record.version
+    assert version.tags["slipstream.key"] == package.key
+    assert {name: version.tags[name] for name in ("stage", "semver", "gate")} == {"stage": "Candidate", "semver": "1.0.0", "gate": "passed"}
+    assert "## Limits" in version.description and "slipstream rollback toy" in version.description
+    run = client.get_run(record.run_id)
+    assert run.data.metrics["auc"] == 0.71 and run.data.params["params.hidden"] == "8" and run.info.status == "FINISHED"
+    assert run.data.tags["slipstream.training_set"] == package.entry.lineage.training_set.digest
+    assert run.inputs.dataset_inputs[0].dataset.name == "toy_training_set"
+    _loads(client, url)
+
+
+def _loads(client: MlflowClient, url: str) -> None:
+    import mlflow.onnx
+
+    mlflow.set_tracking_uri(url)
+    assert len(mlflow.onnx.load_model(f"models:/{MODEL}@candidate").graph.node) == 2
+    scores = mlflow.pyfunc.load_model(f"models:/{MODEL}@candidate").predict(np.zeros((4, 3), np.float32))
+    np.testing.assert_allclose(scores["score"], 0.5)
+    assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it."""
+
+
+@pytest.mark.parametrize("dies_after", ["create_run", "log_artifacts", "create_model_version"])
+def test_what_a_killed_process_left_is_adopted(
+    dies_after: str, url: str, control: ControlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = 3 + ["create_run", "log_artifacts", "create_model_version"].index(dies_after)  # a key of its own
+    package, registry = Loop.under(tmp_path).package(days=days), registry_at(url, control)
+    original = getattr(MlflowClient, dies_after)
+
+    def dying(*args: object, **kwargs: object) -> None:
+        original(*args, **kwargs)
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(MlflowClient, dies_after, dying)
+        register(control, registry, package, control.take(resource(MODEL), "try-1"))
+    record = register(control, registry, package, control.take(resource(MODEL), "try-2"))
+    assert _numbers(registry, package) == [record.version]
+    assert len(_runs(registry, package)) == 1
+
+
+def _numbers(registry: MlflowRegistry, package: Package) -> list[int]:
+    query = f"name = '{MODEL}' and tags.`slipstream.key` = '{package.key}'"
+    return [int(version.version) for version in registry.client.search_model_versions(query)]
+
+
+def _runs(registry: MlflowRegistry, package: Package) -> list[object]:
+    experiment = registry.client.get_experiment_by_name(MODEL)
+    assert experiment is not None
+    return list(registry.client.search_runs([experiment.experiment_id], f"tags.`slipstream.key` = '{package.key}'"))
+
+
+def test_aliases_follow_a_promotion(url: str, control: ControlStore, tmp_path: Path) -> None:
+    registry, loop = registry_at(url, control), Loop.under(tmp_path)
+    epoch = control.take(resource(MODEL), "t")
+    old, new = (register(control, registry, loop.package(days=days), epoch).version for days in (11, 12))
+    move(control, MODEL, old, Stage.PRODUCTION, "t")
+    mirror(control, registry, MODEL)
+    assert registry.client.get_registered_model(MODEL).aliases == {"champion": str(old), "candidate": str(new)}
+    move(control, MODEL, old, Stage.ARCHIVED, "t")
+    move(control, MODEL, new, Stage.PRODUCTION, "t")
+    mirror(control, registry, MODEL)
+    assert registry.client.get_registered_model(MODEL).aliases == {"champion": str(new)}
+    assert registry.client.get_model_version(MODEL, str(old)).tags["stage"] == "Archived"
+
+
+def test_a_dead_server_is_named_with_its_setting(control: ControlStore, tmp_path: Path) -> None:
+    package = Loop.under(tmp_path).package()
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1 does not answer.*SLIPSTREAM_MLFLOW_URL"):
+        register(control, registry_at("http://127.0.0.1:1", control), package, control.take(resource(MODEL), "t"))
+
+
+def test_a_wrong_password_is_no_reason_to_retry(url: str, control: ControlStore, tmp_path: Path) -> None:
+    package = Loop.under(tmp_path).package()
+    with pytest.raises(PermanentError, match="slipstream_mlflow"):
+        register(control, registry_at(url, control, "wrong"), package, control.take(resource(MODEL), "t"))

@@ -1,0 +1,100 @@
+"""register: once, whatever is retried, killed or raced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from include.core.control import ControlStore
+from include.core.errors import ConflictError, FencedError
+from include.governance import versions
+from include.governance.folder_registry import FolderRegistry
+from include.governance.lifecycle import move
+from include.governance.package import Package
+from include.governance.registry import Published, mirror, register, resource
+from include.governance.version import Stage
+from tests.unit.governance.samples import MODEL, Loop
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it."""
+
+
+class DyingRegistry(FolderRegistry):
+    """Dies between the registry's create and our commit."""
+
+    def publish(self, package: Package) -> Published:
+        super().publish(package)
+        raise Killed
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> ControlStore:
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    store.create_tables()
+    return store
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    return Loop.under(tmp_path)
+
+
+@pytest.fixture
+def registry(loop: Loop) -> FolderRegistry:
+    return FolderRegistry(loop.ledger.storage)
+
+
+def test_registering_again_returns_the_same_version(control: ControlStore, loop: Loop, registry: FolderRegistry) -> None:
+    package = loop.package()
+    first = register(control, registry, package, control.take(resource(MODEL), "try-1"))
+    again = register(control, registry, package, control.take(resource(MODEL), "try-2"))
+    assert first == again
+    assert (first.version, first.semver, first.stage) == (1, "1.0.0", Stage.CANDIDATE)
+    assert [record.version for record in versions.records(control, MODEL)] == [1]
+
+
+def test_an_orphan_of_a_killed_process_is_adopted(control: ControlStore, loop: Loop, registry: FolderRegistry) -> None:
+    package = loop.package()
+    with pytest.raises(Killed):
+        register(control, DyingRegistry(loop.ledger.storage), package, control.take(resource(MODEL), "try-1"))
+    assert versions.records(control, MODEL) == []
+    record = register(control, registry, package, control.take(resource(MODEL), "try-2"))
+    assert record.version == 1
+    assert not loop.ledger.storage.exists(f"registry/{MODEL}/versions/2/package.json")
+
+
+def test_a_late_holder_registers_nothing(control: ControlStore, loop: Loop, registry: FolderRegistry) -> None:
+    late = control.take(resource(MODEL), "try-1")
+    control.take(resource(MODEL), "try-2")
+    with pytest.raises(FencedError):
+        register(control, registry, loop.package(), late)
+    assert not loop.ledger.storage.exists(f"registry/{MODEL}/versions/1/package.json")
+
+
+def test_versions_number_what_changed(control: ControlStore, loop: Loop, registry: FolderRegistry) -> None:
+    packages = [loop.package(), loop.package(days=4), loop.package(hidden=16), loop.package(inputs=("wind", "rain"))]
+    epoch = control.take(resource(MODEL), "test")
+    assert [register(control, registry, package, epoch).semver for package in packages] == ["1.0.0", "1.0.1", "1.1.0", "2.0.0"]
+
+
+def test_labels_follow_the_control_store(control: ControlStore, loop: Loop, registry: FolderRegistry) -> None:
+    epoch = control.take(resource(MODEL), "test")
+    register(control, registry, loop.package(), epoch)
+    move(control, MODEL, 1, Stage.PRODUCTION, "test")
+    register(control, registry, loop.package(days=4), epoch)
+    register(control, registry, loop.package(days=5, run_type="backfill"), epoch)
+    mirror(control, registry, MODEL)
+    labels = registry.labels(MODEL)
+    assert labels["aliases"] == {"champion": 1, "candidate": 2}
+    assert {number: tags["stage"] for number, tags in labels["tags"].items()} == {"1": "Production", "2": "Candidate", "3": "Staging"}
+
+
+def test_a_stage_moves_only_where_its_life_allows(control: ControlStore, loop: Loop, registry: FolderRegistry) -> None:
+    register(control, registry, loop.package(passed=False), control.take(resource(MODEL), "test"))
+    with pytest.raises(ConflictError, match="cannot go from Staging to Production"):
+        move(control, MODEL, 1, Stage.PRODUCTION, "test")
+    assert move(control, MODEL, 1, Stage.CANDIDATE, "test").stage is Stage.CANDIDATE
+    assert versions.records(control, MODEL)[0].stage is Stage.CANDIDATE
+    assert control.broken_audit_rows() == []
