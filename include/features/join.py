@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from include.core.spec import Feature, Features, View
+from include.core.spec import Feature, View
 from include.features.dataset import SQL_TYPES, quoted
 
 
-def point_in_time(features: Features, files: Mapping[str, Sequence[str]], label: str, entities: str = "labelled") -> str:
-    """SQL: request_id, event_timestamp, keys, features, label, held_out; one row for each row of `entities`.
+def point_in_time(
+    views: Iterable[View], files: Mapping[str, Sequence[str]], entities: str, before: Sequence[str], after: Sequence[str] = ()
+) -> str:
+    """SQL: columns `before`, every view's features, columns `after`; one row for each row of `entities`.
 
-    `files`: view name to Parquet paths. A value older than the view's ttl counts as missing; what is missing
-    becomes the feature's default, else NaN (float) or NULL (int, category).
+    `files`: view name to Parquet paths. `entities`: SQL with event_timestamp (UTC) and the views' keys; the
+    columns kept are expressions over it under the name `entity`. A value older than the view's ttl counts as
+    missing; what is missing becomes the feature's default, else NaN (float) or NULL (int, category).
     """
-    columns = [_value(f'"{view.name}"."{f.name}"', f, _fresh(view)) for view in features.views for f in view.features]
-    columns += [_value(f'entity."{f.name}"', f, "true") for f in features.request]
-    keys = ", ".join(f'entity."{key}"' for key in features.keys)
-    joins = "\n".join(_join(view, files[view.name]) for view in features.views)
-    return f"""
-        SELECT entity.request_id, entity.event_timestamp, {keys}, {", ".join(columns)}, entity."{label}", entity.held_out
-        FROM {entities} AS entity
-        {joins}
-    """
+    views = tuple(views)
+    features = [value(f'"{view.name}"."{f.name}"', f, _fresh(view)) for view in views for f in view.features]
+    joins = "\n".join(_join(view, files[view.name]) for view in views)
+    return f"SELECT {', '.join((*before, *features, *after))}\nFROM {entities} AS entity{joins}"
+
+
+def value(column: str, feature: Feature, known: str = "true") -> str:
+    """SQL of one feature under its name: the column where it is known, else what stands for a missing value."""
+    missing = f"coalesce(CASE WHEN {known} THEN {column} END, {_default(feature)})"
+    return f'{missing}::{SQL_TYPES[feature.dtype]} AS "{feature.name}"'
 
 
 def _join(view: View, paths: Sequence[str]) -> str:
@@ -38,10 +42,6 @@ def _fresh(view: View) -> str:
         return "true"
     seconds = int(view.ttl.total_seconds())
     return f'entity.event_timestamp - "{view.name}".event_timestamp <= INTERVAL {seconds} SECOND'
-
-
-def _value(column: str, feature: Feature, fresh: str) -> str:
-    return f'coalesce(CASE WHEN {fresh} THEN {column} END, {_default(feature)})::{SQL_TYPES[feature.dtype]} AS "{feature.name}"'
 
 
 def _default(feature: Feature) -> str:

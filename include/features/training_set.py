@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,8 @@ from include.core.errors import DataError
 from include.core.request import Outcome
 from include.core.spec import Features
 from include.core.task import Task
-from include.features.join import point_in_time
+from include.features.join import point_in_time, value
+from include.features.partition import DailyFiles, daily_files
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
@@ -40,7 +40,8 @@ def run(task: Task) -> Outcome:
         parse_time(params["as_of"]), params["window_days"], params["holdout_days"], params["minimum_rows"], params["label"]
     )
     with duckdb.connect(config={"threads": 1}) as connection:
-        return build(connection, Features.model_validate(params["features"]), window, _fetch(task), task.workdir)
+        files = daily_files(task.ledger, task.request.inputs, task.workdir / "inputs")
+        return build(connection, Features.model_validate(params["features"]), window, files, task.workdir)
 
 
 def parse_time(text: str) -> datetime:
@@ -50,9 +51,9 @@ def parse_time(text: str) -> datetime:
 
 
 def build(
-    connection: duckdb.DuckDBPyConnection, features: Features, window: Window, files: dict[str, list[str]], folder: Path
+    connection: duckdb.DuckDBPyConnection, features: Features, window: Window, files: DailyFiles, folder: Path
 ) -> Outcome:
-    """`files`: dataset name (a view's, `entities`, `labels`) to the paths of its daily Parquet files."""
+    """The training set from daily files, written into `folder`."""
     if not files.get("entities"):
         raise DataError(
             f"No day is published in the {window.window_days} days before {window.as_of}.",
@@ -61,8 +62,10 @@ def build(
     _load_entities(connection, files, window)
     counts = _counts(connection, window)
     _check_counts(counts, window)
-    joined = point_in_time(features, files, window.label)
-    connection.execute(f"CREATE TABLE training_set AS {joined} ORDER BY event_timestamp, request_id")
+    keys = (f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys))
+    own = (value(f'entity."{feature.name}"', feature) for feature in features.request)
+    joined = point_in_time(features.views, files, "labelled", [*keys], [*own, f'entity."{window.label}"', "entity.held_out"])
+    connection.execute(f"CREATE TABLE training_set AS {joined}")
     paths = {}
     for name, condition in (("train", "NOT held_out"), ("holdout", "held_out")):
         paths[f"{name}.parquet"] = path = folder / f"{name}.parquet"
@@ -71,20 +74,7 @@ def build(
     return Outcome(counts, paths)
 
 
-def _fetch(task: Task) -> dict[str, list[str]]:
-    """Digest-checked local files of every input day, by dataset, oldest day first."""
-
-    def fetch(day: str) -> dict[str, str]:
-        result, folder = task.input(day), task.workdir / "inputs" / day
-        folder.mkdir(parents=True, exist_ok=True)
-        return {Path(name).stem: str(task.ledger.fetch(result, name, folder)) for name in result.files}
-
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        days = list(pool.map(fetch, sorted(task.request.inputs)))
-    return {name: [day[name] for day in days] for name in (days[0] if days else ())}
-
-
-def _load_entities(connection: duckdb.DuckDBPyConnection, files: dict[str, list[str]], window: Window) -> None:
+def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, window: Window) -> None:
     """Table `asked`: the window's entity rows with their label, if it had arrived by `as_of`, else NULL.
 
     A label that was corrected later, on another day, counts from then on.
