@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,10 @@ from include.backends.lightning_plan import HISTORY, MODEL, SCORES, Build, Place
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows
 
+# A batch of a small network gains nothing from a second thread, and OpenMP's threads spin while they wait for
+# each other: on a busy machine two took 147 s for what one did in 2 s.
+THREADS = 1
+
 
 @dataclass(frozen=True)
 class Data:
@@ -31,7 +34,7 @@ class Data:
 def fit_here(plan: Plan, build: Build, data: Data, store: CheckpointStore, place: Place, **trainer: Any) -> None:
     """Train to the end of the course as worker `place`; `trainer` are more arguments of pl.Trainer."""
     _quiet()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // place.world))
+    torch.set_num_threads(THREADS)
     torch.manual_seed(plan.course.seed)
     module = build(plan, data.train.features)
     state = _agree(store, place)

@@ -17,6 +17,7 @@ from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.reference import load
 from include.core.request import Json, Outcome
+from include.core.spec import Features
 from include.core.task import Task
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows, TrainingJob
@@ -59,7 +60,8 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     check_labels(table, label)
     older, newer = split_newest(table)
     check_labels(older, label)
-    encoder = load("include.features.encoding:Encoder").fit(older, task.params["features"], label)
+    features = Features(**task.params["features"])
+    encoder = load("include.features.encoding:Encoder").fit(older, features.inputs, label)
     return _rows(encoder, older, label), _rows(encoder, newer, label), encoder.to_json()
 
 

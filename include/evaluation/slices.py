@@ -1,0 +1,38 @@
+"""Metrics by slice: a model that is good on average may be bad for one airport."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from include.core.errors import DataError
+from include.core.request import Json
+from include.evaluation.metrics import Array, auc, log_loss
+
+MINIMUM = 100  # rows: below, a slice's AUC is noise and the slice is left out
+
+
+def by_slice(table: pa.Table, names: Sequence[str], labels: Array, scores: Array) -> list[dict[str, Json]]:
+    """A row for each value of each named column: slice, value, rows, rate, auc, log_loss. Largest first."""
+    rows: list[dict[str, Json]] = []
+    for name in names:
+        if name not in table.column_names:
+            raise DataError(f"The holdout has no column {name!r} to slice by.", seen=table.column_names)
+        values = np.array([str(value) for value in table[name].to_pylist()])
+        found = [_slice(name, value, values == value, labels, scores) for value in np.unique(values)]
+        rows += sorted((row for row in found if row["rows"] >= MINIMUM), key=lambda row: -int(row["rows"]))
+    return rows
+
+
+def _slice(name: str, value: str, inside: np.ndarray, labels: Array, scores: Array) -> dict[str, Json]:
+    area = auc(labels[inside], scores[inside])
+    return {
+        "slice": name,
+        "value": value,
+        "rows": int(inside.sum()),
+        "rate": round(float(labels[inside].mean()), 4),
+        "auc": round(area, 4) if area == area else None,
+        "log_loss": round(log_loss(labels[inside], scores[inside]), 4),
+    }

@@ -1,0 +1,93 @@
+"""The step `evaluate`: measure a trained model on the holdout, beside its champion and its baselines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core.adapters import adapter
+from include.core.errors import DataError
+from include.core.reference import load
+from include.core.request import Json, Outcome
+from include.core.spec import Evaluation
+from include.core.task import Task
+from include.evaluation.baselines import boosted, historical_rate
+from include.evaluation.gate import decide
+from include.evaluation.latency import measure_latency
+from include.evaluation.metrics import Array, calibration, measure
+from include.evaluation.model import Floats, Model
+from include.evaluation.report import render
+from include.evaluation.slices import by_slice
+
+SEED = 7
+LATENCY_ROWS = 256
+
+
+def run(task: Task) -> Outcome:
+    """Inputs `training_set`, `train` and, if there is one, `champion`; params `features`, `evaluation`, `label`."""
+    spec = Evaluation(**task.params["evaluation"])
+    label = str(task.params["label"])
+    train, holdout = (pq.read_table(task.file("training_set", f"{name}.parquet")) for name in ("train", "holdout"))
+    labels = _labels(holdout, label)
+    model, encoder, path = _open(task, "train")
+    rows: Floats = encoder.encode_table(holdout)
+    scores = model.score(rows)
+    value: dict[str, Json] = {
+        "rows": len(labels),
+        "metrics": measure(labels, scores),
+        "champion": _champion(task, holdout, labels),
+        "baselines": _baselines(train, holdout, label, encoder, spec.baseline),
+        "slices": by_slice(holdout, spec.slices, labels, scores),
+        "calibration": calibration(labels, scores),
+        "latency_ms": measure_latency(model, rows[:LATENCY_ROWS]),
+        "bytes": path.stat().st_size,
+    }
+    value["gate"] = decide(value, spec).to_json()
+    report = task.workdir / "report.html"
+    report.write_text(render(task.request.model, value, task.input("train").value["history"]))
+    return Outcome(value, {"report.html": report})
+
+
+def _open(task: Task, name: str) -> tuple[Model, Any, Path]:
+    """The model of a `train` input, its encoder and its file."""
+    path = task.file(name, "model.onnx")
+    signature: Mapping[str, Json] = json.loads(task.file(name, "signature.json").read_text())
+    return adapter("model")(path), load("include.features.encoding:Encoder").from_json(signature), path
+
+
+def _champion(task: Task, holdout: pa.Table, labels: Array) -> dict[str, Json] | None:
+    """The champion's metrics on the same rows, through its own signature. None if there is no champion."""
+    if "champion" not in task.request.inputs:
+        return None
+    model, encoder, _ = _open(task, "champion")
+    return measure(labels, model.score(encoder.encode_table(holdout)))
+
+
+def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Any, category: str | None) -> dict[str, Json]:
+    """Metrics of the baselines, fitted on all training rows."""
+    known, labels = _labels(train, label), _labels(holdout, label)
+    codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
+    forest = boosted(encoder.encode_table(train), known, encoder.encode_table(holdout), codes, SEED)
+    found: dict[str, Json] = {"boosted": measure(labels, forest)}
+    if category:
+        found["historical_rate"] = measure(labels, historical_rate(train, known, holdout, category))
+    return found
+
+
+def _labels(table: pa.Table, label: str) -> Array:
+    """float64 [n] of 0 and 1. Raises DataError where there are no rows, or rows without a label."""
+    if label not in table.column_names or not table.num_rows or table[label].null_count:
+        raise DataError(
+            f"The evaluation needs rows with the label {label!r}.",
+            seen={"rows": table.num_rows, "columns": table.column_names},
+            safe="the trained model is kept in the ledger.",
+            hint="widen training.holdout_days, or check the label's source.",
+        )
+    values: Array = table[label].to_numpy().astype(np.float64)
+    return values
