@@ -35,6 +35,7 @@ class Component:
     ports: tuple[str, ...] = ()
     prepare: Action = _nothing  # before every start, in the process that becomes the server
     settle: Action = _nothing  # once it is healthy, in the process of `up`
+    patience: int = 15  # seconds it is given to end by itself
     once: str = ""  # a program that ends: run again only when this text (a version) changes
 
 
@@ -96,6 +97,7 @@ COMPONENTS: tuple[Component, ...] = (
         environment=environment.ray,
         healthy=health.ray,
         ports=("ray", "ray_gcs", "ray_agent", "ray_client"),
+        patience=3,  # asked to end, it waits for its own children; a job that dies with it is resumed
     ),
     Component(
         name="migrate",

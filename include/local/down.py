@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 
 from include.local import strays
+from include.local.components import COMPONENTS
 from include.local.platform import Platform
 from include.local.supervisor import Supervisor
 
@@ -13,9 +14,11 @@ from include.local.supervisor import Supervisor
 def down(platform: Platform, say: Callable[[str], None] = print) -> None:
     """Stop all. Nothing happens where nothing runs. The data stay."""
     supervisor = Supervisor(platform)
+    needed = {need for each in COMPONENTS for need in each.needs}
     family = strays.find(platform)  # before their parents are gone
     if supervisor.running():
-        supervisor.shutdown()
+        supervisor.stop([each.name for each in COMPONENTS if each.needs or each.name not in needed])
+        supervisor.shutdown()  # databases last
         say(f"stopped the platform in {platform.home}")
     else:
         say(f"no platform runs in {platform.home}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
+import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from include.core.errors import UnreachableError
@@ -21,7 +23,7 @@ from include.local.credentials import Credentials, write_private
 from include.local.platform import Platform
 
 START_TIMEOUT = 10.0  # seconds
-STOP_SECONDS = 20
+STOP_TIMEOUT = 40.0  # longer than any component's patience
 
 DAEMON = """\
 [supervisord]
@@ -81,7 +83,7 @@ def _program(platform: Platform, component: Component) -> str:
         startsecs=0 if component.once else 1,
         signal="INT" if fast_shutdown else "TERM",
         asgroup="false" if fast_shutdown else "true",
-        stop=STOP_SECONDS,
+        stop=component.patience,
     )
 
 
@@ -124,15 +126,25 @@ class Supervisor:
         """By component: statename, pid, start (Unix time), exitstatus, spawnerr ... as supervisor gives them."""
         return {info["name"]: info for info in self._call("getAllProcessInfo")}
 
-    def shutdown(self, timeout: float = STOP_SECONDS + 15.0) -> None:
-        """Stop every component, then the daemon; returns when it is gone."""
+    def stop(self, names: Collection[str]) -> None:
+        """Ask all of these to end at once (a shutdown would ask one after the other); returns when they have."""
+        for name in names:
+            with contextlib.suppress(Fault):  # it does not run
+                self._call("stopProcess", name, False)
+        self._wait_until(lambda: not any(self.states()[name]["pid"] for name in names))
+
+    def shutdown(self) -> None:
+        """Stop what still runs, and the daemon; returns when it is gone."""
         pid = int(self._call("getPID"))
         self._call("shutdown")
-        deadline = time.monotonic() + timeout
-        while _exists(pid):
+        self._wait_until(lambda: not _exists(pid))
+
+    def _wait_until(self, done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while not done():
             if time.monotonic() > deadline:
-                raise UnreachableError("The supervisor did not stop.", seen=f"process {pid}", hint="run `make down` again.")
-            time.sleep(0.05)
+                raise UnreachableError("The supervisor did not stop its processes in time.", hint="run `make down` again.")
+            time.sleep(0.1)
 
     def _call(self, method: str, *arguments: object) -> Any:
         # A transport that once failed to connect stays broken: a new one each time.
@@ -150,7 +162,6 @@ class Supervisor:
 
 def _exists(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)  # nobody may be there to reap it
+    except psutil.NoSuchProcess:
         return False
-    return True
