@@ -78,7 +78,9 @@ def build(rule: Expectation, at: int = 0) -> Any:
     try:
         return getattr(gxe, rule.kind)(**arguments, meta={"rule": at})
     except (ValidationError, TypeError, ValueError) as error:
-        raise SpecError(f"great_expectations refuses {rule}: {error}", hint="correct it in the model's expectations.py.") from error
+        raise SpecError(
+            f"great_expectations refuses {rule}: {error}", hint="correct it in the model's expectations.py."
+        ) from error
 
 
 def strict_regex(pattern: str) -> str:

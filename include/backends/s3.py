@@ -150,7 +150,8 @@ class S3Storage:
             raise SpecError(f"There are no credentials for {self.root}.", hint=_SETTINGS) from error
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise StorageFullError(f"No space left to fetch {self.uri(path)}.", hint="free space; the task is retried.") from error
+                hint = "free space in SLIPSTREAM_HOME; the task is retried."
+                raise StorageFullError(f"No space left to fetch {self.uri(path)}.", hint=hint) from error
             raise
 
     def _translated(self, error: ClientError, path: str) -> Exception:

@@ -71,7 +71,7 @@ def _declared(reference: str) -> Suite:
     suite = load_suite(reference, SUITE)
     for rule in suite.rules:
         if rule.on_failure == "quarantine":
-            raise SpecError(f"{reference}, {SUITE}: {rule} cannot quarantine rows of a training set.", hint="use 'stop' or 'warn'.")
+            raise SpecError(f"{reference}, {SUITE}: {rule} cannot quarantine a row here.", hint="use 'stop' or 'warn'.")
     return suite
 
 

@@ -44,10 +44,9 @@ class SourceVerdict:
     def of(cls, rows: int, quarantined: int, checks: Sequence[Check], suite: Suite) -> SourceVerdict:
         """Judge: a failed `stop` rule, or too large a share of the rows in quarantine, stops the batch."""
         reasons = [f"{c.expectation}: {c.seen()}" for c in checks if c.on_failure == "stop" and not c.success]
-        if rows and quarantined / rows > suite.quarantine_limit:
-            reasons.append(
-                f"{quarantined} of {rows} rows are in quarantine ({quarantined / rows:.1%}; the limit is {suite.quarantine_limit:.0%})"
-            )
+        share, limit = quarantined / max(rows, 1), suite.quarantine_limit
+        if share > limit:
+            reasons.append(f"{quarantined} of {rows} rows are in quarantine ({share:.1%}; the limit is {limit:.0%})")
         return cls(rows, quarantined, tuple(checks), tuple(reasons))
 
 
@@ -69,7 +68,8 @@ def refuse_broken(what: str, checks: Sequence[Check]) -> None:
     broken = [check for check in checks if check.broken]
     if broken:
         raise PermanentError(
-            f"{len(broken)} of {len(checks)} checks of {what} could not be evaluated. {broken[0].expectation} raised {broken[0].broken}.",
+            f"{len(broken)} of {len(checks)} checks of {what} could not be evaluated. "
+            f"{broken[0].expectation} raised {broken[0].broken}.",
             seen=[check.expectation for check in broken],
             safe="nothing was judged, quarantined or published.",
             hint="correct the expectation in the model's expectations.py, then clear the task.",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from include.backends.s3 import S3Storage, open_storage
 from include.backends.s3_client import client_from_session
@@ -183,7 +184,9 @@ def test_a_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["write", "create", "upload"])
-def test_disk_full_keeps_the_old_bytes_and_names_path_and_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+def test_disk_full_keeps_the_old_bytes_and_names_path_and_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
     storage = LocalStorage(tmp_path / "store")
     storage.write("keep", b"old")
     source = tmp_path / "source"
@@ -205,7 +208,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "small"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
+    able = os.geteuid() == 0 and shutil.which("mount") is not None
+    if not able or subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("mounting a small tmpfs needs root and the right to mount")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
@@ -262,6 +266,7 @@ def test_unreachable_s3_names_the_address_and_the_setting(monkeypatch: pytest.Mo
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setattr("include.backends.s3_client.CONFIG", Config(retries={"total_max_attempts": 1}))
     with pytest.raises(UnreachableError, match=r"http://127\.0\.0\.1:9.*AWS_ENDPOINT_URL"):
         open_storage("s3://bucket/prefix").read("a")
 
@@ -271,7 +276,9 @@ def test_a_missing_bucket_is_permanent_and_named(s3_client: object) -> None:
         S3Storage("s3://no-such-bucket", s3_client).write("a", b"")
 
 
-def test_no_credentials_is_permanent_and_names_the_setting(monkeypatch: pytest.MonkeyPatch, s3_address: str, tmp_path: Path) -> None:
+def test_no_credentials_is_permanent_and_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch, s3_address: str, tmp_path: Path
+) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
