@@ -25,5 +25,6 @@ def down(platform: Platform, say: Callable[[str], None] = print) -> None:
     left = [process for process in {*family, *strays.find(platform)} if process.is_running()]
     if left:
         say(f"stopped {strays.stop(left)} processes that outlived their component")
+    platform.ports_file.unlink(missing_ok=True)
     shutil.rmtree(platform.run / "groups", ignore_errors=True)
     shutil.rmtree(platform.ray_folder, ignore_errors=True)

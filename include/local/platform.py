@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -28,12 +29,24 @@ class Platform:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Home from SLIPSTREAM_HOME, ports from SLIPSTREAM_<NAME>_PORT. Raises SpecError for a bad port."""
+        """Home from SLIPSTREAM_HOME; ports from SLIPSTREAM_<NAME>_PORT, else those it runs on, else the defaults.
+
+        Raises SpecError for a bad port.
+        """
         env = dict(os.environ if environ is None else environ)
-        return cls(home=Settings.from_env(env).home, ports=read_ports(env))
+        home = Settings.from_env(env).home
+        return cls(home=home, ports=read_ports(env, cls(home).running_ports()))
 
     def url(self, name: str) -> str:
         return f"http://{HOST}:{self.ports[name]}"
+
+    @property
+    def ports_file(self) -> Path:
+        return self.run / "ports.json"
+
+    def running_ports(self) -> dict[str, int]:
+        """What `up` noted, until `down`; empty if nothing was started."""
+        return dict(json.loads(self.ports_file.read_text())) if self.ports_file.exists() else {}
 
     @property
     def digest(self) -> str:

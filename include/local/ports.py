@@ -26,9 +26,10 @@ def setting(name: str) -> str:
     return f"SLIPSTREAM_{name.upper()}_PORT"
 
 
-def read_ports(environ: Mapping[str, str]) -> dict[str, int]:
-    """All ports, from the environment or the default. Raises SpecError for one that is no port number."""
-    return {name: _read(name, environ.get(setting(name), str(default))) for name, default in DEFAULT_PORTS.items()}
+def read_ports(environ: Mapping[str, str], running: Mapping[str, int] | None = None) -> dict[str, int]:
+    """All ports: the environment's, else the running platform's, else the defaults. Raises SpecError for a bad one."""
+    fallback = {**DEFAULT_PORTS, **(running or {})}
+    return {name: _read(name, environ.get(setting(name), str(fallback[name]))) for name in DEFAULT_PORTS}
 
 
 def _read(name: str, text: str) -> int:

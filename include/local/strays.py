@@ -21,7 +21,9 @@ def replace(platform: Platform, name: str) -> None:
     folder = platform.run / "groups"
     folder.mkdir(parents=True, exist_ok=True)
     for record in folder.glob(f"{name}.*.json"):
-        stop(process for process in _group(record) if not _busy(process))
+        for process in _group(record):
+            if not _busy(process):
+                _send(process, signal.SIGKILL)  # nothing waits for them, and the new server wants their ports
         if not _group(record):
             record.unlink(missing_ok=True)
     record = folder / f"{name}.{os.getpid()}.json"

@@ -6,7 +6,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any
 
 from include.core.control import ControlStore
@@ -48,15 +47,11 @@ def _start_daemon(platform: Platform, supervisor: Supervisor, credentials: Crede
     shutil.rmtree(platform.ray_folder, ignore_errors=True)
     platform.ray_folder.mkdir(mode=0o700)
     supervisor.start_daemon(COMPONENTS, credentials)
-    _ports_file(platform).write_text(json.dumps(dict(platform.ports)))
-
-
-def _ports_file(platform: Platform) -> Path:
-    return platform.run / "ports.json"
+    platform.ports_file.write_text(json.dumps(dict(platform.ports)))
 
 
 def _refuse_other_ports(platform: Platform) -> None:
-    running = json.loads(_ports_file(platform).read_text())
+    running = platform.running_ports()
     other = {name: port for name, port in platform.ports.items() if running.get(name) != port}
     if other:
         raise ConflictError(
