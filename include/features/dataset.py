@@ -55,6 +55,13 @@ def quoted(*names: str) -> str:
 
 def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date, path: Path) -> int:
     """Run the SQL, check the rows, write them sorted as Parquet. Returns their number; raises DataError."""
+    check(connection, dataset, sql, day)
+    connection.execute(f"COPY temp.result TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+    return int(connection.execute("SELECT count(*) FROM temp.result").fetchall()[0][0])
+
+
+def check(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date) -> None:
+    """Run the SQL into `temp.result`, with the dataset's columns and types. Raises DataError."""
     try:
         relation = connection.sql(sql)
         _check_columns(dataset, dict(zip(relation.columns, map(str, relation.types), strict=True)))
@@ -68,8 +75,6 @@ def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day
             hint="compare the columns of the raw partitions with the model's SQL.",
         ) from error
     _check_rows(connection, dataset, day)
-    connection.execute(f"COPY temp.result TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-    return int(connection.execute("SELECT count(*) FROM temp.result").fetchall()[0][0])
 
 
 def _check_columns(dataset: Dataset, seen: dict[str, str]) -> None:

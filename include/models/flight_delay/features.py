@@ -1,7 +1,7 @@
 """Features of flight_delay, as SQL over the raw sources: one definition for partitions, stream and replay.
 
 Each hour h of the day gets a row made of what was known at h: landings with landed_at <= h, weather observed at h.
-`views` reads tables that reach back over the spec's lookback; `entities` and `labels` read the day's own partitions.
+Tables reach back over the spec's lookback in `views`; `today.x`, and all of `entities` and `labels`, is the day alone.
 """
 
 from __future__ import annotations
@@ -94,5 +94,5 @@ def _plane(day: date) -> str:
     return f"""
         SELECT tailnum, TIMESTAMP '{day}' AS event_timestamp, max(year)::DOUBLE AS plane_year, max(seats)::DOUBLE AS plane_seats,
             max(engine) AS engine
-        FROM planes GROUP BY tailnum
+        FROM today.planes GROUP BY tailnum
     """
