@@ -1,0 +1,66 @@
+"""The demo's memory: what happened when, and which phases are done. A second run reads it and reuses."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from include.local.credentials import write_private
+
+# Seconds a phase may take on two cores; printed beside what it took.
+BUDGET = {"set-up": 60, "start": 60, "features": 150, "v1": 120, "replay and v2": 360, "v3": 45}
+
+
+@dataclass
+class Journal:
+    """Kept in one file, replaced whole after every entry: an interrupted demo goes on where it was."""
+
+    path: Path
+    seconds: dict[str, float] = field(default_factory=dict)  # by phase
+    done: list[str] = field(default_factory=list)
+    events: list[dict[str, str]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)  # numbers the account needs
+    began: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        if not path.exists():
+            return cls(path)
+        kept = json.loads(path.read_text())
+        return cls(path, kept["seconds"], kept["done"], kept["events"], kept["facts"])
+
+    def save(self) -> None:
+        kept = {name: value for name, value in asdict(self).items() if name not in ("path", "began")}
+        write_private(self.path, json.dumps(kept, indent=1))
+
+    def say(self, text: str) -> None:
+        """A line for whoever is watching."""
+        print(f"[{time.monotonic() - self.began:5.0f} s] {text}", flush=True)
+
+    def tell(self, when: str, what: str) -> None:
+        """Something that belongs in the account: `when` is the day in the flights' own time."""
+        self.events.append({"at": datetime.now(UTC).isoformat(timespec="seconds"), "when": when, "what": what})
+        self.save()
+        self.say(f"{when}: {what}")
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Times a phase; it is done when it ends without an error."""
+        started, before = time.monotonic(), self.seconds.get(name, 0.0)
+        try:
+            yield
+            self.done.append(name)
+        finally:
+            self.seconds[name] = round(before + time.monotonic() - started, 1)
+            self.save()
+
+    def is_done(self, name: str) -> bool:
+        if name in self.done:
+            self.say(f"{name}: done by an earlier demo, reused ({self.seconds.get(name, 0):.0f} s then)")
+        return name in self.done

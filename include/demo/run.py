@@ -1,0 +1,98 @@
+"""`slipstream demo`: the main job from nothing to a rolled-back canary, in one command."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from include.core.catalog import load_spec
+from include.core.connection import Connection, from_env
+from include.core.control import ControlStore
+from include.core.digest import PROJECT
+from include.core.errors import SlipstreamError, UnreachableError
+from include.core.ledger import Ledger
+from include.core.settings import Settings
+from include.demo.account import write_account
+from include.demo.airflow import AirflowClient
+from include.demo.journal import Journal
+from include.demo.story import Story
+from include.local.connections import read_file
+from include.local.platform import Platform
+from include.local.up import up
+
+MODEL = "flight_delay"
+DAGS = ("features", "training", "rollout", "monitoring", "scoring")
+
+
+def run() -> int:
+    """Returns 0 if every phase did what it should, 1 otherwise; writes report.html either way."""
+    platform = Platform.from_env()
+    journal = Journal.load(platform.home / "demo.json")
+    _set_up_seconds(journal)
+    story: Story | None = None
+    problem = ""
+    try:
+        story = _start(platform, journal)
+        for name, phase in (
+            ("features", story.features),
+            ("v1", story.first_version),
+            ("replay and v2", story.replay),
+            ("v3", story.broken_version),
+        ):
+            if not journal.is_done(name):
+                with journal.phase(name):
+                    phase()
+        problem = _shortcomings(story)
+    except (SlipstreamError, KeyboardInterrupt) as error:
+        problem = str(error) or "interrupted"
+    report = write_account(journal, platform, story, problem, PROJECT / "report.html")
+    print(report)
+    return 1 if problem else 0
+
+
+def _start(platform: Platform, journal: Journal) -> Story:
+    """The platform up, the DAGs seen and switched on. A second demo finds all of it there."""
+    started = time.monotonic()
+    journal.say("starting the platform (make down stops it)")
+    waited = up(platform, say=journal.say)
+    settings = Settings.from_env({**os.environ, **read_file(platform.home)})
+    airflow = AirflowClient(_connection(settings, "slipstream_airflow"))
+    for part in DAGS:
+        airflow.wait_for_dag(f"{MODEL}_{part}")
+    if any(waited.values()):
+        journal.seconds["start"] = round(time.monotonic() - started, 1)
+    else:
+        journal.say("the platform was running already: reused")
+    control = ControlStore(settings.control_url)
+    token = _connection(settings, "slipstream_gateway").password
+    return Story(load_spec(MODEL), settings, airflow, control, Ledger(settings.storage()), journal, token)
+
+
+def _connection(settings: Settings, conn_id: str) -> Connection:
+    connection = from_env(conn_id, settings.environ)
+    if connection is None:
+        raise UnreachableError(f"The connection {conn_id} is not in {settings.home}/connections.env.", hint="make up writes it.")
+    return connection
+
+
+def _set_up_seconds(journal: Journal) -> None:
+    stamp = PROJECT / ".venv" / ".seconds"
+    if stamp.exists():
+        journal.seconds["set-up"] = float(stamp.read_text())
+
+
+def _shortcomings(story: Story) -> str:
+    """What did not happen that should have; empty if all did."""
+    facts, problems = story.journal.facts, []
+    if facts.get("failed"):
+        problems.append(f"{facts['failed']} of {facts['requests']} requests failed: {facts.get('first_failure', '')}")
+    if not any("promoted" in event["what"] and "version 2 " in event["what"] for event in story.journal.events):
+        problems.append("no version 2 was promoted")
+    if not any("rolled back" in event["what"] for event in story.journal.events):
+        problems.append("the broken version was not rolled back")
+    return "; ".join(problems)
+
+
+def report_path() -> Path:
+    return PROJECT / "report.html"
