@@ -125,8 +125,8 @@ def _exception(info: Mapping[str, Any] | None) -> str:
     """The message of an exception inside an expectation; empty if there was none. It comes in two shapes."""
     for part in [info, *(info or {}).values()]:
         if isinstance(part, Mapping) and part.get("raised_exception"):
-            trace = str(part.get("exception_traceback") or "").strip().splitlines()
-            return (trace[-1] if trace else str(part.get("exception_message")))[:500]
+            trace = str(part.get("exception_traceback") or part.get("exception_message")).strip()
+            return re.sub(r"^[\w.]+\.", "", trace.splitlines()[-1])[:500]  # the class without its module
     return ""
 
 

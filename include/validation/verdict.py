@@ -69,7 +69,7 @@ def refuse_broken(what: str, checks: Sequence[Check]) -> None:
     if broken:
         raise PermanentError(
             f"{len(broken)} of {len(checks)} checks of {what} could not be evaluated. "
-            f"{broken[0].expectation} raised {broken[0].broken}.",
+            f"{broken[0].expectation} raised {broken[0].broken}",
             seen=[check.expectation for check in broken],
             safe="nothing was judged, quarantined or published.",
             hint="correct the expectation in the model's expectations.py, then clear the task.",

@@ -32,7 +32,11 @@ def test_an_expectation_is_frozen() -> None:
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
-        ("ExpectColumnValuesToBeBetwen", {"column": "a"}, r"'ExpectColumnValuesToBeBetwen'.*did you mean ExpectColumnValuesToBeBetween"),
+        (
+            "ExpectColumnValuesToBeBetwen",
+            {"column": "a"},
+            r"'ExpectColumnValuesToBeBetwen'.*did you mean ExpectColumnValuesToBeBetween",
+        ),
         ("Nonsense", {}, r"'Nonsense'.*catalogue\.py"),
         ("ExpectColumnToExist", {"columm": "a"}, r"'columm' is no argument here.*its arguments are column, column_index"),
         ("ExpectColumnToExist", {}, r"'column' is missing"),
@@ -54,7 +58,7 @@ def test_columns_says_types_in_words() -> None:
     text, number = columns(carrier="text", distance="number")
     assert text.types == ("str",)
     assert {"float64", "int32"} <= set(number.types)
-    with pytest.raises(SpecError, match="'txt' is no kind of column.*text, integer"):
+    with pytest.raises(SpecError, match=r"'txt' is no kind of column.*text, integer"):
         columns(carrier="txt")
 
 
@@ -66,7 +70,11 @@ def test_a_suite_is_loaded_by_source_and_may_be_a_plain_tuple() -> None:
 
 @pytest.mark.parametrize(
     ("reference", "message"),
-    [(f"{HERE}:NOT_A_MAPPING", "must be a mapping"), (f"{HERE}:ABSENT", "cannot be imported"), ("no.such:X", "cannot be imported")],
+    [
+        (f"{HERE}:NOT_A_MAPPING", "must be a mapping"),
+        (f"{HERE}:ABSENT", "cannot be imported"),
+        ("no.such:X", "cannot be imported"),
+    ],
 )
 def test_a_wrong_reference_is_refused(reference: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
@@ -74,7 +82,7 @@ def test_a_wrong_reference_is_refused(reference: str, message: str) -> None:
 
 
 def test_a_wrong_suite_is_refused() -> None:
-    with pytest.raises(SpecError, match="share from 0 to 1.*20"):
+    with pytest.raises(SpecError, match=r"share from 0 to 1.*20"):
         Suite((), quarantine_limit=20)
     with pytest.raises(SpecError, match="'ExpectColumnToExist'"):
         Suite(("ExpectColumnToExist",))  # type: ignore[arg-type]

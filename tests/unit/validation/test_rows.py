@@ -23,7 +23,7 @@ from include.validation.rows import good_rows, literal, predicate, predicates
 REFERENCE = f"{__name__}:EXPECTATIONS"
 TEXTS = ["AA", "A", "aa", "A1", "AA\n", "\nAA", "É1", "٣٣", "nan", "", " ", "O'Hare", "$", "A$"]
 REGEXES = ["^[A-Z]{2}$", "A", r"^\w+$", r"\d", "^$", "A|É", r"\$$", "[$]", "^.$", "O'"]
-TIMES = [datetime(2013, 1, 1, hour, minute) for hour in (0, 12, 23) for minute in (0, 59)]
+TIMES = [datetime.fromisoformat(f"2013-01-01T{clock}") for clock in ("00:00", "00:59", "12:00", "23:59", "23:59:59.999999")]
 
 EXPECTATIONS: dict[str, tuple[Expectation, ...]] = {
     "flights": (
@@ -76,12 +76,12 @@ def tables(draw: st.DrawFn) -> pa.Table:
 
 @st.composite
 def between(draw: st.DrawFn) -> Expectation:
-    column, bounds = draw(
-        st.sampled_from([("x", st.floats(-10, 10)), ("i", st.integers(-6, 6)), ("t", st.sampled_from(TIMES))])
-    )
+    column, bounds = draw(st.sampled_from([("x", st.floats(-10, 10)), ("i", st.integers(-6, 6)), ("t", st.sampled_from(TIMES))]))
     low, high = sorted([draw(bounds), draw(bounds)])
     given = draw(st.sampled_from([{"min_value": low}, {"max_value": high}, {"min_value": low, "max_value": high}]))
-    return rule("ExpectColumnValuesToBeBetween", column=column, **given, strict_min=draw(st.booleans()), strict_max=draw(st.booleans()))
+    return rule(
+        "ExpectColumnValuesToBeBetween", column=column, **given, strict_min=draw(st.booleans()), strict_max=draw(st.booleans())
+    )
 
 
 sets = st.one_of(
