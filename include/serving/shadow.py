@@ -5,6 +5,7 @@ It can neither slow nor fail a response: the queue is bounded and what does not 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -44,10 +45,8 @@ class ShadowWorker:
     def stop(self, seconds: float = 2.0) -> None:
         """Score what is queued, for at most that long; a sleeping shadow is left behind."""
         self._stopping = True
-        try:
+        with contextlib.suppress(queue.Full):  # the worker looks at the flag after each copy
             self._queue.put_nowait(None)
-        except queue.Full:  # the worker looks at the flag after each copy
-            pass
         if self._thread.is_alive():
             self._thread.join(timeout=seconds)
 

@@ -1,0 +1,342 @@
+"""The gateway as a caller meets it: a real uvicorn process, real ONNX files, a real control store."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from include.core.errors import DataError, UnreachableError
+from include.rollout.route import Route, bucket
+from include.rollout.smoke import smoke_test
+from include.serving.client import GatewayClient
+from include.serving.log import read_records
+from tests.integration.gateway_world import MODEL, World, body, constant, eventually, fails_on_size_over, heat_score, slow
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Champion 1 scores .1, challenger 2 scores `heat`; 3 breaks on size > 10; 4 takes seconds on size > 10."""
+    world = World(tmp_path_factory.mktemp("gateway"))
+    world.register(1, constant(0.1))
+    world.register(2, heat_score())
+    world.register(3, fails_on_size_over(10))
+    world.register(4, slow(4000))
+    world.route(Route(champion=1))
+    world.start()
+    yield world
+    world.stop()
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[GatewayClient]:
+    client = world.client()
+    yield client
+    client.close()
+
+
+def serve(world: World, client: GatewayClient, **route: Any) -> int:
+    generation = world.route(Route(**route))
+    client.wait_applied(MODEL, generation, timeout=20)
+    return generation
+
+
+def post(world: World, path: str, content: Any, **headers: str) -> httpx.Response:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return httpx.post(f"{world.url}{path}", content=data, headers=headers, timeout=30)
+
+
+def test_a_prediction_says_who_answered(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=1)
+    answer = client.predict(MODEL, {"place": "oslo"}, {"colour": "red", "size": 2.0}, request_id="r-1")
+    assert answer == {"id": "r-1", "score": pytest.approx(0.1), "label": 0, "version": 1, "arm": "champion", "degraded": []}
+
+
+def test_weights_split_entities_by_their_hash_and_stick(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=1, challenger=2, weight=20)
+    places = [f"place-{n}" for n in range(900)]
+    answers = client.predict_batch(MODEL, [body(place=place) for place in places])
+    arms = {place: answer["arm"] for place, answer in zip(places, answers, strict=True)}
+    assert arms == {place: "challenger" if bucket(place, MODEL) < 2000 else "champion" for place in places}
+    assert 130 < sum(arm == "challenger" for arm in arms.values()) < 230
+    serve(world, client, champion=1, challenger=2, weight=50)
+    again = client.predict_batch(MODEL, [body(place=place) for place in places])
+    assert all(answer["arm"] == "challenger" for place, answer in zip(places, again, strict=True) if arms[place] == "challenger")
+
+
+def test_pushed_features_are_read_and_expire_with_the_view(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=2)
+    row = {"place": "rome", "heat": 0.875, "event_timestamp": "2020-05-01T12:00:00+02:00"}
+    assert client.push(MODEL, "weather", [row]) == {"rows": 1, "newer": 1}
+    fresh = client.predict(MODEL, {"place": "rome"}, {"colour": None, "size": None}, event_time="2020-05-01T11:00:00Z")
+    stale = client.predict(MODEL, {"place": "rome"}, {"colour": None, "size": None}, event_time="2020-05-04T11:00:00Z")
+    assert (fresh["score"], stale["score"]) == (0.875, 0.5)  # .5 is the default of `heat`
+    assert fresh["degraded"] == stale["degraded"] == []
+
+
+def test_a_failing_challenger_is_answered_for_by_the_champion(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=1, challenger=3, weight=100)
+    answer = client.predict(MODEL, {"place": "x"}, {"colour": "red", "size": 99.0}, request_id="broken")
+    assert (answer["version"], answer["arm"], answer["degraded"]) == (1, "challenger", ["challenger"])
+    record = next(record for record in read_records(world.home, MODEL) if record.id == "broken")
+    assert record.error is not None
+    assert "version 3" in record.error
+    metrics = httpx.get(f"{world.url}/metrics").text
+    assert 'slipstream_degraded_total{model="toy",reason="challenger"} 1' in metrics
+
+
+def test_a_failing_champion_falls_back_to_the_previous_one_and_then_to_the_default(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=3, previous=1)
+    answer = client.predict(MODEL, {"place": "x"}, {"colour": "red", "size": 99.0})
+    assert (answer["version"], answer["degraded"]) == (1, ["champion"])
+    serve(world, client, champion=3)
+    answer = client.predict(MODEL, {"place": "x"}, {"colour": "red", "size": 99.0})
+    assert (answer["score"], answer["version"], answer["degraded"]) == (0.25, None, ["champion", "default_score"])
+
+
+def test_a_shadow_that_raises_or_takes_seconds_neither_fails_nor_slows_a_response(world: World, client: GatewayClient) -> None:
+    for version in (3, 4):
+        serve(world, client, champion=1, shadow=version)
+        answers = [client.predict(MODEL, {"place": f"s{n}"}, {"colour": "red", "size": 99.0}) for n in range(20)]
+        assert {(a["version"], tuple(a["degraded"])) for a in answers} == {(1, ())}
+        records = [r for r in read_records(world.home, MODEL) if r.kind == "prediction" and r.version == 1][-20:]
+        assert np.median([record.latency_us for record in records]) < 100_000  # version 4 takes seconds a row
+
+    def pairs() -> list[Any]:
+        return [r for r in read_records(world.home, MODEL) if r.kind == "shadow" and r.version == 3]
+
+    seen = eventually(lambda: len(pairs()) == 20 and pairs())
+    assert all(r.error and r.score is None and r.against == pytest.approx(0.1) and r.against_version == 1 for r in seen)
+
+
+def test_a_route_change_under_load_fails_no_request(world: World, client: GatewayClient) -> None:
+    import threading
+
+    serve(world, client, champion=1)
+    statuses: list[int] = []
+    done = threading.Event()
+
+    def load() -> None:
+        with httpx.Client(base_url=world.url) as http:
+            while not done.is_set():
+                statuses.append(http.post(f"/predict/{MODEL}", json=body(place=f"l{len(statuses)}")).status_code)
+
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for weight in (5, 20, 100, 0):
+        serve(world, client, champion=1, challenger=2, weight=weight, shadow=3)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200}
+
+
+def test_an_unservable_version_is_refused_before_traffic(world: World, client: GatewayClient) -> None:
+    other = {"inputs": [{"name": "heat", "dtype": "float", "default": None}], "output": "score", "label": "late", "schema": "x"}
+    stored = world.register(5, constant(0.9))
+    stored.write_bytes(constant(0.8).SerializeToString())  # not the bytes the ledger knows
+    world.register(6, b"\x80\x04\x95 a pickle")
+    world.register(7, constant(0.7), other)
+    good = serve(world, client, champion=1)
+    for version, why in ((5, "does not match its digest"), (6, "is a pickle"), (7, "signature"), (99, "no registered version")):
+        generation = world.route(Route(champion=1, challenger=version, weight=50))
+        status = eventually(lambda g=generation: (s := client.status()["models"][MODEL])["wanted"] == g and s["refused"] and s)
+        assert why in status["refused"][str(version)]
+        assert status["generation"] == good
+        assert client.predict(MODEL, {"place": "p"}, {"colour": "red", "size": 1})["version"] == 1
+    serve(world, client, champion=1)
+
+
+@pytest.mark.parametrize(
+    ("request_body", "status", "field", "value"),
+    [
+        (body(colour=7), 400, "features.colour", 7),
+        (body(size="big"), 400, "features.size", "big"),
+        (body(size=1e300), 400, "features.size", 1e300),
+        ({**body(), "extra": 1}, 400, "extra", 1),
+        ({"entity": {"place": "a", "where": 2}, "features": {"colour": "red", "size": 1}}, 400, "entity.where", 2),
+        ({"entity": {}, "features": {"colour": "red", "size": 1}}, 400, "entity.place", None),
+        ({"entity": {"place": "a"}, "features": {"colour": "red"}}, 400, "features.size", None),
+        ({"entity": {"place": 1.5}, "features": {"colour": "red", "size": 1}}, 400, "entity.place", 1.5),
+        (body(event_time="yesterday"), 400, "event_time", "yesterday"),
+        ({"requests": []}, 400, "requests", 0),
+        ({"requests": [body(), body(size="big")]}, 400, "requests[1].features.size", "big"),
+        (json.dumps(body()).replace("1.0", "NaN").encode(), 400, "body", None),
+        (json.dumps(body()).replace("1.0", "1e999").encode(), 400, "body", None),
+        (b"", 400, "body", None),
+        (b"[]", 400, "body", "[]"),
+        (b"\xff\xfe\x00", 400, "body", None),
+        (b" " * (9 << 20), 413, "body", 9 << 20),
+    ],
+)
+def test_bad_input_is_refused_with_field_value_and_what_is_allowed(
+    world: World, request_body: Any, status: int, field: str, value: Any
+) -> None:
+    response = post(world, f"/predict/{MODEL}", request_body)
+    answer = response.json()
+    assert response.status_code == status
+    assert answer["field"] == field
+    assert answer.get("value") == value
+    assert answer["error"]
+
+
+def test_unknown_models_versions_paths_and_methods_are_4xx(world: World) -> None:
+    assert post(world, "/predict/nobody", body()).status_code == 404
+    assert post(world, "/predict/nobody", body()).json()["allowed"] == [MODEL]
+    assert httpx.get(f"{world.url}/predict/{MODEL}").status_code == 405
+    assert httpx.get(f"{world.url}/v2/models/{MODEL}/versions/77").status_code == 404
+    assert httpx.get(f"{world.url}/nowhere").status_code == 404
+    assert post(world, f"/predict/{MODEL}", body(), **{"Content-Encoding": "gzip"}).status_code == 415
+
+
+def test_push_and_feedback_need_the_token(world: World) -> None:
+    for path in (f"/push/{MODEL}/weather", f"/feedback/{MODEL}"):
+        assert post(world, path, {}).status_code == 401
+        assert post(world, path, {}, Authorization="Bearer wrong").status_code == 401
+        assert post(world, path, {}, Authorization="Bearer let-me-in").status_code == 400
+
+
+def test_labels_join_the_log_by_request_id_and_redacted_fields_never_do(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=1)
+    client.predict(MODEL, {"place": "bonn"}, {"colour": "blue", "size": 123456.0}, request_id="mine", event_time="2020-01-02T03:04:05Z")
+    assert client.feedback(MODEL, [{"id": "mine", "label": 1, "at": "2020-01-02T05:00:00Z"}]) == {"accepted": 1}
+    with pytest.raises(DataError, match="labels"):
+        client.feedback(MODEL, [{"id": "mine", "label": "yes"}])
+    mine = [record for record in read_records(world.home, MODEL) if record.id == "mine"]
+    assert [(record.kind, record.label) for record in mine] == [("prediction", None), ("label", 1.0)]
+    assert mine[0].features == {"heat": None, "colour": "blue"}
+    assert (mine[0].event_time, mine[0].entity) == ("2020-01-02T03:04:05", {"place": "bonn"})
+    assert not any("123456" in path.read_text() for path in (world.home / "predictions" / MODEL).glob("*.jsonl"))
+
+
+def test_inference_protocol_json_and_binary_agree(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=1, challenger=2)
+    rows = np.array([[0.25, 1, 3], [0.75, 0, 4]], np.float32)
+    path = f"/v2/models/{MODEL}/versions/2/infer"
+    tensor = {"name": "features", "shape": [2, 3], "datatype": "FP32"}
+    plain = post(world, path, {"id": "q", "inputs": [{**tensor, "data": rows.tolist()}]}).json()
+    assert plain["outputs"][0] == {"name": "score", "shape": [2], "datatype": "FP32", "data": [0.25, 0.75]}
+    assert (plain["id"], plain["model_name"], plain["model_version"]) == ("q", MODEL, "2")
+
+    head = json.dumps(
+        {
+            "inputs": [{**tensor, "parameters": {"binary_data_size": rows.nbytes}}],
+            "outputs": [{"name": "score", "parameters": {"binary_data": True}}],
+        }
+    ).encode()
+    binary = post(world, path, head + rows.tobytes(), **{"Inference-Header-Content-Length": str(len(head))})
+    length = int(binary.headers["inference-header-content-length"])
+    assert json.loads(binary.content[:length])["outputs"][0]["parameters"] == {"binary_data_size": 8}
+    assert np.frombuffer(binary.content[length:], "<f4").tolist() == [0.25, 0.75]
+
+
+def test_inference_protocol_reads_named_columns(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=1, challenger=2)
+    scores, spent = client.infer(MODEL, 2, [{"heat": 0.3, "colour": "red", "size": 1}, {"heat": None, "colour": None, "size": None}])
+    assert scores == [pytest.approx(0.3), 0.5]
+    assert spent > 0
+    texts = b"".join(len(t).to_bytes(4, "little") + t for t in (b"red", b"blue"))
+    head = json.dumps(
+        {
+            "inputs": [
+                {"name": "heat", "shape": [2], "datatype": "FP64", "data": [0.1, 0.2]},
+                {"name": "colour", "shape": [2], "datatype": "BYTES", "parameters": {"binary_data_size": len(texts)}},
+                {"name": "size", "shape": [2, 1][:1], "datatype": "INT32", "data": [1, 2]},
+            ]
+        }
+    ).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    answer = post(world, f"/v2/models/{MODEL}/versions/2/infer", head + texts, **headers)
+    assert answer.json()["outputs"][0]["data"] == pytest.approx([0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"shape": [1, 2], "datatype": "FP32", "data": [1, 2]},
+        {"shape": [1, 3], "datatype": "FP32", "data": [1, 2]},
+        {"shape": [1, 3], "datatype": "FP32", "data": [1, None, 3]},
+        {"shape": [1, 3], "datatype": "FP32", "data": [1, "x", 3]},
+        {"shape": [1, 3], "datatype": "FP32", "data": [1, 1e39, 3]},
+        {"shape": [1, 3], "datatype": "FP32", "data": [1, [2], 3]},
+        {"shape": [1, 3], "datatype": "BYTES", "data": ["a", "b", "c"]},
+        {"shape": [1, 3], "datatype": "FP31", "data": [1, 2, 3]},
+        {"shape": [-1, 3], "datatype": "FP32", "data": []},
+        {"shape": [0, 3], "datatype": "FP32", "data": []},
+        {"shape": [10**9, 3], "datatype": "FP32", "data": []},
+        {"shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": 99}},
+        {"shape": [1, 3], "datatype": "FP32", "data": [1, 10**400, 3]},
+    ],
+)
+def test_bad_tensors_are_400(world: World, tensor: dict[str, Any]) -> None:
+    response = post(world, f"/v2/models/{MODEL}/infer", {"inputs": [{"name": "features", **tensor}]})
+    assert response.status_code == 400, response.text
+    assert response.json()["error"]
+
+
+def test_not_a_number_in_a_binary_tensor_is_400(world: World) -> None:
+    row = np.array([[math.nan, 0, 1]], np.float32)
+    tensor = {"name": "features", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": 12}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    response = post(world, f"/v2/models/{MODEL}/infer", head + row.tobytes(), **{"Inference-Header-Content-Length": str(len(head))})
+    assert response.status_code == 400
+    assert response.json()["field"] == "features"
+
+
+def test_protocol_health_and_metadata(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=1, challenger=2)
+    assert httpx.get(f"{world.url}/v2").json()["extensions"] == ["binary_tensor_data"]
+    assert httpx.get(f"{world.url}/v2/health/ready").json() == {"ready": True}
+    assert httpx.get(f"{world.url}/v2/models/{MODEL}/versions/2/ready").is_success
+    metadata = httpx.get(f"{world.url}/v2/models/{MODEL}").json()
+    assert metadata["versions"] == ["1", "2"]
+    assert metadata["inputs"] == [{"name": "features", "datatype": "FP32", "shape": [-1, 3]}]
+
+
+def test_every_documented_path_answers_and_the_page_is_readable(world: World) -> None:
+    document = httpx.get(f"{world.url}/openapi.json").json()
+    for path, operations in document["paths"].items():
+        filled = path.replace("{model}", MODEL).replace("{version}", "1").replace("{view}", "weather")
+        for verb in operations.keys() - {"parameters"}:
+            status = httpx.request(verb.upper(), f"{world.url}{filled}").status_code
+            assert status in {int(code) for code in operations[verb]["responses"]}, (verb, path, status)
+    assert "Slipstream gateway" in httpx.get(world.url).text
+
+
+def test_metrics_are_valid_prometheus_text(world: World) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    families = {family.name: family for family in text_string_to_metric_families(httpx.get(f"{world.url}/metrics").text)}
+    assert families["slipstream_route_generation"].samples[0].value > 0
+    assert families["slipstream_requests"].samples
+    assert re.match("histogram", families["slipstream_latency_seconds"].type)
+
+
+def test_the_smoke_test_passes_on_a_sound_version(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=1, challenger=2)
+    evidence = smoke_test(client, world.spec(), 2)
+    assert evidence["scores"] == [0.5, 0.0, 1.0, 0.0]
+    assert evidence["latency_ms"] < 5
+
+
+def test_an_unreachable_gateway_names_its_address_and_setting() -> None:
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9.*SLIPSTREAM_GATEWAY_URL"):
+        GatewayClient("http://127.0.0.1:9", timeout=2).status()
+
+
+def test_the_log_is_stamped_in_utc(world: World, client: GatewayClient) -> None:
+    before = datetime.now(UTC).isoformat()
+    client.predict(MODEL, {"place": "x"}, {"colour": "red", "size": 1}, request_id="timed")
+    found = [record for record in read_records(world.home, MODEL, since=before) if record.id == "timed"]
+    assert len(found) == 1
+    assert found[0].at >= before[:23]
+    assert Path(world.home, "predictions", MODEL).is_dir()
