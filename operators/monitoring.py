@@ -50,6 +50,7 @@ class MonitorModelOperator(ComputeOperator):
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
             "metric": spec.evaluation.metric,
+            "slices": list(spec.evaluation.slices),
             "champion": record.version,
             "holdout_metrics": dict(record.entry.metrics),
         }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context
@@ -18,7 +17,6 @@ from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
     from include.rollout.history import Rollout
-    from include.serving.log import Record
 
 LOOK_EVERY = 2.0  # seconds between two looks at a stage's evidence
 
@@ -123,54 +121,32 @@ class RolloutStageOperator(RolloutOperator):
 
     def _look(self, context: Context, services: Services, epoch: int) -> Json:
         """Conclude the stage if its evidence suffices; else wait in the triggerer for evidence or the deadline."""
-        from include.rollout.look import look
+        from include.rollout.machine import record_verdict
+        from include.rollout.watch import look
 
         rollout, spec = self.rollout(context, services), services.spec(self.model)
-        records = stage_records(services, self.model, rollout)
-        verdict = look(services.control, spec, rollout, self.stage, records, epoch=epoch, at=datetime.now(UTC))
-        if verdict.answer == "insufficient":
-            self.log.info("%s: %s", self.stage, "; ".join(verdict.reasons))
+        question = {"rollout": rollout.id, "model": self.model, "stage": self.stage}
+        decision = look(**question)
+        if decision is None:
             self.defer(
                 trigger=QuestionTrigger(
-                    function="operators.rollout:peek",
-                    kwargs={"model": self.model, "rollout": rollout.id, "stage": self.stage},
+                    function="include.rollout.watch:look",
+                    kwargs=question,
                     seconds=spec.rollout.deadline.total_seconds(),
                     poll_seconds=LOOK_EVERY,
                 ),
                 method_name="resume",
             )
-        self.require(rollout, self.stage, verdict.answer, verdict.reasons)
-        return {"stage": self.stage, "answer": verdict.answer, "reasons": list(verdict.reasons)}
+            raise AssertionError("defer() raises")  # for the type checker
+        answer = record_verdict(services.control, rollout, self.stage, decision, epoch)
+        self.require(rollout, self.stage, answer, decision["reasons"])
+        return {"stage": self.stage, "answer": answer, "reasons": decision["reasons"]}
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> Json:
-        """The trigger has seen an answer, or the deadline. What it saw is not trusted: the evidence is read again."""
+        """The trigger has seen a decision, or the deadline. What it saw is not trusted: the evidence is read again."""
         services = open_services()
         epoch = services.control.take(self.resource(context), holder(context))
         return self._look(context, services, epoch)
-
-
-def peek(model: str, rollout: str, stage: str) -> str | None:
-    """The answer that a look at the stage would give now, or None for "look again". Changes nothing."""
-    from include.rollout.look import assess
-
-    from include.rollout.history import read_rollout
-
-    services = open_services()
-    current = read_rollout(services.control, rollout)
-    if current.state != "running":
-        return current.state
-    records = stage_records(services, model, current)
-    verdict, _, _ = assess(services.control, services.spec(model), current, stage, records, at=datetime.now(UTC))
-    return None if verdict.answer == "insufficient" else verdict.answer
-
-
-def stage_records(services: Services, model: str, rollout: Rollout) -> Iterator[Record]:
-    """The prediction log since the rollout's first stage was entered."""
-    from include.rollout.history import entered
-    from include.serving.log import read_records
-
-    since, _ = entered(services.control, rollout, rollout.stages[0].name)
-    return read_records(services.settings.home, model, since)
 
 
 class PromoteModelOperator(RolloutOperator):

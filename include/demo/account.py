@@ -40,7 +40,7 @@ def _versions(story: Story | None) -> Table:
     for record in records:
         entry = record.entry
         baselines = story.ledger.resolve(entry.lineage.evaluation).value["baselines"] if story else {}
-        numbers = [entry.metrics.get("auc"), _auc(baselines, "gradient_boosting"), _auc(baselines, "historical_rate")]
+        numbers = [entry.metrics.get("auc"), _auc(baselines, "boosted"), _auc(baselines, "historical_rate")]
         shown = ["" if number is None or entry.origin == "derived" else f"{number:.3f}" for number in numbers]
         gate = "not evaluated (derived)" if entry.origin == "derived" else "open" if entry.gate.passed else "closed"
         rows.append([str(record.version), record.semver, str(record.stage), entry.as_of[:10], *shown, gate])

@@ -250,7 +250,7 @@ class Story:
 
         platform = Platform.from_env()
         command = [str(Path(sys.executable).parent / "airflow"), "backfill", "create", "--dag-id", self._dag("features"),
-                   "--from-date", str(first), "--to-date", str(last), "--max-active-runs", "8"]  # fmt: skip
+                   "--from-date", str(first), "--to-date", str(last), "--max-active-runs", "8", "--reprocess-behavior", "failed"]  # fmt: skip
         self.journal.say(" ".join(["airflow", *command[1:]]))
         done = subprocess.run(  # noqa: S603 (our own arguments)
             command,

@@ -56,12 +56,12 @@ class Traffic:
         asyncio.run(self._day(day, scratch))
 
     async def _day(self, day: date, scratch: Path) -> None:
-        rows = list(stream_rows(self.spec, self.raw, day, day, scratch))
+        rows = list(stream_rows(self.spec, self.raw, day, day))
         asked = list(requests_of(self.spec, self.raw, day, scratch))
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE)) as session:
             for hour in range(24):
                 start = datetime.combine(day, datetime.min.time()) + timedelta(hours=hour)
-                await asyncio.gather(*(self._push(session, view, table) for at, view, table in rows if at == start))
+                await asyncio.gather(*(self._push(session, view.name, table) for at, view, table in rows if at == start))
                 await self._ask_all(session, [r for r in asked if start <= r["event_time"] < start + timedelta(hours=1)])
 
     async def _push(self, session: aiohttp.ClientSession, view: str, table: Any) -> None:
