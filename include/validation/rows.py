@@ -101,7 +101,8 @@ def literal(value: Any) -> str:
 
 def _missing(column: str) -> str:
     # pandas knows no difference between NaN and NULL; typeof keeps this off text that says 'nan'.
-    return f"({column} IS NULL OR (typeof({column}) IN ('DOUBLE', 'FLOAT') AND CAST({column} AS VARCHAR) = 'nan'))"
+    is_nan = f"typeof({column}) IN ('DOUBLE', 'FLOAT') AND ltrim(CAST({column} AS VARCHAR), '-') = 'nan'"
+    return f"({column} IS NULL OR ({is_nan}))"
 
 
 def _all(expressions: Any) -> str:
