@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from feast import FeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
@@ -19,22 +20,25 @@ from feast.repo_config import FeastConfigBaseModel
 
 from include.backends.feast_repo import view_of
 from include.core.control import ControlStore
+from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.core.spec import View
 from include.data.published import published
 from include.features.dataset import quoted
 from include.features.join import point_in_time
-from include.features.partition import daily_files
+from include.features.partition import DailyFiles, daily_files
+
+Between = tuple[datetime | None, datetime | None]  # UTC, None for open
 
 
-class SlipstreamOfflineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
+class SlipstreamOfflineStoreConfig(FeastConfigBaseModel):
     type: str
     root: str
     control_url: str
 
 
-class ArrowJob(RetrievalJob):  # type: ignore[misc]
+class ArrowJob(RetrievalJob):
     """A query that runs when its result is asked for."""
 
     def __init__(self, run: Callable[[], pa.Table], full_names: bool, metadata: RetrievalMetadata | None = None) -> None:
@@ -45,7 +49,8 @@ class ArrowJob(RetrievalJob):  # type: ignore[misc]
         return self._run()
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self._to_arrow_internal(timeout).to_pandas()
+        frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
+        return frame
 
     @property
     def full_feature_names(self) -> bool:
@@ -60,7 +65,7 @@ class ArrowJob(RetrievalJob):  # type: ignore[misc]
         return self._metadata
 
 
-class SlipstreamOfflineStore(OfflineStore):  # type: ignore[misc]
+class SlipstreamOfflineStore(OfflineStore):
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """A view's partitions may not be published yet: nothing to look at."""
 
@@ -69,7 +74,7 @@ class SlipstreamOfflineStore(OfflineStore):  # type: ignore[misc]
         config: RepoConfig,
         feature_views: list[FeatureView],
         feature_refs: list[str],
-        entity_df: pd.DataFrame,
+        entity_df: pd.DataFrame | str | None,
         registry: BaseRegistry,
         project: str,
         full_feature_names: bool = False,
@@ -77,6 +82,8 @@ class SlipstreamOfflineStore(OfflineStore):  # type: ignore[misc]
     ) -> RetrievalJob:
         """`entity_df`: keys and event_timestamp (UTC), any further columns; one row comes back for each."""
         del registry
+        if not isinstance(entity_df, pd.DataFrame):
+            raise DataError("Historical features need entity rows.", seen=type(entity_df).__name__, hint="pass a DataFrame.")
         wanted = set(feature_refs)
         views = [_narrowed(view_of(table), wanted) for table in feature_views]
         metadata = RetrievalMetadata(list(feature_refs), list(entity_df.columns))
@@ -125,12 +132,12 @@ def _narrowed(view: View, refs: set[str]) -> View:
 def _historical(config: RepoConfig, model: str, views: list[View], entity_df: pd.DataFrame, full_names: bool) -> pa.Table:
     asked = pa.Table.from_pandas(entity_df, preserve_index=False)
     with TemporaryDirectory() as scratch, duckdb.connect() as connection:
-        connection.register("asked", asked)
         # Feast hands over times with a zone; partitions hold UTC without one.
         place = asked.column_names.index("event_timestamp")
         utc = asked["event_timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
-        connection.register("entities", asked.set_column(place, "event_timestamp", utc).append_column("_row", pa.array(range(len(asked)))))
-        files = _files(config, model, [view.name for view in views], date.min, utc.to_pandas().max().date(), scratch)
+        numbered = asked.set_column(place, "event_timestamp", utc).append_column("_row", pa.array(range(len(asked))))
+        connection.register("entities", numbered)
+        files = _files(config, model, [view.name for view in views], (None, pc.max(utc).as_py()), scratch)
         columns = [f'entity."{name}"' for name in asked.column_names]
         joined = connection.sql(point_in_time(views, files, "entities", columns, ["entity._row"])).order("_row").to_arrow_table()
     joined = joined.drop_columns("_row").set_column(place, "event_timestamp", asked["event_timestamp"])
@@ -140,21 +147,20 @@ def _historical(config: RepoConfig, model: str, views: list[View], entity_df: pd
     return joined.rename_columns([*asked.column_names, *names])
 
 
-def _rows(
-    config: RepoConfig, source: DataSource, columns: str, between: tuple[datetime | None, datetime | None], suffix: str = ""
-) -> pa.Table:
+def _rows(config: RepoConfig, source: DataSource, columns: str, between: Between, suffix: str = "") -> pa.Table:
     model, _, view = source.name.partition(".")
-    first, last = (moment.replace(tzinfo=None) if moment else None for moment in between)
+    first, last = (moment.astimezone(UTC).replace(tzinfo=None) if moment else None for moment in between)
     limits = [f"event_timestamp >= TIMESTAMP '{first}'"] if first else []
     limits += [f"event_timestamp < TIMESTAMP '{last}'"] if last else []
     with TemporaryDirectory() as scratch, duckdb.connect() as connection:
-        files = _files(config, model, [view], (first or datetime.min).date(), (last or datetime.max).date(), scratch)
+        files = _files(config, model, [view], (first, last), scratch)
         rows = f"SELECT {columns} FROM read_parquet({files[view]}, hive_partitioning = false)"
         return connection.sql(f"{rows} WHERE {' AND '.join(limits) or 'true'} {suffix}").to_arrow_table()
 
 
-def _files(config: RepoConfig, model: str, views: list[str], first: date, last: date, scratch: str) -> dict[str, list[str]]:
-    store = config.offline_store
-    refs = published(ControlStore(store.control_url), model, first, last)
+def _files(config: RepoConfig, model: str, views: list[str], between: Between, scratch: str) -> DailyFiles:
+    store, (first, last) = config.offline_store, between
+    days = (first.date() if first else date.min, last.date() if last else date.max)
+    refs = published(ControlStore(store.control_url), model, *days)
     ledger = Ledger(Settings(root=store.root).storage())
     return daily_files(ledger, {day.isoformat(): ref for day, ref in refs.items()}, Path(scratch), views)

@@ -25,7 +25,7 @@ FIELDS = {"float": "double_val", "int": "int64_val", "category": "string_val"}
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 
-class SlipstreamOnlineStoreConfig(FeastConfigBaseModel):  # type: ignore[misc]
+class SlipstreamOnlineStoreConfig(FeastConfigBaseModel):
     type: str
     url: str
 
@@ -35,7 +35,7 @@ def _store(url: str) -> OnlineStore:
     return open_online(url)
 
 
-class SlipstreamOnlineStore(FeastOnlineStore):  # type: ignore[misc]
+class SlipstreamOnlineStore(FeastOnlineStore):
     def online_write_batch(
         self, config: RepoConfig, table: FeatureView, data: list[Row], progress: Callable[[int], Any] | None
     ) -> None:

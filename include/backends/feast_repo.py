@@ -17,10 +17,10 @@ from feast.types import Float64, Int64, String
 
 from include.core.digest import digest_json
 from include.core.settings import Settings
-from include.core.spec import Feature, ModelSpec, View
+from include.core.spec import Dtype, Feature, ModelSpec, View
 
-TYPES: dict[str, Any] = {"float": Float64, "int": Int64, "category": String}
-DTYPES = {str(feast_type): dtype for dtype, feast_type in TYPES.items()}
+TYPES: dict[Dtype, Any] = {"float": Float64, "int": Int64, "category": String}
+DTYPES: dict[str, Dtype] = {str(feast_type): dtype for dtype, feast_type in TYPES.items()}
 SERVICE = "inputs"  # the feature service with every view's features, in the model's order
 
 
@@ -35,7 +35,7 @@ def open_feast(spec: ModelSpec, settings: Settings) -> FeatureStore:
             known = None
         if known != wanted:
             store.apply(definitions(spec, wanted))
-            store.refresh_registry()
+            store.registry.refresh(spec.name)
     return store
 
 
@@ -57,7 +57,7 @@ def _config(model: str, settings: Settings) -> RepoConfig:
 def definitions(spec: ModelSpec, tag: str = "") -> list[Any]:
     """Everything the registry should hold for a model. Keys are text."""
     entities = {key: Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in spec.features.keys}
-    views = [_feature_view(view, [entities[key] for key in view.keys], spec) for view in spec.features.views]
+    views: list[Any] = [_feature_view(view, [entities[key] for key in view.keys], spec) for view in spec.features.views]
     return [*entities.values(), *views, FeatureService(name=SERVICE, features=views, tags={"definition": tag}, owner=spec.owner)]
 
 

@@ -7,7 +7,10 @@ from include.features.online import OnlineStore
 
 
 def open_online(url: str) -> OnlineStore:
-    """`sqlite:////absolute/path.db` (as SQLAlchemy writes it), or `redis://host:port/db`. Opens no connection yet. Raises SpecError."""
+    """`sqlite:////absolute/path.db` (as SQLAlchemy writes it), or `redis://host:port/db`. Raises SpecError.
+
+    Opens no connection yet.
+    """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
         from include.backends.online_sqlite import SqliteOnlineStore
@@ -17,4 +20,6 @@ def open_online(url: str) -> OnlineStore:
         from include.backends.online_redis import RedisOnlineStore
 
         return RedisOnlineStore(url)
-    raise SpecError("SLIPSTREAM_ONLINE_URL has an unknown scheme.", seen=scheme, hint="use sqlite:///path or redis://host:port/0.")
+    raise SpecError(
+        "SLIPSTREAM_ONLINE_URL has an unknown scheme.", seen=scheme, hint="use sqlite:///path or redis://host:port/0."
+    )

@@ -47,8 +47,8 @@ class SqliteOnlineStore(PackedStore):
             for start in range(0, len(keys), 500):  # SQLite bounds the parameters of a statement
                 some = keys[start : start + 500]
                 marks = ",".join("?" * len(some))
-                for key, event, payload in connection.execute(f"SELECT key, event, payload FROM online WHERE key IN ({marks})", some):
-                    found[key] = Stored(event, payload)
+                query = f"SELECT key, event, payload FROM online WHERE key IN ({marks})"
+                found.update((key, Stored(event, payload)) for key, event, payload in connection.execute(query, some))
         return [found.get(key) for key in keys]
 
     def size(self, prefix: str) -> int:

@@ -80,9 +80,8 @@ class Encoder:
             return [encode(get(name)) for name, encode in self._plan]
         except (TypeError, ValueError):
             wrong = {e.name: get(e.name) for e in self.inputs if e.dtype != "category" and not _numeric(get(e.name))}
-            raise DataError(
-                f"Not a number: {', '.join(sorted(wrong))}.", seen=wrong, hint="send a JSON number, or null where it is not known."
-            ) from None
+            what = f"Not a number: {', '.join(sorted(wrong))}."
+            raise DataError(what, seen=wrong, hint="send a JSON number, or null where it is not known.") from None
 
     @cached_property
     def _plan(self) -> tuple[tuple[str, Callable[[Any], float]], ...]:
@@ -122,7 +121,7 @@ def _encode_column(column: pa.ChunkedArray, each: Input) -> npt.NDArray[np.float
     if each.dtype == "category":
         return _encode_categories(column, each)
     try:
-        values = column.cast(pa.float64(), safe=False).to_numpy().copy()  # null becomes NaN
+        values: npt.NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy().copy()  # null becomes NaN
     except pa.ArrowException as error:
         raise DataError(f"Column {each.name!r} is not numeric.", seen=str(column.type)) from error
     values[np.isnan(values)] = each.missing
@@ -132,7 +131,7 @@ def _encode_column(column: pa.ChunkedArray, each: Input) -> npt.NDArray[np.float
 def _encode_categories(column: pa.ChunkedArray, each: Input) -> npt.NDArray[np.float64]:
     texts = column.cast(pa.string())
     codes = pc.fill_null(pc.index_in(texts, value_set=pa.array(each.categories, pa.string())), -1)
-    encoded = codes.to_numpy().astype(np.float64) + 1
+    encoded: npt.NDArray[np.float64] = codes.to_numpy().astype(np.float64) + 1
     encoded[texts.is_null().to_numpy()] = each.missing
     return encoded
 

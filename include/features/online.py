@@ -17,7 +17,7 @@ import pyarrow as pa
 from include.core.spec import View
 
 MICROSECOND = timedelta(microseconds=1)
-EPOCH = datetime(1970, 1, 1)
+EPOCH = datetime.fromisoformat("1970-01-01")
 
 Values = dict[str, Any]  # feature name to value; NaN comes back as None
 
@@ -37,9 +37,7 @@ class OnlineStore(Protocol):
     def read(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Values | None]:
         """The values for each key tuple in the order of `view.keys`, None where there is none."""
 
-    def read_entity(
-        self, model: str, views: Sequence[View], entity: Mapping[str, Any], at: datetime | None = None
-    ) -> Values:
+    def read_entity(self, model: str, views: Sequence[View], entity: Mapping[str, Any], at: datetime | None = None) -> Values:
         """All features known of one entity: the serving path. Absent names are unknown.
 
         With `at` (UTC, without zone), values older than their view's ttl by then count as unknown.
@@ -95,9 +93,7 @@ class PackedStore(ABC):
         stored = self.get([row_key(model, view.name, key) for key in keys])
         return [EPOCH + timedelta(microseconds=row.event) if row else None for row in stored]
 
-    def read_entity(
-        self, model: str, views: Sequence[View], entity: Mapping[str, Any], at: datetime | None = None
-    ) -> Values:
+    def read_entity(self, model: str, views: Sequence[View], entity: Mapping[str, Any], at: datetime | None = None) -> Values:
         value = entity.get
         keys = [row_key(model, view.name, [value(key) for key in view.keys]) for view in views]
         values: Values = {}

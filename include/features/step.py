@@ -41,7 +41,8 @@ def datasets(features: Features, day: date, connection: duckdb.DuckDBPyConnectio
     queries: dict[str, str] = load(features.build)(day)
     missing = [view.name for view in features.views if view.name not in queries]
     if missing:
-        raise DataError(f"{features.build} gives no SQL for view {missing}.", seen=sorted(queries), hint="add it, or drop the view.")
+        what = f"{features.build} gives no SQL for view {missing}."
+        raise DataError(what, seen=sorted(queries), hint="add it, or drop the view.")
     connection.execute("USE memory.main")
     for view in features.views:
         yield of_view(view), queries[view.name]

@@ -34,17 +34,13 @@ def stream_rows(spec: ModelSpec, raw: RawPartitions, first: date, last: date) ->
         yield from heapq.merge(*moments, key=lambda moment: moment[0])
 
 
-def _open(
-    spec: ModelSpec, raw: RawPartitions, day: date, scratch: Path
-) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+def _open(spec: ModelSpec, raw: RawPartitions, day: date, scratch: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     since = max(spec.data.first, day - timedelta(days=spec.data.lookback_days))
     partitions = {source: raw.digests(source, since, day) for source in spec.data.sources}
     return open_sources(raw, partitions, day, spec.expectations, scratch)
 
 
-def _moments(
-    connection: duckdb.DuckDBPyConnection, view: View, sql: str, day: date
-) -> Iterator[tuple[datetime, View, pa.Table]]:
+def _moments(connection: duckdb.DuckDBPyConnection, view: View, sql: str, day: date) -> Iterator[tuple[datetime, View, pa.Table]]:
     check(connection, of_view(view), sql, day)
     table = connection.sql("SELECT * FROM temp.result ORDER BY event_timestamp").to_arrow_table()
     times, start = table["event_timestamp"].to_pylist(), 0

@@ -50,9 +50,7 @@ def parse_time(text: str) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def build(
-    connection: duckdb.DuckDBPyConnection, features: Features, window: Window, files: DailyFiles, folder: Path
-) -> Outcome:
+def build(connection: duckdb.DuckDBPyConnection, features: Features, window: Window, files: DailyFiles, folder: Path) -> Outcome:
     """The training set from daily files, written into `folder`."""
     if not files.get("entities"):
         raise DataError(
@@ -121,24 +119,42 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window) -> dict[str, 
 def _check_counts(counts: dict[str, int | str], window: Window) -> None:
     """Raises DataError with the counts, and the setting that decides, if nothing can be learned from the rows."""
     seen = {name: count for name, count in counts.items() if isinstance(count, int)}
-    train = (seen["rows"] - seen["holdout_rows"], seen["positives"] - seen["holdout_positives"])
-    holdout = (seen["holdout_rows"], seen["holdout_positives"])
-    days = f"the {window.window_days} days before {window.as_of} (training.window_days)"
-    if seen["rows"] == 0:
-        asked = seen["unlabelled"]
-        what = f"None of the {asked} rows asked in {days} has a label by then" if asked else f"No row was asked in {days}"
-        if asked and not seen["labels"]:
-            what = f"All labels {window.label!r} known in {days} are null or none has arrived: {asked} rows are unlabelled"
-    elif seen["repeated"]:
-        what = f"{seen['repeated']} rows repeat another row's request_id in {days}"
-    elif seen["rows"] < window.minimum_rows:
-        what = f"Only {seen['rows']} labelled rows in {days}: training.minimum_rows asks for {window.minimum_rows}"
-    elif not train[0] or not holdout[0]:
-        what = f"The newest training.holdout_days = {window.holdout_days} leave {train[0]} rows to train on and {holdout[0]} held out"
-    elif any(positives in (0, rows) for rows, positives in (train, holdout)):
-        what = f"Only one class of {window.label!r} in {days}: {train[1]} of {train[0]} positive to train on, {holdout[1]} of {holdout[0]} held out"
-    else:
-        return
-    raise DataError(
-        f"{what}.", seen=seen, safe="no snapshot was made; the champion stays.", hint="widen the window, move as_of, or check the labels' SQL."
-    )
+    what = _nothing_labelled(seen, window) or _too_few(seen, window) or _one_class(seen, window)
+    if what:
+        raise DataError(
+            f"{what}, in the {window.window_days} days before {window.as_of} (training.window_days).",
+            seen=seen,
+            safe="no snapshot was made; the champion stays.",
+            hint="publish more days, widen the window, move as_of, or check the labels' SQL.",
+        )
+
+
+def _nothing_labelled(seen: dict[str, int], window: Window) -> str:
+    if seen["rows"]:
+        return ""
+    if not seen["unlabelled"]:
+        return "No row was asked"
+    if not seen["labels"]:
+        return f"Every label {window.label!r} is null or has not arrived: {seen['unlabelled']} rows without one"
+    return f"None of {seen['unlabelled']} rows has a label {window.label!r} by then"
+
+
+def _too_few(seen: dict[str, int], window: Window) -> str:
+    held_out, older = seen["holdout_rows"], seen["rows"] - seen["holdout_rows"]
+    if seen["repeated"]:
+        return f"{seen['repeated']} rows repeat another row's request_id"
+    if seen["rows"] < window.minimum_rows:
+        return f"Only {seen['rows']} labelled rows, fewer than training.minimum_rows = {window.minimum_rows}"
+    if not held_out or not older:
+        return f"training.holdout_days = {window.holdout_days} leaves {older} rows to train on and {held_out} held out"
+    return ""
+
+
+def _one_class(seen: dict[str, int], window: Window) -> str:
+    held_out, late = seen["holdout_rows"], seen["holdout_positives"]
+    older, positives = seen["rows"] - held_out, seen["positives"] - late
+    if positives in (0, older) or late in (0, held_out):
+        return (
+            f"One class only of {window.label!r}: {positives} of {older} rows positive to train on, {late} of {held_out} held out"
+        )
+    return ""

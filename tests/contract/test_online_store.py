@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from include.backends.online import open_online
 from include.core.errors import SpecError, UnreachableError
 from include.core.spec import Feature, View
 from include.features.online import OnlineStore
 
-DAY = datetime(2013, 3, 1)
+DAY = datetime.fromisoformat("2013-03-01")
 HOUR = timedelta(hours=1)
 ROUTE = View(
     name="route",

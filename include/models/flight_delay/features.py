@@ -74,7 +74,8 @@ def _delays(day: date, kind: str, keys: str) -> str:
             FROM sums WINDOW hourly AS (PARTITION BY h)
         )
         SELECT {keys}, h AS event_timestamp,
-            (late6 + 3 * late_week) / (n6 + 3) AS {kind}_late_rate_6h, (delay6 + 3 * delay_week) / (n6 + 3) AS {kind}_mean_delay_6h,
+            (late6 + 3 * late_week) / (n6 + 3) AS {kind}_late_rate_6h,
+            (delay6 + 3 * delay_week) / (n6 + 3) AS {kind}_mean_delay_6h,
             late_week AS {kind}_late_rate_168h, delay_week AS {kind}_mean_delay_168h
         FROM week
     """
