@@ -10,8 +10,8 @@ from include.governance.package import Package
 
 def render(package: Package) -> str:
     """The card of one version."""
-    parts = (_what(package), _data(package), _metrics(package), _slices(package), _limits(package), _lineage(package), _rollback(package))
-    return "\n\n".join(part for part in parts if part) + "\n"
+    sections = (_what, _data, _metrics, _slices, _limits, _lineage, _rollback)
+    return "\n\n".join(text for section in sections if (text := section(package))) + "\n"
 
 
 def _what(package: Package) -> str:
@@ -81,7 +81,8 @@ def _lineage(package: Package) -> str:
 
 
 def _rollback(package: Package) -> str:
-    return f"## Rolling back\n\n`slipstream rollback {package.model} --reason \"...\"` returns to the champion before; Airflow may be down."
+    command = f'slipstream rollback {package.model} --reason "..."'
+    return f"## Rolling back\n\n`{command}` returns to the champion before; Airflow may be down."
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

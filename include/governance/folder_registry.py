@@ -1,7 +1,7 @@
 """A registry that is a folder: for tests, and for a platform without MLflow.
 
-    registry/{model}/versions/{n}/package.json, model.onnx, signature.json, report.html, card.md
-                     labels.json   tags and aliases
+registry/{model}/versions/{n}/package.json, model.onnx, signature.json, report.html, card.md
+                 labels.json   tags and aliases
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ from include.governance.version import Stage
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
 from tests.unit.governance.samples import MODEL, Loop
 
+pytestmark = pytest.mark.xdist_group("mlflow")  # one server for all that need one
+
 RACERS = 8
 
 
@@ -44,9 +46,8 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
-        yield url
+def mlflow_url() -> str:
+    return mlflow_server()
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +71,13 @@ def world(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> World:
 
 def make_world(kind: str, folder: Path, control_url: str, request: pytest.FixtureRequest) -> World:
     url = request.getfixturevalue("mlflow_url") if kind == "mlflow" else "http://127.0.0.1:1"
-    environ = {"SLIPSTREAM_HOME": str(folder), "SLIPSTREAM_ROOT": str(folder / "store"), "SLIPSTREAM_CONTROL_URL": control_url,
-               "SLIPSTREAM_MLFLOW_URL": url, "AIRFLOW_CONN_SLIPSTREAM_MLFLOW": url.replace("//", f"//admin:{PASSWORD}@")}  # fmt: skip
+    environ = {
+        "SLIPSTREAM_HOME": str(folder),
+        "SLIPSTREAM_ROOT": str(folder / "store"),
+        "SLIPSTREAM_CONTROL_URL": control_url,
+        "SLIPSTREAM_MLFLOW_URL": url,
+        "AIRFLOW_CONN_SLIPSTREAM_MLFLOW": url.replace("//", f"//admin:{PASSWORD}@"),
+    }
     world = World(Loop.under(folder), Settings.from_env(environ), kind)
     world.control.create_tables()
     return world
@@ -87,7 +93,9 @@ def test_publishing_twice_stores_one_version(world: World) -> None:
 
 
 def test_stages_and_labels_can_be_set_again_and_again(world: World) -> None:
-    record = register(world.control, world.registry, world.loop.package(days=4, auc=0.62), world.control.take(resource(MODEL), "t"))
+    record = register(
+        world.control, world.registry, world.loop.package(days=4, auc=0.62), world.control.take(resource(MODEL), "t")
+    )
     for stage in (Stage.CANDIDATE, Stage.PRODUCTION, Stage.PRODUCTION, Stage.ARCHIVED):
         world.registry.set_stage(MODEL, record.version, stage)
     world.registry.mirror(MODEL, [record], {"candidate": record.version})
@@ -96,7 +104,9 @@ def test_stages_and_labels_can_be_set_again_and_again(world: World) -> None:
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_eight_processes_at_once_register_one_version(kind: str, database: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_eight_processes_at_once_register_one_version(
+    kind: str, database: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     control_url = request.getfixturevalue("postgres_url") if database == "postgresql" else f"sqlite:///{tmp_path / 'control.db'}"
     world = make_world(kind, tmp_path, control_url, request)
     with world.control.transaction() as connection:  # the server is shared by this module's tests

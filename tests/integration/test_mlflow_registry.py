@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +20,12 @@ from include.governance.version import Stage
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
 from tests.unit.governance.samples import MODEL, Loop
 
+pytestmark = pytest.mark.xdist_group("mlflow")  # one server for all that need one
+
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as address:
-        yield address
+def url() -> str:
+    return mlflow_server()
 
 
 @pytest.fixture
@@ -47,10 +47,17 @@ def test_a_version_carries_everything_and_loads(url: str, control: ControlStore,
     version = client.get_model_version_by_alias(MODEL, "candidate")
     assert int(version.version) == record.version
     assert version.tags["slipstream.key"] == package.key
-    assert {name: version.tags[name] for name in ("stage", "semver", "gate")} == {"stage": "Candidate", "semver": "1.0.0", "gate": "passed"}
-    assert "## Limits" in version.description and "slipstream rollback toy" in version.description
+    assert {name: version.tags[name] for name in ("stage", "semver", "gate")} == {
+        "stage": "Candidate",
+        "semver": "1.0.0",
+        "gate": "passed",
+    }
+    assert "## Limits" in version.description
+    assert "slipstream rollback toy" in version.description
     run = client.get_run(record.run_id)
-    assert run.data.metrics["auc"] == 0.71 and run.data.params["params.hidden"] == "8" and run.info.status == "FINISHED"
+    assert run.data.metrics["auc"] == 0.71
+    assert run.data.params["params.hidden"] == "8"
+    assert run.info.status == "FINISHED"
     assert run.data.tags["slipstream.training_set"] == package.entry.lineage.training_set.digest
     assert run.inputs.dataset_inputs[0].dataset.name == "toy_training_set"
     _loads(client, url)
@@ -82,9 +89,10 @@ def test_what_a_killed_process_left_is_adopted(
         original(*args, **kwargs)
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, dies_after, dying)
-        register(control, registry, package, control.take(resource(MODEL), "try-1"))
+        with pytest.raises(Killed):
+            register(control, registry, package, control.take(resource(MODEL), "try-1"))
     record = register(control, registry, package, control.take(resource(MODEL), "try-2"))
     assert _numbers(registry, package) == [record.version]
     assert len(_runs(registry, package)) == 1

@@ -67,8 +67,8 @@ class Loop:
         path, data = f"raw/{MODEL}/flights/date={day}/part.parquet", f"raw {day}".encode()
         self.ledger.storage.write(path, data)
         digest = digest_bytes(data)
-        verdict = self.commit("validate", {"day": str(day), "sources": {"flights": digest}}, {}, {"passed": True, "day": str(day)},
-                              {"docs.html": b"<p>docs</p>"})  # fmt: skip
+        sources = {"day": str(day), "sources": {"flights": digest}}
+        verdict = self.commit("validate", sources, {}, {"passed": True, "day": str(day)}, {"docs.html": b"<p>docs</p>"})
         params = {"day": str(day), "partitions": {"flights": {str(day): digest}}, "features": {"names": FEATURES}}
         return self.commit("features", params, {"verdict": verdict}, {"day": str(day), "rows": {"labels": 3}},
                            {"labels.parquet": f"labels {day}".encode()})  # fmt: skip
@@ -83,7 +83,10 @@ class Loop:
     def train(self, training_set: Ref, *, hidden: int = 8, inputs: tuple[str, ...] = FEATURES, code: str = "c0") -> Ref:
         names = [{"name": name, "dtype": "float", "default": 0.0} for name in inputs]
         signature = {"inputs": names, "output": "score", "label": "late", "schema": digest_json(names)}
-        params = {"features": inputs, "training": {"fit": "m:fit", "params": {"hidden": hidden}, "seed": 7, "schedule": "0 6 1 * *"}}
+        params = {
+            "features": inputs,
+            "training": {"fit": "m:fit", "params": {"hidden": hidden}, "seed": 7, "schedule": "0 6 1 * *"},
+        }
         trained_on = f"{training_set.digest} {hidden}"  # other data or parameters give other weights
         files = {"model.onnx": onnx_mean(len(inputs), trained_on), "signature.json": json.dumps(signature).encode()}
         return self.commit("train", params, {"training_set": training_set}, {"metrics": {"loss": 0.4}}, files, code)
@@ -94,7 +97,9 @@ class Loop:
             "slices": {"origin": {"JFK": {"auc": 0.7, "rows": 5}}}, "latency_ms": 0.02, "bytes": 900,
             "gate": {"passed": passed, "reasons": [] if passed else ["auc 0.71 is below the champion's"]},
         }  # fmt: skip
-        return self.commit("evaluate", {}, {"training_set": training_set, "train": train}, value, {"report.html": b"<h1>report</h1>"})
+        return self.commit(
+            "evaluate", {}, {"training_set": training_set, "train": train}, value, {"report.html": b"<h1>report</h1>"}
+        )
 
     def package(self, *, days: int = 3, run_type: str = "", passed: bool = True, auc: float = 0.71, **train: Json) -> Package:
         data = self.training_set(days)

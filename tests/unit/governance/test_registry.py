@@ -88,7 +88,11 @@ def test_labels_follow_the_control_store(control: ControlStore, loop: Loop, regi
     mirror(control, registry, MODEL)
     labels = registry.labels(MODEL)
     assert labels["aliases"] == {"champion": 1, "candidate": 2}
-    assert {number: tags["stage"] for number, tags in labels["tags"].items()} == {"1": "Production", "2": "Candidate", "3": "Staging"}
+    assert {number: tags["stage"] for number, tags in labels["tags"].items()} == {
+        "1": "Production",
+        "2": "Candidate",
+        "3": "Staging",
+    }
 
 
 def test_a_stage_moves_only_where_its_life_allows(control: ControlStore, loop: Loop, registry: FolderRegistry) -> None:

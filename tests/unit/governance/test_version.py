@@ -16,7 +16,8 @@ def test_a_record_survives_json_and_shows_the_gateway_its_train_ref() -> None:
     value = json.loads(json.dumps(made.to_json()))
     assert VersionRecord.from_json(value) == made
     assert Ref.from_json(value["train"]) == made.entry.lineage.train
-    assert value["stage"] == "Production" and value["gate"] == {"passed": True, "reasons": []}
+    assert value["stage"] == "Production"
+    assert value["gate"] == {"passed": True, "reasons": []}
 
 
 def test_the_key_depends_on_the_model_and_its_evaluation_alone() -> None:

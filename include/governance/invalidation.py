@@ -1,0 +1,94 @@
+"""Having something computed again: a new generation of its key, with a reason and an audit row."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+
+from include.core.control import ControlStore
+from include.core.errors import DataError
+from include.core.ledger import Ledger
+from include.core.request import Json, Request
+
+
+@dataclass(frozen=True)
+class Held:
+    """A key of the ledger, and what stands for it now."""
+
+    key: str
+    model: str
+    step: str
+    day: str  # of the partition it is about; empty where it is about none
+    generation: int
+    committed_at: str  # empty while it is being computed
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+
+def find(ledger: Ledger, model: str, step: str, day: str | None = None) -> list[Held]:
+    """The keys of one step of a model, of one day if it is given. Raises DataError if there are none."""
+    found = [held(ledger, request) for request in _requests(ledger, step) if request.model == model]
+    chosen = [each for each in found if day is None or each.day == day]
+    if not chosen:
+        raise DataError(
+            f"Nothing was computed yet for {model} {step}{f' of {day}' if day else ''}.",
+            seen=sorted({each.day for each in found if each.day})[-3:] or None,
+            hint="steps are the folders of the ledger: features, training_set, train, evaluate ...",
+        )
+    return sorted(chosen, key=lambda each: (each.day, each.committed_at))
+
+
+def named(ledger: Ledger, key: str) -> Held:
+    """The key itself. Raises DataError if the ledger has no such request."""
+    try:
+        return held(ledger, ledger.request(key))
+    except (FileNotFoundError, ValueError) as error:
+        raise DataError(f"The ledger has no {key!r}.", hint="a key looks like train/1f3c…: a task's log names it.") from error
+
+
+def dependents(ledger: Ledger, keys: Iterable[str]) -> list[Held]:
+    """Everything computed, directly or not, from these keys. It is computed again only if their digests change."""
+    wanted, found = set(keys), dict[str, Held]()
+    everything = list(_requests(ledger, ""))
+    while wanted:
+        paths = tuple(f"ledger/{key}/" for key in wanted)
+        users = [each for each in everything if each.key not in found and _reads(each, paths)]
+        found |= {request.key: held(ledger, request) for request in users}
+        wanted = {request.key for request in users}
+    return sorted(found.values(), key=lambda each: (each.step, each.day))
+
+
+def invalidate(ledger: Ledger, control: ControlStore, keys: Iterable[Held], *, actor: str, reason: str) -> list[Held]:
+    """Open a new generation of each key: the next run or clear of its task computes it again.
+
+    What is there stays, and stays readable; only a job still working on it may no longer commit.
+    """
+    opened = []
+    for each in keys:
+        token = f"invalidate:{uuid.uuid4().hex}"
+        with control.transaction() as connection:  # first, so that no generation is without its row
+            detail = {"key": each.key, "from_generation": each.generation, "reason": reason, "token": token}
+            control.append_audit(connection, actor, "invalidate", each.model, detail)
+        generation = ledger.open_generation(each.key, token, reason)
+        opened.append(Held(each.key, each.model, each.step, each.day, generation, ""))
+    return opened
+
+
+def _reads(request: Request, paths: tuple[str, ...]) -> bool:
+    return any(path in ref.uri for ref in request.inputs.values() for path in paths)
+
+
+def held(ledger: Ledger, request: Request) -> Held:
+    generation = ledger.generation(request.key)
+    result = ledger.result(request.key, generation)
+    day = str(request.params.get("day") or request.params.get("as_of") or "")[:10]
+    return Held(request.key, request.model, request.step, day, generation, result.committed_at if result else "")
+
+
+def _requests(ledger: Ledger, step: str) -> Iterator[Request]:
+    prefix = f"ledger/{step}" if step else "ledger"
+    for path in ledger.storage.list(prefix):
+        if path.endswith("/request.json"):
+            yield ledger.request(path.removeprefix("ledger/").removesuffix("/request.json"))

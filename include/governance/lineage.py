@@ -1,0 +1,134 @@
+"""From a served version back to the raw partitions: `trace`. Every digest on the way is computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import cast
+
+from include.core.control import ControlStore
+from include.core.digest import digest_bytes, digest_json
+from include.core.errors import DataError, IntegrityError, SlipstreamError
+from include.core.ledger import Ledger
+from include.core.request import Json, Ref, Request, Result
+from include.data.raw import RawPartitions
+from include.governance import versions
+from include.governance.node import Node, State
+from include.governance.registration import recipe
+from include.governance.version import VersionRecord
+
+Memo = dict[str, Node]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One version's lineage. `root` is the version; its children are what it was made from."""
+
+    record: VersionRecord
+    root: Node
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many distinct things are in each state."""
+        seen = {(node.uri or node.digest, node.state) for node in self.root.walk()}
+        return {str(state): sum(1 for _, each in seen if each is state) for state in State}
+
+    @property
+    def intact(self) -> bool:
+        return not self.root.broken
+
+    def to_json(self) -> dict[str, Json]:
+        return {"version": self.record.to_json(), "counts": self.counts, "intact": self.intact, "lineage": self.root.to_json()}
+
+
+def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None = None) -> Trace:
+    """The lineage of the version in production, or of the one named. Raises DataError if there is none."""
+    record = _choose(control, model, version)
+    lineage = record.entry.lineage
+    walker = _Walker(ledger, model)
+    inputs = (walker.node("train", lineage.train), walker.node("evaluation", lineage.evaluation))
+    detail = {"semver": record.semver, "stage": str(record.stage), "as_of": record.entry.as_of, "commit": lineage.commit}
+    name = f"{model} version {record.version}"
+    return Trace(record, Node(name, State.RECORDED, record.entry.key.rpartition("/")[2], "", detail, inputs))
+
+
+def _choose(control: ControlStore, model: str, version: int | None) -> VersionRecord:
+    if version is not None:
+        with control.transaction() as connection:
+            return versions.at_version(connection, model, version)
+    champion = versions.champion(versions.records(control, model))
+    if champion is None:
+        raise DataError(
+            f"No version of {model} is in production.",
+            hint=f"name one: slipstream trace {model} --version N (`slipstream versions {model}` lists them).",
+        )
+    return champion
+
+
+class _Walker:
+    """Follows Refs through the ledger. A result met twice (a day is an input of many) is checked once."""
+
+    def __init__(self, ledger: Ledger, model: str) -> None:
+        self.ledger, self.raw, self.memo = ledger, RawPartitions(ledger.storage, model), cast("Memo", {})
+
+    def node(self, role: str, ref: Ref) -> Node:
+        known = self.memo.get(ref.uri)
+        if known is None:
+            known = self.memo[ref.uri] = self._visit(role, ref)
+        return Node(role, known.state, known.digest, known.uri, known.detail, known.children)
+
+    def _visit(self, role: str, ref: Ref) -> Node:
+        try:
+            result = self.ledger.resolve(ref)
+            request = self.ledger.request(result.key)
+        except (SlipstreamError, FileNotFoundError) as error:
+            state = State.CHANGED if isinstance(error, IntegrityError) else State.MISSING
+            return Node(role, state, ref.digest, ref.uri, {"problem": str(error)})
+        inputs = [self.node(name, each) for name, each in request.inputs.items()]
+        return Node(role, self._state(result), ref.digest, ref.uri, self._detail(result, request),
+                    (*inputs, *_definitions(request), *self._raw(request)))  # fmt: skip
+
+    def _state(self, result: Result) -> State:
+        broken = self.ledger.verify(result)
+        if not broken:
+            return State.VERIFIED
+        there = all(self.ledger.storage.exists(result.files[name].path) for name in broken)
+        return State.CHANGED if there else State.MISSING
+
+    def _detail(self, result: Result, request: Request) -> dict[str, Json]:
+        files = {name: file.digest for name, file in result.files.items()}
+        kept = {name: result.value[name] for name in ("rows", "first", "last", "passed", "day") if name in result.value}
+        return {"key": result.key, "generation": result.generation, "code": request.code, "files": files, **kept}
+
+    def _raw(self, request: Request) -> list[Node]:
+        """The raw partitions that a verdict vouches for."""
+        if request.step != "validate":
+            return []
+        day = str(request.params["day"])
+        return [self._partition(source, day, digest) for source, digest in request.params["sources"].items()]
+
+    def _partition(self, source: str, day: str, digest: str) -> Node:
+        path = self.raw.path(source, date.fromisoformat(day))
+        try:
+            state = State.VERIFIED if digest_bytes(self.ledger.storage.read(path)) == digest else State.CHANGED
+        except FileNotFoundError:
+            state = State.MISSING
+        return Node(f"raw {source}", state, digest, self.ledger.storage.uri(path), {"day": day})
+
+
+def _definitions(request: Request) -> list[Node]:
+    """What a step was told besides its data: feature definitions, training parameters, and the code."""
+    found = []
+    if request.step == "features":
+        found.append(Node("feature definitions", State.RECORDED, digest_json(request.params.get("features"))))
+    if request.step == "train":
+        params = recipe(request)
+        found.append(Node("parameters", State.RECORDED, digest_json(params), "", _readable(params)))
+    return [*found, Node("code", State.RECORDED, request.code, "", {"function": request.function})]
+
+
+def _readable(params: Mapping[str, Json]) -> dict[str, Json]:
+    inner = params.get("params")
+    return dict(inner if isinstance(inner, Mapping) else params)
