@@ -32,7 +32,7 @@ def _drawable(table: pa.Table, feature: Feature) -> bool:
         return False
     column = table[feature.name]
     values = column if feature.dtype == "category" else pc.if_else(pc.is_nan(column.cast(pa.float64())), None, column)
-    return len(values) > values.null_count
+    return bool(len(values) > values.null_count)
 
 
 def _render(current: pa.Table, reference: pa.Table, features: Sequence[Feature]) -> str:

@@ -48,6 +48,7 @@ def snapshot(
         "until": selection.until,
         "log": selection.digest,
         "features": spec.features.model_dump(mode="json"),
+        "redacted": sorted(spec.serving.redact),
     }
     days = {day: refs[day] for day in window.days(LABEL_DAYS_BEFORE) if day in refs}
     return Request.of("collect", "include.monitoring.collect:run", spec.name, params=params, inputs=days)
@@ -81,7 +82,8 @@ def run(task: Task) -> Outcome:
             f"""COPY (SELECT {names}, label, label_timestamp FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1
                       ORDER BY event_time, request_id) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"""
         )
-        return Outcome(_counts(connection, window, [feature.name for feature in inputs]), {"predictions.parquet": path})
+        expected = {feature.name for feature in inputs} - set(params["redacted"])
+        return Outcome(_counts(connection, window, expected), {"predictions.parquet": path})
 
 
 def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Window) -> None:
@@ -96,7 +98,9 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
         )
     connection.execute(
         """CREATE TABLE labels AS
-        WITH newest AS (SELECT request_id, max(label_timestamp) AS label_timestamp, count(DISTINCT label) AS seen FROM arrived GROUP BY 1)
+        WITH newest AS (
+            SELECT request_id, max(label_timestamp) AS label_timestamp, count(DISTINCT label) AS seen FROM arrived GROUP BY 1
+        )
         SELECT request_id, CASE WHEN count(*) = 1 THEN any_value(label) END AS label,
                CASE WHEN count(*) = 1 THEN label_timestamp END AS label_timestamp,
                any_value(seen) > 1 AND count(*) = 1 AS corrected, count(*) > 1 AS contradicting
@@ -110,7 +114,7 @@ def _label_column(file: str) -> str:
     return "label" if "label" in names else names[0]
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, window: Window, inputs: list[str]) -> dict[str, Json]:
+def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set[str]) -> dict[str, Json]:
     def one(query: str) -> Any:
         row = connection.execute(query).fetchone()
         return row[0] if row else None
@@ -130,6 +134,6 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, inputs: list[
         "labels_contradicting": int(one(f"SELECT count(*) {mine} AND contradicting")),
         "labels_of_unknown_requests": int(one("SELECT count(*) FROM labels ANTI JOIN log USING (request_id)")),
         "versions": {str(version): int(count) for version, count in versions},
-        "absent_columns": sorted(set(inputs) - seen) if rows else [],
-        "unexpected_columns": sorted(seen - set(inputs)),
+        "absent_columns": sorted(expected - seen) if rows else [],
+        "unexpected_columns": sorted(seen - expected),
     }

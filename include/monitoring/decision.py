@@ -35,7 +35,9 @@ def record_decision(control: ControlStore, decision: Decision, epoch: int) -> tu
         details = {name: body[name] for name in ("blocked_by", "words", "evidence")}
         row = {"key": decision.key, "model": decision.model, "as_of": decision.as_of, "action": decision.action}
         connection.execute(store.decisions.insert().values(**row, reasons=body["reasons"], evidence=details, at=store.now()))
-        control.append_audit(connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.words})
+        control.append_audit(
+            connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.words}
+        )
         return body
 
     body, new = control.once(f"decide/{decision.key}", resource(decision.model), epoch, effect)

@@ -3,7 +3,7 @@
 Two distances: of the mean, and of the shape (PSI beyond what sampling alone gives). The scale has two
 parts, as in a random-effects model: how much windows differ of themselves (season, weather, weekday) and
 the sampling noise of the window at hand; so a small window is not blamed for being small, and a large
-one does not turn ordinary seasonality into an alarm (notes: DerSimonian, Laird 1986; Yurdakul 2018).
+one does not turn ordinary seasonality into an alarm (DerSimonian, Laird 1986; Yurdakul 2018).
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from include.monitoring.profile import Summary
 from include.monitoring.statistic import Floats, ks, psi, psi_noise
 
 RARE = 0.01  # bins with a smaller share of the past are counted together
+# Windows that differ by less than this are alike: else a column that hardly ever moves, such as the weekday,
+# would make one snowstorm the yardstick of all the others.
+ALIKE_MEAN = 0.03  # standard deviations of a row
+ALIKE_PSI = 0.02  # a fifth of what is commonly called a change
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def distance(one: Windows, past: Windows, numeric: bool) -> Distance:
 
 def _shift(one: Windows, past: Windows) -> tuple[float, float, float]:
     center, within = float(past.mean.mean()), float(np.average(past.variance, weights=past.n))
-    scale = _scale(past.mean, within / past.n, within / float(one.n[0]))
+    scale = _scale(past.mean, within / past.n, within / float(one.n[0]), ALIKE_MEAN**2 * within)
     move = float(one.mean[0]) - center
     return (move / scale if scale > 0 else 0.0), (move / within**0.5 if within > 0 else 0.0), center
 
@@ -96,12 +100,12 @@ def _shape(one: Windows, past: Windows) -> tuple[float, float, float, float]:
     here_expected, here_noise = psi_noise(bins, one.n, rows)
     index = psi(one.bins, pooled)[0]
     excess = float(index - here_expected[0] - usual.mean())
-    scale = _scale(usual, noise, float(here_noise[0]))
-    return (excess / scale if scale > 0 else 0.0), excess, float(index), float(ks(one.bins, pooled)[0])
+    scale = _scale(usual, noise, float(here_noise[0]), ALIKE_PSI**2)
+    return excess / scale, excess, float(index), float(ks(one.bins, pooled)[0])
 
 
-def _scale(values: Floats, noise: Floats, here: float) -> float:
-    """Spread of a new value: between windows, plus its own noise, plus the error of the centre."""
+def _scale(values: Floats, noise: Floats, here: float, alike: float) -> float:
+    """Spread of a new value: between windows, plus its own noise, plus the error of the centre. Variances in."""
     count, sampling = len(values), float(noise.mean())
     between = max(0.0, float(values.var(ddof=1)) - sampling)
-    return float(np.sqrt(between + here + (between + sampling) / count))
+    return float(np.sqrt(max(between, alike) + here + (between + sampling) / count))

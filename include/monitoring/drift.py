@@ -22,11 +22,11 @@ from include.monitoring.reference import Reference
 from include.monitoring.statistic import Floats
 from include.monitoring.words import moved
 
-ALPHA = 0.03  # nominal; simulated .02 to .05 over 8 to 26 past windows and 5 to 100 columns
+ALPHA = 0.03  # nominal; simulated .01 to .04 over 8 to 25 past windows and 5 to 100 columns
 PAST = 6  # fewer past windows tell nothing of what is usual
 VALUES = 30  # fewer present values of a column are not judged
 MOVED = 0.1  # standard deviations
-EXCESS = 0.02  # PSI
+EXCESS = 0.1  # PSI: the common reading of "some change"
 
 Verdict = Literal["drift", "none", "abstain"]
 
@@ -40,7 +40,13 @@ class ColumnDrift:
 
     def to_json(self) -> dict[str, Json]:
         numbers = {name: round(value, 6) for name, value in asdict(self.distance).items()}
-        return {"name": self.name, "drifted": self.drifted, "words": self.words, "score": round(self.distance.score, 4), **numbers}
+        return {
+            "name": self.name,
+            "drifted": self.drifted,
+            "words": self.words,
+            "score": round(self.distance.score, 4),
+            **numbers,
+        }
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,8 @@ class _Column:
         """Each past window's score against the others, by its position."""
         every = np.arange(len(self.past))
         return {
-            index: distance(self.past[every == at], self.past[every != at], self.numeric).score for at, index in enumerate(self.kept)
+            index: distance(self.past[every == at], self.past[every != at], self.numeric).score
+            for at, index in enumerate(self.kept)
         }
 
 
@@ -180,7 +187,8 @@ def _column(column: _Column, d: Distance, critical: float) -> ColumnDrift:
 
 def _summary(drifted: list[ColumnDrift], statistic: float, critical: float, farthest: str) -> str:
     if not drifted:
-        return f"No drift: the farthest column, {farthest}, is at {statistic:.1f} times its usual spread; {critical:.1f} would be an alarm."
+        at = f"the farthest column, {farthest}, is at {statistic:.1f} times its usual spread"
+        return f"No drift: {at}; {critical:.1f} would be an alarm."
     more = f" and {len(drifted) - 3} more columns" if len(drifted) > 3 else ""
     return "; ".join(column.words for column in drifted[:3]) + more + f" (an alarm from {critical:.1f} times on)."
 

@@ -62,7 +62,12 @@ def standard_error(name: str, label: Floats, score: Floats, group: npt.NDArray[n
 
     Rows of a day share its weather and its traffic: independence alone would call an ordinary bad day significant.
     """
-    rows = {"auc": auc_error, "log_loss": _mean_error(_log_losses), "brier": _mean_error(_squares), "accuracy": _mean_error(_hits)}
+    rows = {
+        "auc": auc_error,
+        "log_loss": _mean_error(_log_losses),
+        "brier": _mean_error(_squares),
+        "accuracy": _mean_error(_hits),
+    }
     independent = rows[name](label, score) if name in rows else 0.0
     return max(independent, _jackknife(METRICS[name], label, score, group))
 
@@ -90,11 +95,13 @@ def _log_losses(label: Floats, score: Floats) -> Floats:
 
 
 def _squares(label: Floats, score: Floats) -> Floats:
-    return np.square(score - label)
+    result: Floats = np.square(score - label)
+    return result
 
 
 def _hits(label: Floats, score: Floats) -> Floats:
-    return ((score >= 0.5) == (label == 1)).astype(np.float64)
+    result: Floats = ((score >= 0.5) == (label == 1)).astype(np.float64)
+    return result
 
 
 def _midranks(values: Floats) -> Floats:

@@ -66,11 +66,14 @@ def measure(rows: pa.Table, metric: str, baseline: Baseline, slices: Sequence[st
     if len(label) < minimum_rows:
         return Performance("abstain", f"{len(label)} labels have landed; {minimum_rows} are needed.", metric, len(label))
     if min(positives, len(label) - positives) < CLASS_ROWS:
-        words = f"{positives} of {len(label)} labels are positive: with fewer than {CLASS_ROWS} of either class no metric says much."
+        words = f"{positives} of {len(label)} labels are positive: fewer than {CLASS_ROWS} of a class give no metric."
         return Performance("abstain", words, metric, len(label), positives / len(label))
     metrics = {name: function(label, score) for name, function in METRICS.items()}
     errors = {name: standard_error(name, label, score, day) for name in METRICS}
-    expected, drop, error = _against(metric, metrics[metric], errors[metric], len(label), baseline)
+    expected = baseline.metrics.get(metric)
+    drop = None if expected is None else _drop(metric, metrics[metric], expected)
+    # The holdout's own noise is the window's, scaled by its rows.
+    both = float(np.sqrt(1 + len(label) / baseline.rows)) if baseline.rows else 1.0
     return Performance(
         "measured",
         _words(metric, metrics[metric], errors[metric], len(label), expected),
@@ -81,19 +84,13 @@ def measure(rows: pa.Table, metric: str, baseline: Baseline, slices: Sequence[st
         errors,
         expected,
         drop,
-        error,
+        None if drop is None else errors[metric] * both,
         tuple(_slices(rows, slices, metric, minimum_rows)),
     )
 
 
-def _against(metric: str, value: float, error: float, rows: int, baseline: Baseline) -> tuple[float | None, float | None, float | None]:
-    """The holdout's value, the drop, and its error: the holdout's own noise is the window's, scaled by its rows."""
-    expected = baseline.metrics.get(metric)
-    if expected is None:
-        return None, None, None
-    drop = expected - value if HIGHER_IS_BETTER[metric] else value - expected
-    both = np.sqrt(1 + rows / baseline.rows) if baseline.rows else 1.0
-    return expected, drop, float(error * both)
+def _drop(metric: str, value: float, expected: float) -> float:
+    return expected - value if HIGHER_IS_BETTER[metric] else value - expected
 
 
 def _words(metric: str, value: float, error: float, rows: int, expected: float | None) -> str:

@@ -59,7 +59,7 @@ class Signals:
 
 @dataclass(frozen=True)
 class Decision:
-    """`reasons` speak for training, `blocked_by` are the closed guards; `retrain` needs some of the first and none of the second."""
+    """`reasons` speak for training, `blocked_by` are closed guards; `retrain` needs some of the first, none of the second."""
 
     key: str
     model: str
@@ -75,7 +75,7 @@ class Decision:
         return Signals(**self.evidence["signals"])
 
     def to_json(self) -> dict[str, Json]:
-        return {**asdict(self), "reasons": list(self.reasons), "blocked_by": list(self.blocked_by), "evidence": dict(self.evidence)}
+        return {**asdict(self), "reasons": list(self.reasons), "blocked_by": list(self.blocked_by)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -96,9 +96,8 @@ def decide(history: Sequence[Decision], facts: Facts, policy: Retraining) -> Dec
     action: Action = "retrain" if reasons and not blocked else "hold"
     evidence = {"signals": signals.to_json(), "window": facts.window, "new_labels": facts.new_labels}
     evidence["champion"] = asdict(facts.champion) if facts.champion else None
-    return Decision(
-        f"{facts.model}:{facts.window}", facts.model, facts.as_of, action, reasons, blocked, _words(action, reasons, blocked), evidence
-    )
+    key, words = f"{facts.model}:{facts.window}", _words(action, reasons, blocked)
+    return Decision(key, facts.model, facts.as_of, action, reasons, blocked, words, evidence)
 
 
 def _signals(facts: Facts, policy: Retraining) -> Signals:

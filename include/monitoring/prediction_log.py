@@ -82,6 +82,6 @@ def _pack(names: str) -> str:
 
 
 def _shape(inputs: Sequence[Feature]) -> str:
-    shape = {name: "VARCHAR" for name in ("id", "at", "event_time", "arm", "degraded")}
+    shape = dict.fromkeys(("id", "at", "event_time", "arm", "degraded"), "VARCHAR")
     features = {feature.name: DTYPES[feature.dtype] for feature in inputs}
     return json.dumps({**shape, "version": "INTEGER", "score": "DOUBLE", "features": features})

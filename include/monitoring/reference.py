@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 import numpy as np
@@ -25,15 +25,15 @@ class Reference:
     """`past`: window name to profile, oldest first. `clocks`: columns that follow the calendar."""
 
     axes: tuple[Axis, ...]
-    past: dict[str, Profile]
+    past: Mapping[str, Profile]
     clocks: tuple[str, ...]
     rows: int
 
     @classmethod
-    def of(cls, training: pa.Table, features: Sequence[Feature], length: timedelta) -> Self:
-        """Cut backwards from the newest row; a first piece that is not whole is left out."""
+    def of(cls, training: pa.Table, features: Sequence[Feature], length: timedelta, end: datetime) -> Self:
+        """Cut backwards from `end`, when the training set was made; a first piece that is not whole is left out."""
         found = axes(features, training)
-        past = {window.name: profile(rows, found) for window, rows in _cut(training, length)}
+        past = {window.name: profile(rows, found) for window, rows in _cut(training, length, end)}
         return cls(tuple(found), past, _clocks(training, found), training.num_rows)
 
     def column(self, name: str) -> list[Summary]:
@@ -46,13 +46,11 @@ class Reference:
         return float(np.median(counts)) if counts else 0.0
 
 
-def _cut(training: pa.Table, length: timedelta) -> list[tuple[Window, pa.Table]]:
+def _cut(training: pa.Table, length: timedelta, end: datetime) -> list[tuple[Window, pa.Table]]:
     if training.num_rows == 0:
         return []
     times = training[TIME].cast(pa.timestamp("us"))
-    first, last = pc.min(times).as_py(), pc.max(times).as_py()
-    end = last + timedelta(microseconds=1)
-    windows = []
+    first, windows = pc.min(times).as_py(), []
     while end - length >= first - length * 0.1:  # a first window that lacks a few hours still counts
         windows.append(Window(end - length, end))
         end -= length

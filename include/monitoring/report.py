@@ -17,7 +17,8 @@ SHOWN = 8
 STYLE = """<style>
 .slip{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:24px auto;padding:0 16px;color:#1f2933}
 .slip h1{font-size:24px;margin:0 0 4px}.slip h2{font-size:17px;margin:22px 0 6px}.slip p{margin:4px 0}
-.slip table{border-collapse:collapse;width:100%}.slip td,.slip th{padding:5px 10px;border-bottom:1px solid #e4e7eb;text-align:left}
+.slip table{border-collapse:collapse;width:100%}
+.slip td,.slip th{padding:5px 10px;border-bottom:1px solid #e4e7eb;text-align:left}
 .slip td.n,.slip th.n{text-align:right;font-variant-numeric:tabular-nums}.slip .dim{color:#627d98}
 .slip .tag{display:inline-block;padding:1px 9px;border-radius:10px;font-size:13px;font-weight:600;color:#fff;background:#7b8794}
 .slip .good{background:#2f8132}.slip .bad{background:#ba2525}.slip .warn{background:#b44d12}
@@ -35,8 +36,8 @@ def verdict_html(model: str, value: Mapping[str, Json]) -> str:
     """The head of the report for a `monitor` value."""
     parts = [_title(model, value), _quality(value["quality"]), _drift(value["drift"]), _performance(value["performance"])]
     note = (
-        "Below: Evidently's own view of a sample of at most 5,000 rows a side. Its marks use one fixed threshold for every column "
-        "and every season; the verdict above is calibrated on this model's own past and is the one that decides."
+        f"Below: Evidently's own view of a sample of at most {ROWS:,} rows a side. Its marks use one fixed threshold "
+        "for every column and every season; the verdict above is calibrated on this model's own past and is the one that decides."
     )
     return f'{STYLE}<div class="slip">{"".join(parts)}<p class="dim">{note}</p></div>'
 

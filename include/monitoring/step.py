@@ -20,6 +20,7 @@ from include.monitoring.profile import Profile, profile, to_json
 from include.monitoring.quality import Quality, inspect
 from include.monitoring.reference import Reference
 from include.monitoring.report import sample, verdict_html
+from include.monitoring.window import moment
 
 
 def run(task: Task) -> Outcome:
@@ -34,7 +35,8 @@ def run(task: Task) -> Outcome:
     collected = dict(task.input("collect").value)
     predictions = pq.read_table(task.file("collect", "predictions.parquet"))
     training = _training(task, features)
-    reference = Reference.of(training, features, timedelta(days=params["monitoring"]["window_days"]))
+    made = moment(task.input("training_set").value["as_of"])
+    reference = Reference.of(training, features, timedelta(days=params["monitoring"]["window_days"]), made)
     here = profile(_present(predictions, collected), reference.axes)
     quality = inspect(here, reference, collected)
     minimum = params["monitoring"]["minimum_rows"]
@@ -44,7 +46,9 @@ def run(task: Task) -> Outcome:
     files = {"profile.json": task.workdir / "profile.json", "report.html": task.workdir / "report.html"}
     files["profile.json"].write_text(json.dumps(_profiles(reference, here)))
     report = adapter("drift_report")
-    files["report.html"].write_text(report(sample(predictions), sample(training), features, verdict_html(task.request.model, value)))
+    files["report.html"].write_text(
+        report(sample(predictions), sample(training), features, verdict_html(task.request.model, value))
+    )
     return Outcome(value, files)
 
 
@@ -66,7 +70,9 @@ def _performance(predictions: pa.Table, params: Mapping[str, Any], training_set:
     return measure(rows, params.get("metric", "auc"), baseline, params.get("slices", ()), minimum)
 
 
-def _value(task: Task, collected: dict[str, Any], quality: Quality, drift: DriftVerdict, performance: Performance) -> dict[str, Json]:
+def _value(
+    task: Task, collected: dict[str, Any], quality: Quality, drift: DriftVerdict, performance: Performance
+) -> dict[str, Json]:
     training_set, version = task.input("training_set").value, task.params.get("champion")
     rows = int(training_set["rows"]) - int(training_set["holdout_rows"])
     broken = [issue.words for issue in quality.issues]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Self
 
 from include.core.errors import DataError
@@ -42,4 +42,4 @@ class Window:
 
 
 def _short(at: datetime) -> str:
-    return at.date().isoformat() if at == datetime.combine(date(at.year, at.month, at.day), datetime.min.time()) else at.isoformat()
+    return at.date().isoformat() if at.time() == time() else at.isoformat()

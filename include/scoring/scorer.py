@@ -1,0 +1,57 @@
+"""Rows in, scores out: the one function that a plain loop and Ray Data both map over the batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+
+from include.core.adapters import adapter
+from include.core.reference import load
+
+ENCODER = "include.features.encoding:Encoder"
+BATCH_ROWS = 4096  # fixed: the same rows in the same batches give the same bits, wherever they are scored
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A version's model and signature as bytes, so that a worker on another machine needs no shared folder."""
+
+    model: bytes
+    signature: bytes
+    version: int | None
+
+    def __call__(self, rows: pa.Table) -> pa.Table:
+        """request_id, event_timestamp, score (float32), version of every row, in their order."""
+        scores = self._model.score(self._encoder.encode_table(rows))
+        return pa.table(
+            {
+                "request_id": rows["request_id"],
+                "event_timestamp": rows["event_timestamp"],
+                "score": pa.array(scores, pa.float32()),
+                "version": pa.repeat(pa.scalar(self.version, pa.int32()), rows.num_rows),
+            }
+        )
+
+    @cached_property
+    def _encoder(self) -> Any:
+        return load(ENCODER).from_json(json.loads(self.signature))
+
+    @cached_property
+    def _model(self) -> Any:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "model.onnx")
+            path.write_bytes(self.model)
+            return adapter("model")(path)
+
+
+def batches(rows: pa.Table) -> Iterator[pa.Table]:
+    """Consecutive slices of BATCH_ROWS rows."""
+    for start in range(0, rows.num_rows, BATCH_ROWS):
+        yield rows.slice(start, BATCH_ROWS)
