@@ -35,7 +35,7 @@ class Component:
     ports: tuple[str, ...] = ()
     prepare: Action = _nothing  # before every start, in the process that becomes the server
     settle: Action = _nothing  # once it is healthy, in the process of `up`
-    patience: int = 15  # seconds it is given to end by itself
+    patience: int = 8  # seconds it is given to end by itself
     once: str = ""  # a program that ends: run again only when this text (a version) changes
 
 

@@ -54,7 +54,7 @@ _GENERATORS: dict[str, Callable[[], str]] = {"airflow_fernet_key": _fernet_key, 
 def _read_or_make(path: Path, generate: Callable[[], str]) -> str:
     """Two callers at once agree: the file appears whole, under its final name, exactly once."""
     if not path.exists():
-        draft = path.with_name(f".{path.name}-{os.getpid()}")
+        draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         write_private(draft, generate())
         try:
             os.link(draft, path)
@@ -67,8 +67,7 @@ def _read_or_make(path: Path, generate: Callable[[], str]) -> str:
 
 def write_private(path: Path, text: str) -> None:
     """Replace a file that only its owner may read (0600 from its first byte on)."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     os.replace(draft, path)

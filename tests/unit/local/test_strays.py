@@ -1,0 +1,65 @@
+"""Processes that outlive their component are found by their group, and no others."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from include.local import strays
+from include.local.platform import Platform
+
+# A leader that starts a child and waits; killed, it leaves the child behind.
+LEADER = "import subprocess; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
+
+
+@pytest.fixture
+def leader() -> Iterator[tuple[subprocess.Popen[str], int]]:
+    process = subprocess.Popen([sys.executable, "-c", LEADER], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    yield process, child
+    for pid in (process.pid, child):
+        if psutil.pid_exists(pid):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def record(platform: Platform, group: int, started: float) -> None:
+    folder = platform.run / "groups"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"thing.{group}.json").write_text(json.dumps({"group": group, "started": started}))
+
+
+def test_an_orphan_of_a_killed_leader_is_found_and_stopped(tmp_path: Path, leader: tuple[subprocess.Popen[str], int]) -> None:
+    process, child = leader
+    platform = Platform(tmp_path)
+    record(platform, process.pid, psutil.Process(process.pid).create_time())
+    process.kill()
+    process.wait()
+    found = strays.find(platform)
+    assert [each.pid for each in found] == [child]
+    assert strays.stop(found) == 1
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_later_process_with_the_same_number_is_left_alone(tmp_path: Path, leader: tuple[subprocess.Popen[str], int]) -> None:
+    process, _ = leader
+    platform = Platform(tmp_path)
+    record(platform, process.pid, time.time() - 3600)
+    assert strays.find(platform) == []
+
+
+def test_a_broken_record_is_no_reason_to_fail(tmp_path: Path) -> None:
+    platform = Platform(tmp_path)
+    record(platform, 1, 0.0)
+    next((platform.run / "groups").iterdir()).write_text("{")
+    assert strays.find(platform) == []
