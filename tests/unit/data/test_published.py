@@ -1,0 +1,65 @@
+"""Publishing a partition: once, fenced, and never silently replaced."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, audit
+from include.core.errors import FencedError
+from include.core.request import Ref
+from include.data.published import newest, publish, published, resource
+
+DAY = date(2013, 1, 2)
+OLD, NEW = (Ref(f"/store/{digit}", digit * 64, "features") for digit in "ab")
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> ControlStore:
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    store.create_tables()
+    return store
+
+
+def put(control: ControlStore, day: date, ref: Ref, epoch: int | None = None) -> bool:
+    held = control.take(resource("shop", day), "test") if epoch is None else epoch
+    return publish(control, "shop", day, ref, {"orders": 3}, held)
+
+
+def audited(control: ControlStore) -> list[tuple[str, dict[str, str]]]:
+    with control.transaction() as connection:
+        return [(row.subject, row.detail) for row in connection.execute(sa.select(audit).order_by(audit.c.seq))]
+
+
+def test_reads_back_the_days_of_one_model_in_order(control: ControlStore) -> None:
+    assert newest(control, "shop") is None
+    for n in (3, 1, 2):
+        assert put(control, date(2013, 1, n), OLD)
+    publish(control, "bakery", date(2013, 2, 1), NEW, {}, 1)
+    assert list(published(control, "shop", date(2013, 1, 2), date(2013, 12, 31))) == [date(2013, 1, 2), date(2013, 1, 3)]
+    assert published(control, "shop", DAY, DAY) == {DAY: OLD}
+    assert newest(control, "shop") == date(2013, 1, 3)
+
+
+def test_publishing_again_changes_nothing_with_the_same_epoch_or_a_new_one(control: ControlStore) -> None:
+    assert [put(control, DAY, OLD), put(control, DAY, OLD, epoch=1), put(control, DAY, OLD)] == [True, False, False]
+    assert audited(control) == []
+
+
+def test_replacing_leaves_an_audit_row_and_may_be_undone(control: ControlStore) -> None:
+    assert [put(control, DAY, ref) for ref in (OLD, NEW, OLD)] == [True] * 3
+    assert published(control, "shop", DAY, DAY) == {DAY: OLD}
+    there, back = {"from": OLD.digest, "to": NEW.digest}, {"from": NEW.digest, "to": OLD.digest}
+    assert audited(control) == [(f"shop/{DAY}", there), (f"shop/{DAY}", back)]
+    assert control.broken_audit_rows() == []
+
+
+def test_a_late_attempt_cannot_bring_back_old_data(control: ControlStore) -> None:
+    late = control.take(resource("shop", DAY), "paused attempt")
+    put(control, DAY, NEW)
+    with pytest.raises(FencedError):
+        put(control, DAY, OLD, epoch=late)
+    assert published(control, "shop", DAY, DAY) == {DAY: NEW}

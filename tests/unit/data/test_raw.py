@@ -1,0 +1,77 @@
+"""Raw partitions: what is there, and a clear word about what cannot be used."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.core.errors import DataError, IntegrityError, NotReadyError
+from include.core.storage import LocalStorage
+from include.data.raw import RawPartitions
+
+DAY = date(2013, 1, 1)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> RawPartitions:
+    return RawPartitions(LocalStorage(tmp_path / "store"), "shop")
+
+
+def land(raw: RawPartitions, day: date, rows: int = 3) -> Path:
+    path = Path(raw.storage.uri(raw.path("orders", day)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"id": list(range(rows))}), path)
+    return path
+
+
+def test_knows_which_days_are_there_and_their_digests(raw: RawPartitions) -> None:
+    for n in (3, 1):
+        land(raw, date(2013, 1, n), rows=n)
+    assert raw.days("orders") == [date(2013, 1, 1), date(2013, 1, 3)]
+    assert raw.days("nothing") == []
+    digests = raw.digests("orders", DAY, date(2013, 1, 31))
+    assert list(digests) == ["2013-01-01", "2013-01-03"]
+    assert digests["2013-01-01"] == raw.digest("orders", DAY) != digests["2013-01-03"]
+
+
+def test_a_partition_that_has_not_arrived_is_worth_a_retry(raw: RawPartitions) -> None:
+    with pytest.raises(NotReadyError, match="orders partition of 2013-01-01 has not arrived"):
+        raw.digest("orders", DAY)
+
+
+def test_fetch_gives_the_checked_file(raw: RawPartitions, tmp_path: Path) -> None:
+    land(raw, DAY)
+    local = raw.fetch("orders", DAY, raw.digest("orders", DAY), tmp_path / "scratch")
+    assert pq.read_table(local).num_rows == 3
+
+
+def test_a_partition_that_is_gone_empty_or_truncated_is_named_with_the_next_step(raw: RawPartitions, tmp_path: Path) -> None:
+    path = land(raw, DAY)
+    whole = path.read_bytes()
+    for content, said in ((whole[:-9], "footer cannot be read"), (b"", "is empty"), (b"PAR1", "footer")):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=said) as caught:
+            raw.fetch("orders", DAY, raw.digest("orders", DAY), tmp_path)
+        assert "2013-01-01" in str(caught.value)
+        assert str(path) in caught.value.hint
+    path.unlink()
+    with pytest.raises(DataError, match="is missing"):
+        raw.fetch("orders", DAY, "0" * 64, tmp_path)
+
+
+def test_a_partition_without_rows_is_refused(raw: RawPartitions, tmp_path: Path) -> None:
+    land(raw, DAY, rows=0)
+    with pytest.raises(DataError, match="has no rows"):
+        raw.fetch("orders", DAY, raw.digest("orders", DAY), tmp_path)
+
+
+def test_bytes_that_changed_since_the_request_are_refused(raw: RawPartitions, tmp_path: Path) -> None:
+    land(raw, DAY)
+    digest = raw.digest("orders", DAY)
+    land(raw, DAY, rows=4)
+    with pytest.raises(IntegrityError, match="changed after this run"):
+        raw.fetch("orders", DAY, digest, tmp_path)
