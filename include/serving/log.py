@@ -106,7 +106,7 @@ class PredictionLog:
 
 def segments(home: Path, model: str, since: str | None = None) -> list[Path]:
     """The log's files, oldest first; with `since` (ISO 8601, UTC) only those written to at or after it."""
-    files = sorted(folder(home, model).glob("*.jsonl"))
+    files = sorted(folder(home, model).glob("*.jsonl"), key=lambda file: file.stem)
     if since is None:
         return files
     start = datetime.fromisoformat(since).timestamp()

@@ -33,7 +33,7 @@ MODEL = "toy"
 TOKEN = "let-me-in"
 INPUTS = (("heat", "float"), ("colour", "category"), ("size", "float"))
 
-SPEC = '''
+SPEC = """
 from datetime import date, timedelta
 from include.core.spec import Data, Feature, Features, ModelSpec, Rollout, Serving, Training, View
 
@@ -50,7 +50,7 @@ SPEC = ModelSpec(
     rollout=Rollout(steps=(20, 100), shadow_requests=20, step_requests=20, shadow_tolerance=0.2),
     serving=Serving(default_score=0.25, redact=("size",)),
 )
-'''
+"""
 
 
 def constant(score: float) -> onnx.ModelProto:
@@ -100,8 +100,9 @@ def slow(rounds: int) -> onnx.ModelProto:
         _node("Add", ["row", "nought"], ["sum"]),
         _node("Add", ["sum", "half"], ["score"]),
     ]
-    return _model(nodes, first=_int(0), third=_int(2), limit=_float(10), rounds=_int(rounds), yes=np.array(True), zero=_float(0), half=_float(0.5),
-                  square=np.eye(400, dtype=np.float32))  # fmt: skip
+    constants = {"first": _int(0), "third": _int(2), "limit": _float(10), "rounds": _int(rounds), "yes": np.array(True)}
+    square = np.eye(400, dtype=np.float32)
+    return _model(nodes, **constants, zero=_float(0), half=_float(0.5), square=square)
 
 
 def _node(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) -> onnx.NodeProto:
@@ -202,7 +203,13 @@ class World:
         with self.control.transaction() as connection:
             connection.execute(
                 versions.insert().values(
-                    key=f"k{version}", model=MODEL, version=version, semver=f"1.{version}.0", stage="Candidate", record=record, at=now()
+                    key=f"k{version}",
+                    model=MODEL,
+                    version=version,
+                    semver=f"1.{version}.0",
+                    stage="Candidate",
+                    record=record,
+                    at=now(),
                 )
             )
         return self.settings.storage().fetch(result.files["model.onnx"].path, folder)

@@ -207,7 +207,9 @@ def test_push_and_feedback_need_the_token(world: World) -> None:
 
 def test_labels_join_the_log_by_request_id_and_redacted_fields_never_do(world: World, client: GatewayClient) -> None:
     serve(world, client, champion=1)
-    client.predict(MODEL, {"place": "bonn"}, {"colour": "blue", "size": 123456.0}, request_id="mine", event_time="2020-01-02T03:04:05Z")
+    client.predict(
+        MODEL, {"place": "bonn"}, {"colour": "blue", "size": 123456.0}, request_id="mine", event_time="2020-01-02T03:04:05Z"
+    )
     assert client.feedback(MODEL, [{"id": "mine", "label": 1, "at": "2020-01-02T05:00:00Z"}]) == {"accepted": 1}
     with pytest.raises(DataError, match="labels"):
         client.feedback(MODEL, [{"id": "mine", "label": "yes"}])
@@ -241,7 +243,9 @@ def test_inference_protocol_json_and_binary_agree(world: World, client: GatewayC
 
 def test_inference_protocol_reads_named_columns(world: World, client: GatewayClient) -> None:
     serve(world, client, champion=1, challenger=2)
-    scores, spent = client.infer(MODEL, 2, [{"heat": 0.3, "colour": "red", "size": 1}, {"heat": None, "colour": None, "size": None}])
+    scores, spent = client.infer(
+        MODEL, 2, [{"heat": 0.3, "colour": "red", "size": 1}, {"heat": None, "colour": None, "size": None}]
+    )
     assert scores == [pytest.approx(0.3), 0.5]
     assert spent > 0
     texts = b"".join(len(t).to_bytes(4, "little") + t for t in (b"red", b"blue"))
@@ -287,7 +291,9 @@ def test_not_a_number_in_a_binary_tensor_is_400(world: World) -> None:
     row = np.array([[math.nan, 0, 1]], np.float32)
     tensor = {"name": "features", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": 12}}
     head = json.dumps({"inputs": [tensor]}).encode()
-    response = post(world, f"/v2/models/{MODEL}/infer", head + row.tobytes(), **{"Inference-Header-Content-Length": str(len(head))})
+    response = post(
+        world, f"/v2/models/{MODEL}/infer", head + row.tobytes(), **{"Inference-Header-Content-Length": str(len(head))}
+    )
     assert response.status_code == 400
     assert response.json()["field"] == "features"
 
