@@ -41,6 +41,7 @@ def open_log(files: Sequence[str], inputs: Sequence[Feature], window: Window, un
     fields (the names the record carried), turn (1 = the first record of its id).
     """
     connection = duckdb.connect(config={"threads": 2})
+    connection.execute("SET TimeZone = 'UTC'")  # a time without zone is UTC
     connection.execute("CREATE TABLE lines (json JSON)")
     if files:
         source = "read_json_objects(?, format='newline_delimited', ignore_errors=true)"
@@ -49,7 +50,7 @@ def open_log(files: Sequence[str], inputs: Sequence[Feature], window: Window, un
     connection.execute(
         f"""CREATE TABLE log AS
         WITH parsed AS (SELECT json, json_transform(json, '{_shape(inputs)}') AS r FROM lines),
-        timed AS (SELECT *, try_cast(r.event_time AS TIMESTAMP) AS event_time FROM parsed)
+        timed AS (SELECT *, try_cast(r.event_time AS TIMESTAMPTZ)::TIMESTAMP AS event_time FROM parsed)
         SELECT r.id AS request_id, event_time, r.version AS version, r.arm AS arm, r.score AS score{features},
                lower(coalesce(r.degraded, 'false')) NOT IN {NOT_DEGRADED} AS degraded,
                coalesce(r."at", '') AS written, json_keys(json, '$.features') AS fields,
@@ -66,9 +67,9 @@ def select(connection: duckdb.DuckDBPyConnection, inputs: Sequence[Feature]) -> 
     """Count and digest of the records that count; equal content gives an equal digest, whatever the files."""
     names = ", ".join(f'"{name}"' for name in (*COLUMNS, *(feature.name for feature in inputs)))
     row = connection.execute(
-        f"""SELECT count(*), coalesce(max(written), ''),
-                   sha256(coalesce(string_agg(sha256(to_json(struct_pack({_pack(names)}))::VARCHAR), '' ORDER BY request_id), ''))
-        FROM log WHERE turn = 1"""
+        f"""SELECT count(*) FILTER (turn = 1), coalesce(max(written), ''),
+                   sha256(coalesce(string_agg(digest, '' ORDER BY request_id) FILTER (turn = 1), ''))
+        FROM (SELECT *, sha256(to_json(struct_pack({_pack(names)}))::VARCHAR) AS digest FROM log)"""
     ).fetchone()
     assert row is not None
     return Selection(int(row[0]), str(row[1]), str(row[2]))
