@@ -157,6 +157,7 @@ class Gateway:
     # -- Open Inference Protocol ---------------------------------------------------------------------
 
     def _v2(self, call: Call, parts: list[str]) -> Response:
+        _only(call, "POST" if parts[-1:] == ["infer"] else "GET")
         match parts:
             case [] | [""]:
                 return answer({"name": "slipstream", "version": "1", "extensions": ["binary_tensor_data"]})
@@ -179,7 +180,7 @@ class Gateway:
             return answer({"name": deployment.spec.name, "ready": True})
         if rest != ["infer"]:
             raise Refusal(404, "There is no such route.", field="path", value=call.path, allowed="see /openapi.json")
-        self._access.check_predict(_only(call, "POST"))
+        self._access.check_predict(call)
         body, header_length = infer(deployment, number, call.body, _header_length(call))
         if header_length is None:
             return Response(body)

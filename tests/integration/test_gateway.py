@@ -192,7 +192,9 @@ def test_bad_input_is_refused_with_field_value_and_what_is_allowed(
 def test_unknown_models_versions_paths_and_methods_are_4xx(world: World) -> None:
     assert post(world, "/predict/nobody", body()).status_code == 404
     assert post(world, "/predict/nobody", body()).json()["allowed"] == [MODEL]
-    assert httpx.get(f"{world.url}/predict/{MODEL}").status_code == 405
+    for path in (f"/predict/{MODEL}", f"/v2/models/{MODEL}/infer"):
+        assert httpx.get(f"{world.url}{path}").status_code == 405
+    assert post(world, "/v2/health/live", {}).status_code == 405
     assert httpx.get(f"{world.url}/v2/models/{MODEL}/versions/77").status_code == 404
     assert httpx.get(f"{world.url}/nowhere").status_code == 404
     assert post(world, f"/predict/{MODEL}", body(), **{"Content-Encoding": "gzip"}).status_code == 415
