@@ -23,7 +23,7 @@ POLL = 0.3  # seconds
 DEATHS = 3  # a component that this `up` saw die so often will not come up
 
 
-def up(platform: Platform, only: Collection[str] = (), say: Say = print, timeout: float = 180.0) -> dict[str, float]:
+def up(platform: Platform, only: Collection[str] = (), say: Say = print, timeout: float = 300.0) -> dict[str, float]:
     """Bring the platform up; all of it, or the named components and what they need.
 
     Returns the seconds until each was healthy (0.0: it ran already). Raises ConflictError for a port that

@@ -1,0 +1,112 @@
+"""docker/compose.yaml, read as data: no engine runs it here."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from include.local.pools import POOLS
+
+DOCKER = Path(__file__).parents[3] / "docker"
+OURS = {"migrate", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "mlflow", "ray", "gateway"}
+OTHERS = {"postgres", "redis", "prometheus", "grafana"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load((DOCKER / "compose.yaml").read_text()))
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docker")
+    script = folder / "make-secrets.sh"
+    script.write_text((DOCKER / "make-secrets.sh").read_text())
+    subprocess.run(["bash", str(script)], check=True, capture_output=True)
+    return folder / "secrets"
+
+
+def test_every_part_of_the_platform_is_there(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == OURS | OTHERS
+
+
+def test_our_processes_run_one_image_as_nobody_in_particular(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        service = compose["services"][name]
+        assert service["image"] == "slipstream:local"
+        assert service["cap_drop"] == ["ALL"]
+        assert "user" not in service  # the image's own
+    final = (DOCKER / "Dockerfile").read_text().rsplit("FROM ", 1)[1]
+    assert "\nUSER slipstream\n" in final
+
+
+def test_every_server_has_a_health_check(compose: dict[str, Any]) -> None:
+    for name in (OURS | OTHERS) - {"migrate"}:
+        assert compose["services"][name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}, name
+
+
+def test_every_published_port_is_on_loopback(compose: dict[str, Any]) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert len(ports) == 6
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_no_secret_has_a_value_in_the_file(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        for key, value in service.get("environment", {}).items():
+            secret = any(word in key for word in ("PASSWORD", "SECRET", "TOKEN", "FERNET", "CONN_", "CONTROL_URL"))
+            assert not secret or str(value).startswith(("/run/secrets/", "/opt/airflow/")), (name, key)
+
+
+def test_everything_a_service_refers_to_exists(compose: dict[str, Any], secrets: Path) -> None:
+    made = {path.name for path in secrets.iterdir()}
+    assert {Path(each["file"]).name for each in compose["secrets"].values()} <= made
+    for service in compose["services"].values():
+        assert {Path(each).name for each in service.get("env_file", [])} <= made
+        assert set(service.get("secrets", [])) <= set(compose["secrets"])
+        assert {each["source"] for each in service.get("configs", [])} <= set(compose["configs"])
+        assert set(service.get("depends_on", {})) <= set(compose["services"])
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (DOCKER / source).exists()
+
+
+def test_the_pools_are_those_of_the_local_platform(compose: dict[str, Any]) -> None:
+    pools = json.loads(compose["configs"]["pools"]["content"])
+    assert {name: pool["slots"] for name, pool in pools.items()} == {name: slots for name, (slots, _) in POOLS.items()}
+
+
+def test_secrets_are_generated_privately_once_and_differ(secrets: Path) -> None:
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    before = {path.name: path.read_text() for path in secrets.iterdir()}
+    subprocess.run(["bash", str(secrets.parent / "make-secrets.sh")], check=True, capture_output=True)
+    assert {path.name: path.read_text() for path in secrets.iterdir()} == before
+    plain = [before[name] for name in ("postgres_password", "redis_password", "grafana_password", "ray_token", "gateway_token")]
+    assert len(set(plain)) == 5
+    assert all(len(value) >= 32 for value in plain)
+    assert "" not in json.loads(before["airflow_passwords.json"]).values()
+
+
+def test_airflow_reads_what_the_secrets_hold(secrets: Path) -> None:
+    lines = (secrets / "airflow.env").read_text().splitlines()
+    values = dict(line.split("=", 1) for line in lines)
+    assert (secrets / "postgres_password").read_text() in values["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    assert (secrets / "gateway_token").read_text() in values["AIRFLOW_CONN_SLIPSTREAM_GATEWAY"]
+    assert all(value for value in values.values())
+
+
+def test_prometheus_and_the_dashboard_ask_for_metrics_that_the_gateway_has() -> None:
+    source = (Path(__file__).parents[3] / "include" / "serving" / "metrics.py").read_text()
+    board = json.loads((DOCKER / "grafana" / "dashboards" / "gateway.json").read_text())
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            metric = target["expr"].split("rate(")[1].split("[")[0].removesuffix("_bucket")
+            assert f'"{metric}"' in source
+    config = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
+    assert config["scrape_configs"][0]["static_configs"][0]["targets"] == ["gateway:8500"]
