@@ -13,9 +13,10 @@ def record(number: int) -> Record:
 def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, "toy")
     first, second = record(1), record(2)
+    first.at, second.at = "2026-01-01T00:00:00.000001+00:00", "2026-01-01T00:00:00.000002+00:00"
     log.write([first, second])
     assert list(read_records(tmp_path, "toy")) == [first, second]
-    assert list(read_records(tmp_path, "toy", since=second.at)) == [second]
+    assert list(read_records(tmp_path, "toy", since="2026-01-01T01:00:00.000002+01:00")) == [second]
     assert list(read_records(tmp_path, "nobody")) == []
 
 
