@@ -69,4 +69,4 @@ class BatchData(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         mine = torch.arange(self._place.rank, len(self._validation), self._place.world)
-        return DataLoader(self._validation, sampler=mine.split(VALIDATION_BATCH), batch_size=None)
+        return DataLoader(self._validation, sampler=torch.split(mine, VALIDATION_BATCH), batch_size=None)

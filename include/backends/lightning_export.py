@@ -21,6 +21,9 @@ class Probability(nn.Module):
     the table, and reads the last row for -1 without a word.
     """
 
+    category: Tensor
+    size: Tensor
+
     def __init__(self, module: nn.Module, inputs: tuple[Input, ...]) -> None:
         super().__init__()
         self.module = module

@@ -1,9 +1,9 @@
 """Jobs as local processes, detached from whoever submits them. For tests, and machines without Ray.
 
-    <home>/jobs/<name>/   made by mkdir, which one of many submitters wins
-        pid               process group and its start time, so that a reused number is not mistaken for it
-        log               what it wrote
-        exit              its exit status; "stopped" when it was asked to end
+<home>/jobs/<name>/   made by mkdir, which one of many submitters wins
+    pid               process group and its start time, so that a reused number is not mistaken for it
+    log               what it wrote
+    exit              its exit status; "stopped" when it was asked to end
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,11 @@ from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 
 # The shell outlives its submitter, and writes the exit status by rename: never half of it.
-_WRAPPER = 'echo "$$ $(cut -d" " -f22 /proc/$$/stat)" > pid.new && mv pid.new pid; {command} >> log 2>&1; echo $? > exit.new; mv exit.new exit'
+_WRAPPER = """
+echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > pid.new && mv pid.new pid
+{command} >> log 2>&1
+echo $? > exit.new && mv exit.new exit
+"""
 _STARTING = 10.0  # seconds a submitter may take between making the folder and the job's first breath
 
 
@@ -107,8 +112,6 @@ def _read(path: Path) -> str:
 
 
 def _age(folder: Path) -> float:
-    import time
-
     return time.time() - folder.stat().st_mtime
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 
 CONNECTION = "slipstream_ray"  # its password is the cluster's token
+logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every poll would drown a task's log
 TIMEOUT = 30.0  # seconds; the head starts an actor before it answers a submit
 
 
@@ -96,7 +98,7 @@ class RayJobs:
             raise PermanentError(
                 f"Ray at {self._url} refused our token: HTTP {response.status_code}.",
                 safe="nothing was started.",
-                hint=f"put the cluster's token as the password of the connection {CONNECTION!r} (AIRFLOW_CONN_{CONNECTION.upper()}).",
+                hint=f"the cluster's token is the password of connection {CONNECTION!r} (AIRFLOW_CONN_{CONNECTION.upper()}).",
             )
         return response
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from typing import Any
 
@@ -15,7 +14,13 @@ from include.core.settings import Settings
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
 
-log = logging.getLogger(__name__)
+# A fit of seconds: what watches over fits of days only costs processes and polling here.
+LEAN = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_ENABLE_STATE_ACTOR_RECONCILIATION": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+}
 
 
 def fit_lightning(job: TrainingJob, build: Build) -> None:
@@ -80,8 +85,12 @@ def _attach() -> None:
     import ray
 
     address = os.environ["RAY_ADDRESS"]
+    for name, value in LEAN.items():
+        os.environ.setdefault(name, value)
+    # Ray Train's own actors look the cluster up again, and with two on a host they need to be told which.
+    runtime_env = {"env_vars": {"RAY_ADDRESS": address}}
     try:
-        ray.init(address=address, ignore_reinit_error=True, configure_logging=False, log_to_driver=True)
+        ray.init(address=address, runtime_env=runtime_env, ignore_reinit_error=True, configure_logging=False)
     except ConnectionError as error:
         raise UnreachableError(
             f"No Ray cluster answers at {address}.", safe="nothing was started.", hint="check RAY_ADDRESS, or start the Ray head."
@@ -105,8 +114,8 @@ def _worker(config: dict[str, Any]) -> None:
         Data(Rows(train_x, train_y), Rows(validation_x, validation_y)),
         store,
         place,
-        strategy=RayDDPStrategy(),
-        plugins=[RayLightningEnvironment()],
+        strategy=RayDDPStrategy(),  # type: ignore[no-untyped-call]
+        plugins=[RayLightningEnvironment()],  # type: ignore[no-untyped-call]
         devices="auto",
     )
 

@@ -18,7 +18,7 @@ def boosted(train: Floats, labels: Array, holdout: Floats, categories: list[int]
     `categories` are the columns that hold codes; those of more than 255 values stay numbers (its limit).
     """
     from sklearn.ensemble import HistGradientBoostingClassifier  # takes a second to import
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     small = [column for column in categories if np.nanmax(train[:, column], initial=0) < 255]
     model = HistGradientBoostingClassifier(categorical_features=small or None, random_state=seed)

@@ -43,15 +43,14 @@ def calibration(labels: Array, scores: Array, bins: int = BINS) -> list[dict[str
     table: list[dict[str, Json]] = []
     for number in np.unique(index):
         inside = index == number
-        table.append(
-            {"rows": int(inside.sum()), "score": float(scores[inside].mean()), "rate": float(labels[inside].mean())}
-        )
+        table.append({"rows": int(inside.sum()), "score": float(scores[inside].mean()), "rate": float(labels[inside].mean())})
     return table
 
 
 def ece(labels: Array, scores: Array, bins: int = BINS) -> float:
     """Expected calibration error: mean |share of positives - mean score| of the bins, by their rows."""
-    return sum(row["rows"] * abs(row["rate"] - row["score"]) for row in calibration(labels, scores, bins)) / len(labels)
+    gaps = (row["rows"] * abs(row["rate"] - row["score"]) for row in calibration(labels, scores, bins))
+    return float(sum(gaps)) / len(labels)
 
 
 def at_threshold(labels: Array, scores: Array, threshold: float = 0.5) -> dict[str, float]:

@@ -16,7 +16,8 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%}th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right}
 th:first-child,td:first-child{text-align:left}tr.ours{font-weight:600}
-.gate{padding:.6rem 1rem;border-left:.4rem solid var(--good);background:#16a34a18}.gate.closed{border-color:var(--bad);background:#dc262618}
+.gate{padding:.6rem 1rem;border-left:.4rem solid var(--good);background:#16a34a18}
+.gate.closed{border-color:var(--bad);background:#dc262618}
 .note{opacity:.7;font-size:.9em}svg{max-width:24rem}
 """
 
@@ -78,7 +79,10 @@ def _calibration(bins: Sequence[Mapping[str, Json]]) -> str:
         f"fill=var(--bar) fill-opacity=.7><title>{row['rows']} rows</title></circle>"
         for row in bins
     )
-    frame = "<path d='M20 20V220H220' fill=none stroke=currentColor /><path d='M20 220L220 20' stroke=currentColor stroke-dasharray=4 />"
+    frame = (
+        "<path d='M20 20V220H220' fill=none stroke=currentColor />"
+        "<path d='M20 220L220 20' stroke=currentColor stroke-dasharray=4 />"
+    )
     labels = (
         "<text x=120 y=238 text-anchor=middle font-size=11 fill=currentColor>mean score</text>"
         "<text x=26 y=30 font-size=11 fill=currentColor>share of positives</text>"
@@ -105,4 +109,6 @@ def _table(columns: Iterable[str], rows: Sequence[Mapping[str, Json]], marked: i
 def _cell(value: Json) -> str:
     if value is None:
         return "–"
-    return f"{value:.4f}" if isinstance(value, float) and not value.is_integer() else escape(f"{value:g}" if isinstance(value, float) else str(value))
+    if isinstance(value, float):
+        return f"{value:g}" if value.is_integer() else f"{value:.4f}"
+    return escape(str(value))

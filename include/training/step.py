@@ -96,7 +96,7 @@ def verify(job: TrainingJob) -> dict[str, Json]:
     for expected in job.expected:
         gap = float(np.abs(expected - scores).max()) if expected.shape == scores.shape else math.inf
         if not gap <= PARITY:
-            raise DataError("The ONNX file does not score like the model it was exported from.", seen=gap, hint=f"at most {PARITY}.")
+            raise DataError(f"The ONNX file does not score like the model it came from, within {PARITY}.", seen=gap)
     measured: dict[str, Json] = load("include.evaluation.metrics:measure")(job.validation.labels, scores)
     return {**measured, "rows": len(job.validation)}
 

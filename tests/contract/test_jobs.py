@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -19,14 +18,7 @@ from include.backends import process_jobs, ray_jobs
 from include.core.errors import PermanentError, UnreachableError
 from include.core.ports import Job, JobBackend, JobStatus
 from include.core.settings import Settings
-
-RAY = Path(sys.executable).with_name("ray")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.contract.ray_head import running_ray_head
 
 
 @pytest.fixture(scope="module")
@@ -36,46 +28,8 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> JobBackend:
 
 @pytest.fixture(scope="module")
 def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """(url, token) of a real head on free ports, in a process group of its own."""
-    folder = Path("/tmp") / f"slip-ray-{uuid.uuid4().hex[:6]}"  # Ray's socket paths must be short
-    folder.mkdir()
-    token = secrets.token_hex(16)
-    (folder / "token").write_text(token)
-    port = free_port()
-    env = {
-        **os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }  # fmt: skip
-    env.pop("RAY_ADDRESS", None)
-    command = [
-        str(RAY), "start", "--head", "--block", f"--port={free_port()}", "--node-ip-address=127.0.0.1",
-        "--dashboard-host=127.0.0.1", f"--dashboard-port={port}", "--num-cpus=1", f"--temp-dir={folder}",
-        "--include-dashboard=true", "--object-store-memory=100000000",
-    ]  # fmt: skip
-    log = tmp_path_factory.mktemp("ray") / "head.log"
-    with log.open("wb") as output:
-        head = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
-    try:
-        _wait_for_head(f"http://127.0.0.1:{port}", token, head, log)
-        yield f"http://127.0.0.1:{port}", token
-    finally:
-        os.killpg(head.pid, signal.SIGTERM)
-        try:
-            head.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(head.pid, signal.SIGKILL)
-
-
-def _wait_for_head(url: str, token: str, head: subprocess.Popen[bytes], log: Path) -> None:
-    jobs = ray_jobs.RayJobs(url, token)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and head.poll() is None:
-        try:
-            jobs.status("nothing")
-            return
-        except (UnreachableError, PermanentError):
-            time.sleep(0.3)
-    pytest.fail(f"the Ray head did not start:\n{log.read_text()[-2000:]}")
+    with running_ray_head(tmp_path_factory.mktemp("ray") / "head.log") as (url, token):
+        yield url, token
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +121,68 @@ def test_ray_refuses_a_wrong_token_with_the_name_of_the_connection(ray_head: tup
     for token in ("", "wrong"):
         with pytest.raises(PermanentError, match="slipstream_ray"):
             ray_jobs.RayJobs(url, token).status("x")
+
+
+def test_an_unreachable_head_names_its_address_and_the_setting() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: refused at once
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(UnreachableError, match=f"{url}.*SLIPSTREAM_RAY_URL"):
+            ray_jobs.RayJobs(url).submit(python("pass"))
+
+
+def test_no_secret_travels_with_a_job(tmp_path: Path) -> None:
+    environ = {"SLIPSTREAM_HOME": str(tmp_path), "AIRFLOW_CONN_SLIPSTREAM_RAY": "http://:hush@127.0.0.1"}
+    body = ray_jobs.open_jobs(Settings.from_env(environ))._request(python("pass", COLOUR="teal"))
+    assert "hush" not in str(body)
+    assert body["runtime_env"]["env_vars"]["COLOUR"] == "teal"
+    assert body["runtime_env"]["env_vars"]["SLIPSTREAM_HOME"] == str(tmp_path)
+
+
+# -- processes: what only files can tell -------------------------------------------------------------------
+
+
+def group(process: JobBackend, name: str) -> int:
+    return int((process._folder / name / "pid").read_text().split()[0])  # type: ignore[attr-defined]
+
+
+def test_a_process_killed_without_a_trace_has_failed(process: JobBackend) -> None:
+    job = python("import time; time.sleep(300)")
+    process.submit(job)
+    wait(process, job.name, {JobStatus.RUNNING})
+    os.killpg(group(process, job.name), signal.SIGKILL)
+    assert wait(process, job.name) is JobStatus.FAILED
+
+
+def test_a_process_outlives_its_submitter_and_another_reads_its_state(tmp_path: Path) -> None:
+    where = {**os.environ, "SLIPSTREAM_HOME": str(tmp_path), "PYTHONPATH": "."}
+    code = (
+        "import os, signal; from include.backends.process_jobs import open_jobs; from include.core.ports import Job;"
+        "from include.core.settings import Settings;"
+        "job = Job('slip-long', ('python', '-c', 'import time; time.sleep(1.5); print(\"done\")'));"
+        "open_jobs(Settings.from_env()).submit(job);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env=where, check=False).returncode == -signal.SIGKILL
+    jobs = process_jobs.open_jobs(Settings.from_env(where))
+    assert not jobs.status("slip-long").over
+    assert wait(jobs, "slip-long") is JobStatus.SUCCEEDED
+    assert jobs.logs("slip-long") == "done"
+
+
+def test_a_submitter_that_died_before_the_start_leaves_a_failed_job(tmp_path: Path) -> None:
+    jobs = process_jobs.open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))
+    folder = tmp_path / "jobs" / "slip-half"
+    folder.mkdir(parents=True)
+    assert jobs.status("slip-half") is JobStatus.PENDING
+    os.utime(folder, (0, 0))
+    assert jobs.status("slip-half") is JobStatus.FAILED
+
+
+def test_a_reused_process_number_is_not_taken_for_the_job(tmp_path: Path) -> None:
+    jobs = process_jobs.open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))
+    folder = tmp_path / "jobs" / "slip-old"
+    folder.mkdir(parents=True)
+    (folder / "pid").write_text(f"{os.getpid()} 12345")  # alive, but born at another time
+    assert jobs.status("slip-old") is JobStatus.FAILED
+    jobs.stop("slip-old")  # and is not killed for it

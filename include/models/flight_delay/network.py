@@ -16,6 +16,11 @@ from include.training.job import Floats
 class DelayNetwork(nn.Module):
     """features [n, inputs] (category codes as floats, NaN is missing) to logits [n]."""
 
+    categories: Tensor
+    numbers: Tensor
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, plan: Plan, features: Floats) -> None:
         super().__init__()
         categories = [i for i, item in enumerate(plan.inputs) if item.is_category]
@@ -61,12 +66,12 @@ class FlightDelay(pl.LightningModule):
         return self._loss(batch, "train_loss")
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        return self._loss(batch, "validation_loss", sync_dist=True)
+        return self._loss(batch, "validation_loss")
 
-    def _loss(self, batch: tuple[Tensor, Tensor], name: str, sync_dist: bool = False) -> Tensor:
+    def _loss(self, batch: tuple[Tensor, Tensor], name: str) -> Tensor:
         features, labels = batch
         loss = nn.functional.binary_cross_entropy_with_logits(self(features), labels)
-        self.log(name, loss, on_step=False, on_epoch=True, sync_dist=sync_dist, batch_size=len(labels))
+        self.log(name, loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(labels))
         return loss
 
     def configure_optimizers(self) -> Any:

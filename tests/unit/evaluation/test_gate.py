@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+
+from include.core.spec import Evaluation
+from include.evaluation.gate import decide
+
+SPEC = Evaluation(metric="auc", minimum=0.6, margin=0.01, max_latency_ms=5.0, max_bytes=1000)
+GOOD: dict[str, Any] = {
+    "metrics": {"auc": 0.75, "log_loss": 0.5},
+    "champion": {"auc": 0.75, "log_loss": 0.5},
+    "latency_ms": {"p99": 1.0},
+    "bytes": 999,
+}
+
+
+def but(**changes: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(GOOD), **changes}
+
+
+def test_a_good_model_passes_without_a_reason() -> None:
+    verdict = decide(GOOD, SPEC)
+    assert verdict.passed
+    assert verdict.to_json() == {"passed": True, "reasons": []}
+
+
+def test_the_first_model_needs_no_champion() -> None:
+    assert decide(but(champion=None), SPEC).passed
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "reason"),
+    [
+        (but(metrics={"auc": 0.59}, champion=None), "auc 0.5900 is below the floor 0.6000"),
+        (but(metrics={"auc": 0.73}), "auc 0.7300 is worse than the champion's 0.7500"),
+        (but(latency_ms={"p99": 5.1}), "p99 latency 5.100 ms is above 5.000 ms"),
+        (but(bytes=1001), "1001 bytes, more than 1000"),
+    ],
+)
+def test_each_condition_closes_the_gate_alone_with_its_numbers(evaluation: dict[str, Any], reason: str) -> None:
+    verdict = decide(evaluation, SPEC)
+    assert not verdict.passed
+    assert len(verdict.reasons) == 1
+    assert reason in verdict.reasons[0]
+
+
+def test_a_model_a_little_worse_than_the_champion_is_within_the_margin() -> None:
+    assert decide(but(metrics={"auc": 0.741}), SPEC).passed
+
+
+@pytest.mark.parametrize("name", ["metrics", "latency_ms", "bytes"])
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, "0.9", True, {}, {"auc": None, "p99": math.nan}])
+def test_what_is_missing_or_no_number_closes_the_gate(name: str, value: object) -> None:
+    assert not decide(but(**{name: value}), SPEC).passed
+    assert not decide({key: GOOD[key] for key in GOOD if key != name}, SPEC).passed
+
+
+@pytest.mark.parametrize("champion", [{}, {"auc": None}, {"auc": math.nan}])
+def test_a_champion_that_could_not_be_measured_closes_the_gate(champion: dict[str, Any]) -> None:
+    assert not decide(but(champion=champion), SPEC).passed
+
+
+def test_a_loss_has_a_ceiling_and_lower_is_better() -> None:
+    spec = SPEC.model_copy(update={"metric": "log_loss", "minimum": 0.6})
+    assert decide(but(metrics={"log_loss": 0.4}), spec).passed
+    assert not decide(but(metrics={"log_loss": 0.7}, champion=None), spec).passed
+    assert not decide(but(metrics={"log_loss": 0.52}), spec).passed
+
+
+def test_all_reasons_are_given_at_once() -> None:
+    assert len(decide({}, SPEC).reasons) == 3
