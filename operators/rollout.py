@@ -93,12 +93,12 @@ class SmokeTestOperator(RolloutOperator):
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         from include.rollout.machine import record_verdict
-        from include.rollout.smoke import run_smoke
+        from include.rollout.smoke import smoke_test
 
         self.enter(context, services, "smoke", epoch)
         rollout = self.rollout(context, services)
         try:
-            report = run_smoke(services.gateway(), services.spec(self.model), rollout.challenger)
+            report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger)
         except GateClosed as error:
             record_verdict(services.control, rollout, "smoke", {"answer": "roll_back", "reasons": [str(error)]}, epoch)
             raise
