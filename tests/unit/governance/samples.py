@@ -81,7 +81,7 @@ class Loop:
                            {"train.parquet": b"train", "holdout.parquet": b"holdout"})  # fmt: skip
 
     def train(self, training_set: Ref, *, hidden: int = 8, inputs: tuple[str, ...] = FEATURES, code: str = "c0") -> Ref:
-        names = [{"name": name, "dtype": "float", "default": 0.0} for name in inputs]
+        names = [{"name": name, "dtype": "int" if name == "hour" else "float", "default": 0.0} for name in inputs]
         signature = {"inputs": names, "output": "score", "label": "late", "schema": digest_json(names)}
         params = {
             "features": inputs,

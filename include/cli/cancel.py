@@ -1,0 +1,41 @@
+"""`slipstream cancel JOB`: the only way a job is stopped. Its checkpoints stay; clearing the task goes on from them."""
+
+from __future__ import annotations
+
+import argparse
+
+from include.cli.desk import Desk, open_desk
+from include.core.adapters import adapter
+from include.core.errors import DataError
+from include.core.ports import JobStatus
+from include.governance.jobs import live
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", help="its name (slip-train-…) or the key it computes: `slipstream status` lists them")
+
+
+def run(options: argparse.Namespace) -> int:
+    desk = open_desk()
+    name = _name(desk, options.job)
+    jobs = adapter(f"jobs.{desk.settings.job_backend}")(desk.settings)
+    before = JobStatus(jobs.status(name))
+    if before is JobStatus.UNKNOWN:
+        raise DataError(f"The {desk.settings.job_backend} backend has no job {name!r}.", hint="`slipstream status` lists them.")
+    if before.over:
+        print(f"{name} is over already: {before}.")
+        return 0
+    with desk.control.transaction() as connection:
+        desk.control.append_audit(connection, desk.actor, "cancel", name, {"status": str(before)})
+    jobs.stop(name)
+    print(f"{name} was told to stop. Its task fails; its checkpoints are kept, and clearing the task goes on from them.")
+    return 0
+
+
+def _name(desk: Desk, given: str) -> str:
+    if "/" not in given:
+        return given
+    for attempt in live(desk.ledger, (given.partition("/")[0],)):
+        if attempt.key == given:
+            return attempt.job
+    raise DataError(f"Nothing is computing {given!r}.", hint="`slipstream status` lists the jobs under way.")

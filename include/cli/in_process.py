@@ -1,0 +1,43 @@
+"""A prediction without the gateway: the champion from the ledger, the features from the online store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from include.cli.desk import Desk
+from include.core.adapters import adapter
+from include.core.errors import DataError, UnreachableError
+from include.core.request import Json
+from include.core.spec import ModelSpec
+from include.rollout.route import read_route
+from include.serving.model import load_model
+
+
+def predict(desk: Desk, spec: ModelSpec, entity: Mapping[str, str], features: Mapping[str, Json], at: str) -> dict[str, Json]:
+    """The answer of the version that serves most entities, in the gateway's form. Raises DataError if none does."""
+    _, route = read_route(desk.control, spec.name)
+    version = route.champion if route.champion is not None else route.challenger
+    if version is None:
+        raise DataError(
+            f"No version of {spec.name} serves yet.", hint=f"`slipstream versions {spec.name}` lists what could be rolled out."
+        )
+    known, degraded = _online(desk, spec, entity, at)
+    row = {feature.name: feature.default for feature in spec.features.request} | known | dict(features)
+    with TemporaryDirectory() as scratch:
+        model = load_model(desk.control, desk.ledger, spec, version, Path(scratch))
+        score = model.score_row({feature.name: row.get(feature.name) for feature in spec.features.inputs})
+    label = int(score >= spec.serving.threshold)
+    return {"id": "", "score": score, "label": label, "version": version, "arm": "champion", "degraded": degraded}
+
+
+def _online(desk: Desk, spec: ModelSpec, entity: Mapping[str, str], at: str) -> tuple[dict[str, Json], list[str]]:
+    """The entity's features at that moment, and what is degraded: the model's defaults stand in for them."""
+    moment = datetime.fromisoformat(at) if at else datetime.now(UTC)
+    naive = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    try:
+        return adapter("online")(desk.settings.online_url).read_entity(spec.name, spec.features.views, entity, naive), []
+    except UnreachableError:
+        return {}, ["features"]

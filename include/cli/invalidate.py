@@ -1,0 +1,51 @@
+"""`slipstream invalidate KEY`: a new generation of a result, so that the next run or clear computes it again."""
+
+from __future__ import annotations
+
+import argparse
+
+from include.cli.desk import Desk, open_desk
+from include.cli.table import table
+from include.governance.invalidation import Held, dependents, find, invalidate, named
+
+HEAD = ("step", "day", "generation", "computed", "key")
+SHOWN = 20
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key", nargs="?", help="of the ledger, such as train/1f3c…; a task's log names it")
+    parser.add_argument("--model", help="with --step, instead of a key")
+    parser.add_argument("--step", help="features, training_set, train, evaluate ...")
+    parser.add_argument("--day", metavar="YYYY-MM-DD", help="only of that day (or as-of day)")
+    parser.add_argument("--reason", default="asked for on the command line")
+    parser.add_argument("--yes", action="store_true", help="do it; without, only show what it would affect")
+    parser.set_defaults(refuse=parser.error)
+
+
+def run(options: argparse.Namespace) -> int:
+    desk = open_desk()
+    chosen = _choose(options, desk)
+    print(f"To be computed again ({len(chosen)}):\n{_list(chosen)}")
+    if others := dependents(desk.ledger, [each.key for each in chosen]):
+        print(f"\nMade from it, and computed again only where its digest changes ({len(others)}):\n{_list(others)}")
+    if not options.yes:
+        print("\nNothing was changed. Add --yes to do it.")
+        return 0
+    for each in invalidate(desk.ledger, desk.control, chosen, actor=desk.actor, reason=options.reason):
+        print(f"{each.key}: generation {each.generation} is open.")
+    print("Clear the task, or run its DAG again: it computes them. What was there before is kept.")
+    return 0
+
+
+def _choose(options: argparse.Namespace, desk: Desk) -> list[Held]:
+    if options.key and not (options.model or options.step):
+        return [named(desk.ledger, options.key)]
+    if options.key or not (options.model and options.step):
+        options.refuse("give either a KEY, or --model and --step")
+    return find(desk.ledger, options.model, options.step, options.day)
+
+
+def _list(held: list[Held]) -> str:
+    rows = [(each.step, each.day, each.generation, each.committed_at[:19] or "being computed", each.key) for each in held]
+    more = f"\n… and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return table(HEAD, rows[:SHOWN]) + more

@@ -1,0 +1,67 @@
+"""The `slipstream` command. Works while Airflow is down: it reads the ledger and the control store itself."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+
+from include.core.errors import SlipstreamError
+
+# Each is a module with `configure(parser)` and `run(options) -> exit status`, imported only when it is asked for.
+COMMANDS = {
+    "status": "what answers, and where every model stands",
+    "predict": "ask a model, through the gateway or without it",
+    "versions": "a model's registered versions",
+    "rollback": "return to the champion before, now",
+    "trace": "walk from a served model back to its raw data",
+    "invalidate": "have something computed again",
+    "cancel": "stop a job",
+    "demo": "run the whole loop on real flights",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status: 0 done, 1 an error that is explained, 2 wrong usage."""
+    given = sys.argv[1:] if argv is None else argv
+    options = _parser(given).parse_args(given)
+    try:
+        status: int = importlib.import_module(f"include.cli.{options.command}").run(options)
+        sys.stdout.flush()
+    except SlipstreamError as error:
+        if options.debug:
+            traceback.print_exc()
+        print(explain(error), file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `slipstream versions ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def explain(error: SlipstreamError) -> str:
+    """The error on lines of its own: what, seen, safe, next."""
+    lines = [f"error: {error.what}"]
+    lines += [f"  seen: {error.seen!r}"] if error.seen is not None else []
+    lines += [f"  safe: {error.safe}"] if error.safe else []
+    lines += [f"  next: {error.hint}"] if error.hint else []
+    return "\n".join(lines)
+
+
+def _parser(argv: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="slipstream", description="The closed ML loop, from the command line.")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        if name in argv:  # the others are not imported
+            importlib.import_module(f"include.cli.{name}").configure(command)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,80 @@
+"""`slipstream predict MODEL`: through the gateway; if it is down, in this process, and it says so."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+
+from include.cli.desk import Desk, open_desk
+from include.core.catalog import load_spec
+from include.core.errors import DataError, UnreachableError
+from include.core.request import Json
+from include.core.spec import ModelSpec
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model")
+    parser.add_argument("--entity", nargs="+", default=[], metavar="KEY=VALUE", help="the entity's keys, such as origin=JFK")
+    parser.add_argument("--features", nargs="+", default=[], metavar="NAME=VALUE", help="those of the request, such as hour=9")
+    parser.add_argument("--at", default="", metavar="TIME", help="as if asked then (ISO 8601, UTC); by default now")
+    parser.add_argument("--json", action="store_true", help="the whole answer, as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    desk = open_desk()
+    spec = load_spec(options.model, desk.settings.models)
+    entity, features = _entity(spec, options.entity), _features(spec, options.features)
+    answer = _ask(desk, spec, entity, features, options.at)
+    if options.json:
+        print(json.dumps(answer))
+        return 0
+    by = f"version {answer['version']} ({answer['arm']})" if answer["version"] is not None else "no version"
+    degraded = f"; degraded: {', '.join(answer['degraded'])}" if answer["degraded"] else ""
+    print(f"{spec.label} = {answer['label']} (score {answer['score']:.4f}) by {by} {answer['through']}{degraded}")
+    return 0
+
+
+def _ask(desk: Desk, spec: ModelSpec, entity: dict[str, str], features: dict[str, Json], at: str) -> dict[str, Json]:
+    from include.serving.client import GatewayClient
+
+    url = desk.settings.gateway_url
+    try:
+        answer = GatewayClient(url).predict(spec.name, entity, features, event_time=at)
+        return {**answer, "through": f"through the gateway at {url}"}
+    except UnreachableError:
+        from include.cli.in_process import predict
+
+        answer = predict(desk, spec, entity, features, at)
+        return {**answer, "through": f"in this process (the gateway at {url} does not answer; nothing was logged)"}
+
+
+def _entity(spec: ModelSpec, given: Sequence[str]) -> dict[str, str]:
+    """Entity keys are text, as in the partitions."""
+    return _pairs("--entity", given, spec.features.keys)
+
+
+def _features(spec: ModelSpec, given: Sequence[str]) -> dict[str, Json]:
+    kinds = {feature.name: feature.dtype for feature in spec.features.request}
+    return {name: _value(name, text, kinds[name]) for name, text in _pairs("--features", given, list(kinds)).items()}
+
+
+def _pairs(option: str, given: Sequence[str], allowed: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator or name not in allowed:
+            raise DataError(f"{option} takes NAME=VALUE.", seen=text, hint=f"names here: {', '.join(allowed)}.")
+        pairs[name] = value
+    return pairs
+
+
+def _value(name: str, text: str, dtype: str) -> Json:
+    """The text as the feature's type; `null` is unknown."""
+    kinds: Mapping[str, type] = {"float": float, "int": int, "category": str}
+    if text == "null":
+        return None
+    try:
+        return kinds[dtype](text)
+    except ValueError as error:
+        raise DataError(f"The feature {name} is of type {dtype}.", seen=text) from error

@@ -1,0 +1,49 @@
+"""`slipstream rollback MODEL`: the way back to safety. Needs the control store, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+
+from include.cli.desk import Desk, open_desk
+from include.core.errors import SlipstreamError
+from include.rollout.rollback import RolledBack, roll_back_model
+
+PATIENCE = 5.0  # seconds for the gateway to be seen to follow; it polls many times a second
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model")
+    parser.add_argument("--reason", default="asked for on the command line", help="for the audit chain and for colleagues")
+
+
+def run(options: argparse.Namespace) -> int:
+    desk = open_desk()
+    done = roll_back_model(desk.control, options.model, actor=desk.actor, reason=options.reason)
+    gone = f"version {done.gone}" if done.gone is not None else "nobody"
+    serving = f"version {done.serving}" if done.serving is not None else "the default score"
+    print(f"{done.model}: {gone} is out, {serving} answers (route {done.generation}).")
+    print(_gateway(desk, done))
+    print(_labels(desk, options.model))
+    return 0
+
+
+def _gateway(desk: Desk, done: RolledBack) -> str:
+    from include.serving.client import GatewayClient
+
+    try:
+        GatewayClient(desk.settings.gateway_url).wait_applied(done.model, done.generation, timeout=PATIENCE)
+    except SlipstreamError as error:
+        return f"The gateway was not seen to follow: {error.what} It does as soon as it reads the control store."
+    return f"The gateway at {desk.settings.gateway_url} serves it."
+
+
+def _labels(desk: Desk, model: str) -> str:
+    """The registry only shows what the control store has decided: it may be away."""
+    from include.core.adapters import adapter
+    from include.governance.registry import mirror
+
+    try:
+        mirror(desk.control, adapter("registry")(desk.settings, desk.control), model)
+    except SlipstreamError as error:
+        return f"The registry's labels follow at the next registration: {error.what}"
+    return "The registry's aliases follow."

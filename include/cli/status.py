@@ -1,0 +1,82 @@
+"""`slipstream status`: what answers, and where every model stands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+
+from include.cli.components import Component, components
+from include.cli.desk import Desk, open_desk
+from include.cli.table import table
+from include.core.catalog import model_names
+from include.core.errors import NotReadyError
+from include.core.request import Json
+from include.governance.jobs import live
+from include.governance.overview import Overview, overview
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", nargs="?", help="only this one")
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    desk = open_desk()
+    parts = components(desk.settings)
+    try:
+        models = [overview(desk.control, name) for name in _names(desk, options.model)]
+    except NotReadyError as error:
+        models = []
+        parts.append(Component("control store", desk.settings.control_url, error.what))
+    jobs = [attempt.job for attempt in live(desk.ledger)]
+    if options.json:
+        print(json.dumps(_json(parts, models, jobs), indent=2))
+    else:
+        print("\n\n".join(_text(parts, models, jobs)))
+    return 0
+
+
+def _names(desk: Desk, only: str | None) -> list[str]:
+    return [only] if only else model_names(desk.settings.models)
+
+
+def _text(parts: list[Component], models: list[Overview], jobs: list[str]) -> Iterator[str]:
+    yield table(("part", "address", "state"), [(part.name, part.address, part.problem or "answers") for part in parts])
+    yield from map(_model, models)
+    yield "jobs under way: " + (", ".join(jobs) if jobs else "none")
+
+
+def _model(seen: Overview) -> str:
+    return "\n".join([f"{seen.model}:", *(f"  {name:<11}{value}" for name, value in _facts(seen))])
+
+
+def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
+    champion = seen.champion
+    yield (
+        "champion",
+        f"version {champion.version} ({champion.semver}), as of {champion.entry.as_of[:16]}" if champion else "none yet",
+    )
+    yield "weights", ", ".join(f"version {version} {share} %" for version, share in seen.weights.items()) or "nothing is served"
+    if seen.live:
+        yield "rollout", f"version {seen.rollout['challenger']} is in {seen.rollout['stage'] or 'its opening'}"
+    elif seen.rollout:
+        why = f": {seen.rollout['reason']}" if seen.rollout["reason"] else ""
+        yield "rollout", f"none live; the last, of version {seen.rollout['challenger']}, was {seen.rollout['state']}{why}"
+    else:
+        yield "rollout", "none yet"
+    if seen.decisions:
+        last = seen.decisions[0]
+        yield "decision", f"{last['action']} as of {last['as_of'][:16]}: {_reasons(last['reasons'])}"
+    else:
+        yield "decision", "none yet"
+    yield "partitions", f"{seen.partitions.days} published, the newest {seen.partitions.newest or '–'}"
+    yield "versions", str(len(seen.versions))
+
+
+def _reasons(reasons: Json) -> str:
+    return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons)
+
+
+def _json(parts: list[Component], models: list[Overview], jobs: list[str]) -> dict[str, Json]:
+    return {"components": [vars(part) for part in parts], "models": [seen.to_json() for seen in models], "jobs": jobs}

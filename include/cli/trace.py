@@ -1,0 +1,25 @@
+"""`slipstream trace MODEL`: from the served version back to the raw bytes, every digest computed again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from include.cli.desk import open_desk
+from include.governance.lineage import trace
+from include.governance.tree import render
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model")
+    parser.add_argument("--version", type=int, metavar="N", help="another version than the one in production")
+    parser.add_argument("--all", action="store_true", help="show every partition, alike or not")
+    parser.add_argument("--json", action="store_true", help="the whole tree, as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """1 if anything on the way is missing or changed."""
+    desk = open_desk()
+    traced = trace(desk.ledger, desk.control, options.model, options.version)
+    print(json.dumps(traced.to_json(), indent=2) if options.json else render(traced, options.all))
+    return 0 if traced.intact else 1

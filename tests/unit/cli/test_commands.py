@@ -1,0 +1,162 @@
+"""Every command, with Airflow, MLflow, Ray and the gateway down."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from include.backends.online import open_online
+from include.backends.process_jobs import open_jobs
+from include.core.control import ControlStore
+from include.core.digest import PROJECT
+from include.core.ports import Job, JobStatus
+from include.core.settings import Settings
+from include.governance.audit import history
+from include.governance.versions import champion, records
+from include.rollout.route import read_route
+from tests.unit.cli.conftest import Slipstream
+from tests.unit.governance.samples import MODEL, SPEC, Loop
+
+
+def test_status_says_what_is_down_and_where_the_model_stands(slipstream: Slipstream) -> None:
+    status, out, _ = slipstream("status")
+    assert status == 0
+    assert out.count("Connection refused") == 4
+    for told in ("champion   version 2 (1.0.1)", "weights    version 2 100 %", "decision   none yet", "jobs under way: none"):
+        assert told in out
+
+
+def test_status_as_json_holds_the_same(slipstream: Slipstream) -> None:
+    _, out, _ = slipstream("status", MODEL, "--json")
+    (model,) = json.loads(out)["models"]
+    assert (model["champion"], model["weights"]) == (2, {"2": 100})
+
+
+def test_status_before_anything_ran_is_no_error(slipstream: Slipstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path / "elsewhere"))
+    status, out, _ = slipstream("status")
+    assert status == 0
+    assert "nothing has run here yet" in out
+
+
+def test_versions_are_listed_newest_first(slipstream: Slipstream) -> None:
+    _, out, _ = slipstream("versions", MODEL)
+    _, second, first = out.splitlines()
+    assert second.split()[:3] == ["2", "1.0.1", "Production"]
+    assert first.split()[:3] == ["1", "1.0.0", "Archived"]
+
+
+def test_rollback_returns_to_the_version_before_with_everything_else_down(slipstream: Slipstream, control: ControlStore) -> None:
+    status, out, _ = slipstream("rollback", MODEL, "--reason", "complaints")
+    assert status == 0
+    assert "version 2 is out, version 1 answers" in out
+    assert "labels follow at the next registration" in out
+    assert read_route(control, MODEL)[1].champion == 1
+    served = champion(records(control, MODEL))
+    assert served is not None
+    assert served.version == 1
+    newest = history(control, MODEL, limit=1)[0]
+    assert newest.actor.endswith("(slipstream command)")
+    assert newest.detail["reason"] == "complaints"
+
+
+def test_rollback_with_nowhere_to_go_explains_itself(slipstream: Slipstream) -> None:
+    slipstream("rollback", MODEL)
+    status, _, err = slipstream("rollback", MODEL)
+    assert status == 1
+    assert err.startswith("error: ")
+    assert "  next: " in err
+    assert "Traceback" not in err
+
+
+def test_predict_without_a_gateway_answers_in_process_and_says_so(slipstream: Slipstream, tmp_path: Path) -> None:
+    known = datetime.fromisoformat("2013-03-01")
+    rows = pa.table({"origin": ["JFK"], "event_timestamp": [known], "wind": [6.0], "rain": [0.0]})
+    open_online(f"sqlite:///{tmp_path / 'online.db'}").write(MODEL, SPEC.features.views[0], rows, known)
+    asked = ("--entity", "origin=JFK", "--features", "hour=0", "--at", "2013-03-02T00:00:00Z")
+    status, out, err = slipstream("predict", MODEL, *asked)
+    assert status == 0, err
+    assert "late = 1 (score 0.8808) by version 2" in out  # the sigmoid of the mean of 6, 0 and 0
+    assert "in this process (the gateway at http://127.0.0.1:1 does not answer" in out
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("oirgin=JFK", "names here: origin"), ("JFK", "KEY=VALUE".replace("KEY", "NAME"))],
+)
+def test_predict_refuses_a_key_the_model_does_not_have(slipstream: Slipstream, argument: str, message: str) -> None:
+    status, _, err = slipstream("predict", MODEL, "--entity", argument)
+    assert status == 1
+    assert message in err
+
+
+def test_trace_prints_the_tree_and_fails_when_it_is_broken(slipstream: Slipstream, loop: Loop) -> None:
+    status, out, _ = slipstream("trace", MODEL)
+    assert status == 0
+    assert "toy version 2" in out
+    assert json.loads(slipstream("trace", MODEL, "--version", "1", "--json")[1])["intact"] is True
+    loop.ledger.storage.delete(f"raw/{MODEL}/flights/date=2013-01-01/part.parquet")
+    status, out, _ = slipstream("trace", MODEL)
+    assert status == 1
+    assert "✗ missing" in out
+
+
+def test_invalidate_shows_first_and_acts_on_yes(slipstream: Slipstream, loop: Loop) -> None:
+    arguments = ("invalidate", "--model", MODEL, "--step", "features", "--day", "2013-01-02")
+    status, out, _ = slipstream(*arguments)
+    assert status == 0
+    assert "Nothing was changed" in out
+    assert "training_set" in out
+    status, out, _ = slipstream(*arguments, "--yes", "--reason", "late rows")
+    key = out.splitlines()[2].split()[-1]
+    assert f"{key}: generation 1 is open." in out
+    assert loop.ledger.result(key) is None
+
+
+@pytest.mark.parametrize("arguments", [(), ("features/x", "--model", MODEL), ("--model", MODEL)])
+def test_invalidate_wants_a_key_or_a_model_and_step(slipstream: Slipstream, arguments: tuple[str, ...]) -> None:
+    status, _, err = slipstream("invalidate", *arguments)
+    assert status == 2
+    assert "either a KEY" in err
+
+
+def test_cancel_stops_the_job_that_computes_a_key(slipstream: Slipstream, loop: Loop, tmp_path: Path) -> None:
+    key = records(ControlStore(f"sqlite:///{tmp_path / 'control.db'}"), MODEL)[0].entry.lineage.train.uri.split("/ledger/")[1]
+    key = "/".join(key.split("/")[:2])
+    generation = loop.ledger.open_generation(key, "t", "test")
+    attempt = loop.ledger.open_attempt(key, generation)
+    jobs = open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))
+    jobs.submit(Job(attempt.job, (sys.executable, "-c", "import time; time.sleep(60)")))
+    assert attempt.job in slipstream("status")[1]
+    status, out, _ = slipstream("cancel", key)
+    assert status == 0
+    assert f"{attempt.job} was told to stop" in out
+    assert jobs.status(attempt.job) in (JobStatus.STOPPED, JobStatus.FAILED)
+    assert "is over already" in slipstream("cancel", attempt.job)[1]
+    assert slipstream("cancel", "slip-none")[0] == 1
+
+
+def test_wrong_usage_exits_with_2_and_an_unknown_model_with_1(slipstream: Slipstream) -> None:
+    assert slipstream("fly")[0] == 2
+    assert slipstream()[0] == 2
+    status, _, err = slipstream("versions", "unknown")
+    assert status == 1
+    assert "unknown has no registered version" in err
+    assert "Traceback" in slipstream("--debug", "versions", "unknown")[2]
+
+
+def test_the_command_imports_neither_airflow_nor_a_heavy_library(tmp_path: Path) -> None:
+    code = (
+        "import sys; from include.cli.main import main; main(['status'])\n"
+        "heavy = {'airflow', 'mlflow', 'ray', 'torch', 'pandas', 'pyarrow', 'numpy', 'duckdb', 'feast', 'httpx'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    environ = {"SLIPSTREAM_HOME": str(tmp_path), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
