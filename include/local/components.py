@@ -34,7 +34,7 @@ class Component:
     needs: tuple[str, ...] = ()  # started only once these are healthy
     ports: tuple[str, ...] = ()
     prepare: Action = _nothing  # before every start, in the process that becomes the server
-    settle: Action = _nothing  # once it is healthy, in the process of `up`
+    settle: Action = _nothing  # once it is healthy, in the process of `up`; at every `up`
     patience: int = 8  # seconds it is given to end by itself
     once: str = ""  # a program that ends: run again only when this text (a version) changes
 

@@ -90,6 +90,7 @@ class _Start:
             self._watch(component, state)
         elif state["statename"] == "RUNNING":
             if self._ask(component, state):
+                component.settle(self.platform, self.credentials)  # an earlier `up` may have given up before it could
                 self._done(component, "already running")
         elif self.healthy.keys() >= set(component.needs):
             ports.refuse_taken(component.ports, self.platform.ports)
