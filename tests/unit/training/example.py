@@ -8,6 +8,7 @@ import pickle
 import signal
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,11 @@ from include.core.digest import digest_file
 from include.core.ledger import Ledger
 from include.core.request import Json, Outcome, Request, Result
 from include.core.settings import Settings
-from include.training.job import TrainingJob
+from include.training.job import Floats, TrainingJob
+
+if TYPE_CHECKING:
+    from include.backends.lightning_plan import Plan
+    from include.models.flight_delay.network import FlightDelay
 
 HERE = "tests.unit.training.example"
 FEATURES: dict[str, Json] = {
@@ -109,11 +114,23 @@ def fit_nothing(job: TrainingJob) -> None:
 
 
 def fit_killed(job: TrainingJob) -> None:
-    """The flight-delay fit; the first time, the process is killed -9 right after its fifth checkpoint."""
-    from include.models.flight_delay.train import fit
+    """The flight-delay fit; the first time, the process that saves its fifth checkpoint is killed -9 right after."""
+    from include.backends.ray_train import fit_lightning
+
+    fit_lightning(job, build_mortal)
+
+
+def build_mortal(plan: Plan, features: Floats) -> FlightDelay:
+    """Runs in each worker, where the kill has to be set up."""
+    from include.models.flight_delay.train import build
+
+    _die_once(Path(str(plan.params["mark"])))
+    return build(plan, features)
+
+
+def _die_once(mark: Path) -> None:
     from include.training.checkpoint import CheckpointStore
 
-    mark = Path(str(job.params["mark"]))
     save = CheckpointStore.save_step
 
     def save_and_die(store: CheckpointStore, step: int, data: bytes) -> None:
@@ -123,4 +140,3 @@ def fit_killed(job: TrainingJob) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     CheckpointStore.save_step = save_and_die  # type: ignore[method-assign]
-    fit(job)
