@@ -20,6 +20,8 @@ def load_spec(name: str, package: str = "include.models") -> ModelSpec:
     try:
         module = importlib.import_module(f"{package}.{name}.spec")
     except ModuleNotFoundError as error:
+        if error.name not in (f"{package}.{name}", f"{package}.{name}.spec"):  # the spec is there; what it imports is not
+            raise SpecError(f"The spec of model {name!r} cannot be imported: {error}.", seen=error.name) from error
         raise SpecError(
             f"There is no model {name!r}.", seen=error.name, hint=f"models here: {', '.join(model_names(package)) or 'none'}."
         ) from error

@@ -6,10 +6,14 @@ a Ray job and the `slipstream` command (which must work while Airflow is down) r
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from include.core.errors import SpecError
 
 
 @dataclass(frozen=True)
@@ -17,19 +21,44 @@ class Connection:
     url: str = ""  # scheme://host:port, without credentials
     login: str = ""
     password: str = field(default="", repr=False)
-    extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def parse(uri: str) -> Connection:
-    """`http://user:password@host:port/?key=value` as Airflow writes it."""
+    """`http://user:password@host:port/?key=value`, or the JSON object that Airflow takes as well.
+
+    Raises SpecError, which never shows the text: it may hold a password.
+    """
+    try:
+        return _from_json(json.loads(uri)) if uri.lstrip().startswith("{") else _from_uri(uri)
+    except (ValueError, TypeError, AttributeError) as error:
+        hint = "write it as scheme://login:password@host:port/?key=value, or as the JSON object of the Airflow docs."
+        raise SpecError("A connection in the environment (AIRFLOW_CONN_...) cannot be read.", hint=hint) from error
+
+
+def _from_json(value: Mapping[str, Any]) -> Connection:
+    host, port = value.get("host") or "", value.get("port")
+    schema, extra = value.get("schema"), value.get("extra") or {}
+    scheme = schema if schema in ("http", "https") else value.get("conn_type") or ""
+    return Connection(
+        url=f"{scheme}://{host}:{port}" if host and port else f"{scheme}://{host}" if host else "",
+        login=value.get("login") or "",
+        password=value.get("password") or "",
+        extra=json.loads(extra) if isinstance(extra, str) else dict(extra),
+    )
+
+
+def _from_uri(uri: str) -> Connection:
     parts = urlsplit(uri)
+    query = dict(parse_qsl(parts.query))
+    nested = json.loads(query.pop("__extra__", "{}"))  # where Airflow puts an extra that is not flat text
     host = parts.hostname or ""
     netloc = f"{host}:{parts.port}" if parts.port else host
     return Connection(
         url=f"{parts.scheme}://{netloc}" if host else "",
         login=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
-        extra=dict(parse_qsl(parts.query)),
+        extra={**query, **nested},
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError as SqlIntegrityError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from include.core.digest import digest_json
@@ -137,7 +137,7 @@ class ControlStore:
             sa.event.listen(self.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         else:
             # A forked task must not share its parent's sockets: no pool, connections are short.
-            self.engine = sa.create_engine(url, poolclass=NullPool)
+            self.engine = sa.create_engine(_with_driver(url), poolclass=NullPool)
 
     def create_tables(self) -> None:
         """Make what is missing. Safe to call from many processes at once."""
@@ -145,7 +145,7 @@ class ControlStore:
             try:
                 metadata.create_all(self.engine)
                 return
-            except (OperationalError, SqlIntegrityError):
+            except (OperationalError, ProgrammingError, SqlIntegrityError):  # another one was making it
                 if attempt == 4:
                     raise
                 time.sleep(0.2 * (attempt + 1))
@@ -157,7 +157,8 @@ class ControlStore:
                 yield connection
         except OperationalError as error:
             raise UnreachableError(
-                f"The control store at {sa.make_url(self.url).render_as_string(hide_password=True)} did not answer: {error.orig}.",
+                f"The control store at {sa.make_url(self.url).render_as_string(hide_password=True)} did not answer: "
+                f"{' '.join(str(error.orig).split())}.",
                 safe="the transaction was rolled back: nothing changed.",
                 hint="check SLIPSTREAM_CONTROL_URL; the task is retried.",
             ) from error
@@ -192,6 +193,8 @@ class ControlStore:
         Returns its result and whether it happened now. Raises FencedError for a late holder.
         """
         with self.transaction() as connection:
+            if connection.dialect.name == "postgresql":  # a second caller waits here, then finds the first one's result
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(key, 0))))
             known = connection.execute(sa.select(effects.c.result).where(effects.c.key == key)).first()
             if known is not None:
                 return dict(known.result), False
@@ -241,6 +244,12 @@ def _bump(connection: sa.Connection, resource: str, holder: str) -> int:
             connection.execute(fences.update().where(fences.c.resource == resource).values(epoch=fences.c.epoch + 1, **values))
     epoch = connection.execute(sa.select(fences.c.epoch).where(fences.c.resource == resource)).scalar_one()
     return int(epoch)
+
+
+def _with_driver(url: str) -> sa.URL:
+    """A plain `postgresql://` means psycopg2, which is in requirements.in; SQLAlchemy 2.1 would take psycopg 3."""
+    parsed = sa.make_url(url)
+    return parsed.set(drivername="postgresql+psycopg2") if parsed.drivername == "postgresql" else parsed
 
 
 def _sqlite_connect(connection: Any, record: Any) -> None:

@@ -4,7 +4,7 @@
                           g{generation}/open.json          who asked for this generation, and why
                                         attempt-{n}.json   written before its job is submitted
                                         attempt-{n}.end.json   why it ended without a result
-                                        a{n}/...           its output files
+                                        a{n}/{digest}/...  its output files
                                         checkpoints/...    shared by the generation's attempts
                                         result.json        last of all; the first commit wins
 
@@ -119,7 +119,8 @@ class Ledger:
 
     def record_error(self, attempt: Attempt, error: SlipstreamError) -> None:
         """Keep the error a job died of: the task that waits for it raises it as it was."""
-        body = {"type": type(error).__name__, "what": error.what, "seen": repr(error.seen), "safe": error.safe, "hint": error.hint}
+        told = {"what": error.what, "seen": repr(error.seen), "safe": error.safe, "hint": error.hint}
+        body = {"type": type(error).__name__, **told}
         self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.error.json", canonical_json(body))
 
     def error(self, attempt: Attempt) -> SlipstreamError | None:
@@ -158,8 +159,9 @@ class Ledger:
         return self._result(path)
 
     def _store(self, attempt: Attempt, name: str, local: Path) -> StoredFile:
-        path = f"{attempt.folder}/a{attempt.number}/{name}"
         digest, size = digest_file(local), local.stat().st_size
+        # Two processes may run one attempt (a zombie and its retry): by content, neither can overwrite the other.
+        path = f"{attempt.folder}/a{attempt.number}/{digest[:12]}/{name}"
         self.storage.upload(local, path)
         return StoredFile(path, digest, size)
 

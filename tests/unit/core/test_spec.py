@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from include.core.errors import SpecError
+from include.core.spec import ModelSpec
+
+GOOD: dict[str, Any] = {
+    "name": "toy",
+    "owner": "me",
+    "description": "A toy.",
+    "label": "late",
+    "data": {"sources": ("flights",), "first": date(2013, 1, 1)},
+    "features": {
+        "build": "m:build",
+        "entities": "m:entities",
+        "labels": "m:labels",
+        "views": ({"name": "weather", "keys": ("origin",), "features": ({"name": "temp"}, {"name": "wind"})},),
+        "request": ({"name": "hour", "dtype": "int"},),
+    },
+    "expectations": "m:EXPECTATIONS",
+    "training": {"fit": "m:fit"},
+}
+
+
+def with_(**changes: Any) -> dict[str, Any]:
+    """GOOD with changes; `a__b=1` changes `b` inside `a`."""
+    values = {**GOOD}
+    for name, value in changes.items():
+        outer, _, inner = name.partition("__")
+        values[outer] = {**values.get(outer, {}), inner: value} if inner else value
+    return values
+
+
+def test_inputs_keys_and_code_are_in_order() -> None:
+    spec = ModelSpec(**GOOD)
+    assert [feature.name for feature in spec.features.inputs] == ["temp", "wind", "hour"]
+    assert spec.features.keys == ("origin",)
+    assert spec.code == ("m:build", "m:entities", "m:labels", "m:EXPECTATIONS", "m:fit")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nmae": "x"}, r"nmae: is not a field here \(seen: 'x'\)"),
+        ({"training__epoch": 3}, r"training\.epoch: is not a field here \(seen: 3\)"),
+        ({"training__window_days": 0}, r"training\.window_days: .*greater than or equal to 1 \(seen: 0\)"),
+        ({"training__window_days": "long"}, r"training\.window_days: .*integer.*\(seen: 'long'\)"),
+        ({"training__fit": "no colon"}, r"training\.fit: must look like 'package\.module:name' \(seen: 'no colon'\)"),
+        ({"name": "Flight Delay"}, r"name: must be lower case letters.*\(seen: 'Flight Delay'\)"),
+        ({"evaluation__metric": "f1"}, r"evaluation\.metric: .*'auc', 'log_loss' or 'accuracy' \(seen: 'f1'\)"),
+        ({"rollout__steps": (20, 5, 100)}, r"rollout\.steps: must rise.*100.*\(seen: \(20, 5, 100\)\)"),
+        ({"rollout__steps": ()}, r"rollout\.steps: must rise"),
+        ({"rollout__steps": (5, 50)}, r"rollout\.steps: must rise.*end at 100"),
+        ({"rollout__alpha": 0.5}, r"rollout\.alpha: .*less than 0\.5 \(seen: 0\.5\)"),
+        ({"evaluation__slices": ("airport",)}, r"evaluation\.slices: \['airport'\] is neither a feature nor a key"),
+        ({"evaluation__baseline": "airport"}, r"evaluation\.baseline: \['airport'\] is neither"),
+        ({"features__request": ({"name": "temp"},)}, r"features: names must be unique, seen more than once: \['temp'\]"),
+        ({"data__first": "the beginning"}, r"data\.first: .*\(seen: 'the beginning'\)"),
+    ],
+)
+def test_a_wrong_spec_is_refused_with_field_value_and_what_is_allowed(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=r"The spec of model .* is wrong:\n") as caught:
+        ModelSpec(**with_(**changes))
+    import re
+
+    assert re.search(message, str(caught.value)), str(caught.value)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    with pytest.raises(SpecError) as caught:
+        ModelSpec(**with_(name="X Y", training__window_days=0, typo=1))
+    assert len(str(caught.value).splitlines()) == 4
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(SpecError, match=r"label: Field required"):
+        ModelSpec(**{name: value for name, value in GOOD.items() if name != "label"})
+
+
+def test_a_spec_is_frozen() -> None:
+    spec = ModelSpec(**GOOD)
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.owner = "somebody"  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.training.window_days = 3  # type: ignore[misc]
