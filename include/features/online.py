@@ -112,7 +112,7 @@ def prefix(model: str, view: str) -> str:
 
 _encode_key = msgspec.json.Encoder().encode
 _encode = msgspec.msgpack.Encoder().encode
-unpack = msgspec.msgpack.Decoder(dict[str, float | str | None]).decode
+unpack = msgspec.msgpack.Decoder(dict[str, int | float | str | None]).decode
 
 
 def row_key(model: str, view: str, keys: Sequence[Any]) -> str:

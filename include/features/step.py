@@ -54,7 +54,10 @@ def datasets(features: Features, day: date, connection: duckdb.DuckDBPyConnectio
 
 def _label(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     """The one column of the labels that is neither the id nor the time."""
-    columns = [name for name in connection.sql(sql).columns if name not in LABEL_COLUMNS]
+    try:
+        columns = [name for name in connection.sql(sql).columns if name not in LABEL_COLUMNS]
+    except duckdb.Error as error:
+        raise DataError("The SQL of 'labels' cannot run on the raw partitions.", seen=str(error)[:600]) from error
     if len(columns) != 1:
         raise DataError("The labels' SQL must give request_id, the label and label_timestamp.", seen=columns)
     return columns[0]

@@ -76,6 +76,7 @@ def test_reads_back_what_was_written_in_the_order_asked(store: OnlineStore) -> N
     assert store.write("m", ROUTE, rows, DAY) == 2
     got = store.read("m", ROUTE, [("EWR", "ORD"), ("LGA", "ATL"), ("JFK", "LAX")])
     assert got == [{"rate": None, "note": None, "seats": None}, None, {"rate": 0.25, "note": "ok", "seats": 150}]
+    assert isinstance(got[2]["seats"], int)  # type: ignore[index]
     assert store.event_times("m", ROUTE, [("JFK", "LAX"), ("LGA", "ATL")]) == [DAY, None]
 
 

@@ -55,7 +55,9 @@ def test_the_schedule_says_nothing_of_the_outcome_and_names_each_flight_once(raw
 
 def test_clocks_agree_a_flight_lands_its_delay_after_its_scheduled_arrival(raw: RawPartitions) -> None:
     joined = f"{rows(raw, 'landings')} JOIN (FROM {rows(raw, 'flights')} SELECT flight_id, sched_arr) USING (flight_id)"
-    assert one(f"SELECT count(*) > 3000, count(*) FILTER (landed_at != sched_arr + to_minutes(arr_delay::INT)) FROM {joined}") == (
+    assert one(
+        f"SELECT count(*) > 3000, count(*) FILTER (landed_at != sched_arr + to_minutes(arr_delay::INT)) FROM {joined}"
+    ) == (
         True,
         0,
     )

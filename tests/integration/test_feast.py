@@ -1,0 +1,161 @@
+"""Feast over our stores: one definition, one set of values, whichever door one comes in by."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from include.backends.feast_materialize import materialize
+from include.backends.feast_repo import SERVICE, open_feast
+from include.backends.online import open_online
+from include.core.control import ControlStore
+from include.core.ledger import Ledger
+from include.core.request import Ref, Result
+from include.core.settings import Settings
+from include.core.spec import Feature
+from include.data.published import publish
+from tests.unit.features import shop
+from tests.unit.features.shop import FIRST, SPEC, Shop
+
+DAYS = 4
+CUSTOMERS = [{"customer": name} for name in ("ann", "bob", "cleo", "nobody")]
+VIEW = SPEC.features.views[0]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop with four published days."""
+    settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path_factory.mktemp("feast"))})
+    made = Shop(Ledger(settings.storage()), settings)
+    control = ControlStore(settings.control_url)
+    control.create_tables()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("include.features.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+        made.land_days(DAYS)
+        for n in range(DAYS):
+            result = made.features(FIRST + timedelta(days=n))
+            publish(control, SPEC.name, FIRST + timedelta(days=n), made.ledger.ref(result), result.value["rows"], 1)
+    return made
+
+
+@pytest.fixture
+def settings(made: Shop, tmp_path: Path) -> Settings:
+    """The shop's store and control store, with an online store and a registry of the test's own."""
+    own = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path), "SLIPSTREAM_ROOT": made.settings.root})
+    return Settings(home=own.home, root=own.root, control_url=made.settings.control_url, online_url=own.online_url)
+
+
+def results(made: Shop) -> list[Result]:
+    return [made.features(FIRST + timedelta(days=n)) for n in range(DAYS)]
+
+
+def test_the_registry_holds_the_spec(settings: Settings) -> None:
+    store = open_feast(SPEC, settings)
+    (view,) = store.list_feature_views()
+    assert (view.name, view.join_keys, view.ttl) == ("customer", ["customer"], VIEW.ttl)
+    assert {field.name: str(field.dtype) for field in view.features} == {
+        "orders": "Int64",
+        "mean_price": "Float64",
+        "grade": "String",
+    }
+    assert [projection.name for projection in store.get_feature_service(SERVICE).feature_view_projections] == ["customer"]
+
+
+def test_a_changed_spec_is_applied_on_opening(settings: Settings) -> None:
+    open_feast(SPEC, settings)
+    wider = VIEW.model_copy(update={"features": (*VIEW.features, Feature(name="age"))})
+    changed = SPEC.model_copy(update={"features": SPEC.features.model_copy(update={"views": (wider,)})})
+    assert "age" in {field.name for field in open_feast(changed, settings).get_feature_view("customer").features}
+
+
+def test_feast_reads_online_what_the_gateway_reads(made: Shop, settings: Settings) -> None:
+    report = materialize(SPEC, results(made)[-1], made.ledger, settings)
+    assert report["views"]["customer"]["written"] == 3
+    feast = open_feast(SPEC, settings)
+    answer = feast.get_online_features(features=feast.get_feature_service(SERVICE), entity_rows=CUSTOMERS).to_dict()
+    store = open_online(settings.online_url)
+    direct = [store.read_entity(SPEC.name, SPEC.features.views, customer) for customer in CUSTOMERS]
+    for name in ("orders", "mean_price", "grade"):
+        assert answer[name] == [values.get(name) for values in direct]
+    assert direct[0]["orders"] > 0
+    assert direct[3] == {}
+
+
+def test_feast_writes_online_under_the_same_guard(made: Shop, settings: Settings) -> None:
+    materialize(SPEC, results(made)[1], made.ledger, settings)
+    feast, store = open_feast(SPEC, settings), open_online(settings.online_url)
+    before = store.read(SPEC.name, VIEW, [("ann",)])
+
+    def push(at: str, orders: int) -> None:
+        row = {"customer": ["ann"], "orders": [orders], "mean_price": [2.5], "grade": ["z"]}
+        feast.write_to_online_store("customer", pd.DataFrame({**row, "event_timestamp": pd.to_datetime([at], utc=True)}))
+
+    push("2013-01-01 05:00", 98)
+    assert store.read(SPEC.name, VIEW, [("ann",)]) == before
+    push("2013-01-05 05:00", 99)
+    assert store.read(SPEC.name, VIEW, [("ann",)]) == [{"orders": 99, "mean_price": 2.5, "grade": "z"}]
+
+
+def test_feasts_own_materialize_goes_through_our_stores_too(made: Shop, settings: Settings) -> None:
+    day = FIRST + timedelta(days=2)
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    open_feast(SPEC, settings).materialize(start, start + timedelta(days=1))
+    feasts, keys = open_online(settings.online_url), [("ann",), ("bob",), ("cleo",)]
+    other = Settings(home=settings.home, root=settings.root, online_url=f"sqlite:///{settings.home}/other.db")
+    materialize(SPEC, results(made)[2], made.ledger, other)
+    assert feasts.read(SPEC.name, VIEW, keys) == open_online(other.online_url).read(SPEC.name, VIEW, keys)
+
+
+def test_historical_features_are_those_of_the_training_set(made: Shop, settings: Settings) -> None:
+    refs: dict[str, Ref] = {result.value["day"]: made.ledger.ref(result) for result in results(made)}
+    trained = made.read(made.training_set(refs, as_of="2013-01-05T00:00:00"), "train").to_pandas()
+    entities = trained[["request_id", "customer", "event_timestamp"]].sample(frac=1, random_state=1)
+    entities["event_timestamp"] = entities["event_timestamp"].dt.tz_localize("UTC")
+    feast = open_feast(SPEC, settings)
+    found = feast.get_historical_features(entity_df=entities, features=feast.get_feature_service(SERVICE)).to_df()
+    assert len(found) == len(entities), "one row for each, in whatever order"
+    both = found.merge(trained, on="request_id", suffixes=("", "_trained"))
+    known = both["orders"].notna()
+    assert known.sum() > 10
+    np.testing.assert_array_equal(both["orders"][known], both["orders_trained"][known])
+    np.testing.assert_array_equal(both["mean_price"][known], both["mean_price_trained"][known])
+    assert not both["orders_trained"][~known].notna().any()
+
+
+def _materialize(settings: Settings, keys: list[str]) -> None:
+    ledger = Ledger(settings.storage())
+    for key in keys:
+        result = ledger.result(key)
+        assert result is not None
+        materialize(SPEC, result, ledger, settings)
+
+
+def test_four_days_at_once_and_out_of_order_leave_the_newest_and_each_interval_once(made: Shop, settings: Settings) -> None:
+    keys = [result.key for result in results(made)]
+    context = multiprocessing.get_context("spawn")
+    workers = []
+    for seed in range(2):  # every day by two workers, in different orders: each is also a repetition
+        order = random.Random(seed).sample(keys, len(keys))
+        workers += [
+            context.Process(target=_materialize, args=(settings, order[:2])),
+            context.Process(target=_materialize, args=(settings, order[2:])),
+        ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    store, names = open_online(settings.online_url), [("ann",), ("bob",), ("cleo",)]
+    rows = pa.concat_tables([made.read(result, VIEW.name) for result in results(made)]).to_pylist()
+    newest = [max((row for row in rows if row["customer"] == name), key=lambda row: row["event_timestamp"]) for (name,) in names]
+    assert store.event_times(SPEC.name, VIEW, names) == [row["event_timestamp"] for row in newest]
+    assert [values and values["orders"] for values in store.read(SPEC.name, VIEW, names)] == [row["orders"] for row in newest]
+    intervals = open_feast(SPEC, settings).get_feature_view("customer").materialization_intervals
+    assert sorted(first.date() for first, _ in intervals) == [date(2013, 1, n) for n in range(1, DAYS + 1)]

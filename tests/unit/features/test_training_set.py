@@ -1,0 +1,162 @@
+"""The training set against a plain Python account of what was known at each row's time."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from include.core.digest import digest_file
+from include.core.errors import DataError
+from tests.unit.features.shop import FIRST, SPEC, Shop, returns_of
+
+AS_OF = datetime.fromisoformat("2013-01-08")
+TTL = timedelta(hours=20)
+Row = dict[str, Any]
+
+
+def rows_of(shop: Shop, count: int, name: str) -> list[Row]:
+    days = (FIRST + timedelta(days=n) for n in range(count))
+    return [row for day in days for row in shop.read(shop.features(day), name).to_pylist()]
+
+
+def expected(shop: Shop, count: int, as_of: datetime) -> list[Row]:
+    """One row an entity, features as known then, labels as known at `as_of`: quadratic and obvious."""
+    view, known = rows_of(shop, count, "customer"), rows_of(shop, count, "labels")
+    labels = {row["request_id"]: row["came_back"] for row in known if row["label_timestamp"] <= as_of}
+    found = []
+    for entity in rows_of(shop, count, "entities"):
+        asked = entity["event_timestamp"]
+        if asked >= as_of or entity["request_id"] not in labels:
+            continue
+        past = [row for row in view if row["customer"] == entity["customer"] and row["event_timestamp"] <= asked]
+        last = max(past, key=lambda row: row["event_timestamp"], default={})
+        if last and asked - last["event_timestamp"] > TTL:
+            last = {}
+        mean_price, grade = last.get("mean_price"), last.get("grade")
+        found.append(
+            {
+                "request_id": entity["request_id"],
+                "event_timestamp": asked,
+                "customer": entity["customer"],
+                "orders": last.get("orders"),
+                "mean_price": 5.0 if mean_price is None else mean_price,
+                "grade": "it's new" if grade is None else grade,
+                "price": entity["price"],
+                "shelf": entity["shelf"],
+                "came_back": labels[entity["request_id"]],
+            }
+        )
+    return sorted(found, key=lambda row: (row["event_timestamp"], row["request_id"]))
+
+
+def test_every_row_holds_what_was_known_at_its_time_and_nothing_later(week: Shop) -> None:
+    result = week.training_set(week.days(8))
+    train, holdout = (week.read(result, name).to_pylist() for name in ("train", "holdout"))
+    wanted = expected(week, 8, AS_OF)
+    assert train + holdout == wanted
+    assert any(row["orders"] is None for row in wanted), "some rows must have nothing known, or this shows little"
+    split = AS_OF - timedelta(days=3)  # two days before the end of the newest labelled day, the 6th
+    assert max(row["event_timestamp"] for row in train) < split <= min(row["event_timestamp"] for row in holdout)
+    assert result.value["rows"] == len(wanted)
+    assert result.value["positives"] == sum(row["came_back"] for row in wanted)
+    assert result.value["holdout_rows"] == len(holdout)
+
+
+def test_columns_and_types_are_the_contract(week: Shop) -> None:
+    schema = week.read(week.training_set(week.days(8)), "train").schema
+    inputs = [feature.name for feature in SPEC.features.inputs]
+    assert schema.names == ["request_id", "event_timestamp", *SPEC.features.keys, *inputs, SPEC.label]
+    assert [str(schema.field(name).type) for name in ("came_back", "orders", "price", "shelf")] == [
+        "int8",
+        "int64",
+        "double",
+        "string",
+    ]
+
+
+def test_rows_without_a_label_yet_are_dropped_and_counted(week: Shop) -> None:
+    refs = week.days(8)
+    whole, noon = week.training_set(refs), week.training_set(refs, as_of="2013-01-07T03:00:00+00:00")
+    assert whole.value["unlabelled"] == 6 * 4 + 40, "four a day are never told, the last day is not yet"
+    labelled = {row["request_id"] for name in ("train", "holdout") for row in week.read(noon, name).to_pylist()}
+    assert {text for text in labelled if text.startswith("2013-01-06")} == {f"2013-01-06-{n}" for n in range(18)}
+
+
+def test_the_window_and_the_holdout_cut_by_time(week: Shop) -> None:
+    result = week.training_set(week.days(8), window_days=4, holdout_days=1)
+    assert result.value["first"] >= "2013-01-04T00:00:00"
+    # The newest labelled rows are of the 6th: the holdout is the newest day that there is.
+    held_out = week.read(result, "holdout")["event_timestamp"].to_pylist()
+    assert {time.date().isoformat() for time in held_out} == {"2013-01-06"}
+
+
+def test_a_corrected_label_counts_from_the_moment_it_is_known(week: Shop) -> None:
+    day = FIRST + timedelta(days=5)
+    table = returns_of(day)
+    corrected = returns_of(day - timedelta(days=1), label=lambda n: True).slice(1, 1)
+    later = corrected.set_column(2, "known_at", table["known_at"].slice(30, 1))
+    week.land("returns", day, pa.concat_tables([table, later]))
+    name = corrected["id"][0].as_py()
+    refs = week.days(8)
+
+    def label(as_of: str) -> int:
+        result = week.training_set(refs, as_of=as_of)
+        rows = [row for part in ("train", "holdout") for row in week.read(result, part).to_pylist()]
+        return int(next(row["came_back"] for row in rows if row["request_id"] == name))
+
+    assert [label(f"2013-01-06T0{hour}:00:00") for hour in (4, 6)] == [0, 1]
+
+
+def test_the_same_days_give_the_same_bytes(week: Shop) -> None:
+    refs = week.days(8)
+    result = week.training_set(refs)
+    digests = {name: file.digest for name, file in result.files.items()}
+    week.ledger.storage.delete(f"ledger/{result.key}")
+    again = week.training_set(dict(reversed(refs.items())))
+    assert {name: file.digest for name, file in again.files.items()} == digests
+    for file in again.files.values():
+        assert digest_file(week.ledger.storage.fetch(file.path, week.settings.home)) == file.digest
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"as_of": "2012-01-01T00:00:00"}, "No row was asked"),
+        ({"as_of": "2013-01-01T12:00:00"}, "None of [0-9]+ rows has a label 'came_back' by then"),
+        ({"as_of": "2013-01-08T00:00:00", "window_days": 1}, "None of 40 rows has a label 'came_back'"),
+        ({"minimum_rows": 5000}, "Only 2[0-9]+ labelled rows, fewer than training.minimum_rows = 5000"),
+        ({"holdout_days": 30}, "training.holdout_days = 30 leaves 0 rows to train on and 2[0-9]+ held out"),
+    ],
+)
+def test_a_window_that_cannot_be_trained_on_is_refused_with_counts_and_the_setting(
+    week: Shop, params: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DataError, match=said) as caught:
+        week.training_set(week.days(8), **params)
+    assert caught.value.seen["rows"] >= 0  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("label", "said"), [(lambda n: None, "is null or has not arrived"), (lambda n: True, "One class only of 'came_back'")]
+)
+def test_labels_that_are_all_null_or_all_alike_are_refused(empty_shop: Shop, label: Any, said: str) -> None:
+    empty_shop.land_days(8, label=label)
+    with pytest.raises(DataError, match=said):
+        empty_shop.training_set(empty_shop.days(8))
+
+
+def test_no_published_day_at_all_is_refused(week: Shop) -> None:
+    with pytest.raises(DataError, match="No day is published in the 30 days before"):
+        week.training_set({})
+
+
+def test_a_missing_float_without_default_is_nan(week: Shop) -> None:
+    section = SPEC.features.model_dump(mode="json")
+    section["views"][0]["features"][1]["default"] = None
+    result = week.training_set(week.days(8), features=section)
+    rows = week.read(result, "train").to_pylist()
+    assert {math.isnan(row["mean_price"]) for row in rows if row["orders"] is None} == {True}
