@@ -23,6 +23,7 @@ RARE = 0.01  # bins with a smaller share of the past are counted together
 # would make one snowstorm the yardstick of all the others.
 ALIKE_MEAN = 0.03  # standard deviations of a row
 ALIKE_PSI = 0.02  # a fifth of what is commonly called a change
+SQUARE = 4.0  # usual spreads from which a PSI, which grows with the square of a move, is brought back by the root
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,12 @@ def _shape(one: Windows, past: Windows) -> tuple[float, float, float, float]:
     index = psi(one.bins, pooled)[0]
     excess = float(index - here_expected[0] - usual.mean())
     scale = _scale(usual, noise, float(here_noise[0]), ALIKE_PSI**2)
-    return excess / scale, excess, float(index), float(ks(one.bins, pooled)[0])
+    return _rooted(excess / scale), excess, float(index), float(ks(one.bins, pooled)[0])
+
+
+def _rooted(spreads: float) -> float:
+    """Linear up to SQUARE, its root beyond: one wild week then does not hide every later one."""
+    return spreads if spreads <= SQUARE else float(np.sqrt(SQUARE * spreads))
 
 
 def _scale(values: Floats, noise: Floats, here: float, alike: float) -> float:

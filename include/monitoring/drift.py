@@ -123,8 +123,9 @@ class _Column:
         past = Windows.of([history[index] for index in kept])
         groups = past.groups()
         past = past.lumped(groups)
-        here = Windows.of([window[axis.name]])
-        here = Windows(here.n, here.mean, here.variance, here.lumped(groups).bins) if groups.max() < past.bins.shape[1] else here
+        here = Windows.of([window[axis.name]]).lumped(groups)
+        if here.bins.max() == here.n[0] and here.variance[0] == 0:
+            return "one value only in this window"
         if (past.bins.sum(axis=0) > 0).sum() < 2 and past.variance.max() == 0:
             return "never varied in the training set"
         return cls(axis, here, past, kept)

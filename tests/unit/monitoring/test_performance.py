@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+from include.monitoring import metric
+from include.monitoring.performance import Baseline, landed, measure
+from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
+
+
+def window(seed: int = 3, per_day: int = 200) -> pa.Table:
+    return predictions(rows(MADE, 7, per_day, seed))
+
+
+def scores(n: int = 3000, seed: int = 0) -> tuple[metric.Floats, metric.Floats]:
+    rng = np.random.default_rng(seed)
+    score = np.round(rng.beta(2, 4, n), 2)  # rounded: ties
+    return (rng.random(n) < score).astype(float), score
+
+
+def test_metrics_agree_with_scikit_learn() -> None:
+    label, score = scores()
+    assert metric.auc(label, score) == pytest.approx(roc_auc_score(label, score))
+    assert metric.log_loss(label, score) == pytest.approx(log_loss(label, np.clip(score, 1e-7, 1 - 1e-7)))
+    assert metric.brier(label, score) == pytest.approx(brier_score_loss(label, score))
+    assert metric.calibration_error(label, score) < 0.03
+    assert metric.calibration_error(label, score / 2) > 0.1
+
+
+def test_delong_agrees_with_the_spread_of_fresh_samples() -> None:
+    samples = [scores(1500, seed) for seed in range(200)]
+    spread = np.std([metric.auc(*sample) for sample in samples])
+    error = np.mean([metric.auc_error(*sample) for sample in samples])
+    assert error == pytest.approx(spread, rel=0.15)
+
+
+def test_days_that_differ_widen_the_error() -> None:
+    label, score = scores(2100)
+    day = np.repeat(np.arange(7), 300)
+    stormy = np.where(day == 3, 1 - label, label)  # one day the model is wrong about everything
+    assert metric.standard_error("auc", stormy, score, day) > 3 * metric.auc_error(stormy, score)
+    assert metric.standard_error("auc", label, score, np.zeros(2100, np.int64)) == metric.auc_error(label, score)
+
+
+def test_a_model_as_good_as_on_its_holdout_has_no_drop_beyond_noise() -> None:
+    found = measure(window(), "auc", Baseline({"auc": 0.82}, 1400), (), 200)
+    assert found.verdict == "measured"
+    assert found.drop is not None
+    assert found.drop_error is not None
+    assert abs(found.drop) < 3 * found.drop_error
+    assert found.drop_error > found.errors["auc"]  # the holdout is noisy too
+    assert found.words.startswith("AUC on 1,400 landed rows 0.8")
+    assert "was 0.820 on the champion's holdout" in found.words
+
+
+def test_a_broken_model_drops_beyond_noise() -> None:
+    table = window()
+    found = measure(
+        put(table, "score", np.random.default_rng(0).random(table.num_rows)), "auc", Baseline({"auc": 0.78}, 25000), (), 200
+    )
+    assert found.drop is not None
+    assert found.drop_error is not None
+    assert found.drop > 0.2
+    assert found.drop > 5 * found.drop_error
+
+
+def test_a_higher_log_loss_is_a_drop() -> None:
+    found = measure(window(), "log_loss", Baseline({"log_loss": 0.1}, 1000), (), 200)
+    assert found.drop is not None
+    assert found.drop > 0
+
+
+def test_few_labels_or_one_class_abstain() -> None:
+    few = measure(window().slice(0, 8), "auc", Baseline({"auc": 0.7}, 1000), (), 200)
+    assert (few.verdict, few.words) == ("abstain", "8 labels have landed; 200 are needed.")
+    none = measure(window().slice(0, 0), "auc", Baseline({}, 0), (), 200)
+    assert (none.verdict, none.drop) == ("abstain", None)
+    table = window()
+    one = measure(put(table, "label", [0.0] * table.num_rows), "auc", Baseline({"auc": 0.7}, 1000), (), 200)
+    assert one.verdict == "abstain"
+    assert "fewer than 20 of a class" in one.words
+
+
+def test_without_holdout_metrics_it_measures_and_compares_nothing() -> None:
+    found = measure(window(), "auc", Baseline({}, 0), (), 200)
+    assert (found.verdict, found.expected, found.drop, found.drop_error) == ("measured", None, None, None)
+
+
+def test_only_full_answers_of_the_champion_with_a_label_count() -> None:
+    table = window().slice(0, 4)
+    table = put(table, "version", pa.array([1, 2, None, 1], pa.int32()))
+    table = put(table, "degraded", [False, False, False, True])
+    assert landed(table, 1).num_rows == 1
+    assert landed(table, None).num_rows == 3
+    assert landed(put(table, "label", pa.nulls(4, pa.float64())), None).num_rows == 0
+
+
+def test_slices_large_enough_have_their_own_metric() -> None:
+    found = measure(window(), "auc", Baseline({"auc": 0.78}, 1000), ("carrier_code", "nowhere"), 200)
+    by_value = {one["value"]: one for one in found.slices}
+    assert set(by_value) == {"AA", "B6", "DL", "UA"}
+    assert 0.5 < by_value["UA"]["auc"] < 1
+    assert "too few rows" in by_value["AA"]["words"]
+    assert found.to_json()["slices"][0]["value"] == "UA"
