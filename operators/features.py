@@ -32,7 +32,8 @@ class PublishFeaturesOperator(ComputeOperator):
             "expectations": spec.expectations,
         }
         inputs = {"verdict": pulled(context, "validate")}
-        uses = (spec.features.build, spec.features.entities, spec.features.labels, spec.expectations)
+        rules = "include.validation.rows:good_rows"  # loaded by name, so named here
+        uses = (spec.features.build, spec.features.entities, spec.features.labels, spec.expectations, rules)
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=uses)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
