@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from include.core.spec import Feature
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=metric_)[0-9a-f]{32}")
 
 
 def drift_report(current: pa.Table, reference: pa.Table, features: Sequence[Feature], head: str) -> str:
@@ -60,6 +60,6 @@ def _settled(page: str) -> str:
     order: dict[str, str] = {}
 
     def name(match: re.Match[str]) -> str:
-        return order.setdefault(match.group(), f"00000000-0000-0000-0000-{len(order):012x}")
+        return order.setdefault(match.group(), f"id{len(order):06d}")
 
-    return _UUID.sub(name, page)
+    return _RANDOM.sub(name, page)

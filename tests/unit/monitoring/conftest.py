@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,5 @@ def control(settings: Settings) -> ControlStore:
 @pytest.fixture(scope="session")
 def reference() -> Reference:
     """The synthetic champion's thirteen past weeks."""
-    from datetime import timedelta
 
     return Reference.of(training(), INPUTS, timedelta(days=7), MADE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
+from include.monitoring.window import moment
 
-START = datetime(2013, 1, 1)
-MADE = datetime(2013, 4, 2)  # 13 weeks later
+START = moment("2013-01-01")
+MADE = moment("2013-04-02")  # 13 weeks later
 CARRIERS = ("AA", "B6", "DL", "UA")
 
 
@@ -134,7 +135,3 @@ def labels(pairs: list[tuple[str, int | None, datetime]]) -> pa.Table:
     types = (pa.string(), pa.int8(), pa.timestamp("us"))
     columns = zip(*pairs, strict=True) if pairs else ((), (), ())
     return pa.table({name: pa.array(column, kind) for name, kind, column in zip(names, types, columns, strict=True)})
-
-
-def days_later(days: float) -> datetime:
-    return MADE + timedelta(days=days)

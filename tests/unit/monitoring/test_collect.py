@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from include.core.settings import Settings
 from include.core.spec import Serving
 from include.core.task import perform
 from include.monitoring.collect import snapshot
+from include.monitoring.window import moment
 from tests.unit.monitoring.synthetic import commit, labels, record, spec, write_log
 
 AS_OF = "2013-04-08"
@@ -82,7 +82,7 @@ def test_degraded_answers_are_marked(ledger: Ledger, settings: Settings) -> None
 
 def test_labels_join_once_they_have_arrived(ledger: Ledger, settings: Settings, scratch: Path) -> None:
     write_log(settings, [record(name, "2013-04-02T10:00:00") for name in ("landed", "flying", "never")])
-    landed, flying = ("landed", 1, datetime(2013, 4, 2, 14)), ("flying", 1, datetime(2013, 4, 8, 1))
+    landed, flying = ("landed", 1, moment("2013-04-02T14:00")), ("flying", 1, moment("2013-04-08T01:00"))
     day = commit(ledger, "features", {}, {"labels.parquet": labels([landed, flying])}, scratch)
     found = collect(ledger, settings, {"2013-04-02": day})
     assert found.column("label") == {"landed": 1.0, "flying": None, "never": None}
@@ -93,7 +93,7 @@ def test_a_corrected_label_counts_as_corrected_and_contradicting_ones_count_for_
     ledger: Ledger, settings: Settings, scratch: Path
 ) -> None:
     write_log(settings, [record(name, "2013-04-02T10:00:00") for name in ("twice", "fixed", "torn")])
-    early, late = datetime(2013, 4, 2, 14), datetime(2013, 4, 3, 14)
+    early, late = moment("2013-04-02T14:00"), moment("2013-04-03T14:00")
     first = labels([("twice", 1, early), ("fixed", 0, early), ("torn", 0, early), ("stranger", 1, early), ("twice", None, late)])
     second = labels([("twice", 1, early), ("fixed", 1, late), ("torn", 1, early)])
     published = {

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -131,7 +131,7 @@ def test_past_windows_are_whole_and_end_when_the_training_set_was_made(reference
     assert len(reference.past) == 13
     assert list(reference.past)[-1] == "2013-03-26/2013-04-02"
     late = Reference.of(training(), INPUTS, timedelta(days=7), MADE + timedelta(days=3))
-    assert list(late.past)[0] == "2013-01-04/2013-01-11"
+    assert next(iter(late.past)) == "2013-01-04/2013-01-11"
 
 
 def test_a_training_set_without_rows_gives_no_past() -> None:
@@ -171,4 +171,3 @@ def test_json_holds_no_surprise(reference: Reference) -> None:
     assert body["past_windows"] == 13
     assert body["columns"][0]["name"] == "temp"
     assert body["columns"][0]["score"] > body["critical"]
-    assert datetime.fromisoformat("2013-04-02") == MADE

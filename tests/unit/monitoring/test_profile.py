@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +10,12 @@ from scipy.stats import ks_2samp
 from include.core.spec import Feature
 from include.monitoring.profile import Axis, axes, from_json, profile, summarize, to_json
 from include.monitoring.statistic import ks, psi, psi_noise
+from include.monitoring.window import moment
 from tests.unit.monitoring.synthetic import INPUTS, put, rows, training
 
 
 def test_the_summary_of_two_parts_is_the_summary_of_the_whole() -> None:
-    whole = rows(datetime(2013, 4, 2), 7)
+    whole = rows(moment("2013-04-02"), 7)
     found = axes(INPUTS, training())
     parts = [profile(part, found) for part in (whole.slice(0, 123), whole.slice(123, 0), whole.slice(123))]
     for name, summary in profile(whole, found).items():
@@ -72,11 +72,11 @@ def test_psi_of_one_distribution_is_what_the_noise_says() -> None:
 
 def test_profiles_survive_json() -> None:
     found = axes(INPUTS, training())
-    window = {"window": profile(rows(datetime(2013, 4, 2), 7), found)}
+    window = {"window": profile(rows(moment("2013-04-02"), 7), found)}
     assert from_json(json.loads(json.dumps(to_json(found, window)))) == (found, window)
 
 
 def test_a_column_that_the_window_lacks_has_no_summary() -> None:
-    table = rows(datetime(2013, 4, 2), 7).drop_columns("temp")
+    table = rows(moment("2013-04-02"), 7).drop_columns("temp")
     assert "temp" not in profile(table, axes(INPUTS, training()))
     assert set(profile(put(table, "hour", [None] * 700), axes(INPUTS, training()))) == {"precip", "hour", "carrier_code"}

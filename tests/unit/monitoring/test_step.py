@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from include.core.ledger import Ledger
+from include.core.request import Request, Result
+from include.core.settings import Settings
+from include.core.task import perform
+from include.monitoring.profile import from_json
+from tests.unit.monitoring.synthetic import MADE, collected, commit, predictions, put, rows, spec, training
+
+
+class Monitor:
+    """Runs the step on a table of predictions."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, scratch: Path) -> None:
+        self.ledger, self.settings, self.scratch = ledger, settings, scratch
+        table = training()
+        value = {"rows": table.num_rows, "holdout_rows": 2800, "as_of": MADE.isoformat()}
+        files = {"train.parquet": table.slice(0, 6300), "holdout.parquet": table.slice(6300)}
+        self.training_set = commit(ledger, "training_set", value, files, scratch)
+
+    def __call__(self, table: pa.Table, params: dict[str, Any] | None = None, **counts: Any) -> Result:
+        collect = commit(self.ledger, "collect", collected(table, **counts), {"predictions.parquet": table}, self.scratch)
+        model = spec()
+        base = {
+            "monitoring": model.monitoring.model_dump(mode="json"),
+            "features": model.features.model_dump(mode="json"),
+            "label": "late",
+            "metric": "auc",
+            "champion": 1,
+            "holdout_metrics": {"auc": 0.81},
+            "slices": ["carrier_code"],
+        }
+        inputs = {"collect": collect, "training_set": self.training_set}
+        request = Request("monitor", "include.monitoring.step:run", model.name, {**base, **(params or {})}, inputs)
+        return perform(request, self.ledger.open_attempt(request.key, 0), self.ledger, self.settings)
+
+    def read(self, result: Result, name: str) -> str:
+        return Path(self.ledger.storage.uri(result.files[name].path)).read_text()
+
+
+@pytest.fixture
+def monitor(ledger: Ledger, settings: Settings, scratch: Path) -> Monitor:
+    return Monitor(ledger, settings, scratch)
+
+
+def week(seed: int = 5) -> pa.Table:
+    return predictions(rows(MADE, 7, 150, seed))
+
+
+def test_an_ordinary_week_is_judged_whole_calm_and_as_good_as_before(monitor: Monitor) -> None:
+    value = monitor(week()).value
+    assert value["quality"]["passed"]
+    assert value["drift"]["verdict"] == "none"
+    assert value["performance"]["verdict"] == "measured"
+    assert abs(value["performance"]["drop"]) < 3 * value["performance"]["drop_error"]
+    assert value["champion"] == {"version": 1, "data_until": "2013-04-02T00:00:00", "rows": 6300}
+    assert value["words"][0] == "The data are whole."
+
+
+def test_the_report_tells_the_verdict_first_and_opens_offline(monitor: Monitor) -> None:
+    result = monitor(put(week(), "temp", [90.0 + i % 17 for i in range(1050)]))
+    page = monitor.read(result, "report.html")
+    assert page.index("temp mean is") < page.index(
+        "Evidently&#x27;s own view" if "Evidently&#x27;s" in page else "Evidently's own view"
+    )
+    assert "2013-04-02 to 2013-04-09" in page
+    assert "plotly" in page.lower()
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']https?://", page)
+    assert result.value["drift"]["verdict"] == "drift"
+
+
+def test_equal_windows_give_equal_bytes(monitor: Monitor) -> None:
+    first = monitor(week())
+    second = monitor(week(), {"nonce": 1})
+    assert first.key != second.key
+    assert {n: f.digest for n, f in first.files.items()} == {n: f.digest for n, f in second.files.items()}
+
+
+def test_profiles_of_the_window_and_of_every_past_one_are_kept(monitor: Monitor) -> None:
+    axes, profiles = from_json(json.loads(monitor.read(monitor(week()), "profile.json")))
+    assert [axis.name for axis in axes] == ["temp", "precip", "hour", "carrier_code"]
+    assert len(profiles) == 14
+    assert profiles["window"]["temp"].count == 1050
+
+
+@pytest.mark.parametrize("size", [0, 8])
+def test_a_window_of_almost_nothing_abstains(monitor: Monitor, size: int) -> None:
+    result = monitor(week().slice(0, size))
+    assert result.value["drift"]["verdict"] == "abstain"
+    assert result.value["performance"]["verdict"] == "abstain"
+    assert result.value["quality"]["passed"] == (size > 0)
+    assert "not judged" in monitor.read(result, "report.html")
+
+
+def test_a_column_that_disappeared_is_a_matter_of_quality(monitor: Monitor) -> None:
+    gone = put(week(), "temp", pa.nulls(1050, pa.float64()))
+    result = monitor(gone, absent_columns=["temp"])
+    assert not result.value["quality"]["passed"]
+    assert result.value["drift"]["verdict"] == "none"
+    assert "temp" in result.value["drift"]["not_judged"]
+
+
+def test_no_labels_no_champion_no_metrics_still_report(monitor: Monitor) -> None:
+    unlabelled = put(week(), "label", pa.nulls(1050, pa.float64()))
+    result = monitor(unlabelled, {"champion": None, "holdout_metrics": {}}, labelled=0)
+    assert result.value["champion"] is None
+    assert result.value["performance"]["words"] == "0 labels have landed; 200 are needed."
