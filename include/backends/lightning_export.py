@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -50,14 +51,16 @@ def export(model: Probability, inputs: int, path: Path) -> None:
     for name in ("torch.onnx", "onnx_ir", "onnxscript"):
         logging.getLogger(name).setLevel(logging.ERROR)
     model.eval()
-    torch.onnx.export(
-        model,
-        (torch.zeros(2, inputs),),
-        path,
-        input_names=["features"],
-        output_names=["score"],
-        dynamic_shapes=({0: torch.export.Dim("n")},),
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter deprecates its own internals
+        torch.onnx.export(
+            model,
+            (torch.zeros(2, inputs),),
+            path,
+            input_names=["features"],
+            output_names=["score"],
+            dynamic_shapes=({0: torch.export.Dim("n")},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )

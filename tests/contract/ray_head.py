@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from include.backends.ray_jobs import RayJobs
@@ -46,11 +46,12 @@ def running_ray_head(log: Path, cpus: int = 1) -> Iterator[tuple[str, str]]:
         _wait(RayJobs(f"http://127.0.0.1:{port}", token), head, log)
         yield f"http://127.0.0.1:{port}", token
     finally:
-        os.killpg(head.pid, signal.SIGTERM)
-        try:
-            head.wait(20)
-        except subprocess.TimeoutExpired:
+        head.terminate()  # Ray ends its own processes; what is left of the group after that is killed
+        with suppress(subprocess.TimeoutExpired):
+            head.wait(5)
+        with suppress(ProcessLookupError):
             os.killpg(head.pid, signal.SIGKILL)
+        head.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
