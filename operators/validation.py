@@ -20,7 +20,7 @@ class _ValidateOperator(ComputeOperator):
 
         if "docs.html" in result.files:
             self.links[DataDocsLink.kind] = report_url(result.files["docs.html"].path)
-        raise_if_failed(result.value)
+        raise_if_failed(result.value, {name: services.storage.uri(file.path) for name, file in result.files.items()})
         return super().deliver(result, context, services)
 
 
