@@ -82,7 +82,8 @@ class Loop:
 
     def train(self, training_set: Ref, *, hidden: int = 8, inputs: tuple[str, ...] = FEATURES, code: str = "c0") -> Ref:
         names = [{"name": name, "dtype": "int" if name == "hour" else "float", "default": 0.0} for name in inputs]
-        signature = {"inputs": names, "output": "score", "label": "late", "schema": digest_json(names)}
+        schema = digest_json([[each["name"], each["dtype"]] for each in names])
+        signature = {"inputs": names, "output": "score", "label": "late", "schema": schema}
         params = {
             "features": inputs,
             "training": {"fit": "m:fit", "params": {"hidden": hidden}, "seed": 7, "schedule": "0 6 1 * *"},

@@ -1,0 +1,46 @@
+"""Who may do what on the Models page: exactly what Airflow lets them do with the model's DAGs.
+
+Routes of a plugin are open to the world unless each says otherwise; a test walks them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_access_view
+from fastapi import HTTPException, Request
+
+Method = Literal["GET", "POST"]
+
+
+def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, BaseUser], BaseUser]:
+    """A dependency of a route with `{model}` in its path: the right to read or run that model's DAG."""
+
+    def inner(request: Request, user: GetUserDep) -> BaseUser:
+        check(method, request.path_params["model"], request, user, dag)
+        return user
+
+    return inner
+
+
+def any_access(request: Request, user: GetUserDep) -> BaseUser:
+    """Anyone who may use the UI. What they then see is filtered by `may`."""
+    requires_access_view(AccessView.WEBSITE)(request, user)
+    return user
+
+
+def check(method: Method, model: str, request: Request, user: BaseUser, dag: str = "rollout") -> None:
+    """Raises 403."""
+    requires_access_dag(method, DagAccessEntity.RUN, param_dag_id=f"{model}_{dag}")(request, user)
+
+
+def may(model: str, request: Request, user: BaseUser) -> bool:
+    """Whether they may see the model at all."""
+    try:
+        check("GET", model, request, user)
+    except HTTPException:
+        return False
+    return True

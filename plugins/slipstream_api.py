@@ -1,0 +1,134 @@
+"""The routes behind the Models page. Reads the control store and the ledger; acts through the stages' own functions."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.core.catalog import load_spec, model_names
+from include.core.control import ControlStore
+from include.core.errors import ConflictError, DataError, SlipstreamError, TransientError
+from include.core.ledger import Ledger
+from include.core.settings import Settings
+from include.governance.audit import history
+from include.governance.invalidation import dependents, find, invalidate, named
+from include.governance.lineage import trace
+from include.governance.overview import overview
+from include.rollout.rollback import roll_back_model
+from plugins.slipstream_access import any_access, check, may, model_access
+from plugins.slipstream_reports import HEADERS, read_report
+
+app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None)
+
+User = Annotated[BaseUser, Depends(any_access)]
+Reader = Annotated[BaseUser, Depends(model_access("GET"))]
+Operator = Annotated[BaseUser, Depends(model_access("POST"))]
+Trainer = Annotated[BaseUser, Depends(model_access("POST", "training"))]
+
+STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, DataError: 404, TransientError: 503}
+PAGE = Path(__file__).with_name("slipstream_page.html")
+
+
+class Reason(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(min_length=3, max_length=500)
+
+
+class Invalidation(Reason):
+    """Either a key, or a step and perhaps a day. Without `confirm` it only tells what would be affected."""
+
+    key: str = ""
+    step: str = ""
+    day: str = ""
+    confirm: bool = False
+
+
+@app.exception_handler(SlipstreamError)
+def explain(request: Request, error: SlipstreamError) -> JSONResponse:
+    del request
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
+    seen = None if error.seen is None else str(error.seen)
+    return JSONResponse({"error": error.what, "seen": seen, "safe": error.safe, "next": error.hint}, status)
+
+
+@app.get("/")
+def page(user: User) -> HTMLResponse:
+    del user
+    return HTMLResponse(PAGE.read_text(), headers={"Content-Security-Policy": "frame-ancestors 'self'"})
+
+
+@app.get("/api/models")
+def models(request: Request, user: User) -> list[str]:
+    return [name for name in model_names(_settings().models) if may(name, request, user)]
+
+
+@app.get("/api/models/{model}")
+def model(model: str, user: Reader) -> dict[str, Any]:
+    del user
+    spec, settings = load_spec(model, _settings().models), _settings()
+    links = {
+        "registry": f"{settings.mlflow_url}/#/models/{model}",
+        "experiments": f"{settings.mlflow_url}/#/experiments",
+        "jobs": settings.ray_url,
+    }
+    dags = [f"{model}_{name}" for name in ("features", "training", "rollout", "monitoring", "scoring")]
+    rows = [row.to_json() for row in history(_control(), model, limit=20)]
+    about = {"description": spec.description, "owner": spec.owner, "label": spec.label}
+    return {**overview(_control(), model).to_json(), **about, "links": links, "dags": dags, "audit": rows}
+
+
+@app.get("/api/models/{model}/trace")
+def lineage(model: str, user: Reader, version: int | None = None) -> dict[str, Any]:
+    del user
+    return trace(_ledger(), _control(), model, version).to_json()
+
+
+@app.post("/api/models/{model}/rollback")
+def rollback(model: str, body: Reason, user: Operator) -> dict[str, Any]:
+    return dict(vars(roll_back_model(_control(), model, actor=_name(user), reason=body.reason)))
+
+
+@app.post("/api/models/{model}/invalidate")
+def recompute(model: str, body: Invalidation, user: Trainer) -> dict[str, Any]:
+    ledger = _ledger()
+    chosen = [named(ledger, body.key)] if body.key else find(ledger, model, body.step, body.day or None)
+    if any(each.model != model for each in chosen):
+        raise HTTPException(404, f"{body.key} is of another model.")
+    affected = dependents(ledger, [each.key for each in chosen])
+    opened = invalidate(ledger, _control(), chosen, actor=_name(user), reason=body.reason) if body.confirm else []
+    shown = {"chosen": chosen, "dependents": affected, "opened": opened}
+    return {name: [each.to_json() for each in held] for name, held in shown.items()}
+
+
+@app.get("/files/{path:path}")
+def report(path: str, request: Request, user: User) -> Response:
+    about, data = read_report(_ledger(), path)
+    check("GET", about, request, user)
+    return Response(data, media_type="text/html", headers=HEADERS)
+
+
+@cache
+def _settings() -> Settings:
+    return Settings.from_env()
+
+
+@cache
+def _control() -> ControlStore:
+    control = ControlStore(_settings().control_url)
+    control.create_tables()
+    return control
+
+
+@cache
+def _ledger() -> Ledger:
+    return Ledger(_settings().storage())
+
+
+def _name(user: BaseUser) -> str:
+    return f"{user.get_name()} (Airflow)"

@@ -1,0 +1,130 @@
+"""The Models page behind Airflow's own login: who may see it, who may act, and what leaves the ledger."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from include.core.digest import PROJECT
+from include.governance.audit import history
+from include.governance.invalidation import find
+from include.rollout.route import Route, read_route, set_route
+from tests.unit.governance.samples import MODEL
+from tests.unit.plugins.conftest import Site
+
+pytestmark = pytest.mark.xdist_group("airflow_site")
+
+WALK = """
+from fastapi.routing import APIRoute
+from airflow.api_fastapi.core_api.security import get_user
+from plugins.slipstream_api import app
+
+def calls(dependant):
+    yield dependant.call
+    for each in dependant.dependencies:
+        yield from calls(each)
+
+routes = [route for route in app.routes if isinstance(route, APIRoute)]
+print(len(routes), len(app.routes), [route.path for route in routes if get_user not in calls(route.dependant)])
+"""
+
+
+def test_every_route_asks_who_it_is() -> None:
+    done = subprocess.run([sys.executable, "-c", WALK], cwd=PROJECT, capture_output=True, text=True, check=True)
+    routes, everything, open_to_all = done.stdout.splitlines()[-1].split(" ", 2)
+    assert open_to_all == "[]"
+    assert routes == everything  # no mount, no documentation page beside them
+    assert int(routes) >= 7
+
+
+GETS = ["/", "/api/models", f"/api/models/{MODEL}", f"/api/models/{MODEL}/trace?version=2", "/files/ledger/a/b/g0/a1/x.html"]
+POSTS = [f"/api/models/{MODEL}/rollback", f"/api/models/{MODEL}/invalidate"]
+
+
+def test_nobody_gets_in_without_a_login(site: Site) -> None:
+    with site.client() as anonymous:
+        assert {path: anonymous.get(path).status_code for path in GETS} == dict.fromkeys(GETS, 401)
+        assert {path: anonymous.post(path, json={"reason": "because"}).status_code for path in POSTS} == dict.fromkeys(POSTS, 401)
+
+
+def test_a_viewer_reads_and_changes_nothing(site: Site) -> None:
+    with site.client("viewer") as viewer:
+        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 404]
+        assert {path: viewer.post(path, json={"reason": "because"}).status_code for path in POSTS} == dict.fromkeys(POSTS, 403)
+    assert read_route(site.control, MODEL)[1].champion == 2
+
+
+def test_the_page_shows_what_the_control_store_holds(site: Site) -> None:
+    with site.client("viewer") as viewer:
+        assert viewer.get("/api/models").json() == [MODEL]
+        shown = viewer.get(f"/api/models/{MODEL}").json()
+        assert "<title>Models</title>" in viewer.get("/").text
+    assert (shown["weights"], [v["version"] for v in shown["versions"]]) == ({"2": 100}, [2, 1])
+    assert f"{MODEL}_training" in shown["dags"]
+
+
+def test_an_operator_rolls_back_and_the_audit_names_them(site: Site) -> None:
+    with site.control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=2, previous=1))
+    with site.client("op") as op:
+        done = op.post(f"/api/models/{MODEL}/rollback", json={"reason": "complaints"})
+        assert (done.status_code, done.json()["serving"]) == (200, 1)
+        again = op.post(f"/api/models/{MODEL}/rollback", json={"reason": "complaints"})
+        assert again.status_code == 409
+        assert again.json()["next"]
+        assert op.post(f"/api/models/{MODEL}/rollback", json={}).status_code == 422
+    assert history(site.control, MODEL, limit=1)[0].actor == "op (Airflow)"
+    with site.control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=2, previous=1))
+
+
+def test_invalidation_shows_before_it_acts(site: Site) -> None:
+    body = {"step": "features", "day": "2013-01-02", "reason": "late rows"}
+    with site.client("op") as op:
+        shown = op.post(f"/api/models/{MODEL}/invalidate", json=body).json()
+        assert ([each["step"] for each in shown["chosen"]], shown["opened"]) == (["features"], [])
+        assert "training_set" in {each["step"] for each in shown["dependents"]}
+        done = op.post(f"/api/models/{MODEL}/invalidate", json={**body, "confirm": True}).json()
+        assert done["opened"][0]["generation"] == 1
+        assert op.post("/api/models/other/invalidate", json={"key": done["opened"][0]["key"], "reason": "xxx"}).status_code == 404
+    (held,) = find(site.loop.ledger, MODEL, "features", "2013-01-02")
+    assert held.generation == 1
+
+
+def test_a_report_of_the_ledger_opens_in_a_sandbox(site: Site) -> None:
+    (held, *_) = find(site.loop.ledger, MODEL, "evaluate")
+    result = site.loop.ledger.result(held.key)
+    assert result is not None
+    with site.client("viewer") as viewer:
+        report = viewer.get(f"/files/{result.files['report.html'].path}")
+    assert (report.status_code, report.text) == (200, "<h1>report</h1>")
+    policy = report.headers["content-security-policy"]
+    assert "sandbox allow-scripts" in policy
+    assert "allow-same-origin" not in policy
+
+
+def test_nothing_else_leaves_the_ledger(site: Site) -> None:
+    (held, *_) = find(site.loop.ledger, MODEL, "train")
+    folder = f"ledger/{held.key}/g0"
+    (site.loop.ledger.storage).write("secret.html", b"secret")
+    refused = [
+        f"{folder}/a1/model.onnx", f"{folder}/result.json", "secret.html", "../control.db",
+        f"{folder}/a1/../../../../../secret.html", f"{folder}/a1/%2e%2e%2f%2e%2e%2fx.html", "ledger/../../x/y/z/secret.html",
+    ]  # fmt: skip
+    with site.client("admin") as admin:
+        assert {path: admin.get(f"/files/{path}").status_code for path in refused} == dict.fromkeys(refused, 404)
+
+
+LIGHT = """
+import sys, airflow.plugins_manager
+before = set(sys.modules)
+from plugins.slipstream_plugin import SlipstreamPlugin as plugin
+print(plugin.external_views[0]["href"], plugin.fastapi_apps[0]["url_prefix"], sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_plugin_is_in_the_menu_and_light_in_every_process() -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "/slipstream/ /slipstream ['plugins', 'plugins.slipstream_plugin']"
