@@ -32,8 +32,7 @@ class PublishFeaturesOperator(ComputeOperator):
             "expectations": spec.expectations,
         }
         inputs = {"verdict": pulled(context, "validate")}
-        rules = "include.validation.rows:good_rows"  # loaded by name, so named here
-        uses = (spec.features.build, spec.features.entities, spec.features.labels, spec.expectations, rules)
+        uses = (spec.features.build, spec.features.entities, spec.features.labels, spec.expectations)
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=uses)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:

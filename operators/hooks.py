@@ -20,13 +20,12 @@ from include.core.spec import ModelSpec
 from include.core.storage import Storage
 
 if TYPE_CHECKING:
-    from include.serving.client import GatewayClient
-
     from include.core.control import ControlStore
     from include.governance.version import VersionRecord
+    from include.serving.client import GatewayClient
 
 # What a job must know to find the same stores; no secret among them.
-FORWARDED = ("HOME", "ROOT", "CONTROL_URL", "ONLINE_URL", "MLFLOW_URL", "RAY_URL", "MODELS", "JOB_BACKEND")
+FORWARDED = ("HOME", "ROOT", "CONTROL_URL", "ONLINE_URL", "MLFLOW_URL", "RAY_URL", "MODELS", "JOB_BACKEND", "REGISTRY")
 
 
 @dataclass(frozen=True)
@@ -58,15 +57,14 @@ class Services:
         return adapter(f"jobs.{backend or settings.job_backend}")(settings)  # type: ignore[no-any-return]
 
     def registry(self) -> Any:
-        return adapter("registry")(self.with_connection("slipstream_mlflow"), self.control)
+        return adapter(f"registry.{self.settings.registry}")(self.with_connection("slipstream_mlflow"), self.control)
 
     def online(self) -> Any:
         return adapter("online")(self.settings.online_url)
 
     def gateway(self) -> GatewayClient:
-        from include.serving.client import GatewayClient
-
         from include.core.connection import from_env
+        from include.serving.client import GatewayClient
 
         connection = from_env("slipstream_gateway", self.with_connection("slipstream_gateway").environ)
         return GatewayClient(self.settings.gateway_url, connection.password if connection else "")

@@ -43,7 +43,7 @@ def _labels(desk: Desk, model: str) -> str:
     from include.governance.registry import mirror
 
     try:
-        mirror(desk.control, adapter("registry")(desk.settings, desk.control), model)
+        mirror(desk.control, adapter(f"registry.{desk.settings.registry}")(desk.settings, desk.control), model)
     except SlipstreamError as error:
         return f"The registry's labels follow at the next registration: {error.what}"
     return "The registry's aliases follow."

@@ -22,7 +22,8 @@ ADAPTERS: dict[str, str] = {
     # read_records(home: Path, model: str, since: str | None) -> Iterator[Record]: the gateway's prediction log
     "predictions": "include.serving.log:read_records",
     # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)
-    "registry": "include.backends.mlflow_registry:open_registry",
+    "registry.mlflow": "include.backends.mlflow_registry:open_registry",
+    "registry.folder": "include.governance.folder_registry:open_registry",
     # open_jobs(settings: Settings) -> JobBackend
     "jobs.ray": "include.backends.ray_jobs:open_jobs",
     "jobs.process": "include.backends.process_jobs:open_jobs",

@@ -8,12 +8,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-CHUNK = 1 << 20
+REFERENCE = re.compile(r"include(\.\w+)+:\w+")
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -38,7 +39,7 @@ def digest_file(path: Path) -> str:
 def code_digest(*references: str) -> str:
     """Digest of the code behind import strings (`"pkg.module:name"`), comments and docstrings aside.
 
-    Covers each named module and every project module it imports, directly or not, except `include.core`
+    Covers each named module and every project module it imports or names by such a string, directly or not, except `include.core`
     and `include.backends`: those are plumbing, whose behaviour contract tests hold still. A change there
     must not retrain every model. Files are read, not imported.
     """
@@ -72,6 +73,8 @@ def _imports(path: Path) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and REFERENCE.fullmatch(node.value):
+            names = [node.value.partition(":")[0]]  # code that is loaded by name
         yield from (name for name in names if _counts(name))
 
 

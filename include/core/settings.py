@@ -34,6 +34,7 @@ class Settings:
     airflow_url: str = "http://127.0.0.1:8080"
     models: str = "include.models"  # the package whose sub-packages are the models
     job_backend: str = "ray"  # "ray", or "process" (a local process: tests, and machines without Ray)
+    registry: str = "mlflow"  # "mlflow", or "folder" (under the root: tests, and platforms without MLflow)
     environ: dict[str, str] = field(default_factory=dict, repr=False)  # read by connections
 
     @classmethod

@@ -12,7 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from include.core.control import ControlStore
 from include.core.digest import canonical_json
+from include.core.settings import Settings
 from include.core.storage import Storage
 from include.governance.card import render
 from include.governance.package import Package
@@ -80,3 +82,9 @@ class FolderRegistry:
 
 def gate_tag(record: VersionRecord) -> str:
     return "passed" if record.entry.gate.passed else "closed"
+
+
+def open_registry(settings: Settings, control: ControlStore) -> FolderRegistry:
+    """The registry under the storage root."""
+    del control  # the folder needs no lock of its own: registrations take turns
+    return FolderRegistry(settings.storage())

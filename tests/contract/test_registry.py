@@ -42,7 +42,7 @@ class World:
     def registry(self) -> Registry:
         if self.kind == "folder":
             return FolderRegistry(self.loop.ledger.storage)
-        return adapter("registry")(self.settings, self.control)  # type: ignore[no-any-return]
+        return adapter("registry.mlflow")(self.settings, self.control)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
