@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
 import duckdb
@@ -14,8 +14,7 @@ from include.core.spec import Features
 from include.core.task import Task
 
 # The training set's own join, by name, since stages never import each other: batch and training cannot differ.
-POINT_IN_TIME = "include.features.join:point_in_time"
-NO_LABEL = "no_label"
+JOIN = "include.features.join"
 
 
 def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
@@ -29,12 +28,15 @@ def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
             f"{day} is not published.", seen=days, safe="nothing was scored.", hint="run the features DAG for the day."
         )
     files = {view.name: [str(task.file(one, f"{view.name}.parquet")) for one in days] for view in features.views}
-    entities = str(task.file(day.isoformat(), "entities.parquet"))
-    join: Callable[..., str] = load(POINT_IN_TIME)
+    entities = f"read_parquet(['{task.file(day.isoformat(), 'entities.parquet')}'], hive_partitioning = false)"
     with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute(
-            f"CREATE TABLE asked AS SELECT *, NULL::TINYINT AS {NO_LABEL}, false AS held_out FROM read_parquet(?)", [[entities]]
-        )
-        query = join(features, files, NO_LABEL, entities="asked")
-        sql = f"SELECT * EXCLUDE ({NO_LABEL}, held_out) FROM ({query}) ORDER BY event_timestamp, request_id"
-        return connection.sql(sql).to_arrow_table()
+        query = _query(features, files, entities)
+        return connection.sql(f"{query} ORDER BY event_timestamp, request_id").to_arrow_table()
+
+
+def _query(features: Features, files: Mapping[str, Sequence[str]], entities: str) -> str:
+    point_in_time: Callable[..., str] = load(f"{JOIN}:point_in_time")
+    value: Callable[..., str] = load(f"{JOIN}:value")
+    keys = [f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys)]
+    own = [value(f'entity."{feature.name}"', feature) for feature in features.request]
+    return point_in_time(features.views, files, entities, keys, own)
