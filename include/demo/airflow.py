@@ -67,19 +67,6 @@ class AirflowClient:
 
     # -- backfills -------------------------------------------------------------------------------------
 
-    def backfill(self, dag_id: str, first: str, last: str, max_active_runs: int = 8) -> int:
-        """Create a backfill, both days included; returns its id."""
-        body = {
-            "dag_id": dag_id, "from_date": f"{first}T00:00:00Z", "to_date": f"{last}T00:00:00Z",
-            "max_active_runs": max_active_runs, "reprocess_behavior": "failed",
-        }  # fmt: skip
-        return int(self._call("POST", "/backfills", body)["id"])
-
-    def backfill_over(self, dag_id: str) -> bool:
-        """Whether no backfill of the DAG is active."""
-        listed = self._call("GET", f"/backfills?dag_id={dag_id}&limit=100")["backfills"]
-        return all(one["completed_at"] for one in listed)
-
     def count(self, dag_id: str, first: str, last: str) -> dict[str, int]:
         """Backfill runs by state with a logical date between two days, both included."""
         query = f"logical_date_gte={first}T00:00:00Z&logical_date_lte={last}T23:59:59Z&run_type=backfill"

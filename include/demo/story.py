@@ -153,8 +153,11 @@ class Story:
     def _land(self, first: date, last: date) -> None:
         """The week's raw partitions arrive, and the features DAG takes them in: labels become known."""
         land(self.ledger.storage, first, last)
-        self.airflow.backfill(self._dag("features"), first.isoformat(), last.isoformat())
-        self._wait_published(first, last)
+        runs = [self.airflow.trigger(self._dag("features"), day=day.isoformat()) for day in days_between(first, last)]
+        for run in runs:
+            if self.airflow.wait_for_run(self._dag("features"), run, lambda tasks: None) != "success":
+                raise JobFailedError(f"The features run {run} failed.", hint="see its log in Airflow.")
+        self.journal.say(f"  {first} to {last}: partitions landed, features published, labels known")
 
     def _monitor(self, as_of: date, pump: Pump) -> None:
         run = self.airflow.trigger(self._dag("monitoring"), as_of=as_of.isoformat())
