@@ -20,6 +20,7 @@ from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named
 from include.governance.lineage import trace
 from include.governance.overview import overview
+from include.governance.tree import render
 from include.rollout.rollback import roll_back_model
 from plugins.slipstream_access import any_access, check, may, model_access
 from plugins.slipstream_reports import HEADERS, read_report
@@ -86,7 +87,8 @@ def model(model: str, user: Reader) -> dict[str, Any]:
 @app.get("/api/models/{model}/trace")
 def lineage(model: str, user: Reader, version: int | None = None) -> dict[str, Any]:
     del user
-    return trace(_ledger(), _control(), model, version).to_json()
+    traced = trace(_ledger(), _control(), model, version)
+    return {**traced.to_json(), "text": render(traced)}
 
 
 @app.post("/api/models/{model}/rollback")

@@ -67,7 +67,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
         yield "rollout", "none yet"
     if seen.decisions:
         last = seen.decisions[0]
-        yield "decision", f"{last['action']} as of {last['as_of'][:16]}: {_reasons(last['reasons'])}"
+        why = _reasons(last["reasons"])
+        yield "decision", f"{last['action']} as of {last['as_of'][:16]}" + (f": {why}" if why else "")
     else:
         yield "decision", "none yet"
     yield "partitions", f"{seen.partitions.days} published, the newest {seen.partitions.newest or '–'}"

@@ -16,10 +16,14 @@ def render(trace: Trace, everything: bool = False) -> str:
     """The tree; with `everything` no partition is folded away."""
     counts = ", ".join(f"{number} {state}" for state, number in trace.counts.items() if number)
     verdict = "every digest holds" if trace.intact else "LINEAGE IS BROKEN"
-    return "\n".join([*_lines(trace.root, "", everything), f"{verdict}: {counts}"])
+    return "\n".join([*_lines(trace.root, "", everything, set()), f"{verdict}: {counts}"])
 
 
-def _lines(node: Node, indent: str, everything: bool) -> Iterator[str]:
+def _lines(node: Node, indent: str, everything: bool, told: set[str]) -> Iterator[str]:
+    if node.uri in told and node.children:
+        yield f"{_line(node)}: as above"
+        return
+    told |= {node.uri} - {""}
     yield _line(node)
     shown = list(node.children) if everything else _fold(node.children)
     for place, child in enumerate(shown):
@@ -28,14 +32,18 @@ def _lines(node: Node, indent: str, everything: bool) -> Iterator[str]:
         if isinstance(child, str):
             yield indent + branch + child
             continue
-        lines = _lines(child, indent + below, everything)
+        lines = _lines(child, indent + below, everything, told)
         yield indent + branch + next(lines)
         yield from lines
 
 
 def _line(node: Node) -> str:
-    told = ("semver", "stage", "as_of", "commit", "rows", "first", "last", "passed", "function", "problem")
-    detail = [f"{name} {node.detail[name]}" for name in told if node.detail.get(name) not in (None, "")]
+    names = ("semver", "stage", "as_of", "commit", "rows", "first", "last", "function", "problem")
+    detail = [
+        f"{name} {node.detail[name]}"
+        for name in names
+        if isinstance(node.detail.get(name), str | int) and node.detail[name] != ""
+    ]
     if node.role == "parameters":
         detail = [f"{name}={value}" for name, value in node.detail.items()]
     return " ".join([node.role, node.digest[:SHORT], MARKS[node.state], *([f"({', '.join(detail)})"] if detail else [])])

@@ -60,6 +60,8 @@ def test_the_text_folds_alike_days_and_ends_with_a_verdict(loop: Loop, control: 
     assert "… 4 more days, all intact" in text
     assert "hidden=8" in text
     assert "every digest holds" in text.splitlines()[-1]
+    assert text.count("raw flights") == 2  # of the first day and of the last, once each
+    assert text.count(": as above") == 2  # the evaluation's training set and model
     assert "more days" not in render(trace(loop.ledger, control, MODEL), everything=True)
 
 
