@@ -31,7 +31,7 @@ ADAPTERS: dict[str, str] = {
     "expectations": "include.backends.great_expectations:open_expectations",
     # drift_report(current, reference: pyarrow.Table, features, head: str) -> str: one HTML page that opens offline
     "drift_report": "include.backends.evidently_report:drift_report",
-    # score_batches(rows: pyarrow.Table, scorer, batch_rows: int) -> list[pyarrow.Table], in order, on Ray Data
+    # score_batches(rows: pyarrow.Table, scorer: Scorer) -> list[pyarrow.Table], in order, on Ray Data
     "batches.ray": "include.backends.ray_data:score_batches",
 }
 

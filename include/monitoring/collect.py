@@ -21,8 +21,6 @@ from include.core.task import Task
 from include.monitoring.prediction_log import COLUMNS, log_files, open_log, select
 from include.monitoring.window import Window, moment
 
-LABEL_DAYS_BEFORE = 1  # a flight of the evening before may carry its label in either day's partition
-
 
 def snapshot(
     settings: Settings,
@@ -50,7 +48,7 @@ def snapshot(
         "features": spec.features.model_dump(mode="json"),
         "redacted": sorted(spec.serving.redact),
     }
-    days = {day: refs[day] for day in window.days(LABEL_DAYS_BEFORE) if day in refs}
+    days = {day: refs[day] for day in window.days() if day in refs}
     return Request.of("collect", "include.monitoring.collect:run", spec.name, params=params, inputs=days)
 
 

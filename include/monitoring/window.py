@@ -35,9 +35,9 @@ class Window:
         """`2013-04-01/2013-04-08`; with the time of day where it is not midnight."""
         return f"{_short(self.start)}/{_short(self.end)}"
 
-    def days(self, before: int = 0) -> list[str]:
-        """The calendar days it touches, and `before` more in front, as `YYYY-MM-DD`."""
-        first, last = self.start.date() - timedelta(days=before), (self.end - timedelta(microseconds=1)).date()
+    def days(self) -> list[str]:
+        """The calendar days it touches, as `YYYY-MM-DD`."""
+        first, last = self.start.date(), (self.end - timedelta(microseconds=1)).date()
         return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
 
 
