@@ -64,9 +64,11 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """The registration key: the same model with the same evaluation is the same version."""
-        results = {"train": self.lineage.train.digest, "evaluation": self.lineage.evaluation.digest}
-        return f"register/{self.model}/{digest_json({'model': self.model, **results})[:32]}"
+        """The registration key: the same trained result is the same version.
+
+        Its evaluation is not part of it: evaluated again after the champion changed, it is no second version.
+        """
+        return f"register/{self.model}/{digest_json({'model': self.model, 'train': self.lineage.train.digest})[:32]}"
 
     @property
     def first_stage(self) -> Stage:

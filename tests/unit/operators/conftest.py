@@ -40,7 +40,9 @@ def context() -> Callable[..., dict[str, Any]]:
     """A context as an operator sees it; `run` and `params` vary, the state store is the run's own."""
     stores: dict[str, FakeStateStore] = {}
 
-    def make(run: str = "manual__1", run_type: str = "manual", xcom: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
+    def make(
+        run: str = "manual__1", run_type: str = "manual", xcom: dict[str, Any] | None = None, **params: Any
+    ) -> dict[str, Any]:
         ti = SimpleNamespace(
             dag_id="m_training", run_id=run, task_id="train", map_index=-1, try_number=1,
             stats_tags={}, xcom_pull=lambda task_ids: (xcom or {}).get(task_ids),

@@ -26,7 +26,9 @@ class DoubleOperator(ComputeOperator):
     marks: Path
 
     def build(self, context: Any, services: Services) -> Request:
-        return Request(self.step, self.function, self.model, {"n": 21, "marks": str(services.settings.home / "marks")}, {}, "code")
+        return Request(
+            self.step, self.function, self.model, {"n": 21, "marks": str(services.settings.home / "marks")}, {}, "code"
+        )
 
 
 def ran(services: Services) -> list[str]:
@@ -99,7 +101,9 @@ def test_a_job_is_submitted_once_however_often_the_task_starts(services: Service
     assert len(jobs.submitted()) == 1
 
 
-def test_a_kill_between_record_and_submit_submits_under_the_recorded_name(services: Services, jobs: FakeJobs, context: Make) -> None:
+def test_a_kill_between_record_and_submit_submits_under_the_recorded_name(
+    services: Services, jobs: FakeJobs, context: Make
+) -> None:
     request = task().build(context(), services)
     services.ledger.record(request)
     attempt = services.ledger.open_attempt(request.key, 0)  # and here the process died
