@@ -48,7 +48,9 @@ def main() -> int:
         ours = f"import runpy; runpy.run_path({str(ROOT / 'dags/lifecycle.py')!r})"
         cpu_seconds("import airflow.sdk", base)  # fills the caches of the disk and of bytecode
         cpu_seconds(ours, many)
-        rounds = [(cpu_seconds("import airflow.sdk", base), cpu_seconds(ours, base), cpu_seconds(ours, many)) for _ in range(ROUNDS)]
+        rounds = [
+            (cpu_seconds("import airflow.sdk", base), cpu_seconds(ours, base), cpu_seconds(ours, many)) for _ in range(ROUNDS)
+        ]
     ratio = median(one / bare for bare, one, _ in rounds)
     each = median((fifty - one) / MODELS for _, one, fifty in rounds) * 1000
     print(f"{'':32}{'median':>10}{'goal':>10}")

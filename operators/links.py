@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperatorLink
 
 
-class _TaskLink(BaseOperatorLink):  # type: ignore[misc]
+class _TaskLink(BaseOperatorLink):
     kind: ClassVar[str]
 
     @property

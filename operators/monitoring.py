@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import AssetAlias, Context
 from airflow.sdk.exceptions import AirflowSkipException
+from pydantic import JsonValue
 
 from include.core.request import Json, Request, Result
 from operators.assets import retrain_asset
@@ -78,6 +79,6 @@ class DecideRetrainingOperator(ReconcileOperator):
         decision, new = decide_window(services.control, services.spec(self.model), result, epoch)
         self.log.info("%s: %s", decision.action, decision.words)
         if decision.action == "retrain" and may_deploy(context):
-            extra = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
+            extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
         return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}

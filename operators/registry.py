@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 from airflow.sdk import AssetAlias, Context
+from pydantic import JsonValue
 
 from include.core.digest import PROJECT
 from include.core.request import Json
@@ -46,7 +47,7 @@ class RegisterModelOperator(ReconcileOperator):
         self.links[ReportLink.kind] = report_url(services.ledger.resolve(inputs.evaluation).files["report.html"].path)
         self.links[MlflowRunLink.kind] = registry.url(record)
         if record.entry.gate.passed and may_deploy(context):
-            extra = {"version": record.version, "as_of": record.entry.as_of}
+            extra: dict[str, JsonValue] = {"version": record.version, "as_of": record.entry.as_of}
             context["outlet_events"][AssetAlias(f"{self.model}_registered")].add(candidate_asset(self.model), extra=extra)
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
 
@@ -56,8 +57,8 @@ def _commit(context: Context) -> str:
     bundle = getattr(context["ti"], "bundle_instance", None)
     if version := getattr(bundle, "version", None):
         return str(version)
-    done = subprocess.run(  # noqa: S603 (a fixed command)
-        ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607
+    done = subprocess.run(
+        ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
         capture_output=True, text=True, check=False, timeout=10,
     )  # fmt: skip
     return done.stdout.strip()

@@ -49,7 +49,7 @@ def partition_day(context: Context) -> date:
         raise DataError(
             "This run has no day.", seen=context["params"].get("day"), hint="trigger it with the parameter day=YYYY-MM-DD."
         )
-    return start.date()  # type: ignore[no-any-return]
+    return start.date()
 
 
 def as_of(context: Context, newest: date | None) -> datetime:
@@ -63,7 +63,7 @@ def as_of(context: Context, newest: date | None) -> datetime:
         return _moment("as_of", given)
     end = context.get("data_interval_end")
     if end is not None and not is_asset_run(context):
-        return end.astimezone(UTC).replace(tzinfo=None)  # type: ignore[no-any-return]
+        return end.astimezone(UTC).replace(tzinfo=None)
     if newest is None:
         raise DataError("No day is published yet, so there is nothing to train on.", hint="run the model's features DAG first.")
     return datetime.combine(date.fromordinal(newest.toordinal() + 1), time())

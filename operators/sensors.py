@@ -53,7 +53,7 @@ def s3_partition_sensor(model: str, **kwargs: Any) -> BaseSensorOperator:
     """The same wait on S3, by the amazon provider's S3KeySensor (its hook, its connection, its trigger)."""
     from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 
-    class S3PartitionSensor(S3KeySensor):  # type: ignore[misc]
+    class S3PartitionSensor(S3KeySensor):
         """Fills in the run's day, then is an S3KeySensor."""
 
         def execute(self, context: Context) -> Any:

@@ -22,7 +22,7 @@ class JobTrigger(BaseTrigger):
     """Fires when a job is over, or when its backend no longer knows it (the task then submits it again)."""
 
     def __init__(self, backend: str, name: str, poll_seconds: float = 2.0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.backend, self.name, self.poll_seconds = backend, name, poll_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -35,7 +35,7 @@ class JobTrigger(BaseTrigger):
             status = await self._status(jobs)
             lost = lost + 1 if status is JobStatus.UNKNOWN else 0
             if (status is not None and status.over) or lost >= LOST_AFTER:
-                yield TriggerEvent({"status": str(status)})
+                yield TriggerEvent({"status": str(status)})  # type: ignore[no-untyped-call]
                 return
             await asyncio.sleep(self.poll_seconds)
 
@@ -57,7 +57,7 @@ class QuestionTrigger(BaseTrigger):
     """
 
     def __init__(self, function: str, kwargs: dict[str, Any], seconds: float, poll_seconds: float = 2.0) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.function, self.kwargs, self.seconds, self.poll_seconds = function, kwargs, seconds, poll_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -71,7 +71,7 @@ class QuestionTrigger(BaseTrigger):
         until = loop.time() + self.seconds
         while (answer := await self._answer(ask)) is None and loop.time() < until:
             await asyncio.sleep(self.poll_seconds)
-        yield TriggerEvent({"answer": answer})
+        yield TriggerEvent({"answer": answer})  # type: ignore[no-untyped-call]
 
     async def _answer(self, ask: Any) -> Any:
         try:

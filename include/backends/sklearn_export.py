@@ -20,9 +20,8 @@ def export_classifier(model: Any, inputs: int, path: Path) -> None:
     from skl2onnx.common.data_types import FloatTensorType
 
     final = model.steps[-1][1] if hasattr(model, "steps") else model
-    converted = to_onnx(
-        model, initial_types=[("features", FloatTensorType([None, inputs]))], options={id(final): {"zipmap": False}}, target_opset=OPSET
-    )
+    types = [("features", FloatTensorType([None, inputs]))]
+    converted = to_onnx(model, initial_types=types, options={id(final): {"zipmap": False}}, target_opset=OPSET)
     graph = converted.graph
     probabilities = graph.output[1].name
     one, axis = _constant(numpy_helper, "positive_class", 1), 1

@@ -233,9 +233,7 @@ class ControlStore:
 
 def _bump(connection: sa.Connection, resource: str, holder: str) -> int:
     values = {"holder": holder, "at": now()}
-    changed = connection.execute(
-        fences.update().where(fences.c.resource == resource).values(epoch=fences.c.epoch + 1, **values)
-    )
+    changed = connection.execute(fences.update().where(fences.c.resource == resource).values(epoch=fences.c.epoch + 1, **values))
     if changed.rowcount == 0:
         try:
             with connection.begin_nested():

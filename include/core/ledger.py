@@ -143,17 +143,14 @@ class Ledger:
         newest = self.generation(request.key)
         if attempt.generation < newest:
             raise SupersededError(
-                f"Generation {attempt.generation} of {request.key} is no longer wanted: "
-                f"generation {newest} was opened.",
+                f"Generation {attempt.generation} of {request.key} is no longer wanted: generation {newest} was opened.",
                 safe="nothing was written; the newer generation's result stands.",
                 hint="none: the task that opened the newer generation finishes by itself.",
             )
         path = f"{attempt.folder}/result.json"
         if not self.storage.exists(path):
             files = {name: self._store(attempt, name, local) for name, local in sorted(outcome.files.items())}
-            result = Result(
-                request.key, attempt.generation, attempt.number, outcome.value, files, round(seconds, 3), _now()
-            )
+            result = Result(request.key, attempt.generation, attempt.number, outcome.value, files, round(seconds, 3), _now())
             self.record(request)
             self.storage.create(path, canonical_json(result.to_json()))
         return self._result(path)
@@ -186,9 +183,7 @@ class Ledger:
                 hint="clear the task that made it: it is computed again.",
             ) from error
         if result.digest != ref.digest:
-            raise IntegrityError(
-                f"The {ref.kind} at {ref.uri} is not the one that was asked for.", seen=result.digest
-            )
+            raise IntegrityError(f"The {ref.kind} at {ref.uri} is not the one that was asked for.", seen=result.digest)
         return result
 
     def ref(self, result: Result) -> Ref:

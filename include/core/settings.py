@@ -45,7 +45,7 @@ class Settings:
         given.setdefault("root", str(home / "store"))
         given.setdefault("control_url", f"sqlite:///{home / 'control.db'}")
         given.setdefault("online_url", f"sqlite:///{home / 'online.db'}")
-        return cls(home=home, environ=env, **given)  # type: ignore[arg-type]
+        return cls(home=home, environ=env, **given)
 
     def storage(self) -> Storage:
         """The storage behind `root`."""
@@ -54,7 +54,9 @@ class Settings:
             return LocalStorage(self.root)
         if scheme not in STORAGES:
             raise SpecError(
-                f"SLIPSTREAM_ROOT has an unknown scheme {scheme!r}.", seen=self.root, hint=f"use a folder or one of {sorted(STORAGES)}"
+                f"SLIPSTREAM_ROOT has an unknown scheme {scheme!r}.",
+                seen=self.root,
+                hint=f"use a folder or one of {sorted(STORAGES)}",
             )
         opener: Callable[[str], Storage] = load(STORAGES[scheme])
         return opener(self.root)

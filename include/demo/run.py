@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from pathlib import Path
 
 from include.core.catalog import load_spec
@@ -44,8 +45,13 @@ def run() -> int:
                 with journal.phase(name):
                     phase()
         problem = _shortcomings(story)
-    except (SlipstreamError, KeyboardInterrupt) as error:
-        problem = str(error) or "interrupted"
+    except SlipstreamError as error:
+        problem = str(error)
+    except KeyboardInterrupt:
+        problem = "interrupted; run it again and it goes on from here"
+    except Exception as error:  # noqa: BLE001 (whatever happened, the account is written)
+        traceback.print_exc()
+        problem = f"{type(error).__name__}: {error}"
     report = write_account(journal, platform, story, problem, PROJECT / "report.html")
     print(report)
     return 1 if problem else 0

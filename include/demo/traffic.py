@@ -71,11 +71,13 @@ class Traffic:
             answer.raise_for_status()
 
     async def _ask_all(self, session: aiohttp.ClientSession, asked: list[dict[str, Any]]) -> None:
+        """All at once, the connection pool limiting them; or one by one at the pace of the moment."""
         if not self.per_second:
             await asyncio.gather(*(self._ask(session, one) for one in asked))
             return
         for one in asked:
-            await asyncio.gather(self._ask(session, one), asyncio.sleep(1 / self.per_second))
+            pace = self.per_second  # the story changes it while we run
+            await asyncio.gather(self._ask(session, one), asyncio.sleep(1 / pace if pace else 0))
 
     async def _ask(self, session: aiohttp.ClientSession, one: dict[str, Any]) -> None:
         self.tally.requests += 1
@@ -118,7 +120,7 @@ class Pump(Thread):
                     continue
                 self._replay(self.next_day)
                 self.next_day += timedelta(days=1)
-        except BaseException as error:  # shown by `check` in the thread that waits for it
+        except Exception as error:  # noqa: BLE001 (a thread cannot raise to its caller; `check` shows it there)
             self.error = error
 
     def _replay(self, day: date) -> None:

@@ -48,7 +48,9 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     airflow = str(Path(sys.executable).parent / "airflow")
     subprocess.run([airflow, "db", "migrate"], env=env, check=True, capture_output=True, timeout=240)
     pools = home / "pools.json"
-    pools.write_text(json.dumps({name: {"slots": 1, "description": "", "include_deferred": False} for name in ("ray", "gateway")}))
+    pools.write_text(
+        json.dumps({name: {"slots": 1, "description": "", "include_deferred": False} for name in ("ray", "gateway")})
+    )
     subprocess.run([airflow, "pools", "import", str(pools)], env=env, check=True, capture_output=True, timeout=120)
     command = [sys.executable, "-m", "tests.e2e.second_model_life"]
     done = subprocess.run(command, env=env, cwd=project, capture_output=True, text=True, timeout=480, check=False)

@@ -60,7 +60,9 @@ WEATHER = (
 )  # fmt: skip
 
 PLANES = (
-    *columns(tailnum="text", year="integer", manufacturer="text", model="text", engines="integer", seats="integer", engine="text"),
+    *columns(
+        tailnum="text", year="integer", manufacturer="text", model="text", engines="integer", seats="integer", engine="text"
+    ),
     *_keys("tailnum"),
     Expectation("ExpectColumnValuesToBeUnique", column="tailnum", on_failure="quarantine"),
     _between("year", 1950, 2013),

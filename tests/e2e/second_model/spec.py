@@ -24,9 +24,7 @@ SPEC = ModelSpec(
         request=(Feature(name="carrier_code", dtype="category"), Feature(name="hour", dtype="int")),
     ),
     expectations=f"{HERE}.expectations:EXPECTATIONS",
-    training=Training(
-        fit=f"{HERE}.train:fit", window_days=30, holdout_days=2, minimum_rows=500, params={"C": 0.5}, workers=1
-    ),
+    training=Training(fit=f"{HERE}.train:fit", window_days=30, holdout_days=2, minimum_rows=500, params={"C": 0.5}, workers=1),
     evaluation=Evaluation(minimum=0.5, baseline="carrier_code"),
     rollout=Rollout(shadow_requests=20, step_requests=5),
 )

@@ -27,7 +27,7 @@ from airflow.sdk import DAG
 dags = {{name: dag for name, dag in vars(module).items() if isinstance(dag, DAG)}}
 loaded = sorted(set(sys.modules) & set({heavy!r}))
 from airflow.serialization.serialized_objects import DagSerialization
-out = {{name: {{"tasks": dag.task_ids, "doc": dag.doc_md, "params": {{k: v.description for k, v in dag.params.items_raw()}} if hasattr(dag.params, "items_raw") else {{}},
+out = {{name: {{"tasks": dag.task_ids, "doc": dag.doc_md,
         "bytes": len(json.dumps(DagSerialization.to_dict(dag), default=str))}} for name, dag in dags.items()}}
 print(json.dumps({{"dags": out, "loaded": loaded, "seconds": seconds}}))
 """
