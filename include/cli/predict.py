@@ -15,8 +15,12 @@ from include.core.spec import ModelSpec
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
-    parser.add_argument("--entity", nargs="+", default=[], metavar="KEY=VALUE", help="the entity's keys, such as origin=JFK")
-    parser.add_argument("--features", nargs="+", default=[], metavar="NAME=VALUE", help="those of the request, such as hour=9")
+    parser.add_argument(
+        "--entity", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help="the entity's keys, such as origin=JFK"
+    )
+    parser.add_argument(
+        "--features", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="those of the request, such as hour=9"
+    )
     parser.add_argument("--at", default="", metavar="TIME", help="as if asked then (ISO 8601, UTC); by default now")
     parser.add_argument("--json", action="store_true", help="the whole answer, as JSON")
 
