@@ -1,7 +1,7 @@
 """A broken version: the champion's ONNX file with one input rescaled. Registered, never trained or evaluated.
 
-It is the classic accident: `distance` arrives in metres where the model learnt miles, after every offline
-check was passed by another file. Only the rollout can catch it.
+It is the classic accident: `hour` arrives as minutes past midnight where the model learnt hours, after every
+offline check was passed by another file. Only the rollout can catch it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from include.core.settings import Settings
 from include.core.task import Task, perform
 from include.governance.version import VersionRecord
 
-INPUT, FACTOR = "distance", 1609.34
+INPUT, FACTOR = "hour", 60.0
 
 
 def break_model(champion: VersionRecord, ledger: Ledger, settings: Settings) -> Ref:
