@@ -19,6 +19,7 @@ from include.local.platform import HOST, Platform
 from include.local.ports import setting
 
 FOREIGN = ("AIRFLOW__", "AIRFLOW_HOME", "MLFLOW_", "RAY_", "SUPERVISOR_", "PYTHONHOME", "PYTHONPATH")  # not inherited
+DAGS = "SLIPSTREAM_DAGS"  # another folder of DAG files than the project's
 MARK = "SLIPSTREAM_PLATFORM"  # names the home in every process of it, children included
 USERS = {"admin": "airflow_admin", "op": "airflow_op", "viewer": "airflow_viewer"}  # user (and role) to credential
 
@@ -81,7 +82,7 @@ def _airflow_core(platform: Platform, credentials: Credentials) -> dict[str, str
         "executor": "LocalExecutor",
         "parallelism": "4",  # workers are forked ahead: each costs memory
         "load_examples": "false",
-        "dags_folder": str(platform.project / "dags"),
+        "dags_folder": os.environ.get(DAGS, str(platform.project / "dags")),
         "plugins_folder": str(platform.project / "plugins"),
         "fernet_key": credentials.airflow_fernet_key,
         "execution_api_server_url": f"{platform.url('airflow')}/execution/",

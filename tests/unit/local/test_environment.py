@@ -46,6 +46,14 @@ def test_no_process_reports_home_and_none_may_unpickle_a_model(platform: Platfor
         assert env["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
 
 
+def test_airflow_reads_the_projects_dags_unless_told_otherwise(
+    platform: Platform, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert environment.airflow(platform, credentials)["AIRFLOW__CORE__DAGS_FOLDER"] == str(platform.project / "dags")
+    monkeypatch.setenv("SLIPSTREAM_DAGS", "/elsewhere/dags")
+    assert environment.airflow(platform, credentials)["AIRFLOW__CORE__DAGS_FOLDER"] == "/elsewhere/dags"
+
+
 def secrets_in(env: dict[str, str], credentials: Credentials) -> set[str]:
     return {name for name, secret in asdict(credentials).items() if any(secret in value for value in env.values())}
 
