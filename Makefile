@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true
 
-.PHONY: help setup demo up down status test lint clean lock
+.PHONY: help setup demo up down status test lint e2e bench clean lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,13 @@ lint: setup  ## ruff, mypy --strict, import-linter
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@PYTHONPATH=. .venv/bin/lint-imports --no-logo
+
+e2e: setup  ## the long end-to-end: a walk-forward backfill of six versions through a real Airflow
+	@$(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e
+
+AREA ?= parse
+bench: setup  ## a benchmark, AREA=parse: ours and the peer's side by side; fails when a goal is missed
+	@$(PY) -m benchmarks.$(AREA)
 
 clean: down  ## remove .venv and .slipstream, data included
 	rm -rf .venv .slipstream

@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "what answers, and where every model stands",
     "predict": "ask a model, through the gateway or without it",
     "versions": "a model's registered versions",
+    "backtest": "the walk-forward table of a backfill",
     "rollback": "return to the champion before, now",
     "trace": "walk from a served model back to its raw data",
     "invalidate": "have something computed again",

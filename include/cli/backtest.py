@@ -1,0 +1,36 @@
+"""`slipstream backtest MODEL`: the walk-forward table of the versions that backfills made."""
+
+from __future__ import annotations
+
+import argparse
+
+from include.cli.desk import open_desk
+from include.cli.table import table
+from include.core.errors import DataError
+from include.governance.backtest import Fold, folds
+from include.governance.versions import records
+
+HEAD = ("as of", "version", "trained on", "held out", "until", "AUC", "boosting", "rate", "log loss", "boosting")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model")
+
+
+def run(options: argparse.Namespace) -> int:
+    desk = open_desk()
+    found = folds(desk.ledger, records(desk.control, options.model))
+    if not found:
+        raise DataError(
+            f"No backfill has made a version of {options.model}.",
+            hint=f"airflow backfill create --dag-id {options.model}_training --from-date ... --to-date ...",
+        )
+    print(table(HEAD, map(_row, found)))
+    return 0
+
+
+def _row(fold: Fold) -> tuple[object, ...]:
+    boosted, rate = fold.baselines.get("boosted", {}), fold.baselines.get("historical_rate", {})
+    aucs = fold.ours.get("auc"), boosted.get("auc"), rate.get("auc")
+    losses = fold.ours.get("log_loss"), boosted.get("log_loss")
+    return fold.as_of[:10], fold.version, fold.rows, fold.holdout_rows, fold.last[:10], *aucs, *losses

@@ -1,0 +1,45 @@
+"""The walk-forward backtest: what each version of a backfill scored on days that nobody had seen when it was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from include.core.ledger import Ledger
+from include.core.request import Json
+from include.governance.version import VersionRecord
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One version: the moment it pretended to be at, its rows, and the metrics on its holdout by contender."""
+
+    version: int
+    as_of: str
+    rows: int  # trained on
+    holdout_rows: int
+    last: str  # newest row of the holdout
+    ours: Mapping[str, float]
+    baselines: Mapping[str, Mapping[str, float]]  # boosted, historical_rate
+
+
+def folds(ledger: Ledger, records: Iterable[VersionRecord]) -> list[Fold]:
+    """The versions that backfills made, in the order of their as-of moments."""
+    made = [_fold(ledger, record) for record in records if record.entry.run_type == "backfill"]
+    return sorted(made, key=lambda fold: fold.as_of)
+
+
+def _fold(ledger: Ledger, record: VersionRecord) -> Fold:
+    lineage = record.entry.lineage
+    data: Mapping[str, Json] = ledger.resolve(lineage.training_set).value
+    measured: Mapping[str, Json] = ledger.resolve(lineage.evaluation).value
+    held = int(data["holdout_rows"])
+    return Fold(
+        record.version,
+        record.entry.as_of,
+        int(data["rows"]) - held,
+        held,
+        str(data["last"]),
+        measured["metrics"],
+        measured["baselines"],
+    )
