@@ -51,4 +51,5 @@ launcher.write_text(f"#!{root}/.venv/bin/python\nimport sys\nsys.path.insert(0, 
 launcher.chmod(0o755)
 PY
 echo "$want" > "$stamp"
+echo "$((SECONDS - started))" > .venv/.seconds  # the demonstration tells it
 echo "setup: .venv ready in $((SECONDS - started)) s"
