@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from include.core.errors import SpecError
+
 REFERENCE = re.compile(r"include(\.\w+)+:\w+")
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -41,10 +43,23 @@ def code_digest(*references: str) -> str:
 
     Covers each named module and every project module it imports or names by such a string, directly or not, except `include.core`
     and `include.backends`: those are plumbing, whose behaviour contract tests hold still. A change there
-    must not retrain every model. Files are read, not imported.
+    must not retrain every model. Files are read, not imported. Raises SpecError for a module that is not there.
     """
-    modules = sorted({name for ref in references for name in _closure(ref.partition(":")[0])})
+    modules = sorted({name for ref in references for name in _closure(_module(ref))})
     return digest_json([[name, _source_digest(_file(name))] for name in modules])
+
+
+def _module(reference: str) -> str:
+    module = reference.partition(":")[0]
+    try:
+        _file(module)
+    except FileNotFoundError as error:
+        raise SpecError(
+            f"{reference!r} cannot be imported: {error}.",
+            safe="nothing was computed.",
+            hint="use 'package.module:name' of something importable from the project root.",
+        ) from error
+    return module
 
 
 def _closure(module: str) -> set[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from include.core import digest
 from include.core.digest import canonical_json, code_digest, digest_file, digest_json
+from include.core.errors import SpecError
 
 STEP = '''
 """A step."""
@@ -108,7 +109,7 @@ def test_several_references_are_one_digest_in_any_order(project: Path) -> None:
 
 
 def test_a_module_without_source_is_named(project: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"include\.stage\.gone"):
+    with pytest.raises(SpecError, match=r"include\.stage\.gone"):
         code_digest("include.stage.gone:run")
 
 
