@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Context
 
+from include.core.errors import FencedError, SupersededError
 from include.core.request import Json, Request, Result
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import Services
 from operators.run import holder, partition_day, pulled, pulled_json
+
+TURNS = 5  # to publish one day, should others publish it at the same moment
+PAUSE = 0.2  # seconds longer after each turn, for the others to finish
 
 
 class PublishFeaturesOperator(ComputeOperator):
@@ -36,12 +41,38 @@ class PublishFeaturesOperator(ComputeOperator):
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=uses)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
-        from include.data.published import publish
+        """Publish what is still right. Of several publishers at once the last to come does it; the others see that it is done."""
+        from include.data.published import published
 
         day, ref = date.fromisoformat(result.value["day"]), services.ledger.ref(result)
-        epoch = services.control.take(f"partition/{self.model}/{day}", holder(context))
-        publish(services.control, self.model, day, ref, result.value["rows"], epoch)
+        for turn in range(TURNS):
+            try:
+                self._publish(day, result, context, services)
+                break
+            except FencedError:
+                time.sleep(PAUSE * (turn + 1))
+                if published(services.control, self.model, day, day).get(day) == ref:
+                    break
+                if turn == TURNS - 1:
+                    raise
         return ref.to_json()
+
+    def _publish(self, day: date, result: Result, context: Context, services: Services) -> None:
+        from include.data.published import publish, resource
+
+        epoch = services.control.take(resource(self.model, day), holder(context))
+        self._require_current(result, context, services)  # after the take: whoever replaces it takes later, and fences us
+        publish(services.control, self.model, day, services.ledger.ref(result), result.value["rows"], epoch)
+
+    def _require_current(self, result: Result, context: Context, services: Services) -> None:
+        """Raises SupersededError if this run has read raw partitions, or code, that were replaced meanwhile."""
+        if self.build(context, services).key != result.key:
+            raise SupersededError(
+                f"The features of {result.value['day']} were computed from partitions or code that have changed since.",
+                seen=result.key,
+                safe="nothing was published; the published partition stays.",
+                hint="clear the run from its first task: it takes what is there now.",
+            )
 
 
 class MaterializeFeaturesOperator(ReconcileOperator):
