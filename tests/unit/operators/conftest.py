@@ -10,6 +10,8 @@ import pytest
 from include.core.adapters import ADAPTERS
 from operators.hooks import Services, open_services
 from tests.unit.operators.fake_jobs import FakeJobs
+from tests.unit.operators.life import Life, settle_in
+from tests.unit.operators.nursery import Nursery
 
 
 class FakeStateStore(dict[str, Any]):
@@ -55,3 +57,26 @@ def context() -> Callable[..., dict[str, Any]]:
         }
 
     return make
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Nursery:
+    return Nursery(tmp_path_factory.mktemp("nursery"))
+
+
+@pytest.fixture
+def life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Life:
+    """The shop's life, nothing landed yet."""
+    return Life(settle_in(tmp_path, monkeypatch))
+
+
+@pytest.fixture
+def published(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> Life:
+    """Its first days are published."""
+    return nursery.life("published", monkeypatch)
+
+
+@pytest.fixture
+def registered(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> Life:
+    """Version 1 is registered, a Candidate; `nursery.run()` is the run that made it."""
+    return nursery.life("registered", monkeypatch)

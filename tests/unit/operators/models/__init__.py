@@ -1,0 +1,1 @@
+"""A package of models for the operators' tests: `SLIPSTREAM_MODELS` names it."""

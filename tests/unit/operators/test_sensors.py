@@ -1,0 +1,54 @@
+"""Waiting for a day: arrived, not yet, never."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.core.errors import DataError
+from operators.sensors import PartitionSensor, missing_paths
+from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.unit.operators.models.shop.orders import orders_of
+
+
+def poke(run: Run) -> bool:
+    return PartitionSensor(task_id="wait_for_partition", model=MODEL).poke(run.context("wait_for_partition"))
+
+
+def test_it_waits_until_every_source_of_the_day_has_landed(life: Life) -> None:
+    run = Run({"day": "2013-01-01"})
+    assert not poke(run)
+    life.put("orders", day(1), orders_of(day(1)))
+    assert not poke(run)
+    spec = life.services.spec(MODEL)
+    assert missing_paths(life.services, spec, day(1)) == [life.services.storage.uri(life.raw.path("returns", day(1)))]
+    life.land(day(1))
+    assert poke(run)
+
+
+def test_the_day_is_the_start_of_the_data_interval(life: Life) -> None:
+    life.land(day(2))
+    assert poke(Run(interval=(day(2), day(3))))
+    assert not poke(Run(interval=(day(1), day(2))))
+
+
+@pytest.mark.parametrize("outside", [date(2012, 12, 31), date(2013, 2, 1)])
+def test_a_day_outside_the_source_is_skipped_with_the_reason(life: Life, outside: date) -> None:
+    with pytest.raises(AirflowSkipException, match=rf"{outside} is outside the source's days \(2013-01-01 to 2013-01-31\)"):
+        poke(Run({"day": outside.isoformat()}))
+
+
+def test_it_frees_its_slot_between_two_looks() -> None:
+    assert PartitionSensor(task_id="wait", model=MODEL).mode == "reschedule"
+
+
+def test_a_run_without_a_day_says_how_to_give_it_one(life: Life) -> None:
+    with pytest.raises(DataError, match="This run has no day.*day=YYYY-MM-DD"):
+        poke(Run())
+
+
+def test_a_day_that_is_no_date_is_refused_with_its_text(life: Life) -> None:
+    with pytest.raises(DataError, match="'day' is no date.*'tomorrow'"):
+        poke(Run({"day": "tomorrow"}))
