@@ -37,10 +37,10 @@ def check(method: Method, model: str, request: Request, user: BaseUser, dag: str
     requires_access_dag(method, DagAccessEntity.RUN, param_dag_id=f"{model}_{dag}")(request, user)
 
 
-def may(model: str, request: Request, user: BaseUser) -> bool:
-    """Whether they may see the model at all."""
+def may(model: str, request: Request, user: BaseUser, method: Method = "GET", dag: str = "rollout") -> bool:
+    """Whether they may see the model at all, or run that DAG of it: the page offers nothing that would be refused."""
     try:
-        check("GET", model, request, user)
+        check(method, model, request, user, dag)
     except HTTPException:
         return False
     return True

@@ -15,6 +15,7 @@ from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, SlipstreamError, TransientError
 from include.core.ledger import Ledger
+from include.core.page import STYLE
 from include.core.settings import Settings
 from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named
@@ -24,6 +25,7 @@ from include.governance.tree import render
 from include.rollout.rollback import roll_back_model
 from plugins.slipstream_access import any_access, check, may, model_access
 from plugins.slipstream_reports import HEADERS, read_report
+from plugins.slipstream_view import model_view, windows
 
 app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -34,6 +36,10 @@ Trainer = Annotated[BaseUser, Depends(model_access("POST", "training"))]
 
 STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, DataError: 404, TransientError: 503}
 PAGE = Path(__file__).with_name("slipstream_page.html")
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
 
 
 class Reason(BaseModel):
@@ -61,7 +67,7 @@ def explain(request: Request, error: SlipstreamError) -> JSONResponse:
 @app.get("/")
 def page(user: User) -> HTMLResponse:
     del user
-    return HTMLResponse(PAGE.read_text(), headers={"Content-Security-Policy": "frame-ancestors 'self'"})
+    return HTMLResponse(PAGE.read_text().replace("/*LOOK*/", STYLE), headers={"Content-Security-Policy": PAGE_POLICY})
 
 
 @app.get("/api/models")
@@ -70,18 +76,20 @@ def models(request: Request, user: User) -> list[str]:
 
 
 @app.get("/api/models/{model}")
-def model(model: str, user: Reader) -> dict[str, Any]:
-    del user
+def model(model: str, request: Request, user: Reader) -> dict[str, Any]:
     spec, settings = load_spec(model, _settings().models), _settings()
-    links = {
-        "registry": f"{settings.mlflow_url}/#/models/{model}",
-        "experiments": f"{settings.mlflow_url}/#/experiments",
-        "jobs": settings.ray_url,
-    }
+    links = {"registry": f"{settings.mlflow_url}/#/models/{model}", "jobs": settings.ray_url}
     dags = [f"{model}_{name}" for name in ("features", "training", "rollout", "monitoring", "scoring")]
+    rights = {"roll_back": may(model, request, user, "POST"), "recompute": may(model, request, user, "POST", "training")}
     rows = [row.to_json() for row in history(_control(), model, limit=20)]
-    about = {"description": spec.description, "owner": spec.owner, "label": spec.label}
-    return {**overview(_control(), model).to_json(), **about, "links": links, "dags": dags, "audit": rows}
+    shown = model_view(_ledger(), spec, overview(_control(), model))
+    return {**shown, "links": links, "dags": dags, "may": rights, "audit": rows}
+
+
+@app.get("/api/models/{model}/windows")
+def watched(model: str, user: Reader) -> list[dict[str, Any]]:
+    del user
+    return windows(_ledger(), _control(), load_spec(model, _settings().models))
 
 
 @app.get("/api/models/{model}/trace")

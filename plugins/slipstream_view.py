@@ -1,0 +1,93 @@
+"""What the Models page shows of a model beyond the control store: its reports, its baselines, its weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from include.core.control import ControlStore
+from include.core.errors import DataError, IntegrityError
+from include.core.ledger import Ledger
+from include.core.request import Json, Ref, Result
+from include.core.spec import ModelSpec
+from include.governance.invalidation import find
+from include.governance.overview import Overview
+from include.governance.version import VersionRecord
+from include.monitoring.decision import history
+from include.rollout.plan import plan
+
+WINDOWS = 26  # the newest: half a year of weeks
+
+
+def model_view(ledger: Ledger, spec: ModelSpec, seen: Overview) -> dict[str, Json]:
+    """The overview, with each version's report and baselines and with the stages a rollout walks through."""
+    shown = seen.to_json()
+    shown["versions"] = [{**record.to_json(), **_evaluation(ledger, record)} for record in seen.versions]
+    return {
+        **shown,
+        "description": spec.description,
+        "owner": spec.owner,
+        "label": spec.label,
+        "metric": spec.evaluation.metric,
+        "stages": [stage.name for stage in plan(spec)],
+    }
+
+
+def windows(ledger: Ledger, control: ControlStore, spec: ModelSpec) -> list[dict[str, Json]]:
+    """The monitored windows, oldest first: performance, drift against its limit, the decision, the report."""
+    decided = {decision.key.rpartition(":")[2]: decision for decision in history(control, spec.name)}
+    latest = {result.value["window"]: result for result in _monitored(ledger, spec.name)}  # one computed again replaces it
+    rows = []
+    for window, result in sorted(latest.items())[-WINDOWS:]:
+        decision = decided.get(window)
+        action = {"action": decision.action, "decision": decision.words} if decision else {"action": "", "decision": ""}
+        rows.append({"window": window, **_window(result), **action})
+    return rows
+
+
+def report_link(result: Result, name: str = "report.html") -> str:
+    """Relative to the page; empty if the result has no such file."""
+    return f"files/{result.files[name].path}" if name in result.files else ""
+
+
+def _monitored(ledger: Ledger, model: str) -> list[Result]:
+    try:
+        held = find(ledger, model, "monitor")
+    except DataError:
+        return []
+    results = [ledger.result(each.key) for each in sorted(held, key=lambda each: each.committed_at)]
+    return [result for result in results if result is not None]
+
+
+def _window(result: Result) -> dict[str, Json]:
+    value, performance, drift = result.value, result.value["performance"], result.value["drift"]
+    metrics: Mapping[str, Any] = performance["metrics"]
+    return {
+        "metric": performance["metric"],
+        "value": metrics.get(performance["metric"]),
+        "error": performance["errors"].get(performance["metric"]),
+        "expected": performance["expected"],
+        "performance": performance["words"],
+        "drift": drift["statistic"],
+        "critical": drift["critical"],
+        "drift_verdict": drift["verdict"],
+        "drift_words": drift["words"],
+        "rows": value["collected"]["rows"],
+        "labelled": value["collected"]["labelled"],
+        "report": report_link(result),
+    }
+
+
+def _evaluation(ledger: Ledger, record: VersionRecord) -> dict[str, Json]:
+    reference = record.entry.lineage.evaluation
+    try:
+        return _evaluated(ledger, reference)
+    except (DataError, IntegrityError):  # the page is also for the day when the ledger is damaged
+        return {"report": "", "baselines": {}}
+
+
+@lru_cache(maxsize=256)
+def _evaluated(ledger: Ledger, reference: Ref) -> dict[str, Json]:
+    result = ledger.resolve(reference)
+    return {"report": report_link(result), "baselines": result.value.get("baselines", {})}
