@@ -14,12 +14,19 @@ from include.training.job import Floats
 
 
 class DelayNetwork(nn.Module):
-    """features [n, inputs] (category codes as floats, NaN is missing) to logits [n]."""
+    """features [n, inputs] (category codes as floats, NaN is missing) to logits [n].
+
+    A number enters twice: standardised, and as its place among the quantiles of the training rows (piecewise
+    linear encoding; Gorishniy, Rubachev, Babenko 2022). The second is bounded: what was never seen, such as
+    July's heat in a model trained until May, counts as the largest that was.
+    """
 
     categories: Tensor
     numbers: Tensor
     mean: Tensor
     deviation: Tensor
+    low: Tensor
+    width: Tensor
 
     def __init__(self, plan: Plan, features: Floats) -> None:
         super().__init__()
@@ -28,27 +35,33 @@ class DelayNetwork(nn.Module):
         sizes = [plan.inputs[i].size for i in categories]
         dims = [min(16, 2 + size // 6) for size in sizes]
         hidden, dropout = int(plan.params["hidden"]), float(plan.params["dropout"])
+        bins = int(plan.params["bins"])
 
         self.register_buffer("categories", torch.tensor(categories, dtype=torch.long))
         self.register_buffer("numbers", torch.tensor(numbers, dtype=torch.long))
         mean, deviation = moments(features[:, numbers])
         self.register_buffer("mean", torch.tensor(mean))
         self.register_buffer("deviation", torch.tensor(deviation))
+        edges = quantiles(features[:, numbers], bins)
+        self.register_buffer("low", torch.tensor(edges[:, :-1]))
+        self.register_buffer("width", torch.tensor(np.maximum(edges[:, 1:] - edges[:, :-1], 1e-6)))
         self.embeddings = nn.ModuleList(nn.Embedding(size, dim) for size, dim in zip(sizes, dims, strict=True))
         self.layers = nn.Sequential(
-            nn.Linear(2 * len(numbers) + sum(dims), hidden), nn.SiLU(), nn.Dropout(dropout),
+            nn.Linear((2 + bins) * len(numbers) + sum(dims), hidden), nn.SiLU(), nn.Dropout(dropout),
             nn.Linear(hidden, hidden), nn.SiLU(), nn.Dropout(dropout),
             nn.Linear(hidden, 1),
         )  # fmt: skip
 
     def forward(self, features: Tensor) -> Tensor:
         codes = features.index_select(1, self.categories).long()
-        numbers = (features.index_select(1, self.numbers) - self.mean) / self.deviation
+        numbers = features.index_select(1, self.numbers)
         missing = torch.isnan(numbers)
-        # A missing number is its mean, and a flag beside it. Outliers keep their sign, not their size.
-        numbers = torch.where(missing, torch.zeros_like(numbers), numbers).clamp(-5, 5)
+        # A missing number is its mean, has no place, and has a flag. Outliers keep their sign, not their size.
+        known = torch.where(missing, self.mean.expand_as(numbers), numbers)
+        standard = ((known - self.mean) / self.deviation).clamp(-5, 5)
+        place = ((known.unsqueeze(2) - self.low) / self.width).clamp(0, 1) * (~missing).float().unsqueeze(2)
         embedded = [table(codes[:, i]) for i, table in enumerate(self.embeddings)]
-        logits: Tensor = self.layers(torch.cat([numbers, missing.float(), *embedded], dim=1))
+        logits: Tensor = self.layers(torch.cat([standard, place.flatten(1), missing.float(), *embedded], dim=1))
         return logits.squeeze(1)
 
 
@@ -87,3 +100,11 @@ def moments(numbers: Floats) -> tuple[Floats, Floats]:
     mean = np.where(known, numbers, 0).sum(axis=0, dtype=np.float64) / count
     square = np.where(known, (numbers - mean) ** 2, 0).sum(axis=0, dtype=np.float64) / count
     return mean.astype(np.float32), np.maximum(np.sqrt(square), 1e-3).astype(np.float32)
+
+
+def quantiles(numbers: Floats, bins: int) -> Floats:
+    """Edges float32 [columns, bins + 1] that hold equally many of the known values; 0 to 1 where none is known."""
+    steps = np.linspace(0, 1, bins + 1)
+    columns = [column[~np.isnan(column)] for column in numbers.T]
+    edges = [np.quantile(column, steps) if len(column) else steps for column in columns]
+    return np.stack(edges).astype(np.float32)

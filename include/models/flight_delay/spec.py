@@ -61,7 +61,7 @@ SPEC = ModelSpec(
         fit=f"{HERE}.train:fit",
         window_days=180,
         holdout_days=28,
-        params={"epochs": 6, "batch_size": 1024, "learning_rate": 2e-3, "hidden": 96, "dropout": 0.2},
+        params={"epochs": 6, "batch_size": 1024, "learning_rate": 2e-3, "hidden": 96, "dropout": 0.2, "bins": 16},
         search={"hidden": (64, 128), "learning_rate": (1e-3, 3e-3)},
         workers=2,
     ),

@@ -1,14 +1,26 @@
-"""Whether and on what a run trains, and that the training is the same work once."""
+"""Whether and on what a run trains; and what no model can learn from."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.core.errors import DataError
-from operators.registry import RegisterModelOperator
+from include.core.errors import DataError, PermanentError
+from include.core.request import Request
+from operators.features import BuildTrainingSetOperator
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
+from operators.validation import ValidateTrainingSetOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.unit.operators.models.shop.orders import PER_DAY
+from tests.unit.operators.nursery import DAYS, Nursery
+from tests.unit.operators.said import assert_says
+
+EVENT = {"as_of": "2013-01-03T00:00:00", "decision": "shop:w", "words": "drift of price"}
+NEW_YEAR = (day(1), day(4))
 
 
 def plan(run: Run) -> dict[str, str]:
@@ -16,14 +28,172 @@ def plan(run: Run) -> dict[str, str]:
     return value
 
 
-def test_it(registered: Life, nursery) -> None:
-    import time
+@pytest.mark.parametrize(
+    ("run", "as_of", "reason"),
+    [
+        (Run({"as_of": "2013-01-02"}, event=EVENT, interval=NEW_YEAR), "2013-01-02T00:00:00", "drift of price"),
+        (Run(event=EVENT, interval=NEW_YEAR, run_type="asset_triggered"), "2013-01-03T00:00:00", "drift of price"),
+        (Run(interval=NEW_YEAR, run_type="scheduled"), "2013-01-04T00:00:00", "schedule floor"),
+        (Run(interval=NEW_YEAR, run_type="backfill"), "2013-01-04T00:00:00", "walk-forward backtest"),
+        (Run(), "2013-01-05T00:00:00", "asked for by hand"),
+        (Run({"as_of": "2013-01-03T02:00:00+02:00"}), "2013-01-03T00:00:00", "asked for by hand"),
+    ],
+    ids=["the parameter", "the event", "the interval's end", "a backfill's interval", "the newest day", "another time zone"],
+)
+def test_the_as_of_time_is_the_parameter_the_event_the_interval_or_the_newest_day(
+    published: Life, run: Run, as_of: str, reason: str
+) -> None:
+    made = plan(run)
+    assert (made["as_of"], made["reason"]) == (as_of, reason)
 
-    print(nursery.run().xcom)
+
+def test_an_as_of_that_is_no_time_is_refused_with_its_text(published: Life) -> None:
+    with pytest.raises(DataError, match=r"'as_of' is no date.*'yesterday'.*as_of=2013-04-01"):
+        plan(Run({"as_of": "yesterday"}))
+
+
+def test_nothing_published_says_which_dag_to_run(life: Life) -> None:
+    with pytest.raises(DataError, match=r"No day is published yet.*features DAG"):
+        plan(Run())
+
+
+def test_a_scheduled_run_without_labelled_rows_is_skipped_with_the_reason(published: Life) -> None:
+    late = Run(interval=(day(31), day(60)), run_type="scheduled")
+    with pytest.raises(AirflowSkipException, match="No labelled rows between 2013-02-08 and 2013-02-28"):
+        plan(Run(interval=(day(58), day(59)), run_type="scheduled"))
+    with pytest.raises(AirflowSkipException, match="nothing to train on"):
+        plan(late)
+
+
+def test_a_scheduled_run_is_skipped_if_the_newest_version_has_seen_all_there_is(registered: Life) -> None:
+    with pytest.raises(AirflowSkipException, match=r"No labelled rows newer than those of the newest version \(2013-01-05\)"):
+        plan(Run(interval=(day(5), day(10)), run_type="scheduled"))
     registered.land(day(5))
-    t = time.time()
-    p = registered.publish(day(5))
-    print(time.time() - t)
-    t = time.time()
-    print(registered.materialize(p), time.time() - t)
-    assert 0
+    registered.publish(day(5))
+    assert plan(Run(interval=(day(5), day(10)), run_type="scheduled"))["as_of"] == "2013-01-10T00:00:00"
+
+
+def test_a_person_or_an_event_may_train_although_nothing_is_new(registered: Life) -> None:
+    assert plan(Run())["as_of"] == "2013-01-05T00:00:00"
+    assert plan(Run(event=EVENT, run_type="asset_triggered"))["reason"] == "drift of price"
+
+
+def test_the_training_set_is_one_snapshot_of_what_was_known(published: Life) -> None:
+    first = published.result(published.snapshot(Run()).xcom["build_training_set"])
+    again = published.result(published.snapshot(Run(run_id="manual__2")).xcom["build_training_set"])
+    assert first == again
+    assert first.value["rows"] == DAYS * PER_DAY
+    assert first.value["holdout_rows"] == PER_DAY
+    assert published.table(first, "train.parquet").num_rows == (DAYS - 1) * PER_DAY
+
+
+def test_its_verdict_is_that_of_its_rows(published: Life) -> None:
+    run = published.snapshot(Run())
+    verdict = published.result(run(ValidateTrainingSetOperator(task_id="validate_training_set", model=MODEL)))
+    assert verdict.value["passed"]
+    assert set(verdict.value["sources"]) == {"train", "holdout"}
+
+
+LABEL = "came_back"
+UNUSABLE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({LABEL: pa.nulls(PER_DAY, pa.int8())}, {}, "Every label 'came_back' is null or has not arrived: 800 rows without one"),
+    ({LABEL: pa.array([0] * PER_DAY, pa.int8())}, {}, "One class only of 'came_back': 0 of 600 rows positive"),
+    ({LABEL: pa.array([1] * PER_DAY, pa.int8())}, {}, "One class only of 'came_back': 600 of 600 rows positive"),
+    ({"id": pa.array([f"other-{n}" for n in range(PER_DAY)])}, {}, "None of 800 rows has a label 'came_back' by then"),
+    ({}, {"as_of": "2013-03-20"}, "No day is published in the 20 days before 2013-03-20"),
+    ({}, {"as_of": "2013-01-02"}, "training.holdout_days = 1 leaves 0 rows to train on and 200 held out"),
+]
+
+
+@pytest.mark.parametrize(
+    ("returns", "params", "what"),
+    UNUSABLE,
+    ids=["null labels", "never", "always", "labels of others", "no labelled rows in the window", "holdout takes all"],
+)
+def test_rows_that_nothing_can_be_learnt_from_are_refused_before_training(
+    life: Life, returns: dict[str, Any], params: dict[str, Any], what: str
+) -> None:
+    life.days(DAYS, returns=returns)
+    with pytest.raises(DataError) as refused:
+        life.snapshot(Run(params))
+    assert what in str(refused.value)
+    assert "Next: " in str(refused.value)
+    assert not [path for path in life.services.storage.list("ledger/training_set") if path.endswith("result.json")]
+
+
+def test_the_error_names_the_counts_and_the_setting(life: Life) -> None:
+    life.days(1)
+    with pytest.raises(DataError) as refused:
+        life.snapshot(Run())
+    assert_says(refused.value, "training.window_days", "'rows': 200", "the champion stays", "publish more days")
+
+
+def test_tuning_is_skipped_unless_the_run_asks_for_it() -> None:
+    with pytest.raises(AirflowSkipException, match="parameter `tune`"):
+        Run()(TuneModelOperator(task_id="tune", model=MODEL))
+
+
+def test_the_chosen_parameters_reach_the_training(published: Life) -> None:
+    run = published.snapshot(Run({"tune": True}))
+    plain = request_of(published, run)
+    chosen = published.result(run(TuneModelOperator(task_id="tune", model=MODEL))).value
+    assert len(chosen["trials"]) == 2
+    assert chosen["params"]["ridge"] in (1.0, 9.0)
+    run.xcom["tune"] = published.commit("tune", {"params": {"ridge": 9.0}, "trials": []}, {})
+    tuned = request_of(published, run)
+    assert tuned.params["training"]["params"] == {"ridge": 9.0} != plain.params["training"]["params"]
+    assert tuned.key != plain.key
+    trained = published.result(run(TrainModelOperator(task_id="train", model=MODEL)))
+    assert trained.value["params"] == {"ridge": 9.0}
+
+
+def request_of(life: Life, run: Run) -> Request:
+    return TrainModelOperator(task_id="train", model=MODEL).build(run.context("train"), life.services)
+
+
+def test_a_changed_search_grid_retrains_nothing(published: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = published.snapshot(Run())
+    assert "search" not in request_of(published, run).params["training"]
+    assert "schedule" not in request_of(published, run).params["training"]
+
+
+def test_two_runs_at_once_share_one_training_job(published: Life) -> None:
+    """As processes of the job backend: both wait for it, both get its result."""
+    runs = [published.snapshot(Run(run_id=f"manual__{n}")) for n in range(2)]
+
+    def train(run: Run) -> Any:
+        return run(TrainModelOperator(task_id="train", model=MODEL, where="job", deferrable=False, poll_seconds=0.05))
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(train, runs)
+    assert first == second
+    assert len(list((published.services.settings.home / "jobs").iterdir())) == 1
+    result = published.result(first)
+    assert set(result.files) == {"model.onnx", "signature.json"}
+    assert (result.generation, result.attempt) == (0, 1)
+
+
+def test_a_deferred_training_is_resumed_by_its_trigger(published: Life) -> None:
+    run = published.snapshot(Run())
+    operator = TrainModelOperator(task_id="train", model=MODEL, where="job", poll_seconds=0.05)
+    assert published.result(run(operator)).value["rows"] > 0
+    assert operator.links["Job"].endswith("/log")
+
+
+def test_a_job_that_meets_a_permanent_error_fails_the_task_as_itself(published: Life) -> None:
+    """In a process of its own: the error crosses by the ledger."""
+    run = published.snapshot(Run())
+    made = published.result(run.xcom["build_training_set"])
+    files = {name: published.path(made, "holdout.parquet") for name in made.files}
+    run.xcom["build_training_set"] = published.commit("training_set", {**made.value, "rows": 1}, files)
+    with pytest.raises(PermanentError) as failed:
+        run(TrainModelOperator(task_id="train", model=MODEL, where="job", deferrable=False, poll_seconds=0.05))
+    assert isinstance(failed.value, DataError)
+    assert_says(failed.value, "Too few rows to train on", "the training set is kept")
+
+
+def test_the_snapshot_takes_no_day_after_its_as_of_time(published: Life) -> None:
+    run = Run({"as_of": "2013-01-03"})
+    plan(run)
+    request = BuildTrainingSetOperator(task_id="build_training_set", model=MODEL).build(run.context("b"), published.services)
+    assert sorted(request.inputs) == ["2013-01-01", "2013-01-02"]

@@ -29,7 +29,7 @@ FEATURES: dict[str, Json] = {
     "build": "x:y", "entities": "x:y", "labels": "x:y", "views": [],
     "request": [{"name": "wind"}, {"name": "hour", "dtype": "int"}, {"name": "carrier", "dtype": "category"}],
 }  # fmt: skip
-NETWORK = {"epochs": 3, "batch_size": 64, "learning_rate": 5e-3, "hidden": 16, "dropout": 0.1, "checkpoint_every": 2}
+NETWORK = {"epochs": 3, "batch_size": 64, "learning_rate": 5e-3, "hidden": 16, "dropout": 0.1, "bins": 4, "checkpoint_every": 2}
 
 
 def table(rows: int = 1200, seed: int = 0) -> pa.Table:
