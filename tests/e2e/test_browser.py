@@ -1,0 +1,78 @@
+"""The Models page in a real browser, inside Airflow's own UI: its sandboxed frame, its login, its content policy."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from include.rollout.route import Route, read_route, set_route
+from tests.e2e.browser import Browser, missing, until
+from tests.unit.governance.samples import MODEL
+from tests.unit.plugins.conftest import Site
+from tests.unit.plugins.conftest import site as site
+
+pytestmark = [
+    pytest.mark.xdist_group("airflow_site"),
+    pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser"),
+]
+
+CARD = f"article#{MODEL}"
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with Browser(port, tmp_path / "profile") as opened:
+        yield opened
+
+
+def visit(browser: Browser, site: Site, role: str, path: str) -> None:
+    browser.open(f"{site.url}/api/v2/version")
+    browser.log_in(site.tokens[role])
+    browser.open(f"{site.url}{path}")
+
+
+def drawn(browser: Browser) -> str:
+    """The model's card, when its data have come."""
+    until(lambda: bool(browser.run("return document.querySelector(arguments[0])?.dataset.champion", CARD)))
+    return browser.text(CARD)
+
+
+def test_the_champion_and_every_version_are_shown_without_a_console_error(browser: Browser, site: Site) -> None:
+    visit(browser, site, "viewer", "/slipstream/")
+    shown = drawn(browser)
+    assert "version 2 · 100 %" in shown
+    assert "A roll back returns to version 1." in shown
+    assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert browser.errors() == []
+
+
+def test_a_viewer_is_offered_nothing_that_would_be_refused(browser: Browser, site: Site) -> None:
+    visit(browser, site, "viewer", "/slipstream/")
+    drawn(browser)
+    assert browser.run("return [...document.querySelectorAll('button')].map(each => each.textContent)") == ["Trace"]
+
+
+def test_roll_back_and_links_work_inside_airflows_sandboxed_frame(browser: Browser, site: Site) -> None:
+    with site.control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=2, previous=1))
+    visit(browser, site, "op", "/plugin/slipstream-models")
+    browser.into_frame("iframe[title=Models]")
+    drawn(browser)
+    browser.click("button.danger")
+    browser.type("dialog input", "complaints from the gate")
+    browser.click("dialog button.go")
+    until(lambda: "Version 2 is out, version 1 answers." in browser.text("dialog"))
+    assert read_route(site.control, MODEL)[1].champion == 1
+    browser.click("dialog button")
+    until(lambda: "version 1 · 100 %" in browser.text(CARD))
+    browser.click("nav a")
+    browser.out_of_frame()
+    until(lambda: str(browser.run("return location.pathname")).startswith(f"/dags/{MODEL}_features"))
+    with site.control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=2, previous=1))
