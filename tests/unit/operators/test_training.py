@@ -16,7 +16,7 @@ from operators.training import PlanTrainingOperator, TrainModelOperator, TuneMod
 from operators.validation import ValidateTrainingSetOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY
-from tests.unit.operators.nursery import DAYS, Nursery
+from tests.unit.operators.nursery import DAYS
 from tests.unit.operators.said import assert_says
 
 EVENT = {"as_of": "2013-01-03T00:00:00", "decision": "shop:w", "words": "drift of price"}

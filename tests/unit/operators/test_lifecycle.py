@@ -1,0 +1,74 @@
+"""The DAGs' policy on errors, and the options that a DAG passes on to its tasks."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+
+import pytest
+from airflow.sdk import RetryAction
+
+from include.core import errors
+from include.core.catalog import load_spec
+from include.core.errors import PermanentError, SlipstreamError, TransientError
+from operators.lifecycle import RETRIES, lifecycle_dags
+
+SPEC = load_spec("shop", "tests.unit.operators.models")
+ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SlipstreamError)]
+
+
+def action(error: BaseException) -> RetryAction:
+    return RETRIES.evaluate(error, try_number=1, max_tries=3).action
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, PermanentError)])
+def test_an_error_that_a_retry_cannot_help_fails_at_once(kind: type[SlipstreamError]) -> None:
+    assert action(kind("what")) is RetryAction.FAIL
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ALL if issubclass(kind, TransientError)])
+def test_an_error_that_may_pass_is_retried_after_a_while(kind: type[SlipstreamError]) -> None:
+    decision = RETRIES.evaluate(kind("what"), try_number=1, max_tries=3)
+    assert decision.action is RetryAction.RETRY
+    assert decision.retry_delay == timedelta(seconds=20)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("?"), KeyError("?"), OSError(28, "No space left on device")])
+def test_what_nobody_classified_has_airflows_own_retries(error: Exception) -> None:
+    assert action(error) is RetryAction.DEFAULT
+
+
+def test_every_error_is_one_or_the_other() -> None:
+    bases = {SlipstreamError, PermanentError, TransientError}
+    assert all(issubclass(kind, PermanentError) != issubclass(kind, TransientError) for kind in ALL if kind not in bases)
+
+
+def test_every_task_has_the_policy_and_some_retries() -> None:
+    tasks = [task for dag in lifecycle_dags(SPEC) for task in dag.tasks]
+    assert len(tasks) >= 20
+    assert all(task.retry_policy is RETRIES and task.retries == 3 for task in tasks)
+
+
+def test_no_dag_ends() -> None:
+    """With an end date, a later manual run would succeed with no task run."""
+    assert [dag.end_date for dag in lifecycle_dags(SPEC)] == [None] * 5
+
+
+def test_what_is_scarce_has_a_pool() -> None:
+    pools = {(dag.dag_id, task.task_id): task.pool for dag in lifecycle_dags(SPEC) for task in dag.tasks}
+    assert pools["shop_training", "train"] == pools["shop_training", "tune"] == pools["shop_scoring", "score"] == "ray"
+    assert pools["shop_rollout", "shadow"] == pools["shop_rollout", "full_100"] == "gateway"
+
+
+def test_every_run_parameter_reads_well_in_the_trigger_form() -> None:
+    for dag in lifecycle_dags(SPEC):
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            assert param.description, (dag.dag_id, name)
+            assert param.schema["title"], (dag.dag_id, name)
+            assert param.schema["type"], (dag.dag_id, name)
+
+
+def test_one_rollout_and_one_watch_at_a_time() -> None:
+    active = {dag.dag_id: dag.max_active_runs for dag in lifecycle_dags(SPEC)}
+    assert active["shop_rollout"] == active["shop_monitoring"] == 1

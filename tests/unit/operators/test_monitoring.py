@@ -1,0 +1,119 @@
+"""Watching what was answered, and deciding once a window."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.core.control import decisions
+from include.rollout.machine import crown
+from include.serving.log import PredictionLog, Record
+from operators.monitoring import CollectPredictionsOperator, DecideRetrainingOperator, MonitorModelOperator
+from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
+from tests.unit.operators.nursery import DAYS
+
+WEEK = (day(DAYS + 1), day(DAYS + 3))  # the two days after those that were trained on
+
+
+@pytest.fixture
+def served(registered: Life) -> Life:
+    """Version 1 is in production and has answered every order of two days, whose labels have arrived."""
+    with registered.services.control.transaction() as connection:
+        crown(connection, MODEL, 1)
+    log = PredictionLog(registered.services.settings.home, MODEL)
+    for number in (DAYS + 1, DAYS + 2):
+        registered.land(day(number))
+        registered.publish(day(number))
+        log.write([record(row) for row in orders_of(day(number)).to_pylist()])
+    log.close()
+    return registered
+
+
+def record(order: dict[str, Any], **changes: Any) -> Record:
+    price = order["price"]
+    features = {"mean_price": 20 + price / 2, "bought": 1 + price % 3, "price": price, "shelf": order["shelf"], **changes}
+    written = (order["ordered_at"] + timedelta(seconds=1)).isoformat()
+    return Record(
+        kind="prediction", id=order["id"], at=written, event_time=order["ordered_at"].isoformat(), unit=order["customer"],
+        features=features, version=1, arm="champion", score=min(0.99, price / 80), generation=1,
+    )  # fmt: skip
+
+
+def watched(run: Run) -> Run:
+    run(CollectPredictionsOperator(task_id="collect", model=MODEL))
+    run(MonitorModelOperator(task_id="monitor", model=MODEL))
+    return run
+
+
+def decide(run: Run) -> dict[str, Any]:
+    value: dict[str, Any] = run(DecideRetrainingOperator(task_id="decide", model=MODEL))
+    return value
+
+
+def rows(life: Life) -> list[str]:
+    with life.services.control.transaction() as connection:
+        return [row.action for row in connection.execute(sa.select(decisions.c.action))]
+
+
+def test_a_window_is_collected_judged_and_decided_on_once(served: Life) -> None:
+    run = watched(Run(interval=WEEK, run_type="scheduled"))
+    collected = served.result(run.xcom["collect"]).value
+    assert (collected["rows"], collected["labelled"]) == (2 * PER_DAY, 2 * PER_DAY)
+    report = served.result(run.xcom["monitor"])
+    assert report.value["champion"]["version"] == 1
+    assert report.value["performance"]
+
+    first = decide(run)
+    assert (first["action"], first["new"]) == ("retrain", True), first["words"]
+    assert run.sent == [("shop_retrain", {"decision": first["key"], "as_of": report.value["as_of"], "words": first["words"]})]
+
+    again = Run(interval=WEEK, run_type="scheduled", run_id="cleared", xcom=dict(run.xcom))
+    assert decide(again) == {**first, "new": False}
+    assert rows(served) == ["retrain"]
+    assert again.sent == run.sent  # the same event under the same decision: training with equal inputs returns what it has
+
+    backfill = Run(interval=WEEK, run_type="backfill", xcom=dict(run.xcom))
+    assert decide(backfill)["key"] == first["key"]
+    assert backfill.sent == []
+    allowed = Run(interval=WEEK, run_type="backfill", xcom=dict(run.xcom), conf={"deploy": True})
+    decide(allowed)
+    assert allowed.sent == run.sent
+
+
+def test_broken_data_are_a_reason_to_hold_and_send_nothing(served: Life) -> None:
+    for path in (served.services.settings.home / "predictions" / MODEL).iterdir():
+        path.unlink()
+    log = PredictionLog(served.services.settings.home, MODEL)
+    log.write([record(row, mean_price=40.0) for row in orders_of(day(DAYS + 1)).to_pylist()])
+    log.close()
+    run = watched(Run(interval=WEEK, run_type="scheduled"))
+    decision = decide(run)
+    assert decision["action"] == "hold"
+    assert "mean_price has one value only" in decision["words"]
+    assert run.sent == []
+
+
+def test_collecting_again_takes_the_records_that_have_come_since(served: Life) -> None:
+    def collect() -> Any:
+        return served.result(Run(interval=WEEK)(CollectPredictionsOperator(task_id="collect", model=MODEL)))
+
+    first = collect()
+    assert collect().key == first.key
+    late = {"id": "late", "customer": "customer-1", "ordered_at": datetime.fromisoformat("2013-01-06T10:00:00")}
+    log = PredictionLog(served.services.settings.home, MODEL)
+    log.write([record({**late, "price": 9.0, "shelf": "low"})])
+    log.close()
+    assert collect().value["rows"] == first.value["rows"] + 1
+    assert served.services.ledger.result(first.key) == first
+
+
+def test_without_a_champion_there_is_nothing_to_watch(registered: Life) -> None:
+    run = Run(interval=WEEK)
+    run(CollectPredictionsOperator(task_id="collect", model=MODEL))
+    with pytest.raises(AirflowSkipException, match="shop has no version in production"):
+        run(MonitorModelOperator(task_id="monitor", model=MODEL))

@@ -1,0 +1,118 @@
+"""Registering: one version a trained result, an event only for what may be rolled out."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from include.core.errors import FencedError
+from include.governance import versions
+from include.governance.registry import register
+from operators.registry import RegisterModelOperator
+from tests.unit.operators.life import MODEL, Life, Run
+from tests.unit.operators.nursery import Nursery
+from tests.unit.operators.said import assert_says
+
+CLOSED = {"passed": False, "reasons": ["auc 0.51 is below the floor 0.55 (evaluation.minimum)"]}
+
+
+def register_in(run: Run) -> dict[str, Any]:
+    value: dict[str, Any] = run(RegisterModelOperator(task_id="register", model=MODEL))
+    return value
+
+
+def known(life: Life) -> list[tuple[int, str, str]]:
+    return [(one.version, one.semver, str(one.stage)) for one in versions.records(life.services.control, MODEL)]
+
+
+def trained(life: Life, **changes: Any) -> Run:
+    return life.trained(Run(**changes))
+
+
+def closed(life: Life, run: Run) -> Run:
+    """The same training run, had its evaluation closed the gate."""
+    made = life.result(run.xcom["evaluate"])
+    run.xcom["evaluate"] = life.commit(
+        "evaluate", {**made.value, "gate": CLOSED}, {"report.html": life.path(made, "report.html")}
+    )
+    return run
+
+
+def test_an_open_gate_makes_a_candidate_and_one_event_with_its_version(published: Life) -> None:
+    run = trained(published)
+    assert register_in(run) == {"version": 1, "semver": "1.0.0", "stage": "Candidate"}
+    assert run.sent == [("shop_candidate", {"version": 1, "as_of": "2013-01-05T00:00:00"})]
+
+
+def test_registering_again_gives_the_same_version(registered: Life, nursery: Nursery) -> None:
+    again, other = nursery.run(), nursery.run()
+    other.run_id = "manual__2"
+    assert register_in(again) == register_in(other) == nursery.run().xcom["register"]
+    assert known(registered) == [(1, "1.0.0", "Candidate")]
+    assert len(again.sent) == 1  # the event comes again; the rollout knows that the version had its turn
+
+
+def test_runs_that_register_one_result_at_once_make_one_version(published: Life) -> None:
+    runs = [trained(published)]
+    runs += [Run(xcom=dict(runs[0].xcom), run_id=f"manual__{n}") for n in (2, 3)]
+
+    def attempt(run: Run) -> int | None:
+        try:
+            return int(register_in(run)["version"])
+        except FencedError:  # a later one took over: that one does the work
+            return None
+
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(attempt, runs))
+    assert set(made) <= {1, None}
+    assert made.count(1) >= 1
+    assert known(published) == [(1, "1.0.0", "Candidate")]
+    assert len([path for path in published.services.storage.list("registry") if path.endswith("package.json")]) == 1
+
+
+def test_a_closed_gate_registers_for_the_record_and_sends_nothing(published: Life) -> None:
+    run = closed(published, trained(published))
+    assert register_in(run)["stage"] == "Staging"
+    assert run.sent == []
+    record = versions.records(published.services.control, MODEL)[0]
+    assert list(record.entry.gate.reasons) == CLOSED["reasons"]
+
+
+def test_a_backfill_registers_and_never_deploys(published: Life) -> None:
+    run = trained(published, run_type="backfill")
+    assert register_in(run)["stage"] == "Staging"
+    assert run.sent == []
+
+
+def test_a_late_attempt_registers_nothing(published: Life) -> None:
+    from include.governance.registration import Inputs, propose
+    from operators.run import pulled
+
+    run, services = trained(published), published.services
+    context = run.context("register")
+    inputs = Inputs(pulled(context, "train"), pulled(context, "build_training_set"), pulled(context, "evaluate"))
+    package = propose(services.ledger, services.spec(MODEL), inputs, as_of="2013-01-05T00:00:00")
+    late = services.control.take("registry/shop", "the late one")
+    services.control.take("registry/shop", "the newer one")
+    with pytest.raises(FencedError) as refused:
+        register(services.control, services.registry(), package, late)
+    assert_says(refused.value, "registry/shop was taken over by the newer one")
+    assert known(published) == []
+
+
+def test_the_version_tells_what_it_was_made_of(registered: Life, nursery: Nursery) -> None:
+    lineage = versions.records(registered.services.control, MODEL)[0].entry.lineage
+    xcom = nursery.run().xcom
+    assert lineage.train.to_json() == xcom["train"]
+    assert lineage.training_set.to_json() == xcom["build_training_set"]
+    assert lineage.evaluation.to_json() == xcom["evaluate"]
+    assert all([lineage.schema, lineage.code, lineage.params])
+
+
+def test_its_report_and_its_place_in_the_registry_are_linked(registered: Life, nursery: Nursery) -> None:
+    operator = RegisterModelOperator(task_id="register", model=MODEL)
+    nursery.run()(operator)
+    assert operator.links["Report"].startswith("/slipstream/files/ledger/evaluate/")
+    assert operator.links["MLflow run"].endswith("registry/shop/versions/1")
