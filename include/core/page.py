@@ -36,11 +36,11 @@ svg { display: block; max-width: 100%; height: auto } svg text { fill: var(--dim
 """
 
 
-def document(title: str, body: str) -> str:
-    """A whole page around HTML that the caller has escaped. `title` is text."""
+def document(title: str, body: str, head: str = "") -> str:
+    """A whole page around HTML that the caller has escaped. `title` is text; `head` is HTML too."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<title>{escape(title)}</title><link rel="icon" href="data:,"><style>{STYLE}</style></head><body>{body}</body></html>\n'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>{head}</head><body>{body}</body></html>\n"
     )
 
 

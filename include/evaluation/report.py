@@ -5,39 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from include.core.page import document, tiles
 from include.core.request import Json
 
 METRICS = ("auc", "log_loss", "brier", "ece", "accuracy", "precision", "recall", "f1")
 NAMES = {"boosted": "HistGradientBoosting, same rows and features", "historical_rate": "historical rate of the category"}
-
-_STYLE = """
-:root{color-scheme:light dark;--line:#8884;--bar:#3b82f6;--good:#16a34a;--bad:#dc2626}
-body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}
-table{border-collapse:collapse;width:100%}th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right}
-th:first-child,td:first-child{text-align:left}tr.ours{font-weight:600}
-.gate{padding:.6rem 1rem;border-left:.4rem solid var(--good);background:#16a34a18}
-.gate.closed{border-color:var(--bad);background:#dc262618}
-.note{opacity:.7;font-size:.9em}svg{max-width:24rem}
-"""
+TITLES = {
+    "auc": "AUC", "log_loss": "log loss", "brier": "Brier", "ece": "calibration error", "f1": "F1", "rate": "share of positives",
+    "train_loss": "training loss", "validation_loss": "validation loss",
+}  # fmt: skip
 
 
 def render(model: str, value: Mapping[str, Json], history: Sequence[Mapping[str, Json]]) -> str:
     """The page of an evaluation's value (see the step) and of the training's history."""
     sections = (
+        f"<h1>{escape(model)}: evaluation</h1>",
         _gate(value["gate"]),
-        _section("Metrics on the holdout", f"{_metrics(value)}<p class=note>{value['rows']} rows, none of them trained on. "
-                 "The champion is scored on the same rows with its own encoding.</p>"),
+        _tiles(value),
+        _section("Metrics on the holdout", f"{_metrics(value)}<p class=note>{value['rows']:,} rows, none of them trained on. "
+                 "The champion is scored on the same rows with its own encoding. "
+                 "Of log loss, Brier and calibration error, less is better.</p>"),
         _section("Calibration", _calibration(value["calibration"])),
         _section("Slices", _table(("slice", "value", "rows", "rate", "auc", "log_loss"), value["slices"])),
-        _section("Serving", _serving(value)),
         _section("Training", _table(_columns(history), history)),
     )  # fmt: skip
-    title = f"{escape(model)}: evaluation"
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>{''.join(sections)}</html>"
-    )
+    return document(f"{model}: evaluation", "".join(sections))
+
+
+def _tiles(value: Mapping[str, Json]) -> str:
+    auc, latency = value["metrics"].get("auc"), value["latency_ms"]
+    boosted = value["baselines"].get("boosted", {}).get("auc")
+    shown = {"AUC on the holdout": _cell(auc), "holdout rows": f"{value['rows']:,}"}
+    if auc is not None and boosted is not None:
+        shown["AUC against gradient boosting"] = f"{auc - boosted:+.3f}"
+    return tiles({**shown, "ms for one row, p99": f"{latency['p99']:g}", "model file": f"{value['bytes'] / 1000:,.0f} kB"})
 
 
 def _section(title: str, body: str) -> str:
@@ -46,9 +47,11 @@ def _section(title: str, body: str) -> str:
 
 def _gate(gate: Mapping[str, Json]) -> str:
     if gate["passed"]:
-        return "<div class=gate>The gate is open: the model may be registered as a candidate.</div>"
+        return (
+            '<div class="banner good"><strong>The gate is open.</strong> <span>The model may go on as a candidate.</span></div>'
+        )
     reasons = "".join(f"<li>{escape(str(reason))}</li>" for reason in gate["reasons"])
-    return f"<div class='gate closed'>The gate is closed:<ul>{reasons}</ul></div>"
+    return f'<div class="banner bad"><strong>The gate is closed.</strong><ul>{reasons}</ul></div>'
 
 
 def _metrics(value: Mapping[str, Json]) -> str:
@@ -59,35 +62,35 @@ def _metrics(value: Mapping[str, Json]) -> str:
     return _table(("", *METRICS), [{"": name, **metrics} for name, metrics in rows], marked=0)
 
 
-def _serving(value: Mapping[str, Json]) -> str:
-    latency = value["latency_ms"]
-    return _table(
-        ("measure", "value"),
-        [
-            {"measure": "one row, p50 ms", "value": latency["p50"]},
-            {"measure": "one row, p99 ms", "value": latency["p99"]},
-            {"measure": "model file, bytes", "value": value["bytes"]},
-        ],
-    )
-
-
 def _calibration(bins: Sequence[Mapping[str, Json]]) -> str:
     """Mean score against share of positives; a dot's area shows its rows."""
     most = max((row["rows"] for row in bins), default=1)
     dots = "".join(
-        f"<circle cx={20 + 200 * row['score']:.1f} cy={220 - 200 * row['rate']:.1f} r={2 + 8 * (row['rows'] / most) ** 0.5:.1f} "
-        f"fill=var(--bar) fill-opacity=.7><title>{row['rows']} rows</title></circle>"
+        f"<circle cx={_x(row['score'])} cy={_y(row['rate'])} r={3 + 9 * (row['rows'] / most) ** 0.5:.1f} "
+        f"fill=var(--accent) fill-opacity=.65><title>{row['rows']:,} rows: mean score {row['score']:.3f}, "
+        f"{row['rate']:.3f} positive</title></circle>"
         for row in bins
     )
-    frame = (
-        "<path d='M20 20V220H220' fill=none stroke=currentColor />"
-        "<path d='M20 220L220 20' stroke=currentColor stroke-dasharray=4 />"
+    grid = "".join(
+        f"<path d='M{_x(tick)} {_y(0)}V{_y(1)}M{_x(0)} {_y(tick)}H{_x(1)}' stroke=var(--line) />"
+        f"<text x={_x(tick)} y=272 text-anchor=middle>{tick:g}</text><text x=38 y={_y(tick)} dy=4 text-anchor=end>{tick:g}</text>"
+        for tick in (0, 0.25, 0.5, 0.75, 1)
     )
+    ideal = f"<path d='M{_x(0)} {_y(0)}L{_x(1)} {_y(1)}' stroke=var(--dim) stroke-dasharray=4 />"
     labels = (
-        "<text x=120 y=238 text-anchor=middle font-size=11 fill=currentColor>mean score</text>"
-        "<text x=26 y=30 font-size=11 fill=currentColor>share of positives</text>"
+        "<text x=180 y=290 text-anchor=middle>mean score</text>"
+        "<text transform='translate(10 135) rotate(-90)' text-anchor=middle>share of positives</text>"
     )
-    return f"<svg viewBox='0 0 240 244' role=img aria-label='calibration plot'>{frame}{dots}{labels}</svg>"
+    plot = f"<svg viewBox='0 0 330 296' width=420 role=img aria-label='calibration plot'>{grid}{ideal}{dots}{labels}</svg>"
+    return f"{plot}<p class=note>On the dashed line a score of 0.3 comes true three times in ten. A dot's area is its rows.</p>"
+
+
+def _x(score: float) -> str:
+    return f"{46 + 268 * score:.1f}"
+
+
+def _y(rate: float) -> str:
+    return f"{256 - 244 * rate:.1f}"
 
 
 def _columns(rows: Sequence[Mapping[str, Json]]) -> tuple[str, ...]:
@@ -98,17 +101,23 @@ def _table(columns: Iterable[str], rows: Sequence[Mapping[str, Json]], marked: i
     columns = tuple(columns)
     if not rows:
         return "<p class=note>none</p>"
-    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+    head = "".join(f"<th{_align(name)}>{escape(TITLES.get(name, name))}</th>" for name in columns)
     body = "".join(
-        f"<tr{' class=ours' if number == marked else ''}>{''.join(f'<td>{_cell(row.get(name))}</td>' for name in columns)}</tr>"
+        f"<tr{' class=ours' if number == marked else ''}>"
+        f"{''.join(f'<td{_align(name)}>{_cell(row.get(name))}</td>' for name in columns)}</tr>"
         for number, row in enumerate(rows)
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
+
+
+def _align(name: str) -> str:
+    return "" if name in ("", "slice", "value") else " class=n"
 
 
 def _cell(value: Json) -> str:
+    """Three digits tell models apart; more is noise."""
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:g}" if value.is_integer() else f"{value:.4f}"
-    return escape(str(value))
+        return f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else escape(str(value))

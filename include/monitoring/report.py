@@ -14,14 +14,24 @@ from include.core.request import Json
 ROWS = 5000  # of either side, evenly spaced in time: enough to see a distribution, few enough to draw fast
 SHOWN = 8
 
+# Every rule is scoped: Evidently's own page follows in the same document.
 STYLE = """<style>
-.slip{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:24px auto;padding:0 16px;color:#1f2933}
-.slip h1{font-size:24px;margin:0 0 4px}.slip h2{font-size:17px;margin:22px 0 6px}.slip p{margin:4px 0}
-.slip table{border-collapse:collapse;width:100%}
-.slip td,.slip th{padding:5px 10px;border-bottom:1px solid #e4e7eb;text-align:left}
-.slip td.n,.slip th.n{text-align:right;font-variant-numeric:tabular-nums}.slip .dim{color:#627d98}
-.slip .tag{display:inline-block;padding:1px 9px;border-radius:10px;font-size:13px;font-weight:600;color:#fff;background:#7b8794}
-.slip .good{background:#2f8132}.slip .bad{background:#ba2525}.slip .warn{background:#b44d12}
+.slip{--paper:#fff;--soft:#f4f6f9;--ink:#1a2332;--dim:#5b6979;--line:#e1e6ed;--good:#14773a;--warn:#a45309;--bad:#bf2a1d;
+font:15px/1.55 system-ui,sans-serif;background:var(--paper);color:var(--ink);padding:24px 16px 32px}
+@media (prefers-color-scheme:dark){.slip{--paper:#0f141b;--soft:#1e2733;--ink:#e5eaf1;--dim:#97a5b8;--line:#2b3543;--good:#4cc97c;
+--warn:#f0b145;--bad:#ff7f72}}
+.slip>*{max-width:68rem;margin-left:auto;margin-right:auto}
+.slip h1{font-size:1.55rem;line-height:1.25;margin-top:0;margin-bottom:4px}
+.slip h2{font-size:1.12rem;margin-top:30px;margin-bottom:6px}
+.slip p{margin-top:4px;margin-bottom:4px}.slip table{border-collapse:collapse;width:100%;font-size:.93rem}
+.slip td,.slip th{padding:6px 14px 6px 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+.slip th{color:var(--dim);font-size:.84rem}.slip td.n,.slip th.n{text-align:right;font-variant-numeric:tabular-nums}
+.slip .dim{color:var(--dim)}.slip .good{color:var(--good)}.slip .warn{color:var(--warn)}.slip .bad{color:var(--bad)}
+.slip .tag{display:inline-block;padding:0 10px;border:1px solid currentColor;border-radius:99px;font-size:.8rem;font-weight:600}
+.slip .gauge{position:relative;width:11rem;height:12px;margin-top:6px;border-radius:6px;background:var(--soft)}
+.slip .gauge i{position:absolute;left:0;top:0;bottom:0;border-radius:6px;background:var(--dim)}
+.slip .gauge i.far{background:var(--bad)}
+.slip .gauge u{position:absolute;left:75%;top:-3px;bottom:-3px;border-left:2px solid var(--bad)}
 </style>"""
 
 
@@ -44,10 +54,24 @@ def verdict_html(model: str, value: Mapping[str, Json]) -> str:
 
 def _title(model: str, value: Mapping[str, Json]) -> str:
     champion, collected = value["champion"], value["collected"]
-    version = f"version {champion['version']}" if champion else "no version in production"
     start, end = value["window"].split("/")
     counts = f"{collected['rows']:,} predictions, {collected['labelled']:,} with their label"
-    return f"<h1>{escape(model)}: {start} to {end}</h1><p class='dim'>{escape(version)} · {counts}</p>"
+    return (
+        f"<h1>{escape(model)}: {start} to {end}</h1><p class='dim'>{counts}. {escape(_who(champion, collected['versions']))}</p>"
+    )
+
+
+def _who(champion: Mapping[str, Json] | None, answered: Mapping[str, int]) -> str:
+    """Which versions answered, and whether the champion of now was among them: only its own answers judge it."""
+    said = ", ".join(f"version {version}: {rows:,}" for version, rows in sorted(answered.items()))
+    if champion is None:
+        return "No version is in production."
+    if not answered.get(str(champion["version"])):
+        return (
+            f"Version {champion['version']} is the champion now, but did not answer in this window ({said or 'nobody did'}): "
+            "its performance cannot be judged from it."
+        )
+    return f"Answered by {said}."
 
 
 def _quality(quality: Mapping[str, Json]) -> str:
@@ -57,23 +81,32 @@ def _quality(quality: Mapping[str, Json]) -> str:
 
 
 def _drift(drift: Mapping[str, Json]) -> str:
-    tag = {"drift": ("bad", "drift"), "none": ("good", "no drift"), "abstain": ("", "not judged")}[drift["verdict"]]
-    rows = [_column(column) for column in drift["columns"][:SHOWN]]
-    head = "<tr><th>column</th><th class=n>times its usual spread</th><th>what happened</th></tr>"
+    tag = {"drift": ("bad", "drift"), "none": ("good", "no drift"), "abstain": ("dim", "not judged")}[drift["verdict"]]
+    rows = [_column(column, drift["critical"]) for column in drift["columns"][:SHOWN]]
+    head = "<tr><th>column</th><th class=n>times its usual spread</th><th>against the alarm</th><th>what happened</th></tr>"
     table = f"<table>{head}{''.join(rows)}</table>" if rows else ""
     apart = "; ".join(f"{name} ({why})" for name, why in drift["not_judged"].items())
     rest = f"<p class='dim'>Not judged: {escape(apart)}.</p>" if apart else ""
     return _section("Drift", tag, f"<p>{escape(drift['words'])}</p>{table}{rest}")
 
 
-def _column(column: Mapping[str, Any]) -> str:
+def _column(column: Mapping[str, Any], critical: float | None) -> str:
     name = escape(column["name"])
     shown = f"<b>{name}</b>" if column["drifted"] else name
-    return f"<tr><td>{shown}</td><td class=n>{column['score']:.1f}</td><td>{escape(column['words'])}</td></tr>"
+    cells = f"<td>{shown}</td><td class=n>{column['score']:.1f}</td><td>{_gauge(column['score'], critical)}</td>"
+    return f"<tr>{cells}<td>{escape(column['words'])}</td></tr>"
+
+
+def _gauge(score: float, critical: float | None) -> str:
+    """The score as a bar; the mark at three quarters is the alarm."""
+    if not critical:
+        return ""
+    share = min(100.0, 75 * score / critical)
+    return f"<div class=gauge><i style='width:{share:.1f}%'{' class=far' if score > critical else ''}></i><u></u></div>"
 
 
 def _performance(performance: Mapping[str, Json]) -> str:
-    tag = ("", "not judged") if performance["verdict"] == "abstain" else ("good", "measured")
+    tag = ("dim", "not judged") if performance["verdict"] == "abstain" else ("good", "measured")
     if performance["drop"] is not None and performance["drop"] > 2 * performance["drop_error"]:
         tag = ("warn", "lower")
     return _section("Performance", tag, f"<p>{escape(performance['words'])}</p>{_slices(performance)}")

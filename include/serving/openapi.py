@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from include.core.page import document
+
 _JSON = "application/json"
 
 
@@ -75,18 +77,39 @@ DOCUMENT: dict[str, Any] = {
 OPENAPI = msgspec.json.encode(DOCUMENT)
 
 
+# What came from /status is put on the page as text, never as HTML.
+_SCRIPT = """
+const cell = value => Object.assign(document.createElement("td"), { textContent: value ?? "–" });
+const row = values => { const made = document.createElement("tr"); made.append(...values.map(cell)); return made; };
+const told = (name, { route, versions, ready, refused }) => [name, ready ? "ready" : "not ready", route.champion,
+  route.challenger ? `${route.challenger} (${route.weight} %)` : "–", route.shadow, Object.keys(versions).join(", "),
+  Object.entries(refused).map(([version, why]) => `version ${version}: ${why}`).join("; ") || "–"];
+const look = () => fetch("status").then(answer => answer.json())
+  .then(now => Object.entries(now.models).map(([name, model]) => row(told(name, model))))
+  .catch(error => [row([`no status: ${error.message}`])])
+  .then(rows => document.querySelector("#now").replaceChildren(...(rows.length ? rows : [row(["no model has a route yet"])])));
+document.querySelector("#here").textContent = location.origin;
+look(); setInterval(look, 5000);
+"""
+_NOW = ("model", "", "champion", "challenger", "shadow", "loaded versions", "refused versions")
+_EXAMPLE = """curl -s <span id=here>http://127.0.0.1:8500</span>/predict/MODEL -H 'Content-Type: application/json' \\
+  -d '{"entity": {...}, "features": {...}}'"""
+
+
 def _page() -> bytes:
     rows = "".join(
         f"<tr><td>{verb.upper()}</td><td><code>{path}</code></td><td>{operation['summary']}</td></tr>"
         for path, operations in _PATHS.items()
         for verb, operation in operations.items()
     )
-    style = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}"
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Slipstream gateway</title><style>{style}</style>'
-        "<h1>Slipstream gateway</h1><p>Champion, challenger and shadow answer here. What they are now: "
-        f'<a href="/status">status</a>, <a href="/metrics">metrics</a>.</p><table>{rows}</table></html>'
-    ).encode()
+    now = f"<table><thead><tr>{''.join(f'<th>{name}</th>' for name in _NOW)}</tr></thead><tbody id=now></tbody></table>"
+    body = (
+        "<h1>Slipstream gateway</h1><p class=dim>Champion, challenger and shadow answer here. For machines: "
+        '<a href="status">status</a>, <a href="metrics">metrics</a>, <a href="openapi.json">OpenAPI</a>.</p>'
+        f"<h2>Now</h2><div class=scroll>{now}</div><h2>Ask</h2><pre>{_EXAMPLE}</pre>"
+        f"<h2>Everything it answers</h2><div class=scroll><table>{rows}</table></div><script>{_SCRIPT}</script>"
+    )
+    return document("Slipstream gateway", body, '<link rel="icon" href="data:,">').encode()
 
 
 PAGE = _page()

@@ -6,46 +6,72 @@ from a CDN, and cost 70 ms and a page a source.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from html import escape
 
+from include.core.page import document, tag, tiles
 from include.core.request import Json
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1c2430 }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 2rem } th, td { text-align: left; padding: .3rem .6rem;
-border-bottom: 1px solid #dde2e8; vertical-align: top } td.n { text-align: right; font-variant-numeric: tabular-nums }
-code { font-size: 13px; overflow-wrap: anywhere } .ok { color: #1a7f4b } .stop { color: #c0262d; font-weight: 600 }
-.quarantine, .warn { color: #a15c00 }
-"""
-
-_HEAD = "<tr><th>Result</th><th>Expectation</th><th>Rows</th><th>Percent</th><th>Seen</th></tr>"
+_HEAD = "<tr><th>result</th><th>expectation</th><th class=n>rows against it</th><th class=n>percent</th><th>seen</th></tr>"
+_TONE = {"ok": "good", "stop": "bad", "quarantine": "warn", "warn": "warn"}
+_WORDS = re.compile(r"^Expect(?:Column|Compound)?(\w+)\((.*)\)$", re.DOTALL)
 
 
 def verdict_page(title: str, value: Mapping[str, Json]) -> str:
     """HTML of a verdict value (see `include.validation.verdict.verdict_value`)."""
-    verdict = '<span class="ok">passed</span>' if value["passed"] else '<span class="stop">stopped</span>'
-    sections = "".join(_source(name, source) for name, source in value["sources"].items())
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}: {verdict}</h1>{sections}</body></html>\n"
+    sources = value["sources"]
+    verdict = (
+        '<div class="banner good"><strong>Passed.</strong> <span>The data may be used.</span></div>'
+        if value["passed"]
+        else '<div class="banner bad"><strong>Stopped.</strong> <span>Nothing is made from these data.</span></div>'
     )
+    counts = {
+        "rows": f"{sum(source['rows'] for source in sources.values()):,}",
+        "in quarantine": f"{sum(source['quarantined'] for source in sources.values()):,}",
+        "checks": str(sum(len(source["checks"]) for source in sources.values())),
+        "checks not met": str(sum(not check["success"] for source in sources.values() for check in source["checks"])),
+    }
+    sections = "".join(_source(name, source) for name, source in sources.items())
+    return document(title, f"<h1>{escape(title)}</h1>{verdict}{tiles(counts)}{sections}")
 
 
 def _source(name: str, source: Mapping[str, Json]) -> str:
-    reasons = "".join(f'<p class="stop">{escape(reason)}</p>' for reason in source["reasons"])
-    # What needs attention comes first.
-    checks = sorted(source["checks"], key=lambda check: bool(check["success"]))
-    return (
-        f"<h2>{escape(name)}</h2><p>{source['rows']} rows, {source['quarantined']} in quarantine, "
-        f"{len(checks)} checks.</p>{reasons}<table>{_HEAD}{''.join(map(_row, checks))}</table>"
-    )
+    reasons = "".join(f'<p class="bad">{escape(reason)}</p>' for reason in source["reasons"])
+    against = [check for check in source["checks"] if not check["success"]]
+    met = [check for check in source["checks"] if check["success"]]
+    failed = _table(against) if against else ""  # what needs attention comes first, and open
+    passed = f"<details><summary>{len(met)} checks met</summary>{_table(met)}</details>" if met else ""
+    state = tag("passed", "good") if source["passed"] else tag("stopped", "bad")
+    counts = f"<p class=dim>{source['rows']:,} rows, {source['quarantined']:,} in quarantine, {len(source['checks'])} checks.</p>"
+    return f"<h2>{escape(name)} {state}</h2>{counts}{reasons}{failed}{passed}"
+
+
+def _table(checks: Sequence[Mapping[str, Json]]) -> str:
+    return f"<div class=scroll><table>{_HEAD}{''.join(map(_row, checks))}</table></div>"
 
 
 def _row(check: Mapping[str, Json]) -> str:
     state = "ok" if check["success"] else check["on_failure"]
-    seen = ", ".join(map(str, check["sample"])) or ("" if check["observed"] is None else str(check["observed"]))
+    seen = ", ".join(map(str, check["sample"])) or _number(check["observed"])
     return (
-        f'<tr><td class="{state}">{state}</td><td><code>{escape(check["expectation"])}</code></td>'
-        f'<td class="n">{check["unexpected"]}</td><td class="n">{check["percent"]:g}</td><td>{escape(seen)}</td></tr>'
+        f'<tr><td>{tag(state, _TONE[state])}</td><td title="{escape(check["expectation"])}">{_words(check)}</td>'
+        f'<td class="n">{check["unexpected"]:,}</td><td class="n">{check["percent"]:g}</td><td>{escape(seen)}</td></tr>'
     )
+
+
+def _words(check: Mapping[str, Json]) -> str:
+    """`ExpectColumnValuesToBeInSet(column='origin', value_set=['JFK'])`: origin values to be in set value_set=['JFK']."""
+    found = _WORDS.match(check["expectation"])
+    if found is None:
+        return f"<code>{escape(check['expectation'])}</code>"
+    verb = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found[1]).lower()
+    column, details = check["column"], found[2].removeprefix(f"column={check['column']!r}").removeprefix(", ")
+    code = f" <code class=dim>{escape(details)}</code>" if details else ""
+    return f"<b>{escape(column)}</b> {verb}{code}"
+
+
+def _number(observed: Json) -> str:
+    if observed is None:
+        return ""
+    return f"{observed:.4g}" if isinstance(observed, float) else str(observed)
