@@ -145,7 +145,9 @@ class ControlStore:
             try:
                 metadata.create_all(self.engine)
                 return
-            except (OperationalError, ProgrammingError, SqlIntegrityError):  # another one was making it
+            except (OperationalError, ProgrammingError, SqlIntegrityError) as error:  # another one was making it
+                if attempt == 4 and isinstance(error, OperationalError):
+                    raise self._unreachable(error) from error
                 if attempt == 4:
                     raise
                 time.sleep(0.2 * (attempt + 1))
@@ -156,12 +158,15 @@ class ControlStore:
             with self.engine.begin() as connection:
                 yield connection
         except OperationalError as error:
-            raise UnreachableError(
-                f"The control store at {sa.make_url(self.url).render_as_string(hide_password=True)} did not answer: "
-                f"{' '.join(str(error.orig).split())}.",
-                safe="the transaction was rolled back: nothing changed.",
-                hint="check SLIPSTREAM_CONTROL_URL; the task is retried.",
-            ) from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: OperationalError) -> UnreachableError:
+        return UnreachableError(
+            f"The control store at {sa.make_url(self.url).render_as_string(hide_password=True)} did not answer: "
+            f"{' '.join(str(error.orig).split())}.",
+            safe="the transaction was rolled back: nothing changed.",
+            hint="check SLIPSTREAM_CONTROL_URL; the task is retried.",
+        )
 
     # -- fencing -------------------------------------------------------------------------------------
 
