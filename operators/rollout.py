@@ -173,7 +173,9 @@ class RollBackModelOperator(RolloutOperator):
         rollout = self.rollout(context, services)
         if rollout.state == "promoted":
             raise ConflictError(
-                f"Rollout {rollout.id} was promoted.", hint=f"to go back all the same: slipstream rollback {self.model}."
+                f"Rollout {rollout.id} was promoted.",
+                safe=f"version {rollout.challenger} goes on serving.",
+                hint=f"to go back all the same: slipstream rollback {self.model}.",
             )
         generation = roll_back(services.control, rollout, reason="a stage failed", actor=holder(context), epoch=epoch)
         services.gateway().wait_applied(self.model, generation)
