@@ -1,0 +1,108 @@
+"""The operators on an S3 root (moto's server), with the credentials of an Airflow connection."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.backends.s3_client import client_from_session
+from include.core.errors import UnreachableError
+from include.core.request import Ref
+from include.data.published import published
+from operators.features import BuildTrainingSetOperator
+from operators.hooks import Services
+from operators.sensors import s3_partition_sensor
+from operators.training import PlanTrainingOperator
+from tests.unit.operators.life import MODEL, Life, Run, day, settle_in
+from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
+from tests.unit.operators.said import assert_says
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def connection(address: str) -> str:
+    extra = {"endpoint_url": address, "region_name": "us-east-1"}
+    return json.dumps({"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra})
+
+
+@pytest.fixture
+def life(address: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Life:
+    """Its root is in a bucket of its own; what reaches S3 is the connection `shop_s3` alone."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLIPSTREAM_AWS_CONN_ID", "shop_s3")
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_S3", connection(address))
+    session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1")
+    bucket = f"shop-{uuid.uuid4().hex[:8]}"
+    client_from_session(session, address).create_bucket(Bucket=bucket)
+    return Life(settle_in(tmp_path, monkeypatch, root=f"s3://{bucket}/store"))
+
+
+def sensor() -> Any:
+    return s3_partition_sensor(MODEL, task_id="wait_for_partition", aws_conn_id="shop_s3")
+
+
+def test_the_sensor_waits_for_every_source_of_the_day(life: Life) -> None:
+    run = Run({"day": "2013-01-01"})
+    waiting = sensor()
+    waiting.poke_interval, waiting.timeout, waiting.soft_fail = 0.05, 0.2, True
+    life.put("orders", day(1), orders_of(day(1)))
+    with pytest.raises(AirflowSkipException):  # timed out, softly
+        waiting.execute(run.context("wait_for_partition"))
+    life.land(day(1))
+    arrived = sensor()
+    arrived.execute(run.context("wait_for_partition"))
+    root = life.services.settings.root
+    assert arrived.bucket_key == [f"{root}/raw/shop/{one}/date=2013-01-01/part.parquet" for one in ("orders", "returns")]
+
+
+def test_a_day_outside_the_source_is_skipped_without_a_look_at_s3(life: Life) -> None:
+    with pytest.raises(AirflowSkipException, match="outside the source's days"):
+        sensor().execute(Run({"day": "2014-01-01"}).context("wait_for_partition"))
+
+
+def test_the_operators_use_the_connections_credentials_and_address(life: Life, address: str) -> None:
+    storage = Services(life.services.settings).storage
+    assert type(storage).__name__ == "S3Storage"
+    storage.write("hello", b"there")
+    assert life.services.storage.read("hello") == b"there"
+
+
+def test_days_are_published_and_a_training_set_is_built_on_s3(life: Life) -> None:
+    life.days(3)
+    stands = published(life.services.control, MODEL, day(1), day(3))
+    assert all(ref.uri.startswith(life.services.settings.root) for ref in stands.values())
+    assert life.services.ledger.verify(life.services.ledger.resolve(stands[day(1)])) == []
+
+    run = Run()
+    run(PlanTrainingOperator(task_id="plan", model=MODEL))
+    made = life.result(run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL)))
+    assert made.value["rows"] == 3 * PER_DAY
+    again = Run(run_id="cleared")
+    again(PlanTrainingOperator(task_id="plan", model=MODEL))
+    ref = again(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))
+    assert life.services.ledger.resolve(Ref.from_json(ref)) == made
+
+
+def test_s3_out_of_reach_is_told_with_its_address_and_setting(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_S3", connection("http://127.0.0.1:1"))
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    unreachable = Services(life.services.settings)
+    with pytest.raises(UnreachableError) as failed:
+        unreachable.storage.read("anything")
+    assert_says(failed.value, "http://127.0.0.1:1", "SLIPSTREAM_AWS_CONN_ID", "what was stored is untouched")
