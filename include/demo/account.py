@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
 
+from include.core.page import document, tiles
 from include.demo.journal import BUDGET, Journal
 from include.demo.story import Story
+from include.demo.weeks import monitored, picture
 from include.governance import versions
 from include.local.platform import Platform
+from include.monitoring import decision
 
 Table = list[list[str]]
 
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2530}
-table{border-collapse:collapse;margin:.5rem 0 2rem;width:100%}td,th{padding:.35rem .7rem;text-align:left;vertical-align:top}
-th{border-bottom:2px solid #1c2530}td{border-bottom:1px solid #dde3ea}h1{font-size:1.6rem}h2{font-size:1.15rem}
-.ok{color:#0a7a3d}.bad{color:#b3261e}td:first-child{white-space:nowrap}
-"""
+LINKED = re.compile(r"http://[\w.:]+$")
+DAY = re.compile(r"\d{4}-\d\d-\d\d$")
+NUMBERS = re.compile(r"-?[\d,]+(\.\d+)?$")
 
 
 def write_account(journal: Journal, platform: Platform, story: Story | None, problem: str, path: Path) -> str:
     """Write the page, and return the same as text."""
     sections = {
-        "What happened": [["when (2013)", "what"], *([event["when"], event["what"]] for event in journal.events)],
+        "What happened": [["clock (UTC)", "day of 2013", "what"], *_events(journal)],
         "Versions": _versions(story),
         "Requests": _requests(journal),
         "Time": _times(journal),
         "Where to look": _addresses(platform, path),
     }
     verdict = f"FAILED: {problem}" if problem else "Everything happened as it should."
-    path.write_text(_page(verdict, not problem, sections))
+    path.write_text(_page(verdict, not problem, _tiles(journal, story), _weeks(story), sections))
     return "\n\n".join([_text(title, table) for title, table in sections.items()] + [verdict])
+
+
+def _events(journal: Journal) -> Table:
+    """As it happened: a rollout's traffic may run ahead of the week that is monitored next, hence both clocks."""
+    return [[event["at"][11:19], event["when"], event["what"]] for event in journal.events]
 
 
 def _versions(story: Story | None) -> Table:
@@ -85,17 +91,45 @@ def _text(title: str, table: Table) -> str:
     return f"{title}\n" + "\n".join(lines)
 
 
-def _page(verdict: str, good: bool, sections: dict[str, Table]) -> str:
-    body = "".join(f"<h2>{html.escape(title)}</h2>{_table(table)}" for title, table in sections.items())
-    tone = "ok" if good else "bad"
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>Slipstream: the demonstration</title><style>{STYLE}</style>"
-        f"<h1>Slipstream: the loop on the flights of 2013</h1><p class={tone}>{html.escape(verdict)}</p>{body}</html>"
-    )
+def _tiles(journal: Journal, story: Story | None) -> dict[str, str]:
+    facts = journal.facts
+    made = len(versions.records(story.control, story.spec.name)) if story else 0
+    minutes = sum(journal.seconds.get(name, 0.0) for name in BUDGET) / 60
+    return {
+        "requests answered": f"{facts.get('requests', 0):,}",
+        "requests failed": f"{facts.get('failed', 0):,}",
+        "versions registered": str(made),
+        "minutes in all": f"{minutes:.1f}",
+    }
+
+
+def _weeks(story: Story | None) -> str:
+    if story is None:
+        return ""
+    actions = {each.key.rpartition(":")[2]: each.action for each in decision.history(story.control, story.spec.name)}
+    return f"<h2>Watched week by week</h2>{picture(monitored(story.ledger, story.spec.name, actions))}"
+
+
+def _page(verdict: str, good: bool, numbers: dict[str, str], weeks: str, sections: dict[str, Table]) -> str:
+    title = "Slipstream: the loop on the flights of 2013"
+    banner = f"<div class='banner {'good' if good else 'bad'}'><strong>{html.escape(verdict)}</strong></div>"
+    told, *rest = (f"<h2>{html.escape(name)}</h2>{_table(table)}" for name, table in sections.items())
+    return document(title, f"<h1>{title}</h1>{banner}{tiles(numbers)}{told}{weeks}{''.join(rest)}")
 
 
 def _table(table: Table) -> str:
     head, *rows = table
-    cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-    lines = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{cells}</tr>{lines}</table>"
+    numeric = [all(NUMBERS.match(row[n]) or not row[n] for row in rows) and any(row[n] for row in rows) for n in range(len(head))]
+    lines = "".join(f"<tr>{''.join(map(_cell, row, numeric))}</tr>" for row in rows)
+    cells = "".join(
+        f"<th{' class=n' if right else ''}>{html.escape(cell)}</th>" for cell, right in zip(head, numeric, strict=True)
+    )
+    return f"<div class=scroll><table><tr>{cells}</tr>{lines}</table></div>"
+
+
+def _cell(text: str, numeric: bool) -> str:
+    shown = html.escape(text)
+    if LINKED.match(text):
+        shown = f'<a href="{shown}">{shown}</a>'
+    kind = "n" if numeric else "d" if DAY.match(text) else ""
+    return f"<td class={kind}>{shown}</td>" if kind else f"<td>{shown}</td>"
