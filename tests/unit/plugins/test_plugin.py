@@ -39,7 +39,14 @@ def test_every_route_asks_who_it_is() -> None:
     assert int(routes) >= 7
 
 
-GETS = ["/", "/api/models", f"/api/models/{MODEL}", f"/api/models/{MODEL}/trace?version=2", "/files/ledger/a/b/g0/a1/x.html"]
+GETS = [
+    "/",
+    "/api/models",
+    f"/api/models/{MODEL}",
+    f"/api/models/{MODEL}/windows",
+    f"/api/models/{MODEL}/trace?version=2",
+    "/files/ledger/a/b/g0/a1/x.html",
+]
 POSTS = [f"/api/models/{MODEL}/rollback", f"/api/models/{MODEL}/invalidate"]
 
 
@@ -51,7 +58,7 @@ def test_nobody_gets_in_without_a_login(site: Site) -> None:
 
 def test_a_viewer_reads_and_changes_nothing(site: Site) -> None:
     with site.client("viewer") as viewer:
-        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 404]
+        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 200, 404]
         assert {path: viewer.post(path, json={"reason": "because"}).status_code for path in POSTS} == dict.fromkeys(POSTS, 403)
     assert read_route(site.control, MODEL)[1].champion == 2
 
@@ -63,6 +70,28 @@ def test_the_page_shows_what_the_control_store_holds(site: Site) -> None:
         assert "<title>Models</title>" in viewer.get("/").text
     assert (shown["weights"], [v["version"] for v in shown["versions"]]) == ({"2": 100}, [2, 1])
     assert f"{MODEL}_training" in shown["dags"]
+
+
+def test_the_page_is_told_what_its_reader_may_do(site: Site) -> None:
+    allowed = {}
+    for role in ("viewer", "op"):
+        with site.client(role) as client:
+            allowed[role] = client.get(f"/api/models/{MODEL}").json()["may"]
+    assert allowed == {"viewer": {"roll_back": False, "recompute": False}, "op": {"roll_back": True, "recompute": True}}
+
+
+def test_a_version_leads_to_its_evaluation_report(site: Site) -> None:
+    with site.client("viewer") as viewer:
+        newest = viewer.get(f"/api/models/{MODEL}").json()["versions"][0]
+        assert viewer.get(f"/{newest['report']}").text == "<h1>report</h1>"
+
+
+def test_the_page_has_one_look_and_may_load_nothing_from_elsewhere(site: Site) -> None:
+    with site.client("viewer") as viewer:
+        page = viewer.get("/")
+    assert "prefers-color-scheme: dark" in page.text
+    assert "/*LOOK*/" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
 def test_an_operator_rolls_back_and_the_audit_names_them(site: Site) -> None:
