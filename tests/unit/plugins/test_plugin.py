@@ -157,3 +157,9 @@ print(plugin.external_views[0]["href"], plugin.fastapi_apps[0]["url_prefix"], so
 def test_the_plugin_is_in_the_menu_and_light_in_every_process() -> None:
     done = subprocess.run([sys.executable, "-c", LIGHT], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "/slipstream/ /slipstream ['plugins', 'plugins.slipstream_plugin']"
+
+
+def test_airflow_imports_only_the_light_files_of_the_folder() -> None:
+    ignored = (PROJECT / "plugins" / ".airflowignore").read_text().splitlines()
+    imported = {path.name for path in (PROJECT / "plugins").glob("*.py")} - set(ignored)
+    assert imported == {"slipstream_plugin.py", "slipstream_warm.py"}
