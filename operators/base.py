@@ -120,6 +120,7 @@ class ComputeOperator(SlipstreamOperator):
         services = open_services()
         attempt = Attempt(key, generation, number)
         status = services.jobs().status(attempt.job)
+        self.links["Job"] = services.jobs().url(attempt.job)  # this is a new operator: what execute set is gone
         if services.ledger.result(key, generation) is None and not status.over:
             return self._wait(attempt, context, services)
         return self._settle(attempt, status, context, services)

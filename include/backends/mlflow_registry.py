@@ -71,7 +71,8 @@ class MlflowRegistry:
             self._point(model, {alias: at for alias, at in aliases.items() if at in held})
 
     def url(self, record: VersionRecord) -> str:
-        return f"{self._url}/#/models/{record.entry.model}/versions/{record.version}"
+        experiment = self.client.get_run(record.run_id).info.experiment_id
+        return f"{self._url}/#/experiments/{experiment}/runs/{record.run_id}"
 
     def _tag(self, model: str, version: ModelVersion, labels: Mapping[str, str]) -> None:
         for name, value in labels.items():

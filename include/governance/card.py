@@ -49,7 +49,8 @@ def _slices(package: Package) -> str:
     rows = [row for row in rows if isinstance(row, Mapping)][:40]
     if not rows:
         return ""
-    columns = list(rows[0])
+    first = [name for name in ("slice", "value", "rows") if name in rows[0]]
+    columns = first + [name for name in rows[0] if name not in first]
     return "## Slices\n\n" + _table(columns, [[_number(row.get(name)) for name in columns] for row in rows])
 
 

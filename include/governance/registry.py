@@ -48,7 +48,7 @@ class Registry(Protocol):
         """Make tags (stage, semver, gate) and aliases exactly these; writes only what differs."""
 
     def url(self, record: VersionRecord) -> str:
-        """Where a person looks at a version."""
+        """Where a person looks at the run that a version came from."""
 
 
 def resource(model: str) -> str:

@@ -64,7 +64,12 @@ def measure(rows: pa.Table, metric: str, baseline: Baseline, slices: Sequence[st
     label, score, day = _arrays(rows)
     positives = int(label.sum())
     if len(label) < minimum_rows:
-        return Performance("abstain", f"{len(label)} labels have landed; {minimum_rows} are needed.", metric, len(label))
+        return Performance(
+            "abstain",
+            f"{len(label)} labels of the champion's own answers have landed; {minimum_rows} are needed.",
+            metric,
+            len(label),
+        )
     if min(positives, len(label) - positives) < CLASS_ROWS:
         words = f"{positives} of {len(label)} labels are positive: fewer than {CLASS_ROWS} of a class give no metric."
         return Performance("abstain", words, metric, len(label), positives / len(label))

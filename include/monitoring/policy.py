@@ -96,7 +96,7 @@ def decide(history: Sequence[Decision], facts: Facts, policy: Retraining) -> Dec
     action: Action = "retrain" if reasons and not blocked else "hold"
     evidence = {"signals": signals.to_json(), "window": facts.window, "new_labels": facts.new_labels}
     evidence["champion"] = asdict(facts.champion) if facts.champion else None
-    key, words = f"{facts.model}:{facts.window}", _words(action, reasons, blocked)
+    key, words = f"{facts.model}:{facts.window}", _words(action, reasons, blocked, tuple(_notes(past, facts, signals, policy)))
     return Decision(key, facts.model, facts.as_of, action, reasons, blocked, words, evidence)
 
 
@@ -155,11 +155,25 @@ def _guards(past: Sequence[Decision], later: Sequence[Decision], facts: Facts, p
         yield f"a later window was decided already ({max(d.as_of for d in later)})"
 
 
-def _words(action: Action, reasons: Sequence[str], blocked: Sequence[str]) -> str:
+def _notes(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Iterator[str]:
+    """What was seen and does not count yet: it has to last."""
+    seen: tuple[tuple[Literal["drift", "drop"], str, Mapping[str, Json]], ...] = (
+        ("drift", "drift", facts.drift),
+        ("drop", "performance fell", facts.performance),
+    )
+    for what, said, found in seen:
+        count = _in_a_row(past, now, what) if getattr(now, what) else 0
+        if 0 < count < policy.consecutive:
+            words = str(found.get("words", "")).rstrip(".")
+            yield f"{said} in {count} of the {policy.consecutive} windows in a row that it takes: {words}"
+
+
+def _words(action: Action, reasons: Sequence[str], blocked: Sequence[str], notes: Sequence[str]) -> str:
     if action == "retrain":
         return f"Retraining: {'; '.join(reasons)}."
+    seen = f" Seen: {'; '.join(notes)}." if notes else ""
     if not reasons and not blocked:
-        return "Holding: nothing speaks for training again."
+        return f"Holding: {'not enough' if notes else 'nothing'} speaks for training again.{seen}"
     if not reasons:
-        return f"Holding: nothing speaks for training again ({'; '.join(blocked)})."
-    return f"Holding, although {'; '.join(reasons)}: {'; '.join(blocked)}."
+        return f"Holding: nothing speaks for training again ({'; '.join(blocked)}).{seen}"
+    return f"Holding, although {'; '.join(reasons)}: {'; '.join(blocked)}.{seen}"

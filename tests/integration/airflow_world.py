@@ -40,6 +40,7 @@ ENVIRONMENT = {
     "SLIPSTREAM_JOB_BACKEND": "process",
     "SLIPSTREAM_REGISTRY": "folder",
 }
+DAG_IDS = ("kernel", "kernel_errors", "kernel_events", "kernel_deploys")
 T = TypeVar("T")
 
 
@@ -139,6 +140,15 @@ class Run:
         wait_for(lambda: self.marks(task_id), f"a mark of {task_id}")
         return task
 
+    def wait_for_trigger(self, task_id: str, number: int = 1) -> None:
+        """Until the triggerer runs a deferred try's trigger: one that never ran is never cancelled."""
+        wait_for(lambda: f"/{task_id}/-1/{number} (ID" in self.log(task_id, number), f"the trigger of {task_id} starts")
+
+    def wait_for_cancelled_trigger(self, task_id: str, number: int = 1) -> None:
+        """Until the triggerer has called the on_kill of a try that was cleared or marked."""
+        words = "Trigger cancelled by user action, invoking on_kill"
+        wait_for(lambda: words in self.log(task_id, number), f"the old trigger of {task_id} is cancelled")
+
     def clear(self, *task_ids: str) -> None:
         """As a person does in the UI, whatever state the tasks are in."""
         body = {"dry_run": False, "only_failed": False, "dag_run_id": self.run_id, "task_ids": list(task_ids)}
@@ -189,7 +199,7 @@ def airflow_world() -> Iterator[World]:
         try:
             up(platform, AIRFLOW)
             world = World(platform)
-            for dag_id in ("kernel", "kernel_errors", "kernel_events"):
+            for dag_id in DAG_IDS:
                 world.airflow.wait_for_dag(dag_id)
             yield world
         finally:

@@ -74,7 +74,7 @@ def test_a_higher_log_loss_is_a_drop() -> None:
 
 def test_few_labels_or_one_class_abstain() -> None:
     few = measure(window().slice(0, 8), "auc", Baseline({"auc": 0.7}, 1000), (), 200)
-    assert (few.verdict, few.words) == ("abstain", "8 labels have landed; 200 are needed.")
+    assert (few.verdict, few.words) == ("abstain", "8 labels of the champion's own answers have landed; 200 are needed.")
     none = measure(window().slice(0, 0), "auc", Baseline({}, 0), (), 200)
     assert (none.verdict, none.drop) == ("abstain", None)
     table = window()

@@ -144,3 +144,11 @@ def test_switched_off_reasons_stay_silent() -> None:
 def test_decisions_survive_json() -> None:
     decision = decide([], facts("2013-05-31", drift=DRIFT), POLICY)
     assert Decision.from_json(decision.to_json()) == decision
+
+
+def test_words_of_a_hold_tell_what_was_seen_but_has_not_lasted() -> None:
+    seen = decide(
+        [], facts(drift={"verdict": "drift", "words": "precip is 3.1 times its usual spread."}), Retraining(consecutive=2)
+    )
+    assert seen.action == "hold"
+    assert "drift in 1 of the 2 windows in a row that it takes: precip is 3.1 times its usual spread" in seen.words

@@ -112,4 +112,4 @@ def test_no_labels_no_champion_no_metrics_still_report(monitor: Monitor) -> None
     unlabelled = put(week(), "label", pa.nulls(1050, pa.float64()))
     result = monitor(unlabelled, {"champion": None, "holdout_metrics": {}}, labelled=0)
     assert result.value["champion"] is None
-    assert result.value["performance"]["words"] == "0 labels have landed; 200 are needed."
+    assert result.value["performance"]["words"] == "0 labels of the champion's own answers have landed; 200 are needed."
