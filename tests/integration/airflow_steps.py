@@ -34,26 +34,31 @@ def count(task: Task) -> Outcome:
 
 def hold(task: Task) -> Outcome:
     """Once the test lets it go."""
-    mark(task.settings.home, task.params["name"], task.attempt.job)
-    until = time.monotonic() + PATIENCE
-    while not (folder(task.settings.home) / task.params["gate"]).exists():
-        if time.monotonic() > until:
-            raise DataError(f"The gate was never opened within {PATIENCE:.0f} s.", seen=task.params["gate"])
-        time.sleep(0.1)
+    _start(task)
     return Outcome({"pid": os.getpid()})
 
 
 def refuse(task: Task) -> Outcome:
-    mark(task.settings.home, task.params["name"], task.attempt.job)
+    _start(task)
     raise DataError("Every label of the window is null.", seen=task.params["name"], hint="land the labels.")
 
 
 def stumble(task: Task) -> Outcome:
     """The first attempt finds its store silent; the second does not."""
-    mark(task.settings.home, task.params["name"], task.attempt.job)
+    _start(task)
     if task.attempt.number == 1:
         raise UnreachableError("The feature store at 127.0.0.1:1 does not answer.")
     return Outcome({"pid": os.getpid()})
+
+
+def _start(task: Task) -> None:
+    """Leave a mark, then wait at the gate."""
+    mark(task.settings.home, task.params["name"], task.attempt.job)
+    gate, until = folder(task.settings.home) / task.params["gate"], time.monotonic() + PATIENCE
+    while not gate.exists():
+        if time.monotonic() > until:
+            raise DataError(f"The gate was never opened within {PATIENCE:.0f} s.", seen=str(gate))
+        time.sleep(0.1)
 
 
 def answer(name: str) -> dict[str, str] | None:

@@ -141,8 +141,15 @@ class Run:
         return task
 
     def wait_for_trigger(self, task_id: str, number: int = 1) -> None:
-        """Until the triggerer runs a deferred try's trigger: one that never ran is never cancelled."""
+        """Until the triggerer runs a deferred try's trigger, and the scheduler knows that the try's process is over.
+
+        A trigger that never ran is never cancelled. And one that fires before the scheduler has read the executor's
+        event makes Airflow 3.3.2 take the event for that of the resumed task, and retry it ("state mismatch").
+        """
         wait_for(lambda: f"/{task_id}/-1/{number} (ID" in self.log(task_id, number), f"the trigger of {task_id} starts")
+        key = f"task_id='{task_id}', run_id='{self.run_id}', try_number={number}, "
+        event = f"Received executor event with state success for task instance TaskInstanceKey(dag_id='{self.dag_id}', {key}"
+        wait_for(lambda: event in self.world.log("scheduler"), f"the scheduler has seen {task_id} defer")
 
     def wait_for_cancelled_trigger(self, task_id: str, number: int = 1) -> None:
         """Until the triggerer has called the on_kill of a try that was cleared or marked."""

@@ -87,6 +87,7 @@ def cleared(world: World) -> Run:
     run.clear(*WAITING)
     for task_id, state in WAITING.items():
         run.wait(task_id, state, tries=2)
+    run.wait_for_trigger("deferred", 2)
     run.wait_for_cancelled_trigger("deferred")
     finish(run)
     return run
@@ -152,6 +153,7 @@ def test_a_marked_task_leaves_its_job_alone_and_a_later_clear_adopts_it(world: W
     run.clear(*WAITING)
     for task_id, waiting in WAITING.items():
         run.wait(task_id, waiting, tries=2)
+    run.wait_for_trigger("deferred", 2)
     finish(run)
     for task_id in WAITING:
         assert_one_job(run, task_id)
@@ -163,7 +165,9 @@ def test_a_marked_task_leaves_its_job_alone_and_a_later_clear_adopts_it(world: W
 @pytest.fixture(scope="module")
 def erring(world: World) -> Run:
     run = world.start("kernel_errors")
-    run.wait("ask", "deferred")
+    for task_id in ("refuse", "stumble", "ask"):
+        run.wait(task_id, "deferred")
+        run.wait_for_trigger(task_id)
     run.open()
     return run
 

@@ -147,8 +147,7 @@ def test_decisions_survive_json() -> None:
 
 
 def test_words_of_a_hold_tell_what_was_seen_but_has_not_lasted() -> None:
-    seen = decide(
-        [], facts(drift={"verdict": "drift", "words": "precip is 3.1 times its usual spread."}), Retraining(consecutive=2)
-    )
+    drift = {"verdict": "drift", "words": "precip is 3.1 times its usual spread."}
+    seen = decide([], facts("2013-04-29", drift=drift), Retraining(consecutive=2))
     assert seen.action == "hold"
     assert "drift in 1 of the 2 windows in a row that it takes: precip is 3.1 times its usual spread" in seen.words
