@@ -116,7 +116,7 @@ class Rollout(_Frozen):
     shadow_requests: int = Field(200, ge=1)  # mirrored before the first step
     shadow_tolerance: float = Field(0.35, gt=0)  # mean |challenger - champion| score allowed
     step_requests: int = Field(100, ge=1)  # answered by the challenger at each step
-    alpha: float = Field(0.05, gt=0, lt=0.5)  # chance of rolling back a healthy challenger
+    alpha: float = Field(0.05, gt=0, lt=0.5)  # chance that the whole rollout rolls back a healthy challenger
     deadline: timedelta = timedelta(minutes=30)  # of a stage; then `at_deadline`
     at_deadline: Literal["roll_back", "wait"] = "roll_back"
 

@@ -59,7 +59,9 @@ def judge_plan(spec: ModelSpec, stage: Stage, champion: int | None) -> JudgePlan
     rule = spec.rollout
     if stage.shadow:
         return JudgePlan(stage.name, 0.0, rule.shadow_requests, rule.alpha, champion is not None, rule.shadow_tolerance)
-    return JudgePlan(stage.name, stage.weight / 100, rule.step_requests, rule.alpha, champion is not None)
+    # A rollout has one alpha: each stage that compares two arms has its share of it.
+    canaries = max(1, sum(step < 100 for step in rule.steps))
+    return JudgePlan(stage.name, stage.weight / 100, rule.step_requests, rule.alpha / canaries, champion is not None)
 
 
 def judge(evidence: Evidence, plan: JudgePlan) -> Verdict:

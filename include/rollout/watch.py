@@ -19,8 +19,6 @@ from include.rollout.evidence import Evidence, Observation, collect
 from include.rollout.history import Rollout, entered, read_rollout
 from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan
 
-FLOOR_US = 2_000.0  # nobody is slow below 2 ms, however fast the champion
-
 
 def look(*, rollout: str, model: str, stage: str) -> dict[str, Json] | None:
     """The stage's final decision as `record_verdict` stores it, or None: look again later."""
@@ -41,7 +39,8 @@ def decision(
     since, generation = entered(control, rollout, stage)
     _, first = entered(control, rollout, rollout.stages[0].name)
     step = rollout.find(stage)
-    evidence = collect(records, stage=stage, generation=generation, since=first, shadow=step.shadow, floor_us=FLOOR_US)
+    floor_us = spec.evaluation.max_latency_ms * 1000  # nobody is slow below what the spec accepts, however fast the champion
+    evidence = collect(records, stage=stage, generation=generation, since=first, shadow=step.shadow, floor_us=floor_us)
     plan = judge_plan(spec, step, rollout.champion)
     verdict = at_deadline(judge(evidence, plan), spec, at - datetime.fromisoformat(since))
     if verdict.answer == "insufficient":

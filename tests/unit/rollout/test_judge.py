@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from include.core.catalog import load_spec
 from include.core.spec import ModelSpec
 from include.rollout.evidence import BASELINE, Evidence, collect
 from include.rollout.judge import JudgePlan, judge, judge_plan
@@ -166,3 +167,10 @@ def test_the_deadline_does_what_the_spec_says(spec: ModelSpec, rule: str, answer
     waiting = judge(evidence([]), CANARY)
     assert at_deadline(waiting, patient, spec.rollout.deadline / 2).answer == "insufficient"
     assert at_deadline(waiting, patient, spec.rollout.deadline).answer == answer
+
+
+def test_the_canary_stages_share_the_rollouts_alpha() -> None:
+    spec = load_spec("flight_delay")
+    plans = [judge_plan(spec, stage, champion=1) for stage in plan(spec) if 0 < stage.weight < 100]
+    assert [each.stage for each in plans] == ["canary_5", "canary_20"]
+    assert sum(each.alpha for each in plans) == pytest.approx(spec.rollout.alpha)
