@@ -67,13 +67,14 @@ class ProcessJobs:
         folder = self._folder / name
         if not folder.is_dir():
             return JobStatus.UNKNOWN
-        alive = self._alive(folder)  # asked before the exit file: a job that ends in between has written it
+        pid = _read(folder / "pid")  # once: a job that starts in between must not look like one that died
+        alive = _is_alive(pid)  # asked before the exit file: a job that ends in between has written it
         ended = _read(folder / "exit")
         if ended:
             return JobStatus.SUCCEEDED if ended == "0" else JobStatus.STOPPED if ended == "stopped" else JobStatus.FAILED
         if alive:
             return JobStatus.RUNNING
-        return JobStatus.FAILED if _read(folder / "pid") or _age(folder) > _STARTING else JobStatus.PENDING
+        return JobStatus.FAILED if pid or _age(folder) > _STARTING else JobStatus.PENDING
 
     def logs(self, name: str, lines: int = 50) -> str:
         """The last lines it wrote."""
@@ -82,7 +83,7 @@ class ProcessJobs:
     def stop(self, name: str) -> None:
         """Kill its process group. Silent if it is over or unknown."""
         folder = self._folder / name
-        if folder.is_dir() and not (folder / "exit").exists() and self._alive(folder):
+        if folder.is_dir() and not (folder / "exit").exists() and _is_alive(_read(folder / "pid")):
             stopped = folder / f"stopped.{os.getpid()}"
             stopped.write_text("stopped")
             os.replace(stopped, folder / "exit")  # before the kill: the shell dies with its group and writes nothing
@@ -93,9 +94,11 @@ class ProcessJobs:
         """Its log file."""
         return (self._folder / name / "log").as_uri()
 
-    def _alive(self, folder: Path) -> bool:
-        pid, _, started = _read(folder / "pid").partition(" ")
-        return bool(pid) and started == _start_time(pid)
+
+def _is_alive(text: str) -> bool:
+    """Whether the process that a pid file names still runs."""
+    pid, _, started = text.partition(" ")
+    return bool(pid) and started == _start_time(pid)
 
 
 def _start_time(pid: str) -> str:
