@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from pathlib import Path
 
 from include.core.catalog import load_spec
 from include.core.connection import Connection, from_env
@@ -21,6 +20,7 @@ from include.demo.story import Story
 from include.local.connections import read_file
 from include.local.platform import Platform
 from include.local.up import up
+from include.rollout.history import list_rollouts
 
 MODEL = "flight_delay"
 DAGS = ("features", "training", "rollout", "monitoring", "scoring")
@@ -39,7 +39,7 @@ def run() -> int:
             ("features", story.features),
             ("v1", story.first_version),
             ("replay and v2", story.replay),
-            ("v3", story.broken_version),
+            ("broken version", story.broken_version),
         ):
             if not journal.is_done(name):
                 with journal.phase(name):
@@ -93,12 +93,9 @@ def _shortcomings(story: Story) -> str:
     facts, problems = story.journal.facts, []
     if facts.get("failed"):
         problems.append(f"{facts['failed']} of {facts['requests']} requests failed: {facts.get('first_failure', '')}")
-    if not any("promoted" in event["what"] and "version 2 " in event["what"] for event in story.journal.events):
-        problems.append("no version 2 was promoted")
-    if not any("rolled back" in event["what"] for event in story.journal.events):
+    rollouts = list_rollouts(story.control, story.spec.name)
+    if not any(one.state == "promoted" and one.champion is not None for one in rollouts):
+        problems.append("no retrained version was promoted")
+    if rollouts[-1].state != "rolled_back":
         problems.append("the broken version was not rolled back")
     return "; ".join(problems)
-
-
-def report_path() -> Path:
-    return PROJECT / "report.html"

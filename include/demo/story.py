@@ -121,6 +121,7 @@ class Story:
         traffic = Traffic(self.spec, raw, self.settings.gateway_url, self.token, self.settings.scratch())
         start = date.fromisoformat(self.journal.facts.get("next_day", first.isoformat()))
         pump = Pump(traffic, start, until)
+        self._kept = {}  # the new tally begins at nothing
         pump.start()
         try:
             yield pump
