@@ -64,11 +64,12 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """The registration key: the same trained result is the same version.
+        """The registration key: the same trained result of the same training set is the same version.
 
         Its evaluation is not part of it: evaluated again after the champion changed, it is no second version.
         """
-        return f"register/{self.model}/{digest_json({'model': self.model, 'train': self.lineage.train.digest})[:32]}"
+        made = {"train": self.lineage.train.digest, "training_set": self.lineage.training_set.digest}
+        return f"register/{self.model}/{digest_json({'model': self.model, **made})[:32]}"
 
     @property
     def first_stage(self) -> Stage:

@@ -109,7 +109,7 @@ def segments(home: Path, model: str, since: str | None = None) -> list[Path]:
     files = sorted(folder(home, model).glob("*.jsonl"), key=lambda file: file.stem)
     if since is None:
         return files
-    start = datetime.fromisoformat(since).timestamp()
+    start = datetime.fromisoformat(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
     return [file for file in files if file.stat().st_mtime >= start]
 
 

@@ -41,7 +41,7 @@ def registry_at(url: str, control: ControlStore, password: str = PASSWORD) -> Ml
 
 
 def test_a_version_carries_everything_and_loads(url: str, control: ControlStore, tmp_path: Path) -> None:
-    registry, package = registry_at(url, control), Loop.under(tmp_path).package(days=2)
+    registry, package = registry_at(url, control), Loop.under(tmp_path).package(days=13)
     record = register(control, registry, package, control.take(resource(MODEL), "t"))
     client = registry.client
     version = client.get_model_version_by_alias(MODEL, "candidate")
@@ -81,7 +81,7 @@ class Killed(BaseException):
 def test_what_a_killed_process_left_is_adopted(
     dies_after: str, url: str, control: ControlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    days = 3 + ["create_run", "log_artifacts", "create_model_version"].index(dies_after)  # a key of its own
+    days = 14 + ["create_run", "log_artifacts", "create_model_version"].index(dies_after)  # a key of its own
     package, registry = Loop.under(tmp_path).package(days=days), registry_at(url, control)
     original = getattr(MlflowClient, dies_after)
 
