@@ -43,20 +43,31 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     home = tmp_path_factory.mktemp("site")
     loop, control = Loop.under(home), ControlStore(f"sqlite:///{home / 'control.db'}")
     _fill(loop, control, home)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "tests.unit.plugins.airflow_server", str(port)]
-    log = (home / "server.log").open("w")
-    process = subprocess.Popen(command, cwd=PROJECT, env=_environ(home), stdout=subprocess.PIPE, stderr=log, text=True)
+    for attempt in range(3):  # the free port may be somebody else's by the time Airflow is imported
+        process, port = _start(home)
+        try:
+            tokens = _tokens(process, home / "server.log")
+            _wait(f"http://127.0.0.1:{port}", process)
+            break
+        except RuntimeError:
+            process.terminate()
+            process.wait(20)
+            if attempt == 2:
+                raise
     try:
-        url = f"http://127.0.0.1:{port}"
-        tokens = _tokens(process, home / "server.log")
-        _wait(url, process)
-        yield Site(url, tokens, loop, control)
+        yield Site(f"http://127.0.0.1:{port}", tokens, loop, control)
     finally:
         process.terminate()
         process.wait(20)
+
+
+def _start(home: Path) -> tuple[subprocess.Popen[str], int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "tests.unit.plugins.airflow_server", str(port)]
+    with (home / "server.log").open("w") as log:
+        return subprocess.Popen(command, cwd=PROJECT, env=_environ(home), stdout=subprocess.PIPE, stderr=log, text=True), port
 
 
 def _fill(loop: Loop, control: ControlStore, home: Path) -> None:
@@ -107,4 +118,4 @@ def _wait(url: str, process: subprocess.Popen[str]) -> None:
             time.sleep(0.2)
         else:
             return
-    raise RuntimeError("Airflow's API server does not listen")
+    raise RuntimeError(f"Airflow's API server does not listen on {url}; it ended with {process.poll()}")
