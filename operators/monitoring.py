@@ -70,7 +70,9 @@ class DecideRetrainingOperator(ReconcileOperator):
         super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
 
     def resource(self, context: Context) -> str:
-        return f"decision/{self.model}"
+        from include.monitoring.decision import resource
+
+        return resource(self.model)
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         from include.monitoring.decision import decide_window

@@ -26,7 +26,9 @@ class RegisterModelOperator(ReconcileOperator):
         super().__init__(model=model, outlets=[AssetAlias(f"{model}_registered")], **kwargs)
 
     def resource(self, context: Context) -> str:
-        return f"registry/{self.model}"
+        from include.governance.registry import resource
+
+        return resource(self.model)
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         from include.governance.registration import Inputs, propose

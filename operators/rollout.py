@@ -75,17 +75,13 @@ class OpenRolloutOperator(RolloutOperator):
     def _skip_if_had_its_turn(self, services: Services, version: int, request: str) -> None:
         """An event may come twice (its task was cleared). A run that was asked for by hand is obeyed."""
         from include.rollout.history import list_rollouts
+        from include.rollout.machine import rollout_id_of
 
         over = [
             one for one in list_rollouts(services.control, self.model) if one.challenger == version and one.state != "running"
         ]
-        if over and not any(self._is_mine(one, request) for one in over):
+        if over and rollout_id_of(self.model, version, request) not in {one.id for one in over}:
             raise AirflowSkipException(f"Version {version} had its rollout already: {over[-1].state} ({over[-1].id}).")
-
-    def _is_mine(self, rollout: Rollout, request: str) -> bool:
-        from include.core.digest import digest_json
-
-        return rollout.id == digest_json([self.model, rollout.challenger, request])[:20]
 
 
 class SmokeTestOperator(RolloutOperator):

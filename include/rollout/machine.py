@@ -24,6 +24,11 @@ from include.rollout.route import Route, route_in, set_route
 Effect = Callable[[sa.Connection], dict[str, Json]]
 
 
+def rollout_id_of(model: str, challenger: int, request: str) -> str:
+    """The id of the rollout that a request opens: the same for every try of it."""
+    return digest_json([model, challenger, request])[:20]
+
+
 def open_rollout(control: ControlStore, spec: ModelSpec, challenger: int, *, request: str, actor: str, epoch: int) -> Rollout:
     """The rollout that `request` asks for. Opens it, or returns the one it has opened before.
 
@@ -31,7 +36,7 @@ def open_rollout(control: ControlStore, spec: ModelSpec, challenger: int, *, req
     is live, or if the version is the champion already.
     """
     model, stages = spec.name, plan(spec)
-    rollout_id = digest_json([model, challenger, request])[:20]
+    rollout_id = rollout_id_of(model, challenger, request)
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
         live = connection.execute(sa.select(rollouts).where(rollouts.c.live == model)).first()
