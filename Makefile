@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true
 
-.PHONY: help setup demo up down status test lint e2e bench clean lock
+.PHONY: help setup demo up down status test lint chaos e2e bench clean lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ lint: setup  ## ruff, mypy --strict, import-linter
 
 e2e: setup  ## the long end-to-end: a walk-forward backfill of six versions through a real Airflow
 	@$(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e
+
+SEEDS ?= 3
+chaos: setup  ## the fault matrix, SEEDS=3 a cell: every step killed, paused, cut off; writes docs/guarantees.md
+	@$(PY) -m tests.chaos --seeds $(SEEDS)
 
 AREA ?= parse
 bench: setup  ## a benchmark, AREA=parse: ours and the peer's side by side; fails when a goal is missed

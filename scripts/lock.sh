@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Resolve requirements.in and requirements/dev.in together and write the four hash-locked files.
+# KEEP=1 scripts/lock.sh adds what is new and leaves every locked version as it is.
 #
 # torch is locked apart, once for each build (CPU, default): a lock that holds both installs the wrong one.
 # Everything torch's default build brings with it (nvidia-*, cuda-*, triton) goes to that file alone.
@@ -10,6 +11,10 @@ links="${UV_FIND_LINKS:-$(python3 -m pip config get global.find-links 2>/dev/nul
 work="$(mktemp -d)"; trap 'rm -rf "$work"' EXIT
 
 compile=("$uv" pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade)
+if [ -n "${KEEP:-}" ]; then  # a new package without moving the others: what is locked stays
+  grep -hoE '^[a-zA-Z0-9._-]+(\[[a-z,]+\])?==[^ ;]+' requirements.txt requirements/dev.txt requirements/torch-default.txt > "$work/keep.txt"
+  compile+=(-c "$work/keep.txt")
+fi
 "${compile[@]}" requirements.in requirements/dev.in -o "$work/all.txt"
 
 torch_family() { grep -oE '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==' "$work/all.txt" | tr -d '=' ; }
