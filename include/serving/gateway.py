@@ -75,7 +75,7 @@ class Gateway:
             response = answer({"error": "The gateway failed on this request; the log says why."}, 500)
         if response.status >= 400:
             self.metrics.refused.add(str(response.status))
-        await respond(response, send)
+        await respond(response, send, scope["headers"])
         if response.after is not None:
             response.after()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from include.serving.compression import MIN_ANSWER, accepted, compress, decompress
 from include.serving.refusal import Refusal
 
 Scope = MutableMapping[str, Any]
@@ -17,6 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY = 8 << 20  # bytes
 BODY_SECONDS = 20.0  # for a body to arrive
+THREAD_BYTES = 64 << 10  # (de)compressing more than this is a thread's work: the others need not wait for it
 JSON = b"application/json"
 encode = msgspec.json.Encoder().encode
 
@@ -53,15 +55,22 @@ def answer(value: Any, status: int = 200) -> Response:
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """Raises Refusal: 413 beyond MAX_BODY, 408 when it comes too slowly; Disconnected."""
+    """Decompressed. Raises Refusal: 413 beyond MAX_BODY, 408 when it comes too slowly, 415, 400; Disconnected."""
+    encoding = b""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY:
             raise _too_large(int(value))
-        if name == b"content-encoding" and value.lower() != b"identity":
-            encoding = value.decode("latin-1")
-            raise Refusal(
-                415, "Compressed bodies are not read here.", field="Content-Encoding", value=encoding, allowed="identity"
-            )
+        if name == b"content-encoding":
+            encoding = value
+    body = await _receive_body(receive)
+    if not encoding:
+        return body
+    if len(body) < THREAD_BYTES:
+        return decompress(body, encoding.decode("latin-1"), MAX_BODY)
+    return await asyncio.to_thread(decompress, body, encoding.decode("latin-1"), MAX_BODY)
+
+
+async def _receive_body(receive: Receive) -> bytes:
     message = await receive()
     if not message.get("more_body", False):  # nearly always: the whole body in one message
         return _part(message, 0)
@@ -89,7 +98,15 @@ def _too_large(size: int) -> Refusal:
     return Refusal(413, "The body is too large.", field="body", value=size, allowed=f"at most {MAX_BODY} bytes")
 
 
-async def respond(response: Response, send: Send) -> None:
-    headers = [(b"content-type", response.kind), (b"content-length", b"%d" % len(response.body)), *response.headers]
+async def respond(response: Response, send: Send, asked: list[tuple[bytes, bytes]]) -> None:
+    """Send it, compressed if the request's headers accept that and it is large enough to gain by it."""
+    body, extra = response.body, response.headers
+    if len(body) >= MIN_ANSWER:
+        encoding = next((accepted(value) for name, value in asked if name == b"accept-encoding"), "")
+        extra = [*extra, (b"vary", b"accept-encoding")]
+        if encoding:
+            extra.append((b"content-encoding", encoding.encode()))
+            body = compress(body, encoding) if len(body) < THREAD_BYTES else await asyncio.to_thread(compress, body, encoding)
+    headers = [(b"content-type", response.kind), (b"content-length", b"%d" % len(body)), *extra]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    await send({"type": "http.response.body", "body": body})

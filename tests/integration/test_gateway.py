@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import re
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -197,7 +199,21 @@ def test_unknown_models_versions_paths_and_methods_are_4xx(world: World) -> None
     assert post(world, "/v2/health/live", {}).status_code == 405
     assert httpx.get(f"{world.url}/v2/models/{MODEL}/versions/77").status_code == 404
     assert httpx.get(f"{world.url}/nowhere").status_code == 404
-    assert post(world, f"/predict/{MODEL}", body(), **{"Content-Encoding": "gzip"}).status_code == 415
+
+
+def test_bodies_may_be_compressed_both_ways_and_a_bomb_is_413(world: World, client: GatewayClient) -> None:
+    serve(world, client, champion=1)
+    path, batch = f"/predict/{MODEL}", json.dumps({"requests": [body(id=f"z{n}") for n in range(300)]}).encode()
+    for encoding, packed in (("gzip", gzip.compress(batch)), ("deflate", zlib.compress(batch))):
+        response = post(world, path, packed, **{"Content-Encoding": encoding, "Accept-Encoding": encoding})
+        assert response.headers["content-encoding"] == encoding
+        assert [answer["id"] for answer in response.json()["responses"]] == [f"z{n}" for n in range(300)]
+    assert "content-encoding" not in post(world, path, batch, **{"Accept-Encoding": "identity"}).headers
+    for packed in (gzip.compress(bytes(100 << 20)), zlib.compress(bytes(100 << 20))):
+        encoding = "gzip" if packed[0] == 0x1F else "deflate"
+        assert post(world, path, packed, **{"Content-Encoding": encoding}).status_code == 413
+    assert post(world, path, batch, **{"Content-Encoding": "gzip"}).status_code == 400
+    assert post(world, path, batch, **{"Content-Encoding": "br"}).json()["allowed"] == ["gzip", "deflate"]
 
 
 def test_push_and_feedback_need_the_token(world: World) -> None:
