@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk import BaseOperator, Context
 
+from include.core import fault
 from include.core.errors import IntegrityError, JobFailedError, PermanentError
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
@@ -75,12 +76,12 @@ class ComputeOperator(SlipstreamOperator):
         if known is not None:
             self.log.info("Reused %s (generation %s). To compute it anew: run with fresh=true, "
                           "or `slipstream invalidate %s` and clear.", request.key, generation, request.key)  # fmt: skip
-            return self.deliver(known, context, services)
+            return self._deliver(known, context, services)
         attempt = services.ledger.open_attempt(request.key, generation)
         self._remember(context, {"key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":
             result = perform(request, attempt, services.ledger, services.settings)
-            return self.deliver(result, context, services)
+            return self._deliver(result, context, services)
         return self._wait(attempt, context, services)
 
     def _generation(self, request: Request, context: Context, services: Services) -> int:
@@ -98,7 +99,9 @@ class ComputeOperator(SlipstreamOperator):
     def _wait(self, attempt: Attempt, context: Context, services: Services) -> Json:
         jobs = services.jobs()
         self.links["Job"] = jobs.url(attempt.job)
+        fault.point("compute.submit")
         jobs.submit(job_of(attempt, services, self.model, self.step))
+        fault.point("compute.submitted")
         if self.deferrable and not jobs.status(attempt.job).over:
             self._defer(attempt, services)
         while not (status := jobs.status(attempt.job)).over:
@@ -131,7 +134,7 @@ class ComputeOperator(SlipstreamOperator):
         if result is not None:
             if broken := ledger.verify(result):
                 raise IntegrityError(f"{result.path} is damaged.", seen=broken, hint="clear the task: it is computed again.")
-            return self.deliver(result, context, services)
+            return self._deliver(result, context, services)
         tail = services.jobs().logs(attempt.job, 30)
         ledger.end_attempt(attempt, f"{status}: {tail}")
         if (error := ledger.error(attempt)) is not None:
@@ -147,6 +150,12 @@ class ComputeOperator(SlipstreamOperator):
             safe="its checkpoints are kept; the next attempt resumes from the newest verified one.",
             hint="none if retries are left; else clear the task.",
         )
+
+    def _deliver(self, result: Result, context: Context, services: Services) -> Json:
+        fault.point("compute.deliver")
+        value = self.deliver(result, context, services)
+        fault.point("compute.delivered")
+        return value
 
     def _remember(self, context: Context, progress: dict[str, Json]) -> None:
         """Show in the UI what this run works on. The ledger needs none of it: losing it is harmless."""
@@ -170,5 +179,8 @@ class ReconcileOperator(SlipstreamOperator):
 
     def execute(self, context: Context) -> Json:
         services = open_services()
+        fault.point("reconcile.begin")
         epoch = services.control.take(self.resource(context), holder(context))
-        return self.reconcile(context, services, epoch)
+        value = self.reconcile(context, services, epoch)
+        fault.point("reconcile.done")
+        return value

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError as SqlIntegrityError
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
+from include.core import fault
 from include.core.digest import digest_json
 from include.core.errors import FencedError, UnreachableError
 from include.core.request import Json
@@ -173,7 +174,9 @@ class ControlStore:
     def take(self, resource: str, holder: str) -> int:
         """Become the holder of a resource; returns the epoch. Every earlier holder is fenced off."""
         with self.transaction() as connection:
-            return _bump(connection, resource, holder)
+            epoch = _bump(connection, resource, holder)
+        fault.point("control.taken")
+        return epoch
 
     def fence(self, connection: sa.Connection, resource: str, epoch: int) -> None:
         """Inside a transaction: refuse if someone took the resource after `epoch`."""
@@ -197,6 +200,7 @@ class ControlStore:
 
         Returns its result and whether it happened now. Raises FencedError for a late holder.
         """
+        fault.point("control.once.begin")
         with self.transaction() as connection:
             if connection.dialect.name == "postgresql":  # a second caller waits here, then finds the first one's result
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(key, 0))))
@@ -206,7 +210,9 @@ class ControlStore:
             self.fence(connection, resource, epoch)
             result = effect(connection)
             connection.execute(effects.insert().values(key=key, resource=resource, epoch=epoch, result=result, at=now()))
-            return result, True
+            fault.point("control.once.effect")
+        fault.point("control.once.committed")
+        return result, True
 
     def effect(self, key: str) -> dict[str, Json] | None:
         with self.transaction() as connection:

@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
-from include.core import errors
+from include.core import errors, fault
 from include.core.digest import canonical_json, digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError
 from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile
@@ -100,7 +100,9 @@ class Ledger:
             ended = self.storage.exists(f"{attempt.folder}/attempt-{number}.end.json")
             if not ended:
                 body = {"job": attempt.job, "at": _now()}
+                fault.point("ledger.attempt.open")
                 self.storage.create(f"{attempt.folder}/attempt-{number}.json", canonical_json(body))
+                fault.point("ledger.attempt.opened")
                 return attempt
             number += 1
 
@@ -151,8 +153,10 @@ class Ledger:
         if not self.storage.exists(path):
             files = {name: self._store(attempt, name, local) for name, local in sorted(outcome.files.items())}
             result = Result(request.key, attempt.generation, attempt.number, outcome.value, files, round(seconds, 3), _now())
+            fault.point("ledger.commit.stored")
             self.record(request)
             self.storage.create(path, canonical_json(result.to_json()))
+            fault.point("ledger.commit.recorded")
         return self._result(path)
 
     def _store(self, attempt: Attempt, name: str, local: Path) -> StoredFile:

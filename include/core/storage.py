@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from include.core import fault
 from include.core.errors import StorageFullError
 
 
@@ -77,7 +78,9 @@ class LocalStorage:
     def write(self, path: str, data: bytes) -> None:
         with self._temporary(path, len(data)) as temporary:
             _write_synced(temporary, data)
+            fault.point("storage.write.temporary")
             os.replace(temporary, self._at(path))
+            fault.point("storage.write.renamed")
             _sync_folder(self._at(path).parent)
 
     def create(self, path: str, data: bytes) -> bool:
@@ -85,10 +88,12 @@ class LocalStorage:
             return False
         with self._temporary(path, len(data)) as temporary:
             _write_synced(temporary, data)
+            fault.point("storage.create.temporary")
             try:
                 os.link(temporary, self._at(path))  # atomic, with its content, and fails if taken
             except FileExistsError:
                 return False
+            fault.point("storage.create.linked")
             _sync_folder(self._at(path).parent)
             return True
 
@@ -97,7 +102,9 @@ class LocalStorage:
             shutil.copyfile(source, temporary)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
+            fault.point("storage.upload.temporary")
             os.replace(temporary, self._at(path))
+            fault.point("storage.upload.renamed")
             _sync_folder(self._at(path).parent)
 
     def fetch(self, path: str, scratch: Path) -> Path:

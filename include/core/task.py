@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 
+from include.core import fault
 from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
 from include.core.reference import load
@@ -60,7 +61,9 @@ def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settin
     function = cast("Callable[[Task], Outcome]", load(request.function))
     with TemporaryDirectory(prefix="slipstream-", dir=settings.scratch()) as folder:
         started = time.monotonic()
+        fault.point("task.begin")
         outcome = function(Task(request, attempt, ledger, settings, Path(folder)))
+        fault.point("task.computed")
         return ledger.commit(request, attempt, outcome, time.monotonic() - started)
 
 
