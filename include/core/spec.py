@@ -52,12 +52,17 @@ class Feature(_Frozen):
 
 
 class View(_Frozen):
-    """A table of feature values by entity keys and event time (the moment the value was known)."""
+    """A table of feature values by entity keys and event time.
+
+    A value is known from its event time on; if it can arrive later, `created` names the SQL's column of its arrival,
+    and nothing sees it before. Of two values for one event time the one created later stands.
+    """
 
     name: Name
     keys: tuple[Name, ...]  # columns of the entity rows that identify a row of this view
     features: tuple[Feature, ...]
     ttl: timedelta | None = None  # a value older than this, when asked for, counts as missing
+    created: Name | None = None  # the SQL's column of arrival times; None: known at the event time
     description: str = ""
 
 
@@ -151,6 +156,11 @@ class Serving(_Frozen):
     default_score: float = Field(0.5, ge=0, le=1)  # the last resort
     redact: tuple[Name, ...] = ()  # fields never written to the prediction log
     threshold: float = Field(0.5, gt=0, lt=1)
+    unknown_entity: Literal["default", "refuse"] = "default"  # no view knows it: score on defaults, or answer 404
+    last_known: timedelta = timedelta(hours=1)  # how old the features may be that stand in while their store is away
+    idle: timedelta | None = None  # unloaded after that long without a request; by default only for want of room
+    max_rows: int = Field(1000, ge=1, le=10_000)  # of one request
+    requests_per_second: float | None = Field(None, gt=0)  # a worker; beyond it 429. By default only the gateway's own limits
 
 
 class ModelSpec(_Frozen):

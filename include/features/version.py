@@ -1,0 +1,114 @@
+"""Versions of view definitions: which SQL and schema a value was computed by, and which a model was trained on.
+
+A version is the digest of a view's SQL, keys, feature names and dtypes, time to live and created column. Layout,
+comments, descriptions and the defaults of serving are no part of it: they change no stored value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from include.core.digest import digest_json
+from include.core.errors import DataError
+from include.core.reference import load
+from include.core.spec import Features, View
+
+LENGTH = 12  # hex digits: 48 bits, of a handful of versions
+DAY = date(2001, 2, 3)  # the SQL differs from day to day only by its day: every version is that of this one
+
+Versions = Mapping[str, str]  # view name to version
+
+
+def versions(features: Features) -> dict[str, str]:
+    """The present version of each view. Raises DataError if `features.build` gives no SQL for one."""
+    queries: Mapping[str, str] = load(features.build)(DAY)
+    missing = [view.name for view in features.views if view.name not in queries]
+    if missing:
+        raise DataError(
+            f"{features.build} gives no SQL for view {missing}.", seen=sorted(queries), hint="add it, or drop the view."
+        )
+    return {view.name: version(view, queries[view.name]) for view in features.views}
+
+
+def version(view: View, sql: str) -> str:
+    """Digest of one definition, `LENGTH` hex digits."""
+    schema = [[feature.name, feature.dtype] for feature in view.features]
+    ttl = view.ttl.total_seconds() if view.ttl else None
+    return digest_json([view.name, list(view.keys), schema, ttl, view.created, tokens(sql)])[:LENGTH]
+
+
+def tokens(sql: str) -> list[str]:
+    """The SQL without its layout and comments; text in quotes stays as it is."""
+    found = duckdb.tokenize(sql)
+    ends = [start for start, _ in found[1:]] + [len(sql.encode())]
+    raw = sql.encode()  # the offsets count bytes
+    return [
+        raw[start:end].decode().strip()
+        for (start, kind), end in zip(found, ends, strict=True)
+        if kind != duckdb.token_type.comment
+    ]
+
+
+def pinned(signature: Mapping[str, Any]) -> dict[str, str]:
+    """The view versions a model was trained on; empty for a signature from before versions were recorded."""
+    return dict(signature.get("views") or {})
+
+
+def one_version(days: Mapping[str, Versions]) -> dict[str, str]:
+    """The version of each view that all days share; days that recorded none are taken as they are.
+
+    Raises DataError naming the days of each version: a model trained on two definitions learns from neither.
+    """
+    by_view: dict[str, dict[str, list[str]]] = {}
+    for day, views in sorted(days.items()):
+        for name, digest in views.items():
+            by_view.setdefault(name, {}).setdefault(digest, []).append(day)
+    mixed = {name: {digest: _range(seen) for digest, seen in found.items()} for name, found in by_view.items() if len(found) > 1}
+    if mixed:
+        raise DataError(
+            f"The published days hold more than one version of {sorted(mixed)}: their definition has changed.",
+            seen=mixed,
+            safe="no snapshot was made; the champion and its version of the views stay.",
+            hint="backfill the features DAG over the days of the older version, then clear the task.",
+        )
+    return {name: next(iter(found)) for name, found in by_view.items()}
+
+
+def check_signature(signature: Mapping[str, Any], features: Features, present: Versions | None = None) -> None:
+    """Refuse a model that the views cannot feed, before any traffic.
+
+    Its inputs must be the spec's by name, dtype and order; with `present` (the versions that are online, for each
+    view) it must also be given the versions it was trained on. Raises DataError naming what differs.
+    """
+    seen = [(column["name"], column["dtype"]) for column in signature["inputs"]]
+    wanted = [(feature.name, feature.dtype) for feature in features.inputs]
+    problems = _differences(seen, wanted)
+    if present is not None:
+        problems += [
+            f"view {name!r} was trained on as version {digest}, present is {present.get(name, 'none')}"
+            for name, digest in pinned(signature).items()
+            if present.get(name) != digest
+        ]
+    if problems:
+        raise DataError(
+            f"The model does not fit the features: {'; '.join(problems)}.",
+            safe="it answers nobody.",
+            hint="train a version on the present features, or materialize the version it was trained on.",
+        )
+
+
+def _differences(seen: list[tuple[str, str]], wanted: list[tuple[str, str]]) -> list[str]:
+    before, now = dict(seen), dict(wanted)
+    problems = [f"input {name!r} is gone" for name in before if name not in now]
+    problems += [f"input {name!r} is new" for name in now if name not in before]
+    problems += [f"input {n!r} is {now[n]}, was {before[n]}" for n in before if n in now and now[n] != before[n]]
+    return problems or ([] if seen == wanted else ["the inputs are in another order"])
+
+
+def _range(days: Iterable[str]) -> str:
+    found = sorted(days)
+    return found[0] if len(found) == 1 else f"{found[0]} to {found[-1]} ({len(found)} days)"
