@@ -63,6 +63,8 @@ class View(_Frozen):
     features: tuple[Feature, ...]
     ttl: timedelta | None = None  # a value older than this, when asked for, counts as missing
     created: Name | None = None  # the SQL's column of arrival times; None: known at the event time
+    freshness: timedelta | None = None  # how old the newest value online may be before somebody is told
+    version: str = ""  # filled in where one version of the definition is meant (include/features/version.py), never in a spec
     description: str = ""
 
 
