@@ -129,7 +129,7 @@ def rollout_dag(spec: ModelSpec) -> DAG:
     )
     with _dag(spec, "rollout", [candidate_asset(spec.name)], {"version": version}, _ROLLOUT_DOC, max_active_runs=1) as dag:
         stages = [RolloutStageOperator(task_id="shadow", model=spec.name, stage="shadow", pool="gateway")]
-        for percent in spec.rollout.steps:
+        for percent in spec.rollout.weights:
             name = f"canary_{percent}" if percent < 100 else "full_100"
             stages.append(RolloutStageOperator(task_id=name, model=spec.name, stage=name, pool="gateway"))
         forward = [

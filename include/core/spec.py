@@ -118,14 +118,39 @@ class Evaluation(_Frozen):
     max_bytes: int = Field(50_000_000, gt=0)
 
 
+class Outcome(_Frozen):
+    """A business metric that callers report by name for a request (`POST /feedback` with `metric`): it happened, or not."""
+
+    name: Name
+    worse: Literal["more", "fewer"] = "more"  # complaints: more; purchases: fewer
+    tolerated: float = Field(1.0, ge=1)  # how many times worse than the champion's is still let through
+
+
 class Rollout(_Frozen):
+    strategy: Literal["canary", "blue_green"] = "canary"  # blue_green: from the shadow to 100 percent in one switch
     steps: tuple[int, ...] = (5, 20, 100)  # percent of the entities on the challenger
     shadow_requests: int = Field(200, ge=1)  # mirrored before the first step
     shadow_tolerance: float = Field(0.35, gt=0)  # mean |challenger - champion| score allowed
     step_requests: int = Field(100, ge=1)  # answered by the challenger at each step
     alpha: float = Field(0.05, gt=0, lt=0.5)  # chance that the whole rollout rolls back a healthy challenger
+    beta: float = Field(0.05, gt=0, lt=0.5)  # chance that a step lets through a challenger that errs `margin` times as often
+    margin: float = Field(2.5, gt=1)  # a step is passed when the error rate is shown to be under margin x the champion's,
+    error_floor: float = Field(0.02, gt=0, lt=1)  # ... or under margin x this: below it, rates are not told apart
+    score_tolerance: float | None = Field(5.0, ge=1)  # times as many scores beyond the champion's p10 and p90; None: not judged
+    outcomes: tuple[Outcome, ...] = ()
+    first: Literal["smoke", "absolute"] = "smoke"  # without a champion: the smoke test suffices, or the steps are judged too
     deadline: timedelta = timedelta(minutes=30)  # of a stage; then `at_deadline`
     at_deadline: Literal["roll_back", "wait"] = "roll_back"
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """The challenger's weight at each step of the strategy."""
+        return (100,) if self.strategy == "blue_green" else self.steps
+
+    @property
+    def accepted_error_rate(self) -> float:
+        """What is accepted where no champion serves beside the challenger; above it on both arms, someone is paged."""
+        return min(1.0, self.margin * self.error_floor)
 
     @field_validator("steps")
     @classmethod

@@ -32,10 +32,10 @@ class Stage:
 
 
 def plan(spec: ModelSpec) -> tuple[Stage, ...]:
-    """smoke, shadow, canary_5, canary_20, full_100 for the default steps.
+    """smoke, shadow, canary_5, canary_20, full_100 for the default steps; blue/green has smoke, shadow, full_100.
 
     The same without a champion (the first rollout ever): only the judge then has nothing to compare with,
     and says so in its reasons.
     """
-    steps = tuple(Stage("full_100" if step == 100 else f"canary_{step}", weight=step) for step in spec.rollout.steps)
+    steps = tuple(Stage("full_100" if step == 100 else f"canary_{step}", weight=step) for step in spec.rollout.weights)
     return (Stage("smoke"), Stage("shadow", shadow=True), *steps)
