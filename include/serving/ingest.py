@@ -18,11 +18,15 @@ PYTHON: dict[str, Any] = {"float": float | None, "int": int | None, "category": 
 
 
 class Label(msgspec.Struct, forbid_unknown_fields=True):
-    """The truth about one prediction: `id` is the request's, `label` the value, `at` when it became known."""
+    """The truth about one prediction: `id` is the request's, `label` the value, `at` when it became known.
+
+    With `metric` it is no truth but a business outcome of that name: above 0 if it happened.
+    """
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     label: float | bool
     at: datetime | None = None
+    metric: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")] | None = None
 
 
 class Feedback(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,14 +39,15 @@ def decode_labels(body: bytes) -> list[Record]:
     try:
         decoded = msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:
-        allowed = "{id, label, at?} or {labels: [...]}, a label being a number"
+        allowed = "{id, label, at?, metric?} or {labels: [...]}, a label being a number"
         raise Refusal(400, f"The labels cannot be read: {error}.", field="labels", allowed=allowed) from None
     return [_record(label) for label in (decoded.labels if isinstance(decoded, Feedback) else [decoded])]
 
 
 def _record(label: Label) -> Record:
     known = utc(label.at).isoformat() if label.at else None
-    return Record(kind="label", id=label.id, at=timestamp(), event_time=known, label=float(label.label))
+    kind = "outcome" if label.metric else "label"
+    return Record(kind=kind, id=label.id, at=timestamp(), event_time=known, label=float(label.label), metric=label.metric or "")
 
 
 def decode_rows(spec: ModelSpec, view: View, body: bytes) -> pa.Table:

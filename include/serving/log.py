@@ -26,9 +26,10 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     prediction: all but `against*` and `label`. `features` holds every model input by name, before encoding.
     shadow: the copy's `version`, `score`, `error`, and in `against*` what was answered to the caller.
     label: `id` of the prediction and `label`.
+    outcome: `id` of the prediction, in `metric` the name of a business metric, in `label` its value.
     """
 
-    kind: str  # prediction, shadow, label
+    kind: str  # prediction, shadow, label, outcome
     id: str
     at: str  # ISO 8601, UTC, microseconds
     event_time: str | None = None  # ISO 8601, UTC, no zone: the moment asked about, by default now
@@ -45,6 +46,7 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     generation: int = 0  # of the route; 0 where the route could not be applied in full
     latency_us: float = 0.0  # from the decoded request to the score, features included
     error: str | None = None  # why the arm's own model gave no score
+    metric: str = ""
 
 
 def timestamp() -> str:
