@@ -51,7 +51,7 @@ rollouts = sa.Table(
     sa.Column("challenger", sa.Integer, nullable=False),
     sa.Column("champion", sa.Integer, nullable=True),
     sa.Column("stage", sa.String(32), nullable=False),
-    sa.Column("state", sa.String(32), nullable=False),  # running, promoted, rolled_back
+    sa.Column("state", sa.String(32), nullable=False),  # running, paused, promoted, rolled_back
     sa.Column("reason", sa.Text, nullable=False, default=""),
     sa.Column("created_at", sa.String(40), nullable=False),
     sa.Column("updated_at", sa.String(40), nullable=False),
@@ -62,8 +62,16 @@ rollout_events = sa.Table(
     sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("rollout", sa.String(64), nullable=False, index=True),
     sa.Column("stage", sa.String(32), nullable=False),
-    sa.Column("event", sa.String(32), nullable=False),  # entered, verdict, promoted, rolled_back
+    sa.Column("event", sa.String(32), nullable=False),  # entered, paused, resumed, alert, verdict, ...
     sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+rollout_folds = sa.Table(  # what a live rollout has read of the prediction log: include/rollout/memory.py
+    "slipstream_rollout_folds", metadata,
+    sa.Column("rollout", sa.String(64), primary_key=True),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("fold", sa.JSON, nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 

@@ -59,7 +59,9 @@ _TEXT, _MAP = {"type": "string"}, {"type": "object"}
 _ITEM = _object(
     ("entity", "features"), id=_TEXT, entity=_MAP, features=_MAP, event_time={"type": "string", "format": "date-time"}
 )
-_LABEL = _object(("id", "label"), id=_TEXT, label={"type": "number"}, at={"type": "string", "format": "date-time"})
+_LABEL = _object(
+    ("id", "label"), id=_TEXT, label={"type": "number"}, at={"type": "string", "format": "date-time"}, metric=_TEXT
+)
 _LIST_OF_MAPS = {"type": "array", "items": _MAP}
 _SCHEMAS = {
     "Predict": {"oneOf": [_ITEM, _object(("requests",), requests={"type": "array", "items": _ITEM})]},
