@@ -19,6 +19,7 @@ from include.backends.lightning_export import Probability, export, score
 from include.backends.lightning_plan import HISTORY, MODEL, SCORES, Build, Place, Plan
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows
+from include.training.spool import MetricSpool
 
 # A batch of a small network gains nothing from a second thread, and OpenMP's threads spin while they wait for
 # each other: on a busy machine two took 147 s for what one did in 2 s.
@@ -31,21 +32,32 @@ class Data:
     validation: Rows
 
 
-def fit_here(plan: Plan, build: Build, data: Data, store: CheckpointStore, place: Place, **trainer: Any) -> None:
+@dataclass(frozen=True)
+class Kept:
+    """What outlives a kill of the fit."""
+
+    checkpoints: CheckpointStore
+    spool: MetricSpool | None = None  # rank 0 writes it
+
+
+def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, **trainer: Any) -> None:
     """Train to the end of the course as worker `place`; `trainer` are more arguments of pl.Trainer."""
     _quiet()
     torch.set_num_threads(THREADS)
     torch.manual_seed(plan.course.seed)
     module = build(plan, data.train.features)
+    store = kept.checkpoints
     state = _agree(store, place)
     if state:
         module.load_state_dict(state["model"])
     start = int(state["step"]) if state else 0
-    checkpoint = StepCheckpoint(store, plan.course, place, plan.checkpoint_every, state)
+    checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
     if start < plan.course.steps:
         feed = BatchData(data.train, data.validation, plan.course, start, place)
         _trainer(plan, start, checkpoint, **trainer).fit(module, datamodule=feed)
     if place.rank == 0:
+        if kept.spool:
+            kept.spool.flush()  # before HISTORY says that the fit is done
         _leave(module, plan, data.validation, store, checkpoint)
 
 

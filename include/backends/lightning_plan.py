@@ -52,13 +52,21 @@ class Plan:
     params: Mapping[str, Json]
     course: Course
     checkpoint_every: int  # steps
+    track_every: int = 50  # steps between two values of the loss in live tracking, as in Lightning's loggers
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
-        """Raises SpecError if `training.params` lacks `epochs` or `batch_size`."""
+        """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, or the workers cannot share a batch evenly."""
         epochs, batch_size = (_positive(job.params, name) for name in ("epochs", "batch_size"))
+        if batch_size % job.workers:  # DDP averages the workers' means: of unequal parts that is not the batch's mean
+            raise SpecError(
+                f"training.params.batch_size must be a multiple of training.workers ({job.workers}).",
+                seen=batch_size,
+                safe="nothing was trained; checkpoints that exist are kept.",
+            )
         course = Course(len(job.train), batch_size, epochs, job.seed)
-        return cls(job.inputs, dict(job.params), course, int(job.params.get("checkpoint_every", 25)))
+        every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))
+        return cls(job.inputs, dict(job.params), course, *every)
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means).

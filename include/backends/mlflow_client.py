@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from include.backends.mlflow_rest import CONNECTION
 from include.core.connection import from_env
 from include.core.errors import PermanentError, UnreachableError
 from include.core.settings import Settings
 
-CONNECTION = "slipstream_mlflow"
 TIMEOUT = 5.0  # seconds, to learn whether anybody listens
 
 # Only for this process: MLflow reads them where it makes a request. Airflow's retries have more patience.

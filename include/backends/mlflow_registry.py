@@ -14,8 +14,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from include.backends.mlflow_client import check_reachable, explained, open_client
+from include.backends.mlflow_rest import MlflowRest, open_rest
 from include.backends.mlflow_run import KEY, log_run
+from include.backends.mlflow_tracking import Delivery
 from include.core.control import ControlStore
+from include.core.ledger import metrics_folder
 from include.core.settings import Settings
 from include.governance.card import render
 from include.governance.package import Package
@@ -28,18 +31,19 @@ OURS = frozenset({*ALIASES.values(), "challenger"})  # aliases that people set b
 def open_registry(settings: Settings, control: ControlStore) -> MlflowRegistry:
     """The registry at `settings.mlflow_url`. Raises UnreachableError when it is used, not here."""
     del control  # the turn and the fence are the caller's: include.governance.registry
-    return MlflowRegistry(open_client(settings), settings.mlflow_url)
+    return MlflowRegistry(open_client(settings), open_rest(settings))
 
 
 class MlflowRegistry:
-    def __init__(self, client: MlflowClient, url: str) -> None:
-        self.client, self._url = client, url.rstrip("/")
+    def __init__(self, client: MlflowClient, rest: MlflowRest) -> None:
+        self.client, self._rest, self._url = client, rest, rest.url
 
     def publish(self, package: Package) -> Published:
         with self._talking():
+            live = self._deliver(package)
             for version in self._search(package.model, package.key):
                 return Published(int(version.version), str(version.run_id))
-            run_id = log_run(self.client, package)
+            run_id = log_run(self.client, package, live)
             self._ensure_model(package)
             source = f"{self.client.get_run(run_id).info.artifact_uri}/model"
             made = self.client.create_model_version(
@@ -47,6 +51,14 @@ class MlflowRegistry:
             )
             self.client.set_terminated(run_id)
             return Published(int(made.version), run_id)
+
+    def _deliver(self, package: Package) -> str:
+        """Bring the training's metrics that are still in its spool to its run; returns the run, if there is one."""
+        train = package.facts.train
+        folder = metrics_folder(train.key, train.generation)
+        delivery = Delivery(self._rest, package.ledger.storage, folder, package.model)
+        delivery.deliver()
+        return delivery.run()
 
     def withdraw(self, model: str, version: int) -> None:
         with self._talking(), _silent(RESOURCE_DOES_NOT_EXIST):

@@ -21,9 +21,12 @@ LONGEST_VALUE = 6000  # characters of a parameter
 LONGEST_DIGEST = 36  # of a data set; the whole digest is a tag
 
 
-def log_run(client: MlflowClient, package: Package) -> str:
-    """The id of the key's run with everything in it. Doing it again writes the same once more."""
-    run_id = _find_or_create(client, package)
+def log_run(client: MlflowClient, package: Package, live: str = "") -> str:
+    """The id of the key's run with everything in it. Doing it again writes the same once more.
+
+    `live` is the run that showed the training's metrics, if one did: it becomes the key's.
+    """
+    run_id = _find_or_create(client, package, live)
     client.log_batch(run_id, metrics=_metrics(package), params=_params(package), tags=_tags(package))
     client.log_inputs(run_id, [_dataset(package)])
     with TemporaryDirectory() as scratch:
@@ -37,12 +40,15 @@ def log_run(client: MlflowClient, package: Package) -> str:
     return run_id
 
 
-def _find_or_create(client: MlflowClient, package: Package) -> str:
+def _find_or_create(client: MlflowClient, package: Package, live: str) -> str:
     experiment = _experiment(client, package.model)
     found = client.search_runs([experiment], f"tags.`{KEY}` = '{package.key}'", max_results=1)
     if found:
         return str(found[0].info.run_id)
     name = f"{package.model} as of {package.entry.as_of[:10]}"
+    if live:
+        client.update_run(live, name=name)
+        return live
     return str(client.create_run(experiment, run_name=name, tags=package.tags).info.run_id)
 
 

@@ -13,6 +13,7 @@ from include.core.errors import JobFailedError, UnreachableError
 from include.core.settings import Settings
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
+from include.training.spool import MetricSpool
 
 # A fit of seconds: what watches over fits of days only costs processes and polling here.
 LEAN = {
@@ -39,9 +40,9 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
 
 
 def _fit_here(job: TrainingJob, plan: Plan, build: Build) -> None:
-    from include.backends.lightning_fit import Data, fit_here
+    from include.backends.lightning_fit import Data, Kept, fit_here
 
-    fit_here(plan, build, Data(job.train, job.validation), job.checkpoints, Place())
+    fit_here(plan, build, Data(job.train, job.validation), Kept(job.checkpoints, job.spool), Place())
 
 
 def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
@@ -57,6 +58,7 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
         "arrays": [ray.put(array) for array in arrays],
         "root": job.checkpoints.storage.root,
         "folder": job.checkpoints.folder,
+        "metrics": job.spool.folder if job.spool else "",
     }
     trainer = TorchTrainer(
         _worker,
@@ -102,17 +104,18 @@ def _worker(config: dict[str, Any]) -> None:
     import ray
     from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 
-    from include.backends.lightning_fit import Data, fit_here
+    from include.backends.lightning_fit import Data, Kept, fit_here
 
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size())
     train_x, train_y, validation_x, validation_y = ray.get(config["arrays"])
-    store = CheckpointStore(Settings(root=config["root"]).storage(), config["folder"])
+    storage = Settings(root=config["root"]).storage()
+    spool = MetricSpool(storage, config["metrics"]) if config["metrics"] else None  # the driver delivers what is in it
     fit_here(
         config["plan"],
         config["build"],
         Data(Rows(train_x, train_y), Rows(validation_x, validation_y)),
-        store,
+        Kept(CheckpointStore(storage, config["folder"]), spool),
         place,
         strategy=RayDDPStrategy(),  # type: ignore[no-untyped-call]
         plugins=[RayLightningEnvironment()],  # type: ignore[no-untyped-call]

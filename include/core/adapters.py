@@ -17,6 +17,8 @@ ADAPTERS: dict[str, str] = {
     "encoder": "include.features.encoding:Encoder",
     # read_routes(control: ControlStore) -> {model: (generation, Route)}: which version answers whom
     "routes": "include.rollout.route:read_routes",
+    # RouteReader(control: ControlStore) -> object: `read()` is read_routes, cheap where nothing has changed
+    "routes.reader": "include.rollout.route:RouteReader",
     # unit(entity_id: str, model: str) -> int: the hash that the routes share out
     "unit": "include.rollout.route:unit",
     # read_records(home: Path, model: str, since: str | None) -> Iterator[Record]: the gateway's prediction log
@@ -24,6 +26,8 @@ ADAPTERS: dict[str, str] = {
     # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)
     "registry.mlflow": "include.backends.mlflow_registry:open_registry",
     "registry.folder": "include.governance.folder_registry:open_registry",
+    # tracking(settings, storage, folder, model) -> context: delivers a training's metric spool while the body runs
+    "tracking.mlflow": "include.backends.mlflow_tracking:tracking",
     # open_jobs(settings: Settings) -> JobBackend
     "jobs.ray": "include.backends.ray_jobs:open_jobs",
     "jobs.process": "include.backends.process_jobs:open_jobs",

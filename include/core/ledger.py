@@ -6,6 +6,7 @@
                                         attempt-{n}.end.json   why it ended without a result
                                         a{n}/{digest}/...  its output files
                                         checkpoints/...    shared by the generation's attempts
+                                        metrics/...        likewise: include.training.spool
                                         result.json        last of all; the first commit wins
 
 Every race is decided by one exclusive create. Nothing is ever rewritten.
@@ -48,6 +49,15 @@ class Attempt:
     @property
     def checkpoints(self) -> str:
         return f"{self.folder}/checkpoints"
+
+    @property
+    def metrics(self) -> str:
+        return metrics_folder(self.key, self.generation)
+
+
+def metrics_folder(key: str, generation: int) -> str:
+    """Where a training's metrics wait for the tracking server: a log shared by the generation's attempts."""
+    return f"ledger/{key}/g{generation}/metrics"
 
 
 class Ledger:

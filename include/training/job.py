@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from include.core.request import Json
 from include.training.checkpoint import CheckpointStore
+from include.training.spool import MetricSpool
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class TrainingJob:
     model_path: Path
     seed: int = 7
     workers: int = 1
+    spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
     history: list[dict[str, Json]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
 
@@ -71,9 +73,11 @@ class TrainingJob:
         return tuple(_input(item) for item in self.signature["inputs"])
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
-        """Add a row to the history that the result and the evaluation report show."""
+        """Add a row to the history that the result and the evaluation report show, and to live tracking."""
         row = {name: round(float(value), 6) for name, value in metrics.items() if math.isfinite(float(value))}
         self.history.append({"step": step, **row})
+        if self.spool is not None:
+            self.spool.append(row, step)
         log.info("step %d: %s", step, row)
 
     def expect(self, scores: Floats) -> None:

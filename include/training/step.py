@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from include.core.task import Task
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows, TrainingJob
 from include.training.split import split_newest
+from include.training.spool import MetricSpool
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ def run(task: Task) -> Outcome:
     """
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
+    spool = MetricSpool(task.storage, task.attempt.metrics)
     job = TrainingJob(
         train,
         validation,
@@ -44,13 +47,25 @@ def run(task: Task) -> Outcome:
         model_path=task.workdir / "model.onnx",
         seed=int(training.get("seed", 7)),
         workers=int(training.get("workers", 1)),
+        spool=spool,
     )
-    load(training["fit"])(job)
+    with _tracked(task), closing(spool):
+        load(training["fit"])(job)
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     value = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
     return Outcome(value, {"model.onnx": job.model_path, "signature.json": described})
+
+
+def _tracked(task: Task) -> AbstractContextManager[None]:
+    """Metrics are shown while the body runs, where the registry's server can. What it has not taken, registration delivers."""
+    if task.settings.registry != "mlflow":
+        return nullcontext()
+    shown: AbstractContextManager[None] = adapter("tracking.mlflow")(
+        task.settings, task.storage, task.attempt.metrics, task.request.model
+    )
+    return shown
 
 
 def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:

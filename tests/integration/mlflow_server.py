@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -20,25 +21,56 @@ PASSWORD = "correct-horse-battery"
 READY = 90.0  # seconds; importing the server takes most of them
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class MlflowServer:
+    """Stopped and started again, it has the same address and the same runs."""
+
+    folder: Path
+    store: str = ""  # SQLAlchemy URL of the runs; default: SQLite in the folder
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def connection(self) -> str:
+        """The URI of the Airflow connection `slipstream_mlflow`."""
+        return self.url.replace("//", f"//admin:{PASSWORD}@")
+
+    def start(self) -> None:
+        with (self.folder / "server.log").open("a") as log:
+            command, env = _command(self.folder, self.port, self.store), _environ(self.folder)
+            self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log, start_new_session=True)
+        _wait(self.url, self._process, self.folder / "server.log")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            self._process.wait(20)
+            self._process = None
+
+
 @cache
 def mlflow_server() -> str:
     """Its URL. Started once for each test process, stopped with it: starting takes 15 s."""
-    folder = Path(mkdtemp(prefix="slipstream-mlflow-"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (folder / "server.log").open("w")
-    process = subprocess.Popen(_command(folder, port), env=_environ(folder), stdout=log, stderr=log, start_new_session=True)
-    atexit.register(_stop, process, os.getpid(), folder)
-    url = f"http://127.0.0.1:{port}"
-    _wait(url, process, folder / "server.log")
-    return url
+    server = MlflowServer(Path(mkdtemp(prefix="slipstream-mlflow-")))
+    atexit.register(_stop, server, os.getpid())
+    server.start()
+    return server.url
 
 
-def _command(folder: Path, port: int) -> list[str]:
+def _command(folder: Path, port: int, store: str) -> list[str]:
     options = {
         "host": "127.0.0.1", "port": port, "workers": 1, "app-name": "basic-auth",
-        "backend-store-uri": f"sqlite:///{folder / 'mlflow.db'}", "artifacts-destination": folder / "artifacts",
+        "backend-store-uri": store or f"sqlite:///{folder / 'mlflow.db'}", "artifacts-destination": folder / "artifacts",
     }  # fmt: skip
     return [sys.executable, "-m", "mlflow", "server", "--serve-artifacts", *(f"--{k}={v}" for k, v in options.items())]
 
@@ -57,11 +89,10 @@ def _environ(folder: Path) -> dict[str, str]:
     return {**os.environ, **ours}
 
 
-def _stop(process: subprocess.Popen[bytes], owner: int, folder: Path) -> None:
+def _stop(server: MlflowServer, owner: int) -> None:
     if os.getpid() == owner:  # not in a forked child of the tests
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
-        shutil.rmtree(folder, ignore_errors=True)
+        server.stop()
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

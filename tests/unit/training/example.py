@@ -51,7 +51,8 @@ def table(rows: int = 1200, seed: int = 0) -> pa.Table:
 
 
 def settings(home: Path) -> Settings:
-    return Settings.from_env({**os.environ, "SLIPSTREAM_HOME": str(home), "SLIPSTREAM_JOB_BACKEND": "process"})
+    ours = {"SLIPSTREAM_HOME": str(home), "SLIPSTREAM_JOB_BACKEND": "process", "SLIPSTREAM_REGISTRY": "folder"}
+    return Settings.from_env({**os.environ, **ours})
 
 
 def commit(ledger: Ledger, request: Request, outcome: Outcome) -> Result:
