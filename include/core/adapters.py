@@ -23,6 +23,8 @@ ADAPTERS: dict[str, str] = {
     "unit": "include.rollout.route:unit",
     # read_records(home: Path, model: str, since: str | None) -> Iterator[Record]: the gateway's prediction log
     "predictions": "include.serving.log:read_records",
+    # read_tail(home, model, since, cursor) -> (records, cursor): what was written to it since the cursor
+    "predictions.tail": "include.serving.tail:read_tail",
     # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)
     "registry.mlflow": "include.backends.mlflow_registry:open_registry",
     "registry.folder": "include.governance.folder_registry:open_registry",
