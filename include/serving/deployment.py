@@ -35,6 +35,7 @@ class Deployment:
     route: Route
     generation: int  # of the route; 0 where a version it needs was refused
     models: Mapping[int, LoadedModel] = field(default_factory=dict)
+    cold: bool = False  # the route is known, and nothing is loaded until somebody asks
 
     def candidates(self, arm: str) -> Iterator[tuple[str, int]]:
         """Who may answer, best first: (name of the role, version)."""
@@ -49,6 +50,15 @@ class Deployment:
         """Whether the version that answers by default is loaded."""
         first = self.route.champion if self.route.champion is not None else self.route.challenger
         return first in self.models
+
+    @property
+    def bytes(self) -> int:
+        return sum(model.bytes for model in self.models.values())
+
+
+def named(route: Route) -> set[int]:
+    """Every version that a route names."""
+    return needed(route) | ({route.previous} if route.previous is not None else set())
 
 
 def needed(route: Route) -> set[int]:

@@ -8,13 +8,21 @@ import msgspec
 
 
 class Refusal(Exception):
-    """Becomes a 4xx with a JSON body; `error` is the key that Open Inference Protocol clients read."""
+    """Becomes a 4xx (or a 503 that will pass) with a JSON body; `error` is the key that Open Inference Protocol clients read."""
 
     def __init__(
-        self, status: int, error: str, *, field: str | None = None, value: object = msgspec.UNSET, allowed: object = msgspec.UNSET
+        self,
+        status: int,
+        error: str,
+        *,
+        field: str | None = None,
+        value: object = msgspec.UNSET,
+        allowed: object = msgspec.UNSET,
+        retry_after: int = 0,  # seconds: for a 429 or a 503 that will pass
     ) -> None:
         super().__init__(error)
         self.status = status
+        self.headers = [(b"retry-after", b"%d" % retry_after)] if retry_after else []
         details = {"field": field or msgspec.UNSET, "value": _short(value), "allowed": allowed}
         self.body: dict[str, Any] = {"error": error, **{k: v for k, v in details.items() if v is not msgspec.UNSET}}
 
