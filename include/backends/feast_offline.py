@@ -1,71 +1,52 @@
-"""Published partitions in Feast's clothes: historical features by the same ASOF join as the training set."""
+"""The offline store for Feast: point-in-time joins on DuckDB over Parquet, as known at each row's time.
+
+In feature_store.yaml:
+
+    offline_store:
+        type: include.backends.feast_offline.SlipstreamOfflineStore
+
+Sources are Parquet files, local or on S3, or a model's published partitions. `filter_by_created_timestamp` is always
+on: a value whose source has a created column is not seen before it was created.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-from feast import FeatureView, RepoConfig
+from feast import FeatureView, OnDemandFeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
 
-from include.backends.feast_repo import view_of
-from include.core.control import ControlStore
-from include.core.errors import DataError
-from include.core.ledger import Ledger
-from include.core.settings import Settings
-from include.core.spec import View
-from include.data.published import published
+from include.backends.feast_entities import Entities, load_entities
+from include.backends.feast_retrieval import Batches, BatchJob
+from include.backends.feast_source import Between, Reader, side_of
+from include.features.batch import ROWS, batches
 from include.features.dataset import quoted
-from include.features.join import point_in_time
-from include.features.partition import DailyFiles, daily_files
-
-Between = tuple[datetime | None, datetime | None]  # UTC, None for open
+from include.features.join import Side
+from include.features.parquet import columns, read, utc
 
 
 class SlipstreamOfflineStoreConfig(FeastConfigBaseModel):
     type: str
-    root: str
-    control_url: str
-
-
-class ArrowJob(RetrievalJob):
-    """A query that runs when its result is asked for."""
-
-    def __init__(self, run: Callable[[], pa.Table], full_names: bool, metadata: RetrievalMetadata | None = None) -> None:
-        self._run, self._full_names, self._metadata = run, full_names, metadata
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        del timeout
-        return self._run()
-
-    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
-        return frame
-
-    @property
-    def full_feature_names(self) -> bool:
-        return self._full_names
-
-    @property
-    def on_demand_feature_views(self) -> list[Any]:
-        return []
-
-    @property
-    def metadata(self) -> RetrievalMetadata | None:
-        return self._metadata
+    root: str = ""  # of published partitions: SLIPSTREAM_ROOT
+    control_url: str = ""  # likewise: SLIPSTREAM_CONTROL_URL
+    memory_limit: str = "1500MB"  # DuckDB's; what is larger goes to the scratch folder
+    scratch: str | None = None  # a folder for that, and for copies from S3; by default the system's temporary one
+    batch_rows: int = ROWS  # entity rows joined at once
 
 
 class SlipstreamOfflineStore(OfflineStore):
+    supports_filter_by_created_timestamp = True
+
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """A view's partitions may not be published yet: nothing to look at."""
 
@@ -80,18 +61,23 @@ class SlipstreamOfflineStore(OfflineStore):
         full_feature_names: bool = False,
         **_: Any,
     ) -> RetrievalJob:
-        """`entity_df`: keys and event_timestamp (UTC), any further columns; one row comes back for each."""
-        del registry
-        if not isinstance(entity_df, pd.DataFrame):
-            raise DataError("Historical features need entity rows.", seen=type(entity_df).__name__, hint="pass a DataFrame.")
-        wanted = set(feature_refs)
-        views = [_narrowed(view_of(table), wanted) for table in feature_views]
-        metadata = RetrievalMetadata(list(feature_refs), list(entity_df.columns))
+        """`entity_df`: keys, event_timestamp and any further columns, as a frame or as DuckDB SQL. One row comes back for each.
 
-        def run() -> pa.Table:
-            return _historical(config, project, views, entity_df, full_feature_names)
+        Times without zone are UTC. Raises DataError when the result is asked for and something does not fit.
+        """
+        transforms = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        keys = list(entity_df.columns) if isinstance(entity_df, pd.DataFrame) else []
+        wanted = [(view, *_wanted(view, feature_refs, full_feature_names)) for view in feature_views]
 
-        return ArrowJob(run, full_feature_names, metadata)
+        @contextmanager
+        def run() -> Iterator[Batches]:
+            with _opened(config) as reader:
+                entities = load_entities(reader.connection, entity_df)
+                sides = _sides(reader, wanted, entities)
+                queries = batches(reader.connection, sides, entities.table, entities.columns, config.offline_store.batch_rows)
+                yield Batches(reader.connection, queries, entities.asked)
+
+        return BatchJob(run, full_feature_names, transforms, RetrievalMetadata(list(feature_refs), keys))
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -104,9 +90,8 @@ class SlipstreamOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        del created_timestamp_column
-        columns = quoted(*join_key_columns, *feature_name_columns, timestamp_field)
-        return ArrowJob(lambda: _rows(config, data_source, columns, (start_date, end_date)), False)
+        names = [*join_key_columns, *feature_name_columns]
+        return _pulled(config, data_source, names, timestamp_field, created_timestamp_column, (start_date, end_date))
 
     @staticmethod
     def pull_latest_from_table_or_query(
@@ -119,48 +104,67 @@ class SlipstreamOfflineStore(OfflineStore):
         start_date: datetime,
         end_date: datetime,
     ) -> RetrievalJob:
-        del created_timestamp_column
-        columns = quoted(*join_key_columns, *feature_name_columns, timestamp_field)
-        newest = f"QUALIFY row_number() OVER (PARTITION BY {quoted(*join_key_columns)} ORDER BY {timestamp_field} DESC) = 1"
-        return ArrowJob(lambda: _rows(config, data_source, columns, (start_date, end_date), newest), False)
+        """The newest row of each key: by event time, then by created time."""
+        newest = ", ".join(f'"{name}" DESC NULLS LAST' for name in (timestamp_field, created_timestamp_column) if name)
+        partition = f"PARTITION BY {quoted(*join_key_columns)} " if join_key_columns else ""
+        latest = f"QUALIFY row_number() OVER ({partition}ORDER BY {newest}) = 1"
+        names = [*join_key_columns, *feature_name_columns]
+        return _pulled(config, data_source, names, timestamp_field, created_timestamp_column, (start_date, end_date), latest)
 
 
-def _narrowed(view: View, refs: set[str]) -> View:
-    return view.model_copy(update={"features": tuple(f for f in view.features if f"{view.name}:{f.name}" in refs)})
+@contextmanager
+def _opened(config: RepoConfig) -> Iterator[Reader]:
+    """A connection that spills into a scratch folder, which goes with it."""
+    store = config.offline_store
+    with TemporaryDirectory(prefix="slipstream-", dir=store.scratch) as scratch, duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+        connection.execute(f"SET memory_limit = '{store.memory_limit}'; SET temp_directory = '{scratch}/spill'")
+        yield Reader(config, connection, Path(scratch))
 
 
-def _historical(config: RepoConfig, model: str, views: list[View], entity_df: pd.DataFrame, full_names: bool) -> pa.Table:
-    asked = pa.Table.from_pandas(entity_df, preserve_index=False)
-    with TemporaryDirectory() as scratch, duckdb.connect() as connection:
-        # Feast hands over times with a zone; partitions hold UTC without one.
-        place = asked.column_names.index("event_timestamp")
-        utc = asked["event_timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
-        numbered = asked.set_column(place, "event_timestamp", utc).append_column("_row", pa.array(range(len(asked))))
-        connection.register("entities", numbered)
-        files = _files(config, model, [view.name for view in views], (None, pc.max(utc).as_py()), scratch)
-        columns = [f'entity."{name}"' for name in asked.column_names]
-        joined = connection.sql(point_in_time(views, files, "entities", columns, ["entity._row"])).order("_row").to_arrow_table()
-    joined = joined.drop_columns("_row").set_column(place, "event_timestamp", asked["event_timestamp"])
-    if not full_names:
-        return joined
-    names = [f"{view.name}__{feature.name}" for view in views for feature in view.features]
-    return joined.rename_columns([*asked.column_names, *names])
+def _wanted(view: FeatureView, refs: list[str], full_names: bool) -> tuple[list[str], list[str]]:
+    """A view's features that are asked for, and their names in the result."""
+    prefix = f"{view.projection.name_to_use()}:"
+    features = [ref.removeprefix(prefix) for ref in refs if ref.startswith(prefix)]
+    shown = view.projection.name_alias or view.name
+    return features, [f"{shown}__{name}" if full_names else name for name in features]
 
 
-def _rows(config: RepoConfig, source: DataSource, columns: str, between: Between, suffix: str = "") -> pa.Table:
-    model, _, view = source.name.partition(".")
+def _sides(reader: Reader, wanted: list[tuple[FeatureView, list[str], list[str]]], entities: Entities) -> list[Side]:
+    sides = [side_of(reader, view, features, names, entities.between) for view, features, names in wanted]
+    for each in sides:
+        entities.check(reader.connection, each)
+    return sides
+
+
+def _pulled(
+    config: RepoConfig,
+    source: DataSource,
+    names: list[str],
+    time: str,
+    created: str | None,
+    between: tuple[datetime | None, datetime | None],
+    suffix: str = "",
+) -> RetrievalJob:
+    """The rows of a source with event times in [first, last), under its own column names; times in UTC without zone."""
     first, last = (moment.astimezone(UTC).replace(tzinfo=None) if moment else None for moment in between)
-    limits = [f"event_timestamp >= TIMESTAMP '{first}'"] if first else []
-    limits += [f"event_timestamp < TIMESTAMP '{last}'"] if last else []
-    with TemporaryDirectory() as scratch, duckdb.connect() as connection:
-        files = _files(config, model, [view], (first, last), scratch)
-        rows = f"SELECT {columns} FROM read_parquet({files[view]}, hive_partitioning = false)"
-        return connection.sql(f"{rows} WHERE {' AND '.join(limits) or 'true'} {suffix}").to_arrow_table()
+
+    @contextmanager
+    def run() -> Iterator[Batches]:
+        with _opened(config) as reader:
+            yield Batches(reader.connection, iter([_pull(reader, source, names, time, created, (first, last)) + suffix]))
+
+    return BatchJob(run)
 
 
-def _files(config: RepoConfig, model: str, views: list[str], between: Between, scratch: str) -> DailyFiles:
-    store, (first, last) = config.offline_store, between
-    days = (first.date() if first else date.min, last.date() if last else date.max)
-    refs = published(ControlStore(store.control_url), model, *days)
-    ledger = Ledger(Settings(root=store.root).storage())
-    return daily_files(ledger, {day.isoformat(): ref for day, ref in refs.items()}, Path(scratch), views)
+def _pull(reader: Reader, source: DataSource, names: list[str], time: str, created: str | None, between: Between) -> str:
+    paths, times = reader.paths(source, between), [time, *([created] if created else [])]
+    if not paths:
+        nothing = [*(f'NULL::VARCHAR AS "{name}"' for name in names), *(f'NULL::TIMESTAMP AS "{name}"' for name in times)]
+        return f"SELECT * FROM (SELECT {', '.join(nothing)} WHERE false) "
+    wanted = dict.fromkeys(names, "") | dict.fromkeys(times, "time")
+    found = columns(reader.connection, paths, wanted, source.name)
+    selected = [*(f'"{name}"' for name in names), *(f'{utc(quoted(name), found[name])} AS "{name}"' for name in times)]
+    limits = [f"\"{time}\" {sign} TIMESTAMP '{at}'" for sign, at in zip((">=", "<"), between, strict=True) if at]
+    rows = f"SELECT {', '.join(selected)} FROM {read(paths)}"
+    return f"SELECT * FROM ({rows}) WHERE {' AND '.join(limits) or 'true'} "

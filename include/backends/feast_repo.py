@@ -21,6 +21,7 @@ from include.core.spec import Dtype, Feature, ModelSpec, View
 
 TYPES: dict[Dtype, Any] = {"float": Float64, "int": Int64, "category": String}
 DTYPES: dict[str, Dtype] = {str(feast_type): dtype for dtype, feast_type in TYPES.items()}
+SCHEME = "slipstream://"  # of a source that is the published partitions
 SERVICE = "inputs"  # the feature service with every view's features, in the model's order
 
 
@@ -65,7 +66,10 @@ def _feature_view(view: View, entities: list[Entity], spec: ModelSpec) -> Featur
     keys = [Field(name=key, dtype=String) for key in view.keys]
     features = [Field(name=f.name, dtype=TYPES[f.dtype], description=f.description) for f in view.features]
     source = FileSource(
-        name=f"{spec.name}.{view.name}", path=f"slipstream://{spec.name}/{view.name}.parquet", timestamp_field="event_timestamp"
+        name=f"{spec.name}.{view.name}",
+        path=f"{SCHEME}{spec.name}/{view.name}.parquet",
+        timestamp_field="event_timestamp",
+        created_timestamp_column=view.created or "",
     )
     return FeatureView(
         name=view.name,

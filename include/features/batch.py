@@ -1,0 +1,120 @@
+"""The point-in-time join in batches of time: memory follows the batch, and time the rows, however many there are.
+
+Entity rows are taken in order of time, some hundred thousand at once. A batch needs the view rows that become
+known within it, and of all earlier ones only the one that stands for each key: those are carried from batch to
+batch. So every view row is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import duckdb
+
+from include.features.dataset import quoted
+from include.features.join import CREATED, EVENT, Side, interval, join, known, order
+
+ROWS = 250_000  # entity rows a batch: a few hundred MB with four views
+
+
+@dataclass(frozen=True)
+class Span:
+    """Entity rows from `first` (included) to `end` (not included), UTC without zone."""
+
+    first: datetime
+    end: datetime
+
+
+def spans(connection: duckdb.DuckDBPyConnection, entities: str, rows: int = ROWS) -> list[Span]:
+    """The batches of a relation's rows by event_timestamp, oldest first; none where there are no rows."""
+    count, first, last = connection.execute(f"SELECT count(*), min({EVENT}), max({EVENT}) FROM {entities}").fetchall()[0]
+    if not count:
+        return []
+    cuts: list[datetime] = []
+    if count > rows:
+        shares = [n * rows / count for n in range(1, -(-count // rows))]
+        query = f"SELECT unnest(approx_quantile({EVENT}, {shares})) FROM {entities}"
+        cuts = [cut for (cut,) in connection.execute(query).fetchall() if first < cut <= last]
+    edges = [first, *sorted(set(cuts)), last + timedelta(microseconds=1)]
+    return [Span(*pair) for pair in pairwise(edges)]
+
+
+def batches(
+    connection: duckdb.DuckDBPyConnection,
+    sides: Sequence[Side],
+    entities: str,
+    columns: Sequence[str],
+    rows: int = ROWS,
+) -> Iterator[str]:
+    """The SQL of each batch, to be run before the next is asked for. Together: one row for each entity row.
+
+    `entities` is the name of a table or view with event_timestamp and every key; `columns` are expressions over it
+    under the name `entity`. The sides' `plain` is found out here, from the rows themselves.
+    """
+    found = spans(connection, entities, rows)
+    if not found:
+        yield join([replace(each, plain=False) for each in sides], entities, columns)
+        return
+    whole = Span(found[0].first, found[-1].end)
+    looked = [_look(connection, each, whole) for each in sides]
+    for place, span in enumerate(found):
+        within = f"(SELECT * FROM {entities} WHERE {EVENT} >= {_sql(span.first)} AND {EVENT} < {_sql(span.end)})"
+        if len(found) == 1:
+            within = entities
+        now = [_narrow(each, span, late) for each, late in looked]
+        if len(found) > 1:
+            now = [_carry(connection, n, each, late, span, place) for n, (each, late) in enumerate(looked)]
+        yield join(now, within, columns)
+
+
+def _look(connection: duckdb.DuckDBPyConnection, side: Side, span: Span) -> tuple[Side, timedelta]:
+    """The side with `plain` as its rows are, and by how much the latest row came late. One scan of keys and times."""
+    created = f"coalesce({CREATED}, {EVENT})" if side.created else EVENT
+    since = [f"{EVENT} >= {_sql(span.first)} - {interval(side.ttl)}"] if side.ttl is not None else []
+    where = " AND ".join((*(f'"{key}" IS NOT NULL' for key in side.keys), f"{EVENT} < {_sql(span.end)}", *since))
+    # Two keys with one hash would only cost the staircase, never a wrong row.
+    count, distinct, finite, late = connection.execute(f"""
+        SELECT count(*), count(DISTINCT hash({quoted(*side.keys, EVENT)})),
+            coalesce(bool_and(isfinite({EVENT}) AND isfinite({created})), true),
+            coalesce(max(epoch_us({created}) - epoch_us({EVENT})) FILTER (isfinite({EVENT}) AND isfinite({created})), 0)
+        FROM {side.rows} WHERE {where}
+    """).fetchall()[0]
+    return replace(side, plain=finite and count == distinct and late <= 0), timedelta(microseconds=max(late, 0))
+
+
+def _narrow(side: Side, span: Span, late: timedelta, since: datetime | None = None) -> Side:
+    """The rows that the span's entities may see; only those known from `since` on, where the others are carried."""
+    limits = [f"{EVENT} < {_sql(span.end)}"]
+    if side.ttl is not None:
+        limits.append(f"{EVENT} >= {_sql(span.first)} - {interval(side.ttl)}")
+    if since is not None:  # the bound on the event time lets whole row groups be skipped
+        limits.append(f"{EVENT} >= {_sql(since)} - {interval(late)}")
+    if not side.plain:
+        limits.append(f"{known(side)} < {_sql(span.end)}")
+        limits += [f"{known(side)} >= {_sql(since)}"] if since is not None else []
+    limits += [f'"{key}" IS NOT NULL' for key in side.keys]
+    return replace(side, rows=f"(SELECT * FROM {side.rows} WHERE {' AND '.join(limits)})")
+
+
+def _carry(connection: duckdb.DuckDBPyConnection, n: int, side: Side, late: timedelta, span: Span, place: int) -> Side:
+    """The side of one batch as a table of its own: its new rows, and what stands of all earlier ones."""
+    new = _narrow(side, span, late, span.first if place else None)
+    table, earlier = f"temp.batch_{n}", f"temp.carried_{n}"
+    rows = f"SELECT * FROM {new.rows}"
+    if place:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE carried_{n} AS {_standing(side, table)}")
+        rows += f" UNION ALL BY NAME SELECT * FROM {earlier}"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE batch_{n} AS {rows}")
+    return replace(side, rows=table)
+
+
+def _standing(side: Side, table: str) -> str:
+    partition = f"PARTITION BY {quoted(*side.keys)} " if side.keys else ""
+    return f"SELECT * FROM {table} QUALIFY row_number() OVER ({partition}ORDER BY {order(side)}) = 1"
+
+
+def _sql(moment: datetime) -> str:
+    return f"TIMESTAMP '{moment}'"
