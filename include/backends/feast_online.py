@@ -18,7 +18,8 @@ from feast.type_map import feast_value_type_to_python_type
 from include.backends.feast_repo import view_of
 from include.backends.online import open_online
 from include.core.spec import View
-from include.features.online import OnlineStore, Values
+from include.features.online import OnlineStore
+from include.features.packed import CREATED, Values
 
 FIELDS = {"float": "double_val", "int": "int64_val", "category": "string_val"}
 
@@ -39,23 +40,20 @@ class SlipstreamOnlineStore(FeastOnlineStore):
     def online_write_batch(
         self, config: RepoConfig, table: FeatureView, data: list[Row], progress: Callable[[int], Any] | None
     ) -> None:
-        view = view_of(table)
-        now = datetime.now(UTC)
-        for created in dict.fromkeys(row[3] or now for row in data):
-            rows = [row for row in data if (row[3] or now) == created]
-            _store(config.online_store.url).write(config.project, view, _arrow(view, rows), created)
-            if progress:
-                progress(len(rows))
+        if data:
+            view = view_of(table)
+            _store(config.online_store.url).write(config.project, view, _arrow(view, data), datetime.now(UTC))
+        if progress:
+            progress(len(data))
 
     def online_read(
         self, config: RepoConfig, table: FeatureView, entity_keys: list[EntityKey], requested_features: list[str] | None = None
     ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
         view, store = view_of(table), _store(config.online_store.url)
         keys = [_key(view, entity) for entity in entity_keys]
-        values, times = store.read(config.project, view, keys), store.event_times(config.project, view, keys)
         return [
-            (time.replace(tzinfo=UTC), _protos(view, row, requested_features)) if row is not None and time else (None, None)
-            for row, time in zip(values, times, strict=True)
+            (row.event_timestamp.replace(tzinfo=UTC), _protos(view, row.values, requested_features)) if row else (None, None)
+            for row in store.read_stamped(config.project, view, keys)
         ]
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -78,8 +76,12 @@ def _protos(view: View, row: Values, wanted: Sequence[str] | None) -> dict[str, 
 
 def _arrow(view: View, rows: list[Row]) -> pa.Table:
     columns: dict[str, Any] = dict(zip(view.keys, zip(*(_key(view, row[0]) for row in rows), strict=True), strict=True))
-    times = [row[2].astimezone(UTC).replace(tzinfo=None) if row[2].tzinfo else row[2] for row in rows]
-    columns["event_timestamp"] = pa.array(times, pa.timestamp("us"))
+    columns["event_timestamp"] = pa.array([_utc(row[2]) for row in rows], pa.timestamp("us"))
+    columns[CREATED] = pa.array([_utc(row[3]) if row[3] else None for row in rows], pa.timestamp("us"))
     for feature in view.features:
         columns[feature.name] = [feast_value_type_to_python_type(row[1].get(feature.name, Value())) for row in rows]
     return pa.table(columns)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

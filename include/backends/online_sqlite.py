@@ -5,36 +5,47 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from pathlib import Path
 
 from include.core.errors import UnreachableError
-from include.features.online import Packed, PackedStore, Stored
+from include.features.online import PackedStore, Stored
+from include.features.packed import AHEAD, MICROSECOND, Packed
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS online (
-    key TEXT PRIMARY KEY, event INTEGER NOT NULL, created INTEGER NOT NULL, payload BLOB NOT NULL
+CREATE TABLE IF NOT EXISTS feature_rows (
+    key TEXT PRIMARY KEY, event INTEGER NOT NULL, created INTEGER NOT NULL, payload BLOB NOT NULL,
+    expires INTEGER  -- microseconds since 1970; NULL: never
 ) WITHOUT ROWID
 """
 
 _UPSERT = """
-INSERT INTO online VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
-SET event = excluded.event, created = excluded.created, payload = excluded.payload
-WHERE (excluded.event, excluded.created) > (online.event, online.created)
+INSERT INTO feature_rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+SET event = excluded.event, created = excluded.created, payload = excluded.payload, expires = excluded.expires
+WHERE (excluded.event, excluded.created, excluded.payload)
+    > (feature_rows.event, feature_rows.created, feature_rows.payload)
 """
+
+PARAMETERS = 500  # of one statement
 
 
 class SqliteOnlineStore(PackedStore):
     def __init__(self, path: str | Path) -> None:
+        super().__init__()
         self.path = Path(path)
         self._local = threading.local()
 
-    def put(self, rows: Sequence[Packed]) -> int:
+    def put(self, rows: Packed, ttl: int | None) -> int:
+        # An event may lie a little ahead of this clock, and lives its ttl from then on.
+        expires = None if ttl is None else _now() + ttl + AHEAD // MICROSECOND
         with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")  # take the write lock first: two writers wait, none deadlocks
             try:
-                changed = connection.executemany(_UPSERT, rows).rowcount
+                values = zip(rows.keys, rows.events, rows.created, rows.payloads, repeat(expires), strict=False)
+                changed = connection.executemany(_UPSERT, values).rowcount
                 connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
@@ -43,26 +54,33 @@ class SqliteOnlineStore(PackedStore):
 
     def get(self, keys: Sequence[str]) -> list[Stored | None]:
         found: dict[str, Stored] = {}
+        now = _now()
         with self._connection() as connection:
-            for start in range(0, len(keys), 500):  # SQLite bounds the parameters of a statement
-                some = keys[start : start + 500]
-                marks = ",".join("?" * len(some))
-                query = f"SELECT key, event, payload FROM online WHERE key IN ({marks})"
-                found.update((key, Stored(event, payload)) for key, event, payload in connection.execute(query, some))
+            for start in range(0, len(keys), PARAMETERS):
+                some = keys[start : start + PARAMETERS]
+                rows = connection.execute(_select(len(some)), some).fetchall()
+                found.update((row[0], Stored._make(row[1:4])) for row in rows if row[4] is None or row[4] > now)
         return [found.get(key) for key in keys]
 
     def size(self, prefix: str) -> int:
-        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        live = f"{_BETWEEN} AND (expires IS NULL OR expires > ?)"
         with self._connection() as connection:
-            row = connection.execute("SELECT count(*) FROM online WHERE key >= ? AND key < ?", (prefix, after)).fetchone()
+            row = connection.execute(f"SELECT count(*) FROM feature_rows {live}", (*_between(prefix), _now())).fetchone()
         return int(row[0])
+
+    def expire(self, prefix: str) -> int:
+        with self._connection() as connection:
+            gone = connection.execute(f"DELETE FROM feature_rows {_BETWEEN} AND expires <= ?", (*_between(prefix), _now()))
+        return int(gone.rowcount)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection; a forked child opens its own."""
+        """This thread's connection to the file that lies there now; a forked child opens its own."""
         try:
-            if getattr(self._local, "pid", None) != os.getpid():
-                self._local.connection, self._local.pid = self._open(), os.getpid()
+            identity = self._identity()
+            if identity is None or identity != getattr(self._local, "identity", None):
+                self._local.connection = self._open()
+                self._local.identity = self._identity()
             yield self._local.connection
         except (sqlite3.Error, OSError) as error:
             raise UnreachableError(
@@ -71,6 +89,14 @@ class SqliteOnlineStore(PackedStore):
                 hint="check SLIPSTREAM_ONLINE_URL and the disk; the task is retried.",
             ) from error
 
+    def _identity(self) -> tuple[int, int, int] | None:
+        """A file that was removed lives on for those who have it open: what they write there is lost."""
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return os.getpid(), status.st_dev, status.st_ino
+
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
@@ -78,3 +104,18 @@ class SqliteOnlineStore(PackedStore):
         connection.execute("PRAGMA synchronous = NORMAL")  # a crash loses no consistency; materializing again is free
         connection.execute(_TABLE)
         return connection
+
+
+_BETWEEN = "WHERE key >= ? AND key < ?"
+
+
+def _between(prefix: str) -> tuple[str, str]:
+    return prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def _select(count: int) -> str:
+    return f"SELECT key, event, created, payload, expires FROM feature_rows WHERE key IN ({','.join('?' * count)})"
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

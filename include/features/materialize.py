@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,60 +17,86 @@ from include.core.errors import DataError
 from include.core.spec import View
 from include.features.dataset import quoted
 from include.features.online import OnlineStore
+from include.features.packed import CREATED, microseconds, moment
 
-SAMPLE = 200  # entities compared value by value; all are checked to be there
+SAMPLE = 200  # entities read as serving reads them and compared value by value; all are compared byte by byte
 
 
 @dataclass(frozen=True)
 class ViewReport:
-    """`entities` of the day; `written` of them were newer than what was online; `newer` were online newer already."""
+    """`entities` of the day; `written` of them replaced what was online; `newer` were online newer already."""
 
     entities: int
     written: int
     newer: int
     compared: int
     online: int  # entities the view holds now
+    without_key: int = 0  # rows left out: one of their keys is null
 
 
-def newest_rows(connection: duckdb.DuckDBPyConnection, view: View, path: Path) -> pa.Table:
-    """The last row of each key in a partition file: keys, event_timestamp, features; sorted by keys."""
+def newest_rows(connection: duckdb.DuckDBPyConnection, view: View, path: Path | Sequence[Path]) -> pa.Table:
+    """The last row of each key in partition files: keys, event_timestamp, features; sorted by keys.
+
+    Of two rows for one event time the one created later.
+    """
+    paths = [str(each) for each in ([path] if isinstance(path, Path) else path)]
     keys, columns = quoted(*view.keys), quoted(*view.keys, "event_timestamp", *(f.name for f in view.features))
+    order = "event_timestamp DESC" + (f', "{view.created}" DESC NULLS LAST' if view.created else "")
     return connection.sql(
-        f"SELECT {columns} FROM read_parquet('{path}', hive_partitioning = false) "
-        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY event_timestamp DESC) = 1 ORDER BY {keys}"
+        f"SELECT {columns} FROM read_parquet({paths}, hive_partitioning = false) "
+        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1 ORDER BY {keys}"
     ).to_arrow_table()
 
 
 def materialize_view(store: OnlineStore, model: str, view: View, rows: pa.Table, created: datetime) -> ViewReport:
-    """Write the rows, read back. Values that another day has made newer meanwhile are left alone.
+    """Write the rows, read all of them back. Values that were newer already, or became so, are left alone.
 
-    Raises DataError if a row is not online afterwards, or online with other values for its event time.
+    What the store has lost between the two is written once more. Raises DataError if a row is not online then, or if
+    a sample, read as serving reads it, has other values than offline.
     """
-    written = store.write(model, view, rows, created)
-    keys = list(zip(*(rows[key].to_pylist() for key in view.keys), strict=True))
-    wanted = rows["event_timestamp"].to_pylist()
-    times = store.event_times(model, view, keys)
-    behind = [key for key, time, want in zip(keys, times, wanted, strict=True) if time is None or time < want]
-    if behind:
-        raise _mismatch(model, view, f"{len(behind)} of {len(keys)} entities are missing or older online", behind[:3])
-    same = [place for place, (time, want) in enumerate(zip(times, wanted, strict=True)) if time == want]
-    sample = same[:: max(1, len(same) // SAMPLE)]
-    compared = _compare(store, model, view, rows.take(pa.array(sample, pa.int64())), [keys[place] for place in sample])
-    return ViewReport(len(keys), written, len(keys) - len(same), compared, store.count(model, view))
+    started = time.monotonic()
+    report = store.write_back(model, view, rows, created)
+    if report.lost and not _outlived(view, started):
+        report = store.write_back(model, view, rows, created)
+        if report.lost and not _outlived(view, started):
+            what = f"{len(report.lost)} of {report.rows} entities are missing or older online"
+            raise _mismatch(model, view, what, report.lost[:3])
+    compared = _compare(store, model, view, rows, created, report.same)
+    store.sweep(model, view)
+    return ViewReport(report.rows, report.written, report.newer, compared, store.count(model, view), report.without_key)
 
 
-def _compare(store: OnlineStore, model: str, view: View, rows: pa.Table, keys: list[tuple[Any, ...]]) -> int:
-    offline = rows.select([feature.name for feature in view.features]).to_pylist()
-    for key, expected, seen in zip(keys, offline, store.read(model, view, keys), strict=True):
-        wanted = {name: None if _missing(value) else value for name, value in expected.items()}
-        if seen != wanted and store.event_times(model, view, [key]) == [_time(rows, keys, key)]:
-            raise _mismatch(model, view, f"{key} has other values online than offline", {"offline": wanted, "online": seen})
-    return len(keys)
+def _outlived(view: View, started: float) -> bool:
+    """Whether the first rows may have passed their time to live by now."""
+    return view.ttl is not None and timedelta(seconds=time.monotonic() - started) >= view.ttl
 
 
-def _time(rows: pa.Table, keys: list[tuple[Any, ...]], key: tuple[Any, ...]) -> datetime:
-    moment: datetime = rows["event_timestamp"][keys.index(key)].as_py()
-    return moment
+def _compare(store: OnlineStore, model: str, view: View, rows: pa.Table, created: datetime, same: Sequence[int]) -> int:
+    """Read a sample as serving does; rows that were outlived or replaced since they were read back say nothing."""
+    sample = rows.take(pa.array(same[:: max(1, len(same) // SAMPLE)], pa.int64()))
+    keys = list(zip(*(map(_key, sample[name].to_pylist()) for name in view.keys), strict=True))
+    stamps = sample[CREATED].to_pylist() if CREATED in sample.column_names else [created] * len(keys)
+    offline = sample.select([feature.name for feature in view.features]).to_pylist()
+    times = zip(sample["event_timestamp"].to_pylist(), stamps, strict=True)
+    compared = 0
+    for key, (event, stamp), row, seen in zip(keys, times, offline, store.read_stamped(model, view, keys), strict=True):
+        if seen is None or (seen.event_timestamp, seen.created) != (_utc(event), _utc(stamp or created)):
+            continue
+        wanted = {name: None if _missing(value) else value for name, value in row.items()}
+        if seen.values != wanted:
+            raise _mismatch(
+                model, view, f"{key} has other values online than offline", {"offline": wanted, "online": seen.values}
+            )
+        compared += 1
+    return compared
+
+
+def _key(value: Any) -> Any:
+    return int(value) if isinstance(value, float) else value
+
+
+def _utc(time_: datetime) -> datetime:
+    return moment(microseconds(time_))
 
 
 def _missing(value: object) -> bool:

@@ -1,41 +1,66 @@
-"""The online store: for each view and entity the newest known values, packed in one row.
+"""The online store: for each view, version and entity the newest known values, packed in one row.
 
-A row is guarded: a newer (event time, created) replaces an older one and never the other way, so backfills,
-retries and parallel days may write in any order. Backends say only how to put and get packed rows.
+A row is guarded: only what is newer by (event time, creation time) replaces it, decided by the store in one atomic
+operation. So backfills, retries, pushes and parallel days may write in any order and the same rows are left; a tie
+with other values goes to the larger bytes. Backends say only how to put and get packed rows.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
 import pyarrow as pa
 
 from include.core.spec import View
+from include.features.packed import Layout, Packed, Values, microseconds, moment, pack, without_key
 
-MICROSECOND = timedelta(microseconds=1)
-EPOCH = datetime.fromisoformat("1970-01-01")
+CHUNK = 50_000  # rows packed, written and read back at a time: about 30 MB
 
-Values = dict[str, Any]  # feature name to value; NaN comes back as None
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What a write did, read back from the store: `rows` of it had keys; `same` of those are online as written.
+
+    `newer` were newer online already, or became so; `lost` keys are neither. `written` replaced what was there.
+    """
+
+    rows: int
+    written: int
+    same: tuple[int, ...]  # places in the table
+    newer: int
+    lost: tuple[str, ...]
+    without_key: int
 
 
 class OnlineStore(Protocol):
     """The port: `include.backends.online:open_online(url)`. Safe for many processes and threads at once.
 
-    Every call raises UnreachableError, naming the address, if the store does not answer.
+    Every call raises UnreachableError, naming the address, if the store does not answer. Writing raises DataError for
+    rows that do not have the view's columns and types.
     """
 
     def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
         """Upsert rows (keys, event_timestamp, features); returns how many were newer than what was there.
 
-        `created` (UTC) says which of two values for one event time is the correction: the newer.
+        `created` (UTC) says which of two values for one event time is the correction: the newer. A column
+        `created_timestamp` says it row by row.
         """
+
+    def write_back(self, model: str, view: View, rows: pa.Table, created: datetime) -> WriteReport:
+        """`write`, then read every row back and compare all of its bytes."""
 
     def read(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Values | None]:
         """The values for each key tuple in the order of `view.keys`, None where there is none."""
+
+    def read_stamped(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Stamped | None]:
+        """The same with the times of each row."""
+
+    def event_times(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[datetime | None]:
+        """The event time of each key's values."""
 
     def read_entity(self, model: str, views: Sequence[View], entity: Mapping[str, Any], at: datetime | None = None) -> Values:
         """All features known of one entity: the serving path. Absent names are unknown.
@@ -43,33 +68,41 @@ class OnlineStore(Protocol):
         With `at` (UTC, without zone), values older than their view's ttl by then count as unknown.
         """
 
-    def event_times(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[datetime | None]:
-        """The event time of each key's values."""
+    def read_entities(
+        self, model: str, views: Sequence[View], entities: Sequence[Mapping[str, Any]], at: datetime | None = None
+    ) -> list[Values]:
+        """`read_entity` for many, in one round trip."""
+
+    def newest(self, model: str, views: Sequence[View]) -> list[datetime | None]:
+        """The newest event time ever written to each view: how fresh it is."""
 
     def count(self, model: str, view: View) -> int:
         """How many entities the view holds."""
 
+    def sweep(self, model: str, view: View) -> int:
+        """Remove the rows whose time to live has passed, where the store does not by itself; how many."""
 
-class Packed(NamedTuple):
-    """One stored row. Times are microseconds since 1970, UTC."""
 
-    key: str
+class Stored(NamedTuple):
     event: int
     created: int
     payload: bytes
 
 
-class Stored(NamedTuple):
-    event: int
-    payload: bytes
+class Stamped(NamedTuple):
+    """Values with their times, UTC without zone."""
+
+    event_timestamp: datetime
+    created: datetime
+    values: Values
 
 
 class PackedStore(ABC):
-    """OnlineStore on top of three verbs over packed rows."""
+    """OnlineStore on top of four verbs over packed rows."""
 
     @abstractmethod
-    def put(self, rows: Sequence[Packed]) -> int:
-        """Guarded upsert of distinct keys; how many changed."""
+    def put(self, rows: Packed, ttl: int | None) -> int:
+        """Guarded upsert of distinct keys; how many changed. Rows live `ttl` microseconds from now, None for ever."""
 
     @abstractmethod
     def get(self, keys: Sequence[str]) -> list[Stored | None]: ...
@@ -78,62 +111,106 @@ class PackedStore(ABC):
     def size(self, prefix: str) -> int:
         """How many keys start with the prefix."""
 
+    @abstractmethod
+    def expire(self, prefix: str) -> int:
+        """Remove what has outlived its ttl; how many. 0 where the store does it by itself."""
+
     def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
-        newest: dict[str, Packed] = {}
-        for row in pack(model, view, rows, created):
-            if row.key not in newest or row.event >= newest[row.key].event:
-                newest[row.key] = row
-        return self.put(list(newest.values())) if newest else 0
+        layout = self.layout(model, view)
+        chunks = (pack(layout, rows.slice(at, CHUNK), created) for at in range(0, rows.num_rows, CHUNK))
+        return sum(self._put(layout, chunk) for chunk in chunks)
+
+    def write_back(self, model: str, view: View, rows: pa.Table, created: datetime) -> WriteReport:
+        layout, written, count, newer = self.layout(model, view), 0, 0, 0
+        same: list[int] = []
+        lost: list[str] = []
+        for at in range(0, rows.num_rows, CHUNK):
+            chunk = pack(layout, rows.slice(at, CHUNK), created)
+            written += self._put(layout, chunk)
+            count += len(chunk.keys)
+            for key, event, stamp, payload, place, row in zip(*chunk, self.get(chunk.keys), strict=True):
+                if row is None or row < (event, stamp, payload):
+                    lost.append(key)
+                elif row == (event, stamp, payload):
+                    same.append(at + place)
+                else:
+                    newer += 1
+        return WriteReport(count, written, tuple(same), newer, tuple(lost), without_key(view, rows))
+
+    def _put(self, layout: Layout, rows: Packed) -> int:
+        if not rows.keys:
+            return 0
+        changed = self.put(rows, layout.ttl)
+        newest = max(zip(rows.events, rows.created, strict=True))
+        self.put(Packed([layout.newest], [newest[0]], [newest[1]], [b""], [0]), None)
+        return changed
 
     def read(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Values | None]:
-        stored = self.get([row_key(model, view.name, key) for key in keys])
-        return [unpack(row.payload) if row else None for row in stored]
+        layout = self.layout(model, view)
+        stored = self.get([layout.key(key) for key in keys])
+        return [layout.unpack(row.payload) if row else None for row in stored]
+
+    def read_stamped(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Stamped | None]:
+        layout = self.layout(model, view)
+        stored = self.get([layout.key(key) for key in keys])
+        return [Stamped(moment(row.event), moment(row.created), layout.unpack(row.payload)) if row else None for row in stored]
 
     def event_times(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[datetime | None]:
-        stored = self.get([row_key(model, view.name, key) for key in keys])
-        return [EPOCH + timedelta(microseconds=row.event) if row else None for row in stored]
+        layout = self.layout(model, view)
+        return [moment(row.event) if row else None for row in self.get([layout.key(key) for key in keys])]
 
     def read_entity(self, model: str, views: Sequence[View], entity: Mapping[str, Any], at: datetime | None = None) -> Values:
-        value = entity.get
-        keys = [row_key(model, view.name, [value(key) for key in view.keys]) for view in views]
-        values: Values = {}
-        for view, row in zip(views, self.get(keys), strict=True):
-            if row is not None and (at is None or view.ttl is None or microseconds(at) - row.event <= view.ttl // MICROSECOND):
-                values.update(unpack(row.payload))
-        return values
+        layouts, now = self._layouts(model, views), None if at is None else microseconds(at)
+        return _values(layouts, self.get([layout.entity_key(entity) for layout in layouts]), now)
+
+    def read_entities(
+        self, model: str, views: Sequence[View], entities: Sequence[Mapping[str, Any]], at: datetime | None = None
+    ) -> list[Values]:
+        layouts, now = self._layouts(model, views), None if at is None else microseconds(at)
+        stored = self.get([layout.entity_key(entity) for entity in entities for layout in layouts])
+        width = len(layouts)
+        return [_values(layouts, stored[place * width : (place + 1) * width], now) for place in range(len(entities))]
+
+    def newest(self, model: str, views: Sequence[View]) -> list[datetime | None]:
+        stored = self.get([layout.newest for layout in self._layouts(model, views)])
+        return [moment(row.event) if row else None for row in stored]
 
     def count(self, model: str, view: View) -> int:
-        return self.size(prefix(model, view.name))
+        return self.size(f"{self.layout(model, view).prefix}:")
+
+    def sweep(self, model: str, view: View) -> int:
+        layout = self.layout(model, view)
+        return 0 if layout.ttl is None else self.expire(f"{layout.prefix}:")
+
+    # -- layouts: derived once for each tuple of views, found again by identity ----------------------------
+
+    def layout(self, model: str, view: View) -> Layout:
+        known = self._known.get((model, id(view)))
+        if known is None:
+            known = self._remember((model, id(view)), view, (Layout.of(model, view),))
+        return known[1][0]
+
+    def _layouts(self, model: str, views: Sequence[View]) -> tuple[Layout, ...]:
+        if not isinstance(views, tuple):  # may change under its id
+            return tuple(self.layout(model, view) for view in views)
+        known = self._known.get((model, id(views)))
+        if known is None:
+            known = self._remember((model, id(views)), views, tuple(Layout.of(model, view) for view in views))
+        return known[1]
+
+    def _remember(self, key: tuple[str, int], views: object, layouts: tuple[Layout, ...]) -> tuple[object, tuple[Layout, ...]]:
+        if len(self._known) > 1000:
+            self._known.clear()
+        self._known[key] = (views, layouts)  # holding `views` keeps its id its own
+        return self._known[key]
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], tuple[object, tuple[Layout, ...]]] = {}
 
 
-def prefix(model: str, view: str) -> str:
-    return f"{model}:{view}:"
-
-
-_encode_key = msgspec.json.Encoder().encode
-_encode = msgspec.msgpack.Encoder().encode
-unpack = msgspec.msgpack.Decoder(dict[str, int | float | str | None]).decode
-
-
-def row_key(model: str, view: str, keys: Sequence[Any]) -> str:
-    """Model, view and the keys as JSON: no two entities share one, whatever their names hold."""
-    return f"{model}:{view}:{_encode_key(keys).decode()}"
-
-
-def microseconds(moment: datetime) -> int:
-    """Since 1970, UTC; a time without zone is UTC."""
-    naive = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    return (naive - EPOCH) // MICROSECOND
-
-
-def pack(model: str, view: View, rows: pa.Table, created: datetime) -> Iterator[Packed]:
-    """The rows of a table with the view's columns; those with a null key are left out."""
-    names = [feature.name for feature in view.features]
-    times = rows["event_timestamp"].cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_pylist()
-    keys = zip(*(rows[key].to_pylist() for key in view.keys), strict=True)
-    values = zip(*(rows[name].to_pylist() for name in names), strict=True)
-    stamp = microseconds(created)
-    for event, key, row in zip(times, keys, values, strict=True):
-        if None not in key:
-            known = {name: None if value != value else value for name, value in zip(names, row, strict=True)}
-            yield Packed(row_key(model, view.name, key), event, stamp, _encode(known))
+def _values(layouts: tuple[Layout, ...], stored: Sequence[Stored | None], now: int | None) -> Values:
+    values: Values = {}
+    for layout, row in zip(layouts, stored, strict=True):
+        if row is not None and (now is None or layout.ttl is None or now - row.event <= layout.ttl):
+            values.update(layout.unpack(row.payload))
+    return values

@@ -7,6 +7,7 @@ import multiprocessing
 import random
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -139,6 +140,81 @@ def test_values_older_than_the_ttl_are_unknown_when_the_time_is_given(store: Onl
     assert store.read_entity("m", (ROUTE,), entity, DAY + 6 * HOUR + timedelta(microseconds=1)) == {}
 
 
+def test_a_tie_is_settled_by_the_values_whichever_comes_first(url: str) -> None:
+    left = []
+    for first, second in ((0.1, 0.2), (0.2, 0.1)):
+        store = open_online(url)
+        for value in (first, second):
+            store.write(f"m{first}", ROUTE, routes(("JFK", "LAX", DAY, value, "x", 1)), DAY)
+        left += store.read(f"m{first}", ROUTE, [("JFK", "LAX")])
+    assert left[0] == left[1]
+
+
+def test_a_creation_time_for_each_row_decides_over_the_one_for_all(store: OnlineStore) -> None:
+    rows = routes(("JFK", "LAX", DAY, 0.1, None, None), ("EWR", "ORD", DAY, 0.1, None, None))
+    stamps = pa.array([DAY + 2 * HOUR, None], pa.timestamp("us"))
+    store.write("m", ROUTE, rows.append_column("created_timestamp", stamps), DAY)
+    later = routes(("JFK", "LAX", DAY, 0.2, None, None), ("EWR", "ORD", DAY, 0.2, None, None))
+    assert store.write("m", ROUTE, later, DAY + HOUR) == 1
+    both = store.read_stamped("m", ROUTE, [("JFK", "LAX"), ("EWR", "ORD")])
+    assert [row and (row.created, row.values["rate"]) for row in both] == [(DAY + 2 * HOUR, 0.1), (DAY + HOUR, 0.2)]
+
+
+def test_writing_back_tells_what_is_online_as_written_and_what_was_newer(store: OnlineStore) -> None:
+    store.write("m", ROUTE, routes(("JFK", "LAX", DAY + HOUR, 0.9, None, None)), DAY)
+    rows = routes(("JFK", "LAX", DAY, 0.1, None, None), (None, "LAX", DAY, 0.1, None, None), ("EWR", "ORD", DAY, 0.2, "a", 3))
+    report = store.write_back("m", ROUTE, rows, DAY)
+    assert (report.rows, report.written, report.same, report.newer, report.lost) == (2, 1, (2,), 1, ())
+    assert report.without_key == 1
+
+
+def test_many_entities_are_read_at_once_as_one_by_one(store: OnlineStore) -> None:
+    store.write("m", ROUTE, routes(*[("JFK", f"D{n}", DAY + n * HOUR, float(n), None, n) for n in range(0, 1500, 3)]), DAY)
+    entities = [{"origin": "JFK", "dest": f"D{n}"} for n in range(1500)]
+    views, at = (ROUTE, PLANE), DAY + 1000 * HOUR
+    many = store.read_entities("m", views, entities, at)
+    assert many == [store.read_entity("m", views, entity, at) for entity in entities]
+    assert [bool(values) for values in many[993:1001]] == [False, False, False, True, False, False, True, False]
+
+
+def test_rows_expire_with_their_ttl_and_leave_those_that_do_not(store: OnlineStore) -> None:
+    short = ROUTE.model_copy(update={"ttl": timedelta(milliseconds=1) - timedelta(hours=1)})  # the clocks' hour is over
+    kept = PLANE.model_copy(update={"ttl": timedelta(days=1)})
+    store.write("m", short, routes(("JFK", "LAX", DAY, 0.1, None, None)), DAY)
+    store.write("m", kept, _plane(DAY), DAY)
+    time.sleep(0.02)
+    assert store.read("m", short, [("JFK", "LAX")]) == [None]
+    assert (store.count("m", short), store.count("m", kept)) == (0, 1)
+    store.sweep("m", short)
+    assert store.sweep("m", kept) == 0
+    assert store.write("m", short, routes(("JFK", "LAX", DAY - HOUR, 0.1, None, None)), DAY) == 1
+
+
+def test_knows_the_newest_event_of_each_view(store: OnlineStore) -> None:
+    assert store.newest("m", (ROUTE, PLANE)) == [None, None]
+    store.write("m", ROUTE, routes(("JFK", "LAX", DAY + HOUR, 0.1, None, None)), DAY)
+    store.write("m", ROUTE, routes(("EWR", "ORD", DAY, 0.1, None, None)), DAY)
+    assert store.newest("m", (ROUTE, PLANE)) == [DAY + HOUR, None]
+    assert store.count("m", ROUTE) == 2
+
+
+def test_two_versions_of_a_view_lie_side_by_side(store: OnlineStore) -> None:
+    old, new = (PLANE.model_copy(update={"version": version}) for version in ("aa", "bb"))
+    wider = PLANE.model_copy(update={"features": (*PLANE.features, Feature(name="seats", dtype="int"))})
+    for value, view in enumerate((old, new)):
+        store.write("m", view, _plane(DAY, float(value)), DAY)
+    assert [store.read("m", view, [("N1",)])[0] for view in (old, new, PLANE, wider)] == [
+        {"year": 0.0},
+        {"year": 1.0},
+        None,
+        None,
+    ]
+
+
+def _plane(at: datetime, year: float = 1999.0) -> pa.Table:
+    return pa.table({"tailnum": ["N1"], "event_timestamp": pa.array([at], pa.timestamp("us")), "year": [year]})
+
+
 def _writer(url: str, seed: int) -> None:
     store, order = open_online(url), list(range(40))
     random.Random(seed).shuffle(order)
@@ -148,7 +224,7 @@ def _writer(url: str, seed: int) -> None:
 
 
 def test_processes_that_write_at_once_in_any_order_leave_the_newest(url: str) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     writers = [context.Process(target=_writer, args=(url, seed)) for seed in range(4)]
     for writer in writers:
         writer.start()

@@ -1,0 +1,258 @@
+"""A row of the online store: its key, its two times, and its values as one MessagePack array.
+
+    flight_delay:weather@3f9a0c21:["JFK"]    model, view, the version of its definition, the entity's keys as JSON
+
+Tables are packed column by column (Arrow and NumPy): a number always takes nine bytes, a missing one is NaN, so that a
+million rows cost no Python loop. The array has no names: a changed schema is another version, with rows of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.core.digest import digest_json
+from include.core.errors import DataError
+from include.core.spec import View
+
+Values = dict[str, Any]  # feature name to value; NaN comes back as None
+Bytes = npt.NDArray[np.uint8]
+
+MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime.fromisoformat("1970-01-01")
+CREATED = "created_timestamp"  # a column that may come with rows: when each value was made
+AHEAD = timedelta(hours=1)  # how far a clock may be ahead of ours; the online store takes no later event
+EARLIEST = -(10**16)  # microseconds: the year 1653
+
+_encode_key = msgspec.json.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[int | float | str | None]).decode
+_FLOAT, _INT, _NIL, _TEXT = 0xCB, 0xD3, b"\xc0", b"\xdb"  # MessagePack's float 64, int 64, nil, str 32
+_NAN = np.frombuffer(np.array(np.nan, ">f8").tobytes(), np.uint8)
+
+
+class Packed(NamedTuple):
+    """Rows, a column a field, of distinct keys. Times are microseconds since 1970, UTC."""
+
+    keys: list[str]
+    events: list[int]
+    created: list[int]
+    payloads: list[bytes]
+    kept: list[int]  # which row of the table each one is
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one version of a view lies in the store."""
+
+    view: View
+    prefix: str
+    numbers: tuple[str, ...]  # first in the payload
+    texts: tuple[str, ...]  # after them
+    ttl: int | None  # microseconds
+
+    @classmethod
+    def of(cls, model: str, view: View) -> Layout:
+        numbers = tuple(feature.name for feature in view.features if feature.dtype != "category")
+        texts = tuple(feature.name for feature in view.features if feature.dtype == "category")
+        ttl = None if view.ttl is None else view.ttl // MICROSECOND
+        return cls(view, f"{model}:{view.name}@{version_of(view)}", numbers, texts, ttl)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.numbers, *self.texts)
+
+    @property
+    def newest(self) -> str:
+        """Key of the row that remembers the newest event time ever written."""
+        return f"{self.prefix}!newest"
+
+    def key(self, values: Sequence[Any]) -> str:
+        """No two entities share one, whatever their names hold."""
+        return f"{self.prefix}:{_encode_key(values).decode()}"
+
+    def entity_key(self, entity: Mapping[str, Any]) -> str:
+        get = entity.get
+        return self.key([get(name) for name in self.view.keys])
+
+    def unpack(self, payload: bytes) -> Values:
+        values = zip((*self.numbers, *self.texts), _decode(payload), strict=True)
+        return {name: value if value == value else None for name, value in values}
+
+
+def version_of(view: View) -> str:
+    """The version that the view says it is, and its schema: eight hex digits that change with keys, names or dtypes."""
+    schema = digest_json([list(view.keys), [[feature.name, feature.dtype] for feature in view.features]])[:8]
+    return f"{view.version}.{schema}" if view.version else schema
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, UTC; a time without zone is UTC."""
+    naive = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return (naive - EPOCH) // MICROSECOND
+
+
+def moment(microseconds_: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds_)
+
+
+def pack(layout: Layout, rows: pa.Table, created: datetime) -> Packed:
+    """The rows of a table with the view's columns, in any order; further columns are ignored.
+
+    Each was made at its `created_timestamp`, if the table has that column, else at `created`. Rows with a null key
+    are left out; of several rows of one key the newest stays. Raises DataError naming the column, before anything
+    is written: missing, of another type, or with a time no clock can have shown yet.
+    """
+    _check_columns(layout.view, rows)
+    rows, kept = _with_keys(layout.view, rows)
+    events = _times(layout.view, "event_timestamp", rows["event_timestamp"], created).tolist()
+    stamps = [microseconds(created)] * len(events)
+    if CREATED in rows.column_names:
+        filled = pc.fill_null(rows[CREATED].cast(pa.timestamp("us"), safe=False), pa.scalar(moment(microseconds(created))))
+        stamps = _times(layout.view, CREATED, filled, created).tolist()
+    packed = Packed(_keys(layout, rows), events, stamps, _payloads(layout, rows), kept.tolist())
+    return packed if len(set(packed.keys)) == len(packed.keys) else _newest(packed)
+
+
+def _newest(packed: Packed) -> Packed:
+    """One row a key, chosen as the stores would: the newest event, then creation, then the larger payload."""
+    best: dict[str, int] = {}
+    ranks = list(zip(packed.events, packed.created, packed.payloads, strict=True))
+    for place, key in enumerate(packed.keys):
+        if key not in best or ranks[place] > ranks[best[key]]:
+            best[key] = place
+    places = sorted(best.values())
+    return Packed(*([column[place] for place in places] for column in packed))  # type: ignore[arg-type]
+
+
+# -- columns ---------------------------------------------------------------------------------------------
+
+
+def _check_columns(view: View, rows: pa.Table) -> None:
+    wanted = ("event_timestamp", *view.keys, *(feature.name for feature in view.features))
+    missing = [name for name in wanted if name not in rows.column_names]
+    if missing:
+        raise _bad(view, f"has no column {', '.join(map(repr, missing))}", rows.column_names, "give every column of the view")
+
+
+def _with_keys(view: View, rows: pa.Table) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """The rows with all keys, and their places."""
+    known = np.ones(rows.num_rows, bool)
+    for key in view.keys:
+        known &= rows[key].is_valid().to_numpy()
+    places = np.flatnonzero(known)
+    return (rows if len(places) == rows.num_rows else rows.take(pa.array(places))), places
+
+
+def without_key(view: View, rows: pa.Table) -> int:
+    """How many rows have a null among their keys."""
+    return int(rows.num_rows - len(_with_keys(view, rows.select(view.keys))[1]))
+
+
+def _times(view: View, name: str, column: pa.ChunkedArray, created: datetime) -> npt.NDArray[np.int64]:
+    if not pa.types.is_timestamp(column.type) and not pa.types.is_date(column.type):
+        raise _bad(view, f"{name!r} is no time", str(column.type), "send a timestamp, UTC where it has no zone")
+    if column.null_count:
+        raise _bad(view, f"{name!r} must not be null", f"{column.null_count} nulls", "say when the values were known")
+    events = column.cast(pa.timestamp("us", column.type.tz if pa.types.is_timestamp(column.type) else None), safe=False)
+    found: npt.NDArray[np.int64] = events.cast(pa.int64()).to_numpy()
+    latest = max(microseconds(created), microseconds(datetime.now(UTC))) + AHEAD // MICROSECOND
+    if len(found) and (found.max() > latest or found.min() < EARLIEST):
+        wrong = found.max() if found.max() > latest else found.min()
+        what = f"{name!r} lies ahead of every clock (by more than {AHEAD}) or before 1653"
+        raise _bad(
+            view, what, str(pa.scalar(int(wrong), pa.timestamp("us"))), "such a row would hide every later value; send UTC"
+        )
+    return found
+
+
+def _keys(layout: Layout, rows: pa.Table) -> list[str]:
+    """Each distinct value is written as JSON once, by the encoder that serving uses."""
+    parts: list[Any] = [f"{layout.prefix}:["]
+    for place, name in enumerate(layout.view.keys):
+        coded = _key_column(layout.view, name, rows[name]).combine_chunks().dictionary_encode()
+        texts = pa.array([_encode_key(value).decode() for value in coded.dictionary.to_pylist()], pa.string())
+        parts += [",", texts.take(coded.indices)] if place else [texts.take(coded.indices)]
+    if not layout.view.keys:
+        return [f"{layout.prefix}:[]"] * rows.num_rows
+    joined: list[str] = pc.binary_join_element_wise(*parts, "]", "").to_pylist()
+    return joined
+
+
+def _key_column(view: View, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_floating(kind):  # what pandas makes of whole numbers beside a null
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowException as error:
+            raise _bad(view, f"key {name!r} is no whole number", str(error)[:200], "send text or whole numbers") from error
+    if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise _bad(view, f"key {name!r} is neither text nor a whole number", str(kind), "send text or whole numbers")
+    return column.cast(kind)
+
+
+def _payloads(layout: Layout, rows: pa.Table) -> list[bytes]:
+    dtypes = {feature.name: feature.dtype for feature in layout.view.features}
+    count = len(layout.names)
+    head = bytes([0x90 | count]) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    fixed = np.empty((rows.num_rows, len(head) + 9 * len(layout.numbers)), np.uint8)
+    fixed[:, : len(head)] = np.frombuffer(head, np.uint8)
+    for place, name in enumerate(layout.numbers):
+        start = len(head) + 9 * place
+        fill = _floats if dtypes[name] == "float" else _integers
+        fill(layout.view, name, rows[name], fixed[:, start : start + 9])
+    width, body = fixed.shape[1], fixed.tobytes()
+    if not layout.texts:
+        return [body[at : at + width] for at in range(0, len(body), width)]
+    parts: list[Any] = [pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows.num_rows, [None, pa.py_buffer(body)])]
+    parts = [part.cast(pa.binary()) for part in parts] + [_texts(layout.view, name, rows[name]) for name in layout.texts]
+    joined: list[bytes] = pc.binary_join_element_wise(*parts, b"").to_pylist()
+    return joined
+
+
+def _floats(view: View, name: str, column: pa.ChunkedArray, into: Bytes) -> None:
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
+        raise _bad(view, f"{name!r} is no number", str(column.type), "make the column and the spec's dtype agree")
+    values = column.cast(pa.float64(), safe=False).to_numpy()  # null becomes NaN
+    into[:, 0], into[:, 1:] = _FLOAT, values.astype(">f8").view(np.uint8).reshape(len(values), 8)
+
+
+def _integers(view: View, name: str, column: pa.ChunkedArray, into: Bytes) -> None:
+    if pa.types.is_floating(column.type):  # what pandas makes of whole numbers beside a null
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    elif not (pa.types.is_integer(column.type) or pa.types.is_null(column.type) or pa.types.is_boolean(column.type)):
+        raise _bad(view, f"{name!r} is no whole number", str(column.type), "make the column and the spec's dtype agree")
+    try:
+        whole = column.cast(pa.int64())
+    except pa.ArrowException as error:
+        raise _bad(view, f"{name!r} does not fit a whole number of 64 bits", str(error)[:200], "declare it a float") from error
+    values = pc.fill_null(whole, 0).to_numpy()
+    into[:, 0], into[:, 1:] = _INT, values.astype(">i8").view(np.uint8).reshape(len(values), 8)
+    if whole.null_count:
+        unknown = np.asarray(whole.is_null())
+        into[unknown, 0], into[unknown, 1:] = _FLOAT, _NAN
+
+
+def _texts(view: View, name: str, column: pa.ChunkedArray) -> pa.Array:
+    """Each value as MessagePack: str 32 with its length in bytes, or nil."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+        raise _bad(view, f"{name!r} is no text", str(kind), "make the column and the spec's dtype agree")
+    texts = column.cast(pa.string()).combine_chunks()
+    raw = texts.cast(pa.binary())
+    sizes = pc.fill_null(pc.binary_length(raw), 0).to_numpy(zero_copy_only=False).astype(">u4").tobytes()
+    lengths = pa.FixedSizeBinaryArray.from_buffers(pa.binary(4), len(texts), [None, pa.py_buffer(sizes)]).cast(pa.binary())
+    return pc.fill_null(pc.binary_join_element_wise(_TEXT, lengths, raw, b""), _NIL)
+
+
+def _bad(view: View, what: str, seen: object, hint: str) -> DataError:
+    return DataError(
+        f"Rows for the online view {view.name!r}: {what}.", seen=seen, safe="nothing was written online.", hint=f"{hint}."
+    )
