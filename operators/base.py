@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 from airflow.sdk import BaseOperator, Context
 
 from include.core import fault
-from include.core.errors import IntegrityError, JobFailedError, PermanentError
+from include.core.errors import FencedError, IntegrityError, JobFailedError, PermanentError
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.request import Json, Request, Result
@@ -76,7 +76,9 @@ class ComputeOperator(SlipstreamOperator):
         if known is not None:
             self.log.info("Reused %s (generation %s). To compute it anew: run with fresh=true, "
                           "or `slipstream invalidate %s` and clear.", request.key, generation, request.key)  # fmt: skip
+            services.ledger.sweep(request.key, generation)
             return self._deliver(known, context, services)
+        services.ledger.sweep(request.key, generation)
         attempt = services.ledger.open_attempt(request.key, generation)
         self._remember(context, {"key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":
@@ -170,6 +172,9 @@ class ComputeOperator(SlipstreamOperator):
 class ReconcileOperator(SlipstreamOperator):
     """Makes the world match a desired state. Every mutation is keyed and fenced by `epoch`."""
 
+    # Seconds to wait for others that may rightly do the same at this moment. 0: whoever comes last does it, at once.
+    patience: ClassVar[float] = 0
+
     def resource(self, context: Context) -> str:
         """What this task mutates. Starting it fences off every attempt that started before."""
         raise TypeError(f"{type(self).__name__} must define resource()")
@@ -180,7 +185,22 @@ class ReconcileOperator(SlipstreamOperator):
     def execute(self, context: Context) -> Json:
         services = open_services()
         fault.point("reconcile.begin")
-        epoch = services.control.take(self.resource(context), holder(context))
-        value = self.reconcile(context, services, epoch)
+        resource, who = self.resource(context), holder(context)
+        if self.patience:
+            value = self._in_turn(resource, who, context, services)
+        else:
+            value = self.reconcile(context, services, services.control.take(resource, who))
         fault.point("reconcile.done")
         return value
+
+    def _in_turn(self, resource: str, who: str, context: Context, services: Services) -> Json:
+        from include.core.turn import turn  # SQLAlchemy: not while DAG files are parsed
+
+        for last in (False, False, True):
+            try:
+                with turn(services.control, resource, who, self.patience) as epoch:
+                    return self.reconcile(context, services, epoch)
+            except FencedError:  # it took longer than the others' patience: what they did is found now
+                if last:
+                    raise
+        raise AssertionError("the loop returns or raises")

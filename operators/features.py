@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Context
 
-from include.core.errors import FencedError, SupersededError
+from include.core.errors import SupersededError
 from include.core.request import Json, Request, Result
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import Services
 from operators.run import holder, partition_day, pulled, pulled_json
-
-TURNS = 5  # to publish one day, should others publish it at the same moment
-PAUSE = 0.2  # seconds longer after each turn, for the others to finish
 
 
 class PublishFeaturesOperator(ComputeOperator):
@@ -41,28 +37,15 @@ class PublishFeaturesOperator(ComputeOperator):
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=uses)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
-        """Publish what is still right. Of several publishers at once the last to come does it; the others see that it is done."""
-        from include.data.published import published
-
-        day, ref = date.fromisoformat(result.value["day"]), services.ledger.ref(result)
-        for turn in range(TURNS):
-            try:
-                self._publish(day, result, context, services)
-                break
-            except FencedError:
-                time.sleep(PAUSE * (turn + 1))
-                if published(services.control, self.model, day, day).get(day) == ref:
-                    break
-                if turn == TURNS - 1:
-                    raise
-        return ref.to_json()
-
-    def _publish(self, day: date, result: Result, context: Context, services: Services) -> None:
+        """Publish what is still right. Of several publishers at once the first does it; the others see that it is done."""
+        from include.core.turn import turn
         from include.data.published import publish, resource
 
-        epoch = services.control.take(resource(self.model, day), holder(context))
-        self._require_current(result, context, services)  # after the take: whoever replaces it takes later, and fences us
-        publish(services.control, self.model, day, services.ledger.ref(result), result.value["rows"], epoch)
+        day, ref = date.fromisoformat(result.value["day"]), services.ledger.ref(result)
+        with turn(services.control, resource(self.model, day), holder(context)) as epoch:
+            self._require_current(result, context, services)  # after the take: whoever replaces it takes later, and fences us
+            publish(services.control, self.model, day, ref, result.value["rows"], epoch)
+        return ref.to_json()
 
     def _require_current(self, result: Result, context: Context, services: Services) -> None:
         """Raises SupersededError if this run has read raw partitions, or code, that were replaced meanwhile."""

@@ -66,6 +66,8 @@ class MonitorModelOperator(ComputeOperator):
 class DecideRetrainingOperator(ReconcileOperator):
     """One decision for each window, stored with its evidence. `retrain` sends one event, under the decision's key."""
 
+    patience = 5
+
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
 

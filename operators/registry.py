@@ -19,6 +19,7 @@ from operators.run import may_deploy, pulled, pulled_json
 class RegisterModelOperator(ReconcileOperator):
     """One MLflow run and one version for each trained result, however often this runs."""
 
+    patience = 30  # it uploads files
     operator_extra_links = (MlflowRunLink(), ReportLink())
 
     def __init__(self, *, model: str, **kwargs: object) -> None:

@@ -1,6 +1,7 @@
 """A registry that is a folder: for tests, and for a platform without MLflow.
 
-registry/{model}/versions/{n}/package.json, model.onnx, signature.json, report.html, card.md
+registry/{model}/versions/{n}/key            claims the number for a registration key, by exclusive create
+                             package.json, model.onnx, signature.json, report.html, card.md
                  labels.json   tags and aliases
 """
 
@@ -33,7 +34,7 @@ class FolderRegistry:
         for number, held in taken.items():
             if held["key"] == package.key:
                 return Published(number, held["key"])
-        number = max([0, *taken]) + 1
+        number = self._claim(package.model, package.key)
         folder = self._folder(package.model, number)
         with TemporaryDirectory() as scratch:
             for name, local in package.files(Path(scratch)).items():
@@ -42,6 +43,15 @@ class FolderRegistry:
         body = {"key": package.key, "tags": package.tags, "metrics": dict(package.entry.metrics)}
         self.storage.write(f"{folder}/package.json", canonical_json(body))
         return Published(number, package.key)
+
+    def _claim(self, model: str, key: str) -> int:
+        """The number that is this key's: claimed before by a process that died, or now."""
+        number = 1
+        while True:
+            path = f"{self._folder(model, number)}/key"
+            if self.storage.create(path, key.encode()) or self.storage.read(path).decode() == key:
+                return number
+            number += 1
 
     def withdraw(self, model: str, version: int) -> None:
         self.storage.delete(self._folder(model, version))

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, now, versions
 from include.core.request import Json
+from include.core.turn import queued
 from include.governance import versions as known
-from include.governance.lock import registration_turn
 from include.governance.package import Package
 from include.governance.semver import next_version
 from include.governance.version import Stage, VersionRecord
@@ -35,7 +35,7 @@ class Registry(Protocol):
     def publish(self, package: Package) -> Published:
         """Store a version, or return the one stored under the package's key.
 
-        Not safe against itself: the caller holds the model's turn (include.governance.lock).
+        Not safe against itself: the caller holds the model's turn (include.core.turn).
         """
 
     def withdraw(self, model: str, version: int) -> None:
@@ -52,26 +52,32 @@ class Registry(Protocol):
 
 
 def resource(model: str) -> str:
-    """The fenced resource of a model's registrations: `epoch = control.take(resource(model), holder)`."""
+    """The fenced resource of a model's registrations: `with turn(control, resource(model), holder) as epoch`."""
     return f"registry/{model}"
 
 
 def register(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
     """The version of the package's key; registers it if nobody has. Raises FencedError for a late holder."""
-    record = known.find(control, package.key)
-    if record is None:
-        with registration_turn(control, package.model):
-            record = known.find(control, package.key) or _create(control, registry, package, epoch)
+    record = known.find(control, package.key) or _create(control, registry, package, epoch)
     mirror(control, registry, package.model)
     return record
 
 
 def mirror(control: ControlStore, registry: Registry, model: str) -> None:
-    """Show the stages that the control store holds as aliases and tags of the registry."""
-    with registration_turn(control, model):  # a slower caller must not write an older state over a newer one
-        records = known.records(control, model)
-        if records:
-            registry.mirror(model, records, _aliases(records, known.challenger(control, model)))
+    """Show the stages that the control store holds as aliases and tags of the registry.
+
+    Looks again afterwards: whoever was paused in between, and wrote an older state over a newer one, mends it.
+    """
+    with queued(control, f"labels/{model}"):
+        shown, (records, aliases) = None, _labels(control, model)
+        while records and shown != (records, aliases):
+            registry.mirror(model, records, aliases)
+            shown, (records, aliases) = (records, aliases), _labels(control, model)
+
+
+def _labels(control: ControlStore, model: str) -> tuple[list[VersionRecord], dict[str, int]]:
+    records = known.records(control, model)
+    return records, _aliases(records, known.challenger(control, model))
 
 
 def _create(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
@@ -84,7 +90,7 @@ def _create(control: ControlStore, registry: Registry, package: Package, epoch: 
 
     value, _ = control.once(package.key, resource(package.model), epoch, commit)
     record = VersionRecord.from_json(value)
-    if record.version != published.version:  # only if the turn was lost to another process meanwhile
+    if record.version != published.version:  # only if another process took over meanwhile
         registry.withdraw(package.model, published.version)
     return record
 

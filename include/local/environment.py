@@ -130,9 +130,11 @@ def write_mlflow_config(platform: Platform, credentials: Credentials) -> None:
 
 
 def ray(platform: Platform, credentials: Credentials) -> dict[str, str]:
-    """The Ray head, and through it every job: the token's path, never the token."""
+    """The Ray head, and through it every job: the token's path, never the token; MLflow's login, for live metrics."""
+    name = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW"
     return {
         **common(platform, credentials),
+        name: connections(platform, credentials)[name],
         # Else Ray replaces 127.0.0.1 by the machine's address, and listens on every one.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "DASHBOARD_METRIC_PORT": "0",  # any free one

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from include.core.adapters import adapter
 from include.core.control import ControlStore, effects, versions
 from include.core.settings import Settings
+from include.core.turn import turn
 from include.governance.folder_registry import FolderRegistry
 from include.governance.package import Package
 from include.governance.registry import Registry, register, resource
@@ -121,12 +122,11 @@ def test_eight_processes_at_once_register_one_version(
         connection.execute(sa.delete(effects))
     auc = 0.63 if database == "sqlite" else 0.64  # a key of its own: the MLflow server is shared too
     package, before = world.loop.package(auc=auc), world.registry.publish(world.loop.package(days=9, auc=auc)).version
-    epoch = world.control.take(resource(MODEL), "test")
     # Forked, as Airflow's tasks are: what is imported here already need not be imported eight times.
     context = get_context("fork")
     start = context.Barrier(RACERS)
     with ProcessPoolExecutor(RACERS, context, initializer=start.wait) as racers:
-        answers = [racer.result(300) for racer in [racers.submit(race, world, package, epoch) for _ in range(RACERS)]]
+        answers = [racer.result(300) for racer in [racers.submit(race, world, package, f"run-{n}") for n in range(RACERS)]]
     assert set(answers) == {before + 1}
     with world.control.transaction() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(versions)).scalar() == 1
@@ -134,5 +134,6 @@ def test_eight_processes_at_once_register_one_version(
     assert world.registry.publish(world.loop.package(days=10, auc=auc)).version == before + 2
 
 
-def race(world: World, package: Package, epoch: int) -> int:
-    return register(world.control, world.registry, package, epoch).version
+def race(world: World, package: Package, holder: str) -> int:
+    with turn(world.control, resource(MODEL), holder, patience=60) as epoch:
+        return register(world.control, world.registry, package, epoch).version
