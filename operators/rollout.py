@@ -19,10 +19,39 @@ if TYPE_CHECKING:
     from include.rollout.history import Rollout
 
 LOOK_EVERY = 2.0  # seconds between two looks at a stage's evidence
+ASK_AGAIN = 86_400.0  # seconds after which a task that waits out a pause is started afresh
 
 
 class RolloutOperator(ReconcileOperator):
-    """A task of one rollout. Starting it fences off every earlier attempt to move the model's traffic."""
+    """A task of one rollout. Starting it fences off every earlier attempt to move the model's traffic.
+
+    While the rollout is paused it waits in the triggerer, and then does all of its work again: that is repeatable.
+    """
+
+    def execute(self, context: Context) -> Json:
+        try:
+            return super().execute(context)
+        except ConflictError as error:
+            self.wait_if_paused(context, error)
+            raise
+
+    def go_on(self, context: Context, event: Mapping[str, Any]) -> Json:
+        """The pause is over, as the trigger says; the control store is asked again."""
+        del event
+        return self.execute(context)
+
+    def wait_if_paused(self, context: Context, refused: ConflictError) -> None:
+        """Raises TaskDeferred if the rollout is paused."""
+        opened = context["ti"].xcom_pull(task_ids="open")
+        services = open_services()
+        if opened is None or self.rollout(context, services).state != "paused":
+            return
+        self.log.warning("Waiting: %s", refused)
+        question = {"rollout": opened["rollout"]}
+        self.defer(
+            trigger=QuestionTrigger("include.rollout.watch:resumed", question, ASK_AGAIN, LOOK_EVERY),
+            method_name="go_on",
+        )
 
     def resource(self, context: Context) -> str:
         return f"rollout/{self.model}"
@@ -117,12 +146,16 @@ class RolloutStageOperator(RolloutOperator):
 
     def _look(self, context: Context, services: Services, epoch: int) -> Json:
         """Conclude the stage if its evidence suffices; else wait in the triggerer for evidence or the deadline."""
-        from include.rollout.machine import record_verdict
+        from include.rollout.machine import record_alert, record_verdict
         from include.rollout.watch import look
 
         rollout, spec = self.rollout(context, services), services.spec(self.model)
         question = {"rollout": rollout.id, "model": self.model, "stage": self.stage}
         decision = look(**question)
+        if decision is not None and decision["answer"] == "hold":
+            self.page(rollout, decision)
+            record_alert(services.control, rollout, self.stage, decision, epoch)
+            decision = None
         if decision is None:
             self.defer(
                 trigger=QuestionTrigger(
@@ -142,7 +175,16 @@ class RolloutStageOperator(RolloutOperator):
         """The trigger has seen a decision, or the deadline. What it saw is not trusted: the evidence is read again."""
         services = open_services()
         epoch = services.control.take(self.resource(context), holder(context))
-        return self._look(context, services, epoch)
+        try:
+            return self._look(context, services, epoch)
+        except ConflictError as error:
+            self.wait_if_paused(context, error)
+            raise
+
+    def page(self, rollout: Rollout, decision: Mapping[str, Any]) -> None:
+        """Both arms are beyond the service's objective. At ERROR, so that whatever watches the logs calls someone."""
+        words = "; ".join(decision["alerts"])
+        self.log.error("%s of %s holds at version %s: %s", self.stage, self.model, rollout.challenger, words)
 
 
 class PromoteModelOperator(RolloutOperator):

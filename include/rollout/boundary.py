@@ -1,16 +1,20 @@
-"""The exact alpha-spending boundary: how many hits among s trials are too many, however often one looks.
+"""The exact alpha-spending boundary: how many hits among n trials are too many, however often one looks.
 
-Under the null each trial hits with a known probability p, independently. The law of the running count is
-walked forward trial by trial; at each trial the boundary is the smallest count whose crossing keeps the
-probability of *ever* having crossed under alpha * min(1, s / horizon). What crosses is absorbed. So the
-error is at most alpha at any number of looks, without an approximation.
+Under the null each trial hits with a known probability p, independently. A stage is cut into slices of its
+planned requests. At the end of each slice the law of the running count, given how many trials each slice
+brought, is walked forward exactly, and the boundary is the smallest count whose crossing keeps the
+probability of *ever* having crossed under alpha * spent(t), t being the share of the plan that is over.
+What crosses is absorbed. So the error is at most alpha whenever and however often the boundary is read.
 
-Two uses. *Relative*: a trial is an error on either arm, a hit is one on the challenger, p is its share of
-the entities. Conditioning on the errors of both arms makes an incident that hits both invisible to it.
-*Absolute*: a trial is an entity, a hit is its error, p is the rate that is still accepted.
+Two uses. *Relative*: a trial is an event (an error, a slow answer) on either arm, a hit is one on the
+challenger, p is its share of the entities. Conditioning on the events of both arms makes an incident that
+hits both invisible. *Absolute*: a trial is an entity, a hit is its error, p is the rate still accepted.
 
-Sources: Lan and DeMets (1983), alpha spending; Lindon, Sanden and Shirikian (2022), sequential tests for
-deployments at Netflix; the spending function is the one that measured best there and here.
+Spending by the stage's own clock (requests of both arms) and not by the number of events needs no guess of
+the error rate. It is valid because under the null the clock and the totals say nothing of the arms.
+
+Sources: Lan and DeMets (1983), alpha spending, by calendar time in their (1989); Lindon, Sanden and
+Shirikian (2022), sequential tests for deployments at Netflix; docs/rollout.md has the mathematics.
 """
 
 from __future__ import annotations
@@ -20,45 +24,105 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-NEVER = np.iinfo(np.int64).max
-LONGEST = 20_000  # trials walked; later ones are not looked at
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+SLICES = 200  # in the planned length of a stage
+LONGEST = 8  # planned lengths after which nothing is looked at any more
+POWER = 1.25  # of time in the spending: between linear (early detection) and quadratic (power at the end)
+KEPT = 0.05  # of alpha, for the time after the plan: waiting for the promotion must not be blind
+AFTER = 3.0  # planned lengths over which that is spent
+NEGLIGIBLE = 1e-15  # probability that the arithmetic leaves out, each slice
+BLOCK = 256  # walks computed side by side: as many as the processor's cache holds
 
 
-@lru_cache(maxsize=64)
-def boundary(p: float, alpha: float, horizon: int, trials: int) -> tuple[int, ...]:
-    """For s = 1 ... trials, the count of hits at which to stop (NEVER where no count is too many).
+def spent(time: Floats) -> Floats:
+    """The share of alpha that may be spent by each time (1 is the planned end). Rises from 0 to 1."""
+    planned = (1 - KEPT) * np.minimum(1.0, time) ** POWER
+    late: Floats = planned + KEPT * np.clip((time - 1) / AFTER, 0.0, 1.0)
+    return late
 
-    `horizon` is the planned number of trials, by which all of alpha is spent.
+
+def slice_ends(slices: int) -> Floats:
+    """The time at the end of each slice."""
+    return np.arange(1, slices + 1) / SLICES
+
+
+class Walk:
+    """Walks side by side: the probability of each count without having crossed. Column j is the count `low` + j."""
+
+    def __init__(self, p: float, walks: int = 1) -> None:
+        self._p = p
+        self._mass: Floats = np.ones((walks, 1))
+        self._low = 0
+        self._crossed: Floats = np.zeros(walks)
+
+    def advance(self, trials: Ints) -> None:
+        """`trials` more for each walk."""
+        most = int(trials.max(initial=0))
+        if most == 0:
+            return
+        steps = binomials(most, self._p)[trials]
+        walks, width = self._mass.shape
+        wider = np.zeros((walks, width + steps.shape[1] - 1))
+        for hits in range(steps.shape[1]):
+            wider[:, hits : hits + width] += self._mass * steps[:, hits, None]
+        self._mass = wider
+        self._trim()
+
+    def limit(self, allowed: float) -> Ints:
+        """The smallest count of each walk that may be rejected now. Its probability is absorbed."""
+        walks, width = self._mass.shape
+        tails = np.cumsum(self._mass[:, ::-1], axis=1)[:, ::-1]  # P(count >= column, not crossed before)
+        columns: Ints = (tails > np.maximum(0.0, allowed - self._crossed)[:, None]).sum(axis=1)
+        ends = np.concatenate([tails, np.zeros((walks, 1))], axis=1)
+        self._crossed += ends[np.arange(walks), columns]
+        self._mass = np.where(np.arange(width) < columns[:, None], self._mass, 0.0)[:, : max(1, int(columns.max()))]
+        return self._low + columns
+
+    def _trim(self) -> None:
+        """Counts far below every boundary become one, the highest of them: nearer the boundary, so conservative."""
+        if self._mass.shape[1] < 48:
+            return
+        far = int((np.cumsum(self._mass, axis=1).max(axis=0) < NEGLIGIBLE).sum())
+        if 0 < far < self._mass.shape[1]:
+            self._mass[:, far] += self._mass[:, :far].sum(axis=1)
+            self._mass, self._low = self._mass[:, far:], self._low + far
+
+
+@lru_cache(maxsize=32)
+def binomials(most: int, p: float) -> Floats:
+    """Row n: the probabilities of 0, 1, ... hits among n trials. What is beyond NEGLIGIBLE for all is cut off."""
+    table = np.zeros((most + 1, most + 1))
+    table[0, 0] = 1.0
+    for n in range(1, most + 1):
+        table[n, : n + 1] = np.convolve(table[n - 1, :n], (1 - p, p))
+    beyond = np.cumsum(table[most, ::-1])[::-1] < NEGLIGIBLE
+    return table[:, : max(2, int((~beyond).sum()))]
+
+
+def boundaries(p: float, alpha: float, trials: Ints, times: Floats | None = None) -> Ints:
+    """The limit at the end of each slice: a running count of hits that reaches it is too many.
+
+    `trials` [stages, slices] are those of each slice; the answer has the same shape.
     """
-    walk = np.array([1.0])  # probability of each count without having crossed
-    crossed, limits = 0.0, []
-    for s in range(1, trials + 1):
-        walk = np.convolve(walk, (1 - p, p))
-        tails = np.cumsum(walk[::-1])[::-1]  # P(count >= k, not crossed before)
-        allowed = np.flatnonzero(tails <= alpha * min(1.0, s / horizon) - crossed)
-        if allowed.size and allowed[0] <= s:
-            limit = int(allowed[0])
-            crossed += float(tails[limit])
-            walk = walk[:limit]
-        else:
-            limit = NEVER
-        limits.append(limit)
-    return tuple(limits)
+    ends = slice_ends(trials.shape[1]) if times is None else times
+    allowed = alpha * spent(ends)
+    blocks = [_block(p, allowed, trials[first : first + BLOCK]) for first in range(0, len(trials), BLOCK)]
+    return np.concatenate(blocks) if blocks else np.zeros(trials.shape, np.int64)
 
 
-def first_crossing(counts: NDArray[np.int64], p: float, alpha: float, horizon: int) -> int | None:
-    """The trial (from 1) at which the running count reached the boundary, or None.
-
-    `counts` holds the number of hits among the first 1, 2, ... trials.
-    """
-    if not counts.size or not counts[-1]:
-        return None
-    seen = counts[:LONGEST]
-    limits = np.asarray(boundary(p, alpha, horizon, _rounded(len(seen))))[: len(seen)]
-    over = np.flatnonzero(seen >= limits)
-    return int(over[0]) + 1 if over.size else None
+def first_crossings(p: float, alpha: float, trials: Ints, hits: Ints) -> Ints:
+    """The slice (from 0) in which each stage crossed its boundary, or -1. Both arguments [stages, slices]."""
+    over = np.cumsum(hits, axis=1) >= boundaries(p, alpha, trials)
+    first: Ints = np.where(over.any(axis=1), over.argmax(axis=1), -1)
+    return first
 
 
-def _rounded(trials: int) -> int:
-    """Up to a power of two: a growing stage reuses the boundary it has computed."""
-    return min(LONGEST, 1 << max(4, (trials - 1).bit_length()))
+def _block(p: float, allowed: Floats, trials: Ints) -> Ints:
+    walk = Walk(p, len(trials))
+    limits = np.empty(trials.shape, np.int64)
+    for at, budget in enumerate(allowed):
+        walk.advance(trials[:, at])
+        limits[:, at] = walk.limit(float(budget))
+    return limits

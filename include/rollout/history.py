@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from include.rollout.plan import Stage
 
 @dataclass(frozen=True)
 class Rollout:
-    """One rollout as the control store has it. `state` is running, promoted or rolled_back."""
+    """One rollout as the control store has it. `state` is running, paused, promoted or rolled_back."""
 
     id: str
     model: str
@@ -31,6 +32,10 @@ class Rollout:
     def resource(self) -> str:
         """What is fenced: take it with `ControlStore.take` before any change."""
         return f"rollout/{self.model}"
+
+    @property
+    def live(self) -> bool:
+        return self.state in ("running", "paused")
 
     def find(self, name: str) -> Stage:
         for stage in self.stages:
@@ -76,8 +81,30 @@ def events(control: ControlStore, rollout_id: str) -> list[dict[str, Json]]:
         query = sa.select(*columns).where(rollout_events.c.rollout == rollout_id)
         found = [dict(row) for row in connection.execute(query).mappings()]
     # Two events may share a millisecond: the machine's own order decides, not the clock.
-    places, kinds = ("opened", *stages, "promote"), ("opened", "entered", "verdict", "rolled_back", "promoted")
-    return sorted(found, key=lambda event: (places.index(event["stage"]), kinds.index(event["event"])))
+    places, kinds = ("opened", *stages, "promote"), ("opened", "entered", "alert", "paused", "verdict", "rolled_back", "promoted")
+
+    def order(event: dict[str, Json]) -> tuple[int, int, str]:
+        kind = "paused" if event["event"] == "resumed" else event["event"]
+        return places.index(event["stage"]), kinds.index(kind), event["at"]
+
+    return sorted(found, key=order)
+
+
+def alerted(control: ControlStore, rollout: Rollout, stage: str) -> bool:
+    """Whether somebody was paged for the stage already."""
+    with control.transaction() as connection:
+        return event_in(connection, rollout.id, "alert", stage) is not None
+
+
+def paused_for(control: ControlStore, rollout: Rollout, stage: str, at: datetime) -> timedelta:
+    """How long the stage has been paused by then: that time does not count towards its deadline."""
+    total, since = timedelta(0), None
+    for event in events(control, rollout.id):
+        if event["stage"] == stage and event["event"] == "paused":
+            since = datetime.fromisoformat(event["at"])
+        elif event["stage"] == stage and event["event"] == "resumed" and since is not None:
+            total, since = total + datetime.fromisoformat(event["at"]) - since, None
+    return total + (at - since if since is not None else timedelta(0))
 
 
 def entered(control: ControlStore, rollout: Rollout, stage: str) -> tuple[str, int]:

@@ -84,7 +84,7 @@ def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision
         raise DataError("Only a final verdict is recorded.", seen=answer, hint="look again once there is more evidence.")
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
-        _require_running(connection, rollout)
+        _require_running(connection, rollout, even_paused=answer == "roll_back")
         _event(connection, rollout.id, "verdict", stage, dict(decision))
         if answer == "roll_back":
             _take_back(control, connection, rollout, "; ".join(decision.get("reasons", ())) or f"{stage} failed", "judge")
@@ -119,7 +119,7 @@ def roll_back(control: ControlStore, rollout: Rollout, *, reason: str, actor: st
     def effect(connection: sa.Connection) -> dict[str, Json]:
         if rollout_in(connection, rollout.id).state == "rolled_back":
             return {"generation": route_in(connection, rollout.model)[0]}
-        _require_running(connection, rollout)
+        _require_running(connection, rollout, even_paused=True)
         return {"generation": _take_back(control, connection, rollout, reason, actor)}
 
     result, _ = control.once(event_key(rollout.id, "roll_back"), rollout.resource, epoch, effect)
@@ -171,9 +171,28 @@ def _busy(model: str, rollout_id: str, challenger: int | None, stage: str) -> Co
     )
 
 
-def _require_running(connection: sa.Connection, rollout: Rollout) -> None:
+def record_alert(control: ControlStore, rollout: Rollout, stage: str, decision: Mapping[str, Json], epoch: int) -> None:
+    """Remember that somebody was paged for the stage: both arms are beyond the service's objective."""
+
+    def effect(connection: sa.Connection) -> dict[str, Json]:
+        _event(connection, rollout.id, "alert", stage, dict(decision))
+        detail = {"rollout": rollout.id, "stage": stage, "reasons": list(decision.get("reasons", ()))}
+        control.append_audit(connection, "judge", "rollout.alert", rollout.model, detail)
+        return {}
+
+    control.once(event_key(rollout.id, "page", stage), rollout.resource, epoch, effect)
+
+
+def _require_running(connection: sa.Connection, rollout: Rollout, *, even_paused: bool = False) -> None:
+    """A pause lets nothing go forward; it never holds back a rollback."""
     current = rollout_in(connection, rollout.id)
-    if current.state != "running":
+    if current.state == "paused" and not even_paused:
+        raise ConflictError(
+            f"Rollout {rollout.id} of {rollout.model} is paused: {current.reason}.",
+            safe=f"the traffic stays as it is in {current.stage}.",
+            hint=f"slipstream rollout resume {rollout.model}",
+        )
+    if not current.live:
         raise GateClosed(
             f"Rollout {rollout.id} of {rollout.model} version {rollout.challenger} is over: {current.state}.",
             seen=current.reason or None,

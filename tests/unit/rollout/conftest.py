@@ -24,7 +24,7 @@ def spec() -> ModelSpec:
         features=Features(build="x:a", entities="x:b", labels="x:c", views=(), request=(Feature(name="size"),)),
         expectations="x:d",
         training=Training(fit="x:e"),
-        rollout=Rollout(steps=(5, 20, 100), shadow_requests=20, step_requests=50, shadow_tolerance=0.2),
+        rollout=Rollout(steps=(5, 20, 100), shadow_requests=20, step_requests=50, shadow_tolerance=0.2, margin=5),
     )
 
 

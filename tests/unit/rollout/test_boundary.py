@@ -1,62 +1,111 @@
-"""The boundary against simulation and against exact arithmetic."""
+"""The boundary against exact enumeration and against simulation; the bounds against their definition."""
 
 from __future__ import annotations
+
+from itertools import product
+from math import comb
 
 import numpy as np
 import pytest
 
-from include.rollout.boundary import NEVER, boundary, first_crossing
+from include.rollout.bound import LOOKS, most_allowed, odds_share, upper, upper_ratio
+from include.rollout.boundary import LONGEST, SLICES, binomials, boundaries, first_crossings, slice_ends, spent
 
-REPEATS = 4000
+STAGES = 1500
 
 
-def crossings(
-    base: float, ratio: float, *, requests: int = 20_000, share: float = 0.05, champion_base: float | None = None
-) -> float:
-    """How often a stage rolls back, looked at after every error. alpha .05, planned for an error rate of 1 percent."""
+def streams(base: float, ratio: float, *, requests: int = 20_000, share: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Errors on both arms and on the canary, by stage and slice."""
     rng = np.random.default_rng(11)
-    limits = np.asarray(boundary(share, 0.05, round(requests * 0.01), 4096))
-    canary = int(requests * share)
-    rolled = 0
-    for _ in range(REPEATS):
-        bad = rng.binomial(canary, min(1.0, base * ratio))
-        marks = np.zeros(bad + rng.binomial(requests - canary, champion_base or base), dtype=np.int64)
-        marks[:bad] = 1
-        rng.shuffle(marks)
-        rolled += bool((np.cumsum(marks) >= limits[: len(marks)]).any())
-    return rolled / REPEATS
+    canary = rng.binomial(round(requests * share / SLICES), min(1.0, base * ratio), (STAGES, SLICES))
+    champion = rng.binomial(round(requests * (1 - share) / SLICES), base, (STAGES, SLICES))
+    return canary + champion, canary
 
 
-@pytest.mark.parametrize("base", [0.001, 0.01, 0.03])  # .03: an incident on both arms, not planned for
+@pytest.mark.parametrize("base", [0.001, 0.01, 0.03])
 def test_false_rollbacks_stay_at_alpha_however_often_one_looks(base: float) -> None:
-    noise = 3 * (0.05 * 0.95 / REPEATS) ** 0.5
-    assert crossings(base, 1) <= 0.05 + noise
+    trials, hits = streams(base, 1)
+    rolled = (first_crossings(0.05, 0.05, trials, hits) >= 0).mean()
+    assert rolled <= 0.05 + 3 * (0.05 * 0.95 / STAGES) ** 0.5
 
 
-def test_power_is_what_the_notes_measured() -> None:
-    """Notes, methods: linear spending .77 at 2x, .994 at 3x, 1.0 at 5x."""
-    assert crossings(0.01, 2) > 0.74
-    assert crossings(0.01, 3) > 0.98
-    assert crossings(0.01, 5) > 0.999
+def test_power_is_above_the_goal_and_detection_is_early() -> None:
+    for ratio, goal in ((2, 0.75), (3, 0.99), (5, 0.999)):
+        crossed = first_crossings(0.05, 0.05, *streams(0.01, ratio))
+        assert (crossed >= 0).mean() > goal
+    at = first_crossings(0.05, 0.05, *streams(0.01, 3))
+    assert np.median(np.where(at < 0, SLICES, at)) <= 0.3 * SLICES
 
 
-def test_crossing_probability_is_exactly_under_the_spending_function() -> None:
-    """Every path of 10 trials enumerated: P(crossed by trial s) <= alpha s / horizon."""
-    p, alpha, horizon, trials = 0.3, 0.2, 10, 10
-    limits = np.asarray(boundary(p, alpha, horizon, trials))
-    paths = (np.arange(2**trials)[:, None] >> np.arange(trials)) & 1
-    weights = np.prod(np.where(paths == 1, p, 1 - p), axis=1)
-    over = np.maximum.accumulate(np.cumsum(paths, axis=1) >= limits, axis=1)
-    spent = weights @ over
-    assert (spent <= alpha * np.arange(1, trials + 1) / horizon + 1e-12).all()
-    assert spent[-1] > 0.5 * alpha  # and it does spend
+def test_the_crossing_probability_is_exactly_under_the_spending_function() -> None:
+    """Every path of ten slices with 0, 1 or 2 trials enumerated: P(crossed by then) <= alpha spent(t), and most is spent."""
+    p, alpha, trials = 0.3, 0.2, np.array([1, 0, 2, 1, 1, 2, 0, 1, 1, 1])
+    times = np.arange(1, 11) / 10
+    limits = boundaries(p, alpha, trials[None, :], times)[0]
+    spending = np.zeros(10)
+    for path in product(*(range(n + 1) for n in trials)):
+        chance = np.prod([comb(n, k) * p**k * (1 - p) ** (n - k) for n, k in zip(trials, path, strict=True)])
+        spending += chance * (np.maximum.accumulate(np.cumsum(path) >= limits))
+    allowed = alpha * spent(times)
+    assert (spending <= allowed + 1e-12).all()
+    assert spending[-1] > 0.5 * alpha
 
 
-def test_the_first_trials_cannot_reach_a_boundary_that_costs_more_than_was_spent() -> None:
-    assert boundary(0.05, 0.05, 200, 4) == (NEVER, NEVER, 3, 3)
+def test_cutting_the_far_tail_off_changes_no_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = np.full((1, SLICES), 20)
+    cut = boundaries(0.05, 0.05, trials)
+    monkeypatch.setattr("include.rollout.boundary.Walk._trim", lambda self: None)
+    assert (boundaries(0.05, 0.05, trials) == cut).all()
 
 
-def test_first_crossing_names_the_trial() -> None:
-    assert first_crossing(np.array([1, 2, 3, 4]), 0.05, 0.05, 200) == 3
-    assert first_crossing(np.array([0, 0, 0, 1]), 0.05, 0.05, 200) is None
-    assert first_crossing(np.array([], dtype=np.int64), 0.05, 0.05, 200) is None
+def test_walks_side_by_side_are_the_same_as_alone() -> None:
+    trials, _ = streams(0.01, 1)
+    together = boundaries(0.05, 0.05, trials[:300])
+    assert all((boundaries(0.05, 0.05, trials[n : n + 1])[0] == together[n]).all() for n in (0, 255, 256, 299))
+
+
+def test_spending_rises_to_one_and_keeps_something_for_the_wait() -> None:
+    shares = spent(slice_ends(LONGEST * SLICES))
+    assert (np.diff(shares) >= 0).all()
+    assert shares[SLICES - 1] == pytest.approx(0.95)
+    assert shares[-1] == 1.0
+
+
+def test_a_slice_without_events_cannot_cross() -> None:
+    none = np.zeros((1, SLICES), np.int64)
+    assert first_crossings(0.05, 0.05, none, none)[0] == -1
+
+
+def test_binomials_are_the_binomial_law() -> None:
+    row = binomials(12, 0.3)[7]
+    assert row[:8] == pytest.approx([comb(7, k) * 0.3**k * 0.7 ** (7 - k) for k in range(8)])
+
+
+@pytest.mark.parametrize(("trials", "p", "level"), [(20, 0.2, 0.05), (200, 0.116, 0.0175), (3, 0.5, 0.01), (1000, 0.05, 0.025)])
+def test_most_allowed_is_the_largest_count_under_the_level(trials: int, p: float, level: float) -> None:
+    def below(k: int) -> float:
+        return sum(comb(trials, j) * p**j * (1 - p) ** (trials - j) for j in range(k + 1))
+
+    found = most_allowed(trials, p, level)
+    assert below(found) <= level < below(found + 1)
+
+
+def test_nothing_is_shown_by_nothing() -> None:
+    assert most_allowed(0, 0.5, 0.05) == -1
+    assert upper(0, 0, 0.05) == 1.0
+    assert upper_ratio(3, 3, 0.05, 0.05) == float("inf")
+
+
+def test_upper_bounds_are_clopper_pearsons() -> None:
+    assert upper(0, 100, 0.05) == pytest.approx(1 - 0.05 ** (1 / 100), abs=1e-6)
+    bound = upper_ratio(10, 200, 0.05, 0.025)
+    assert (
+        most_allowed(200, odds_share(0.05, bound * 1.001), 0.025)
+        >= 10
+        > most_allowed(200, odds_share(0.05, bound * 0.999), 0.025)
+    )
+
+
+def test_the_looks_share_beta() -> None:
+    assert sum(part for _, part in LOOKS) == pytest.approx(1)
+    assert max(length for length, _ in LOOKS) <= LONGEST

@@ -38,7 +38,15 @@ SPEC = ModelSpec(
     # Wide limits: these tests are about the tasks, and the machine may be busy.
     evaluation=Evaluation(minimum=0.55, margin=0.3, max_latency_ms=1000, slices=("shelf",)),
     # alpha: a healthy challenger must not be unlucky once in twenty test runs.
-    rollout=Rollout(steps=(50, 100), shadow_requests=30, step_requests=20, deadline=timedelta(minutes=2), alpha=0.0001),
+    rollout=Rollout(  # forty customers can show no small error rate: half is accepted here
+        steps=(50, 100),
+        shadow_requests=30,
+        step_requests=20,
+        deadline=timedelta(minutes=2),
+        alpha=0.0001,
+        margin=10,
+        error_floor=0.05,
+    ),
     monitoring=Monitoring(window_days=2, minimum_rows=50),
     retraining=Retraining(on_new_labels=0.1, minimum_labels=10, cooldown=timedelta(0), consecutive=1),
 )

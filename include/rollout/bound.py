@@ -1,0 +1,55 @@
+"""When a challenger may be promoted: an exact upper bound on how often it errs, at fixed looks.
+
+Two ways, half of beta each. *Ratio*: given s errors on both arms, the challenger's are Binomial(s, p_m) if it
+errs m times as often as the champion; if so few are its own that this has a probability of at most the look's
+level, its rate ratio is shown to be under m. *Rate*: the same for its own entities and an accepted rate, for
+services that hardly ever err: no ratio can be bounded where nobody errs.
+
+The looks are at 1, 2, 4 and 8 planned lengths of the stage; their levels add up to beta (Bonferroni), so a
+challenger at the margin is promoted with a probability of at most beta, however long the stage waits.
+Source: Clopper and Pearson (1934) for the bound; the conditional test is Przyborowski and Wilenski's (1940).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+LOOKS = ((1, 0.6), (2, 0.2), (4, 0.1), (8, 0.1))  # planned lengths, and the share of beta spent there
+
+
+def odds_share(share: float, ratio: float) -> float:
+    """The chance that an event is the challenger's if it has `ratio` times the champion's rate."""
+    return share * ratio / (share * ratio + 1 - share)
+
+
+@lru_cache(maxsize=4096)
+def most_allowed(trials: int, p: float, level: float) -> int:
+    """The largest count of hits that shows a chance below p: P(Binomial(trials, p) <= it) <= level. -1: none does."""
+    if trials == 0 or p <= 0:
+        return -1
+    if p >= 1:
+        return trials - 1
+    k = np.arange(trials)
+    steps = np.log(trials - k) - np.log(k + 1) + np.log(p) - np.log1p(-p)
+    logs = np.concatenate([[0.0], np.cumsum(steps)]) + trials * np.log1p(-p)
+    cumulated = np.cumsum(np.exp(logs))
+    return int((cumulated <= level).sum()) - 1
+
+
+def upper(hits: int, trials: int, level: float) -> float:
+    """The upper Clopper-Pearson bound of a chance: values above it are ruled out at `level`. 1 without trials."""
+    if trials == 0 or hits >= trials:
+        return 1.0
+    low, high = hits / trials, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if most_allowed(trials, middle, level) >= hits else (middle, high)
+    return high
+
+
+def upper_ratio(hits: int, events: int, share: float, level: float) -> float:
+    """The upper bound of the rate ratio, given the challenger's `hits` among the `events` of both arms."""
+    chance = upper(hits, events, level)
+    return float("inf") if chance >= 1 else chance / (1 - chance) * (1 - share) / share
