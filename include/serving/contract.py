@@ -27,7 +27,6 @@ ALLOWED = {
     "int": "a whole number, or null if unknown",
     "category": "text, or null",
 }
-MAX_BATCH = 1000
 _PATH = re.compile(r" - at `\$(.*)`$")
 
 
@@ -74,13 +73,14 @@ class Contract:
             requests: list[Item] = cast(Any, self._many.decode(body)).requests
         except msgspec.DecodeError as error:
             raise self._refusal(error, value) from None
-        if not 1 <= len(requests) <= MAX_BATCH:
+        most = self.spec.serving.max_rows
+        if not 1 <= len(requests) <= most:
             raise Refusal(
                 400,
                 "A batch has the wrong number of requests.",
                 field="requests",
                 value=len(requests),
-                allowed=f"1 to {MAX_BATCH}",
+                allowed=f"1 to {most}",
             )
         return requests, True
 

@@ -50,6 +50,7 @@ def find_version(deployment: Deployment, text: str | None) -> int:
 def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[bytes, int | None]:
     """The response's body and the length of its JSON part, if binary data follow. Raises Refusal."""
     request = decode_request(body, header_length)
+    _check_inputs(request, deployment.spec.serving.max_rows)
     model = deployment.models[version]
     started = perf_counter_ns()
     try:
@@ -63,6 +64,18 @@ def infer(deployment: Deployment, version: int, body: bytes, header_length: int 
         "parameters": {"latency_us": spent},
     }
     return encode_response({**values, "id": request.id} if request.id else values, scores, binary=wants_binary(request))
+
+
+def _check_inputs(request: InferRequest, max_rows: int) -> None:
+    """Names once each, and no more rows than the model's limit."""
+    names: set[str] = set()
+    for tensor in request.inputs:
+        if tensor.name in names:
+            raise Refusal(400, "An input is sent twice.", field="inputs", value=tensor.name, allowed="each name once")
+        names.add(tensor.name)
+        if tensor.shape and tensor.shape[0] > max_rows:
+            field = f"{tensor.name}.shape"
+            raise Refusal(400, "Too many rows.", field=field, value=tensor.shape, allowed=f"at most {max_rows} rows")
 
 
 def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
