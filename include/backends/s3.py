@@ -7,9 +7,10 @@ only when the last one is in. Sources: "Conditional writes" and "Data consistenc
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
+import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError
 
 from include.backends.s3_client import CONNECTION_SETTING, client_from_env
-from include.core.errors import ConflictError, PermanentError, SpecError, StorageFullError, UnreachableError
+from include.core.errors import ConflictError, PermanentError, SpecError, UnreachableError
+from include.core.scratch import STALE, is_full, storage_full
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _TAKEN = frozenset({"412", "PreconditionFailed"})
@@ -106,6 +108,14 @@ class S3Storage:
                 batch = [{"Key": found} for found in keys[start : start + _DELETE_AT_ONCE]]
                 self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
 
+    def sweep(self, prefix: str) -> None:
+        """Parts of uploads that were begun a day ago and never finished: their writers are gone."""
+        with self._reaching(prefix) as key:
+            found = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key).get("Uploads", ())
+            for upload in found:
+                if time.time() - upload["Initiated"].timestamp() > STALE:
+                    self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
     def uri(self, path: str) -> str:
         return f"s3://{self._bucket}/{self._key(path)}".rstrip("/")
 
@@ -149,9 +159,9 @@ class S3Storage:
         except NoCredentialsError as error:
             raise SpecError(f"There are no credentials for {self.root}.", hint=_SETTINGS) from error
         except OSError as error:
-            if error.errno == errno.ENOSPC:
-                hint = "free space in SLIPSTREAM_HOME; the task is retried."
-                raise StorageFullError(f"No space left to fetch {self.uri(path)}.", hint=hint) from error
+            if is_full(error):
+                size = self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+                raise storage_full(Path(error.filename or tempfile.gettempdir()), size, f"{self.uri(path)}: ") from error
             raise
 
     def _translated(self, error: ClientError, path: str) -> Exception:

@@ -15,13 +15,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError as SqlIntegrityError
-from sqlalchemy.exc import OperationalError, ProgrammingError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
 from include.core import fault
+from include.core.database import explained, open_engine
 from include.core.digest import digest_json
-from include.core.errors import FencedError, UnreachableError
+from include.core.errors import FencedError
 from include.core.request import Json
+from include.core.scratch import is_full
 
 metadata = sa.MetaData()
 
@@ -140,13 +141,7 @@ class ControlStore:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        if url.startswith("sqlite"):
-            self.engine = sa.create_engine(url, poolclass=NullPool, connect_args={"timeout": 30})
-            sa.event.listen(self.engine, "connect", _sqlite_connect)
-            sa.event.listen(self.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-        else:
-            # A forked task must not share its parent's sockets: no pool, connections are short.
-            self.engine = sa.create_engine(_with_driver(url), poolclass=NullPool)
+        self.engine = open_engine(url)
 
     def create_tables(self) -> None:
         """Make what is missing. Safe to call from many processes at once."""
@@ -155,8 +150,8 @@ class ControlStore:
                 metadata.create_all(self.engine)
                 return
             except (OperationalError, ProgrammingError, SqlIntegrityError) as error:  # another one was making it
-                if attempt == 4 and isinstance(error, OperationalError):
-                    raise self._unreachable(error) from error
+                if isinstance(error, OperationalError) and (attempt == 4 or is_full(error)):
+                    raise explained(self.url, error) from error
                 if attempt == 4:
                     raise
                 time.sleep(0.2 * (attempt + 1))
@@ -166,16 +161,8 @@ class ControlStore:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
-            raise self._unreachable(error) from error
-
-    def _unreachable(self, error: OperationalError) -> UnreachableError:
-        return UnreachableError(
-            f"The control store at {sa.make_url(self.url).render_as_string(hide_password=True)} did not answer: "
-            f"{' '.join(str(error.orig).split())}.",
-            safe="the transaction was rolled back: nothing changed.",
-            hint="check SLIPSTREAM_CONTROL_URL; the task is retried.",
-        )
+        except (OperationalError, InterfaceError) as error:
+            raise explained(self.url, error) from error
 
     # -- fencing -------------------------------------------------------------------------------------
 
@@ -261,16 +248,3 @@ def _bump(connection: sa.Connection, resource: str, holder: str) -> int:
             connection.execute(fences.update().where(fences.c.resource == resource).values(epoch=fences.c.epoch + 1, **values))
     epoch = connection.execute(sa.select(fences.c.epoch).where(fences.c.resource == resource)).scalar_one()
     return int(epoch)
-
-
-def _with_driver(url: str) -> sa.URL:
-    """A plain `postgresql://` means psycopg2, which is in requirements.in; SQLAlchemy 2.1 would take psycopg 3."""
-    parsed = sa.make_url(url)
-    return parsed.set(drivername="postgresql+psycopg2") if parsed.drivername == "postgresql" else parsed
-
-
-def _sqlite_connect(connection: Any, record: Any) -> None:
-    del record
-    connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").fetchall()

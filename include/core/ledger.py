@@ -15,18 +15,21 @@ Every race is decided by one exclusive create. Nothing is ever rewritten.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 from include.core import errors, fault
 from include.core.digest import canonical_json, digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError
 from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile
+from include.core.scratch import scratch_folder
 from include.core.storage import Storage
+
+_OUTPUT = re.compile(r"a\d+/[0-9a-f]{12}/.+")
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,19 @@ class Ledger:
             self.record(request)
             self.storage.create(path, canonical_json(result.to_json()))
             fault.point("ledger.commit.recorded")
+        self.sweep(request.key, attempt.generation)
         return self._result(path)
+
+    def sweep(self, key: str, generation: int) -> None:
+        """Remove what nothing points to in a generation: what killed attempts left, and outputs that lost the race."""
+        folder = f"ledger/{key}/g{generation}"
+        self.storage.sweep(folder)
+        result = self.result(key, generation)
+        if result is not None:
+            kept = {file.path for file in result.files.values()}
+            for path in self.storage.list(folder):
+                if _OUTPUT.fullmatch(path.removeprefix(f"{folder}/")) and path not in kept:
+                    self.storage.delete(path)
 
     def _store(self, attempt: Attempt, name: str, local: Path) -> StoredFile:
         digest, size = digest_file(local), local.stat().st_size
@@ -205,8 +220,8 @@ class Ledger:
 
     def verify(self, result: Result) -> list[str]:
         """Names of the files that are missing or whose bytes changed. Empty: all is well."""
-        with TemporaryDirectory() as scratch:
-            return [name for name, file in result.files.items() if not self._intact(file, Path(scratch))]
+        with scratch_folder() as scratch:
+            return [name for name, file in result.files.items() if not self._intact(file, scratch)]
 
     def _intact(self, file: StoredFile, scratch: Path) -> bool:
         try:

@@ -16,6 +16,7 @@ from typing import Self
 from include.core.digest import PROJECT
 from include.core.errors import SpecError
 from include.core.reference import load
+from include.core.scratch import as_full
 from include.core.storage import LocalStorage, Storage
 
 # A scheme's storage, registered by whoever owns the vendor's library (include/backends/s3.py).
@@ -62,7 +63,12 @@ class Settings:
         return opener(self.root)
 
     def scratch(self) -> Path:
-        """A folder for temporary files of this machine, made if needed."""
+        """A folder for temporary files of this machine, made if needed. Raises StorageFullError."""
         folder = self.home / "scratch"
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if (full := as_full(error, folder)) is not None:
+                raise full from error
+            raise
         return folder

@@ -8,16 +8,14 @@ race: of many callers exactly one gets True.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from include.core import fault
-from include.core.errors import StorageFullError
+from include.core.scratch import is_full, mark, storage_full, sweep
 
 
 class Storage(Protocol):
@@ -49,6 +47,9 @@ class Storage(Protocol):
 
     def delete(self, prefix: str) -> None:
         """Remove a file, or a folder with all below it. Silent if absent."""
+
+    def sweep(self, prefix: str) -> None:
+        """Remove the temporary files that killed writers left below a folder; those of the living stay."""
 
     def uri(self, path: str) -> str: ...
 
@@ -129,24 +130,22 @@ class LocalStorage:
         else:
             full.unlink(missing_ok=True)
 
+    def sweep(self, prefix: str) -> None:
+        sweep(self._at(prefix), TEMPORARY, below=True)
+
     def uri(self, path: str) -> str:
         return str(self._at(path))
 
     @contextlib.contextmanager
     def _temporary(self, path: str, size: int) -> Iterator[Path]:
         folder = self._at(path).parent
-        temporary = folder / f"{TEMPORARY}{uuid.uuid4().hex}"
+        temporary = folder / f"{TEMPORARY}{mark()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             yield temporary
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFullError(
-                    f"No space left to write {self._at(path)} ({size} bytes needed).",
-                    seen=f"{shutil.disk_usage(self._root).free} bytes free",
-                    safe="what was stored there before is untouched.",
-                    hint=f"free space under {self._root}; the retry continues by itself.",
-                ) from error
+            if is_full(error):
+                raise storage_full(self._at(path), size) from error
             raise
         finally:
             with contextlib.suppress(OSError):

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 from include.core import fault
@@ -21,6 +20,7 @@ from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
 from include.core.reference import load
 from include.core.request import Json, Outcome, Request, Result
+from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.storage import Storage
 
@@ -59,10 +59,10 @@ class Task:
 def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
     """Call the request's function and commit its outcome. Returns the result that stands."""
     function = cast("Callable[[Task], Outcome]", load(request.function))
-    with TemporaryDirectory(prefix="slipstream-", dir=settings.scratch()) as folder:
+    with scratch_folder(settings.scratch()) as folder:
         started = time.monotonic()
         fault.point("task.begin")
-        outcome = function(Task(request, attempt, ledger, settings, Path(folder)))
+        outcome = function(Task(request, attempt, ledger, settings, folder))
         fault.point("task.computed")
         return ledger.commit(request, attempt, outcome, time.monotonic() - started)
 

@@ -32,9 +32,9 @@ FAULTS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was lost or happened twice."""
+    """Something that was lost or happened twice; or an error that does not say what a person must know."""
 
-    kind: Literal["lost", "doubled"]
+    kind: Literal["lost", "doubled", "unclear"]
     what: str
 
 

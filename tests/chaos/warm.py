@@ -1,0 +1,53 @@
+"""Imports everything that a trial's children need, before they are forked. Imports only: no thread, no client."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import threading
+import time
+import warnings
+
+QUIET = {
+    "GX_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "ITERATIVE_DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "SCARF_ANALYTICS": "false",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
+    "OMP_NUM_THREADS": "1",
+}
+
+ALWAYS = ("airflow.sdk", "duckdb", "pyarrow.parquet", "sqlalchemy", "onnx", "onnxruntime", "operators.hooks")
+MODULES = {
+    "validate": ("include.backends.great_expectations",),
+    "materialize": ("include.backends.great_expectations", "include.backends.feast_materialize"),
+    "checkpoint": ("include.backends.lightning_fit", "include.backends.ray_train", "onnxscript"),
+    "register": ("include.backends.mlflow_registry",),
+    "traffic": ("include.serving.host", "uvloop", "uvicorn"),
+    "s3": ("include.backends.s3", "airflow.providers.amazon.aws.hooks.s3"),
+    "redis": ("include.backends.online_redis",),
+    "postgres": ("psycopg2",),
+    "ray": ("httpx",),
+}
+
+
+def prepare_process() -> None:
+    """Before anything of Airflow is imported."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="slipstream-airflow-"))
+    warnings.filterwarnings("ignore")
+
+
+def warm_up(names: set[str]) -> float:
+    """Import what the named steps and servers need; seconds it took."""
+    began = time.monotonic()
+    for name in (*ALWAYS, *(module for wanted in sorted(names) for module in MODULES.get(wanted, ()))):
+        importlib.import_module(name)
+    if threading.active_count() > 1:
+        print(f"warning: {threading.active_count()} threads before the forks", file=sys.stderr)
+    return time.monotonic() - began
