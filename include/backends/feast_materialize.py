@@ -1,23 +1,24 @@
 """Materializing a day: our guarded writes and read-back, and Feast's registry told what interval is online.
 
-Not through Feast's own materialize: it turns every row into protocol buffers, moves the view's state without a
-lock (two days at once collide), and records an interval again each time it is repeated.
+Not through `feast materialize`, though that has the same engine (feast_engine): it moves the view's state without a
+lock, so that two days at once collide.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 from feast import FeatureStore
 
+from include.backends.feast_engine import record_interval
 from include.backends.feast_repo import open_feast, registry_lock
+from include.core import fault
 from include.core.adapters import adapter
 from include.core.ledger import Ledger
 from include.core.request import Json, Result
+from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.features.materialize import materialize_view, newest_rows
@@ -34,20 +35,20 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     feast, day = open_feast(spec, settings), date.fromisoformat(result.value["day"])
     created = datetime.fromisoformat(result.committed_at)
     views: dict[str, Json] = {}
-    with TemporaryDirectory(dir=settings.scratch()) as scratch, duckdb.connect(config={"threads": 1}) as connection:
+    with scratch_folder(settings.scratch()) as scratch, duckdb.connect(config={"threads": 1}) as connection:
         for view in spec.features.views:
-            rows = newest_rows(connection, view, ledger.fetch(result, f"{view.name}.parquet", Path(scratch)))
+            rows = newest_rows(connection, view, ledger.fetch(result, f"{view.name}.parquet", scratch))
+            fault.point("materialize.write")
             views[view.name] = asdict(materialize_view(store, spec.name, view, rows, created))
-    record_interval(feast, settings, day)
+    fault.point("materialize.interval")
+    _record_day(feast, settings, day)
+    fault.point("materialize.recorded")
     return {"day": day.isoformat(), "views": views}
 
 
-def record_interval(feast: FeatureStore, settings: Settings, day: date) -> None:
+def _record_day(feast: FeatureStore, settings: Settings, day: date) -> None:
     """Tell the registry that the day is online: once for each view, whatever is repeated."""
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    end = start + timedelta(days=1)
     with registry_lock(settings):
         for view in feast.registry.list_feature_views(feast.project, allow_cache=False):
-            known = [(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)) for first, last in view.materialization_intervals]
-            if (start, end) not in known:
-                feast.registry.apply_materialization(view, feast.project, start, end)
+            record_interval(feast.registry, feast.project, view, start, start + timedelta(days=1))

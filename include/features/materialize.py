@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from include.core import fault
 from include.core.errors import DataError
 from include.core.spec import View
 from include.features.dataset import quoted
@@ -56,6 +57,7 @@ def materialize_view(store: OnlineStore, model: str, view: View, rows: pa.Table,
     """
     started = time.monotonic()
     report = store.write_back(model, view, rows, created)
+    fault.point("materialize.online")
     if report.lost and not _outlived(view, started):
         report = store.write_back(model, view, rows, created)
         if report.lost and not _outlived(view, started):
