@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -63,7 +64,7 @@ def network(seed: int = 7, *, invert: bool = False) -> onnx.ModelProto:
     """A perceptron 20-64-32-1; inverted, it says 1 - p."""
     draw = np.random.default_rng(seed)
     sizes, nodes, weights, last = (WIDTH, 64, 32, 1), [], {}, "features"
-    for n, (rows, columns) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for n, (rows, columns) in enumerate(itertools.pairwise(sizes)):
         weights[f"w{n}"] = (draw.normal(size=(rows, columns)) / np.sqrt(rows)).astype(np.float32)
         weights[f"b{n}"] = np.zeros(columns, np.float32)
         nodes.append(helper.make_node("Gemm", [last, f"w{n}", f"b{n}"], [f"z{n}"]))
@@ -98,7 +99,7 @@ def free_port() -> int:
 
 def bodies(model: str, count: int = 2000) -> list[bytes]:
     """Requests to score, each of another entity, the same at every call."""
-    draw = Random(3)  # noqa: S311
+    draw = Random(3)
     made = []
     for n in range(count):
         entity = entity_of(n * 4999 % ENTITIES) if model == "views" else {}

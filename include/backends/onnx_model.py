@@ -22,6 +22,7 @@ class OnnxModel:
         self.path = path
         self._session = session
         self._check_ports()
+        self.inputs = int(session.get_inputs()[0].shape[1])  # how many features a row has
 
     def _check_ports(self) -> None:
         ins, outs = self._session.get_inputs(), self._session.get_outputs()
@@ -33,11 +34,6 @@ class OnnxModel:
             raise DataError(f"{self.path} must map {INPUT} [n, inputs] to {OUTPUT} [n].", seen=seen)
         if isinstance(ins[0].shape[0], int):
             raise DataError(f"{self.path} takes a fixed number of rows; the first axis must be free.", seen=seen)
-
-    @property
-    def inputs(self) -> int:
-        """How many features a row has."""
-        return int(self._session.get_inputs()[0].shape[1])
 
     def score(self, features: Floats) -> Floats:
         """Features float32 [n, inputs] to the probability of the positive class float32 [n]."""

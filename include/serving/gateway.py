@@ -1,7 +1,8 @@
 """The gateway: one raw ASGI app. A framework would cost more than everything it does (measured: a third of the requests).
 
-Hosted by uvicorn (include/serving/host.py). Nothing here waits for a disk, a model file or the control
-store: the fleet's thread brings deployments, the shadow's thread takes copies.
+Hosted by uvicorn (include/serving/host.py). Nothing here waits for a model file or the control store: the fleet's
+thread brings deployments, the switch says which of them answers, the shadow's process takes copies. Predictions are
+answered a turn of the event loop at a time (include/serving/turn.py).
 """
 
 from __future__ import annotations
@@ -21,15 +22,29 @@ from include.serving.contract import Contract
 from include.serving.deployment import Deployment
 from include.serving.features import FeatureReader
 from include.serving.fleet import Fleet
-from include.serving.http import Call, Disconnected, Receive, Response, Scope, Send, answer, encode, read_body, respond
+from include.serving.http import (
+    THREAD_BYTES,
+    Call,
+    Disconnected,
+    Receive,
+    Response,
+    Scope,
+    Send,
+    answer,
+    encode,
+    read_body,
+    respond,
+)
 from include.serving.infer import find_version, infer, metadata
 from include.serving.ingest import decode_labels, decode_rows
-from include.serving.log import PredictionLog
+from include.serving.log import PredictionLog, Syncer
 from include.serving.metrics import Metrics
 from include.serving.openapi import OPENAPI, PAGE
 from include.serving.predict import Predictor, Unit
 from include.serving.refusal import Refusal
-from include.serving.shadow import ShadowWorker
+from include.serving.shadow import Shadow
+from include.serving.switch import Switch
+from include.serving.turn import Turns
 
 log = logging.getLogger(__name__)
 START_SECONDS = 30.0  # to load the first routes before the socket opens
@@ -45,14 +60,18 @@ class Parts:
     load_spec: Callable[[str], ModelSpec]  # raises SpecError for an unknown model
     unit: Unit
     home: Path
+    switch: Switch
+    metrics: Metrics
+    shadow: Shadow
 
 
 class Gateway:
     def __init__(self, parts: Parts) -> None:
         self._parts, self._fleet, self._access = parts, parts.fleet, parts.access
-        self.metrics = Metrics()
-        self.shadow = ShadowWorker(self.metrics)
+        self._switch, self.metrics, self._shadow = parts.switch, parts.metrics, parts.shadow
         self._predictors: dict[str, Predictor] = {}
+        self._turns = Turns()
+        self._syncer = Syncer()
 
     # -- ASGI ----------------------------------------------------------------------------------------
 
@@ -67,7 +86,7 @@ class Gateway:
             call = Call(scope["method"], scope["path"], scope["headers"], await read_body(scope, receive))
             response = await self._dispatch(call)
         except Refusal as refusal:
-            response = answer(refusal.body, refusal.status)
+            response = Response(encode(refusal.body), refusal.status, headers=refusal.headers)
         except Disconnected:
             return
         except Exception:  # a defect of ours: the process and the other callers go on
@@ -76,15 +95,14 @@ class Gateway:
         if response.status >= 400:
             self.metrics.refused.add(str(response.status))
         await respond(response, send, scope["headers"])
-        if response.after is not None:
-            response.after()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         self._fleet.start()
-        self.shadow.start()
+        self._syncer.start()
         # Warm before the socket opens. After that long open it all the same: /v2/health/ready says no.
         await asyncio.to_thread(self._fleet.polled.wait, START_SECONDS)
+        self.metrics.workers.add()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(self._close)
@@ -92,9 +110,8 @@ class Gateway:
 
     def _close(self) -> None:
         self._fleet.stop()
-        self.shadow.stop()
-        for predictor in self._predictors.values():
-            predictor.log.close()
+        self._shadow.stop()
+        self._syncer.stop()
 
     # -- routes --------------------------------------------------------------------------------------
 
@@ -102,9 +119,9 @@ class Gateway:
         parts = call.path.strip("/").split("/")
         head = parts[0]
         if head == "predict" and len(parts) == 2:
-            return self._predict(_only(call, "POST"), parts[1])
+            return await self._predict(_only(call, "POST"), parts[1])
         if head == "v2":
-            return self._v2(call, parts[1:])
+            return await self._v2(call, parts[1:])
         if head == "feedback" and len(parts) == 2:
             return self._feedback(_only(call, "POST"), parts[1])
         if head == "push" and len(parts) == 3:
@@ -125,38 +142,41 @@ class Gateway:
         return page()
 
     def _metrics_page(self) -> Response:
-        generations = {model: deployment.generation for model, deployment in self._fleet.deployments.items()}
+        generations = {model: self._switch.applied(model) for model in self._switch.models}
         return Response(self.metrics.text(generations).encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
 
     # -- predictions ---------------------------------------------------------------------------------
 
-    def _predict(self, call: Call, model: str) -> Response:
+    async def _predict(self, call: Call, model: str) -> Response:
         self._access.check_predict(call)
         deployment = self._deployment(model)
+        if deployment.cold:
+            deployment = await self._fleet.warm(model)
         if not deployment.route.live:
             raise Refusal(
                 404, f"No version of {model} is in service yet.", field="model", value=model, allowed="roll one out first"
             )
         predictor = self._predictors.get(model) or self._predictor(deployment.spec)
         items, batch = predictor.contract.decode(call.body)
-        answers, after = predictor.answer(items, deployment, self.shadow)
-        return Response(encode({"responses": answers} if batch else answers[0]), after=after)
+        return Response(await self._turns.join(predictor, items, batch, deployment))
 
     def _deployment(self, model: str) -> Deployment:
+        self._fleet.residency.touched.add(model)
         try:
-            return self._fleet.deployments[model]
+            return self._switch.get(model)
         except KeyError:
-            known = sorted(self._fleet.deployments)
+            known = self._switch.models
             raise Refusal(404, "This model is not served here.", field="model", value=model, allowed=known) from None
 
     def _predictor(self, spec: ModelSpec) -> Predictor:
         parts = self._parts
-        made = Predictor(Contract(spec), parts.reader, PredictionLog(parts.home, spec.name), self.metrics, parts.unit)
+        written = self._syncer.logs[spec.name] = PredictionLog(parts.home, spec.name)
+        made = Predictor(Contract(spec), parts.reader, written, self.metrics, parts.unit, self._shadow)
         return self._predictors.setdefault(spec.name, made)
 
     # -- Open Inference Protocol ---------------------------------------------------------------------
 
-    def _v2(self, call: Call, parts: list[str]) -> Response:
+    async def _v2(self, call: Call, parts: list[str]) -> Response:
         _only(call, "POST" if parts[-1:] == ["infer"] else "GET")
         match parts:
             case [] | [""]:
@@ -165,11 +185,14 @@ class Gateway:
                 return answer({"live": True})
             case ["health", "ready"]:
                 return answer({"ready": self._fleet.ready}, 200 if self._fleet.ready else 503)
+            case ["models"]:
+                return answer({"models": sorted(self._fleet.deployments)})
             case ["models", model, *rest]:
-                return self._v2_model(call, self._deployment(model), rest)
+                deployment = self._deployment(model)
+                return await self._v2_model(call, await self._fleet.warm(model) if deployment.cold else deployment, rest)
         raise Refusal(404, "There is no such route.", field="path", value=call.path, allowed="see /openapi.json")
 
-    def _v2_model(self, call: Call, deployment: Deployment, rest: list[str]) -> Response:
+    async def _v2_model(self, call: Call, deployment: Deployment, rest: list[str]) -> Response:
         version = None
         if rest[:1] == ["versions"] and len(rest) > 1:
             version, rest = rest[1], rest[2:]
@@ -181,11 +204,15 @@ class Gateway:
         if rest != ["infer"]:
             raise Refusal(404, "There is no such route.", field="path", value=call.path, allowed="see /openapi.json")
         self._access.check_predict(call)
-        body, header_length = infer(deployment, number, call.body, _header_length(call))
+        length = _header_length(call)
+        if len(call.body) < THREAD_BYTES:
+            body, header_length = infer(deployment, number, call.body, length)
+        else:  # many rows: nobody else need wait for them
+            body, header_length = await asyncio.to_thread(infer, deployment, number, call.body, length)
         if header_length is None:
             return Response(body)
-        length = (b"inference-header-content-length", b"%d" % header_length)
-        return Response(body, kind=b"application/octet-stream", headers=[length])
+        part = (b"inference-header-content-length", b"%d" % header_length)
+        return Response(body, kind=b"application/octet-stream", headers=[part])
 
     # -- features and labels -------------------------------------------------------------------------
 
@@ -197,8 +224,7 @@ class Gateway:
             predictor.log.write(records)
         except OSError as error:
             raise Refusal(503, f"The labels were not written: {error}. Send them again.") from None
-        for _ in records:
-            self.metrics.labels.add(model)
+        self.metrics.labels.add(model, by=len(records))
         return answer({"accepted": len(records)})
 
     async def _push(self, call: Call, model: str, view: str) -> Response:
@@ -210,8 +236,7 @@ class Gateway:
             written = await asyncio.to_thread(self._parts.reader.write, model, found, rows, datetime.now(UTC))
         except SlipstreamError as error:
             raise Refusal(503, f"The rows were not written: {error} Send them again.") from None
-        for _ in range(rows.num_rows):
-            self.metrics.pushed.add(model, view)
+        self.metrics.pushed.add(model, view, by=rows.num_rows)
         return answer({"rows": rows.num_rows, "newer": written})
 
     def _spec(self, model: str) -> ModelSpec:

@@ -1,70 +1,114 @@
-"""`python -m include.serving.host`: the gateway on uvicorn (uvloop, httptools), one process.
+"""`python -m include.serving.host`: the gateway on uvicorn (uvloop, httptools), one worker process or several.
 
-Settings come from the environment (include/core/settings.py). The socket opens once the first routes are
-loaded and warm; SIGTERM stops accepting, lets the requests in flight finish, then the shadow.
+Settings come from the environment (include/core/settings.py). A worker takes connections once its routes are loaded
+and warm; SIGTERM stops accepting, lets the requests in flight finish, then the shadow.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import uvicorn
 
 from include.core.adapters import adapter
-from include.core.catalog import load_spec
 from include.core.connection import from_env
-from include.core.control import ControlStore
-from include.core.ledger import Ledger
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.serving import shadow
 from include.serving.access import CONNECTION, Access, open_access
 from include.serving.features import FeatureReader
 from include.serving.fleet import Fleet
 from include.serving.gateway import Gateway, Parts
-from include.serving.model import LoadedModel, load_model
+from include.serving.metrics import ARENA, Metrics
+from include.serving.page import Page
+from include.serving.residency import Room
+from include.serving.stores import Stores
+from include.serving.supervisor import Supervisor, listen
+from include.serving.switch import SIZE, SLOTS, Switch
 
 DRAIN_SECONDS = 10
+WORKERS = "SLIPSTREAM_GATEWAY_WORKERS"
 
 
-def build(settings: Settings, access: Access) -> Gateway:
-    """The app over the stores that the settings name."""
-    control = ControlStore(settings.control_url)
-    control.create_tables()
-    ledger = Ledger(settings.storage())
-    read_routes, open_online = adapter("routes"), adapter("online")
+class Shared:
+    """What the workers of one gateway have in common: the switch, and an arena of metrics for each and its shadow."""
 
-    def spec_of(model: str) -> ModelSpec:
-        return load_spec(model, settings.models)
+    def __init__(self, workers: int = 1, shadow_command: Sequence[str] = shadow.COMMAND) -> None:
+        self.switch, self.metrics, self.shadow_command = Page(SIZE), Page(2 * workers * ARENA), shadow_command
 
-    def load(spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:
-        return load_model(control, ledger, spec, version, scratch)
-
-    fleet = Fleet(lambda: read_routes(control), spec_of, load, settings.scratch())
-    reader = FeatureReader(lambda: open_online(settings.online_url))
-    return Gateway(Parts(fleet, reader, access, spec_of, adapter("unit"), settings.home))
+    def leave(self, slot: int) -> None:
+        Switch(self.switch, slot).leave()
 
 
-def main(argv: list[str] | None = None) -> int:
+def build(settings: Settings, access: Access, shared: Shared | None = None, slot: int = 0) -> Gateway:
+    """The app over the stores that the settings name, as the worker of that slot."""
+    shared = shared or Shared()
+    stores, switch = Stores(settings), Switch(shared.switch, slot)
+    metrics = Metrics(shared.metrics, 2 * slot)
+    room = Room.from_env(settings.environ)
+    fleet = Fleet(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), room, switch)
+    reader = FeatureReader(lambda: adapter("online")(settings.online_url), lambda: metrics.circuits.add("store"))
+    copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
+    return Gateway(Parts(fleet, reader, access, stores.load_spec, adapter("unit"), settings.home, switch, metrics, copies))
+
+
+def serve(app: Gateway, listening: socket.socket) -> int:
+    config = uvicorn.Config(
+        app, loop="uvloop", http="httptools", ws="none", lifespan="on", backlog=2048,
+        access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=DRAIN_SECONDS,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    return 0 if server.started else 3
+
+
+def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.COMMAND) -> int:
     settings = Settings.from_env()
+    options = _options(settings, argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    connection = from_env(CONNECTION, settings.environ)
+    access = open_access(options.host, connection.password if connection else "")
+    shared = Shared(options.workers, shadow_command)
+    try:
+        listening = listen(options.host, options.port)
+    except OSError as error:
+        sys.exit(f"The gateway cannot listen on {options.host}:{options.port}: {error.strerror}. It did not start.")
+    if options.workers == 1:
+        return serve(build(settings, access, shared), listening)
+
+    def work(slot: int, parent: int) -> int:
+        threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
+        return serve(build(settings, access, shared, slot), listening)
+
+    return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + 5).run()
+
+
+def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:
     default = urlsplit(settings.gateway_url)
     parser = argparse.ArgumentParser(prog="include.serving.host", description="Serve the models that the routes name.")
     parser.add_argument(
         "--host", default=default.hostname or "127.0.0.1", help="address (default: that of SLIPSTREAM_GATEWAY_URL)"
     )
     parser.add_argument("--port", type=int, default=default.port or 8500)
+    workers = settings.environ.get(WORKERS, "1")
+    parser.add_argument("--workers", type=int, default=workers, help=f"processes on the one port (default: {WORKERS}, else 1)")
     options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    connection = from_env(CONNECTION, settings.environ)
-    app = build(settings, open_access(options.host, connection.password if connection else ""))
-    config = uvicorn.Config(
-        app, host=options.host, port=options.port, loop="uvloop", http="httptools", ws="none", lifespan="on",
-        access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=DRAIN_SECONDS,
-    )  # fmt: skip
-    uvicorn.Server(config).run()
-    return 0
+    if not 1 <= options.workers <= SLOTS:
+        parser.error(f"--workers: {options.workers} is not within 1 and {SLOTS}")
+    return options
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when the supervisor is gone, however it went: nobody would replace or stop it."""
+    os.read(parent, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

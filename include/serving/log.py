@@ -1,23 +1,31 @@
 """The prediction log: one JSON line a record, written before the response is sent.
 
-    <home>/predictions/{model}/{YYYYMMDD-HHMMSS-pid}.jsonl
+    <home>/predictions/{model}/{YYYYMMDD-HHMMSS-pid}.jsonl       a segment: a process writes it
+    <home>/predictions/{model}/date=YYYY-MM-DD/{segment}.parquet  what became of it (include/serving/rotation.py)
 
-One os.write to an O_APPEND file a response: the bytes are the kernel's before the caller has an answer, so
-kill -9 loses no record of an answered request (a power cut may lose what was not yet on the disk). A
-segment is closed at a size; a new process always opens a new one.
+One write to an O_APPEND file a turn of the event loop: the bytes are the kernel's before any caller of the turn
+has an answer, so kill -9 loses no record of an answered request. A thread syncs once a second: a power cut loses
+at most that. A segment is closed at a size or an age; a new process always opens a new one. The writer holds a lock
+on its segment, which the kernel drops with the process: an unlocked segment is complete.
 """
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
+SEGMENT_SECONDS = 3600.0
+SYNC_SECONDS = 0.9  # and the sync itself: within a second
 
 
 class Record(msgspec.Struct, gc=False, omit_defaults=True):
@@ -57,6 +65,33 @@ def folder(home: Path, model: str) -> Path:
     return home / "predictions" / model
 
 
+class Syncer:
+    """Syncs the logs of a process once a second, in a thread."""
+
+    def __init__(self) -> None:
+        self.logs: dict[str, PredictionLog] = {}  # by model; entries are only ever added
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log-sync", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close every log, synced."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+        for log in self.logs.values():
+            log.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(SYNC_SECONDS):
+            for log in list(self.logs.values()):
+                try:
+                    log.sync()
+                except OSError as error:
+                    logger.error("the prediction log was not synced: %s", error)
+
+
 class PredictionLog:
     """Appends to one model's segments. `write` may be called from any thread.
 
@@ -70,8 +105,12 @@ class PredictionLog:
         self._lock = threading.Lock()
         self._handle: int | None = None
         self._size = 0
+        self._opened = 0.0
+        self._synced = 0  # bytes of the segment that are on the disk
+        self._retired: list[int] = []  # full segments that are still to be synced and closed
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[Record]) -> int:
+        """The bytes written, now the kernel's."""
         data = self._encoder.encode_lines(records)
         with self._lock:
             if self._handle is None or self._size + len(data) > self._limit:
@@ -80,20 +119,38 @@ class PredictionLog:
             written = os.write(self._handle, data)
             self._size += written
             if written < len(data):  # the disk is full: end the half line, so that the next one is whole
-                self._close()
+                self._retire()
                 raise OSError(28, f"only {written} of {len(data)} bytes of the prediction log fit on the disk")
+        return written
+
+    def sync(self) -> None:
+        """Bring what was written to the disk, and close a segment that is old. Called once a second, by a thread.
+
+        The lock is not held while the disk works.
+        """
+        with self._lock:
+            if self._handle is not None and time.monotonic() - self._opened > SEGMENT_SECONDS:
+                self._retire()
+            retired, self._retired = self._retired, []
+            if self._handle is not None and self._synced < self._size:
+                self._synced = self._size
+                retired.append(os.dup(self._handle))
+        _sync_and_close(retired)
 
     def close(self) -> None:
         with self._lock:
-            self._close()
+            self._retire()
+            retired, self._retired = self._retired, []
+        _sync_and_close(retired)
 
-    def _close(self) -> None:
+    def _retire(self) -> None:
+        """Leave the segment; whoever syncs next closes it: no caller waits for the disk."""
         if self._handle is not None:
-            os.close(self._handle)
+            self._retired.append(self._handle)
             self._handle = None
 
     def _rotate(self) -> None:
-        self._close()
+        self._retire()
         self._folder.mkdir(parents=True, exist_ok=True)
         stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
         for suffix in ("", *(f"-{n:04d}" for n in range(1, 10_000))):
@@ -102,8 +159,18 @@ class PredictionLog:
                 self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
             except FileExistsError:  # rotated twice within a second
                 continue
-            self._size = 0
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            self._size = self._synced = 0
+            self._opened = time.monotonic()
             return
+
+
+def _sync_and_close(handles: list[int]) -> None:
+    for handle in handles:
+        try:
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
 
 
 def segments(home: Path, model: str, since: str | None = None) -> list[Path]:

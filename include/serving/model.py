@@ -42,6 +42,7 @@ class LoadedModel:
     encoder: Encoder
     scorer: Scorer = field(repr=False)
     width: int = 0  # inputs of a row
+    bytes: int = 0  # of its file
 
     def score_rows(self, rows: Sequence[Sequence[float]] | Floats) -> Floats:
         """float32 [n, width] to probabilities float32 [n]. Raises ModelError, whatever went wrong inside."""
@@ -51,6 +52,17 @@ class LoadedModel:
             raise ModelError(f"version {self.version} failed: {str(error).strip()[:200]}") from error
         if scores.shape != (len(rows),) or not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
             raise ModelError(f"version {self.version} gave no probability: {scores.tolist()!r:.200}")
+        return scores
+
+    def score_all(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Rows of named values to their probabilities, in one run. Raises ModelError if any of them fails."""
+        encode = self.encoder.encode_row
+        try:
+            scores: list[float] = self.scorer.score(np.array([encode(row) for row in rows], dtype=np.float32)).tolist()
+        except Exception as error:
+            raise ModelError(f"version {self.version} failed: {str(error).strip()[:200]}") from error
+        if len(scores) != len(rows) or not all(0.0 <= score <= 1.0 for score in scores):  # false for NaN, too
+            raise ModelError(f"version {self.version} gave no probability: {scores!r:.200}")
         return scores
 
     def score_row(self, row: Mapping[str, Any]) -> float:
@@ -70,9 +82,11 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     result = ledger.resolve(_train_ref(control, spec.name, version))
     signature = json.loads(ledger.fetch(result, "signature.json", scratch).read_bytes())
     _check_inputs(spec, version, signature)
-    scorer = adapter("model")(ledger.fetch(result, "model.onnx", scratch))
+    file = ledger.fetch(result, "model.onnx", scratch)
+    size = file.stat().st_size
+    scorer = adapter("model")(file)
     encoder = adapter("encoder").from_json(signature)
-    model = LoadedModel(version, result.files["model.onnx"].digest, encoder, scorer, len(signature["inputs"]))
+    model = LoadedModel(version, result.files["model.onnx"].digest, encoder, scorer, len(signature["inputs"]), size)
     _warm(model, spec)
     return model
 

@@ -38,6 +38,7 @@ _PATHS: dict[str, dict[str, Any]] = {
     "/v2": {"get": _operation("Open Inference Protocol: the server")},
     "/v2/health/live": {"get": _operation("The process answers")},
     "/v2/health/ready": {"get": _operation("Every routed model is loaded and warm", errors=(503,))},
+    "/v2/models": {"get": _operation("Names of the models served here")},
     "/v2/models/{model}": {"get": _operation("A model's inputs, output and versions", errors=(404,))},
     "/v2/models/{model}/ready": {"get": _operation("The model is loaded", errors=(404,))},
     "/v2/models/{model}/infer": {"post": _INFER},
@@ -59,9 +60,7 @@ _TEXT, _MAP = {"type": "string"}, {"type": "object"}
 _ITEM = _object(
     ("entity", "features"), id=_TEXT, entity=_MAP, features=_MAP, event_time={"type": "string", "format": "date-time"}
 )
-_LABEL = _object(
-    ("id", "label"), id=_TEXT, label={"type": "number"}, at={"type": "string", "format": "date-time"}, metric=_TEXT
-)
+_LABEL = _object(("id", "label"), id=_TEXT, label={"type": "number"}, at={"type": "string", "format": "date-time"}, metric=_TEXT)
 _LIST_OF_MAPS = {"type": "array", "items": _MAP}
 _SCHEMAS = {
     "Predict": {"oneOf": [_ITEM, _object(("requests",), requests={"type": "array", "items": _ITEM})]},

@@ -1,6 +1,7 @@
-"""A prediction, from a decoded request to a logged answer. Whatever breaks on the way, the caller gets a score.
+"""Predictions, from decoded requests to logged answers. Whatever breaks on the way, the caller gets a score.
 
-store away            default features                       degraded: features
+store away            the features last read of the entity   degraded: last_known
+  and never read      default features                       degraded: features
 challenger fails      the champion answers                   degraded: challenger
 champion fails        the previous champion answers          degraded: champion
 all of them fail      the spec's default score               degraded: default_score
@@ -9,27 +10,34 @@ the log's disk full   the answer is sent all the same        degraded: log
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import perf_counter_ns
 from typing import Any
 
 import msgspec
 
-from include.serving.contract import Contract, Item
+from include.serving.breaker import Breaker
+from include.serving.contract import Contract
 from include.serving.deployment import Deployment
-from include.serving.features import FeatureReader
-from include.serving.log import PredictionLog, Record, timestamp
+from include.serving.features import FeatureReader, Features
+from include.serving.log import PredictionLog, Record
 from include.serving.metrics import Metrics
 from include.serving.model import LoadedModel, ModelError
-from include.serving.shadow import Copy, ShadowWorker
+from include.serving.refusal import Refusal
+from include.serving.shadow import Copy, Shadow
+from include.serving.turn import Job
 
 log = logging.getLogger(__name__)
 Unit = Callable[[str, str], int]
-Made = tuple[Record, Mapping[str, Any]]  # a record, and the features it was scored on
+FAILURES, OVER, PAUSE, LONGEST_PAUSE = 20, 1.0, 1.0, 30.0  # rows in a row and seconds that open a version's circuit
+_astuple, _asdict = msgspec.structs.astuple, msgspec.structs.asdict
+_encode = msgspec.json.Encoder().encode
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -41,64 +49,158 @@ class Answer(msgspec.Struct, gc=False):
     degraded: list[str]
 
 
+class Row:
+    """One item on its way: what is known of it so far."""
+
+    __slots__ = ("deployment", "features", "record")
+
+    def __init__(self, record: Record, features: dict[str, Any], deployment: Deployment) -> None:
+        self.record, self.features, self.deployment = record, features, deployment
+
+
 class Predictor:
-    """Predicts for one model. Lives as long as the process; the deployment comes with each call."""
+    """Predicts for one model. Lives as long as the process; each job brings its deployment."""
 
     def __init__(
-        self, contract: Contract, reader: FeatureReader, prediction_log: PredictionLog, metrics: Metrics, unit: Unit
+        self,
+        contract: Contract,
+        reader: FeatureReader,
+        prediction_log: PredictionLog,
+        metrics: Metrics,
+        unit: Unit,
+        shadow: Shadow,
     ) -> None:
         self.contract, self.log = contract, prediction_log
         spec = contract.spec
-        self._spec, self._name, self._views = spec, spec.name, spec.features.views
-        self._unknown = {feature.name: None for view in self._views for feature in view.features}
+        self._name, self._threshold, self._default = spec.name, spec.serving.threshold, spec.serving.default_score
+        self._unknown = {feature.name: None for view in spec.features.views for feature in view.features}
+        self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         self._redact = frozenset(spec.serving.redact)
-        self._reader, self._metrics, self._unit = reader, metrics, unit
+        self._source = reader.source(spec)
+        self._metrics, self._unit, self._shadow = metrics, unit, shadow
+        self._circuits: dict[int, Breaker] = {}  # of versions whose last row failed
         self._prefix = os.urandom(6).hex()
         self._count = itertools.count()
 
-    def answer(
-        self, items: list[Item], deployment: Deployment, shadow: ShadowWorker
-    ) -> tuple[list[Answer], Callable[[], None] | None]:
-        """Answers in order, already logged; and what to do once the response is sent."""
-        made = [self._predict(item, deployment) for item in items]
-        records = [record for record, _ in made]
+    def run(self, jobs: list[Job], finished: Callable[[], None]) -> None:
+        """Answer the jobs, already logged: at once, or when the store has sent their features."""
+        started = perf_counter_ns()
+        now = datetime.now(UTC)
+
+        def answer(features: list[Features]) -> None:
+            try:
+                self._answer(jobs, features, now, started)
+            except Exception as error:
+                log.exception("requests to %s failed", self._name)
+                for job in jobs:
+                    job.fail(error)
+            finished()
+
+        items = [item for job in jobs for item in job.items]
+        self._source.read(items, now.replace(tzinfo=None), answer)
+
+    def _answer(self, jobs: list[Job], features: list[Features], now: datetime, started: int) -> None:
+        if self._refuse_unknown:
+            jobs, features = _without_unknown(jobs, features)
+        rows = self._rows(jobs, features, now)
+        groups: dict[tuple[int, str], list[Row]] = {}
+        for row in rows:  # by deployment as well: the route may change within a turn
+            groups.setdefault((id(row.deployment), row.record.arm), []).append(row)
+        fetched = perf_counter_ns() - started
+        for group in groups.values():
+            before = perf_counter_ns()
+            self._score(group)
+            spent = (fetched + perf_counter_ns() - before) / 1000
+            for row in group:
+                row.record.latency_us = spent
+        records = [row.record for row in rows]
         self._write(records)
         self._measure(records)
-        return [_answer(record, self._spec.serving.threshold) for record in records], self._mirror(made, deployment, shadow)
+        self._respond(jobs, records)
+        self._mirror(rows)
 
-    def _predict(self, item: Item, deployment: Deployment) -> Made:
-        started = perf_counter_ns()
-        entity: dict[str, Any] = msgspec.structs.asdict(item.entity)
-        request_id = item.id or f"{self._prefix}-{next(self._count):x}"
-        unit = self._unit("\x1f".join(map(str, entity.values())) or request_id, self._name)
-        at = _utc(item.event_time)
-        stored = self._reader.read(self._name, self._views, entity, at)
-        features = {**self._unknown, **(stored or {}), **msgspec.structs.asdict(item.features)}
-        record = Record(
-            kind="prediction", id=request_id, at=timestamp(), event_time=at.isoformat(), unit=f"{unit:016x}",
-            entity=self._redacted(entity), features=self._redacted(features), arm=deployment.route.arm(unit),
-            degraded=["features"] if stored is None else [], generation=deployment.generation,
-        )  # fmt: skip
-        self._score(record, features, deployment)
-        record.latency_us = (perf_counter_ns() - started) / 1000
-        return record, features
+    def _rows(self, jobs: list[Job], features: list[Features], now: datetime) -> list[Row]:
+        at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()
+        name, hashed, unknown, redact, known = self._name, self._unit, self._unknown, self._redact, iter(features)
+        rows = []
+        for job in jobs:
+            deployment = job.deployment
+            arm, generation = deployment.route.arm, deployment.generation
+            for item in job.items:
+                entity = _asdict(item.entity)
+                request_id = item.id or f"{self._prefix}-{next(self._count):x}"
+                unit = hashed("\x1f".join(map(str, entity.values())) or request_id, name)
+                stored, degraded = next(known)
+                values = {**unknown, **stored, **_asdict(item.features)}
+                record = Record(
+                    "prediction", request_id, at, _text(item.event_time) if item.event_time else moment, f"{unit:016x}",
+                    self._redacted(entity) if redact else entity, self._redacted(values) if redact else values,
+                    arm=arm(unit), degraded=degraded, generation=generation,
+                )  # fmt: skip
+                rows.append(Row(record, values, deployment))
+        return rows
 
-    def _score(self, record: Record, features: Mapping[str, Any], deployment: Deployment) -> None:
+    def _score(self, group: list[Row]) -> None:
+        """All rows of an arm in one run; where that fails, one by one, so that no row fails for another."""
+        deployment = group[0].deployment
+        _role, version = next(deployment.candidates(group[0].record.arm), ("", -1))
+        scores: list[float] = []
+        if version not in self._circuits:  # its last row did not fail
+            with suppress(ModelError):
+                scores = _loaded(deployment, version).score_all([row.features for row in group])
+        if not scores:
+            for row in group:
+                self._score_one(row)
+            return
+        for row, score in zip(group, scores, strict=True):
+            row.record.score, row.record.version = score, version
+
+    def _score_one(self, row: Row) -> None:
         """Fill in who answered and what; the first error is the arm's own."""
-        for role, version in deployment.candidates(record.arm):
+        record = row.record
+        for role, version in row.deployment.candidates(record.arm):
             try:
-                record.score = _loaded(deployment, version).score_row(features)
+                record.score = self._guarded(_loaded(row.deployment, version), row.features)
             except ModelError as error:
                 record.error = record.error or error.what
                 record.degraded = [*record.degraded, role]
             else:
                 record.version = version
                 return
-        record.score = self._spec.serving.default_score
+        record.score = self._default
         record.degraded = [*record.degraded, "default_score"]
 
-    def _redacted(self, values: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if name not in self._redact} if self._redact else values
+    def _guarded(self, model: LoadedModel, features: Mapping[str, Any]) -> float:
+        """The score, if the version's circuit lets it be asked. Raises ModelError."""
+        circuit = self._circuits.get(model.version)
+        if circuit is not None and not circuit.allows():
+            raise ModelError(f"version {model.version} is left alone: it failed again and again")
+        try:
+            score = model.score_row(features)
+        except ModelError:
+            if circuit is None:
+                name = f"{self._name}/{model.version}"
+                circuit = Breaker(FAILURES, PAUSE, LONGEST_PAUSE, OVER, lambda: self._metrics.circuits.add(name))
+                self._circuits[model.version] = circuit
+            circuit.failed()
+            raise
+        if circuit is not None:
+            circuit.succeeded()
+            del self._circuits[model.version]
+        return score
+
+    def _mirror(self, rows: list[Row]) -> None:
+        copies = []
+        for row in rows:
+            version, record = row.deployment.route.shadow, row.record
+            if version is not None and version in row.deployment.models:
+                copy = Copy(version, record.id, record.unit, record.generation, record.score, record.version, row.features)
+                copies.append(copy)
+        if copies:  # the answers go out first
+            asyncio.get_running_loop().call_soon(self._shadow.offer, self._name, copies)
+
+    def _redacted(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name not in self._redact}
 
     def _write(self, records: list[Record]) -> None:
         try:
@@ -109,32 +211,50 @@ class Predictor:
                 record.degraded = [*record.degraded, "log"]
 
     def _measure(self, records: list[Record]) -> None:
+        predicted = self._metrics.predicted
         for record in records:
-            labels = (self._name, "default" if record.version is None else str(record.version), record.arm)
-            self._metrics.requests.add(*labels)
-            self._metrics.latency.observe(record.latency_us / 1e6, *labels)
+            predicted(self._name, record.version, record.arm, record.latency_us)
             if record.error is not None:
                 self._metrics.errors.add(self._name, record.arm)
             for reason in record.degraded:
                 self._metrics.degraded.add(self._name, reason)
 
-    def _mirror(self, made: list[Made], deployment: Deployment, shadow: ShadowWorker) -> Callable[[], None] | None:
-        version = deployment.route.shadow
-        loaded = deployment.models.get(version) if version is not None else None
-        if loaded is None:
-            return None
+    def _respond(self, jobs: list[Job], records: list[Record]) -> None:
+        threshold, place = self._threshold, 0
+        for job in jobs:
+            if not job.batch:
+                job.answer(_encode(_answer(records[place], threshold)))
+                place += 1
+                continue
+            some = records[place : place + len(job.items)]
+            place += len(some)
+            job.answer(_encode({"responses": [_answer(record, threshold) for record in some]}))
 
-        def mirror() -> None:
-            for record, features in made:
-                shadow.offer(Copy(self._name, loaded, features, record, self.log))
 
-        return mirror
+def _without_unknown(jobs: list[Job], features: list[Features]) -> tuple[list[Job], list[Features]]:
+    """Refuse (404) the jobs that ask for an entity of which no view knows anything; the others, and their features."""
+    known, known_features, place = [], [], 0
+    for job in jobs:
+        found = features[place : place + len(job.items)]
+        place += len(found)
+        unknown = [at for at, (values, degraded) in enumerate(found) if not values and not degraded]
+        if unknown:
+            field = f"requests[{unknown[0]}].entity" if job.batch else "entity"
+            value = _asdict(job.items[unknown[0]].entity)
+            allowed = "an entity that some view has current features of"
+            job.fail(Refusal(404, "Nothing is known of this entity.", field=field, value=value, allowed=allowed))
+        else:
+            known.append(job)
+            known_features += found
+    return known, known_features
 
 
-def _utc(moment: datetime | None) -> datetime:
-    """The moment the request is about, in UTC and without a zone, as the feature rows have it; by default now."""
-    if moment is None:
-        return datetime.now(UTC).replace(tzinfo=None)
+def _text(moment: datetime) -> str:
+    """The moment the request is about, in UTC and without a zone, as the feature rows have it."""
+    return utc(moment).isoformat()
+
+
+def utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 

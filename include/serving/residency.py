@@ -47,6 +47,10 @@ class Residency:
         touched, self.touched = self.touched, set()
         self._used.update(dict.fromkeys(touched, now))
 
+    def stamp(self, model: str, now: float) -> None:
+        """It was loaded for somebody who asks."""
+        self._used[model] = now
+
     def used(self, model: str, now: float) -> float:
         """When it was last asked for; a model never asked for counts from the first question about it."""
         return self._used.setdefault(model, now)

@@ -1,85 +1,241 @@
-"""The shadow: a copy of each request, scored after the response is sent, in a thread of its own.
+"""The shadow: a copy of each request, scored after the response is sent, in a process of its own.
 
-It can neither slow nor fail a response: the queue is bounded and what does not fit is dropped and counted.
+It can neither slow nor fail a response: a full socket drops the copy (counted), a crash of the model's runtime is
+another process's, and that process yields the processor. It starts with the first copy and ends with the gateway.
+
+    python -m include.serving.shadow --socket FD --page FD --arena N
 """
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import logging
-import queue
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
+
+from include.core.errors import TransientError
+from include.core.settings import Settings
 from include.serving.log import PredictionLog, Record, timestamp
 from include.serving.metrics import Metrics
 from include.serving.model import LoadedModel, ModelError
+from include.serving.page import Page
+from include.serving.stores import Stores
 
 log = logging.getLogger(__name__)
-QUEUE = 1000
+COMMAND = (sys.executable, "-m", "include.serving.shadow")
+BUFFER = 1 << 20  # bytes of copies that may wait; the kernel may grant less
+RESTART_SECONDS = 5.0  # before a shadow process that died is started again
+FRAME = 200  # copies a message
+NICE = 10
+_LENGTH = struct.Struct("<I")
 
 
-@dataclass(frozen=True)
-class Copy:
-    """A request to score once more: the features as the answering model saw them, and its record."""
+class Copy(msgspec.Struct, array_like=True, gc=False):
+    """A request to score once more: the features as the answering model saw them, and what was answered."""
 
+    version: int  # of the shadow
+    id: str
+    unit: str
+    generation: int
+    score: float | None
+    answered: int | None  # version
+    features: dict[str, Any]
+
+
+class Frame(msgspec.Struct, array_like=True):
     model: str
-    shadow: LoadedModel
-    features: Mapping[str, Any]
-    answered: Record
-    log: PredictionLog
+    copies: list[Copy]
 
 
-class ShadowWorker:
-    def __init__(self, metrics: Metrics, size: int = QUEUE) -> None:
-        self._metrics = metrics
-        self._queue: queue.Queue[Copy | None] = queue.Queue(size)
-        self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
-        self._stopping = False
+class Shadow:
+    """The gateway's end. Used by the event loop only."""
 
-    def start(self) -> None:
-        self._thread.start()
+    def __init__(self, metrics: Metrics, page: Page, arena: int, command: Sequence[str] = COMMAND) -> None:
+        self._metrics, self._page, self._arena, self._command = metrics, page, arena, command
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._socket: socket.socket | None = None
+        self._rest = b""  # of a message that the socket took in part
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starter: threading.Thread | None = None
+        self._not_before = 0.0
 
-    def stop(self, seconds: float = 2.0) -> None:
-        """Score what is queued, for at most that long; a sleeping shadow is left behind."""
-        self._stopping = True
-        with contextlib.suppress(queue.Full):  # the worker looks at the flag after each copy
-            self._queue.put_nowait(None)
-        if self._thread.is_alive():
-            self._thread.join(timeout=seconds)
+    def offer(self, model: str, copies: list[Copy]) -> None:
+        """Never waits, never raises."""
+        for start in range(0, len(copies), FRAME):
+            some = copies[start : start + FRAME]
+            if not self._send(self._encode(Frame(model, some))):
+                for copy in some:
+                    self._metrics.shadow.add(model, str(copy.version), "dropped")
 
-    def offer(self, copy: Copy) -> None:
-        """Never waits."""
+    def _send(self, data: bytes) -> bool:
+        if self._socket is None and not self._start():
+            return False
+        assert self._socket is not None
         try:
-            self._queue.put_nowait(copy)
-        except queue.Full:
-            self._metrics.shadow.add(copy.model, str(copy.shadow.version), "dropped")
+            if self._rest:
+                self._rest = self._rest[self._socket.send(self._rest) :]
+                if self._rest:
+                    return False
+            message = _LENGTH.pack(len(data)) + data
+            self._rest = message[self._socket.send(message) :]
+        except BlockingIOError:
+            return False
+        except OSError as error:  # it died
+            log.warning("the shadow process ended: %s", error)
+            self._socket.close()
+            self._socket, self._rest = None, b""
+            return False
+        return True
 
-    def _run(self) -> None:
-        while (copy := self._queue.get()) is not None:
+    def _start(self) -> bool:
+        """Open the socket at once, so that copies queue there while the process starts in a thread."""
+        if time.monotonic() < self._not_before:
+            return False
+        self._not_before = time.monotonic() + RESTART_SECONDS
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        self._socket = ours
+        self._starter = threading.Thread(target=self._spawn, args=(theirs,), name="shadow-start", daemon=True)
+        self._starter.start()
+        return True
+
+    def _spawn(self, theirs: socket.socket) -> None:
+        page = self._page.fd
+        command = [*self._command, "--socket", str(theirs.fileno()), "--page", str(page), "--arena", str(self._arena)]
+        with theirs:
+            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(), page))
+
+    def stop(self, seconds: float = 3.0) -> None:
+        """Let it score what is queued, for at most that long."""
+        if self._starter is not None:
+            self._starter.join(timeout=seconds)
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
             try:
-                self._score(copy)
-            except Exception as error:  # noqa: BLE001 - nothing may end this thread
-                log.warning("the shadow of %s was not logged: %s", copy.model, error)
-            if self._stopping and self._queue.empty():
-                return
-
-    def _score(self, copy: Copy) -> None:
-        score, error = None, None
-        try:
-            score = copy.shadow.score_row(copy.features)
-        except ModelError as problem:
-            error = problem.what
-        version = copy.shadow.version
-        self._metrics.shadow.add(copy.model, str(version), "failed" if error else "scored")
-        copy.log.write([shadow_record(copy.answered, version, score, error)])
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(seconds)
 
 
-def shadow_record(answered: Record, version: int, score: float | None, error: str | None) -> Record:
+def shadow_record(copy: Copy, score: float | None, error: str | None) -> Record:
     """The pair as evidence: what the shadow said, and what the caller was told."""
     return Record(
-        kind="shadow", id=answered.id, at=timestamp(), unit=answered.unit, version=version, score=score, error=error,
-        against=answered.score, against_version=answered.version, generation=answered.generation,
+        kind="shadow", id=copy.id, at=timestamp(), unit=copy.unit, version=copy.version, score=score, error=error,
+        against=copy.score, against_version=copy.answered, generation=copy.generation,
     )  # fmt: skip
+
+
+# -- the process -----------------------------------------------------------------------------------------
+
+Load = Callable[[str, int, Path], LoadedModel]
+
+
+class Scorer:
+    """Scores frames, logs and counts them."""
+
+    def __init__(self, load: Load, home: Path, scratch: Path, metrics: Metrics) -> None:
+        self._load, self._home, self._scratch, self._metrics = load, home, scratch, metrics
+        self._loaded: dict[tuple[str, int], LoadedModel | None] = {}
+        self._logs: dict[str, PredictionLog] = {}
+
+    def take(self, frame: Frame) -> None:
+        by_version: dict[int, list[Copy]] = {}
+        for copy in frame.copies:
+            by_version.setdefault(copy.version, []).append(copy)
+        for version, copies in by_version.items():
+            loaded = self._model(frame.model, version)
+            records = _score(loaded, copies) if loaded else []
+            for record in records:
+                self._metrics.shadow.add(frame.model, str(version), "failed" if record.error else "scored")
+            self._metrics.shadow.add(frame.model, str(version), "dropped", by=len(copies) - len(records))
+            if records:
+                self._logs.setdefault(frame.model, PredictionLog(self._home, frame.model)).write(records)
+
+    def _model(self, model: str, version: int) -> LoadedModel | None:
+        """None for one that cannot be loaded: the gateway itself refuses the route of such a version."""
+        key = (model, version)
+        if key not in self._loaded:
+            if len(self._loaded) > 8:  # versions come and go
+                self._loaded.clear()
+            try:
+                with TemporaryDirectory(prefix="shadow-", dir=self._scratch) as folder:
+                    self._loaded[key] = self._load(model, version, Path(folder))
+            except TransientError as error:  # a store is away: the next copy tries again
+                log.warning("%s version %d was not loaded: %s", model, version, error)
+                return None
+            except Exception as error:  # noqa: BLE001 - nothing may end this process
+                log.error("%s version %d cannot be a shadow: %s", model, version, error)
+                self._loaded[key] = None
+        return self._loaded[key]
+
+
+def _score(loaded: LoadedModel, copies: list[Copy]) -> list[Record]:
+    try:
+        scores = loaded.score_all([copy.features for copy in copies])
+    except ModelError:
+        return [_score_one(loaded, copy) for copy in copies]
+    return [shadow_record(copy, score, None) for copy, score in zip(copies, scores, strict=True)]
+
+
+def _score_one(loaded: LoadedModel, copy: Copy) -> Record:
+    try:
+        return shadow_record(copy, loaded.score_row(copy.features), None)
+    except ModelError as error:
+        return shadow_record(copy, None, error.what)
+
+
+def frames(stream: Any) -> Iterator[Frame]:
+    """Frames until the gateway closes its end."""
+    decode = msgspec.msgpack.Decoder(Frame).decode
+    while len(head := stream.read(_LENGTH.size)) == _LENGTH.size:
+        (length,) = _LENGTH.unpack(head)
+        data = stream.read(length)
+        if len(data) < length:
+            return
+        yield decode(data)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser()
+    for name in ("--socket", "--page", "--arena"):
+        parser.add_argument(name, type=int, required=True)
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when the gateway closes its end of the socket
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICE)
+    settings = Settings.from_env()
+    stores = Stores(settings)
+    metrics = Metrics(Page(os.fstat(options.page).st_size, options.page), options.arena)
+
+    def load_version(model: str, version: int, scratch: Path) -> LoadedModel:
+        return stores.load(stores.load_spec(model), version, scratch)
+
+    scorer = Scorer(load_version, settings.home, settings.scratch(), metrics)
+    with socket.socket(fileno=options.socket) as end, end.makefile("rb") as stream:
+        for frame in frames(stream):
+            try:
+                scorer.take(frame)
+            except Exception as error:  # noqa: BLE001 - nothing may end this process
+                log.warning("copies of %s were not scored: %s", frame.model, error)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
