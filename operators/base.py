@@ -79,7 +79,6 @@ class ComputeOperator(SlipstreamOperator):
             services.ledger.sweep(request.key, generation)
             return self._deliver(known, context, services)
         services.ledger.sweep(request.key, generation)
-        services.ledger.sweep(request.key, generation)
         attempt = services.ledger.open_attempt(request.key, generation)
         self._remember(context, {"key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":

@@ -8,6 +8,7 @@ from airflow.sdk import AssetAlias, Context
 from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import JsonValue
 
+from include.core import fault
 from include.core.request import Json, Request, Result
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator
@@ -85,4 +86,5 @@ class DecideRetrainingOperator(ReconcileOperator):
         if decision.action == "retrain" and may_deploy(context):
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
+        fault.point("decide.sent")
         return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}

@@ -7,6 +7,7 @@ import subprocess
 from airflow.sdk import AssetAlias, Context
 from pydantic import JsonValue
 
+from include.core import fault
 from include.core.digest import PROJECT
 from include.core.request import Json
 from operators.assets import candidate_asset
@@ -52,6 +53,7 @@ class RegisterModelOperator(ReconcileOperator):
         if record.entry.gate.passed and may_deploy(context):
             extra: dict[str, JsonValue] = {"version": record.version, "as_of": record.entry.as_of}
             context["outlet_events"][AssetAlias(f"{self.model}_registered")].add(candidate_asset(self.model), extra=extra)
+        fault.point("register.sent")
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
 
 

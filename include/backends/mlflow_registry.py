@@ -17,6 +17,7 @@ from include.backends.mlflow_client import check_reachable, explained, open_clie
 from include.backends.mlflow_rest import MlflowRest, open_rest
 from include.backends.mlflow_run import KEY, log_run
 from include.backends.mlflow_tracking import Delivery
+from include.core import fault
 from include.core.control import ControlStore
 from include.core.ledger import metrics_folder
 from include.core.settings import Settings
@@ -49,6 +50,7 @@ class MlflowRegistry:
             made = self.client.create_model_version(
                 package.model, source, run_id, tags=package.tags, description=render(package), await_creation_for=0
             )
+            fault.point("mlflow.version.created")
             self.client.set_terminated(run_id)
             return Published(int(made.version), run_id)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from include.backends.mlflow_model import write_model
+from include.core import fault
 from include.core.request import Json
+from include.core.scratch import scratch_folder
 from include.governance.card import render
 from include.governance.package import REPORT, Package
 
@@ -27,16 +27,18 @@ def log_run(client: MlflowClient, package: Package, live: str = "") -> str:
     `live` is the run that showed the training's metrics, if one did: it becomes the key's.
     """
     run_id = _find_or_create(client, package, live)
+    fault.point("mlflow.run.created")
     client.log_batch(run_id, metrics=_metrics(package), params=_params(package), tags=_tags(package))
     client.log_inputs(run_id, [_dataset(package)])
-    with TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    fault.point("mlflow.metrics.logged")
+    with scratch_folder() as folder:
         files = package.files(folder / "files")
         write_model(package, files, folder / "out" / "model")
         (folder / "out" / "card.md").write_text(render(package))
         if REPORT in files:
             (folder / "out" / REPORT).write_bytes(files[REPORT].read_bytes())
         client.log_artifacts(run_id, str(folder / "out"))
+    fault.point("mlflow.artifacts.logged")
     return run_id
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from include.core.control import ControlStore
 from include.core.digest import canonical_json
+from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.storage import Storage
 from include.governance.card import render
@@ -36,8 +35,9 @@ class FolderRegistry:
                 return Published(number, held["key"])
         number = self._claim(package.model, package.key)
         folder = self._folder(package.model, number)
-        with TemporaryDirectory() as scratch:
-            for name, local in package.files(Path(scratch)).items():
+        self.storage.sweep(folder)
+        with scratch_folder() as scratch:
+            for name, local in package.files(scratch).items():
                 self.storage.upload(local, f"{folder}/{name}")
         self.storage.write(f"{folder}/card.md", render(package).encode())
         body = {"key": package.key, "tags": package.tags, "metrics": dict(package.entry.metrics)}

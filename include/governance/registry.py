@@ -12,6 +12,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from include.core import fault
 from include.core.control import ControlStore, now, versions
 from include.core.request import Json
 from include.core.turn import queued
@@ -59,6 +60,7 @@ def resource(model: str) -> str:
 def register(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
     """The version of the package's key; registers it if nobody has. Raises FencedError for a late holder."""
     record = known.find(control, package.key) or _create(control, registry, package, epoch)
+    fault.point("register.recorded")
     mirror(control, registry, package.model)
     return record
 
@@ -83,7 +85,9 @@ def _labels(control: ControlStore, model: str) -> tuple[list[VersionRecord], dic
 def _create(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
     with control.transaction() as connection:
         control.fence(connection, resource(package.model), epoch)
+    fault.point("register.publish")
     published = registry.publish(package)
+    fault.point("register.published")
 
     def commit(connection: sa.Connection) -> dict[str, Json]:
         return _insert(control, connection, package, published).to_json()
