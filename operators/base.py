@@ -72,13 +72,12 @@ class ComputeOperator(SlipstreamOperator):
         request = self.build(context, services)
         services.ledger.record(request)
         generation = self._generation(request, context, services)
+        services.sweep(request.key, generation)
         known = services.ledger.result(request.key, generation)
         if known is not None:
             self.log.info("Reused %s (generation %s). To compute it anew: run with fresh=true, "
                           "or `slipstream invalidate %s` and clear.", request.key, generation, request.key)  # fmt: skip
-            services.ledger.sweep(request.key, generation)
             return self._deliver(known, context, services)
-        services.ledger.sweep(request.key, generation)
         attempt = services.ledger.open_attempt(request.key, generation)
         self._remember(context, {"key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":
@@ -184,6 +183,7 @@ class ReconcileOperator(SlipstreamOperator):
 
     def execute(self, context: Context) -> Json:
         services = open_services()
+        services.sweep()
         fault.point("reconcile.begin")
         resource, who = self.resource(context), holder(context)
         if self.patience:

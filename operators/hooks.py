@@ -15,6 +15,7 @@ from include.core.catalog import load_spec
 from include.core.digest import PROJECT
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job, JobBackend
+from include.core.scratch import sweep_scratch
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import Storage
@@ -51,6 +52,12 @@ class Services:
         store = ControlStore(self.settings.control_url)
         store.create_tables()
         return store
+
+    def sweep(self, key: str = "", generation: int = 0) -> None:
+        """Remove what killed tasks left on this machine's scratch; and of a key's attempts, in the ledger."""
+        sweep_scratch(self.settings.scratch())
+        if key:
+            self.ledger.sweep(key, generation)
 
     def jobs(self, backend: str = "") -> JobBackend:
         settings = self.with_connection("slipstream_ray")

@@ -55,6 +55,12 @@ def sweep(folder: Path, prefix: str, *, below: bool = False) -> None:
                     path.unlink(missing_ok=True)
 
 
+def sweep_scratch(*folders: Path) -> None:
+    """Remove the scratch folders of the dead in these places, and in the system's."""
+    for folder in (*folders, Path(tempfile.gettempdir())):
+        sweep(folder, PREFIX)
+
+
 @contextlib.contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """A folder for temporary files, removed at the end; in `parent`, by default the system's (TMPDIR).
