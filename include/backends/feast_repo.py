@@ -22,6 +22,7 @@ from include.core.spec import Dtype, Feature, ModelSpec, View
 TYPES: dict[Dtype, Any] = {"float": Float64, "int": Int64, "category": String}
 DTYPES: dict[str, Dtype] = {str(feast_type): dtype for dtype, feast_type in TYPES.items()}
 SCHEME = "slipstream://"  # of a source that is the published partitions
+VERSION = "slipstream.version"  # tag of a feature view: which version of its definition is served (include/features/version.py)
 SERVICE = "inputs"  # the feature service with every view's features, in the model's order
 
 
@@ -51,6 +52,7 @@ def _config(model: str, settings: Settings) -> RepoConfig:
             "root": settings.root,
             "control_url": settings.control_url,
         },
+        batch_engine={"type": "include.backends.feast_engine.SlipstreamEngine", "lock": str(settings.home / "feast.lock")},
         entity_key_serialization_version=3,
     )
 

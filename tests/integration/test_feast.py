@@ -139,7 +139,7 @@ def _materialize(settings: Settings, keys: list[str]) -> None:
 
 def test_four_days_at_once_and_out_of_order_leave_the_newest_and_each_interval_once(made: Shop, settings: Settings) -> None:
     keys = [result.key for result in results(made)]
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     workers = []
     for seed in range(2):  # every day by two workers, in different orders: each is also a repetition
         order = random.Random(seed).sample(keys, len(keys))
