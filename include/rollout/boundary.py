@@ -32,7 +32,7 @@ LONGEST = 8  # planned lengths after which nothing is looked at any more
 POWER = 1.25  # of time in the spending: between linear (early detection) and quadratic (power at the end)
 KEPT = 0.05  # of alpha, for the time after the plan: waiting for the promotion must not be blind
 AFTER = 3.0  # planned lengths over which that is spent
-NEGLIGIBLE = 1e-15  # probability that the arithmetic leaves out, each slice
+NEGLIGIBLE = 1e-13  # probability that the arithmetic leaves out, each slice
 BLOCK = 256  # walks computed side by side: as many as the processor's cache holds
 
 
@@ -62,12 +62,15 @@ class Walk:
         most = int(trials.max(initial=0))
         if most == 0:
             return
-        steps = binomials(most, self._p)[trials]
         walks, width = self._mass.shape
-        wider = np.zeros((walks, width + steps.shape[1] - 1))
-        for hits in range(steps.shape[1]):
-            wider[:, hits : hits + width] += self._mass * steps[:, hits, None]
-        self._mass = wider
+        if walks == 1:
+            self._mass = np.convolve(self._mass[0], law(most, self._p))[None, :]
+        else:
+            steps = _laws(trials, self._p)
+            wider = np.zeros((walks, width + steps.shape[1] - 1))
+            for hits in range(steps.shape[1]):
+                wider[:, hits : hits + width] += self._mass * steps[:, hits, None]
+            self._mass = wider
         self._trim()
 
     def limit(self, allowed: float) -> Ints:
@@ -90,15 +93,24 @@ class Walk:
             self._mass, self._low = self._mass[:, far:], self._low + far
 
 
-@lru_cache(maxsize=32)
-def binomials(most: int, p: float) -> Floats:
-    """Row n: the probabilities of 0, 1, ... hits among n trials. What is beyond NEGLIGIBLE for all is cut off."""
-    table = np.zeros((most + 1, most + 1))
-    table[0, 0] = 1.0
-    for n in range(1, most + 1):
-        table[n, : n + 1] = np.convolve(table[n - 1, :n], (1 - p, p))
-    beyond = np.cumsum(table[most, ::-1])[::-1] < NEGLIGIBLE
-    return table[:, : max(2, int((~beyond).sum()))]
+@lru_cache(maxsize=4096)
+def law(trials: int, p: float) -> Floats:
+    """The probabilities of 0, 1, ... hits among so many trials. The tail that is NEGLIGIBLE is cut off."""
+    k = np.arange(trials)
+    steps = np.log(trials - k) - np.log(k + 1) + np.log(p) - np.log1p(-p)
+    chances = np.exp(np.concatenate([[0.0], np.cumsum(steps)]) + trials * np.log1p(-p))
+    beyond = np.cumsum(chances[::-1])[::-1] < NEGLIGIBLE
+    return chances[: max(1, int((~beyond).sum()))]
+
+
+def _laws(trials: Ints, p: float) -> Floats:
+    """One row for each number of trials, filled up with zeros."""
+    different, place = np.unique(trials, return_inverse=True)
+    laws = [law(int(n), p) for n in different]
+    table = np.zeros((len(laws), max(map(len, laws))))
+    for row, chances in zip(table, laws, strict=True):
+        row[: len(chances)] = chances
+    return table[place]
 
 
 def boundaries(p: float, alpha: float, trials: Ints, times: Floats | None = None) -> Ints:

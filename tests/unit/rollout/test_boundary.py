@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from include.rollout.bound import LOOKS, most_allowed, odds_share, upper, upper_ratio
-from include.rollout.boundary import LONGEST, SLICES, binomials, boundaries, first_crossings, slice_ends, spent
+from include.rollout.boundary import LONGEST, SLICES, boundaries, first_crossings, law, slice_ends, spent
 
 STAGES = 1500
 
@@ -76,9 +76,10 @@ def test_a_slice_without_events_cannot_cross() -> None:
     assert first_crossings(0.05, 0.05, none, none)[0] == -1
 
 
-def test_binomials_are_the_binomial_law() -> None:
-    row = binomials(12, 0.3)[7]
-    assert row[:8] == pytest.approx([comb(7, k) * 0.3**k * 0.7 ** (7 - k) for k in range(8)])
+def test_the_law_of_a_slice_is_the_binomial_one() -> None:
+    assert law(7, 0.3) == pytest.approx([comb(7, k) * 0.3**k * 0.7 ** (7 - k) for k in range(8)])
+    assert law(100_000, 0.05).sum() == pytest.approx(1, abs=1e-9)
+    assert list(law(0, 0.3)) == [1.0]
 
 
 @pytest.mark.parametrize(("trials", "p", "level"), [(20, 0.2, 0.05), (200, 0.116, 0.0175), (3, 0.5, 0.01), (1000, 0.05, 0.025)])

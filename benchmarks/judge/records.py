@@ -1,0 +1,47 @@
+"""Whole stages as log records through the shipped fold and judge."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from include.rollout.boundary import SLICES, first_crossings
+from include.rollout.evidence import CHALLENGER, ERRORS, Evidence
+from include.rollout.fold import Fold, StageFold
+from include.rollout.judge import JudgePlan, judge
+from include.serving.log import Record
+
+PLAN = JudgePlan("canary_5", share=0.05, requests=100, alpha=0.05, compared=True)
+
+
+def asked_after_every_request(stages: int) -> tuple[int, int]:
+    """Stages on which the judge's first rollback fell into the very slice the boundary says, and rollbacks."""
+    rng = np.random.default_rng(3)
+    same = rolled = 0
+    for number in range(stages):
+        at, evidence = _first_rollback(rng, 0.1 if number % 2 else 0.0)
+        trials, hits = (sum(evidence.arms(ERRORS, SLICES)), evidence.arms(ERRORS, SLICES)[CHALLENGER])
+        expected = int(first_crossings(PLAN.share, PLAN.alpha, trials[None, :], hits[None, :])[0])
+        same += at == expected
+        rolled += at >= 0
+    return same, rolled
+
+
+def _first_rollback(rng: np.random.Generator, bad: float) -> tuple[int, Evidence]:
+    """(slice, evidence) of one stage; the slice is -1 without a rollback."""
+    fold = Fold(since=1)
+    fold.begin(StageFold(PLAN.stage, 1, PLAN.planned, False, {}, False, 0.5))
+    assert fold.stage is not None
+    at = -1
+    for number in range(PLAN.planned):
+        canary = rng.random() < PLAN.share
+        failed = rng.random() < 0.02 + (bad if canary else 0.0)
+        unit = f"{rng.integers(1 << 62):016x}"
+        arm = "challenger" if canary else "champion"
+        fold.add(
+            [Record("prediction", str(number), "", unit=unit, arm=arm, score=0.5, generation=1, error="x" if failed else None)]
+        )
+        evidence = fold.stage.evidence()
+        whole = evidence.complete * PLAN.planned // SLICES == number + 1  # a slice has just ended: else nothing is new
+        if at < 0 and whole and judge(evidence, PLAN).answer == "roll_back":
+            at = evidence.complete - 1
+    return at, evidence
