@@ -15,6 +15,7 @@ import pytorch_lightning as pl
 import torch
 
 from include.backends.lightning_plan import Place, Plan
+from include.core import fault
 from include.core.request import Json
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
@@ -61,6 +62,7 @@ class StepCheckpoint(pl.Callback):
         torch.manual_seed((self._course.seed * 1_000_003 + step) * 64 + self._place.rank)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        fault.point("train.step")
         step = self._start + trainer.global_step
         if self._spool and step % self._track == 0:
             loss = outputs["loss"] if isinstance(outputs, dict) else outputs

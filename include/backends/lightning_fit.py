@@ -6,8 +6,6 @@ import json
 import logging
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytorch_lightning as pl
@@ -17,6 +15,7 @@ from include.backends.lightning_checkpoint import State, StepCheckpoint, read_st
 from include.backends.lightning_data import BatchData
 from include.backends.lightning_export import Probability, export, score
 from include.backends.lightning_plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.core.scratch import scratch_folder
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows
 from include.training.spool import MetricSpool
@@ -93,8 +92,8 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
 
 def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:
     model = Probability(module, plan.inputs)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / MODEL
+    with scratch_folder() as folder:
+        path = folder / MODEL
         export(model, len(plan.inputs), path)
         store.save(MODEL, path.read_bytes())
     store.save(SCORES, score(model, validation.features).tobytes())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +19,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from include.core import fault
 from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
+from include.core.scratch import as_full, storage_full
 from include.core.settings import Settings
 
 # The shell outlives its submitter, and writes the exit status by rename: never half of it.
@@ -28,6 +31,7 @@ echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > pid.new && mv pid.new pid
 {command} >> log 2>&1
 echo $? > exit.new && mv exit.new exit
 """
+ROOM = 256 << 10  # bytes for a job's log and status
 _STARTING = 10.0  # seconds a submitter may take between making the folder and the job's first breath
 
 
@@ -38,11 +42,12 @@ class ProcessJobs:
     def submit(self, job: Job) -> None:
         """Start it in a session of its own. Does nothing if a job of that name exists, whatever its state."""
         folder = self._folder / job.name
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._make_room()
         try:
             folder.mkdir()
         except FileExistsError:
             return
+        fault.point("jobs.claimed")
         command = f"cd {shlex.quote(str(PROJECT))} && exec {shlex.join(self._command(job))}"
         subprocess.Popen(
             ["/bin/sh", "-c", _WRAPPER.format(command=f"( {command} )")],
@@ -53,6 +58,17 @@ class ProcessJobs:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def _make_room(self) -> None:
+        """Raises StorageFullError before the name is taken: a job that cannot write its status would look lost."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if (full := as_full(error, self._folder)) is not None:
+                raise full from error
+            raise
+        if shutil.disk_usage(self._folder).free < ROOM:
+            raise storage_full(self._folder, ROOM)
 
     def _command(self, job: Job) -> tuple[str, ...]:
         return (sys.executable, *job.command[1:]) if job.command[0] == "python" else job.command

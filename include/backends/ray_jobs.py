@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from include.backends.process_jobs import environment
+from include.core import fault
 from include.core.connection import from_env
 from include.core.digest import PROJECT
 from include.core.errors import JobFailedError, PermanentError, UnreachableError
@@ -38,6 +39,7 @@ class RayJobs:
         """
         if self.status(job.name) is not JobStatus.UNKNOWN:
             return
+        fault.point("jobs.claimed")
         response = self._call("POST", "/api/jobs/", json=self._request(job))
         # Another submitter may have come first in between; Ray answers a taken name with a plain 500.
         if response.is_error and self.status(job.name) is JobStatus.UNKNOWN:

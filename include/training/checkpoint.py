@@ -10,6 +10,7 @@ import logging
 import re
 from dataclasses import dataclass
 
+from include.core import fault
 from include.core.digest import digest_bytes
 from include.core.storage import Storage
 
@@ -29,7 +30,9 @@ class CheckpointStore:
 
     def save(self, name: str, data: bytes) -> None:
         """Write under a name, atomically. Raises StorageFullError; earlier checkpoints stay."""
+        fault.point("checkpoint.save")
         self.storage.write(f"{self.folder}/{name}.{digest_bytes(data)}", data)
+        fault.point("checkpoint.saved")
 
     def load(self, name: str) -> bytes | None:
         """The verified bytes of that name, or None if there are none."""
