@@ -37,7 +37,7 @@ class Fault:
     skip: int = 0  # how often this process passes the point before
     mark: str = ""  # a file that is made at that moment: the fault happens once in all processes that share it
     seconds: float = 0.0
-    trace: str = ""  # a file that gets a line for every point passed
+    trace: str = ""  # a file that gets a line for every point passed: its name, and the process
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -90,7 +90,7 @@ class _Armed:
 def _append(path: str, name: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(handle, f"{name}\n".encode())
+        os.write(handle, f"{name} {os.getpid()}\n".encode())
     finally:
         os.close(handle)
 

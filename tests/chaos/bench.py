@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,6 +67,9 @@ class Bench:
         world.temporary.mkdir(exist_ok=True)
         if on.control == "postgres" or on.online == "redis" or on.storage == "s3":
             self.ask(world, "fill", world.fill)
+        reset = getattr(step, "reset", None)
+        if reset is not None and (on.jobs == "ray" or on.registry == "mlflow"):
+            self.ask(world, "reset", lambda: reset(world))
         return world, run
 
     def _template(self, step: Step, on: Backends) -> tuple[Path, dict[str, Any]]:
@@ -114,7 +117,8 @@ class Bench:
                     raise RuntimeError(f"the twin of {step.name} failed at {walk.label}: {walk.failed}")
                 finished.append(walk.run | {"sent": walk.sent})
                 if number == 0:
-                    passed = {label: path.read_text().split() for label, path in traces.items() if path.exists()}
+                    passed = {label: _points(path) for label, path in traces.items() if path.exists()}
+                _append(traces.values(), inner.scratch / "passed")
             state = self.state(step, world, finished)
         exchanges = counted.count() if counted else 0
         return Twin(state, passed, exchanges, used_blocks(world, small) - before)
@@ -141,6 +145,16 @@ def _tracing(world: World, number: int, traces: dict[str, Path]) -> Any:
         return Fault(trace=str(traces[label]))
 
     return arm
+
+
+def _points(path: Path) -> list[str]:
+    return [line.split()[0] for line in path.read_text().splitlines()]
+
+
+def _append(traces: Iterable[Path], whole: Path) -> None:
+    with whole.open("a") as file:
+        for path in traces:
+            file.write(path.read_text() if path.exists() else "")
 
 
 def used_blocks(world: World, small: str | None) -> int:

@@ -35,10 +35,10 @@ from tests.chaos.protocol import (
 )
 from tests.chaos.proxy import Plan
 from tests.chaos.servers import until
-from tests.chaos.walk import Walk, drive, unarmed
+from tests.chaos.walk import Walk, drive
 from tests.chaos.world import World  # fmt: skip
 
-HOLD = 1.5  # seconds that a second attempt gets before a paused first one wakes, should it wait for a lock
+HOLD = (2.0, 7.5)  # seconds that a second attempt gets before a paused first one wakes, should it wait for a lock
 LATE = ("FencedError", "SupersededError", "ConflictError", "GateClosed")  # how an attempt that woke up late is refused
 
 
@@ -116,7 +116,8 @@ class Trial:
 
     # -- what the faults share -------------------------------------------------------------------------------
 
-    def walk(self, world: World, run: Mapping[str, Any] | None = None, arm: Any = unarmed, **more: Any) -> Walk:
+    def walk(self, world: World, run: Mapping[str, Any] | None = None, arm: Any = None, **more: Any) -> Walk:
+        arm = arm or (lambda label: Fault(trace=self._trace))
         return Walk(self.step, world, dict(run or self.run), more.pop("tasks", self.step.tasks), arm, **more)
 
     def keep(self, *walks: Walk) -> None:
@@ -153,8 +154,12 @@ class Trial:
         label, point, skip = self.chance.choice(places)
         mark = str(self.world.scratch / "mark")
         self.report.how = f"{action} {point} #{skip + 1} in {label} on {_short(self.on)}"
-        made = Fault(point, action, skip, mark, seconds)
-        return label, lambda now: made if now == label else None
+        made, idle = Fault(point, action, skip, mark, seconds, self._trace), Fault(trace=self._trace)
+        return label, lambda now: made if now == label else idle
+
+    @property
+    def _trace(self) -> str:
+        return str(self.world.scratch / "passed")
 
     def around(self, service: str = "", plan: Plan | None = None) -> Any:
         return self.bench.around(self.step, self.world, service, plan or Plan())
@@ -222,8 +227,9 @@ class Trial:
                 self.lose(f"{label} was not paused")
                 return
             self.report.fired = True
+            (self.world.scratch / "overlapped").touch()
             second = self.walk(world, late.run, tasks=self._from(late.label), number=2)
-            wakes = time.monotonic() + HOLD
+            wakes = time.monotonic() + HOLD[self.seed % len(HOLD)]
             drive(second, until=lambda: time.monotonic() > wakes)
             self.report.notes.append("the second finished first" if second.over else "the second waited for the first")
             late.child.wake()
@@ -249,6 +255,7 @@ class Trial:
             orphan = self.walk(world, arm=arm, retry=False)
             drive(orphan, until=self.happened)
             self.report.fired = self.happened()
+            (self.world.scratch / "overlapped").touch()
             second = self.walk(world, orphan.run, tasks=self._from(orphan.label or label), number=2)
             drive(orphan, second, until=lambda: second.over and _returned(orphan, label))
             _end(orphan)
@@ -287,7 +294,7 @@ class Trial:
     def _(self, how: Clear, twin: Twin) -> None:
         """Cleared when it was done, or (every other seed) while it worked: killed, and all of it again."""
         points = sorted({point for passed in twin.passed.values() for point in passed})
-        label, arm = self.armed("kill", points, twin) if self.seed % 2 and points else ("", unarmed)
+        label, arm = self.armed("kill", points, twin) if self.seed % 2 and points else ("", None)
         with self.around() as (world, _):
             first = self.walk(world, arm=arm, retry=False)
             drive(first)
@@ -305,6 +312,7 @@ class Trial:
     def _(self, how: Backfill, twin: Twin) -> None:
         with self.around() as (world, _):
             others = self.bench.ask(world, "backfill", lambda: self.step.backfill(world, self.run))
+            (self.world.scratch / "overlapped").touch()
             walks = [self.walk(world), *(self.walk(world, run) for run in others)]
             if self.seed % 2:
                 walks.reverse()

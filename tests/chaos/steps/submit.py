@@ -1,0 +1,128 @@
+"""Row: submit training. One live job a key, ever, whoever submits it and however often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from operators.features import BuildTrainingSetOperator
+from operators.training import PlanTrainingOperator, TrainModelOperator
+from tests.chaos.protocol import (
+    Backends,
+    Backfill,
+    Cell,
+    Clear,
+    Cut,
+    Down,
+    Finding,
+    Full,
+    Kill,
+    Lose,
+    Pause,
+    Restart,
+    State,
+    Variant,
+)
+from tests.chaos.steps.common import Holdings, OperatorStep, compare, life, values
+from tests.chaos.world import World
+from tests.unit.operators.life import MODEL, Run, day
+
+DAYS = 4
+BEFORE = ("ledger.attempt.open", "ledger.attempt.opened", "compute.submit")
+MIDDLE = ("jobs.claimed", "storage.create.temporary", "storage.create.linked")
+UNRECORDED = ("compute.submitted",)
+REPORTED = ("compute.deliver", "compute.delivered")
+ANYWHERE = (*BEFORE, *MIDDLE, *UNRECORDED, *REPORTED)
+RAY = Backends(jobs="ray")
+
+
+def kinds(points: tuple[str, ...]) -> tuple[Variant, ...]:
+    return (Variant(Kill(points)), Variant(Kill(points), RAY))
+
+
+class Submit(OperatorStep):
+    name = "submit"
+    title = "submit training"
+    promise = "one live job a key, ever; its result stands"
+    models = "tests.chaos.models.counted"
+    tasks = ("train",)
+    cells: Mapping[str, Cell] = {
+        "F1": kinds(BEFORE),
+        "F2": kinds(UNRECORDED),
+        "F3": kinds(MIDDLE),
+        "F4": kinds(REPORTED),
+        "F5": (Variant(Cut("jobs"), RAY), Variant(Lose(UNRECORDED))),
+        "F6": (Variant(Full()),),
+        "F7": (Variant(Pause(ANYWHERE)), Variant(Pause(ANYWHERE), RAY)),
+        "F8": (Variant(Restart()), Variant(Restart(), RAY)),
+        "F9": (Variant(Clear()), Variant(Backfill()), Variant(Clear(), RAY), Variant(Backfill(), RAY)),
+        "F10": (Variant(Down("jobs"), RAY),),
+    }
+
+    def operator(self, task: str) -> Any:
+        return TrainModelOperator(task_id=task, model=MODEL, where="job", poll_seconds=0.1)
+
+    def prepare(self, world: World) -> dict[str, Any]:
+        shop = life()
+        for number in range(1, DAYS + 1):
+            shop.land(day(number))
+            shop.publish(day(number))
+        run = Run()
+        run(PlanTrainingOperator(task_id="plan", model=MODEL))
+        run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))
+        made = shop.result(run.xcom["build_training_set"])
+        files = {name: shop.path(made, name) for name in made.files}
+        # Slots share a Ray head: each has a training set, and so a job's name, of its own.
+        own = shop.commit("training_set", {**made.value, "slot": world.number}, files)
+        return {"xcom": {"build_training_set": own}}
+
+    def reset(self, world: World) -> None:
+        """Have the Ray head forget the jobs of trials before: a name is taken for ever otherwise."""
+        for job in ray_jobs(world):
+            client(world).delete(f"/api/jobs/{job['submission_id']}")
+
+    def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
+        holdings = Holdings()
+        home = holdings.services.settings.home
+        names = [job["submission_id"] for job in ray_jobs(world)] if world.on.jobs == "ray" else []
+        names += [folder.name for folder in (home / "jobs").glob("*")]
+        attempts = [path for path in holdings.paths if path.startswith("ledger/train/") and _is_attempt(path)]
+        starts = (home / "starts").read_text().split() if (home / "starts").exists() else []
+        return {
+            **holdings.state(),
+            "returned": values(runs)[:1],
+            "jobs": {"names": len(names), "starts": len(starts), "attempts": len(attempts)},
+        }
+
+    def check(self, twin: State, seen: State) -> list[Finding]:
+        jobs = seen["jobs"]
+        findings = compare({**twin, "jobs": {}}, {**seen, "jobs": {}})
+        if jobs["starts"] > jobs["attempts"] or jobs["names"] > jobs["attempts"]:
+            findings.append(Finding("doubled", f"jobs: {jobs}"))
+        # A job that was never started, or died with its disk, is followed by another attempt; none runs beside it.
+        if jobs["starts"] < 1:
+            findings.append(Finding("lost", f"jobs: {jobs}"))
+        return findings
+
+
+def _is_attempt(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.startswith("attempt-") and name.removeprefix("attempt-").removesuffix(".json").isdigit()
+
+
+def client(world: World) -> Any:
+    import httpx
+
+    headers = {"Authorization": f"Bearer {world.servers.ray_token}"}
+    host, port = world.servers.at["jobs"]
+    return httpx.Client(base_url=f"http://{host}:{port}", headers=headers, timeout=30, trust_env=False)
+
+
+def ray_jobs(world: World) -> list[dict[str, Any]]:
+    """The jobs that tasks of this world's home have submitted."""
+    found = client(world).get("/api/jobs/").json()
+    home = str(world.home)
+    return [job for job in found if (job.get("runtime_env") or {}).get("env_vars", {}).get("SLIPSTREAM_HOME") == home]
+
+
+STEP = Submit()
