@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from include.core.request import Json
-from include.monitoring.profile import Axis, Profile, Summary
+from include.monitoring.axis import Axis
+from include.monitoring.profile import Profile
 from include.monitoring.reference import Reference
+from include.monitoring.summary import Summary
 from include.monitoring.words import percent
 
 WARN, FAIL = 0.05, 0.2  # share of rows beyond the highest share of any past window
@@ -19,7 +21,7 @@ MAJORITY = 0.9  # a column whose commonest value stays below this share does not
 LOW, HIGH = 0.5, 2.0  # rows against the usual
 
 Severity = Literal["fail", "warn"]
-Kind = Literal["missing", "unseen", "constant", "absent", "unexpected", "degraded", "volume", "empty", "labels"]
+Kind = Literal["missing", "unseen", "constant", "absent", "unexpected", "degraded", "volume", "empty", "labels", "clock"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ def _counts(collected: Mapping[str, Any], rows: int) -> Iterator[Issue]:
     if wrong:
         severity: Severity = "fail" if wrong > FAIL * rows else "warn"
         yield Issue("labels", severity, "", f"{wrong} requests have labels that contradict each other; they count as unlabelled.")
+    early = collected.get("labels_before_request", 0)
+    if early:
+        words = f"{early} labels are older than the requests they belong to: one of the two clocks is wrong."
+        yield Issue("clock", "fail" if early > FAIL * rows else "warn", "", words)
 
 
 def _column(axis: Axis, here: Summary, past: list[Summary]) -> Iterator[Issue]:
@@ -103,8 +109,8 @@ def _share(kind: Literal["missing", "unseen"], name: str, share: float, past: li
 
 
 def _constant(axis: Axis, summary: Summary) -> bool:
-    return max(summary.bins, default=0) == summary.present if axis.dtype == "category" else summary.m2 == 0
+    return int(summary.bins.max(initial=0)) == summary.present if axis.dtype == "category" else summary.m2 == 0
 
 
 def _top(summary: Summary) -> float:
-    return max(summary.bins, default=0) / max(summary.present, 1)
+    return int(summary.bins.max(initial=0)) / max(summary.present, 1)

@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from include.core.request import Json
+from include.monitoring.words import percent
 
 ROWS = 5000  # of either side, evenly spaced in time: enough to see a distribution, few enough to draw fast
 SHOWN = 8
+KINDS = {"prediction": "the scores", "label": "the labels", "concept": "what a score means"}
 
 # Every rule is scoped: Evidently's own page follows in the same document.
 STYLE = """<style>
@@ -44,7 +46,8 @@ def sample(rows: pa.Table) -> pa.Table:
 
 def verdict_html(model: str, value: Mapping[str, Json]) -> str:
     """The head of the report for a `monitor` value."""
-    parts = [_title(model, value), _quality(value["quality"]), _drift(value["drift"]), _performance(value["performance"])]
+    parts = [_title(model, value), _quality(value["quality"]), _drift(value["drift"]), _kinds(value["kinds"])]
+    parts.append(_performance(value["performance"]))
     note = (
         f"Below: Evidently's own view of a sample of at most {ROWS:,} rows a side. Its marks use one fixed threshold "
         "for every column and every season; the verdict above is calibrated on this model's own past and is the one that decides."
@@ -80,10 +83,23 @@ def _quality(quality: Mapping[str, Json]) -> str:
     return _section("Data quality", tag, "".join(lines))
 
 
+def _kinds(kinds: Mapping[str, Json]) -> str:
+    """What else can differ, each kind by its name: it asks for something else."""
+    tags = {"drift": ("bad", "drift"), "none": ("good", "no drift"), "abstain": ("dim", "not judged")}
+    told = [(title, kinds[name]) for name, title in KINDS.items()]
+    lines = [
+        f"<tr><td>{title}</td><td><span class='tag {tags[k['verdict']][0]}'>{tags[k['verdict']][1]}</span></td>"
+        f"<td>{escape(k['words'])}</td></tr>"
+        for title, k in told
+    ]
+    return f"<h2>Answers and labels</h2><table>{''.join(lines)}</table>"
+
+
 def _drift(drift: Mapping[str, Json]) -> str:
     tag = {"drift": ("bad", "drift"), "none": ("good", "no drift"), "abstain": ("dim", "not judged")}[drift["verdict"]]
     rows = [_column(column, drift["critical"]) for column in drift["columns"][:SHOWN]]
-    head = "<tr><th>column</th><th class=n>times its usual spread</th><th>against the alarm</th><th>what happened</th></tr>"
+    names = ("<th class=n>times its usual spread", "<th>against the alarm", "<th class=n>carries", "<th>what happened")
+    head = f"<tr><th>column</th>{'</th>'.join(names)}</th></tr>"
     table = f"<table>{head}{''.join(rows)}</table>" if rows else ""
     apart = "; ".join(f"{name} ({why})" for name, why in drift["not_judged"].items())
     rest = f"<p class='dim'>Not judged: {escape(apart)}.</p>" if apart else ""
@@ -94,7 +110,9 @@ def _column(column: Mapping[str, Any], critical: float | None) -> str:
     name = escape(column["name"])
     shown = f"<b>{name}</b>" if column["drifted"] else name
     cells = f"<td>{shown}</td><td class=n>{column['score']:.1f}</td><td>{_gauge(column['score'], critical)}</td>"
-    return f"<tr>{cells}<td>{escape(column['words'])}</td></tr>"
+    share = column.get("importance")
+    carries = "" if share is None else percent(share)
+    return f"<tr>{cells}<td class=n>{carries}</td><td>{escape(column['words'])}</td></tr>"
 
 
 def _gauge(score: float, critical: float | None) -> str:

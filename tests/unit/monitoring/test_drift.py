@@ -1,20 +1,29 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from benchmarks.drift.world import World
 from include.core.spec import Feature
+from include.monitoring.axis import Axis, axes
+from include.monitoring.counting import count
 from include.monitoring.drift import DriftVerdict, judge
-from include.monitoring.profile import Axis, Summary, profile
+from include.monitoring.profile import profile, profile_parts
 from include.monitoring.quality import inspect
-from include.monitoring.reference import Reference
+from include.monitoring.reference import Reference, cut
+from include.monitoring.summary import Summary
+from include.monitoring.window import moment
 from tests.unit.monitoring.synthetic import INPUTS, MADE, START, collected, put, rows, training
 
-EDGES = tuple(np.quantile(np.random.default_rng(0).normal(size=100_000), np.linspace(0, 1, 21)[1:-1]))
+NORMAL = Axis.spanning("x", "float", np.random.default_rng(0).normal(size=100_000))
+NORMALS = tuple(axes(INPUTS[:2], training()))
 
 
 def verdict(table: pa.Table, reference: Reference, **changes: Any) -> DriftVerdict:
@@ -72,11 +81,61 @@ def test_an_empty_window_is_not_judged(reference: Reference) -> None:
     assert verdict(week().slice(0, 0), reference).verdict == "abstain"
 
 
-def test_too_few_past_windows_are_no_yardstick() -> None:
+def test_with_few_past_windows_the_verdict_is_cautious_and_says_so() -> None:
     short = Reference.of(training().slice(0, 2800), INPUTS, timedelta(days=7), START + timedelta(days=28))
+    assert len(short.past) == 4
+    quiet = [verdict(week(seed), short).verdict == "drift" for seed in range(100, 120)]
+    assert sum(quiet) <= 1
+    found = verdict(warmer(week(), 10), short)
+    assert (found.verdict, found.past_windows) == ("drift", 4)
+    assert "Judged with caution: 4 past windows are known where 6 tell what is usual" in found.words
+
+
+def test_without_any_whole_past_window_nothing_is_judged() -> None:
+    short = Reference.of(training().slice(0, 300), INPUTS, timedelta(days=7), START + timedelta(days=3))
     found = verdict(warmer(week(), 30), short)
     assert found.verdict == "abstain"
-    assert "4 windows of this length; 6 are needed" in found.words
+    assert "no whole window" in found.words
+
+
+def test_blame_is_weighed_by_what_the_score_rests_on(reference: Reference) -> None:
+    n = week().num_rows
+    both = put(warmer(week(), 8), "carrier_code", ["AA"] * (n // 2) + ["UA"] * (n - n // 2))
+    weighed = replace(reference, importance={"temp": 0.05, "precip": 0.1, "hour": 0.05, "carrier_code": 0.8})
+    alone, found = verdict(both, reference), verdict(both, weighed)
+    assert {column.name for column in found.drifted} == {"temp", "carrier_code"}
+    assert found.words.index("carrier_code mix") < found.words.index("temp mean")
+    assert "carrier_code and temp carry 85% of the model's score." in found.words
+    assert sum(column.weight for column in found.drifted) == pytest.approx(1)
+    assert (found.verdict, found.statistic, found.critical) == (alone.verdict, alone.statistic, alone.critical)
+
+
+def test_windows_of_a_day_are_compared_with_the_same_weekday() -> None:
+    """Temperature lives by the weekday here; an ordinary Saturday is no alarm, and a Saturday on a Tuesday is."""
+
+    def lived(table: pa.Table) -> pa.Table:
+        weekend = np.array([at.weekday() >= 5 for at in table["event_timestamp"].to_pylist()])
+        return put(table, "temp", np.asarray(table["temp"]) + 15 * weekend)
+
+    parts = profile_parts(lived(training(300)), NORMALS, "event_timestamp")
+    for day, expected in (("2013-04-06", "none"), ("2013-04-02", "drift")):
+        table = lived(rows(moment("2013-04-06"), 1, 300, 3))
+        past = cut(parts, 1, MADE, moment(day))
+        assert {moment(name.split("/")[0]).weekday() for name in past} == {moment(day).weekday()}
+        assert judge(profile(table, NORMALS), 300, Reference(NORMALS, past), minimum_rows=1, set_aside={}).verdict == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-0.6, 0.6), st.integers(60, 3000), st.integers(2, 200), st.integers(0, 1000))
+def test_the_same_window_with_more_rows_is_never_less_of_a_drift(moved: float, n: int, times: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    past = {str(k): {"x": _simulated(rng, 0, 0.05)} for k in range(10)}
+    few = _simulated(rng, moved, 0, n)
+    many = Summary(times * n, 0, 0, times * few.bins, few.mean, times * few.m2)
+    one, other = (judge({"x": s}, s.count, Reference((NORMAL,), past), minimum_rows=1, set_aside={}) for s in (few, many))
+    assert one.statistic is not None
+    assert other.statistic is not None
+    assert not (one.verdict == "drift" and other.verdict == "none")
 
 
 @pytest.mark.parametrize(
@@ -140,20 +199,19 @@ def test_a_training_set_without_rows_gives_no_past() -> None:
 
 
 def _simulated(rng: np.random.Generator, shift: float, wobble: float, rows: int = 1000) -> Summary:
-    values = rng.normal(shift + wobble * rng.normal(), 1, rows)
-    bins = np.bincount(np.searchsorted(EDGES, values), minlength=20)
-    return Summary(rows, 0, 0, float(values.mean()), float(values.var() * rows), tuple(int(b) for b in bins))
+    return count(pa.array(rng.normal(shift + wobble * rng.normal(), 1, rows)), NORMAL)
 
 
 def _alarms(trials: int, shift: float, wobble: float) -> float:
-    """Share of checks that alarm: 12 past windows, 20 columns, 3 of them shifted."""
-    rng, axes = np.random.default_rng(11), tuple(Axis(f"c{i}", "float", EDGES) for i in range(20))
-    count = 0
+    """Share of checks that alarm: 12 past windows of 1,000 rows, 20 columns, 3 of them shifted."""
+    rng, world, still = np.random.default_rng(11), World(1000, 20, wobble, 12), np.zeros(20)
+    moved = np.where(np.arange(20) < 3, shift, 0.0)
+    found = 0
     for _ in range(trials):
-        past = {str(k): {a.name: _simulated(rng, 0, wobble) for a in axes} for k in range(12)}
-        window = {a.name: _simulated(rng, shift * (i < 3), wobble) for i, a in enumerate(axes)}
-        count += judge(window, 1000, Reference(axes, past, (), 0), minimum_rows=1, set_aside={}).verdict == "drift"
-    return count / trials
+        reference = world.reference([world.draw(rng, still) for _ in range(12)])
+        window = world.profile(world.draw(rng, moved))
+        found += judge(window, 1000, reference, minimum_rows=1, set_aside={}).verdict == "drift"
+    return found / trials
 
 
 @pytest.mark.parametrize("wobble", [0.0, 0.1])

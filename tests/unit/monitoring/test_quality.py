@@ -76,3 +76,12 @@ def test_contradicting_labels_and_degraded_answers_are_told(reference: Reference
 def test_columns_that_quality_speaks_of_are_left_out_of_drift(reference: Reference) -> None:
     found = quality(put(week(), "temp", [55.0] * 700), reference, unexpected_columns=["extra"])
     assert list(found.columns) == ["temp"]
+
+
+def test_labels_older_than_their_requests_tell_of_a_wrong_clock(reference: Reference) -> None:
+    assert issues(quality(week(), reference, labels_before_request=2)) == [("clock", "warn", "")]
+    assert issues(quality(week(), reference, labels_before_request=400)) == [("clock", "fail", "")]
+
+
+def test_labels_of_unknown_requests_and_duplicates_are_no_issue(reference: Reference) -> None:
+    assert quality(week(), reference, labels_of_unknown_requests=5000, duplicates=30).issues == ()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from include.core.ledger import Ledger
 from include.core.request import Request, Result
 from include.core.settings import Settings
 from include.core.task import perform
-from include.monitoring.profile import from_json
+from include.monitoring.profile_file import read_profiles
 from tests.unit.monitoring.synthetic import MADE, collected, commit, predictions, put, rows, spec, training
 
 
@@ -42,8 +41,11 @@ class Monitor:
         request = Request("monitor", "include.monitoring.step:run", model.name, {**base, **(params or {})}, inputs)
         return perform(request, self.ledger.open_attempt(request.key, 0), self.ledger, self.settings)
 
+    def path(self, result: Result, name: str) -> Path:
+        return Path(self.ledger.storage.uri(result.files[name].path))
+
     def read(self, result: Result, name: str) -> str:
-        return Path(self.ledger.storage.uri(result.files[name].path)).read_text()
+        return self.path(result, name).read_text()
 
 
 @pytest.fixture
@@ -84,11 +86,13 @@ def test_equal_windows_give_equal_bytes(monitor: Monitor) -> None:
     assert {n: f.digest for n, f in first.files.items()} == {n: f.digest for n, f in second.files.items()}
 
 
-def test_profiles_of_the_window_and_of_every_past_one_are_kept(monitor: Monitor) -> None:
-    axes, profiles = from_json(json.loads(monitor.read(monitor(week()), "profile.json")))
-    assert [axis.name for axis in axes] == ["temp", "precip", "hour", "carrier_code"]
-    assert len(profiles) == 14
-    assert profiles["window"]["temp"].count == 1050
+def test_the_window_is_kept_as_daily_profiles_of_everyone_and_of_each_slice(monitor: Monitor) -> None:
+    stored = read_profiles(monitor.path(monitor(week()), "profile.parquet"), segment=None)
+    assert [axis.name for axis in stored.axes] == ["temp", "precip", "hour", "carrier_code"]
+    days = [day for day, segment in stored.parts if segment == ""]
+    assert days == [f"2013-04-0{n}" for n in range(2, 9)]
+    assert sum(stored.parts[day, ""]["temp"].count for day in days) == 1050
+    assert sum(rows["temp"].count for (_, segment), rows in stored.parts.items() if segment) == 1050
 
 
 @pytest.mark.parametrize("size", [0, 8])
