@@ -83,6 +83,7 @@ class OpenRolloutOperator(RolloutOperator):
     """Opens the rollout of the version that the run or its event names. A version has its turn once."""
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        from include.rollout.foresight import foresee
         from include.rollout.machine import open_rollout
 
         asked = context["params"].get("version")
@@ -99,6 +100,8 @@ class OpenRolloutOperator(RolloutOperator):
             actor=holder(context),
             epoch=epoch,
         )
+        for stage in foresee(services.spec(self.model), rollout.champion):
+            self.log.info("%s", stage.words)
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
 
     def _skip_if_had_its_turn(self, services: Services, version: int, request: str) -> None:

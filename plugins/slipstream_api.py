@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import Depends, FastAPI, HTTPException, Request
@@ -22,6 +22,9 @@ from include.governance.invalidation import dependents, find, invalidate, named
 from include.governance.lineage import trace
 from include.governance.overview import overview
 from include.governance.tree import render
+from include.rollout.history import events, read_rollout
+from include.rollout.pause import abort, pause, resume
+from include.rollout.report import rollout_page
 from include.rollout.rollback import roll_back_model
 from plugins.slipstream_access import any_access, check, may, model_access
 from plugins.slipstream_reports import HEADERS, read_report
@@ -102,6 +105,27 @@ def lineage(model: str, user: Reader, version: int | None = None) -> dict[str, A
 @app.post("/api/models/{model}/rollback")
 def rollback(model: str, body: Reason, user: Operator) -> dict[str, Any]:
     return dict(vars(roll_back_model(_control(), model, actor=_name(user), reason=body.reason)))
+
+
+@app.post("/api/models/{model}/rollout/{verb}")
+def hand(model: str, verb: Literal["pause", "resume", "abort"], body: Reason, user: Operator) -> dict[str, Any]:
+    """A person's hand on the live rollout."""
+    if verb == "abort":
+        return dict(vars(abort(_control(), model, actor=_name(user), reason=body.reason)))
+    act = pause if verb == "pause" else resume
+    rollout = act(_control(), model, actor=_name(user), reason=body.reason)
+    return {"rollout": rollout.id, "state": rollout.state, "stage": rollout.stage, "challenger": rollout.challenger}
+
+
+@app.get("/api/models/{model}/rollouts/{rollout}")
+def evidence(model: str, rollout: str, user: Reader) -> Response:
+    """The rollout as a page: what was seen against the boundaries."""
+    del user
+    known = read_rollout(_control(), rollout)
+    if known.model != model:
+        raise HTTPException(404, f"{rollout} is of another model.")
+    page = rollout_page(known, events(_control(), rollout))
+    return HTMLResponse(page, headers={**HEADERS, "Cache-Control": "no-store"})
 
 
 @app.post("/api/models/{model}/invalidate")

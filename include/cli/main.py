@@ -16,10 +16,12 @@ COMMANDS = {
     "predict": "ask a model, through the gateway or without it",
     "versions": "a model's registered versions",
     "backtest": "the walk-forward table of a backfill",
+    "rollout": "look at a rollout; pause, resume or abort it",
     "rollback": "return to the champion before, now",
     "trace": "walk from a served model back to its raw data",
     "invalidate": "have something computed again",
     "cancel": "stop a job",
+    "jobs": "the jobs under way, and who waits for each",
     "demo": "run the whole loop on real flights",
 }
 

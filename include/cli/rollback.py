@@ -22,9 +22,14 @@ def run(options: argparse.Namespace) -> int:
     gone = f"version {done.gone}" if done.gone is not None else "nobody"
     serving = f"version {done.serving}" if done.serving is not None else "the default score"
     print(f"{done.model}: {gone} is out, {serving} answers (route {done.generation}).")
-    print(_gateway(desk, done))
-    print(_labels(desk, options.model))
+    follow(desk, done)
     return 0
+
+
+def follow(desk: Desk, done: RolledBack) -> None:
+    """Say whether the gateway and the registry have followed. Neither is needed for the way back."""
+    print(_gateway(desk, done))
+    print(_labels(desk, done.model))
 
 
 def _gateway(desk: Desk, done: RolledBack) -> str:

@@ -13,12 +13,13 @@ import pytest
 
 from include.backends.online import open_online
 from include.backends.process_jobs import open_jobs
-from include.core.control import ControlStore
+from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 from include.governance.audit import history
 from include.governance.versions import champion, records
+from include.rollout.machine import enter_stage, open_rollout
 from include.rollout.route import read_route
 from tests.unit.cli.conftest import Slipstream
 from tests.unit.governance.samples import MODEL, SPEC, Loop
@@ -64,6 +65,32 @@ def test_rollback_returns_to_the_version_before_with_everything_else_down(slipst
     newest = history(control, MODEL, limit=1)[0]
     assert newest.actor.endswith("(slipstream command)")
     assert newest.detail["reason"] == "complaints"
+
+
+def test_a_rollout_is_looked_at_paused_resumed_and_aborted_with_everything_else_down(
+    slipstream: Slipstream, control: ControlStore
+) -> None:
+    assert "has had no rollout" in slipstream("rollout", "status", MODEL)[1]
+    with control.transaction() as connection:
+        connection.execute(versions.update().where(versions.c.version == 1).values(stage="Candidate"))
+    epoch = control.take(f"rollout/{MODEL}", "t")
+    rollout = open_rollout(control, SPEC, 1, request="r", actor="t", epoch=epoch)
+    enter_stage(control, rollout, "smoke", epoch)
+    assert "is paused in smoke" in slipstream("rollout", "pause", MODEL, "--reason", "lunch")[1]
+    out = slipstream("rollout", "status", MODEL)[1]
+    assert "paused in smoke: lunch" in out
+    assert "version 2 is the way back" in out
+    assert "is running in smoke" in slipstream("rollout", "resume", MODEL)[1]
+    assert "version 1 is out, version 2 answers" in slipstream("rollout", "abort", MODEL)[1]
+    status, _, err = slipstream("rollout", "resume", MODEL)
+    assert (status, "has no live rollout" in err) == (1, True)
+    assert "rolled_back" in slipstream("rollout", "status", MODEL)[1]
+
+
+def test_the_plan_of_a_rollout_says_what_it_can_see(slipstream: Slipstream) -> None:
+    out = slipstream("rollout", "plan", MODEL)[1]
+    assert "canary_5, champion failing 1.00%: 2,000 requests, 100 of them the challenger's" in out
+    assert "Its power at 2x is" in out
 
 
 def test_rollback_with_nowhere_to_go_explains_itself(slipstream: Slipstream) -> None:
@@ -140,6 +167,31 @@ def test_cancel_stops_the_job_that_computes_a_key(slipstream: Slipstream, loop: 
     assert jobs.status(attempt.job) in (JobStatus.STOPPED, JobStatus.FAILED)
     assert "is over already" in slipstream("cancel", attempt.job)[1]
     assert slipstream("cancel", "slip-none")[0] == 1
+
+
+def test_jobs_shows_who_waits_for_each_and_stops_what_nobody_wants(
+    slipstream: Slipstream, loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no connection to Airflow" in slipstream("jobs")[2]
+    with (tmp_path / "connections.env").open("a") as file:
+        file.write("AIRFLOW_CONN_SLIPSTREAM_AIRFLOW=http://admin:x@127.0.0.1:1\n")
+    assert "No job is under way" in slipstream("jobs")[1]
+    key = records(ControlStore(f"sqlite:///{tmp_path / 'control.db'}"), MODEL)[0].entry.lineage.train.uri.split("/ledger/")[1]
+    key = "/".join(key.split("/")[:2])
+    attempt = loop.ledger.open_attempt(key, loop.ledger.open_generation(key, "t", "test"))
+    jobs = open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))
+    jobs.submit(Job(attempt.job, (sys.executable, "-c", "import time; time.sleep(60)")))
+    seen: list[tuple[str, str, dict[str, str]]] = []
+    monkeypatch.setattr("include.demo.airflow.AirflowClient.unfinished", lambda _: seen)
+    for state in ("waiting", "deferred", "running", "up_for_retry"):  # a cleared task waits, and adopts the job
+        seen[:] = [(f"{MODEL}_training", "manual__1", {"train": state})]
+        assert f"{MODEL}_training manual__1" in slipstream("jobs", "--stop-orphans")[1]
+    assert not jobs.status(attempt.job).over
+    seen[:] = [(f"{MODEL}_training", "manual__1", {"train": "failed"}), ("other_training", "manual__2", {"train": "running"})]
+    assert "nobody" in slipstream("jobs")[1]
+    assert not jobs.status(attempt.job).over
+    assert f"{attempt.job} was told to stop" in slipstream("jobs", "--stop-orphans")[1]
+    assert jobs.status(attempt.job) in (JobStatus.STOPPED, JobStatus.FAILED)
 
 
 def test_wrong_usage_exits_with_2_and_an_unknown_model_with_1(slipstream: Slipstream) -> None:

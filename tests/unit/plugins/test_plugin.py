@@ -6,12 +6,15 @@ import subprocess
 import sys
 
 import pytest
+import sqlalchemy as sa
 
+from include.core.control import versions
 from include.core.digest import PROJECT
 from include.governance.audit import history
 from include.governance.invalidation import find
+from include.rollout.machine import enter_stage, open_rollout
 from include.rollout.route import Route, read_route, set_route
-from tests.unit.governance.samples import MODEL
+from tests.unit.governance.samples import MODEL, SPEC
 from tests.unit.plugins.conftest import Site
 
 pytestmark = pytest.mark.xdist_group("airflow_site")
@@ -46,8 +49,10 @@ GETS = [
     f"/api/models/{MODEL}/windows",
     f"/api/models/{MODEL}/trace?version=2",
     "/files/ledger/a/b/g0/a1/x.html",
+    f"/api/models/{MODEL}/rollouts/unknown",
 ]
-POSTS = [f"/api/models/{MODEL}/rollback", f"/api/models/{MODEL}/invalidate"]
+HANDS = [f"/api/models/{MODEL}/rollout/{verb}" for verb in ("pause", "resume", "abort")]
+POSTS = [f"/api/models/{MODEL}/rollback", f"/api/models/{MODEL}/invalidate", *HANDS]
 
 
 def test_nobody_gets_in_without_a_login(site: Site) -> None:
@@ -58,7 +63,7 @@ def test_nobody_gets_in_without_a_login(site: Site) -> None:
 
 def test_a_viewer_reads_and_changes_nothing(site: Site) -> None:
     with site.client("viewer") as viewer:
-        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 200, 404]
+        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 200, 404, 404]
         assert {path: viewer.post(path, json={"reason": "because"}).status_code for path in POSTS} == dict.fromkeys(POSTS, 403)
     assert read_route(site.control, MODEL)[1].champion == 2
 
@@ -106,6 +111,34 @@ def test_an_operator_rolls_back_and_the_audit_names_them(site: Site) -> None:
         assert op.post(f"/api/models/{MODEL}/rollback", json={}).status_code == 422
     assert history(site.control, MODEL, limit=1)[0].actor == "op (Airflow)"
     with site.control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=2, previous=1))
+
+
+def test_an_operator_pauses_resumes_and_aborts_and_everybody_may_read_the_evidence(site: Site) -> None:
+    with site.control.transaction() as connection:
+        mine = sa.and_(versions.c.model == MODEL, versions.c.version == 1)
+        before = connection.execute(sa.select(versions.c.stage).where(mine)).scalar()
+        connection.execute(versions.update().where(mine).values(stage="Candidate"))
+    epoch = site.control.take(f"rollout/{MODEL}", "t")
+    rollout = open_rollout(site.control, SPEC, 1, request="r", actor="t", epoch=epoch)
+    enter_stage(site.control, rollout, "smoke", epoch)
+    pause, resume, abort = HANDS
+    with site.client("op") as op:
+        told = [op.post(path, json={"reason": "lunch"}).json()["state"] for path in (pause, pause, resume)]
+        assert told == ["paused", "paused", "running"]
+        assert op.post(abort, json={"reason": "wrong version"}).json()["serving"] == 2
+        gone = op.post(abort, json={"reason": "wrong version"})
+        assert (gone.status_code, gone.json()["error"]) == (409, f"{MODEL} has no live rollout.")
+        assert op.post(f"/api/models/{MODEL}/rollout/promote", json={"reason": "no such hand"}).status_code == 422
+    with site.client("viewer") as viewer:
+        page = viewer.get(f"/api/models/{MODEL}/rollouts/{rollout.id}")
+        assert viewer.get(f"/api/models/other/rollouts/{rollout.id}").status_code in (403, 404)
+    assert "wrong version" in page.text
+    assert "sandbox" in page.headers["content-security-policy"]
+    done = [row.action for row in history(site.control, MODEL, limit=3)]
+    assert done == ["rollout.roll_back", "rollout.resume", "rollout.pause"]
+    with site.control.transaction() as connection:
+        connection.execute(versions.update().where(mine).values(stage=before))
         set_route(connection, MODEL, Route(champion=2, previous=1))
 
 
