@@ -23,7 +23,12 @@ from include.core.spec import ModelSpec
 from operators.assets import candidate_asset, retrain_asset
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.features import BuildTrainingSetOperator, MaterializeFeaturesOperator, PublishFeaturesOperator
-from operators.monitoring import CollectPredictionsOperator, DecideRetrainingOperator, MonitorModelOperator
+from operators.monitoring import (
+    CollectPredictionsOperator,
+    DecideRetrainingOperator,
+    MonitorModelOperator,
+    ProfileReferenceOperator,
+)
 from operators.registry import RegisterModelOperator
 from operators.rollout import (
     OpenRolloutOperator,
@@ -145,11 +150,14 @@ def rollout_dag(spec: ModelSpec) -> DAG:
 
 
 def monitoring_dag(spec: ModelSpec) -> DAG:
-    """collect → monitor (quality, drift, performance, report) → decide."""
+    """collect, reference → monitor (quality, drift, performance, report) → decide."""
     schedule = CronDataIntervalTimetable(spec.monitoring.schedule, timezone=TIMEZONE)
     with _dag(spec, "monitoring", schedule, {"as_of": AS_OF, "fresh": FRESH}, _MONITORING_DOC, max_active_runs=1) as dag:
         chain(
-            CollectPredictionsOperator(task_id="collect", model=spec.name),
+            [
+                CollectPredictionsOperator(task_id="collect", model=spec.name),
+                ProfileReferenceOperator(task_id="reference", model=spec.name),
+            ],
             MonitorModelOperator(task_id="monitor", model=spec.name),
             DecideRetrainingOperator(task_id="decide", model=spec.name),
         )

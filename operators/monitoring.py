@@ -9,7 +9,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import JsonValue
 
 from include.core import fault
-from include.core.request import Json, Request, Result
+from include.core.request import Json, Ref, Request, Result
+from include.governance.version import VersionRecord
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import Services
@@ -36,6 +37,23 @@ class CollectPredictionsOperator(ComputeOperator):
         return snapshot(services.settings, spec, moment, labels)
 
 
+class ProfileReferenceOperator(ComputeOperator):
+    """The champion's past, profiled once for as long as it is watched: every window is then judged without its rows."""
+
+    step = "reference"
+    function = "include.monitoring.reference_step:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        spec, lineage = services.spec(self.model), _watched(services, self.model).entry.lineage
+        params = {
+            "features": spec.features.model_dump(mode="json"),
+            "label": spec.label,
+            "slices": list(spec.evaluation.slices),
+        }
+        inputs = {"training_set": lineage.training_set, "train": lineage.train}
+        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+
+
 class MonitorModelOperator(ComputeOperator):
     """Data quality, drift and performance of the window against the champion's own past; the report."""
 
@@ -44,9 +62,7 @@ class MonitorModelOperator(ComputeOperator):
     operator_extra_links = (ReportLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, record = services.spec(self.model), services.champion(self.model)
-        if record is None:
-            raise AirflowSkipException(f"{self.model} has no version in production: there is nothing to watch.")
+        spec, record = services.spec(self.model), _watched(services, self.model)
         params: dict[str, Any] = {
             "monitoring": spec.monitoring.model_dump(mode="json"),
             "features": spec.features.model_dump(mode="json"),
@@ -56,12 +72,33 @@ class MonitorModelOperator(ComputeOperator):
             "champion": record.version,
             "holdout_metrics": dict(record.entry.metrics),
         }
-        inputs = {"collect": pulled(context, "collect"), "training_set": record.entry.lineage.training_set}
+        training_set = record.entry.lineage.training_set
+        inputs = {
+            "collect": pulled(context, "collect"),
+            "training_set": training_set,
+            **_reference(context, services, training_set),
+        }
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         self.links[ReportLink.kind] = report_url(result.files["report.html"].path)
         return super().deliver(result, context, services)
+
+
+def _watched(services: Services, model: str) -> VersionRecord:
+    record = services.champion(model)
+    if record is None:
+        raise AirflowSkipException(f"{model} has no version in production: there is nothing to watch.")
+    return record
+
+
+def _reference(context: Context, services: Services, training_set: Ref) -> dict[str, Ref]:
+    """This run's reference, unless another version became the champion since: then its training set is profiled anew."""
+    if context["ti"].xcom_pull(task_ids="reference") is None:
+        return {}
+    ref = pulled(context, "reference")
+    made = services.ledger.request(services.ledger.resolve(ref).key)
+    return {"reference": ref} if made.inputs["training_set"] == training_set else {}
 
 
 class DecideRetrainingOperator(ReconcileOperator):

@@ -10,9 +10,15 @@ import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions
+from include.monitoring.profile_file import read_profiles
 from include.rollout.machine import crown
 from include.serving.log import PredictionLog, Record
-from operators.monitoring import CollectPredictionsOperator, DecideRetrainingOperator, MonitorModelOperator
+from operators.monitoring import (
+    CollectPredictionsOperator,
+    DecideRetrainingOperator,
+    MonitorModelOperator,
+    ProfileReferenceOperator,
+)
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 from tests.unit.operators.nursery import DAYS
@@ -46,6 +52,7 @@ def record(order: dict[str, Any], **changes: Any) -> Record:
 
 def watched(run: Run) -> Run:
     run(CollectPredictionsOperator(task_id="collect", model=MODEL))
+    run(ProfileReferenceOperator(task_id="reference", model=MODEL))
     run(MonitorModelOperator(task_id="monitor", model=MODEL))
     return run
 
@@ -117,3 +124,32 @@ def test_without_a_champion_there_is_nothing_to_watch(registered: Life) -> None:
     run(CollectPredictionsOperator(task_id="collect", model=MODEL))
     with pytest.raises(AirflowSkipException, match="shop has no version in production"):
         run(MonitorModelOperator(task_id="monitor", model=MODEL))
+
+
+def test_the_champions_past_is_profiled_once_and_serves_after_its_training_set_is_gone(served: Life) -> None:
+    first, second = (Run(interval=WEEK, run_type="scheduled", run_id=name) for name in ("one", "two"))
+    for run in (first, second):
+        run(CollectPredictionsOperator(task_id="collect", model=MODEL))
+        run(ProfileReferenceOperator(task_id="reference", model=MODEL))
+    assert first.xcom["reference"] == second.xcom["reference"]
+    reference = served.result(first.xcom["reference"])
+    assert sum(read_profiles(served.path(reference, "reference.parquet")).facts["importance"].values()) == pytest.approx(1)
+
+    made = served.services.ledger.request(reference.key).inputs["training_set"]
+    served.path(served.services.ledger.resolve(made), "train.parquet").unlink()
+    second(MonitorModelOperator(task_id="monitor", model=MODEL))
+    value = served.result(second.xcom["monitor"]).value
+    assert set(value["kinds"]) == {"quality", "covariate", "prediction", "label", "concept"}
+    assert value["performance"]["rows"] > 0
+
+
+def test_a_reference_past_its_retention_takes_drift_with_it_and_nothing_else(served: Life) -> None:
+    run = Run(interval=WEEK, run_type="scheduled")
+    run(CollectPredictionsOperator(task_id="collect", model=MODEL))
+    run(ProfileReferenceOperator(task_id="reference", model=MODEL))
+    served.path(served.result(run.xcom["reference"]), "reference.parquet").unlink()
+    run(MonitorModelOperator(task_id="monitor", model=MODEL))
+    value = served.result(run.xcom["monitor"]).value
+    assert (value["drift"]["verdict"], value["quality"]["passed"]) == ("abstain", True)
+    assert "reference is gone" in value["drift"]["words"]
+    assert value["performance"]["rows"] > 0
