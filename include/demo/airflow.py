@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -64,6 +65,12 @@ class AirflowClient:
             if time.monotonic() > until:
                 raise JobFailedError(f"Run {run_id} of {dag_id} was not over after {seconds:.0f} s.", seen=state)
             time.sleep(1.0)
+
+    def unfinished(self) -> list[tuple[str, str, dict[str, str]]]:
+        """(dag id, run id, state by task id) of every run that is queued or running, whatever started it."""
+        runs = self._pages("/dags/~/dagRuns?state=queued&state=running", "dag_runs")
+        listed = [(str(run["dag_id"]), str(run["dag_run_id"])) for run in runs]
+        return [(dag_id, run_id, self.tasks(dag_id, quote(run_id, safe=""))) for dag_id, run_id in listed]
 
     # -- backfills -------------------------------------------------------------------------------------
 

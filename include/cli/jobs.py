@@ -1,0 +1,96 @@
+"""`slipstream jobs`: the jobs under way, and for each the runs whose task may be waiting for it.
+
+A task that was marked failed or success leaves its job running, and `on_kill` may not stop it: Airflow calls that on
+clear too, after the next try has adopted the job. So a job is an orphan only if no unfinished run of its model has
+that step before it or under way. `--stop-orphans` stops those; their checkpoints stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from include.cli.desk import Desk, open_desk
+from include.cli.table import table
+from include.core.adapters import adapter
+from include.core.connection import from_env
+from include.core.errors import NotReadyError
+from include.core.ledger import Attempt
+from include.core.ports import JobBackend, JobStatus
+from include.governance.jobs import live
+
+if TYPE_CHECKING:
+    from include.demo.airflow import AirflowClient
+
+CONNECTION = "slipstream_airflow"
+
+
+@dataclass(frozen=True)
+class Watched:
+    attempt: Attempt
+    model: str
+    status: JobStatus
+    holders: tuple[str, ...]  # "dag_id run_id" of the runs that may want its result
+
+    @property
+    def orphan(self) -> bool:
+        return self.status in (JobStatus.PENDING, JobStatus.RUNNING) and not self.holders
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stop-orphans", action="store_true", help="stop the jobs that no unfinished run may be waiting for")
+
+
+def run(options: argparse.Namespace) -> int:
+    desk = open_desk()
+    jobs: JobBackend = adapter(f"jobs.{desk.settings.job_backend}")(desk.settings)
+    airflow = _airflow(desk)
+    watched = watch(desk, jobs, airflow)
+    rows = [(one.attempt.job, one.model, str(one.status), ", ".join(one.holders) or "nobody") for one in watched]
+    print(table(("job", "model", "status", "wanted by"), rows) if rows else "No job is under way.")
+    for one in watched:
+        if one.orphan and options.stop_orphans:
+            _stop(desk, jobs, airflow, one)
+    return 0
+
+
+def watch(desk: Desk, jobs: JobBackend, airflow: AirflowClient) -> list[Watched]:
+    """The attempts without a result, what the backend says of their jobs, and which runs may want them."""
+    attempts = live(desk.ledger)
+    unfinished = airflow.unfinished() if attempts else []
+    return [_watched(desk, jobs, attempt, unfinished) for attempt in attempts]
+
+
+def _watched(desk: Desk, jobs: JobBackend, attempt: Attempt, unfinished: list[tuple[str, str, dict[str, str]]]) -> Watched:
+    model, step = desk.ledger.request(attempt.key).model, attempt.key.partition("/")[0]
+    over = ("success", "failed", "skipped", "upstream_failed", "removed")
+    holders = [
+        f"{dag} {run}" for dag, run, tasks in unfinished if dag.startswith(f"{model}_") and tasks.get(step, "success") not in over
+    ]
+    return Watched(attempt, model, JobStatus(jobs.status(attempt.job)), tuple(holders))
+
+
+def _stop(desk: Desk, jobs: JobBackend, airflow: AirflowClient, orphan: Watched) -> None:
+    """Stop a job that is still nobody's: a run may have started since the table was made."""
+    if not _watched(desk, jobs, orphan.attempt, airflow.unfinished()).orphan:
+        print(f"{orphan.attempt.job} is wanted again: it goes on.")
+        return
+    detail = {"status": str(orphan.status), "why": "no unfinished run wants it"}
+    with desk.control.transaction() as connection:
+        desk.control.append_audit(connection, desk.actor, "cancel", orphan.attempt.job, detail)
+    jobs.stop(orphan.attempt.job)
+    print(f"{orphan.attempt.job} was told to stop: nobody waits for it. Its checkpoints are kept.")
+
+
+def _airflow(desk: Desk) -> AirflowClient:
+    from include.demo.airflow import AirflowClient
+
+    connection = from_env(CONNECTION, desk.settings.environ)
+    if connection is None:
+        raise NotReadyError(
+            "There is no connection to Airflow, so nobody can tell which jobs are wanted.",
+            safe="no job was stopped.",
+            hint=f"set AIRFLOW_CONN_{CONNECTION.upper()}; `make up` writes it to connections.env.",
+        )
+    return AirflowClient(connection)
