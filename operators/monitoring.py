@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias, Context
 from airflow.sdk.exceptions import AirflowSkipException
@@ -10,12 +10,14 @@ from pydantic import JsonValue
 
 from include.core import fault
 from include.core.request import Json, Ref, Request, Result
-from include.governance.version import VersionRecord
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import Services
 from operators.links import ReportLink, report_url
 from operators.run import as_of, may_deploy, pulled
+
+if TYPE_CHECKING:
+    from include.governance.version import VersionRecord
 
 
 class CollectPredictionsOperator(ComputeOperator):
