@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.core import fault
 from include.core.errors import ConflictError, DataError, GateClosed
 from include.core.request import Json
 from operators.base import ReconcileOperator
@@ -67,6 +68,7 @@ class RolloutOperator(ReconcileOperator):
 
         generation = enter_stage(services.control, self.rollout(context, services), stage, epoch)
         services.gateway().wait_applied(self.model, generation)
+        fault.point("traffic.applied")
         return generation
 
     def require(self, rollout: Rollout, stage: str, answer: str, reasons: Sequence[str]) -> None:
