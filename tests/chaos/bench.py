@@ -76,16 +76,29 @@ class Bench:
         made_on = replace(on, control="sqlite", jobs="process", registry="folder")
         key = (step.name, made_on)
         if key not in self._templates:
-            world = self.world(step, made_on)
-            world.clean()
-            if on.online == "redis" or on.storage == "s3":
-                self.ask(world, "empty", world.fill)
-            run = self.ask(world, "prepare", lambda: step.prepare(world), patience=300.0)
-            path = self.folder / f"template-{len(self._templates)}"
-            shutil.rmtree(world.temporary, ignore_errors=True)
-            self.ask(world, "save", lambda: world.save(path))
-            self._templates[key] = path, run
+            world, base = self.world(step, made_on), getattr(step, "base", None)
+            self._make(key, world, step, self._base(base, world) if base is not None else None)
         return self._templates[key]
+
+    def _make(self, key: Any, world: World, maker: Any, base: Path | None) -> None:
+        """A template by `maker.prepare`, on top of another one."""
+        world.clean()
+        if base is not None:
+            world.copy(base)
+            world.temporary.mkdir(exist_ok=True)
+        if world.on.online == "redis" or world.on.storage == "s3":
+            self.ask(world, "fill", world.fill)
+        run = self.ask(world, "prepare", lambda: maker.prepare(world), patience=300.0)
+        path = self.folder / f"template-{len(self._templates)}"
+        shutil.rmtree(world.temporary, ignore_errors=True)
+        self.ask(world, "save", lambda: world.save(path))
+        self._templates[key] = path, run
+
+    def _base(self, base: Any, world: World) -> Path:
+        key = (base.name, world.on)
+        if key not in self._templates:
+            self._make(key, world, base, None)
+        return self._templates[key][0]
 
     def state(self, step: Step, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
         state: State = self.ask(world, "state", lambda: step.state(world, runs))
@@ -93,17 +106,17 @@ class Bench:
 
     # -- twins ---------------------------------------------------------------------------------------------
 
-    def twin(self, step: Step, how: How, on: Backends) -> Twin:
+    def twin(self, step: Step, how: How, on: Backends, tasks: Sequence[str]) -> Twin:
         """The same work without the fault: the same backends, the same runs, the same proxies, one after the other."""
         kind = type(how) if isinstance(how, Backfill | Clear) else None
         service = how.service if isinstance(how, Cut | Down) else ""
         small = how.folder if isinstance(how, Full) else None
-        key = (step.name, kind, service, small, on)
+        key = (step.name, kind, service, small, on, tuple(tasks))
         if key not in self._twins:
-            self._twins[key] = self._live(step, how, on, service, small)
+            self._twins[key] = self._live(step, how, on, tasks, service, small)
         return self._twins[key]
 
-    def _live(self, step: Step, how: How, on: Backends, service: str, small: str | None) -> Twin:
+    def _live(self, step: Step, how: How, on: Backends, tasks: Sequence[str], service: str, small: str | None) -> Twin:
         world, run = self.fresh(step, on, small)
         runs = [run, *(step.backfill(world, run) if isinstance(how, Backfill) else ())]
         before = used_blocks(world, small)
@@ -111,7 +124,7 @@ class Bench:
         with self.around(step, world, service, Plan()) as (inner, counted):
             for number, each in enumerate(runs):
                 traces: dict[str, Path] = {}
-                walk = Walk(step, inner, each, step.tasks, _tracing(inner, number, traces))
+                walk = Walk(step, inner, each, tasks, _tracing(inner, number, traces))
                 drive(walk)
                 if walk.failed:
                     raise RuntimeError(f"the twin of {step.name} failed at {walk.label}: {walk.failed}")

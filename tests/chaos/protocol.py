@@ -165,6 +165,7 @@ How = Kill | Lose | Cut | Full | Pause | Overlap | Restart | Clear | Backfill | 
 class Variant:
     how: How
     on: Backends = field(default_factory=Backends)
+    tasks: tuple[str, ...] = ()  # in place of the step's own
 
 
 @dataclass(frozen=True)

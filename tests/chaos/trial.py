@@ -76,10 +76,11 @@ def run_trial(bench: Bench, step: Step, fault: str, seed: int) -> Report:
     cell = step.cells[fault]
     assert not isinstance(cell, Absent)
     variant = cell[seed % len(cell)]
-    trial = Trial(bench, step, variant.on, random.Random(f"{step.name}/{fault}/{seed}"), seed, report)
+    tasks = variant.tasks or step.tasks
+    trial = Trial(bench, step, variant.on, tasks, random.Random(f"{step.name}/{fault}/{seed}"), seed, report)
     report.how = f"{variant.how} on {_short(variant.on)}"
     try:
-        twin = bench.twin(step, variant.how, variant.on)
+        twin = bench.twin(step, variant.how, variant.on, tasks)
         trial.begin(variant.how)
         trial.inject(variant.how, twin)
         trial.compare(twin)
@@ -98,6 +99,7 @@ class Trial:
     bench: Bench
     step: Step
     on: Backends
+    tasks: Sequence[str]
     chance: random.Random
     seed: int
     report: Report
@@ -118,7 +120,7 @@ class Trial:
 
     def walk(self, world: World, run: Mapping[str, Any] | None = None, arm: Any = None, **more: Any) -> Walk:
         arm = arm or (lambda label: Fault(trace=self._trace))
-        return Walk(self.step, world, dict(run or self.run), more.pop("tasks", self.step.tasks), arm, **more)
+        return Walk(self.step, world, dict(run or self.run), more.pop("tasks", self.tasks), arm, **more)
 
     def keep(self, *walks: Walk) -> None:
         """Their runs count; a walk that could not finish has lost its work."""
@@ -246,7 +248,7 @@ class Trial:
             self.report.notes.append(f"woken {label}: {ended.error or 'done'}")
 
     def _from(self, label: str) -> Sequence[str]:
-        return self.step.tasks[self.step.tasks.index(label.partition("/")[0]) :]
+        return self.tasks[self.tasks.index(label.partition("/")[0]) :]
 
     @inject.register
     def _(self, how: Overlap, twin: Twin) -> None:

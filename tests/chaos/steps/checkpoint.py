@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from operators.features import BuildTrainingSetOperator
-from operators.training import PlanTrainingOperator, TrainModelOperator
+from operators.training import TrainModelOperator
 from tests.chaos.protocol import (
     Backends,
     Backfill,
@@ -24,11 +23,10 @@ from tests.chaos.protocol import (
     State,
     Variant,
 )
-from tests.chaos.steps.common import Holdings, OperatorStep, compare, life, values
+from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, snapshot, values
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL, Run, day
+from tests.unit.operators.life import MODEL
 
-DAYS = 3
 EVERY = 2  # steps between two checkpoints
 BEFORE = ("ledger.attempt.opened", "task.begin")
 MIDDLE = ("storage.write.temporary",)
@@ -43,6 +41,7 @@ class Checkpoint(OperatorStep):
     title = "checkpoint and resume"
     promise = "at most one interval redone; only verified checkpoints loaded; the twin's weights, bit for bit"
     models = "tests.chaos.models.network"
+    base = PUBLISHED
     tasks = ("train",)
     cells: Mapping[str, Cell] = {
         "F1": (Variant(Kill(BEFORE)),),
@@ -61,13 +60,7 @@ class Checkpoint(OperatorStep):
         return TrainModelOperator(task_id=task, model=MODEL, where="process")
 
     def prepare(self, world: World) -> dict[str, Any]:
-        shop = life()
-        for number in range(1, DAYS + 1):
-            shop.land(day(number))
-            shop.publish(day(number))
-        run = Run()
-        run(PlanTrainingOperator(task_id="plan", model=MODEL))
-        run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))
+        run = snapshot()
         return {"xcom": run.xcom}
 
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:

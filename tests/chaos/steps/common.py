@@ -16,10 +16,12 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from include.core.control import audit, decisions, effects, partitions, rollout_events, rollouts, routes, versions
 from include.core.storage import TEMPORARY
+from operators.features import BuildTrainingSetOperator
 from operators.hooks import Services, open_services
+from operators.training import PlanTrainingOperator
 from tests.chaos.protocol import Call, Deferred, Done, Finding, State
 from tests.chaos.world import World
-from tests.unit.operators.life import Life, Run
+from tests.unit.operators.life import MODEL, Life, Run, day
 
 RECORDS = ("request.json", "open.json", "result.json")
 
@@ -28,6 +30,7 @@ class OperatorStep:
     """A step whose tasks are Slipstream's operators, called with a plain dict as context."""
 
     models = "tests.unit.operators.models"
+    base: Any = None  # what its template is made on top of
 
     def operator(self, task: str) -> Any:
         raise TypeError(f"{type(self).__name__} must define operator()")
@@ -68,6 +71,32 @@ def run_of(value: Mapping[str, Any]) -> Run:
     if given.get("interval"):
         given["interval"] = tuple(date.fromisoformat(day) for day in given["interval"])
     return Run(**given)
+
+
+class Published:
+    """What most steps start from: the shop's first days are published. Made once for all of them."""
+
+    name = "published"
+    days = 4
+
+    def prepare(self, world: World) -> dict[str, Any]:
+        shop = life()
+        for number in range(1, self.days + 1):
+            shop.land(day(number))
+            shop.publish(day(number))
+        return {}
+
+
+PUBLISHED = Published()
+DAYS = PUBLISHED.days
+
+
+def snapshot() -> Run:
+    """A training run up to its training set."""
+    run = Run()
+    run(PlanTrainingOperator(task_id="plan", model=MODEL))
+    run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))
+    return run
 
 
 def life() -> Life:
@@ -121,7 +150,7 @@ class Holdings:
     def control(self) -> State:
         """The control store, without times, and without fences: who tried is no part of what was done."""
         return {
-            "effects": sorted(_effect(key) for (key,) in self.rows(effects, "key")),
+            "effects": sorted({_effect(key) for (key,) in self.rows(effects, "key")}),
             "partitions": self.rows(partitions, "model", "day", "digest"),
             "versions": self.rows(versions, "model", "semver", "stage"),
             "rollouts": self.rows(rollouts, "id", "live", "challenger", "champion", "stage", "state"),
@@ -189,8 +218,13 @@ def _differences(place: str, twin: Any, seen: Any) -> list[Finding]:
 
 
 def values(runs: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """What the runs' tasks returned, by content: digests, not where they lie."""
-    return [{task: _content(value) for task, value in run["xcom"].items()} for run in runs]
+    """What the runs' tasks returned, by content: digests, not where they lie. Each once: a clear returns the same again."""
+    told: list[Any] = []
+    for run in runs:
+        content = {task: _content(value) for task, value in run["xcom"].items()}
+        if content not in told:
+            told.append(content)
+    return told
 
 
 def _content(value: Any) -> Any:

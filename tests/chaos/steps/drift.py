@@ -29,12 +29,11 @@ from tests.chaos.protocol import (
     State,
     Variant,
 )
-from tests.chaos.steps.common import Holdings, OperatorStep, compare, life, run_of
+from tests.chaos.steps.common import DAYS, PUBLISHED, Holdings, OperatorStep, compare, life, run_of
 from tests.chaos.world import World
 from tests.unit.operators.life import MODEL, Run, day
 from tests.unit.operators.models.shop.orders import orders_of
 
-DAYS = 4  # trained on
 WEEK = [day(DAYS + 1).isoformat(), day(DAYS + 3).isoformat()]
 BEFORE = ("reconcile.begin", "control.taken", "control.once.begin")
 MIDDLE = ("control.once.effect",)
@@ -52,6 +51,7 @@ class Drift(OperatorStep):
     name = "drift"
     title = "drift decision to retrain"
     promise = "every breach triggers, once: one decision a window, one training set for its event"
+    base = PUBLISHED
     tasks = ("decide",)
     cells: Mapping[str, Cell] = {
         "F1": kinds(BEFORE),
@@ -72,9 +72,6 @@ class Drift(OperatorStep):
     def prepare(self, world: World) -> dict[str, Any]:
         """Version 1 serves; two days of answers and their labels have come, and were judged."""
         shop = life()
-        for number in range(1, DAYS + 1):
-            shop.land(day(number))
-            shop.publish(day(number))
         shop.registered()
         with shop.services.control.transaction() as connection:
             crown(connection, MODEL, 1)

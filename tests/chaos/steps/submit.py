@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from operators.features import BuildTrainingSetOperator
-from operators.training import PlanTrainingOperator, TrainModelOperator
+from operators.training import TrainModelOperator
 from tests.chaos.protocol import (
     Backends,
     Backfill,
@@ -23,11 +22,10 @@ from tests.chaos.protocol import (
     State,
     Variant,
 )
-from tests.chaos.steps.common import Holdings, OperatorStep, compare, life, values
+from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, life, snapshot, values
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL, Run, day
+from tests.unit.operators.life import MODEL
 
-DAYS = 4
 BEFORE = ("ledger.attempt.open", "ledger.attempt.opened", "compute.submit")
 MIDDLE = ("jobs.claimed", "storage.create.temporary", "storage.create.linked")
 UNRECORDED = ("compute.submitted",)
@@ -45,6 +43,7 @@ class Submit(OperatorStep):
     title = "submit training"
     promise = "one live job a key, ever; its result stands"
     models = "tests.chaos.models.counted"
+    base = PUBLISHED
     tasks = ("train",)
     cells: Mapping[str, Cell] = {
         "F1": kinds(BEFORE),
@@ -63,13 +62,7 @@ class Submit(OperatorStep):
         return TrainModelOperator(task_id=task, model=MODEL, where="job", poll_seconds=0.1)
 
     def prepare(self, world: World) -> dict[str, Any]:
-        shop = life()
-        for number in range(1, DAYS + 1):
-            shop.land(day(number))
-            shop.publish(day(number))
-        run = Run()
-        run(PlanTrainingOperator(task_id="plan", model=MODEL))
-        run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))
+        shop, run = life(), snapshot()
         made = shop.result(run.xcom["build_training_set"])
         files = {name: shop.path(made, name) for name in made.files}
         # Slots share a Ray head: each has a training set, and so a job's name, of its own.

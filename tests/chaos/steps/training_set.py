@@ -25,13 +25,12 @@ from tests.chaos.protocol import (
     State,
     Variant,
 )
-from tests.chaos.steps.common import Holdings, OperatorStep, compare, life, values
+from tests.chaos.steps.common import DAYS, PUBLISHED, Holdings, OperatorStep, compare, values
 from tests.chaos.steps.validate import ANYWHERE, BEFORE, MIDDLE, RECORDED, S3, UNRECORDED
 from tests.chaos.world import World
 from tests.unit.operators.life import MODEL, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY
 
-DAYS = 4
 POSTGRES = Backends(control="postgres")
 
 
@@ -39,6 +38,7 @@ class TrainingSet(OperatorStep):
     name = "training_set"
     title = "training set"
     promise = "rows out = labelled rows in; byte-identical however often it is made"
+    base = PUBLISHED
     tasks = ("build_training_set",)
     cells: Mapping[str, Cell] = {
         "F1": (Variant(Kill(BEFORE)), Variant(Kill(BEFORE), S3)),
@@ -57,10 +57,6 @@ class TrainingSet(OperatorStep):
         return BuildTrainingSetOperator(task_id=task, model=MODEL)
 
     def prepare(self, world: World) -> dict[str, Any]:
-        shop = life()
-        for number in range(1, DAYS + 1):
-            shop.land(day(number))
-            shop.publish(day(number))
         run = Run()
         run(PlanTrainingOperator(task_id="plan", model=MODEL))
         return {"xcom": run.xcom}
