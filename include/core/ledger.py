@@ -176,7 +176,7 @@ class Ledger:
     def sweep(self, key: str, generation: int) -> None:
         """Remove what nothing points to in a generation: what killed attempts left, and outputs that lost the race."""
         folder = f"ledger/{key}/g{generation}"
-        self.storage.sweep(folder)
+        self.storage.sweep(f"ledger/{key}")
         result = self.result(key, generation)
         if result is not None:
             kept = {file.path for file in result.files.values()}
