@@ -12,6 +12,7 @@ from include.backends.ray_jobs import RayJobs, open_jobs
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
+from include.training.spool import MetricSpool
 from tests.contract.ray_head import running_ray_head
 from tests.unit.training.example import HERE, NETWORK, table, train_request, training_set
 
@@ -31,12 +32,13 @@ def test_two_workers_train_one_model_and_a_killed_worker_costs_no_attempt(tmp_pa
             **os.environ,
             "SLIPSTREAM_HOME": str(tmp_path / "home"),
             "SLIPSTREAM_RAY_URL": url,
+            "SLIPSTREAM_REGISTRY": "folder",
             "AIRFLOW_CONN_SLIPSTREAM_RAY": f"http://:{token}@127.0.0.1",
         }
         settings = Settings.from_env(environ)
         ledger, jobs = Ledger(settings.storage()), open_jobs(settings)
         data = training_set(ledger, tmp_path / "in", table(), table(200, seed=2))
-        params = {**NETWORK, "mark": str(tmp_path / "mark")}
+        params = {**NETWORK, "track_every": 1, "mark": str(tmp_path / "mark")}
         request = train_request(ledger, data, f"{HERE}:fit_killed", params=params, workers=2)
         attempt: Attempt = ledger.open_attempt(request.key, 0)
         command = ("python", "-m", "include.core.task", attempt.key, "--generation", "0", "--attempt", "1")
@@ -51,3 +53,7 @@ def test_two_workers_train_one_model_and_a_killed_worker_costs_no_attempt(tmp_pa
         assert result.attempt == 1
         assert result.value["metrics"]["auc"] > 0.7
         assert [row["step"] for row in result.value["history"]] == [16, 32, 48]
+        # The workers' metrics are in the spool once each, the steps that were done again among them.
+        spooled = [row for _, batch in MetricSpool(ledger.storage, attempt.metrics).read() for row in batch]
+        assert sorted(step for step, _, metrics in spooled if "step_loss" in metrics) == list(range(1, 49))
+        assert [step for step, _, metrics in spooled if "validation_loss" in metrics] == [16, 32, 48]
