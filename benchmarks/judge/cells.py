@@ -10,13 +10,14 @@ import numpy as np
 from benchmarks.judge import rules
 from benchmarks.judge.streams import Ints, Stream, Traffic, coarse, latency_marks, simulate
 from benchmarks.judge.table import Table
-from include.rollout.bound import LOOKS, most_allowed, odds_share
+from include.rollout.bound import look_part, most_allowed, odds_share
 from include.rollout.boundary import SLICES, first_crossings
 from include.rollout.fold import KEPT
 from include.rollout.guard import WEIGHTS, Guard, scaled
 
 SHARE, ALPHA, MARGIN = 0.05, 0.05, 2.5
 PORTION = 2500  # stages simulated at once
+LOOKS = 5  # of a stage that waits: up to 16 planned lengths
 METRICS = ("errors", "latency_p50", "latency_p90", "latency_p99")
 FOUR = {guard.stream: guard.weight for guard in scaled(Guard(name, WEIGHTS[name]) for name in METRICS)}
 SCHEDULES = (1, 10, 60, SLICES, 0)  # looks; 0: one at each request
@@ -115,7 +116,7 @@ def ceilings(table: Table, stages: int) -> None:
 
 
 def wrong_promotion(table: Table, stages: int) -> None:
-    table.head(f"Wrong promotion: a challenger at the margin ({MARGIN}x), looks at 1, 2, 4 and 8 planned lengths, beta .05")
+    table.head(f"Wrong promotion: a challenger at the margin ({MARGIN}x), looks at 1, 2, 4, 8 and 16 planned lengths, beta .05")
     cells = {
         "ratio bound alone, base 1 %, 1,000 canary requests": (0.01, 20_000, 0.0),
         "ratio bound alone, base .5 %, 1,000 canary requests": (0.005, 20_000, 0.0),
@@ -124,7 +125,7 @@ def wrong_promotion(table: Table, stages: int) -> None:
         "ratio or accepted rate (5 %), base 2 %, 100 canary requests": (0.02, 2_000, 0.05),
     }
     for name, (base, requests, accepted) in cells.items():
-        table.at_most(name, int(promoted(name, base, MARGIN, requests, accepted, stages, len(LOOKS)).sum()), stages, 0.05, 0.055)
+        table.at_most(name, int(promoted(name, base, MARGIN, requests, accepted, stages, LOOKS).sum()), stages, 0.05, 0.055)
     table.head("Promotion of a healthy challenger at the planned end (a stage that is not shown to be good waits)")
     for name, base, requests in (("base 1 %, 1,000 canary requests", 0.01, 20_000), ("base 0, 100 canary requests", 0.0, 2_000)):
         table.show(name, f"{promoted('healthy ' + name, base, 1.0, requests, 0.05, stages, 1).mean():.4f}")
@@ -135,7 +136,8 @@ def promoted(name: str, base: float, ratio: float, requests: int, accepted: floa
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     shown, before = np.zeros(stages, bool), 0
     canary, own, events = (np.zeros(stages, np.int64) for _ in range(3))
-    for length, part in LOOKS[:looks]:
+    for look in range(looks):
+        length, part = 2**look, look_part(look)
         arrived = (length - before) * requests
         more = rng.binomial(arrived, SHARE, stages)
         bad = rng.binomial(more, min(1.0, base * ratio))

@@ -5,7 +5,7 @@ errs m times as often as the champion; if so few are its own that this has a pro
 level, its rate ratio is shown to be under m. *Rate*: the same for its own entities and an accepted rate, for
 services that hardly ever err: no ratio can be bounded where nobody errs.
 
-The looks are at 1, 2, 4 and 8 planned lengths of the stage; their levels add up to beta (Bonferroni), so a
+The looks are at 1, 2, 4, 8, ... planned lengths of the stage; their levels add up to beta (Bonferroni), so a
 challenger at the margin is promoted with a probability of at most beta, however long the stage waits.
 Source: Clopper and Pearson (1934) for the bound; the conditional test is Przyborowski and Wilenski's (1940).
 """
@@ -16,7 +16,12 @@ from functools import lru_cache
 
 import numpy as np
 
-LOOKS = ((1, 0.6), (2, 0.2), (4, 0.1), (8, 0.1))  # planned lengths, and the share of beta spent there
+FIRST, SECOND = 0.6, 0.2  # of beta at the first two looks; each later one has half of the one before
+
+
+def look_part(look: int) -> float:
+    """The share of beta that is spent at look 0, 1, 2, ...: at 1, 2, 4, ... planned lengths."""
+    return FIRST if look == 0 else SECOND / 2 ** (look - 1)
 
 
 def odds_share(share: float, ratio: float) -> float:

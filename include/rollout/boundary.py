@@ -28,24 +28,33 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 SLICES = 200  # in the planned length of a stage
-LONGEST = 8  # planned lengths after which nothing is looked at any more
+OCTAVE = 100  # in each doubling of it: a stage that waits is never blind, and its evidence stays small
 POWER = 1.25  # of time in the spending: between linear (early detection) and quadratic (power at the end)
-KEPT = 0.05  # of alpha, for the time after the plan: waiting for the promotion must not be blind
-AFTER = 3.0  # planned lengths over which that is spent
+KEPT = 0.05  # of alpha, for the time after the plan
 NEGLIGIBLE = 1e-13  # probability that the arithmetic leaves out, each slice
 BLOCK = 256  # walks computed side by side: as many as the processor's cache holds
 
 
 def spent(time: Floats) -> Floats:
-    """The share of alpha that may be spent by each time (1 is the planned end). Rises from 0 to 1."""
-    planned = (1 - KEPT) * np.minimum(1.0, time) ** POWER
-    late: Floats = planned + KEPT * np.clip((time - 1) / AFTER, 0.0, 1.0)
+    """The share of alpha that may be spent by each time (1 is the planned end). Rises from 0 towards 1."""
+    late: Floats = (1 - KEPT) * np.minimum(1.0, time) ** POWER + KEPT * (1 - 1 / np.maximum(1.0, time))
     return late
+
+
+def slice_of(requests: int, planned: int) -> int:
+    """The slice that is running when so many requests are over: as many slices are complete."""
+    if requests < planned:
+        return requests * SLICES // planned
+    doublings = (requests // planned).bit_length() - 1
+    begun = planned << doublings
+    return SLICES + doublings * OCTAVE + (requests - begun) * OCTAVE // begun
 
 
 def slice_ends(slices: int) -> Floats:
     """The time at the end of each slice."""
-    return np.arange(1, slices + 1) / SLICES
+    number = np.arange(1, slices + 1)
+    doublings, place = np.divmod(np.maximum(0, number - SLICES), OCTAVE)
+    return np.where(number <= SLICES, number / SLICES, 2.0**doublings * (1 + place / OCTAVE))
 
 
 class Walk:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from include.core.request import Json
-from include.rollout.boundary import LONGEST, SLICES, Ints
+from include.rollout.boundary import Ints, slice_of
 
 CHAMPION, CHALLENGER = 0, 1
 ERRORS, REQUESTS, ENTITIES, FAILURES = "errors", "requests", "entities", "failures"
@@ -69,7 +69,8 @@ class Evidence:
 
     stage: str
     generation: int
-    planned: int  # requests of both arms in the planned length of the stage
+    planned: int  # requests in the planned length of the stage: of both arms; of the shadow alone where it is one
+    clock: int = 0  # such requests so far
     champion: Count = Count()
     challenger: Count = Count()
     baseline: Count = Count()  # the champion's, in the rollout's earlier stages
@@ -80,8 +81,7 @@ class Evidence:
     @property
     def complete(self) -> int:
         """The slices that are over: only they are judged."""
-        total = self.champion.requests + self.challenger.requests
-        return min(total * SLICES // self.planned, LONGEST * SLICES)
+        return slice_of(self.clock, self.planned)
 
     def arms(self, stream: str, slices: int) -> tuple[Ints, Ints]:
         """A stream's counts of the champion and of the challenger in the first slices; zeros where it has none."""

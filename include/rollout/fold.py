@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from include.core.request import Json
-from include.rollout.boundary import LONGEST, SLICES
+from include.rollout.boundary import slice_of
 from include.rollout.evidence import CHALLENGER, CHAMPION, ENTITIES, ERRORS, FAILURES, REQUESTS, Count, Evidence, Observation
 from include.rollout.guard import LOSS, QUANTILES, SCORES, outcome_stream
 from include.rollout.seen import Seen, unit_number
@@ -74,7 +74,7 @@ class StageFold:
     threshold: float
     before: int = 0  # requests of the baseline when the stage began, and its errors
     before_errors: int = 0
-    ordinal: int = 0  # requests so far: the stage's clock
+    clock: int = 0  # requests so far; in the shadow stage those that the shadow has seen: they come later
     gap: float = 0.0  # sum of |shadow - champion| scores, and how many
     gaps: int = 0
     slices: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class StageFold:
             return  # mirrored before the stage, written after it
         arm = CHALLENGER if mirrored or record.arm == "challenger" else CHAMPION
         unit = unit_number(record.unit)
-        self.ordinal += 1
+        self.clock += mirrored or not self.shadow
         self._count(REQUESTS, arm)
         self._mark(ENTITIES, unit, arm)
         if record.error is not None:
@@ -128,10 +128,8 @@ class StageFold:
         return True
 
     def _count(self, stream: str, arm: int) -> None:
-        place = max(0, self.ordinal - 1) * SLICES // self.planned
+        place = slice_of(max(0, self.clock - 1), self.planned)
         counts = self.slices.setdefault(stream, ([], []))[arm]
-        if place >= LONGEST * SLICES:
-            return
         if len(counts) <= place:
             counts.extend([0] * (place + 1 - len(counts)))
         counts[place] += 1
@@ -150,7 +148,16 @@ class StageFold:
         difference = self.gap / self.gaps if self.gaps else None
         before = Count(self.before, 0, self.before_errors)
         return Evidence(
-            self.stage, self.generation, self.planned, counts[0], counts[1], before, dict(self.limits), streams, difference
+            self.stage,
+            self.generation,
+            self.planned,
+            self.clock,
+            counts[0],
+            counts[1],
+            before,
+            dict(self.limits),
+            streams,
+            difference,
         )
 
     def to_json(self) -> dict[str, Json]:

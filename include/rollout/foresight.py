@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from include.core.spec import ModelSpec
-from include.rollout.bound import LOOKS, most_allowed, odds_share
+from include.rollout.bound import look_part, most_allowed, odds_share
 from include.rollout.boundary import law
 from include.rollout.guard import WEIGHTS
 from include.rollout.judge import JudgePlan, judge_plan
@@ -83,7 +83,7 @@ def ceiling(base: float, ratio: float, requests: int, share: float, alpha: float
 
 def promoted(base: float, requests: int, rule: JudgePlan) -> float:
     """Chance that the first look shows a challenger with the champion's own rate to be under the margin."""
-    part = rule.beta / 2 * LOOKS[0][1]
+    part = rule.beta / 2 * look_part(0)
     by_rate = most_allowed(round(requests * rule.share), rule.accepted, part)
 
     def shown(errors: int) -> float:

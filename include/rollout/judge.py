@@ -16,8 +16,8 @@ import numpy as np
 
 from include.core.request import Json
 from include.core.spec import ModelSpec
-from include.rollout.bound import LOOKS, most_allowed, odds_share, upper, upper_ratio
-from include.rollout.boundary import LONGEST, SLICES, boundaries
+from include.rollout.bound import look_part, most_allowed, odds_share, upper, upper_ratio
+from include.rollout.boundary import OCTAVE, SLICES, boundaries
 from include.rollout.evidence import CHALLENGER, CHAMPION, ENTITIES, ERRORS, FAILURES, REQUESTS, Count, Evidence, Ints
 from include.rollout.guard import Guard, stage_guards
 from include.rollout.plan import Stage
@@ -61,7 +61,7 @@ class JudgePlan:
 
     @property
     def planned(self) -> int:
-        """Requests of both arms in the planned length of the stage."""
+        """Requests in the planned length of the stage: of both arms; of the shadow alone in its stage."""
         return planned_requests(self.share, self.requests, self.compared)
 
     def to_json(self) -> dict[str, Json]:
@@ -75,10 +75,8 @@ class JudgePlan:
 
 
 def planned_requests(share: float, requests: int, compared: bool) -> int:
-    """Requests of both arms until the challenger has seen `requests`."""
-    if not compared or share == 1:
-        return requests
-    return 2 * requests if share == 0 else round(requests / share)
+    """Requests of the stage's clock until the challenger has seen `requests`."""
+    return round(requests / share) if compared and share else requests
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ def _more_than_its_share(evidence: Evidence, plan: JudgePlan, guard: Guard) -> I
     if not over.size:
         return
     at, whose = int(over[0]), "champion's" if guard.fewer else "challenger's"
-    of = "sees every request, as the champion does" if plan.shadow else f"with {plan.share:.0%} of the entities"
+    of = "which sees every request that the champion sees" if plan.shadow else f"with {plan.share:.0%} of the entities"
     tolerated = "" if guard.tolerated == 1 else f" ({guard.tolerated:g} times as many are tolerated)"
     yield f"{hits[at]} of the first {events[at]} {guard.words} were the {whose}, {of}{tolerated}"
 
@@ -200,11 +198,10 @@ def _too_different(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
 def _shown(evidence: Evidence, plan: JudgePlan) -> str | None:
     """What shows its error rate to be under the margin; None while nothing does."""
     by_rate = plan.beta / 2 if plan.relative else plan.beta
-    for length, part in LOOKS:
-        if evidence.complete < length * SLICES:
-            return None
-        champion, challenger = (int(counts.sum()) for counts in evidence.arms(ERRORS, length * SLICES))
-        entities = int(evidence.arms(ENTITIES, length * SLICES)[CHALLENGER].sum())
+    for look, slices in enumerate(range(SLICES, evidence.complete + 1, OCTAVE)):
+        part = look_part(look)
+        champion, challenger = (int(counts.sum()) for counts in evidence.arms(ERRORS, slices))
+        entities = int(evidence.arms(ENTITIES, slices)[CHALLENGER].sum())
         events, margin_share = champion + challenger, odds_share(plan.share, plan.margin)
         if plan.relative and challenger <= most_allowed(events, margin_share, plan.beta / 2 * part):
             bound = upper_ratio(challenger, events, plan.share, plan.beta / 2 * part)
@@ -245,7 +242,7 @@ def _said(count: Count) -> str:
 def _numbers(evidence: Evidence, plan: JudgePlan) -> dict[str, Json]:
     events = {}
     for guard in plan.guards if plan.relative else ():
-        champion, challenger = (int(counts.sum()) for counts in evidence.arms(guard.stream, LONGEST * SLICES))
+        champion, challenger = (int(counts.sum()) for counts in evidence.arms(guard.stream, evidence.complete + 1))
         events[guard.stream] = [champion, challenger]
     return {
         "requests": evidence.challenger.requests,
