@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
@@ -82,6 +83,38 @@ class Encoder:
             wrong = {e.name: get(e.name) for e in self.inputs if e.dtype != "category" and not _numeric(get(e.name))}
             what = f"Not a number: {', '.join(sorted(wrong))}."
             raise DataError(what, seen=wrong, hint="send a JSON number, or null where it is not known.") from None
+
+    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float32]:
+        """`encode_row` for many rows that hold every input by name, null where unknown: float32 [rows, inputs]."""
+        try:
+            numbers = np.array([self._numbers(row) for row in rows], dtype=np.float64).reshape(len(rows), -1)  # None: NaN
+        except (TypeError, ValueError, KeyError):  # to name the field
+            return np.array([self.encode_row(row) for row in rows], dtype=np.float32)
+        if self._defaults is not None:
+            numbers = np.where(np.isnan(numbers), self._defaults, numbers)
+        texts = [(place, each) for place, each in enumerate(self.inputs) if each.dtype == "category"]
+        if not texts:
+            return numbers.astype(np.float32)
+        encoded = np.empty((len(rows), len(self.inputs)), dtype=np.float32)
+        encoded[:, [place for place, each in enumerate(self.inputs) if each.dtype != "category"]] = numbers
+        for place, each in texts:
+            encode = _category(each)
+            encoded[:, place] = [encode(row[each.name]) for row in rows]
+        return encoded
+
+    @cached_property
+    def _numbers(self) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+        """All numeric values of a row, in order."""
+        names = [each.name for each in self.inputs if each.dtype != "category"]
+        if len(names) > 1:
+            return itemgetter(*names)
+        return lambda row: tuple(row[name] for name in names)
+
+    @cached_property
+    def _defaults(self) -> npt.NDArray[np.float64] | None:
+        """What each absent number becomes; None where that is NaN for all."""
+        missing = np.array([each.missing for each in self.inputs if each.dtype != "category"])
+        return None if np.isnan(missing).all() else missing
 
     @cached_property
     def _plan(self) -> tuple[tuple[str, Callable[[Any], float]], ...]:

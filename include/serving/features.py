@@ -4,10 +4,11 @@ stand in, for as long as the spec says; of an entity never read, the defaults.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ AWAY, STALE = ["features"], ["last_known"]  # what is degraded: the defaults sta
 
 Features = tuple[dict[str, Any], list[str]]  # feature to value (absent: unknown), and what is degraded
 Answer = Callable[[list[Features]], None]
+Row = tuple[int, bytes]
 
 
 class FeatureReader:
@@ -36,6 +38,7 @@ class FeatureReader:
         """`opened` is called whenever the store's circuit opens."""
         self._open = open_store
         self._store: Any = None
+        self._rows: Any = ...
         self.breaker = Breaker(1, PAUSE_SECONDS, LONGEST_PAUSE, opened=opened)
         self.failures = 0
 
@@ -47,13 +50,20 @@ class FeatureReader:
         """Push a table of rows; how many were newer than what was there. Raises UnreachableError."""
         return int(self.opened().write(model, view, rows, created))
 
+    def rows(self) -> Any:
+        """What fetches without making the event loop wait; None where the store answers at once."""
+        if self._rows is ...:
+            self._rows = self.opened().rows(asyncio.get_running_loop())
+        return self._rows
+
     def opened(self) -> Any:
         if self._store is None:
             self._store = self._open()
         return self._store
 
     def failed(self, error: Exception) -> None:
-        self.breaker.failed()
+        if self.breaker.state != "open":  # of several turns that fail at once, the first opens it
+            self.breaker.failed()
         self.failures += 1
         log.warning("the online store did not answer: %s", error)
 
@@ -63,26 +73,56 @@ class Source:
 
     def __init__(self, reader: FeatureReader, spec: ModelSpec) -> None:
         self._reader, self._model, self._views = reader, spec.name, spec.features.views
+        self._keys: Any = None  # of the store, made on first use
         self._last = LastKnown(spec.serving.last_known.total_seconds())
 
     def read(self, items: Sequence[Item], now: datetime, answer: Answer) -> None:
-        """Calls `answer` with the features of each item, in order, as known at its moment (UTC, no zone)."""
+        """Calls `answer` with the features of each item, in order, as known at its moment (UTC, no zone).
+
+        At once, or from the event loop when the store has answered.
+        """
         if not self._views:
             answer([({}, [])] * len(items))
             return
-        entities, breaker = [_asdict(item.entity) for item in items], self._reader.breaker
-        if not breaker.allows():
+        entities = [_asdict(item.entity) for item in items]
+        if not self._reader.breaker.allows():
             answer(self._known(entities))
             return
+
+        def found(rows: list[Row | None] | Exception) -> None:
+            answer(self._features(items, entities, now, rows))
+
         try:
-            found = self._read(items, entities, now)
+            store = self._reader.opened()
+            if self._keys is None:
+                self._keys = store.reader(self._model, self._views)
+            keys = [key for entity in entities for key in self._keys.keys(entity)]
+            rows = self._reader.rows()
+            fetched: list[Row | None] | Exception | None = store.fetch(keys) if rows is None else rows.fetch(keys, found)
         except Exception as error:  # noqa: BLE001 - a store of any vendor, broken in any way, is a degraded answer
+            fetched = error
+        if fetched is not None:
+            found(fetched)
+
+    def _features(
+        self, items: Sequence[Item], entities: list[dict[str, Any]], now: datetime, rows: list[Row | None] | Exception
+    ) -> list[Features]:
+        """Of each item, from the rows of all its views; what stands in for them if there are none."""
+        if isinstance(rows, Exception):
+            self._reader.failed(rows)
+            return self._known(entities)
+        values, width = self._keys.values, self._keys.width
+        found = []
+        try:
+            for place, item in enumerate(items):
+                moment = utc(item.event_time) if item.event_time else now
+                found.append(values(rows[place * width : (place + 1) * width], moment))
+        except Exception as error:  # noqa: BLE001 - rows that nobody can read are as good as none
             self._reader.failed(error)
-            answer(self._known(entities))
-            return
-        breaker.succeeded()
+            return self._known(entities)
+        self._reader.breaker.succeeded()
         self._keep(entities, found)
-        answer([(values, []) for values in found])
+        return [(each, []) for each in found]
 
     def _keep(self, entities: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
         keep, moment = self._last.keep, time.monotonic()
@@ -94,19 +134,7 @@ class Source:
         last = [self._last.get(tuple(entity.values())) for entity in entities]
         return [({}, AWAY) if values is None else (values, STALE) for values in last]
 
-    def _read(self, items: Sequence[Item], entities: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
-        store = self._reader.opened()
-        if not any(item.event_time for item in items):
-            found: list[dict[str, Any]] = store.read_entities(self._model, self._views, entities, now)
-            return found
-        moments = [utc(item.event_time) if item.event_time else now for item in items]
-        return [
-            store.read_entity(self._model, self._views, entity, moment) for entity, moment in zip(entities, moments, strict=True)
-        ]
-
 
 def utc(moment: datetime) -> datetime:
     """In UTC and without a zone, as feature rows have it."""
-    from datetime import UTC
-
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -8,6 +8,7 @@ answered a turn of the event loop at a time (include/serving/turn.py).
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 from include.core.errors import SlipstreamError
 from include.core.spec import ModelSpec, View
 from include.serving.access import Access
+from include.serving.admission import RETRY_AFTER, Admission
 from include.serving.contract import Contract
 from include.serving.deployment import Deployment
 from include.serving.features import FeatureReader
@@ -41,6 +43,7 @@ from include.serving.log import PredictionLog, Syncer
 from include.serving.metrics import Metrics
 from include.serving.openapi import OPENAPI, PAGE
 from include.serving.predict import Predictor, Unit
+from include.serving.rate import Rates
 from include.serving.refusal import Refusal
 from include.serving.shadow import Shadow
 from include.serving.switch import Switch
@@ -63,6 +66,7 @@ class Parts:
     switch: Switch
     metrics: Metrics
     shadow: Shadow
+    admission: Admission
 
 
 class Gateway:
@@ -70,7 +74,8 @@ class Gateway:
         self._parts, self._fleet, self._access = parts, parts.fleet, parts.access
         self._switch, self.metrics, self._shadow = parts.switch, parts.metrics, parts.shadow
         self._predictors: dict[str, Predictor] = {}
-        self._turns = Turns()
+        self._rates = Rates()
+        self._turns = Turns(parts.admission)
         self._syncer = Syncer()
 
     # -- ASGI ----------------------------------------------------------------------------------------
@@ -103,6 +108,9 @@ class Gateway:
         # Warm before the socket opens. After that long open it all the same: /v2/health/ready says no.
         await asyncio.to_thread(self._fleet.polled.wait, START_SECONDS)
         self.metrics.workers.add()
+        gc.collect()
+        gc.freeze()  # what is here stays: collections need not look at it, and their pauses stay short
+        gc.set_threshold(10_000, 20, 50)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(self._close)
@@ -149,7 +157,11 @@ class Gateway:
 
     async def _predict(self, call: Call, model: str) -> Response:
         self._access.check_predict(call)
+        if self._turns.admission.full:
+            what = "Too many requests are under way in this gateway."
+            raise Refusal(429, what, allowed="send it again after Retry-After", retry_after=RETRY_AFTER)
         deployment = self._deployment(model)
+        self._rates.check(deployment.spec)
         if deployment.cold:
             deployment = await self._fleet.warm(model)
         if not deployment.route.live:
@@ -204,6 +216,7 @@ class Gateway:
         if rest != ["infer"]:
             raise Refusal(404, "There is no such route.", field="path", value=call.path, allowed="see /openapi.json")
         self._access.check_predict(call)
+        self._rates.check(deployment.spec)
         length = _header_length(call)
         if len(call.body) < THREAD_BYTES:
             body, header_length = infer(deployment, number, call.body, length)

@@ -23,6 +23,7 @@ from include.core.connection import from_env
 from include.core.settings import Settings
 from include.serving import shadow
 from include.serving.access import CONNECTION, Access, open_access
+from include.serving.admission import Door
 from include.serving.features import FeatureReader
 from include.serving.fleet import Fleet
 from include.serving.gateway import Gateway, Parts
@@ -56,12 +57,13 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
     fleet = Fleet(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), room, switch)
     reader = FeatureReader(lambda: adapter("online")(settings.online_url), lambda: metrics.circuits.add("store"))
     copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
-    return Gateway(Parts(fleet, reader, access, stores.load_spec, adapter("unit"), settings.home, switch, metrics, copies))
+    unit, admission = adapter("unit"), Door.admission
+    return Gateway(Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission))
 
 
 def serve(app: Gateway, listening: socket.socket) -> int:
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", ws="none", lifespan="on", backlog=2048,
+        app, loop="uvloop", http=Door, ws="none", lifespan="on", backlog=2048,
         access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=DRAIN_SECONDS,
     )  # fmt: skip
     server = uvicorn.Server(config)

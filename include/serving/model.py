@@ -25,6 +25,7 @@ WARM_RUNS = 20
 
 class Encoder(Protocol):
     def encode_row(self, row: Mapping[str, Any]) -> list[float]: ...
+    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> Floats: ...
 
 
 class Scorer(Protocol):
@@ -55,10 +56,9 @@ class LoadedModel:
         return scores
 
     def score_all(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
-        """Rows of named values to their probabilities, in one run. Raises ModelError if any of them fails."""
-        encode = self.encoder.encode_row
+        """Rows that hold every input by name, to their probabilities, in one run. Raises ModelError if any of them fails."""
         try:
-            scores: list[float] = self.scorer.score(np.array([encode(row) for row in rows], dtype=np.float32)).tolist()
+            scores: list[float] = self.scorer.score(self.encoder.encode_rows(rows)).tolist()
         except Exception as error:
             raise ModelError(f"version {self.version} failed: {str(error).strip()[:200]}") from error
         if len(scores) != len(rows) or not all(0.0 <= score <= 1.0 for score in scores):  # false for NaN, too

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from include.serving.admission import Admission
 from include.serving.contract import Item
 
 log = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ class Answerer(Protocol):
 class Turns:
     """Collects the jobs of a turn by who answers them."""
 
-    def __init__(self) -> None:
-        self.waiting = 0  # items not yet answered
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
         self._jobs: dict[Answerer, list[Job]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -52,7 +53,7 @@ class Turns:
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
         job = Job(items, batch, deployment, loop.create_future())
-        self.waiting += len(items)
+        self.admission.waiting += len(items)
         if not self._jobs:
             loop.call_soon(self._run)
         self._jobs.setdefault(answerer, []).append(job)
@@ -63,12 +64,9 @@ class Turns:
         for answerer, jobs in todo.items():
             count = sum([len(job.items) for job in jobs])
             try:
-                answerer.run(jobs, lambda count=count: self._finished(count))  # type: ignore[misc]
+                answerer.run(jobs, lambda count=count: self.admission.answered(count))  # type: ignore[misc]
             except Exception as error:
                 log.exception("a turn failed")
                 for job in jobs:
                     job.fail(error)
-                self._finished(count)
-
-    def _finished(self, count: int) -> None:
-        self.waiting -= count
+                self.admission.answered(count)

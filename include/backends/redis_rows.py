@@ -1,0 +1,183 @@
+"""Rows from Redis for an event loop: one connection, one MGET at a time for whoever asks meanwhile.
+
+While an answer is on its way, requests gather; the next MGET takes them all. So a busy gateway makes few and large
+round trips, and an idle one does not wait. What does not answer in time fails those who asked, and the connection
+is made anew for the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redis.connection import SSLConnection, parse_url
+
+from include.backends.online_redis import row_of
+from include.core.errors import UnreachableError
+
+SECONDS = 0.1  # for an answer, and for the connection: beyond that features are not worth their wait
+Row = tuple[int, bytes]
+Done = Callable[[list[Row | None] | Exception], None]
+
+
+class RedisRows(asyncio.Protocol):
+    """For one event loop, called on it."""
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._options, self._loop = dict(parse_url(url)), loop
+        self._address = url.rpartition("@")[2]  # never print the password
+        self._transport: asyncio.Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._waiting: list[tuple[Sequence[str], Done]] = []
+        self._asked: list[tuple[int, Done]] = []  # whose answer is on its way
+        self._greetings = 0  # replies to AUTH and SELECT that are still to come
+        self._buffer = b""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def fetch(self, keys: Sequence[str], done: Done) -> None:
+        self._waiting.append((keys, done))
+        if self._timer is None:
+            self._timer = self._loop.call_later(SECONDS, self._late)
+        if self._transport is None:
+            if self._connecting is None:
+                self._connecting = self._loop.create_task(self._connect())
+        elif not self._asked and not self._greetings:
+            self._ask()
+
+    def close(self) -> None:
+        self._fail("the gateway stops")
+
+    def _ask(self) -> None:
+        asked, self._waiting = self._waiting, []
+        self._asked = [(len(keys), done) for keys, done in asked]
+        assert self._transport is not None
+        self._transport.write(command("MGET", *(key for keys, _ in asked for key in keys)))
+
+    # -- the connection ------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        options = self._options
+        try:
+            if "path" in options:
+                await self._loop.create_unix_connection(lambda: self, options["path"])
+            else:
+                secure = _context(options) if options.get("connection_class") is SSLConnection else None
+                host, port = options.get("host", "localhost"), options.get("port", 6379)
+                await self._loop.create_connection(lambda: self, host, port, ssl=secure)
+        except OSError as error:
+            self._fail(str(error))
+        finally:
+            self._connecting = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport, self._buffer = transport, b""
+        greetings = []
+        if self._options.get("password"):
+            user = [self._options["username"]] if self._options.get("username") else []
+            greetings.append(command("AUTH", *user, self._options["password"]))
+        if self._options.get("db"):
+            greetings.append(command("SELECT", str(self._options["db"])))
+        self._greetings = len(greetings)
+        transport.write(b"".join(greetings))
+        if not greetings and self._waiting:
+            self._ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._asked or self._waiting:
+            self._fail(str(exc or "it closed the connection"))
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        while self._greetings and b"\r\n" in self._buffer:
+            line, _, self._buffer = self._buffer.partition(b"\r\n")
+            if not line.startswith(b"+"):
+                self._fail(line.decode(errors="replace"))
+                return
+            self._greetings -= 1
+        if self._asked and self._buffer:
+            self._answer()
+        elif not self._greetings and self._waiting:
+            self._ask()
+
+    def _answer(self) -> None:
+        try:
+            values = parse_array(self._buffer)
+        except ValueError as error:
+            self._fail(str(error))
+            return
+        if values is None:  # not all of it has come
+            return
+        asked, self._asked, self._buffer = self._asked, [], b""
+        assert self._timer is not None
+        self._timer.cancel()
+        self._timer = self._loop.call_later(SECONDS, self._late) if self._waiting else None
+        if self._waiting:  # Redis works while the answers are used
+            self._ask()
+        place = 0
+        for count, done in asked:
+            done([None if value is None else row_of(value) for value in values[place : place + count]])
+            place += count
+
+    def _late(self) -> None:
+        self._fail(f"no answer within {SECONDS * 1000:.0f} ms")
+
+    def _fail(self, why: str) -> None:
+        """Tell everyone who waits; the next call connects anew."""
+        waiting = [done for _, done in (*self._asked, *self._waiting)]
+        self._asked, self._waiting, self._buffer, self._greetings = [], [], b"", 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            transport, self._transport = self._transport, None
+            transport.abort()
+        error = UnreachableError(
+            f"The online store at {self._address} did not answer: {why}.",
+            safe="what it holds.",
+            hint="check SLIPSTREAM_ONLINE_URL and the server.",
+        )
+        for done in waiting:
+            done(error)
+
+
+def command(*words: str) -> bytes:
+    """In Redis' wire format (RESP2)."""
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        data = word.encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
+
+
+def parse_array(data: bytes) -> list[bytes | None] | None:
+    """An array of strings; None if it is not yet whole. Raises ValueError for an error reply, or anything else."""
+    if not data.startswith(b"*"):
+        raise ValueError(data[:200].decode(errors="replace").strip())
+    end = data.find(b"\r\n")
+    if end < 0:
+        return None
+    values: list[bytes | None] = []
+    for _ in range(int(data[1:end])):
+        start = end + 2
+        end = data.find(b"\r\n", start)
+        if end < 0:
+            return None
+        length = int(data[start + 1 : end])
+        if length < 0:
+            values.append(None)
+            continue
+        start, end = end + 2, end + 2 + length
+        if len(data) < end + 2:
+            return None
+        values.append(data[start:end])
+    return values
+
+
+def _context(options: dict[str, Any]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
+    if options.get("ssl_certfile"):
+        context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
+    return context
