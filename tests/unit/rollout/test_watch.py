@@ -110,6 +110,27 @@ def test_each_record_counts_once_however_often_one_looks(settled: str, control: 
     assert again[2] == seen
 
 
+def test_a_look_that_dies_before_it_has_stored_what_it_read_loses_and_doubles_nothing(
+    settled: str, control: ControlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, generation = canary(control, tmp_path, settled)
+    write_answers(tmp_path, generation, 100, salt="first")
+    assert watch.look(rollout=settled, model="toy", stage="canary_5") is None
+    write_answers(tmp_path, generation, 100, salt="second")
+
+    def killed(*given: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(watch, "remember", killed)
+        with pytest.raises(KeyboardInterrupt):
+            watch.look(rollout=settled, model="toy", stage="canary_5")
+    assert watch.look(rollout=settled, model="toy", stage="canary_5") is None
+    _, fold = recall(control, settled)
+    assert fold.stage is not None
+    assert fold.stage.evidence().clock == 200
+
+
 def test_a_pause_holds_the_promotion_and_not_the_rollback(settled: str, control: ControlStore, tmp_path: Path) -> None:
     rollout, generation = canary(control, tmp_path, settled)
     pause(control, "toy", actor="ada", reason="lunch")

@@ -1,0 +1,123 @@
+"""A stage's task while its rollout is paused, and while both arms fail: without a gateway, on a log written by hand."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from include.core.control import now, versions
+from include.core.errors import GateClosed
+from include.rollout import watch
+from include.rollout.history import Rollout, entered, events, live_rollout, read_rollout
+from include.rollout.machine import enter_stage, open_rollout, record_verdict
+from include.rollout.pause import pause, resume
+from include.rollout.route import Route, read_route, set_route, unit
+from include.serving.log import PredictionLog, Record, timestamp
+from operators.hooks import Services
+from operators.rollout import RolloutOperator, RolloutStageOperator
+from tests.unit.operators.life import MODEL, Run, settle_in
+
+
+@pytest.fixture
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
+    """Version 2 is in its canary_50, with version 1 as the champion; the gateway is taken at its word."""
+    made = settle_in(tmp_path, monkeypatch)
+    monkeypatch.setattr("operators.rollout.LOOK_EVERY", 0.05)
+
+    def enter(self: RolloutOperator, context: Any, services: Services, stage: str, epoch: int) -> int:
+        return enter_stage(services.control, self.rollout(context, services), stage, epoch)
+
+    monkeypatch.setattr(RolloutOperator, "enter", enter)
+    with made.control.transaction() as connection:
+        for number in (1, 2):
+            row = {"key": f"k{number}", "model": MODEL, "version": number, "semver": f"1.{number}.0", "record": {}, "at": now()}
+            connection.execute(versions.insert().values(stage="Candidate", **row))
+        set_route(connection, MODEL, Route(champion=1))
+    rollout = open_rollout(made.control, made.spec(MODEL), 2, request="r", actor="t", epoch=1)
+    for stage in ("smoke", "shadow"):
+        enter_stage(made.control, rollout, stage, 1)
+        record_verdict(made.control, rollout, stage, {"answer": "promote"}, 1)
+    return made
+
+
+def opened(services: Services) -> tuple[Run, Rollout]:
+    rollout = live_rollout(services.control, MODEL)
+    assert rollout is not None
+    return Run(xcom={"open": {"rollout": rollout.id}}), rollout
+
+
+def answer(services: Services, rollout: Rollout, failing: tuple[str, ...] = (), customers: int = 400) -> None:
+    """Half of the customers on each arm; every second answer of the failing arms is an error."""
+    _, generation = entered(services.control, rollout, "canary_50")
+    log, route = PredictionLog(services.settings.home, MODEL), Route(champion=1, challenger=2, weight=50)
+    for number in range(customers):
+        key = unit(str(number), MODEL)
+        arm = route.arm(key)
+        error = "boom" if arm in failing and number % 2 else None
+        known = {"unit": f"{key:016x}", "arm": arm, "generation": generation}
+        log.write([Record("prediction", str(number), timestamp(), score=0.5, error=error, **known)])
+    log.close()
+
+
+def canary() -> RolloutStageOperator:
+    return RolloutStageOperator(task_id="canary_50", model=MODEL, stage="canary_50")
+
+
+def test_a_stage_of_a_paused_rollout_waits_and_then_does_its_work(services: Services) -> None:
+    run, rollout = opened(services)
+    pause(services.control, MODEL, actor="ada", reason="lunch")
+    with pytest.raises(TaskDeferred):
+        canary().execute(run.context("canary_50"))
+    assert read_route(services.control, MODEL)[1].weight == 0  # it did not begin
+    back = threading.Timer(0.5, resume, (services.control, MODEL), {"actor": "ada", "reason": "back"})
+    back.start()
+    seen = threading.Timer(1.5, answer, (services, rollout))
+    seen.start()
+    assert run(canary())["answer"] == "promote"
+    back.join()
+    seen.join()
+
+
+def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
+    run, rollout = opened(services)
+    with pytest.raises(TaskDeferred):
+        canary().execute(run.context("canary_50"))
+    pause(services.control, MODEL, actor="ada", reason="lunch")
+    answer(services, rollout)
+    assert watch.look(rollout=rollout.id, model=MODEL, stage="canary_50") is None
+    resume(services.control, MODEL, actor="ada", reason="back")
+    assert run(canary())["answer"] == "promote"
+
+
+def test_an_incident_of_both_arms_pages_once_and_holds(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, rollout = opened(services)
+    with pytest.raises(TaskDeferred):
+        canary().execute(run.context("canary_50"))
+    answer(services, rollout, ("champion", "challenger"))
+    strict, pages = watch.judge_plan, list[str]()
+    monkeypatch.setattr(watch, "judge_plan", lambda *given: replace(strict(*given), accepted=0.05))  # the shop accepts half
+    monkeypatch.setattr(RolloutStageOperator, "page", lambda self, rollout, decision: pages.extend(decision["alerts"]))
+    for _ in range(2):
+        with pytest.raises(TaskDeferred):
+            canary().resume(run.context("canary_50"), {"answer": None})
+    assert len(pages) == 1
+    assert pages[0].startswith("both arms fail more than the accepted 5.0% of requests")
+    told = [event["event"] for event in events(services.control, rollout.id) if event["stage"] == "canary_50"]
+    assert told == ["entered", "alert"]
+    assert read_rollout(services.control, rollout.id).state == "running"
+
+
+def test_a_challenger_that_fails_alone_is_rolled_back_even_while_paused(services: Services) -> None:
+    run, rollout = opened(services)
+    with pytest.raises(TaskDeferred):
+        canary().execute(run.context("canary_50"))
+    pause(services.control, MODEL, actor="ada", reason="lunch")
+    answer(services, rollout, ("challenger",))
+    with pytest.raises(GateClosed, match="roll back"):
+        canary().resume(run.context("canary_50"), {"answer": None})
+    assert read_route(services.control, MODEL)[1] == Route(champion=1)
