@@ -132,7 +132,7 @@ class Bench:
                 if number == 0:
                     passed = {label: _points(path) for label, path in traces.items() if path.exists()}
                 _append(traces.values(), inner.scratch / "passed")
-            state = self.state(step, world, finished)
+        state = self.state(step, world, finished)
         exchanges = counted.count() if counted else 0
         return Twin(state, passed, exchanges, used_blocks(world, small) - before)
 

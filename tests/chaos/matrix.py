@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import signal
-import struct
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from include.core.digest import PROJECT
 from tests.chaos.protocol import FAULTS, Absent, Step
 from tests.chaos.warm import prepare_process, warm_up
 
+if TYPE_CHECKING:
+    from tests.chaos.record import Record
+
 STEPS = ("validate", "materialize", "training_set", "submit", "checkpoint", "register", "traffic", "drift")
+RECORD = PROJECT / ".slipstream" / "chaos.json"
+PAGE = PROJECT / "docs" / "guarantees.md"
 SLOTS = max(2, min(4, os.cpu_count() or 2))
 
 
@@ -51,21 +54,66 @@ def needed(steps: Mapping[str, Step], trials: Sequence[tuple[str, str, int]]) ->
 def main(arguments: Sequence[str] | None = None) -> int:
     prepare_process()
     options = _options(arguments)
+    if options.seed is not None:
+        options.series = []
     seeds = [options.seed] if options.seed is not None else list(range(options.seeds))
     steps = load_steps(options.steps)
     trials = planned(steps, options.faults, seeds)
     servers = needed(steps, trials)
     print(f"{len(trials)} trials on {options.slots} processes; servers: {', '.join(sorted(servers)) or 'none'}", flush=True)
-    print(f"imported in {warm_up({*steps, *servers}):.0f} s", flush=True)
-    began = time.monotonic()
-    reports = list(_run(steps, trials, servers, options))
-    from tests.chaos.record import Record, good, print_matrix
+    print(f"imported in {warm_up({*steps, *servers, *(('ray',) if options.series else ())}):.0f} s", flush=True)
+    from tests.chaos.record import Record, print_matrix
+    from tests.chaos.slots import run_trials
 
-    record = Record.of(reports, steps, seconds=time.monotonic() - began)
-    print_matrix(record, steps)
-    if options.record:
-        record.merge_into(Path(options.record))
-    return 0 if good(reports) and len(reports) == len(trials) else 1
+    began = time.monotonic()
+    reports = run_trials(steps, trials, servers, options.slots, verbose=options.verbose)
+    record = Record.of(reports, steps)
+    print_matrix(record, time.monotonic() - began)
+    series = _series(steps, options)
+    _keep(record, series, options)
+    whole = all(report.good for report in reports) and len(reports) == len(trials)
+    return 0 if whole and not any(row["bad"] for row in series.values()) else 1
+
+
+def _series(steps: Mapping[str, Step], options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The long series, for a run of all rows: as many kills as trials in a row's cells, twice over."""
+    from tests.chaos.series import full_disks, submit_gaps
+
+    found = {}
+    if "gap" in options.series:
+        found |= submit_gaps(options.kills or 20 * options.seeds, options.slots, ray=True)
+    if "full" in options.series:
+        found |= full_disks(steps, options.slots)
+    for row in found.values():
+        print(f"{row['what']}: {row['trials']} trials, {row['lost']} lost, {row['doubled']} doubled", flush=True)
+    return found
+
+
+def _keep(record: Record, series: Mapping[str, Any], options: argparse.Namespace) -> None:
+    """Put this run's cells into the book, and write the page if the book then has them all."""
+    from tests.chaos.page import write_page
+    from tests.chaos.record import Book
+
+    book = Book.read(options.record)
+    book.ours.take(record)
+    book.ours.titles = {name: book.ours.titles[name] for name in STEPS if name in book.ours.titles}
+    book.series |= series
+    book.date = datetime.now(UTC).date().isoformat()
+    book.commit = _commit() or book.commit
+    if options.seed is None:
+        book.write(options.record)
+    if missing := book.ours.missing(STEPS):
+        print(f"{options.page} is not written: {len(missing)} cells were not run yet", flush=True)
+    else:
+        write_page(book, options.page)
+        print(f"{options.page} is written", flush=True)
+
+
+def _commit() -> str:
+    import subprocess
+
+    command = ["git", "-C", str(PROJECT), "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -74,122 +122,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="only this one: repeats a trial")
     parser.add_argument("--steps", nargs="+", default=list(STEPS), choices=STEPS)
     parser.add_argument("--faults", nargs="+", default=list(FAULTS), choices=list(FAULTS))
+    parser.add_argument("--series", nargs="*", default=["gap", "full"], choices=["gap", "full"], help="long series beside it")
+    parser.add_argument("--kills", type=int, default=0, help="between submit and record, on each backend; 20 a seed")
     parser.add_argument("--slots", type=int, default=SLOTS, help="trials at the same time")
-    parser.add_argument("--record", default="", help="a JSON file that keeps the results; the page is written from it")
-    parser.add_argument("--keep", action="store_true", help="keep the last trial's folder")
+    parser.add_argument("--record", type=Path, default=RECORD, help="keeps the cells of all runs; the page is written from it")
+    parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--verbose", action="store_true", help="a line for every trial")
     return parser.parse_args(arguments)
-
-
-def _run(steps: Mapping[str, Step], trials: list[tuple[str, str, int]], names: set[str], options: argparse.Namespace) -> Iterator:
-    from tests.chaos.servers import running
-
-    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    with running(sorted(names), folder) as servers:
-        yield from _in_slots(steps, trials, servers, folder, options)
-    if options.keep:
-        print(f"kept: {folder}")
-    else:
-        _remove(folder, options.slots)
-
-
-def _in_slots(steps, trials, servers, folder: Path, options) -> Iterator:
-    """Slots are forked; each takes the next trial's number from one pipe and writes a line for it into another."""
-    from tests.chaos.child import fork
-    from tests.chaos.trial import Report
-    from tests.chaos.world import make_databases
-
-    if "control" in servers.at:
-        ended = fork(lambda: make_databases(servers, options.slots), os.environ.copy(), folder / "databases.json").wait()
-        assert ended.ok, ended
-    todo_read, todo_write = os.pipe()
-    done_read, done_write = os.pipe()
-    pids = []
-    for number in range(options.slots):
-        if not (pid := os.fork()):
-            os.close(todo_write)
-            os.close(done_read)
-            _slot(number, steps, trials, servers, folder, todo_read, done_write)
-        pids.append(pid)
-    os.close(todo_read)
-    os.close(done_write)
-    if not os.fork():  # feeds the slots: a pipe holds no more than 64 KiB
-        for number in range(len(trials)):
-            os.write(todo_write, struct.pack("I", number))
-        os._exit(0)
-    os.close(todo_write)
-    try:
-        with os.fdopen(done_read) as lines:
-            for count, line in enumerate(lines, 1):
-                report = Report.from_json(json.loads(line))
-                _tell(report, count, len(trials), options.verbose)
-                yield report
-    finally:
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGTERM)
-            except ProcessLookupError:
-                continue
-
-
-def _slot(number: int, steps, trials, servers, folder: Path, todo: int, done: int) -> None:
-    from tests.chaos.bench import Bench
-    from tests.chaos.trial import run_trial
-
-    bench = Bench(folder / f"slot-{number}", number, servers)
-    bench.folder.mkdir()
-    try:
-        while len(data := os.read(todo, 4)) == 4:
-            name, fault, seed = trials[struct.unpack("I", data)[0]]
-            line = json.dumps(run_trial(bench, steps[name], fault, seed).to_json())
-            _write(done, f"{line}\n".encode(), folder)
-    except BaseException:  # noqa: BLE001 - a slot that breaks must say so, and the matrix then lacks its trials
-        import traceback
-
-        traceback.print_exc()
-        sys.stderr.flush()
-    finally:
-        os._exit(0)
-
-
-def _write(done: int, line: bytes, folder: Path) -> None:
-    """Whole lines only, whoever else writes."""
-    import fcntl
-
-    with (folder / "lines.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        while line:
-            line = line[os.write(done, line) :]
-
-
-def _tell(report, count: int, total: int, verbose: bool) -> None:
-    if report.good and not verbose:
-        if count % 25 == 0 or count == total:
-            print(f"{count}/{total}", flush=True)
-        return
-    verdict = "good" if report.good else "FAILED" if report.findings else "did not happen"
-    print(
-        f"{count}/{total} {report.step} {report.fault} seed {report.seed}: {verdict}, {report.seconds} s; {report.how}",
-        flush=True,
-    )
-    if not report.good:
-        for finding in report.findings[:12]:
-            print(f"    {finding.kind}: {finding.what[:600]}")
-        for note in report.notes[:8]:
-            print(f"    note: {note}")
-        print(
-            f"    again: python -m tests.chaos --steps {report.step} --faults {report.fault} --seed {report.seed} --slots 1",
-            flush=True,
-        )
-
-
-def _remove(folder: Path, slots: int) -> None:
-    import shutil
-    import subprocess
-
-    for number in range(slots):
-        home = folder / f"slot-{number}" / "home"
-        for place in (home, home / "store", home / "scratch"):
-            if place.is_mount():
-                subprocess.run(["umount", "--lazy", str(place)], check=False)
-    shutil.rmtree(folder, ignore_errors=True)

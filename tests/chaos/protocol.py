@@ -115,6 +115,7 @@ class Full:
     """A small file system with no space left below `folder` (of the world's home), freed after the first failure."""
 
     folder: str = ""
+    blocks: int | None = None  # of 4 KiB left free; by default drawn from those the step needs
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a run found: counted by cell, printed, kept as JSON, and merged with other runs of other rows."""
+"""What runs found: counted by cell, printed, kept as JSON, merged row by row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 from tests.chaos.protocol import FAULTS, Absent, Step
 from tests.chaos.trial import Report
@@ -19,6 +20,10 @@ class Tally:
     unclear: int = 0
     idle: int = 0  # trials in which the fault did not happen
 
+    @property
+    def good(self) -> bool:
+        return not (self.lost or self.doubled or self.unclear or self.idle)
+
 
 @dataclass
 class Record:
@@ -28,11 +33,10 @@ class Record:
     absent: dict[str, dict[str, str]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     promises: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
 
     @classmethod
-    def of(cls, reports: Iterable[Report], steps: Mapping[str, Step], seconds: float) -> Record:
-        record = cls(seconds=round(seconds, 1))
+    def of(cls, reports: Iterable[Report], steps: Mapping[str, Step]) -> Self:
+        record = cls()
         for report in reports:
             tally = record.rows.setdefault(report.step, {}).setdefault(report.fault, Tally())
             tally.trials += 1
@@ -45,27 +49,58 @@ class Record:
             record.absent[name] = {fault: cell.reason for fault, cell in step.cells.items() if isinstance(cell, Absent)}
         return record
 
-    def merge_into(self, path: Path) -> Record:
-        """Keep it in a file: this run's cells replace older ones of the same name."""
-        known = Record.read(path) if path.exists() else Record()
-        for name, cells in self.rows.items():
-            known.rows.setdefault(name, {}).update(cells)
-        for mine, theirs in ((self.absent, known.absent), (self.titles, known.titles), (self.promises, known.promises)):
-            theirs.update(mine)
-        known.seconds += self.seconds
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(known), indent=1, sort_keys=True))
-        return known
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
+        rows = {name: {fault: Tally(**one) for fault, one in cells.items()} for name, cells in body.get("rows", {}).items()}
+        return cls(**{**body, "rows": rows})
+
+    def take(self, newer: Record) -> None:
+        """Its cells replace those of the same name."""
+        for name, cells in newer.rows.items():
+            self.rows.setdefault(name, {}).update(cells)
+        self.absent |= newer.absent
+        self.titles |= newer.titles
+        self.promises |= newer.promises
+
+    @property
+    def tallies(self) -> list[Tally]:
+        return [tally for cells in self.rows.values() for tally in cells.values()]
+
+    @property
+    def trials(self) -> int:
+        return sum(tally.trials for tally in self.tallies)
+
+    def missing(self, steps: Iterable[str]) -> list[str]:
+        """Cells that should have been run and were not."""
+        return [
+            f"{name} {fault}"
+            for name in steps
+            for fault in FAULTS
+            if fault not in self.rows.get(name, {}) and fault not in self.absent.get(name, {})
+        ]
+
+
+@dataclass
+class Book:
+    """All that the page is written from. `sections`: Markdown by name, from whoever measures something beside this."""
+
+    ours: Record = field(default_factory=Record)
+    stock: Record = field(default_factory=Record)
+    series: dict[str, dict[str, Any]] = field(default_factory=dict)  # {"what", "trials", "lost", "doubled"} by name
+    sections: dict[str, str] = field(default_factory=dict)
+    commit: str = ""
+    date: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> Record:
+    def read(cls, path: Path) -> Self:
+        if not path.exists():
+            return cls()
         body = json.loads(path.read_text())
-        body["rows"] = {name: {fault: Tally(**one) for fault, one in cells.items()} for name, cells in body["rows"].items()}
-        return cls(**body)
+        return cls(**{**body, "ours": Record.from_json(body["ours"]), "stock": Record.from_json(body["stock"])})
 
-
-def good(reports: Iterable[Report]) -> bool:
-    return all(report.good for report in reports)
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1))
 
 
 def cell_text(tally: Tally | None, absent: bool) -> str:
@@ -76,14 +111,16 @@ def cell_text(tally: Tally | None, absent: bool) -> str:
     return text + (f" unclear {tally.unclear}" if tally.unclear else "") + (f" idle {tally.idle}" if tally.idle else "")
 
 
-def print_matrix(record: Record, steps: Mapping[str, Step]) -> None:
+def print_matrix(record: Record, seconds: float) -> None:
     """trials: lost/doubled, a row a step."""
-    width = max(len(title) for title in record.titles.values())
-    print(f"\n{'trials: lost/doubled':{max(width, 20)}} " + " ".join(f"{fault:>8}" for fault in FAULTS))
-    for name in steps:
+    width = max(20, *(len(title) for title in record.titles.values()))
+    print(f"\n{'trials: lost/doubled':{width}} " + " ".join(f"{fault:>8}" for fault in FAULTS))
+    for name, title in record.titles.items():
         cells = record.rows.get(name, {})
         texts = (cell_text(cells.get(fault), fault in record.absent[name]) for fault in FAULTS)
-        print(f"{record.titles[name]:{max(width, 20)}} " + " ".join(f"{text:>8}" for text in texts))
-    tallies = [tally for cells in record.rows.values() for tally in cells.values()]
-    sums = {name: sum(getattr(tally, name) for tally in tallies) for name in ("trials", "lost", "doubled", "unclear", "idle")}
-    print("\n" + ", ".join(f"{count} {name}" for name, count in sums.items()) + f" in {record.seconds:.0f} s\n", flush=True)
+        print(f"{title:{width}} " + " ".join(f"{text:>8}" for text in texts))
+    for name, reasons in record.absent.items():
+        for fault, reason in reasons.items():
+            print(f"  {record.titles[name]} {fault}: {reason}")
+    sums = {name: sum(getattr(one, name) for one in record.tallies) for name in ("trials", "lost", "doubled", "unclear", "idle")}
+    print("\n" + ", ".join(f"{count} {name}" for name, count in sums.items()) + f" in {seconds:.0f} s\n", flush=True)

@@ -266,7 +266,9 @@ class Trial:
 
     @inject.register
     def _(self, how: Restart, twin: Twin) -> None:
+        quiet = self.world.scratch / "quiet"  # whoever would end the waiting keeps still until the triggerer is dead
         with self.around() as (world, _):
+            quiet.touch()
             walk = self.walk(world)
             drive(walk, until=lambda: walk.label.endswith("/trigger"))
             wait = time.monotonic() + self.chance.uniform(0.0, 0.4)
@@ -274,6 +276,7 @@ class Trial:
             if walk.child is not None and walk.label.endswith("/trigger"):
                 walk.child.kill()
                 self.report.fired = True
+            quiet.unlink()
             drive(walk, until=lambda: walk.label.endswith("/resume"))
             twice = self._resumed_again(walk)
             drive(walk)
@@ -339,7 +342,7 @@ class Trial:
     @inject.register
     def _(self, how: Full, twin: Twin) -> None:
         share = (self.seed % 10 + self.chance.random()) / 10
-        for blocks in _shrinking(int(share * max(twin.blocks, 1))):
+        for blocks in _shrinking(int(share * max(twin.blocks, 1))) if how.blocks is None else [how.blocks]:
             failures: list[Ended] = []
             ballast = fill(self.world.home / how.folder, blocks * 4096)
             with self.around() as (world, _):
@@ -347,7 +350,7 @@ class Trial:
                 drive(walk)
             ballast.unlink(missing_ok=True)
             self.report.how = f"{how.folder or 'home'} full but for {blocks} of {twin.blocks} blocks on {_short(self.on)}"
-            if failures or not blocks:
+            if failures or not blocks or how.blocks is not None:
                 break
             self.begin(how)
         self.report.fired = bool(failures)

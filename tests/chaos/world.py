@@ -126,8 +126,7 @@ class World:
     def clean(self) -> None:
         """Nothing of the trial before is left: no file, no row, no process."""
         self.end_jobs()
-        if self.home.is_mount():
-            subprocess.run(["umount", "--lazy", str(self.home)], check=True)
+        unmount_below(self.home)
         for folder in (self.home, self.scratch):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -225,6 +224,12 @@ class World:
 
         return boto3.client("s3", endpoint_url=self.s3_url(), region_name="us-east-1",
                             aws_access_key_id="chaos", aws_secret_access_key="chaos")  # fmt: skip
+
+
+def unmount_below(folder: Path) -> None:
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for place in sorted((place for place in mounted if f"{place}/".startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def make_databases(servers: Servers, slots: int) -> None:

@@ -23,6 +23,8 @@ from tests.chaos.protocol import Call, Deferred, Done, Finding, State
 from tests.chaos.world import World
 from tests.unit.operators.life import MODEL, Life, Run, day
 
+# Not ours to sweep: a library's session file, and what the gateway that is killed after each trial holds.
+FOREIGN = (".ses", "pymp-", "gateway-", "shadow-")
 RECORDS = ("request.json", "open.json", "result.json")
 
 
@@ -138,7 +140,7 @@ class Holdings:
             stray += [path.relative_to(root).as_posix() for path in root.rglob(f"{TEMPORARY}*")]
         home = self.services.settings.home
         for folder in ("scratch", "tmp"):
-            stray += [f"{folder}/{path.name}" for path in sorted((home / folder).glob("*")) if not path.name.startswith("pymp-")]
+            stray += [f"{folder}/{path.name}" for path in (home / folder).glob("*") if not path.name.startswith(FOREIGN)]
         return sorted(stray)
 
     def rows(self, table: sa.Table, *columns: str) -> list[list[Any]]:

@@ -38,6 +38,7 @@ from tests.chaos.protocol import (
     Kill,
     Locked,
     Lose,
+    Overlap,
     Pause,
     Restart,
     State,
@@ -78,9 +79,9 @@ class Traffic(OperatorStep):
             Variant(Cut("gateway"), tasks=FORWARD),
             Variant(Lose(RECORDED), tasks=BACK),
         ),
-        "F6": (Variant(Full("full"), tasks=FORWARD), Variant(Full("full"), tasks=BACK)),
+        "F6": (Variant(Full(), tasks=FORWARD), Variant(Full(), tasks=BACK)),
         "F7": ways(Pause(OUTSIDE_LOCKS)),
-        "F8": ways(Restart()),
+        "F8": (*ways(Restart())[:2], *ways(Overlap(OUTSIDE_LOCKS))[2:]),
         "F9": ways(Clear()),
         "F10": (
             Variant(Down("gateway"), tasks=FORWARD),
@@ -159,7 +160,6 @@ class Traffic(OperatorStep):
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
         holdings = Holdings()
         state = holdings.state()
-        state["strays"] = [path for path in state["strays"] if "gateway-" not in path]  # it was killed, and its scratch with it
         generation, route = read_route(holdings.services.control, MODEL)
         asked = json.loads((world.scratch / "asked.json").read_text())
         return {**state, "route": [generation, route.to_json()], "asked": asked}
@@ -202,6 +202,9 @@ def ask_until(stop: Path, port: int) -> dict[str, Any]:
     met: dict[str, Any] = {"failures": [], "answers": 0, "versions": set(), "weights": set()}
     prices = itertools.cycle(float(price) for price in range(1, 80, 7))
     while not stop.exists():
+        if (stop.parent / "quiet").exists():
+            time.sleep(0.02)
+            continue
         requests = [{"entity": {"customer": one}, "features": {"price": next(prices), "shelf": "low"}} for one in CUSTOMERS]
         try:
             answers = client.predict_batch(MODEL, requests)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from include.training.job import TrainingJob
-from tests.unit.operators.models.shop import train
+if TYPE_CHECKING:
+    from include.training.job import TrainingJob
 
 
 def fit(job: TrainingJob) -> None:
+    from tests.unit.operators.models.shop import train
+
     mark("starts")
     train.fit(job)
     mark("ends")
