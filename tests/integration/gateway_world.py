@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import numpy as np
 import onnx
+import sqlalchemy as sa
 from onnx import TensorProto, helper, numpy_helper
 
 from include.core.control import ControlStore, now, versions
@@ -188,35 +189,48 @@ class World:
 
     # -- versions and routes -------------------------------------------------------------------------
 
-    def register(self, version: int, model: onnx.ModelProto | bytes, contract: dict[str, Any] | None = None) -> Path:
+    def add_model(self, name: str, **serving: str) -> None:
+        """Another model, a copy of the toy; `serving`: fields of its spec's section, as source."""
+        folder = self.home / "code" / "toy_models" / name
+        folder.mkdir()
+        (folder / "__init__.py").write_text("")
+        given = "".join(f"{field}={value}, " for field, value in serving.items())
+        text = SPEC.replace('name="toy"', f'name="{name}"').replace("Serving(", f"Serving({given}")
+        (folder / "spec.py").write_text(text)
+
+    def register(
+        self, version: int, model: onnx.ModelProto | bytes, contract: dict[str, Any] | None = None, name: str = MODEL
+    ) -> Path:
         """A version row over a committed train result; returns the stored model file."""
-        folder = self.home / f"made-{version}"
+        folder = self.home / f"made-{name}-{version}"
         folder.mkdir()
         data = model if isinstance(model, bytes) else model.SerializeToString()
         (folder / "model.onnx").write_bytes(data)
         (folder / "signature.json").write_text(json.dumps(contract or signature()))
         ledger = Ledger(self.settings.storage())
-        request = Request("train", "tests:none", MODEL, {"version": version})
+        request = Request("train", "tests:none", name, {"version": version})
         files = {name: folder / name for name in ("model.onnx", "signature.json")}
         result = ledger.commit(request, ledger.open_attempt(request.key, 0), Outcome({}, files), 0.1)
         record = {"train": ledger.ref(result).to_json()}
-        with self.control.transaction() as connection:
-            connection.execute(
-                versions.insert().values(
-                    key=f"k{version}",
-                    model=MODEL,
-                    version=version,
-                    semver=f"1.{version}.0",
-                    stage="Candidate",
-                    record=record,
-                    at=now(),
-                )
-            )
+        self._insert({"model": name, "version": version, "record": record})
         return self.settings.storage().fetch(result.files["model.onnx"].path, folder)
 
-    def route(self, route: Route) -> int:
+    def share(self, of: int, *made: tuple[str, int]) -> None:
+        """Versions (model, number) that are the toy's version of that number once more."""
         with self.control.transaction() as connection:
-            return set_route(connection, MODEL, route)
+            query = sa.select(versions.c.record).where(versions.c.model == MODEL, versions.c.version == of)
+            record = connection.execute(query).scalar()
+        self._insert(*({"model": name, "version": number, "record": record} for name, number in made))
+
+    def _insert(self, *rows: dict[str, Any]) -> None:
+        common = {"stage": "Candidate", "at": now()}
+        values = [{**common, **row, "key": f"{row['model']}-{row['version']}", "semver": f"1.{row['version']}.0"} for row in rows]
+        with self.control.transaction() as connection:
+            connection.execute(versions.insert(), values)
+
+    def route(self, route: Route, name: str = MODEL) -> int:
+        with self.control.transaction() as connection:
+            return set_route(connection, name, route)
 
     # -- the process ---------------------------------------------------------------------------------
 

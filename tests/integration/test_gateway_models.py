@@ -1,0 +1,94 @@
+"""A hundred models in one gateway with room for twenty; and each model's own limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from include.rollout.route import Route, bucket
+from include.serving.residency import MODELS as ROOM
+from tests.integration.gateway_world import MODEL, World, body, constant
+
+HUNDRED = [f"m{n:02d}" for n in range(100)]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("gateway"))
+    for digit in range(10):
+        world.register(digit, constant(digit / 10))
+        world.share(digit, *((f"m{ten}{digit}", 1) for ten in range(10)), *((f"m{digit}{one}", 2) for one in range(10)))
+    for n, name in enumerate(HUNDRED):
+        world.add_model(name)
+        world.route(Route(champion=1, challenger=2, weight=n % 2 * 50), name)
+    world.add_model("small", max_rows="2")
+    world.add_model("slow", requests_per_second="5")
+    world.add_model("strict", unknown_entity='"refuse"')
+    for name in ("small", "slow", "strict"):
+        world.share(5, (name, 1))
+        world.route(Route(champion=1), name)
+    world.environ[ROOM] = "20"
+    world.start().close()
+    yield world
+    world.stop()
+
+
+def test_a_hundred_models_answer_each_with_its_own_weights_while_twenty_are_loaded(world: World) -> None:
+    with httpx.Client(base_url=world.url, timeout=20) as http:
+        assert http.get("/v2/health/ready").is_success
+        assert set(HUNDRED) < set(http.get("/v2/models").json()["models"])
+        for n, name in [*enumerate(HUNDRED), *reversed(list(enumerate(HUNDRED)))]:
+            place = f"p{n}"
+            answer = http.post(f"/predict/{name}", json=body(place=place)).json()
+            challenger = n % 2 and bucket(place, name) < 5000
+            assert (answer["version"], answer["degraded"]) == (2 if challenger else 1, [])
+            assert answer["score"] == pytest.approx((n // 10 if challenger else n % 10) / 10)
+        status = http.get("/status").json()
+    assert sum(not model["cold"] for model in status["models"].values()) <= 21  # one more while it comes in
+    assert status["loads"] >= 180
+    assert status["unloads"] >= 160
+
+
+def test_the_protocol_brings_a_cold_model_in(world: World) -> None:
+    with httpx.Client(base_url=world.url, timeout=20) as http:
+        cold = [name for name, model in http.get("/status").json()["models"].items() if model["cold"]]
+        assert http.get(f"/v2/models/{cold[0]}").json()["versions"] == ["1", "2"]
+        tensor = {"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [0, 0, 0]}
+        scores = http.post(f"/v2/models/{cold[1]}/versions/1/infer", json={"inputs": [tensor]}).json()["outputs"][0]["data"]
+        assert scores == [pytest.approx(int(cold[1][2]) / 10)]
+
+
+def test_each_model_has_its_own_limit_of_rows(world: World) -> None:
+    answer = httpx.post(f"{world.url}/predict/small", json={"requests": [body()] * 3})
+    assert (answer.status_code, answer.json()["allowed"]) == (400, "1 to 2")
+    tensor = {"name": "features", "shape": [3, 3], "datatype": "FP32", "data": [0] * 9}
+    answer = httpx.post(f"{world.url}/v2/models/small/infer", json={"inputs": [tensor]})
+    assert (answer.status_code, answer.json()["allowed"]) == (400, "at most 2 rows")
+
+
+def test_a_model_beyond_its_own_rate_pushes_back_and_its_neighbours_do_not_notice(world: World) -> None:
+    with httpx.Client(base_url=world.url, timeout=20) as http:
+        answers = [http.post("/predict/slow", json=body()) for _ in range(40)]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert answers[0].is_success
+        assert refused
+        assert refused[0].headers["retry-after"] == "1"
+        assert refused[0].json()["allowed"] == "5 requests/s"
+        assert http.post("/predict/small", json=body()).is_success
+
+
+def test_an_unknown_entity_is_404_where_the_spec_says_so(world: World) -> None:
+    client = world.client()
+    row = {"place": "rome", "heat": 0.5, "event_timestamp": "2020-05-01T12:00:00Z"}
+    client.push("strict", "weather", [row])
+    at = {"event_time": "2020-05-01T13:00:00Z"}
+    known, unknown = body(place="rome", **at), body(place="atlantis", **at)
+    assert httpx.post(f"{world.url}/predict/strict", json=known).json()["degraded"] == []
+    answer = httpx.post(f"{world.url}/predict/strict", json=unknown)
+    assert (answer.status_code, answer.json()["field"], "atlantis" in answer.json()["value"]) == (404, "entity", True)
+    answer = httpx.post(f"{world.url}/predict/strict", json={"requests": [known, unknown]})
+    assert (answer.status_code, answer.json()["field"]) == (404, "requests[1].entity")
+    assert MODEL not in httpx.get(f"{world.url}/v2/models").json()["models"]
+    client.close()
