@@ -29,7 +29,7 @@ def asked_after_every_request(stages: int) -> tuple[int, int]:
 def _first_rollback(rng: np.random.Generator, bad: float) -> tuple[int, Evidence]:
     """(slice, evidence) of one stage; the slice is -1 without a rollback."""
     fold = Fold(since=1)
-    fold.begin(StageFold(PLAN.stage, 1, PLAN.planned, False, {}, False, 0.5))
+    fold.begin(StageFold(PLAN.stage, 1, PLAN.planned, False, {}, False, 0.5, False))
     assert fold.stage is not None
     at = -1
     for number in range(PLAN.planned):

@@ -72,6 +72,7 @@ class StageFold:
     limits: dict[str, float]
     labelled: bool
     threshold: float
+    joined: bool  # whether labels or outcomes are expected: only then are requests kept for them to find
     before: int = 0  # requests of the baseline when the stage began, and its errors
     before_errors: int = 0
     clock: int = 0  # requests so far; in the shadow stage those that the shadow has seen: they come later
@@ -110,6 +111,8 @@ class StageFold:
             self._mark("score_low", unit, arm)
         if record.score > self.limits.get("score_high", 2.0):
             self._mark("score_high", unit, arm)
+        if not self.joined:
+            return
         self.pending[request_number(record.id)] = (unit, 2 * arm + (record.score >= self.threshold))
         if len(self.pending) > 2 * PENDING:
             self.pending = dict(list(self.pending.items())[-PENDING:])

@@ -75,6 +75,7 @@ def begin(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, 
         return
     step, floor_us = rollout.find(stage), spec.evaluation.max_latency_ms * 1000
     requests = spec.rollout.shadow_requests if step.shadow else spec.rollout.step_requests
+    labelled = fold.baseline.labels >= LABELS
     planned = planned_requests(step.weight / 100, requests, rollout.champion is not None)
     fold.begin(
         StageFold(
@@ -83,8 +84,9 @@ def begin(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, 
             planned,
             step.shadow,
             fold.baseline.limits(floor_us),
-            fold.baseline.labels >= LABELS,
+            labelled,
             spec.serving.threshold,
+            labelled or bool(spec.rollout.outcomes),
             fold.baseline.requests,
             fold.baseline.errors,
         )

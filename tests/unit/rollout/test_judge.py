@@ -46,7 +46,7 @@ def traffic(
 
 
 def stage_fold(plan: JudgePlan, limits: dict[str, float] | None = None) -> StageFold:
-    return StageFold(plan.stage, GENERATION, plan.planned, plan.shadow, limits or {}, False, 0.5)
+    return StageFold(plan.stage, GENERATION, plan.planned, plan.shadow, limits or {}, False, 0.5, True)
 
 
 def evidence(records: Iterable[Record], plan: JudgePlan = CANARY) -> Evidence:
