@@ -22,6 +22,8 @@ from include.training.spool import MetricSpool
 
 log = logging.getLogger(__name__)
 
+LOSS = "train_loss"  # the epoch's mean of what training_step returns, where the module logs it under this name
+
 State = dict[str, Any]  # step, world, model, optimizers, schedulers, history, metrics (those in no batch of the spool)
 
 
@@ -39,6 +41,7 @@ class StepCheckpoint(pl.Callback):
         self._spool = spool if place.rank == 0 else None
         self._start = int(state["step"]) if state else 0
         self.history: list[dict[str, Json]] = list(state["history"]) if state else []
+        self._losses = float(state.get("losses", 0.0)) if state else 0.0  # of the epoch so far, summed over its steps
         if state and self._spool:
             self._spool.restore(state.get("metrics", []))
 
@@ -64,22 +67,33 @@ class StepCheckpoint(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
         fault.point("train.step")
         step = self._start + trainer.global_step
+        loss = float(outputs["loss"] if isinstance(outputs, dict) else outputs)
+        self._losses += loss
         if self._spool and step % self._track == 0:
-            loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-            self._spool.append({"step_loss": float(loss)}, step)
+            self._spool.append({"step_loss": loss}, step)
         if step % self._every == 0 and step % self._course.steps_per_epoch:
             self._save(trainer, pl_module, step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         step = self._start + trainer.global_step
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if LOSS in metrics:  # Lightning's mean knows only the steps since a resume
+            metrics[LOSS] = self._mean_losses(trainer) / self._course.steps_per_epoch
+        self._losses = 0.0
         row = {"epoch": step // self._course.steps_per_epoch, **metrics}
         self.history.append({"step": step, **row})
         if self._spool:
             self._spool.append(row, step)
         self._save(trainer, pl_module, step)
 
+    def _mean_losses(self, trainer: pl.Trainer) -> float:
+        """Over the workers: each sees its share of every batch."""
+        if self._place.world == 1:
+            return self._losses
+        return float(trainer.strategy.reduce(torch.tensor(self._losses, dtype=torch.float64), reduce_op="mean"))
+
     def _save(self, trainer: pl.Trainer, module: pl.LightningModule, step: int) -> None:
+        losses = self._mean_losses(trainer)  # all workers take part
         if self._place.rank:
             return
         state: State = {
@@ -89,6 +103,7 @@ class StepCheckpoint(pl.Callback):
             "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],
             "schedulers": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
             "history": self.history,
+            "losses": losses,
             "metrics": self._spool.pending() if self._spool else [],
         }
         buffer = io.BytesIO()
