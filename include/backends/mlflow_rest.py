@@ -17,6 +17,7 @@ from include.core.settings import Settings
 
 CONNECTION = "slipstream_mlflow"
 MAX_METRICS = 999  # in one log_batch, beside one tag
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # how its page is laid out
 TIMEOUT = httpx.Timeout(30.0, connect=3.0)  # seconds; nobody waits for these calls but a thread of their own
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
@@ -34,7 +35,7 @@ class MlflowRest:
         found = self._call("GET", "/experiments/get-by-name", params={"experiment_name": name}, absent_ok=True)
         if found is None:
             # Refused where somebody else was first: then it is there.
-            made = self._call("POST", "/experiments/create", json={"name": name}, absent_ok=True)
+            made = self._call("POST", "/experiments/create", json={"name": name, "tags": _tags(KIND)}, absent_ok=True)
             if made is not None:
                 return str(made["experiment_id"])
             found = self._call("GET", "/experiments/get-by-name", params={"experiment_name": name})

@@ -10,6 +10,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException
 
 from include.backends.mlflow_model import write_model
+from include.backends.mlflow_rest import KIND
 from include.core import fault
 from include.core.request import Json
 from include.core.scratch import scratch_folder
@@ -58,7 +59,7 @@ def _experiment(client: MlflowClient, name: str) -> str:
     known = client.get_experiment_by_name(name)
     if known is None:
         try:
-            return str(client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"}))
+            return str(client.create_experiment(name, tags=KIND))
         except MlflowException:  # somebody else was first
             known = client.get_experiment_by_name(name)
             if known is None:
