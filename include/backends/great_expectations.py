@@ -113,6 +113,7 @@ def _check(rule: Expectation, answer: Any, rows: int) -> Check:
         column=", ".join(rule.columns),
         on_failure=rule.on_failure,
         success=bool(answer.success),
+        judged=int(result.get("element_count") or 0) - int(result.get("missing_count") or 0),
         unexpected=unexpected,
         percent=round(100 * unexpected / rows, 3) if rows else 0.0,
         sample=tuple(_json(value) for value in (result.get("partial_unexpected_list") or [])[:SAMPLE]),

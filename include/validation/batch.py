@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -24,21 +26,53 @@ class Batch:
     path: Path
     database: duckdb.DuckDBPyConnection
 
-    def read(self) -> pa.Table:
+    def read(self, columns: list[str] | None = None) -> pa.Table:
         """All rows. Raises DataError if its pages cannot be read."""
         try:
-            return pq.ParquetFile(self.path).read()
+            return pq.ParquetFile(self.path).read(columns)
         except (ArrowException, OSError) as error:
-            raise DataError(
-                f"The rows of {self.name} cannot be read: {error}.",
-                seen=str(self.path),
-                safe="the published partition stays.",
-                hint="write the partition again, whole, then clear the task.",
-            ) from error
+            raise self._unreadable(error) from error
+
+    def chunks(self, rows: int, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """All rows, at most `rows` at a time. Raises as `read` does."""
+        try:
+            for batch in pq.ParquetFile(self.path).iter_batches(rows, columns=columns):
+                yield pa.Table.from_batches([batch])
+        except (ArrowException, OSError) as error:
+            raise self._unreadable(error) from error
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT. Raises DataError if the file's pages cannot be read."""
+        try:
+            return self.database.execute(sql).fetchall()
+        except (duckdb.ProgrammingError, duckdb.OutOfMemoryException):  # our own SQL, or this machine: not the file
+            raise
+        except duckdb.Error as error:
+            raise self._unreadable(error) from error
+
+    @cached_property
+    def rows(self) -> int:
+        return int(pq.read_metadata(self.path).num_rows)
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """DuckDB's name of each column's type."""
+        rows = self.query(f"DESCRIBE SELECT * FROM {self.source}")
+        return {row[0]: row[1] for row in rows}
+
+    @property
+    def source(self) -> str:
+        """What stands after FROM."""
+        return _source(self.path)
+
+    @property
+    def numbered(self) -> str:
+        """As `source`, with `file_row_number`."""
+        return _source(self.path, ", file_row_number = true")
 
     def check_schema(self, rules: Sequence[Expectation]) -> None:
         """Raises DataError for a column that is gone, or one whose `stop` type rule no longer holds."""
-        seen = self._types()
+        seen = self.types
         for rule in rules:
             for column in rule.columns:
                 if column not in seen and rule.kind != "ExpectColumnToExist":
@@ -52,14 +86,19 @@ class Batch:
         held = [rule for rule in rules if rule.on_failure == "quarantine"]
         if not held:
             return 0
-        bad = self.database.sql(_bad_rows(self.path, held)).to_arrow_table()
-        if bad.num_rows:
-            pq.write_table(bad, target, compression="zstd")
-        return int(bad.num_rows)
+        sql = f"COPY ({_bad_rows(self.numbered, held)}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd)"
+        (found,) = self.query(sql)[0]
+        if not found:
+            target.unlink()
+        return int(found)
 
-    def _types(self) -> dict[str, str]:
-        rows = self.database.execute(f"DESCRIBE SELECT * FROM {_source(self.path)}").fetchall()
-        return {row[0]: row[1] for row in rows}
+    def _unreadable(self, error: Exception) -> DataError:
+        return DataError(
+            f"The rows of {self.name} cannot be read: {error}.",
+            seen=str(self.path),
+            safe="the published partition stays.",
+            hint="write the partition again, whole, then clear the task.",
+        )
 
     def _changed(self, how: str, seen: object, expected: str) -> DataError:
         return DataError(
@@ -79,20 +118,24 @@ def open_database() -> duckdb.DuckDBPyConnection:
     return database
 
 
-def _source(path: Path) -> str:
+def _source(path: Path, options: str = "") -> str:
     # Folders named `date=...` must not become a column.
-    return f"read_parquet({literal(str(path))}, hive_partitioning = false)"
+    return f"read_parquet({literal(str(path))}, hive_partitioning = false{options})"
 
 
-def _bad_rows(path: Path, rules: Sequence[Expectation]) -> str:
+def _bad_rows(source: str, rules: Sequence[Expectation]) -> str:
+    """Rows in file order with their `reason`. A row that breaks a rule of its own is not asked for its key too."""
     single = [(rule, predicate(rule)) for rule in rules if not is_unique(rule)]
-    unique = [(rule, first_of_its_key(rule, "row_reason")) for rule in rules if is_unique(rule)]
+    unique = [(rule, first_of_its_key(rule, f"({_all_hold(single)})")) for rule in rules if is_unique(rule)]
+    reason = f"CASE WHEN {_all_hold(single)} THEN {_reasons(unique)} ELSE {_reasons(single)} END"
+    broken = f"NOT ({_all_hold(single)})" + (f" OR NOT ({_all_hold(unique)})" if unique else "")
     return f"""
-        WITH judged AS (SELECT *, file_row_number, {_reasons(single)} AS row_reason FROM {_source(path)}),
-        compared AS (SELECT *, {_reasons(unique)} AS key_reason FROM judged)
-        SELECT * EXCLUDE (file_row_number, row_reason, key_reason),
-            CASE WHEN row_reason <> '' THEN row_reason ELSE key_reason END AS reason
-        FROM compared WHERE row_reason <> '' OR key_reason <> '' ORDER BY file_row_number"""
+        SELECT * EXCLUDE (file_row_number), {reason} AS reason FROM {source}
+        {"QUALIFY" if unique else "WHERE"} {broken} ORDER BY file_row_number"""
+
+
+def _all_hold(rules: Sequence[tuple[Expectation, str]]) -> str:
+    return " AND ".join(good for _, good in rules) or "TRUE"
 
 
 def _reasons(rules: Sequence[tuple[Expectation, str]]) -> str:

@@ -69,7 +69,12 @@ def predicate(rule: Expectation) -> str:
         return f"NOT {_missing(column)}"
     if rule.kind == "ExpectColumnValuesToBeNull":
         return _missing(column)
-    return f"({_missing(column)} OR ({_CONDITIONS[rule.kind](column, rule)}))"
+    return f"({_missing(column)} OR ({condition(rule)}))"
+
+
+def condition(rule: Expectation) -> str:
+    """What a rule about one column's values asks of a value that is there."""
+    return _CONDITIONS[rule.kind](identifier(rule.columns[0]), rule)
 
 
 def first_of_its_key(rule: Expectation, partition: str) -> str:
@@ -109,12 +114,11 @@ def _all(expressions: Any) -> str:
     return " AND ".join(expressions) or "TRUE"
 
 
-def _between(column: str, rule: Expectation) -> str:
-    parts = []
-    for name, sign, strict in (("min_value", ">", "strict_min"), ("max_value", "<", "strict_max")):
-        bound = rule.arguments.get(name)
-        if bound is not None:
-            parts.append(f"{column} {sign}{'' if rule.arguments.get(strict) else '='} {literal(bound)}")
+def between(value: str, given: Mapping[str, Any]) -> str:
+    """SQL: `value` lies between min_value and max_value, each strictly or not."""
+    low, high = given.get("min_value"), given.get("max_value")
+    parts = [] if low is None else [f"{value} {'>' if given.get('strict_min') else '>='} {literal(low)}"]
+    parts += [] if high is None else [f"{value} {'<' if given.get('strict_max') else '<='} {literal(high)}"]
     return _all(parts)
 
 
@@ -141,7 +145,7 @@ def sql_types(rule: Expectation) -> tuple[str, ...]:
 
 _CONDITIONS: Mapping[str, Callable[[str, Expectation], str]] = MappingProxyType(
     {
-        "ExpectColumnValuesToBeBetween": _between,
+        "ExpectColumnValuesToBeBetween": lambda column, rule: between(column, rule.arguments),
         "ExpectColumnValuesToBeInSet": _in_set,
         "ExpectColumnValuesToNotBeInSet": lambda column, rule: f"NOT ({_in_set(column, rule)})",
         "ExpectColumnValuesToMatchRegex": _matches,

@@ -13,6 +13,7 @@ from include.validation.batch import Batch, open_database
 from include.validation.expectation import Suite, load_suite
 from include.validation.page import verdict_page
 from include.validation.port import ExpectationRunner
+from include.validation.scan import check_batch
 from include.validation.verdict import SourceVerdict, refuse_broken, verdict_value
 
 
@@ -44,10 +45,9 @@ def run(task: Task) -> Outcome:
 def judge(name: str, batch: Batch, suite: Suite, runner: ExpectationRunner, quarantine: Path) -> SourceVerdict:
     """One batch's verdict; its bad rows go to `quarantine`, a file that is made only if there are any."""
     batch.check_schema(suite.rules)
-    table = batch.read()
-    checks = runner.check(name, table, suite.rules)
+    checks = check_batch(name, batch, suite.rules, runner)
     refuse_broken(batch.name, checks)
-    return SourceVerdict.of(table.num_rows, batch.quarantine(suite.rules, quarantine), checks, suite)
+    return SourceVerdict.of(batch.rows, batch.quarantine(suite.rules, quarantine), checks, suite)
 
 
 def _fetch(task: Task, source: str, day: str) -> Path:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from datetime import datetime
 
 from include.core.adapters import adapter
 from include.core.errors import SpecError
@@ -15,6 +13,7 @@ from include.validation.batch import Batch, open_database
 from include.validation.expectation import Expectation, Suite, load_suite
 from include.validation.page import verdict_page
 from include.validation.port import ExpectationRunner
+from include.validation.scan import check_batch
 from include.validation.verdict import Check, SourceVerdict, refuse_broken, verdict_value
 
 SUITE = "training_set"
@@ -31,17 +30,17 @@ def run(task: Task) -> Outcome:
     rules = (*standard_rules(label, _inputs(task.params["features"])), *declared.rules)
     runner: ExpectationRunner = adapter("expectations")()
     database = open_database()
-    tables: dict[str, pa.Table] = {}
+    batches: dict[str, Batch] = {}
     verdicts: dict[str, SourceVerdict] = {}
     for part in PARTS:
         batch = Batch(f"{part} rows of the training set", task.file("training_set", f"{part}.parquet"), database)
         batch.check_schema(rules)
-        tables[part] = batch.read()
-        checks = runner.check(part, tables[part], rules)
+        batches[part] = batch
+        checks = check_batch(part, batch, rules, runner)
         refuse_broken(batch.name, checks)
         if part == "holdout":
-            checks.append(later(tables["train"], tables["holdout"]))
-        verdicts[part] = SourceVerdict.of(tables[part].num_rows, 0, checks, declared)
+            checks.append(later(batches["train"], batches["holdout"]))
+        verdicts[part] = SourceVerdict.of(batch.rows, 0, checks, declared)
     value = verdict_value(None, verdicts)
     docs = task.workdir / "docs.html"
     docs.write_text(verdict_page(f"{task.request.model}: training set", value))
@@ -59,12 +58,17 @@ def standard_rules(label: str, inputs: Sequence[str]) -> tuple[Expectation, ...]
     )
 
 
-def later(train: pa.Table, holdout: pa.Table) -> Check:
+def later(train: Batch, holdout: Batch) -> Check:
     """No row of the holdout is older than one that was trained on."""
-    newest, oldest = pc.max(train["event_timestamp"]).as_py(), pc.min(holdout["event_timestamp"]).as_py()
+    newest, oldest = _time(train, "max"), _time(holdout, "min")
     in_order = newest is None or oldest is None or newest <= oldest
     observed = {"newest trained on": str(newest), "oldest held out": str(oldest)}
     return Check("the holdout is later than the training rows", "event_timestamp", "stop", in_order, observed=observed)
+
+
+def _time(batch: Batch, function: str) -> datetime | None:
+    found: datetime | None = batch.query(f"SELECT {function}(event_timestamp) FROM {batch.source}")[0][0]
+    return found
 
 
 def _declared(reference: str) -> Suite:

@@ -18,7 +18,8 @@ class Check:
     column: str
     on_failure: OnFailure
     success: bool
-    unexpected: int = 0  # rows
+    judged: int = 0  # rows that the rule is about: those with a value, say
+    unexpected: int = 0  # rows among them
     percent: float = 0.0  # of the rows
     sample: tuple[Json, ...] = ()  # at most five unexpected values
     observed: Json = None  # what a rule about the whole column saw
