@@ -234,11 +234,11 @@ class World:
 
     # -- the process ---------------------------------------------------------------------------------
 
-    def start(self, *arguments: str) -> GatewayClient:
-        command = [sys.executable, "-m", "include.serving.host", *arguments]
+    def start(self, *arguments: str, host: str = "include.serving.host", seconds: float = 60) -> GatewayClient:
+        command = [sys.executable, "-m", host, *arguments]
         with (self.home / "gateway.log").open("ab") as out:
             self.process = subprocess.Popen(command, env=self.environ, cwd=PROJECT, stdout=out, stderr=out)
-        until = time.monotonic() + 60
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
             assert self.process.poll() is None, self.output()
             try:
