@@ -178,6 +178,7 @@ def _everybody(stream: Stream) -> dict[str, np.ndarray]:
     return {
         "ours, alpha .05": first_crossings(SHARE, ALPHA, *counted) >= 0,
         "ours, each request counted (not shipped)": first_crossings(SHARE, ALPHA, *requests) >= 0,
+        "e-process on the same counts": rules.e_process(*counted, SHARE, ALPHA),
         "Argo: success >= .99, failureLimit 0": rules.argo(stream, 10, 0.99, 0),
         "Argo: success >= .95, failureLimit 3": rules.argo(stream, 10, 0.95, 3),
         "Argo: success >= .95, failureLimit 3, 60 looks": rules.argo(stream, 60, 0.95, 3),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaln
 from scipy.stats import norm, rankdata
 
 from benchmarks.judge.streams import Ints, Stream, coarse
@@ -59,6 +60,14 @@ def _mann_whitney(ours: NDArray[np.float64], theirs: NDArray[np.float64], confid
 
 def _blocks(values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     return np.array_split(values, max(1, len(values) // 2000))
+
+
+def e_process(trials: Ints, hits: Ints, p: float, alpha: float, weight: float = 20.0) -> Bools:
+    """Always valid: the mixture likelihood ratio with a Beta(p w, (1 - p) w) prior passes 1 / alpha (Lindon et al. 2022)."""
+    a, b = p * weight, (1 - p) * weight
+    own, all_ = np.cumsum(hits, axis=1), np.cumsum(trials, axis=1)
+    evidence = betaln(a + own, b + all_ - own) - betaln(a, b) - own * np.log(p) - (all_ - own) * np.log1p(-p)
+    return ((evidence >= -np.log(alpha)) & (own > p * all_)).any(axis=1)
 
 
 def fixed_sample(trials: Ints, hits: Ints, p: float, alpha: float) -> Bools:
