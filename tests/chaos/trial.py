@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.fault import Action, Fault
+from tests.chaos import points
 from tests.chaos.bench import Bench, Twin
 from tests.chaos.child import Child, Ended, fork
 from tests.chaos.protocol import (
@@ -54,6 +55,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)  # fail points
 
     def count(self, kind: str) -> int:
         return sum(finding.kind == kind for finding in self.findings)
@@ -86,6 +88,7 @@ def run_trial(bench: Bench, step: Step, fault: str, seed: int) -> Report:
         trial.compare(twin)
     except RuntimeError as error:  # a state that cannot even be read
         report.findings.append(Finding("lost", f"{error}"[:3000]))
+    report.passed = sorted(points.read(bench.folder / "trial" / "passed"))
     report.seconds = round(time.monotonic() - began, 2)
     return report
 

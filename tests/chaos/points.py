@@ -1,0 +1,35 @@
+"""Every fail point of the sources, and which of them a run has passed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from include.core.digest import PROJECT
+from tests.chaos.protocol import Absent, Step
+
+_POINT = re.compile(r"fault\.point\(\"([^\"]+)\"\)")
+SOURCES = ("include", "operators")
+REMOTE = ("mlflow.",)  # passed only where that server runs
+
+
+def in_sources() -> set[str]:
+    paths = (path for folder in SOURCES for path in (PROJECT / folder).rglob("*.py"))
+    return {name for path in paths for name in _POINT.findall(path.read_text())}
+
+
+def in_cells(steps: Mapping[str, Step]) -> set[str]:
+    """Those that some cell puts a fault at."""
+    cells = [cell for step in steps.values() for cell in step.cells.values() if not isinstance(cell, Absent)]
+    return {name for cell in cells for variant in cell for name in getattr(variant.how, "points", ())}
+
+
+def read(trace: Path) -> set[str]:
+    return {line.split()[0] for line in trace.read_text().splitlines()} if trace.exists() else set()
+
+
+def dead(passed: Iterable[str], *, servers: bool) -> list[str]:
+    """Points that no trial has passed."""
+    missing = in_sources() - set(passed)
+    return sorted(name for name in missing if servers or not name.startswith(REMOTE))

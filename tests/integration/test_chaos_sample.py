@@ -1,0 +1,42 @@
+"""A sample of the fault matrix: `make chaos` is the whole of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.core.digest import PROJECT
+from tests.chaos import points
+from tests.chaos.matrix import STEPS, load_steps
+from tests.chaos.protocol import FAULTS, Absent
+
+
+def test_every_cell_has_its_trials_or_its_reason() -> None:
+    for name, step in load_steps(STEPS).items():
+        assert set(step.cells) == set(FAULTS), name
+        for fault, cell in step.cells.items():
+            assert cell.reason if isinstance(cell, Absent) else cell, f"{name} {fault}"
+
+
+def test_every_fail_point_is_used_and_every_used_one_exists() -> None:
+    assert points.in_cells(load_steps(STEPS)) == points.in_sources()
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_or_doubled_in_a_sample(tmp_path: Path) -> None:
+    """In a process of its own: it forks, which a process with threads had better not."""
+    command = [sys.executable, "-m", "tests.chaos", "--sample", "--slots", "2"]
+    env = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=280, check=False)
+    told = done.stdout[-6000:] + done.stderr[-3000:]
+    assert done.returncode == 0, told
+    assert "fail points that no trial passed" not in done.stdout, told
+    found = re.search(r"(\d+) trials, (\d+) lost, (\d+) doubled, (\d+) unclear, (\d+) idle", done.stdout)
+    assert found is not None, told
+    assert int(found[1]) >= 45
+    assert [int(number) for number in found.groups()[1:]] == [0, 0, 0, 0]
