@@ -7,15 +7,14 @@ from typing import Any
 import msgspec
 
 from include.core.page import document
+from include.serving.tensor import BYTES, DTYPES
 
 _JSON = "application/json"
 
 
 def _operation(summary: str, *, body: str = "", token: bool = False, errors: tuple[int, ...] = ()) -> dict[str, Any]:
-    responses = {
-        "200": {"description": "OK"},
-        **{str(code): {"description": "refused: {error, field, value, allowed}"} for code in errors},
-    }
+    refusal = {"description": "refused", "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
+    responses: dict[str, Any] = {"200": {"description": "OK"}, **{str(code): refusal for code in errors}}
     operation: dict[str, Any] = {"summary": summary, "responses": responses}
     if body:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{body}"}}}}
@@ -29,7 +28,8 @@ def _parameters(path: str) -> list[dict[str, Any]]:
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 
-_BAD, _TOKEN = (400, 404, 413), (400, 401, 403, 404, 413)
+_BAD = (400, 404, 408, 413, 415, 429, 503)
+_TOKEN = (*_BAD, 401, 403)
 _INFER = _operation("Score with one version (JSON or binary tensors)", body="Infer", errors=(*_BAD, 422))
 _PATHS: dict[str, dict[str, Any]] = {
     "/predict/{model}": {"post": _operation("Score an entity, or a batch of them", body="Predict", errors=_BAD)},
@@ -62,11 +62,27 @@ _ITEM = _object(
 )
 _LABEL = _object(("id", "label"), id=_TEXT, label={"type": "number"}, at={"type": "string", "format": "date-time"}, metric=_TEXT)
 _LIST_OF_MAPS = {"type": "array", "items": _MAP}
+_TENSOR = _object(
+    ("name", "shape", "datatype"),
+    name=_TEXT,
+    shape={"type": "array", "items": {"type": "integer", "minimum": 0}},
+    datatype={"enum": [*DTYPES, BYTES]},
+    data={"type": "array"},
+    parameters=_MAP,
+)
+_OUTPUT = _object(("name",), name={"enum": ["score"]}, parameters=_MAP)
 _SCHEMAS = {
     "Predict": {"oneOf": [_ITEM, _object(("requests",), requests={"type": "array", "items": _ITEM})]},
     "Feedback": {"oneOf": [_LABEL, _object(("labels",), labels={"type": "array", "items": _LABEL})]},
     "Push": _object(("rows",), rows=_LIST_OF_MAPS),
-    "Infer": _object(("inputs",), id=_TEXT, inputs=_LIST_OF_MAPS, outputs=_LIST_OF_MAPS),
+    "Infer": _object(
+        ("inputs",),
+        id=_TEXT,
+        inputs={"type": "array", "items": _TENSOR},
+        outputs={"type": "array", "items": _OUTPUT},
+        parameters=_MAP,
+    ),
+    "Refusal": _object(("error",), error=_TEXT, field=_TEXT, value={}, allowed={}),
 }
 
 DOCUMENT: dict[str, Any] = {

@@ -1,0 +1,57 @@
+"""schemathesis against the gateway's own OpenAPI document: whatever is sent, no answer is a 5xx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import status_code_conformance
+
+from include.rollout.route import Route
+from include.serving.openapi import DOCUMENT
+from tests.integration.gateway_world import MODEL, TOKEN, World, constant
+
+EXAMPLES = 20  # an operation
+
+
+def document() -> dict[str, Any]:
+    """The document with names that exist beside those that do not: else nearly everything is a 404."""
+    known = {"model": [MODEL, "nobody"], "version": ["1", "77", "x"], "view": ["weather", "climate"]}
+    paths = {
+        path: {
+            **operations,
+            "parameters": [
+                {**each, "schema": {"anyOf": [{"enum": known[each["name"]]}, {"type": "string"}]}}
+                for each in operations["parameters"]
+            ],
+        }
+        for path, operations in DOCUMENT["paths"].items()
+    }
+    return {**DOCUMENT, "paths": paths}
+
+
+schema = schemathesis.openapi.from_dict(document())
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = World(tmp_path_factory.mktemp("gateway"))
+    world.register(1, constant(0.1))
+    world.route(Route(champion=1))
+    world.start().close()
+    yield world
+    world.stop()
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_no_request_is_answered_with_a_server_error(case: schemathesis.Case, world: World) -> None:
+    case.call_and_validate(
+        base_url=world.url,
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        checks=[not_a_server_error, status_code_conformance],
+    )
