@@ -14,9 +14,10 @@ from include.backends.feast_retrieval import ROW
 from include.core.errors import DataError
 from include.features.dataset import quoted
 from include.features.join import EVENT, Side
-from include.features.parquet import family, utc
+from include.features.parquet import family, utc, zoned
 
 TABLE = "entity_rows"
+NULL = '"NULL"'  # DuckDB's type of a column without any value
 ALWAYS = datetime(1970, 1, 1), datetime(1970, 1, 1)  # noqa: DTZ001 - UTC without zone, as all times in the join; no rows, no matter
 
 
@@ -36,7 +37,7 @@ class Entities:
             raise _bad(f"The entity rows already have a column {taken}, a feature of view {side.name!r}", sorted(self.types))
         described = connection.execute(f"DESCRIBE SELECT {quoted(*side.keys)} FROM {side.rows}").fetchall() if side.keys else []
         for name, type_, *_ in described:
-            if family(type_) != family(self.types[name]):
+            if self.types[name] != NULL and family(type_) != family(self.types[name]):
                 raise _bad(f"Key {name!r} is {self.types[name]} in the entity rows and {type_} in view {side.name!r}", name)
 
 
@@ -71,7 +72,7 @@ def _of_sql(connection: duckdb.DuckDBPyConnection, sql: str) -> Entities:
     if not time:
         raise _bad(f"The entity rows have no column {EVENT}, and not one other of times", times)
     types = _load(connection, sql, time)
-    moment = f"timezone('UTC', entity.{EVENT})" if types[time].startswith("TIMESTAMP WITH") else f"entity.{EVENT}"
+    moment = f"timezone('UTC', entity.{EVENT})" if zoned(types[time]) else f"entity.{EVENT}"
     shown = {time: f"{moment} AS {quoted(time)}"}
     return Entities([shown.get(name, f'entity."{name}"') for name in types], types, _between(connection), None)
 
@@ -80,7 +81,7 @@ def _load(connection: duckdb.DuckDBPyConnection, sql: str, time: str) -> dict[st
     """Make the table; the types of the rows' own columns. The SQL runs once, whatever it holds."""
     types = {str(name): str(type_) for name, type_, *_ in connection.execute(f"DESCRIBE {sql}").fetchall()}
     text = family(types[time]) == "text"  # ISO 8601, with or without a zone
-    moment = utc(f'"{time}"' + ("::TIMESTAMPTZ" if text else ""), "TIMESTAMP WITH TIME ZONE" if text else types[time])
+    moment = utc(f'"{time}"', "TIMESTAMPTZ" if text else types[time])
     others = quoted(*(name for name in types if name not in (time, EVENT)))
     try:
         connection.execute(

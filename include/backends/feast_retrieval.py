@@ -43,9 +43,10 @@ class Batches:
         return (self.connection.sql(query).to_arrow_table() for query in self.queries)
 
     def whole(self, table: pa.Table) -> pa.Table:
-        """The entity rows' own columns, exactly as they came, before the features."""
+        """In the order of the entity rows, their own columns, exactly as they came, before the features."""
         if self.asked is None:
             return table
+        table = table.take(pc.sort_indices(table[ROW]))
         found = self.asked.take(table[ROW])
         for column in table.drop_columns(ROW).column_names:
             found = found.append_column(column, table[column])
@@ -65,7 +66,7 @@ class BatchJob(RetrievalJob):
         self._run, self._full_names, self._transforms, self._metadata = run, full_names, list(transforms), metadata
 
     def batches(self) -> Iterator[pa.Table]:
-        """The rows in order of time, some hundred thousand at once, with their on-demand features."""
+        """The rows, some hundred thousand at once, with their on-demand features; batch after batch in order of time."""
         with self._run() as batches:
             for table in batches.tables():
                 yield self._transformed(batches.whole(table))
@@ -114,10 +115,7 @@ class BatchJob(RetrievalJob):
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         del timeout
         with self._run() as batches:
-            found = pa.concat_tables(batches.tables())
-            if batches.asked is not None:
-                found = found.take(pc.sort_indices(found[ROW]))
-            return batches.whole(found)
+            return batches.whole(pa.concat_tables(batches.tables()))
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()

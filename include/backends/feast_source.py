@@ -103,7 +103,9 @@ def side_of(
     select = _of_files(reader, table, paths, features) if paths else _of_none(table, bool(created))
     times = [EVENT, *([CREATED] if created else [])]
     selected = [*times, *(f'"{old}" AS "{new}"' for old, new in renames)]
-    return Side(table.name, f"(SELECT {', '.join(selected)} FROM ({select}))", asked, outputs, ttl, bool(created))
+    return Side(
+        table.projection.name_to_use(), f"(SELECT {', '.join(selected)} FROM ({select}))", asked, outputs, ttl, bool(created)
+    )
 
 
 def _of_none(table: FeatureView, created: bool) -> str:

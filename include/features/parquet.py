@@ -39,7 +39,11 @@ def utc(column: str, type_: str) -> str:
     """SQL of a time column as UTC TIMESTAMP in microseconds; a time without zone is UTC. The session's zone is UTC."""
     if type_ == "TIMESTAMP":
         return column
-    return f"{column}::TIMESTAMPTZ::TIMESTAMP" if type_.startswith("TIMESTAMP WITH") else f"{column}::TIMESTAMP"
+    return f"{column}::TIMESTAMPTZ::TIMESTAMP" if zoned(type_) else f"{column}::TIMESTAMP"
+
+
+def zoned(type_: str) -> bool:
+    return type_.startswith(("TIMESTAMP WITH", "TIMESTAMPTZ"))
 
 
 def read(paths: Sequence[str]) -> str:
