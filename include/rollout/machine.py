@@ -185,6 +185,8 @@ def record_alert(control: ControlStore, rollout: Rollout, stage: str, decision: 
 
 def _require_running(connection: sa.Connection, rollout: Rollout, *, even_paused: bool = False) -> None:
     """A pause lets nothing go forward; it never holds back a rollback."""
+    if connection.dialect.name == "postgresql":  # a pause at the same moment comes before this transaction or after it
+        connection.execute(sa.select(rollouts.c.id).where(rollouts.c.id == rollout.id).with_for_update())
     current = rollout_in(connection, rollout.id)
     if current.state == "paused" and not even_paused:
         raise ConflictError(
