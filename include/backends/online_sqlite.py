@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 from include.core.errors import UnreachableError
 from include.features.online import PackedStore, Stored
@@ -30,6 +32,7 @@ WHERE (excluded.event, excluded.created, excluded.payload)
 """
 
 PARAMETERS = 500  # of one statement
+CACHE_KIB = 64 << 10  # of each connection, at most: with SQLite's own 2 MiB most keys of a batch are read from the file
 
 
 class SqliteOnlineStore(PackedStore):
@@ -53,14 +56,26 @@ class SqliteOnlineStore(PackedStore):
             return int(changed)
 
     def get(self, keys: Sequence[str]) -> list[Stored | None]:
-        found: dict[str, Stored] = {}
-        now = _now()
+        found = {row[0]: Stored._make(row[1:]) for row in self._rows("key, event, created, payload", keys)}
+        return [found.get(key) for key in keys]
+
+    def compare(self, rows: Packed) -> Sequence[int]:
+        wanted = list(zip(rows.keys, rows.events, rows.created, rows.payloads, strict=True))
+        if not set(wanted).difference(self._rows("key, event, created, payload", rows.keys)):
+            return [0] * len(wanted)
+        return super().compare(rows)
+
+    def fetch(self, keys: Sequence[str]) -> list[tuple[int, bytes] | None]:
+        found = {key: (event, payload) for key, event, payload in self._rows("key, event, payload", keys)}
+        return [found.get(key) for key in keys]
+
+    def _rows(self, columns: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = []
         with self._connection() as connection:
             for start in range(0, len(keys), PARAMETERS):
                 some = keys[start : start + PARAMETERS]
-                rows = connection.execute(_select(len(some)), some).fetchall()
-                found.update((row[0], Stored._make(row[1:4])) for row in rows if row[4] is None or row[4] > now)
-        return [found.get(key) for key in keys]
+                rows += connection.execute(_select(columns, len(some)), (*some, _now())).fetchall()
+        return rows
 
     def size(self, prefix: str) -> int:
         live = f"{_BETWEEN} AND (expires IS NULL OR expires > ?)"
@@ -102,6 +117,7 @@ class SqliteOnlineStore(PackedStore):
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a crash loses no consistency; materializing again is free
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute(_TABLE)
         return connection
 
@@ -113,8 +129,10 @@ def _between(prefix: str) -> tuple[str, str]:
     return prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
-def _select(count: int) -> str:
-    return f"SELECT key, event, created, payload, expires FROM feature_rows WHERE key IN ({','.join('?' * count)})"
+@lru_cache(maxsize=1000)
+def _select(columns: str, count: int) -> str:
+    marks = ",".join("?" * count)
+    return f"SELECT {columns} FROM feature_rows WHERE key IN ({marks}) AND (expires IS NULL OR expires > ?)"
 
 
 def _now() -> int:

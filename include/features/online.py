@@ -7,8 +7,9 @@ with other values goes to the larger bytes. Backends say only how to put and get
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -83,6 +84,15 @@ class OnlineStore(Protocol):
         """Remove the rows whose time to live has passed, where the store does not by itself; how many."""
 
 
+class Rows(Protocol):
+    """Fetches rows while the caller goes on (`PackedStore.rows`)."""
+
+    def fetch(self, keys: Sequence[str], done: Callable[[list[tuple[int, bytes] | None] | Exception], None]) -> None:
+        """`done` gets what `PackedStore.fetch` would return, or why there is nothing."""
+
+    def close(self) -> None: ...
+
+
 class Stored(NamedTuple):
     event: int
     created: int
@@ -98,7 +108,7 @@ class Stamped(NamedTuple):
 
 
 class PackedStore(ABC):
-    """OnlineStore on top of four verbs over packed rows."""
+    """OnlineStore on top of five verbs over packed rows."""
 
     @abstractmethod
     def put(self, rows: Packed, ttl: int | None) -> int:
@@ -106,6 +116,16 @@ class PackedStore(ABC):
 
     @abstractmethod
     def get(self, keys: Sequence[str]) -> list[Stored | None]: ...
+
+    @abstractmethod
+    def fetch(self, keys: Sequence[str]) -> list[tuple[int, bytes] | None]:
+        """Event time and payload: `get` for the serving path."""
+
+    def compare(self, rows: Packed) -> Sequence[int]:
+        """Read rows back: 0 where one is stored as it is, above 0 where a newer one is, below 0 where neither is."""
+        stored = self.get(rows.keys)
+        wanted = zip(rows.events, rows.created, rows.payloads, strict=True)
+        return [-1 if row is None else (row > want) - (row < want) for row, want in zip(stored, wanted, strict=True)]
 
     @abstractmethod
     def size(self, prefix: str) -> int:
@@ -128,11 +148,11 @@ class PackedStore(ABC):
             chunk = pack(layout, rows.slice(at, CHUNK), created)
             written += self._put(layout, chunk)
             count += len(chunk.keys)
-            for key, event, stamp, payload, place, row in zip(*chunk, self.get(chunk.keys), strict=True):
-                if row is None or row < (event, stamp, payload):
-                    lost.append(key)
-                elif row == (event, stamp, payload):
+            for key, place, order in zip(chunk.keys, chunk.kept, self.compare(chunk), strict=True):
+                if order == 0:
                     same.append(at + place)
+                elif order < 0:
+                    lost.append(key)
                 else:
                     newer += 1
         return WriteReport(count, written, tuple(same), newer, tuple(lost), without_key(view, rows))
@@ -147,8 +167,7 @@ class PackedStore(ABC):
 
     def read(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Values | None]:
         layout = self.layout(model, view)
-        stored = self.get([layout.key(key) for key in keys])
-        return [layout.unpack(row.payload) if row else None for row in stored]
+        return [layout.unpack(row[1]) if row else None for row in self.fetch([layout.key(key) for key in keys])]
 
     def read_stamped(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Stamped | None]:
         layout = self.layout(model, view)
@@ -161,15 +180,24 @@ class PackedStore(ABC):
 
     def read_entity(self, model: str, views: Sequence[View], entity: Mapping[str, Any], at: datetime | None = None) -> Values:
         layouts, now = self._layouts(model, views), None if at is None else microseconds(at)
-        return _values(layouts, self.get([layout.entity_key(entity) for layout in layouts]), now)
+        return _values(layouts, self.fetch([layout.entity_key(entity) for layout in layouts]), now)
 
     def read_entities(
         self, model: str, views: Sequence[View], entities: Sequence[Mapping[str, Any]], at: datetime | None = None
     ) -> list[Values]:
         layouts, now = self._layouts(model, views), None if at is None else microseconds(at)
-        stored = self.get([layout.entity_key(entity) for entity in entities for layout in layouts])
+        found = self.fetch([layout.entity_key(entity) for entity in entities for layout in layouts])
         width = len(layouts)
-        return [_values(layouts, stored[place * width : (place + 1) * width], now) for place in range(len(entities))]
+        return [_values(layouts, found[place : place + width], now) for place in range(0, width * len(entities), width or 1)]
+
+    def reader(self, model: str, views: Sequence[View]) -> EntityReader:
+        """`read_entity` in two halves, for a caller that gathers the keys of many requests."""
+        return EntityReader(self._layouts(model, views))
+
+    def rows(self, loop: asyncio.AbstractEventLoop) -> Rows | None:
+        """A reader for that event loop; None where `fetch` answers at once, without a network."""
+        del loop
+        return None
 
     def newest(self, model: str, views: Sequence[View]) -> list[datetime | None]:
         stored = self.get([layout.newest for layout in self._layouts(model, views)])
@@ -208,9 +236,24 @@ class PackedStore(ABC):
         self._known: dict[tuple[str, int], tuple[object, tuple[Layout, ...]]] = {}
 
 
-def _values(layouts: tuple[Layout, ...], stored: Sequence[Stored | None], now: int | None) -> Values:
+class EntityReader:
+    """The keys of an entity's rows, and its values from them."""
+
+    def __init__(self, layouts: tuple[Layout, ...]) -> None:
+        self._layouts, self.width = layouts, len(layouts)
+
+    def keys(self, entity: Mapping[str, Any]) -> list[str]:
+        """One for each view."""
+        return [layout.entity_key(entity) for layout in self._layouts]
+
+    def values(self, rows: Sequence[tuple[int, bytes] | None], now: datetime) -> Values:
+        """As `read_entity` at that moment."""
+        return _values(self._layouts, rows, microseconds(now))
+
+
+def _values(layouts: tuple[Layout, ...], found: Sequence[tuple[int, bytes] | None], now: int | None) -> Values:
     values: Values = {}
-    for layout, row in zip(layouts, stored, strict=True):
-        if row is not None and (now is None or layout.ttl is None or now - row.event <= layout.ttl):
-            values.update(layout.unpack(row.payload))
+    for layout, row in zip(layouts, found, strict=True):
+        if row is not None and (now is None or layout.ttl is None or now - row[0] <= layout.ttl):
+            layout.unpack_into(values, row[1])
     return values

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,7 +36,8 @@ EARLIEST = -(10**16)  # microseconds: the year 1653
 _encode_key = msgspec.json.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[int | float | str | None]).decode
 _FLOAT, _INT, _NIL, _TEXT = 0xCB, 0xD3, b"\xc0", b"\xdb"  # MessagePack's float 64, int 64, nil, str 32
-_NAN = np.frombuffer(np.array(np.nan, ">f8").tobytes(), np.uint8)
+_NAN = np.frombuffer(np.array(np.nan, ">f8").tobytes(), np.uint8)  # of all the bits that mean NaN, these
+_MISSING = bytes([_FLOAT, *_NAN])
 
 
 class Packed(NamedTuple):
@@ -65,7 +67,7 @@ class Layout:
         ttl = None if view.ttl is None else view.ttl // MICROSECOND
         return cls(view, f"{model}:{view.name}@{version_of(view)}", numbers, texts, ttl)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return (*self.numbers, *self.texts)
 
@@ -83,8 +85,15 @@ class Layout:
         return self.key([get(name) for name in self.view.keys])
 
     def unpack(self, payload: bytes) -> Values:
-        values = zip((*self.numbers, *self.texts), _decode(payload), strict=True)
-        return {name: value if value == value else None for name, value in values}
+        values: Values = {}
+        self.unpack_into(values, payload)
+        return values
+
+    def unpack_into(self, values: Values, payload: bytes) -> None:
+        found = _decode(payload)
+        if _MISSING in payload:
+            found = [None if value != value else value for value in found]
+        values.update(zip(self.names, found, strict=True))
 
 
 def version_of(view: View) -> str:
@@ -222,6 +231,7 @@ def _floats(view: View, name: str, column: pa.ChunkedArray, into: Bytes) -> None
         raise _bad(view, f"{name!r} is no number", str(column.type), "make the column and the spec's dtype agree")
     values = column.cast(pa.float64(), safe=False).to_numpy()  # null becomes NaN
     into[:, 0], into[:, 1:] = _FLOAT, values.astype(">f8").view(np.uint8).reshape(len(values), 8)
+    into[np.isnan(values), 1:] = _NAN
 
 
 def _integers(view: View, name: str, column: pa.ChunkedArray, into: Bytes) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from benchmarks.features.convergence import series
 from include.backends.online import open_online
 from include.core.errors import SpecError, UnreachableError
 from include.core.spec import Feature, View
@@ -245,3 +246,9 @@ def test_a_store_that_does_not_answer_is_named_without_its_password(address: str
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(SpecError, match="sqlite:///path"):
         open_online("mongodb://here")
+
+
+def test_random_orders_overlaps_and_kills_leave_what_the_oracle_says(url: str) -> None:
+    done = list(series(url, 4))  # a hundred by `make bench AREA=features`
+    assert [trial.wrong for trial in done] == [0] * 4
+    assert sum(trial.keys for trial in done) > 400

@@ -34,9 +34,9 @@ def rows(count: int, at: datetime = DAY, **fixed: Any) -> pa.Table:
 
 def test_reports_what_was_written_and_compared(store: SqliteOnlineStore) -> None:
     report = materialize_view(store, "shop", VIEW, rows(5), DAY)
-    assert (report.entities, report.written, report.newer, report.compared, report.online) == (5, 5, 0, 5, 5)
+    assert (report.entities, report.written, report.newer, report.compared) == (5, 5, 0, 5)
     again = materialize_view(store, "shop", VIEW, rows(5), DAY)
-    assert (again.written, again.compared, again.online) == (0, 5, 5)
+    assert (again.written, again.compared, store.count("shop", VIEW)) == (0, 5, 5)
 
 
 def test_compares_a_sample_of_many(store: SqliteOnlineStore) -> None:
@@ -78,7 +78,7 @@ def losing(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 def test_rows_that_a_store_lost_once_are_written_again(store: SqliteOnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
     losing(monkeypatch, 1)
     report = materialize_view(store, "shop", VIEW, rows(5), DAY)
-    assert (report.entities, report.compared, report.online) == (5, 5, 5)
+    assert (report.entities, report.compared, store.count("shop", VIEW)) == (5, 5, 5)
 
 
 def test_rows_that_a_store_keeps_losing_are_counted_and_named(store: SqliteOnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_values_that_are_read_otherwise_than_they_were_written_fail(
 def test_rows_without_a_key_are_left_out_and_counted(store: SqliteOnlineStore) -> None:
     table = pa.concat_tables([rows(3), rows(1).set_column(0, "customer", pa.array([None], pa.string()))])
     report = materialize_view(store, "shop", VIEW, table, DAY)
-    assert (report.entities, report.without_key, report.online) == (3, 1, 3)
+    assert (report.entities, report.without_key, store.count("shop", VIEW)) == (3, 1, 3)
 
 
 def test_of_two_arrivals_of_one_event_the_later_is_the_newest(tmp_path: Path) -> None:
