@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.chaos.record import Record
 
 STEPS = ("validate", "materialize", "training_set", "submit", "checkpoint", "register", "traffic", "drift")
-SLOW: dict[str, tuple[str, ...]] = {"checkpoint": ("F2",), "traffic": ("F2", "F7"), "submit": ("F2", "F7", "F8")}
+SLOW: dict[str, tuple[str, ...]] = {"checkpoint": (), "traffic": ("F2",), "submit": ("F2", "F8")}
 RECORD = PROJECT / ".slipstream" / "chaos.json"
 PAGE = PROJECT / "docs" / "guarantees.md"
 SLOTS = max(2, min(4, os.cpu_count() or 2))
@@ -54,7 +54,7 @@ def needed(steps: Mapping[str, Step], trials: Sequence[tuple[str, str, int]]) ->
 
 
 def sampled(steps: Mapping[str, Step], faults: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Every cell once that needs no server and takes about a second; of the slow rows a few."""
+    """Every cell once that needs no server and takes about a second; of the slow rows one or two, or none."""
     found = []
     for name, step in steps.items():
         for fault in SLOW.get(name, faults):
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = run_trials(steps, trials, servers, options.slots, verbose=options.verbose)
     record = Record.of(reports, steps)
     print_matrix(record, time.monotonic() - began)
-    unpassed = dead((name for report in reports for name in report.passed), servers="mlflow" in servers)
+    unpassed = dead((name for report in reports for name in report.passed), whole=not options.sample)
     if unpassed and set(steps) == set(STEPS):
         print(f"fail points that no trial passed: {', '.join(unpassed)}", flush=True)
     series = _series(steps, options)

@@ -57,7 +57,9 @@ class Validate(OperatorStep):
         return ValidateDataOperator(task_id=task, model=MODEL)
 
     def prepare(self, world: World) -> dict[str, Any]:
-        life().land(day(1), orders={"price": [-1.0, *[1.0] * (PER_DAY - 1)]})
+        shop = life()
+        shop.land(day(1), orders={"price": [-1.0, *[1.0] * (PER_DAY - 1)]})
+        shop.services.control.create_tables()  # the world has a control store, though this step does not ask it
         return {"params": {"day": day(1).isoformat()}}
 
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
