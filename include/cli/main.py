@@ -19,6 +19,8 @@ COMMANDS = {
     "rollout": "look at a rollout; pause, resume or abort it",
     "rollback": "return to the champion before, now",
     "trace": "walk from a served model back to its raw data",
+    "profile": "propose expectations from a raw partition",
+    "quarantine": "the rows that validation set aside, and which would pass now",
     "invalidate": "have something computed again",
     "cancel": "stop a job",
     "jobs": "the jobs under way, and who waits for each",

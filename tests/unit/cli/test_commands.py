@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from include.backends.online import open_online
@@ -212,3 +214,21 @@ def test_the_command_imports_neither_airflow_nor_a_heavy_library(tmp_path: Path)
     environ = {"SLIPSTREAM_HOME": str(tmp_path), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_profile_proposes_a_file_and_overwrites_none(slipstream: Slipstream, loop: Loop, tmp_path: Path) -> None:
+    body = io.BytesIO()
+    pq.write_table(pa.table({"id": ["a", "b"], "x": [1.0, 2.0]}), body)
+    loop.ledger.storage.write(f"raw/{MODEL}/events/date=2013-01-01/part.parquet", body.getvalue())
+    target = tmp_path / "proposed.py"
+    assert slipstream("profile", MODEL, "events", "2013-01-01", "--write", str(target))[0] == 0
+    assert "ExpectColumnValuesToBeUnique" in target.read_text()
+    status, _, err = slipstream("profile", MODEL, "events", "2013-01-01", "--write", str(target))
+    assert status == 1
+    assert "left as it is" in err
+
+
+def test_quarantine_says_when_nothing_is_held(slipstream: Slipstream) -> None:
+    status, out, _ = slipstream("quarantine", MODEL)
+    assert status == 0
+    assert out == f"No row of {MODEL} is in quarantine.\n"

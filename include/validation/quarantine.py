@@ -1,0 +1,69 @@
+"""Rows that were set aside: which days hold some, why, and which of them today's rules would let through.
+
+Nothing is moved by hand. A row leaves quarantine because the rule was corrected or the partition was landed
+again; either changes a digest, so running the day's features again makes a new verdict and publishes its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.core.ledger import Ledger
+from include.core.request import Json, Result
+from include.validation.batch import open_database
+from include.validation.expectation import Expectation
+from include.validation.rows import identifier, is_unique, literal, predicate
+
+
+@dataclass(frozen=True)
+class Held:
+    """One source's quarantine of one day, by the newest verdict on it."""
+
+    day: str
+    source: str
+    rows: int
+    quarantined: int
+    result: Result
+
+    @property
+    def file(self) -> str:
+        return f"quarantine-{self.source}.parquet"
+
+
+def quarantines(ledger: Ledger, verdicts: Iterable[str]) -> list[Held]:
+    """The sources with rows in quarantine among the verdicts of these `validate` keys, oldest day first."""
+    newest: dict[tuple[str, str], Held] = {}
+    for result in filter(None, (ledger.result(key) for key in verdicts)):
+        for held in _sources(result, dict(result.value)):
+            before = newest.get((held.day, held.source))
+            if before is None or before.result.committed_at <= result.committed_at:
+                newest[(held.day, held.source)] = held
+    return [held for _, held in sorted(newest.items()) if held.quarantined]
+
+
+def _sources(result: Result, value: Mapping[str, Json]) -> Iterator[Held]:
+    for name, source in value.get("sources", {}).items():
+        yield Held(str(value["day"]), name, int(source["rows"]), int(source["quarantined"]), result)
+
+
+def reasons(path: Path) -> list[tuple[str, int]]:
+    """How many rows each reason holds, most first."""
+    sql = f"SELECT reason, count(*) AS n FROM read_parquet({literal(str(path))}) GROUP BY reason ORDER BY n DESC, reason"
+    return [(str(reason), int(count)) for reason, count in open_database().execute(sql).fetchall()]
+
+
+def would_pass(path: Path, rules: Iterable[Expectation]) -> int:
+    """How many of the quarantined rows break none of these rules about single rows.
+
+    Uniqueness is not asked: it needs the rest of the partition.
+    """
+    database = open_database()
+    columns = {row[0] for row in database.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(str(path))})").fetchall()}
+    held = [rule for rule in rules if rule.on_failure == "quarantine" and not is_unique(rule) and set(rule.columns) <= columns]
+    good = " AND ".join(predicate(rule) for rule in held) or "TRUE"
+    # A row that is only there for its key says so in its reason, and stays.
+    unique = f"NOT contains({identifier('reason')}, 'ToBeUnique(')"
+    sql = f"SELECT count(*) FROM read_parquet({literal(str(path))}) WHERE {good} AND {unique}"
+    return int(database.execute(sql).fetchall()[0][0])
