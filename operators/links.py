@@ -37,3 +37,8 @@ class MlflowRunLink(_TaskLink):
 def report_url(path: str) -> str:
     """Where the UI plugin serves a report of the ledger."""
     return f"/slipstream/files/{path}"
+
+
+def evidence_url(model: str, rollout: str) -> str:
+    """Where the UI plugin draws a rollout's evidence against its boundaries."""
+    return f"/slipstream/api/models/{model}/rollouts/{rollout}"

@@ -13,6 +13,7 @@ from include.core.errors import ConflictError, DataError, GateClosed
 from include.core.request import Json
 from operators.base import ReconcileOperator
 from operators.hooks import Services, open_services
+from operators.links import ReportLink, evidence_url
 from operators.run import event_extra, holder, pulled_json, run_token
 from operators.triggers import QuestionTrigger
 
@@ -141,6 +142,8 @@ class SmokeTestOperator(RolloutOperator):
 class RolloutStageOperator(RolloutOperator):
     """One stage: set the weights, then wait for the judge. Waits in the triggerer; every look is repeatable."""
 
+    operator_extra_links = (ReportLink(),)
+
     def __init__(self, *, model: str, stage: str, **kwargs: Any) -> None:
         super().__init__(model=model, **kwargs)
         self.stage = stage
@@ -155,6 +158,7 @@ class RolloutStageOperator(RolloutOperator):
         from include.rollout.watch import look
 
         rollout, spec = self.rollout(context, services), services.spec(self.model)
+        self.links[ReportLink.kind] = evidence_url(self.model, rollout.id)
         question = {"rollout": rollout.id, "model": self.model, "stage": self.stage}
         decision = look(**question)
         if decision is not None and decision["answer"] == "hold":

@@ -59,7 +59,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
     )
     yield "weights", ", ".join(f"version {version} {share} %" for version, share in seen.weights.items()) or "nothing is served"
     if seen.live:
-        yield "rollout", f"version {seen.rollout['challenger']} is in {seen.rollout['stage'] or 'its opening'}"
+        paused = f", paused: {seen.rollout['reason']}" if seen.rollout["state"] == "paused" else ""
+        yield "rollout", f"version {seen.rollout['challenger']} is in {seen.rollout['stage'] or 'its opening'}{paused}"
     elif seen.rollout:
         why = f": {seen.rollout['reason']}" if seen.rollout["reason"] else ""
         yield "rollout", f"none live; the last, of version {seen.rollout['challenger']}, was {seen.rollout['state']}{why}"
