@@ -27,11 +27,8 @@ Counts = npt.NDArray[np.int64]
 def cdf(law: str, values: Floats, moved: float) -> Floats:
     """Of mean `moved`, and of standard deviation 1 where that is 0. An exponential moves by its scale: its values have
     a lower end that stays."""
-    if law == "normal":
-        result: Floats = ndtr(values - moved)
-        return result
-    result = -np.expm1(-np.maximum(values + 1, 0) / max(1 + moved, 0.05))
-    return result
+    normal: Floats = ndtr(values - moved)
+    return normal if law == "normal" else -np.expm1(-np.maximum(values + 1, 0) / max(1 + moved, 0.05))
 
 
 def rows(law: str, rng: np.random.Generator, moved: float, n: int) -> Floats:
