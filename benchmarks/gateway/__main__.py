@@ -1,0 +1,37 @@
+"""The gateway, measured: python -m benchmarks.gateway [closed] [open] [overload] [shadow] [switch] [rollback] [peers]
+
+Every section says its goals beside what was measured, and the command fails where one was missed. Measure on a
+quiet machine: the generator and the server each want a core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.gateway.table import Table
+
+SECTIONS = ("closed", "open", "overload", "shadow", "switch", "rollback", "peers")
+MODULES = {name: f"benchmarks.gateway.{name}" for name in SECTIONS} | {"open": "benchmarks.gateway.opened"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.gateway")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help=f"default: all of {' '.join(SECTIONS)}")
+    table = Table()
+    for section in parser.parse_args().sections or SECTIONS:
+        home = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
+        try:
+            import_module(MODULES[section]).run(table, home)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+    print(f"\nmissed: {'; '.join(table.missed)}" if table.missed else "\nmet")
+    return int(bool(table.missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
