@@ -75,6 +75,7 @@ class Data(_Frozen):
     first: date
     last: date | None = None  # a source that has ended; later runs are skipped with that reason
     lookback_days: int = Field(0, ge=0, le=366)  # earlier partitions that a day's features read
+    minimum_share: float = Field(0.5, ge=0, le=1)  # of a published day's rows that a replacement must have; 0: any
     schedule: str = "0 0 * * *"  # cron, UTC: a run for each day, once it is over
 
 
@@ -164,6 +165,8 @@ class Monitoring(_Frozen):
     schedule: str = "0 0 * * 1"
     window_days: int = Field(7, ge=1)
     minimum_rows: int = Field(200, ge=1)
+    skew_warn: float = Field(0.001, gt=0, le=1)  # share of a feature's served values that differ from training's: told
+    skew_error: float = Field(0.01, gt=0, le=1)  # likewise: the skew task fails
 
 
 class Retraining(_Frozen):
