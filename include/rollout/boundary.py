@@ -102,7 +102,7 @@ class Walk:
             self._mass, self._low = self._mass[:, far:], self._low + far
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def law(trials: int, p: float) -> Floats:
     """The probabilities of 0, 1, ... hits among so many trials. The tail that is NEGLIGIBLE is cut off."""
     k = np.arange(trials)

@@ -65,8 +65,8 @@ def _stage(rule: JudgePlan, base: float) -> Foresight:
 
     smallest = _first(lambda ratio: power(ratio, rule.planned) >= GOAL, 1.0, FARTHEST)
     needed = _first(lambda requests: power(EFFECT, round(requests)) >= GOAL, 1.0, float(MOST))
-    own = promoted(base, rule.planned, rule)
-    return Foresight(rule.stage, base, rule.planned, rule.requests, power(EFFECT, rule.planned), smallest, round(needed), own)
+    own, seen = promoted(base, rule.planned, rule), power(EFFECT, rule.planned)
+    return Foresight(rule.stage, base, rule.planned, rule.requests, seen, smallest, round(min(needed, MOST)), own)
 
 
 def ceiling(base: float, ratio: float, requests: int, share: float, alpha: float) -> float:

@@ -18,6 +18,7 @@ from include.core.errors import ConflictError, DataError, GateClosed
 from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.rollout.history import Rollout, event_in, event_key, read_rollout, rollout_in
+from include.rollout.memory import forget
 from include.rollout.plan import Stage, plan
 from include.rollout.route import Route, route_in, set_route
 
@@ -104,6 +105,7 @@ def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) 
         generation = set_route(connection, rollout.model, route)
         crown(connection, rollout.model, rollout.challenger)
         _update(connection, rollout, stage="promote", state="promoted", live=None)
+        forget(connection, rollout.id)
         _event(connection, rollout.id, "promoted", "promote", {"generation": generation, "route": route.to_json()})
         detail = {"rollout": rollout.id, "champion": rollout.challenger, "previous": rollout.champion}
         control.append_audit(connection, actor, "rollout.promote", rollout.model, detail)
@@ -228,6 +230,7 @@ def _take_back(control: ControlStore, connection: sa.Connection, rollout: Rollou
     connection.execute(versions.update().where(rejected).values(stage="Archived"))
     stage = rollout_in(connection, rollout.id).stage
     _update(connection, rollout, state="rolled_back", live=None, reason=reason)
+    forget(connection, rollout.id)
     detail = {"reason": reason, "generation": generation, "route": route.to_json()}
     _event(connection, rollout.id, "rolled_back", stage, detail, once=True)
     control.append_audit(connection, actor, "rollout.roll_back", rollout.model, {"rollout": rollout.id, **detail})

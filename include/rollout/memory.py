@@ -23,13 +23,13 @@ def recall(control: ControlStore, rollout: str) -> tuple[int, Fold]:
 def remember(control: ControlStore, rollout: str, stage: str, seq: int, fold: Fold) -> bool:
     """Store a fold that was read with `seq`. False, and nothing changes, if another one was stored since.
 
-    Nor is it stored if the rollout has gone on to another stage: the log may hold records of that stage by now,
-    and this fold would have passed them by.
+    Nor is it stored if the rollout is over, or has gone on to another stage: the log may hold records of that
+    stage by now, and this fold would have passed them by.
     """
     values = {"fold": fold.to_json(), "at": now()}
     with control.transaction() as connection:
-        current = connection.execute(sa.select(rollouts.c.stage).where(rollouts.c.id == rollout)).scalar()
-        if current != stage:
+        current = connection.execute(sa.select(rollouts.c.stage, rollouts.c.live).where(rollouts.c.id == rollout)).first()
+        if current is None or current.stage != stage or current.live is None:
             return False
         if seq:
             mine = sa.and_(rollout_folds.c.rollout == rollout, rollout_folds.c.seq == seq)
@@ -40,3 +40,8 @@ def remember(control: ControlStore, rollout: str, stage: str, seq: int, fold: Fo
         except sa.exc.IntegrityError:
             return False
     return True
+
+
+def forget(connection: sa.Connection, rollout: str) -> None:
+    """The rollout is over: its verdicts hold the evidence. In the transaction that ends it."""
+    connection.execute(rollout_folds.delete().where(rollout_folds.c.rollout == rollout))

@@ -187,8 +187,13 @@ def test_an_incident_of_both_arms_pages_once_and_outlasts_the_deadline(
 
 
 def test_abort_ends_the_live_rollout_and_only_that(settled: str, control: ControlStore) -> None:
+    assert watch.look(rollout=settled, model="toy", stage="shadow") is None
+    seq, fold = recall(control, settled)
+    assert seq == 1
     done = abort(control, "toy", actor="ada", reason="wrong version")
     assert (done.gone, done.serving) == (2, 1)
+    assert recall(control, settled)[0] == 0  # what was read is forgotten, and a late look does not bring it back
+    assert not remember(control, settled, "shadow", 0, fold)
     for act in (abort, pause, resume):
         with pytest.raises(ConflictError, match=r"toy has no live rollout.*slipstream rollback toy"):
             act(control, "toy", actor="ada", reason="again")
