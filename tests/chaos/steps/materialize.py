@@ -100,7 +100,7 @@ class Materialize(OperatorStep):
             "online": rows,
             "count": online.count(MODEL, view),
             "intervals": _intervals(spec, holdings),
-            "newest": {key[0]: str(_newest(holdings, key[0])) for key in keys},
+            "newest": _newest(holdings),
         }
 
     def check(self, twin: State, seen: State) -> list[Finding]:
@@ -120,8 +120,8 @@ def _intervals(spec: Any, holdings: Holdings) -> list[str]:
     return sorted(f"{view.name} {first.isoformat()}" for view in views for first, _ in view.materialization_intervals)
 
 
-def _newest(holdings: Holdings, customer: str) -> Any:
-    """The newest event time of a key in the partitions that this run or a backfill has materialized."""
+def _newest(holdings: Holdings) -> dict[str, str]:
+    """The newest event time of each key in the partitions that this run or a backfill has materialized."""
     import duckdb
 
     from include.data.published import published
@@ -130,8 +130,9 @@ def _newest(holdings: Holdings, customer: str) -> Any:
     refs = published(holdings.services.control, MODEL, day(1), day(DAYS)).values()
     paths = [holdings.services.storage.uri(ledger.resolve(ref).files["customer.parquet"].path) for ref in refs]
     with duckdb.connect(config={"threads": 1}) as connection:
-        query = "SELECT max(event_timestamp) FROM read_parquet(?) WHERE customer = ?"
-        return connection.execute(query, [paths, customer]).fetchall()[0][0]
+        query = "SELECT customer, max(event_timestamp) FROM read_parquet(?) GROUP BY customer"
+        newest = dict(connection.execute(query, [paths]).fetchall())
+    return {customer: str(newest.get(customer)) for customer in CUSTOMERS}
 
 
 STEP = Materialize()
