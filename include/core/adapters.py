@@ -15,6 +15,8 @@ ADAPTERS: dict[str, str] = {
     "online": "include.backends.online:open_online",
     # Encoder.from_json(signature: dict) -> Encoder: `encode_row(dict) -> list[float]`
     "encoder": "include.features.encoding:Encoder",
+    # check_pins(signature: dict, features: Features) -> None: DataError for a model of other versions of the views
+    "signature.pins": "include.features.version:check_pins",
     # read_routes(control: ControlStore) -> {model: (generation, Route)}: which version answers whom
     "routes": "include.rollout.route:read_routes",
     # RouteReader(control: ControlStore) -> object: `read()` is read_routes, cheap where nothing has changed

@@ -101,6 +101,11 @@ def check_signature(signature: Mapping[str, Any], features: Features, present: V
         )
 
 
+def check_pins(signature: Mapping[str, Any], features: Features) -> None:
+    """Refuse a model that was trained on other versions of the views than the present code computes. Raises DataError."""
+    check_signature(signature, features, versions(features) if pinned(signature) else None)
+
+
 def _differences(seen: list[tuple[str, str]], wanted: list[tuple[str, str]]) -> list[str]:
     before, now = dict(seen), dict(wanted)
     problems = [f"input {name!r} is gone" for name in before if name not in now]

@@ -262,4 +262,5 @@ class Fleet:
             "ready": deployment is not None and deployment.ready,
             "cold": deployment is not None and deployment.cold,
             "refused": refused if generation == wanted else {},
+            "misfits": {str(v): m.misfit for v, m in deployment.models.items() if m.misfit} if deployment else {},
         }

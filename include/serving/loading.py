@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from include.core.errors import TransientError
+from include.core.errors import DataError, TransientError
 from include.core.spec import ModelSpec
 from include.serving.deployment import Route, named
 from include.serving.model import LoadedModel
@@ -35,7 +35,11 @@ def load_versions(
     problems: dict[str, str] = {}
     for version in sorted(named(route)):
         try:
-            models[version] = held[version] if version in held else _open(load, spec, version, scratch)
+            model = held[version] if version in held else _open(load, spec, version, scratch)
+            # Not for those in service: their features changed under them, and an answer is better than none.
+            if model.misfit and version not in (route.champion, route.previous):
+                raise DataError(model.misfit)
+            models[version] = model
         except TransientError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a broken model file does, the gateway goes on

@@ -44,6 +44,7 @@ class LoadedModel:
     scorer: Scorer = field(repr=False)
     width: int = 0  # inputs of a row
     bytes: int = 0  # of its file
+    misfit: str = ""  # why the present features are not those it was trained on
 
     def score_rows(self, rows: Sequence[Sequence[float]] | Floats) -> Floats:
         """float32 [n, width] to probabilities float32 [n]. Raises ModelError, whatever went wrong inside."""
@@ -86,9 +87,18 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     size = file.stat().st_size
     scorer = adapter("model")(file)
     encoder = adapter("encoder").from_json(signature)
-    model = LoadedModel(version, result.files["model.onnx"].digest, encoder, scorer, len(signature["inputs"]), size)
+    digest, width = result.files["model.onnx"].digest, len(signature["inputs"])
+    model = LoadedModel(version, digest, encoder, scorer, width, size, _misfit(spec, signature))
     _warm(model, spec)
     return model
+
+
+def _misfit(spec: ModelSpec, signature: Mapping[str, Any]) -> str:
+    try:
+        adapter("signature.pins")(signature, spec.features)
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def _train_ref(control: ControlStore, model: str, version: int) -> Ref:

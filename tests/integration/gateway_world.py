@@ -38,11 +38,15 @@ SPEC = """
 from datetime import date, timedelta
 from include.core.spec import Data, Feature, Features, ModelSpec, Rollout, Serving, Training, View
 
+def build(day):
+    return {"weather": "SELECT place, heat, event_timestamp FROM things"}
+
+
 SPEC = ModelSpec(
     name="toy", owner="tests", description="a toy", label="late",
     data=Data(sources=("things",), first=date(2020, 1, 1)),
     features=Features(
-        build="x:a", entities="x:b", labels="x:c",
+        build="toy_models.toy.spec:build", entities="x:b", labels="x:c",
         views=(View(name="weather", keys=("place",), features=(Feature(name="heat", default=0.5),), ttl=timedelta(days=2)),),
         request=(Feature(name="colour", dtype="category"), Feature(name="size")),
     ),

@@ -21,7 +21,17 @@ from include.rollout.route import Route, bucket
 from include.rollout.smoke import smoke_test
 from include.serving.client import GatewayClient
 from include.serving.log import read_records
-from tests.integration.gateway_world import MODEL, World, body, constant, eventually, fails_on_size_over, heat_score, slow
+from tests.integration.gateway_world import (
+    MODEL,
+    World,
+    body,
+    constant,
+    eventually,
+    fails_on_size_over,
+    heat_score,
+    signature,
+    slow,
+)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +159,18 @@ def test_an_unservable_version_is_refused_before_traffic(world: World, client: G
     world.register(6, b"\x80\x04\x95 a pickle")
     world.register(7, constant(0.7), other)
     good = serve(world, client, champion=1)
-    for version, why in ((5, "does not match its digest"), (6, "is a pickle"), (7, "signature"), (99, "no registered version")):
+    pinned = {**signature(), "views": {"weather": "0123456789ab"}}
+    world.register(8, constant(0.8), pinned)
+    world.register(9, b"\x08\x07 this begins like ONNX, and is none")
+    refused = {
+        5: "does not match its digest",
+        6: "is a pickle",
+        7: "signature",
+        8: "view 'weather' was trained on as version 0123456789ab",
+        9: "is not a model that ONNX Runtime can load",
+        99: "no registered version",
+    }
+    for version, why in refused.items():
         generation = world.route(Route(champion=1, challenger=version, weight=50))
         status = eventually(lambda g=generation: (s := client.status()["models"][MODEL])["wanted"] == g and s["refused"] and s)
         assert why in status["refused"][str(version)]
