@@ -32,7 +32,7 @@ def run(table: Table, home: Path) -> None:
         for name, some in loads.items():
             load = wrk.middle(some)
             table.say(
-                f"{name:8} {load.rate:8.0f}/s  p50 {load.p50:.2f}  p99 {load.p99:.2f} ms  server {min(cpu[name]):.0f} us a request"
+                f"{name:8} {load.rate:8.0f}/s  p50 {load.p50:.2f}  p99 {load.p99:.2f} ms  server {min(cpu[name]):.0f} us each"
                 f"  wrk {100 * load.cpu:.0f} % of a core  wrong answers {load.bad}"
             )
         bare = wrk.middle(loads["bare"]).rate

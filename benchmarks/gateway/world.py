@@ -197,11 +197,11 @@ class World:
         await_health(process, health, self.home / "servers.log")
         return process
 
-    def start(self, *arguments: str, **environ: str) -> str:
+    def start(self, *arguments: str, module: str = "include.serving.host", **environ: str) -> str:
         """Our gateway; returns its address."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "include.serving.host", "--port", str(port), *arguments]
+        command = [sys.executable, "-m", module, "--port", str(port), *arguments]
         self.spawn(command, f"{url}/v2/health/ready", SLIPSTREAM_GATEWAY_URL=url, **environ)
         return url
 

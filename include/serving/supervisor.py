@@ -85,7 +85,9 @@ class Supervisor:
         del number, frame
         if not self._stopping:
             self._stopping = True
-            threading.Timer(self._drain, self._send, (signal.SIGKILL,)).start()
+            timer = threading.Timer(self._drain, self._send, (signal.SIGKILL,))
+            timer.daemon = True
+            timer.start()
         self._send(signal.SIGTERM)
 
     def _send(self, number: int) -> None:

@@ -1,0 +1,45 @@
+"""The gateway with a shadow that misbehaves: BENCH_SHADOW=sleeps (a second a request) or raises (on each)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from include.serving import host, shadow
+from include.serving.model import Floats
+
+COMMAND = (sys.executable, "-m", "benchmarks.gateway.misbehaving", "shadow")
+
+
+class Misbehaving:
+    """Warm-up passes: a model that never answers would be refused before traffic."""
+
+    def __init__(self, scorer: object) -> None:
+        self._scorer, self._born = scorer, time.monotonic()
+
+    def score(self, features: Floats) -> Floats:
+        if time.monotonic() - self._born < 1.0:
+            return self._scorer.score(features)  # type: ignore[attr-defined,no-any-return]
+        if os.environ["BENCH_SHADOW"] == "raises":
+            raise RuntimeError("this shadow never answers")
+        time.sleep(len(features))
+        return self._scorer.score(features)  # type: ignore[attr-defined,no-any-return]
+
+
+def main() -> int:
+    if sys.argv[1:2] != ["shadow"]:
+        return host.main(shadow_command=COMMAND)
+    from include.core import adapters
+    from include.serving import model
+
+    def misbehaving(name: str) -> object:
+        found = adapters.adapter(name)
+        return (lambda path: Misbehaving(found(path))) if name == "model" else found
+
+    model.adapter = misbehaving
+    return shadow.main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
