@@ -28,7 +28,9 @@ class MlflowRest:
     def __init__(self, url: str, login: str = "", password: str = "") -> None:
         self.url = url.rstrip("/")
         auth = (login, password) if login else None
-        self._client = httpx.Client(base_url=f"{self.url}/api/2.0/mlflow", auth=auth, timeout=TIMEOUT, trust_env=False)
+        encrypted = self.url.startswith("https:")  # only then are the authorities' certificates worth their reading
+        base = f"{self.url}/api/2.0/mlflow"
+        self._client = httpx.Client(base_url=base, auth=auth, timeout=TIMEOUT, trust_env=False, verify=encrypted)
 
     def experiment(self, name: str) -> str:
         """Its id; it is made if there is none."""
