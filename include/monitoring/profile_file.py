@@ -6,12 +6,13 @@ Cells are kept sparse. Equal profiles give equal bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -60,17 +61,32 @@ def write_profiles(path: Path, axes: Sequence[Axis], parts: Parts, facts: Mappin
 
 def read_profiles(path: str | Path, segment: str | None = EVERYONE, first: str = "", last: str = "9999") -> Stored:
     """The parts of one segment (None: of all) and of the days between, both included. No row of data is read."""
-    table = pq.read_table(path)
+    with pq.ParquetFile(path) as file:  # read_table would load the dataset machinery first
+        table = file.read()
     metadata = table.schema.metadata
     axes = [Axis(**{**a, "cuts": tuple(a["cuts"]), "categories": tuple(a["categories"])}) for a in json.loads(metadata[b"axes"])]
     keep = pc.and_(pc.greater_equal(table["day"], first), pc.less_equal(table["day"], last))
     if segment is not None:
         keep = pc.and_(keep, pc.equal(table["segment"], segment))
     cells = {axis.name: axis.cells + 2 for axis in axes if axis.numeric}
+    kept = table.filter(keep).combine_chunks()
+    lists = {name: _lists(kept[name]) for name in ("bins", "cell", "cell_count", "hashes")}
     parts: dict[Part, dict[str, Summary]] = {}
-    for row in table.filter(keep).to_pylist():
-        parts.setdefault((row["day"], row["segment"]), {})[row["column"]] = _summary(row, cells.get(row["column"], 0))
+    for place, row in enumerate(kept.drop_columns(list(lists)).to_pylist()):
+        arrays = {name: values[place] for name, values in lists.items()}
+        parts.setdefault((row["day"], row["segment"]), {})[row["column"]] = _summary(row, arrays, cells.get(row["column"], 0))
     return Stored(tuple(axes), parts, json.loads(metadata[b"facts"]))
+
+
+def _lists(column: pa.ChunkedArray) -> list[npt.NDArray[Any] | None]:
+    """The lists of a column as arrays, without a Python object for each of their numbers."""
+    return [None if each is None else each.to_numpy(zero_copy_only=False) for chunk in column.chunks for each in _values(chunk)]
+
+
+def _values(chunk: pa.ListArray) -> Iterator[pa.Array | None]:
+    starts, known = chunk.offsets.to_pylist(), chunk.is_valid().to_pylist()
+    for n, valid in enumerate(known):
+        yield chunk.values.slice(starts[n], starts[n + 1] - starts[n]) if valid else None
 
 
 def _row(summary: Summary) -> dict[str, Any]:
@@ -84,13 +100,13 @@ def _row(summary: Summary) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _summary(row: Mapping[str, Any], length: int) -> Summary:
-    cells = None
-    if row["cell"] is not None:
+def _summary(row: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any] | None], length: int) -> Summary:
+    cells, where, counts = None, arrays["cell"], arrays["cell_count"]
+    if where is not None and counts is not None:
         cells = np.zeros(length, dtype=np.int64)
-        cells[row["cell"]] = row["cell_count"]
+        cells[where] = counts
+    assert arrays["bins"] is not None
     return Summary(
-        row["count"], row["missing"], row["unseen"], np.array(row["bins"], dtype=np.int64),
-        row["mean"], row["m2"], row["low"], row["high"], cells,
-        None if row["hashes"] is None else np.array(row["hashes"], dtype=np.uint32),
+        row["count"], row["missing"], row["unseen"], arrays["bins"],
+        row["mean"], row["m2"], row["low"], row["high"], cells, arrays["hashes"],
     )  # fmt: skip
