@@ -44,7 +44,8 @@ class PublishFeaturesOperator(ComputeOperator):
         day, ref = date.fromisoformat(result.value["day"]), services.ledger.ref(result)
         with turn(services.control, resource(self.model, day), holder(context)) as epoch:
             self._require_current(result, context, services)  # after the take: whoever replaces it takes later, and fences us
-            publish(services.control, self.model, day, ref, result.value["rows"], epoch)
+            share = services.spec(self.model).data.minimum_share
+            publish(services.control, self.model, day, ref, result.value["rows"], epoch, share)
         return ref.to_json()
 
     def _require_current(self, result: Result, context: Context, services: Services) -> None:

@@ -8,23 +8,30 @@ from datetime import date
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, now, partitions
+from include.core.errors import DataError
 from include.core.request import Json, Ref
 
 ACTOR = "features"
 
 
-def publish(control: ControlStore, model: str, day: date, ref: Ref, rows: Mapping[str, int], epoch: int) -> bool:
+def publish(
+    control: ControlStore, model: str, day: date, ref: Ref, rows: Mapping[str, int], epoch: int, minimum_share: float = 0.0
+) -> bool:
     """Make `ref` the day's partition, in one transaction. Returns whether anything changed.
 
     `epoch` is the caller's hold of `partition/{model}/{day}`: a late attempt gets FencedError and changes
     nothing. Publishing the same result again changes nothing; replacing another one leaves an audit row.
+    Raises DataError if a dataset would keep less than `minimum_share` of its rows.
     """
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
         here = (partitions.c.model == model) & (partitions.c.day == day.isoformat())
-        known = connection.execute(sa.select(partitions.c.digest).where(here)).scalar()
+        present = connection.execute(sa.select(partitions.c.digest, partitions.c.rows).where(here)).first()
+        known = present.digest if present else None
         if known == ref.digest:
             return {"changed": False}
+        if present:
+            _refuse_shrunk(model, day, present.rows, rows, minimum_share)
         values = {"ref": ref.to_json(), "digest": ref.digest, "rows": dict(rows), "at": now()}
         if known is None:
             connection.execute(partitions.insert().values(model=model, day=day.isoformat(), **values))
@@ -37,6 +44,17 @@ def publish(control: ControlStore, model: str, day: date, ref: Ref, rows: Mappin
     # The epoch is part of the key: a result that was replaced may be published again by a later run.
     result, happened = control.once(f"publish/{model}/{day}/{epoch}/{ref.digest[:32]}", resource(model, day), epoch, effect)
     return happened and bool(result["changed"])
+
+
+def _refuse_shrunk(model: str, day: date, before: Mapping[str, int], after: Mapping[str, int], minimum_share: float) -> None:
+    shrunk = {name: [count, after.get(name, 0)] for name, count in before.items() if after.get(name, 0) < minimum_share * count}
+    if shrunk:
+        raise DataError(
+            f"The features of {model} for {day} would shrink to less than {minimum_share:g} of the published rows.",
+            seen=shrunk,
+            safe="the published partition stays.",
+            hint="land the raw partition whole; if fewer rows are right, lower data.minimum_share and clear the task.",
+        )
 
 
 def resource(model: str, day: date) -> str:

@@ -64,10 +64,11 @@ def batches(
         within = f"(SELECT * FROM {entities} WHERE {EVENT} >= {_sql(span.first)} AND {EVENT} < {_sql(span.end)})"
         if len(found) == 1:
             within = entities
-        now = [_narrow(each, span, late) for each, late in looked]
-        if len(found) > 1:
-            now = [_carry(connection, n, each, late, span, place) for n, (each, late) in enumerate(looked)]
+        now = [_within(n, each, late, span, first=place == 0) for n, (each, late) in enumerate(looked)]
         yield join(now, within, columns)
+        if span is not found[-1]:
+            for n, each in enumerate(now):
+                _hand_on(connection, n, each)
 
 
 def _look(connection: duckdb.DuckDBPyConnection, side: Side, span: Span) -> tuple[Side, timedelta]:
@@ -85,7 +86,7 @@ def _look(connection: duckdb.DuckDBPyConnection, side: Side, span: Span) -> tupl
     return replace(side, plain=finite and count == distinct and late <= 0), timedelta(microseconds=max(late, 0))
 
 
-def _narrow(side: Side, span: Span, late: timedelta, since: datetime | None = None) -> Side:
+def _narrow(side: Side, span: Span, late: timedelta, since: datetime | None) -> Side:
     """The rows that the span's entities may see; only those known from `since` on, where the others are carried."""
     limits = [f"{EVENT} < {_sql(span.end)}"]
     if side.ttl is not None:
@@ -93,27 +94,27 @@ def _narrow(side: Side, span: Span, late: timedelta, since: datetime | None = No
     if since is not None:  # the bound on the event time lets whole row groups be skipped
         limits.append(f"{EVENT} >= {_sql(since)} - {interval(late)}")
     if not side.plain:
-        limits.append(f"{known(side)} < {_sql(span.end)}")
+        limits += [f"isfinite({EVENT})", f"{known(side)} < {_sql(span.end)}"]
+        limits += [f"isfinite(coalesce({CREATED}, {EVENT}))"] if side.created else []
         limits += [f"{known(side)} >= {_sql(since)}"] if since is not None else []
     limits += [f'"{key}" IS NOT NULL' for key in side.keys]
     return replace(side, rows=f"(SELECT * FROM {side.rows} WHERE {' AND '.join(limits)})")
 
 
-def _carry(connection: duckdb.DuckDBPyConnection, n: int, side: Side, late: timedelta, span: Span, place: int) -> Side:
-    """The side of one batch as a table of its own: its new rows, and what stands of all earlier ones."""
-    new = _narrow(side, span, late, span.first if place else None)
-    table, earlier = f"temp.batch_{n}", f"temp.carried_{n}"
-    rows = f"SELECT * FROM {new.rows}"
-    if place:
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE carried_{n} AS {_standing(side, table)}")
-        rows += f" UNION ALL BY NAME SELECT * FROM {earlier}"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE batch_{n} AS {rows}")
-    return replace(side, rows=table)
+def _within(n: int, side: Side, late: timedelta, span: Span, *, first: bool) -> Side:
+    """The side of one batch: the rows that become known in it, and those that were carried to it."""
+    new = _narrow(side, span, late, None if first else span.first)
+    rows = new.rows if first else f"(SELECT * FROM {new.rows} UNION ALL BY NAME SELECT * FROM temp.carried_{n})"
+    return replace(side, rows=rows)
 
 
-def _standing(side: Side, table: str) -> str:
+def _hand_on(connection: duckdb.DuckDBPyConnection, n: int, side: Side) -> None:
+    """Table `carried_n`: of each key the row that stands at the end of a batch."""
     partition = f"PARTITION BY {quoted(*side.keys)} " if side.keys else ""
-    return f"SELECT * FROM {table} QUALIFY row_number() OVER ({partition}ORDER BY {order(side)}) = 1"
+    newest = f"{EVENT} DESC" if side.plain else order(side)
+    standing = f"SELECT * FROM {side.rows} QUALIFY row_number() OVER ({partition}ORDER BY {newest}) = 1"
+    connection.execute(f"CREATE TEMP TABLE next_{n} AS {standing}")
+    connection.execute(f"DROP TABLE IF EXISTS temp.carried_{n}; ALTER TABLE temp.next_{n} RENAME TO carried_{n}")
 
 
 def _sql(moment: datetime) -> str:

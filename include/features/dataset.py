@@ -27,11 +27,17 @@ class Dataset:
     unique: tuple[str, ...]
     time: str  # the column that says when the row became known
     one_day: bool = False  # all its times lie within the partition's day
+    event: str = ""  # where that is another: the column of the event, never after `time`
 
 
 def of_view(view: View) -> Dataset:
+    """A partition holds what became known on its day: late rows are the day's on which they arrived."""
     columns = {**dict.fromkeys(view.keys, ""), "event_timestamp": "TIMESTAMP", **_types(view.features)}
-    return Dataset(view.name, columns, (*view.keys, "event_timestamp"), "event_timestamp", one_day=True)
+    unique = (*view.keys, "event_timestamp")
+    if not view.created:
+        return Dataset(view.name, columns, unique, "event_timestamp", one_day=True)
+    columns[view.created] = "TIMESTAMP"
+    return Dataset(view.name, columns, (*unique, view.created), view.created, one_day=True, event="event_timestamp")
 
 
 def of_entities(features: Features) -> Dataset:
@@ -129,6 +135,11 @@ def _offences(dataset: Dataset, day: date) -> Iterator[tuple[str, str]]:
         f"{dataset.unique} must be unique",
         f"SELECT {keys}, count(*) FROM temp.result GROUP BY {keys} HAVING count(*) > 1 ORDER BY {keys}",
     )
+    for name in (name for name, type_ in dataset.columns.items() if type_ == "DOUBLE"):
+        yield f"{name!r} must not be infinite", f'SELECT {columns}, "{name}" FROM temp.result WHERE isinf("{name}")'
+    if dataset.event:
+        early = f'SELECT {columns} FROM temp.result WHERE "{dataset.time}" < "{dataset.event}"'
+        yield f"{dataset.time!r} must not be before {dataset.event!r}", early
     if dataset.one_day:
         inside = f"\"{dataset.time}\" >= DATE '{day}' AND \"{dataset.time}\" < DATE '{day + timedelta(days=1)}'"
         yield f"{dataset.time!r} must lie within the day", f"SELECT {columns} FROM temp.result WHERE NOT ({inside})"

@@ -17,16 +17,27 @@ def daily_files(ledger: Ledger, days: Mapping[str, Ref], folder: Path, only: Ite
 
     Raises DataError and IntegrityError as the ledger does.
     """
+    return files_of(ledger, results(ledger, days), folder, only)
+
+
+def results(ledger: Ledger, days: Mapping[str, Ref]) -> dict[str, Result]:
+    """The `features` results of some days, oldest first."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return dict(zip(sorted(days), pool.map(lambda day: ledger.resolve(days[day]), sorted(days)), strict=True))
+
+
+def files_of(ledger: Ledger, results: Mapping[str, Result], folder: Path, only: Iterable[str] = ()) -> DailyFiles:
+    """The same of results that are known."""
     wanted = set(only)
 
     def fetch(day: str) -> dict[str, str]:
-        result, scratch = ledger.resolve(days[day]), folder / day
+        result, scratch = results[day], folder / day
         scratch.mkdir(parents=True, exist_ok=True)
         names = [name for name in datasets(result) if not wanted or name in wanted]
         return {name: str(ledger.fetch(result, f"{name}.parquet", scratch)) for name in names}
 
     with ThreadPoolExecutor(max_workers=8) as pool:
-        fetched = list(pool.map(fetch, sorted(days)))
+        fetched = list(pool.map(fetch, sorted(results)))
     names = dict.fromkeys(name for files in fetched for name in files)
     return {name: [files[name] for files in fetched if name in files] for name in names}
 

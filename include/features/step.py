@@ -15,12 +15,13 @@ from include.core.task import Task
 from include.data.raw import RawPartitions
 from include.features.dataset import Dataset, of_entities, of_labels, of_view, write
 from include.features.sources import open_sources
+from include.features.version import versions
 
 LABEL_COLUMNS = ("request_id", "label_timestamp")
 
 
 def run(task: Task) -> Outcome:
-    """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts.
+    """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts and view versions.
 
     Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`.
     Raises DataError for bad input, and for SQL that does not give what the spec says.
@@ -33,7 +34,7 @@ def run(task: Task) -> Outcome:
         for dataset, sql in datasets(features, day, connection):
             files[f"{dataset.name}.parquet"] = path = task.workdir / f"{dataset.name}.parquet"
             rows[dataset.name] = write(connection, dataset, sql, day, path)
-    return Outcome({"day": day.isoformat(), "rows": rows}, files)
+    return Outcome({"day": day.isoformat(), "rows": rows, "versions": versions(features)}, files)
 
 
 def datasets(features: Features, day: date, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Dataset, str]]:

@@ -13,7 +13,8 @@ from include.core.request import Outcome
 from include.core.spec import Features
 from include.core.task import Task
 from include.features.join import point_in_time, value
-from include.features.partition import DailyFiles, daily_files
+from include.features.partition import DailyFiles, files_of, results
+from include.features.version import one_version
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
@@ -30,18 +31,21 @@ class Window:
 
 
 def run(task: Task) -> Outcome:
-    """Writes `train.parquet` and `holdout.parquet`; a value of counts. Inputs: a published day each.
+    """Writes `train.parquet` and `holdout.parquet`; a value of counts and view versions. Inputs: a published day each.
 
     Columns: request_id, event_timestamp, keys, features, label (int8). The same inputs give the same bytes.
-    Raises DataError where the rows cannot be trained on: none, unlabelled, one class, too few.
+    Raises DataError where the rows cannot be trained on: none, unlabelled, one class, too few, two definitions of a view.
     """
     params = task.params
     window = Window(
         parse_time(params["as_of"]), params["window_days"], params["holdout_days"], params["minimum_rows"], params["label"]
     )
+    days = results(task.ledger, task.request.inputs)
+    views = one_version({day: result.value.get("versions", {}) for day, result in days.items()})
     with duckdb.connect(config={"threads": 1}) as connection:
-        files = daily_files(task.ledger, task.request.inputs, task.workdir / "inputs")
-        return build(connection, Features.model_validate(params["features"]), window, files, task.workdir)
+        files = files_of(task.ledger, days, task.workdir / "inputs")
+        outcome = build(connection, Features.model_validate(params["features"]), window, files, task.workdir)
+    return Outcome({**outcome.value, "views": views}, outcome.files)
 
 
 def parse_time(text: str) -> datetime:

@@ -77,7 +77,9 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     check_labels(older, label)
     features = Features(**task.params["features"])
     encoder = load("include.features.encoding:Encoder").fit(older, features.inputs, label)
-    return _rows(encoder, older, label), _rows(encoder, newer, label), encoder.to_json()
+    # The model pins the versions of the views it was trained on: serving must give it those.
+    signature = {**encoder.to_json(), "views": task.input("training_set").value.get("views", {})}
+    return _rows(encoder, older, label), _rows(encoder, newer, label), signature
 
 
 def check_labels(table: pa.Table, label: str) -> None:

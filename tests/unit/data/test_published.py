@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, audit
-from include.core.errors import FencedError
+from include.core.errors import DataError, FencedError
 from include.core.request import Ref
 from include.data.published import newest, publish, published, resource
 
@@ -42,6 +42,19 @@ def test_reads_back_the_days_of_one_model_in_order(control: ControlStore) -> Non
     assert list(published(control, "shop", date(2013, 1, 2), date(2013, 12, 31))) == [date(2013, 1, 2), date(2013, 1, 3)]
     assert published(control, "shop", DAY, DAY) == {DAY: OLD}
     assert newest(control, "shop") == date(2013, 1, 3)
+
+
+def test_a_partition_that_shrinks_is_refused_unless_the_share_allows_it(control: ControlStore) -> None:
+    def publish_rows(ref: Ref, rows: dict[str, int], share: float) -> bool:
+        return publish(control, "shop", DAY, ref, rows, control.take(resource("shop", DAY), "test"), share)
+
+    publish_rows(OLD, {"orders": 100, "entities": 10}, 0.5)
+    for rows in ({"orders": 49, "entities": 10}, {"orders": 100}):
+        with pytest.raises(DataError, match="would shrink to less than"):
+            publish_rows(NEW, rows, 0.5)
+    assert published(control, "shop", DAY, DAY) == {DAY: OLD}
+    assert publish_rows(NEW, {"orders": 50, "entities": 10, "labels": 0}, 0.5)
+    assert publish_rows(OLD, {"orders": 1}, 0.0)
 
 
 def test_publishing_again_changes_nothing_with_the_same_epoch_or_a_new_one(control: ControlStore) -> None:

@@ -139,3 +139,41 @@ def test_labels_that_cannot_be_read_are_refused(week: Shop, monkeypatch: pytest.
     monkeypatch.setattr(f"{HERE}.labels", lambda: sql)
     with pytest.raises(DataError, match=said):
         week.features(DAY)
+
+
+LATE = CUSTOMER.model_copy(update={"created": "seen_at"})
+RULES = {
+    "an arrival before the event": (
+        {"seen_at": "TIMESTAMP '2013-01-03 04:00:00'"},
+        "'seen_at' must not be before 'event_timestamp'",
+    ),
+    "an arrival on another day": ({"seen_at": "TIMESTAMP '2013-01-04 04:00:00'"}, "'seen_at' must lie within the day"),
+    "no arrival": ({"seen_at": "NULL::TIMESTAMP"}, "'seen_at' must not be null"),
+    "an infinity": ({"mean_price": "'-inf'::DOUBLE"}, "'mean_price' must not be infinite"),
+    "an overflow": ({"orders": "9223372036854775807::HUGEINT + 1"}, "SQL of 'customer' cannot run"),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_values_that_no_store_can_hold_or_no_clock_has_shown_are_refused(
+    week: Shop, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    changes, said = RULES[name]
+    columns = {
+        "customer": "'ann'", "event_timestamp": f"TIMESTAMP '{DAY} 05:00:00'", "orders": "1", "mean_price": "1.0",
+        "grade": "'a'", "seen_at": f"TIMESTAMP '{DAY} 05:00:00'", **changes,
+    }  # fmt: skip
+    sql = "SELECT " + ", ".join(f"{value} AS {column}" for column, value in columns.items())
+    monkeypatch.setattr(f"{HERE}.views", lambda day: {"customer": sql})
+    with pytest.raises(DataError, match=said):
+        week.features(DAY, with_view(LATE))  # type: ignore[arg-type]
+
+
+def test_a_late_row_is_of_the_day_it_arrived_on(week: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = "SELECT 'ann' AS customer, TIMESTAMP '2013-01-01 05:00:00' AS event_timestamp, 1 AS orders, 1.0 AS mean_price, 'a' AS grade"
+    monkeypatch.setattr(f"{HERE}.views", lambda day: {"customer": f"{row}, TIMESTAMP '{DAY} 07:00:00' AS seen_at"})
+    table = week.read(week.features(DAY, with_view(LATE)), "customer")  # type: ignore[arg-type]
+    assert [str(time) for time in (table["event_timestamp"][0], table["seen_at"][0])] == [
+        "2013-01-01 05:00:00",
+        "2013-01-03 07:00:00",
+    ]

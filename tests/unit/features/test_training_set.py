@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,8 @@ import pytest
 
 from include.core.digest import digest_file
 from include.core.errors import DataError
-from tests.unit.features.shop import FIRST, SPEC, Shop, returns_of
+from include.features.version import versions
+from tests.unit.features.shop import FIRST, HERE, SPEC, Shop, returns_of, views
 
 AS_OF = datetime.fromisoformat("2013-01-08")
 TTL = timedelta(hours=20)
@@ -160,3 +161,38 @@ def test_a_missing_float_without_default_is_nan(week: Shop) -> None:
     result = week.training_set(week.days(8), features=section)
     rows = week.read(result, "train").to_pylist()
     assert {math.isnan(row["mean_price"]) for row in rows if row["orders"] is None} == {True}
+
+
+def test_a_value_that_arrives_late_is_not_seen_before(week: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each day at noon a value of the day before arrives: it is newer than any other there is, and must wait for noon."""
+
+    def late(day: date) -> dict[str, str]:
+        noon = f"TIMESTAMP '{day} 12:00:00'"
+        row = f"SELECT unnest(['ann', 'bob', 'cleo']) AS customer, {noon} - INTERVAL 1 DAY AS event_timestamp"
+        return {"customer": f"{row}, {day.day} AS orders, 1.0 AS mean_price, 'a' AS grade, {noon} AS seen_at"}
+
+    monkeypatch.setattr(f"{HERE}.views", late)
+    view = SPEC.features.views[0].model_copy(update={"created": "seen_at", "ttl": None})
+    features = SPEC.features.model_copy(update={"views": (view,)})
+    days = (FIRST + timedelta(days=n) for n in range(8))
+    refs = {day.isoformat(): week.ledger.ref(week.features(day, features)) for day in days}
+    result = week.training_set(refs, features=features.model_dump(mode="json"))
+    found = [row for name in ("train", "holdout") for row in week.read(result, name).to_pylist() if row["customer"]]
+    noon = timedelta(hours=12)
+    assert len(found) > 100
+    for row in found:
+        known = (row["event_timestamp"] - noon).day if row["event_timestamp"] >= datetime(2013, 1, 1, 12) else None  # noqa: DTZ001
+        assert row["orders"] == known
+    assert result.value["views"] == versions(features)
+
+
+def test_days_of_two_definitions_are_refused(week: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = week.days(4)
+    sql = views(FIRST)["customer"].replace("count(*)", "2 * count(*)")
+    monkeypatch.setattr(f"{HERE}.views", lambda day: {"customer": sql.replace(str(FIRST), str(day))})
+    for day in range(4, 8):
+        week.ledger.storage.delete(f"ledger/{week.features(FIRST + timedelta(days=day)).key}")
+    new = {day: ref for day, ref in week.days(8).items() if day not in old}
+    with pytest.raises(DataError, match="more than one version of") as caught:
+        week.training_set({**old, **new})
+    assert "2013-01-05 to 2013-01-08 (4 days)" in str(caught.value.seen)
