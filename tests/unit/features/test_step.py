@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -170,10 +170,9 @@ def test_values_that_no_store_can_hold_or_no_clock_has_shown_are_refused(
 
 
 def test_a_late_row_is_of_the_day_it_arrived_on(week: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = "SELECT 'ann' AS customer, TIMESTAMP '2013-01-01 05:00:00' AS event_timestamp, 1 AS orders, 1.0 AS mean_price, 'a' AS grade"
-    monkeypatch.setattr(f"{HERE}.views", lambda day: {"customer": f"{row}, TIMESTAMP '{DAY} 07:00:00' AS seen_at"})
+    event, seen = datetime.fromisoformat("2013-01-01T05:00:00"), datetime.fromisoformat("2013-01-03T07:00:00")
+    values = "1 AS orders, 1.0 AS mean_price, 'a' AS grade"
+    sql = f"SELECT 'ann' AS customer, TIMESTAMP '{event}' AS event_timestamp, {values}, TIMESTAMP '{seen}' AS seen_at"
+    monkeypatch.setattr(f"{HERE}.views", lambda day: {"customer": sql})
     table = week.read(week.features(DAY, with_view(LATE)), "customer")  # type: ignore[arg-type]
-    assert [str(time) for time in (table["event_timestamp"][0], table["seen_at"][0])] == [
-        "2013-01-01 05:00:00",
-        "2013-01-03 07:00:00",
-    ]
+    assert (table["event_timestamp"][0].as_py(), table["seen_at"][0].as_py()) == (event, seen)
