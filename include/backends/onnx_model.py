@@ -68,6 +68,13 @@ def open_model(path: Path) -> OnnxModel:
     return OnnxModel(path, session)
 
 
+def quantize(source: Path, target: Path) -> None:
+    """Write the model with weights of 8 bits (dynamic: activations are quantised as they come)."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(source, target, weight_type=QuantType.QInt8)
+
+
 def check_model(path: Path, inputs: int) -> None:
     """Refuse a model that serving could not hold to: structure, size of a row, weights outside the file."""
     import onnx

@@ -11,6 +11,8 @@ ADAPTERS: dict[str, str] = {
     "model": "include.backends.onnx_model:open_model",
     # check_model(path: Path, inputs: int) -> None: refuses a model file that serving could not hold to
     "model.check": "include.backends.onnx_model:check_model",
+    # quantize(source: Path, target: Path) -> None: the model with INT8 weights
+    "model.quantize": "include.backends.onnx_model:quantize",
     # open_online(url: str) -> OnlineStore (include/features/online.py has the port)
     "online": "include.backends.online:open_online",
     # Encoder.from_json(signature: dict) -> Encoder: `encode_row(dict) -> list[float]`

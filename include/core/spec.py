@@ -117,6 +117,8 @@ class Evaluation(_Frozen):
     slices: tuple[Name, ...] = ()
     max_latency_ms: float = Field(5.0, gt=0)  # p99 of one row through ONNX Runtime
     max_bytes: int = Field(50_000_000, gt=0)
+    int8: bool = False  # also make an INT8 variant; it serves where it is faster, and as good within the margin
+    int8_margin: float = Field(0.002, ge=0)  # of the metric, against the model as it was trained
 
 
 class Outcome(_Frozen):

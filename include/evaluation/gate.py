@@ -31,7 +31,7 @@ def _floor(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
     value = _number(evaluation.get("metrics"), spec.metric)
     if value is None:
         yield f"{spec.metric} is missing or not a number"
-    elif spec.minimum is not None and _worse(spec.metric, value, spec.minimum) > 0:
+    elif spec.minimum is not None and worse(spec.metric, value, spec.minimum) > 0:
         side = "above the ceiling" if spec.metric in LOWER_IS_BETTER else "below the floor"
         yield f"{spec.metric} {value:.4f} is {side} {spec.minimum:.4f} (evaluation.minimum)"
 
@@ -43,7 +43,7 @@ def _champion(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]
     ours, theirs = _number(evaluation.get("metrics"), spec.metric), _number(champion, spec.metric)
     if theirs is None:
         yield f"the champion's {spec.metric} is missing or not a number"
-    elif ours is not None and _worse(spec.metric, ours, theirs) > spec.margin:
+    elif ours is not None and worse(spec.metric, ours, theirs) > spec.margin:
         yield (
             f"{spec.metric} {ours:.4f} is worse than the champion's {theirs:.4f} on the same holdout "
             f"by more than {spec.margin:.4f} (evaluation.margin)"
@@ -66,7 +66,7 @@ def _size(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
         yield f"the model has {size:.0f} bytes, more than {spec.max_bytes} (evaluation.max_bytes)"
 
 
-def _worse(metric: str, value: float, than: float) -> float:
+def worse(metric: str, value: float, than: float) -> float:
     """By how much `value` is worse; negative if it is better."""
     return value - than if metric in LOWER_IS_BETTER else than - value
 

@@ -17,6 +17,7 @@ from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
+from include.evaluation import int8
 from include.evaluation.baselines import boosted, historical_rate
 from include.evaluation.gate import decide
 from include.evaluation.latency import measure_latency
@@ -48,10 +49,15 @@ def run(task: Task) -> Outcome:
         "latency_ms": measure_latency(model, rows[:LATENCY_ROWS]),
         "bytes": path.stat().st_size,
     }
+    files = {"report.html": task.workdir / "report.html"}
+    if spec.int8:
+        small = task.workdir / int8.FILE
+        value["int8"] = int8.variant(path, small, rows, labels, spec)
+        if value["int8"]["accepted"]:
+            files[int8.FILE] = small
     value["gate"] = decide(value, spec).to_json()
-    report = task.workdir / "report.html"
-    report.write_text(render(task.request.model, value, task.input("train").value["history"]))
-    return Outcome(value, {"report.html": report})
+    files["report.html"].write_text(render(task.request.model, value, task.input("train").value["history"]))
+    return Outcome(value, files)
 
 
 def _open(task: Task, name: str) -> tuple[Model, Any, Path]:

@@ -16,11 +16,12 @@ from include.core.adapters import adapter
 from include.core.control import ControlStore, versions
 from include.core.errors import DataError, SlipstreamError
 from include.core.ledger import Ledger
-from include.core.request import Ref
+from include.core.request import Ref, Result
 from include.core.spec import ModelSpec
 
 Floats = NDArray[np.float32]
 WARM_RUNS = 20
+INT8 = "model.int8.onnx"  # what the evaluation wrote, if it let an INT8 variant through
 
 
 class Encoder(Protocol):
@@ -80,14 +81,16 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
 
     Raises DataError or IntegrityError for a model that must not serve, TransientError if a store is away.
     """
-    result = ledger.resolve(_train_ref(control, spec.name, version))
+    record = _record(control, spec.name, version)
+    result = ledger.resolve(Ref.from_json(record["train"]))
     signature = json.loads(ledger.fetch(result, "signature.json", scratch).read_bytes())
     _check_inputs(spec, version, signature)
-    file = ledger.fetch(result, "model.onnx", scratch)
+    result, name = _variant(ledger, record, result)
+    file = ledger.fetch(result, name, scratch)
     size = file.stat().st_size
     scorer = adapter("model")(file)
     encoder = adapter("encoder").from_json(signature)
-    digest, width = result.files["model.onnx"].digest, len(signature["inputs"])
+    digest, width = result.files[name].digest, len(signature["inputs"])
     model = LoadedModel(version, digest, encoder, scorer, width, size, _misfit(spec, signature))
     _warm(model, spec)
     return model
@@ -101,13 +104,23 @@ def _misfit(spec: ModelSpec, signature: Mapping[str, Any]) -> str:
     return ""
 
 
-def _train_ref(control: ControlStore, model: str, version: int) -> Ref:
+def _variant(ledger: Ledger, record: Mapping[str, Any], trained: Result) -> tuple[Result, str]:
+    """Where the version's model file is: the evaluation's INT8 variant if that passed its gate, else what was trained."""
+    if "evaluation" in record:
+        evaluated = ledger.resolve(Ref.from_json(record["evaluation"]))
+        if INT8 in evaluated.files:
+            return evaluated, INT8
+    return trained, "model.onnx"
+
+
+def _record(control: ControlStore, model: str, version: int) -> Mapping[str, Any]:
     query = sa.select(versions.c.record).where(versions.c.model == model, versions.c.version == version)
     with control.transaction() as connection:
         record = connection.execute(query).scalar()
     if record is None:
         raise DataError(f"{model} has no registered version {version}.", hint="register it before it is routed to.")
-    return Ref.from_json(record["train"])
+    found: Mapping[str, Any] = record
+    return found
 
 
 def _check_inputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> None:
