@@ -24,6 +24,7 @@ from operators.assets import candidate_asset, retrain_asset
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.features import BuildTrainingSetOperator, MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.monitoring import (
+    CheckSkewOperator,
     CollectPredictionsOperator,
     DecideRetrainingOperator,
     MonitorModelOperator,
@@ -38,7 +39,7 @@ from operators.rollout import (
     SmokeTestOperator,
 )
 from operators.scoring import ScoreBatchOperator
-from operators.sensors import PartitionSensor, s3_partition_sensor
+from operators.sensors import FreshnessSensor, PartitionSensor, s3_partition_sensor
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
 
@@ -84,15 +85,17 @@ def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
 
 
 def features_dag(spec: ModelSpec) -> DAG:
-    """wait for the partition → validate → publish → materialize, one run a day."""
+    """wait for the partition → validate → publish → materialize → (fresh), one run a day."""
     schedule = CronDataIntervalTimetable(spec.data.schedule, timezone=TIMEZONE)
     with _dag(spec, "features", schedule, {"day": DAY, "fresh": FRESH}, _FEATURES_DOC, max_active_runs=8) as dag:
         chain(
             _partition_sensor(spec),
             ValidateDataOperator(task_id="validate", model=spec.name),
             PublishFeaturesOperator(task_id="publish", model=spec.name),
-            MaterializeFeaturesOperator(task_id="materialize", model=spec.name),
+            online := MaterializeFeaturesOperator(task_id="materialize", model=spec.name),
         )
+        if any(view.freshness for view in spec.features.views):
+            chain(online, FreshnessSensor(task_id="fresh", model=spec.name, timeout=timedelta(hours=1).total_seconds()))
     return dag
 
 
@@ -150,9 +153,10 @@ def rollout_dag(spec: ModelSpec) -> DAG:
 
 
 def monitoring_dag(spec: ModelSpec) -> DAG:
-    """collect, reference → monitor (quality, drift, performance, report) → decide."""
+    """collect, reference → monitor (quality, drift, performance, report) → decide; beside them skew."""
     schedule = CronDataIntervalTimetable(spec.monitoring.schedule, timezone=TIMEZONE)
     with _dag(spec, "monitoring", schedule, {"as_of": AS_OF, "fresh": FRESH}, _MONITORING_DOC, max_active_runs=1) as dag:
+        CheckSkewOperator(task_id="skew", model=spec.name)  # on its own: a skew stops no decision, and fails the run
         chain(
             [
                 CollectPredictionsOperator(task_id="collect", model=spec.name),
@@ -222,6 +226,8 @@ _MONITORING_DOC = """### {name}: monitoring
 
 Collects the prediction log and the labels that have arrived, judges data quality, drift and performance, and decides whether to
 retrain. The decision is a row with its evidence; deciding once more returns the same row.
+
+`skew` replays logged requests through the offline path and fails if serving and training compute a value differently.
 """
 _SCORING_DOC = """### {name}: batch scoring
 {description} Owner: {owner}.

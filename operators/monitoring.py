@@ -100,7 +100,37 @@ def _reference(context: Context, services: Services, training_set: Ref) -> dict[
         return {}
     ref = pulled(context, "reference")
     made = services.ledger.request(services.ledger.resolve(ref).key)
-    return {"reference": ref} if made.inputs["training_set"] == training_set else {}
+    return {"reference": ref} if made.inputs.get("training_set") == training_set else {}
+
+
+class CheckSkewOperator(ComputeOperator):
+    """Replays logged requests through the offline path. Fails where serving and training compute a value differently.
+
+    A backfill's finding is told and fails nothing: it pages nobody.
+    """
+
+    step = "skew"
+    function = "include.features.replay:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        from datetime import timedelta
+
+        from include.data.published import newest, published
+        from include.features.replay import first_day, snapshot
+
+        spec = services.spec(self.model)
+        moment = as_of(context, newest(services.control, self.model))
+        first = first_day(spec, moment - timedelta(days=spec.monitoring.window_days))
+        return snapshot(services.settings, spec, moment, published(services.control, self.model, first, moment.date()))
+
+    def deliver(self, result: Result, context: Context, services: Services) -> Json:
+        from include.features.replay import check, record
+
+        record(services.control, self.model, result)
+        self.log.info("%s: %s", result.value["level"], " ".join(result.value["words"]))
+        if may_deploy(context):
+            check(self.model, result.value)
+        return super().deliver(result, context, services)
 
 
 class DecideRetrainingOperator(ReconcileOperator):

@@ -1,8 +1,8 @@
-"""Waiting for a day's raw partitions."""
+"""Waiting for a day's raw partitions, and for features that are fresh online."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
@@ -47,6 +47,28 @@ def missing_paths(services: Services, spec: ModelSpec, day: date) -> list[str]:
 
     raw = RawPartitions(services.storage, spec.name)
     return [services.storage.uri(raw.path(source, day)) for source in spec.data.sources if not raw.exists(source, day)]
+
+
+class FreshnessSensor(BaseSensorOperator):
+    """Succeeds when the newest online value of every view is as fresh as its definition says, as of the run's interval end.
+
+    A run without an interval, triggered by hand, means now.
+    """
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**{"mode": "reschedule", "poke_interval": 60, **kwargs})
+        self.model = model
+
+    def poke(self, context: Context) -> bool:
+        from include.features.freshness import freshness, stale_words, utc_now
+
+        services = open_services()
+        end = context.get("data_interval_end")
+        moment = end.astimezone(UTC).replace(tzinfo=None) if end is not None else utc_now()
+        words = stale_words(freshness(services.online(), services.spec(self.model), moment))
+        for each in words:
+            self.log.info("Waiting: %s", each)
+        return not words
 
 
 def s3_partition_sensor(model: str, **kwargs: Any) -> BaseSensorOperator:

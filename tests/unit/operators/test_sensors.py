@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, time, timedelta
 
+import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import DataError
-from operators.sensors import PartitionSensor, missing_paths
+from operators.lifecycle import features_dag
+from operators.sensors import FreshnessSensor, PartitionSensor, missing_paths
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import orders_of
 
@@ -52,3 +54,22 @@ def test_a_run_without_a_day_says_how_to_give_it_one(life: Life) -> None:
 def test_a_day_that_is_no_date_is_refused_with_its_text(life: Life) -> None:
     with pytest.raises(DataError, match=r"'day' is no date.*'tomorrow'"):
         poke(Run({"day": "tomorrow"}))
+
+
+def test_features_are_waited_for_until_they_are_fresh_as_of_the_interval(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = life.services.spec(MODEL)
+    view = spec.features.views[0].model_copy(update={"freshness": timedelta(hours=30)})
+    promised = spec.model_copy(update={"features": spec.features.model_copy(update={"views": (view,)})})
+    monkeypatch.setattr("operators.hooks.Services.spec", lambda self, model: promised)
+
+    def fresh(until: int) -> bool:
+        run = Run(interval=(day(until - 1), day(until)))
+        return FreshnessSensor(task_id="fresh", model=MODEL).poke(run.context("fresh"))
+
+    assert not fresh(3)
+    row = {"customer": "c1", "event_timestamp": datetime.combine(day(2), time(1)), "mean_price": 1.0, "bought": 2.0}
+    life.services.online().write(MODEL, view, pa.Table.from_pylist([row]), datetime.combine(day(2), time(2)))
+    assert fresh(3)
+    assert not fresh(4)
+    assert any(task.task_id == "fresh" for task in features_dag(promised).tasks)
+    assert not any(task.task_id == "fresh" for task in features_dag(spec).tasks)

@@ -1,0 +1,187 @@
+"""Step `skew`: a window's logged requests through the offline path.
+
+The log is no ledger object, so the request names its content: `snapshot` digests a sample of it and puts the digest in
+the parameters; `run` reads the log again and insists on the same.
+"""
+
+from __future__ import annotations
+
+import heapq
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+
+from include.core.adapters import adapter
+from include.core.control import ControlStore, effects
+from include.core.digest import digest_json
+from include.core.errors import DataError, NotReadyError
+from include.core.request import Json, Outcome, Ref, Request, Result
+from include.core.settings import Settings
+from include.core.spec import Features, ModelSpec
+from include.core.task import Task
+from include.features.partition import daily_files
+from include.features.skew import Finding, compare
+
+SAMPLE = 20_000  # requests compared: those whose id hashes lowest, so that any two readings take the same
+REACH = timedelta(days=31)  # how far back values without a ttl are looked for
+NOT_SERVED = {"features", "last_known", "default_score"}  # answers that were not made of the store's values
+ARROW = {"float": pa.float64(), "int": pa.float64(), "category": pa.string()}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A sample of a window's requests, and how many there were."""
+
+    records: list[Any]
+    requests: int
+    degraded: int
+    until: str  # when the last of them was written
+
+    @property
+    def digest(self) -> str:
+        return digest_json(
+            [[r.id, r.event_time, sorted(r.entity.items()), sorted(map(str, r.features.items()))] for r in self.records]
+        )
+
+
+def first_day(spec: ModelSpec, start: datetime) -> date:
+    """The oldest partition that a request from `start` on may have got a value of."""
+    reach = [REACH if view.ttl is None else view.ttl for view in spec.features.views]
+    return (start - max(reach, default=timedelta(0))).date()
+
+
+def snapshot(settings: Settings, spec: ModelSpec, end: datetime, published: Mapping[date, Ref]) -> Request:
+    """The request of `skew` for the monitoring window that ends at `end` (UTC, without zone), as the log stands now."""
+    start = end - timedelta(days=spec.monitoring.window_days)
+    sample = read_sample(settings, spec.name, start, end)
+    params: dict[str, Json] = {
+        "start": start.isoformat(), "as_of": end.isoformat(), "until": sample.until, "log": sample.digest,
+        "features": spec.features.model_dump(mode="json"), "redacted": sorted(spec.serving.redact),
+        "warn": spec.monitoring.skew_warn, "error": spec.monitoring.skew_error,
+    }  # fmt: skip
+    days = {str(day): ref for day, ref in published.items()}
+    return Request.of("skew", "include.features.replay:run", spec.name, params=params, inputs=days)
+
+
+def run(task: Task) -> Outcome:
+    """Value: `level` (ok, warn, error), `requests`, `sampled`, `degraded`, `features` (a Finding each, with its level), `words`.
+
+    Raises NotReadyError if the log no longer holds what the request names.
+    """
+    params, features = task.params, Features.model_validate(task.params["features"])
+    start, end = datetime.fromisoformat(params["start"]), datetime.fromisoformat(params["as_of"])
+    sample = read_sample(task.settings, task.request.model, start, end, params["until"])
+    if sample.digest != params["log"]:
+        raise NotReadyError(
+            f"The prediction log of {task.request.model} no longer holds the requests that were to be replayed.",
+            safe="nothing was written; reading never changes the log.", hint="the retry takes a new snapshot by itself.",
+        )  # fmt: skip
+    redacted = set(params["redacted"])
+    skipped = [view.name for view in features.views if redacted & {*view.keys, *(f.name for f in view.features)}]
+    files = daily_files(task.ledger, task.request.inputs, task.workdir / "inputs")
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("served_rows", served_table(features, sample.records))
+        connection.execute("CREATE TABLE served AS SELECT * FROM served_rows")
+        shown = features.model_copy(update={"request": tuple(f for f in features.request if f.name not in redacted)})
+        found = compare(connection, shown, files, skipped)
+    return Outcome(verdict(sample, found, params["warn"], params["error"], skipped), {})
+
+
+def verdict(sample: Served, found: list[Finding], warn: float, error: float, skipped: Iterable[str] = ()) -> dict[str, Json]:
+    levels = {finding.feature: finding.level(warn, error) for finding in found}
+    level = next((each for each in ("error", "warn") if each in levels.values()), "ok")
+    rows = [{**asdict(f), "share": round(f.share, 6), "level": levels[f.feature]} for f in found]
+    noticed = [finding for finding in found if levels[finding.feature] != "ok"]
+    words = [_words(finding) for finding in sorted(noticed, key=lambda finding: -finding.share)]
+    return {
+        "level": level, "requests": sample.requests, "sampled": len(sample.records), "degraded": sample.degraded,
+        "skipped": sorted(skipped), "features": rows, "words": words or ["Serving and training see the same values."],
+    }  # fmt: skip
+
+
+def _words(finding: Finding) -> str:
+    if not finding.mismatched:
+        return f"{finding.feature}: serving had an older value in {finding.stale:,} requests; look at the view's freshness."
+    worst = finding.worst
+    example = f"such as {worst['served']!r} served and {worst['offline']!r} offline for {worst['request_id']}"
+    return f"{finding.feature}: {finding.mismatched:,} of {finding.compared:,} values differ from training's, {example}."
+
+
+def check(model: str, value: Mapping[str, Any]) -> None:
+    """Raises DataError if a feature's share of differing values has reached the error level."""
+    if value["level"] == "error":
+        raise DataError(
+            f"Training-serving skew in {model}: {' '.join(value['words'])}",
+            seen={row["feature"]: row["share"] for row in value["features"] if row["level"] == "error"},
+            safe="the version in production goes on; the finding is kept in the ledger.",
+            hint="compare the code of both paths since the model was trained (docs/features.md, Debugging).",
+        )
+
+
+def record(control: ControlStore, model: str, result: Result) -> None:
+    """Keep the shares of a finding where the metrics page finds them; once a result."""
+
+    def effect(_: sa.Connection) -> dict[str, Json]:
+        shares = {row["feature"]: row["share"] for row in result.value["features"]}
+        return {"level": result.value["level"], "shares": shares}
+
+    control.once(f"skew/{result.key}/{result.generation}", resource(model), 0, effect)
+
+
+def resource(model: str) -> str:
+    return f"skew/{model}"
+
+
+def last_shares(control: ControlStore, model: str) -> dict[str, float]:
+    """Feature to the share of differing values, of the newest finding; empty before the first."""
+    query = sa.select(effects.c.result).where(effects.c.resource == resource(model)).order_by(effects.c.at.desc()).limit(1)
+    with control.transaction() as connection:
+        found = connection.execute(query).scalar()
+    return dict(found["shares"]) if found else {}
+
+
+def read_sample(settings: Settings, model: str, start: datetime, end: datetime, until: str = "") -> Served:
+    """The window's predictions, first record of each id; those written after `until` are left out."""
+    first, last = start.isoformat(), end.isoformat()
+    seen: dict[str, Any] = {}
+    for record in adapter("predictions")(settings.home, model, None):
+        if record.kind != "prediction" or not record.event_time or (until and record.at > until):
+            continue
+        if first <= record.event_time < last:
+            seen.setdefault(record.id, record)
+    whole = [record for record in seen.values() if not NOT_SERVED.intersection(record.degraded)]
+    sample = heapq.nsmallest(SAMPLE, whole, key=lambda record: (zlib.crc32(record.id.encode()), record.id))
+    return Served(sample, len(seen), len(seen) - len(whole), max((record.at for record in seen.values()), default=""))
+
+
+def served_table(features: Features, records: list[Any]) -> pa.Table:
+    """Columns: place, request_id, event_timestamp (UTC, without zone), keys, every input as it was served."""
+    times = [_utc(record.event_time) for record in records]
+    columns: dict[str, pa.Array] = {
+        "place": pa.array(range(len(records)), pa.int64()),
+        "request_id": pa.array([record.id for record in records], pa.string()),
+        "event_timestamp": pa.array(times, pa.timestamp("us")),
+    }
+    for key in features.keys:
+        values = [record.entity.get(key) for record in records]
+        whole = all(isinstance(value, int) for value in values) and bool(values)
+        columns[key] = pa.array(values, pa.int64()) if whole else pa.array([_text(v) for v in values], pa.string())
+    for feature in features.inputs:
+        columns[feature.name] = pa.array([record.features.get(feature.name) for record in records], ARROW[feature.dtype])
+    return pa.table(columns)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _utc(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
