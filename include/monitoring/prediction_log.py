@@ -1,4 +1,5 @@
-"""Reading the gateway's prediction log: JSONL under `<home>/predictions/{model}/`, written while we read.
+"""Reading the gateway's prediction log: JSONL under `<home>/predictions/{model}/`, written while we read, and the
+Parquet files that older segments became (include/serving/rotation.py).
 
 A torn line is skipped. Of several records with one id the first written counts. `at` (wall clock of the
 writing) bounds the reading, so that the same selection is found again while later records keep coming.
@@ -31,7 +32,10 @@ class Selection:
 
 
 def log_files(settings: Settings, model: str) -> list[str]:
-    return sorted(str(path) for path in Path(settings.home, "predictions", model).glob("*.jsonl"))
+    """Segments, and the Parquet files that older ones became; a segment that is still there counts, not its copy."""
+    folder = Path(settings.home, "predictions", model)
+    rotated = [path for path in folder.glob("date=*/*.parquet") if not (folder / f"{path.stem}.jsonl").exists()]
+    return sorted(map(str, [*folder.glob("*.jsonl"), *rotated]))
 
 
 def open_log(files: Sequence[str], inputs: Sequence[Feature], window: Window, until: str = "") -> duckdb.DuckDBPyConnection:
@@ -43,7 +47,12 @@ def open_log(files: Sequence[str], inputs: Sequence[Feature], window: Window, un
     connection = duckdb.connect(config={"threads": 2})
     connection.execute("SET TimeZone = 'UTC'")  # a time without zone is UTC
     connection.execute("CREATE TABLE lines (json JSON)")
-    if files:
+    parquet = [file for file in files if file.endswith(".parquet")]
+    if parquet:
+        query = "SELECT record::JSON FROM read_parquet(?, hive_partitioning=false) WHERE kind = 'prediction'"
+        connection.execute(f"INSERT INTO lines {query}", [parquet])
+    if len(parquet) < len(files):
+        files = [file for file in files if not file.endswith(".parquet")]
         source = "read_json_objects(?, format='newline_delimited', ignore_errors=true)"
         connection.execute(f"INSERT INTO lines SELECT json FROM {source} WHERE json->>'kind' = 'prediction'", [list(files)])
     features = "".join(f', r.features."{feature.name}" AS "{feature.name}"' for feature in inputs)

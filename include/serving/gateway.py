@@ -11,6 +11,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,6 +106,8 @@ class Gateway:
         await receive()
         self._fleet.start()
         self._syncer.start()
+        with suppress(Exception):  # a store that is away is opened later: here only its library is imported
+            await asyncio.to_thread(self._parts.reader.opened)
         # Warm before the socket opens. After that long open it all the same: /v2/health/ready says no.
         await asyncio.to_thread(self._fleet.polled.wait, START_SECONDS)
         self.metrics.workers.add()

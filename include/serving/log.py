@@ -189,12 +189,28 @@ def read_records(home: Path, model: str, since: str | None = None) -> Iterator[R
     """
     decoder = msgspec.json.Decoder(Record)
     start = datetime.fromisoformat(since).astimezone(UTC).isoformat(timespec="microseconds") if since else ""
+    for line in _lines(home, model, since, start[:10]):
+        try:
+            record = decoder.decode(line)
+        except msgspec.DecodeError:
+            continue
+        if record.at >= start:
+            yield record
+
+
+def _lines(home: Path, model: str, since: str | None, first_day: str) -> Iterator[bytes | str]:
+    """Of the Parquet files from that day on, then of the segments."""
+    import pyarrow.parquet as pq
+
+    from include.serving.rotation import rotated
+
+    for path in rotated(home, model):
+        if path.parent.name.removeprefix("date=") >= first_day:
+            yield from pq.read_table(path, columns=["record"])["record"].to_pylist()
     for path in segments(home, model, since):
-        with path.open("rb") as lines:
-            for line in lines:
-                try:
-                    record = decoder.decode(line)
-                except msgspec.DecodeError:
-                    continue
-                if record.at >= start:
-                    yield record
+        try:
+            with path.open("rb") as lines:
+                yield from lines
+        except FileNotFoundError:  # rotated since it was listed
+            for rewritten in sorted(path.parent.glob(f"date=*/{path.stem}.parquet")):
+                yield from pq.read_table(rewritten, columns=["record"])["record"].to_pylist()
