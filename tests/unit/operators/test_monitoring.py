@@ -153,3 +153,12 @@ def test_a_reference_past_its_retention_takes_drift_with_it_and_nothing_else(ser
     assert (value["drift"]["verdict"], value["quality"]["passed"]) == ("abstain", True)
     assert "reference is gone" in value["drift"]["words"]
     assert value["performance"]["rows"] > 0
+
+
+def test_a_reference_of_another_champion_is_not_used(served: Life) -> None:
+    run = Run(interval=WEEK, run_type="scheduled")
+    run(CollectPredictionsOperator(task_id="collect", model=MODEL))
+    run.xcom["reference"] = run.xcom["collect"]  # a result, but not of this champion's training set
+    run(MonitorModelOperator(task_id="monitor", model=MODEL))
+    monitored = served.services.ledger.request(served.result(run.xcom["monitor"]).key)
+    assert sorted(monitored.inputs) == ["collect", "training_set"]
