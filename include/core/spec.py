@@ -64,6 +64,7 @@ class View(_Frozen):
     ttl: timedelta | None = None  # a value older than this, when asked for, counts as missing
     created: Name | None = None  # the SQL's column of arrival times; None: known at the event time
     freshness: timedelta | None = None  # how old the newest value online may be before somebody is told
+    pushed: bool = False  # rows pushed to it are kept, and published with their day
     version: str = ""  # filled in where one version of the definition is meant (include/features/version.py), never in a spec
     description: str = ""
 
@@ -190,6 +191,7 @@ class Serving(_Frozen):
     threshold: float = Field(0.5, gt=0, lt=1)
     unknown_entity: Literal["default", "refuse"] = "default"  # no view knows it: score on defaults, or answer 404
     last_known: timedelta = timedelta(hours=1)  # how old the features may be that stand in while their store is away
+    cache: timedelta | None = None  # an equal request within that time gets the same score, without reading its features again
     idle: timedelta | None = None  # unloaded after that long without a request; by default only for want of room
     max_rows: int = Field(1000, ge=1, le=10_000)  # of one request
     requests_per_second: float | None = Field(None, gt=0)  # a worker; beyond it 429. By default only the gateway's own limits

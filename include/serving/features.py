@@ -74,7 +74,7 @@ class Source:
     def __init__(self, reader: FeatureReader, spec: ModelSpec) -> None:
         self._reader, self._model, self._views = reader, spec.name, spec.features.views
         self._keys: Any = None  # of the store, made on first use
-        self._last = LastKnown(spec.serving.last_known.total_seconds())
+        self._last: LastKnown[dict[str, Any]] = LastKnown(spec.serving.last_known.total_seconds())
 
     def read(self, items: Sequence[Item], now: datetime, answer: Answer) -> None:
         """Calls `answer` with the features of each item, in order, as known at its moment (UTC, no zone).

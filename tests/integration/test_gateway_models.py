@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from include.rollout.route import Route, bucket
+from include.serving.log import read_records
 from include.serving.residency import MODELS as ROOM
-from tests.integration.gateway_world import MODEL, World, body, constant
+from tests.integration.gateway_world import MODEL, World, body, constant, eventually
 
 HUNDRED = [f"m{n:02d}" for n in range(100)]
 
@@ -26,7 +27,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.add_model("small", max_rows="2")
     world.add_model("slow", requests_per_second="5")
     world.add_model("strict", unknown_entity='"refuse"')
-    for name in ("small", "slow", "strict"):
+    world.add_model("cached", cache="timedelta(seconds=3)")
+    for name in ("small", "slow", "strict", "cached"):
         world.share(5, (name, 1))
         world.route(Route(champion=1), name)
     world.environ[ROOM] = "20"
@@ -53,7 +55,7 @@ def test_a_hundred_models_answer_each_with_its_own_weights_while_twenty_are_load
 
 def test_the_protocol_brings_a_cold_model_in(world: World) -> None:
     with httpx.Client(base_url=world.url, timeout=20) as http:
-        cold = [name for name, model in http.get("/status").json()["models"].items() if model["cold"]]
+        cold = [name for name, model in http.get("/status").json()["models"].items() if model["cold"] and name in HUNDRED]
         assert http.get(f"/v2/models/{cold[0]}").json()["versions"] == ["1", "2"]
         tensor = {"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [0, 0, 0]}
         scores = http.post(f"/v2/models/{cold[1]}/versions/1/infer", json={"inputs": [tensor]}).json()["outputs"][0]["data"]
@@ -91,4 +93,26 @@ def test_an_unknown_entity_is_404_where_the_spec_says_so(world: World) -> None:
     answer = httpx.post(f"{world.url}/predict/strict", json={"requests": [known, unknown]})
     assert (answer.status_code, answer.json()["field"]) == (404, "requests[1].entity")
     assert MODEL not in httpx.get(f"{world.url}/v2/models").json()["models"]
+    client.close()
+
+
+def test_an_equal_request_is_answered_from_the_cache_for_a_while_and_logged_all_the_same(world: World) -> None:
+    client = world.client()
+    model, at = "cached", {"event_time": "2020-05-01T13:00:00Z"}
+
+    def heat(value: float, moment: str) -> None:
+        client.push(model, "weather", [{"place": "rome", "heat": value, "event_timestamp": moment}])
+
+    def asked(**changes: object) -> tuple[float, float]:
+        """The score, and the feature it was made of."""
+        answer = httpx.post(f"{world.url}/predict/{model}", json=body(place="rome", **at, **changes)).json()
+        logged = next(record for record in read_records(world.home, model) if record.id == answer["id"])
+        return answer["score"], logged.features["heat"]
+
+    heat(0.25, "2020-05-01T11:00:00Z")
+    assert asked(id="first") == (0.5, 0.25)
+    heat(0.75, "2020-05-01T12:00:00Z")
+    assert asked(id="second") == (0.5, 0.25)  # as it was read a moment ago
+    assert asked(id="other", colour="blue")[1] == 0.75  # another question
+    eventually(lambda: asked()[1] == 0.75)
     client.close()
