@@ -39,9 +39,10 @@ WIDTH, ENTITIES = 20, 10_000
 MODELS = ("plain", "views")
 VIEWS = {"customer": ("customer",), "merchant": ("merchant",), "pair": ("customer", "merchant"), "region": ("region",)}
 TOKEN = "bench"
+Weights = dict[str, np.ndarray[Any, Any]]
 SPEC = """
 from datetime import date
-from include.core.spec import Data, Feature, Features, ModelSpec, Serving, Training, View
+from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, Rollout, Serving, Training, View
 
 VIEWS = {views}
 SPEC = ModelSpec(
@@ -56,12 +57,15 @@ SPEC = ModelSpec(
         request=tuple(Feature(name=f"f{{n}}", default=0.0) for n in range({request})),
     ),
     expectations="x:d", training=Training(fit="x:e"), serving=Serving(default_score=0.25),
+    evaluation=Evaluation(max_latency_ms=1.0), rollout=Rollout(steps=(20, 100), shadow_tolerance=1.0, step_requests=2000),
 )
 """
 
 
-def network(seed: int = 7, *, invert: bool = False) -> onnx.ModelProto:
-    """A perceptron 20-64-32-1; inverted, it says 1 - p."""
+def network(
+    seed: int = 7, *, invert: bool = False, bias: float = 0.0, extra: tuple[Sequence[onnx.NodeProto], Weights] = ((), {})
+) -> onnx.ModelProto:
+    """A perceptron 20-64-32-1; inverted, it says 1 - p. `extra` nodes leave `nought` [n, 1], which is added to p."""
     draw = np.random.default_rng(seed)
     sizes, nodes, weights, last = (WIDTH, 64, 32, 1), [], {}, "features"
     for n, (rows, columns) in enumerate(itertools.pairwise(sizes)):
@@ -72,15 +76,23 @@ def network(seed: int = 7, *, invert: bool = False) -> onnx.ModelProto:
         if columns > 1:
             nodes.append(helper.make_node("Relu", [last], [f"a{n}"]))
             last = f"a{n}"
+    weights["bias"] = np.array(bias, np.float32)
+    nodes.append(helper.make_node("Add", [last, "bias"], ["biased"]))
+    last = "biased"
     if invert:
         nodes.append(helper.make_node("Neg", [last], ["turned"]))
         last = "turned"
     weights["flat"] = np.array([-1], np.int64)
-    nodes += [helper.make_node("Sigmoid", [last], ["p"]), helper.make_node("Reshape", ["p", "flat"], ["score"])]
-    return model_of(nodes, weights)
+    nodes += [helper.make_node("Sigmoid", [last], ["p"])]
+    last = "p"
+    if extra[0]:
+        nodes += [*extra[0], helper.make_node("Add", ["p", "nought"], ["sum"])]
+        weights.update(extra[1])
+        last = "sum"
+    return model_of([*nodes, helper.make_node("Reshape", [last, "flat"], ["score"])], weights)
 
 
-def model_of(nodes: Sequence[onnx.NodeProto], weights: dict[str, np.ndarray[Any, Any]]) -> onnx.ModelProto:
+def model_of(nodes: Sequence[onnx.NodeProto], weights: Weights) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes, "bench",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", WIDTH])],
