@@ -109,7 +109,8 @@ def law(trials: int, p: float) -> Floats:
     steps = np.log(trials - k) - np.log(k + 1) + np.log(p) - np.log1p(-p)
     chances = np.exp(np.concatenate([[0.0], np.cumsum(steps)]) + trials * np.log1p(-p))
     beyond = np.cumsum(chances[::-1])[::-1] < NEGLIGIBLE
-    return chances[: max(1, int((~beyond).sum()))]
+    kept: Floats = chances[: max(1, int((~beyond).sum()))]
+    return kept
 
 
 def _laws(trials: Ints, p: float) -> Floats:

@@ -13,7 +13,8 @@ from typing import Self
 from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.rollout.bound import odds_share
-from include.rollout.evidence import CHALLENGER, CHAMPION, ERRORS, Evidence, Ints
+from include.rollout.boundary import Ints
+from include.rollout.evidence import CHALLENGER, CHAMPION, ERRORS, Evidence
 
 QUANTILES = {"latency_p50": 50, "latency_p90": 90, "latency_p99": 99}  # of the champion's latency
 SCORES = {"score_low": 10, "score_high": 90}  # percentiles of the champion's scores

@@ -17,8 +17,8 @@ import numpy as np
 from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.rollout.bound import look_part, most_allowed, odds_share, upper, upper_ratio
-from include.rollout.boundary import OCTAVE, SLICES, boundaries
-from include.rollout.evidence import CHALLENGER, CHAMPION, ENTITIES, ERRORS, FAILURES, REQUESTS, Count, Evidence, Ints
+from include.rollout.boundary import OCTAVE, SLICES, Ints, boundaries
+from include.rollout.evidence import CHALLENGER, CHAMPION, ENTITIES, ERRORS, FAILURES, REQUESTS, Count, Evidence
 from include.rollout.guard import Guard, stage_guards
 from include.rollout.plan import Stage
 
@@ -96,17 +96,27 @@ def judge_plan(
 ) -> JudgePlan:
     """The judge's rule for a stage of the spec's rollout. `limits`: the champion's quantiles that are known by then."""
     rule, compared = spec.rollout, champion is not None
-    common = {"beta": rule.beta, "margin": rule.margin, "accepted": rule.accepted_error_rate, "first": rule.first}
-    if stage.shadow:
-        part = rule.alpha * SHADOW_PART
-        return JudgePlan(stage.name, 0.0, rule.shadow_requests, part, compared, rule.shadow_tolerance, **common)
     canaries = sum(step < 100 for step in rule.weights)
-    if not compared or stage.weight == 100:
-        part = rule.alpha * (FULL_PART if canaries else 1 - SHADOW_PART)
-        return JudgePlan(stage.name, stage.weight / 100, rule.step_requests, part, compared, **common)
-    part = rule.alpha * (1 - SHADOW_PART - FULL_PART) / canaries
-    guards = stage_guards(spec, limits or {}, labelled)
-    return JudgePlan(stage.name, stage.weight / 100, rule.step_requests, part, True, guards=guards, **common)
+    two_armed = compared and 0 < stage.weight < 100
+    if two_armed:
+        part = (1 - SHADOW_PART - FULL_PART) / canaries
+    elif stage.shadow or canaries:
+        part = SHADOW_PART if stage.shadow else FULL_PART
+    else:
+        part = 1 - SHADOW_PART
+    return JudgePlan(
+        stage.name,
+        share=stage.weight / 100,
+        requests=rule.shadow_requests if stage.shadow else rule.step_requests,
+        alpha=rule.alpha * part,
+        compared=compared,
+        tolerance=rule.shadow_tolerance if stage.shadow else None,
+        guards=stage_guards(spec, limits or {}, labelled) if two_armed else (Guard(ERRORS),),
+        beta=rule.beta,
+        margin=rule.margin,
+        accepted=rule.accepted_error_rate,
+        first=rule.first,
+    )
 
 
 def judge(evidence: Evidence, plan: JudgePlan) -> Verdict:
