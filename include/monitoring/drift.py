@@ -167,7 +167,7 @@ def _calibrated(columns: Sequence[_Column]) -> _Found:
 
 def _assumed(columns: Sequence[_Column]) -> _Found:
     """Too few past windows to learn from: sampling theory for one shift and one shape a column (Bonferroni), over an
-    assumed coming and going of ASSUMED_MEAN and ASSUMED_PSI. Cautious: real shifts below about .4 sd stay silent."""
+    assumed coming and going of ASSUMED_MEAN and ASSUMED_PSI. Cautious: `make bench AREA=drift` shows what it misses."""
     floor, tests = Floor(ASSUMED_MEAN, ASSUMED_PSI), 2 * len(columns)
     critical = float(-ndtri(ALPHA / tests / 2))
     distances = []
