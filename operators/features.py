@@ -9,6 +9,7 @@ from airflow.sdk import Context
 
 from include.core.errors import SupersededError
 from include.core.request import Json, Request, Result
+from include.core.spec import ModelSpec
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import Services
 from operators.run import holder, partition_day, pulled, pulled_json
@@ -31,10 +32,19 @@ class PublishFeaturesOperator(ComputeOperator):
             "partitions": {source: raw.digests(source, first, day) for source in spec.data.sources},
             "features": spec.features.model_dump(mode="json"),
             "expectations": spec.expectations,
+            **self._pushed(spec, day, services),
         }
         inputs = {"verdict": pulled(context, "validate")}
         uses = (spec.features.build, spec.features.entities, spec.features.labels, spec.expectations)
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=uses)
+
+    def _pushed(self, spec: ModelSpec, day: date, services: Services) -> dict[str, Json]:
+        """The day's pushed rows; nothing for a model that keeps none, whose requests stay as they were."""
+        from include.features.pushed import pushed
+
+        views = [view for view in spec.features.views if view.pushed]
+        found = {view.name: pushed(services.storage, self.model, view, day) for view in views}
+        return {"pushed": found} if any(found.values()) else {}
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """Publish what is still right. Of several publishers at once the first does it; the others see that it is done."""

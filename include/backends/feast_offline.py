@@ -11,7 +11,7 @@ on: a value whose source has a created column is not seen before it was created.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 from feast import FeatureView, OnDemandFeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
@@ -27,12 +28,15 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
 
 from include.backends.feast_entities import Entities, load_entities
+from include.backends.feast_repo import COLUMNS, view_of
 from include.backends.feast_retrieval import Batches, BatchJob
-from include.backends.feast_source import Between, Reader, side_of
+from include.backends.feast_source import Between, Reader, shown, side_of
+from include.core.settings import Settings
 from include.features.batch import ROWS, batches
 from include.features.dataset import quoted
 from include.features.join import Side
 from include.features.parquet import columns, read, utc
+from include.features.pushed import append
 
 
 class SlipstreamOfflineStoreConfig(FeastConfigBaseModel):
@@ -111,6 +115,24 @@ class SlipstreamOfflineStore(OfflineStore):
         names = [*join_key_columns, *feature_name_columns]
         return _pulled(config, data_source, names, timestamp_field, created_timestamp_column, (start_date, end_date), latest)
 
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None
+    ) -> None:
+        """Keep pushed rows of a model's view (`store.push(..., to=PushMode.ONLINE_AND_OFFLINE)`): its partition publishes them."""
+        append(
+            Settings(root=config.offline_store.root).storage(), config.project, view_of(feature_view), table, datetime.now(UTC)
+        )
+        if progress:
+            progress(table.num_rows)
+
+    def get_table_column_names_and_types_from_data_source(
+        self, config: RepoConfig, data_source: DataSource
+    ) -> Iterable[tuple[str, str]]:
+        """What a pushed row must have; Feast asks before it hands over the rows."""
+        del config
+        return [(name, "") for name in data_source.tags.get(COLUMNS, "").split(",") if name]
+
 
 @contextmanager
 def _opened(config: RepoConfig) -> Iterator[Reader]:
@@ -124,10 +146,10 @@ def _opened(config: RepoConfig) -> Iterator[Reader]:
 
 def _wanted(view: FeatureView, refs: list[str], full_names: bool) -> tuple[list[str], list[str]]:
     """A view's features that are asked for, and their names in the result."""
-    prefix = f"{view.projection.name_to_use()}:"
+    prefix = f"{shown(view)}:"
     features = [ref.removeprefix(prefix) for ref in refs if ref.startswith(prefix)]
-    shown = view.projection.name_alias or view.name
-    return features, [f"{shown}__{name}" if full_names else name for name in features]
+    base = view.projection.name_alias or view.name
+    return features, [f"{base}__{name}" if full_names else name for name in features]
 
 
 def _sides(reader: Reader, wanted: list[tuple[FeatureView, list[str], list[str]]], entities: Entities) -> list[Side]:

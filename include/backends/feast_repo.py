@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource, RepoConfig, ValueType
 from feast.errors import FeatureServiceNotFoundException
 from feast.types import Float64, Int64, String
 
@@ -23,6 +23,7 @@ TYPES: dict[Dtype, Any] = {"float": Float64, "int": Int64, "category": String}
 DTYPES: dict[str, Dtype] = {str(feast_type): dtype for dtype, feast_type in TYPES.items()}
 SCHEME = "slipstream://"  # of a source that is the published partitions
 VERSION = "slipstream.version"  # tag of a feature view: which version of its definition is served (include/features/version.py)
+COLUMNS = "slipstream.columns"  # tag of a source: what a row pushed to it has
 SERVICE = "inputs"  # the feature service with every view's features, in the model's order
 
 
@@ -72,13 +73,14 @@ def _feature_view(view: View, entities: list[Entity], spec: ModelSpec) -> Featur
         path=f"{SCHEME}{spec.name}/{view.name}.parquet",
         timestamp_field="event_timestamp",
         created_timestamp_column=view.created or "",
+        tags={COLUMNS: ",".join([*view.keys, "event_timestamp", *(feature.name for feature in view.features)])},
     )
     return FeatureView(
         name=view.name,
         entities=entities,
         schema=keys + features,
         ttl=view.ttl or timedelta(0),  # Feast's zero: for ever
-        source=source,
+        source=PushSource(name=f"{view.name}_push", batch_source=source) if view.pushed else source,
         owner=spec.owner,
         description=view.description,
     )

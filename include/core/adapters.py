@@ -15,6 +15,8 @@ ADAPTERS: dict[str, str] = {
     "model.quantize": "include.backends.onnx_model:quantize",
     # open_online(url: str) -> OnlineStore (include/features/online.py has the port)
     "online": "include.backends.online:open_online",
+    # LoggedStore(store: OnlineStore, storage: Storage): keeps pushed rows of views that ask for it, offline
+    "online.kept": "include.features.pushed:LoggedStore",
     # Encoder.from_json(signature: dict) -> Encoder: `encode_row(dict) -> list[float]`
     "encoder": "include.features.encoding:Encoder",
     # check_pins(signature: dict, features: Features) -> None: DataError for a model of other versions of the views

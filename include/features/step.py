@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import duckdb
@@ -14,6 +14,7 @@ from include.core.spec import Features
 from include.core.task import Task
 from include.data.raw import RawPartitions
 from include.features.dataset import Dataset, of_entities, of_labels, of_view, write
+from include.features.pushed import fetch, merged
 from include.features.sources import open_sources
 from include.features.version import versions
 
@@ -23,22 +24,28 @@ LABEL_COLUMNS = ("request_id", "label_timestamp")
 def run(task: Task) -> Outcome:
     """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts and view versions.
 
-    Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`.
-    Raises DataError for bad input, and for SQL that does not give what the spec says.
+    Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`;
+    optional `pushed` {view: [digest]}. Raises DataError for bad input, and for SQL that does not give what the spec says.
     """
     params = task.params
     day, features = date.fromisoformat(params["day"]), Features.model_validate(params["features"])
     raw = RawPartitions(task.storage, task.request.model)
     rows, files = {}, {}
+    kept = fetch(task.storage, task.request.model, day, params.get("pushed", {}), task.workdir / "pushed")
     with open_sources(raw, params["partitions"], day, params["expectations"], task.workdir / "raw") as connection:
-        for dataset, sql in datasets(features, day, connection):
+        for dataset, sql in datasets(features, day, connection, kept):
             files[f"{dataset.name}.parquet"] = path = task.workdir / f"{dataset.name}.parquet"
             rows[dataset.name] = write(connection, dataset, sql, day, path)
     return Outcome({"day": day.isoformat(), "rows": rows, "versions": versions(features)}, files)
 
 
-def datasets(features: Features, day: date, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Dataset, str]]:
-    """Each dataset with its SQL. Views see the lookback; entities and labels only the day's own partitions."""
+def datasets(
+    features: Features, day: date, connection: duckdb.DuckDBPyConnection, kept: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[Dataset, str]]:
+    """Each dataset with its SQL. Views see the lookback; entities and labels only the day's own partitions.
+
+    `kept`: a view's files of pushed rows.
+    """
     queries: dict[str, str] = load(features.build)(day)
     missing = [view.name for view in features.views if view.name not in queries]
     if missing:
@@ -46,7 +53,7 @@ def datasets(features: Features, day: date, connection: duckdb.DuckDBPyConnectio
         raise DataError(what, seen=sorted(queries), hint="add it, or drop the view.")
     connection.execute("USE memory.main")
     for view in features.views:
-        yield of_view(view), queries[view.name]
+        yield of_view(view), merged(view, queries[view.name], kept.get(view.name, ()))
     connection.execute("USE memory.today")
     yield of_entities(features), load(features.entities)()
     labels: str = load(features.labels)()

@@ -55,7 +55,10 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
     metrics = Metrics(shared.metrics, 2 * slot)
     room = Room.from_env(settings.environ)
     fleet = Fleet(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), room, switch)
-    reader = FeatureReader(lambda: adapter("online")(settings.online_url), lambda: metrics.circuits.add("store"))
+    reader = FeatureReader(
+        lambda: adapter("online.kept")(adapter("online")(settings.online_url), settings.storage()),
+        lambda: metrics.circuits.add("store"),
+    )
     copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
     unit, admission = adapter("unit"), Door.admission
     return Gateway(Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission))

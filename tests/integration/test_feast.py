@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from feast.data_source import PushMode
 
 from include.backends.feast_materialize import materialize
 from include.backends.feast_repo import SERVICE, open_feast
@@ -21,6 +22,7 @@ from include.core.request import Ref, Result
 from include.core.settings import Settings
 from include.core.spec import Feature
 from include.data.published import publish
+from include.features.pushed import pushed
 from tests.unit.features import shop
 from tests.unit.features.shop import FIRST, SPEC, Shop
 
@@ -159,3 +161,22 @@ def test_four_days_at_once_and_out_of_order_leave_the_newest_and_each_interval_o
     assert [values and values["orders"] for values in store.read(SPEC.name, VIEW, names)] == [row["orders"] for row in newest]
     intervals = open_feast(SPEC, settings).get_feature_view("customer").materialization_intervals
     assert sorted(first.date() for first, _ in intervals) == [date(2013, 1, n) for n in range(1, DAYS + 1)]
+
+
+def test_a_push_through_feast_goes_online_and_into_the_offline_log(made: Shop, settings: Settings) -> None:
+    view = VIEW.model_copy(update={"pushed": True})
+    spec = SPEC.model_copy(update={"features": SPEC.features.model_copy(update={"views": (view,)})})
+    feast = open_feast(spec, settings)
+    row = {"customer": ["zoe"], "orders": [3], "mean_price": [1.5], "grade": ["b"]}
+    at = pd.to_datetime(["2013-02-01 09:00"], utc=True)
+    feast.push("customer_push", pd.DataFrame({**row, "event_timestamp": at}), to=PushMode.ONLINE_AND_OFFLINE)
+    seen = open_online(settings.online_url).read(SPEC.name, view, [("zoe",)])
+    assert seen == [{"orders": 3, "mean_price": 1.5, "grade": "b"}]
+    assert len(pushed(made.ledger.storage, SPEC.name, view, date(2013, 2, 1))) == 1
+
+
+def test_feasts_materialize_records_an_interval_once_however_often_it_is_repeated(made: Shop, settings: Settings) -> None:
+    feast, start = open_feast(SPEC, settings), datetime(2013, 1, 2, tzinfo=UTC)
+    for _ in range(2):
+        feast.materialize(start, start + timedelta(days=1))
+    assert len(feast.registry.get_feature_view("customer", SPEC.name).materialization_intervals) == 1
