@@ -65,7 +65,7 @@ class Reader:
 
     def _fetched(self, source: FileSource, uri: str) -> list[str]:
         """Copies in the scratch folder, by their paths below the bucket: each object is downloaded once."""
-        system, base = FileSource.create_filesystem_and_path(uri, source.s3_endpoint_override, source.resolve_credentials())
+        system, base = FileSource.create_filesystem_and_path(uri, source.s3_endpoint_override or "", source.resolve_credentials())
         if system is None:
             raise DataError("No file system for the view's source.", seen=uri)
         info = system.get_file_info(base)
@@ -93,7 +93,7 @@ def side_of(
     Raises DataError if the files have not the columns that the view declares, or other types.
     """
     source: Any = table.batch_source
-    keys = [key for key in table.join_keys if key != DUMMY_ENTITY_ID]
+    keys = [str(key) for key in table.join_keys if key != DUMMY_ENTITY_ID]
     asked = tuple(table.projection.join_key_map.get(key, key) for key in keys)
     outputs = tuple(Output(name, f"feature_{n}") for n, name in enumerate(names))
     renames = [*zip(keys, asked, strict=True), *((name, out.column) for name, out in zip(features, outputs, strict=True))]
@@ -103,9 +103,13 @@ def side_of(
     select = _of_files(reader, table, paths, features) if paths else _of_none(table, bool(created))
     times = [EVENT, *([CREATED] if created else [])]
     selected = [*times, *(f'"{old}" AS "{new}"' for old, new in renames)]
-    return Side(
-        table.projection.name_to_use(), f"(SELECT {', '.join(selected)} FROM ({select}))", asked, outputs, ttl, bool(created)
-    )
+    return Side(shown(table), f"(SELECT {', '.join(selected)} FROM ({select}))", asked, outputs, ttl, bool(created))
+
+
+def shown(table: FeatureView) -> str:
+    """The name by which features are asked for: the view's, or its alias."""
+    name: str = table.projection.name_to_use()  # type: ignore[no-untyped-call]
+    return name
 
 
 def _of_none(table: FeatureView, created: bool) -> str:
@@ -117,9 +121,9 @@ def _of_files(reader: Reader, table: FeatureView, paths: list[str], features: li
     """SQL of the files' rows under the view's names, times in UTC."""
     source: Any = table.batch_source
     theirs = {ours: column for column, ours in source.field_mapping.items()}  # the view's name to the files'
-    keys = [key for key in table.join_keys if key != DUMMY_ENTITY_ID]
-    families = {field.name: FAMILIES.get(str(field.dtype), "") for field in table.features}
-    times = {source.timestamp_field: EVENT}
+    keys = [str(key) for key in table.join_keys if key != DUMMY_ENTITY_ID]
+    families = {str(field.name): FAMILIES.get(str(field.dtype), "") for field in table.features}
+    times: dict[str, str] = {source.timestamp_field: EVENT}
     if source.created_timestamp_column:
         times[source.created_timestamp_column] = CREATED
     wanted = dict.fromkeys(keys, "") | dict.fromkeys(times, "time") | {name: families.get(name, "") for name in features}

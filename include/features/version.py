@@ -6,7 +6,7 @@ comments, descriptions and the defaults of serving are no part of it: they chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -106,7 +106,7 @@ def check_pins(signature: Mapping[str, Any], features: Features) -> None:
     check_signature(signature, features, versions(features) if pinned(signature) else None)
 
 
-def _differences(seen: list[tuple[str, str]], wanted: list[tuple[str, str]]) -> list[str]:
+def _differences(seen: Sequence[tuple[str, str]], wanted: Sequence[tuple[str, str]]) -> list[str]:
     before, now = dict(seen), dict(wanted)
     problems = [f"input {name!r} is gone" for name in before if name not in now]
     problems += [f"input {name!r} is new" for name in now if name not in before]
