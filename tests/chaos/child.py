@@ -85,7 +85,10 @@ class Child:
     def kill(self) -> None:
         """The process and whatever it started in its group."""
         if self.ended is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:  # so young that it leads no group yet
+                os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
             self.ended = Ended(killed=True)
 

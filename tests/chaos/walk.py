@@ -78,6 +78,10 @@ class Walk:
             self._after(ended)
         return self.over
 
+    def resume_from(self, other: Walk) -> None:
+        """Begin where the other one resumes its task."""
+        self._call, self._stage = other._call, "resume"
+
     # -- one process after the other ----------------------------------------------------------------------
 
     def _start(self) -> None:
