@@ -109,3 +109,21 @@ def test_bad_values_are_named(encoder: Encoder) -> None:
         encoder.encode_table(TRAIN.drop_columns("gust"))
     with pytest.raises(DataError, match="'temp' is not numeric"):
         encoder.encode_table(TRAIN.set_column(0, "temp", pa.array(["warm", "cold"])))
+
+
+def test_many_rows_at_once_get_the_numbers_of_each_row(encoder: Encoder) -> None:
+    draw = random.Random(5)
+    numbers = [None, NAN, 0, -3, 2**53 + 1, 1e300, 0.1, True]
+    texts = [None, "AA", "UA", "jet", "prop", "never seen"]
+    rows = [
+        {each.name: draw.choice(texts if each.dtype == "category" else numbers) for each in encoder.inputs} for _ in range(300)
+    ]
+    with np.errstate(over="ignore"):
+        one_by_one = np.array([encoder.encode_row(row) for row in rows], dtype=np.float32)
+        assert np.array_equal(encoder.encode_rows(rows), one_by_one, equal_nan=True)
+    numeric = Encoder(tuple(each for each in encoder.inputs if each.dtype != "category" and each.default is None))
+    assert np.array_equal(
+        numeric.encode_rows(rows[:3]), np.array([numeric.encode_row(row) for row in rows[:3]], np.float32), equal_nan=True
+    )
+    with pytest.raises(DataError, match="temp"):
+        encoder.encode_rows([{**rows[0], "temp": "warm"}])

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from include.core.errors import DataError, UnreachableError
+from include.serving.log import read_records
+from include.serving.metrics import ARENA, Metrics
+from include.serving.model import ModelError
+from include.serving.page import Page
+from include.serving.shadow import _LENGTH, Copy, Frame, Scorer, Shadow, frames
+
+
+def copies(count: int, size: float = 1.0) -> list[Copy]:
+    return [Copy(3, f"r{n}", "00", 5, 0.25, 1, {"size": size}) for n in range(count)]
+
+
+class Model:
+    """Fails on a row whose size is above 10."""
+
+    def score_all(self, rows: list[dict[str, Any]]) -> list[float]:
+        return [self.score_row(row) for row in rows]
+
+    def score_row(self, row: dict[str, Any]) -> float:
+        if row["size"] > 10:
+            raise ModelError("too large")
+        return 0.75
+
+
+def scorer(home: Path, load: Any) -> tuple[Scorer, Metrics]:
+    metrics = Metrics()
+    return Scorer(load, home, home, metrics), metrics
+
+
+def test_frames_are_read_until_the_gateway_closes(tmp_path: Path) -> None:
+    data = msgspec.msgpack.encode(Frame("toy", copies(2)))
+    whole = _LENGTH.pack(len(data)) + data
+    assert list(frames(io.BytesIO(whole + whole))) == [Frame("toy", copies(2))] * 2
+    assert len(list(frames(io.BytesIO(whole + whole[:-1])))) == 1
+
+
+def test_one_row_that_fails_fails_alone(tmp_path: Path) -> None:
+    made, metrics = scorer(tmp_path, lambda *_: Model())
+    made.take(Frame("toy", [*copies(2), *copies(1, size=99)]))
+    seen = [(r.score, r.error, r.against, r.against_version, r.generation) for r in read_records(tmp_path, "toy")]
+    assert seen == [(0.75, None, 0.25, 1, 5)] * 2 + [(None, "too large", 0.25, 1, 5)]
+    text = metrics.text({})
+    assert 'slipstream_shadow_total{model="toy",version="3",result="scored"} 2' in text
+    assert 'slipstream_shadow_total{model="toy",version="3",result="failed"} 1' in text
+
+
+@pytest.mark.parametrize(("error", "asked"), [(UnreachableError("away"), 2), (DataError("corrupt"), 1)])
+def test_a_version_that_cannot_be_loaded_is_dropped(tmp_path: Path, error: Exception, asked: int) -> None:
+    calls = []
+
+    def load(*arguments: Any) -> Any:
+        calls.append(arguments)
+        raise error
+
+    made, metrics = scorer(tmp_path, load)
+    made.take(Frame("toy", copies(4)))
+    made.take(Frame("toy", copies(4)))
+    assert len(calls) == asked  # a store that is away is asked again, a corrupt file is not
+    assert 'result="dropped"} 8' in metrics.text({})
+
+
+def test_a_shadow_that_takes_nothing_drops_and_never_waits(tmp_path: Path) -> None:
+    page = Page(2 * ARENA)
+    metrics = Metrics(page, 0)
+    sleeping = (sys.executable, "-c", "import time; time.sleep(60)")
+    shadow = Shadow(metrics, page, 1, sleeping)
+    done = threading.Event()
+
+    def offer() -> None:
+        for _ in range(2000):
+            shadow.offer("toy", copies(10))
+        done.set()
+
+    threading.Thread(target=offer, daemon=True).start()
+    assert done.wait(30)
+    assert 'result="dropped"}' in metrics.text({})
+    shadow.stop(0.2)
+
+
+def test_a_shadow_that_dies_is_started_again_and_harms_nobody(tmp_path: Path) -> None:
+    page = Page(2 * ARENA)
+    shadow = Shadow(Metrics(page, 0), page, 1, (sys.executable, "-c", "pass"))
+    for _ in range(50):
+        shadow.offer("toy", copies(1))
+        if shadow._process is not None:
+            shadow._process.wait(10)
+    shadow.stop(0.2)
