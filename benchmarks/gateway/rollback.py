@@ -120,7 +120,9 @@ def _one(table: Table, world: World, name: str, url: str, lua: Path) -> None:
     rollout = open_rollout(control, spec, 2, request="bench", actor="bench", epoch=epoch)
     for stage in ("smoke", "shadow"):  # the champion's baseline; this bench is about the canary
         client.wait_applied(MODEL, enter_stage(control, rollout, stage, epoch))
-        time.sleep(3)
+        for _ in range(3):  # the looks of the stage's own task: they read the champion's quantiles
+            time.sleep(1)
+            see(control, spec, rollout, stage, world.settings, datetime.now(UTC))
         record_verdict(control, rollout, stage, {"answer": "promote", "reasons": []}, epoch)
     client.wait_applied(MODEL, enter_stage(control, rollout, STAGE, epoch))
     entered = time.time()
