@@ -119,7 +119,7 @@ class SlipstreamOfflineStore(OfflineStore):
     def offline_write_batch(
         config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None
     ) -> None:
-        """Keep pushed rows of a model's view (`store.push(..., to=PushMode.ONLINE_AND_OFFLINE)`): its partition publishes them."""
+        """Keep pushed rows of a model's view (`store.push(..., to=PushMode.ONLINE_AND_OFFLINE)`) for its partition."""
         append(
             Settings(root=config.offline_store.root).storage(), config.project, view_of(feature_view), table, datetime.now(UTC)
         )
