@@ -21,6 +21,7 @@ from include.core.errors import SlipstreamError
 from include.core.spec import ModelSpec, View
 from include.serving.access import Access
 from include.serving.admission import RETRY_AFTER, Admission
+from include.serving.batch import PAYS_US, Batches
 from include.serving.contract import Contract
 from include.serving.deployment import Deployment
 from include.serving.features import FeatureReader
@@ -38,7 +39,7 @@ from include.serving.http import (
     read_body,
     respond,
 )
-from include.serving.infer import find_version, infer, metadata
+from include.serving.infer import find_version, infer, infer_batched, metadata
 from include.serving.ingest import decode_labels, decode_rows
 from include.serving.log import PredictionLog, Syncer
 from include.serving.metrics import Metrics
@@ -75,8 +76,9 @@ class Gateway:
         self._parts, self._fleet, self._access = parts, parts.fleet, parts.access
         self._switch, self.metrics, self._shadow = parts.switch, parts.metrics, parts.shadow
         self._predictors: dict[str, Predictor] = {}
-        self._rates = Rates()
+        self._rates, self._batches = Rates(), Batches()
         self._turns = Turns(parts.admission)
+        parts.admission.refused = lambda: self.metrics.refused.add("429")
         self._syncer = Syncer()
 
     # -- ASGI ----------------------------------------------------------------------------------------
@@ -221,10 +223,12 @@ class Gateway:
         self._access.check_predict(call)
         self._rates.check(deployment.spec)
         length = _header_length(call)
-        if len(call.body) < THREAD_BYTES:
-            body, header_length = infer(deployment, number, call.body, length)
-        else:  # many rows: nobody else need wait for them
+        if len(call.body) >= THREAD_BYTES:  # many rows: nobody else need wait for them
             body, header_length = await asyncio.to_thread(infer, deployment, number, call.body, length)
+        elif deployment.models[number].run_us > PAYS_US:
+            body, header_length = await infer_batched(self._batches, deployment, number, call.body, length)
+        else:
+            body, header_length = infer(deployment, number, call.body, length)
         if header_length is None:
             return Response(body)
         part = (b"inference-header-content-length", b"%d" % header_length)

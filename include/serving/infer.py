@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.core.spec import Feature
+from include.serving.batch import Batches
 from include.serving.deployment import Deployment
 from include.serving.model import Floats, LoadedModel, ModelError
 from include.serving.refusal import Refusal
@@ -47,21 +48,48 @@ def find_version(deployment: Deployment, text: str | None) -> int:
     return version
 
 
-def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[bytes, int | None]:
-    """The response's body and the length of its JSON part, if binary data follow. Raises Refusal."""
+Answered = tuple[bytes, int | None]  # the response's body, and the length of its JSON part if binary data follow
+
+
+def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Answered:
+    """Raises Refusal."""
+    request, rows, started = _decoded(deployment, version, body, header_length)
+    try:
+        scores = deployment.models[version].score_rows(rows)
+    except ModelError as error:
+        raise _unscorable(error) from None
+    return _encoded_answer(deployment, version, request, scores, started)
+
+
+async def infer_batched(
+    batches: Batches, deployment: Deployment, version: int, body: bytes, header_length: int | None
+) -> Answered:
+    """The same, in one run with what else arrives in this turn of the event loop. Raises Refusal."""
+    request, rows, started = _decoded(deployment, version, body, header_length)
+    try:
+        scores = await batches.score(deployment.models[version], rows)
+    except ModelError as error:
+        raise _unscorable(error) from None
+    return _encoded_answer(deployment, version, request, scores, started)
+
+
+def _decoded(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[InferRequest, Floats, int]:
+    """The request, its rows as the model takes them, and when their encoding began (ns). Raises Refusal."""
     request = decode_request(body, header_length)
     _check_inputs(request, deployment.spec.serving.max_rows)
-    model = deployment.models[version]
     started = perf_counter_ns()
-    try:
-        scores = model.score_rows(_rows(request, model, deployment.spec.features.inputs))
-    except ModelError as error:
-        raise Refusal(422, f"This version cannot score these rows: {error.what}.", field="inputs") from None
-    spent = (perf_counter_ns() - started) / 1000
+    return request, _rows(request, deployment.models[version], deployment.spec.features.inputs), started
+
+
+def _unscorable(error: ModelError) -> Refusal:
+    return Refusal(422, f"This version cannot score these rows: {error.what}.", field="inputs")
+
+
+def _encoded_answer(deployment: Deployment, version: int, request: InferRequest, scores: Floats, started: int) -> Answered:
     values: dict[str, Any] = {
         "model_name": deployment.spec.name,
         "model_version": str(version),
-        "parameters": {"latency_us": spent},
+        "parameters": {"latency_us": (perf_counter_ns() - started) / 1000},
     }
     return encode_response({**values, "id": request.id} if request.id else values, scores, binary=wants_binary(request))
 
