@@ -40,7 +40,7 @@ class SlipstreamEngineConfig(FeastConfigBaseModel):
     lock: str | None = None  # a file: whoever records an interval holds it, so that none is recorded twice
 
 
-class Finished(MaterializationJob):  # type: ignore[misc]
+class Finished(MaterializationJob):
     def __init__(self, name: str, error: BaseException | None) -> None:
         self._name, self._error = name, error
 
@@ -60,7 +60,7 @@ class Finished(MaterializationJob):  # type: ignore[misc]
         return None
 
 
-class SlipstreamEngine(ComputeEngine):  # type: ignore[misc]
+class SlipstreamEngine(ComputeEngine):
     """Any offline store that gives Arrow, into our online store."""
 
     def __init__(self, *, lock: str | None = None, **kwargs: Any) -> None:
@@ -102,7 +102,8 @@ class SlipstreamEngine(ComputeEngine):  # type: ignore[misc]
 
 def materialize_task(config: RepoConfig, offline: Any, registry: BaseRegistry, task: MaterializationTask) -> Any:
     """The newest row of each key in the task's interval, online and read back. Returns a ViewReport."""
-    view, source = task.feature_view, task.feature_view.batch_source
+    view = task.feature_view
+    source: Any = view.batch_source
     started = datetime.now(UTC)  # before reading: whatever is created later is newer than what we read
     entities = [registry.get_entity(name, task.project) for name in view.entities]
     keys, features, time, created = _get_column_names(view, [e for e in entities if e.join_key != DUMMY_ENTITY_ID])

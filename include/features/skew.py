@@ -119,7 +119,8 @@ def _finding(connection: duckdb.DuckDBPyConnection, feature: Feature, view: str,
         SELECT request_id, moment::VARCHAR, served, offline FROM judged WHERE differs AND reason IS NULL
         ORDER BY distance DESC NULLS FIRST, request_id LIMIT 1""").fetchall()
     told = dict(zip(("request_id", "at", "served", "offline"), map(_plain, worst[0]), strict=True)) if worst else {}
-    return Finding(feature.name, view, *counts, worst=told)
+    compared, mismatched, stale, late, unpublished = counts
+    return Finding(feature.name, view, compared, mismatched, stale, late, unpublished, told)
 
 
 def _plain(value: Any) -> Json:
