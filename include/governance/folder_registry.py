@@ -35,7 +35,7 @@ class FolderRegistry:
                 return Published(number, held["key"])
         number = self._claim(package.model, package.key)
         folder = self._folder(package.model, number)
-        self.storage.sweep(folder)
+        self.storage.sweep(f"registry/{package.model}")
         with scratch_folder() as scratch:
             for name, local in package.files(scratch).items():
                 self.storage.upload(local, f"{folder}/{name}")
@@ -64,6 +64,7 @@ class FolderRegistry:
         self._write_labels(model, labels)
 
     def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
+        self.storage.sweep(f"registry/{model}")
         tags = {str(r.version): {"stage": str(r.stage), "semver": r.semver, "gate": gate_tag(r)} for r in records}
         self._write_labels(model, {"tags": tags, "aliases": dict(aliases)})
 

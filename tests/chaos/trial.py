@@ -226,7 +226,7 @@ class Trial:
     def _(self, how: Pause, twin: Twin) -> None:
         label, arm = self.armed("pause", how.points, twin)
         with self.around() as (world, _):
-            late = self.walk(world, arm=arm, retry=False)
+            late = self.walk(world, arm=arm, tasks=self._until(label), retry=False)
             drive(late, until=self.happened)
             if late.child is None or not until(late.child.stopped, 10):
                 self.lose(f"{label} was not paused")
@@ -250,6 +250,9 @@ class Trial:
                 self.report.findings.append(Finding("unclear", f"woken {label}: {ended.error}: {ended.text}"[:1000]))
             self.report.notes.append(f"woken {label}: {ended.error or 'done'}")
 
+    def _until(self, label: str) -> Sequence[str]:
+        return self.tasks[: self.tasks.index(label.partition("/")[0]) + 1]
+
     def _from(self, label: str) -> Sequence[str]:
         return self.tasks[self.tasks.index(label.partition("/")[0]) :]
 
@@ -257,7 +260,7 @@ class Trial:
     def _(self, how: Overlap, twin: Twin) -> None:
         label, arm = self.armed("delay", how.points, twin, seconds=self.chance.uniform(0.0, 0.3))
         with self.around() as (world, _):
-            orphan = self.walk(world, arm=arm, retry=False)
+            orphan = self.walk(world, arm=arm, tasks=self._until(label), retry=False)
             drive(orphan, until=self.happened)
             self.report.fired = self.happened()
             (self.world.scratch / "overlapped").touch()
