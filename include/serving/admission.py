@@ -9,6 +9,7 @@ request is parsed (`Door`).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from time import thread_time
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -30,7 +31,7 @@ class Admission:
     def __init__(self, target: float = TARGET_SECONDS) -> None:
         self.waiting = 0  # predictions let in and not yet answered
         self.limit = 200
-        self.refused = 0
+        self.refused: Callable[[], None] = lambda: None  # called for each one refused at the door
         self._target = target
         self._cost = target / self.limit  # seconds of processor each
         self._spent, self._answered = 0.0, 0
@@ -58,7 +59,7 @@ class Door(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self.admission.full and self._refuses(data):
-            self.admission.refused += 1
+            self.admission.refused()
             self.transport.write(REFUSED)
             return
         super().data_received(data)

@@ -28,7 +28,7 @@ class Arena:
 
     def __init__(self, page: Page, start: int) -> None:
         self._memory, self._text = page.memory, start + 8 * VALUES
-        self.values = page.doubles(start, VALUES)
+        self.values: memoryview[float] = page.doubles(start, VALUES)
         self._places: dict[tuple[str, Labels], int] = {}
         self._used = BUCKETS + 1  # the first places take what no longer fits
         self._lock = threading.Lock()

@@ -29,7 +29,7 @@ class Page:
         """Unsigned 8-byte words, from a byte offset on."""
         return memoryview(self.memory)[start : start + 8 * count].cast("Q")
 
-    def doubles(self, start: int, count: int) -> memoryview:
+    def doubles(self, start: int, count: int) -> memoryview[float]:
         return memoryview(self.memory)[start : start + 8 * count].cast("d")
 
     @contextmanager

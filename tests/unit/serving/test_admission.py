@@ -54,8 +54,10 @@ def door(monkeypatch: pytest.MonkeyPatch) -> tuple[Door, list[bytes]]:
 
 def test_a_full_worker_refuses_a_whole_prediction_unparsed(door: tuple[Any, list[bytes]]) -> None:
     protocol, passed = door
+    refused: list[int] = []
+    protocol.admission.refused = lambda: refused.append(429)
     protocol.data_received(REQUEST)
-    assert (protocol.transport.written, passed, protocol.admission.refused) == (REFUSED, [], 1)
+    assert (protocol.transport.written, passed, refused) == (REFUSED, [], [429])
     head, _, body = REFUSED.partition(b"\r\n\r\n")
     assert b"429" in head
     assert b"retry-after: 1" in head
