@@ -60,7 +60,7 @@ class Arena:
     def series(self) -> Iterator[tuple[str, Labels, list[float]]]:
         """Everything the arena holds, read from the shared memory."""
         for name, labels, place, width in self._entries():
-            yield name, labels, self.values[place : place + width].tolist()
+            yield name, labels, list(self.values[place : place + width])
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ class Supervisor:
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        for slot in self._slots:
-            self._fork(slot)
+        for each in self._slots:
+            self._fork(each)
         while self._processes:
             pid, status = os.waitpid(-1, 0)
             slot = self._processes.pop(pid, None)
