@@ -19,6 +19,7 @@ from include.core.errors import UnreachableError
 
 SECONDS = 0.1  # for an answer, and for the connection: beyond that features are not worth their wait
 Row = tuple[int, bytes]
+_parse: Any = parse_url  # it has no types
 Done = Callable[[list[Row | None] | Exception], None]
 
 
@@ -26,7 +27,8 @@ class RedisRows(asyncio.Protocol):
     """For one event loop, called on it."""
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
-        self._options, self._loop = dict(parse_url(url)), loop
+        self._options: dict[str, Any] = _parse(url)
+        self._loop = loop
         self._address = url.rpartition("@")[2]  # never print the password
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
