@@ -38,13 +38,15 @@ def gateway() -> Any:
 
     settings = Settings.from_env()
     host = os.environ["SLIPSTREAM_SERVE_HOST"]
-    if is_loopback(host):
+    if os.environ["SLIPSTREAM_SERVE_ALONE"] == "yes" and is_loopback(host):
         _stay_on_loopback()
     return build(settings, _access(settings, host))
 
 
 def _stay_on_loopback() -> None:
-    """Serve 2.60 binds each replica's gRPC port, which unpickles what it is sent, to every interface; no setting says no.
+    """For a Ray of this machine alone: on a cluster, the proxies of other nodes must reach the replicas.
+
+    Serve 2.60 binds each replica's gRPC port, which unpickles what it is sent, to every interface; no setting says no.
 
     This runs before it does. Should the name move in another version, the replica does not start.
     """
@@ -59,15 +61,15 @@ def _access(settings: Settings, host: str) -> Access:
     return open_access(host, connection.password if connection else "")
 
 
-def deploy(host: str, port: int, replicas: int) -> None:
-    """Run the gateway on the connected Ray; returns when it answers."""
+def deploy(host: str, port: int, replicas: int, *, alone: bool) -> None:
+    """Run the gateway on the connected Ray; returns when it answers. `alone`: that Ray is this process's own."""
     from ray import serve
     from ray.serve.config import HTTPOptions, ProxyLocation
     from ray.serve.schema import LoggingConfig
 
     quiet = LoggingConfig(enable_access_log=False, log_level="WARNING")
     serve.start(logging_config=quiet, proxy_location=ProxyLocation.HeadOnly, http_options=HTTPOptions(host=host, port=port))
-    environment = {"env_vars": {"SLIPSTREAM_SERVE_HOST": host}}
+    environment = {"env_vars": {"SLIPSTREAM_SERVE_HOST": host, "SLIPSTREAM_SERVE_ALONE": "yes" if alone else "no"}}
     deployment = serve.deployment(
         name="gateway", num_replicas=replicas, max_ongoing_requests=ONGOING, logging_config=quiet,
         ray_actor_options={"num_cpus": 1, "runtime_env": environment},
@@ -76,8 +78,8 @@ def deploy(host: str, port: int, replicas: int) -> None:
 
 
 @contextmanager
-def connected(replicas: int) -> Iterator[None]:
-    """Ray: the cluster that RAY_ADDRESS names, or one of this process's own."""
+def connected(replicas: int) -> Iterator[bool]:
+    """Ray: the cluster that RAY_ADDRESS names, or one of this process's own; gives whether it is the latter."""
     folder = None if "RAY_ADDRESS" in os.environ else Path(tempfile.mkdtemp(prefix="ray-"))  # Ray wants short paths
     if folder is not None:
         _guard(folder)
@@ -91,7 +93,7 @@ def connected(replicas: int) -> Iterator[None]:
             object_store_memory=100_000_000,
         )  # fmt: skip
     try:
-        yield
+        yield folder is not None
     finally:
         ray.shutdown()
         if folder is not None:
@@ -117,10 +119,10 @@ def main(argv: list[str] | None = None) -> int:
         print("HAProxy listens on every interface of this machine, ports 8404 and 9101, whatever the host is.", file=sys.stderr)
         os.environ.update(HA_PROXY)
     stopped = threading.Event()
-    with connected(options.replicas):
+    with connected(options.replicas) as alone:
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, lambda *_: stopped.set())
-        deploy(options.host, options.port, options.replicas)
+        deploy(options.host, options.port, options.replicas, alone=alone)
         print(f"the gateway answers on http://{options.host}:{options.port}", flush=True)
         stopped.wait()
         from ray import serve
