@@ -28,7 +28,7 @@ from benchmarks.features.stores import online_stores
 from include.backends.feast_online import online_view
 from include.backends.online import open_online
 
-ROWS, ROUNDS, TRIALS = 40_000, 3, 100
+ROWS, ROUNDS, TRIALS = 100_000, 2, 100
 GOAL = 10.0  # times the rows a second of Feast's local engine
 DAY = datetime(2013, 3, 1, tzinfo=UTC)
 ENGINES = {"feast local": "local", "ours": "include.backends.feast_engine.SlipstreamEngine"}
