@@ -20,6 +20,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,8 +51,7 @@ def _stay_on_loopback() -> None:
 
     This runs before it does. Should the name move in another version, the replica does not start.
     """
-    from ray.serve._private import replica
-
+    replica: Any = import_module("ray.serve._private.replica")
     bind = replica.add_port_to_grpc_server
     replica.add_port_to_grpc_server = lambda server, address: bind(server, address.replace("[::]", "127.0.0.1"))
 
@@ -125,8 +125,7 @@ def main(argv: list[str] | None = None) -> int:
         deploy(options.host, options.port, options.replicas, alone=alone)
         print(f"the gateway answers on http://{options.host}:{options.port}", flush=True)
         stopped.wait()
-        from ray import serve
-
+        serve: Any = import_module("ray.serve")
         serve.shutdown()
     return 0
 
