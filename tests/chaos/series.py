@@ -19,6 +19,7 @@ from tests.chaos.trial import Report, Trial, run_trial
 from tests.chaos.world import World
 
 GAP = Kill(("compute.submitted",))
+# All but the gateway, whose log grows while it runs.
 WRITERS = (
     "validate",
     "materialize",
@@ -27,7 +28,7 @@ WRITERS = (
     "checkpoint",
     "register",
     "drift",
-)  # all but the gateway, whose log grows
+)
 
 
 class CheapOperator(ComputeOperator):
