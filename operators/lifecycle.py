@@ -57,6 +57,9 @@ RETRIES = ExceptionRetryPolicy(
     ]
 )
 
+# A killed process leaves no error to classify: its task follows the plain delay, and a retry adopts what it had begun.
+RETRYING: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(seconds=3), "retry_policy": RETRIES}
+
 FRESH = Param(
     False,
     type="boolean",
@@ -187,7 +190,7 @@ def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc:
         tags=["slipstream", spec.name, part],
         description=f"{spec.description} [{part}]",
         doc_md=doc.format(name=spec.name, owner=spec.owner, description=spec.description),
-        default_args={"owner": spec.owner, "retries": 3, "retry_delay": timedelta(seconds=10), "retry_policy": RETRIES},
+        default_args={"owner": spec.owner, **RETRYING},
     )
 
 

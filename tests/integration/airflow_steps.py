@@ -11,7 +11,7 @@ from include.core.request import Outcome
 from include.core.settings import Settings
 from include.core.task import Task
 
-PATIENCE = 240.0  # seconds a job waits for its test to let it go
+PATIENCE = 600.0  # seconds a job waits for its test to let it go
 
 
 def folder(home: Path) -> Path:

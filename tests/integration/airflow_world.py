@@ -8,7 +8,7 @@ import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +21,7 @@ import pytest
 from include.backends.process_jobs import ProcessJobs
 from include.core.connection import parse
 from include.core.ledger import Ledger
-from include.core.ports import JobStatus
+from include.core.ports import JobBackend, JobStatus
 from include.core.request import Ref, Result
 from include.core.settings import Settings
 from include.demo.airflow import AirflowClient
@@ -41,10 +41,11 @@ ENVIRONMENT = {
     "SLIPSTREAM_REGISTRY": "folder",
 }
 DAG_IDS = ("kernel", "kernel_errors", "kernel_events", "kernel_deploys")
+PATIENCE = 180.0  # seconds; only a failing test waits so long
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T], what: str, seconds: float = 90.0) -> T:
+def wait_for(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
     """What `look` returns once that is true; a test that waits in vain fails with what was seen last."""
     until = time.monotonic() + seconds
     while not (seen := look()):
@@ -86,7 +87,7 @@ class World:
         return Ledger(self.settings.storage())
 
     @cached_property
-    def jobs(self) -> ProcessJobs:
+    def jobs(self) -> JobBackend:
         return ProcessJobs(self.platform.home / "jobs", {})
 
     def start(self, dag_id: str, **params: Any) -> Run:
@@ -125,7 +126,7 @@ class Run:
         found: dict[str, Any] = self.world.airflow.get(f"{self.path}/taskInstances/{task_id}")
         return found
 
-    def wait(self, task_id: str, *states: str, tries: int = 1, seconds: float = 90.0) -> dict[str, Any]:
+    def wait(self, task_id: str, *states: str, tries: int = 1, seconds: float = PATIENCE) -> dict[str, Any]:
         """Until the task is in one of these states, in this try or a later one."""
 
         def look() -> dict[str, Any]:
@@ -196,15 +197,18 @@ class Run:
 
 
 @contextmanager
-def airflow_world() -> Iterator[World]:
-    """Everything that Airflow needs, on free ports, with the test's own DAGs; all of it gone afterwards."""
+def airflow_world(more: Sequence[str] = (), **environment: str) -> Iterator[World]:
+    """Everything that Airflow needs, on free ports, with the test's own DAGs; all of it gone afterwards.
+
+    `more` components are started beside it; `environment` is put over the tests' own.
+    """
     home = Path(tempfile.mkdtemp(prefix="slipstream-airflow-"))  # not tmp_path: root's PostgreSQL runs as nobody
     platform = Platform(home, ports=dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True)))
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
+        for name, value in {**ENVIRONMENT, **environment}.items():
             patch.setenv(name, value)
         try:
-            up(platform, AIRFLOW)
+            up(platform, (*AIRFLOW, *more))
             world = World(platform)
             for dag_id in DAG_IDS:
                 world.airflow.wait_for_dag(dag_id)
