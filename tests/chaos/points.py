@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from include.core.digest import PROJECT
+from include.core.digest import PROJECT, digest_file, digest_json
 from tests.chaos.protocol import Absent, Step
 
 _POINT = re.compile(r"fault\.point\(\"([^\"]+)\"\)")
@@ -17,6 +17,11 @@ COSTLY = ("mlflow.", "checkpoint.", "train.step")  # passed where a server runs,
 def in_sources() -> set[str]:
     paths = (path for folder in SOURCES for path in (PROJECT / folder).rglob("*.py"))
     return {name for path in paths for name in _POINT.findall(path.read_text())}
+
+
+def sources_digest() -> str:
+    paths = sorted(path for folder in (*SOURCES, "tests") for path in (PROJECT / folder).rglob("*.py"))
+    return digest_json([digest_file(path) for path in paths])
 
 
 def in_cells(steps: Mapping[str, Step]) -> set[str]:
