@@ -16,6 +16,8 @@ from feast.errors import FeatureServiceNotFoundException
 from feast.types import Float64, Int64, String
 
 from include.core.digest import digest_json
+from include.core.errors import StorageFullError
+from include.core.scratch import BLOCK, is_full, storage_full
 from include.core.settings import Settings
 from include.core.spec import Dtype, Feature, ModelSpec, View
 
@@ -101,4 +103,9 @@ def registry_lock(settings: Settings) -> Iterator[None]:
     settings.home.mkdir(parents=True, exist_ok=True)
     with (settings.home / "feast.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        except Exception as error:
+            if is_full(error) and not isinstance(error, StorageFullError):
+                raise storage_full(settings.home / "feast.db", BLOCK, "at least ") from error
+            raise
