@@ -67,7 +67,7 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
 def serve(app: Gateway, listening: socket.socket) -> int:
     config = uvicorn.Config(
         app, loop="uvloop", http=Door, ws="none", lifespan="on", backlog=2048,
-        access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=DRAIN_SECONDS,
+        access_log=False, log_config=None, server_header=False, proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS,
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.run(sockets=[listening])

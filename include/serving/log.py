@@ -111,7 +111,14 @@ class PredictionLog:
 
     def write(self, records: Sequence[Record]) -> int:
         """The bytes written, now the kernel's."""
-        data = self._encoder.encode_lines(records)
+        return self.append(self.encode(records))
+
+    def encode(self, records: Sequence[Record]) -> bytes:
+        """As lines."""
+        return self._encoder.encode_lines(records)
+
+    def append(self, data: bytes) -> int:
+        """Whole lines, in one write."""
         with self._lock:
             if self._handle is None or self._size + len(data) > self._limit:
                 self._rotate()

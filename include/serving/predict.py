@@ -131,10 +131,10 @@ class Predictor:
             for row in group:
                 row.record.latency_us = spent
         records = [row.record for row in rows]
-        self._write(records)
+        lines = self._write(records)
         self._measure(records)
         self._respond(jobs, records)
-        self._mirror(rows)
+        self._mirror(rows, lines)
         if self._cache is not None:
             moment, items = time.monotonic(), (item for job in jobs for item in job.items)
             for item, row in zip(items, rows, strict=True):
@@ -234,26 +234,37 @@ class Predictor:
             del self._circuits[model.version]
         return score
 
-    def _mirror(self, rows: list[Row]) -> None:
+    def _mirror(self, rows: list[Row], lines: bytes) -> None:
+        """To the shadow, once the answers are out: as the log's lines where they say all that was scored."""
+        later, shadows = asyncio.get_running_loop().call_soon, {id(row.deployment): row.deployment for row in rows}
+        if len(shadows) == 1 and not self._redact:
+            (deployment,) = shadows.values()
+            version = deployment.route.shadow
+            if version is not None and version in deployment.models:
+                later(self._shadow.offer_lines, self._name, version, lines, len(rows))
+            return
         copies = []
         for row in rows:
             version, record = row.deployment.route.shadow, row.record
             if version is not None and version in row.deployment.models:
                 copy = Copy(version, record.id, record.unit, record.generation, record.score, record.version, row.features)
                 copies.append(copy)
-        if copies:  # the answers go out first
-            asyncio.get_running_loop().call_soon(self._shadow.offer, self._name, copies)
+        if copies:
+            later(self._shadow.offer, self._name, copies)
 
     def _redacted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if name not in self._redact}
 
-    def _write(self, records: list[Record]) -> None:
+    def _write(self, records: list[Record]) -> bytes:
+        """The lines; if the disk does not take them, the records are flagged."""
+        lines = self.log.encode(records)
         try:
-            self.log.write(records)
+            self.log.append(lines)
         except OSError as error:
             log.error("the prediction log of %s was not written: %s", self._name, error)
             for record in records:
                 record.degraded = [*record.degraded, "log"]
+        return lines
 
     def _measure(self, records: list[Record]) -> None:
         predicted = self._metrics.predicted

@@ -39,6 +39,7 @@ BUFFER = 1 << 20  # bytes of copies that may wait; the kernel may grant less
 RESTART_SECONDS = 5.0  # before a shadow process that died is started again
 FRAME = 200  # copies a message
 NICE = 10
+_decode_lines = msgspec.json.Decoder(Record).decode_lines
 _LENGTH = struct.Struct("<I")
 
 
@@ -55,8 +56,12 @@ class Copy(msgspec.Struct, array_like=True, gc=False):
 
 
 class Frame(msgspec.Struct, array_like=True):
+    """Copies for several versions; or, for one, the lines of the log as they are: nothing is encoded twice."""
+
     model: str
-    copies: list[Copy]
+    copies: list[Copy] = []
+    version: int = 0
+    lines: bytes = b""
 
 
 class Shadow:
@@ -78,6 +83,11 @@ class Shadow:
             if not self._send(self._encode(Frame(model, some))):
                 for copy in some:
                     self._metrics.shadow.add(model, str(copy.version), "dropped")
+
+    def offer_lines(self, model: str, version: int, lines: bytes, count: int) -> None:
+        """The same for what the log has just taken; never waits, never raises."""
+        if not self._send(self._encode(Frame(model, [], version, lines))):
+            self._metrics.shadow.add(model, str(version), "dropped", by=count)
 
     def _send(self, data: bytes) -> bool:
         if self._socket is None and not self._start():
@@ -156,7 +166,7 @@ class Scorer:
 
     def take(self, frame: Frame) -> None:
         by_version: dict[int, list[Copy]] = {}
-        for copy in frame.copies:
+        for copy in frame.copies or _copies(frame):
             by_version.setdefault(copy.version, []).append(copy)
         for version, copies in by_version.items():
             loaded = self._model(frame.model, version)
@@ -183,6 +193,11 @@ class Scorer:
                 log.error("%s version %d cannot be a shadow: %s", model, version, error)
                 self._loaded[key] = None
         return self._loaded[key]
+
+
+def _copies(frame: Frame) -> list[Copy]:
+    records = _decode_lines(frame.lines)
+    return [Copy(frame.version, r.id, r.unit, r.generation, r.score, r.version, r.features) for r in records]
 
 
 def _score(loaded: LoadedModel, copies: list[Copy]) -> list[Record]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from include.core.errors import DataError, UnreachableError
-from include.serving.log import read_records
+from include.serving.log import PredictionLog, Record, read_records
 from include.serving.metrics import ARENA, Metrics
 from include.serving.model import ModelError
 from include.serving.page import Page
@@ -53,6 +54,23 @@ def test_one_row_that_fails_fails_alone(tmp_path: Path) -> None:
     text = metrics.text({})
     assert 'slipstream_shadow_total{model="toy",version="3",result="scored"} 2' in text
     assert 'slipstream_shadow_total{model="toy",version="3",result="failed"} 1' in text
+
+
+def test_the_logs_own_lines_are_as_good_as_copies(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, "toy")
+    answered = [
+        Record("prediction", f"r{n}", "", unit="00", features={"size": 1.0}, version=1, score=0.25, generation=5)
+        for n in range(2)
+    ]
+    seen = []
+    for kind, frame in (("copies", Frame("toy", copies(2))), ("lines", Frame("toy", version=3, lines=log.encode(answered)))):
+        home = tmp_path / kind
+        home.mkdir()
+        made, _ = scorer(home, lambda *_: Model())
+        made.take(frame)
+        seen.append([structs.replace(record, at="") for record in read_records(home, "toy")])
+    assert seen[0] == seen[1]
+    assert [record.id for record in seen[0]] == ["r0", "r1"]
 
 
 @pytest.mark.parametrize(("error", "asked"), [(UnreachableError("away"), 2), (DataError("corrupt"), 1)])
