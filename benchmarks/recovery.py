@@ -70,7 +70,7 @@ def build(plan: Plan, features: Floats) -> FlightDelay:
             stamp(folder, "kill")
             os.kill(os.getpid(), signal.SIGKILL)
 
-    CheckpointStore.save_step = save_and_die  # type: ignore[method-assign]
+    CheckpointStore.save_step = save_and_die  # type: ignore[method-assign, assignment]
     return train.build(plan, features)
 
 
