@@ -69,6 +69,8 @@ def submit_gaps(kills: int, slots: int, *, ray: bool) -> dict[str, dict[str, Any
         for report in in_slots(work, kills, {"ray"} if backend == "ray" else set(), slots):
             reports.append(report)
             tell(report, len(reports), kills, verbose=False)
+        if len(reports) != kills:
+            raise RuntimeError(f"a slot broke: {len(reports)} reports of {kills} trials")
         found[f"gap {backend}"] = _row(f"kill -9 between submit and record, jobs on {backend}", reports)
     return found
 
@@ -84,6 +86,8 @@ def full_disks(steps: Mapping[str, Step], slots: int) -> dict[str, dict[str, Any
     for report in in_slots(work, len(names), set(), slots):
         tell(report, report.seed, report.seed, verbose=True)
         found[f"full {report.step}"] = _row(f"disk full at every write, {steps[report.step].title}", [report], report.seed)
+    if len(found) != len(names):
+        raise RuntimeError(f"a slot broke: there are reports of {sorted(found)} only")
     return found
 
 
