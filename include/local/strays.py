@@ -6,14 +6,16 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
 
+from include.local.environment import MARK
 from include.local.platform import Platform
 
 GRACE = 5.0  # seconds between asking and killing
+RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it in a job's process
 
 
 def replace(platform: Platform, name: str) -> None:
@@ -26,13 +28,16 @@ def replace(platform: Platform, name: str) -> None:
                 _send(process, signal.SIGKILL)  # nothing waits for them, and the new server wants their ports
         if not _group(record):
             record.unlink(missing_ok=True)
+    if name == "ray":
+        for process in _ray_jobs(platform):
+            _send(process, signal.SIGKILL)  # the new head does not know them, and is given their names again
     record = folder / f"{name}.{os.getpid()}.json"
     record.write_text(json.dumps({"group": os.getpgid(0), "started": psutil.Process().create_time()}))
 
 
 def find(platform: Platform) -> list[psutil.Process]:
-    """All processes of every recorded group, and their descendants."""
-    found: dict[int, psutil.Process] = {}
+    """All processes of every recorded group, their descendants, and jobs that outlived their Ray head."""
+    found: dict[int, psutil.Process] = {process.pid: process for process in _ray_jobs(platform)}
     for record in (platform.run / "groups").glob("*.json"):
         for member in _group(record):
             for process in (member, *_children(member)):
@@ -86,6 +91,21 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return list(process.children(recursive=True))
     except psutil.Error:
         return []
+
+
+def _ray_jobs(platform: Platform) -> Iterator[psutil.Process]:
+    """Each leads a session of its own, so no recorded group has it.
+
+    Ray's own watcher kills a job whose supervising actor is gone, but takes a dead actor that nobody has reaped (in a
+    container without an init) for a live one.
+    """
+    for process in psutil.process_iter():
+        try:
+            environ = process.environ()
+        except psutil.Error:
+            continue
+        if environ.get(MARK) == platform.digest and RAY_JOB in environ:
+            yield process
 
 
 def _busy(process: psutil.Process) -> bool:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from include.local import strays
+from include.local.environment import MARK
 from include.local.platform import Platform
 
 # A leader that starts a child and waits; killed, it leaves the child behind.
@@ -63,3 +64,23 @@ def test_a_broken_record_is_no_reason_to_fail(tmp_path: Path) -> None:
     record(platform, 1, 0.0)
     next((platform.run / "groups").iterdir()).write_text("{")
     assert strays.find(platform) == []
+
+
+def test_jobs_of_a_killed_ray_head_are_killed_before_the_next_head_starts(tmp_path: Path) -> None:
+    platform, other = Platform(tmp_path), Platform(tmp_path / "other")
+    homes = {"job": (platform, {strays.RAY_JOB: "{}"}), "process": (platform, {}), "elsewhere": (other, {strays.RAY_JOB: "{}"})}
+    started = {
+        name: subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: home.digest, **more}, start_new_session=True)
+        for name, (home, more) in homes.items()
+    }
+    try:
+        assert [each.pid for each in strays.find(platform)] == [started["job"].pid]
+        strays.replace(platform, "gateway")
+        assert started["job"].poll() is None
+        strays.replace(platform, "ray")
+        assert started["job"].wait(10) == -signal.SIGKILL
+        assert started["process"].poll() is started["elsewhere"].poll() is None
+    finally:
+        for process in started.values():
+            process.kill()
+            process.wait()
