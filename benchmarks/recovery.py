@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from include.backends import process_jobs, ray_jobs
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job, JobBackend, JobStatus
@@ -41,9 +39,16 @@ WAYS = {"Ray, two workers": ("ray", 2), "Ray, one process": ("ray", 1), "local p
 
 def stamp(folder: Path, what: str) -> None:
     """A line with the time, and when the process that writes it was started."""
-    line = {"what": what, "at": time.time(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    now = time.time()
+    line = {"what": what, "at": now, "pid": os.getpid(), "started": now - _age()}
     with (folder / "stamps").open("a") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def _age() -> float:
+    """Seconds since this process was started; psutil's answer is off by what the clock was set since the boot."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def fit(job: TrainingJob) -> None:
