@@ -27,7 +27,8 @@ A real Airflow (scheduler, LocalExecutor, triggerer, dag processor, API server) 
 supervisor, with the shipped settings and retries; only `SLIPSTREAM_WARM` is off. A run has two jobs on the head: one is
 waited for in the triggerer, one polled by its task. Both must have been started once, under one name, never stopped,
 have one live process, and what they computed is what their tasks returned. `on_kill` has fired on each cleared or
-marked task before its job may end. Jobs on a killed Ray head die with it: they are begun once more, under their old name.
+marked task before its job may end. Jobs of a killed Ray head are killed before the next one starts, and begun
+once more under their old name.
 """
 
 
