@@ -63,11 +63,16 @@ def test_a_scratch_folder_goes_with_its_work_and_takes_the_deads_along(tmp_path:
 )
 def test_a_full_scratch_names_its_path_and_the_bytes(tmp_path: Path, error: Exception) -> None:
     told = r"No space left to write .*slipstream-.* \(at least 4196 bytes needed\)"
-    with pytest.raises(StorageFullError, match=told), scratch_folder(tmp_path) as folder:
-        (folder / "part").write_bytes(b"0" * 100)
-        raise error
+    with pytest.raises(StorageFullError, match=told):
+        _fill(tmp_path, error)
     with pytest.raises(ValueError, match="something else"), scratch_folder(tmp_path):
         raise ValueError("something else")
+
+
+def _fill(home: Path, error: Exception) -> None:
+    with scratch_folder(home) as folder:
+        (folder / "part").write_bytes(b"0" * 100)
+        raise error
 
 
 def test_the_ledger_keeps_no_output_that_lost_the_race_and_no_temporary_of_the_dead(tmp_path: Path) -> None:
