@@ -37,6 +37,8 @@ e2e: setup  ## the long end-to-end: a walk-forward backfill of six versions thro
 
 SEEDS ?= 3
 chaos: setup  ## the fault matrix, SEEDS=3 a cell: every step killed, paused, cut off; writes docs/guarantees.md
+	@$(PY) -m tests.chaos.stock --seeds $(SEEDS)
+	@$(PY) -m tests.chaos.scheduler
 	@$(PY) -m tests.chaos --seeds $(SEEDS)
 
 AREA ?= parse
