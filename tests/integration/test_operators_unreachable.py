@@ -83,7 +83,7 @@ def test_the_control_store(nursery: Nursery, monkeypatch: pytest.MonkeyPatch, no
     lost = Life(settle_in(nursery.home, monkeypatch, control_url=f"postgresql://slip:hidden@127.0.0.1:{port}/slip"))
     with pytest.raises(UnreachableError) as failed:
         newest(lost.services.control, MODEL)
-    assert_retried(failed.value, f"127.0.0.1:{port}", "SLIPSTREAM_CONTROL_URL", "nothing changed")
+    assert_retried(failed.value, f"127.0.0.1:{port}", "SLIPSTREAM_CONTROL_URL", "as a whole or not at all")
     assert "hidden" not in str(failed.value)
     days = newest(life.services.control, MODEL)
     assert days is not None
