@@ -7,10 +7,8 @@ numpy.bool of ExpectColumnQuantileValuesToBeBetween: so the batch is validated d
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from typing import Any
 
 import great_expectations as gx
@@ -21,11 +19,9 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from pydantic.v1 import ValidationError  # great_expectations builds its expectations with it
 
 from include.core.errors import SpecError
-from include.core.request import Json
 from include.validation.expectation import Expectation
+from include.validation.plan import SAMPLE, plain
 from include.validation.verdict import Check
-
-SAMPLE = 5
 
 # A nullable integer column must stay one: as float64, 2**53 + 1 would lose its last digit.
 _NULLABLE = {
@@ -116,8 +112,8 @@ def _check(rule: Expectation, answer: Any, rows: int) -> Check:
         judged=int(result.get("element_count") or 0) - int(result.get("missing_count") or 0),
         unexpected=unexpected,
         percent=round(100 * unexpected / rows, 3) if rows else 0.0,
-        sample=tuple(_json(value) for value in (result.get("partial_unexpected_list") or [])[:SAMPLE]),
-        observed=_json(result.get("observed_value")),
+        sample=tuple(plain(value) for value in (result.get("partial_unexpected_list") or [])[:SAMPLE]),
+        observed=plain(result.get("observed_value")),
         broken=_exception(answer.exception_info),
     )
 
@@ -129,17 +125,3 @@ def _exception(info: Mapping[str, Any] | None) -> str:
             trace = str(part.get("exception_traceback") or part.get("exception_message")).strip()
             return re.sub(r"^[\w.]+\.", "", trace.splitlines()[-1])[:500]  # the class without its module
     return ""
-
-
-def _json(value: Any) -> Json:
-    """A JSON value: numpy and pandas scalars unwrapped, NaN as None, times as ISO text."""
-    if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_json(item) for item in value]
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    plain = value.item() if hasattr(value, "item") else value
-    if isinstance(plain, float) and not math.isfinite(plain):
-        return None if math.isnan(plain) else str(plain)
-    return plain if plain is None or isinstance(plain, str | bool | int | float) else str(plain)[:200]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from include.core.request import Json
@@ -71,13 +72,14 @@ def in_range(rule: Expectation, observed: Any) -> Check:
 
 
 def plain(value: Any) -> Json:
-    """A JSON value; times as ISO text, NaN as None, infinities as text."""
+    """A JSON value: numpy and pandas scalars unwrapped, NaN as None, infinities as text, times as ISO text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)[:200]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    scalar = value.item() if hasattr(value, "item") else value
+    if isinstance(scalar, float) and not math.isfinite(scalar):
+        return None if math.isnan(scalar) else str(scalar)
+    return scalar if scalar is None or isinstance(scalar, str | bool | int | float) else str(scalar)[:200]
