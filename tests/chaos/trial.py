@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import singledispatchmethod
 from pathlib import Path
@@ -16,6 +15,7 @@ from include.core.fault import Action, Fault
 from tests.chaos import points
 from tests.chaos.bench import Bench, Twin
 from tests.chaos.child import Ended, fork
+from tests.chaos.full import fill, readable, shrinking
 from tests.chaos.protocol import (
     Absent,
     Backends,
@@ -355,7 +355,7 @@ class Trial:
     @inject.register
     def _(self, how: Full, twin: Twin) -> None:
         share = (self.seed % 10 + self.chance.random()) / 10
-        for blocks in _shrinking(int(share * max(twin.blocks, 1))) if how.blocks is None else [how.blocks]:
+        for blocks in shrinking(int(share * max(twin.blocks, 1))) if how.blocks is None else [how.blocks]:
             failures: list[Ended] = []
             ballast = fill(self.world.home / how.folder, blocks * 4096)
             with self.around() as (world, _):
@@ -397,29 +397,3 @@ def _hold(path: Path, seconds: float) -> None:
     time.sleep(seconds)
     connection.execute("ROLLBACK")
     connection.close()
-
-
-def _shrinking(blocks: int) -> Iterator[int]:
-    """Fewer and fewer free blocks, down to none: until the disk really is too full."""
-    while blocks:
-        yield blocks
-        blocks //= 2
-    yield 0
-
-
-def fill(folder: Path, leave: int) -> Path:
-    """Take all space of a file system but `leave` bytes."""
-    ballast, status = folder / "ballast", os.statvfs(folder)
-    size = status.f_bavail * status.f_frsize - leave
-    with ballast.open("wb") as file:
-        block = b"\0" * (1 << 20)
-        while size > 0:
-            size -= file.write(block[: min(size, len(block))])
-    return ballast
-
-
-def readable() -> None:
-    """In a child: every committed result has its bytes, every row can be read. Raises if not."""
-    from tests.chaos.steps.common import everything
-
-    everything()
