@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 
 from include.core.adapters import adapter
 from include.core.reference import load
+from include.core.scratch import scratch_folder
 
 ENCODER = "include.features.encoding:Encoder"
 BATCH_ROWS = 4096  # fixed: the same rows in the same batches give the same bits, wherever they are scored
@@ -45,8 +44,8 @@ class Scorer:
 
     @cached_property
     def _model(self) -> Any:
-        with TemporaryDirectory() as folder:
-            path = Path(folder, "model.onnx")
+        with scratch_folder() as folder:
+            path = folder / "model.onnx"
             path.write_bytes(self.model)
             return adapter("model")(path)
 

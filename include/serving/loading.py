@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from include.core.errors import DataError, TransientError
+from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
 from include.serving.deployment import Route, named
 from include.serving.model import LoadedModel
@@ -48,5 +48,5 @@ def load_versions(
 
 
 def _open(load: Load, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:
-    with TemporaryDirectory(prefix="gateway-", dir=scratch) as folder:
-        return load(spec, version, Path(folder))
+    with scratch_folder(scratch) as folder:
+        return load(spec, version, folder)

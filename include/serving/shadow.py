@@ -20,12 +20,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
 from include.core.errors import TransientError
+from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.serving.log import PredictionLog, Record, timestamp
 from include.serving.metrics import Metrics
@@ -184,8 +184,8 @@ class Scorer:
             if len(self._loaded) > 8:  # versions come and go
                 self._loaded.clear()
             try:
-                with TemporaryDirectory(prefix="shadow-", dir=self._scratch) as folder:
-                    self._loaded[key] = self._load(model, version, Path(folder))
+                with scratch_folder(self._scratch) as folder:
+                    self._loaded[key] = self._load(model, version, folder)
             except TransientError as error:  # a store is away: the next copy tries again
                 log.warning("%s version %d was not loaded: %s", model, version, error)
                 return None

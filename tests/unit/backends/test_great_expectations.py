@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from include.backends.great_expectations import _json, frame, open_expectations, strict_regex
+from include.backends.great_expectations import frame, open_expectations, strict_regex
 from include.core.adapters import adapter
 from include.validation.expectation import Expectation
+from include.validation.plan import plain
 
 TABLE = pa.table({"x": [1.0, 2.0, None], "i": pa.array([2**53 + 1, None, 3], pa.int64()), "s": ["a", "b", "c"]})
 
@@ -87,7 +88,7 @@ def test_a_frame_keeps_integers_and_drops_zones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "plain"),
+    ("value", "expected"),
     [
         (np.bool_(True), True),
         (np.int64(3), 3),
@@ -101,6 +102,6 @@ def test_a_frame_keeps_integers_and_drops_zones() -> None:
         (pd.NA, "<NA>"),
     ],
 )
-def test_any_value_becomes_json(value: object, plain: object) -> None:
-    assert _json(value) == plain
-    assert type(_json(value)) is type(plain)
+def test_any_value_becomes_json(value: object, expected: object) -> None:
+    assert plain(value) == expected
+    assert type(plain(value)) is type(expected)
