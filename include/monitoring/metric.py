@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,22 +11,27 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Metric = Callable[[Floats, Floats], float]
 
-HIGHER_IS_BETTER = {"auc": True, "accuracy": True, "log_loss": False, "brier": False, "calibration_error": False}
+HIGHER_IS_BETTER = {
+    "auc": True, "accuracy": True, "precision": True, "recall": True, "f1": True,
+    "log_loss": False, "brier": False, "calibration_error": False,
+}  # fmt: skip
+THRESHOLD = 0.5  # a score from here on says yes
+MEANS = ("log_loss", "brier", "accuracy")  # a mean over rows
 
 
 def auc(label: Floats, score: Floats) -> float:
     """Chance that a positive scores above a negative, ties half. Needs both classes."""
     positives = label.sum()
-    above = _midranks(score)[label == 1].sum() - positives * (positives + 1) / 2
+    above = midranks(score)[label == 1].sum() - positives * (positives + 1) / 2
     return float(above / (positives * (len(label) - positives)))
 
 
 def auc_error(label: Floats, score: Floats) -> float:
     """DeLong's standard error, by midranks (Sun, Xu 2014)."""
     x, y = score[label == 1], score[label == 0]
-    ranks = _midranks(np.concatenate([x, y]))
-    v10 = (ranks[: len(x)] - _midranks(x)) / len(y)
-    v01 = 1 - (ranks[len(x) :] - _midranks(y)) / len(x)
+    ranks = midranks(np.concatenate([x, y]))
+    v10 = (ranks[: len(x)] - midranks(x)) / len(y)
+    v01 = 1 - (ranks[len(x) :] - midranks(y)) / len(x)
     return float(np.sqrt(v10.var(ddof=1) / len(x) + v01.var(ddof=1) / len(y)))
 
 
@@ -37,8 +43,23 @@ def brier(label: Floats, score: Floats) -> float:
     return float(np.square(score - label).mean())
 
 
-def accuracy(label: Floats, score: Floats) -> float:
-    return float(((score >= 0.5) == (label == 1)).mean())
+def accuracy(label: Floats, score: Floats, threshold: float = THRESHOLD) -> float:
+    return float(((score >= threshold) == (label == 1)).mean())
+
+
+def precision(label: Floats, score: Floats, threshold: float = THRESHOLD) -> float:
+    """Share of the yeses that come true; 0 where nothing was said yes to."""
+    return _ratio(*_precision(label, score >= threshold))
+
+
+def recall(label: Floats, score: Floats, threshold: float = THRESHOLD) -> float:
+    """Share of the positives that were said yes to; 0 where there are none."""
+    return _ratio(*_recall(label, score >= threshold))
+
+
+def f1(label: Floats, score: Floats, threshold: float = THRESHOLD) -> float:
+    """Harmonic mean of precision and recall."""
+    return _ratio(*_f1(label, score >= threshold))
 
 
 def calibration_error(label: Floats, score: Floats, bins: int = 10) -> float:
@@ -48,28 +69,28 @@ def calibration_error(label: Floats, score: Floats, bins: int = 10) -> float:
     return float(sum(abs(s.mean() - y.mean()) * len(s) for s, y in parts) / len(label))
 
 
-METRICS: dict[str, Metric] = {
-    "auc": auc,
-    "log_loss": log_loss,
-    "brier": brier,
-    "accuracy": accuracy,
-    "calibration_error": calibration_error,
-}
+def metrics(threshold: float = THRESHOLD) -> dict[str, Metric]:
+    """Every metric by name, those of a decision at `threshold`."""
+    decided = {"accuracy": accuracy, "precision": precision, "recall": recall, "f1": f1}
+    plain: dict[str, Metric] = {"auc": auc, "log_loss": log_loss, "brier": brier, "calibration_error": calibration_error}
+    return plain | {name: partial(each, threshold=threshold) for name, each in decided.items()}
 
 
-def standard_error(name: str, label: Floats, score: Floats, group: npt.NDArray[np.int64]) -> float:
+def standard_error(name: str, label: Floats, score: Floats, group: npt.NDArray[np.int64], threshold: float = THRESHOLD) -> float:
     """The larger of the error for independent rows and the jackknife over groups (days).
 
     Rows of a day share its weather and its traffic: independence alone would call an ordinary bad day significant.
     """
-    rows = {
-        "auc": auc_error,
-        "log_loss": _mean_error(_log_losses),
-        "brier": _mean_error(_squares),
-        "accuracy": _mean_error(_hits),
+    said = score >= threshold
+    rows: dict[str, Callable[[], float]] = {
+        "auc": lambda: auc_error(label, score),
+        **{one: partial(_mean_error, name=one, rows=(label, score), threshold=threshold) for one in MEANS},
+        "precision": lambda: _ratio_error(*_precision(label, said)),
+        "recall": lambda: _ratio_error(*_recall(label, said)),
+        "f1": lambda: _ratio_error(*_f1(label, said)),
     }
-    independent = rows[name](label, score) if name in rows else 0.0
-    return max(independent, _jackknife(METRICS[name], label, score, group))
+    independent = rows[name]() if name in rows else 0.0
+    return max(independent, _jackknife(metrics(threshold)[name], label, score, group))
 
 
 def _jackknife(metric: Metric, label: Floats, score: Floats, group: npt.NDArray[np.int64]) -> float:
@@ -84,8 +105,39 @@ def _jackknife(metric: Metric, label: Floats, score: Floats, group: npt.NDArray[
     return float(np.sqrt((len(names) - 1) / len(names) * np.square(values - values.mean()).sum()))
 
 
-def _mean_error(losses: Callable[[Floats, Floats], Floats]) -> Metric:
-    return lambda label, score: float(losses(label, score).std(ddof=1) / np.sqrt(len(label)))
+def losses(name: str, label: Floats, score: Floats, threshold: float = THRESHOLD) -> Floats:
+    """What each row adds [n] to a metric of MEANS."""
+    if name == "accuracy":
+        return ((score >= threshold) == (label == 1)).astype(np.float64)
+    return np.square(score - label) if name == "brier" else _log_losses(label, score)
+
+
+def _mean_error(name: str, rows: tuple[Floats, Floats], threshold: float) -> float:
+    return float(losses(name, *rows, threshold).std(ddof=1) / np.sqrt(len(rows[0])))
+
+
+def _precision(label: Floats, said: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """What each row adds above and below the line of the ratio."""
+    return said * label, said.astype(np.float64)
+
+
+def _recall(label: Floats, said: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    return said * label, label
+
+
+def _f1(label: Floats, said: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    return 2 * said * label, said + label
+
+
+def _ratio(above: Floats, below: Floats) -> float:
+    total = below.sum()
+    return float(above.sum() / total) if total else 0.0
+
+
+def _ratio_error(above: Floats, below: Floats) -> float:
+    """Of a ratio of two sums, linearised (Cochran 1977, 6.3)."""
+    total = below.sum()
+    return float(np.sqrt(len(above)) * (above - _ratio(above, below) * below).std(ddof=1) / total) if total else 0.0
 
 
 def _log_losses(label: Floats, score: Floats) -> Floats:
@@ -94,17 +146,7 @@ def _log_losses(label: Floats, score: Floats) -> Floats:
     return result
 
 
-def _squares(label: Floats, score: Floats) -> Floats:
-    result: Floats = np.square(score - label)
-    return result
-
-
-def _hits(label: Floats, score: Floats) -> Floats:
-    result: Floats = ((score >= 0.5) == (label == 1)).astype(np.float64)
-    return result
-
-
-def _midranks(values: Floats) -> Floats:
+def midranks(values: Floats) -> Floats:
     """Ranks from 1, equal values sharing the mean of theirs."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum()

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.special import expit, logit
 
 from include.core.request import Json
-from include.monitoring.metric import HIGHER_IS_BETTER, METRICS, standard_error
-from include.monitoring.words import percent
+from include.monitoring.delay import Landing
+from include.monitoring.metric import HIGHER_IS_BETTER, Floats, metrics, standard_error
+from include.monitoring.slice import CLASS_ROWS, Terms, arrays, by_slice, worst
+from include.monitoring.slice import words as slice_words
+from include.monitoring.words import metric_name
 
-CLASS_ROWS = 20  # fewer rows of either class give no metric worth naming
-SLICES = 20  # the largest values of a slice column
-
-Floats = npt.NDArray[np.float64]
+STEPS = 25  # of Newton's method, which needs some five
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the champion did on its holdout: metrics by name, and the rows they came from."""
+    """What the champion did on its holdout: metrics by name, the rows they came from; and, if kept, those rows themselves."""
 
     metrics: Mapping[str, float]
     rows: int
+    holdout: pa.Table | None = None
 
 
 @dataclass(frozen=True)
 class Performance:
-    """`drop`: how much worse than the holdout, in the metric's own unit (positive: worse), with its standard error."""
+    """`drop`: how much worse than the holdout, in the metric's own unit (positive: worse), with its standard error.
+
+    `calibration`: `slope` and `offset` of the label's log odds over the score's (1 and 0 where a score is a probability).
+    `window`: the stretch that was measured; with late labels an earlier one than the window at hand.
+    """
 
     verdict: Literal["measured", "abstain"]
     words: str
@@ -44,6 +49,8 @@ class Performance:
     drop: float | None = None
     drop_error: float | None = None
     slices: tuple[dict[str, Json], ...] = ()
+    calibration: dict[str, float] = field(default_factory=dict)
+    window: str = ""
 
     def to_json(self) -> dict[str, Json]:
         body = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -59,39 +66,65 @@ def landed(predictions: pa.Table, version: int | None) -> pa.Table:
     return predictions.filter(keep)
 
 
-def measure(rows: pa.Table, metric: str, baseline: Baseline, slices: Sequence[str], minimum_rows: int) -> Performance:
+def measure(rows: pa.Table, baseline: Baseline, slices: Sequence[str], terms: Terms) -> Performance:
     """Performance on `rows` (see `landed`). Abstains, saying so, on few rows or one class."""
-    label, score, day = _arrays(rows)
-    positives = int(label.sum())
-    if len(label) < minimum_rows:
-        return Performance(
-            "abstain",
-            f"{len(label)} labels of the champion's own answers have landed; {minimum_rows} are needed.",
-            metric,
-            len(label),
-        )
-    if min(positives, len(label) - positives) < CLASS_ROWS:
-        words = f"{positives} of {len(label)} labels are positive: fewer than {CLASS_ROWS} of a class give no metric."
-        return Performance("abstain", words, metric, len(label), positives / len(label))
-    metrics = {name: function(label, score) for name, function in METRICS.items()}
-    errors = {name: standard_error(name, label, score, day) for name in METRICS}
+    label, score, day = arrays(rows)
+    metric, n, positives = terms.metric, len(label), int(label.sum())
+    if n < terms.minimum_rows:
+        words = f"{n} labels of the champion's own answers have landed; {terms.minimum_rows} are needed."
+        return Performance("abstain", words, metric, n)
+    if min(positives, n - positives) < CLASS_ROWS:
+        words = f"{positives} of {n} labels are positive: fewer than {CLASS_ROWS} of a class give no metric."
+        return Performance("abstain", words, metric, n, positives / n)
+    values = {name: function(label, score) for name, function in metrics(terms.threshold).items()}
+    errors = {name: standard_error(name, label, score, day, terms.threshold) for name in values}
     expected = baseline.metrics.get(metric)
-    drop = None if expected is None else _drop(metric, metrics[metric], expected)
+    drop = None if expected is None else _drop(metric, values[metric], expected)
     # The holdout's own noise is the window's, scaled by its rows.
-    both = float(np.sqrt(1 + len(label) / baseline.rows)) if baseline.rows else 1.0
+    both = float(np.sqrt(1 + n / baseline.rows)) if baseline.rows else 1.0
+    parts = by_slice(rows, slices, terms, baseline.holdout)
     return Performance(
         "measured",
-        _words(metric, metrics[metric], errors[metric], len(label), expected),
+        _words(metric, values[metric], errors[metric], n, expected) + _worst(parts, metric),
         metric,
-        len(label),
-        positives / len(label),
-        metrics,
+        n,
+        positives / n,
+        values,
         errors,
         expected,
         drop,
         None if drop is None else errors[metric] * both,
-        tuple(_slices(rows, slices, metric, minimum_rows)),
+        parts,
+        calibration(label, score),
     )
+
+
+def judged(performance: Performance, landing: Landing) -> Performance:
+    """The same, unless too few labels have landed: the early ones are often another kind, and speak for nobody else."""
+    if landing.enough or not landing.landed:
+        return performance
+    return Performance("abstain", landing.words, performance.metric, performance.rows)
+
+
+def of_window(performance: Performance, window: str) -> Performance:
+    """Told as that of an earlier window, judged now that its labels have come."""
+    return replace(performance, window=window, words=f"{window.replace('/', ' to ')}, late labels landed: {performance.words}")
+
+
+def calibration(label: Floats, score: Floats) -> dict[str, float]:
+    """`slope`, its `error`, and `offset`: a logistic regression of the label on the score's log odds (Cox 1958)."""
+    odds = logit(np.clip(score, 1e-6, 1 - 1e-6))
+    rows = np.stack([np.ones_like(odds), odds], axis=1)
+    found, information = np.array([0.0, 1.0]), np.eye(2)
+    for _ in range(STEPS):
+        p = expit(rows @ found)
+        information = (rows * (p * (1 - p))[:, None]).T @ rows + 1e-9 * np.eye(2)
+        step = np.linalg.solve(information, rows.T @ (label - p))
+        found = found + step
+        if np.abs(step).max() < 1e-9:
+            break
+    error = float(np.sqrt(np.linalg.inv(information)[1, 1]))
+    return {"slope": float(found[1]), "slope_error": error, "offset": float(found[0])}
 
 
 def _drop(metric: str, value: float, expected: float) -> float:
@@ -99,32 +132,13 @@ def _drop(metric: str, value: float, expected: float) -> float:
 
 
 def _words(metric: str, value: float, error: float, rows: int, expected: float | None) -> str:
-    name = metric.upper() if metric == "auc" else metric.replace("_", " ")
     before = "" if expected is None else f", was {expected:.3f} on the champion's holdout"
-    return f"{name} on {rows:,} landed rows {value:.3f} (± {1.96 * error:.3f}){before}"
+    return f"{metric_name(metric)} on {rows:,} landed rows {value:.3f} (± {1.96 * error:.3f}){before}"
 
 
-def _slices(rows: pa.Table, columns: Sequence[str], metric: str, minimum_rows: int) -> Iterator[dict[str, Json]]:
-    for column in columns:
-        if column in rows.column_names:
-            text = rows[column].cast(pa.string())
-            counts = sorted(pc.value_counts(text.drop_null()).to_pylist(), key=lambda pair: (-pair["counts"], pair["values"]))
-            for pair in counts[:SLICES]:
-                yield _slice(rows.filter(pc.equal(text, pair["values"])), column, pair["values"], metric, minimum_rows)
-
-
-def _slice(rows: pa.Table, column: str, value: str, metric: str, minimum_rows: int) -> dict[str, Json]:
-    label, score, day = _arrays(rows)
-    positives = int(label.sum())
-    body: dict[str, Json] = {"column": column, "value": value, "rows": len(label), "positive_rate": positives / len(label)}
-    if len(label) < minimum_rows or min(positives, len(label) - positives) < CLASS_ROWS:
-        return {**body, "words": f"too few rows ({len(label)}, {percent(positives / len(label))} positive)"}
-    return {**body, metric: METRICS[metric](label, score), "error": standard_error(metric, label, score, day)}
-
-
-def _arrays(rows: pa.Table) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
-    day = rows["event_time"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() // 86_400_000_000
-    return rows["label"].cast(pa.float64()).to_numpy(), rows["score"].cast(pa.float64()).to_numpy(), day
+def _worst(slices: Sequence[Mapping[str, Json]], metric: str) -> str:
+    found = worst(slices)
+    return "" if found is None else f"; {slice_words(found, metric)}"
 
 
 def _rounded(value: Json) -> Json:

@@ -20,6 +20,7 @@ from include.monitoring.answers import RESIDUAL, SLOPE, answers, appended
 from include.monitoring.axis import axes
 from include.monitoring.drift import DriftVerdict, judge
 from include.monitoring.kind import Kind, kinds
+from include.monitoring.metric import THRESHOLD
 from include.monitoring.performance import Baseline, Performance, landed, measure
 from include.monitoring.profile import Parts, merge_profiles, profile_parts
 from include.monitoring.profile_file import read_profiles, write_profiles
@@ -27,6 +28,7 @@ from include.monitoring.quality import Quality, inspect
 from include.monitoring.reference import TIME, Reference, clocks, cut
 from include.monitoring.reference_step import PARTS, every
 from include.monitoring.report import sample, verdict_html
+from include.monitoring.slice import Terms
 from include.monitoring.window import moment
 
 EVENT_TIME = "event_time"
@@ -145,7 +147,8 @@ def _judged(
     answered = int(np.isfinite(_own(predictions, champion, predictions["score"].cast(pa.float64()).to_numpy())).sum())
     counts = {"rows": predictions.num_rows, "labelled": int(collected["labelled"]), "answered": answered, "own": own.num_rows}
     baseline = Baseline(params.get("holdout_metrics") or {}, int(before.value["holdout_rows"]))
-    performance = measure(own, params.get("metric", "auc"), baseline, params.get("slices", ()), minimum)
+    terms = Terms(params.get("metric", "auc"), minimum, params.get("threshold", THRESHOLD))
+    performance = measure(own, baseline, params.get("slices", ()), terms)
     return Judged(quality, drift, kinds(here, counts, reference, quality, drift, minimum), performance)
 
 

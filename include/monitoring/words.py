@@ -34,3 +34,7 @@ def percent(share: float) -> str:
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def metric_name(metric: str) -> str:
+    return metric.upper() if metric == "auc" else metric.replace("_", " ")

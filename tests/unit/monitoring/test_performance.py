@@ -7,7 +7,10 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from include.monitoring import metric
 from include.monitoring.performance import Baseline, landed, measure
+from include.monitoring.slice import Terms
 from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
+
+TERMS = Terms("auc", 200)
 
 
 def window(seed: int = 3, per_day: int = 200) -> pa.Table:
@@ -45,7 +48,7 @@ def test_days_that_differ_widen_the_error() -> None:
 
 
 def test_a_model_as_good_as_on_its_holdout_has_no_drop_beyond_noise() -> None:
-    found = measure(window(), "auc", Baseline({"auc": 0.82}, 1400), (), 200)
+    found = measure(window(), Baseline({"auc": 0.82}, 1400), (), TERMS)
     assert found.verdict == "measured"
     assert found.drop is not None
     assert found.drop_error is not None
@@ -57,9 +60,8 @@ def test_a_model_as_good_as_on_its_holdout_has_no_drop_beyond_noise() -> None:
 
 def test_a_broken_model_drops_beyond_noise() -> None:
     table = window()
-    found = measure(
-        put(table, "score", np.random.default_rng(0).random(table.num_rows)), "auc", Baseline({"auc": 0.78}, 25000), (), 200
-    )
+    random = put(table, "score", np.random.default_rng(0).random(table.num_rows))
+    found = measure(random, Baseline({"auc": 0.78}, 25000), (), TERMS)
     assert found.drop is not None
     assert found.drop_error is not None
     assert found.drop > 0.2
@@ -67,24 +69,24 @@ def test_a_broken_model_drops_beyond_noise() -> None:
 
 
 def test_a_higher_log_loss_is_a_drop() -> None:
-    found = measure(window(), "log_loss", Baseline({"log_loss": 0.1}, 1000), (), 200)
+    found = measure(window(), Baseline({"log_loss": 0.1}, 1000), (), Terms("log_loss", 200))
     assert found.drop is not None
     assert found.drop > 0
 
 
 def test_few_labels_or_one_class_abstain() -> None:
-    few = measure(window().slice(0, 8), "auc", Baseline({"auc": 0.7}, 1000), (), 200)
+    few = measure(window().slice(0, 8), Baseline({"auc": 0.7}, 1000), (), TERMS)
     assert (few.verdict, few.words) == ("abstain", "8 labels of the champion's own answers have landed; 200 are needed.")
-    none = measure(window().slice(0, 0), "auc", Baseline({}, 0), (), 200)
+    none = measure(window().slice(0, 0), Baseline({}, 0), (), TERMS)
     assert (none.verdict, none.drop) == ("abstain", None)
     table = window()
-    one = measure(put(table, "label", [0.0] * table.num_rows), "auc", Baseline({"auc": 0.7}, 1000), (), 200)
+    one = measure(put(table, "label", [0.0] * table.num_rows), Baseline({"auc": 0.7}, 1000), (), TERMS)
     assert one.verdict == "abstain"
     assert "fewer than 20 of a class" in one.words
 
 
 def test_without_holdout_metrics_it_measures_and_compares_nothing() -> None:
-    found = measure(window(), "auc", Baseline({}, 0), (), 200)
+    found = measure(window(), Baseline({}, 0), (), TERMS)
     assert (found.verdict, found.expected, found.drop, found.drop_error) == ("measured", None, None, None)
 
 
@@ -98,7 +100,7 @@ def test_only_full_answers_of_the_champion_with_a_label_count() -> None:
 
 
 def test_slices_large_enough_have_their_own_metric() -> None:
-    found = measure(window(), "auc", Baseline({"auc": 0.78}, 1000), ("carrier_code", "nowhere"), 200)
+    found = measure(window(), Baseline({"auc": 0.78}, 1000), ("carrier_code", "nowhere"), TERMS)
     by_value = {one["value"]: one for one in found.slices}
     assert set(by_value) == {"AA", "B6", "DL", "UA"}
     assert 0.5 < by_value["UA"]["auc"] < 1

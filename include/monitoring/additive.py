@@ -1,0 +1,101 @@
+"""Logistic regression that adds up one step function a column: what recalibration and density ratios are made of.
+
+Columns become a few codes each (quantile bins, common categories, missing). NumPy only, ridge-penalised, Newton's method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy.special import expit
+
+from include.monitoring.axis import Axis, Floats
+from include.monitoring.counting import codes_of
+
+BINS = 8
+LEVELS = 15  # the commonest categories; all others share a code
+STEPS = 12
+CLOSE = 1e-4
+
+Codes = npt.NDArray[np.intp]
+Design = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a column becomes codes. Numeric: places between `edges`, then missing. Category: its place, other, missing."""
+
+    axis: Axis
+    edges: Floats
+    levels: Axis | None = None
+
+    @classmethod
+    def of(cls, axis: Axis, column: pa.ChunkedArray, bins: int = BINS) -> Self:
+        """From the rows that a model is fitted on; beyond their range there is a code of its own, with no row in it."""
+        if not axis.numeric:
+            return cls(axis, np.empty(0), Axis(axis.name, "category", categories=axis.categories[:LEVELS]))
+        values = _numbers(column)
+        known = values[np.isfinite(values)]
+        if not len(known):
+            return cls(axis, np.empty(0))
+        inner = np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])
+        ends = (known.min(), np.nextafter(known.max(), np.inf))
+        return cls(axis, np.unique(np.concatenate([inner, ends])))
+
+    @property
+    def size(self) -> int:
+        return (len(self.edges) if self.levels is None else len(self.levels.categories)) + 2
+
+    def codes(self, column: pa.ChunkedArray) -> Codes:
+        if self.levels is None:
+            values = _numbers(column)
+            found = np.searchsorted(self.edges, values, side="right").astype(np.intp)
+        else:
+            places, _, _ = codes_of(column, self.levels)
+            found = np.where(places < 0, self.size - 2, places).astype(np.intp)
+        missing = np.asarray(column.is_null(nan_is_null=True).to_numpy(), dtype=bool)
+        return np.where(missing, self.size - 1, found)
+
+
+def design(scales: Sequence[Scale], table: pa.Table) -> Design:
+    """[n, sum of sizes]: a one for each column's code."""
+    rows = np.arange(table.num_rows)
+    result = np.zeros((table.num_rows, sum(scale.size for scale in scales)), dtype=np.float32)
+    start = 0
+    for scale in scales:
+        result[rows, start + scale.codes(table[scale.axis.name])] = 1
+        start += scale.size
+    return result
+
+
+def fit(rows: Design, target: Floats, weight: Floats, ridge: float, offset: Floats | float = 0.0) -> Floats:
+    """Coefficients [1 + columns]. `target` [n] within 0 and 1; `offset`: log odds known before."""
+    columns = np.hstack([np.ones((len(rows), 1), dtype=np.float32), rows])
+    penalty = np.full(columns.shape[1], ridge)
+    penalty[0] = 1e-6
+    found = np.zeros(columns.shape[1])
+    for _ in range(STEPS):
+        p = expit(columns @ found.astype(np.float32) + offset)
+        slope = columns.T @ (weight * (target - p)).astype(np.float32) - penalty * found
+        curve = ((columns * (weight * p * (1 - p)).astype(np.float32)[:, None]).T @ columns).astype(np.float64)
+        step = np.linalg.solve(curve + np.diag(penalty), slope)
+        found = found + step
+        if np.abs(step).max() < CLOSE:
+            break
+    return found
+
+
+def predict(rows: Design, coefficients: Floats, offset: Floats | float = 0.0) -> Floats:
+    """Probabilities [n]."""
+    result: Floats = expit(rows @ coefficients[1:].astype(np.float32) + coefficients[0] + offset).astype(np.float64)
+    return result
+
+
+def _numbers(column: pa.ChunkedArray) -> Floats:
+    values: Floats = column.cast(pa.float64()).to_numpy()
+    return values

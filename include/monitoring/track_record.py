@@ -1,0 +1,156 @@
+"""What the estimates before labels were worth, on the windows whose labels have landed since; and whether to speak at all.
+
+Only labels tell that their meaning has moved. So each estimate is held against what came true: `realised - base` is taken to
+be a share of the move that the estimate saw, plus an offset that wanders from window to window (a Kalman filter over the
+two). Both correct the next estimate and give its uncertainty. Where the corrected estimates have missed by no less than
+"nothing has changed", or one has just missed beyond its uncertainty, there is no next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+
+from include.core.request import Json
+from include.monitoring.axis import Axis, Floats
+from include.monitoring.label_free import Raw, estimate, parts
+from include.monitoring.metric import metrics, standard_error
+from include.monitoring.slice import CLASS_ROWS, Terms, arrays
+from include.monitoring.words import metric_name
+
+FEWEST = 3  # landed windows, before an estimate is believed
+LAST = 8  # of them the newest that are judged by
+SHARE, SHARE_SPREAD = 1.0, 0.5  # of the seen move that comes true: before anything landed
+WANDERS = (0.0, 0.3, 1.0, 3.0, 10.0)  # of the offset a window, in standard errors of the holdout's metric: the likeliest is taken
+SURPRISE = 3.5  # standard errors that the newest landed window may lie off
+MARGIN = 1.0  # of the misses of "nothing has changed" that its own misses must stay below
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A window whose labels came: what was estimated before, and what came true, with its noise."""
+
+    window: str
+    estimate: float
+    base: float
+    realised: float
+    noise: float
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return cls(**value)
+
+    def to_json(self) -> dict[str, Json]:
+        numbers = {name: float(f"{getattr(self, name):.6g}") for name in ("estimate", "base", "realised", "noise")}
+        return {"window": self.window, **numbers}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`verdict` "abstain" keeps no `value`; `raw` is kept either way, for the day when its labels land."""
+
+    verdict: Literal["estimated", "abstain"]
+    words: str
+    metric: str
+    raw: Raw
+    value: float | None = None
+    error: float | None = None
+    landed: int = 0
+
+    def to_json(self) -> dict[str, Json]:
+        numbers = {n: None if v is None else float(f"{v:.6g}") for n, v in (("value", self.value), ("error", self.error))}
+        told = {"verdict": self.verdict, "words": self.words, "metric": self.metric, "landed": self.landed}
+        return {**told, **numbers, "raw": self.raw.to_json()}
+
+
+def judge(raw: Raw, past: Sequence[Landed], metric: str, lag: int = 1) -> Estimate:
+    """`past`: oldest first, as known now. `lag`: windows between the newest of them and this one."""
+    if raw.why:
+        return Estimate("abstain", f"{_before(metric)}{raw.why}", metric, raw, landed=len(past))
+    if len(past) < FEWEST:
+        known = f"{len(past)} earlier windows have their labels; {FEWEST} are needed to know what an estimate is worth."
+        words = f"{_before(metric)}{known}"
+        return Estimate("abstain", words, metric, raw, landed=len(past))
+    why = _distrust(past, lag)
+    if why:
+        return Estimate("abstain", f"{_before(metric)}{why}", metric, raw, landed=len(past))
+    value, error = _next(raw.value, raw.base, past, lag)
+    error = float(np.hypot(error, raw.error))
+    words = (
+        f"{metric_name(metric)} before labels: about {value:.3f} (± {1.96 * error:.3f}), was {raw.base:.3f} on the holdout; "
+        f"the last {min(len(past), LAST)} such estimates missed by {_missed(past, lag)[0]:.3f} on average"
+    )
+    return Estimate("estimated", words, metric, raw, value, error, len(past))
+
+
+def _before(metric: str) -> str:
+    return f"No {metric_name(metric)} before labels: "
+
+
+def _distrust(past: Sequence[Landed], lag: int) -> str:
+    """Why the record speaks against another estimate; empty if it does not."""
+    ours, nothing = _missed(past, lag)
+    if ours > MARGIN * nothing:
+        return (
+            f'the last {min(len(past), LAST)} estimates missed by {ours:.3f}, "nothing has changed" by {nothing:.3f}. '
+            "What a label means has moved; only labels tell."
+        )
+    *before, newest = past
+    expected, error = _next(newest.estimate, newest.base, before, lag)
+    if abs(newest.realised - expected) > SURPRISE * float(np.hypot(error, newest.noise)):
+        told = f"{newest.window} came out at {newest.realised:.3f} where {expected:.3f} was expected."
+        return f"{told} What a label means has just moved."
+    return ""
+
+
+def _missed(past: Sequence[Landed], lag: int) -> tuple[float, float]:
+    """Mean miss over the newest windows: of the estimates as they would have been made, and of the base."""
+    tried = range(max(1, len(past) - LAST), len(past))
+    ours = [abs(_next(past[n].estimate, past[n].base, past[: max(0, n + 1 - lag)], lag)[0] - past[n].realised) for n in tried]
+    return float(np.mean(ours)), float(np.mean([abs(past[n].base - past[n].realised) for n in tried]))
+
+
+def _next(seen: float, base: float, past: Sequence[Landed], lag: int) -> tuple[float, float]:
+    """The corrected estimate of a window `lag` after the newest of `past`, and its standard error."""
+    unit = float(np.median([one.noise for one in past])) if past else 0.0
+    paths = [_filtered(past, wander * unit, unit) for wander in WANDERS]
+    chances = np.exp([path[2] - max(each[2] for each in paths) for path in paths])
+    chances /= chances.sum()
+    here = np.array([seen - base, 1.0])
+    values = np.array([base + here @ state for state, _, _ in paths])
+    spreads = [here @ spread @ here + lag * (wander * unit) ** 2 for wander, (_, spread, _) in zip(WANDERS, paths, strict=True)]
+    value = float(chances @ values)
+    return value, float(np.sqrt(max(0.0, chances @ (np.array(spreads) + np.square(values - value)))))
+
+
+def _filtered(past: Sequence[Landed], wander: float, unit: float) -> tuple[Floats, Floats, float]:
+    """Share and offset after `past`, their covariance, and the log likelihood of what was seen."""
+    state, spread = np.array([SHARE, 0.0]), np.diag([SHARE_SPREAD**2, unit**2])
+    chance = 0.0
+    for one in past:
+        spread = spread + np.diag([0.0, wander**2])
+        here = np.array([one.estimate - one.base, 1.0])
+        variance = here @ spread @ here + one.noise**2
+        miss = one.realised - one.base - here @ state
+        chance -= 0.5 * (miss**2 / variance + np.log(variance))
+        gain = spread @ here / variance
+        state, spread = state + gain * miss, spread - np.outer(gain, here @ spread)
+    return state, spread, float(chance)
+
+
+def backtest(holdout: pa.Table, axes: Sequence[Axis], terms: Terms, length: timedelta) -> list[Landed]:
+    """The record that a new champion starts with: each window of its holdout, estimated from the others."""
+    found = []
+    for name, window, rest in parts(holdout, length):
+        label, score, day = arrays(window)
+        if window.num_rows >= terms.minimum_rows and min(label.sum(), (1 - label).sum()) >= CLASS_ROWS:
+            raw = estimate(rest, window, axes, terms)
+            realised = metrics(terms.threshold)[terms.metric](label, score)
+            noise = standard_error(terms.metric, label, score, day, terms.threshold)
+            found += [] if raw.why else [Landed(name, raw.value, raw.base, realised, noise)]
+    return found
