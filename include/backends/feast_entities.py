@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
@@ -14,6 +15,7 @@ from include.backends.feast_retrieval import ROW
 from include.core.errors import DataError
 from include.features.dataset import quoted
 from include.features.join import EVENT, Side
+from include.features.lookup import Ints
 from include.features.parquet import family, utc, zoned
 
 TABLE = "entity_rows"
@@ -28,6 +30,13 @@ class Entities:
     between: tuple[datetime, datetime]  # the first and the last time, UTC
     asked: pa.Table | None  # the frame they came in
     table: str = TABLE
+
+    def times(self, connection: duckdb.DuckDBPyConnection) -> Ints:
+        """The rows' times in their order, microseconds since 1970 UTC; of a frame's rows."""
+        columns = connection.execute(f"SELECT {ROW}, epoch_us({EVENT}) AS at FROM {self.table}").fetchnumpy()
+        times = np.empty(len(columns["at"]), np.int64)
+        times[columns[ROW]] = columns["at"]
+        return times
 
     def check(self, connection: duckdb.DuckDBPyConnection, side: Side) -> None:
         """Raises DataError unless the rows have the side's keys, of a kind that compares, and no feature's name."""

@@ -32,25 +32,41 @@ ROW = "slipstream_row"  # the place of an entity row in the frame it came in
 class Batches:
     """SQL of one batch after the other, each to be run before the next is asked for.
 
-    With `asked` (the entity rows as they came) the SQL gives ROW and the features; else all columns.
+    With `asked` (the entity rows as they came) the SQL gives ROW and the features; else all columns. `found`: the
+    features are there already, in the order of `asked`.
     """
 
     connection: duckdb.DuckDBPyConnection
     queries: Iterator[str]
     asked: pa.Table | None = None
+    found: Sequence[pa.Table] | None = None
 
     def tables(self) -> Iterator[pa.Table]:
-        return (self.connection.sql(query).to_arrow_table() for query in self.queries)
+        """Each batch with all its columns."""
+        if self.asked is not None and self.found is not None:
+            return iter([_beside(self.asked, self.found)])
+        return (self.whole(self.connection.sql(query).to_arrow_table()) for query in self.queries)
+
+    def ordered(self) -> pa.Table:
+        """All of them, in the order of the entity rows."""
+        if self.found is not None:
+            return next(self.tables())
+        return self.whole(pa.concat_tables(self.connection.sql(query).to_arrow_table() for query in self.queries))
 
     def whole(self, table: pa.Table) -> pa.Table:
         """In the order of the entity rows, their own columns, exactly as they came, before the features."""
         if self.asked is None:
             return table
         table = table.take(pc.sort_indices(table[ROW]))
-        found = self.asked.take(table[ROW])
-        for column in table.drop_columns(ROW).column_names:
-            found = found.append_column(column, table[column])
-        return found
+        return _beside(self.asked.take(table[ROW]), [table.drop_columns(ROW)])
+
+
+def _beside(rows: pa.Table, further: Sequence[pa.Table]) -> pa.Table:
+    """One table of the columns of several."""
+    for table in further:
+        for name in table.column_names:
+            rows = rows.append_column(name, table[name])
+    return rows
 
 
 class BatchJob(RetrievalJob):
@@ -69,7 +85,7 @@ class BatchJob(RetrievalJob):
         """The rows, some hundred thousand at once, with their on-demand features; batch after batch in order of time."""
         with self._run() as batches:
             for table in batches.tables():
-                yield self._transformed(batches.whole(table))
+                yield self._transformed(table)
 
     def persist(self, storage: SavedDatasetStorage, allow_overwrite: bool = False, timeout: int | None = None) -> None:
         """Write the rows as Parquet, local or on S3: one file if the path ends in .parquet, else a folder of parts.
@@ -84,7 +100,7 @@ class BatchJob(RetrievalJob):
         there = Path(target).exists() if system is None else system.get_file_info(target).type != pafs.FileType.NotFound
         if there and not allow_overwrite:
             raise SavedDatasetLocationAlreadyExists(location=options.uri)
-        with _beside(target) if system is None else tempfile.TemporaryDirectory() as scratch:
+        with _scratch_beside(target) if system is None else tempfile.TemporaryDirectory() as scratch:
             whole = self._write(Path(scratch) / "parts", single=target.endswith(".parquet"))
             if system is None:
                 _replace(whole, Path(target))
@@ -100,13 +116,13 @@ class BatchJob(RetrievalJob):
 
     def _parts(self, folder: Path) -> Iterator[Path]:
         with self._run() as batches:
-            for n, query in enumerate(batches.queries):
+            straight = batches.asked is None and not self._transforms
+            for n, part in enumerate(batches.queries if straight else batches.tables()):
                 path = folder / f"part-{n:05d}.parquet"
-                if batches.asked is None and not self._transforms:
-                    batches.connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+                if isinstance(part, str):
+                    batches.connection.execute(f"COPY ({part}) TO '{path}' (FORMAT parquet)")
                 else:
-                    table = batches.connection.sql(query).to_arrow_table()
-                    pq.write_table(self._transformed(batches.whole(table)), path)
+                    pq.write_table(self._transformed(part), path)
                 yield path
 
     def _transformed(self, table: pa.Table) -> pa.Table:
@@ -115,7 +131,7 @@ class BatchJob(RetrievalJob):
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         del timeout
         with self._run() as batches:
-            return batches.whole(pa.concat_tables(batches.tables()))
+            return batches.ordered()
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
@@ -150,7 +166,7 @@ class Ready(BatchJob):
         return self._table
 
 
-def _beside(target: str) -> tempfile.TemporaryDirectory[str]:
+def _scratch_beside(target: str) -> tempfile.TemporaryDirectory[str]:
     """A folder on the target's own file system, so that a rename publishes what is in it."""
     parent = Path(target).absolute().parent
     parent.mkdir(parents=True, exist_ok=True)

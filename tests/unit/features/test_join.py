@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from include.core.spec import Feature, View
 from include.features.batch import batches, spans
 from include.features.join import CREATED, EVENT, Output, Side, join, point_in_time, staircase
+from include.features.lookup import lookup
 from include.features.parquet import utc
 
 EXAMPLES, GROUPS = 125, 17  # a case is a key with its rows: 2,000 in all, and each time one null key
@@ -91,6 +92,17 @@ def prepared(connection: duckdb.DuckDBPyConnection, views: list[Row], asked: lis
     return Side("v", select, ("key",), (Output("found", "id"), Output("y", "y")), ttl, shape["created"])
 
 
+def looked_up(connection: duckdb.DuckDBPyConnection, side: Side) -> list[Any] | None:
+    """Rows of id, found, y by the search in memory; None where it leaves them to the join."""
+    keys = connection.sql(f"SELECT *, epoch_us({EVENT}) AS at FROM entities").to_arrow_table()
+    if not len(keys):
+        return None
+    times = keys["at"].to_numpy()
+    between = connection.execute(f"SELECT min({EVENT}), max({EVENT}) FROM entities").fetchall()[0]
+    table = lookup(connection, side, keys, times, between)
+    return None if table is None else list(zip(keys["id"].to_pylist(), *(c.to_pylist() for c in table.columns), strict=True))
+
+
 @pytest.fixture(scope="module")
 def connection() -> Any:
     with duckdb.connect(config={"threads": 1}) as connection:
@@ -111,6 +123,8 @@ def test_the_join_is_the_oracles_and_nothing_is_seen_before_it_was_known(
     for query in batches(connection, [side], "entities", columns, rows=12):
         cut += connection.execute(query).fetchall()
     assert sorted(whole) == sorted(cut), "in batches as in one"
+    if (found_in_memory := looked_up(connection, side)) is not None:
+        assert sorted(found_in_memory, key=str) == sorted(whole, key=str), "in memory as in SQL"
     assert sorted(row[0] for row in whole) == [entity["id"] for entity in asked], "rows in = rows out"
     for place, found, y in whole:
         wanted = oracle(views, asked[place], shape)
@@ -125,6 +139,18 @@ def test_a_view_without_keys_and_several_views_at_once(connection: duckdb.DuckDB
     for plain in ([everywhere, own], [own, everywhere]):
         (query,) = batches(connection, plain, "asked", ["entity.key"])
         assert sorted(connection.execute(query).fetchall()[0], key=str) == [7, 8, "a"]
+
+
+def test_the_search_in_memory_answers_for_late_rows_and_leaves_equal_ones_to_the_join(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    shape = {"ttl": 3, "created": True, "zones": (None, None, None)}
+    groups = [([(0, 0, 1), (0, 2, 2), (1, 0, 3)], [0, 1, 2, 3, 6]), *[([], [])] * (GROUPS - 1)]
+    views, asked = world(groups)
+    side = prepared(connection, views, asked, shape)
+    assert looked_up(connection, side) == [(0, 0, 1), (1, 2, 3), (2, 2, 3), (3, 2, 3), (4, None, None)]
+    side = prepared(connection, [*views, {**views[0], "id": 9}], asked, shape)
+    assert looked_up(connection, side) is None
 
 
 def test_infinite_times_are_nobodys_and_infinite_values_stay(connection: duckdb.DuckDBPyConnection) -> None:
