@@ -168,6 +168,8 @@ class Monitoring(_Frozen):
     schedule: str = "0 0 * * 1"
     window_days: int = Field(7, ge=1)
     minimum_rows: int = Field(200, ge=1)
+    labels_needed: float = Field(0.9, gt=0, le=1)  # share of a window's labels (of those that ever come) that judges it
+    label_wait: int = Field(2, ge=0)  # windows back whose late labels are still taken in, and which are judged again with them
     skew_warn: float = Field(0.001, gt=0, le=1)  # share of a feature's served values that differ from training's: told
     skew_error: float = Field(0.01, gt=0, le=1)  # likewise: the skew task fails
 
