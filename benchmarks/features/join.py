@@ -50,15 +50,7 @@ def _beside_stock(folder: Path) -> list[Line]:
         size = f"{rows:,} rows x 4 views, frame to frame: "
         lines.append(Line(f"{size}Feast's stock duckdb store", f"{stock['seconds']:.2f} s {stock['mb']:.0f} MB"))
         lines.append(Line(f"{size}ours", f"{ours['seconds']:.3f} s {ours['mb']:.0f} MB"))
-        best = rows == max(STOCK_ROWS)
-        lines.append(
-            Line(
-                f"{size}faster than stock",
-                f"{times:.0f} x",
-                f">= {GOAL_STOCK} x" if best else "",
-                times >= GOAL_STOCK if best else None,
-            )
-        )
+        lines.append(Line(f"{size}faster than stock", f"{times:.0f} x", f">= {GOAL_STOCK} x", times >= GOAL_STOCK))
         lines.append(Line(f"{size}rows that differ", f"{ours['differ']:.0f}", "0", ours["differ"] == 0))
     return lines
 
