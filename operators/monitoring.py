@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import JsonValue
 
 from include.core import fault
+from include.core.errors import DataError
 from include.core.request import Json, Ref, Request, Result
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator
@@ -51,6 +52,9 @@ class ProfileReferenceOperator(ComputeOperator):
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
             "slices": list(spec.evaluation.slices),
+            "monitoring": spec.monitoring.model_dump(mode="json"),
+            "metric": spec.evaluation.metric,
+            "threshold": spec.serving.threshold,
         }
         inputs = {"training_set": lineage.training_set, "train": lineage.train}
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
@@ -70,9 +74,11 @@ class MonitorModelOperator(ComputeOperator):
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
             "metric": spec.evaluation.metric,
+            "threshold": spec.serving.threshold,
             "slices": list(spec.evaluation.slices),
             "champion": record.version,
             "holdout_metrics": dict(record.entry.metrics),
+            "history": _history(services, self.model, record.version, pulled(context, "collect")),
         }
         training_set = record.entry.lineage.training_set
         inputs = {
@@ -83,8 +89,26 @@ class MonitorModelOperator(ComputeOperator):
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
+        from include.monitoring.alarm import record
+
         self.links[ReportLink.kind] = report_url(result.files["report.html"].path)
+        if may_deploy(context):  # a backfill raises no alarm
+            record(services.control, services.spec(self.model), result)
         return super().deliver(result, context, services)
+
+
+def _history(services: Services, model: str, champion: int, collect: Ref) -> list[dict[str, Json]]:
+    """What was estimated before labels in the champion's earlier windows, and what came true."""
+    from include.governance.invalidation import find
+    from include.monitoring.labelled import history
+
+    try:
+        held = sorted(find(services.ledger, model, "monitor"), key=lambda each: each.committed_at)
+    except DataError:
+        return []
+    results = [services.ledger.result(each.key) for each in held if each.committed_at]
+    values = {result.value["window"]: result.value for result in results if result}  # one computed again replaces the one before
+    return history(values, champion, services.ledger.resolve(collect).value["window"].split("/")[0])
 
 
 def _watched(services: Services, model: str) -> VersionRecord:
@@ -124,7 +148,8 @@ class CheckSkewOperator(ComputeOperator):
         return snapshot(services.settings, spec, moment, published(services.control, self.model, first, moment.date()))
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
-        from include.features.replay import check, record
+        from include.features.replay import check
+        from include.features.shares import record
 
         record(services.control, self.model, result)
         self.log.info("%s: %s", result.value["level"], " ".join(result.value["words"]))

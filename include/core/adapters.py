@@ -31,6 +31,10 @@ ADAPTERS: dict[str, str] = {
     "predictions": "include.serving.log:read_records",
     # read_tail(home, model, since, cursor) -> (records, cursor): what was written to it since the cursor
     "predictions.tail": "include.serving.tail:read_tail",
+    # (store: OnlineStore or control: ControlStore, spec: ModelSpec) -> samples of the gateway's metrics page
+    "health.features": "include.features.freshness:samples",
+    "health.skew": "include.features.shares:samples",
+    "health.monitoring": "include.monitoring.alarm:samples",
     # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)
     "registry.mlflow": "include.backends.mlflow_registry:open_registry",
     "registry.folder": "include.governance.folder_registry:open_registry",

@@ -199,6 +199,22 @@ class Serving(_Frozen):
     requests_per_second: float | None = Field(None, gt=0)  # a worker; beyond it 429. By default only the gateway's own limits
 
 
+class Objectives(_Frozen):
+    """What callers are promised, over any 30 days. Alerts fire on how fast a promise's budget burns (docs/monitoring.md)."""
+
+    errors: float = Field(0.005, gt=0, lt=1)  # share of the requests for which the arm's own model may give no score
+    latency: timedelta = Field(timedelta(milliseconds=50), gt=timedelta(0), le=timedelta(seconds=1))  # when a score is due
+    slow: float = Field(0.01, gt=0, lt=1)  # share of the requests whose score may come later
+
+
+class Triggers(_Frozen):
+    """What starts the features and monitoring DAGs beside their schedules. Every way leads to the same decision key."""
+
+    landing: bool = False  # a day's raw partitions have landed; a monitoring window's last labels are published
+    queue: str | None = None  # URL of an SQS queue whose messages name a window: {"as_of": "2013-05-27"}
+    queue_connection: str = "aws_default"  # the Airflow connection that may read it
+
+
 class ModelSpec(_Frozen):
     """One model. The folder `include/models/<name>/` holds it and all the code it names."""
 
@@ -215,6 +231,8 @@ class ModelSpec(_Frozen):
     monitoring: Monitoring = Monitoring()
     retraining: Retraining = Retraining()
     serving: Serving = Serving()
+    objectives: Objectives = Objectives()
+    triggers: Triggers = Triggers()
 
     def __init__(self, **values: Any) -> None:
         try:

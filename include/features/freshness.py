@@ -46,22 +46,13 @@ def stale_words(found: Iterable[Freshness]) -> list[str]:
     ]
 
 
-def exposition(model: str, found: Iterable[Freshness]) -> Iterator[str]:
-    """Sample lines of Prometheus' text format; what a view never had, or never promised, has no line."""
-    for each in found:
-        labels = f'{{model="{model}",view="{each.view}"}}'
+def samples(store: OnlineStore, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, str], float]]:
+    """For the metrics page, as of now. What a view never had, or never promised, has none."""
+    for each in freshness(store, spec, utc_now()):
         if each.age is not None:
-            yield f"{AGE}{labels} {each.age.total_seconds():.3f}"
+            yield AGE, (spec.name, each.view), each.age.total_seconds()
         if each.limit is not None:
-            yield f"{LIMIT}{labels} {each.limit.total_seconds():.3f}"
-
-
-HEADS = (
-    f"# HELP {AGE} Age of the newest value online.",
-    f"# TYPE {AGE} gauge",
-    f"# HELP {LIMIT} How old it may be, by the view's definition.",
-    f"# TYPE {LIMIT} gauge",
-)
+            yield LIMIT, (spec.name, each.view), each.limit.total_seconds()
 
 
 def utc_now() -> datetime:

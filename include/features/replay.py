@@ -15,13 +15,11 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import sqlalchemy as sa
 
 from include.core.adapters import adapter
-from include.core.control import ControlStore, effects
 from include.core.digest import digest_json
 from include.core.errors import DataError, NotReadyError
-from include.core.request import Json, Outcome, Ref, Request, Result
+from include.core.request import Json, Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.spec import Features, ModelSpec
 from include.core.task import Task
@@ -123,28 +121,6 @@ def check(model: str, value: Mapping[str, Any]) -> None:
             safe="the version in production goes on; the finding is kept in the ledger.",
             hint="compare the code of both paths since the model was trained (docs/features.md, Debugging).",
         )
-
-
-def record(control: ControlStore, model: str, result: Result) -> None:
-    """Keep the shares of a finding where the metrics page finds them; once a result."""
-
-    def effect(_: sa.Connection) -> dict[str, Json]:
-        shares = {row["feature"]: row["share"] for row in result.value["features"]}
-        return {"level": result.value["level"], "shares": shares}
-
-    control.once(f"skew/{result.key}/{result.generation}", resource(model), 0, effect)
-
-
-def resource(model: str) -> str:
-    return f"skew/{model}"
-
-
-def last_shares(control: ControlStore, model: str) -> dict[str, float]:
-    """Feature to the share of differing values, of the newest finding; empty before the first."""
-    query = sa.select(effects.c.result).where(effects.c.resource == resource(model)).order_by(effects.c.at.desc()).limit(1)
-    with control.transaction() as connection:
-        found = connection.execute(query).scalar()
-    return dict(found["shares"]) if found else {}
 
 
 def read_sample(settings: Settings, model: str, start: datetime, end: datetime, until: str = "") -> Served:

@@ -26,6 +26,7 @@ from include.serving.contract import Contract
 from include.serving.deployment import Deployment
 from include.serving.features import FeatureReader
 from include.serving.fleet import Fleet
+from include.serving.health import Health
 from include.serving.http import (
     THREAD_BYTES,
     Call,
@@ -43,6 +44,7 @@ from include.serving.infer import find_version, infer, infer_batched, metadata
 from include.serving.ingest import decode_labels, decode_rows
 from include.serving.log import PredictionLog, Syncer
 from include.serving.metrics import Metrics
+from include.serving.metrics_page import metrics_page
 from include.serving.openapi import OPENAPI, PAGE
 from include.serving.predict import Predictor, Unit
 from include.serving.rate import Rates
@@ -69,6 +71,7 @@ class Parts:
     metrics: Metrics
     shadow: Shadow
     admission: Admission
+    health: Health
 
 
 class Gateway:
@@ -139,13 +142,15 @@ class Gateway:
             return self._feedback(_only(call, "POST"), parts[1])
         if head == "push" and len(parts) == 3:
             return await self._push(_only(call, "POST"), parts[1], parts[2])
+        if call.path == "/metrics":
+            _only(call, "GET")
+            return await self._metrics()
         return self._page(call)
 
     def _page(self, call: Call) -> Response:
         pages: dict[str, Callable[[], Response]] = {
             "/": lambda: Response(PAGE, kind=b"text/html; charset=utf-8"),
             "/status": lambda: answer(self._fleet.status()),
-            "/metrics": self._metrics_page,
             "/openapi.json": lambda: Response(OPENAPI),
         }
         page = pages.get(call.path)
@@ -154,9 +159,13 @@ class Gateway:
         _only(call, "GET")
         return page()
 
-    def _metrics_page(self) -> Response:
+    async def _metrics(self) -> Response:
+        deployments = self._fleet.deployments
+        specs = [deployments[model].spec for model in self._switch.models if model in deployments]
+        health = await self._parts.health.samples(specs)
         generations = {model: self._switch.applied(model) for model in self._switch.models}
-        return Response(self.metrics.text(generations).encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
+        text = metrics_page(self.metrics.series(), generations, [(spec.name, spec.objectives) for spec in specs], health)
+        return Response(text.encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
 
     # -- predictions ---------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from include.serving.admission import Door
 from include.serving.features import FeatureReader
 from include.serving.fleet import Fleet
 from include.serving.gateway import Gateway, Parts
+from include.serving.health import Health, Source, log_source
 from include.serving.metrics import ARENA, Metrics
 from include.serving.page import Page
 from include.serving.residency import Room
@@ -61,7 +62,20 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
     )
     copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
     unit, admission = adapter("unit"), Door.admission
-    return Gateway(Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission))
+    health = Health(sources(reader, stores, settings))
+    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health)
+    return Gateway(parts)
+
+
+def sources(reader: FeatureReader, stores: Stores, settings: Settings) -> dict[str, Source]:
+    """What the metrics page reads elsewhere. Imported now: an import would hold up the first scrape's neighbours."""
+    features, skew, monitoring = (adapter(f"health.{name}") for name in ("features", "skew", "monitoring"))
+    return {
+        "features": lambda spec: features(reader.opened(), spec),
+        "skew": lambda spec: skew(stores.control, spec),
+        "monitoring": lambda spec: monitoring(stores.control, spec),
+        "log": log_source(settings.home),
+    }
 
 
 def serve(app: Gateway, listening: socket.socket) -> int:

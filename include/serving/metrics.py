@@ -1,8 +1,7 @@
-"""Counters, histograms and gauges in Prometheus' text format, kept in memory that all workers share.
+"""Counters and histograms, kept in memory that all workers share.
 
 Each process writes an arena of its own (no lock, and 0.1 microseconds a count), and any of them answers a scrape
 for all: counts are added up. A process that is killed leaves its counts; the one that takes its place counts on.
-Format: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from __future__ import annotations
@@ -10,15 +9,13 @@ from __future__ import annotations
 import json
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
+from include.serving.exposition import BOUNDS, BUCKETS, Family, Labels
 from include.serving.page import Page, append_text, read_text
 
-Labels = tuple[str, ...]
-BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)  # seconds
+Series = dict[str, dict[Labels, list[float]]]  # by metric and labels
 _BOUNDS_US = tuple(bound * 1e6 for bound in BOUNDS)
-BUCKETS = len(BOUNDS) + 1
 VALUES, TEXT = 32_768, 1 << 20  # an arena: how many numbers, and bytes of their names
 ARENA = 8 * VALUES + 8 + TEXT
 
@@ -61,32 +58,6 @@ class Arena:
         """Everything the arena holds, read from the shared memory."""
         for name, labels, place, width in self._entries():
             yield name, labels, list(self.values[place : place + width])
-
-
-@dataclass(frozen=True)
-class Family:
-    """One metric: its name, what it says, its kind and its labels."""
-
-    name: str
-    text: str
-    kind: str
-    labels: Labels
-
-    def lines(self, series: Mapping[Labels, list[float]]) -> Iterable[str]:
-        yield from (f"# HELP {self.name} {self.text}", f"# TYPE {self.name} {self.kind}")
-        for values, numbers in sorted(series.items()):
-            if self.kind == "histogram":
-                yield from self._histogram(values, numbers)
-            else:
-                yield f"{self.name}{_labels(self.labels, values)} {_number(numbers[0])}"
-
-    def _histogram(self, values: Labels, numbers: list[float]) -> Iterable[str]:
-        total = 0.0
-        for bound, count in zip((*map(str, BOUNDS), "+Inf"), numbers, strict=False):
-            total += count
-            yield f"{self.name}_bucket{_labels((*self.labels, 'le'), (*values, bound))} {_number(total)}"
-        yield f"{self.name}_sum{_labels(self.labels, values)} {numbers[BUCKETS]:.6f}"
-        yield f"{self.name}_count{_labels(self.labels, values)} {_number(total)}"
 
 
 class Counter:
@@ -147,23 +118,11 @@ class Metrics:
         self._predicted[(model, version, arm)] = found = (count, buckets)
         return found
 
-    def text(self, generations: Mapping[str, int]) -> str:
-        """The page that Prometheus scrapes, for all processes. `generations`: the applied route of each model."""
-        merged: dict[str, dict[Labels, list[float]]] = {family.name: {} for family in FAMILIES.values()}
+    def series(self) -> Series:
+        """Everything counted so far, of all processes."""
+        merged: Series = {family.name: {} for family in FAMILIES.values()}
         for start in range(0, self._page.size, ARENA):
             for name, labels, numbers in Arena(self._page, start).series():
                 known = merged.setdefault(name, {}).get(labels)
                 merged[name][labels] = [a + b for a, b in zip(known, numbers, strict=True)] if known else numbers
-        lines = [line for family in FAMILIES.values() for line in family.lines(merged[family.name])]
-        gauge = Family("slipstream_route_generation", "Generation of the applied route.", "gauge", ("model",))
-        lines += gauge.lines({(model,): [float(value)] for model, value in generations.items()})
-        return "\n".join(lines) + "\n"
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-def _labels(names: Labels, values: Labels) -> str:
-    escaped = (value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for value in values)
-    return "{" + ",".join(f'{name}="{value}"' for name, value in zip(names, escaped, strict=True)) + "}" if names else ""
+        return merged

@@ -17,10 +17,10 @@ from include.serving.model import LoadedModel, load_model
 class Stores:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._control = ControlStore(settings.control_url)
-        self._control.create_tables()
+        self.control = ControlStore(settings.control_url)
+        self.control.create_tables()
         self._ledger = Ledger(settings.storage())
-        self._routes = adapter("routes.reader")(self._control)
+        self._routes = adapter("routes.reader")(self.control)
 
     def read_routes(self) -> Routes:
         routes: Routes = self._routes.read()
@@ -30,4 +30,4 @@ class Stores:
         return load_spec(model, self.settings.models)
 
     def load(self, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:
-        return load_model(self._control, self._ledger, spec, version, scratch)
+        return load_model(self.control, self._ledger, spec, version, scratch)

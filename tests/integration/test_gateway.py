@@ -21,6 +21,7 @@ from include.rollout.route import Route, bucket
 from include.rollout.smoke import smoke_test
 from include.serving.client import GatewayClient
 from include.serving.log import read_records
+from include.serving.metrics_page import names
 from tests.integration.gateway_world import (
     MODEL,
     World,
@@ -357,13 +358,20 @@ def test_every_documented_path_answers_and_the_page_is_readable(world: World) ->
     assert "Slipstream gateway" in httpx.get(world.url).text
 
 
-def test_metrics_are_valid_prometheus_text(world: World) -> None:
+def test_metrics_are_valid_prometheus_text(world: World, client: GatewayClient) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
+    serve(world, client, champion=1)
+    client.predict(MODEL, {"place": "bonn"}, {"colour": "blue", "size": 1})
     families = {family.name: family for family in text_string_to_metric_families(httpx.get(f"{world.url}/metrics").text)}
     assert families["slipstream_route_generation"].samples[0].value > 0
     assert families["slipstream_requests"].samples
     assert re.match("histogram", families["slipstream_latency_seconds"].type)
+    asked = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count").removesuffix("_total") for name in names()}
+    assert asked == set(families)
+    assert {sample.labels["source"]: sample.value for sample in families["slipstream_health_up"].samples} == dict.fromkeys(
+        ("features", "skew", "monitoring", "log"), 1.0
+    )
 
 
 def test_the_smoke_test_passes_on_a_sound_version(world: World, client: GatewayClient) -> None:

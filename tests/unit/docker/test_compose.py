@@ -101,12 +101,6 @@ def test_airflow_reads_what_the_secrets_hold(secrets: Path) -> None:
     assert all(value for value in values.values())
 
 
-def test_prometheus_and_the_dashboard_ask_for_metrics_that_the_gateway_has() -> None:
-    source = (Path(__file__).parents[3] / "include" / "serving" / "metrics.py").read_text()
-    board = json.loads((DOCKER / "grafana" / "dashboards" / "gateway.json").read_text())
-    for panel in board["panels"]:
-        for target in panel["targets"]:
-            metric = target["expr"].split("rate(")[1].split("[")[0].removesuffix("_bucket")
-            assert f'"{metric}"' in source
+def test_prometheus_scrapes_the_gateway() -> None:
     config = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
     assert config["scrape_configs"][0]["static_configs"][0]["targets"] == ["gateway:8500"]

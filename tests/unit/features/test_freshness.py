@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from include.backends.online_sqlite import SqliteOnlineStore
 from include.core.spec import ModelSpec
-from include.features.freshness import exposition, freshness, stale_words
+from include.features.freshness import freshness, samples, stale_words
 from tests.unit.features.shop import SPEC
 
 NOON = datetime.fromisoformat("2013-01-03T12:00:00")
@@ -54,10 +54,10 @@ def test_a_value_of_the_future_has_no_negative_age(tmp_path: Path) -> None:
     assert freshness(filled(tmp_path), spec(HOUR), NOON - HOUR)[0].age == timedelta(0)
 
 
-def test_the_metrics_have_a_line_for_what_is_known(tmp_path: Path) -> None:
-    lines = list(exposition("shop", freshness(filled(tmp_path), spec(2 * HOUR), NOON + HOUR)))
-    assert lines == [
-        'slipstream_feature_age_seconds{model="shop",view="customer"} 3600.000',
-        'slipstream_feature_freshness_seconds{model="shop",view="customer"} 7200.000',
-    ]
-    assert list(exposition("shop", freshness(SqliteOnlineStore(tmp_path / "empty.db"), spec(None), NOON))) == []
+def test_the_metrics_page_gets_what_is_known(tmp_path: Path) -> None:
+    found = {(name, labels): value for name, labels, value in samples(filled(tmp_path), spec(2 * HOUR, NOON.date()))}
+    assert found == {
+        ("slipstream_feature_age_seconds", ("shop", "customer")): 12 * 3600,
+        ("slipstream_feature_freshness_seconds", ("shop", "customer")): 2 * 3600,
+    }
+    assert list(samples(SqliteOnlineStore(tmp_path / "empty.db"), spec(None))) == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include.core.errors import DataError
-from include.features.replay import last_shares
+from include.features.shares import last_shares
 from include.serving.log import PredictionLog, Record
 from operators.monitoring import CheckSkewOperator
 from tests.unit.operators.life import MODEL, Life, Run, day

@@ -4,6 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from include.serving import metrics as module
 from include.serving.metrics import ARENA, Metrics
+from include.serving.metrics_page import metrics_page
 from include.serving.page import Page
 
 
@@ -22,14 +23,14 @@ def test_counts_of_all_processes_add_up() -> None:
     second.predicted("toy", 1, "champion", 2e6)
     second.predicted("toy", None, "champion", 300.0)
     second.degraded.add("toy", 'a "reason"\n')
-    seen = samples(first.text({"toy": 4}))
+    seen = samples(metrics_page(first.series(), {"toy": 4}))
     assert seen[("slipstream_requests_total", ("toy", "1", "champion"))] == 2
     assert seen[("slipstream_requests_total", ("toy", "default", "champion"))] == 1
     assert seen[("slipstream_latency_seconds_bucket", ("toy", "1", "champion", "0.0001"))] == 1
     assert seen[("slipstream_latency_seconds_bucket", ("toy", "1", "champion", "+Inf"))] == 2
     assert seen[("slipstream_degraded_total", ("toy", 'a "reason"\n'))] == 1
     assert seen[("slipstream_route_generation", ("toy",))] == 4
-    assert seen == samples(second.text({"toy": 4}))
+    assert seen == samples(metrics_page(second.series(), {"toy": 4}))
 
 
 def test_a_process_in_a_dead_ones_place_counts_on() -> None:
@@ -38,7 +39,7 @@ def test_a_process_in_a_dead_ones_place_counts_on() -> None:
     heir = Metrics(page, 0)
     heir.predicted("toy", 2, "challenger", 90.0)
     heir.predicted("toy", 1, "champion", 90.0)
-    seen = samples(heir.text({}))
+    seen = samples(metrics_page(heir.series(), {}))
     assert seen[("slipstream_requests_total", ("toy", "1", "champion"))] == 2
     assert seen[("slipstream_requests_total", ("toy", "2", "challenger"))] == 1
 
@@ -49,4 +50,4 @@ def test_a_full_arena_drops_new_series_and_keeps_the_old() -> None:
     for number in range(module.VALUES // (module.BUCKETS + 2) + 10):
         metrics.predicted(f"model-{number}", 1, "champion", 90.0)
     metrics.predicted("toy", 1, "champion", 90.0)
-    assert samples(metrics.text({}))[("slipstream_requests_total", ("toy", "1", "champion"))] == 2
+    assert samples(metrics_page(metrics.series(), {}))[("slipstream_requests_total", ("toy", "1", "champion"))] == 2

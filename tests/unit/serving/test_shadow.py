@@ -13,6 +13,7 @@ from msgspec import structs
 from include.core.errors import DataError, UnreachableError
 from include.serving.log import PredictionLog, Record, read_records
 from include.serving.metrics import ARENA, Metrics
+from include.serving.metrics_page import metrics_page
 from include.serving.model import ModelError
 from include.serving.page import Page
 from include.serving.shadow import _LENGTH, Copy, Frame, Scorer, Shadow, frames
@@ -51,7 +52,7 @@ def test_one_row_that_fails_fails_alone(tmp_path: Path) -> None:
     made.take(Frame("toy", [*copies(2), *copies(1, size=99)]))
     seen = [(r.score, r.error, r.against, r.against_version, r.generation) for r in read_records(tmp_path, "toy")]
     assert seen == [(0.75, None, 0.25, 1, 5)] * 2 + [(None, "too large", 0.25, 1, 5)]
-    text = metrics.text({})
+    text = metrics_page(metrics.series(), {})
     assert 'slipstream_shadow_total{model="toy",version="3",result="scored"} 2' in text
     assert 'slipstream_shadow_total{model="toy",version="3",result="failed"} 1' in text
 
@@ -85,7 +86,7 @@ def test_a_version_that_cannot_be_loaded_is_dropped(tmp_path: Path, error: Excep
     made.take(Frame("toy", copies(4)))
     made.take(Frame("toy", copies(4)))
     assert len(calls) == asked  # a store that is away is asked again, a corrupt file is not
-    assert 'result="dropped"} 8' in metrics.text({})
+    assert 'result="dropped"} 8' in metrics_page(metrics.series(), {})
 
 
 def test_a_shadow_that_takes_nothing_drops_and_never_waits(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_shadow_that_takes_nothing_drops_and_never_waits(tmp_path: Path) -> No
 
     threading.Thread(target=offer, daemon=True).start()
     assert done.wait(30)
-    assert 'result="dropped"}' in metrics.text({})
+    assert 'result="dropped"}' in metrics_page(metrics.series(), {})
     shadow.stop(0.2)
 
 
