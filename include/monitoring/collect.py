@@ -1,4 +1,5 @@
-"""Step `collect`: the predictions of a window, each with its label where that has arrived.
+"""Step `collect`: the predictions of a window, each with its label where that has arrived; beside them, what is still open:
+the windows before it whose late labels have come since, and what a shadow said to the same requests.
 
 The prediction log is no ledger object, so the request names its content: `snapshot` digests the selected
 records and puts the digest in the parameters; `run` reads the log again and insists on the same.
@@ -36,25 +37,30 @@ def snapshot(
     """
     refs = {str(day): ref for day, ref in published.items()}
     window = Window.ending(as_of, window_days or spec.monitoring.window_days)
+    wide = Window(window.start - spec.monitoring.label_wait * (window.end - window.start), window.end)
     inputs = spec.features.inputs
-    with open_log(log_files(settings, spec.name), inputs, window) as connection:
+    with open_log(log_files(settings, spec.name), inputs, window, earlier=window.start - wide.start) as connection:
         selection = select(connection, inputs)
     params: dict[str, Json] = {
         "as_of": window.end.isoformat(),
         "window_start": window.start.isoformat(),
+        "earlier_start": wide.start.isoformat(),
         "records": selection.records,
         "until": selection.until,
         "log": selection.digest,
         "features": spec.features.model_dump(mode="json"),
         "redacted": sorted(spec.serving.redact),
+        "slices": list(spec.evaluation.slices),
     }
-    days = {day: refs[day] for day in window.days() if day in refs}
+    days = {day: refs[day] for day in wide.days() if day in refs}
     return Request.of("collect", "include.monitoring.collect:run", spec.name, params=params, inputs=days)
 
 
 def run(task: Task) -> Outcome:
     """Writes `predictions.parquet`: request_id, event_time, version, arm, score, every model input,
     degraded, label (null until it has arrived), label_timestamp; sorted by event_time, request_id.
+    `earlier.parquet`: the same of the windows before, with the slices' columns alone. `shadow.parquet`: request_id,
+    event_time, version and score of a shadow, `answered` and `answered_by` of the version that the caller heard, label.
 
     Raises NotReadyError if the log no longer holds what the request names.
     """
@@ -62,7 +68,8 @@ def run(task: Task) -> Outcome:
     inputs = Features.model_validate(params["features"]).inputs
     window = Window(moment(params["window_start"]), moment(params["as_of"]))
     files = log_files(task.settings, task.request.model)
-    with open_log(files, inputs, window, params["until"]) as connection:
+    earlier = window.start - moment(params["earlier_start"])
+    with open_log(files, inputs, window, params["until"], earlier) as connection:
         selection = select(connection, inputs)
         if selection.digest != params["log"]:
             raise NotReadyError(
@@ -74,14 +81,22 @@ def run(task: Task) -> Outcome:
             )
         label_files = [str(task.file(day, "labels.parquet")) for day in sorted(task.request.inputs)]
         _labels(connection, label_files, window)
-        path = task.workdir / "predictions.parquet"
-        names = ", ".join(f'"{name}"' for name in (*COLUMNS[:-1], *(feature.name for feature in inputs), "degraded"))
-        connection.execute(
-            f"""COPY (SELECT {names}, label, label_timestamp FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1
-                      ORDER BY event_time, request_id) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"""
-        )
-        expected = {feature.name for feature in inputs} - set(params["redacted"])
-        return Outcome(_counts(connection, window, expected), {"predictions.parquet": path})
+        names = [feature.name for feature in inputs]
+        queries = {
+            "predictions": f"SELECT {_columns(names)} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1",
+            "earlier": f"SELECT {_columns([name for name in names if name in params['slices']])} FROM earlier "
+            "LEFT JOIN labels USING (request_id) WHERE turn = 1",
+            "shadow": "SELECT request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, label "
+            "FROM shadows s JOIN timed p USING (request_id) LEFT JOIN labels USING (request_id) WHERE turn = 1 AND NOT degraded",
+        }
+        written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
+        for query, path in zip(queries.values(), written.values(), strict=True):
+            connection.execute(f"COPY ({query} ORDER BY event_time, request_id) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+        return Outcome(_counts(connection, window, set(names) - set(params["redacted"])), written)
+
+
+def _columns(inputs: list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in (*COLUMNS[:-1], *inputs, "degraded", "label", "label_timestamp"))
 
 
 def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Window) -> None:
@@ -101,7 +116,8 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
         )
         SELECT request_id, CASE WHEN count(*) = 1 THEN any_value(label) END AS label,
                CASE WHEN count(*) = 1 THEN label_timestamp END AS label_timestamp,
-               any_value(seen) > 1 AND count(*) = 1 AS corrected, count(*) > 1 AS contradicting
+               any_value(seen) > 1 AND count(*) = 1 AS corrected, count(*) > 1 AS contradicting,
+               max(newest.label_timestamp) AS came
         FROM arrived JOIN newest USING (request_id, label_timestamp) GROUP BY request_id, label_timestamp"""
     )
 
@@ -130,7 +146,9 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set
         "labelled": int(one(f"SELECT count(label) {mine}")),
         "labels_corrected": int(one(f"SELECT count(*) {mine} AND corrected")),
         "labels_contradicting": int(one(f"SELECT count(*) {mine} AND contradicting")),
-        "labels_of_unknown_requests": int(one("SELECT count(*) FROM labels ANTI JOIN log USING (request_id)")),
+        "labels_of_unknown_requests": int(
+            one(f"SELECT count(*) FROM labels ANTI JOIN timed USING (request_id) WHERE came >= '{window.start}'")
+        ),
         "versions": {str(version): int(count) for version, count in versions},
         "absent_columns": sorted(expected - seen) if rows else [],
         "unexpected_columns": sorted(seen - expected),

@@ -38,7 +38,8 @@ def kinds(
 ) -> dict[str, Kind]:
     """Every kind by name. `window` holds the answers' columns (see `answers`) as far as they are known.
 
-    `counts`: `rows` of the window, `labelled` of them; `answered` by the champion itself and in full, `own` labelled ones.
+    `counts`: `rows` of the window, `labelled` of them, `due` that ever will be (by default all); `answered` by the champion
+    itself and in full, `own` labelled ones.
     """
     return {
         "quality": _quality(quality),
@@ -64,8 +65,9 @@ def _prediction(window: Profile, rows: int, reference: Reference, minimum: int) 
 
 
 def _label(window: Profile, counts: Mapping[str, int], reference: Reference, minimum: int) -> Kind:
-    if counts["rows"] and counts["labelled"] < LABELLED * counts["rows"]:
-        share = percent(counts["labelled"] / counts["rows"])
+    due = counts.get("due", counts["rows"])
+    if counts["rows"] and (not counts["labelled"] or counts["labelled"] < LABELLED * due):
+        share = percent(counts["labelled"] / max(due, 1))
         return Kind("abstain", f"{share} of the labels have landed; {percent(LABELLED)} are needed, for the early ones differ.")
     found = _of(window, counts["labelled"], reference, minimum, LABEL)
     if isinstance(found, Kind):

@@ -4,17 +4,19 @@ If only the inputs have moved, the holdout still tells what labels come with the
 a recalibration of the score by all inputs (the chance of a yes for each row of the window), the window's density against
 the holdout's, and the holdout's residuals, weighted by it, which take back what the recalibration gets wrong in the region
 where the window lies. Together they estimate the joint law of score and label (doubly robust: Robins, Rotnitzky 1995), and
-the metric is read off it. The same idea with the density alone: Białek et al. 2024 (PAPE); with the score alone: CBPE.
+the metric is read off it. The residuals' part is drawn to nothing as far as it is noise (James, Stein 1961). The same idea
+with the density alone: Białek et al. 2024 (PAPE); with the score alone: CBPE.
 
 If what a label means has moved, none of this holds and nothing in the inputs tells; see `track_record`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from functools import cached_property
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +27,16 @@ from scipy.special import logit
 from include.core.request import Json
 from include.monitoring.additive import Scale, design, fit, predict
 from include.monitoring.axis import Axis, Floats
-from include.monitoring.metric import losses, midranks
+from include.monitoring.metric import losses, metrics, standard_error
 from include.monitoring.slice import CLASS_ROWS, Terms, arrays
 from include.monitoring.window import Window
 from include.monitoring.words import number, percent
 
 ROWS = 20_000  # of either side, evenly spaced: what the two regressions are fitted on
 SCORE_BINS = 15
-RIDGE, DENSITY_RIDGE = 10.0, 30.0
-HEAVIEST = 20.0  # a row of the holdout stands for at most so many of its own kind
+RIDGE, DENSITY_RIDGE = 50.0, 100.0
+HEAVIEST = 5.0  # times that a row of the holdout counts at most
+FEWEST_DAYS, GROUPS = 7, 20
 EFFECTIVE = 0.05  # share of the holdout that must be left once weighted, and
 EFFECTIVE_ROWS = 200.0  # so many rows of it
 OUTSIDE = 0.1  # share of the window's rows with a value that the holdout never showed
@@ -69,8 +72,8 @@ def estimate(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: T
     yes = int(label.sum())
     if min(yes, len(label) - yes) < CLASS_ROWS or len(label) < terms.minimum_rows:
         return Raw(0.0, 0.0, 0.0, 0.0, 0.0, why=f"The holdout kept {len(label)} rows, {yes} positive: too few to learn from.")
-    ones = _Masses(score, label, 1 - label)
-    base, base_error = ones.metric(terms), _jackknife(ones, day, ones, terms)
+    base = metrics(terms.threshold)[terms.metric](label, score)
+    base_error = standard_error(terms.metric, label, score, day, terms.threshold)
     noise = base_error * float(np.sqrt(len(label) / max(window.num_rows, 1)))
     if window.num_rows < terms.minimum_rows:
         why = f"{window.num_rows} answered requests; {terms.minimum_rows} are needed."
@@ -99,27 +102,29 @@ def parts(holdout: pa.Table, length: timedelta) -> list[tuple[str, pa.Table, pa.
 
 
 @dataclass(frozen=True)
-class _Masses:
-    """How many yeses and noes lie at each score [n]: fractions, and below zero where something is taken back."""
+class _Scores:
+    """Scores [n], and the metric where so many yeses and noes [n] lie at each: fractions, or below zero what is taken back."""
 
     score: Floats
-    yes: Floats
-    no: Floats
+    terms: Terms
 
-    def __add__(self, other: _Masses) -> _Masses:
-        return _Masses(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in ("score", "yes", "no")))
+    def metric(self, yes: Floats, no: Floats) -> float:
+        if self.terms.metric == "auc":
+            ups, downs = np.bincount(self._place, yes), np.bincount(self._place, no)
+            below = np.cumsum(downs) - downs / 2
+            return float(np.clip(ups @ below / (ups.sum() * downs.sum()), 0, 1))
+        up, down = self._losses
+        return float((up @ yes + down @ no) / (yes.sum() + no.sum()))
 
-    def metric(self, terms: Terms) -> float:
-        if terms.metric == "auc":
-            return self._auc()
-        yes, no = (losses(terms.metric, np.full(len(self.score), kind), self.score, terms.threshold) for kind in (1.0, 0.0))
-        return float((yes @ self.yes + no @ self.no) / (self.yes.sum() + self.no.sum()))
+    @cached_property
+    def _place(self) -> npt.NDArray[np.intp]:
+        """Equal scores share a place."""
+        return np.unique(self.score, return_inverse=True)[1]
 
-    def _auc(self) -> float:
-        place = (2 * midranks(self.score)).astype(np.intp)  # equal scores share a place
-        yes, no = np.bincount(place, self.yes), np.bincount(place, self.no)
-        below = np.cumsum(no) - no / 2
-        return float(np.clip(yes @ below / (yes.sum() * no.sum()), 0, 1))
+    @cached_property
+    def _losses(self) -> list[Floats]:
+        kinds = (np.full(len(self.score), kind) for kind in (1.0, 0.0))
+        return [losses(self.terms.metric, kind, self.score, self.terms.threshold) for kind in kinds]
 
 
 def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: Terms, known: Raw) -> Raw:
@@ -129,17 +134,28 @@ def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms:
     scales = [*scales, Scale.of(Axis(SCORE), held["score"], SCORE_BINS)]
     sides = [design(scales, table.append_column(SCORE, table["score"])) for table in (held, window)]
     outside = _outside(scales, *sides)
-    weight = _density(*sides)
-    effective = float(weight.sum() ** 2 / np.square(weight).sum() / len(weight))
+    ratio = _density(*sides)
+    effective = float(ratio.sum() ** 2 / np.square(ratio).sum() / len(ratio))
     answered = window["score"].cast(pa.float64()).to_numpy()
     odds = [logit(np.clip(each, 1e-4, 1 - 1e-4)) for each in (score, answered)]
     found = fit(sides[0], label, np.ones(len(label)), RIDGE, odds[0])
     expected, chance = (predict(side, found, before) for side, before in zip(sides, odds, strict=True))
-    here = _Masses(answered, chance, 1 - chance)
-    taken = weight * (label - expected) * (window.num_rows / weight.sum())
-    back = _Masses(score, taken, -taken)
-    value, error = (here + back).metric(terms), _jackknife(back, day, here, terms)
-    body = (float(value), max(error, known.base_error / 2), known.base, known.base_error, known.noise, effective, outside)
+    there, here = _Scores(score, terms), _Scores(answered, terms)
+    both = _Scores(np.concatenate([answered, score]), terms)
+    plain = here.metric(chance, 1 - chance), there.metric(expected, 1 - expected)
+    weight = np.minimum(ratio, HEAVIEST)
+    wrong, scaled = label - expected, weight * (label - expected) * (window.num_rows / weight.sum())
+
+    def correction(keep: Floats) -> float:
+        """What the residuals add to the metric in the window beyond what they add on the holdout."""
+        back = np.concatenate([chance, scaled * keep]), np.concatenate([1 - chance, -scaled * keep])
+        same = expected + wrong * keep
+        return both.metric(*back) - plain[0] - there.metric(same, 1 - same) + plain[1]
+
+    corrected, error = correction(np.ones(len(label))), jackknife(correction, day)
+    trusted = max(0.0, 1 - (error / corrected) ** 2) if corrected else 0.0
+    value = known.base + plain[0] - plain[1] + trusted * corrected
+    body = (float(value), error, known.base, known.base_error, known.noise, effective, outside)
     return Raw(*body, why=_why(effective, outside, len(label)))
 
 
@@ -153,13 +169,12 @@ def _why(effective: float, outside: float, rows: int) -> str:
 
 
 def _density(held: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> Floats:
-    """Of each holdout row: how many times as common its kind is in the window; mean 1."""
+    """Of each holdout row: how many times as common its kind is in the window."""
     many, few = len(held), len(window)
     where = np.concatenate([np.zeros(many), np.ones(few)])
     weight = np.concatenate([np.ones(many), np.full(few, many / few)])
     p = predict(held, fit(np.vstack([held, window]), where, weight, DENSITY_RIDGE))
-    ratio = np.minimum(p / (1 - p), HEAVIEST)
-    result: Floats = ratio / ratio.mean()
+    result: Floats = p / (1 - p)
     return result
 
 
@@ -169,16 +184,12 @@ def _outside(scales: Sequence[Scale], held: npt.NDArray[np.float32], window: npt
     return float((window[:, unseen].sum(axis=1) > 0).mean())
 
 
-def _jackknife(part: _Masses, group: npt.NDArray[Any], rest: _Masses, terms: Terms) -> float:
-    """Of the metric of `part` and `rest` together, deleting a day of `part` at a time. By rows where days are too few."""
+def jackknife(statistic: Callable[[Floats], float], group: npt.NDArray[np.int64]) -> float:
+    """Standard error of a statistic of row weights, deleting a day at a time; a share of the rows where days are too few."""
     _, place = np.unique(group, return_inverse=True)
     groups = int(place.max()) + 1
-    if groups < 3:
-        groups = 20
+    if groups < FEWEST_DAYS:
+        groups = GROUPS
         place = np.arange(len(place)) % groups
-    values = []
-    for n in range(groups):
-        keep = (place != n) * groups / (groups - 1)
-        left = _Masses(part.score, part.yes * keep, part.no * keep)
-        values.append((left if rest is part else left + rest).metric(terms))
-    return float(np.sqrt((groups - 1) * np.square(np.array(values) - np.mean(values)).mean()))
+    values = np.array([statistic((place != n) * groups / (groups - 1)) for n in range(groups)])
+    return float(np.sqrt((groups - 1) * np.square(values - values.mean()).mean()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,8 @@ from include.core.spec import Feature
 from include.monitoring.window import Window
 
 DTYPES = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
+KINDS = ("prediction", "shadow")
+NO_TIME = timedelta(0)
 NOT_DEGRADED = "('false', 'no', 'none', 'null', '0', '', '[]', '{}')"
 
 
@@ -38,51 +41,68 @@ def log_files(settings: Settings, model: str) -> list[str]:
     return sorted(map(str, [*folder.glob("*.jsonl"), *rotated]))
 
 
-def open_log(files: Sequence[str], inputs: Sequence[Feature], window: Window, until: str = "") -> duckdb.DuckDBPyConnection:
-    """A connection with table `log`: every prediction of the window, duplicates included.
+def open_log(
+    files: Sequence[str], inputs: Sequence[Feature], window: Window, until: str = "", earlier: timedelta = NO_TIME
+) -> duckdb.DuckDBPyConnection:
+    """A connection with `log`: every prediction of the window, duplicates included; `earlier`: the same of the time before
+    it; `shadows`: what a shadow said to requests of either.
 
     Columns: request_id, event_time, version, arm, score, one per model input, degraded, written (text),
     fields (the names the record carried), turn (1 = the first record of its id).
     """
     connection = duckdb.connect(config={"threads": 2})
     connection.execute("SET TimeZone = 'UTC'")  # a time without zone is UTC
-    connection.execute("CREATE TABLE lines (json JSON)")
+    connection.execute("CREATE TABLE lines (kind VARCHAR, json JSON)")
     parquet = [file for file in files if file.endswith(".parquet")]
     if parquet:
-        query = "SELECT record::JSON FROM read_parquet(?, hive_partitioning=false) WHERE kind = 'prediction'"
+        query = f"SELECT kind, record::JSON FROM read_parquet(?, hive_partitioning=false) WHERE kind IN {KINDS}"
         connection.execute(f"INSERT INTO lines {query}", [parquet])
     if len(parquet) < len(files):
         files = [file for file in files if not file.endswith(".parquet")]
         source = "read_json_objects(?, format='newline_delimited', ignore_errors=true)"
-        connection.execute(f"INSERT INTO lines SELECT json FROM {source} WHERE json->>'kind' = 'prediction'", [list(files)])
+        query = f"SELECT json->>'kind' AS kind, json FROM {source} WHERE kind IN {KINDS}"
+        connection.execute(f"INSERT INTO lines {query}", [list(files)])
     features = "".join(f', r.features."{feature.name}" AS "{feature.name}"' for feature in inputs)
     connection.execute(
-        f"""CREATE TABLE log AS
-        WITH parsed AS (SELECT json, json_transform(json, '{_shape(inputs)}') AS r FROM lines),
-        timed AS (SELECT *, try_cast(r.event_time AS TIMESTAMPTZ)::TIMESTAMP AS event_time FROM parsed)
+        f"""CREATE TABLE timed AS
+        WITH parsed AS (SELECT json, json_transform(json, '{_shape(inputs)}') AS r FROM lines WHERE kind = 'prediction'),
+        timed AS (SELECT *, try_cast(r.event_time AS TIMESTAMPTZ)::TIMESTAMP AS event_time, event_time < ? AS early FROM parsed)
         SELECT r.id AS request_id, event_time, r.version AS version, r.arm AS arm, r.score AS score{features},
                lower(coalesce(r.degraded, 'false')) NOT IN {NOT_DEGRADED} AS degraded,
-               coalesce(r."at", '') AS written, json_keys(json, '$.features') AS fields,
-               row_number() OVER (PARTITION BY r.id ORDER BY coalesce(r."at", ''), json) AS turn
+               coalesce(r."at", '') AS written, json_keys(json, '$.features') AS fields, early,
+               row_number() OVER (PARTITION BY r.id, early ORDER BY coalesce(r."at", ''), json) AS turn
         FROM timed
         WHERE r.id IS NOT NULL AND r.score IS NOT NULL AND event_time >= ? AND event_time < ?
               AND (? = '' OR coalesce(r."at", '') <= ?)""",
-        [window.start, window.end, until, until],
+        [window.start, window.start - earlier, window.end, until, until],
     )
+    connection.execute("CREATE VIEW log AS SELECT * EXCLUDE early FROM timed WHERE NOT early")
+    connection.execute("CREATE VIEW earlier AS SELECT * EXCLUDE early FROM timed WHERE early")
+    connection.execute(_SHADOWS, [until, until])
     return connection
 
 
 def select(connection: duckdb.DuckDBPyConnection, inputs: Sequence[Feature]) -> Selection:
     """Count and digest of the records that count; equal content gives an equal digest, whatever the files."""
     names = ", ".join(f'"{name}"' for name in (*COLUMNS, *(feature.name for feature in inputs)))
+    beside = "(SELECT max(written) AS written, sha256(string_agg(digest, '' ORDER BY digest)) AS digest FROM shadows)"
     row = connection.execute(
-        f"""SELECT count(*) FILTER (turn = 1), coalesce(max(written), ''),
-                   sha256(coalesce(string_agg(digest, '' ORDER BY request_id) FILTER (turn = 1), ''))
-        FROM (SELECT *, sha256(to_json(struct_pack({_pack(names)}))::VARCHAR) AS digest FROM log)"""
+        f"""SELECT count(*) FILTER (turn = 1 AND NOT early), coalesce(greatest(max(p.written), max(s.written)), ''),
+                   sha256(coalesce(string_agg(p.digest, '' ORDER BY early, request_id) FILTER (turn = 1), '')
+                          || coalesce(max(s.digest), ''))
+        FROM (SELECT *, sha256(to_json(struct_pack({_pack(names)}))::VARCHAR) AS digest FROM timed) p, {beside} s"""
     ).fetchone()
     assert row is not None
     return Selection(int(row[0]), str(row[1]), str(row[2]))
 
+
+# The first that each shadow said to a request of the window or before.
+_SHADOWS = """CREATE TABLE shadows AS
+SELECT json->>'id' AS request_id, (json->>'version')::INTEGER AS version, (json->>'score')::DOUBLE AS score,
+       coalesce(json->>'at', '') AS written, sha256(concat_ws(' ', json->>'id', json->>'version', json->>'score')) AS digest
+FROM lines SEMI JOIN timed ON request_id = json->>'id'
+WHERE kind = 'shadow' AND (json->>'score') IS NOT NULL AND (? = '' OR coalesce(json->>'at', '') <= ?)
+QUALIFY row_number() OVER (PARTITION BY json->>'id', json->>'version' ORDER BY json->>'at', json) = 1"""
 
 COLUMNS = ("request_id", "event_time", "version", "arm", "score", "degraded")
 

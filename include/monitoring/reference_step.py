@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -20,28 +21,40 @@ from include.core.spec import Feature, Features
 from include.core.task import Task
 from include.monitoring.answers import LABEL, answer_axes, answers, appended, importance, label_axis
 from include.monitoring.axis import Axis, Floats, axes
+from include.monitoring.label_free import spaced
+from include.monitoring.metric import THRESHOLD
 from include.monitoring.profile import Parts, profile_parts
 from include.monitoring.profile_file import write_profiles
 from include.monitoring.reference import TIME, clocks
 from include.monitoring.report import sample
+from include.monitoring.slice import Terms
+from include.monitoring.track_record import backtest
 
 PARTS = ("train", "holdout")
 
 
 def run(task: Task) -> Outcome:
-    """Inputs `training_set` and, for what the model itself says, `train`. Params `features`, `label`, `slices`.
+    """Inputs `training_set` and, for what the model itself says, `train`. Params `features`, `label`, `slices`; for the record
+    of estimates before labels `monitoring`, `metric`, `threshold`.
 
-    Writes `reference.parquet` (see profile_file) and `sample.parquet`. Value: the training set's, `columns`, `days`.
+    Writes `reference.parquet` (see profile_file), `sample.parquet` and, with `train`, `holdout.parquet`: the rows the champion
+    never trained on, with its scores. Value: the training set's, `columns`, `days`, `backtest` (see `track_record`).
     """
     params = task.params
     features = Features.model_validate(params["features"]).inputs
     tables = [pq.read_table(task.file("training_set", f"{name}.parquet")) for name in PARTS]
-    found, parts, facts = _profiles(task, tables, features, str(params["label"]), params.get("slices", ()))
-    path, drawn = task.workdir / "reference.parquet", task.workdir / "sample.parquet"
-    write_profiles(path, found, parts, facts)
-    pq.write_table(sample(every(tables, features)), drawn, compression="zstd")
+    answered = _answers(task, tables[1]) if "train" in task.request.inputs and tables[1].num_rows else None
+    found, parts, facts = _profiles(answered, tables, features, str(params["label"]), params.get("slices", ()))
+    files = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in ("reference", "sample", "holdout")}
+    write_profiles(files["reference.parquet"], found, parts, facts)
+    pq.write_table(sample(every(tables, features)), files["sample.parquet"], compression="zstd")
     value = {**task.input("training_set").value, "columns": len(found), "days": len({day for day, _ in parts})}
-    return Outcome(value, {"reference.parquet": path, "sample.parquet": drawn})
+    if answered is None:
+        del files["holdout.parquet"]
+        return Outcome({**value, "backtest": []}, files)
+    held = _holdout(tables[1], answered[0], features, params)
+    pq.write_table(held, files["holdout.parquet"], compression="zstd")
+    return Outcome({**value, "backtest": _backtest(held, found, facts["clocks"], params)}, files)
 
 
 def every(tables: Sequence[pa.Table], features: Sequence[Feature], label: str = "") -> pa.Table:
@@ -51,8 +64,30 @@ def every(tables: Sequence[pa.Table], features: Sequence[Feature], label: str = 
     return pa.concat_tables([table.select(names) for table in tables], promote_options="permissive")
 
 
+def _holdout(holdout: pa.Table, score: Floats, features: Sequence[Feature], params: Mapping[str, Any]) -> pa.Table:
+    """A bounded part of the holdout as `collect` would have written it, had it been served."""
+    names = dict.fromkeys([*(feature.name for feature in features), *params.get("slices", ())])
+    table = holdout.select([TIME, *(name for name in names if name in holdout.column_names)]).rename_columns({TIME: "event_time"})
+    label = _numbers(holdout, str(params["label"]))
+    held = appended(table, {"score": score, "label": np.full(len(score), np.nan) if label is None else label})
+    return spaced(held.filter(pa.array(np.isfinite(held["label"].to_numpy()))))
+
+
+def _backtest(held: pa.Table, found: Sequence[Axis], clocks: Sequence[str], params: Mapping[str, Any]) -> list[dict[str, Json]]:
+    if "monitoring" not in params:
+        return []
+    watched = params["monitoring"]
+    terms = Terms(params.get("metric", "auc"), int(watched["minimum_rows"]), params.get("threshold", THRESHOLD))
+    inputs = [axis for axis in found if not axis.name.startswith("(") and axis.name not in clocks]
+    return [landed.to_json() for landed in backtest(held, inputs, terms, timedelta(days=int(watched["window_days"])))]
+
+
 def _profiles(
-    task: Task, tables: Sequence[pa.Table], features: Sequence[Feature], label: str, slices: Sequence[str]
+    answered: tuple[Floats, dict[str, float]] | None,
+    tables: Sequence[pa.Table],
+    features: Sequence[Feature],
+    label: str,
+    slices: Sequence[str],
 ) -> tuple[list[Axis], Parts, dict[str, Json]]:
     rows = every(tables, features, label)
     found = axes(features, rows)
@@ -61,14 +96,14 @@ def _profiles(
     told = [*found, label_axis()] if known is not None else found
     whole = rows if known is None else appended(rows, {LABEL: known})
     parts = profile_parts(whole, told, TIME, slices)
-    if "train" not in task.request.inputs or not tables[1].num_rows:
+    if answered is None:
         return told, parts, facts
-    score, weights = _answers(task, tables[1])
+    score, weights = answered
     facts |= {"importance": weights, "center": float(score.mean())}
     said = answer_axes(score)
     columns = answers(_numbers(tables[1], label), score, facts["center"])
-    answered = profile_parts(appended(tables[1].select([TIME]), columns), said, TIME)
-    return [*found, *said], _joined(parts, answered), facts
+    spoken = profile_parts(appended(tables[1].select([TIME]), columns), said, TIME)
+    return [*found, *said], _joined(parts, spoken), facts
 
 
 def _answers(task: Task, holdout: pa.Table) -> tuple[Floats, dict[str, float]]:

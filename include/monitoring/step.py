@@ -20,7 +20,10 @@ from include.monitoring.answers import RESIDUAL, SLOPE, answers, appended
 from include.monitoring.axis import axes
 from include.monitoring.drift import DriftVerdict, judge
 from include.monitoring.kind import Kind, kinds
+from include.monitoring.label_free import estimate
+from include.monitoring.labelled import Labelled, assess, comparisons
 from include.monitoring.metric import THRESHOLD
+from include.monitoring.paired import Comparison
 from include.monitoring.performance import Baseline, Performance, landed, measure
 from include.monitoring.profile import Parts, merge_profiles, profile_parts
 from include.monitoring.profile_file import read_profiles, write_profiles
@@ -29,7 +32,8 @@ from include.monitoring.reference import TIME, Reference, clocks, cut
 from include.monitoring.reference_step import PARTS, every
 from include.monitoring.report import sample, verdict_html
 from include.monitoring.slice import Terms
-from include.monitoring.window import moment
+from include.monitoring.track_record import Estimate, believe, lag, nothing, record
+from include.monitoring.window import Window, moment
 
 EVENT_TIME = "event_time"
 
@@ -42,6 +46,7 @@ class Before:
     value: Mapping[str, Json]
     drawn: pa.Table
     center: float | None = None
+    holdout: pa.Table | None = None
     gone: str = ""
 
 
@@ -50,16 +55,20 @@ class Judged:
     quality: Quality
     drift: DriftVerdict
     kinds: Mapping[str, Kind]
-    performance: Performance
+    labelled: Labelled
+    estimate: Estimate
+    comparisons: tuple[Comparison, ...] = ()
 
 
 def run(task: Task) -> Outcome:
     """Inputs `collect`, the champion's `training_set` and its `reference`. Writes `report.html` and `profile.parquet`.
 
     Without `reference` the training set's own rows are profiled here, and nothing is known of the champion's answers.
-    Params: `monitoring`, `features`, `label`; optional `metric`, `slices`, `champion` (its version) and
-    `holdout_metrics` {metric: value}, without which performance has nothing to be compared with.
-    Value: `window`, `as_of`, `champion`, `quality`, `drift`, `kinds`, `performance`, `words`.
+    Params: `monitoring`, `features`, `label`; optional `metric`, `threshold`, `slices`, `champion` (its version),
+    `holdout_metrics` {metric: value}, without which performance has nothing to be compared with, and `history` (see
+    `labelled.history`), without which an estimate before labels stands on the holdout's own windows alone.
+    Value: `window`, `as_of`, `champion`, `quality`, `drift`, `kinds`, `performance`, `landing` (of the labels), `estimate`
+    (before them), `earlier` (windows judged again), `comparisons` (with shadows), `words`.
     """
     params = task.params
     features = Features.model_validate(params["features"]).inputs
@@ -67,7 +76,7 @@ def run(task: Task) -> Outcome:
     predictions = pq.read_table(task.file("collect", "predictions.parquet"))
     before = _before(task, features, moment(collected["window"].split("/")[0]))
     parts = _parts(predictions, collected, before, params)
-    judged = _judged(predictions, collected, before, parts, params)
+    judged = _judged(task, predictions, before, parts)
     value = _value(params, collected, judged, before)
     files = {name: task.workdir / name for name in ("profile.parquet", "report.html")}
     write_profiles(files["profile.parquet"], before.reference.axes, parts, {"window": collected["window"]})
@@ -84,6 +93,7 @@ def _before(task: Task, features: tuple[Feature, ...], start: datetime) -> Befor
             return _profiled(task, features, days, start)
         stored = read_profiles(task.file("reference", "reference.parquet"))
         drawn = pq.read_table(task.file("reference", "sample.parquet"))
+        held = pq.read_table(task.file("reference", "holdout.parquet")) if stored.facts["center"] is not None else None
     except (DataError, IntegrityError, FileNotFoundError) as error:
         empty = Reference((), {})
         return Before(empty, _trained(task), pa.table({}), gone=f"The champion's reference is gone: {str(error).splitlines()[0]}")
@@ -91,7 +101,7 @@ def _before(task: Task, features: tuple[Feature, ...], start: datetime) -> Befor
     past = cut(stored.parts, days, moment(value["as_of"]), start)
     facts = stored.facts
     reference = Reference(stored.axes, past, tuple(facts["clocks"]), facts["rows"], facts["importance"])
-    return Before(reference, value, drawn, facts["center"])
+    return Before(reference, value, drawn, facts["center"], held)
 
 
 def _profiled(task: Task, features: tuple[Feature, ...], days: int, start: datetime) -> Before:
@@ -124,15 +134,18 @@ def _answers(predictions: pa.Table, before: Before, champion: int | None) -> dic
     return columns if before.center is not None else {name: v for name, v in columns.items() if name not in (RESIDUAL, SLOPE)}
 
 
+def _scores(predictions: pa.Table) -> Any:
+    return predictions["score"].cast(pa.float64()).to_numpy()
+
+
 def _own(predictions: pa.Table, champion: int | None, score: Any) -> Any:
     version = predictions["version"].cast(pa.float64()).to_numpy()
     mine = ~np.asarray(predictions["degraded"].to_numpy(), dtype=bool)
     return np.where(mine & ((version == champion) if champion is not None else True), score, np.nan)
 
 
-def _judged(
-    predictions: pa.Table, collected: Mapping[str, Any], before: Before, parts: Parts, params: Mapping[str, Any]
-) -> Judged:
+def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> Judged:
+    params, collected = task.params, dict(task.input("collect").value)
     here = merge_profiles([rows for (_, segment), rows in sorted(parts.items()) if not segment])
     inputs = {name for name in here if not name.startswith("(")}
     reference, minimum = before.reference, int(params["monitoring"]["minimum_rows"])
@@ -143,13 +156,47 @@ def _judged(
     else:
         drift = judge(here, predictions.num_rows, watched, minimum_rows=minimum, set_aside=quality.columns)
     champion = params.get("champion")
-    own = landed(predictions, champion)
-    answered = int(np.isfinite(_own(predictions, champion, predictions["score"].cast(pa.float64()).to_numpy())).sum())
-    counts = {"rows": predictions.num_rows, "labelled": int(collected["labelled"]), "answered": answered, "own": own.num_rows}
-    baseline = Baseline(params.get("holdout_metrics") or {}, int(before.value["holdout_rows"]))
     terms = Terms(params.get("metric", "auc"), minimum, params.get("threshold", THRESHOLD))
-    performance = measure(own, baseline, params.get("slices", ()), terms)
-    return Judged(quality, drift, kinds(here, counts, reference, quality, drift, minimum), performance)
+    known = _labelled(task, predictions, before, terms)
+    counts = {
+        "rows": predictions.num_rows,
+        "labelled": int(collected["labelled"]),
+        "due": int(np.ceil(known.landing.landed + known.landing.coming)),
+        "answered": int(np.isfinite(_own(predictions, champion, _scores(predictions))).sum()),
+        "own": landed(predictions, champion).num_rows,
+    }
+    found = kinds(here, counts, reference, quality, drift, minimum)
+    shadows = tuple(comparisons(_beside(task, "shadow"), champion, terms))
+    return Judged(quality, drift, found, known, _estimate(task, predictions, before, known, terms), shadows)
+
+
+def _labelled(task: Task, predictions: pa.Table, before: Before, terms: Terms) -> Labelled:
+    params = task.params
+    baseline = Baseline(params.get("holdout_metrics") or {}, int(before.value["holdout_rows"]), before.holdout)
+    needed = float(params["monitoring"]["labels_needed"])
+    window = Window(*map(moment, task.input("collect").value["window"].split("/")))
+
+    def measured(rows: pa.Table) -> Performance:
+        return measure(rows, baseline, params.get("slices", ()), terms)
+
+    return assess(window, predictions, _beside(task, "earlier"), params.get("champion"), measured, needed)
+
+
+def _estimate(task: Task, predictions: pa.Table, before: Before, known: Labelled, terms: Terms) -> Estimate:
+    """The window's performance before its labels, from the champion's holdout and the record of such estimates."""
+    name, reference = task.input("collect").value["window"], before.reference
+    if before.holdout is None:
+        return nothing("The champion's holdout was not kept.", terms.metric)
+    own = predictions.filter(pa.array(np.isfinite(_own(predictions, task.params.get("champion"), _scores(predictions)))))
+    inputs = [axis for axis in reference.axes if not axis.name.startswith("(") and axis.name not in reference.clocks]
+    raw = estimate(before.holdout, own, inputs, terms)
+    past = record(before.value.get("backtest", ()), task.params.get("history", ()), known.realised)
+    return believe(raw, past, terms.metric, lag(name, past))
+
+
+def _beside(task: Task, name: str) -> pa.Table:
+    """What `collect` wrote beside the predictions."""
+    return pq.read_table(task.file("collect", f"{name}.parquet"))
 
 
 def _clock(predictions: pa.Table) -> dict[str, int]:
@@ -161,7 +208,7 @@ def _clock(predictions: pa.Table) -> dict[str, int]:
 
 
 def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged, before: Before) -> dict[str, Json]:
-    version, training_set = params.get("champion"), before.value
+    version, training_set, known = params.get("champion"), before.value, judged.labelled
     rows = int(training_set["rows"]) - int(training_set["holdout_rows"])
     broken = [issue.words for issue in judged.quality.issues]
     beside = [found.words for name, found in judged.kinds.items() if name in ("label", "concept") and found.verdict == "drift"]
@@ -173,6 +220,17 @@ def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged,
         "quality": judged.quality.to_json(),
         "drift": judged.drift.to_json(),
         "kinds": {name: found.to_json() for name, found in judged.kinds.items()},
-        "performance": judged.performance.to_json(),
-        "words": [*(broken or ["The data are whole."]), judged.drift.words, *beside, judged.performance.words],
+        "performance": known.performance.to_json(),
+        "landing": known.landing.to_json(),
+        "earlier": known.earlier_json(),
+        "estimate": judged.estimate.to_json(),
+        "comparisons": [found.to_json() for found in judged.comparisons],
+        "words": [*(broken or ["The data are whole."]), judged.drift.words, *beside, *_told(judged)],
     }
+
+
+def _told(judged: Judged) -> list[str]:
+    """Performance as far as labels tell it; the estimate where they do not; the shadows beside."""
+    measured = judged.labelled.performance
+    open_ = measured.verdict == "abstain" or bool(measured.window)
+    return [measured.words, *([judged.estimate.words] if open_ else []), *(found.words for found in judged.comparisons)]

@@ -20,7 +20,9 @@ from include.core.request import Json
 from include.monitoring.axis import Axis, Floats
 from include.monitoring.label_free import Raw, estimate, parts
 from include.monitoring.metric import metrics, standard_error
+from include.monitoring.performance import Performance
 from include.monitoring.slice import CLASS_ROWS, Terms, arrays
+from include.monitoring.window import moment
 from include.monitoring.words import metric_name
 
 FEWEST = 3  # landed windows, before an estimate is believed
@@ -68,8 +70,35 @@ class Estimate:
         return {**told, **numbers, "raw": self.raw.to_json()}
 
 
-def judge(raw: Raw, past: Sequence[Landed], metric: str, lag: int = 1) -> Estimate:
-    """`past`: oldest first, as known now. `lag`: windows between the newest of them and this one."""
+def record(
+    backtested: Sequence[Mapping[str, Any]], history: Sequence[Mapping[str, Any]], realised: Mapping[str, Performance]
+) -> list[Landed]:
+    """What has landed, oldest first: the holdout's windows, then those watched since. `history`: see `labelled.history`;
+    `realised`: what is known better by now, by window."""
+    found = [Landed.from_json(each) for each in backtested]
+    for each in history:
+        better = realised.get(each["window"])
+        come = {"realised": better.metrics[better.metric], "noise": better.errors[better.metric]} if better else {}
+        known = {**each, **come}
+        found += [Landed.from_json(known)] if known["realised"] is not None else []
+    return found
+
+
+def lag(window: str, past: Sequence[Landed]) -> int:
+    """How many windows lie between the newest landed one and this one, this one counted."""
+    if not past:
+        return 1
+    start, end = map(moment, window.split("/"))
+    newest = moment(past[-1].window.split("/")[1])
+    return max(1, round((start - newest) / (end - start)) + 1)
+
+
+def nothing(why: str, metric: str) -> Estimate:
+    return Estimate("abstain", f"{_before(metric)}{why}", metric, Raw(0.0, 0.0, 0.0, 0.0, 0.0, why=why))
+
+
+def believe(raw: Raw, past: Sequence[Landed], metric: str, lag: int = 1) -> Estimate:
+    """What to say. `past`: oldest first, as known now. `lag`: windows between the newest of them and this one."""
     if raw.why:
         return Estimate("abstain", f"{_before(metric)}{raw.why}", metric, raw, landed=len(past))
     if len(past) < FEWEST:

@@ -77,6 +77,17 @@ def predictions(table: pa.Table, version: int = 1) -> pa.Table:
     return out.append_column("arm", pa.array(["champion"] * n)).append_column("label_timestamp", out["event_time"])
 
 
+def beside(table: pa.Table, earlier: pa.Table | None = None, shadow: pa.Table | None = None) -> dict[str, pa.Table | bytes]:
+    """The files of `collect`: by default nothing was open before, and no shadow ran."""
+    names = ["request_id", "event_time", "version", "score", "label"]
+    pairs = table.select(names).append_column("answered", table["score"]).append_column("answered_by", table["version"])
+    return {
+        "predictions.parquet": table,
+        "earlier.parquet": table.slice(0, 0) if earlier is None else earlier,
+        "shadow.parquet": pairs.slice(0, 0) if shadow is None else shadow,
+    }
+
+
 def put(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, pa.array(values))
 

@@ -12,7 +12,7 @@ from include.core.request import Request, Result
 from include.core.settings import Settings
 from include.core.task import perform
 from include.monitoring.profile_file import read_profiles
-from tests.unit.monitoring.synthetic import MADE, collected, commit, predictions, put, rows, spec, training
+from tests.unit.monitoring.synthetic import MADE, beside, collected, commit, predictions, put, rows, spec, training
 
 
 class Monitor:
@@ -26,7 +26,7 @@ class Monitor:
         self.training_set = commit(ledger, "training_set", value, files, scratch)
 
     def __call__(self, table: pa.Table, params: dict[str, Any] | None = None, **counts: Any) -> Result:
-        collect = commit(self.ledger, "collect", collected(table, **counts), {"predictions.parquet": table}, self.scratch)
+        collect = commit(self.ledger, "collect", collected(table, **counts), beside(table), self.scratch)
         model = spec()
         base = {
             "monitoring": model.monitoring.model_dump(mode="json"),
