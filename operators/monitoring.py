@@ -10,7 +10,6 @@ from pydantic import JsonValue
 
 from include.core import fault
 from include.core.errors import DataError
-from include.core.errors import DataError
 from include.core.request import Json, Ref, Request, Result
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator
@@ -96,20 +95,6 @@ class MonitorModelOperator(ComputeOperator):
         if may_deploy(context):  # a backfill raises no alarm
             record(services.control, services.spec(self.model), result)
         return super().deliver(result, context, services)
-
-
-def _history(services: Services, model: str, champion: int, collect: Ref) -> list[dict[str, Json]]:
-    """What was estimated before labels in the champion's earlier windows, and what came true."""
-    from include.governance.invalidation import find
-    from include.monitoring.labelled import history
-
-    try:
-        held = sorted(find(services.ledger, model, "monitor"), key=lambda each: each.committed_at)
-    except DataError:
-        return []
-    results = [services.ledger.result(each.key) for each in held if each.committed_at]
-    values = {result.value["window"]: result.value for result in results if result}  # one computed again replaces the one before
-    return history(values, champion, services.ledger.resolve(collect).value["window"].split("/")[0])
 
 
 def _history(services: Services, model: str, champion: int, collect: Ref) -> list[dict[str, Json]]:
