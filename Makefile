@@ -24,7 +24,7 @@ status:  ## what runs, and whether it answers
 	@$(PY) -m include.local status
 
 test: setup lint  ## linters, types, import contracts, and the fast suite
-	@$(PY) -m pytest -n 2 --dist loadgroup
+	@$(PY) -m pytest -n 2 --dist loadscope
 
 lint: setup  ## ruff, mypy --strict, import-linter
 	@.venv/bin/ruff check .

@@ -6,6 +6,9 @@ import atexit
 import os
 import shutil
 import tempfile
+from typing import Any
+
+from tests.scheduling import ByServer
 
 QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
@@ -23,3 +26,7 @@ if "AIRFLOW_HOME" not in os.environ:  # read when airflow is first imported, so 
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="slipstream-airflow-")
     atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "false")
+
+
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByServer:
+    return ByServer(config, log)

@@ -103,9 +103,17 @@ class GatewayClient:
     def _post(self, path: str, body: Any) -> dict[str, Json]:
         return self._send("POST", path, json=body)
 
+    def _request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **kwargs)
+        except httpx.TransportError:
+            if method != "GET":
+                raise
+            return self._http.request(method, path, **kwargs)  # the worker may have died with the question; others live
+
     def _send(self, method: str, path: str, **kwargs: Any) -> dict[str, Json]:
         try:
-            response = self._http.request(method, path, **kwargs)
+            response = self._request(method, path, **kwargs)
         except httpx.TransportError as error:
             raise self._unreachable(f"{type(error).__name__}: {error}") from error
         if response.status_code >= 500:

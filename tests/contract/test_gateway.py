@@ -25,7 +25,7 @@ HOSTS = {"uvicorn": "include.serving.host", "ray": "include.backends.ray_serve"}
     scope="module",
     params=[
         "uvicorn",
-        pytest.param("ray", marks=[pytest.mark.integration_ray, pytest.mark.slow, pytest.mark.xdist_group("ray")]),
+        pytest.param("ray", marks=[pytest.mark.integration_ray, pytest.mark.slow]),
     ],
 )
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

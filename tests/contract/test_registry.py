@@ -23,8 +23,6 @@ from include.governance.version import Stage
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
 from tests.unit.governance.samples import MODEL, Loop
 
-pytestmark = pytest.mark.xdist_group("mlflow")  # one server for all that need one
-
 RACERS = 8
 
 

@@ -15,7 +15,6 @@ from tests.unit.plugins.conftest import Site
 from tests.unit.plugins.conftest import site as site
 
 pytestmark = [
-    pytest.mark.xdist_group("airflow_site"),
     pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser"),
 ]
 

@@ -16,7 +16,7 @@ import pytest
 from include.core.ports import JobStatus
 from tests.integration.airflow_world import Run, World, airflow_world, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.slow
 
 WAITING = {"deferred": "deferred", "polling": "running"}  # a job's task, and the state it waits in
 

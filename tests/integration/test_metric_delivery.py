@@ -24,8 +24,6 @@ from include.training.spool import MetricSpool
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
 from tests.unit.governance.samples import MODEL, Loop
 
-pytestmark = pytest.mark.xdist_group("mlflow")  # one server for all that need one
-
 
 @pytest.fixture(scope="module")
 def url() -> str:

@@ -20,8 +20,6 @@ from include.governance.version import Stage
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
 from tests.unit.governance.samples import MODEL, Loop
 
-pytestmark = pytest.mark.xdist_group("mlflow")  # one server for all that need one
-
 
 @pytest.fixture(scope="module")
 def url() -> str:

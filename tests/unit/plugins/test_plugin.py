@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
 import sqlalchemy as sa
 
 from include.core.control import versions
@@ -16,8 +15,6 @@ from include.rollout.machine import enter_stage, open_rollout
 from include.rollout.route import Route, read_route, set_route
 from tests.unit.governance.samples import MODEL, SPEC
 from tests.unit.plugins.conftest import Site
-
-pytestmark = pytest.mark.xdist_group("airflow_site")
 
 WALK = """
 from fastapi.routing import APIRoute
