@@ -20,6 +20,7 @@ from airflow.sdk import (
 
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from operators.alert import FailureNotifier
 from operators.assets import candidate_asset, retrain_asset
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.features import BuildTrainingSetOperator, MaterializeFeaturesOperator, PublishFeaturesOperator
@@ -190,7 +191,7 @@ def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc:
         tags=["slipstream", spec.name, part],
         description=f"{spec.description} [{part}]",
         doc_md=doc.format(name=spec.name, owner=spec.owner, description=spec.description),
-        default_args={"owner": spec.owner, **RETRYING},
+        default_args={"owner": spec.owner, "on_failure_callback": FailureNotifier(spec.name), **RETRYING},
     )
 
 

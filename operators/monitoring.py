@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.errors import DataError
 from include.core.request import Json, Ref, Request, Result
+from operators.alert import Alert, tell
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import Services
@@ -180,5 +181,6 @@ class DecideRetrainingOperator(ReconcileOperator):
         if decision.action == "retrain" and may_deploy(context):
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
+            tell(Alert(f"retrain/{decision.key}", "retrain", "info", self.model, decision.words), services.control)
         fault.point("decide.sent")
         return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}

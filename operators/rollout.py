@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.core import fault
 from include.core.errors import ConflictError, DataError, GateClosed
 from include.core.request import Json
+from operators.alert import MONITORING, ROLLOUT, Alert, tell
 from operators.base import ReconcileOperator
 from operators.hooks import Services, open_services
 from operators.links import ReportLink, evidence_url
@@ -162,7 +163,7 @@ class RolloutStageOperator(RolloutOperator):
         question = {"rollout": rollout.id, "model": self.model, "stage": self.stage}
         decision = look(**question)
         if decision is not None and decision["answer"] == "hold":
-            self.page(rollout, decision)
+            self.page(rollout, decision, services)
             record_alert(services.control, rollout, self.stage, decision, epoch)
             decision = None
         if decision is None:
@@ -190,10 +191,12 @@ class RolloutStageOperator(RolloutOperator):
             self.wait_if_paused(context, error)
             raise
 
-    def page(self, rollout: Rollout, decision: Mapping[str, Any]) -> None:
-        """Both arms are beyond the service's objective. At ERROR, so that whatever watches the logs calls someone."""
-        words = "; ".join(decision["alerts"])
-        self.log.error("%s of %s holds at version %s: %s", self.stage, self.model, rollout.challenger, words)
+    def page(self, rollout: Rollout, decision: Mapping[str, Any], services: Services) -> None:
+        """Both arms are beyond the service's objective: call someone. At ERROR too, for whatever watches the logs."""
+        words = f"{self.stage} of {self.model} holds at version {rollout.challenger}: {'; '.join(decision['alerts'])}"
+        self.log.error("%s", words)
+        key, playbook = f"page/{rollout.id}/{self.stage}", f"{MONITORING}both-arms-fail"
+        tell(Alert(key, "rollout_holds", "page", self.model, words, playbook), services.control)
 
 
 class PromoteModelOperator(RolloutOperator):
@@ -206,6 +209,8 @@ class PromoteModelOperator(RolloutOperator):
         generation = promote(services.control, rollout, actor=holder(context), epoch=epoch)
         services.gateway().wait_applied(self.model, generation)
         _mirror(self, services)
+        words = f"{self.model}: version {rollout.challenger} is in production (before: {rollout.champion or 'none'})"
+        tell(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
         return {"champion": rollout.challenger, "previous": rollout.champion, "generation": generation}
 
 
@@ -227,7 +232,14 @@ class RollBackModelOperator(RolloutOperator):
         generation = roll_back(services.control, rollout, reason="a stage failed", actor=holder(context), epoch=epoch)
         services.gateway().wait_applied(self.model, generation)
         _mirror(self, services)
+        self._tell(context, services)
         return {"champion": rollout.champion, "rolled_back": rollout.challenger, "generation": generation}
+
+    def _tell(self, context: Context, services: Services) -> None:
+        rollout = self.rollout(context, services)
+        words = f"{self.model}: version {rollout.challenger} was rolled back in {rollout.stage}: {rollout.reason}"
+        playbook = f"{ROLLOUT}the-canary-was-rolled-back-what-now"
+        tell(Alert(f"rolled_back/{rollout.id}", "rolled_back", "ticket", self.model, words, playbook), services.control)
 
 
 def _mirror(operator: RolloutOperator, services: Services) -> None:

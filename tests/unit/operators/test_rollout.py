@@ -18,6 +18,7 @@ from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.pause import pause, resume
 from include.rollout.route import Route, read_route, set_route, unit
 from include.serving.log import PredictionLog, Record, timestamp
+from operators.alert import Alert
 from operators.hooks import Services
 from operators.rollout import RolloutOperator, RolloutStageOperator
 from tests.unit.operators.life import MODEL, Run, settle_in
@@ -99,14 +100,15 @@ def test_an_incident_of_both_arms_pages_once_and_holds(services: Services, monke
     with pytest.raises(TaskDeferred):
         canary().execute(run.context("canary_50"))
     answer(services, rollout, ("champion", "challenger"))
-    strict, pages = watch.judge_plan, list[str]()
+    strict, pages = watch.judge_plan, list[Alert]()
     monkeypatch.setattr(watch, "judge_plan", lambda *given: replace(strict(*given), accepted=0.05))  # the shop accepts half
-    monkeypatch.setattr(RolloutStageOperator, "page", lambda self, rollout, decision: pages.extend(decision["alerts"]))
+    monkeypatch.setattr("operators.rollout.tell", lambda alert, control: pages.append(alert))
     for _ in range(2):
         with pytest.raises(TaskDeferred):
             canary().resume(run.context("canary_50"), {"answer": None})
-    assert len(pages) == 1
-    assert pages[0].startswith("both arms fail more than the accepted 5.0% of requests")
+    (page,) = pages
+    assert (page.severity, page.key) == ("page", f"page/{rollout.id}/canary_50")
+    assert "holds at version 2: both arms fail more than the accepted 5.0% of requests" in page.text
     told = [event["event"] for event in events(services.control, rollout.id) if event["stage"] == "canary_50"]
     assert told == ["entered", "alert"]
     assert read_rollout(services.control, rollout.id).state == "running"

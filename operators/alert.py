@@ -1,0 +1,112 @@
+"""Telling people: one event is one message to the webhook of the Airflow connection `slipstream_alerts`.
+
+The secrets are the connection's: its host may be the webhook's whole URL, its extra the headers. Nothing here fails a task.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseHook, BaseNotifier, Context
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from include.core.digest import digest_json
+from include.core.errors import GateClosed, SlipstreamError
+from include.core.request import Json
+from operators.hooks import open_services
+from operators.run import holder, is_backfill
+
+if TYPE_CHECKING:
+    from include.core.control import ControlStore
+
+log = logging.getLogger(__name__)
+CONNECTION = "slipstream_alerts"
+ATTEMPTS, PAUSE_SECONDS, TIMEOUT_SECONDS = 3, 1.0, 10.0
+MONITORING, ROLLOUT = "docs/monitoring.md#", "docs/rollout.md#"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """`key` names the event: whoever gets it twice drops the second."""
+
+    key: str
+    event: str
+    severity: Literal["page", "ticket", "info"]
+    model: str
+    text: str
+    playbook: str = ""
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+
+def tell(alert: Alert, control: ControlStore) -> bool:
+    """Send it, once ever: what was sent is a row of the control store. Killed between the two, it is sent again.
+
+    False, and the reason in the log, where there is no connection or the webhook does not take it.
+    """
+    known = _told(control, alert.key)
+    if known:
+        return True
+    if not _send(alert):
+        return False
+    try:
+        control.once(f"told/{alert.key}", "alerts", 0, lambda _: {"event": alert.event})
+    except SlipstreamError as error:
+        log.warning("Told, and not noted down: it may be told again. %s", error)
+    return True
+
+
+def _told(control: ControlStore, key: str) -> bool:
+    try:
+        return control.effect(f"told/{key}") is not None
+    except SlipstreamError:  # rather twice than never
+        return False
+
+
+def _send(alert: Alert) -> bool:
+    try:
+        BaseHook.get_connection(CONNECTION)
+    except AirflowNotFoundException:
+        log.info("Nobody is told (%s): there is no connection %s.", alert.event, CONNECTION)
+        return False
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _post(asdict(alert))
+            return True
+        except Exception as error:  # noqa: BLE001 - whatever a webhook does, the task's own work is not at fault
+            log.error("The webhook of %s did not take %r (%d of %d): %s", CONNECTION, alert.text, attempt, ATTEMPTS, error)
+            if attempt < ATTEMPTS:
+                time.sleep(PAUSE_SECONDS)
+    return False
+
+
+def _post(body: dict[str, Any]) -> None:
+    from airflow.providers.http.hooks.http import HttpHook  # requests and aiohttp: not while DAG files are parsed
+
+    HttpHook(method="POST", http_conn_id=CONNECTION).run(json=body, extra_options={"timeout": TIMEOUT_SECONDS})
+
+
+class FailureNotifier(BaseNotifier):
+    """For `on_failure_callback`: a task has failed for good. A backfill's failures page nobody; a closed gate is told as such."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self.model = model
+
+    def notify(self, context: Context) -> None:
+        error = context.get("exception")
+        if is_backfill(context) or isinstance(error, GateClosed):
+            return
+        ti = context["ti"]
+        text = (
+            f"{ti.dag_id}.{ti.task_id} failed: {str(error) or type(error).__name__}"
+            if error
+            else f"{ti.dag_id}.{ti.task_id} failed"
+        )
+        detail = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "try_number": ti.try_number}
+        key = f"failed/{digest_json(holder(context))[:32]}"
+        alert = Alert(key, "task_failed", "ticket", self.model, text, f"{MONITORING}a-task-failed", detail)
+        tell(alert, open_services().control)

@@ -1,0 +1,132 @@
+"""Who is told: once an event, through the webhook of a connection, and never at the cost of the task."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from include.core.errors import DataError, GateClosed
+from operators import alert as module
+from operators.alert import Alert, FailureNotifier, tell
+from operators.hooks import Services
+from tests.unit.docker.test_alerts import anchors
+from tests.unit.operators.life import MODEL, Run
+
+ROOT = Path(__file__).parents[3]
+ALERT = Alert("retrain/shop:w1", "retrain", "info", MODEL, "drift in two windows", "docs/monitoring.md#drift-alarm", {"rows": 7})
+
+
+class Webhook:
+    """A server that keeps what it was sent: (path, Authorization header, body)."""
+
+    def __init__(self) -> None:
+        self.status, self.got = 200, list[tuple[str, str, dict[str, Any]]]()
+        webhook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                webhook.got.append((self.path, self.headers.get("Authorization", ""), json.loads(body)))
+                self.send_response(webhook.status)
+                self.end_headers()
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                del format, arguments
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/hooks/secret"
+
+
+@pytest.fixture
+def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
+    made = Webhook()
+    connection = {"conn_type": "http", "host": made.url, "extra": {"Authorization": "Bearer hush"}}
+    monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_ALERTS", json.dumps(connection))
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def test_an_event_is_told_once_with_the_connections_secrets(services: Services, webhook: Webhook) -> None:
+    assert tell(ALERT, services.control)
+    assert tell(ALERT, services.control)
+    ((path, token, body),) = webhook.got
+    assert (path, token) == ("/hooks/secret", "Bearer hush")
+    assert body == {
+        "key": "retrain/shop:w1", "event": "retrain", "severity": "info", "model": MODEL, "text": "drift in two windows",
+        "playbook": "docs/monitoring.md#drift-alarm", "detail": {"rows": 7},
+    }  # fmt: skip
+
+
+def test_killed_before_it_was_noted_down_it_is_told_again_under_the_same_key(
+    services: Services, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(services.control), "once", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tell(ALERT, services.control)
+    assert tell(ALERT, services.control)
+    assert [body["key"] for _, _, body in webhook.got] == [ALERT.key, ALERT.key]
+
+
+def test_a_webhook_that_refuses_is_tried_three_times_and_fails_nothing(services: Services, webhook: Webhook) -> None:
+    webhook.status = 500
+    assert not tell(ALERT, services.control)
+    assert len(webhook.got) == 3
+    webhook.status = 200
+    assert tell(ALERT, services.control)  # the task was cleared: now it is told
+    assert len(webhook.got) == 4
+
+
+def test_without_a_connection_nobody_is_told(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(conn_id: str) -> None:
+        raise AirflowNotFoundException(conn_id)
+
+    monkeypatch.setattr(module.BaseHook, "get_connection", unknown)
+    assert not tell(ALERT, services.control)
+    assert services.control.effect(f"told/{ALERT.key}") is None
+
+
+def failure(run: Run, error: Exception) -> None:
+    FailureNotifier(MODEL)({**run.context("validate"), "exception": error})
+
+
+def test_a_task_that_failed_for_good_is_told_with_its_error(services: Services, webhook: Webhook) -> None:
+    error = DataError("The partition has no rows.", hint="land it again.")
+    failure(Run(), error)
+    failure(Run(), error)
+    ((_, _, body),) = webhook.got
+    assert body["text"] == "shop_dag.validate failed: The partition has no rows. Next: land it again."
+    assert (body["severity"], body["detail"]["run_id"]) == ("ticket", "manual__1")
+    failure(Run(run_id="manual__2"), error)
+    assert len(webhook.got) == 2
+
+
+def test_backfills_and_closed_gates_tell_nobody(services: Services, webhook: Webhook) -> None:
+    failure(Run(run_type="backfill"), DataError("no rows"))
+    failure(Run(), GateClosed("roll back"))
+    assert webhook.got == []
+
+
+@pytest.mark.parametrize("file", ["alert.py", "rollout.py"])
+def test_every_playbook_exists(file: str) -> None:
+    text = (ROOT / "operators" / file).read_text()
+    pages = {"MONITORING": module.MONITORING, "ROLLOUT": module.ROLLOUT}
+    named = {(page.rstrip("#"), piece.split('"')[0]) for name, page in pages.items() for piece in text.split(f'f"{{{name}}}')[1:]}
+    assert named
+    assert all(anchor in anchors(ROOT / page) for page, anchor in named)
