@@ -24,9 +24,11 @@ from include.core.storage import LocalStorage
 from include.data.published import published
 from include.data.raw import RawPartitions
 from include.demo.airflow import AirflowClient
+from include.demo.finding import finding
 from include.demo.flights import land
 from include.demo.journal import Journal
 from include.demo.traffic import Pump, Traffic
+from include.demo.weeks import Week, monitored
 from include.governance import versions
 from include.governance.version import VersionRecord
 from include.monitoring.decision import history as decisions
@@ -166,7 +168,8 @@ class Story:
         decision = self._decision(as_of)
         if decision is None:
             raise JobFailedError(f"Monitoring left no decision for {as_of}.")
-        self.journal.tell(str(as_of), f"monitoring: {decision.action}. {decision.words}")
+        self.journal.tell(str(as_of), f"monitoring: {finding(self._monitored(as_of), decision.to_json())}")
+        self.journal.say(f"  {decision.words}")
         if decision.action == "retrain":
             self._retrain(as_of, pump)
 
@@ -282,6 +285,11 @@ class Story:
         """The stored decision of the window that ends at `as_of`."""
         when = datetime.combine(as_of, datetime.min.time())
         return next((one for one in decisions(self.control, self.spec.name) if datetime.fromisoformat(one.as_of) == when), None)
+
+    def _monitored(self, as_of: date) -> Week:
+        """What monitoring found in the window that ends at `as_of`."""
+        found = monitored(self.ledger, self.spec.name, {})
+        return next(week for week in reversed(found) if week["as_of"][:10] == str(as_of))
 
     def _decided(self, last: date) -> bool:
         return self._decision(last + timedelta(days=1)) is not None
