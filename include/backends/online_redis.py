@@ -1,13 +1,13 @@
 """The online store in Redis: a string a row, guarded by a script that Redis runs atomically.
 
-A value is its event time, its creation time (17 digits each) and the payload. Needs Redis 2.6 or later; one server, or
+A value is its event time, its creation time (17 digits each) and the payload. Needs Redis 6.2 or later; one server, or
 a primary with replicas (the script takes many keys at once, which a Redis Cluster would refuse).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from include.features.packed import AHEAD, EARLIEST, MICROSECOND, Packed
 WIDTH = 17  # digits of a time: microseconds since 1653, so that text sorts as time does
 SCRIPT = 500  # rows a script call: Redis serves nobody else meanwhile
 READ = 1000  # keys an MGET
+RECEIVE = 1 << 20  # bytes
 _pack = msgspec.msgpack.Encoder().encode
 
 # Both scripts take the keys and the values' lengths as one MessagePack argument and the values as one text (Redis' own
@@ -38,14 +39,16 @@ local keys = rows[1]
 local stored = redis.call('MGET', unpack(keys))
 local whole = true
 for i = 1, #keys do if not stored[i] or #stored[i] ~= rows[2][i] then whole = false break end end
-if whole and table.concat(stored) == ARGV[2] then return COMMON end
+if whole and table.concat(stored) == ARGV[2] then return 0 end
+"""
+_VALUES = """
 for i, length in ipairs(rows[2]) do
     values[i] = ARGV[2]:sub(start, start + length - 1)
     start = start + length
 end
 """
 
-_GUARDED_SET = f"""{_ROWS.replace("COMMON", "0")}
+_GUARDED_SET = f"""{_ROWS}{_VALUES}
 local lifetime, changed, pairs = ARGV[3], 0, {{}}
 for i, key in ipairs(keys) do
     local new, old, newer = values[i], stored[i], true
@@ -63,11 +66,13 @@ if #pairs > 0 then redis.call('MSET', unpack(pairs)) end
 return changed
 """
 
-_COMPARE = f"""{_ROWS.replace("COMMON", "string.rep('=', #keys)")}
+_COMPARE = f"""{_ROWS.partition("local whole")[0]}{_VALUES}
 local orders = {{}}
 for i, new in ipairs(values) do
     local old = stored[i]
-    if old == new then orders[i] = '='
+    if old == new then
+        orders[i] = '='
+        if ARGV[3] ~= '' then redis.call('PEXPIRE', keys[i], ARGV[3]) end
     else orders[i] = (old and larger(old, new)) and '>' or '<' end
 end
 return table.concat(orders)
@@ -76,6 +81,8 @@ ORDERS = {ord("="): 0, ord(">"): 1, ord("<"): -1}
 
 
 class RedisOnlineStore(PackedStore):
+    expires_by_compare = True  # a SET with an expiry a row costs the script twice what all rows cost without
+
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
@@ -84,24 +91,74 @@ class RedisOnlineStore(PackedStore):
         self._address = url.rpartition("@")[2]  # never print the password
 
     def put(self, rows: Packed, ttl: int | None) -> int:
-        # An event may lie a little ahead of this clock, and lives its ttl from then on.
-        lifetime = b"" if ttl is None else b"%d" % ((ttl + AHEAD // MICROSECOND) // 1000 + 1)
-        return sum(self._run(self._set, rows, lifetime))
+        values = _values(rows)
+        added = self._added(rows.keys, values) if ttl is None and len(values) > 1 else []
+        left = [n * SCRIPT for n, done in enumerate(added) if not done] + [*range(len(added) * SCRIPT, len(rows.keys), SCRIPT)]
+        return sum(self._run(self._set, rows.keys, values, left, _lifetime(ttl))) + sum(added)
 
-    def compare(self, rows: Packed) -> list[int]:
-        return [ORDERS[order] for orders in self._run(self._compare, rows) for order in orders]
+    def _added(self, keys: Sequence[str], values: Sequence[bytes]) -> list[int]:
+        """How many rows of each batch went in because none of its keys was there; nothing once a batch had one that was.
 
-    def _run(self, script: Any, rows: Packed, *further: bytes) -> list[Any]:
+        Redis does that in one step, for a third of what the script costs it.
+        """
+        added: list[int] = []
+        with self._answering(), self._connection() as connection:
+            for start, end in ((0, SCRIPT), (SCRIPT, len(keys))):  # the first says whether the others are worth trying
+                batches = [slice(at, min(at + SCRIPT, end)) for at in range(start, min(end, len(keys)), SCRIPT)]
+                connection.send_packed_command([_command(b"MSETNX", keys[each], values[each]) for each in batches])
+                answers = [connection.read_response() for _ in batches]
+                added += [len(keys[each]) * int(answer) for each, answer in zip(batches, answers, strict=True)]
+                if not all(answers):
+                    break
+        return added
+
+    def compare(self, rows: Packed, ttl: int | None = None) -> list[int]:
+        """Where all are as written, they are asked for and given their time to live by one plain command each."""
+        if self._as_written(rows, ttl):
+            return [0] * len(rows.keys)
+        values, starts = _values(rows), range(0, len(rows.keys), SCRIPT)
+        answers = self._run(self._compare, rows.keys, values, starts, _lifetime(ttl))
+        return [ORDERS[order] for orders in answers for order in orders]
+
+    def _run(
+        self, script: Any, keys: Sequence[str], values: Sequence[bytes], starts: Iterable[int], lifetime: bytes
+    ) -> list[Any]:
         """What the script answers for each batch."""
         with self._answering(), self._client.pipeline(transaction=False) as pipeline:
-            for start in range(0, len(rows.keys), SCRIPT):
+            for start in starts:
                 part = slice(start, start + SCRIPT)
-                times = zip(rows.events[part], rows.created[part], rows.payloads[part], strict=True)
-                values = [b"%d%d" % (event - EARLIEST, created - EARLIEST) + payload for event, created, payload in times]
-                lengths = [len(value) for value in values]
-                script(args=[_pack((rows.keys[part], lengths)), b"".join(values), *further], client=pipeline)
+                lengths = [len(value) for value in values[part]]
+                script(args=[_pack((keys[part], lengths)), b"".join(values[part]), lifetime], client=pipeline)
             answers: list[Any] = pipeline.execute()
             return answers
+
+    def _as_written(self, rows: Packed, ttl: int | None) -> bool:
+        """Whether Redis answers with exactly these bytes. The answer is compared as it comes: parsing it would take longer."""
+        verb, ending = (b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n", b"")
+        if ttl is not None:
+            lifetime = _lifetime(ttl)
+            verb, ending = b"*4\r\n$5\r\nGETEX\r\n$%d\r\n%b\r\n", b"$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(lifetime), lifetime)
+        keys = [key.encode() for key in rows.keys]
+        asked = ending.join([verb % (len(key), key) for key in keys]) + ending
+        wanted = b"".join([b"$%d\r\n%b\r\n" % (len(value), value) for value in _values(rows)])
+        with self._answering(), self._connection() as connection:
+            connection.send_packed_command([asked])
+            same = _receives(connection._sock, wanted)
+            if not same:
+                connection.disconnect()  # what else it would say is of no use
+        return same
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """One of the client's, for commands in Redis' own form. After an error nobody gets it with answers left in it."""
+        connection = self._client.connection_pool.get_connection()
+        try:
+            yield connection
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            self._client.connection_pool.release(connection)
 
     def get(self, keys: Sequence[str]) -> list[Stored | None]:
         return [None if value is None else _stored(value) for value in self._read(keys)]
@@ -134,12 +191,43 @@ class RedisOnlineStore(PackedStore):
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except redis.RedisError as error:
+        except (redis.RedisError, OSError) as error:
             raise UnreachableError(
                 f"The online store at {self._address} did not answer: {error}.",
                 safe="what it holds; rows already written stay, and writing them again changes nothing.",
                 hint="check SLIPSTREAM_ONLINE_URL and the server; the task is retried.",
             ) from error
+
+
+def _lifetime(ttl: int | None) -> bytes:
+    """Milliseconds, empty for ever. An event may lie a little ahead of this clock, and lives its ttl from then on."""
+    return b"" if ttl is None else b"%d" % ((ttl + AHEAD // MICROSECOND) // 1000 + 1)
+
+
+def _command(verb: bytes, keys: Sequence[str], values: Sequence[bytes]) -> bytes:
+    """Keys and values in turns, in Redis' wire format."""
+    encoded = [key.encode() for key in keys]
+    pairs = [b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(k), k, len(v), v) for k, v in zip(encoded, values, strict=True)]
+    return b"*%d\r\n$%d\r\n%b\r\n%b" % (1 + 2 * len(pairs), len(verb), verb, b"".join(pairs))
+
+
+def _values(rows: Packed) -> list[bytes]:
+    texts = {time: b"%d" % (time - EARLIEST) for time in {*rows.events, *rows.created}}  # many rows share few times
+    times = zip(rows.events, rows.created, rows.payloads, strict=True)
+    return [texts[event] + texts[created] + payload for event, created, payload in times]
+
+
+def _receives(stream: Any, wanted: bytes) -> bool:
+    """Whether these bytes come. Stops at the first that differs."""
+    view, place = memoryview(wanted), 0
+    while place < len(wanted):
+        data = stream.recv(min(RECEIVE, len(wanted) - place))
+        if not data:
+            raise ConnectionError("it closed the connection")
+        if view[place : place + len(data)] != data:
+            return False
+        place += len(data)
+    return True
 
 
 def row_of(value: bytes) -> tuple[int, bytes]:

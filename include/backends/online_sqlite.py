@@ -63,14 +63,14 @@ class SqliteOnlineStore(PackedStore):
         found = {row[0]: Stored._make(row[1:]) for row in self._rows("key, event, created, payload", keys)}
         return [found.get(key) for key in keys]
 
-    def compare(self, rows: Packed) -> Sequence[int]:
+    def compare(self, rows: Packed, ttl: int | None = None) -> Sequence[int]:
         """A scan from the first key to the last, where few others lie between, is cheaper than a search for each."""
         wanted = set(zip(rows.keys, rows.events, rows.created, rows.payloads, strict=True))
         if wanted:
             between = (min(rows.keys), max(rows.keys), _now(), 2 * len(wanted))
             with self._connection() as connection:
                 wanted.difference_update(connection.execute(_SCAN, between).fetchall())
-        return super().compare(rows) if wanted else [0] * len(rows.keys)
+        return super().compare(rows, ttl) if wanted else [0] * len(rows.keys)
 
     def fetch(self, keys: Sequence[str]) -> list[tuple[int, bytes] | None]:
         found = {key: (event, payload) for key, event, payload in self._rows("key, event, payload", keys)}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -19,7 +20,7 @@ import pyarrow as pa
 from include.core.spec import View
 from include.features.packed import Layout, Packed, Values, microseconds, moment, pack, without_key
 
-CHUNK = 50_000  # rows packed, written and read back at a time: about 30 MB
+CHUNK = 20_000  # rows packed, written and read back at a time: about 12 MB
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,8 @@ class Stamped(NamedTuple):
 class PackedStore(ABC):
     """OnlineStore on top of five verbs over packed rows."""
 
+    expires_by_compare = False  # whether rows that are read back get their time to live only then
+
     @abstractmethod
     def put(self, rows: Packed, ttl: int | None) -> int:
         """Guarded upsert of distinct keys; how many changed. Rows live `ttl` microseconds from now, None for ever."""
@@ -121,8 +124,11 @@ class PackedStore(ABC):
     def fetch(self, keys: Sequence[str]) -> list[tuple[int, bytes] | None]:
         """Event time and payload: `get` for the serving path."""
 
-    def compare(self, rows: Packed) -> Sequence[int]:
-        """Read rows back: 0 where one is stored as it is, above 0 where a newer one is, below 0 where neither is."""
+    def compare(self, rows: Packed, ttl: int | None = None) -> Sequence[int]:
+        """Read rows back: 0 where one is stored as it is, above 0 where a newer one is, below 0 where neither is.
+
+        With `expires_by_compare` those that are as they were written live `ttl` microseconds from now.
+        """
         stored = self.get(rows.keys)
         wanted = zip(rows.events, rows.created, rows.payloads, strict=True)
         return [-1 if row is None else (row > want) - (row < want) for row, want in zip(stored, wanted, strict=True)]
@@ -138,17 +144,16 @@ class PackedStore(ABC):
     def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
         layout = self.layout(model, view)
         chunks = (pack(layout, rows.slice(at, CHUNK), created) for at in range(0, rows.num_rows, CHUNK))
-        return sum(self._put(layout, chunk) for chunk in chunks)
+        return sum(self._put(layout, chunk, layout.ttl) for chunk in chunks)
 
     def write_back(self, model: str, view: View, rows: pa.Table, created: datetime) -> WriteReport:
         layout, written, count, newer = self.layout(model, view), 0, 0, 0
         same: list[int] = []
         lost: list[str] = []
-        for at in range(0, rows.num_rows, CHUNK):
-            chunk = pack(layout, rows.slice(at, CHUNK), created)
-            written += self._put(layout, chunk)
+        for at, chunk, changed, orders in self._written_back(layout, rows, created):
+            written += changed
             count += len(chunk.keys)
-            for key, place, order in zip(chunk.keys, chunk.kept, self.compare(chunk), strict=True):
+            for key, place, order in zip(chunk.keys, chunk.kept, orders, strict=True):
                 if order == 0:
                     same.append(at + place)
                 elif order < 0:
@@ -157,10 +162,36 @@ class PackedStore(ABC):
                     newer += 1
         return WriteReport(count, written, tuple(same), newer, tuple(lost), without_key(view, rows))
 
-    def _put(self, layout: Layout, rows: Packed) -> int:
+    def _written_back(
+        self, layout: Layout, rows: pa.Table, created: datetime
+    ) -> Iterator[tuple[int, Packed, int, Sequence[int]]]:
+        """Each chunk's place, rows, how many changed, and what reading back said. While one is written the next is packed."""
+
+        def chunk(at: int) -> Packed:
+            return pack(layout, rows.slice(at, CHUNK), created)
+
+        def write(packed: Packed) -> tuple[int, Sequence[int]]:
+            changed = self._put(layout, packed, None if self.expires_by_compare else layout.ttl)
+            return changed, self.compare(packed, layout.ttl)
+
+        if rows.num_rows <= CHUNK:
+            packed = chunk(0)
+            yield 0, packed, *write(packed)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="online") as thread:
+            writing: tuple[int, Packed, Future[tuple[int, Sequence[int]]]] | None = None
+            for at in range(0, rows.num_rows, CHUNK):
+                packed = chunk(at)
+                if writing is not None:
+                    yield writing[0], writing[1], *writing[2].result()
+                writing = at, packed, thread.submit(write, packed)
+            assert writing is not None
+            yield writing[0], writing[1], *writing[2].result()
+
+    def _put(self, layout: Layout, rows: Packed, ttl: int | None) -> int:
         if not rows.keys:
             return 0
-        changed = self.put(rows, layout.ttl)
+        changed = self.put(rows, ttl)
         newest = max(zip(rows.events, rows.created, strict=True))
         self.put(Packed([layout.newest], [newest[0]], [newest[1]], [b""], [0]), None)
         return changed

@@ -191,6 +191,27 @@ def test_rows_expire_with_their_ttl_and_leave_those_that_do_not(store: OnlineSto
     assert store.write("m", short, routes(("JFK", "LAX", DAY - HOUR, 0.1, None, None)), DAY) == 1
 
 
+def test_rows_that_were_written_back_expire_too_also_beside_newer_ones(store: OnlineStore) -> None:
+    short = ROUTE.model_copy(update={"ttl": timedelta(milliseconds=100) - timedelta(hours=1)})
+    kept = ROUTE.model_copy(update={"ttl": short.ttl, "name": "newer"})
+    for view, hour in ((short, 0), (kept, 1)):
+        store.write("m", view, routes(("JFK", "LAX", DAY + hour * HOUR, 0.1, None, None)), DAY)
+        store.write_back("m", view, routes(("JFK", "LAX", DAY, 0.1, None, None), ("EWR", "ORD", DAY, 0.2, None, None)), DAY)
+    time.sleep(0.15)
+    assert store.read("m", short, [("JFK", "LAX"), ("EWR", "ORD")]) == [None, None]
+    assert store.read("m", kept, [("JFK", "LAX"), ("EWR", "ORD")]) == [None, None]
+
+
+def test_a_table_of_several_chunks_is_written_back_as_one(store: OnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.features.online.CHUNK", 3)
+    store.write("m", ROUTE, routes(("JFK", "D4", DAY + HOUR, 9.0, None, None)), DAY)
+    report = store.write_back("m", ROUTE, routes(*(("JFK", f"D{n}", DAY, float(n), "a" * n, n) for n in range(8))), DAY)
+    assert (report.rows, report.written, report.newer, report.lost) == (8, 7, 1, ())
+    assert report.same == (0, 1, 2, 3, 5, 6, 7)
+    found = store.read("m", ROUTE, [("JFK", f"D{n}") for n in range(8)])
+    assert [row["rate"] for row in found if row] == [0.0, 1.0, 2.0, 3.0, 9.0, 5.0, 6.0, 7.0]
+
+
 def test_knows_the_newest_event_of_each_view(store: OnlineStore) -> None:
     assert store.newest("m", (ROUTE, PLANE)) == [None, None]
     store.write("m", ROUTE, routes(("JFK", "LAX", DAY + HOUR, 0.1, None, None)), DAY)
