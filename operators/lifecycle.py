@@ -30,6 +30,7 @@ from operators.monitoring import (
     DecideRetrainingOperator,
     MonitorModelOperator,
     ProfileReferenceOperator,
+    RotateLogOperator,
 )
 from operators.registry import RegisterModelOperator
 from operators.rollout import (
@@ -157,18 +158,18 @@ def rollout_dag(spec: ModelSpec) -> DAG:
 
 
 def monitoring_dag(spec: ModelSpec) -> DAG:
-    """collect, reference → monitor (quality, drift, performance, report) → decide; beside them skew."""
+    """collect, reference → monitor (quality, drift, performance, report) → decide; beside them skew, and rotate of the log."""
     schedule = CronDataIntervalTimetable(spec.monitoring.schedule, timezone=TIMEZONE)
     with _dag(spec, "monitoring", schedule, {"as_of": AS_OF, "fresh": FRESH}, _MONITORING_DOC, max_active_runs=1) as dag:
         CheckSkewOperator(task_id="skew", model=spec.name)  # on its own: a skew stops no decision, and fails the run
+        collect = CollectPredictionsOperator(task_id="collect", model=spec.name)
         chain(
-            [
-                CollectPredictionsOperator(task_id="collect", model=spec.name),
-                ProfileReferenceOperator(task_id="reference", model=spec.name),
-            ],
+            [collect, ProfileReferenceOperator(task_id="reference", model=spec.name)],
             MonitorModelOperator(task_id="monitor", model=spec.name),
             DecideRetrainingOperator(task_id="decide", model=spec.name),
         )
+        # Whatever came of reading the log. Not after skew: the run's fate is that of the tasks that nothing follows.
+        chain(collect, RotateLogOperator(task_id="rotate", model=spec.name, trigger_rule=TriggerRule.ALL_DONE))
     return dag
 
 

@@ -13,8 +13,8 @@ from include.core.errors import DataError
 from include.core.request import Json, Ref, Request, Result
 from operators.alert import Alert, tell
 from operators.assets import retrain_asset
-from operators.base import ComputeOperator, ReconcileOperator
-from operators.hooks import Services
+from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
+from operators.hooks import Services, open_services
 from operators.links import ReportLink, report_url
 from operators.run import as_of, may_deploy, pulled
 
@@ -184,3 +184,18 @@ class DecideRetrainingOperator(ReconcileOperator):
             tell(Alert(f"retrain/{decision.key}", "retrain", "info", self.model, decision.words), services.control)
         fault.point("decide.sent")
         return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}
+
+
+class RotateLogOperator(SlipstreamOperator):
+    """Old segments of the prediction log become Parquet. Killed at any point, the next one goes on: nothing is lost or doubled.
+
+    The log is where the gateway's home is: a gateway of another machine rotates its own.
+    """
+
+    def execute(self, context: Context) -> Json:
+        from include.serving.rotation import KEEP_DAYS, rotate_days
+
+        del context
+        made = rotate_days(open_services().settings.home, self.model, KEEP_DAYS)
+        self.log.info("%d Parquet files made", len(made))
+        return {"files": len(made)}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from include.core.errors import NotReadyError
 from include.core.settings import Settings
 from include.core.spec import Feature
 from include.monitoring.window import Window
@@ -22,6 +23,7 @@ from include.monitoring.window import Window
 DTYPES = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
 KINDS = ("prediction", "shadow")
 NO_TIME = timedelta(0)
+SAFE = "reading never changes the log; the retry finds the same records in their Parquet files."
 NOT_DEGRADED = "('false', 'no', 'none', 'null', '0', '', '[]', '{}')"
 
 
@@ -35,10 +37,14 @@ class Selection:
 
 
 def log_files(settings: Settings, model: str) -> list[str]:
-    """Segments, and the Parquet files that older ones became; a segment that is still there counts, not its copy."""
+    """Segments, and the Parquet files that older ones became; a segment that is still there counts, not its copy.
+
+    Segments are listed first: one that is rotated meanwhile is then in the list at least once.
+    """
     folder = Path(settings.home, "predictions", model)
-    rotated = [path for path in folder.glob("date=*/*.parquet") if not (folder / f"{path.stem}.jsonl").exists()]
-    return sorted(map(str, [*folder.glob("*.jsonl"), *rotated]))
+    segments = list(folder.glob("*.jsonl"))
+    stems = {path.stem for path in segments}
+    return sorted(map(str, [*segments, *(path for path in folder.glob("date=*/*.parquet") if path.stem not in stems)]))
 
 
 def open_log(
@@ -61,7 +67,10 @@ def open_log(
         files = [file for file in files if not file.endswith(".parquet")]
         source = "read_json_objects(?, format='newline_delimited', ignore_errors=true)"
         query = f"SELECT json->>'kind' AS kind, json FROM {source} WHERE kind IN {KINDS}"
-        connection.execute(f"INSERT INTO lines {query}", [list(files)])
+        try:
+            connection.execute(f"INSERT INTO lines {query}", [list(files)])
+        except duckdb.IOException as error:
+            raise NotReadyError("The prediction log was rotated while it was read.", seen=str(error), safe=SAFE) from error
     features = "".join(f', r.features."{feature.name}" AS "{feature.name}"' for feature in inputs)
     connection.execute(
         f"""CREATE TABLE timed AS

@@ -16,7 +16,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -181,12 +181,40 @@ def _sync_and_close(handles: list[int]) -> None:
 
 
 def segments(home: Path, model: str, since: str | None = None) -> list[Path]:
-    """The log's files, oldest first; with `since` (ISO 8601, UTC) only those written to at or after it."""
-    files = sorted(folder(home, model).glob("*.jsonl"), key=lambda file: file.stem)
+    """The files that are written, oldest first; with `since` (ISO 8601, UTC) only those written to at or after it."""
+    return recent(sorted(folder(home, model).glob("*.jsonl"), key=lambda file: file.stem), since)
+
+
+def recent(files: Iterable[Path], since: str | None) -> list[Path]:
+    """Those written to at or after `since` (ISO 8601, UTC). One that was rotated since it was listed is kept."""
     if since is None:
-        return files
+        return list(files)
     start = datetime.fromisoformat(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
-    return [file for file in files if file.stat().st_mtime >= start]
+    return [file for file in files if _written(file) >= start]
+
+
+def _written(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def parts(home: Path, model: str, first_day: str = "") -> tuple[list[Path], list[Path]]:
+    """The log: its segments, and the Parquet files from that day on, oldest first, of segments that are no more.
+
+    The segments are listed first: one that is rotated meanwhile shows in both lists or in the first, never in none.
+    A segment that is listed counts, not its copies.
+    """
+    written = segments(home, model)
+    stems = {segment.stem for segment in written}
+    days = sorted(day for day in folder(home, model).glob("date=*") if day.name.removeprefix("date=") >= first_day)
+    return written, [file for day in days for file in sorted(day.glob("*.parquet")) if file.stem not in stems]
+
+
+def copies(segment: Path) -> list[Path]:
+    """The Parquet files of a segment, oldest day first."""
+    return sorted(segment.parent.glob(f"date=*/{segment.stem}.parquet"))
 
 
 def read_records(home: Path, model: str, since: str | None = None) -> Iterator[Record]:
@@ -209,15 +237,13 @@ def _lines(home: Path, model: str, since: str | None, first_day: str) -> Iterato
     """Of the Parquet files from that day on, then of the segments."""
     import pyarrow.parquet as pq
 
-    from include.serving.rotation import rotated
-
-    for path in rotated(home, model):
-        if path.parent.name.removeprefix("date=") >= first_day:
-            yield from pq.read_table(path, columns=["record"])["record"].to_pylist()
-    for path in segments(home, model, since):
+    written, rotated = parts(home, model, first_day)
+    for path in rotated:
+        yield from pq.read_table(path, columns=["record"])["record"].to_pylist()
+    for path in recent(written, since):
         try:
             with path.open("rb") as lines:
                 yield from lines
         except FileNotFoundError:  # rotated since it was listed
-            for rewritten in sorted(path.parent.glob(f"date=*/{path.stem}.parquet")):
-                yield from pq.read_table(rewritten, columns=["record"])["record"].to_pylist()
+            for copy in copies(path):
+                yield from pq.read_table(copy, columns=["record"])["record"].to_pylist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,15 +14,18 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.core.control import decisions
 from include.monitoring.profile_file import read_profiles
 from include.rollout.machine import crown
-from include.serving.log import PredictionLog, Record
+from include.serving.log import PredictionLog, Record, parts
+from operators import lifecycle
 from operators.monitoring import (
     CollectPredictionsOperator,
     DecideRetrainingOperator,
     MonitorModelOperator,
     ProfileReferenceOperator,
+    RotateLogOperator,
 )
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
+from tests.unit.operators.models.shop.spec import SPEC
 from tests.unit.operators.nursery import DAYS
 
 WEEK = (day(DAYS + 1), day(DAYS + 3))  # the two days after those that were trained on
@@ -162,3 +167,25 @@ def test_a_reference_of_another_champion_is_not_used(served: Life) -> None:
     run(MonitorModelOperator(task_id="monitor", model=MODEL))
     monitored = served.services.ledger.request(served.result(run.xcom["monitor"]).key)
     assert sorted(monitored.inputs) == ["collect", "training_set"]
+
+
+def test_old_segments_are_rotated_and_the_window_reads_the_same(served: Life) -> None:
+    def collected(run_id: str) -> Any:
+        return served.result(Run(interval=WEEK, run_id=run_id)(CollectPredictionsOperator(task_id="collect", model=MODEL)))
+
+    before, home = collected("one"), served.services.settings.home
+    rotate = RotateLogOperator(task_id="rotate", model=MODEL)
+    assert Run()(rotate) == {"files": 0}  # younger than a week
+    for segment in parts(home, MODEL)[0]:
+        os.utime(segment, (time.time() - 8 * 86_400,) * 2)
+    assert Run()(rotate)["files"] >= 1
+    assert parts(home, MODEL)[0] == []
+    assert collected("two").key == before.key
+    assert Run()(rotate) == {"files": 0}
+
+
+def test_a_skew_or_an_undecided_window_fails_the_run() -> None:
+    """Airflow takes a run's state from the tasks that nothing follows."""
+    dag = lifecycle.monitoring_dag(SPEC)
+    assert {task.task_id for task in dag.tasks if not task.downstream_task_ids} == {"skew", "decide", "rotate"}
+    assert dag.get_task("rotate").upstream_task_ids == {"collect"}

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import os
 import shutil
+import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
+from include.core.errors import NotReadyError
 from include.core.settings import Settings
 from include.core.spec import Feature
 from include.monitoring.prediction_log import log_files, open_log, select
 from include.monitoring.window import Window, moment
 from include.serving.log import PredictionLog, Record, read_records, segments
 from include.serving.rotation import rotate, rotated
+from include.serving.tail import read_tail
 
 INPUTS = (Feature(name="a"), Feature(name="c", dtype="category"))
 WEEK = Window(moment("2026-01-01T00:00:00"), moment("2026-01-08T00:00:00"))
@@ -76,3 +83,60 @@ def test_killed_between_writing_and_removing_nothing_counts_twice(tmp_path: Path
     assert selection(tmp_path) == chosen
     rotate(tmp_path, "toy", 0)
     assert list(read_records(tmp_path, "toy")) == before
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "unlink"])
+@pytest.mark.parametrize("done", [False, True])
+def test_killed_at_any_step_nothing_is_lost_or_doubled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, done: bool
+) -> None:
+    """Dies just before the step's n-th call, or just after; then rotates again."""
+    before, chosen = written(tmp_path), selection(tmp_path)
+    place = os if step == "fsync" else Path
+    for time in range(1, 9):
+        calls, real = [0], getattr(place, step)
+
+        def dying(*given: Any, real: Any = real, calls: list[int] = calls, time: int = time, **named: Any) -> Any:
+            calls[0] += 1
+            if calls[0] == time and not done:
+                raise KeyboardInterrupt
+            value = real(*given, **named)
+            if calls[0] == time:
+                raise KeyboardInterrupt
+            return value
+
+        with monkeypatch.context() as patch:
+            patch.setattr(place, step, dying)
+            with suppress(KeyboardInterrupt):
+                rotate(tmp_path, "toy", 0)
+        assert list(read_records(tmp_path, "toy")) == before
+        assert selection(tmp_path) == chosen
+        assert read_tail(tmp_path, "toy", "2026-01-01T00:00:00+00:00", {})[0] == before
+    rotate(tmp_path, "toy", 0)
+    assert segments(tmp_path, "toy") == []
+    assert list(read_records(tmp_path, "toy")) == before
+
+
+def test_readers_beside_many_rotations_see_every_record_once(tmp_path: Path) -> None:
+    for number in range(30):
+        log = PredictionLog(tmp_path, "toy")
+        log.write([record(number, day) for day in (1, 2, 3)])
+        log.close()
+    before = sorted(r.id + r.at for r in read_records(tmp_path, "toy"))
+    rotations = [threading.Thread(target=rotate, args=(tmp_path, "toy", 0)) for _ in range(3)]
+    for each in rotations:
+        each.start()
+    while any(each.is_alive() for each in rotations):
+        assert sorted(r.id + r.at for r in read_records(tmp_path, "toy")) == before
+        assert sorted(r.id + r.at for r in read_tail(tmp_path, "toy", "2026-01-01T00:00:00+00:00", {})[0]) == before
+    assert segments(tmp_path, "toy") == []
+    assert sorted(r.id + r.at for r in read_records(tmp_path, "toy")) == before
+
+
+def test_a_window_whose_segment_goes_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    written(tmp_path)
+    listed = log_files(Settings(home=tmp_path), "toy")
+    rotate(tmp_path, "toy", 0)
+    with pytest.raises(NotReadyError, match="rotated while it was read"):
+        open_log(listed, INPUTS, WEEK)
+    assert selection(tmp_path)

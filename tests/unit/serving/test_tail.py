@@ -8,6 +8,7 @@ import pytest
 
 from include.serving import tail
 from include.serving.log import PredictionLog, Record
+from include.serving.rotation import rotate
 from include.serving.tail import read_tail
 
 SINCE = "2020-01-01T00:00:00+00:00"
@@ -67,3 +68,21 @@ def test_a_segment_that_is_gone_leaves_the_cursor(tmp_path: Path) -> None:
     (segment,) = (tmp_path / "predictions" / "toy").glob("*.jsonl")
     segment.unlink()
     assert read_tail(tmp_path, "toy", SINCE, cursor) == ([], {})
+
+
+def test_a_segment_that_was_rotated_is_read_on_where_it_was_left(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, "toy")
+    log.write([Record("prediction", str(second), at(second)) for second in (1, 2)])
+    records, cursor = read_tail(tmp_path, "toy", SINCE, {})
+    log.write([Record("prediction", str(second), at(second)) for second in (3, 4)])
+    log.close()
+    (segment,) = (tmp_path / "predictions" / "toy").glob("*.jsonl")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[: whole.find(b"\n") + 1] + b'{"torn\n' + whole[whole.find(b"\n") + 1 :])
+    shifted = {name: place + len(b'{"torn\n') for name, place in cursor.items()}
+    rotate(tmp_path, "toy", 0)
+    assert ids(records) == [1, 2]
+    found, after = read_tail(tmp_path, "toy", SINCE, shifted)
+    assert ids(found) == [3, 4]
+    assert read_tail(tmp_path, "toy", SINCE, after) == ([], after)
+    assert ids(read_tail(tmp_path, "toy", at(4), {})[0]) == [4]
