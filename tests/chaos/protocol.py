@@ -169,6 +169,11 @@ class Variant:
     tasks: tuple[str, ...] = ()  # in place of the step's own
 
 
+def kills(points: tuple[str, ...], other: Backends) -> tuple[Variant, Variant]:
+    """Killed at one of these points: on the smallest backends, and on others."""
+    return (Variant(Kill(points)), Variant(Kill(points), other))
+
+
 @dataclass(frozen=True)
 class Absent:
     """The cell does not apply, for this reason."""

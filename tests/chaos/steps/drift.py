@@ -21,13 +21,13 @@ from tests.chaos.protocol import (
     Down,
     Finding,
     Full,
-    Kill,
     Locked,
     Lose,
     Overlap,
     Pause,
     State,
     Variant,
+    kills,
 )
 from tests.chaos.steps.common import DAYS, PUBLISHED, Holdings, OperatorStep, compare, life, run_of
 from tests.chaos.world import World
@@ -43,10 +43,6 @@ OUTSIDE_LOCKS = (*BEFORE, *RECORDED, *REPORTED)
 POSTGRES = Backends(control="postgres")
 
 
-def kinds(points: tuple[str, ...]) -> tuple[Variant, ...]:
-    return (Variant(Kill(points)), Variant(Kill(points), POSTGRES))
-
-
 class Drift(OperatorStep):
     name = "drift"
     title = "drift decision to retrain"
@@ -54,10 +50,10 @@ class Drift(OperatorStep):
     base = PUBLISHED
     tasks = ("decide",)
     cells: Mapping[str, Cell] = {
-        "F1": kinds(BEFORE),
-        "F2": kinds(RECORDED),
-        "F3": kinds(MIDDLE),
-        "F4": kinds(REPORTED),
+        "F1": kills(BEFORE, POSTGRES),
+        "F2": kills(RECORDED, POSTGRES),
+        "F3": kills(MIDDLE, POSTGRES),
+        "F4": kills(REPORTED, POSTGRES),
         "F5": (Variant(Cut("control"), POSTGRES), Variant(Lose((*RECORDED, "decide.sent")))),
         "F6": (Variant(Full()),),
         "F7": (Variant(Pause(OUTSIDE_LOCKS)), Variant(Pause(OUTSIDE_LOCKS), POSTGRES)),

@@ -15,12 +15,12 @@ from tests.chaos.protocol import (
     Down,
     Finding,
     Full,
-    Kill,
     Lose,
     Pause,
     Restart,
     State,
     Variant,
+    kills,
 )
 from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, life, snapshot, values
 from tests.chaos.world import World
@@ -34,10 +34,6 @@ ANYWHERE = (*BEFORE, *MIDDLE, *UNRECORDED, *REPORTED)
 RAY = Backends(jobs="ray")
 
 
-def kinds(points: tuple[str, ...]) -> tuple[Variant, ...]:
-    return (Variant(Kill(points)), Variant(Kill(points), RAY))
-
-
 class Submit(OperatorStep):
     name = "submit"
     title = "submit training"
@@ -46,10 +42,10 @@ class Submit(OperatorStep):
     base = PUBLISHED
     tasks = ("train",)
     cells: Mapping[str, Cell] = {
-        "F1": kinds(BEFORE),
-        "F2": kinds(UNRECORDED),
-        "F3": kinds(MIDDLE),
-        "F4": kinds(REPORTED),
+        "F1": kills(BEFORE, RAY),
+        "F2": kills(UNRECORDED, RAY),
+        "F3": kills(MIDDLE, RAY),
+        "F4": kills(REPORTED, RAY),
         "F5": (Variant(Cut("jobs"), RAY), Variant(Lose(UNRECORDED))),
         "F6": (Variant(Full()),),
         "F7": (Variant(Pause(ANYWHERE)), Variant(Pause(ANYWHERE), RAY)),
