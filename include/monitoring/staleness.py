@@ -1,0 +1,124 @@
+"""What keeping a champion costs, told from shadows: cheap models, one trained at each window, that never serve.
+
+A window's error alone does not tell whether a model went stale or the window was hard. A shadow trained later, on the same
+rows, does: the *gap* between an older model and those that were fresh then. Gaps have a mean that grows with age (the
+curve), and a part of the model's own that lasts; the rest is noise, and the past says how much.
+
+When to pay for a new model is a replacement problem (Barlow, Hunter 1960): replace when what the next windows cost beyond a
+fresh model exceeds, for however long one might wait, what a window costs at the best pace of replacing. Both are taken at the
+lower quartile of what the past leaves open: a retrain has to be three times likelier right than wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+# Chosen on simulated streams (benchmarks/policy/simulated.py); regret there is flat around all of them.
+QUARTILE = 0.674  # standard errors below the estimate: its lower quartile
+MEMORY = 0.9  # of a window's weight, how much is left a window later
+CALM = 4.0  # windows without a gap that the curve starts from
+LASTING = 0.4  # of a gap's variance, the share that lasts: the guess before anything is seen ...
+GUESS = 10.0  # ... and how many windows it weighs
+AGES = 15  # windows of age beyond which a model tells nothing of noise
+HORIZON = 60  # windows
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """In error per window. `excess`: the champion's beyond a fresh model's in the window to come, cautiously; `pace`: of
+    retraining at the best regular pace, its price included; `saving`: of retraining now instead of at the best later
+    moment, less what that pace costs. Worth it where `saving` is positive."""
+
+    excess: float
+    pace: float
+    saving: float
+    windows: int  # it rests on
+
+    @property
+    def worth(self) -> bool:
+        return self.saving > 0
+
+
+def forecast(error: Floats, champion: int, price: float) -> Forecast:
+    """Before the last window of `error`: `error[s, t]` is the error rate in window t of the model that served, or could have,
+    from window s on; NaN where unknown, or where the model was trained on t. `price`: of one retrain, in errors of a window.
+    """
+    known = int(np.isfinite(np.diagonal(error)).sum())  # windows 0 to known-1 have labels
+    if known == 0:
+        return Forecast(0.0, price / HORIZON, 0.0, 0)
+    now = len(error) - 1
+    gap = gaps(error, known)
+    curve, spread = _curve(gap)
+    rest = gap - curve[np.minimum(_ages(known), HORIZON)]
+    lasting = _lasting(rest)
+    pace = float(np.min((price + np.cumsum(curve)) / np.arange(1, len(curve) + 1)))
+    own = _own(rest[champion, champion:], lasting, spread) if champion < known else 0.0
+    ahead = curve[np.minimum(now - champion + np.arange(HORIZON), HORIZON)] + own
+    return Forecast(float(ahead[0]), pace, float(np.min(np.cumsum(ahead - pace))), known)
+
+
+def gaps(error: Floats, known: int) -> Floats:
+    """[known, known]: of model s in window t >= s, beyond the mean of the three models that were newest then; NaN elsewhere."""
+    gap = np.full((known, known), np.nan)
+    for t in range(known):
+        fresh = error[max(t - 1, 0) : t + 2, t]
+        gap[: t + 1, t] = error[: t + 1, t] - fresh[np.isfinite(fresh)].mean()
+    return gap
+
+
+def _ages(known: int) -> npt.NDArray[np.int64]:
+    return np.maximum(np.arange(known)[None, :] - np.arange(known)[:, None], 0)
+
+
+def _curve(gap: Floats) -> tuple[Floats, float]:
+    """The gap by age 0 .. HORIZON, never falling, at the lower quartile of its mean; and the usual spread at one age."""
+    lagged = [np.diagonal(gap, age) for age in range(min(len(gap), HORIZON + 1))]
+    count = np.array([len(each) for each in lagged], dtype=np.float64)
+    variance = np.array([each.var() for each in lagged])
+    usual = float(variance[:10].mean())
+    error = np.sqrt((variance * count + 3 * usual) / (count + 3) / count)
+    low = np.array([each.mean() for each in lagged]) * count / (count + CALM) - QUARTILE * error
+    low[0] = 0.0
+    rising = _rising(np.maximum(low, 0.0), count)
+    return np.concatenate([rising, np.full(HORIZON + 1 - len(rising), rising[-1])]), math.sqrt(usual)
+
+
+def _rising(values: Floats, weights: Floats) -> Floats:
+    """The nearest curve that never falls (pool adjacent violators)."""
+    pools: list[tuple[float, float, int]] = []  # mean, weight, length
+    for value, weight in zip(values, weights, strict=True):
+        pools.append((float(value), float(weight), 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (a, m, i), (b, n, j) = pools[-2:]
+            pools[-2:] = [((a * m + b * n) / (m + n), m + n, i + j)]
+    return np.repeat([mean for mean, _, _ in pools], [length for _, _, length in pools])
+
+
+def _lasting(rest: Floats) -> float:
+    """The share of what a gap has beyond the curve that is still there one and two windows later."""
+    known = len(rest)
+    young = np.where(_ages(known) <= AGES, rest, np.nan)
+    variance = _product(young, 0)
+    if known < 4 or variance <= 0:
+        return LASTING
+    share = (_product(young, 1) + _product(young, 2)) / 2 / variance
+    return float(np.clip((known * share + GUESS * LASTING) / (known + GUESS), 0.03, 0.97))
+
+
+def _product(rest: Floats, later: int) -> float:
+    """Mean over windows of the models' mean product of this window's rest and a later one's: a window counts once."""
+    both = rest[:, later:] * rest[:, : len(rest) - later]
+    return float(np.mean([column[np.isfinite(column)].mean() for column in both.T]))
+
+
+def _own(rest: Floats, lasting: float, spread: float) -> float:
+    """What lasts of the champion's own gap: its discounted mean, drawn to 0 as far as gaps are noise; lower quartile."""
+    weights = MEMORY ** np.arange(len(rest) - 1, -1, -1)
+    total = weights.sum() + (1 - lasting) / lasting
+    return float(weights @ rest / total - QUARTILE * spread * math.sqrt((1 - lasting) / total))
