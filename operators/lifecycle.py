@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pendulum
 from airflow.sdk import (
@@ -91,7 +91,7 @@ def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
 
 def features_dag(spec: ModelSpec) -> DAG:
     """wait for the partition → validate → publish → materialize → (fresh), one run a day."""
-    schedule = CronDataIntervalTimetable(spec.data.schedule, timezone=TIMEZONE)
+    schedule = _schedule(spec, "features", spec.data.schedule)
     with _dag(spec, "features", schedule, {"day": DAY, "fresh": FRESH}, _FEATURES_DOC, max_active_runs=8) as dag:
         chain(
             _partition_sensor(spec),
@@ -159,7 +159,7 @@ def rollout_dag(spec: ModelSpec) -> DAG:
 
 def monitoring_dag(spec: ModelSpec) -> DAG:
     """collect, reference → monitor (quality, drift, performance, report) → decide; beside them skew, and rotate of the log."""
-    schedule = CronDataIntervalTimetable(spec.monitoring.schedule, timezone=TIMEZONE)
+    schedule = _schedule(spec, "monitoring", spec.monitoring.schedule)
     with _dag(spec, "monitoring", schedule, {"as_of": AS_OF, "fresh": FRESH}, _MONITORING_DOC, max_active_runs=1) as dag:
         CheckSkewOperator(task_id="skew", model=spec.name)  # on its own: a skew stops no decision, and fails the run
         collect = CollectPredictionsOperator(task_id="collect", model=spec.name)
@@ -194,6 +194,17 @@ def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc:
         doc_md=doc.format(name=spec.name, owner=spec.owner, description=spec.description),
         default_args={"owner": spec.owner, "on_failure_callback": FailureNotifier(spec.name), **RETRYING},
     )
+
+
+def _schedule(spec: ModelSpec, part: Literal["features", "monitoring"], cron: str) -> Any:
+    """By the clock; and by what a spec's `triggers` watch for, too."""
+    clock, asked = CronDataIntervalTimetable(cron, timezone=TIMEZONE), spec.triggers
+    if not asked.landing and not (asked.queue and part == "monitoring"):
+        return clock
+    from operators.watchers import landed_asset, window_asset
+
+    asset = landed_asset(spec) if part == "features" else window_asset(spec)
+    return AssetOrTimeSchedule(timetable=clock, assets=[asset])
 
 
 def _partition_sensor(spec: ModelSpec) -> Any:

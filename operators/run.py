@@ -40,8 +40,8 @@ def may_deploy(context: Context) -> bool:
 
 
 def partition_day(context: Context) -> date:
-    """The day a features or scoring run is about: the run parameter `day`, else its data interval's start."""
-    given = context["params"].get("day")
+    """The day a features or scoring run is about: the run parameter `day`, else the event's, else its data interval's start."""
+    given = context["params"].get("day") or event_extra(context).get("day")
     if given:
         return _date("day", given)
     start = context.get("data_interval_start")
@@ -75,9 +75,18 @@ def is_asset_run(context: Context) -> bool:
 
 def event_extra(context: Context) -> dict[str, Any]:
     """`extra` of the newest asset event that triggered this run; empty for any other run."""
+    extras = event_extras(context)
+    return extras[-1] if extras else {}
+
+
+def event_extras(context: Context) -> list[dict[str, Any]]:
+    """Of all events that triggered this run: Airflow makes one run of events that wait together.
+
+    A watcher's event has what its trigger sent as `payload`.
+    """
     events = context.get("triggering_asset_events") or {}
-    newest = [event for group in events.values() for event in group]
-    return dict(newest[-1].extra or {}) if newest else {}
+    extras = [dict(event.extra or {}) for group in events.values() for event in group]
+    return [dict(extra.get("payload") or {}) if extra.get("from_trigger") else extra for extra in extras]
 
 
 def pulled(context: Context, task_id: str) -> Ref:

@@ -11,7 +11,7 @@ from include.core.request import Json, Request
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
 from operators.links import JobLink
-from operators.run import as_of, event_extra, is_asset_run, pulled
+from operators.run import as_of, event_extra, event_extras, is_asset_run, pulled
 
 
 class PlanTrainingOperator(SlipstreamOperator):
@@ -21,6 +21,7 @@ class PlanTrainingOperator(SlipstreamOperator):
         services = open_services()
         spec = services.spec(self.model)
         newest = _newest_day(services, self.model)
+        self._consume(context, services)
         moment = as_of(context, newest)
         first = moment - timedelta(days=spec.training.window_days)
         run_type = str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type))
@@ -32,6 +33,18 @@ class PlanTrainingOperator(SlipstreamOperator):
         plan = {"as_of": moment.isoformat(), "reason": reason, "run_type": run_type}
         self.log.info("Training as of %s: %s", moment, reason)
         return plan
+
+    def _consume(self, context: Context, services: Services) -> None:
+        """A decision is trained on by one run, whose retries and clears keep it. An event that comes twice is skipped."""
+        mine, holders = context["ti"].run_id, []
+        for key in {str(extra["decision"]) for extra in event_extras(context) if "decision" in extra}:
+            used, _ = services.control.once(f"consumed/{key}", f"training/{self.model}", 0, lambda _: {"run": mine})
+            holders.append((key, used["run"]))
+        if holders and all(run != mine for _, run in holders):
+            key, run = holders[0]
+            raise AirflowSkipException(
+                f"The decision {key} was trained on by the run {run}. To train again, trigger the DAG by hand."
+            )
 
     def _skip_if_nothing_new(self, services: Services, newest: date | None, first: datetime, moment: datetime) -> None:
         if newest is None or newest < first.date():

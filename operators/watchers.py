@@ -1,0 +1,167 @@
+"""Event triggers behind asset watchers: landed data and labels, and messages of an SQS queue. They only look.
+
+Imported by the triggerer, and where a spec asks for it while DAG files are parsed: nothing heavy here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Hashable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from airflow.sdk import Asset, AssetWatcher
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer, reject_shared_stream_event
+from asgiref.sync import sync_to_async
+
+from include.core.errors import SlipstreamError
+from include.core.spec import ModelSpec
+
+What = Literal["day", "window"]
+LOOK_SECONDS = 30.0
+UNSEEN_SECONDS = 600  # that a received message stays invisible to others: then its event is in the database, or it comes again
+DELETE_AT_ONCE = 10  # SQS takes no more in one call
+
+
+def landed_asset(spec: ModelSpec) -> Asset:
+    """A day has landed. Its events carry {"day": YYYY-MM-DD}."""
+    return Asset(f"{spec.name}_landed", watchers=[_watcher("landed_days", LandingTrigger(spec.name, "day"))])
+
+
+def window_asset(spec: ModelSpec) -> Asset:
+    """A monitoring window can be judged. Its events carry {"as_of": ISO}."""
+    watchers, asked = [], spec.triggers
+    if asked.landing:
+        watchers.append(_watcher("closed_windows", LandingTrigger(spec.name, "window")))
+    if asked.queue:
+        watchers.append(_watcher("queue", QueueTrigger(spec.name, asked.queue, asked.queue_connection)))
+    return Asset(f"{spec.name}_window", watchers=watchers)
+
+
+def _watcher(name: str, trigger: BaseEventTrigger) -> AssetWatcher:
+    return AssetWatcher(name=name, trigger=trigger)
+
+
+class LandingTrigger(BaseEventTrigger):
+    """Sends an event for each landed day that is unpublished, or for the newest complete window that is undecided."""
+
+    def __init__(self, model: str, what: What, look_seconds: float = LOOK_SECONDS) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.model, self.what, self.look_seconds = model, what, look_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{__name__}.LandingTrigger", {"model": self.model, "what": self.what, "look_seconds": self.look_seconds}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        from operators.landing import due
+
+        sent: dict[str, float] = {}
+        while True:
+            event = due(await self._waiting(), sent, time.monotonic())
+            if event is not None:
+                sent[str(event["key"])] = time.monotonic()
+                yield TriggerEvent(dict(event))  # type: ignore[no-untyped-call]
+            await asyncio.sleep(self.look_seconds)
+
+    async def _waiting(self) -> Sequence[Any]:
+        try:
+            # A hook in that thread may ask the triggerer for a connection: this way it can.
+            found: Sequence[Any] = await sync_to_async(_look, thread_sensitive=False)(self.model, self.what)
+        except SlipstreamError as error:
+            self.log.warning("%s", error)
+            return ()
+        return found
+
+
+def _look(model: str, what: What) -> Sequence[Any]:
+    from operators.hooks import open_services
+    from operators.landing import closed_window, landed_days
+
+    services = open_services()
+    spec = services.spec(model)
+    return landed_days(services, spec) if what == "day" else closed_window(services, spec)
+
+
+class QueueTrigger(BaseEventTrigger):
+    """Messages of an SQS queue, by the amazon provider: {"as_of": ISO}, and "model" where several models share a queue.
+
+    A message is deleted once the triggerer says that its event is in the database (Airflow's acknowledgement mode): killed
+    before that, it comes again, and leads to the same decision.
+    """
+
+    def __init__(self, model: str, queue: str, connection: str, look_seconds: float = LOOK_SECONDS) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.model, self.queue, self.connection, self.look_seconds = model, queue, connection, look_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{__name__}.QueueTrigger", {
+            "model": self.model, "queue": self.queue, "connection": self.connection, "look_seconds": self.look_seconds,
+        }  # fmt: skip
+
+    def shared_stream_key(self) -> Hashable:
+        return "slipstream_queue", self.queue, self.connection
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> SharedStreamProducer:
+        return QueueProducer(kwargs["queue"], kwargs["connection"], kwargs["look_seconds"])
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+        async for message in shared_stream:
+            try:
+                asked = read_message(message["Body"])
+            except ValueError as error:
+                self.log.error("Message %s of %s is dropped: %s", message["MessageId"], self.queue, error)
+                reject_shared_stream_event()
+                continue
+            if asked.get("model", self.model) == self.model:
+                yield TriggerEvent({"as_of": asked["as_of"], "message": message["MessageId"]})  # type: ignore[no-untyped-call]
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """The shared stream is the only way: without it a message might be deleted before its event is kept."""
+        raise NotImplementedError("QueueTrigger runs on the triggerer's shared streams (Airflow 3.3).")
+        yield  # an async generator, as the base class has it
+
+
+class QueueProducer(SharedStreamProducer):
+    """Receives messages; deletes those whose events are kept, and those that nobody can read."""
+
+    def __init__(self, queue: str, connection: str, look_seconds: float) -> None:
+        self._queue, self._connection, self._look_seconds = queue, connection, look_seconds
+        self._client: Any = None
+
+    async def open_stream(self) -> AsyncIterator[tuple[Any, Any]]:
+        from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger  # aiobotocore: not while DAG files are parsed
+
+        sqs = SqsSensorTrigger(
+            self._queue, self._connection, max_messages=DELETE_AT_ONCE, visibility_timeout=UNSEEN_SECONDS,
+            delete_message_on_reception=False,
+        )  # fmt: skip
+        async with await sqs.hook.get_async_conn() as self._client:
+            while True:
+                messages = await sqs.poke(self._client)
+                for message in messages:
+                    yield message, message
+                if not messages:
+                    await asyncio.sleep(self._look_seconds)
+
+    def get_advance_lane(self, broker_payload: Any) -> Hashable:
+        return broker_payload["MessageId"]  # none waits for another
+
+    async def advance(self, batch: Sequence[AdvanceItem]) -> None:
+        done = [item.broker_payload for item in batch if item.outcome.is_clean or item.outcome.rejected]
+        entries = [{"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]} for n, message in enumerate(done)]
+        for first in range(0, len(entries), DELETE_AT_ONCE):
+            await self._client.delete_message_batch(QueueUrl=self._queue, Entries=entries[first : first + DELETE_AT_ONCE])
+
+
+def read_message(body: str) -> dict[str, str]:
+    """{"as_of": ISO, UTC without zone; "model" if it names one}. Raises ValueError for anything else."""
+    value = json.loads(body)
+    if not isinstance(value, dict) or not isinstance(value.get("as_of"), str) or not isinstance(value.get("model", ""), str):
+        raise ValueError(f'not {{"as_of": "2013-05-27"}}: {body[:200]!r}')
+    moment = datetime.fromisoformat(value["as_of"])
+    plain = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return {"as_of": plain.isoformat(), **({"model": value["model"]} if value.get("model") else {})}
