@@ -108,12 +108,15 @@ class Training(_Frozen):
     search: dict[str, tuple[Any, ...]] = {}  # tuning grid; used only when a run asks to tune
     workers: int = Field(1, ge=1)
     seed: int = 7
+    without_withdrawn: bool = False  # leave out requests that a version answered which was rolled back since
 
 
 class Evaluation(_Frozen):
     metric: Literal["auc", "log_loss", "accuracy"] = "auc"
     minimum: float | None = 0.5  # absolute floor (ceiling for log_loss)
-    margin: float = Field(0.01, ge=0)  # how much worse than the champion is still let through
+    margin: float = Field(0.01, gt=0)  # how much worse than the champion is still let through
+    alpha: float = Field(0.025, gt=0, lt=0.5)  # chance that one worse than that is let through all the same
+    slice_margin: float = Field(0.03, ge=0)  # a slice may be worse by that, or by what may be chance over all slices
     baseline: Name | None = None  # a category feature whose historical rate of the label is the baseline
     slices: tuple[Name, ...] = ()
     max_latency_ms: float = Field(5.0, gt=0)  # p99 of one row through ONNX Runtime
@@ -196,6 +199,7 @@ class Serving(_Frozen):
     cache: timedelta | None = None  # an equal request within that time gets the same score, without reading its features again
     idle: timedelta | None = None  # unloaded after that long without a request; by default only for want of room
     max_rows: int = Field(1000, ge=1, le=10_000)  # of one request
+    explore: float = Field(0.0, ge=0, lt=1)  # share of the requests whose decision is drawn at random, and logged as such
     requests_per_second: float | None = Field(None, gt=0)  # a worker; beyond it 429. By default only the gateway's own limits
 
 

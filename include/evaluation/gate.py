@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass
 
 from include.core.request import Json
 from include.core.spec import Evaluation
+from include.evaluation.paired import Difference
 
 LOWER_IS_BETTER = {"log_loss"}
+SLICE_ALPHA = 0.05  # chance that the slices close the gate on a challenger that is as good in every one of them
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class GateVerdict:
 
 
 def decide(evaluation: Mapping[str, Json], spec: Evaluation) -> GateVerdict:
-    """Judge the step's value (`metrics`, `champion`, `latency_ms`, `bytes`) by the spec's evaluation section."""
-    reasons = (*_floor(evaluation, spec), *_champion(evaluation, spec), *_latency(evaluation, spec), *_size(evaluation, spec))
+    """Judge the step's value (`metrics`, `champion`, `paired`, `latency_ms`, `bytes`) by the spec's evaluation section."""
+    judged = (_floor, _champion, _slices, _latency, _size)
+    reasons = tuple(reason for judge in judged for reason in judge(evaluation, spec))
     return GateVerdict(not reasons, reasons)
 
 
@@ -37,17 +40,41 @@ def _floor(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
 
 
 def _champion(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
+    """Closed unless the challenger is shown to be within the margin: too few rows to show it are no reason to trust it."""
     champion = evaluation.get("champion")
     if champion is None:  # the first version has nobody to beat
         return
     ours, theirs = _number(evaluation.get("metrics"), spec.metric), _number(champion, spec.metric)
+    paired = _difference(evaluation.get("paired"))
     if theirs is None:
         yield f"the champion's {spec.metric} is missing or not a number"
-    elif ours is not None and worse(spec.metric, ours, theirs) > spec.margin:
+    elif paired is None:
+        yield "the challenger was not compared with the champion row by row"
+    elif ours is not None and paired.worse > spec.margin:
         yield (
             f"{spec.metric} {ours:.4f} is worse than the champion's {theirs:.4f} on the same holdout "
             f"by more than {spec.margin:.4f} (evaluation.margin)"
         )
+    elif ours is not None and not paired.upper(spec.alpha) <= spec.margin:
+        yield (
+            f"{spec.metric} {ours:.4f} is not shown to be within {spec.margin:.4f} of the champion's {theirs:.4f}: on these "
+            f"{paired.rows:,} rows it may be worse by {paired.upper(spec.alpha):.4f} (evaluation.margin, evaluation.alpha)"
+        )
+
+
+def _slices(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
+    """Slices that fell by more than their margin and beyond chance: Holm's correction over all of them."""
+    found = [(row, _difference(row)) for row in _rows(evaluation.get("paired"), "slices")]
+    tests = sorted(((each.p_worse(), place) for place, (_, each) in enumerate(found) if each is not None))
+    for rank, (p, place) in enumerate(tests):
+        if p > SLICE_ALPHA / (len(tests) - rank):
+            return
+        row, each = found[place]
+        if each is not None and each.worse > spec.slice_margin:
+            yield (
+                f"{spec.metric} of {row['slice']}={row['value']} is worse than the champion's by {each.worse:.4f} "
+                f"on {each.rows:,} rows (evaluation.slice_margin {spec.slice_margin:.4f}; p {p:.2g} of {len(tests)} slices)"
+            )
 
 
 def _latency(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
@@ -76,3 +103,15 @@ def _number(values: Json, name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def _difference(body: Json) -> Difference | None:
+    try:
+        return Difference.from_json(body)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _rows(body: Json, name: str) -> list[Mapping[str, Json]]:
+    rows = body.get(name) if isinstance(body, Mapping) else None
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []

@@ -23,7 +23,7 @@ def render(model: str, value: Mapping[str, Json], history: Sequence[Mapping[str,
         _gate(value["gate"]),
         _tiles(value),
         _section("Metrics on the holdout", f"{_metrics(value)}<p class=note>{value['rows']:,} rows, none of them trained on. "
-                 "The champion is scored on the same rows with its own encoding. "
+                 f"The champion is scored on the same rows with its own encoding.{_paired(value)} "
                  "Of log loss, Brier and calibration error, less is better.</p>"),
         _section("Calibration", _calibration(value["calibration"])),
         _section("Slices", _table(("slice", "value", "rows", "rate", "auc", "log_loss"), value["slices"])),
@@ -60,6 +60,14 @@ def _metrics(value: Mapping[str, Json]) -> str:
         rows.append(("champion", value["champion"]))
     rows += [(NAMES.get(name, name), metrics) for name, metrics in value["baselines"].items()]
     return _table(("", *METRICS), [{"": name, **metrics} for name, metrics in rows], marked=0)
+
+
+def _paired(value: Mapping[str, Json]) -> str:
+    paired = value.get("paired")
+    if not paired or paired["worse"] is None or paired["error"] is None:
+        return ""
+    side = "worse" if paired["worse"] > 0 else "better"
+    return f" Row by row this model is {side} by {abs(paired['worse']):.4f} (± {1.96 * paired['error']:.4f})."
 
 
 def _calibration(bins: Sequence[Mapping[str, Json]]) -> str:

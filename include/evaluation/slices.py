@@ -9,9 +9,12 @@ import pyarrow as pa
 
 from include.core.errors import DataError
 from include.core.request import Json
+from include.core.spec import Evaluation
 from include.evaluation.metrics import Array, auc, log_loss
+from include.evaluation.paired import Groups, difference
 
 MINIMUM = 100  # rows: below, a slice's AUC is noise and the slice is left out
+CLASS_ROWS = 20  # of each label, for a slice to be compared with the champion
 
 
 def by_slice(table: pa.Table, names: Sequence[str], labels: Array, scores: Array) -> list[dict[str, Json]]:
@@ -36,3 +39,18 @@ def _slice(name: str, value: str, inside: np.ndarray, labels: Array, scores: Arr
         "auc": round(area, 4) if area == area else None,
         "log_loss": round(log_loss(labels[inside], scores[inside]), 4),
     }
+
+
+def paired_slices(
+    table: pa.Table, spec: Evaluation, labels: Array, scores: tuple[Array, Array], groups: Groups
+) -> list[dict[str, Json]]:
+    """slice, value and the Difference of `scores` (challenger's, champion's) in each slice that has the rows for one."""
+    rows: list[dict[str, Json]] = []
+    for name in spec.slices:
+        values = np.array([str(value) for value in table[name].to_pylist()])
+        for value in np.unique(values):
+            here = values == value
+            if min(labels[here].sum(), (1 - labels[here]).sum()) >= CLASS_ROWS and here.sum() >= MINIMUM:
+                found = difference(spec.metric, labels[here], scores[0][here], scores[1][here], groups[here])
+                rows.append({"slice": name, "value": str(value), **found.to_json()})
+    return rows

@@ -23,11 +23,13 @@ from include.evaluation.gate import decide
 from include.evaluation.latency import measure_latency
 from include.evaluation.metrics import Array, calibration, measure
 from include.evaluation.model import Floats, Model
+from include.evaluation.paired import difference
 from include.evaluation.report import render
-from include.evaluation.slices import by_slice
+from include.evaluation.slices import by_slice, paired_slices
 
 SEED = 7
 LATENCY_ROWS = 256
+DAY = 86_400_000_000  # microseconds
 
 
 def run(task: Task) -> Outcome:
@@ -42,7 +44,7 @@ def run(task: Task) -> Outcome:
     value: dict[str, Json] = {
         "rows": len(labels),
         "metrics": measure(labels, scores),
-        "champion": _champion(task, holdout, labels),
+        **_champion(task, holdout, scores, spec),
         "baselines": _baselines(train, holdout, label, encoder, spec.baseline),
         "slices": by_slice(holdout, spec.slices, labels, scores),
         "calibration": calibration(labels, scores),
@@ -67,12 +69,18 @@ def _open(task: Task, name: str) -> tuple[Model, Any, Path]:
     return adapter("model")(path), load("include.features.encoding:Encoder").from_json(signature), path
 
 
-def _champion(task: Task, holdout: pa.Table, labels: Array) -> dict[str, Json] | None:
-    """The champion's metrics on the same rows, through its own signature. None if there is no champion."""
+def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -> dict[str, Json]:
+    """`champion`: its metrics on the same rows, through its own signature; `paired`: row by row against the challenger's
+    `scores`, over all rows and by slice. Only `champion`, None, if there is no champion."""
     if "champion" not in task.request.inputs:
-        return None
+        return {"champion": None}
+    labels = _labels(holdout, str(task.params["label"]))
     model, encoder, _ = _open(task, "champion")
-    return measure(labels, model.score(encoder.encode_table(holdout)))
+    theirs = model.score(encoder.encode_table(holdout))
+    days = holdout["event_timestamp"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() // DAY
+    paired = difference(spec.metric, labels, scores, theirs, days).to_json()
+    paired["slices"] = paired_slices(holdout, spec, labels, (scores, theirs), days)
+    return {"champion": measure(labels, theirs), "paired": paired}
 
 
 def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Any, category: str | None) -> dict[str, Json]:
