@@ -19,6 +19,7 @@ from include.monitoring.counting import codes_of
 
 BINS = 8
 LEVELS = 15  # the commonest categories; all others share a code
+BEYOND = 0.25  # of the span of the known values: so far outside nothing is known any more
 STEPS = 12
 CLOSE = 1e-4
 
@@ -36,7 +37,7 @@ class Scale:
 
     @classmethod
     def of(cls, axis: Axis, column: pa.ChunkedArray, bins: int = BINS) -> Self:
-        """From the rows that a model is fitted on; beyond their range there is a code of its own, with no row in it."""
+        """From the rows that a model is fitted on; far beyond their range there is a code of its own, with no row in it."""
         if not axis.numeric:
             return cls(axis, np.empty(0), Axis(axis.name, "category", categories=axis.categories[:LEVELS]))
         values = _numbers(column)
@@ -44,7 +45,8 @@ class Scale:
         if not len(known):
             return cls(axis, np.empty(0))
         inner = np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])
-        ends = (known.min(), np.nextafter(known.max(), np.inf))
+        span = known.max() - known.min()
+        ends = (known.min() - BEYOND * span, np.nextafter(known.max() + BEYOND * span, np.inf))
         return cls(axis, np.unique(np.concatenate([inner, ends])))
 
     @property

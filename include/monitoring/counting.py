@@ -18,9 +18,10 @@ from include.monitoring.summary import KEPT, Hashes, Summary, smallest
 
 BLOCK = 32_768
 BLOCK_FIRST = 1024  # enough to know a limit by, where values are many
-_FIRST, _SECOND = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77)  # odd, well mixed (xxHash's)
-_ALL = np.uint32(0xFFFFFFFF)
-SLOTS, _SHIFT = 1 << 16, np.uint32(16)
+PENDING = 256  # new hashes are put in order together
+_FIRST, _SECOND, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)  # xxHash's
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+SLOTS, _SHIFT = 1 << 16, np.uint64(48)
 
 
 def count(column: pa.ChunkedArray | pa.Array, axis: Axis) -> Summary:
@@ -44,10 +45,12 @@ class Counter:
         self._sum = self._squares = 0.0  # of grid positions: near the origin, so that nothing cancels
         self._low, self._high = np.inf, -np.inf
         self._hashes: Hashes = np.empty(0, dtype=np.uint32)
+        self._pending: list[Hashes] = []
         self._limit = _ALL
+        self._known: npt.NDArray[np.uint64] | None = None
         self._spot = np.empty(BLOCK, dtype=np.float64)
         self._index = np.empty(BLOCK, dtype=np.intp)
-        self._hash = np.empty(BLOCK, dtype=np.uint32)
+        self._hash, self._turned = np.empty(BLOCK, dtype=np.uint64), np.empty(BLOCK, dtype=np.uint64)
 
     def add(self, array: pa.Array) -> None:
         """A numeric (or boolean) array."""
@@ -59,6 +62,7 @@ class Counter:
 
     def summary(self) -> Summary:
         axis, n = self.axis, self.present
+        self._keep()
         center = self._sum / n if n else 0.0
         m2 = max(0.0, self._squares - n * center * center) * axis.step**2
         mean = axis.low + (center + self._origin) * axis.step if n else 0.0
@@ -96,28 +100,32 @@ class Counter:
         if low < axis.low or high >= axis.low + axis.step * axis.cells:
             np.clip(spot, 0, axis.cells + 1, out=spot)
         np.copyto(index, spot, casting="unsafe")
-        self._cells += np.bincount(index, minlength=axis.cells + 2)[: axis.cells + 2]
+        np.add.at(self._cells, index, 1)  # in place: bincount would look for the ends first, and give 64 KB to add
 
     def _distinct(self, values: Floats) -> None:
-        words, hashes = values.view(np.uint32), self._hash[: len(values)]
-        np.multiply(words[1::2], _FIRST, out=hashes)
-        np.bitwise_xor(hashes, words[0::2], out=hashes)
+        hashes, turned = self._hash[: len(values)], self._turned[: len(values)]
+        np.multiply(values.view(np.uint64), _FIRST, out=hashes)
+        np.right_shift(hashes, _HALF, out=turned)
+        np.bitwise_xor(hashes, turned, out=hashes)
         np.multiply(hashes, _SECOND, out=hashes)
         for part in (hashes[:BLOCK_FIRST], hashes[BLOCK_FIRST:]) if self._limit == _ALL else (hashes,):
-            few = part[part < self._limit] if self._limit < _ALL else self._new(part)
+            few = part[part < self._limit] if self._limit < _ALL else part
+            if len(few) > PENDING and self._known is not None:
+                few = few[self._known[few >> _SHIFT] != few >> _HALF]  # a column of few values: most of them are known
             if len(few):
-                self._hashes = smallest(np.concatenate([self._hashes, few]))
-                if len(self._hashes) == KEPT:
-                    self._limit = self._hashes[-1]
+                self._pending.append((few >> _HALF).astype(np.uint32))
+                if sum(map(len, self._pending)) >= PENDING:
+                    self._keep()
 
-    def _new(self, hashes: Hashes) -> Hashes:
-        """Those not kept yet. A column of few values would else sort every block; a table of slots knows most of them."""
-        if not len(self._hashes):
-            return hashes
-        known = np.zeros(SLOTS, dtype=np.uint32)
-        known[self._hashes >> _SHIFT] = self._hashes
-        new: Hashes = hashes[known[hashes >> _SHIFT] != hashes]
-        return new
+    def _keep(self) -> None:
+        """Take in the pending hashes. Those above the largest of KEPT need not be looked at any more."""
+        if self._pending:
+            self._hashes = smallest(np.concatenate([self._hashes, *self._pending]))
+            self._pending = []
+            self._known = np.zeros(SLOTS, dtype=np.uint64)
+            self._known[self._hashes >> 16] = self._hashes
+            if len(self._hashes) == KEPT:
+                self._limit = np.uint64(self._hashes[-1]) << _HALF
 
 
 def _float(values: pa.Array) -> pa.Array:

@@ -22,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.special import logit
+from scipy.special import logit, ndtri
 
 from include.core.request import Json
 from include.monitoring.additive import Scale, design, fit, predict
 from include.monitoring.axis import Axis, Floats
-from include.monitoring.metric import losses, metrics, standard_error
+from include.monitoring.metric import auc, losses, metrics, standard_error
 from include.monitoring.slice import CLASS_ROWS, Terms, arrays
 from include.monitoring.window import Window
 from include.monitoring.words import number, percent
@@ -39,7 +39,7 @@ HEAVIEST = 5.0  # times that a row of the holdout counts at most
 FEWEST_DAYS, GROUPS = 7, 20
 EFFECTIVE = 0.05  # share of the holdout that must be left once weighted, and
 EFFECTIVE_ROWS = 200.0  # so many rows of it
-OUTSIDE = 0.1  # share of the window's rows with a value that the holdout never showed
+OUTSIDE = 0.2  # share of the window's rows with a value that the holdout never showed
 SCORE = "(score)"
 
 
@@ -134,8 +134,7 @@ def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms:
     scales = [*scales, Scale.of(Axis(SCORE), held["score"], SCORE_BINS)]
     sides = [design(scales, table.append_column(SCORE, table["score"])) for table in (held, window)]
     outside = _outside(scales, *sides)
-    ratio = _density(*sides)
-    effective = float(ratio.sum() ** 2 / np.square(ratio).sum() / len(ratio))
+    ratio, effective = _density(*sides)
     answered = window["score"].cast(pa.float64()).to_numpy()
     odds = [logit(np.clip(each, 1e-4, 1 - 1e-4)) for each in (score, answered)]
     found = fit(sides[0], label, np.ones(len(label)), RIDGE, odds[0])
@@ -168,14 +167,20 @@ def _why(effective: float, outside: float, rows: int) -> str:
     return ""
 
 
-def _density(held: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> Floats:
-    """Of each holdout row: how many times as common its kind is in the window."""
+def _density(held: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> tuple[Floats, float]:
+    """Of each holdout row: how many times as common its kind is in the window; and the share of the holdout that is left so.
+
+    The share is that of two normals which are told apart as well (with an AUC of A they lie d = sqrt(2) ndtri(A) apart, and
+    weighting one into the other leaves exp(-d * d)): the ratios themselves are drawn together by the ridge.
+    """
     many, few = len(held), len(window)
     where = np.concatenate([np.zeros(many), np.ones(few)])
     weight = np.concatenate([np.ones(many), np.full(few, many / few)])
-    p = predict(held, fit(np.vstack([held, window]), where, weight, DENSITY_RIDGE))
-    result: Floats = p / (1 - p)
-    return result
+    rows = np.vstack([held, window])
+    p = predict(rows, fit(rows, where, weight, DENSITY_RIDGE))
+    apart = ndtri(np.clip(auc(where, p), 0.5, 1 - 1e-9))
+    result: Floats = (p / (1 - p))[:many]
+    return result, float(np.exp(-2 * apart**2))
 
 
 def _outside(scales: Sequence[Scale], held: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> float:

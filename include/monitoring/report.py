@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from include.core.request import Json
-from include.monitoring.words import percent
+from include.monitoring.slice import LEVEL
+from include.monitoring.words import metric_name, percent
 
 ROWS = 5000  # of either side, evenly spaced in time: enough to see a distribution, few enough to draw fast
 SHOWN = 8
+SHOWN_METRICS = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "brier", "calibration_error")
 KINDS = {"prediction": "the scores", "label": "the labels", "concept": "what a score means"}
 
 # Every rule is scoped: Evidently's own page follows in the same document.
@@ -47,7 +49,7 @@ def sample(rows: pa.Table) -> pa.Table:
 def verdict_html(model: str, value: Mapping[str, Json]) -> str:
     """The head of the report for a `monitor` value."""
     parts = [_title(model, value), _quality(value["quality"]), _drift(value["drift"]), _kinds(value["kinds"])]
-    parts.append(_performance(value["performance"]))
+    parts += [_performance(value["performance"]), _late(value), _before(value["estimate"])]
     note = (
         f"Below: Evidently's own view of a sample of at most {ROWS:,} rows a side. Its marks use one fixed threshold "
         "for every column and every season; the verdict above is calibrated on this model's own past and is the one that decides."
@@ -127,19 +129,60 @@ def _performance(performance: Mapping[str, Json]) -> str:
     tag = ("dim", "not judged") if performance["verdict"] == "abstain" else ("good", "measured")
     if performance["drop"] is not None and performance["drop"] > 2 * performance["drop_error"]:
         tag = ("warn", "lower")
-    return _section("Performance", tag, f"<p>{escape(performance['words'])}</p>{_slices(performance)}")
+    told = f"<p>{escape(performance['words'])}</p>{_metrics(performance)}{_slices(performance)}"
+    return _section("Performance", tag, told)
+
+
+def _metrics(performance: Mapping[str, Json]) -> str:
+    """Every metric with its interval, and what a score is worth as a probability."""
+    if not performance["metrics"]:
+        return ""
+    names = [name for name in SHOWN_METRICS if name in performance["metrics"]]
+    head = "".join(f"<th class=n>{escape(metric_name(name))}</th>" for name in names)
+    pairs = [(performance["metrics"][name], 1.96 * performance["errors"][name]) for name in names]
+    cells = "".join(f"<td class=n>{value:.3f}<br><span class=dim>± {error:.3f}</span></td>" for value, error in pairs)
+    slope = performance["calibration"]["slope"]
+    error = 1.96 * performance["calibration"]["slope_error"]
+    held = "as far apart as they should be" if abs(slope - 1) <= error else "too far apart" if slope < 1 else "too close together"
+    note = f"<p class=dim>Calibration slope {slope:.2f} ± {error:.2f} (1 is right): low and high scores are {held}.</p>"
+    return f"<table><tr>{head}</tr><tr>{cells}</tr></table>{note}"
 
 
 def _slices(performance: Mapping[str, Json]) -> str:
     metric = performance["metric"]
     rows = [
         f"<tr><td>{escape(s['column'])} = {escape(str(s['value']))}</td><td class=n>{s['rows']:,}</td>"
-        f"<td class=n>{s['positive_rate']:.2f}</td><td class=n>{s[metric]:.3f} ± {1.96 * s['error']:.3f}</td></tr>"
+        f"<td class=n>{s['positive_rate']:.2f}</td><td class=n>{s[metric]:.3f} ± {1.96 * s['error']:.3f}</td>{_fall(s)}</tr>"
         for s in performance["slices"]
         if metric in s
     ]
-    head = f"<tr><th>slice</th><th class=n>rows</th><th class=n>positive rate</th><th class=n>{escape(metric)}</th></tr>"
+    names = ("rows", "positive rate", escape(metric_name(metric)), "on the holdout", "chance of such a fall")
+    head = f"<tr><th>slice</th>{''.join(f'<th class=n>{name}</th>' for name in names)}</tr>"
     return f"<table>{head}{''.join(rows)}</table>" if rows else ""
+
+
+def _fall(each: Mapping[str, Json]) -> str:
+    """Against the slice's own holdout; the chance counts that every slice was tried."""
+    if "p" not in each:
+        return "<td class=n>–</td><td class=n>–</td>"
+    chance = f"<b class=bad>{each['p']:.2g}</b>" if each["p"] < LEVEL else f"{each['p']:.2f}"
+    return f"<td class=n>{each['expected']:.3f}</td><td class=n>{chance}</td>"
+
+
+def _late(value: Mapping[str, Json]) -> str:
+    """How far the labels are, the windows judged again with late ones, and the shadows on the same rows."""
+    landing = value["landing"]
+    lines = [f"{landing['landed']:,} labels have landed, about {landing['coming']:,.0f} are still to come."]
+    for each in value["earlier"]:
+        lines.append(f"{each['window'].replace('/', ' to ')}, as its labels stand now: {each['performance']['words']}")
+    lines += [each["words"] for each in value["comparisons"]]
+    tag = ("good", "enough") if landing["enough"] else ("dim", "still open")
+    return _section("Labels", tag, "".join(f"<p>{escape(line)}</p>" for line in lines))
+
+
+def _before(estimate: Mapping[str, Json]) -> str:
+    tag = ("dim", "not told") if estimate["verdict"] == "abstain" else ("good", "estimated")
+    return _section("Before labels", tag, f"<p>{escape(estimate['words'])}</p>")
 
 
 def _section(title: str, tag: tuple[str, str], body: str) -> str:

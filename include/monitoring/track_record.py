@@ -1,9 +1,10 @@
 """What the estimates before labels were worth, on the windows whose labels have landed since; and whether to speak at all.
 
 Only labels tell that their meaning has moved. So each estimate is held against what came true: `realised - base` is taken to
-be a share of the move that the estimate saw, plus an offset that wanders from window to window (a Kalman filter over the
-two). Both correct the next estimate and give its uncertainty. Where the corrected estimates have missed by no less than
-"nothing has changed", or one has just missed beyond its uncertainty, there is no next one.
+be a share of the move that the estimate saw, plus an offset that wanders from window to window, plus what one window has
+alone (a Kalman filter over share and offset). The record so corrects the next estimate and gives its uncertainty. Where the
+corrected estimates have missed by more than "nothing has changed" would have, or the newest landed window lies far beyond its
+uncertainty, there is no next one.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ from include.monitoring.words import metric_name
 FEWEST = 3  # landed windows, before an estimate is believed
 LAST = 8  # of them the newest that are judged by
 SHARE, SHARE_SPREAD = 1.0, 0.5  # of the seen move that comes true: before anything landed
-WANDERS = (0.0, 0.3, 1.0, 3.0, 10.0)  # of the offset a window, in standard errors of the holdout's metric: the likeliest is taken
+# What nobody can see coming, in standard errors of a window's metric: how far the offset wanders from window to window, and
+# how far one window alone lies off. The record says which of them are likely; before it, the smaller ones are more so.
+UNSEEN = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+LIKELY = (0.3, 0.2, 0.2, 0.15, 0.1, 0.05)
 SURPRISE = 3.5  # standard errors that the newest landed window may lie off
-MARGIN = 1.0  # of the misses of "nothing has changed" that its own misses must stay below
+MARGIN = 1.15  # times the misses of "nothing has changed": what its own may come to, for a few windows' misses are mostly noise
 
 
 @dataclass(frozen=True)
@@ -147,24 +151,28 @@ def _missed(past: Sequence[Landed], lag: int) -> tuple[float, float]:
 def _next(seen: float, base: float, past: Sequence[Landed], lag: int) -> tuple[float, float]:
     """The corrected estimate of a window `lag` after the newest of `past`, and its standard error."""
     unit = float(np.median([one.noise for one in past])) if past else 0.0
-    paths = [_filtered(past, wander * unit, unit) for wander in WANDERS]
-    chances = np.exp([path[2] - max(each[2] for each in paths) for path in paths])
-    chances /= chances.sum()
     here = np.array([seen - base, 1.0])
-    values = np.array([base + here @ state for state, _, _ in paths])
-    spreads = [here @ spread @ here + lag * (wander * unit) ** 2 for wander, (_, spread, _) in zip(WANDERS, paths, strict=True)]
+    found = []
+    for wanders, chance in zip(UNSEEN, LIKELY, strict=True):
+        for wobbles, likely in zip(UNSEEN, LIKELY, strict=True):
+            state, spread, seen_so = _filtered(past, wanders * unit, wobbles * unit, unit)
+            variance = here @ spread @ here + lag * (wanders * unit) ** 2 + (wobbles * unit) ** 2
+            found.append((base + here @ state, variance, seen_so + np.log(chance * likely)))
+    values, variances, chances = np.array(found).T
+    chances = np.exp(chances - chances.max())
+    chances /= chances.sum()
     value = float(chances @ values)
-    return value, float(np.sqrt(max(0.0, chances @ (np.array(spreads) + np.square(values - value)))))
+    return value, float(np.sqrt(max(0.0, chances @ (variances + np.square(values - value)))))
 
 
-def _filtered(past: Sequence[Landed], wander: float, unit: float) -> tuple[Floats, Floats, float]:
+def _filtered(past: Sequence[Landed], wanders: float, wobbles: float, unit: float) -> tuple[Floats, Floats, float]:
     """Share and offset after `past`, their covariance, and the log likelihood of what was seen."""
     state, spread = np.array([SHARE, 0.0]), np.diag([SHARE_SPREAD**2, unit**2])
     chance = 0.0
     for one in past:
-        spread = spread + np.diag([0.0, wander**2])
+        spread = spread + np.diag([0.0, wanders**2])
         here = np.array([one.estimate - one.base, 1.0])
-        variance = here @ spread @ here + one.noise**2
+        variance = here @ spread @ here + one.noise**2 + wobbles**2
         miss = one.realised - one.base - here @ state
         chance -= 0.5 * (miss**2 / variance + np.log(variance))
         gain = spread @ here / variance

@@ -39,7 +39,7 @@ def test_writes_every_input_by_name_sorted_by_event_time(ledger: Ledger, setting
     found = collect(ledger, settings)
     assert found.table.column_names == [
         "request_id", "event_time", "version", "arm", "score",
-        "temp", "precip", "hour", "carrier_code", "degraded", "label", "label_timestamp",
+        "temp", "precip", "hour", "carrier_code", "degraded", "label", "label_timestamp", "explored", "withdrawn",
     ]  # fmt: skip
     assert found.table["request_id"].to_pylist() == ["a", "b"]
     assert found.table.schema.field("event_time").type == pa.timestamp("us")
@@ -154,3 +154,18 @@ def test_redacted_inputs_are_not_missed(ledger: Ledger, settings: Settings) -> N
     write_log(settings, [record("a", "2013-04-02T10:00:00", features={"temp": 1.0, "precip": 0, "hour": 3})])
     redacting = spec(serving=Serving(redact=("carrier_code",)))
     assert Collected(ledger, snapshot(settings, redacting, AS_OF, {}), settings).value["absent_columns"] == []
+
+
+def test_answers_that_the_champion_did_not_choose_and_those_of_withdrawn_versions_are_tagged(
+    ledger: Ledger, settings: Settings
+) -> None:
+    at = "2013-04-02T10:00:00"
+    write_log(settings, [
+        record("plain", at), record("canary", at, arm="challenger", version=2, explored="challenger"),
+        record("drawn", at, explored="random", decision=0), record("default", at, version=None),
+    ])  # fmt: skip
+    found = Collected(ledger, snapshot(settings, spec(), AS_OF, {}, withdrawn=[2, 5]), settings)
+    assert found.column("explored") == {"plain": "", "canary": "challenger", "drawn": "random", "default": ""}
+    assert found.column("withdrawn") == {"plain": False, "canary": True, "drawn": False, "default": False}
+    assert found.value["explored"] == 2
+    assert snapshot(settings, spec(), AS_OF, {}).key != snapshot(settings, spec(), AS_OF, {}, withdrawn=[2]).key
