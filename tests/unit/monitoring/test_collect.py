@@ -169,3 +169,38 @@ def test_answers_that_the_champion_did_not_choose_and_those_of_withdrawn_version
     assert found.column("withdrawn") == {"plain": False, "canary": True, "drawn": False, "default": False}
     assert found.value["explored"] == 2
     assert snapshot(settings, spec(), AS_OF, {}).key != snapshot(settings, spec(), AS_OF, {}, withdrawn=[2]).key
+
+
+def test_the_windows_before_come_along_with_their_late_labels(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    before = [
+        record("older", "2013-03-20T10:00:00"),
+        record("late", "2013-03-26T10:00:00"),
+        record("gone", "2013-03-10T10:00:00"),
+    ]
+    write_log(settings, [record("now", "2013-04-02T10:00:00"), *before])
+    day = commit(ledger, "features", {}, {"labels.parquet": labels([("late", 1, moment("2013-04-05T00:00:00"))])}, scratch)
+    found = collect(ledger, settings, {"2013-03-26": day})
+    earlier = pq.read_table(ledger.storage.uri(found.result.files["earlier.parquet"].path))
+    assert earlier["request_id"].to_pylist() == ["older", "late"]  # two windows back, and no further
+    assert earlier["label"].to_pylist() == [None, 1.0]
+    assert found.table["request_id"].to_pylist() == ["now"]
+    assert found.value["labelled"] == 0
+    assert found.value["labels_of_unknown_requests"] == 0
+
+
+def test_what_a_shadow_said_stands_beside_what_was_answered(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    shadow = {"kind": "shadow", "id": "a", "at": "2026-01-01T00:00:09.000000+00:00", "version": 2, "score": 0.75, "against": 0.25}
+    write_log(
+        settings,
+        [record("a", "2013-04-02T10:00:00"), shadow, {**shadow, "id": "nobody"}, {**shadow, "score": None, "version": 3}],
+    )
+    day = commit(ledger, "features", {}, {"labels.parquet": labels([("a", 0, moment("2013-04-03T00:00:00"))])}, scratch)
+    found = collect(ledger, settings, {"2013-04-02": day})
+    pairs = pq.read_table(ledger.storage.uri(found.result.files["shadow.parquet"].path)).to_pylist()
+    assert [(p["request_id"], p["version"], p["score"], p["answered"], p["answered_by"], p["label"]) for p in pairs] == [
+        ("a", 2, 0.75, 0.25, 1, 0.0)
+    ]
+    assert found.value["rows"] == 1
+    key = snapshot(settings, spec(), AS_OF, {}).key
+    write_log(settings, [{**shadow, "version": 4}], "b.jsonl")
+    assert snapshot(settings, spec(), AS_OF, {}).key != key

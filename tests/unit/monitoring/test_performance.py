@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import brier_score_loss, f1_score, log_loss, precision_score, recall_score, roc_auc_score
 
 from include.monitoring import metric
-from include.monitoring.performance import Baseline, landed, measure
+from include.monitoring.delay import Landing
+from include.monitoring.performance import Baseline, calibration, judged, landed, measure
 from include.monitoring.slice import Terms
 from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
 
@@ -30,6 +31,26 @@ def test_metrics_agree_with_scikit_learn() -> None:
     assert metric.brier(label, score) == pytest.approx(brier_score_loss(label, score))
     assert metric.calibration_error(label, score) < 0.03
     assert metric.calibration_error(label, score / 2) > 0.1
+
+
+def test_decisions_at_a_threshold_agree_with_scikit_learn() -> None:
+    label, score = scores()
+    for threshold in (0.3, 0.5):
+        said = score >= threshold
+        found = metric.metrics(threshold)
+        assert found["precision"](label, score) == pytest.approx(precision_score(label, said))
+        assert found["recall"](label, score) == pytest.approx(recall_score(label, said))
+        assert found["f1"](label, score) == pytest.approx(f1_score(label, said))
+    assert metric.metrics(1.1)["precision"](label, score) == metric.metrics(1.1)["f1"](label, score) == 0.0
+
+
+@pytest.mark.parametrize("name", ["precision", "recall", "f1", "accuracy", "log_loss", "brier"])
+def test_the_error_of_a_metric_is_the_spread_of_fresh_samples(name: str) -> None:
+    samples = [scores(1500, seed) for seed in range(200)]
+    spread = np.std([metric.metrics(0.4)[name](*sample) for sample in samples])
+    one_group = np.zeros(1500, np.int64)
+    error = np.mean([metric.standard_error(name, *sample, one_group, 0.4) for sample in samples])
+    assert error == pytest.approx(spread, rel=0.15)
 
 
 def test_delong_agrees_with_the_spread_of_fresh_samples() -> None:
@@ -97,6 +118,22 @@ def test_only_full_answers_of_the_champion_with_a_label_count() -> None:
     assert landed(table, 1).num_rows == 1
     assert landed(table, None).num_rows == 3
     assert landed(put(table, "label", pa.nulls(4, pa.float64())), None).num_rows == 0
+
+
+def test_the_calibration_slope_tells_scores_that_are_too_far_apart() -> None:
+    label, score = scores(20_000)
+    sharp = 1 / (1 + np.exp(-2 * np.log(score.clip(0.01, 0.99) / (1 - score.clip(0.01, 0.99)))))
+    true, double = calibration(label, score), calibration(label, sharp)
+    assert abs(true["slope"] - 1) < 3 * true["slope_error"]
+    assert double["slope"] == pytest.approx(0.5, abs=3 * double["slope_error"])
+
+
+def test_too_few_landed_labels_speak_for_nobody() -> None:
+    found = measure(window(), Baseline({"auc": 0.82}, 1400), (), TERMS)
+    half = Landing(2000, 700, 600.0, 0.9, "2013-04-10 06:00")
+    assert judged(found, half).words.startswith("54% of the labels that will come have landed; 90% are needed")
+    assert judged(found, half).drop is None
+    assert judged(found, Landing(2000, 700, 10.0, 0.9)) is found
 
 
 def test_slices_large_enough_have_their_own_metric() -> None:
