@@ -18,7 +18,8 @@ from include.monitoring.stream import Stream, numbers
 # What is known two hours before a scheduled departure, as in the demonstration: the schedule, and the weather by then.
 _FLIGHTS = """
 SELECT (f.time_hour::TIMESTAMP::DATE - DATE '2013-01-01') // 7 AS "window", f.origin AS airport,
-    (arr_delay::DOUBLE >= 15)::DOUBLE AS late, (dep_delay::DOUBLE > 15)::DOUBLE AS off_late, (arr_delay IS NULL)::DOUBLE AS missed,
+    (arr_delay::DOUBLE >= 15)::DOUBLE AS late, (dep_delay::DOUBLE > 15)::DOUBLE AS off_late,
+    (arr_delay IS NULL)::DOUBLE AS missed,
     f.hour::DOUBLE AS hour, isodow(f.time_hour::TIMESTAMP)::DOUBLE AS weekday, distance::DOUBLE AS distance,
     dense_rank() OVER (ORDER BY carrier)::DOUBLE AS carrier, dense_rank() OVER (ORDER BY f.origin)::DOUBLE AS origin,
     temp::DOUBLE AS temp, dewp::DOUBLE AS dewp, humid::DOUBLE AS humid, wind_speed::DOUBLE AS wind_speed,

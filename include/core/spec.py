@@ -188,6 +188,15 @@ class Retraining(_Frozen):
     minimum_labels: int = Field(1000, ge=0)
     budget_per_month: int = Field(2, ge=1)
     consecutive: int = Field(2, ge=1)  # windows in a row that must say the same before it counts
+    within: int | None = Field(None, ge=1)  # or that many of the last `within`; those that abstain are passed over
+    price: float | None = Field(None, gt=0)  # what a retrain costs, in errors of a window: .1 is 100 of 1,000 requests
+    breaker: int = Field(3, ge=1)  # challengers rejected one after the other, after which a person must look
+
+    @model_validator(mode="after")
+    def _enough_windows(self) -> Self:
+        if self.within is not None and self.within < self.consecutive:
+            raise ValueError(f"within ({self.within}) must be at least consecutive ({self.consecutive})")
+        return self
 
 
 class Serving(_Frozen):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -44,7 +44,13 @@ def record_decision(control: ControlStore, decision: Decision, epoch: int) -> tu
     return Decision.from_json(body), new
 
 
-def gather(control: ControlStore, spec: ModelSpec, monitored: Result, busy: Sequence[str] = ()) -> Facts:
+def gather(
+    control: ControlStore,
+    spec: ModelSpec,
+    monitored: Result,
+    busy: Sequence[str] = (),
+    shadows: Mapping[str, Json] | None = None,
+) -> Facts:
     """The facts of a window: the `monitor` result, the labels published since, and the rollout that runs."""
     value = monitored.value
     champion = Champion(**value["champion"]) if value["champion"] else None
@@ -58,14 +64,21 @@ def gather(control: ControlStore, spec: ModelSpec, monitored: Result, busy: Sequ
         drift=value["drift"],
         performance=value["performance"],
         busy=(*_rollouts(control, spec.name), *busy),
+        rejected=tuple(_rejected(control, spec.name, champion, value["as_of"])) if champion else (),
+        shadows=shadows or {},
     )
 
 
 def decide_window(
-    control: ControlStore, spec: ModelSpec, monitored: Result, epoch: int, busy: Sequence[str] = ()
+    control: ControlStore,
+    spec: ModelSpec,
+    monitored: Result,
+    epoch: int,
+    busy: Sequence[str] = (),
+    shadows: Mapping[str, Json] | None = None,
 ) -> tuple[Decision, bool]:
     """Decide on the window of a `monitor` result and store it. A window run again gets its stored decision."""
-    facts = gather(control, spec, monitored, busy)
+    facts = gather(control, spec, monitored, busy, shadows)
     return record_decision(control, decide(history(control, spec.name), facts, spec.retraining), epoch)
 
 
@@ -89,3 +102,23 @@ def _rollouts(control: ControlStore, model: str) -> list[str]:
     query = sa.select(table.challenger).where(table.model == model, table.live.is_not(None))
     with control.transaction() as connection:
         return [f"rollout of version {row.challenger}" for row in connection.execute(query)]
+
+
+def _rejected(control: ControlStore, model: str, champion: Champion, as_of: str) -> Iterator[str]:
+    """Versions newer than the champion, known by `as_of`, whose gate was closed or whose rollout was rolled back.
+
+    A backfill's are no challengers: they were never meant to serve.
+    """
+    versions, rollouts = store.versions.c, store.rollouts.c
+    newer = sa.select(versions.version, versions.record).where(versions.model == model, versions.version > champion.version)
+    back = sa.select(rollouts.challenger).where(rollouts.model == model, rollouts.state == "rolled_back")
+    with control.transaction() as connection:
+        rows = connection.execute(newer.order_by(versions.version)).all()
+        rolled = {row.challenger for row in connection.execute(back)}
+    for row in rows:
+        if row.record["run_type"] == "backfill" or moment(row.record["as_of"]) > moment(as_of):
+            continue
+        if row.version in rolled:
+            yield f"version {row.version} was rolled back"
+        elif not row.record["gate"]["passed"]:
+            yield f"version {row.version}: {'; '.join(row.record['gate']['reasons'])}"

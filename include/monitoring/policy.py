@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from itertools import islice, takewhile
 from typing import Any, Literal, Self
+
+import numpy as np
 
 from include.core.request import Json
 from include.core.spec import Retraining
+from include.monitoring.staleness import Forecast, forecast
 from include.monitoring.window import moment
 from include.monitoring.words import percent
 
 Action = Literal["retrain", "hold"]
+Signal = Literal["drift", "drop"]
 MONTH = timedelta(days=30)
 NOISE = 1.645  # standard errors: a drop this large is chance one time in twenty
 
@@ -43,6 +48,17 @@ class Facts:
     drift: Mapping[str, Json] = field(default_factory=dict)
     performance: Mapping[str, Json] = field(default_factory=dict)
     busy: tuple[str, ...] = ()  # what runs: "rollout of version 3"
+    rejected: tuple[str, ...] = ()  # challengers since the champion that came to nothing, oldest first, each with its reason
+    shadows: Mapping[str, Json] = field(default_factory=dict)  # the value of `shadows`: their errors, window by window
+
+    def evidence(self) -> dict[str, Json]:
+        """What a replay needs of them: the verdicts, not the columns behind."""
+        kept = {"drift": ("verdict", "words"), "performance": ("drop", "drop_error", "words"), "quality": ("passed",)}
+        body: dict[str, Json] = {name: {k: getattr(self, name).get(k) for k in keys} for name, keys in kept.items()}
+        body["quality"]["issues"] = [i for i in self.quality.get("issues", ()) if i["severity"] == "fail"][:3]
+        champion = asdict(self.champion) if self.champion else None
+        known = {"window": self.window, "new_labels": self.new_labels, "champion": champion, "shadows": dict(self.shadows)}
+        return {**known, **body, "busy": list(self.busy), "rejected": list(self.rejected)}
 
 
 @dataclass(frozen=True)
@@ -94,8 +110,7 @@ def decide(history: Sequence[Decision], facts: Facts, policy: Retraining) -> Dec
     reasons = tuple(_reasons(past, facts, signals, policy)) if facts.champion else ()
     blocked = tuple(_guards(past, later, facts, policy)) if facts.champion else ("there is no champion to replace",)
     action: Action = "retrain" if reasons and not blocked else "hold"
-    evidence = {"signals": signals.to_json(), "window": facts.window, "new_labels": facts.new_labels}
-    evidence["champion"] = asdict(facts.champion) if facts.champion else None
+    evidence = {"signals": signals.to_json(), **facts.evidence()}
     key, words = f"{facts.model}:{facts.window}", _words(action, reasons, blocked, tuple(_notes(past, facts, signals, policy)))
     return Decision(key, facts.model, facts.as_of, action, reasons, blocked, words, evidence)
 
@@ -111,10 +126,15 @@ def _signals(facts: Facts, policy: Retraining) -> Signals:
 
 def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Iterator[str]:
     assert facts.champion is not None
-    if policy.on_drift and now.drift and _in_a_row(past, now, "drift") >= policy.consecutive:
-        yield f"drift in {_in_a_row(past, now, 'drift')} windows in a row: {facts.drift.get('words', '')}"
-    if now.drop and _in_a_row(past, now, "drop") >= policy.consecutive:
-        yield f"performance fell in {_in_a_row(past, now, 'drop')} windows in a row: {facts.performance.get('words', '')}"
+    if policy.on_drift and now.drift and _seen(past, now, "drift", policy) >= policy.consecutive:
+        yield f"drift in {_often(past, now, 'drift', policy)}: {facts.drift.get('words', '')}"
+    if now.drop and _seen(past, now, "drop", policy) >= policy.consecutive:
+        yield f"performance fell in {_often(past, now, 'drop', policy)}: {facts.performance.get('words', '')}"
+    if policy.price is not None and (ahead := outlook(facts.shadows, policy.price)) is not None and ahead.worth:
+        yield (
+            f"staying costs {ahead.excess:.4f} errors a request beyond a fresh model, more than the {ahead.pace:.4f} that "
+            f"retraining costs at its best pace (price {policy.price:g}; {ahead.windows} windows of shadows)"
+        )
     share = facts.new_labels / max(facts.champion.rows, 1)
     if policy.on_new_labels is not None and share >= policy.on_new_labels:
         yield f"{facts.new_labels:,} new labelled rows, {percent(share)} of those it was trained on"
@@ -123,15 +143,33 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
         yield f"the champion's data end {age.days} days ago (the schedule's floor is {policy.floor.days})"
 
 
-def _in_a_row(past: Sequence[Decision], now: Signals, what: Literal["drift", "drop"]) -> int:
-    """Windows in a row, this one included, that said so of the same champion. One that abstained is passed over."""
-    count = 1
+def outlook(shadows: Mapping[str, Json], price: float) -> Forecast | None:
+    """What keeping the champion costs, by the errors of `shadows`; None without any."""
+    if not shadows:
+        return None
+    error = np.array([[np.nan if value is None else value for value in row] for row in shadows["error"]], dtype=np.float64)
+    return forecast(error, int(shadows["champion"]), price)
+
+
+def _said(past: Sequence[Decision], now: Signals, what: Signal) -> Iterator[bool]:
+    """What the windows of the same champion said, this one first. One that abstained is passed over."""
+    yield getattr(now, what) is True
     for decision in reversed(past):
-        said = getattr(decision.signals, what)
-        if decision.signals.version != now.version or said is False:
-            break
-        count += said is True
-    return count
+        if decision.signals.version != now.version:
+            return
+        if (said := getattr(decision.signals, what)) is not None:
+            yield said
+
+
+def _seen(past: Sequence[Decision], now: Signals, what: Signal, policy: Retraining) -> int:
+    """Windows that said so: of the last `within`, or in a row; this one included."""
+    said = _said(past, now, what)
+    return sum(islice(said, policy.within) if policy.within else takewhile(bool, said))
+
+
+def _often(past: Sequence[Decision], now: Signals, what: Signal, policy: Retraining) -> str:
+    count = _seen(past, now, what, policy)
+    return f"{count} of the last {policy.within} windows" if policy.within else f"{count} windows in a row"
 
 
 def _guards(past: Sequence[Decision], later: Sequence[Decision], facts: Facts, policy: Retraining) -> Iterator[str]:
@@ -149,6 +187,11 @@ def _guards(past: Sequence[Decision], later: Sequence[Decision], facts: Facts, p
     spent = sum(at - when < MONTH for when in retrains)
     if spent >= policy.budget_per_month:
         yield f"budget: {spent} trainings in the last 30 days, {policy.budget_per_month} allowed"
+    if len(facts.rejected) >= policy.breaker:
+        yield (
+            f"circuit breaker: {len(facts.rejected)} challengers in a row were rejected (the last: {facts.rejected[-1]}); "
+            "a training by hand goes on, a promotion resets it"
+        )
     for work in facts.busy:
         yield f"frozen while the {work} runs"
     if later:
@@ -157,15 +200,16 @@ def _guards(past: Sequence[Decision], later: Sequence[Decision], facts: Facts, p
 
 def _notes(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Iterator[str]:
     """What was seen and does not count yet: it has to last."""
-    seen: tuple[tuple[Literal["drift", "drop"], str, Mapping[str, Json]], ...] = (
+    seen: tuple[tuple[Signal, str, Mapping[str, Json]], ...] = (
         ("drift", "drift", facts.drift),
         ("drop", "performance fell", facts.performance),
     )
+    takes = f"within {policy.within} windows" if policy.within else "windows in a row"
     for what, said, found in seen:
-        count = _in_a_row(past, now, what) if getattr(now, what) else 0
+        count = _seen(past, now, what, policy) if getattr(now, what) else 0
         if 0 < count < policy.consecutive:
             words = str(found.get("words", "")).rstrip(".")
-            yield f"{said} in {count} of the {policy.consecutive} windows in a row that it takes: {words}"
+            yield f"{said} in {count} of the {policy.consecutive} {takes} that it takes: {words}"
 
 
 def _words(action: Action, reasons: Sequence[str], blocked: Sequence[str], notes: Sequence[str]) -> str:
