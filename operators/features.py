@@ -108,4 +108,20 @@ class BuildTrainingSetOperator(ComputeOperator):
             "label": spec.label,
         }
         inputs = {day.isoformat(): ref for day, ref in sorted(days.items())}
+        if spec.training.without_withdrawn:
+            inputs["withdrawn"] = pulled(context, "withdrawn")
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+
+
+class ListWithdrawnOperator(ComputeOperator):
+    """The requests that rolled-back versions answered: the training set leaves them out (`training.without_withdrawn`)."""
+
+    step = "withdrawn"
+    function = "include.features.withdrawn:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        from include.features.withdrawn import snapshot
+        from include.rollout.history import withdrawn
+
+        gone = withdrawn(services.control, self.model)
+        return snapshot(services.settings, services.spec(self.model), pulled_json(context, "plan")["as_of"], gone)

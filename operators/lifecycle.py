@@ -23,7 +23,12 @@ from include.core.spec import ModelSpec
 from operators.alert import FailureNotifier
 from operators.assets import candidate_asset, retrain_asset
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
-from operators.features import BuildTrainingSetOperator, MaterializeFeaturesOperator, PublishFeaturesOperator
+from operators.features import (
+    BuildTrainingSetOperator,
+    ListWithdrawnOperator,
+    MaterializeFeaturesOperator,
+    PublishFeaturesOperator,
+)
 from operators.monitoring import (
     CheckSkewOperator,
     CollectPredictionsOperator,
@@ -113,6 +118,7 @@ def training_dag(spec: ModelSpec) -> DAG:
     with _dag(
         spec, "training", schedule, {"as_of": AS_OF, "tune": tune, "fresh": FRESH}, _TRAINING_DOC, max_active_runs=2
     ) as dag:
+        listed = [ListWithdrawnOperator(task_id="withdrawn", model=spec.name)] if spec.training.without_withdrawn else []
         validated = ValidateTrainingSetOperator(task_id="validate_training_set", model=spec.name)
         tuned = TuneModelOperator(task_id="tune", model=spec.name, where="job", pool="ray")
         trained = TrainModelOperator(
@@ -120,6 +126,7 @@ def training_dag(spec: ModelSpec) -> DAG:
         )
         chain(
             PlanTrainingOperator(task_id="plan", model=spec.name),
+            *listed,
             BuildTrainingSetOperator(task_id="build_training_set", model=spec.name),
             validated,
             tuned,

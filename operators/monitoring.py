@@ -33,12 +33,13 @@ class CollectPredictionsOperator(ComputeOperator):
 
         from include.data.published import newest, published
         from include.monitoring.collect import snapshot
+        from include.rollout.history import withdrawn
 
         spec = services.spec(self.model)
         moment = as_of(context, newest(services.control, self.model))
         first = (moment - timedelta(days=spec.monitoring.window_days)).date()
         labels = published(services.control, self.model, first, moment.date())
-        return snapshot(services.settings, spec, moment, labels)
+        return snapshot(services.settings, spec, moment, labels, withdrawn=withdrawn(services.control, self.model))
 
 
 class ProfileReferenceOperator(ComputeOperator):

@@ -13,6 +13,8 @@ from operators.hooks import Services, open_services
 from operators.links import JobLink
 from operators.run import as_of, event_extra, event_extras, is_asset_run, pulled
 
+NOT_OF_A_FIT = {"schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn"}  # the training set's
+
 
 class PlanTrainingOperator(SlipstreamOperator):
     """Fixes the run's as-of time and says why it trains. A scheduled run that would learn nothing new is skipped."""
@@ -90,7 +92,7 @@ class TrainModelOperator(ComputeOperator):
 def training_request(operator: ComputeOperator, context: Context, services: Services, chosen: dict[str, Json]) -> Request:
     """A request over the training set with the spec's training section, some of its `params` replaced."""
     spec = services.spec(operator.model)
-    training = spec.training.model_dump(mode="json", exclude={"schedule", "window_days", "holdout_days", "minimum_rows"})
+    training = spec.training.model_dump(mode="json", exclude=NOT_OF_A_FIT)
     training["params"] = {**training["params"], **chosen}
     if operator.step == "train":
         del training["search"]

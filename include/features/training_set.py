@@ -15,6 +15,7 @@ from include.core.task import Task
 from include.features.join import point_in_time, value
 from include.features.partition import DailyFiles, files_of, results
 from include.features.version import one_version
+from include.features.withdrawn import INPUT as WITHDRAWN
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 
@@ -31,7 +32,8 @@ class Window:
 
 
 def run(task: Task) -> Outcome:
-    """Writes `train.parquet` and `holdout.parquet`; a value of counts and view versions. Inputs: a published day each.
+    """Writes `train.parquet` and `holdout.parquet`; a value of counts and view versions. Inputs: a published day each, and
+    `withdrawn` (include/features/withdrawn.py) where its requests are to be left out.
 
     Columns: request_id, event_timestamp, keys, features, label (int8). The same inputs give the same bytes.
     Raises DataError where the rows cannot be trained on: none, unlabelled, one class, too few, two definitions of a view.
@@ -40,12 +42,18 @@ def run(task: Task) -> Outcome:
     window = Window(
         parse_time(params["as_of"]), params["window_days"], params["holdout_days"], params["minimum_rows"], params["label"]
     )
-    days = results(task.ledger, task.request.inputs)
+    inputs = dict(task.request.inputs)
+    left_out = inputs.pop(WITHDRAWN, None)
+    days = results(task.ledger, inputs)
     views = one_version({day: result.value.get("versions", {}) for day, result in days.items()})
     with duckdb.connect(config={"threads": 1}) as connection:
         files = files_of(task.ledger, days, task.workdir / "inputs")
+        if left_out is not None:
+            files[WITHDRAWN] = [str(task.file(WITHDRAWN, f"{WITHDRAWN}.parquet"))]
         outcome = build(connection, Features.model_validate(params["features"]), window, files, task.workdir)
-    return Outcome({**outcome.value, "views": views}, outcome.files)
+    newest = days[max(days)].value.get("definitions", {}) if days else {}
+    made = {name: each for name, each in newest.items() if each["view"]["version"] == views.get(name)}
+    return Outcome({**outcome.value, "views": views, "definitions": made}, outcome.files)
 
 
 def parse_time(text: str) -> datetime:
@@ -79,9 +87,10 @@ def build(connection: duckdb.DuckDBPyConnection, features: Features, window: Win
 def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, window: Window) -> None:
     """Table `asked`: the window's entity rows with their label, if it had arrived by `as_of`, else NULL.
 
-    A label that was corrected later, on another day, counts from then on.
+    A label that was corrected later, on another day, counts from then on. Requests of withdrawn versions are left out.
     """
     label = f'"{window.label}"'
+    left_out = f"ANTI JOIN read_parquet({files[WITHDRAWN]}) USING (request_id)" if files.get(WITHDRAWN) else ""
     connection.execute(f"""
         CREATE TABLE known AS SELECT request_id, {label}::TINYINT AS {label}
         FROM read_parquet({files["labels"]}, hive_partitioning = false)
@@ -90,7 +99,7 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
     """)
     connection.execute(f"""
         CREATE TABLE asked AS SELECT entity.*, {label}
-        FROM read_parquet({files["entities"]}, hive_partitioning = false) AS entity LEFT JOIN known USING (request_id)
+        FROM read_parquet({files["entities"]}, hive_partitioning = false) AS entity LEFT JOIN known USING (request_id) {left_out}
         WHERE event_timestamp < TIMESTAMP '{window.as_of}'
             AND event_timestamp >= TIMESTAMP '{window.as_of}' - INTERVAL {window.window_days} DAY
     """)

@@ -7,7 +7,7 @@ records and puts the digest in the parameters; `run` reads the log again and ins
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -30,10 +30,12 @@ def snapshot(
     published: Mapping[date, Ref] | Mapping[str, Ref],
     *,
     window_days: int = 0,
+    withdrawn: Sequence[int] = (),
 ) -> Request:
     """The request of `collect` for the window that ends at `as_of`, as the log stands now.
 
-    `published`: {day: Ref of the day's `features` result}; the days the window touches become inputs.
+    `published`: {day: Ref of the day's `features` result}; the days the window touches become inputs. `withdrawn`: versions
+    that were rolled back: their answers are tagged.
     """
     refs = {str(day): ref for day, ref in published.items()}
     window = Window.ending(as_of, window_days or spec.monitoring.window_days)
@@ -51,6 +53,7 @@ def snapshot(
         "features": spec.features.model_dump(mode="json"),
         "redacted": sorted(spec.serving.redact),
         "slices": list(spec.evaluation.slices),
+        "withdrawn": list(withdrawn),
     }
     days = {day: refs[day] for day in wide.days() if day in refs}
     return Request.of("collect", "include.monitoring.collect:run", spec.name, params=params, inputs=days)
@@ -58,7 +61,8 @@ def snapshot(
 
 def run(task: Task) -> Outcome:
     """Writes `predictions.parquet`: request_id, event_time, version, arm, score, every model input,
-    degraded, label (null until it has arrived), label_timestamp; sorted by event_time, request_id.
+    degraded, explored (why the champion's score did not decide: challenger, random, or empty), withdrawn (a version answered
+    that was rolled back since), label (null until it has arrived), label_timestamp; sorted by event_time, request_id.
     `earlier.parquet`: the same of the windows before, with the slices' columns alone. `shadow.parquet`: request_id,
     event_time, version and score of a shadow, `answered` and `answered_by` of the version that the caller heard, label.
 
@@ -82,8 +86,9 @@ def run(task: Task) -> Outcome:
         label_files = [str(task.file(day, "labels.parquet")) for day in sorted(task.request.inputs)]
         _labels(connection, label_files, window)
         names = [feature.name for feature in inputs]
+        tags = f"explored, {_withdrawn(params)}"
         queries = {
-            "predictions": f"SELECT {_columns(names)} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1",
+            "predictions": f"SELECT {_columns(names)}, {tags} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1",
             "earlier": f"SELECT {_columns([name for name in names if name in params['slices']])} FROM earlier "
             "LEFT JOIN labels USING (request_id) WHERE turn = 1",
             "shadow": "SELECT request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, label "
@@ -97,6 +102,11 @@ def run(task: Task) -> Outcome:
 
 def _columns(inputs: list[str]) -> str:
     return ", ".join(f'"{name}"' for name in (*COLUMNS[:-1], *inputs, "degraded", "label", "label_timestamp"))
+
+
+def _withdrawn(params: Mapping[str, Any]) -> str:
+    versions = ", ".join(str(int(version)) for version in params["withdrawn"])
+    return f"coalesce(version IN ({versions}), false) AS withdrawn" if versions else "false AS withdrawn"
 
 
 def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Window) -> None:
@@ -143,6 +153,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set
         "rows": rows,
         "duplicates": int(one("SELECT count(*) FROM log WHERE turn > 1")),
         "degraded": int(one("SELECT count(*) FROM log WHERE turn = 1 AND degraded")),
+        "explored": int(one("SELECT count(*) FROM log WHERE turn = 1 AND explored <> ''")),
         "labelled": int(one(f"SELECT count(label) {mine}")),
         "labels_corrected": int(one(f"SELECT count(*) {mine} AND corrected")),
         "labels_contradicting": int(one(f"SELECT count(*) {mine} AND contradicting")),

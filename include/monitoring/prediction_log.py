@@ -78,6 +78,7 @@ def open_log(
         timed AS (SELECT *, try_cast(r.event_time AS TIMESTAMPTZ)::TIMESTAMP AS event_time, event_time < ? AS early FROM parsed)
         SELECT r.id AS request_id, event_time, r.version AS version, r.arm AS arm, r.score AS score{features},
                lower(coalesce(r.degraded, 'false')) NOT IN {NOT_DEGRADED} AS degraded,
+               coalesce(r.explored, '') AS explored,
                coalesce(r."at", '') AS written, json_keys(json, '$.features') AS fields, early,
                row_number() OVER (PARTITION BY r.id, early ORDER BY coalesce(r."at", ''), json) AS turn
         FROM timed
@@ -121,6 +122,6 @@ def _pack(names: str) -> str:
 
 
 def _shape(inputs: Sequence[Feature]) -> str:
-    shape = dict.fromkeys(("id", "at", "event_time", "arm", "degraded"), "VARCHAR")
+    shape = dict.fromkeys(("id", "at", "event_time", "arm", "degraded", "explored"), "VARCHAR")
     features = {feature.name: DTYPES[feature.dtype] for feature in inputs}
     return json.dumps({**shape, "version": "INTEGER", "score": "DOUBLE", "features": features})

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, rollout_events, rollouts
+from include.core.control import ControlStore, audit, rollout_events, rollouts, versions
 from include.core.errors import ConflictError, DataError
 from include.core.request import Json
 from include.rollout.plan import Stage
@@ -71,6 +71,17 @@ def list_rollouts(control: ControlStore, model: str) -> list[Rollout]:
     with control.transaction() as connection:
         query = sa.select(rollouts.c.id).where(rollouts.c.model == model).order_by(rollouts.c.created_at)
         return [rollout_in(connection, row.id) for row in connection.execute(query).all()]
+
+
+def withdrawn(control: ControlStore, model: str) -> list[int]:
+    """Versions that were rolled back, in their rollout or after it, and do not serve now; sorted."""
+    taken_back = sa.select(rollouts.c.challenger).where(rollouts.c.model == model, rollouts.c.state == "rolled_back")
+    returned = sa.select(audit.c.detail).where(audit.c.subject == model, audit.c.action == "rollout.return")
+    serving = sa.select(versions.c.version).where(versions.c.model == model, versions.c.stage == "Production")
+    with control.transaction() as connection:
+        gone = {row.challenger for row in connection.execute(taken_back)}
+        gone |= {int(row.detail["from"]) for row in connection.execute(returned)}
+        return sorted(gone - set(connection.execute(serving).scalars()))
 
 
 def events(control: ControlStore, rollout_id: str) -> list[dict[str, Json]]:

@@ -55,6 +55,8 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     latency_us: float = 0.0  # from the decoded request to the score, features included
     error: str | None = None  # why the arm's own model gave no score
     metric: str = ""
+    explored: str = ""  # why the champion's score did not decide: "challenger" (a canary's arm), "random"; else empty
+    decision: int | None = None  # that was answered, where it was drawn at random; else it follows from the score
 
 
 def timestamp() -> str:

@@ -26,6 +26,7 @@ import msgspec
 from include.serving.breaker import Breaker
 from include.serving.contract import Contract, Item
 from include.serving.deployment import Deployment
+from include.serving.explore import Exploration
 from include.serving.features import FeatureReader, Features
 from include.serving.last_known import LastKnown
 from include.serving.log import PredictionLog, Record
@@ -45,7 +46,7 @@ _encode = msgspec.json.Encoder().encode
 class Answer(msgspec.Struct, gc=False):
     id: str
     score: float
-    label: int  # score at or above the spec's threshold
+    label: int  # score at or above the spec's threshold; drawn at random for the share that the spec explores
     version: int | None  # that answered; None: the default score
     arm: str
     degraded: list[str]
@@ -86,6 +87,7 @@ class Predictor:
         self._unknown = {feature.name: None for view in spec.features.views for feature in view.features}
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         self._redact = frozenset(spec.serving.redact)
+        self._explore = Exploration(spec.serving.explore, spec.name, unit)
         self._source = reader.source(spec)
         self._metrics, self._unit, self._shadow = metrics, unit, shadow
         self._circuits: dict[int, Breaker] = {}  # of versions whose last row failed
@@ -167,10 +169,12 @@ class Predictor:
     def _rows(self, jobs: list[Job], features: list[Features], now: datetime) -> list[Row]:
         at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()
         name, hashed, unknown, redact, known = self._name, self._unit, self._unknown, self._redact, iter(features)
+        explore = self._explore if self._explore.share else None
         rows = []
         for job in jobs:
             deployment = job.deployment
             arm, generation = deployment.route.arm, deployment.generation
+            canary = deployment.route.weight < 100
             for item in job.items:
                 entity = _asdict(item.entity)
                 request_id = item.id or f"{self._prefix}-{next(self._count):x}"
@@ -182,6 +186,10 @@ class Predictor:
                     self._redacted(entity) if redact else entity, self._redacted(values) if redact else values,
                     arm=arm(unit), degraded=degraded, generation=generation,
                 )  # fmt: skip
+                if canary and record.arm == "challenger":
+                    record.explored = "challenger"
+                if explore is not None:
+                    explore.mark(record)
                 rows.append(Row(record, values, deployment))
         return rows
 
@@ -328,4 +336,5 @@ def _loaded(deployment: Deployment, version: int) -> LoadedModel:
 
 def _answer(record: Record, threshold: float) -> Answer:
     assert record.score is not None
-    return Answer(record.id, record.score, int(record.score >= threshold), record.version, record.arm, record.degraded)
+    label = int(record.score >= threshold) if record.decision is None else record.decision
+    return Answer(record.id, record.score, label, record.version, record.arm, record.degraded)

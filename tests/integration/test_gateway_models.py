@@ -28,7 +28,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.add_model("slow", requests_per_second="5")
     world.add_model("strict", unknown_entity='"refuse"')
     world.add_model("cached", cache="timedelta(seconds=3)")
-    for name in ("small", "slow", "strict", "cached"):
+    world.add_model("curious", explore="0.5")
+    for name in ("small", "slow", "strict", "cached", "curious"):
         world.share(5, (name, 1))
         world.route(Route(champion=1), name)
     world.environ[ROOM] = "20"
@@ -115,4 +116,24 @@ def test_an_equal_request_is_answered_from_the_cache_for_a_while_and_logged_all_
     assert asked(id="second") == (0.5, 0.25)  # as it was read a moment ago
     assert asked(id="other", colour="blue")[1] == 0.75  # another question
     eventually(lambda: asked()[1] == 0.75)
+    client.close()
+
+
+def test_decisions_drawn_at_random_and_a_canarys_answers_are_logged_as_exploration(world: World) -> None:
+    client = world.client()
+    answers = {n: httpx.post(f"{world.url}/predict/curious", json=body(id=f"draw-{n}", place="rome")).json() for n in range(60)}
+    logged = {record.id: record for record in read_records(world.home, "curious")}
+    explored = {n for n in answers if logged[f"draw-{n}"].explored == "random"}
+    assert 10 < len(explored) < 50
+    assert {answers[n]["label"] for n in explored} == {0, 1}
+    assert all(answers[n]["label"] == logged[f"draw-{n}"].decision for n in explored)
+    assert {answers[n]["label"] for n in answers.keys() - explored} == {1}  # its score is .5, the threshold
+    again = httpx.post(f"{world.url}/predict/curious", json=body(id="draw-0", place="rome")).json()
+    assert again["label"] == answers[0]["label"]
+
+    for place in ("rome", "bonn", "oslo", "lima", "baku", "cork"):
+        httpx.post(f"{world.url}/predict/m11", json=body(id=f"canary-{place}", place=place))
+    canary = [record for record in read_records(world.home, "m11") if record.id.startswith("canary-")]
+    assert {record.arm for record in canary} == {"champion", "challenger"}
+    assert all((record.explored == "challenger") == (record.arm == "challenger") for record in canary)
     client.close()

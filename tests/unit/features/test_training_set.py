@@ -11,7 +11,11 @@ import pytest
 
 from include.core.digest import digest_file
 from include.core.errors import DataError
+from include.core.request import Result
+from include.core.task import perform
 from include.features.version import versions
+from include.features.withdrawn import snapshot
+from include.serving.log import PredictionLog, Record
 from tests.unit.features.shop import FIRST, HERE, SPEC, Shop, returns_of, views
 
 AS_OF = datetime.fromisoformat("2013-01-08")
@@ -196,3 +200,25 @@ def test_days_of_two_definitions_are_refused(week: Shop, monkeypatch: pytest.Mon
     with pytest.raises(DataError, match="more than one version of") as caught:
         week.training_set({**old, **new})
     assert "2013-01-05 to 2013-01-08 (4 days)" in str(caught.value.seen)
+
+
+def test_requests_of_withdrawn_versions_are_left_out(week: Shop) -> None:
+    refs = week.days(8)
+    whole = week.training_set(refs)
+    asked = [row["request_id"] for row in week.read(whole, "train").to_pylist()][:6]
+    log = PredictionLog(week.settings.home, SPEC.name)
+    log.write([
+        Record("prediction", name, "2026-01-01T00:00:00.000000+00:00", "2013-01-03T12:00:00", version=number % 3, score=0.5)
+        for number, name in enumerate([*asked, "nobody"])
+    ])  # fmt: skip
+    log.close()
+
+    def left_out(gone: list[int]) -> Result:
+        request = snapshot(week.settings, SPEC, "2013-01-08T00:00:00", gone)
+        made = perform(request, week.ledger.open_attempt(request.key, 0), week.ledger, week.settings)
+        return week.training_set({**refs, "withdrawn": week.ledger.ref(made)})
+
+    rows = {row["request_id"] for row in week.read(left_out([2]), "train").to_pylist()}
+    assert set(asked) - rows == {asked[2], asked[5]}
+    assert left_out([2]).value["rows"] == whole.value["rows"] - 2
+    assert left_out([]).value["rows"] == whole.value["rows"]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, audit, versions
 from include.core.errors import ConflictError, DataError, FencedError, GateClosed
 from include.core.spec import ModelSpec
-from include.rollout.history import Rollout, events, list_rollouts, live_rollout, read_rollout
+from include.rollout.history import Rollout, events, list_rollouts, live_rollout, read_rollout, withdrawn
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict, roll_back
 from include.rollout.plan import plan
 from include.rollout.rollback import roll_back_model
@@ -195,3 +195,16 @@ def test_the_command_line_returns_to_the_previous_champion_once(control: Control
     assert stages(control) == {1: "Production", 2: "Archived", 3: "Candidate", 4: "Staging"}
     with pytest.raises(ConflictError, match="no previous champion"):
         roll_back_model(control, "toy", actor="ada", reason="again")
+
+
+def test_withdrawn_are_the_versions_that_were_rolled_back_and_do_not_serve(control: ControlStore, spec: ModelSpec) -> None:
+    crowned(control, spec, 1)
+    assert withdrawn(control, "toy") == []
+    rollout, epoch = opened(control, spec, 2)
+    walk(control, rollout, epoch, until="canary_5")
+    roll_back(control, rollout, reason="errors", actor="test", epoch=epoch)
+    assert withdrawn(control, "toy") == [2]
+    crowned(control, spec, 3)
+    roll_back_model(control, "toy", actor="ada", reason="complaints")  # back to 1
+    assert withdrawn(control, "toy") == [2, 3]
+    assert withdrawn(control, "other") == []
