@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,17 @@ import pyarrow as pa
 import pytest
 
 from include.core.ledger import Ledger
-from include.core.request import Request, Result
+from include.core.request import Ref, Request, Result
 from include.core.settings import Settings
 from include.core.task import perform
-from include.monitoring.profile_file import read_profiles
-from tests.unit.monitoring.synthetic import MADE, beside, collected, commit, predictions, put, rows, spec, training
+from include.monitoring.axis import axes
+from include.monitoring.profile import profile_parts
+from include.monitoring.profile_file import read_profiles, write_profiles
+from include.monitoring.slice import Terms
+from include.monitoring.track_record import backtest
+from tests.unit.monitoring.synthetic import INPUTS, MADE, START, beside, collected, commit, predictions, put, rows, spec, training
+
+FACTS: dict[str, Any] = {"clocks": [], "rows": 9100, "importance": {}, "center": 0.3}
 
 
 class Monitor:
@@ -25,7 +32,19 @@ class Monitor:
         files = {"train.parquet": table.slice(0, 6300), "holdout.parquet": table.slice(6300)}
         self.training_set = commit(ledger, "training_set", value, files, scratch)
 
-    def __call__(self, table: pa.Table, params: dict[str, Any] | None = None, **counts: Any) -> Result:
+    def reference(self) -> Ref:
+        """What `reference` would have made, had a model been trained: its holdout with scores, and their record."""
+        table = predictions(rows(START, 28, 200, 8))
+        found = axes(INPUTS, table)
+        path = write_profiles(self.scratch / "made.parquet", found, profile_parts(table, found, "event_time"), FACTS)
+        held = backtest(table, found, Terms("auc", 200), timedelta(days=7))
+        value = {"rows": 9100, "holdout_rows": 2800, "as_of": MADE.isoformat(), "backtest": [each.to_json() for each in held]}
+        files = {"reference.parquet": path.read_bytes(), "sample.parquet": table.slice(0, 100), "holdout.parquet": table}
+        return commit(self.ledger, "reference", value, files, self.scratch)
+
+    def __call__(
+        self, table: pa.Table, params: dict[str, Any] | None = None, reference: Ref | None = None, **counts: Any
+    ) -> Result:
         collect = commit(self.ledger, "collect", collected(table, **counts), beside(table), self.scratch)
         model = spec()
         base = {
@@ -37,7 +56,7 @@ class Monitor:
             "holdout_metrics": {"auc": 0.81},
             "slices": ["carrier_code"],
         }
-        inputs = {"collect": collect, "training_set": self.training_set}
+        inputs = {"collect": collect, "training_set": self.training_set} | ({"reference": reference} if reference else {})
         request = Request("monitor", "include.monitoring.step:run", model.name, {**base, **(params or {})}, inputs)
         return perform(request, self.ledger.open_attempt(request.key, 0), self.ledger, self.settings)
 
@@ -117,3 +136,26 @@ def test_no_labels_no_champion_no_metrics_still_report(monitor: Monitor) -> None
     result = monitor(unlabelled, {"champion": None, "holdout_metrics": {}}, labelled=0)
     assert result.value["champion"] is None
     assert result.value["performance"]["words"] == "0 labels of the champion's own answers have landed; 200 are needed."
+
+
+def test_before_labels_the_estimate_stands_on_the_holdout_and_says_what_it_lacks(monitor: Monitor) -> None:
+    open_ = put(put(week(), "label", pa.nulls(1050, pa.float64())), "label_timestamp", pa.nulls(1050, pa.timestamp("us")))
+    value = monitor(open_, labelled=0).value
+    assert value["landing"] == {"rows": 1050, "landed": 0, "coming": 0.0, "share": 0.0, "enough": False, "enough_by": ""}
+    assert value["estimate"]["words"] == "No AUC before labels: The champion's holdout was not kept."
+    assert value["words"][-1] == value["estimate"]["words"]  # nothing else speaks for the window
+
+
+def test_a_reference_with_its_holdout_gives_an_estimate_from_the_record(monitor: Monitor) -> None:
+    reference = monitor.reference()
+    open_ = put(put(week(), "label", pa.nulls(1050, pa.float64())), "label_timestamp", pa.nulls(1050, pa.timestamp("us")))
+    estimate = monitor(open_, reference=reference, labelled=0).value["estimate"]
+    assert (estimate["verdict"], estimate["landed"]) == ("estimated", 4)
+    assert estimate["value"] == pytest.approx(estimate["raw"]["base"], abs=0.05)
+    history = [
+        {"window": f"2013-03-{n:02d}/2013-03-{n + 1:02d}", "estimate": 0.8, "base": 0.8, "realised": 0.55, "noise": 0.01}
+        for n in (29,)
+    ]
+    moved = monitor(open_, {"history": history}, reference=reference, labelled=0).value["estimate"]
+    assert moved["verdict"] == "abstain"
+    assert "has just moved" in moved["words"] or "only labels tell" in moved["words"]
