@@ -40,7 +40,7 @@ ENVIRONMENT = {
     "SLIPSTREAM_JOB_BACKEND": "process",
     "SLIPSTREAM_REGISTRY": "folder",
 }
-DAG_IDS = ("kernel", "kernel_errors", "kernel_events", "kernel_deploys")
+DAG_IDS = ("kernel", "kernel_errors", "kernel_events", "kernel_deploys", "kernel_watching")
 PATIENCE = 180.0  # seconds; only a failing test waits so long
 T = TypeVar("T")
 

@@ -6,15 +6,19 @@ of it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import psutil
 import pytest
 
+from include.core.catalog import load_spec
 from include.core.ports import JobStatus
+from include.data.raw import RawPartitions
 from tests.integration.airflow_world import Run, World, airflow_world, wait_for
+from tests.integration.webhook import Webhook
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +26,16 @@ WAITING = {"deferred": "deferred", "polling": "running"}  # a job's task, and th
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with airflow_world() as world:
+def webhook() -> Iterator[Webhook]:
+    made = Webhook()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def world(webhook: Webhook) -> Iterator[World]:
+    connection = {"conn_type": "http", "host": webhook.url, "extra": {"Authorization": "Bearer hush"}}
+    with airflow_world(AIRFLOW_CONN_SLIPSTREAM_ALERTS=json.dumps(connection)) as world:
         yield world
 
 
@@ -251,6 +263,22 @@ def test_a_killed_scheduler_is_replaced_and_no_task_is_lost(world: World, capsys
     tell(capsys, f"a killed scheduler: both tasks were done after {(datetime.now(UTC) - began).total_seconds():.1f} s")
     for task_id in WAITING:
         assert_one_job(run, task_id)
+
+
+def test_a_landed_day_starts_a_run_about_it_and_who_must_know_of_a_failure_is_told(world: World, webhook: Webhook) -> None:
+    day, storage = date(2013, 1, 5), world.settings.storage()
+    raw, spec = RawPartitions(storage, "flight_delay"), load_spec("flight_delay")
+    for source in spec.data.sources:
+        storage.write(raw.path(source, day), b"landed")
+    found = wait_for(lambda: world.airflow.runs("kernel_watching"), "the landed day starts a run")
+    run = Run(world, "kernel_watching", found[0]["dag_run_id"], "")
+    run.wait("day", "success")
+    assert run.xcom("day") == "2013-01-05"
+    run.wait("fails", "failed")
+    ((_, token, body),) = wait_for(lambda: webhook.got, "the webhook is told")
+    assert (token, body["event"], body["detail"]["task_id"]) == ("Bearer hush", "task_failed", "fails")
+    assert body["text"] == "kernel_watching.fails failed: Nobody wants 2013-01-05."
+    assert len(world.airflow.runs("kernel_watching")) == 1
 
 
 def tell(capsys: pytest.CaptureFixture[str], text: str) -> None:

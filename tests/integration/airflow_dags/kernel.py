@@ -7,15 +7,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from airflow.sdk import DAG, AssetAlias, Context, CronDataIntervalTimetable, ExceptionRetryPolicy, Param
+from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Context, CronDataIntervalTimetable, ExceptionRetryPolicy, Param
 
+from include.core.errors import DataError
 from include.core.request import Json, Request
+from operators.alert import FailureNotifier
 from operators.assets import candidate_asset
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
 from operators.hooks import Services
 from operators.lifecycle import RETRIES, RETRYING, TIMEZONE
-from operators.run import may_deploy
+from operators.run import may_deploy, partition_day
 from operators.triggers import QuestionTrigger
+from operators.watchers import LandingTrigger
 from tests.integration.airflow_steps import mark
 
 STEPS = "tests.integration.airflow_steps"
@@ -101,6 +104,16 @@ class AnnounceOperator(ReconcileOperator):
         return {"sent": may_deploy(context)}
 
 
+class DayOperator(SlipstreamOperator):
+    """The day that the event is about; and a failure with it, for the notifier."""
+
+    def execute(self, context: Context) -> Json:
+        day = partition_day(context).isoformat()
+        if self.task_id == "fails":
+            raise DataError(f"Nobody wants {day}.")
+        return day
+
+
 def _dag(dag_id: str, schedule: Any = None) -> DAG:
     return DAG(
         dag_id,
@@ -127,3 +140,9 @@ for dag_id in ("kernel_events", "kernel_deploys"):  # Airflow runs one backfill 
     with _dag(dag_id, CronDataIntervalTimetable("0 0 1 * *", timezone=TIMEZONE)) as monthly:
         AnnounceOperator(task_id="announce")
     globals()[dag_id] = monthly
+
+# The product's watcher on a model of the project: nothing publishes what lands here, so each day is told once an hour.
+LANDED = Asset("kernel_landed", watchers=[AssetWatcher(name="days", trigger=LandingTrigger("flight_delay", "day", 0.5))])
+with _dag("kernel_watching", [LANDED]) as watching:
+    DayOperator(task_id="day", model="kernel")
+    DayOperator(task_id="fails", model="kernel", on_failure_callback=FailureNotifier("kernel"))

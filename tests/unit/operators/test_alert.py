@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -16,36 +13,12 @@ from include.core.errors import DataError, GateClosed
 from operators import alert as module
 from operators.alert import Alert, FailureNotifier, tell
 from operators.hooks import Services
+from tests.integration.webhook import Webhook
 from tests.unit.docker.test_alerts import anchors
 from tests.unit.operators.life import MODEL, Run
 
 ROOT = Path(__file__).parents[3]
 ALERT = Alert("retrain/shop:w1", "retrain", "info", MODEL, "drift in two windows", "docs/monitoring.md#drift-alarm", {"rows": 7})
-
-
-class Webhook:
-    """A server that keeps what it was sent: (path, Authorization header, body)."""
-
-    def __init__(self) -> None:
-        self.status, self.got = 200, list[tuple[str, str, dict[str, Any]]]()
-        webhook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                webhook.got.append((self.path, self.headers.get("Authorization", ""), json.loads(body)))
-                self.send_response(webhook.status)
-                self.end_headers()
-
-            def log_message(self, format: str, *arguments: Any) -> None:
-                del format, arguments
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/hooks/secret"
 
 
 @pytest.fixture
@@ -55,8 +28,7 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_ALERTS", json.dumps(connection))
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.stop()
 
 
 def test_an_event_is_told_once_with_the_connections_secrets(services: Services, webhook: Webhook) -> None:
