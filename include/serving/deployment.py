@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, View
 from include.serving.model import LoadedModel
 
 
@@ -45,6 +46,25 @@ class Deployment:
             if version is not None:
                 yield role, version
 
+    @cached_property
+    def views(self) -> dict[str, tuple[View, ...]]:
+        """What the loaded versions read online: one set of views, or several while their definitions change."""
+        return {self.reads(version): self.models[version].views or self.spec.features.views for version in self.models} or {
+            "": self.spec.features.views
+        }
+
+    @cached_property
+    def _reads(self) -> dict[int, str]:
+        return {version: _named(model.views) for version, model in self.models.items()}
+
+    def reads(self, version: int) -> str:
+        """Which set of views a loaded version reads; of one that is not loaded any."""
+        return self._reads[version] if version in self._reads else next(iter(self._reads.values()), "")
+
+    def arm_reads(self, arm: str) -> str:
+        """Which set the version reads that answers an arm."""
+        return self.reads(next((version for _, version in self.candidates(arm) if version in self.models), -1))
+
     @property
     def ready(self) -> bool:
         """Whether the version that answers by default is loaded."""
@@ -54,6 +74,10 @@ class Deployment:
     @property
     def bytes(self) -> int:
         return sum(model.bytes for model in self.models.values())
+
+
+def _named(views: tuple[View, ...] | None) -> str:
+    return ",".join(f"{view.name}@{view.version}" for view in views or () if view.version)
 
 
 def named(route: Route) -> set[int]:

@@ -42,9 +42,9 @@ class FeatureReader:
         self.breaker = Breaker(1, PAUSE_SECONDS, LONGEST_PAUSE, opened=opened)
         self.failures = 0
 
-    def source(self, spec: ModelSpec) -> Source:
-        """What reads one model's features."""
-        return Source(self, spec)
+    def source(self, spec: ModelSpec, views: tuple[View, ...]) -> Source:
+        """What reads these views of a model."""
+        return Source(self, spec, views)
 
     def write(self, model: str, view: View, rows: Any, created: datetime) -> int:
         """Push a table of rows; how many were newer than what was there. Raises UnreachableError."""
@@ -69,10 +69,10 @@ class FeatureReader:
 
 
 class Source:
-    """One model's features, all items of a turn in one round trip."""
+    """One model's features by some versions of its views, all items of a turn in one round trip."""
 
-    def __init__(self, reader: FeatureReader, spec: ModelSpec) -> None:
-        self._reader, self._model, self._views = reader, spec.name, spec.features.views
+    def __init__(self, reader: FeatureReader, spec: ModelSpec, views: tuple[View, ...]) -> None:
+        self._reader, self._model, self._views = reader, spec.name, views
         self._keys: Any = None  # of the store, made on first use
         self._last: LastKnown[dict[str, Any]] = LastKnown(spec.serving.last_known.total_seconds())
 

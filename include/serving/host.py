@@ -23,7 +23,7 @@ from include.core.connection import from_env
 from include.core.settings import Settings
 from include.serving import shadow
 from include.serving.access import CONNECTION, Access, open_access
-from include.serving.admission import Door
+from include.serving.door import Door
 from include.serving.features import FeatureReader
 from include.serving.fleet import Fleet
 from include.serving.gateway import Gateway, Parts

@@ -25,15 +25,16 @@ OIP_TYPES = {"float": "FP64", "int": "INT64", "category": BYTES}
 
 def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
     """GET /v2/models/{model}[/versions/{version}]. `parameters.columns`: the inputs by name, which may be sent instead."""
-    spec = deployment.spec
-    columns = [{"name": f.name, "dtype": f.dtype, "datatype": OIP_TYPES[f.dtype]} for f in spec.features.inputs]
+    spec, model = deployment.spec, deployment.models[version]
+    inputs = model.inputs or spec.features.inputs
+    columns = [{"name": f.name, "dtype": f.dtype, "datatype": OIP_TYPES[f.dtype]} for f in inputs]
     return {
         "name": spec.name,
         "versions": [str(known) for known in sorted(deployment.models)],
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, len(columns)]}],
         "outputs": [{"name": "score", "datatype": "FP32", "shape": [-1]}],
-        "parameters": {"version": version, "digest": deployment.models[version].digest, "columns": columns},
+        "parameters": {"version": version, "digest": model.digest, "columns": columns},
     }
 
 
@@ -77,8 +78,8 @@ def _decoded(deployment: Deployment, version: int, body: bytes, header_length: i
     """The request, its rows as the model takes them, and when their encoding began (ns). Raises Refusal."""
     request = decode_request(body, header_length)
     _check_inputs(request, deployment.spec.serving.max_rows)
-    started = perf_counter_ns()
-    return request, _rows(request, deployment.models[version], deployment.spec.features.inputs), started
+    started, model = perf_counter_ns(), deployment.models[version]
+    return request, _rows(request, model, model.inputs or deployment.spec.features.inputs), started
 
 
 def _unscorable(error: ModelError) -> Refusal:

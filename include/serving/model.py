@@ -18,7 +18,7 @@ from include.core.control import ControlStore, versions
 from include.core.errors import DataError, SlipstreamError
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
-from include.core.spec import ModelSpec
+from include.core.spec import Feature, ModelSpec, View
 
 Floats = NDArray[np.float32]
 WARM_RUNS = 20
@@ -47,7 +47,9 @@ class LoadedModel:
     width: int = 0  # inputs of a row
     bytes: int = 0  # of its file
     run_us: float = 0.0  # microseconds of scoring one row, once warm
-    misfit: str = ""  # why the present features are not those it was trained on
+    misfit: str = ""  # why nobody can compute the features it was trained on
+    views: tuple[View, ...] | None = None  # what it reads online, by the versions it pins; None: the spec's
+    inputs: tuple[Feature, ...] | None = None  # what a row of it has; None: the spec's
 
     def score_rows(self, rows: Sequence[Sequence[float]] | Floats) -> Floats:
         """float32 [n, width] to probabilities float32 [n]. Raises ModelError, whatever went wrong inside."""
@@ -86,23 +88,28 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     record = _record(control, spec.name, version)
     result = ledger.resolve(Ref.from_json(record["train"]))
     signature = json.loads(ledger.fetch(result, "signature.json", scratch).read_bytes())
-    _check_inputs(spec, version, signature)
     result, name = _variant(ledger, record, result)
     file = ledger.fetch(result, name, scratch)
     size = file.stat().st_size
     scorer = adapter("model")(file)
     encoder = adapter("encoder").from_json(signature)
     digest, width = result.files[name].digest, len(signature["inputs"])
-    model = LoadedModel(version, digest, encoder, scorer, width, size, misfit=_misfit(spec, signature))
+    views, misfit = _views(spec, version, signature)
+    inputs = tuple(Feature(name=e["name"], dtype=e["dtype"], default=e.get("default")) for e in signature["inputs"])
+    model = LoadedModel(version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs)
     return replace(model, run_us=_warm(model, spec))
 
 
-def _misfit(spec: ModelSpec, signature: Mapping[str, Any]) -> str:
+def _views(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> tuple[tuple[View, ...], str]:
+    """What the model reads online, and why that is not what it was trained on."""
+    if not signature.get("views"):
+        _check_inputs(spec, version, signature)  # nothing but the spec says what it is fed with
     try:
-        adapter("signature.pins")(signature, spec.features)
+        views: tuple[View, ...] = adapter("signature.views")(signature, spec.features)
     except DataError as error:
-        return str(error)
-    return ""
+        _check_inputs(spec, version, signature)
+        return adapter("signature.fallback")(signature, spec.features), str(error)
+    return views, ""
 
 
 def _variant(ledger: Ledger, record: Mapping[str, Any], trained: Result) -> tuple[Result, str]:
@@ -139,7 +146,7 @@ def _check_inputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -
 
 def _warm(model: LoadedModel, spec: ModelSpec) -> float:
     """The first runs allocate; and a model that cannot score a row of defaults is no model. Returns the fastest, in us."""
-    row: dict[str, Any] = {feature.name: feature.default for feature in spec.features.inputs}
+    row: dict[str, Any] = {feature.name: feature.default for feature in model.inputs or spec.features.inputs}
     try:
         rows = [model.encoder.encode_row(row)]
         for _ in range(WARM_RUNS):

@@ -15,19 +15,21 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 import msgspec
 
+from include.core.spec import View
 from include.serving.breaker import Breaker
 from include.serving.contract import Contract, Item
 from include.serving.deployment import Deployment
 from include.serving.explore import Exploration
-from include.serving.features import FeatureReader, Features
+from include.serving.features import FeatureReader, Features, Source
 from include.serving.last_known import LastKnown
 from include.serving.log import PredictionLog, Record
 from include.serving.metrics import Metrics
@@ -41,6 +43,8 @@ Unit = Callable[[str, str], int]
 FAILURES, OVER, PAUSE, LONGEST_PAUSE = 20, 1.0, 1.0, 30.0  # rows in a row and seconds that open a version's circuit
 _astuple, _asdict = msgspec.structs.astuple, msgspec.structs.asdict
 _encode = msgspec.json.Encoder().encode
+SETS = 8  # of views that sources are kept for
+Found = Features | dict[str, Features]  # of an item: by the one set of views, or by each of several
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -55,10 +59,17 @@ class Answer(msgspec.Struct, gc=False):
 class Row:
     """One item on its way: what is known of it so far."""
 
-    __slots__ = ("deployment", "features", "record")
+    __slots__ = ("deployment", "features", "others", "record")
 
-    def __init__(self, record: Record, features: dict[str, Any], deployment: Deployment) -> None:
-        self.record, self.features, self.deployment = record, features, deployment
+    def __init__(
+        self, record: Record, features: dict[str, Any], deployment: Deployment, others: Mapping[str, dict[str, Any]] | None = None
+    ) -> None:
+        """`others`: while the deployment's versions read several sets of views, the features by each of them."""
+        self.record, self.features, self.deployment, self.others = record, features, deployment, others
+
+    def by(self, version: int) -> dict[str, Any]:
+        """The features as that version reads them."""
+        return self.features if self.others is None else self.others[self.deployment.reads(version)]
 
 
 class Scored(NamedTuple):
@@ -84,11 +95,11 @@ class Predictor:
         self.contract, self.log = contract, prediction_log
         spec = contract.spec
         self._name, self._threshold, self._default = spec.name, spec.serving.threshold, spec.serving.default_score
-        self._unknown = {feature.name: None for view in spec.features.views for feature in view.features}
+        self._spec, self._reader = spec, reader
+        self._sources: dict[str, tuple[Source, dict[str, None]]] = {}  # what reads a set of views, and its features, unknown
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         self._redact = frozenset(spec.serving.redact)
         self._explore = Exploration(spec.serving.explore, spec.name, unit)
-        self._source = reader.source(spec)
         self._metrics, self._unit, self._shadow = metrics, unit, shadow
         self._circuits: dict[int, Breaker] = {}  # of versions whose last row failed
         cache = spec.serving.cache
@@ -101,7 +112,7 @@ class Predictor:
         started = perf_counter_ns()
         now = datetime.now(UTC)
 
-        def answer(features: list[Features]) -> None:
+        def answer(features: Sequence[Found]) -> None:
             try:
                 self._answer(jobs, features, now, started)
             except Exception as error:
@@ -116,9 +127,38 @@ class Predictor:
                 finished()
                 return
         items = [item for job in jobs for item in job.items]
-        self._source.read(items, now.replace(tzinfo=None), answer)
+        self._read(items, jobs, now.replace(tzinfo=None), answer)
 
-    def _answer(self, jobs: list[Job], features: list[Features], now: datetime, started: int) -> None:
+    def _read(self, items: list[Item], jobs: list[Job], now: datetime, answer: Callable[[Sequence[Found]], None]) -> None:
+        """The features of each item; by each set of views where the versions that may answer read several."""
+        views = jobs[0].deployment.views
+        for job in jobs:
+            if job.deployment is not jobs[0].deployment:
+                views = {**views, **job.deployment.views}
+        if len(views) == 1:
+            ((name, one),) = views.items()
+            self._source(name, one).read(items, now, answer)
+            return
+        gathered: dict[str, list[Features]] = {}
+
+        def gather(name: str, found: list[Features]) -> None:
+            gathered[name] = found
+            if len(gathered) == len(views):
+                answer([{name: gathered[name][place] for name in views} for place in range(len(items))])
+
+        for name, some in views.items():
+            self._source(name, some).read(items, now, partial(gather, name))
+
+    def _source(self, name: str, views: tuple[View, ...]) -> Source:
+        known = self._sources.get(name)
+        if known is None:
+            if len(self._sources) > SETS:
+                self._sources.clear()
+            known = self._reader.source(self._spec, views), {feature.name: None for view in views for feature in view.features}
+            self._sources[name] = known
+        return known[0]
+
+    def _answer(self, jobs: list[Job], features: Sequence[Found], now: datetime, started: int) -> None:
         if self._refuse_unknown:
             jobs, features = _without_unknown(jobs, features)
         rows = self._rows(jobs, features, now)
@@ -166,21 +206,29 @@ class Predictor:
             self._respond([job for job, _ in known], records)
         return others
 
-    def _rows(self, jobs: list[Job], features: list[Features], now: datetime) -> list[Row]:
+    def _rows(self, jobs: list[Job], features: Sequence[Found], now: datetime) -> list[Row]:
         at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()
-        name, hashed, unknown, redact, known = self._name, self._unit, self._unknown, self._redact, iter(features)
+        name, hashed, redact, known = self._name, self._unit, self._redact, iter(features)
         explore = self._explore if self._explore.share else None
         rows = []
         for job in jobs:
             deployment = job.deployment
-            arm, generation = deployment.route.arm, deployment.generation
+            arm, generation, reads = deployment.route.arm, deployment.generation, next(iter(deployment.views))
+            unknown = self._sources[reads][1] if reads in self._sources else {}
             canary = deployment.route.weight < 100
             for item in job.items:
                 entity = _asdict(item.entity)
                 request_id = item.id or f"{self._prefix}-{next(self._count):x}"
                 unit = hashed("\x1f".join(map(str, entity.values())) or request_id, name)
-                stored, degraded = next(known)
-                values = {**unknown, **stored, **_asdict(item.features)}
+                found, others = next(known), None
+                if isinstance(found, dict):
+                    reads = deployment.arm_reads(arm(unit))
+                    asked = _asdict(item.features)
+                    others = {each: {**self._sources[each][1], **of[0], **asked} for each, of in found.items()}
+                    values, degraded = others[reads], found[reads][1]
+                else:
+                    stored, degraded = found
+                    values = {**unknown, **stored, **_asdict(item.features)}
                 record = Record(
                     "prediction", request_id, at, _text(item.event_time) if item.event_time else moment, f"{unit:016x}",
                     self._redacted(entity) if redact else entity, self._redacted(values) if redact else values,
@@ -190,7 +238,7 @@ class Predictor:
                     record.explored = "challenger"
                 if explore is not None:
                     explore.mark(record)
-                rows.append(Row(record, values, deployment))
+                rows.append(Row(record, values, deployment, others))
         return rows
 
     def _score(self, group: list[Row]) -> None:
@@ -213,12 +261,15 @@ class Predictor:
         record = row.record
         for role, version in row.deployment.candidates(record.arm):
             try:
-                record.score = self._guarded(_loaded(row.deployment, version), row.features)
+                record.score = self._guarded(_loaded(row.deployment, version), row.by(version))
             except ModelError as error:
                 record.error = record.error or error.what
                 record.degraded = [*record.degraded, role]
             else:
                 record.version = version
+                if row.others is not None:  # what it was scored on is what is logged
+                    row.features = row.by(version)
+                    record.features = self._redacted(row.features)
                 return
         record.score = self._default
         record.degraded = [*record.degraded, "default_score"]
@@ -244,21 +295,21 @@ class Predictor:
 
     def _mirror(self, rows: list[Row], lines: bytes) -> None:
         """To the shadow, once the answers are out: as the log's lines where they say all that was scored."""
-        later, shadows = asyncio.get_running_loop().call_soon, {id(row.deployment): row.deployment for row in rows}
-        if len(shadows) == 1 and not self._redact:
+        shadows = {id(row.deployment): row.deployment for row in rows}
+        if len(shadows) == 1 and not self._redact and rows[0].others is None:
             (deployment,) = shadows.values()
             version = deployment.route.shadow
             if version is not None and version in deployment.models:
-                later(self._shadow.offer_lines, self._name, version, lines, len(rows))
+                self._shadow.offer_lines(self._name, version, lines, len(rows))
             return
         copies = []
         for row in rows:
             version, record = row.deployment.route.shadow, row.record
             if version is not None and version in row.deployment.models:
-                copy = Copy(version, record.id, record.unit, record.generation, record.score, record.version, row.features)
+                copy = Copy(version, record.id, record.unit, record.generation, record.score, record.version, row.by(version))
                 copies.append(copy)
         if copies:
-            later(self._shadow.offer, self._name, copies)
+            asyncio.get_running_loop().call_soon(self._shadow.offer, self._name, copies)
 
     def _redacted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if name not in self._redact}
@@ -300,13 +351,20 @@ def _question(item: Item, deployment: Deployment) -> Hashable:
     return deployment.generation, _astuple(item.entity), _astuple(item.features), item.event_time
 
 
-def _without_unknown(jobs: list[Job], features: list[Features]) -> tuple[list[Job], list[Features]]:
+def _nothing(found: Found) -> bool:
+    """Whether no view knows the entity, and the store was there to say so."""
+    return all(not values and not degraded for values, degraded in (found.values() if isinstance(found, dict) else (found,)))
+
+
+def _without_unknown(jobs: list[Job], features: Sequence[Found]) -> tuple[list[Job], Sequence[Found]]:
     """Refuse (404) the jobs that ask for an entity of which no view knows anything; the others, and their features."""
-    known, known_features, place = [], [], 0
+    known: list[Job] = []
+    known_features: list[Found] = []
+    place = 0
     for job in jobs:
         found = features[place : place + len(job.items)]
         place += len(found)
-        unknown = [at for at, (values, degraded) in enumerate(found) if not values and not degraded]
+        unknown = [at for at, each in enumerate(found) if _nothing(each)]
         if unknown:
             field = f"requests[{unknown[0]}].entity" if job.batch else "entity"
             value = _asdict(job.items[unknown[0]].entity)

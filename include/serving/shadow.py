@@ -9,6 +9,7 @@ another process's, and that process yields the processor. It starts with the fir
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import signal
@@ -38,6 +39,7 @@ COMMAND = (sys.executable, "-m", "include.serving.shadow")
 BUFFER = 1 << 20  # bytes of copies that may wait; the kernel may grant less
 RESTART_SECONDS = 5.0  # before a shadow process that died is started again
 FRAME = 200  # copies a message
+TURNS, WAIT_SECONDS = 64, 0.005  # of the event loop that a message of the log's lines may gather
 NICE = 10
 _decode_lines = msgspec.json.Decoder(Record).decode_lines
 _LENGTH = struct.Struct("<I")
@@ -75,6 +77,8 @@ class Shadow:
         self._process: subprocess.Popen[bytes] | None = None
         self._starter: threading.Thread | None = None
         self._not_before = 0.0
+        self._waiting: dict[tuple[str, int], list[tuple[bytes, int]]] = {}  # lines and how many, turn by turn
+        self._timed = False
 
     def offer(self, model: str, copies: list[Copy]) -> None:
         """Never waits, never raises."""
@@ -85,9 +89,27 @@ class Shadow:
                     self._metrics.shadow.add(model, str(copy.version), "dropped")
 
     def offer_lines(self, model: str, version: int, lines: bytes, count: int) -> None:
-        """The same for what the log has just taken; never waits, never raises."""
-        if not self._send(self._encode(Frame(model, [], version, lines))):
-            self._metrics.shadow.add(model, str(version), "dropped", by=count)
+        """The same for what the log has just taken; never waits, never raises.
+
+        They go a few milliseconds later, with those of the turns between: each message wakes another process.
+        """
+        waiting = self._waiting.setdefault((model, version), [])
+        waiting.append((lines, count))
+        if len(waiting) >= TURNS:
+            self._flush()
+        elif not self._timed:
+            self._timed = True
+            asyncio.get_running_loop().call_later(WAIT_SECONDS, self._due)
+
+    def _due(self) -> None:
+        self._timed = False
+        self._flush()
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for (model, version), turns in waiting.items():
+            if not self._send(self._encode(Frame(model, [], version, b"".join([lines for lines, _ in turns])))):
+                self._metrics.shadow.add(model, str(version), "dropped", by=sum(count for _, count in turns))
 
     def _send(self, data: bytes) -> bool:
         if self._socket is None and not self._start():
@@ -130,6 +152,7 @@ class Shadow:
 
     def stop(self, seconds: float = 3.0) -> None:
         """Let it score what is queued, for at most that long."""
+        self._flush()
         if self._starter is not None:
             self._starter.join(timeout=seconds)
         if self._socket is not None:

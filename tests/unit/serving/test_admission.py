@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from include.serving.admission import FEWEST, MOST, REFUSED, Admission, Door
+from include.serving.admission import FEWEST, MOST, Admission
+from include.serving.door import REFUSED, Door
 
 REQUEST = b"POST /predict/toy HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 import threading
@@ -16,7 +17,7 @@ from include.serving.metrics import ARENA, Metrics
 from include.serving.metrics_page import metrics_page
 from include.serving.model import ModelError
 from include.serving.page import Page
-from include.serving.shadow import _LENGTH, Copy, Frame, Scorer, Shadow, frames
+from include.serving.shadow import _LENGTH, TURNS, Copy, Frame, Scorer, Shadow, frames
 
 
 def copies(count: int, size: float = 1.0) -> list[Copy]:
@@ -115,3 +116,35 @@ def test_a_shadow_that_dies_is_started_again_and_harms_nobody(tmp_path: Path) ->
         if shadow._process is not None:
             shadow._process.wait(10)
     shadow.stop(0.2)
+
+
+def test_lines_of_several_turns_go_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    shadow, sent = Shadow(Metrics(), Page(2 * ARENA), 1), []
+    monkeypatch.setattr(shadow, "_send", lambda data: sent.append(msgspec.msgpack.decode(data, type=Frame)) or True)
+
+    async def turns() -> None:
+        for turn in range(3):
+            shadow.offer_lines("toy", 3, b"%d\n" % turn, 1)
+        shadow.offer_lines("toy", 4, b"other\n", 1)
+        assert not sent
+        for _ in range(200):
+            if sent:
+                return
+            await asyncio.sleep(0.01)
+
+    asyncio.run(turns())
+    assert sent == [Frame("toy", [], 3, b"0\n1\n2\n"), Frame("toy", [], 4, b"other\n")]
+
+
+def test_lines_that_do_not_fit_are_counted_as_dropped_and_none_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics()
+    shadow = Shadow(metrics, Page(2 * ARENA), 1)
+    monkeypatch.setattr(shadow, "_send", lambda _: False)
+
+    async def turns() -> None:
+        for _ in range(TURNS):
+            shadow.offer_lines("toy", 3, b"x\n", 2)
+
+    asyncio.run(turns())
+    text = metrics_page(metrics.series(), {})
+    assert f'slipstream_shadow_total{{model="toy",version="3",result="dropped"}} {2 * TURNS}' in text
