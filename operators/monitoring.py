@@ -177,7 +177,8 @@ class DecideRetrainingOperator(ReconcileOperator):
         from include.monitoring.decision import decide_window
 
         result = services.ledger.resolve(pulled(context, "monitor"))
-        decision, new = decide_window(services.control, services.spec(self.model), result, epoch)
+        busy = _training(services, self.model)
+        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy)
         self.log.info("%s: %s", decision.action, decision.words)
         if decision.action == "retrain" and may_deploy(context):
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
@@ -185,6 +186,14 @@ class DecideRetrainingOperator(ReconcileOperator):
             tell(Alert(f"retrain/{decision.key}", "retrain", "info", self.model, decision.words), services.control)
         fault.point("decide.sent")
         return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}
+
+
+def _training(services: Services, model: str) -> tuple[str, ...]:
+    """What of the model is being tuned or trained right now, as the ledger knows it."""
+    from include.governance.jobs import live
+
+    attempts = live(services.ledger, ("tune", "train"))
+    return tuple(f"job {each.job}" for each in attempts if services.ledger.request(each.key).model == model)
 
 
 class RotateLogOperator(SlipstreamOperator):

@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from include.core.spec import Retraining
+from include.monitoring.policy import Decision, Facts, decide
 from include.monitoring.staleness import forecast
 from include.monitoring.stream import Floats, Stream
+from include.monitoring.window import moment
 
 TRAINED_ON = 5  # windows a model is trained on
 DELAY = 1  # windows until a window's labels are known
@@ -112,6 +115,17 @@ def oracle(error: Floats, price: float) -> Replay:
         if again[t, retrained[-1] if retrained else 0]:
             retrained.append(t)
     return account(error, retrained, price)
+
+
+def decided(history: Sequence[Decision], policy: Retraining) -> list[Decision]:
+    """What this policy would have decided on the facts of stored decisions, oldest first; those without facts are left out.
+
+    The champions are those of the record: a model that was never trained has no facts.
+    """
+    made: list[Decision] = []
+    for decision in sorted((d for d in history if "shadows" in d.evidence), key=lambda d: moment(d.as_of)):
+        made.append(decide(made, Facts.of(decision), policy))
+    return made
 
 
 def never(_: Known) -> bool:

@@ -60,6 +60,15 @@ class Facts:
         known = {"window": self.window, "new_labels": self.new_labels, "champion": champion, "shadows": dict(self.shadows)}
         return {**known, **body, "busy": list(self.busy), "rejected": list(self.rejected)}
 
+    @classmethod
+    def of(cls, decision: Decision) -> Self:
+        """Those that a stored decision was made on. Raises KeyError for one that kept none."""
+        kept = decision.evidence
+        champion = Champion(**kept["champion"]) if kept["champion"] else None
+        judged = (kept["new_labels"], kept["quality"], kept["drift"], kept["performance"])
+        work = (tuple(kept["busy"]), tuple(kept["rejected"]), kept["shadows"])
+        return cls(decision.model, kept["window"], decision.as_of, champion, *judged, *work)
+
 
 @dataclass(frozen=True)
 class Signals:

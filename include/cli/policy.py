@@ -1,0 +1,114 @@
+"""`slipstream policy replay MODEL`: what a retraining policy would have done, and cost, over the model's history or a CSV."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from include.cli.desk import open_desk
+from include.cli.table import table
+from include.core.catalog import load_spec
+from include.core.errors import DataError, SpecError
+from include.core.spec import Retraining
+from include.monitoring.decision import history
+from include.monitoring.hindsight import DELAY, TRAINED_ON, Policy, decided, errors, every, never, oracle, priced, replay
+from include.monitoring.policy import Decision
+from include.monitoring.stream import Floats, from_csv
+
+POLICIES: Mapping[str, Policy] = {
+    "the price's": priced, "never": never, "every window": every(1), "every 5 windows": every(5), "every 12 windows": every(12),
+}  # fmt: skip
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("verb", choices=["replay"])
+    parser.add_argument("model")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="of the spec's `retraining`, otherwise")
+    parser.add_argument("--price", type=float, help="of one retrain, in errors of a window; by default the spec's")
+    parser.add_argument("--csv", type=Path, help="labelled rows in time order, instead of the model's own decisions")
+    parser.add_argument("--label", help="the CSV's column of 0 and 1")
+    parser.add_argument("--window", type=int, default=500, help="the CSV's rows a window")
+
+
+def run(options: argparse.Namespace) -> int:
+    desk = open_desk()
+    policy = changed(load_spec(options.model, desk.settings.models).retraining, options.set, options.price)
+    if options.csv is None:
+        found = history(desk.control, options.model)
+        if not found:
+            raise DataError(
+                f"No window of {options.model} has been decided yet.", hint="its monitoring DAG decides every window."
+            )
+        _decisions(found, policy)
+    else:
+        _csv(options, policy)
+    return 0
+
+
+def changed(policy: Retraining, fields: Sequence[str], price: float | None) -> Retraining:
+    """The spec's section with `FIELD=VALUE`s (`none` switches off; durations in ISO 8601, P14D). Raises SpecError."""
+    given: dict[str, object] = {}
+    for each in fields:
+        name, _, value = each.partition("=")
+        given[name] = None if value.lower() == "none" else value
+    try:
+        return Retraining(**{**policy.model_dump(), **given, **({} if price is None else {"price": price})})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        known = ", ".join(Retraining.model_fields)
+        field = ".".join(map(str, problem["loc"]))
+        raise SpecError(f"retraining.{field}: {problem['msg']}.", seen=problem.get("input"), hint=f"fields: {known}") from error
+
+
+def _decisions(found: list[Decision], policy: Retraining) -> None:
+    made = {decision.key: decision for decision in decided(found, policy)}
+    rows = [(d.as_of[:10], d.action, made[d.key].action, made[d.key].words) for d in found if d.key in made]
+    print(table(("as of", "recorded", "would have", "why"), rows))
+    before, after = (sum(row[place] == "retrain" for row in rows) for place in (1, 2))
+    print(f"\n{len(rows)} windows: {before} retrains recorded, {after} by this policy; the champions are those of the record.")
+    if older := len(found) - len(rows):
+        print(f"{older} earlier decisions kept no facts and are left out.")
+    if policy.price is not None:
+        print(f"Retraining would have cost {after * policy.price:g} errors of a window, recorded {before * policy.price:g}.")
+        _shadowed(found, policy.price)
+
+
+def _shadowed(found: list[Decision], price: float) -> None:
+    """Error too, where shadows were kept: theirs tell what each choice would have given."""
+    shadows = next((d.evidence["shadows"] for d in reversed(found) if d.evidence.get("shadows")), None)
+    if shadows is None:
+        print("No shadows were kept, so the errors of other choices are not known (retraining.price switches them on).")
+        return
+    error = np.array([[np.nan if value is None else value for value in row] for row in shadows["error"]], dtype=np.float64)
+    known = int(np.isfinite(np.diagonal(error)).sum())
+    print(f"\nBy the shadows of the last {known} labelled windows:")
+    _costs(error[:known, :known], price)
+
+
+def _csv(options: argparse.Namespace, policy: Retraining) -> None:
+    if policy.price is None or not options.label:
+        missing = "--label" if not options.label else "--price"
+        raise DataError(f"A replay of a CSV needs {missing}.", hint="--price .05 --label COLUMN --window ROWS")
+    stream = from_csv(options.csv, options.label, options.window)
+    if (served := len(stream.label) // options.window - TRAINED_ON - DELAY) < 2:
+        needed = (TRAINED_ON + DELAY + 2) * options.window
+        raise DataError(
+            f"{options.csv.name} is too short.", seen=f"{len(stream.label)} rows", hint=f"{needed} rows, or less a window"
+        )
+    print(f"{stream.name}: {served} windows of {options.window} rows served, labels {DELAY} window late, {TRAINED_ON} trained on")
+    _costs(errors(stream), policy.price)
+
+
+def _costs(error: Floats, price: float) -> None:
+    """Cost of each policy: mean error, plus the price times the share of windows before which it retrains."""
+    runs = {name: replay(error, policy, price) for name, policy in POLICIES.items()}
+    best = oracle(error, price)
+    runs["the best there was"] = best
+    rows = [(name, len(each.retrained), each.error, each.cost, each.cost / best.cost - 1) for name, each in runs.items()]
+    print(table(("policy", "retrains", "error", "cost", "regret"), rows))
+    ours = runs["the price's"].retrained
+    print(f"The price's retrains were before the windows {', '.join(map(str, ours))}." if ours else "The price's never retrains.")
