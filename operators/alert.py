@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CONNECTION = "slipstream_alerts"
-ATTEMPTS, PAUSE_SECONDS, TIMEOUT_SECONDS = 3, 1.0, 10.0
+ATTEMPTS, PAUSE_SECONDS, TIMEOUT_SECONDS = 3, 1.0, 5.0
 MONITORING, ROLLOUT = "docs/monitoring.md#", "docs/rollout.md#"
 
 

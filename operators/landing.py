@@ -17,7 +17,8 @@ from include.monitoring.window import Window
 from operators.hooks import Services
 
 PENDING_SECONDS = 600.0  # an event's work has that long before the next event is sent
-AGAIN_SECONDS = 3600.0  # what is still to be done after that long gets its event once more
+AGAIN_SECONDS = 3600.0  # what is still to be done after that long gets its event once more, then after twice as long, ...
+LONGEST_SECONDS = 86_400.0  # ... and at last once a day: a day that never validates must not fail every hour
 Event = Mapping[str, Json]  # its values are strings; `key` says what it is about
 
 
@@ -45,15 +46,22 @@ def closed_window(services: Services, spec: ModelSpec) -> list[Event]:
     return [{"key": key, "as_of": end.isoformat()}]
 
 
-def due(waiting: Sequence[Event], sent: Mapping[str, float], now: float) -> Event | None:
+def due(waiting: Sequence[Event], sent: Mapping[str, tuple[float, int]], now: float) -> Event | None:
     """The event to send: one at a time, for Airflow makes one run of events that wait together; lost ones once more.
 
-    `sent`: when each key's event was sent last, on the clock of `now`, in seconds.
+    `sent`: when each key's event was sent last, on the clock of `now`, in seconds; and how often.
     """
-    ages = {str(event["key"]): now - sent[str(event["key"])] for event in waiting if event["key"] in sent}
-    if any(age < PENDING_SECONDS for age in ages.values()):
+    known = [(now - sent[str(event["key"])][0]) for event in waiting if event["key"] in sent]
+    if any(age < PENDING_SECONDS for age in known):
         return None
-    return next((event for event in waiting if ages.get(str(event["key"]), AGAIN_SECONDS) >= AGAIN_SECONDS), None)
+    return next((event for event in waiting if _again(sent.get(str(event["key"])), now)), None)
+
+
+def _again(sent: tuple[float, int] | None, now: float) -> bool:
+    if sent is None:
+        return True
+    at, times = sent
+    return now - at >= min(AGAIN_SECONDS * 2 ** (times - 1), LONGEST_SECONDS)
 
 
 def _tick(schedule: str, moment: datetime) -> datetime:

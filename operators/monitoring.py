@@ -168,6 +168,13 @@ class DecideRetrainingOperator(ReconcileOperator):
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
 
+    def execute(self, context: Context) -> Json:
+        decided = super().execute(context)
+        if decided["action"] == "retrain" and may_deploy(context):  # told out of turn: a slow webhook holds up nobody
+            alert = Alert(f"retrain/{decided['key']}", "retrain", "info", self.model, decided["words"])
+            tell(alert, open_services().control)
+        return decided
+
     def resource(self, context: Context) -> str:
         from include.monitoring.decision import resource
 
@@ -183,7 +190,6 @@ class DecideRetrainingOperator(ReconcileOperator):
         if decision.action == "retrain" and may_deploy(context):
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
-            tell(Alert(f"retrain/{decision.key}", "retrain", "info", self.model, decision.words), services.control)
         fault.point("decide.sent")
         return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}
 

@@ -58,11 +58,12 @@ class LandingTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         from operators.landing import due
 
-        sent: dict[str, float] = {}
+        sent: dict[str, tuple[float, int]] = {}
         while True:
             event = due(await self._waiting(), sent, time.monotonic())
             if event is not None:
-                sent[str(event["key"])] = time.monotonic()
+                key = str(event["key"])
+                sent[key] = (time.monotonic(), sent.get(key, (0.0, 0))[1] + 1)
                 yield TriggerEvent(dict(event))  # type: ignore[no-untyped-call]
             await asyncio.sleep(self.look_seconds)
 

@@ -38,12 +38,22 @@ A, B = {"key": "a"}, {"key": "b"}
 def test_one_event_at_a_time_and_a_lost_one_once_more() -> None:
     assert due([], {}, 0.0) is None
     assert due([A, B], {}, 0.0) == A
-    assert due([A, B], {"a": 0.0}, PENDING_SECONDS - 1) is None  # its work is under way
-    assert due([B], {"a": 0.0}, 1.0) == B  # its work is done
-    assert due([A, B], {"a": 0.0}, PENDING_SECONDS + 1) == B  # it takes long, or failed: nobody waits for it
-    sent = {"a": 0.0, "b": PENDING_SECONDS + 1}
+    assert due([A, B], {"a": (0.0, 1)}, PENDING_SECONDS - 1) is None  # its work is under way
+    assert due([B], {"a": (0.0, 1)}, 1.0) == B  # its work is done
+    assert due([A, B], {"a": (0.0, 1)}, PENDING_SECONDS + 1) == B  # it takes long, or failed: nobody waits for it
+    sent = {"a": (0.0, 1), "b": (PENDING_SECONDS + 1, 1)}
     assert due([A, B], sent, 2 * PENDING_SECONDS + 2) is None
     assert due([A, B], sent, AGAIN_SECONDS) == A
+
+
+def test_what_never_succeeds_is_told_less_and_less_often_and_at_last_once_a_day() -> None:
+    now, sent, times = 0.0, dict[str, tuple[float, int]](), []
+    while len(times) < 8:
+        if due([A], sent, now) is not None:
+            times.append(now)
+            sent["a"] = (now, len(times))
+        now += AGAIN_SECONDS / 4
+    assert [(b - a) / 3600 for a, b in itertools.pairwise(times)] == [1, 2, 4, 8, 16, 24, 24]
 
 
 def first(trigger: LandingTrigger, count: int, between: Any = None) -> list[dict[str, Any]]:
