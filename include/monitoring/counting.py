@@ -17,11 +17,11 @@ from include.monitoring.axis import Axis, Counts, Floats
 from include.monitoring.summary import KEPT, Hashes, Summary, smallest
 
 BLOCK = 32_768
-BLOCK_FIRST = 1024  # enough to know a limit by, where values are many
+BLOCK_FIRST = 1024  # enough to know by whether values are many, and then which hashes are too large to be kept
 PENDING = 256  # new hashes are put in order together
+MANY = 0.125  # share of a block's values that are new to their cells: from here on all are hashed, without asking
 _FIRST, _SECOND, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)  # xxHash's
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-SLOTS, _SHIFT = 1 << 16, np.uint64(48)
 
 
 def count(column: pa.ChunkedArray | pa.Array, axis: Axis) -> Summary:
@@ -47,17 +47,19 @@ class Counter:
         self._hashes: Hashes = np.empty(0, dtype=np.uint32)
         self._pending: list[Hashes] = []
         self._limit = _ALL
-        self._known: npt.NDArray[np.uint64] | None = None
+        # The value (its bits) that each cell got last; at first none that is finite. None: too many to be asked.
+        self._last: npt.NDArray[np.uint64] | None = np.full(axis.cells + 2, _ALL, dtype=np.uint64)
         self._spot = np.empty(BLOCK, dtype=np.float64)
         self._index = np.empty(BLOCK, dtype=np.intp)
-        self._hash, self._turned = np.empty(BLOCK, dtype=np.uint64), np.empty(BLOCK, dtype=np.uint64)
 
     def add(self, array: pa.Array) -> None:
         """A numeric (or boolean) array."""
         self.rows += len(array)
         values = array.drop_null() if array.null_count else array
         numbers: Floats = (values if pa.types.is_float64(values.type) else _float(values)).to_numpy(zero_copy_only=False)
-        for start in range(0, len(numbers), BLOCK):
+        first = 0 if self.present else min(BLOCK_FIRST, len(numbers))
+        self._block(numbers[:first])
+        for start in range(first, len(numbers), BLOCK):
             self._block(numbers[start : start + BLOCK])
 
     def summary(self) -> Summary:
@@ -78,6 +80,8 @@ class Counter:
         return self.axis.cells / 2
 
     def _block(self, values: Floats) -> None:
+        if not len(values):
+            return
         low, high = values.min(), values.max()
         if not (np.isfinite(low) and np.isfinite(high)):  # NaN comes through min and max
             values = values[np.isfinite(values)]
@@ -103,27 +107,34 @@ class Counter:
         np.add.at(self._cells, index, 1)  # in place: bincount would look for the ends first, and give 64 KB to add
 
     def _distinct(self, values: Floats) -> None:
-        hashes, turned = self._hash[: len(values)], self._turned[: len(values)]
-        np.multiply(values.view(np.uint64), _FIRST, out=hashes)
+        """Hashes what may be new. Values that their cell got last are not: a column of few values is hardly hashed at all."""
+        spot, index = self._spot[: len(values)].view(np.uint64), self._index[: len(values)]  # they are counted: room for hashes
+        bits = values.view(np.uint64)
+        if self._last is not None:
+            np.take(self._last, index, out=spot, mode="clip")
+            new = np.flatnonzero(spot != bits)
+            self._last[index[new]] = bits[new]
+            if len(new) > MANY * len(bits) and self.present > BLOCK_FIRST:
+                self._last = None
+            bits = bits[new]
+        if not len(bits):
+            return
+        hashes, turned = spot[: len(bits)], index[: len(bits)].view(np.uint64)
+        np.multiply(bits, _FIRST, out=hashes)
         np.right_shift(hashes, _HALF, out=turned)
         np.bitwise_xor(hashes, turned, out=hashes)
         np.multiply(hashes, _SECOND, out=hashes)
-        for part in (hashes[:BLOCK_FIRST], hashes[BLOCK_FIRST:]) if self._limit == _ALL else (hashes,):
-            few = part[part < self._limit] if self._limit < _ALL else part
-            if len(few) > PENDING and self._known is not None:
-                few = few[self._known[few >> _SHIFT] != few >> _HALF]  # a column of few values: most of them are known
-            if len(few):
-                self._pending.append((few >> _HALF).astype(np.uint32))
-                if sum(map(len, self._pending)) >= PENDING:
-                    self._keep()
+        few = hashes[hashes < self._limit] if self._limit < _ALL else hashes
+        if len(few):
+            self._pending.append((few >> _HALF).astype(np.uint32))
+            if sum(map(len, self._pending)) >= PENDING:
+                self._keep()
 
     def _keep(self) -> None:
         """Take in the pending hashes. Those above the largest of KEPT need not be looked at any more."""
         if self._pending:
             self._hashes = smallest(np.concatenate([self._hashes, *self._pending]))
             self._pending = []
-            self._known = np.zeros(SLOTS, dtype=np.uint64)
-            self._known[self._hashes >> 16] = self._hashes
             if len(self._hashes) == KEPT:
                 self._limit = np.uint64(self._hashes[-1]) << _HALF
 

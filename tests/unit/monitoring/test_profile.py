@@ -120,6 +120,18 @@ def test_distinct_is_exact_for_few_values_and_near_for_many() -> None:
     assert found.distinct == pytest.approx(200_000, rel=0.25)  # four standard errors of 1/sqrt(KEPT)
 
 
+def test_distinct_values_are_the_same_however_they_come_and_are_cut() -> None:
+    rng = np.random.default_rng(4)
+    few, near, many = rng.integers(0, 300, 90_000) / 7, np.tile([1.0, 1.0 + 1e-12], 30_000), rng.normal(size=90_000)
+    every = np.concatenate([few, near, many])
+    orders = (every, every[::-1].copy(), rng.permutation(every), np.unique(every))
+    for values in orders:
+        whole, *parts = (count(pa.array(part), NUMBERS) for part in (values, *np.array_split(values, 7)))
+        assert np.array_equal(whole.hashes, merged(parts).hashes)
+        assert np.array_equal(whole.hashes, count(pa.array(orders[0]), NUMBERS).hashes)
+    assert count(pa.array(near), NUMBERS).distinct == 2
+
+
 def test_unseen_categories_are_counted_apart_from_missing_ones() -> None:
     axis = Axis.of(Feature(name="c", dtype="category"), pa.chunked_array([["UA", "AA", "UA", None]]))
     summary = count(pa.chunked_array([["UA", "ZZ"], [None, "AA", "ZZ"]]), axis)
