@@ -11,11 +11,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import DataError, PermanentError
 from include.core.request import Request
-from operators.features import BuildTrainingSetOperator
+from include.serving.log import PredictionLog, Record
+from operators.features import BuildTrainingSetOperator, ListWithdrawnOperator
+from operators.lifecycle import training_dag
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.validation import ValidateTrainingSetOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
-from tests.unit.operators.models.shop.orders import PER_DAY
+from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
+from tests.unit.operators.models.shop.spec import SPEC
 from tests.unit.operators.nursery import DAYS
 from tests.unit.operators.said import assert_says
 
@@ -197,3 +200,27 @@ def test_the_snapshot_takes_no_day_after_its_as_of_time(published: Life) -> None
     plan(run)
     request = BuildTrainingSetOperator(task_id="build_training_set", model=MODEL).build(run.context("b"), published.services)
     assert sorted(request.inputs) == ["2013-01-01", "2013-01-02"]
+
+
+def test_a_spec_may_leave_out_what_withdrawn_versions_answered(published: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = SPEC.training.model_copy(update={"without_withdrawn": True})
+    monkeypatch.setattr("tests.unit.operators.models.shop.spec.SPEC", SPEC.model_copy(update={"training": training}))
+    monkeypatch.setattr("include.rollout.history.withdrawn", lambda control, model: [7])
+    ids = [row["id"] for row in orders_of(day(2)).to_pylist()][:5]
+    log = PredictionLog(published.services.settings.home, MODEL)
+    at = "2026-01-01T00:00:00.000000+00:00"
+    log.write([Record("prediction", name, at, "2013-01-02T12:00:00", version=7, score=0.5) for name in ids])
+    log.close()
+
+    def rows(run: Run) -> int:
+        return int(published.result(run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))).value["rows"])
+
+    run = Run({"as_of": "2013-01-05"})
+    run(PlanTrainingOperator(task_id="plan", model=MODEL))
+    assert published.result(run(ListWithdrawnOperator(task_id="withdrawn", model=MODEL))).value["requests"] == 5
+    less = rows(run)
+    monkeypatch.setattr("tests.unit.operators.models.shop.spec.SPEC", SPEC)
+    assert rows(run) == less + 5
+    tasks = {task.task_id: task for task in training_dag(SPEC.model_copy(update={"training": training})).tasks}
+    assert tasks["withdrawn"].downstream_task_ids == {"build_training_set"}
+    assert "withdrawn" not in {task.task_id for task in training_dag(SPEC).tasks}
