@@ -10,17 +10,22 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
+import pyarrow as pa
 from feast import FeatureStore
 
 from include.backends.feast_engine import record_interval
 from include.backends.feast_repo import open_feast, registry_lock
 from include.core import fault
 from include.core.adapters import adapter
+from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.request import Json, Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, View
+from include.features.catch_up import record
+from include.features.definition import routed_pins, views_of
+from include.features.earlier import earlier_rows
 from include.features.materialize import materialize_view, newest_rows
 from include.features.online import OnlineStore
 
@@ -28,22 +33,38 @@ from include.features.online import OnlineStore
 def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Json]:
     """The newest value of each key of a `features` result into the online store. Returns counts by view.
 
+    Rows go under the version of the definition that computed them. Beside it, for as long as a routed model pins
+    another one, the day's rows of that: so two versions of a view are served side by side.
     Safe to repeat, and for many days at once in any order: of two values the newer event stands, of two
     results for one event the one committed later. Raises DataError if the values do not read back.
     """
     store: OnlineStore = adapter("online")(settings.online_url)
     feast, day = open_feast(spec, settings), date.fromisoformat(result.value["day"])
-    created = datetime.fromisoformat(result.committed_at)
-    views: dict[str, Json] = {}
+    created, control = datetime.fromisoformat(result.committed_at), ControlStore(settings.control_url)
+    control.create_tables()
+    pins = routed_pins(control, ledger, spec.name)
+    reports: dict[str, Json] = {}
+    views = views_of(result, spec.features)
+    computed = {(view.name, view.version) for view in views}
     with scratch_folder(settings.scratch()) as scratch, duckdb.connect(config={"threads": 1}) as connection:
-        for view in spec.features.views:
-            rows = newest_rows(connection, view, ledger.fetch(result, f"{view.name}.parquet", scratch))
+
+        def bring(name: str, view: View, rows: pa.Table) -> None:
             fault.point("materialize.write")
-            views[view.name] = asdict(materialize_view(store, spec.name, view, rows, created))
+            reports[name] = asdict(materialize_view(store, spec.name, view, rows, created))
+
+        for view in views:
+            rows = newest_rows(connection, view, ledger.fetch(result, f"{view.name}.parquet", scratch))
+            bring(view.name, view, rows)
+            if pins.unpinned and view.version:  # a model from before versions were pinned
+                bring(f"{view.name}@", view.model_copy(update={"version": ""}), rows)
+        earlier = [each for each in pins.definitions if (each.view.name, each.view.version) not in computed]
+        for each, rows in earlier_rows(ledger, result, earlier, scratch):
+            bring(f"{each.view.name}@{each.view.version}", each.view, rows)
     fault.point("materialize.interval")
     _record_day(feast, settings, day)
+    record(control, spec.name, result, pins)
     fault.point("materialize.recorded")
-    return {"day": day.isoformat(), "views": views}
+    return {"day": day.isoformat(), "views": reports}
 
 
 def _record_day(feast: FeatureStore, settings: Settings, day: date) -> None:

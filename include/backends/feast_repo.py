@@ -20,6 +20,7 @@ from include.core.errors import StorageFullError
 from include.core.scratch import BLOCK, is_full, storage_full
 from include.core.settings import Settings
 from include.core.spec import Dtype, Feature, ModelSpec, View
+from include.features.definition import present_views
 
 TYPES: dict[Dtype, Any] = {"float": Float64, "int": Int64, "category": String}
 DTYPES: dict[str, Dtype] = {str(feast_type): dtype for dtype, feast_type in TYPES.items()}
@@ -33,7 +34,7 @@ def open_feast(spec: ModelSpec, settings: Settings) -> FeatureStore:
     """The model's Feast store, its definitions applied. The project is the model's name."""
     with registry_lock(settings):
         store = FeatureStore(config=_config(spec.name, settings))
-        wanted = digest_json([spec.features.model_dump(mode="json")["views"], list(spec.features.keys)])
+        wanted = digest_json([[view.model_dump(mode="json") for view in present_views(spec.features)], list(spec.features.keys)])
         try:
             known = store.registry.get_feature_service(SERVICE, spec.name).tags.get("definition")
         except FeatureServiceNotFoundException:
@@ -63,7 +64,7 @@ def _config(model: str, settings: Settings) -> RepoConfig:
 def definitions(spec: ModelSpec, tag: str = "") -> list[Any]:
     """Everything the registry should hold for a model. Keys are text."""
     entities = {key: Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in spec.features.keys}
-    views: list[Any] = [_feature_view(view, [entities[key] for key in view.keys], spec) for view in spec.features.views]
+    views: list[Any] = [_feature_view(view, [entities[key] for key in view.keys], spec) for view in present_views(spec.features)]
     return [*entities.values(), *views, FeatureService(name=SERVICE, features=views, tags={"definition": tag}, owner=spec.owner)]
 
 
@@ -83,6 +84,7 @@ def _feature_view(view: View, entities: list[Entity], spec: ModelSpec) -> Featur
         schema=keys + features,
         ttl=view.ttl or timedelta(0),  # Feast's zero: for ever
         source=PushSource(name=f"{view.name}_push", batch_source=source) if view.pushed else source,
+        tags={VERSION: view.version},
         owner=spec.owner,
         description=view.description,
     )

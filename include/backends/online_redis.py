@@ -21,6 +21,7 @@ from include.features.packed import AHEAD, EARLIEST, MICROSECOND, Packed
 WIDTH = 17  # digits of a time: microseconds since 1653, so that text sorts as time does
 SCRIPT = 500  # rows a script call: Redis serves nobody else meanwhile
 READ = 1000  # keys an MGET
+FEW = 10  # rows that need no way of their own
 RECEIVE = 1 << 20  # bytes
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -92,7 +93,7 @@ class RedisOnlineStore(PackedStore):
 
     def put(self, rows: Packed, ttl: int | None) -> int:
         values = _values(rows)
-        added = self._added(rows.keys, values) if ttl is None and len(values) > 1 else []
+        added = self._added(rows.keys, values) if ttl is None and len(values) > FEW else []
         left = [n * SCRIPT for n, done in enumerate(added) if not done] + [*range(len(added) * SCRIPT, len(rows.keys), SCRIPT)]
         return sum(self._run(self._set, rows.keys, values, left, _lifetime(ttl))) + sum(added)
 

@@ -11,7 +11,7 @@ from include.cli.desk import Desk
 from include.core.adapters import adapter
 from include.core.errors import DataError, UnreachableError
 from include.core.request import Json
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, View
 from include.rollout.route import read_route
 from include.serving.model import load_model
 
@@ -24,20 +24,22 @@ def predict(desk: Desk, spec: ModelSpec, entity: Mapping[str, str], features: Ma
         raise DataError(
             f"No version of {spec.name} serves yet.", hint=f"`slipstream versions {spec.name}` lists what could be rolled out."
         )
-    known, degraded = _online(desk, spec, entity, at)
-    row = {feature.name: feature.default for feature in spec.features.request} | known | dict(features)
     with TemporaryDirectory() as scratch:
         model = load_model(desk.control, desk.ledger, spec, version, Path(scratch))
-        score = model.score_row({feature.name: row.get(feature.name) for feature in spec.features.inputs})
+    known, degraded = _online(desk, spec, model.views or spec.features.views, entity, at)
+    row = {feature.name: feature.default for feature in spec.features.request} | known | dict(features)
+    score = model.score_row({feature.name: row.get(feature.name) for feature in model.inputs or spec.features.inputs})
     label = int(score >= spec.serving.threshold)
     return {"id": "", "score": score, "label": label, "version": version, "arm": "champion", "degraded": degraded}
 
 
-def _online(desk: Desk, spec: ModelSpec, entity: Mapping[str, str], at: str) -> tuple[dict[str, Json], list[str]]:
+def _online(
+    desk: Desk, spec: ModelSpec, views: tuple[View, ...], entity: Mapping[str, str], at: str
+) -> tuple[dict[str, Json], list[str]]:
     """The entity's features at that moment, and what is degraded: the model's defaults stand in for them."""
     moment = datetime.fromisoformat(at) if at else datetime.now(UTC)
     naive = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     try:
-        return adapter("online")(desk.settings.online_url).read_entity(spec.name, spec.features.views, entity, naive), []
+        return adapter("online")(desk.settings.online_url).read_entity(spec.name, views, entity, naive), []
     except UnreachableError:
         return {}, ["features"]

@@ -19,8 +19,12 @@ ADAPTERS: dict[str, str] = {
     "online.kept": "include.features.pushed:LoggedStore",
     # Encoder.from_json(signature: dict) -> Encoder: `encode_row(dict) -> list[float]`
     "encoder": "include.features.encoding:Encoder",
-    # check_pins(signature: dict, features: Features) -> None: DataError for a model of other versions of the views
-    "signature.pins": "include.features.version:check_pins",
+    # views_of_model(signature: dict, features: Features) -> tuple[View]: what it reads online; DataError if nobody has that
+    "signature.views": "include.features.definition:views_of_model",
+    # fallback_views(signature, features) -> tuple[View]: what is left online for a model of which that is true
+    "signature.fallback": "include.features.definition:fallback_views",
+    # present_views(features: Features) -> tuple[View]: the views as the present versions of them
+    "features.present": "include.features.definition:present_views",
     # read_routes(control: ControlStore) -> {model: (generation, Route)}: which version answers whom
     "routes": "include.rollout.route:read_routes",
     # RouteReader(control: ControlStore) -> object: `read()` is read_routes, cheap where nothing has changed

@@ -193,7 +193,8 @@ class PackedStore(ABC):
             return 0
         changed = self.put(rows, ttl)
         newest = max(zip(rows.events, rows.created, strict=True))
-        self.put(Packed([layout.newest], [newest[0]], [newest[1]], [b""], [0]), None)
+        marks = len(layout.marks)
+        self.put(Packed([*layout.marks], [newest[0]] * marks, [newest[1]] * marks, [b""] * marks, [0] * marks), None)
         return changed
 
     def read(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Values | None]:

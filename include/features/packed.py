@@ -76,6 +76,12 @@ class Layout:
         """Key of the row that remembers the newest event time ever written."""
         return f"{self.prefix}!newest"
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The keys of such rows: this version's, and that of the view as a whole."""
+        whole = f"{self.prefix.partition('@')[0]}@{version_of(self.view.model_copy(update={'version': ''}))}!newest"
+        return (self.newest, whole) if self.view.version else (self.newest,)
+
     def key(self, values: Sequence[Any]) -> str:
         """No two entities share one, whatever their names hold."""
         return f"{self.prefix}:{_encode_key(values).decode()}"

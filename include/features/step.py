@@ -14,15 +14,15 @@ from include.core.spec import Features
 from include.core.task import Task
 from include.data.raw import RawPartitions
 from include.features.dataset import Dataset, of_entities, of_labels, of_view, write
+from include.features.definition import definitions
 from include.features.pushed import fetch, merged
 from include.features.sources import open_sources
-from include.features.version import versions
 
 LABEL_COLUMNS = ("request_id", "label_timestamp")
 
 
 def run(task: Task) -> Outcome:
-    """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts and view versions.
+    """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts, view versions and definitions.
 
     Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`;
     optional `pushed` {view: [digest]}. Raises DataError for bad input, and for SQL that does not give what the spec says.
@@ -36,7 +36,10 @@ def run(task: Task) -> Outcome:
         for dataset, sql in datasets(features, day, connection, kept):
             files[f"{dataset.name}.parquet"] = path = task.workdir / f"{dataset.name}.parquet"
             rows[dataset.name] = write(connection, dataset, sql, day, path)
-    return Outcome({"day": day.isoformat(), "rows": rows, "versions": versions(features)}, files)
+    made = definitions(features)
+    value = {name: each.view.version for name, each in made.items()}
+    kept_with = {name: each.to_json() for name, each in made.items()}
+    return Outcome({"day": day.isoformat(), "rows": rows, "versions": value, "definitions": kept_with}, files)
 
 
 def datasets(

@@ -6,7 +6,7 @@ comments, descriptions and the defaults of serving are no part of it: they chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -76,42 +76,6 @@ def one_version(days: Mapping[str, Versions]) -> dict[str, str]:
             hint="backfill the features DAG over the days of the older version, then clear the task.",
         )
     return {name: next(iter(found)) for name, found in by_view.items()}
-
-
-def check_signature(signature: Mapping[str, Any], features: Features, present: Versions | None = None) -> None:
-    """Refuse a model that the views cannot feed, before any traffic.
-
-    Its inputs must be the spec's by name, dtype and order; with `present` (the versions that are online, for each
-    view) it must also be given the versions it was trained on. Raises DataError naming what differs.
-    """
-    seen = [(column["name"], column["dtype"]) for column in signature["inputs"]]
-    wanted = [(feature.name, feature.dtype) for feature in features.inputs]
-    problems = _differences(seen, wanted)
-    if present is not None:
-        problems += [
-            f"view {name!r} was trained on as version {digest}, present is {present.get(name, 'none')}"
-            for name, digest in pinned(signature).items()
-            if present.get(name) != digest
-        ]
-    if problems:
-        raise DataError(
-            f"The model does not fit the features: {'; '.join(problems)}.",
-            safe="it answers nobody.",
-            hint="train a version on the present features, or materialize the version it was trained on.",
-        )
-
-
-def check_pins(signature: Mapping[str, Any], features: Features) -> None:
-    """Refuse a model that was trained on other versions of the views than the present code computes. Raises DataError."""
-    check_signature(signature, features, versions(features) if pinned(signature) else None)
-
-
-def _differences(seen: Sequence[tuple[str, str]], wanted: Sequence[tuple[str, str]]) -> list[str]:
-    before, now = dict(seen), dict(wanted)
-    problems = [f"input {name!r} is gone" for name in before if name not in now]
-    problems += [f"input {name!r} is new" for name in now if name not in before]
-    problems += [f"input {n!r} is {now[n]}, was {before[n]}" for n in before if n in now and now[n] != before[n]]
-    return problems or ([] if seen == wanted else ["the inputs are in another order"])
 
 
 def _range(days: Iterable[str]) -> str:

@@ -63,6 +63,7 @@ class Package:
             "evaluation.uri": lineage.evaluation.uri,
             "partitions": self.facts.partitions,
             "schema": lineage.schema,
+            "views": ",".join(f"{name}@{version}" for name, version in sorted((self.facts.signature.get("views") or {}).items())),
             "code": lineage.code,
             "params": lineage.params,
             "commit": lineage.commit,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.errors import SlipstreamError
-from include.core.spec import ModelSpec, View
+from include.core.spec import ModelSpec
 from include.serving.access import Access
 from include.serving.admission import RETRY_AFTER, Admission
 from include.serving.batch import PAYS_US, Batches
@@ -41,7 +41,7 @@ from include.serving.http import (
     respond,
 )
 from include.serving.infer import find_version, infer, infer_batched, metadata
-from include.serving.ingest import decode_labels, decode_rows
+from include.serving.ingest import decode_labels, decode_rows, push_targets
 from include.serving.log import PredictionLog, Syncer
 from include.serving.metrics import Metrics
 from include.serving.metrics_page import metrics_page
@@ -258,11 +258,11 @@ class Gateway:
 
     async def _push(self, call: Call, model: str, view: str) -> Response:
         self._access.check(call)
-        spec = self._spec(model)
-        found = _view(spec, view)
-        rows = decode_rows(spec, found, call.body)
+        spec, deployment = self._spec(model), self._fleet.deployments.get(model)
+        targets = push_targets(spec, view, deployment.views.values() if deployment else ())
+        rows, moment = decode_rows(spec, targets[0], call.body), datetime.now(UTC)
         try:
-            written = await asyncio.to_thread(self._parts.reader.write, model, found, rows, datetime.now(UTC))
+            written = max([await asyncio.to_thread(self._parts.reader.write, model, each, rows, moment) for each in targets])
         except SlipstreamError as error:
             raise Refusal(503, f"The rows were not written: {error} Send them again.") from None
         self.metrics.pushed.add(model, view, by=rows.num_rows)
@@ -288,12 +288,3 @@ def _header_length(call: Call) -> int | None:
     if text is not None and not text.isdecimal():
         raise Refusal(400, "Not a length.", field="Inference-Header-Content-Length", value=text, allowed="bytes of the JSON part")
     return int(text) if text is not None else None
-
-
-def _view(spec: ModelSpec, name: str) -> View:
-    for view in spec.features.views:
-        if view.name == name:
-            return view
-    raise Refusal(
-        404, f"{spec.name} has no such view.", field="view", value=name, allowed=[view.name for view in spec.features.views]
-    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
 
+from include.core.adapters import adapter
 from include.core.spec import ModelSpec, View
 from include.serving.log import Record, timestamp
 from include.serving.refusal import Refusal
@@ -48,6 +50,37 @@ def _record(label: Label) -> Record:
     known = utc(label.at).isoformat() if label.at else None
     kind = "outcome" if label.metric else "label"
     return Record(kind=kind, id=label.id, at=timestamp(), event_time=known, label=float(label.label), metric=label.metric or "")
+
+
+def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> list[View]:
+    """Where rows pushed to a view go: its present version, and rows without a version if a served model reads those.
+
+    `name@version` names another version that is served: it alone gets them. `read`: what the served models read.
+    Raises Refusal (404).
+    """
+    served = {(view.name, view.version): view for views in read for view in views}
+    plain, _, version = name.partition("@")
+    if version:
+        found = [served[plain, version]] if (plain, version) in served else []
+        found = [view.model_copy(update={"pushed": False}) for view in found]  # the day's partition is of the present version
+    else:
+        found = [view for view in _present(spec) if view.name == name]
+        if found and found[0].version and ((name, "") in served or not served):
+            found.append(found[0].model_copy(update={"version": "", "pushed": False}))
+    if not found:
+        allowed = [*(view.name for view in spec.features.views), *(f"{each}@{of}" for each, of in served if of)]
+        raise Refusal(404, f"{spec.name} has no such view.", field="view", value=name, allowed=allowed)
+    return found
+
+
+def _present(spec: ModelSpec) -> tuple[View, ...]:
+    """The versions of the code that runs: they change with the process only."""
+    if spec.name not in _presents:
+        _presents[spec.name] = adapter("features.present")(spec.features)
+    return _presents[spec.name]
+
+
+_presents: dict[str, tuple[View, ...]] = {}
 
 
 def decode_rows(spec: ModelSpec, view: View, body: bytes) -> pa.Table:

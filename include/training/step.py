@@ -77,8 +77,9 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     check_labels(older, label)
     features = Features(**task.params["features"])
     encoder = load("include.features.encoding:Encoder").fit(older, features.inputs, label)
-    # The model pins the versions of the views it was trained on: serving must give it those.
-    signature = {**encoder.to_json(), "views": task.input("training_set").value.get("views", {})}
+    # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
+    pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
+    signature = {**encoder.to_json(), **pins}
     return _rows(encoder, older, label), _rows(encoder, newer, label), signature
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from include.core.request import Ref, Result
 from include.core.settings import Settings
 from include.core.spec import Feature
 from include.data.published import publish
+from include.features.definition import present_views
 from include.features.pushed import pushed
 from tests.unit.features import shop
 from tests.unit.features.shop import FIRST, SPEC, Shop
@@ -29,6 +31,7 @@ from tests.unit.features.shop import FIRST, SPEC, Shop
 DAYS = 4
 CUSTOMERS = [{"customer": name} for name in ("ann", "bob", "cleo", "nobody")]
 VIEW = SPEC.features.views[0]
+(ONLINE,) = present_views(SPEC.features)  # as it lies online: under its version
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +86,7 @@ def test_feast_reads_online_what_the_gateway_reads(made: Shop, settings: Setting
     feast = open_feast(SPEC, settings)
     answer = feast.get_online_features(features=feast.get_feature_service(SERVICE), entity_rows=CUSTOMERS).to_dict()
     store = open_online(settings.online_url)
-    direct = [store.read_entity(SPEC.name, SPEC.features.views, customer) for customer in CUSTOMERS]
+    direct = [store.read_entity(SPEC.name, (ONLINE,), customer) for customer in CUSTOMERS]
     for name in ("orders", "mean_price", "grade"):
         assert answer[name] == [values.get(name) for values in direct]
     assert direct[0]["orders"] > 0
@@ -93,16 +96,16 @@ def test_feast_reads_online_what_the_gateway_reads(made: Shop, settings: Setting
 def test_feast_writes_online_under_the_same_guard(made: Shop, settings: Settings) -> None:
     materialize(SPEC, results(made)[1], made.ledger, settings)
     feast, store = open_feast(SPEC, settings), open_online(settings.online_url)
-    before = store.read(SPEC.name, VIEW, [("ann",)])
+    before = store.read(SPEC.name, ONLINE, [("ann",)])
 
     def push(at: str, orders: int) -> None:
         row = {"customer": ["ann"], "orders": [orders], "mean_price": [2.5], "grade": ["z"]}
         feast.write_to_online_store("customer", pd.DataFrame({**row, "event_timestamp": pd.to_datetime([at], utc=True)}))
 
     push("2013-01-01 05:00", 98)
-    assert store.read(SPEC.name, VIEW, [("ann",)]) == before
+    assert store.read(SPEC.name, ONLINE, [("ann",)]) == before
     push("2013-01-05 05:00", 99)
-    assert store.read(SPEC.name, VIEW, [("ann",)]) == [{"orders": 99, "mean_price": 2.5, "grade": "z"}]
+    assert store.read(SPEC.name, ONLINE, [("ann",)]) == [{"orders": 99, "mean_price": 2.5, "grade": "z"}]
 
 
 def test_feasts_own_materialize_goes_through_our_stores_too(made: Shop, settings: Settings) -> None:
@@ -110,9 +113,9 @@ def test_feasts_own_materialize_goes_through_our_stores_too(made: Shop, settings
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     open_feast(SPEC, settings).materialize(start, start + timedelta(days=1))
     feasts, keys = open_online(settings.online_url), [("ann",), ("bob",), ("cleo",)]
-    other = Settings(home=settings.home, root=settings.root, online_url=f"sqlite:///{settings.home}/other.db")
+    other = replace(settings, online_url=f"sqlite:///{settings.home}/other.db")
     materialize(SPEC, results(made)[2], made.ledger, other)
-    assert feasts.read(SPEC.name, VIEW, keys) == open_online(other.online_url).read(SPEC.name, VIEW, keys)
+    assert feasts.read(SPEC.name, ONLINE, keys) == open_online(other.online_url).read(SPEC.name, ONLINE, keys)
 
 
 def test_historical_features_are_those_of_the_training_set(made: Shop, settings: Settings) -> None:
@@ -157,8 +160,8 @@ def test_four_days_at_once_and_out_of_order_leave_the_newest_and_each_interval_o
     store, names = open_online(settings.online_url), [("ann",), ("bob",), ("cleo",)]
     rows = pa.concat_tables([made.read(result, VIEW.name) for result in results(made)]).to_pylist()
     newest = [max((row for row in rows if row["customer"] == name), key=lambda row: row["event_timestamp"]) for (name,) in names]
-    assert store.event_times(SPEC.name, VIEW, names) == [row["event_timestamp"] for row in newest]
-    assert [values and values["orders"] for values in store.read(SPEC.name, VIEW, names)] == [row["orders"] for row in newest]
+    assert store.event_times(SPEC.name, ONLINE, names) == [row["event_timestamp"] for row in newest]
+    assert [values and values["orders"] for values in store.read(SPEC.name, ONLINE, names)] == [row["orders"] for row in newest]
     intervals = open_feast(SPEC, settings).get_feature_view("customer").materialization_intervals
     assert sorted(first.date() for first, _ in intervals) == [date(2013, 1, n) for n in range(1, DAYS + 1)]
 
@@ -170,7 +173,7 @@ def test_a_push_through_feast_goes_online_and_into_the_offline_log(made: Shop, s
     row = {"customer": ["zoe"], "orders": [3], "mean_price": [1.5], "grade": ["b"]}
     at = pd.to_datetime(["2013-02-01 09:00"], utc=True)
     feast.push("customer_push", pd.DataFrame({**row, "event_timestamp": at}), to=PushMode.ONLINE_AND_OFFLINE)
-    seen = open_online(settings.online_url).read(SPEC.name, view, [("zoe",)])
+    seen = open_online(settings.online_url).read(SPEC.name, ONLINE, [("zoe",)])
     assert seen == [{"orders": 3, "mean_price": 1.5, "grade": "b"}]
     assert len(pushed(made.ledger.storage, SPEC.name, view, date(2013, 2, 1))) == 1
 

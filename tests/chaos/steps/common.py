@@ -152,7 +152,7 @@ class Holdings:
     def control(self) -> State:
         """The control store, without times, and without fences: who tried is no part of what was done."""
         return {
-            "effects": sorted({_effect(key) for (key,) in self.rows(effects, "key")}),
+            "effects": sorted({_effect(key) for (key,) in self.rows(effects, "key") if not key.startswith("online/")}),
             "partitions": self.rows(partitions, "model", "day", "digest"),
             "versions": self.rows(versions, "model", "semver", "stage"),
             "rollouts": self.rows(rollouts, "id", "live", "challenger", "champion", "stage", "state"),

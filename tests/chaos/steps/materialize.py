@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.features.definition import present_views
 from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.validation import ValidateDataOperator
 from tests.chaos.protocol import (
@@ -87,7 +88,7 @@ class Materialize(OperatorStep):
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
         holdings = Holdings()
         spec = holdings.services.spec(MODEL)
-        (view,) = spec.features.views
+        (view,) = present_views(spec.features)
         keys = [(customer,) for customer in CUSTOMERS]
         online = holdings.services.online()
         times = online.event_times(MODEL, view, keys)

@@ -9,7 +9,7 @@ import pytest
 
 from include.core.errors import DataError
 from include.core.spec import Feature
-from include.features.version import check_signature, one_version, pinned, tokens, version, versions
+from include.features.version import one_version, pinned, tokens, version, versions
 from tests.unit.features.shop import HERE, SPEC
 
 VIEW = SPEC.features.views[0]
@@ -64,23 +64,6 @@ def test_days_of_two_versions_are_refused_with_their_range() -> None:
         one_version(days)
     assert caught.value.seen == {"customer": {"aa": "2013-01-01 to 2013-01-02 (2 days)", "bb": "2013-01-03"}}
     assert one_version({**days, "2013-01-03": {}}) == {"customer": "aa"}
-
-
-def test_a_model_that_the_views_cannot_feed_is_refused_and_told_why() -> None:
-    check_signature(signature(customer="aa"), SPEC.features, {"customer": "aa"})
-    check_signature(signature(), SPEC.features, {"customer": "aa"})
-    with pytest.raises(DataError, match="trained on as version aa, present is bb"):
-        check_signature(signature(customer="aa"), SPEC.features, {"customer": "bb"})
-    for change, said in (
-        (lambda inputs: inputs.pop(), "input 'shelf' is new"),
-        (lambda inputs: inputs.append({"name": "age", "dtype": "float"}), "input 'age' is gone"),
-        (lambda inputs: inputs[0].update(dtype="float"), "input 'orders' is int, was float"),
-        (lambda inputs: inputs.reverse(), "another order"),
-    ):
-        wrong = signature()
-        change(wrong["inputs"])
-        with pytest.raises(DataError, match=said):
-            check_signature(wrong, SPEC.features)
 
 
 def test_a_signature_without_versions_pins_nothing() -> None:

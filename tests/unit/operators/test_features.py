@@ -16,6 +16,7 @@ from include.core.errors import DataError, FencedError, IntegrityError, Supersed
 from include.core.request import Ref, Result
 from include.core.task import perform
 from include.data.published import publish, published, resource
+from include.features.definition import present_views
 from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.validation import ValidateDataOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
@@ -138,7 +139,7 @@ def test_materializing_brings_the_newest_values_online_and_never_goes_back(life:
     for number in (1, 2):
         life.land(day(number))
     runs = {number: life.publish(day(number)) for number in (1, 2)}
-    view = life.services.spec(MODEL).features.views[0]
+    (view,) = present_views(life.services.spec(MODEL).features)
     report = life.materialize(runs[2])["views"]["customer"]
     assert report["written"] == report["compared"] == report["entities"] > 0
     bought = set(orders_of(day(1))["customer"].to_pylist()) & set(orders_of(day(2))["customer"].to_pylist())

@@ -1,0 +1,83 @@
+"""Which published days are not online as they stand: re-published since, or lacking a version that a routed model pins.
+
+Every materialization leaves a row in the control store: the day, the result and the versions it brought online. A day whose
+row is missing is materialized again, which changes nothing where everything is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, effects
+from include.core.digest import digest_json
+from include.core.request import Json, Ref, Result
+from include.core.spec import Features, ModelSpec
+from include.data.published import newest, published
+from include.data.raw import RawPartitions
+from include.features.definition import Pins
+
+REACH = timedelta(days=31)  # how far back values without a time to live are looked after, unless all are asked for
+
+
+def record(control: ControlStore, model: str, result: Result, pins: Pins) -> None:
+    """Note that a `features` result is online with what is pinned; once, however often it is repeated."""
+    day = result.value["day"]
+    detail: dict[str, Json] = {"day": day, "pinned": _pinned(pins)}
+    control.once(_key(model, day, result.key, result.generation, pins), _resource(model), 0, lambda _: detail)
+
+
+def pending(control: ControlStore, model: str, days: Mapping[date, Ref], results: Mapping[str, Result], pins: Pins) -> list[date]:
+    """The days whose published result is not online, or not with all that is pinned; oldest first."""
+    with control.transaction() as connection:
+        query = sa.select(effects.c.key).where(effects.c.resource == _resource(model))
+        done = set(connection.execute(query).scalars())
+    wanted = {day: results[day.isoformat()] for day in days}
+    return [
+        day for day, each in sorted(wanted.items()) if _key(model, day.isoformat(), each.key, each.generation, pins) not in done
+    ]
+
+
+def recent(control: ControlStore, spec: ModelSpec, *, everything: bool = False) -> dict[date, Ref]:
+    """The published days whose values may still be served: within the longest time to live of the newest; or all of them."""
+    last = newest(control, spec.name)
+    if last is None:
+        return {}
+    return published(control, spec.name, date.min if everything else last - reach(spec.features), last)
+
+
+def reach(features: Features) -> timedelta:
+    """How far back the newest value of a key may lie and still count."""
+    return max((REACH if view.ttl is None else view.ttl + timedelta(days=1) for view in features.views), default=timedelta(0))
+
+
+def outdated(raw: RawPartitions, spec: ModelSpec, made: Mapping[date, Mapping[str, Mapping[str, str]]]) -> list[date]:
+    """The days whose raw partitions are other ones than those they were computed from: {day: {source: {day: digest}}}."""
+    if not made:
+        return []
+    since = {day: max(spec.data.first, day - timedelta(days=spec.data.lookback_days)) for day in made}
+    there = {source: raw.digests(source, min(since.values()), max(made)) for source in spec.data.sources}
+    return [
+        day
+        for day, partitions in sorted(made.items())
+        if any(_between(there[source], since[day], day) != dict(partitions.get(source, {})) for source in spec.data.sources)
+    ]
+
+
+def _between(digests: Mapping[str, str], first: date, last: date) -> dict[str, str]:
+    return {day: digest for day, digest in digests.items() if first.isoformat() <= day <= last.isoformat()}
+
+
+def _key(model: str, day: str, result: str, generation: int, pins: Pins) -> str:
+    return f"online/{model}/{day}/{digest_json([result, generation, _pinned(pins)])[:32]}"
+
+
+def _pinned(pins: Pins) -> list[str]:
+    names = [f"{each.view.name}@{each.view.version}" for each in pins.definitions]
+    return sorted([*names, *(["@"] if pins.unpinned else [])])
+
+
+def _resource(model: str) -> str:
+    return f"online/{model}"

@@ -1,0 +1,38 @@
+"""A day's rows of earlier definitions: those that routed models pin, and that the code no longer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from include.core.ledger import Ledger
+from include.core.request import Result
+from include.data.raw import RawPartitions
+from include.features.dataset import of_view, write
+from include.features.definition import Definition
+from include.features.materialize import newest_rows
+from include.features.sources import open_sources
+
+
+def earlier_rows(
+    ledger: Ledger, result: Result, definitions: Sequence[Definition], scratch: Path
+) -> Iterator[tuple[Definition, pa.Table]]:
+    """Each definition's newest row of each key, from the raw partitions that the day's `features` result was made of.
+
+    Raises DataError if those have changed since, or no longer have what the definition reads.
+    """
+    if not definitions:
+        return
+    made = ledger.request(result.key)
+    day, raw = date.fromisoformat(result.value["day"]), RawPartitions(ledger.storage, made.model)
+    with open_sources(raw, made.params["partitions"], day, made.params["expectations"], scratch / "raw") as connection:
+        connection.execute("USE memory.main")
+        for place, each in enumerate(definitions):
+            path = scratch / f"earlier-{place}.parquet"
+            write(connection, of_view(each.view), each.on(day), day, path)
+            with duckdb.connect(config={"threads": 1}) as reading:
+                yield each, newest_rows(reading, each.view, path)
