@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,9 +23,8 @@ def resource(model: str) -> str:
 
 def history(control: ControlStore, model: str) -> list[Decision]:
     """Every decision of a model, oldest window first."""
-    query = sa.select(store.decisions).where(store.decisions.c.model == model).order_by(store.decisions.c.as_of)
     with control.transaction() as connection:
-        return [_decision(row) for row in connection.execute(query)]
+        return _history(connection, model)
 
 
 def record_decision(control: ControlStore, decision: Decision, epoch: int) -> tuple[Decision, bool]:
@@ -51,20 +51,26 @@ def gather(
     busy: Sequence[str] = (),
     shadows: Mapping[str, Json] | None = None,
 ) -> Facts:
-    """The facts of a window: the `monitor` result, the labels published since, and the rollout that runs."""
-    value = monitored.value
+    """The facts of a window: the `monitor` result, the labels published since, what runs and what was rejected."""
+    with control.transaction() as connection:
+        return _facts(connection, spec.name, monitored.value, busy, shadows)
+
+
+def _facts(
+    connection: sa.Connection, model: str, value: Mapping[str, Any], busy: Sequence[str], shadows: Mapping[str, Json] | None
+) -> Facts:
     champion = Champion(**value["champion"]) if value["champion"] else None
     return Facts(
-        model=spec.name,
+        model=model,
         window=value["window"],
         as_of=value["as_of"],
         champion=champion,
-        new_labels=_new_labels(control, spec.name, champion, value["as_of"]) if champion else 0,
+        new_labels=_new_labels(connection, model, champion, value["as_of"]) if champion else 0,
         quality=value["quality"],
         drift=value["drift"],
         performance=value["performance"],
-        busy=(*_rollouts(control, spec.name), *busy),
-        rejected=tuple(_rejected(control, spec.name, champion, value["as_of"])) if champion else (),
+        busy=(*_rollouts(connection, model), *busy),
+        rejected=tuple(_rejected(connection, model, champion, value["as_of"])) if champion else (),
         shadows=shadows or {},
     )
 
@@ -78,8 +84,15 @@ def decide_window(
     shadows: Mapping[str, Json] | None = None,
 ) -> tuple[Decision, bool]:
     """Decide on the window of a `monitor` result and store it. A window run again gets its stored decision."""
-    facts = gather(control, spec, monitored, busy, shadows)
-    return record_decision(control, decide(history(control, spec.name), facts, spec.retraining), epoch)
+    with control.transaction() as connection:
+        facts = _facts(connection, spec.name, monitored.value, busy, shadows)
+        past = _history(connection, spec.name)
+    return record_decision(control, decide(past, facts, spec.retraining), epoch)
+
+
+def _history(connection: sa.Connection, model: str) -> list[Decision]:
+    query = sa.select(store.decisions).where(store.decisions.c.model == model).order_by(store.decisions.c.as_of)
+    return [_decision(row) for row in connection.execute(query)]
 
 
 def _decision(row: sa.Row[tuple[object, ...]]) -> Decision:
@@ -87,24 +100,22 @@ def _decision(row: sa.Row[tuple[object, ...]]) -> Decision:
     return Decision.from_json({**own, **row.evidence})
 
 
-def _new_labels(control: ControlStore, model: str, champion: Champion, as_of: str) -> int:
+def _new_labels(connection: sa.Connection, model: str, champion: Champion, as_of: str) -> int:
     """Labels published for the days between the champion's data and the window's end."""
     first = moment(champion.data_until).date()
     last = (moment(as_of) - timedelta(microseconds=1)).date()
     table = store.partitions.c
     query = sa.select(table.rows).where(table.model == model, table.day >= first.isoformat(), table.day <= last.isoformat())
-    with control.transaction() as connection:
-        return sum(int(row.rows.get("labels", 0)) for row in connection.execute(query))
+    return sum(int(row.rows.get("labels", 0)) for row in connection.execute(query))
 
 
-def _rollouts(control: ControlStore, model: str) -> list[str]:
+def _rollouts(connection: sa.Connection, model: str) -> list[str]:
     table = store.rollouts.c
     query = sa.select(table.challenger).where(table.model == model, table.live.is_not(None))
-    with control.transaction() as connection:
-        return [f"rollout of version {row.challenger}" for row in connection.execute(query)]
+    return [f"rollout of version {row.challenger}" for row in connection.execute(query)]
 
 
-def _rejected(control: ControlStore, model: str, champion: Champion, as_of: str) -> Iterator[str]:
+def _rejected(connection: sa.Connection, model: str, champion: Champion, as_of: str) -> Iterator[str]:
     """Versions newer than the champion, known by `as_of`, whose gate was closed or whose rollout was rolled back.
 
     A backfill's are no challengers: they were never meant to serve.
@@ -112,9 +123,8 @@ def _rejected(control: ControlStore, model: str, champion: Champion, as_of: str)
     versions, rollouts = store.versions.c, store.rollouts.c
     newer = sa.select(versions.version, versions.record).where(versions.model == model, versions.version > champion.version)
     back = sa.select(rollouts.challenger).where(rollouts.model == model, rollouts.state == "rolled_back")
-    with control.transaction() as connection:
-        rows = connection.execute(newer.order_by(versions.version)).all()
-        rolled = {row.challenger for row in connection.execute(back)}
+    rows = connection.execute(newer.order_by(versions.version)).all()
+    rolled = {row.challenger for row in connection.execute(back)}
     for row in rows:
         if row.record["run_type"] == "backfill" or moment(row.record["as_of"]) > moment(as_of):
             continue

@@ -151,3 +151,53 @@ def test_words_of_a_hold_tell_what_was_seen_but_has_not_lasted() -> None:
     seen = decide([], facts("2013-04-29", drift=drift), Retraining(consecutive=2))
     assert seen.action == "hold"
     assert "drift in 1 of the 2 windows in a row that it takes: precip is 3.1 times its usual spread" in seen.words
+
+
+def test_of_the_last_windows_so_many_must_say_it() -> None:
+    said = [DRIFT, CALM, DRIFT, CALM, CALM, DRIFT]
+    weeks = [facts((moment("2013-04-22") + timedelta(days=7 * n)).isoformat(), drift=d) for n, d in enumerate(said)]
+    policy = Retraining(consecutive=2, within=3, floor=None, on_new_labels=None)
+    held = replay(weeks, policy)
+    assert [d.action for d in held] == ["hold", "hold", "retrain", "hold", "hold", "hold"]
+    assert held[2].reasons == (f"drift in 2 of the last 3 windows: {DRIFT['words']}",)
+    assert "drift in 1 of the 2 within 3 windows that it takes" in held[5].words
+
+
+def test_within_fewer_windows_than_it_takes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"within \(1\) must be at least consecutive \(2\)"):
+        Retraining(consecutive=2, within=1)
+
+
+def test_challengers_rejected_one_after_the_other_open_the_circuit() -> None:
+    policy = Retraining(floor=timedelta(days=1), breaker=2)
+    assert decide([], facts("2013-05-31", rejected=("version 2: auc",)), policy).action == "retrain"
+    held = decide([], facts("2013-05-31", rejected=("version 2: auc", "version 3: p99 latency")), policy)
+    assert held.action == "hold"
+    assert held.blocked_by[0].startswith(
+        "circuit breaker: 2 challengers in a row were rejected (the last: version 3: p99 latency)"
+    )
+
+
+def shadows(gap: float, windows: int = 20) -> dict[str, Any]:
+    """A champion, the first model, that errs `gap` more than every fresh one; nothing known of the last two windows."""
+    error = [
+        [None if t < s - 1 or t >= windows - 2 else 0.2 + gap * (s < 10 <= t) for t in range(windows)] for s in range(windows)
+    ]
+    return {"error": error, "champion": 0}
+
+
+def test_a_price_is_weighed_against_what_shadows_say_that_staying_costs() -> None:
+    policy = Retraining(on_drift=False, on_performance_drop=None, on_new_labels=None, floor=None, price=0.1)
+    stale = decide([], facts("2013-05-31", shadows=shadows(0.1)), policy)
+    assert stale.action == "retrain"
+    assert "errors a request beyond a fresh model" in stale.reasons[0]
+    assert decide([], facts("2013-05-31", shadows=shadows(0.0)), policy).action == "hold"
+    assert decide([], facts("2013-05-31", shadows=shadows(0.1)), policy.model_copy(update={"price": 10.0})).action == "hold"
+    assert decide([], facts("2013-05-31"), policy).action == "hold"
+
+
+def test_facts_are_kept_with_their_decision() -> None:
+    week = facts("2013-05-31", drift=DRIFT, performance=FELL, quality=BROKEN, busy=("job x",), rejected=("version 2: auc",))
+    decision = decide([], week, POLICY)
+    again = decide([], Facts.of(Decision.from_json(decision.to_json())), POLICY)
+    assert again == decision
