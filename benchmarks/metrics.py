@@ -28,6 +28,7 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 from benchmarks.checkpoints import data
+from benchmarks.table import Table
 from include.backends.lightning_plan import Course, Place, Plan
 from include.backends.mlflow_rest import open_rest
 from include.backends.mlflow_tracking import Delivery, tracking
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 MODEL, FOLDER, STEPS_PER_EPOCH, PACE = "bench", "ledger/train/bench/g0/metrics", 500, 0.02
 GOAL_TIMES, GOAL_SLOWER = 30.0, 1.0
+PARTS = ("outage", "delivery", "slowdown")
 ROWS, ASYNC_ROWS = 30_000, 400
 FORK = get_context("fork")
 
@@ -208,54 +210,62 @@ def say(what: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.metrics", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help=f"default: {' '.join(PARTS)}")
     parser.add_argument("--minutes", type=float, default=2.0, help="of the outage")
     parser.add_argument("--store", choices=("postgresql", "sqlite"), default="postgresql", help="MLflow's database")
     parser.add_argument("--pairs", type=int, default=15, help="of fits, to see what the spool costs")
     options = parser.parse_args()
+    parts = options.parts or list(PARTS)
     logging.disable(logging.WARNING)
     import include.backends.lightning_fit  # noqa: F401 - before the forks
 
-    with tempfile.TemporaryDirectory() as scratch, database(options.store, Path(scratch, "pg")) as store:
-        root = Path(scratch)
-        server = MlflowServer(root, store)
+    table = Table()
+    with tempfile.TemporaryDirectory() as scratch:
+        if "outage" in parts or "delivery" in parts:
+            with served(Path(scratch), options.store) as (server, settings):
+                if "outage" in parts:
+                    tell_outage(table, outage(server, settings, options.minutes), options)
+                if "delivery" in parts:
+                    tell_delivery(table, own_rate(settings), our_rate(settings, FOLDER.replace("bench", "rate")))
+        if "slowdown" in parts:
+            tell_slowdown(table, slowdown(options.pairs, Path(scratch)))
+    print(f"missed: {'; '.join(table.missed)}" if table.missed else "met")
+    return int(bool(table.missed))
+
+
+@contextmanager
+def served(root: Path, store: str) -> Iterator[tuple[MlflowServer, Settings]]:
+    with database(store, root / "pg") as url:
+        server = MlflowServer(root, url)
         server.start()
-        settings = Settings(
-            home=root,
-            root=str(root / "store"),
-            mlflow_url=server.url,
-            environ={"AIRFLOW_CONN_SLIPSTREAM_MLFLOW": server.connection},
-        )
         try:
-            say("MLflow answers")
-            told = outage(server, settings, options.minutes)
-            say(f"the training is over: {told}")
-            rates = own_rate(settings), our_rate(settings, FOLDER.replace("bench", "rate"))
+            environ = {"AIRFLOW_CONN_SLIPSTREAM_MLFLOW": server.connection}
+            yield server, Settings(home=root, root=str(root / "store"), mlflow_url=server.url, environ=environ)
         finally:
             server.stop()
-        say("metrics a second, MLflow's own and the spool's: {:.0f}, {:.0f}".format(*rates))
-        slower = slowdown(options.pairs, root)
-    return report(options, told, rates, slower)
 
 
-def report(options: argparse.Namespace, told: Tally, rates: tuple[float, float], pairs: list[tuple[float, float]]) -> int:
-    own, ours = rates
+def tell_outage(table: Table, told: Tally, options: argparse.Namespace) -> None:
+    table.head(f"Outage of {options.minutes:g} minutes, MLflow on {options.store}; the training is killed once and resumed")
+    table.say(f"metrics of the training: {told.expected}")
+    table.row("lost", told.lost, "", most=0)
+    table.row("doubled", told.doubled, "", most=0)
+    table.row("resumed from a checkpoint", told.resumed, "", least=1)
+
+
+def tell_delivery(table: Table, own: float, ours: float) -> None:
+    table.head("Delivery, metrics a second until all are on the server")
+    table.say(f"MLflow, asynchronous and flushed: {own:.0f}; from the spool: {ours:.0f}")
+    table.row("times MLflow's own asynchronous rate", ours / own, "", least=GOAL_TIMES)
+
+
+def tell_slowdown(table: Table, pairs: list[tuple[float, float]]) -> None:
     slower, cpu = [elapsed for elapsed, _ in pairs], [used for _, used in pairs]
     low, _, high = quantiles(slower, n=4) if len(slower) > 1 else (slower[0],) * 3
-    print(f"outage of {options.minutes:g} minutes, MLflow on {options.store}; the training was killed once and resumed")
-    print(f"{'':44}{'measured':>10}{'goal':>8}")
-    print(f"{'metrics of the training':44}{told.expected:10}")
-    print(f"{'lost':44}{told.lost:10}{0:8}")
-    print(f"{'doubled':44}{told.doubled:10}{0:8}")
-    name = f"training slower (%), median of {len(slower)} pairs"
-    print(f"{name:44}{median(slower):10.2f}{GOAL_SLOWER:8.0f}   quartiles {low:.2f}, {high:.2f}")
-    print(f"{'  CPU time of the training (%)':44}{median(cpu):10.2f}")
-    print(f"{'MLflow asynchronous (metrics/s)':44}{own:10.0f}")
-    print(f"{'spool delivery (metrics/s)':44}{ours:10.0f}")
-    print(f"{'times faster':44}{ours / own:10.1f}{GOAL_TIMES:8.0f}")
-    missed = told.lost or told.doubled or not told.resumed or median(slower) >= GOAL_SLOWER or ours / own < GOAL_TIMES
-    print("missed" if missed else "met")
-    return int(bool(missed))
+    table.head("A fit with the spool and a dead server, against one without")
+    table.row(f"slower, median of {len(slower)} pairs", median(slower), "%", most=GOAL_SLOWER)
+    table.say(f"quartiles {low:.2f} and {high:.2f} %; CPU time of all threads, median: {median(cpu):.2f} %")
 
 
 if __name__ == "__main__":

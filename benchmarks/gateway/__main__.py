@@ -13,7 +13,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.gateway.table import Table
+from benchmarks.table import Table
 
 SECTIONS = ("closed", "open", "overload", "shadow", "switch", "rollback", "peers")
 MODULES = {name: f"benchmarks.gateway.{name}" for name in SECTIONS} | {"open": "benchmarks.gateway.opened"}

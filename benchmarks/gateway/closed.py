@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.gateway import wrk
-from benchmarks.gateway.table import Table
 from benchmarks.gateway.world import MODELS, World, bodies, free_port, network
+from benchmarks.table import Table
 
 GOALS = {"plain": 0.60, "sqlite": 0.35, "redis": 0.40}
 NAMES = {"plain": "no features", "sqlite": "4 views from SQLite", "redis": "4 views from Redis"}

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.gateway.closed import redis_url
-from benchmarks.gateway.table import Table
 from benchmarks.gateway.world import World, bodies, network
+from benchmarks.table import Table
 
 RATE, SECONDS, LAG_MS = 5000, 10, 2.0
 LOWER = (4000, 3000, 2000, 1000, 500)

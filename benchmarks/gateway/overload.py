@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks.gateway import wrk
 from benchmarks.gateway.opened import LAG_MS, describe, generate
-from benchmarks.gateway.table import Table
 from benchmarks.gateway.world import World, bodies, network
+from benchmarks.table import Table
 
 SECONDS, CONNECTIONS, BATCH = 8, 256, 16
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.gateway import wrk
-from benchmarks.gateway.table import Table
 from benchmarks.gateway.world import WIDTH, World, bodies, free_port, network
+from benchmarks.table import Table
 
 TUNED = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "MLFLOW_DISABLE_TELEMETRY": "true"}

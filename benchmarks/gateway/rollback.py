@@ -19,8 +19,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from benchmarks.gateway import wrk
-from benchmarks.gateway.table import Table
 from benchmarks.gateway.world import TOKEN, Weights, World, entity_of, network
+from benchmarks.table import Table
 from include.rollout.history import Rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.watch import see

@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.gateway.opened import Report, describe, generate
-from benchmarks.gateway.table import Table
 from benchmarks.gateway.world import World, network
+from benchmarks.table import Table
 
 RATE, SECONDS, ROUNDS = 1500, 4, 3
 KINDS = ("none", "good", "sleeps", "raises")

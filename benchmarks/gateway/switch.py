@@ -23,8 +23,8 @@ import psutil
 from scipy.stats import binom
 
 from benchmarks.gateway import wrk
-from benchmarks.gateway.table import Table
 from benchmarks.gateway.world import TOKEN, World, bodies, network
+from benchmarks.table import Table
 from include.core.errors import UnreachableError
 from include.rollout.route import Route, unit
 from include.serving.client import GatewayClient

@@ -1,4 +1,4 @@
-"""The bench's table: what was measured, beside its goal."""
+"""A bench's table: what was measured, beside its goal."""
 
 from __future__ import annotations
 
