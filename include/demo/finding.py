@@ -23,7 +23,7 @@ def finding(value: Mapping[str, Json], decision: Mapping[str, Any], things: str 
     """
     quality = [issue["words"].rstrip(".") for issue in value["quality"]["issues"] if issue["severity"] == "fail"]
     return "; ".join(
-        [*quality, _drift(value["drift"]), _performance(value, things), _action(decision, value["drift"]["verdict"] == "drift")]
+        [*quality, _drift(value["drift"]), _performance(value, things), _action(decision, seen)]
     )
 
 
@@ -52,14 +52,19 @@ def _performance(value: Mapping[str, Json], things: str) -> str:
     return f"{metric_name(found['metric'])} on {found['rows']:,} landed {things} {found['metrics'][found['metric']]:.2f}{was}"
 
 
-def _action(decision: Mapping[str, Any], drifted: bool) -> str:
-    """`retraining`, with what else spoke for it; or why not."""
+def _fell(performance: Mapping[str, Json]) -> bool:
+    """Beyond what chance explains: such a fall has been told, so `nothing to do` would not do."""
+    return performance["drop"] is not None and performance["drop"] > 2 * performance["drop_error"]
+
+
+def _action(decision: Mapping[str, Any], seen: bool) -> str:
+    """`retraining`, with what else spoke for it; or why not. `seen`: something is told that may speak for it later."""
     if decision["action"] == "retrain":
         further = [each for each in decision["reasons"] if not each.startswith(("drift in", "performance fell"))]
         return f"retraining ({further[0]})" if further else "retraining"
     if decision["reasons"]:
         return f"not retraining yet: {decision['blocked_by'][0].partition(':')[0]}"
-    return "waiting whether it lasts" if drifted else "nothing to do"
+    return "waiting whether it lasts" if seen else "nothing to do"
 
 
 def _called(name: str) -> str:

@@ -15,6 +15,7 @@ from include.monitoring.words import metric_name, percent
 
 ROWS = 5000  # of either side, evenly spaced in time: enough to see a distribution, few enough to draw fast
 SHOWN = 8
+LEAST = 0.001  # a smaller chance is as good as none
 SHOWN_METRICS = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "brier", "calibration_error")
 KINDS = {"prediction": "the scores", "label": "the labels", "concept": "what a score means"}
 
@@ -165,7 +166,8 @@ def _fall(each: Mapping[str, Json]) -> str:
     """Against the slice's own holdout; the chance counts that every slice was tried."""
     if "p" not in each:
         return "<td class=n>–</td><td class=n>–</td>"
-    chance = f"<b class=bad>{each['p']:.2g}</b>" if each["p"] < LEVEL else f"{each['p']:.2f}"
+    shown = f"{each['p']:.2g}" if each["p"] >= LEAST else f"under {LEAST:g}"
+    chance = f"<b class=bad>{shown}</b>" if each["p"] < LEVEL else shown
     return f"<td class=n>{each['expected']:.3f}</td><td class=n>{chance}</td>"
 
 

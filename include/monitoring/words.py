@@ -37,4 +37,4 @@ def listed(names: Sequence[str]) -> str:
 
 
 def metric_name(metric: str) -> str:
-    return metric.upper() if metric == "auc" else metric.replace("_", " ")
+    return metric.upper() if metric in ("auc", "f1") else metric.replace("_", " ")

@@ -26,7 +26,7 @@ def week(*columns: dict[str, Any], auc: float | None = 0.7123, guess: float | No
     return {
         "quality": {"issues": []},
         "drift": {"verdict": verdict, "columns": list(columns), "critical": 2.9},
-        "performance": {**measured, "expected": 0.7391},
+        "performance": {**measured, "expected": 0.7391, "drop": auc and 0.7391 - auc, "drop_error": 0.02},
         "estimate": estimate,
     }
 
@@ -34,6 +34,10 @@ def week(*columns: dict[str, Any], auc: float | None = 0.7123, guess: float | No
 def test_drift_performance_and_what_comes_of_it() -> None:
     said = finding(week(column("precip", 3.14)), RETRAIN)
     assert said == "precipitation is 3.1 times its usual spread; AUC on 6,412 landed flights 0.71, was 0.74; retraining"
+
+
+def test_a_fall_that_is_no_chance_is_waited_on_and_never_nothing() -> None:
+    assert finding(week(column("temp", 1.0, drifted=False), auc=0.65), HOLD).endswith("0.65, was 0.74; waiting whether it lasts")
 
 
 def test_only_the_farthest_columns_are_named() -> None:
