@@ -22,9 +22,8 @@ def finding(value: Mapping[str, Json], decision: Mapping[str, Any], things: str 
     `value`: of `monitor`; `decision`: its action, reasons and closed guards.
     """
     quality = [issue["words"].rstrip(".") for issue in value["quality"]["issues"] if issue["severity"] == "fail"]
-    return "; ".join(
-        [*quality, _drift(value["drift"]), _performance(value, things), _action(decision, seen)]
-    )
+    seen = value["drift"]["verdict"] == "drift" or _fell(value["performance"])
+    return "; ".join([*quality, _drift(value["drift"]), _performance(value, things), _action(decision, seen)])
 
 
 def _drift(drift: Mapping[str, Json]) -> str:
