@@ -21,6 +21,7 @@ COMMANDS = {
     "policy": "what a retraining policy would have done, and cost",
     "trace": "walk from a served model back to its raw data",
     "profile": "propose expectations from a raw partition",
+    "features": "bring online what is published and is not there",
     "quarantine": "the rows that validation set aside, and which would pass now",
     "invalidate": "have something computed again",
     "cancel": "stop a job",

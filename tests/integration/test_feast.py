@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import random
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,16 +19,20 @@ from feast.data_source import PushMode
 from include.backends.feast_materialize import materialize
 from include.backends.feast_repo import SERVICE, open_feast
 from include.backends.online import open_online
-from include.core.control import ControlStore
+from include.cli.desk import Desk
+from include.cli.main import main
+from include.core.control import ControlStore, now
+from include.core.control import versions as registered
 from include.core.ledger import Ledger
-from include.core.request import Ref, Result
+from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
 from include.core.spec import Feature
 from include.data.published import publish
-from include.features.definition import present_views
+from include.features.definition import Definition, definitions, present_views
 from include.features.pushed import pushed
+from include.rollout.route import Route, set_route
 from tests.unit.features import shop
-from tests.unit.features.shop import FIRST, SPEC, Shop
+from tests.unit.features.shop import FIRST, SPEC, Shop, orders_of
 
 DAYS = 4
 CUSTOMERS = [{"customer": name} for name in ("ann", "bob", "cleo", "nobody")]
@@ -116,6 +122,79 @@ def test_feasts_own_materialize_goes_through_our_stores_too(made: Shop, settings
     other = replace(settings, online_url=f"sqlite:///{settings.home}/other.db")
     materialize(SPEC, results(made)[2], made.ledger, other)
     assert feasts.read(SPEC.name, ONLINE, keys) == open_online(other.online_url).read(SPEC.name, ONLINE, keys)
+
+
+def _serve(made: Shop, settings: Settings, version: int, signature: dict[str, Any], folder: Path) -> None:
+    """Register a version with that signature, and make it the champion."""
+    path = folder / f"signature-{version}.json"
+    path.write_text(json.dumps(signature))
+    request = Request("train", "tests:none", SPEC.name, {"version": version})
+    attempt = made.ledger.open_attempt(request.key, 0)
+    result = made.ledger.commit(request, attempt, Outcome({}, {"signature.json": path}), 0.1)
+    row = {"model": SPEC.name, "version": version, "key": str(version), "semver": f"{version}.0.0", "stage": "Production"}
+    control = ControlStore(settings.control_url)
+    control.create_tables()
+    with control.transaction() as connection:
+        connection.execute(registered.insert().values(**row, record={"train": made.ledger.ref(result).to_json()}, at=now()))
+        set_route(connection, SPEC.name, Route(champion=version))
+
+
+def test_the_version_that_a_served_model_pins_stays_online_beside_the_present_one(
+    made: Shop, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (present,) = definitions(SPEC.features).values()
+    rounded = Definition(
+        present.view.model_copy(update={"version": "r0unded"}), present.sql.replace("avg(price)", "round(avg(price), -1)")
+    )
+    monkeypatch.setattr("include.features.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    settings = replace(settings, control_url=f"sqlite:///{tmp_path}/control.db")
+    pinning = {"inputs": [], "views": {"customer": "r0unded"}, "definitions": {"customer": rounded.to_json()}}
+    _serve(made, settings, 1, pinning, tmp_path)
+    report = materialize(SPEC, results(made)[2], made.ledger, settings)["views"]
+    assert report["customer@r0unded"]["written"] == report["customer"]["written"] > 0
+    store, keys = open_online(settings.online_url), [("ann",), ("bob",), ("cleo",)]
+    both = zip(store.read(SPEC.name, ONLINE, keys), store.read(SPEC.name, rounded.view, keys), strict=True)
+    pairs = [(new["mean_price"], old["mean_price"]) for new, old in both if new and old]
+    assert pairs
+    assert all(old in (0, 10) and abs(old - new) <= 5 for new, old in pairs), "rounded to tens"
+    assert any(old != new for new, old in pairs)
+    assert store.read(SPEC.name, VIEW, keys) == [None] * 3, "nobody reads rows without a version"
+
+    _serve(made, settings, 2, {"inputs": []}, tmp_path)  # a model from before versions were pinned
+    materialize(SPEC, results(made)[2], made.ledger, settings)
+    assert store.read(SPEC.name, VIEW, keys) == store.read(SPEC.name, ONLINE, keys)
+
+
+def test_catching_up_brings_online_what_is_published_and_not_there(
+    made: Shop, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("include.features.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    settings = replace(settings, control_url=f"sqlite:///{tmp_path}/control.db")
+    control = ControlStore(settings.control_url)
+    control.create_tables()
+    for result in results(made):
+        day, ref = date.fromisoformat(result.value["day"]), made.ledger.ref(result)
+        publish(control, SPEC.name, day, ref, result.value["rows"], 1)
+    monkeypatch.setattr("include.cli.features.load_spec", lambda *_: SPEC)
+    monkeypatch.setattr("include.cli.features.open_desk", lambda: Desk(settings))
+
+    def said(*options: str) -> str:
+        assert main(["features", "catch-up", SPEC.name, *options]) == 0
+        return capsys.readouterr().out
+
+    first, last = (FIRST + timedelta(days=n) for n in (0, DAYS - 1))
+    materialize(SPEC, results(made)[-1], made.ledger, settings)
+    waiting = said("--dry-run", "--all")
+    assert f"({DAYS - 1} of {DAYS})" in waiting
+    assert str(last) not in waiting
+    assert f"{first}  customer" in said("--all")
+    assert "are online as they stand" in said("--all")
+    old = definitions(SPEC.features)["customer"]
+    old = replace(old, view=old.view.model_copy(update={"version": "0ld"}))
+    _serve(made, settings, 7, {"inputs": [], "views": {"customer": "0ld"}, "definitions": {"customer": old.to_json()}}, tmp_path)
+    assert f"({DAYS} of {DAYS})" in said("--dry-run", "--all"), "the version that is served now is not online"
+    made.land("orders", first, orders_of(first, 41))
+    assert f"--from-date {first} --to-date {first + timedelta(days=SPEC.data.lookback_days)}" in said("--dry-run", "--all")
 
 
 def test_historical_features_are_those_of_the_training_set(made: Shop, settings: Settings) -> None:

@@ -1,0 +1,66 @@
+"""`slipstream features catch-up MODEL`: published days that are not online as they stand are materialized again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from include.cli.desk import Desk, open_desk
+from include.cli.table import table
+from include.core.catalog import load_spec
+from include.core.reference import load
+from include.core.request import Result
+from include.core.spec import ModelSpec
+from include.data.raw import RawPartitions
+from include.features.catch_up import outdated, pending, recent
+from include.features.definition import routed_pins
+from include.features.partition import results
+
+MATERIALIZE = "include.backends.feast_materialize:materialize"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["catch-up"])
+    parser.add_argument("model")
+    parser.add_argument("--all", action="store_true", help="every published day, not only those within the longest ttl")
+    parser.add_argument("--again", action="store_true", help="also those that were online once: for a store that was lost")
+    parser.add_argument("--dry-run", action="store_true", help="only say which days")
+
+
+def run(options: argparse.Namespace) -> int:
+    desk = open_desk()
+    spec = load_spec(options.model, desk.settings.models)
+    refs = recent(desk.control, spec, everything=options.all)
+    made = results(desk.ledger, {day.isoformat(): ref for day, ref in refs.items()})
+    pins = routed_pins(desk.control, desk.ledger, spec.name)
+    days = sorted(refs) if options.again else pending(desk.control, spec.name, refs, made, pins)
+    if not days:
+        print(f"All {len(refs)} published days of {spec.name} within reach are online as they stand.")
+    elif options.dry_run:
+        print(f"To be materialized ({len(days)} of {len(refs)}): {', '.join(map(str, days))}")
+    else:
+        _materialize(desk, spec, days, made)
+    _tell_outdated(desk, spec, made)
+    return 0
+
+
+def _materialize(desk: Desk, spec: ModelSpec, days: Sequence[date], made: Mapping[str, Result]) -> None:
+    """Oldest first; of several at once, or interrupted and begun again, the newest values stand all the same."""
+    materialize = load(MATERIALIZE)
+    rows = []
+    for day in days:
+        report = materialize(spec, made[day.isoformat()], desk.ledger, desk.settings)
+        rows += [(day, name, each["entities"], each["written"], each["newer"]) for name, each in report["views"].items()]
+    print(table(("day", "view", "entities", "written", "newer online"), rows))
+
+
+def _tell_outdated(desk: Desk, spec: ModelSpec, made: Mapping[str, Result]) -> None:
+    """Days whose raw partitions have changed since they were computed: those are the features DAG's."""
+    partitions = {date.fromisoformat(day): desk.ledger.request(each.key).params["partitions"] for day, each in made.items()}
+    if late := outdated(RawPartitions(desk.ledger.storage, spec.name), spec, partitions):
+        print(
+            f"\nRaw partitions of {len(late)} days have changed since their features were computed. To publish them:\n"
+            f"  airflow backfill create --dag-id {spec.name}_features --from-date {late[0]} --to-date {late[-1]} "
+            "--reprocess-behavior completed"
+        )
