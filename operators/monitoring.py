@@ -49,7 +49,7 @@ class ProfileReferenceOperator(ComputeOperator):
     function = "include.monitoring.reference_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, lineage = services.spec(self.model), _watched(services, self.model).entry.lineage
+        spec, lineage = services.spec(self.model), watched(services, self.model).entry.lineage
         params = {
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
@@ -70,7 +70,7 @@ class MonitorModelOperator(ComputeOperator):
     operator_extra_links = (ReportLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, record = services.spec(self.model), _watched(services, self.model)
+        spec, record = services.spec(self.model), watched(services, self.model)
         params: dict[str, Any] = {
             "monitoring": spec.monitoring.model_dump(mode="json"),
             "features": spec.features.model_dump(mode="json"),
@@ -113,7 +113,7 @@ def _history(services: Services, model: str, champion: int, collect: Ref) -> lis
     return history(values, champion, services.ledger.resolve(collect).value["window"].split("/")[0])
 
 
-def _watched(services: Services, model: str) -> VersionRecord:
+def watched(services: Services, model: str) -> VersionRecord:
     record = services.champion(model)
     if record is None:
         raise AirflowSkipException(f"{model} has no version in production: there is nothing to watch.")
@@ -142,12 +142,16 @@ class CheckSkewOperator(ComputeOperator):
         from datetime import timedelta
 
         from include.data.published import newest, published
+        from include.features.definition import of_other_versions
         from include.features.replay import first_day, snapshot
 
         spec = services.spec(self.model)
         moment = as_of(context, newest(services.control, self.model))
         first = first_day(spec, moment - timedelta(days=spec.monitoring.window_days))
-        return snapshot(services.settings, spec, moment, published(services.control, self.model, first, moment.date()))
+        days = published(services.control, self.model, first, moment.date())
+        present = services.ledger.resolve(days[max(days)]).value.get("versions", {}) if days else {}
+        others = of_other_versions(services.control, services.ledger, self.model, present)
+        return snapshot(services.settings, spec, moment, days, others)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.features.replay import check
@@ -185,13 +189,18 @@ class DecideRetrainingOperator(ReconcileOperator):
 
         result = services.ledger.resolve(pulled(context, "monitor"))
         busy = _training(services, self.model)
-        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy)
+        shadows = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
+        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, shadows)
         self.log.info("%s: %s", decision.action, decision.words)
         if decision.action == "retrain" and may_deploy(context):
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
         fault.point("decide.sent")
         return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}
+
+
+def _ran(context: Context, task_id: str) -> bool:
+    return context["ti"].xcom_pull(task_ids=task_id) is not None
 
 
 def _training(services: Services, model: str) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ class RedisOnlineStore(PackedStore):
         values = _values(rows)
         added = self._added(rows.keys, values) if ttl is None and len(values) > FEW else []
         left = [n * SCRIPT for n, done in enumerate(added) if not done] + [*range(len(added) * SCRIPT, len(rows.keys), SCRIPT)]
-        return sum(self._run(self._set, rows.keys, values, left, _lifetime(ttl))) + sum(added)
+        return int(sum(self._run(self._set, rows.keys, values, left, _lifetime(ttl)))) + sum(added)
 
     def _added(self, keys: Sequence[str], values: Sequence[bytes]) -> list[int]:
         """How many rows of each batch went in because none of its keys was there; nothing once a batch had one that was.

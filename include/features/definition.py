@@ -179,6 +179,14 @@ def routed_pins(control: ControlStore, ledger: Ledger, model: str) -> Pins:
     return Pins(tuple(found[key] for key in sorted(found)), any(not pinned(signature) for signature in signatures))
 
 
+def of_other_versions(control: ControlStore, ledger: Ledger, model: str, present: Mapping[str, str]) -> list[int]:
+    """The registered versions of a model that pin another version of a view than the present ones."""
+    with control.transaction() as connection:
+        rows = connection.execute(registered.select().where(registered.c.model == model)).all()
+    pins = {row.version: pinned(signature_of(ledger, row.record)) for row in rows}
+    return sorted(number for number, views in pins.items() if any(present.get(n, of) != of for n, of in views.items()))
+
+
 def signature_of(ledger: Ledger, record: Mapping[str, Any]) -> Mapping[str, Any]:
     """signature.json of a registered version."""
     result = ledger.resolve(Ref.from_json(record["train"]))

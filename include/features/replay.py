@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -40,6 +40,7 @@ class Served:
     requests: int
     degraded: int
     until: str  # when the last of them was written
+    elsewhere: int = 0  # answered by models of other versions of the views: nothing offline to compare them with
 
     @property
     def digest(self) -> str:
@@ -54,15 +55,22 @@ def first_day(spec: ModelSpec, start: datetime) -> date:
     return (start - max(reach, default=timedelta(0))).date()
 
 
-def snapshot(settings: Settings, spec: ModelSpec, end: datetime, published: Mapping[date, Ref]) -> Request:
-    """The request of `skew` for the monitoring window that ends at `end` (UTC, without zone), as the log stands now."""
+def snapshot(
+    settings: Settings, spec: ModelSpec, end: datetime, published: Mapping[date, Ref], left_out: Sequence[int] = ()
+) -> Request:
+    """The request of `skew` for the monitoring window that ends at `end` (UTC, without zone), as the log stands now.
+
+    `left_out`: versions of the model that were served other versions of the views than the published ones.
+    """
     start = end - timedelta(days=spec.monitoring.window_days)
-    sample = read_sample(settings, spec.name, start, end)
+    sample = read_sample(settings, spec.name, start, end, left_out=left_out)
     params: dict[str, Json] = {
         "start": start.isoformat(), "as_of": end.isoformat(), "until": sample.until, "log": sample.digest,
         "features": spec.features.model_dump(mode="json"), "redacted": sorted(spec.serving.redact),
         "warn": spec.monitoring.skew_warn, "error": spec.monitoring.skew_error,
     }  # fmt: skip
+    if left_out:
+        params["left_out"] = sorted(left_out)
     days = {str(day): ref for day, ref in published.items()}
     return Request.of("skew", "include.features.replay:run", spec.name, params=params, inputs=days)
 
@@ -74,7 +82,7 @@ def run(task: Task) -> Outcome:
     """
     params, features = task.params, Features.model_validate(task.params["features"])
     start, end = datetime.fromisoformat(params["start"]), datetime.fromisoformat(params["as_of"])
-    sample = read_sample(task.settings, task.request.model, start, end, params["until"])
+    sample = read_sample(task.settings, task.request.model, start, end, params["until"], params.get("left_out", ()))
     if sample.digest != params["log"]:
         raise NotReadyError(
             f"The prediction log of {task.request.model} no longer holds the requests that were to be replayed.",
@@ -100,6 +108,7 @@ def verdict(sample: Served, found: list[Finding], warn: float, error: float, ski
     words = [_words(finding) for finding in sorted(noticed, key=lambda finding: -finding.share)]
     return {
         "level": level, "requests": sample.requests, "sampled": len(sample.records), "degraded": sample.degraded,
+        "other_versions": sample.elsewhere,
         "skipped": sorted(skipped), "features": rows, "words": words or ["Serving and training see the same values."],
     }  # fmt: skip
 
@@ -123,8 +132,10 @@ def check(model: str, value: Mapping[str, Any]) -> None:
         )
 
 
-def read_sample(settings: Settings, model: str, start: datetime, end: datetime, until: str = "") -> Served:
-    """The window's predictions, first record of each id; those written after `until` are left out."""
+def read_sample(
+    settings: Settings, model: str, start: datetime, end: datetime, until: str = "", left_out: Sequence[int] = ()
+) -> Served:
+    """The window's predictions, first record of each id; those written after `until`, or by some versions, are left out."""
     first, last = start.isoformat(), end.isoformat()
     seen: dict[str, Any] = {}
     for record in adapter("predictions")(settings.home, model, None):
@@ -132,9 +143,11 @@ def read_sample(settings: Settings, model: str, start: datetime, end: datetime, 
             continue
         if first <= record.event_time < last:
             seen.setdefault(record.id, record)
-    whole = [record for record in seen.values() if not NOT_SERVED.intersection(record.degraded)]
+    made = [record for record in seen.values() if not NOT_SERVED.intersection(record.degraded)]
+    whole = [record for record in made if record.version not in left_out]
     sample = heapq.nsmallest(SAMPLE, whole, key=lambda record: (zlib.crc32(record.id.encode()), record.id))
-    return Served(sample, len(seen), len(seen) - len(whole), max((record.at for record in seen.values()), default=""))
+    last_written = max((record.at for record in seen.values()), default="")
+    return Served(sample, len(seen), len(seen) - len(made), last_written, len(made) - len(whole))
 
 
 def served_table(features: Features, records: list[Any]) -> pa.Table:

@@ -152,6 +152,17 @@ def test_a_log_that_lost_records_is_not_judged(week: Shop, tmp_path: Path) -> No
         perform(request, week.ledger.open_attempt(request.key, 0), week.ledger, week.settings)
 
 
+def test_requests_answered_on_other_versions_of_the_views_are_left_out_and_counted(week: Shop, tmp_path: Path) -> None:
+    serve(week, tmp_path)
+    whole = snapshot(week.settings, MODEL, END, published(week))
+    log = PredictionLog(week.settings.home, SPEC.name)
+    log.write([Record("prediction", "old", whole.params["until"], "2013-01-04T01:00:00", "", {}, {}, version=7, score=0.1)])
+    log.close()
+    request = snapshot(week.settings, MODEL, END, published(week), [7])
+    value = perform(request, week.ledger.open_attempt(request.key, 0), week.ledger, week.settings).value
+    assert (value["other_versions"], value["level"], request.params["log"]) == (1, "ok", whole.params["log"])
+
+
 def test_records_written_later_do_not_change_the_sample(week: Shop, tmp_path: Path) -> None:
     serve(week, tmp_path)
     request: Request = snapshot(week.settings, MODEL, END, {})
