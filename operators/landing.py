@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import sqlalchemy as sa
-from croniter import croniter
+from croniter import croniter  # type: ignore[import-untyped]
 
 from include.core.control import decisions
 from include.core.request import Json
@@ -61,7 +61,7 @@ def _again(sent: tuple[float, int] | None, now: float) -> bool:
     if sent is None:
         return True
     at, times = sent
-    return now - at >= min(AGAIN_SECONDS * 2 ** (times - 1), LONGEST_SECONDS)
+    return now - at >= min(AGAIN_SECONDS * 2.0 ** (times - 1), LONGEST_SECONDS)
 
 
 def _tick(schedule: str, moment: datetime) -> datetime:

@@ -122,8 +122,10 @@ class QueueTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """The shared stream is the only way: without it a message might be deleted before its event is kept."""
+        none: tuple[TriggerEvent, ...] = ()
+        for event in none:  # an async generator, as the base class has it
+            yield event
         raise NotImplementedError("QueueTrigger runs on the triggerer's shared streams (Airflow 3.3).")
-        yield  # an async generator, as the base class has it
 
 
 class QueueProducer(SharedStreamProducer):
@@ -140,7 +142,7 @@ class QueueProducer(SharedStreamProducer):
             self._queue, self._connection, max_messages=DELETE_AT_ONCE, visibility_timeout=UNSEEN_SECONDS,
             delete_message_on_reception=False,
         )  # fmt: skip
-        async with await sqs.hook.get_async_conn() as self._client:
+        async with await sqs.hook.get_async_conn() as self._client:  # type: ignore[no-untyped-call]
             while True:
                 messages = await sqs.poke(self._client)
                 for message in messages:
@@ -149,7 +151,7 @@ class QueueProducer(SharedStreamProducer):
                     await asyncio.sleep(self._look_seconds)
 
     def get_advance_lane(self, broker_payload: Any) -> Hashable:
-        return broker_payload["MessageId"]  # none waits for another
+        return str(broker_payload["MessageId"])  # none waits for another
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         done = [item.broker_payload for item in batch if item.outcome.is_clean or item.outcome.rejected]
