@@ -229,7 +229,7 @@ class Trial:
             late = self.walk(world, arm=arm, tasks=self._until(label), retry=False)
             drive(late, until=self.happened)
             if late.child is None or not until(late.child.stopped, 10):
-                self.lose(f"{label} was not paused")
+                self.lose(f"{label} was not paused: {[(name, ended.error, ended.text) for name, ended in late.ends]}")
                 return
             self.report.fired = True
             (self.world.scratch / "overlapped").touch()
