@@ -74,7 +74,7 @@ class SqliteOnlineStore(PackedStore):
 
     def fetch(self, keys: Sequence[str]) -> list[tuple[int, bytes] | None]:
         found = {key: (event, payload) for key, event, payload in self._rows("key, event, payload", keys)}
-        return [found.get(key) for key in keys]
+        return list(map(found.get, keys))
 
     def _rows(self, columns: str, keys: Sequence[str]) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = []

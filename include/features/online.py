@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from include.core.spec import View
-from include.features.packed import Layout, Packed, Values, microseconds, moment, pack, without_key
+from include.features.packed import Layout, Packed, Values, microseconds, moment, pack, unpack_all, without_key
 
 CHUNK = 20_000  # rows packed, written and read back at a time: about 12 MB
 
@@ -218,9 +218,11 @@ class PackedStore(ABC):
         self, model: str, views: Sequence[View], entities: Sequence[Mapping[str, Any]], at: datetime | None = None
     ) -> list[Values]:
         layouts, now = self._layouts(model, views), None if at is None else microseconds(at)
-        found = self.fetch([layout.entity_key(entity) for entity in entities for layout in layouts])
-        width = len(layouts)
-        return [_values(layouts, found[place : place + width], now) for place in range(0, width * len(entities), width or 1)]
+        found, count = self.fetch([key for layout in layouts for key in layout.entity_keys(entities)]), len(entities)
+        values: list[Values] = [{} for _ in entities]
+        for place, layout in enumerate(layouts):
+            unpack_all(layout, found[place * count : (place + 1) * count], now, values)
+        return values
 
     def reader(self, model: str, views: Sequence[View]) -> EntityReader:
         """`read_entity` in two halves, for a caller that gathers the keys of many requests."""
@@ -286,6 +288,8 @@ class EntityReader:
 def _values(layouts: tuple[Layout, ...], found: Sequence[tuple[int, bytes] | None], now: int | None) -> Values:
     values: Values = {}
     for layout, row in zip(layouts, found, strict=True):
-        if row is not None and (now is None or layout.ttl is None or now - row[0] <= layout.ttl):
-            layout.unpack_into(values, row[1])
+        if row is not None:
+            event, payload = row
+            if now is None or (ttl := layout.ttl) is None or now - event <= ttl:
+                layout.unpack_into(values, payload)
     return values
