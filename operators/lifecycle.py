@@ -47,6 +47,7 @@ from operators.rollout import (
 )
 from operators.scoring import ScoreBatchOperator
 from operators.sensors import FreshnessSensor, PartitionSensor, s3_partition_sensor
+from operators.shadows import BuildHistoryOperator, TrainShadowsOperator
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
 
@@ -173,8 +174,11 @@ def monitoring_dag(spec: ModelSpec) -> DAG:
         chain(
             [collect, ProfileReferenceOperator(task_id="reference", model=spec.name)],
             MonitorModelOperator(task_id="monitor", model=spec.name),
-            DecideRetrainingOperator(task_id="decide", model=spec.name),
+            decide := DecideRetrainingOperator(task_id="decide", model=spec.name),
         )
+        if spec.retraining.price is not None:  # what keeping the champion costs, beside what it may not cost
+            shadows = TrainShadowsOperator(task_id="shadows", model=spec.name)
+            chain(BuildHistoryOperator(task_id="history", model=spec.name), shadows, decide)
         # Whatever came of reading the log. Not after skew: the run's fate is that of the tasks that nothing follows.
         chain(collect, RotateLogOperator(task_id="rotate", model=spec.name, trigger_rule=TriggerRule.ALL_DONE))
     return dag

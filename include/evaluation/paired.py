@@ -107,7 +107,8 @@ def _log_losses(labels: Array, scores: Array) -> NDArray[np.float64]:
 
 
 def _misses(labels: Array, scores: Array) -> NDArray[np.float64]:
-    return ((scores >= 0.5) != (labels > 0.5)).astype(np.float64)
+    missed: NDArray[np.float64] = ((scores >= 0.5) != (labels > 0.5)).astype(np.float64)
+    return missed
 
 
 def _spread(influence: NDArray[np.float64]) -> float:
@@ -118,4 +119,5 @@ def _spread(influence: NDArray[np.float64]) -> float:
 
 def _sums(influence: NDArray[np.float64], groups: Groups) -> NDArray[np.float64]:
     _, place = np.unique(groups, return_inverse=True)
-    return np.bincount(place, influence)
+    sums: NDArray[np.float64] = np.bincount(place, influence)
+    return sums

@@ -73,7 +73,8 @@ def gaps(error: Floats, known: int) -> Floats:
 
 
 def _ages(known: int) -> npt.NDArray[np.int64]:
-    return np.maximum(np.arange(known)[None, :] - np.arange(known)[:, None], 0)
+    ages: npt.NDArray[np.int64] = np.maximum(np.arange(known)[None, :] - np.arange(known)[:, None], 0)
+    return ages
 
 
 def _curve(gap: Floats) -> tuple[Floats, float]:

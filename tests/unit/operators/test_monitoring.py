@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions
+from include.monitoring.decision import history
 from include.monitoring.profile_file import read_profiles
 from include.rollout.machine import crown
 from include.serving.log import PredictionLog, Record, parts
@@ -23,6 +24,7 @@ from operators.monitoring import (
     ProfileReferenceOperator,
     RotateLogOperator,
 )
+from operators.shadows import BuildHistoryOperator, TrainShadowsOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 from tests.unit.operators.models.shop.spec import SPEC
@@ -65,6 +67,25 @@ def watched(run: Run) -> Run:
 def decide(run: Run) -> dict[str, Any]:
     value: dict[str, Any] = run(DecideRetrainingOperator(task_id="decide", model=MODEL))
     return value
+
+
+def test_a_priced_decision_looks_at_shadows(served: Life) -> None:
+    run = watched(Run(interval=WEEK, run_type="scheduled"))
+    run(BuildHistoryOperator(task_id="history", model=MODEL))
+    run(TrainShadowsOperator(task_id="shadows", model=MODEL))
+    decided = decide(run)
+    error = served.result(run.xcom["shadows"]).value["error"]
+    assert len(error) == len(error[0])
+    stored = {each.key: each for each in history(served.services.control, MODEL)}
+    assert stored[decided["key"]].evidence["shadows"]["error"] == error
+
+
+def test_only_a_price_brings_shadows_into_the_dag() -> None:
+    assert "shadows" not in lifecycle.monitoring_dag(SPEC).task_ids
+    priced = SPEC.model_copy(update={"retraining": SPEC.retraining.model_copy(update={"price": 0.1})})
+    dag = lifecycle.monitoring_dag(priced)
+    assert dag.get_task("decide").upstream_task_ids == {"monitor", "shadows"}
+    assert dag.get_task("shadows").upstream_task_ids == {"history"}
 
 
 def rows(life: Life) -> list[str]:
