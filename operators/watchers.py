@@ -17,7 +17,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer, reject_shared_stream_event
 from asgiref.sync import sync_to_async
 
-from include.core.errors import SlipstreamError
+from include.core.errors import PermanentError, SlipstreamError
 from include.core.spec import ModelSpec
 
 What = Literal["day", "window"]
@@ -125,7 +125,11 @@ class QueueTrigger(BaseEventTrigger):
         none: tuple[TriggerEvent, ...] = ()
         for event in none:  # an async generator, as the base class has it
             yield event
-        raise NotImplementedError("QueueTrigger runs on the triggerer's shared streams (Airflow 3.3).")
+        raise PermanentError(
+            "This triggerer has no shared streams, and a queue is read by no other way.",
+            safe="no message was received.",
+            hint="run the triggerer of Airflow 3.3 or later.",
+        )
 
 
 class QueueProducer(SharedStreamProducer):
