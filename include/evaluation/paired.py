@@ -119,5 +119,5 @@ def _spread(influence: NDArray[np.float64]) -> float:
 
 def _sums(influence: NDArray[np.float64], groups: Groups) -> NDArray[np.float64]:
     _, place = np.unique(groups, return_inverse=True)
-    sums: NDArray[np.float64] = np.bincount(place, influence)
+    sums: NDArray[np.float64] = np.bincount(place, influence).astype(np.float64)
     return sums

@@ -92,3 +92,25 @@ def test_decisions_join_the_audit_chain(control: ControlStore) -> None:
         rows = connection.execute(sa.select(store.audit.c.action, store.audit.c.subject)).all()
     assert [tuple(row) for row in rows] == [("retrain", "m")]
     assert control.broken_audit_rows() == []
+
+
+def register(control: ControlStore, version: int, passed: bool, as_of: str = "2013-05-20", run_type: str = "manual") -> None:
+    reasons = [] if passed else ["auc 0.5000 is below the floor 0.6000"]
+    record = {"as_of": as_of, "run_type": run_type, "gate": {"passed": passed, "reasons": reasons}}
+    row = {"key": f"v{version}", "version": version, "semver": f"1.{version}.0", "stage": "Staging", "at": store.now()}
+    with control.transaction() as connection:
+        connection.execute(store.versions.insert().values(**row, model=SPEC.name, record=record))
+
+
+def test_challengers_that_came_to_nothing_are_told_with_their_reason(control: ControlStore) -> None:
+    register(control, 1, passed=True)  # the champion
+    register(control, 2, passed=False)
+    register(control, 3, passed=False, run_type="backfill")  # never meant to serve
+    register(control, 4, passed=True)
+    register(control, 5, passed=False, as_of="2013-08-01")  # not known yet
+    register(control, 6, passed=True)  # on its way
+    with control.transaction() as connection:
+        row = {"id": "r4", "model": SPEC.name, "challenger": 4, "stage": "canary_5", "state": "rolled_back", "reason": "errors"}
+        connection.execute(store.rollouts.insert().values(**row, created_at=store.now(), updated_at=store.now()))
+    found = gather(control, SPEC, monitored("2013-05-31")).rejected
+    assert found == ("version 2: auc 0.5000 is below the floor 0.6000", "version 4 was rolled back")
