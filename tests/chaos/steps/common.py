@@ -19,12 +19,13 @@ from include.core.storage import TEMPORARY
 from operators.features import BuildTrainingSetOperator
 from operators.hooks import Services, open_services
 from operators.training import PlanTrainingOperator
+from include.training.spool import MetricSpool
 from tests.chaos.protocol import Call, Deferred, Done, Finding, State
 from tests.chaos.world import World
 from tests.unit.operators.life import MODEL, Life, Run, day
 
 # Not ours to sweep: a library's session file, and what the gateway that is killed after each trial holds.
-FOREIGN = (".ses", "pymp-", "gateway-", "shadow-")
+FOREIGN = (".ses", "pymp-")
 RECORDS = ("request.json", "open.json", "result.json")
 
 
@@ -143,6 +144,13 @@ class Holdings:
             stray += [f"{folder}/{path.name}" for path in (home / folder).glob("*") if not path.name.startswith(FOREIGN)]
         return sorted(stray)
 
+    def metrics(self) -> list[list[Any]]:
+        """Every metric that a spool holds, each time that it holds it. Its batches are as many as there was time for."""
+        folders = sorted({path.rpartition("/")[0] for path in self.paths if _spooled(path)})
+        spools = ((folder, MetricSpool(self.services.storage, folder)) for folder in folders)
+        batches = ((folder, rows) for folder, spool in spools for _, rows in spool.read())
+        return [[folder, step, metrics] for folder, rows in batches for step, _, metrics in rows]
+
     def rows(self, table: sa.Table, *columns: str) -> list[list[Any]]:
         """Some columns of a table's rows, sorted."""
         with self.services.control.transaction() as connection:
@@ -165,12 +173,18 @@ class Holdings:
 
     def state(self) -> State:
         results = {path: result.digest for path, result in self.results().items()}
-        return {"results": results, "strays": self.strays(), "control": self.control()}
+        return {"results": results, "metrics": self.metrics(), "strays": self.strays(), "control": self.control()}
 
 
 def _record(path: str) -> bool:
     name = path.rpartition("/")[2]
-    return name in RECORDS or name.startswith("attempt-") or "/checkpoints/" in path
+    return name in RECORDS or name.startswith("attempt-") or "/checkpoints/" in path or _spooled(path)
+
+
+def _spooled(path: str) -> bool:
+    """A batch of metrics."""
+    folder, _, name = path.rpartition("/")
+    return folder.endswith("/metrics") and name.isdigit()
 
 
 def _effect(key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ UNRECORDED = ("compute.submitted",)
 REPORTED = ("compute.deliver", "compute.delivered")
 ANYWHERE = (*BEFORE, *MIDDLE, *UNRECORDED, *REPORTED)
 RAY = Backends(jobs="ray")
+FORGOTTEN = 60.0  # seconds for the Ray head to forget a trial's jobs
 
 
 class Submit(OperatorStep):
@@ -66,9 +68,18 @@ class Submit(OperatorStep):
         return {"xcom": {"build_training_set": own}}
 
     def reset(self, world: World) -> None:
-        """Have the Ray head forget the jobs of trials before: a name is taken for ever otherwise."""
-        for job in ray_jobs(world):
-            client(world).delete(f"/api/jobs/{job['submission_id']}")
+        """Have the Ray head forget the jobs of trials before: a name is taken for ever otherwise.
+
+        It forgets none that it takes to run, as it does for a while after a kill: so until it has forgotten all.
+        """
+        head, until = client(world), time.monotonic() + FORGOTTEN
+        while jobs := ray_jobs(world):
+            for job in jobs:
+                head.post(f"/api/jobs/{job['submission_id']}/stop")
+                head.delete(f"/api/jobs/{job['submission_id']}")
+            if time.monotonic() > until:
+                raise RuntimeError(f"after {FORGOTTEN:.0f} s the Ray head still holds {jobs}")
+            time.sleep(0.2)
 
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
         holdings = Holdings()
