@@ -188,7 +188,7 @@ class DecideRetrainingOperator(ReconcileOperator):
         from include.monitoring.decision import decide_window
 
         result = services.ledger.resolve(pulled(context, "monitor"))
-        busy = _training(services, self.model)
+        busy = running(services, self.model)
         shadows = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
         decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, shadows)
         self.log.info("%s: %s", decision.action, decision.words)
@@ -203,12 +203,23 @@ def _ran(context: Context, task_id: str) -> bool:
     return context["ti"].xcom_pull(task_ids=task_id) is not None
 
 
-def _training(services: Services, model: str) -> tuple[str, ...]:
-    """What of the model is being tuned or trained right now, as the ledger knows it."""
+def running(services: Services, model: str) -> tuple[str, ...]:
+    """What of the model is being tuned or trained right now. An attempt that was given up leaves no job, and freezes nothing;
+    a backend that does not answer may still be running it."""
+    from include.core.errors import UnreachableError
+    from include.core.ports import JobStatus
     from include.governance.jobs import live
 
-    attempts = live(services.ledger, ("tune", "train"))
-    return tuple(f"job {each.job}" for each in attempts if services.ledger.request(each.key).model == model)
+    found = []
+    for attempt in live(services.ledger, ("tune", "train")):
+        if services.ledger.request(attempt.key).model != model:
+            continue
+        try:
+            if services.jobs().status(attempt.job) in (JobStatus.PENDING, JobStatus.RUNNING):
+                found.append(f"job {attempt.job}")
+        except UnreachableError:
+            found.append(f"job {attempt.job}, whose backend does not answer,")
+    return tuple(found)
 
 
 class RotateLogOperator(SlipstreamOperator):
