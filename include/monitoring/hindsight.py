@@ -64,11 +64,19 @@ def errors(stream: Stream, learner: Callable[[], Any] | None = None) -> Floats:
     with threadpool_limits(1):  # threads spin: on a busy machine two are many times slower than one
         for s in range(served):
             past, ahead = stream.rows(s, s + TRAINED_ON), stream.rows(max(s - 1, 0) + first, stream.windows)
-            model = (learner or logistic)().fit(stream.inputs[past], stream.label[past])
-            wrong = model.predict(stream.inputs[ahead]) != stream.label[ahead]
+            wrong = _predicted(stream, past, ahead, learner or logistic) != stream.label[ahead]
             share = np.bincount(stream.window[ahead], wrong, minlength=stream.windows) / np.maximum(rows, 1)
             error[s, max(s - 1, 0) :] = share[max(s - 1, 0) + first :]
     return error
+
+
+def _predicted(stream: Stream, past: slice, ahead: slice, learner: Callable[[], Any]) -> Floats:
+    """What a model of the rows `past` says of those `ahead`: always the one label, where it has seen no other."""
+    seen = np.unique(stream.label[past])
+    if len(seen) == 1:
+        return np.full(ahead.stop - ahead.start, seen[0])
+    predicted: Floats = learner().fit(stream.inputs[past], stream.label[past]).predict(stream.inputs[ahead])
+    return predicted
 
 
 def logistic() -> Any:

@@ -61,6 +61,13 @@ def test_errors_are_of_models_that_saw_nothing_of_the_window() -> None:
     assert np.isfinite(error[5, 4])
 
 
+def test_a_past_of_one_label_predicts_that_label() -> None:
+    window = np.repeat(np.arange(9), 4)
+    label = (window >= 7).astype(float)
+    error = errors(Stream("quiet", np.zeros((36, 1)), label, window))
+    assert error[0].tolist() == [0.0, 1.0, 1.0]  # windows 6, 7, 8
+
+
 def test_a_csv_is_cut_into_windows(tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     path.write_text("a,kind,y\n" + "".join(f"{n},{'xy'[n % 2]},{n % 2}\n" for n in range(25)))
