@@ -1,6 +1,6 @@
 """When to retrain: every policy replayed on real streams, beside the best that was possible (dynamic programming).
 
-    python -m benchmarks.policy [--csv FILE --label COLUMN --window ROWS]... [--forest] [--simulated]
+    make bench AREA="policy [--csv FILE --label COLUMN --window ROWS]... [--forest] [--simulated]"
 
 Labels come one window late, a model is trained on five windows. Cost: mean error + price x retrains / windows. Without --csv the
 streams are those of installed packages; each --csv adds one. Goals, at prices .02 and .1: mean regret (cost / oracle's - 1) of
