@@ -16,10 +16,10 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from include.core.control import audit, decisions, effects, partitions, rollout_events, rollouts, routes, versions
 from include.core.storage import TEMPORARY
+from include.training.spool import MetricSpool
 from operators.features import BuildTrainingSetOperator
 from operators.hooks import Services, open_services
 from operators.training import PlanTrainingOperator
-from include.training.spool import MetricSpool
 from tests.chaos.protocol import Call, Deferred, Done, Finding, State
 from tests.chaos.world import World
 from tests.unit.operators.life import MODEL, Life, Run, day
