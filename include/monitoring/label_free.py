@@ -22,15 +22,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.special import logit, ndtri
+from scipy.special import logit
 
 from include.core.request import Json
 from include.monitoring.additive import Scale, design, fit, predict
 from include.monitoring.axis import Axis, Floats
-from include.monitoring.metric import auc, losses, metrics, standard_error
+from include.monitoring.metric import losses, metrics, standard_error
 from include.monitoring.slice import CLASS_ROWS, Terms, arrays
 from include.monitoring.window import Window
-from include.monitoring.words import number, percent
+from include.monitoring.words import percent
 
 ROWS = 20_000  # of either side, evenly spaced: what the two regressions are fitted on
 SCORE_BINS = 15
@@ -39,6 +39,7 @@ HEAVIEST = 5.0  # times that a row of the holdout counts at most
 FEWEST_DAYS, GROUPS = 7, 20
 EFFECTIVE = 0.05  # share of the holdout that must be left once weighted, and
 EFFECTIVE_ROWS = 200.0  # so many rows of it
+UNSURE = 5.0  # times the error of the holdout's own metric that the residuals' part may have
 OUTSIDE = 0.2  # share of the window's rows with a value that the holdout never showed
 SCORE = "(score)"
 
@@ -134,7 +135,8 @@ def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms:
     scales = [*scales, Scale.of(Axis(SCORE), held["score"], SCORE_BINS)]
     sides = [design(scales, table.append_column(SCORE, table["score"])) for table in (held, window)]
     outside = _outside(scales, *sides)
-    ratio, effective = _density(*sides)
+    ratio = _density(*sides)
+    effective = float(ratio.sum() ** 2 / np.square(ratio).sum() / len(ratio))
     answered = window["score"].cast(pa.float64()).to_numpy()
     odds = [logit(np.clip(each, 1e-4, 1 - 1e-4)) for each in (score, answered)]
     found = fit(sides[0], label, np.ones(len(label)), RIDGE, odds[0])
@@ -155,32 +157,25 @@ def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms:
     trusted = max(0.0, 1 - (error / corrected) ** 2) if corrected else 0.0
     value = known.base + plain[0] - plain[1] + trusted * corrected
     body = (float(value), error, known.base, known.base_error, known.noise, effective, outside)
-    return Raw(*body, why=_why(effective, outside, len(label)))
+    return Raw(*body, why=_why(effective if error < UNSURE * known.base_error else 0.0, outside, len(label)))
 
 
 def _why(effective: float, outside: float, rows: int) -> str:
     if outside > OUTSIDE:
         return f"{percent(outside)} of the requests hold a value that the holdout never showed: nobody knows what comes of those."
     if effective < EFFECTIVE or effective * rows < EFFECTIVE_ROWS:
-        rest = number(effective * rows)
-        return f"The inputs have moved so far that the holdout's {rows:,} rows weigh like {rest}: too few to tell."
+        return f"The inputs have moved so far that too few of the holdout's {rows:,} rows are like them."
     return ""
 
 
-def _density(held: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> tuple[Floats, float]:
-    """Of each holdout row: how many times as common its kind is in the window; and the share of the holdout that is left so.
-
-    The share is that of two normals which are told apart as well (with an AUC of A they lie d = sqrt(2) ndtri(A) apart, and
-    weighting one into the other leaves exp(-d * d)): the ratios themselves are drawn together by the ridge.
-    """
+def _density(held: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> Floats:
+    """Of each holdout row: how many times as common its kind is in the window."""
     many, few = len(held), len(window)
     where = np.concatenate([np.zeros(many), np.ones(few)])
     weight = np.concatenate([np.ones(many), np.full(few, many / few)])
-    rows = np.vstack([held, window])
-    p = predict(rows, fit(rows, where, weight, DENSITY_RIDGE))
-    apart = ndtri(np.clip(auc(where, p), 0.5, 1 - 1e-9))
-    result: Floats = (p / (1 - p))[:many]
-    return result, float(np.exp(-2 * apart**2))
+    p = predict(held, fit(np.vstack([held, window]), where, weight, DENSITY_RIDGE))
+    result: Floats = p / (1 - p)
+    return result
 
 
 def _outside(scales: Sequence[Scale], held: npt.NDArray[np.float32], window: npt.NDArray[np.float32]) -> float:

@@ -151,33 +151,40 @@ def _missed(past: Sequence[Landed], lag: int) -> tuple[float, float]:
 def _next(seen: float, base: float, past: Sequence[Landed], lag: int) -> tuple[float, float]:
     """The corrected estimate of a window `lag` after the newest of `past`, and its standard error."""
     unit = float(np.median([one.noise for one in past])) if past else 0.0
-    here = np.array([seen - base, 1.0])
-    found = []
-    for wanders, chance in zip(UNSEEN, LIKELY, strict=True):
-        for wobbles, likely in zip(UNSEEN, LIKELY, strict=True):
-            state, spread, seen_so = _filtered(past, wanders * unit, wobbles * unit, unit)
-            variance = here @ spread @ here + lag * (wanders * unit) ** 2 + (wobbles * unit) ** 2
-            found.append((base + here @ state, variance, seen_so + np.log(chance * likely)))
-    values, variances, chances = np.array(found).T
-    chances = np.exp(chances - chances.max())
-    chances /= chances.sum()
-    value = float(chances @ values)
-    return value, float(np.sqrt(max(0.0, chances @ (variances + np.square(values - value)))))
+    wanders, wobbles = (unit * each.ravel() for each in np.meshgrid(UNSEEN, UNSEEN))
+    share, offset, spread, chance = _filtered(past, np.square(wanders), np.square(wobbles), unit)
+    move = seen - base
+    values = base + move * share + offset
+    variances = _along(spread, move) + lag * np.square(wanders) + np.square(wobbles)
+    chance = chance + np.log(np.outer(LIKELY, LIKELY)).ravel()
+    chance = np.exp(chance - chance.max())
+    chance /= chance.sum()
+    value = float(chance @ values)
+    return value, float(np.sqrt(max(0.0, chance @ (variances + np.square(values - value)))))
 
 
-def _filtered(past: Sequence[Landed], wanders: float, wobbles: float, unit: float) -> tuple[Floats, Floats, float]:
-    """Share and offset after `past`, their covariance, and the log likelihood of what was seen."""
-    state, spread = np.array([SHARE, 0.0]), np.diag([SHARE_SPREAD**2, unit**2])
-    chance = 0.0
+def _filtered(past: Sequence[Landed], wanders: Floats, wobbles: Floats, unit: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Share and offset after `past` [k], their covariance [3, k] (share, both, offset), and the log likelihood of what was
+    seen [k], for each of k pairs of variances."""
+    ones = np.ones_like(wanders)
+    share, offset, chance = SHARE * ones, 0 * ones, 0 * ones
+    spread = np.stack([SHARE_SPREAD**2 * ones, 0 * ones, unit**2 * ones])
     for one in past:
-        spread = spread + np.diag([0.0, wanders**2])
-        here = np.array([one.estimate - one.base, 1.0])
-        variance = here @ spread @ here + one.noise**2 + wobbles**2
-        miss = one.realised - one.base - here @ state
-        chance -= 0.5 * (miss**2 / variance + np.log(variance))
-        gain = spread @ here / variance
-        state, spread = state + gain * miss, spread - np.outer(gain, here @ spread)
-    return state, spread, float(chance)
+        spread[2] += wanders
+        move = one.estimate - one.base
+        variance = _along(spread, move) + one.noise**2 + wobbles
+        miss = one.realised - one.base - move * share - offset
+        chance = chance - 0.5 * (np.square(miss) / variance + np.log(variance))
+        seen = np.stack([move * spread[0] + spread[1], move * spread[1] + spread[2]])
+        share, offset = share + seen[0] / variance * miss, offset + seen[1] / variance * miss
+        spread = spread - np.stack([seen[0] ** 2, seen[0] * seen[1], seen[1] ** 2]) / variance
+    return share, offset, spread, chance
+
+
+def _along(spread: Floats, move: float) -> Floats:
+    """Variance of share times `move` plus offset."""
+    result: Floats = move**2 * spread[0] + 2 * move * spread[1] + spread[2]
+    return result
 
 
 def backtest(holdout: pa.Table, axes: Sequence[Axis], terms: Terms, length: timedelta) -> list[Landed]:
