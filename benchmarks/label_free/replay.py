@@ -106,4 +106,5 @@ def _times(window: npt.NDArray[np.int64]) -> npt.NDArray[np.datetime64]:
     starts, place = np.unique(window, return_index=True)
     count = np.diff(np.append(place, len(window)))
     within = np.concatenate([np.arange(n) / n for n in count])
-    return (np.repeat(starts, count) * 7 * DAY + within * 7 * DAY).astype("datetime64[us]")
+    times: npt.NDArray[np.datetime64] = (np.repeat(starts, count) * 7 * DAY + within * 7 * DAY).astype("datetime64[us]")
+    return times

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import rankdata
 
 from benchmarks.label_free.replay import HOLDOUT, Champion, Floats, Rows, Seen, watch
@@ -23,13 +24,13 @@ def stream(rows: Rows, seed: int = 1) -> Iterator[Seen]:
     rng = np.random.default_rng(seed)
     law = Champion(rows, seed=seed).model
 
-    def drawn(count: int, window: Floats, weight: Floats | None = None) -> Rows:
+    def drawn(count: int, window: npt.NDArray[np.int64], weight: Floats | None = None) -> Rows:
         chosen = rng.choice(len(rows.label), count, p=weight)
         inputs = rows.inputs[chosen]
         label = (rng.random(count) < law.predict_proba(inputs)[:, 1]).astype(np.float64)
-        return Rows(inputs, label, window.astype(np.int64))
+        return Rows(inputs, label, window)
 
-    champion = Champion(drawn(TRAINED, np.zeros(TRAINED)), seed=seed)
+    champion = Champion(drawn(TRAINED, np.zeros(TRAINED, np.int64)), seed=seed)
     holdout = drawn(HELD, np.arange(HELD) * HOLDOUT // HELD)
     windows = (drawn(ROWS, np.full(ROWS, HOLDOUT + n), _tilt(rows.inputs, rng)) for n in range(WINDOWS))
     yield from watch(champion, holdout, windows)

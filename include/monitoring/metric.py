@@ -110,7 +110,8 @@ def losses(name: str, label: Floats, score: Floats, threshold: float = THRESHOLD
     if name == "accuracy":
         hits: Floats = ((score >= threshold) == (label == 1)).astype(np.float64)
         return hits
-    return np.square(score - label) if name == "brier" else _log_losses(label, score)
+    squares: Floats = np.square(score - label)
+    return squares if name == "brier" else _log_losses(label, score)
 
 
 def _mean_error(name: str, rows: tuple[Floats, Floats], threshold: float) -> float:
