@@ -45,13 +45,13 @@ class MlflowRegistry:
             for version in self._search(package.model, package.key):
                 return Published(int(version.version), str(version.run_id))
             run_id = log_run(self.client, package, live)
+            self.client.set_terminated(run_id)  # before there is a version: a retry that finds one has nothing left to do
             self._ensure_model(package)
             source = f"{self.client.get_run(run_id).info.artifact_uri}/model"
             made = self.client.create_model_version(
                 package.model, source, run_id, tags=package.tags, description=render(package), await_creation_for=0
             )
             fault.point("mlflow.version.created")
-            self.client.set_terminated(run_id)
             return Published(int(made.version), run_id)
 
     def _deliver(self, package: Package) -> str:

@@ -57,7 +57,7 @@ class Register(OperatorStep):
         "F3": on_both(Kill(MIDDLE)),
         "F4": on_both(Kill(RECORDED)),
         "F5": (Variant(Cut("registry"), MLFLOW), Variant(Cut("control"), POSTGRES)),
-        "F6": (Variant(Full()), Variant(Full("store")), Variant(Full("tmp"), MLFLOW)),
+        "F6": (Variant(Full()), Variant(Full("store")), Variant(Full("tmp", blocks=2), MLFLOW)),
         "F7": on_both(Pause(ANYWHERE)),
         "F8": on_both(Overlap(ANYWHERE)),
         "F9": (Variant(Clear(), MLFLOW), Variant(Backfill(), MLFLOW), Variant(Clear(), POSTGRES), Variant(Backfill())),
