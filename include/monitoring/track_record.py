@@ -34,6 +34,7 @@ SHARE, SHARE_SPREAD = 1.0, 0.5  # of the seen move that comes true: before anyth
 UNSEEN = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 LIKELY = (0.3, 0.2, 0.2, 0.15, 0.1, 0.05)
 SURPRISE = 3.5  # standard errors that the newest landed window may lie off
+WIDE = 0.15  # half of an interval that says nothing any more, in the metric's unit
 MARGIN = 1.15  # times the misses of "nothing has changed": what its own may come to, for a few windows' misses are mostly noise
 
 
@@ -114,6 +115,9 @@ def believe(raw: Raw, past: Sequence[Landed], metric: str, lag: int = 1) -> Esti
         return Estimate("abstain", f"{_before(metric)}{why}", metric, raw, landed=len(past))
     value, error = _next(raw.value, raw.base, past, lag)
     error = float(np.hypot(error, raw.error))
+    if 1.96 * error > WIDE:
+        words = f"{_before(metric)}it could be anything from {value - 1.96 * error:.2f} to {value + 1.96 * error:.2f}."
+        return Estimate("abstain", words, metric, raw, landed=len(past))
     words = (
         f"{metric_name(metric)} before labels: about {value:.3f} (± {1.96 * error:.3f}), was {raw.base:.3f} on the holdout; "
         f"the last {min(len(past), LAST)} such estimates missed by {_missed(past, lag)[0]:.3f} on average"
