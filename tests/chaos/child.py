@@ -92,6 +92,12 @@ class Child:
             os.waitpid(self.pid, 0)
             self.ended = Ended(killed=True)
 
+    def end(self, patience: float = 10.0) -> None:
+        """Ask it to end, as a supervisor does; kill it if it does not."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
+            self.wait(patience)
+
     def _read(self) -> Ended:
         if not self.out.exists():
             return Ended(killed=True, text=tail(self.log))

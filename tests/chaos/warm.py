@@ -21,10 +21,11 @@ QUIET = {
     "OMP_NUM_THREADS": "1",
 }
 
-ALWAYS = ("airflow.sdk", "duckdb", "pyarrow.parquet", "sqlalchemy", "onnx", "onnxruntime", "operators.hooks")
+ALWAYS = (
+    "airflow.sdk", "duckdb", "pyarrow.parquet", "sqlalchemy", "onnx", "onnxruntime", "operators.hooks",
+    "include.backends.great_expectations", "include.backends.feast_materialize",  # every step stands on a published day
+)  # fmt: skip
 MODULES = {
-    "validate": ("include.backends.great_expectations",),
-    "materialize": ("include.backends.great_expectations", "include.backends.feast_materialize"),
     "checkpoint": ("include.backends.lightning_fit", "include.backends.ray_train", "onnxscript"),
     "register": ("include.backends.mlflow_registry",),
     "traffic": ("include.serving.host", "uvloop", "uvicorn"),

@@ -153,9 +153,9 @@ class Traffic(OperatorStep):
             ended = pump.wait(60)
             (world.scratch / "asked.json").write_text(json.dumps(ended.value or {"failures": [ended.text], "answers": 0}))
         finally:
-            for child in (pump, gateway):
-                if child is not None:
-                    child.kill()
+            if pump is not None:
+                pump.kill()
+            gateway.end()
 
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
         holdings = Holdings()
