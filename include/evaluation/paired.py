@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from include.core.request import Json
+from include.data.roc import placements
 from include.evaluation.metrics import EPSILON, Array
 
 Groups = NDArray[np.integer]
@@ -76,28 +77,11 @@ def _auc(positive: NDArray[np.bool_], challenger: Array, champion: Array) -> tup
     n, p = len(positive), int(positive.sum())
     if min(p, n - p) < 2:
         return math.nan, np.full(n, math.nan)
-    ours, theirs = (_placements(positive, scores) for scores in (challenger, champion))
+    ours, theirs = (placements(positive, scores) for scores in (challenger, champion))
     gap = theirs - ours
     worse = float(gap[positive].mean())
     influence = np.where(positive, (gap - worse) / p, (gap - worse) / (n - p))
     return worse, influence
-
-
-def _placements(positive: NDArray[np.bool_], scores: Array) -> NDArray[np.float64]:
-    """Of each row, the share of the other class that it is on the right side of, ties half: the mean of either is the AUC."""
-    ranks = midranks(scores)
-    own = np.empty(len(scores))
-    p = int(positive.sum())
-    own[positive], own[~positive] = midranks(scores[positive]), midranks(scores[~positive])
-    above = (ranks - own) / np.where(positive, len(scores) - p, p)
-    return np.where(positive, above, 1 - above)
-
-
-def midranks(values: Array) -> NDArray[np.float64]:
-    """Ranks from 1, equal values sharing the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: NDArray[np.float64] = (counts.cumsum() - (counts - 1) / 2)[inverse]
-    return ranks
 
 
 def _log_losses(labels: Array, scores: Array) -> NDArray[np.float64]:

@@ -8,6 +8,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from include.data.roc import midranks
+
 Floats = npt.NDArray[np.float64]
 Metric = Callable[[Floats, Floats], float]
 
@@ -145,12 +147,4 @@ def _ratio_error(above: Floats, below: Floats) -> float:
 def _log_losses(label: Floats, score: Floats) -> Floats:
     p = np.clip(score, 1e-7, 1 - 1e-7)
     result: Floats = -(label * np.log(p) + (1 - label) * np.log(1 - p))
-    return result
-
-
-def midranks(values: Floats) -> Floats:
-    """Ranks from 1, equal values sharing the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = counts.cumsum()
-    result: Floats = (last - (counts - 1) / 2)[inverse]
     return result

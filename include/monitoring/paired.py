@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from include.core.request import Json
-from include.monitoring.metric import HIGHER_IS_BETTER, THRESHOLD, Floats, losses, metrics, midranks
+from include.data.roc import placements
+from include.monitoring.metric import HIGHER_IS_BETTER, THRESHOLD, Floats, losses, metrics
 from include.monitoring.words import metric_name
 
 NOISE = 1.96  # standard errors: a difference this large is chance one time in twenty
@@ -51,21 +52,11 @@ def compare(
     function = metrics(threshold)[metric]
     a, b = function(label, champion), function(label, challenger)
     sign = 1.0 if HIGHER_IS_BETTER[metric] else -1.0
-    parts = [_placements(label, score) if metric == "auc" else losses(metric, label, score, threshold)
+    parts = [placements(label == 1, score) if metric == "auc" else losses(metric, label, score, threshold)
              for score in (champion, challenger)]  # fmt: skip
     moved = parts[1] - parts[0]
     independent = _delong(label, moved) if metric == "auc" else float(moved.std(ddof=1) / np.sqrt(len(moved)))
     return Comparison(version, len(label), metric, a, b, sign * (b - a), max(independent, _by_day(label, moved, group, metric)))
-
-
-def _placements(label: Floats, score: Floats) -> Floats:
-    """Of each row: the share of the other class that it stands on the right side of. Their class mean is the AUC."""
-    result = np.empty(len(label))
-    yes, no = label == 1, label == 0
-    ranks = midranks(score)
-    result[yes] = (ranks[yes] - midranks(score[yes])) / no.sum()
-    result[no] = 1 - (ranks[no] - midranks(score[no])) / yes.sum()
-    return result
 
 
 def _delong(label: Floats, moved: Floats) -> float:
