@@ -85,8 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unpassed = dead((name for report in reports for name in report.passed), whole=not options.sample)
     if unpassed and set(steps) == set(STEPS):
         print(f"fail points that no trial passed: {', '.join(unpassed)}", flush=True)
+    keeps = options.seed is None and not options.sample
+    if keeps and sources_digest() == sources:
+        _keep(record, {}, options)  # the series take long, and may be ended
     series = _series(steps, options)
-    if options.seed is None and not options.sample and sources_digest() == sources:
+    if keeps and series and sources_digest() == sources:
         _keep(record, series, options)
     whole = all(report.good for report in reports) and len(reports) == len(trials)
     if sources_digest() != sources:  # keys hold a digest of the code: trial and twin had different ones
