@@ -13,10 +13,11 @@ from mlflow.exceptions import MlflowException
 
 from include.backends.mlflow_rest import CONNECTION
 from include.core.connection import from_env
-from include.core.errors import PermanentError, UnreachableError
+from include.core.errors import PermanentError, TransientError, UnreachableError
 from include.core.settings import Settings
 
 TIMEOUT = 5.0  # seconds, to learn whether anybody listens
+STALE = "were matched"  # its server's words (SQLAlchemy's) for a row that another request changed meanwhile; as HTTP 400
 
 # Only for this process: MLflow reads them where it makes a request. Airflow's retries have more patience.
 PROCESS = {
@@ -69,6 +70,13 @@ def explained(url: str) -> Iterator[None]:
             ) from error
         if "failed with exception" in str(error) or status in (429, 502, 503, 504):
             raise unreachable(url, error) from error
+        if STALE in str(error):
+            raise TransientError(
+                f"MLflow at {url} was changing the same row for somebody else at that moment.",
+                seen=str(error)[:200],
+                safe="what it holds is found again by its key: the retry makes no second version.",
+                hint="none: the task is retried.",
+            ) from error
         raise
 
 
