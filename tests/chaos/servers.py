@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -147,3 +148,13 @@ def until(check: Callable[[], bool], seconds: float, pause: float = 0.01) -> boo
             return False
         time.sleep(pause)
     return True
+
+
+def hold_lock(path: Path, seconds: float) -> None:
+    """Hold the write lock of a SQLite file for so many seconds; `held` beside it says that it is held."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    connection.execute("BEGIN IMMEDIATE")
+    (path.parent / "held").touch()
+    time.sleep(seconds)
+    connection.execute("ROLLBACK")
+    connection.close()
