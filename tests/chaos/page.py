@@ -21,9 +21,9 @@ only the trial has. An error that does not say what happened, or is not one of o
 run, too; so does a trial in which the fault did not happen.
 
 Two things are shorter here than in life, and neither is seen by the tasks: a dependency is down for half a second to
-two seconds where F10 says a minute, and a retry comes after 0.15 s where the shipped DAGs wait 20 s after an error that may
-pass, and try four times (so they outlast a minute). F8 stands for what a restarted triggerer or scheduler does to one task: the trigger runs
-again and the deferral is resumed twice, or, where nothing is deferred, a second attempt starts while the orphan of the
+two seconds where F10 says a minute, and a retry comes after 0.15 s where the shipped DAGs wait 20 s after an error that
+may pass, and try four times (so they outlast a minute). F8 stands for what a restarted triggerer or scheduler does to
+one task: the trigger runs again and the deferral is resumed twice, or, where nothing is deferred, a second attempt starts while the orphan of the
 first goes on. Whole schedulers are killed in the scheduler-level trials.
 """
 
@@ -73,7 +73,8 @@ def write_page(book: Book, path: Path) -> None:
 
 def _lines(book: Book) -> Iterator[str]:
     yield HEAD
-    yield f"{book.ours.trials} trials. Each cell shows its latest run; the newest was of commit {book.commit or 'unknown'}, {book.date}."
+    newest = f"commit {book.commit or 'unknown'}, {book.date}"
+    yield f"{book.ours.trials} trials. Each cell shows its latest run; the newest was of {newest}."
     yield "\n## The matrix\n\nA cell says how many trials, and in how many of them something was lost / doubled.\n"
     yield from _table(book.ours)
     yield ""
