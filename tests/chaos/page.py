@@ -23,8 +23,8 @@ run, too; so does a trial in which the fault did not happen.
 Two things are shorter here than in life, and neither is seen by the tasks: a dependency is down for half a second to
 two seconds where F10 says a minute, and a retry comes after 0.15 s where the shipped DAGs wait 20 s after an error that
 may pass, and try four times (so they outlast a minute). F8 stands for what a restarted triggerer or scheduler does to
-one task: the trigger runs again and the deferral is resumed twice, or, where nothing is deferred, a second attempt starts while the orphan of the
-first goes on. Whole schedulers are killed in the scheduler-level trials.
+one task: the trigger runs again and the deferral is resumed twice, or, where nothing is deferred, a second attempt starts
+while the orphan of the first goes on. Whole schedulers are killed in the scheduler-level trials.
 """
 
 MEANING = "## What “nothing lost, nothing doubled” means\n\n| step | promise |\n|---|---|"
