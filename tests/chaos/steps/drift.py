@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions
 from include.rollout.machine import crown
@@ -88,8 +91,9 @@ class Drift(OperatorStep):
         sent = [event for run in runs for event in run["sent"]]
         for number, (_, extra) in enumerate(sent):
             training = Run(run_id=f"asset__{number}", event=dict(extra))
-            training(PlanTrainingOperator(task_id="plan", model=MODEL))
-            training(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))
+            with suppress(AirflowSkipException):  # the decision was trained on: an event may come twice
+                training(PlanTrainingOperator(task_id="plan", model=MODEL))
+                training(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))
         holdings = Holdings()
         state = holdings.state()
         return {
