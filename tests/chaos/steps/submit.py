@@ -33,7 +33,7 @@ UNRECORDED = ("compute.submitted",)
 REPORTED = ("compute.deliver", "compute.delivered")
 ANYWHERE = (*BEFORE, *MIDDLE, *UNRECORDED, *REPORTED)
 RAY = Backends(jobs="ray")
-FORGOTTEN = 60.0  # seconds for the Ray head to forget a trial's jobs
+FORGOTTEN, PATIENT, ACTOR = 60.0, 5.0, 1.0  # seconds: to forget a trial's jobs, before they are stopped, for an actor to go
 
 
 class Submit(OperatorStep):
@@ -70,16 +70,19 @@ class Submit(OperatorStep):
     def reset(self, world: World) -> None:
         """Have the Ray head forget the jobs of trials before: a name is taken for ever otherwise.
 
-        It forgets none that it takes to run, as it does for a while after a kill: so until it has forgotten all.
+        It forgets none that it takes to run, as it does for a while after a kill; and the actor of a job that has just
+        ended holds its name a little longer: a new job of that name would die with it.
         """
-        head, until = client(world), time.monotonic() + FORGOTTEN
+        head, began = client(world), time.monotonic()
         while jobs := ray_jobs(world):
+            waited = time.monotonic() - began
             for job in jobs:
-                head.post(f"/api/jobs/{job['submission_id']}/stop")
+                if waited > PATIENT:
+                    head.post(f"/api/jobs/{job['submission_id']}/stop")
                 head.delete(f"/api/jobs/{job['submission_id']}")
-            if time.monotonic() > until:
+            if waited > FORGOTTEN:
                 raise RuntimeError(f"after {FORGOTTEN:.0f} s the Ray head still holds {jobs}")
-            time.sleep(0.2)
+            time.sleep(ACTOR)
 
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
         holdings = Holdings()
