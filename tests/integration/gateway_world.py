@@ -46,7 +46,7 @@ SPEC = ModelSpec(
     name="toy", owner="tests", description="a toy", label="late",
     data=Data(sources=("things",), first=date(2020, 1, 1)),
     features=Features(
-        build="toy_models.toy.spec:build", entities="x:b", labels="x:c",
+        build="things_models.toy.spec:build", entities="x:b", labels="x:c",
         views=(View(name="weather", keys=("place",), features=(Feature(name="heat", default=0.5),), ttl=timedelta(days=2)),),
         request=(Feature(name="colour", dtype="category"), Feature(name="size")),
     ),
@@ -151,7 +151,7 @@ class World:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        package = self.home / "code" / "toy_models"
+        package = self.home / "code" / "things_models"
         (package / MODEL).mkdir(parents=True)
         for folder in (package, package / MODEL):
             (folder / "__init__.py").write_text("")
@@ -162,7 +162,7 @@ class World:
         self.environ = {
             **os.environ,
             "SLIPSTREAM_HOME": str(self.home),
-            "SLIPSTREAM_MODELS": "toy_models",
+            "SLIPSTREAM_MODELS": "things_models",
             "SLIPSTREAM_GATEWAY_URL": f"http://127.0.0.1:{self.port}",
             "PYTHONPATH": f"{PROJECT}{os.pathsep}{self.home / 'code'}",
             "AIRFLOW_CONN_SLIPSTREAM_GATEWAY": f"http://:{TOKEN}@127.0.0.1:{self.port}",
@@ -195,7 +195,7 @@ class World:
 
     def add_model(self, name: str, **serving: str) -> None:
         """Another model, a copy of the toy; `serving`: fields of its spec's section, as source."""
-        folder = self.home / "code" / "toy_models" / name
+        folder = self.home / "code" / "things_models" / name
         folder.mkdir()
         (folder / "__init__.py").write_text("")
         given = "".join(f"{field}={value}, " for field, value in serving.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def slipstream(
         (folder / "__init__.py").touch()
     (package / "spec.py").write_text("from tests.unit.governance.samples import SPEC as SPEC\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.split(".")[0] == "toy_models"]:  # another test's folder
+        monkeypatch.delitem(sys.modules, name)
     for name in [name for name in os.environ if name.startswith(("SLIPSTREAM_", "AIRFLOW_CONN_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path))
