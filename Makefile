@@ -36,8 +36,9 @@ e2e: setup  ## the long end-to-end: a walk-forward backfill of six versions thro
 	@$(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e
 
 SEEDS ?= 3
+STOCK_SEEDS ?= 2
 chaos: setup  ## the fault matrix, SEEDS=3 a cell: every step killed, paused, cut off; writes docs/guarantees.md
-	@$(PY) -m tests.chaos.stock --seeds $(SEEDS)
+	@$(PY) -m tests.chaos.stock --seeds $(STOCK_SEEDS)
 	@$(PY) -m tests.chaos.scheduler
 	@$(PY) -m tests.chaos --seeds $(SEEDS)
 

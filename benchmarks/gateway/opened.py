@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 from benchmarks.gateway.closed import redis_url
+from benchmarks.gateway.open_loop import Report, generate
 from benchmarks.gateway.world import World, bodies, network
 from benchmarks.table import Table
 
 RATE, SECONDS, LAG_MS = 5000, 10, 2.0
 LOWER = (4000, 3000, 2000, 1000, 500)
-Report = dict[str, float]
 
 
 def run(table: Table, home: Path) -> None:
@@ -32,8 +29,9 @@ def run(table: Table, home: Path) -> None:
 
 def measure(table: Table, store: str, url: str, home: Path) -> None:
     table.head(f"Open loop: 4 views from {store}, Poisson arrivals, latency from the due time, one worker, all duties")
-    generate(url, "views", home, 1000, 3)  # warm
-    report = generate(url, "views", home, RATE, SECONDS)
+    url, asked = f"{url}/predict/views", bodies("views")
+    generate(url, asked, home, 1000, 3)  # warm
+    report = generate(url, asked, home, RATE, SECONDS)
     describe(table, RATE, report)
     table.row(f"{store} at {RATE}/s: the generator's own lag, p99", report["lag99"], "ms", most=LAG_MS)
     table.row(f"{store} at {RATE}/s: p99", report["p99"], "ms", most=10)
@@ -41,7 +39,7 @@ def measure(table: Table, store: str, url: str, home: Path) -> None:
     table.row(f"{store} at {RATE}/s: not answered 200", report["bad"] + report["refused"], "", most=0)
     if not holds(report):
         for rate in LOWER:
-            report = generate(url, "views", home, rate, SECONDS / 2)
+            report = generate(url, asked, home, rate, SECONDS / 2)
             describe(table, rate, report)
             if holds(report):
                 table.say(f"the highest rate tried that holds the goals here: {rate}/s")
@@ -60,16 +58,3 @@ def describe(table: Table, rate: float, report: Report) -> None:
         f"{rate:6.0f}/s: p50 {report['p50']:.2f}  p99 {report['p99']:.2f}  p99.9 {report['p999']:.2f} ms, generator's lag p99"
         f" {report['lag99']:.2f} ms, answered {report['good']:.0f}, 429 {report['refused']:.0f}, other {report['bad']:.0f}{void}"
     )
-
-
-def generate(url: str, model: str, home: Path, rate: float, seconds: float, connections: int = 64) -> Report:
-    file = home / f"{model}.bodies"
-    if not file.exists():
-        file.write_bytes(b"\n".join(bodies(model)))
-    command = [
-        sys.executable, "-m", "benchmarks.gateway.open_loop", f"{url}/predict/{model}", str(file),
-        "--rate", str(rate), "--seconds", str(seconds), "--connections", str(connections),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    report: Report = json.loads(done.stdout)
-    return report

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.gateway.opened import Report, describe, generate
-from benchmarks.gateway.world import World, network
+from benchmarks.gateway.open_loop import Report, generate
+from benchmarks.gateway.opened import describe
+from benchmarks.gateway.world import World, bodies, network
 from benchmarks.table import Table
 
 RATE, SECONDS, ROUNDS = 1500, 4, 3
@@ -28,7 +29,7 @@ def run(table: Table, home: Path) -> None:
             for kind, url in urls.items():
                 world.route("plain", champion=1, challenger=2, weight=20, shadow=None if kind == "none" else 3)
                 time.sleep(0.5)
-                report = generate(url, "plain", home, RATE, SECONDS if turn else 2)
+                report = generate(f"{url}/predict/plain", bodies("plain"), home, RATE, SECONDS if turn else 2)
                 if turn:  # the first round warms, and starts the shadow's process
                     reports[kind].append(report)
         for kind, some in reports.items():

@@ -128,12 +128,13 @@ class Run:
 
     def wait(self, task_id: str, *states: str, tries: int = 1, seconds: float = PATIENCE) -> dict[str, Any]:
         """Until the task is in one of these states, in this try or a later one."""
-
-        def look() -> dict[str, Any]:
-            task = self.task(task_id)
-            return task if task["state"] in states and task["try_number"] >= tries else {}
-
-        return wait_for(look, f"{task_id} of {self.name} {' or '.join(states)} in try {tries}, not {self.task(task_id)}", seconds)
+        until = time.monotonic() + seconds
+        while (task := self.task(task_id))["state"] not in states or task["try_number"] < tries:
+            if time.monotonic() > until:
+                told = "\n".join(line for line in self.world.log("scheduler").splitlines()[-2000:] if self.run_id in line)
+                pytest.fail(f"{task_id} of {self.name} not {' or '.join(states)} in try {tries}:\n{task}\n{told[-6000:]}")
+            time.sleep(0.3)
+        return task
 
     def wait_for_job(self, task_id: str, state: str) -> dict[str, Any]:
         """Until the task waits for its job, and the job has really started."""
