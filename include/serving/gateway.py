@@ -51,7 +51,7 @@ from include.serving.rate import Rates
 from include.serving.refusal import Refusal
 from include.serving.shadow import Shadow
 from include.serving.switch import Switch
-from include.serving.turn import Turns
+from include.serving.turn import Done, Turns
 
 log = logging.getLogger(__name__)
 START_SECONDS = 30.0  # to load the first routes before the socket opens
@@ -96,16 +96,23 @@ class Gateway:
         try:
             call = Call(scope["method"], scope["path"], scope["headers"], await read_body(scope, receive))
             response = await self._dispatch(call)
-        except Refusal as refusal:
-            response = Response(encode(refusal.body), refusal.status, headers=refusal.headers)
+            if response.status >= 400:
+                self.metrics.refused.add(str(response.status))
         except Disconnected:
             return
-        except Exception:  # a defect of ours: the process and the other callers go on
-            log.exception("%s %s", scope["method"], scope["path"])
-            response = answer({"error": "The gateway failed on this request; the log says why."}, 500)
-        if response.status >= 400:
-            self.metrics.refused.add(str(response.status))
+        except Exception as error:  # noqa: BLE001 - the process and the other callers go on
+            response = self.refuse(Call(scope["method"], scope["path"], []), error)
         await respond(response, send, scope["headers"])
+
+    def refuse(self, call: Call, error: BaseException) -> Response:
+        """What is answered to a request that this error ended."""
+        if isinstance(error, Refusal):
+            response = Response(encode(error.body), error.status, headers=error.headers)
+        else:  # a defect of ours
+            log.error("%s %s", call.method, call.path, exc_info=error)
+            response = answer({"error": "The gateway failed on this request; the log says why."}, 500)
+        self.metrics.refused.add(str(response.status))
+        return response
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -170,21 +177,41 @@ class Gateway:
     # -- predictions ---------------------------------------------------------------------------------
 
     async def _predict(self, call: Call, model: str) -> Response:
-        self._access.check_predict(call)
-        if self._turns.admission.full:
-            what = "Too many requests are under way in this gateway."
-            raise Refusal(429, what, allowed="send it again after Retry-After", retry_after=RETRY_AFTER)
+        self._check(call)
         deployment = self._deployment(model)
         self._rates.check(deployment.spec)
         if deployment.cold:
             deployment = await self._fleet.warm(model)
+        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._join(call, deployment, done)
+        return Response(await done)
+
+    def predict(self, call: Call, model: str, done: Done) -> bool:
+        """The same without waiting, for include/serving/door.py; False where that cannot be. Raises Refusal."""
+        self._check(call)
+        deployment = self._deployment(model)
+        if deployment.cold:
+            return False
+        self._rates.check(deployment.spec)
+        self._join(call, deployment, done)
+        return True
+
+    def _check(self, call: Call) -> None:
+        self._access.check_predict(call)
+        if self._turns.admission.full:
+            what = "Too many requests are under way in this gateway."
+            raise Refusal(429, what, allowed="send it again after Retry-After", retry_after=RETRY_AFTER)
+
+    def _join(self, call: Call, deployment: Deployment, done: Done) -> None:
+        """Have it answered in this turn of the event loop."""
+        model = deployment.spec.name
         if not deployment.route.live:
             raise Refusal(
                 404, f"No version of {model} is in service yet.", field="model", value=model, allowed="roll one out first"
             )
         predictor = self._predictors.get(model) or self._predictor(deployment.spec)
         items, batch = predictor.contract.decode(call.body)
-        return Response(await self._turns.join(predictor, items, batch, deployment))
+        self._turns.join(predictor, items, batch, deployment, done)
 
     def _deployment(self, model: str) -> Deployment:
         self._fleet.residency.touched.add(model)

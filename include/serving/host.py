@@ -80,7 +80,7 @@ def sources(reader: FeatureReader, stores: Stores, settings: Settings) -> dict[s
 
 def serve(app: Gateway, listening: socket.socket) -> int:
     config = uvicorn.Config(
-        app, loop="uvloop", http=Door, ws="none", lifespan="on", backlog=2048,
+        app, loop="uvloop", http=Door.of(app.predict, app.refuse), ws="none", lifespan="on", backlog=2048,
         access_log=False, log_config=None, server_header=False, proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -14,6 +14,7 @@ from include.serving.refusal import Refusal
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Headers = list[tuple[bytes, bytes]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY = 8 << 20  # bytes
@@ -33,7 +34,7 @@ class Call:
 
     method: str
     path: str
-    headers: list[tuple[bytes, bytes]]
+    headers: Headers
     body: bytes = b""
 
     def header(self, name: bytes) -> str | None:
@@ -46,7 +47,7 @@ class Response:
     body: bytes
     status: int = 200
     kind: bytes = JSON
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    headers: Headers = field(default_factory=list)
     after: Callable[[], None] | None = None  # called once the response is sent
 
 
@@ -98,7 +99,7 @@ def _too_large(size: int) -> Refusal:
     return Refusal(413, "The body is too large.", field="body", value=size, allowed=f"at most {MAX_BODY} bytes")
 
 
-async def respond(response: Response, send: Send, asked: list[tuple[bytes, bytes]]) -> None:
+async def respond(response: Response, send: Send, asked: Headers) -> None:
     """Send it, compressed if the request's headers accept that and it is large enough to gain by it."""
     body, extra = response.body, response.headers
     if len(body) >= MIN_ANSWER:

@@ -17,12 +17,23 @@ from include.serving.contract import Item
 log = logging.getLogger(__name__)
 
 
+class Done(Protocol):
+    """Who takes the body of an answer: a future, or what stands in for one."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def set_result(self, body: bytes, /) -> None: ...
+
+    def set_exception(self, error: BaseException, /) -> None: ...
+
+
 class Job:
     """The items of one HTTP request, and the body that answers it."""
 
     __slots__ = ("batch", "deployment", "done", "items")
 
-    def __init__(self, items: list[Item], batch: bool, deployment: Any, done: asyncio.Future[bytes]) -> None:
+    def __init__(self, items: list[Item], batch: bool, deployment: Any, done: Done) -> None:
         self.items, self.batch, self.deployment, self.done = items, batch, deployment, done
 
     def answer(self, body: bytes) -> None:
@@ -47,17 +58,16 @@ class Turns:
         self._jobs: dict[Answerer, list[Job]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def join(self, answerer: Answerer, items: list[Item], batch: bool, deployment: Any) -> asyncio.Future[bytes]:
-        """The future of the response's body."""
+    def join(self, answerer: Answerer, items: list[Item], batch: bool, deployment: Any, done: Done) -> None:
+        """`done` gets the response's body, in this turn or a later one."""
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
-        job = Job(items, batch, deployment, loop.create_future())
+        job = Job(items, batch, deployment, done)
         self.admission.waiting += len(items)
         if not self._jobs:
             loop.call_soon(self._run)
         self._jobs.setdefault(answerer, []).append(job)
-        return job.done
 
     def _run(self) -> None:
         todo, self._jobs = self._jobs, {}

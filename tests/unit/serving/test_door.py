@@ -11,7 +11,8 @@ import httpx
 import pytest
 import uvicorn
 
-from include.serving.door import Cork, Door
+from include.serving.cork import Cork
+from include.serving.door import Door
 
 
 class Transport:
