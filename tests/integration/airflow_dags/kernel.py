@@ -63,7 +63,7 @@ class ShiftOperator(ReconcileOperator):
     """Its effect on the world is the mark: one for each name, ever."""
 
     def resource(self, context: Context) -> str:
-        return "kernel/world"
+        return f"kernel/{context['params']['name']}"  # other runs of this DAG are about other worlds
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         name = f"{context['params']['name']}-{self.task_id}"
