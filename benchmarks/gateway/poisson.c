@@ -26,7 +26,7 @@
 #define ROOM 262144      /* bytes of one answer */
 #define PATIENCE 5.0     /* seconds after the last arrival */
 
-struct connection { int fd; long request; size_t held; char answer[ROOM + 1]; };
+struct connection { int fd; long request; size_t held; char answer[ROOM + 1]; };  /* request: -1 while idle */
 struct outcome { double lag, latency, status; };
 
 static void fail(const char *what) { perror(what); exit(2); }
@@ -61,6 +61,16 @@ static int dial(const char *host, int port) {
     return fd;
 }
 
+/* A connection, or a new one in the place of one that the server closed: an idle one it may close at any time. */
+static void open_one(struct connection *c, int epoll, const char *host, int port) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    if (c->fd > 0) close(c->fd);
+    c->fd = dial(host, port);
+    c->held = 0;
+    c->request = -1;
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event) < 0) fail("epoll_ctl");
+}
+
 /* The status of a complete answer, 0 while more is to come, -1 when the connection is of no more use. */
 static int answered(struct connection *c) {
     ssize_t n = read(c->fd, c->answer + c->held, ROOM - c->held);
@@ -77,7 +87,7 @@ static int answered(struct connection *c) {
 
 int main(int argc, char **argv) {
     if (argc != 7) { fprintf(stderr, "usage: poisson HOST PORT CONNECTIONS ARRIVALS REQUESTS OUT\n"); return 2; }
-    int port = atoi(argv[2]), connections = atoi(argv[3]), idle = 0, alive = connections;
+    int port = atoi(argv[2]), connections = atoi(argv[3]), idle = 0;
     size_t size, records = 0;
     double *due = (double *)whole(argv[4], &size);
     long total = size / sizeof *due, noticed = 0, sent = 0, over = 0;
@@ -91,14 +101,11 @@ int main(int argc, char **argv) {
     struct connection **free_ones = malloc(connections * sizeof *free_ones);
     int epoll = epoll_create1(0);
     for (int n = 0; n < connections; n++) {
-        struct connection *c = calloc(1, sizeof *c);
-        c->fd = dial(argv[1], port);
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-        if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event) < 0) fail("epoll_ctl");
-        free_ones[idle++] = c;
+        struct connection *c = free_ones[idle++] = calloc(1, sizeof *c);
+        open_one(c, epoll, argv[1], port);
     }
     double start = now() + 0.05, until = start + due[total - 1] + PATIENCE;
-    while (over < total && alive > 0) {
+    while (over < total) {
         double at = now();
         if (at > until) break;
         for (; noticed < total && start + due[noticed] <= at; noticed++) outcomes[noticed].lag = at - start - due[noticed];
@@ -106,7 +113,11 @@ int main(int argc, char **argv) {
             struct connection *c = free_ones[--idle];
             size_t which = sent % records;
             c->request = sent;
-            if (write(c->fd, text[which], length[which]) != (ssize_t)length[which]) { close(c->fd); over++, alive--; }
+            if (write(c->fd, text[which], length[which]) != (ssize_t)length[which]) {  /* it was closed just now */
+                open_one(c, epoll, argv[1], port);
+                free_ones[idle++] = c;
+                over++;
+            }
         }
         double wait = (noticed < total ? start + due[noticed] : until) - now();
         if (wait < 0) wait = 0;
@@ -117,11 +128,14 @@ int main(int argc, char **argv) {
             struct connection *c = events[k].data.ptr;
             int status = answered(c);
             if (status == 0) continue;
-            if (status < 0) { close(c->fd); over++, alive--; continue; }
-            outcomes[c->request].latency = now() - start - due[c->request];
-            outcomes[c->request].status = status;
-            over++;
-            free_ones[idle++] = c;
+            if (c->request >= 0) {
+                outcomes[c->request].latency = now() - start - due[c->request];
+                outcomes[c->request].status = status > 0 ? status : 0;
+                free_ones[idle++] = c;
+                over++;
+            }
+            if (status < 0) open_one(c, epoll, argv[1], port);
+            c->request = -1;
         }
     }
     FILE *out = fopen(argv[6], "wb");

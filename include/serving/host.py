@@ -36,6 +36,7 @@ from include.serving.supervisor import Supervisor, listen
 from include.serving.switch import SIZE, SLOTS, Switch
 
 DRAIN_SECONDS = 10
+IDLE_SECONDS = 75  # of a connection: longer than clients keep theirs, so that they close first and lose no request by it
 WORKERS = "SLIPSTREAM_GATEWAY_WORKERS"
 
 
@@ -82,6 +83,7 @@ def serve(app: Gateway, listening: socket.socket) -> int:
     config = uvicorn.Config(
         app, loop="uvloop", http=Door.of(app.predict, app.refuse), ws="none", lifespan="on", backlog=2048,
         access_log=False, log_config=None, server_header=False, proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.run(sockets=[listening])
