@@ -33,6 +33,7 @@ UNRECORDED = ("compute.submitted",)
 REPORTED = ("compute.deliver", "compute.delivered")
 ANYWHERE = (*BEFORE, *MIDDLE, *UNRECORDED, *REPORTED)
 RAY = Backends(jobs="ray")
+NOBODYS = "Entrypoint not found."  # Ray's words in a record that it makes for a job it does not know
 FORGOTTEN, PATIENT, ACTOR = 60.0, 5.0, 1.0  # seconds: to forget a trial's jobs, before they are stopped, for an actor to go
 
 
@@ -71,10 +72,11 @@ class Submit(OperatorStep):
         """Have the Ray head forget the jobs of trials before: a name is taken for ever otherwise.
 
         It forgets none that it takes to run, as it does for a while after a kill; and the actor of a job that has just
-        ended holds its name a little longer: a new job of that name would die with it.
+        ended holds its name a little longer: a new job of that name would die with it. Who watched a job that is then
+        forgotten may still write down that it died: such a record holds the name, and nothing else.
         """
         head, began = client(world), time.monotonic()
-        while jobs := ray_jobs(world):
+        while jobs := [*ray_jobs(world), *(job for job in all_jobs(world) if job["entrypoint"] == NOBODYS)]:
             waited = time.monotonic() - began
             for job in jobs:
                 if waited > PATIENT:
@@ -121,11 +123,15 @@ def client(world: World) -> Any:
     return httpx.Client(base_url=f"http://{host}:{port}", headers=headers, timeout=30, trust_env=False)
 
 
+def all_jobs(world: World) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client(world).get("/api/jobs/").json()
+    return found
+
+
 def ray_jobs(world: World) -> list[dict[str, Any]]:
     """The jobs that tasks of this world's home have submitted."""
-    found = client(world).get("/api/jobs/").json()
     home = str(world.home)
-    return [job for job in found if (job.get("runtime_env") or {}).get("env_vars", {}).get("SLIPSTREAM_HOME") == home]
+    return [job for job in all_jobs(world) if (job.get("runtime_env") or {}).get("env_vars", {}).get("SLIPSTREAM_HOME") == home]
 
 
 STEP = Submit()
