@@ -169,7 +169,11 @@ class Trial:
         mark = str(self.world.scratch / "mark")
         self.report.how = f"{action} {point} #{skip + 1} in {label} on {_short(self.on)}"
         made, idle = Fault(point, action, skip, mark, seconds, self._trace), Fault(trace=self._trace)
-        return label, lambda now: made if now == label else idle
+
+        def here(now: str) -> bool:  # for the first time: in whatever part of the task that is
+            return now == label or (self.first and now.partition("/")[0] == label.partition("/")[0])
+
+        return label, lambda now: made if here(now) else idle
 
     @property
     def _trace(self) -> str:
