@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,7 +82,8 @@ def _mlflow(world: World, home: Path) -> tuple[str, Path]:
         str(Path(sys.executable).parent / "mlflow"), "models", "serve", "-m", str(folder), "--env-manager", "local",
         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
     ]  # fmt: skip
-    world.spawn(command, f"http://127.0.0.1:{port}/ping", **QUIET)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it looks for uvicorn there
+    world.spawn(command, f"http://127.0.0.1:{port}/ping", **QUIET, PATH=path)
     rows = [json.loads(body)["features"] for body in bodies("plain", 200)]
     asked = [json.dumps({"inputs": {"features": [[row[f"f{n}"] for n in range(WIDTH)]]}}).encode() for row in rows]
     return f"http://127.0.0.1:{port}", wrk.script("/invocations", asked, home / "mlflow.lua")
