@@ -93,6 +93,8 @@ def _try(bench: Bench, step: Step, fault: str, seed: int, *, first: bool) -> Rep
         trial.begin(variant.how)
         trial.inject(variant.how, twin)
         trial.compare(twin)
+    except Idle:
+        report.notes.append("the fault did not come up")
     except RuntimeError as error:  # a state that cannot even be read
         report.findings.append(Finding("lost", f"{error}"[:3000]))
     report.passed = sorted(points.read(bench.folder / "trial" / "passed"))
@@ -102,6 +104,10 @@ def _try(bench: Bench, step: Step, fault: str, seed: int, *, first: bool) -> Rep
 
 def _short(on: Backends) -> str:
     return "/".join(asdict(on).values())
+
+
+class Idle(Exception):
+    """The point at which something was to happen did not come up."""
 
 
 @dataclass
@@ -241,18 +247,20 @@ class Trial:
         with self.around() as (world, _):
             late = self.walk(world, arm=arm, tasks=self._until(label), retry=False)
             drive(late, until=self.happened)
+            if not self.happened() and not self.first:
+                raise Idle
             if late.child is None or not until(late.child.stopped, 10):
                 self.lose(f"{label} was not paused: {[(name, ended.error, ended.text) for name, ended in late.ends]}")
                 return
-            self.report.fired = True
+            self.report.fired, label = True, late.label
             (self.world.scratch / "overlapped").touch()
-            second = self.walk(world, late.run, tasks=self._from(late.label), number=2)
+            second = self.walk(world, late.run, tasks=self._from(label), number=2)
             wakes = time.monotonic() + HOLD[self.seed % len(HOLD)]
             drive(second, until=lambda: time.monotonic() > wakes)
             self.report.notes.append("the second finished first" if second.over else "the second waited for the first")
             late.child.wake()
-            drive(late, second, until=lambda: second.over and _returned(late, label))
-            _end(late)
+            drive(late, second, until=lambda: second.over and late.returned(label))
+            late.end()
         self.keep(second)
         self._late(late)
 
@@ -278,8 +286,8 @@ class Trial:
             self.report.fired = self.happened()
             (self.world.scratch / "overlapped").touch()
             second = self.walk(world, orphan.run, tasks=self._from(orphan.label or label), number=2)
-            drive(orphan, second, until=lambda: second.over and _returned(orphan, label))
-            _end(orphan)
+            drive(orphan, second, until=lambda: second.over and orphan.returned(label))
+            orphan.end()
         self.keep(second)
         self._late(orphan)
 
@@ -390,13 +398,3 @@ class Trial:
                 self.report.findings.append(Finding("unclear", f"full disk: {ended.error or 'killed'}: {ended.text}"[:1000]))
             self.bench.ask(self.world, "readable", lambda: readable())
         ballast.unlink(missing_ok=True)
-
-
-def _returned(walk: Walk, label: str) -> bool:
-    """Whether the task that was paused or delayed has come back; what that attempt did next is nobody's wish."""
-    return any(name == label for name, _ in walk.ends)
-
-
-def _end(walk: Walk) -> None:
-    if walk.child is not None and walk.child.ended is None:
-        walk.child.kill()

@@ -129,6 +129,14 @@ class Walk:
         self._call, self._stage = None, "run"
         self._not_before = time.monotonic() + (0.0 if ended.killed else PAUSE)
 
+    def returned(self, label: str) -> bool:
+        """Whether the task that was paused or delayed has come back; what that attempt did next is nobody's wish."""
+        return any(name == label for name, _ in self.ends)
+
+    def end(self) -> None:
+        if self.child is not None and self.child.ended is None:
+            self.child.kill()
+
 
 def drive(*walks: Walk, until: Callable[[], bool] = lambda: False) -> None:
     """Let the walks go on together, until all are over or `until` says so."""
