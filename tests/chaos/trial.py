@@ -239,7 +239,7 @@ class Trial:
     def _exchange(self, service: str, twin: Twin) -> int:
         if not twin.exchanges:
             raise RuntimeError(f"{self.step.name} asks nothing of {service}")
-        return self.chance.randint(1, twin.exchanges)
+        return 1 if self.first else self.chance.randint(1, twin.exchanges)
 
     @inject.register
     def _(self, how: Pause, twin: Twin) -> None:
