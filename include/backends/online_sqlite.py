@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.errors import UnreachableError
+from include.core.scratch import BLOCK, no_room, storage_full
 from include.features.online import PackedStore, Stored
 from include.features.packed import AHEAD, MICROSECOND, Packed
 
@@ -55,7 +56,8 @@ class SqliteOnlineStore(PackedStore):
                 changed = connection.executemany(_UPSERT, values).rowcount
                 connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # after a full disk SQLite has rolled back by itself
+                    connection.execute("ROLLBACK")
                 raise
             return int(changed)
 
@@ -105,6 +107,8 @@ class SqliteOnlineStore(PackedStore):
                 self._local.identity = self._identity()
             yield self._local.connection
         except (sqlite3.Error, OSError) as error:
+            if no_room(error):
+                raise storage_full(self.path, BLOCK, "at least ") from error
             raise UnreachableError(
                 f"The online store {self.path} did not answer: {error}.",
                 safe="what it holds; nothing of this call was written.",

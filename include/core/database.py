@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from include.core.errors import StorageFullError, TransientError, UnreachableError
-from include.core.scratch import BLOCK, is_full, storage_full
+from include.core.scratch import BLOCK, is_full, no_room, storage_full
 
 WAIT = 30  # seconds for a lock that somebody else holds
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={WAIT * 1000}", "foreign_keys=ON")
@@ -45,7 +44,7 @@ def _open_sqlite(path: str) -> sqlite3.Connection:
     try:
         return _connect(path)
     except sqlite3.OperationalError as error:
-        if not _no_room(error):
+        if not no_room(error):
             raise
     # Readers of a WAL share an index file. On a full disk it cannot be made, but one alone needs none: what is
     # stored stays readable.
@@ -63,17 +62,10 @@ def _connect(path: str, *first: str) -> sqlite3.Connection:
     return connection
 
 
-def _no_room(error: Any) -> bool:
-    """SQLite's words for a full disk; for its shared index it says "disk I/O error"."""
-    if not isinstance(error, sqlite3.OperationalError):
-        return False
-    return is_full(error) or error.sqlite_errorname in ("SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMOPEN")
-
-
 def explained(url: str, error: DBAPIError) -> TransientError:
     """The error as a person needs it: where it is, whether anything changed, what to do."""
     parsed = sa.make_url(url)
-    if _no_room(error.orig):
+    if no_room(error.orig):
         return storage_full(Path(str(parsed.database)), BLOCK, "at least ")
     place, words = parsed.render_as_string(hide_password=True), " ".join(str(error.orig).split())
     if is_full(error):

@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import socket
+import sqlite3
 import tempfile
 import time
 import uuid
@@ -86,6 +87,13 @@ def is_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return any(words in str(error) for words in FULL)
+
+
+def no_room(error: BaseException | None) -> bool:
+    """The same of SQLite's errors, which for its shared index says "disk I/O error"."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return False
+    return is_full(error) or error.sqlite_errorname in ("SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMOPEN")
 
 
 def as_full(error: BaseException, folder: Path) -> StorageFullError | None:
