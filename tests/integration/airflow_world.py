@@ -136,6 +136,10 @@ class Run:
             time.sleep(0.3)
         return task
 
+    def wait_until_over(self) -> None:
+        """Until the scheduler has closed the run: what is cleared in the instant in which it does may stay without a try."""
+        wait_for(lambda: self.world.airflow.get(self.path)["state"] in ("success", "failed"), f"the run {self.name} is over")
+
     def wait_for_job(self, task_id: str, state: str) -> dict[str, Any]:
         """Until the task waits for its job, and the job has really started."""
         task = self.wait(task_id, state)

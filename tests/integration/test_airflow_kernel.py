@@ -119,6 +119,7 @@ def test_in_process_and_reconciling_tasks_finish_at_once(cleared: Run) -> None:
 
 def test_a_finished_task_that_is_cleared_returns_the_result_it_has(cleared: Run) -> None:
     before = {task_id: (cleared.xcom(task_id), cleared.marks(task_id)) for task_id in (*WAITING, "in_process")}
+    cleared.wait_until_over()
     cleared.clear(*before)
     for task_id, (value, marks) in before.items():
         tries = 2 if task_id == "in_process" else 3
@@ -130,6 +131,7 @@ def test_a_finished_task_that_is_cleared_returns_the_result_it_has(cleared: Run)
 
 def test_a_cleared_reconciliation_takes_a_new_epoch_and_has_its_effect_once(cleared: Run) -> None:
     taken = cleared.xcom("reconcile")["taken"]
+    cleared.wait_until_over()
     cleared.clear("reconcile")
     cleared.wait("reconcile", "success", tries=2)
     again = cleared.xcom("reconcile")
@@ -141,6 +143,7 @@ def test_a_cleared_reconciliation_takes_a_new_epoch_and_has_its_effect_once(clea
 def test_fresh_computes_once_for_its_run_however_often_the_task_is_cleared(world: World, cleared: Run) -> None:
     again = world.start("kernel", name=cleared.name, fresh=True)
     again.wait("deferred", "success")
+    again.wait_until_over()
     again.clear("deferred")
     again.wait("deferred", "success", tries=2)
     old, new = again.marks("deferred")
