@@ -20,7 +20,7 @@ from include.serving.admission import RETRY_AFTER, Admission
 from include.serving.compression import MIN_ANSWER
 from include.serving.cork import Cork
 from include.serving.head import Heads
-from include.serving.http import Call, Headers, Response, respond
+from include.serving.http import Call, Headers, Response, packed
 from include.serving.turn import Done
 
 _BODY = b'{"error":"Too many requests are under way in this gateway. Send it again in a second.","allowed":"Retry-After"}'
@@ -30,6 +30,7 @@ REFUSED = (
 )
 BODY_SECONDS = 0.05
 PREDICT = b"POST /predict/"
+_OWN = b"content-type: %b\r\ncontent-length: %d\r\n%b"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 Predict = Callable[[Call, str, Done], bool]  # request, model, who takes the body of the answer; False: not this way
@@ -155,33 +156,22 @@ class Door(HttpToolsProtocol):
         if self.reply is not reply:
             return
         if len(response.body) >= MIN_ANSWER:  # it may have to be compressed
-            self.loop.create_task(self._send(reply, response))
+            self.loop.create_task(self._pack(reply, response))
             return
-        self._write(response.status, response.body, response.kind, response.headers)
-        self._complete()
+        self._write(response.status, response.body, _OWN % (response.kind, len(response.body), _lines(response.headers)))
 
-    async def _send(self, reply: Reply, response: Response) -> None:
-        status, headers = 200, Headers()
+    async def _pack(self, reply: Reply, response: Response) -> None:
+        body, headers = await packed(response, reply.call.headers)
+        if self.reply is reply:
+            self._write(response.status, body, _lines(headers))
 
-        async def send(message: Any) -> None:
-            nonlocal status, headers
-            if message["type"] == "http.response.start":
-                status, headers = message["status"], message["headers"]
-            elif self.reply is reply:
-                self._write(status, message["body"], None, headers)
-                self._complete()
-
-        await respond(response, send, reply.call.headers)
-
-    def _write(self, status: int, body: bytes, kind: bytes | None, headers: Headers) -> None:
-        """`kind`: None where the headers say type and length."""
+    def _write(self, status: int, body: bytes, own: bytes) -> None:
+        """The whole response; `own`: its own headers, as they are sent."""
         always = self.server_state.default_headers  # a new list every second, with the date
         if self._dated[0] is not always:
-            type(self)._dated = (always, b"".join([b"%b: %b\r\n" % header for header in always]))
-        extra = b"".join([b"%b: %b\r\n" % header for header in headers]) if headers else b""
-        if kind is not None:
-            extra = b"content-type: %b\r\ncontent-length: %d\r\n%b" % (kind, len(body), extra)
-        self.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], self._dated[1], extra, body))
+            type(self)._dated = (always, _lines(always))
+        self.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], self._dated[1], own, body))
+        self._complete()
 
     def _complete(self) -> None:
         """The next request on the connection, or its time to idle."""
@@ -205,8 +195,12 @@ class Door(HttpToolsProtocol):
             self._closing = True
 
 
+def _lines(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
 def _is_whole(data: bytes) -> bool:
-    """Whether this is one whole request for a prediction, on a connection that stays."""
+    """Whether this is one whole request for a prediction, on a connection that stays: of any size and coding, unlike a `Head`."""
     head = data.find(b"\r\n\r\n")
     found = _LENGTH.search(data, 0, head + 2) if head > 0 else None
     return found is not None and len(data) == head + 4 + int(found.group(1)) and b"onnection: close" not in data[:head]

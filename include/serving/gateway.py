@@ -177,18 +177,21 @@ class Gateway:
     # -- predictions ---------------------------------------------------------------------------------
 
     async def _predict(self, call: Call, model: str) -> Response:
-        self._check(call)
-        deployment = self._deployment(model)
-        self._rates.check(deployment.spec)
-        if deployment.cold:
-            deployment = await self._fleet.warm(model)
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._join(call, deployment, done)
+        if not self.predict(call, model, done):
+            self._rates.check(self._deployment(model).spec)
+            self._join(call, await self._fleet.warm(model), done)
         return Response(await done)
 
     def predict(self, call: Call, model: str, done: Done) -> bool:
-        """The same without waiting, for include/serving/door.py; False where that cannot be. Raises Refusal."""
-        self._check(call)
+        """Answer in this turn of the event loop or a later one; False for a cold model, which must be waited for.
+
+        Called by the app and, without ASGI, by include/serving/door.py. Raises Refusal.
+        """
+        self._access.check_predict(call)
+        if self._turns.admission.full:
+            what = "Too many requests are under way in this gateway."
+            raise Refusal(429, what, allowed="send it again after Retry-After", retry_after=RETRY_AFTER)
         deployment = self._deployment(model)
         if deployment.cold:
             return False
@@ -196,14 +199,7 @@ class Gateway:
         self._join(call, deployment, done)
         return True
 
-    def _check(self, call: Call) -> None:
-        self._access.check_predict(call)
-        if self._turns.admission.full:
-            what = "Too many requests are under way in this gateway."
-            raise Refusal(429, what, allowed="send it again after Retry-After", retry_after=RETRY_AFTER)
-
     def _join(self, call: Call, deployment: Deployment, done: Done) -> None:
-        """Have it answered in this turn of the event loop."""
         model = deployment.spec.name
         if not deployment.route.live:
             raise Refusal(

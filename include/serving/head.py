@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import httptools
 
+from include.serving.http import Headers
+
 LONGEST, LARGEST_BODY = 4096, 32 << 10  # bytes
 KEPT = 1000  # heads
 _END = b"\r\n\r\n"
 _PATH = re.compile(rb"/predict/([A-Za-z0-9_.-]+)")
 _ELSEWHERE = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"connection"))
-
-Headers = list[tuple[bytes, bytes]]
 
 
 class Head(NamedTuple):

@@ -100,7 +100,14 @@ def _too_large(size: int) -> Refusal:
 
 
 async def respond(response: Response, send: Send, asked: Headers) -> None:
-    """Send it, compressed if the request's headers accept that and it is large enough to gain by it."""
+    """Send it, as `packed` says."""
+    body, headers = await packed(response, asked)
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def packed(response: Response, asked: Headers) -> tuple[bytes, Headers]:
+    """Body and headers: compressed if the request's headers accept that and it is large enough to gain by it."""
     body, extra = response.body, response.headers
     if len(body) >= MIN_ANSWER:
         encoding = next((accepted(value) for name, value in asked if name == b"accept-encoding"), "")
@@ -108,6 +115,4 @@ async def respond(response: Response, send: Send, asked: Headers) -> None:
         if encoding:
             extra.append((b"content-encoding", encoding.encode()))
             body = compress(body, encoding) if len(body) < THREAD_BYTES else await asyncio.to_thread(compress, body, encoding)
-    headers = [(b"content-type", response.kind), (b"content-length", b"%d" % len(body)), *extra]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return body, [(b"content-type", response.kind), (b"content-length", b"%d" % len(body)), *extra]

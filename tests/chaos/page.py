@@ -10,7 +10,7 @@ from tests.chaos.record import Book, Record, cell_text
 
 HEAD = """# What is guaranteed, and what is not
 
-This page is written by `make chaos`; the figures are those of its last whole run. Every trial runs a step's real
+This page is written by `make chaos`; each cell shows its latest run. Every trial runs a step's real
 operator in real processes against the real ledger, control store and backends, puts in one fault, lets a retry or a
 second attempt finish the work as Airflow would, and compares everything that is left with a twin that had no fault:
 results and their bytes, rows of the control store, jobs, runs, versions, metrics, online values, routes, decisions,

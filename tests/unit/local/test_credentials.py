@@ -40,7 +40,8 @@ def test_concurrent_first_uses_agree(tmp_path: Path) -> None:
 
 
 def test_the_fernet_key_is_one(tmp_path: Path) -> None:
-    Fernet(Credentials.load(tmp_path).airflow_fernet_key)
+    key = Fernet(Credentials.load(tmp_path).airflow_fernet_key)
+    assert key.decrypt(key.encrypt(b"secret")) == b"secret"
 
 
 def test_secrets_do_not_show_in_a_repr(tmp_path: Path) -> None:

@@ -141,17 +141,19 @@ def site() -> Site:
     return Site()
 
 
+def exchange(port: int, *parts: bytes, pause: float = 0.0, count: int = 1) -> list[bytes]:
+    """The bodies of so many answers on one connection that sends these parts, one write each."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as end:
+        for part in parts:
+            end.sendall(part)
+            time.sleep(pause)
+        return list(answers(end, count))
+
+
 def bodies(site: Site, *parts: bytes, pause: float = 0.0) -> list[bytes]:
-    """The answers' bodies on one connection that sends these parts, one write each."""
-
-    def ask(port: int) -> list[bytes]:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as end:
-            for part in parts:
-                end.sendall(part)
-                time.sleep(pause)
-            return list(answers(end, b"".join(parts).count(b" HTTP/1.1\r\n")))
-
-    found: list[bytes] = site.run(ask)
+    """`exchange` for every request in the parts."""
+    count = b"".join(parts).count(b" HTTP/1.1\r\n")
+    found: list[bytes] = site.run(lambda port: exchange(port, *parts, pause=pause, count=count))
     return found
 
 
@@ -205,18 +207,10 @@ def test_a_piece_of_a_body_that_looks_like_a_request_is_no_request(site: Site) -
     inner = request(b"inner")
     outer = request(inner)
     place = len(outer) - len(inner)
-    assert site.run(lambda port: _two_writes(port, outer[:place], outer[place:])) == [b"direct:" + inner]
+    assert site.run(lambda port: exchange(port, outer[:place], outer[place:], pause=0.05)) == [b"direct:" + inner]
     long = request(b"x" * 40_000 + inner)
     place = len(long) - len(inner)
-    assert site.run(lambda port: _two_writes(port, long[:place], long[place:])) == [b"asgi:" + b"x" * 40_000 + inner]
-
-
-def _two_writes(port: int, first: bytes, second: bytes) -> list[bytes]:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as end:
-        end.sendall(first)
-        time.sleep(0.05)
-        end.sendall(second)
-        return list(answers(end, 1))
+    assert site.run(lambda port: exchange(port, long[:place], long[place:], pause=0.05)) == [b"asgi:" + b"x" * 40_000 + inner]
 
 
 def test_what_the_gateway_declines_goes_the_long_way(site: Site) -> None:
@@ -263,7 +257,7 @@ def test_a_caller_that_left_troubles_nobody(site: Site) -> None:
     def ask(port: int) -> list[bytes]:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as end:
             end.sendall(request())
-        return _two_writes(port, request(b"1"), b"")
+        return exchange(port, request(b"1"))
 
     assert site.run(ask) == [b"direct:1"]
 

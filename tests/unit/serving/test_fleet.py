@@ -210,6 +210,7 @@ def test_a_new_route_of_a_cold_model_is_loaded_and_checked_at_once(crowd: Crowd)
     crowd.broken["m5"] = DataError("rotten")
     crowd.routes = {**crowd.routes, "m5": (2, Route(champion=2))}
     eventually(lambda: "2" in crowd.fleet.status()["models"]["m5"]["refused"])
+    assert "rotten" in crowd.fleet.status()["models"]["m5"]["refused"]["2"]
 
 
 def test_an_idle_model_is_unloaded_by_its_own_limit(spec: ModelSpec, tmp_path: Path) -> None:

@@ -108,14 +108,22 @@ def test_a_shadow_that_takes_nothing_drops_and_never_waits(tmp_path: Path) -> No
     shadow.stop(0.2)
 
 
-def test_a_shadow_that_dies_is_started_again_and_harms_nobody(tmp_path: Path) -> None:
+def test_a_shadow_that_dies_is_started_again_and_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.serving.shadow.RESTART_SECONDS", 0.0)
     page = Page(2 * ARENA)
     shadow = Shadow(Metrics(page, 0), page, 1, (sys.executable, "-c", "pass"))
+    started = set()
     for _ in range(50):
         shadow.offer("toy", copies(1))
-        if shadow._process is not None:
-            shadow._process.wait(10)
+        assert shadow._starter is not None
+        shadow._starter.join(10)
+        assert shadow._process is not None
+        assert shadow._process.wait(10) == 0
+        started.add(shadow._process.pid)
+        if len(started) == 3:
+            break
     shadow.stop(0.2)
+    assert len(started) == 3
 
 
 def test_lines_of_several_turns_go_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
