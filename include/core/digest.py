@@ -10,14 +10,18 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from include.core.errors import SpecError
 
 REFERENCE = re.compile(r"include(\.\w+)+:\w+")
 PROJECT = Path(__file__).resolve().parents[2]
+PARSE_ATTEMPTS = 20
+_PARSING = RLock()  # re-entrant: a finalizer that runs while a tree is built must not wait for its own thread
 
 
 def canonical_json(value: Any) -> bytes:
@@ -46,7 +50,7 @@ def code_digest(*references: str) -> str:
     must not retrain every model. Files are read, not imported. Raises SpecError for a module that is not there.
     """
     modules = sorted({name for ref in references for name in _closure(_module(ref))})
-    return digest_json([[name, _source_digest(_file(name))] for name in modules])
+    return digest_json([[name, _source_digest(*_version(_file(name)))] for name in modules])
 
 
 def _module(reference: str) -> str:
@@ -82,7 +86,7 @@ def _file(module: str) -> Path:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(_tree(path, path.stat().st_mtime_ns)):
+    for node in ast.walk(_tree(*_version(path))):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -103,15 +107,34 @@ def _counts(name: str) -> bool:
     return True
 
 
-def _source_digest(path: Path) -> str:
-    tree = _tree(path, path.stat().st_mtime_ns)
-    return digest_bytes(ast.dump(_Bare().visit(ast.parse(ast.unparse(tree)))).encode())
+def _version(path: Path) -> tuple[Path, int]:
+    """What the caches below go by: an edited file is another version."""
+    return path, path.stat().st_mtime_ns
+
+
+@lru_cache(maxsize=512)
+def _source_digest(path: Path, mtime_ns: int) -> str:
+    return digest_bytes(ast.dump(_Bare().visit(_parsed(ast.unparse(_tree(path, mtime_ns))))).encode())
 
 
 @lru_cache(maxsize=512)
 def _tree(path: Path, mtime_ns: int) -> ast.Module:
-    del mtime_ns  # only there to make the cache notice an edit
-    return ast.parse(path.read_text())
+    del mtime_ns
+    return _parsed(path.read_text())
+
+
+def _parsed(source: str) -> ast.Module:
+    """`ast.parse` that threads may call at once.
+
+    Python 3.11 counts the depth of the tree it builds once per interpreter, so that two threads that parse at
+    once can both be told "AST constructor recursion depth mismatch" (python/cpython#106905). Ours take turns;
+    a library that parses in a thread of its own can still spoil one attempt, which is then made again.
+    """
+    for _ in range(PARSE_ATTEMPTS - 1):
+        with suppress(SystemError), _PARSING:
+            return ast.parse(source)
+    with _PARSING:
+        return ast.parse(source)
 
 
 class _Bare(ast.NodeTransformer):

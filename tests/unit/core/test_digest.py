@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import ast
+import gc
 import hashlib
 import math
 import os
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -111,6 +118,74 @@ def test_several_references_are_one_digest_in_any_order(project: Path) -> None:
 def test_a_module_without_source_is_named(project: Path) -> None:
     with pytest.raises(SpecError, match=r"include\.stage\.gone"):
         code_digest("include.stage.gone:run")
+
+
+@pytest.fixture
+def restless(project: Path) -> Iterator[None]:
+    """A step of a real module's size, and threads that switch as often as they can, above all in a collector that never rests."""
+    (project / "stage/step.py").write_text(Path(digest.__file__).read_text())
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(50)
+    yield
+    gc.set_threshold(*threshold)
+    sys.setswitchinterval(interval)
+
+
+class Knot:
+    """Garbage only the collector can free, and that runs code as it goes."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        for _ in range(50):
+            pass
+
+
+def forget() -> None:
+    digest._tree.cache_clear()
+    digest._source_digest.cache_clear()
+
+
+@pytest.mark.usefixtures("restless")
+def test_threads_that_digest_at_once_do_not_trip_over_each_other() -> None:
+    """Python 3.11 counts the depth of a tree under construction once for all threads."""
+    expected = code_digest("include.stage.step:run")
+
+    def work(_: int) -> set[str]:
+        found = set()
+        for _turn in range(15):
+            Knot()
+            forget()
+            found.add(code_digest("include.stage.step:run"))
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set().union(*pool.map(work, range(4))) == {expected}
+
+
+@pytest.mark.usefixtures("restless")
+def test_a_library_that_parses_in_a_thread_of_its_own_spoils_no_digest() -> None:
+    expected, done = code_digest("include.stage.step:run"), threading.Event()
+
+    def foreign() -> None:
+        source = Path(digest.__file__).read_text()
+        while not done.is_set():
+            Knot()
+            with suppress(SystemError):  # its own trouble
+                ast.parse(source)
+
+    thread = threading.Thread(target=foreign)
+    thread.start()
+    try:
+        for _turn in range(15):
+            Knot()
+            forget()
+            assert code_digest("include.stage.step:run") == expected
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_files_are_digested_by_their_bytes(tmp_path: Path) -> None:
