@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import msgspec
 import redis
 
+from include.backends.redis_wire import array, command, parse_array, strings
 from include.core.errors import UnreachableError
 from include.features.online import PackedStore, Rows, Stored
 from include.features.packed import AHEAD, EARLIEST, MICROSECOND, Packed
@@ -87,7 +89,8 @@ class RedisOnlineStore(PackedStore):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
-        self._client: Any = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
+        # What is read here by hand is in RESP2.
+        self._client: Any = redis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=5)
         self._set, self._compare = map(self._client.register_script, (_GUARDED_SET, _COMPARE))
         self._address = url.rpartition("@")[2]  # never print the password
 
@@ -106,7 +109,7 @@ class RedisOnlineStore(PackedStore):
         with self._answering(), self._connection() as connection:
             for start, end in ((0, SCRIPT), (SCRIPT, len(keys))):  # the first says whether the others are worth trying
                 batches = [slice(at, min(at + SCRIPT, end)) for at in range(start, min(end, len(keys)), SCRIPT)]
-                connection.send_packed_command([_command(b"MSETNX", keys[each], values[each]) for each in batches])
+                connection.send_packed_command([_msetnx(keys[each], values[each]) for each in batches])
                 answers = [connection.read_response() for _ in batches]
                 added += [len(keys[each]) * int(answer) for each, answer in zip(batches, answers, strict=True)]
                 if not all(answers):
@@ -141,7 +144,7 @@ class RedisOnlineStore(PackedStore):
             verb, ending = b"*4\r\n$5\r\nGETEX\r\n$%d\r\n%b\r\n", b"$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(lifetime), lifetime)
         keys = [key.encode() for key in rows.keys]
         asked = ending.join([verb % (len(key), key) for key in keys]) + ending
-        wanted = b"".join([b"$%d\r\n%b\r\n" % (len(value), value) for value in _values(rows)])
+        wanted = strings(_values(rows))
         with self._answering(), self._connection() as connection:
             connection.send_packed_command([asked])
             same = _receives(connection._sock, wanted)
@@ -174,9 +177,10 @@ class RedisOnlineStore(PackedStore):
 
     def _read(self, keys: Sequence[str]) -> list[bytes | None]:
         values: list[bytes | None] = []
-        with self._answering():
+        with self._answering(), self._connection() as connection:
             for start in range(0, len(keys), READ):
-                values += self._client.mget(keys[start : start + READ])
+                connection.send_packed_command([command("MGET", *keys[start : start + READ])])
+                values += _received_array(connection._sock)
         return values
 
     def size(self, prefix: str) -> int:
@@ -205,11 +209,9 @@ def _lifetime(ttl: int | None) -> bytes:
     return b"" if ttl is None else b"%d" % ((ttl + AHEAD // MICROSECOND) // 1000 + 1)
 
 
-def _command(verb: bytes, keys: Sequence[str], values: Sequence[bytes]) -> bytes:
-    """Keys and values in turns, in Redis' wire format."""
-    encoded = [key.encode() for key in keys]
-    pairs = [b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(k), k, len(v), v) for k, v in zip(encoded, values, strict=True)]
-    return b"*%d\r\n$%d\r\n%b\r\n%b" % (1 + 2 * len(pairs), len(verb), verb, b"".join(pairs))
+def _msetnx(keys: Sequence[str], values: Sequence[bytes]) -> bytes:
+    pairs = zip([key.encode() for key in keys], values, strict=True)
+    return array([b"MSETNX", *chain.from_iterable(pairs)])
 
 
 def _values(rows: Packed) -> list[bytes]:
@@ -229,6 +231,23 @@ def _receives(stream: Any, wanted: bytes) -> bool:
             return False
         place += len(data)
     return True
+
+
+def _received_array(stream: Any) -> list[bytes | None]:
+    """The strings of one answer. Raises ResponseError for an error reply."""
+    data = b""
+    while True:
+        more = stream.recv(RECEIVE)
+        if not more:
+            raise ConnectionError("it closed the connection")
+        data += more
+        if data.endswith(b"\r\n"):
+            try:
+                values = parse_array(data)
+            except ValueError as error:
+                raise redis.ResponseError(str(error)) from error
+            if values is not None:
+                return values
 
 
 def row_of(value: bytes) -> tuple[int, bytes]:

@@ -15,6 +15,7 @@ from typing import Any
 from redis.connection import SSLConnection, parse_url
 
 from include.backends.online_redis import row_of
+from include.backends.redis_wire import command, parse_array
 from include.core.errors import UnreachableError
 
 SECONDS = 0.1  # for an answer, and for the connection: beyond that features are not worth their wait
@@ -143,39 +144,6 @@ class RedisRows(asyncio.Protocol):
         )
         for done in waiting:
             done(error)
-
-
-def command(*words: str) -> bytes:
-    """In Redis' wire format (RESP2)."""
-    parts = [b"*%d\r\n" % len(words)]
-    for word in words:
-        data = word.encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(parts)
-
-
-def parse_array(data: bytes) -> list[bytes | None] | None:
-    """An array of strings; None if it is not yet whole. Raises ValueError for an error reply, or anything else."""
-    if not data.startswith(b"*"):
-        raise ValueError(data[:200].decode(errors="replace").strip())
-    end = data.find(b"\r\n")
-    if end < 0:
-        return None
-    values: list[bytes | None] = []
-    for _ in range(int(data[1:end])):
-        start = end + 2
-        end = data.find(b"\r\n", start)
-        if end < 0:
-            return None
-        length = int(data[start + 1 : end])
-        if length < 0:
-            values.append(None)
-            continue
-        start, end = end + 2, end + 2 + length
-        if len(data) < end + 2:
-            return None
-        values.append(data[start:end])
-    return values
 
 
 def _context(options: dict[str, Any]) -> ssl.SSLContext:

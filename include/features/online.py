@@ -18,7 +18,17 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from include.core.spec import View
-from include.features.packed import Layout, Packed, Values, microseconds, moment, pack, unpack_all, without_key
+from include.features.packed import (
+    Layout,
+    Packed,
+    Values,
+    microseconds,
+    moment,
+    pack,
+    unpack_entities,
+    unpack_entity,
+    without_key,
+)
 
 CHUNK = 20_000  # rows packed, written and read back at a time: about 12 MB
 
@@ -212,17 +222,14 @@ class PackedStore(ABC):
 
     def read_entity(self, model: str, views: Sequence[View], entity: Mapping[str, Any], at: datetime | None = None) -> Values:
         layouts, now = self._layouts(model, views), None if at is None else microseconds(at)
-        return _values(layouts, self.fetch([layout.entity_key(entity) for layout in layouts]), now)
+        return unpack_entity(layouts, self.fetch([layout.entity_key(entity) for layout in layouts]), now)
 
     def read_entities(
         self, model: str, views: Sequence[View], entities: Sequence[Mapping[str, Any]], at: datetime | None = None
     ) -> list[Values]:
         layouts, now = self._layouts(model, views), None if at is None else microseconds(at)
-        found, count = self.fetch([key for layout in layouts for key in layout.entity_keys(entities)]), len(entities)
-        values: list[Values] = [{} for _ in entities]
-        for place, layout in enumerate(layouts):
-            unpack_all(layout, found[place * count : (place + 1) * count], now, values)
-        return values
+        found = self.fetch([key for layout in layouts for key in layout.entity_keys(entities)])
+        return unpack_entities(layouts, found, len(entities), now)
 
     def reader(self, model: str, views: Sequence[View]) -> EntityReader:
         """`read_entity` in two halves, for a caller that gathers the keys of many requests."""
@@ -282,14 +289,4 @@ class EntityReader:
 
     def values(self, rows: Sequence[tuple[int, bytes] | None], now: datetime) -> Values:
         """As `read_entity` at that moment."""
-        return _values(self._layouts, rows, microseconds(now))
-
-
-def _values(layouts: tuple[Layout, ...], found: Sequence[tuple[int, bytes] | None], now: int | None) -> Values:
-    values: Values = {}
-    for layout, row in zip(layouts, found, strict=True):
-        if row is not None:
-            event, payload = row
-            if now is None or (ttl := layout.ttl) is None or now - event <= ttl:
-                layout.unpack_into(values, payload)
-    return values
+        return unpack_entity(self._layouts, rows, microseconds(now))

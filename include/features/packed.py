@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import chain, compress, repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +26,7 @@ from include.core.errors import DataError
 from include.core.spec import View
 
 Values = dict[str, Any]  # feature name to value; NaN comes back as None
+Row = tuple[int, bytes]  # event time and payload, as stored
 Bytes = npt.NDArray[np.uint8]
 
 MICROSECOND = timedelta(microseconds=1)
@@ -35,6 +37,7 @@ EARLIEST = -(10**16)  # microseconds: the year 1653
 
 _encode_key, _encode_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
 _decode = msgspec.msgpack.Decoder(list[int | float | str | None]).decode
+_decode_rows = msgspec.msgpack.Decoder(list[list[Any]]).decode  # without looking at each value's type: a third of the time
 _FLOAT, _INT, _NIL, _TEXT = 0xCB, 0xD3, b"\xc0", b"\xdb"  # MessagePack's float 64, int 64, nil, str 32
 _NAN = np.frombuffer(np.array(np.nan, ">f8").tobytes(), np.uint8)  # of all the bits that mean NaN, these
 _MISSING = bytes([_FLOAT, *_NAN])
@@ -120,17 +123,52 @@ class Layout:
         values.update(zip(self.names, found, strict=True))
 
 
-def unpack_all(layout: Layout, rows: Sequence[tuple[int, bytes] | None], now: int | None, into: Sequence[Values]) -> None:
-    """Each row's values into the values at its place, but for rows older than the ttl at `now` (microseconds)."""
-    names = layout.names
-    oldest = EARLIEST if now is None or layout.ttl is None else now - layout.ttl
-    for values, row in zip(into, rows, strict=True):
-        if row is not None and row[0] >= oldest:
-            payload = row[1]
-            found = _decode(payload)
-            if _MISSING in payload:
-                found = [None if value != value else value for value in found]
-            values.update(zip(names, found, strict=True))
+def unpack_entity(layouts: Sequence[Layout], rows: Sequence[Row | None], now: int | None) -> Values:
+    """The values of an entity's rows, one a layout, but for rows older than their ttl at `now` (microseconds)."""
+    values: Values = {}
+    for layout, row in zip(layouts, rows, strict=True):
+        if row is not None:
+            event, payload = row
+            if now is None or (ttl := layout.ttl) is None or now - event <= ttl:
+                layout.unpack_into(values, payload)
+    return values
+
+
+def unpack_entities(layouts: Sequence[Layout], rows: Sequence[Row | None], count: int, now: int | None) -> list[Values]:
+    """The same of so many entities: `rows` are all of them for the first layout, then for the next.
+
+    Entities whose rows are all there are decoded as one array of all their values: a third of the time, and a fifth of
+    the objects that Python's collector must look through.
+    """
+    columns = [rows[n * count : (n + 1) * count] for n in range(len(layouts))]
+    whole = [True] * count
+    for layout, column in zip(layouts, columns, strict=True):
+        oldest = EARLIEST if now is None or layout.ttl is None else now - layout.ttl
+        whole = [so_far and row is not None and row[0] >= oldest for so_far, row in zip(whole, column, strict=True)]
+    if all(whole):
+        return _unpack_whole(layouts, columns, count)
+    together = iter(_unpack_whole(layouts, [list(compress(column, whole)) for column in columns], sum(whole)))
+    return [
+        next(together) if each else unpack_entity(layouts, [column[place] for column in columns], now)
+        for place, each in enumerate(whole)
+    ]
+
+
+def _unpack_whole(layouts: Sequence[Layout], columns: Sequence[Sequence[Row | None]], count: int) -> list[Values]:
+    names = [name for layout in layouts for name in layout.names]
+    heads = [len(_array_head(len(layout.names))) for layout in layouts]
+    bodies = [[row[1][head:] for row in column if row] for column, head in zip(columns, heads, strict=True)]
+    parts = chain.from_iterable(zip(repeat(_array_head(len(names)), count), *bodies, strict=True))
+    packed = b"\xdd%b%b" % (count.to_bytes(4), b"".join(parts))
+    found = _decode_rows(packed)
+    if _MISSING in packed:
+        found = [[None if value != value else value for value in row] for row in found]
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _array_head(count: int) -> bytes:
+    """MessagePack's, of an array of so many values."""
+    return bytes([0x90 | count]) if count < 16 else b"\xdc" + count.to_bytes(2)
 
 
 def version_of(view: View) -> str:
@@ -246,8 +284,7 @@ def _key_column(view: View, name: str, column: pa.ChunkedArray) -> pa.ChunkedArr
 
 def _payloads(layout: Layout, rows: pa.Table) -> list[bytes]:
     dtypes = {feature.name: feature.dtype for feature in layout.view.features}
-    count = len(layout.names)
-    head = bytes([0x90 | count]) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    head = _array_head(len(layout.names))
     fixed = np.empty((rows.num_rows, len(head) + 9 * len(layout.numbers)), np.uint8)
     fixed[:, : len(head)] = np.frombuffer(head, np.uint8)
     for place, name in enumerate(layout.numbers):

@@ -178,6 +178,28 @@ def test_many_entities_are_read_at_once_as_one_by_one(store: OnlineStore) -> Non
     assert [bool(values) for values in many[993:1001]] == [False, False, False, True, False, False, True, False]
 
 
+def test_many_entities_of_whom_some_rows_are_missing_old_or_unknown(store: OnlineStore) -> None:
+    """Whole ones are decoded together (also numbers that are NaN), the others each by itself."""
+    hours = [("A", 1, 0.5), ("B", -9, 0.25), ("C", 1, None), ("D", 1, 0.75)]  # B's is older than the ttl
+    store.write("m", ROUTE, routes(*[("JFK", dest, DAY + h * HOUR, rate, f"né{dest}", h) for dest, h, rate in hours]), DAY)
+    tails = {
+        "tailnum": ["N1", "N2", "N3"],
+        "event_timestamp": pa.array([DAY] * 3, pa.timestamp("us")),
+        "year": [1.0, 2.0, math.nan],
+    }
+    store.write("m", PLANE, pa.table(tails), DAY)
+    whole = [{"origin": "JFK", "dest": dest, "tailnum": tail} for dest in "ACD" for tail in ("N1", "N3")]
+    some = [{"origin": "JFK", "dest": "B", "tailnum": "N1"}, {"tailnum": "N2"}, {}]
+    for entities in (whole, [*some, *whole], [whole[0], *some, whole[1]], some, []):
+        for views in ((ROUTE, PLANE), (PLANE,), ()):
+            many = store.read_entities("m", views, entities, DAY + HOUR)
+            assert many == [store.read_entity("m", views, entity, DAY + HOUR) for entity in entities]
+    assert store.read_entities("m", (ROUTE, PLANE), [whole[3], some[0]], DAY + HOUR) == [
+        {"rate": None, "note": "néC", "seats": 1, "year": None},
+        {"year": 1.0},
+    ]
+
+
 def test_rows_expire_with_their_ttl_and_leave_those_that_do_not(store: OnlineStore) -> None:
     short = ROUTE.model_copy(update={"ttl": timedelta(milliseconds=1) - timedelta(hours=1)})  # the clocks' hour is over
     kept = PLANE.model_copy(update={"ttl": timedelta(days=1)})

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from include.backends.online_redis import WIDTH
-from include.backends.redis_rows import RedisRows, command, parse_array
+from include.backends.redis_rows import RedisRows
+from include.backends.redis_wire import command, parse_array
 from include.core.errors import UnreachableError
 from include.features.packed import EARLIEST
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from include.serving.admission import FEWEST, MOST, Admission
+from include.serving.admission import FEWEST, MOST, TARGET_SECONDS, Admission
 from include.serving.door import REFUSED, Door
 
 REQUEST = b"POST /predict/toy HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
@@ -22,16 +22,22 @@ def test_so_many_are_let_in_and_no_more() -> None:
     assert not admission.full
 
 
-def test_the_limit_follows_what_an_answer_costs() -> None:
-    cheap, dear = Admission(), Admission()
+def limit_at(seconds: float) -> int:
+    """Where it comes to rest if a thousand answers cost so much of the thread's time."""
+    admission = Admission()
     for _ in range(40):
-        cheap.waiting = dear.waiting = 1000
-        cheap.answered(1000)
-        until = time.thread_time() + 0.02
+        admission.waiting = 1000
+        until = time.thread_time() + seconds
         while time.thread_time() < until:
             pass
-        dear.answered(1000)
-    assert FEWEST <= dear.limit < cheap.limit + 1 <= MOST + 1
+        admission.answered(1000)
+    return admission.limit
+
+
+def test_the_limit_follows_what_an_answer_costs() -> None:
+    cheap, dear = limit_at(0), limit_at(0.02)
+    assert FEWEST <= dear < cheap <= MOST
+    assert dear <= TARGET_SECONDS / 20e-6, "as many as make the last one wait the target"
 
 
 class Transport:
