@@ -11,7 +11,7 @@ on: a value whose source has a created column is not seen before it was created.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,14 +28,14 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
 
 from include.backends.feast_entities import Entities, load_entities
+from include.backends.feast_lookup import retrieve
 from include.backends.feast_repo import COLUMNS, view_of
 from include.backends.feast_retrieval import Batches, BatchJob
 from include.backends.feast_source import Between, Reader, shown, side_of
 from include.core.settings import Settings
-from include.features.batch import ROWS, batches
+from include.features.batch import ROWS
 from include.features.dataset import quoted
 from include.features.join import Side
-from include.features.lookup import lookup
 from include.features.parquet import columns, read, utc
 from include.features.pushed import append
 
@@ -79,11 +79,7 @@ class SlipstreamOfflineStore(OfflineStore):
             with _opened(config) as reader:
                 entities = load_entities(reader.connection, entity_df)
                 sides = _sides(reader, wanted, entities)
-                if (found := _looked_up(reader, sides, entities)) is not None:
-                    yield Batches(reader.connection, iter(()), entities.asked, found)
-                    return
-                queries = batches(reader.connection, sides, entities.table, entities.columns, config.offline_store.batch_rows)
-                yield Batches(reader.connection, queries, entities.asked)
+                yield retrieve(reader.connection, sides, entities, config.offline_store.batch_rows)
 
         return BatchJob(run, full_feature_names, transforms, RetrievalMetadata(list(feature_refs), keys))
 
@@ -161,19 +157,6 @@ def _sides(reader: Reader, wanted: list[tuple[FeatureView, list[str], list[str]]
     for each in sides:
         entities.check(reader.connection, each)
     return sides
-
-
-def _looked_up(reader: Reader, sides: Sequence[Side], entities: Entities) -> list[pa.Table] | None:
-    """The sides' features of a frame's rows, where they fit in memory and every side is plain."""
-    if entities.asked is None or entities.asked.num_rows > reader.config.offline_store.batch_rows:
-        return None
-    times, found = entities.times(reader.connection), []
-    for each in sides:
-        table = lookup(reader.connection, each, entities.asked, times, entities.between)
-        if table is None:
-            return None
-        found.append(table)
-    return found
 
 
 def _pulled(

@@ -30,38 +30,48 @@ ROW = "slipstream_row"  # the place of an entity row in the frame it came in
 
 @dataclass(frozen=True)
 class Batches:
-    """SQL of one batch after the other, each to be run before the next is asked for.
+    """One batch after the other: its rows, or the SQL of them, to be run before the next is asked for.
 
-    With `asked` (the entity rows as they came) the SQL gives ROW and the features; else all columns. `found`: the
+    With `asked` (the entity rows as they came) a batch is ROW and the features; else all columns. `found`: the
     features are there already, in the order of `asked`.
     """
 
     connection: duckdb.DuckDBPyConnection
-    queries: Iterator[str]
+    parts: Iterator[str | pa.Table]
     asked: pa.Table | None = None
     found: Sequence[pa.Table] | None = None
 
     def tables(self) -> Iterator[pa.Table]:
         """Each batch with all its columns."""
         if self.asked is not None and self.found is not None:
-            return iter([_beside(self.asked, self.found)])
-        return (self.whole(self.connection.sql(query).to_arrow_table()) for query in self.queries)
+            return iter([beside(self.asked, self.found)])
+        return (self.whole(self._rows(part)) for part in self.parts)
 
     def ordered(self) -> pa.Table:
         """All of them, in the order of the entity rows."""
         if self.found is not None:
             return next(self.tables())
-        return self.whole(pa.concat_tables(self.connection.sql(query).to_arrow_table() for query in self.queries))
+        return self.whole(pa.concat_tables(map(self._rows, self.parts)))
+
+    def write(self, part: str | pa.Table, path: Path) -> None:
+        """A batch of all columns as a Parquet file."""
+        if not isinstance(part, str):
+            self.connection.register("part", part)
+            part = "FROM part"
+        self.connection.execute(f"COPY ({part}) TO '{path}' (FORMAT parquet)")
 
     def whole(self, table: pa.Table) -> pa.Table:
         """In the order of the entity rows, their own columns, exactly as they came, before the features."""
         if self.asked is None:
             return table
         table = table.take(pc.sort_indices(table[ROW]))
-        return _beside(self.asked.take(table[ROW]), [table.drop_columns(ROW)])
+        return beside(self.asked.take(table[ROW]), [table.drop_columns(ROW)])
+
+    def _rows(self, part: str | pa.Table) -> pa.Table:
+        return self.connection.sql(part).to_arrow_table() if isinstance(part, str) else part
 
 
-def _beside(rows: pa.Table, further: Sequence[pa.Table]) -> pa.Table:
+def beside(rows: pa.Table, further: Sequence[pa.Table]) -> pa.Table:
     """One table of the columns of several."""
     for table in further:
         for name in table.column_names:
@@ -117,10 +127,10 @@ class BatchJob(RetrievalJob):
     def _parts(self, folder: Path) -> Iterator[Path]:
         with self._run() as batches:
             straight = batches.asked is None and not self._transforms
-            for n, part in enumerate(batches.queries if straight else batches.tables()):
+            for n, part in enumerate(batches.parts if straight else batches.tables()):
                 path = folder / f"part-{n:05d}.parquet"
-                if isinstance(part, str):
-                    batches.connection.execute(f"COPY ({part}) TO '{path}' (FORMAT parquet)")
+                if straight:
+                    batches.write(part, path)
                 else:
                     pq.write_table(self._transformed(part), path)
                 yield path

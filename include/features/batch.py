@@ -27,6 +27,11 @@ class Span:
     first: datetime
     end: datetime
 
+    @property
+    def where(self) -> str:
+        """SQL of a relation's rows within."""
+        return f"{EVENT} >= {_sql(self.first)} AND {EVENT} < {_sql(self.end)}"
+
 
 def spans(connection: duckdb.DuckDBPyConnection, entities: str, rows: int = ROWS) -> list[Span]:
     """The batches of a relation's rows by event_timestamp, oldest first; none where there are no rows."""
@@ -61,7 +66,7 @@ def batches(
     whole = Span(found[0].first, found[-1].end)
     looked = [_look(connection, each, whole) for each in sides]
     for place, span in enumerate(found):
-        within = f"(SELECT * FROM {entities} WHERE {EVENT} >= {_sql(span.first)} AND {EVENT} < {_sql(span.end)})"
+        within = f"(SELECT * FROM {entities} WHERE {span.where})"
         if len(found) == 1:
             within = entities
         now = [_within(n, each, late, span, first=place == 0) for n, (each, late) in enumerate(looked)]

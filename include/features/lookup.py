@@ -1,15 +1,16 @@
 """The point-in-time join of entity rows that are in memory: sort a view's rows once, then search for each entity row.
 
 Beside the ASOF join in SQL this sorts two numbers a row instead of all columns, and gathers the features of the rows
-found, not of all: for as many entity rows as one batch has it is the faster (`make bench AREA=features`). It answers for
-plain sides only (nothing late, keys and times unique); where it has no answer the join in SQL has.
+found, not of all: where the views' rows fit in memory it is the faster, above all with late rows (`make bench
+AREA=features`). Where it has no answer (too many rows, rows equal in keys and times, other keys) the join in SQL has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from math import prod
 
 import duckdb
 import numpy as np
@@ -19,36 +20,94 @@ import pyarrow.compute as pc
 
 from include.features.join import CREATED, EVENT, MICROSECOND, Side, interval
 
-VIEW_ROWS = 2_000_000  # of a view, held at once: some hundred MB
+VIEW_ROWS = 2_000_000  # held at once: some hundred MB
 Ints = npt.NDArray[np.int64]
-Whole = npt.NDArray[np.integer[Any]]
-Codes = tuple[Ints, Ints, int]  # of the entity rows, of the view's, and how many different ones there are; -1 is nobody
+Bools = npt.NDArray[np.bool_]
+Range = tuple[datetime, datetime]
 
 
-def lookup(
-    connection: duckdb.DuckDBPyConnection, side: Side, keys: pa.Table, times: Ints, between: tuple[datetime, datetime]
-) -> pa.Table | None:
-    """The side's features for each entity row, in the rows' order; null where nothing is known.
+@dataclass(frozen=True)
+class Index:
+    """A side's rows, and of those that can ever be the answer a number each: by key, then by when it was known."""
 
-    `keys`: the entity rows' columns; `times`: theirs, microseconds since 1970 UTC; `between`: the first and the last.
-    None if the side is too large, has rows of equal keys and times, or keys that are neither text nor whole numbers.
+    side: Side
+    features: pa.Table  # of every row, under their names in the result
+    events: Ints  # of every row; microseconds since 1970 UTC, as all times here
+    keys: Sequence[pa.Array]  # the different values that each key has among the entity rows
+    places: Ints  # the rows that can be the answer, in the order of `heights`
+    codes: Ints  # of their keys
+    heights: Ints  # code * span + (known - low), rising
+    low: int
+    span: int
+
+    def find(self, asked: pa.Table, times: Ints) -> pa.Table:
+        """The features for each entity row (its keys, its time), in the rows' order; null where nothing is known."""
+        codes = _codes([asked[name] for name in self.side.keys], self.keys, len(asked))
+        found, known = self._search(codes, times)
+        if self.side.ttl is not None and len(self.events):
+            known &= self.events[found] >= times - self.side.ttl // MICROSECOND
+        return self.features.take(pa.array(found, mask=~known))
+
+    def _search(self, codes: Ints, times: Ints) -> tuple[Ints, Bools]:
+        """For each entity row a place, and whether it is that of the row of its key that stands at its time."""
+        if not len(self.heights):
+            return np.zeros(len(times), np.int64), np.zeros(len(times), bool)
+        wanted = codes * self.span + (times - self.low)
+        order = np.argsort(wanted)  # a search in order stays within the processor's cache
+        before = np.empty(len(times), np.int64)
+        before[order] = np.searchsorted(self.heights, wanted[order], side="right") - 1
+        there = np.maximum(before, 0)
+        return self.places[there], (before >= 0) & (codes >= 0) & (self.codes[there] == codes)
+
+
+def count(connection: duckdb.DuckDBPyConnection, side: Side) -> int:
+    """How many rows the side has, of whatever time."""
+    return int(connection.execute(f"SELECT count(*) FROM {side.rows}").fetchall()[0][0])
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What an index is made of."""
+
+    side: Side
+    rows: pa.Table
+    keys: Sequence[pa.Array]  # as in Index
+    between: Range
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, side: Side, entities: str, between: Range) -> Fetched | None:
+    """The side's rows, for the rows of the relation `entities` (with its keys), whose first and last time are `between`.
+
+    None if a key is neither text nor whole numbers.
     """
     if any(output.missing != "NULL" or output.type for output in side.features):
         return None
-    if connection.execute(f"SELECT count(*) FROM {side.rows}").fetchall()[0][0] > VIEW_ROWS:
-        return None
+    asked = [connection.sql(f'SELECT DISTINCT "{name}" FROM {entities}').to_arrow_table().column(0) for name in side.keys]
     rows = connection.sql(_rows(side, between)).to_arrow_table()
-    codes = _codes(side.keys, keys, rows)
-    if codes is None:
+    kinds = [(_kind(rows[f"key_{name}"]), _kind(values)) for name, values in zip(side.keys, asked, strict=True)]
+    if any(theirs is None or theirs != ours for theirs, ours in kinds):
         return None
-    found = _search(rows["event_us"].to_numpy(), rows["created_us"].to_numpy(), times, codes)
-    if found is None:
+    return Fetched(side, rows, [_comparable(values).drop_null().combine_chunks() for values in asked], between)
+
+
+def index(fetched: Fetched) -> Index | None:
+    """None if the side has rows of equal keys and times."""
+    side, rows, keys = fetched.side, fetched.rows, fetched.keys
+    codes = _codes([rows[f"key_{name}"] for name in side.keys], keys, len(rows))
+    events, created = rows["event_us"].to_numpy(), rows["created_us"].to_numpy()
+    known = np.maximum(events, created)
+    different = prod([max(1, len(values)) for values in keys])
+    places = _places(np.flatnonzero(codes >= 0), events, created, known, codes, different)  # of keys that are asked for
+    if places is None:
         return None
-    known = found >= 0
-    if side.ttl is not None:
-        known &= rows["event_us"].to_numpy()[found] >= times - side.ttl // MICROSECOND if len(rows) else False
-    taken = rows.select([output.column for output in side.features]).take(pa.array(found, mask=~known))
-    return taken.rename_columns([output.name for output in side.features])
+    first, last = (int(np.datetime64(moment, "us").astype(np.int64)) for moment in fetched.between)
+    low = int(known[places].min(initial=first))
+    span = int(known[places].max(initial=last)) - low + 1
+    heights = codes[places] * span + (known[places] - low)
+    if span * different >= 2**63 or (heights[1:] == heights[:-1]).any():
+        return None
+    features = rows.select([output.column for output in side.features]).rename_columns([out.name for out in side.features])
+    return Index(side, features, events, keys, places, codes[places], heights, low, span)
 
 
 def _rows(side: Side, between: tuple[datetime, datetime]) -> str:
@@ -64,74 +123,40 @@ def _rows(side: Side, between: tuple[datetime, datetime]) -> str:
     return f"SELECT {', '.join((*selected, *features))} FROM {side.rows} WHERE {' AND '.join(limits)}"
 
 
-def _codes(names: Sequence[str], keys: pa.Table, rows: pa.Table) -> Codes | None:
-    """A number for each distinct key tuple of the entity rows."""
-    asked: Whole = np.zeros(len(keys), np.int64)
-    there: Whole = np.zeros(len(rows), np.int64)
-    count = 0
-    for name in names:
-        mine, theirs = _comparable(keys[name]), _comparable(rows[f"key_{name}"])
-        if mine is None or theirs is None or mine.type != theirs.type:
-            return None
-        known = mine.combine_chunks().dictionary_encode()
-        one = pc.fill_null(known.indices, -1).to_numpy(zero_copy_only=False)
-        other = pc.fill_null(pc.index_in(theirs, value_set=known.dictionary), -1).to_numpy()
-        width = len(known.dictionary)
-        asked, there = (_paired(asked, one, width), _paired(there, other, width)) if count else (one, other)
-        count = max(1, count) * max(1, width)
-    return asked.astype(np.int64), there.astype(np.int64), max(1, count)
+def _codes(columns: Sequence[pa.ChunkedArray], keys: Sequence[pa.Array], rows: int) -> Ints:
+    """A number for each different key tuple of the entity rows; -1 is nobody's."""
+    codes: Ints = np.zeros(rows, np.int64)
+    for column, values in zip(columns, keys, strict=True):
+        one = pc.fill_null(pc.index_in(_comparable(column), value_set=values), -1).to_numpy().astype(np.int64)
+        nobody = (codes < 0) | (one < 0)
+        codes = codes * len(values) + one
+        codes[nobody] = -1
+    return codes
 
 
-def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+def _kind(column: pa.ChunkedArray) -> pa.DataType | None:
+    """As what a key's values are compared; None for a type that is not."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return column.cast(pa.string())
-    return column.cast(pa.int64()) if pa.types.is_integer(kind) and kind != pa.uint64() else None
+        return pa.string()
+    return pa.int64() if pa.types.is_integer(kind) and kind != pa.uint64() else None
 
 
-def _paired(first: Whole, second: Whole, width: int) -> Ints:
-    both: Ints = first.astype(np.int64) * width + second
-    both[(first < 0) | (second < 0)] = -1
-    return both
+def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(_kind(column))
 
 
-def _search(events: Ints, created: Ints, times: Ints, codes: Codes) -> Ints | None:
-    """For each entity row the place of its key's row that stands at its time, -1 where there is none.
-
-    None if two rows of a key are equal in both times, or the numbers do not fit 64 bits.
-    """
-    asked, there, count = codes
-    some = np.flatnonzero(there >= 0)  # of keys that are asked for
-    nothing = np.full(len(times), -1, np.int64)
-    if not len(some) or not len(times):
-        return nothing
-    known = np.maximum(events, created)
-    low = min(int(events[some].min()), int(times.min()))
-    span = max(int(known[some].max()), int(times.max())) - low + 1
-    if span * count >= 2**63:
-        return None
-    some = _ordered(some, known, there, count)
-    if (known[some] > events[some]).any():
-        stairs = _stairs(some, events, created, known, there)
-        if stairs is None:
-            return None
-        some = stairs
-    heights = there[some] * span + (known[some] - low)
-    if (heights[1:] == heights[:-1]).any():
-        return None
-    wanted = asked * span + (times - low)
-    order = np.argsort(wanted)
-    before = np.empty(len(times), np.int64)
-    before[order] = np.searchsorted(heights, wanted[order], side="right") - 1
-    found = some[np.maximum(before, 0)]
-    return np.where((before >= 0) & (asked >= 0) & (there[found] == asked), found, nothing)
+def _places(some: Ints, events: Ints, created: Ints, known: Ints, codes: Ints, different: int) -> Ints | None:
+    """Of some rows those that can ever be the answer, by key, then by when they were known."""
+    some = _ordered(some, known, codes, different)
+    return _stairs(some, events, created, known, codes) if (known[some] > events[some]).any() else some
 
 
-def _ordered(some: Ints, by: Ints, there: Ints, count: int) -> Ints:
+def _ordered(some: Ints, by: Ints, there: Ints, different: int) -> Ints:
     """Places by key, then by time. Files are written in order of time, and few keys are sorted by counting."""
     some = some[np.argsort(by[some], kind="stable")]
     code = there[some]
-    return some[np.argsort(code.astype(np.uint16) if count <= 2**16 else code, kind="stable")]
+    return some[np.argsort(code.astype(np.uint16) if different <= 2**16 else code, kind="stable")]
 
 
 def _stairs(some: Ints, events: Ints, created: Ints, known: Ints, there: Ints) -> Ints | None:

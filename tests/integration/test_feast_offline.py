@@ -20,6 +20,7 @@ from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64, String
 from moto.server import ThreadedMotoServer
 
+from include.backends import feast_lookup
 from include.core.errors import DataError
 
 YAML = """
@@ -89,8 +90,10 @@ def answers(store: FeatureStore, frame: Any, features: Any = ("orders:orders",))
     return table.column(table.column_names[-1]).to_pylist()
 
 
-@pytest.fixture
-def store(tmp_path: Path, orders: str) -> FeatureStore:
+@pytest.fixture(params=["in memory", "in SQL"])
+def store(tmp_path: Path, orders: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
+    if request.param == "in SQL":
+        monkeypatch.setattr(feast_lookup, "VIEW_ROWS", 0)  # as where the views' rows do not fit in memory
     return open_store(tmp_path, view_of(str(Path(orders).parent)))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from include.core.spec import Feature, View
 from include.features.batch import batches, spans
 from include.features.join import CREATED, EVENT, Output, Side, join, point_in_time, staircase
-from include.features.lookup import lookup
+from include.features.lookup import fetch, index
 from include.features.parquet import utc
 
 EXAMPLES, GROUPS = 125, 17  # a case is a key with its rows: 2,000 in all, and each time one null key
@@ -99,8 +99,12 @@ def looked_up(connection: duckdb.DuckDBPyConnection, side: Side) -> list[Any] | 
         return None
     times = keys["at"].to_numpy()
     between = connection.execute(f"SELECT min({EVENT}), max({EVENT}) FROM entities").fetchall()[0]
-    table = lookup(connection, side, keys, times, between)
-    return None if table is None else list(zip(keys["id"].to_pylist(), *(c.to_pylist() for c in table.columns), strict=True))
+    fetched = fetch(connection, side, "entities", between)
+    held = None if fetched is None else index(fetched)
+    if held is None:
+        return None
+    table = held.find(keys, times)
+    return list(zip(keys["id"].to_pylist(), *(c.to_pylist() for c in table.columns), strict=True))
 
 
 @pytest.fixture(scope="module")
