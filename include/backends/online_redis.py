@@ -17,7 +17,7 @@ import redis
 
 from include.backends.redis_wire import array, command, parse_array, strings
 from include.core.errors import UnreachableError
-from include.features.online import PackedStore, Rows, Stored
+from include.features.online import Exchange, PackedStore, Rows, Stored
 from include.features.packed import AHEAD, EARLIEST, MICROSECOND, Packed
 
 WIDTH = 17  # digits of a time: microseconds since 1653, so that text sorts as time does
@@ -25,6 +25,7 @@ SCRIPT = 500  # rows a script call: Redis serves nobody else meanwhile
 READ = 1000  # keys an MGET
 FEW = 10  # rows that need no way of their own
 RECEIVE = 1 << 20  # bytes
+ADDED = b":1\r\n"  # MSETNX's answer; it refuses in as many bytes
 _pack = msgspec.msgpack.Encoder().encode
 
 # Both scripts take the keys and the values' lengths as one MessagePack argument and the values as one text (Redis' own
@@ -84,8 +85,6 @@ ORDERS = {ord("="): 0, ord(">"): 1, ord("<"): -1}
 
 
 class RedisOnlineStore(PackedStore):
-    expires_by_compare = True  # a SET with an expiry a row costs the script twice what all rows cost without
-
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
@@ -95,33 +94,46 @@ class RedisOnlineStore(PackedStore):
         self._address = url.rpartition("@")[2]  # never print the password
 
     def put(self, rows: Packed, ttl: int | None) -> int:
-        values = _values(rows)
-        added = self._added(rows.keys, values) if ttl is None and len(values) > FEW else []
-        left = [n * SCRIPT for n, done in enumerate(added) if not done] + [*range(len(added) * SCRIPT, len(rows.keys), SCRIPT)]
-        return int(sum(self._run(self._set, rows.keys, values, left, _lifetime(ttl)))) + sum(added)
+        return self._guarded(rows.keys, _values(rows), _starts(rows.keys), ttl)
 
-    def _added(self, keys: Sequence[str], values: Sequence[bytes]) -> list[int]:
-        """How many rows of each batch went in because none of its keys was there; nothing once a batch had one that was.
+    def exchange(self, rows: Packed, ttl: int | None) -> Exchange:
+        """New rows go in by MSETNX (all of a batch or none, in one step, for a third of what the script costs Redis).
 
-        Redis does that in one step, for a third of what the script costs it.
+        All is sent before the first answer is read: Redis and we work side by side. Reading back sets the time to live; a
+        SET with an expiry would cost twice what all rows cost without.
         """
-        added: list[int] = []
+        values = _values(rows)
         with self._answering(), self._connection() as connection:
-            for start, end in ((0, SCRIPT), (SCRIPT, len(keys))):  # the first says whether the others are worth trying
-                batches = [slice(at, min(at + SCRIPT, end)) for at in range(start, min(end, len(keys)), SCRIPT)]
-                connection.send_packed_command([_msetnx(keys[each], values[each]) for each in batches])
-                answers = [connection.read_response() for _ in batches]
-                added += [len(keys[each]) * int(answer) for each, answer in zip(batches, answers, strict=True)]
-                if not all(answers):
-                    break
-        return added
+            first, *others = [slice(start, start + SCRIPT) for start in _starts(rows.keys)] or [slice(0)]
+            added = len(rows.keys[first]) if self._adds(connection, rows.keys[first], values[first]) else 0
+            tried = others if added else []  # the first says whether the others are worth trying
+            changed = added or self._guarded(rows.keys, values, _starts(rows.keys), None)
+            sent = [_msetnx(rows.keys[each], values[each]) for each in tried]
+            connection.send_packed_command([*sent, _read_back(rows.keys, ttl)])
+            wanted = strings(values)
+            yield
+            answers = _received(connection._sock, len(ADDED) * len(sent))
+            each_added = [answers[at : at + len(ADDED)] == ADDED for at in range(0, len(answers), len(ADDED))]
+            changed += sum(len(rows.keys[each]) for each, done in zip(tried, each_added, strict=True) if done)
+            if all(each_added) and _receives(connection._sock, wanted):
+                return changed, [0] * len(rows.keys)
+            connection.disconnect()  # what else it would say is of no use
+        left = [each.start for each, done in zip(tried, each_added, strict=True) if not done]
+        changed += self._guarded(rows.keys, values, left, None)
+        return changed, self.compare(rows, ttl)
+
+    def _adds(self, connection: Any, keys: Sequence[str], values: Sequence[bytes]) -> bool:
+        """Whether none of the keys was there; then all are."""
+        if len(keys) <= FEW:
+            return False
+        connection.send_packed_command([_msetnx(keys, values)])
+        return bool(connection.read_response())
+
+    def _guarded(self, keys: Sequence[str], values: Sequence[bytes], starts: Iterable[int], ttl: int | None) -> int:
+        return int(sum(self._run(self._set, keys, values, starts, _lifetime(ttl))))
 
     def compare(self, rows: Packed, ttl: int | None = None) -> list[int]:
-        """Where all are as written, they are asked for and given their time to live by one plain command each."""
-        if self._as_written(rows, ttl):
-            return [0] * len(rows.keys)
-        values, starts = _values(rows), range(0, len(rows.keys), SCRIPT)
-        answers = self._run(self._compare, rows.keys, values, starts, _lifetime(ttl))
+        answers = self._run(self._compare, rows.keys, _values(rows), _starts(rows.keys), _lifetime(ttl))
         return [ORDERS[order] for orders in answers for order in orders]
 
     def _run(
@@ -135,22 +147,6 @@ class RedisOnlineStore(PackedStore):
                 script(args=[_pack((keys[part], lengths)), b"".join(values[part]), lifetime], client=pipeline)
             answers: list[Any] = pipeline.execute()
             return answers
-
-    def _as_written(self, rows: Packed, ttl: int | None) -> bool:
-        """Whether Redis answers with exactly these bytes. The answer is compared as it comes: parsing it would take longer."""
-        verb, ending = (b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n", b"")
-        if ttl is not None:
-            lifetime = _lifetime(ttl)
-            verb, ending = b"*4\r\n$5\r\nGETEX\r\n$%d\r\n%b\r\n", b"$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(lifetime), lifetime)
-        keys = [key.encode() for key in rows.keys]
-        asked = ending.join([verb % (len(key), key) for key in keys]) + ending
-        wanted = strings(_values(rows))
-        with self._answering(), self._connection() as connection:
-            connection.send_packed_command([asked])
-            same = _receives(connection._sock, wanted)
-            if not same:
-                connection.disconnect()  # what else it would say is of no use
-        return same
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
@@ -209,6 +205,20 @@ def _lifetime(ttl: int | None) -> bytes:
     return b"" if ttl is None else b"%d" % ((ttl + AHEAD // MICROSECOND) // 1000 + 1)
 
 
+def _starts(keys: Sequence[str]) -> range:
+    """Of the batches of some rows."""
+    return range(0, len(keys), SCRIPT)
+
+
+def _read_back(keys: Sequence[str], ttl: int | None) -> bytes:
+    """Commands that answer with the values, and give them their time to live."""
+    verb, ending = (b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n", b"")
+    if ttl is not None:
+        lifetime = _lifetime(ttl)
+        verb, ending = b"*4\r\n$5\r\nGETEX\r\n$%d\r\n%b\r\n", b"$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(lifetime), lifetime)
+    return ending.join([verb % (len(key), key) for key in map(str.encode, keys)]) + (ending if keys else b"")
+
+
 def _msetnx(keys: Sequence[str], values: Sequence[bytes]) -> bytes:
     pairs = zip([key.encode() for key in keys], values, strict=True)
     return array([b"MSETNX", *chain.from_iterable(pairs)])
@@ -221,26 +231,36 @@ def _values(rows: Packed) -> list[bytes]:
 
 
 def _receives(stream: Any, wanted: bytes) -> bool:
-    """Whether these bytes come. Stops at the first that differs."""
+    """Whether these bytes come. Stops at the first that differs; compared as they come, since parsing would take longer."""
     view, place = memoryview(wanted), 0
     while place < len(wanted):
-        data = stream.recv(min(RECEIVE, len(wanted) - place))
-        if not data:
-            raise ConnectionError("it closed the connection")
+        data = _some(stream, len(wanted) - place)
         if view[place : place + len(data)] != data:
             return False
         place += len(data)
     return True
 
 
+def _received(stream: Any, count: int) -> bytes:
+    """So many bytes."""
+    data = b""
+    while len(data) < count:
+        data += _some(stream, count - len(data))
+    return data
+
+
+def _some(stream: Any, most: int) -> bytes:
+    data: bytes = stream.recv(min(RECEIVE, most))
+    if not data:
+        raise ConnectionError("it closed the connection")
+    return data
+
+
 def _received_array(stream: Any) -> list[bytes | None]:
     """The strings of one answer. Raises ResponseError for an error reply."""
     data = b""
     while True:
-        more = stream.recv(RECEIVE)
-        if not more:
-            raise ConnectionError("it closed the connection")
-        data += more
+        data += _some(stream, RECEIVE)
         if data.endswith(b"\r\n"):
             try:
                 values = parse_array(data)

