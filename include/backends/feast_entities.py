@@ -66,7 +66,7 @@ def _of_frame(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) -> Ent
         asked = pa.Table.from_pandas(frame, preserve_index=False)
     except pa.ArrowException as error:
         raise _bad("A column of the entity rows holds values of several types", str(error)[:300]) from error
-    connection.register("frame", asked.append_column(ROW, pa.array(range(asked.num_rows), pa.int64())))
+    connection.register("frame", asked.append_column(ROW, pa.array(np.arange(asked.num_rows))))
     types = _load(connection, "SELECT * FROM frame", time)
     return Entities([f"entity.{ROW}"], {name: types[name] for name in asked.column_names}, _between(connection), asked)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -18,44 +18,48 @@ from include.features.lookup import VIEW_ROWS, Fetched, Index, count, fetch, ind
 T = TypeVar("T")
 AT = "slipstream_at"  # an entity row's time, microseconds since 1970 UTC
 KEY = "slipstream_key_"
+THREADS = 2
 
 
 def retrieve(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], entities: Entities, rows: int) -> Batches:
     """`rows`: how many entity rows are joined at once."""
-    counts = [count(connection, side) for side in sides]
+    counts = {side: count(connection, side) for side in sides}
     asked = entities.asked
     if asked is not None and asked.num_rows <= rows:
-        if max(counts, default=0) <= VIEW_ROWS:
+        if max(counts.values(), default=0) <= VIEW_ROWS:
             times = entities.times(connection)
-            found = _each(connection, sides, entities, lambda index: index.find(asked, times))
+            found = _each(connection, counts, entities, lambda index: index.find(asked, times))
             if found is not None:
                 return Batches(connection, iter(()), asked, found)
-    elif sum(counts) <= VIEW_ROWS:
-        indexes = _each(connection, sides, entities, lambda index: index)
+    elif sum(counts.values()) <= VIEW_ROWS:
+        indexes = _each(connection, counts, entities, lambda index: index)
         if indexes is not None:
             return Batches(connection, _found(connection, indexes, entities, rows), asked)
     return Batches(connection, batches(connection, sides, entities.table, entities.columns, rows), asked)
 
 
 def _each(
-    connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], entities: Entities, use: Callable[[Index], T]
+    connection: duckdb.DuckDBPyConnection, counts: Mapping[Side, int], entities: Entities, use: Callable[[Index], T]
 ) -> list[T] | None:
-    """What `use` makes of each side's index; None if one side has none. While one is sorted the next is read."""
+    """What `use` makes of each side's index; None if one side has none.
+
+    The largest is read first: while it is sorted the next is read.
+    """
 
     def used(fetched: Fetched) -> T | None:
         held = index(fetched)
         return None if held is None else use(held)
 
-    with ThreadPoolExecutor(1) as thread:
-        waiting: list[Future[T | None]] = []
-        for side in sides:
+    with ThreadPoolExecutor(THREADS) as threads:
+        waiting: dict[Side, Future[T | None]] = {}
+        for side in sorted(counts, key=lambda side: counts[side], reverse=True):
             fetched = fetch(connection, side, entities.table, entities.between)
             if fetched is None:
                 return None
-            waiting.append(thread.submit(used, fetched))
-        found = [each.result() for each in waiting]
+            waiting[side] = threads.submit(used, fetched)
+        found = [waiting[side].result() for side in counts]
     known = [each for each in found if each is not None]
-    return known if len(known) == len(sides) else None
+    return known if len(known) == len(counts) else None
 
 
 def _found(connection: duckdb.DuckDBPyConnection, indexes: Sequence[Index], entities: Entities, rows: int) -> Iterator[pa.Table]:

@@ -108,10 +108,11 @@ class SlipstreamOfflineStore(OfflineStore):
         start_date: datetime,
         end_date: datetime,
     ) -> RetrievalJob:
-        """The newest row of each key: by event time, then by created time."""
+        """The newest row of each key: by event time, then by created time. In the keys' order, which online stores take best."""
         newest = ", ".join(f'"{name}" DESC NULLS LAST' for name in (timestamp_field, created_timestamp_column) if name)
         partition = f"PARTITION BY {quoted(*join_key_columns)} " if join_key_columns else ""
         latest = f"QUALIFY row_number() OVER ({partition}ORDER BY {newest}) = 1"
+        latest += f" ORDER BY {quoted(*join_key_columns)}" if join_key_columns else ""
         names = [*join_key_columns, *feature_name_columns]
         return _pulled(config, data_source, names, timestamp_field, created_timestamp_column, (start_date, end_date), latest)
 

@@ -67,12 +67,14 @@ class SqliteOnlineStore(PackedStore):
 
     def compare(self, rows: Packed, ttl: int | None = None) -> Sequence[int]:
         """A scan from the first key to the last, where few others lie between, is cheaper than a search for each."""
-        wanted = set(zip(rows.keys, rows.events, rows.created, rows.payloads, strict=True))
+        wanted = list(zip(rows.keys, rows.events, rows.created, rows.payloads, strict=True))
         if wanted:
             between = (min(rows.keys), max(rows.keys), _now(), 2 * len(wanted))
             with self._connection() as connection:
-                wanted.difference_update(connection.execute(_SCAN, between).fetchall())
-        return super().compare(rows, ttl) if wanted else [0] * len(rows.keys)
+                found = connection.execute(_SCAN, between).fetchall()
+            if found != wanted and not set(wanted).issubset(found):
+                return super().compare(rows, ttl)
+        return [0] * len(wanted)
 
     def fetch(self, keys: Sequence[str]) -> list[tuple[int, bytes] | None]:
         found = {key: (event, payload) for key, event, payload in self._rows("key, event, payload", keys)}

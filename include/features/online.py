@@ -144,7 +144,7 @@ class PackedStore(ABC):
         return [-1 if row is None else (row > want) - (row < want) for row, want in zip(stored, wanted, strict=True)]
 
     def exchange(self, rows: Packed, ttl: int | None) -> Exchange:
-        """`put`, then `compare`, in two steps: up to the first the rows are on their way, what comes after waits for answers."""
+        """`put`, then `compare`, in two steps: after the first the rows are on their way, the second waits for answers."""
         changed = self.put(rows, ttl) if rows.keys else 0
         orders = self.compare(rows, ttl)
         yield
@@ -170,6 +170,9 @@ class PackedStore(ABC):
         for at, chunk, changed, orders in self._written_back(layout, rows, created):
             written += changed
             count += len(chunk.keys)
+            if not any(orders):
+                same += [at + place for place in chunk.kept]
+                continue
             for key, place, order in zip(chunk.keys, chunk.kept, orders, strict=True):
                 if order == 0:
                     same.append(at + place)
@@ -182,34 +185,34 @@ class PackedStore(ABC):
     def _written_back(
         self, layout: Layout, rows: pa.Table, created: datetime
     ) -> Iterator[tuple[int, Packed, int, Sequence[int]]]:
-        """Each chunk's place, rows, how many changed, and what reading back said. While the store works the next is packed."""
+        """Each chunk's place, rows, how many changed, and what reading back said.
+
+        While a store in another process works the next is packed.
+        """
         before: tuple[int, Packed, Exchange] | None = None
+        newest: list[tuple[int, int]] = []
         for at in range(0, max(1, rows.num_rows), CHUNK):
             packed = pack(layout, rows.slice(at, CHUNK), created)
-            exchange = self._exchange(layout, packed)
+            newest = _newest(packed, *newest)
+            exchange = self.exchange(packed, layout.ttl)
             next(exchange)
             if before is not None:
                 yield _answered(*before)
             before = at, packed, exchange
         assert before is not None
         yield _answered(*before)
-
-    def _exchange(self, layout: Layout, rows: Packed) -> Exchange:
-        changed, orders = yield from self.exchange(rows, layout.ttl)
-        self._mark(layout, rows)
-        return changed, orders
+        self._mark(layout, newest)
 
     def _put(self, layout: Layout, rows: Packed, ttl: int | None) -> int:
         changed = self.put(rows, ttl) if rows.keys else 0
-        self._mark(layout, rows)
+        self._mark(layout, _newest(rows))
         return changed
 
-    def _mark(self, layout: Layout, rows: Packed) -> None:
-        """Remember the newest of the rows that are in."""
-        if rows.keys:
-            newest = max(zip(rows.events, rows.created, strict=True))
+    def _mark(self, layout: Layout, newest: Sequence[tuple[int, int]]) -> None:
+        """Remember the newest (event, created) of the rows that are in."""
+        for event, created in newest:
             marks = len(layout.marks)
-            self.put(Packed([*layout.marks], [newest[0]] * marks, [newest[1]] * marks, [b""] * marks, [0] * marks), None)
+            self.put(Packed([*layout.marks], [event] * marks, [created] * marks, [b""] * marks, [0] * marks), None)
 
     def read(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Values | None]:
         layout = self.layout(model, view)
@@ -294,6 +297,11 @@ class EntityReader:
     def values(self, rows: Sequence[tuple[int, bytes] | None], now: datetime) -> Values:
         """As `read_entity` at that moment."""
         return unpack_entity(self._layouts, rows, microseconds(now))
+
+
+def _newest(rows: Packed, *others: tuple[int, int]) -> list[tuple[int, int]]:
+    """The newest (event, created) of some rows; none of none."""
+    return [max([*zip(rows.events, rows.created, strict=True), *others])] if rows.keys else [*others]
 
 
 def _answered(at: int, rows: Packed, exchange: Exchange) -> tuple[int, Packed, int, Sequence[int]]:

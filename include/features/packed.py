@@ -38,6 +38,7 @@ EARLIEST = -(10**16)  # microseconds: the year 1653
 _encode_key, _encode_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
 _decode = msgspec.msgpack.Decoder(list[int | float | str | None]).decode
 _decode_rows = msgspec.msgpack.Decoder(list[list[Any]]).decode  # without looking at each value's type: a third of the time
+_ESCAPED = r'["\\\x00-\x1f]'  # what JSON does not take as it is
 _FLOAT, _INT, _NIL, _TEXT = 0xCB, 0xD3, b"\xc0", b"\xdb"  # MessagePack's float 64, int 64, nil, str 32
 _NAN = np.frombuffer(np.array(np.nan, ">f8").tobytes(), np.uint8)  # of all the bits that mean NaN, these
 _MISSING = bytes([_FLOAT, *_NAN])
@@ -258,16 +259,26 @@ def _times(view: View, name: str, column: pa.ChunkedArray, created: datetime) ->
 
 
 def _keys(layout: Layout, rows: pa.Table) -> list[str]:
-    """Each distinct value is written as JSON once, by the encoder that serving uses."""
+    """As `Layout.key` writes them, column by column."""
     parts: list[Any] = [f"{layout.prefix}:["]
     for place, name in enumerate(layout.view.keys):
-        coded = _key_column(layout.view, name, rows[name]).combine_chunks().dictionary_encode()
-        texts = pa.array([_encode_key(value).decode() for value in coded.dictionary.to_pylist()], pa.string())
-        parts += [",", texts.take(coded.indices)] if place else [texts.take(coded.indices)]
+        texts = _json(_key_column(layout.view, name, rows[name]).combine_chunks())
+        parts += [",", texts] if place else [texts]
     if not layout.view.keys:
         return [f"{layout.prefix}:[]"] * rows.num_rows
     joined: list[str] = pc.binary_join_element_wise(*parts, "]", "").to_pylist()
     return joined
+
+
+def _json(values: pa.Array) -> pa.Array:
+    """Each value as JSON. Few texts need escapes: where there is one, each distinct value goes through the encoder of serving."""
+    if pa.types.is_integer(values.type):
+        return values.cast(pa.string())
+    texts = values.cast(pa.string())
+    if not pc.any(pc.match_substring_regex(texts, _ESCAPED)).as_py():
+        return pc.binary_join_element_wise('"', texts, '"', "")
+    found = texts.dictionary_encode()
+    return pa.array([_encode_key(value).decode() for value in found.dictionary.to_pylist()], pa.string()).take(found.indices)
 
 
 def _key_column(view: View, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -112,3 +112,16 @@ def test_a_changed_schema_is_another_version_and_defaults_are_none() -> None:
     pinned = VIEW.model_copy(update={"version": "aa"})
     assert version_of(described) == version_of(VIEW)
     assert len({version_of(view) for view in (VIEW, retyped, pinned)}) == 3
+
+
+@pytest.mark.parametrize("odd", ['a"b', "a\\b", "a\nb", "a\x00b", "\x1f", "\x7f", "é😀", "", "\u2028"])
+def test_a_column_of_keys_is_written_as_each_alone(odd: str) -> None:
+    """Most texts need no escapes, and go the short way; one that does takes its column through the encoder."""
+    view = View(name="pairs", keys=("text", "number"), features=(Feature(name="x"),))
+    keys = [(text, number) for number, text in enumerate(["plain", odd, "plain"])]
+    columns = {"text": [text for text, _ in keys], "number": [number for _, number in keys], "x": [1.0, 2.0, 3.0]}
+    table = pa.table({**columns, "event_timestamp": pa.array([AT] * 3, pa.timestamp("us"))})
+    layout = Layout.of("m", view)
+    for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        rows = table.set_column(0, "text", table["text"].cast(kind))
+        assert pack(layout, rows, AT).keys == [layout.key(key) for key in keys]
