@@ -1,19 +1,19 @@
-"""The features of entity rows: by a search in memory where the views' rows fit there, else by the join in SQL."""
+"""The features of entity rows: by a search in memory where a batch's view rows fit there, else by the join in SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from include.backends.feast_entities import Entities
 from include.backends.feast_retrieval import Batches, beside
-from include.features.batch import batches, spans
-from include.features.join import EVENT, Side
-from include.features.lookup import VIEW_ROWS, Fetched, Index, count, fetch, index
+from include.features.batch import Step, spans, steps
+from include.features.join import EVENT, Side, join
+from include.features.lookup import VIEW_ROWS, Fetched, Index, Ints, Range, count, fetch, index
 
 T = TypeVar("T")
 AT = "slipstream_at"  # an entity row's time, microseconds since 1970 UTC
@@ -23,23 +23,56 @@ THREADS = 2
 
 def retrieve(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], entities: Entities, rows: int) -> Batches:
     """`rows`: how many entity rows are joined at once."""
-    counts = {side: count(connection, side) for side in sides}
-    asked = entities.asked
+    counts, asked = {side: count(connection, side) for side in sides}, entities.asked
     if asked is not None and asked.num_rows <= rows:
         if max(counts.values(), default=0) <= VIEW_ROWS:
             times = entities.times(connection)
-            found = _each(connection, counts, entities, lambda index: index.find(asked, times))
+            found = _each(connection, counts, _columns(asked), entities.between, lambda held: held.find(asked, times))
             if found is not None:
                 return Batches(connection, iter(()), asked, found)
     elif sum(counts.values()) <= VIEW_ROWS:
-        indexes = _each(connection, counts, entities, lambda index: index)
+        keys = {name: _distinct(connection, entities, name) for name in _keys(sides)}
+        indexes = _each(connection, counts, keys, entities.between, lambda held: held)
         if indexes is not None:
-            return Batches(connection, _found(connection, indexes, entities, rows), asked)
-    return Batches(connection, batches(connection, sides, entities.table, entities.columns, rows), asked)
+            return Batches(connection, _held(connection, indexes, entities, rows), asked)
+    return Batches(connection, _stepwise(connection, sides, entities, rows), asked)
+
+
+def _held(connection: duckdb.DuckDBPyConnection, indexes: Sequence[Index], entities: Entities, rows: int) -> Iterator[pa.Table]:
+    """Every batch of entity rows is searched for in the same indexes."""
+    for where in [span.where for span in spans(connection, entities.table, rows)] or ["true"]:
+        within = f"(SELECT * FROM {entities.table} WHERE {where})"
+        asked = _asked(connection, within, entities, [each.side for each in indexes])
+        yield beside(asked.rows, [each.find(asked.keys, asked.times) for each in indexes])
+
+
+def _stepwise(
+    connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], entities: Entities, rows: int
+) -> Iterator[str | pa.Table]:
+    """Each batch has view rows of its own. Once one cannot be searched for, the rest goes through the join."""
+    searching = True
+    for step in steps(connection, sides, entities.table, rows):
+        table = _searched(connection, step, entities) if searching else None
+        searching = table is not None
+        yield join(step.sides, step.within, entities.columns) if table is None else table
+
+
+def _searched(connection: duckdb.DuckDBPyConnection, step: Step, entities: Entities) -> pa.Table | None:
+    counts = {side: count(connection, side) for side in step.sides}
+    if step.span is None or sum(counts.values()) > VIEW_ROWS:
+        return None
+    asked = _asked(connection, step.within, entities, step.sides)
+    between = step.span.first, step.span.end
+    found = _each(connection, counts, _columns(asked.keys), between, lambda held: held.find(asked.keys, asked.times))
+    return None if found is None else beside(asked.rows, found)
 
 
 def _each(
-    connection: duckdb.DuckDBPyConnection, counts: Mapping[Side, int], entities: Entities, use: Callable[[Index], T]
+    connection: duckdb.DuckDBPyConnection,
+    counts: Mapping[Side, int],
+    keys: Mapping[str, pa.ChunkedArray],
+    between: Range,
+    use: Callable[[Index], T],
 ) -> list[T] | None:
     """What `use` makes of each side's index; None if one side has none.
 
@@ -53,7 +86,7 @@ def _each(
     with ThreadPoolExecutor(THREADS) as threads:
         waiting: dict[Side, Future[T | None]] = {}
         for side in sorted(counts, key=lambda side: counts[side], reverse=True):
-            fetched = fetch(connection, side, entities.table, entities.between)
+            fetched = fetch(connection, side, keys, between)
             if fetched is None:
                 return None
             waiting[side] = threads.submit(used, fetched)
@@ -62,13 +95,33 @@ def _each(
     return known if len(known) == len(counts) else None
 
 
-def _found(connection: duckdb.DuckDBPyConnection, indexes: Sequence[Index], entities: Entities, rows: int) -> Iterator[pa.Table]:
-    """The entity rows' columns and their features, batch after batch of time; without rows one empty batch."""
-    names = sorted({key for each in indexes for key in each.side.keys})
+# -- entity rows -------------------------------------------------------------------------------------------
+
+
+class Asked(NamedTuple):
+    """Entity rows of a batch."""
+
+    rows: pa.Table  # what the result shows of them
+    keys: pa.Table
+    times: Ints
+
+
+def _asked(connection: duckdb.DuckDBPyConnection, within: str, entities: Entities, sides: Sequence[Side]) -> Asked:
+    names = _keys(sides)
     keys = [f'entity."{name}" AS "{KEY}{name}"' for name in names]
     selected = ", ".join((f"epoch_us(entity.{EVENT}) AS {AT}", *keys, *entities.columns))
-    for where in [span.where for span in spans(connection, entities.table, rows)] or ["true"]:
-        table = connection.sql(f"SELECT {selected} FROM {entities.table} AS entity WHERE {where}").to_arrow_table()
-        asked = table.select([f"{KEY}{name}" for name in names]).rename_columns(names)
-        features = [each.find(asked, table[AT].to_numpy()) for each in indexes]
-        yield beside(table.drop_columns([AT, *(f"{KEY}{name}" for name in names)]), features)
+    table = connection.sql(f"SELECT {selected} FROM {within} AS entity").to_arrow_table()
+    shown = table.select(table.column_names[1 + len(names) :])
+    return Asked(shown, table.select([f"{KEY}{name}" for name in names]).rename_columns(names), table[AT].to_numpy())
+
+
+def _keys(sides: Sequence[Side]) -> list[str]:
+    return sorted({key for side in sides for key in side.keys})
+
+
+def _columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _distinct(connection: duckdb.DuckDBPyConnection, entities: Entities, name: str) -> pa.ChunkedArray:
+    return connection.sql(f'SELECT DISTINCT "{name}" FROM {entities.table}').to_arrow_table().column(0)

@@ -47,6 +47,15 @@ def spans(connection: duckdb.DuckDBPyConnection, entities: str, rows: int = ROWS
     return [Span(*pair) for pair in pairwise(edges)]
 
 
+@dataclass(frozen=True)
+class Step:
+    """One batch: the SQL of its entity rows, and the sides with the rows that these may see."""
+
+    within: str
+    sides: Sequence[Side]
+    span: Span | None  # None without entity rows
+
+
 def batches(
     connection: duckdb.DuckDBPyConnection,
     sides: Sequence[Side],
@@ -57,11 +66,16 @@ def batches(
     """The SQL of each batch, to be run before the next is asked for. Together: one row for each entity row.
 
     `entities` is the name of a table or view with event_timestamp and every key; `columns` are expressions over it
-    under the name `entity`. The sides' `plain` is found out here, from the rows themselves.
+    under the name `entity`.
     """
+    return (join(step.sides, step.within, columns) for step in steps(connection, sides, entities, rows))
+
+
+def steps(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], entities: str, rows: int = ROWS) -> Iterator[Step]:
+    """The batches, each to be done with before the next is asked for. The sides' `plain` is found out from their rows."""
     found = spans(connection, entities, rows)
     if not found:
-        yield join([replace(each, plain=False) for each in sides], entities, columns)
+        yield Step(entities, [replace(each, plain=False) for each in sides], None)
         return
     whole = Span(found[0].first, found[-1].end)
     looked = [_look(connection, each, whole) for each in sides]
@@ -70,7 +84,7 @@ def batches(
         if len(found) == 1:
             within = entities
         now = [_within(n, each, late, span, first=place == 0) for n, (each, late) in enumerate(looked)]
-        yield join(now, within, columns)
+        yield Step(within, now, span)
         if span is not found[-1]:
             for n, each in enumerate(now):
                 _hand_on(connection, n, each)

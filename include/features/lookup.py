@@ -7,7 +7,7 @@ AREA=features`). Where it has no answer (too many rows, rows equal in keys and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import prod
@@ -75,19 +75,20 @@ class Fetched:
     between: Range
 
 
-def fetch(connection: duckdb.DuckDBPyConnection, side: Side, entities: str, between: Range) -> Fetched | None:
-    """The side's rows, for the rows of the relation `entities` (with its keys), whose first and last time are `between`.
+def fetch(
+    connection: duckdb.DuckDBPyConnection, side: Side, asked: Mapping[str, pa.ChunkedArray], between: Range
+) -> Fetched | None:
+    """The side's rows, for entity rows whose keys have the values `asked`, and whose first and last time are `between`.
 
     None if a key is neither text nor whole numbers.
     """
     if any(output.missing != "NULL" or output.type for output in side.features):
         return None
-    asked = [connection.sql(f'SELECT DISTINCT "{name}" FROM {entities}').to_arrow_table().column(0) for name in side.keys]
     rows = connection.sql(_rows(side, between)).to_arrow_table()
-    kinds = [(_kind(rows[f"key_{name}"]), _kind(values)) for name, values in zip(side.keys, asked, strict=True)]
+    kinds = [(_kind(rows[f"key_{name}"]), _kind(asked[name])) for name in side.keys]
     if any(theirs is None or theirs != ours for theirs, ours in kinds):
         return None
-    return Fetched(side, rows, [_comparable(values).drop_null().combine_chunks() for values in asked], between)
+    return Fetched(side, rows, [_comparable(asked[name]).unique().drop_null() for name in side.keys], between)
 
 
 def index(fetched: Fetched) -> Index | None:

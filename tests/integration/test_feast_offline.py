@@ -90,10 +90,10 @@ def answers(store: FeatureStore, frame: Any, features: Any = ("orders:orders",))
     return table.column(table.column_names[-1]).to_pylist()
 
 
-@pytest.fixture(params=["in memory", "in SQL"])
+@pytest.fixture(params=["in memory", "batch by batch", "in SQL"])
 def store(tmp_path: Path, orders: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
-    if request.param == "in SQL":
-        monkeypatch.setattr(feast_lookup, "VIEW_ROWS", 0)  # as where the views' rows do not fit in memory
+    if request.param != "in memory":  # as where all views' rows do not fit in it: of the five rows there four do, or none
+        monkeypatch.setattr(feast_lookup, "VIEW_ROWS", 4 if request.param == "batch by batch" else 0)
     return open_store(tmp_path, view_of(str(Path(orders).parent)))
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.core.spec import Feature, View
-from include.features.batch import batches, spans
+from include.features.batch import batches, spans, steps
 from include.features.join import CREATED, EVENT, Output, Side, join, point_in_time, staircase
 from include.features.lookup import fetch, index
 from include.features.parquet import utc
@@ -92,19 +92,27 @@ def prepared(connection: duckdb.DuckDBPyConnection, views: list[Row], asked: lis
     return Side("v", select, ("key",), (Output("found", "id"), Output("y", "y")), ttl, shape["created"])
 
 
-def looked_up(connection: duckdb.DuckDBPyConnection, side: Side) -> list[Any] | None:
+def looked_up(connection: duckdb.DuckDBPyConnection, side: Side, entities: str = "entities") -> list[Any] | None:
     """Rows of id, found, y by the search in memory; None where it leaves them to the join."""
-    keys = connection.sql(f"SELECT *, epoch_us({EVENT}) AS at FROM entities").to_arrow_table()
+    keys = connection.sql(f"SELECT *, epoch_us({EVENT}) AS at FROM {entities}").to_arrow_table()
     if not len(keys):
         return None
-    times = keys["at"].to_numpy()
-    between = connection.execute(f"SELECT min({EVENT}), max({EVENT}) FROM entities").fetchall()[0]
-    fetched = fetch(connection, side, "entities", between)
+    between = connection.execute(f"SELECT min({EVENT}), max({EVENT}) FROM {entities}").fetchall()[0]
+    fetched = fetch(connection, side, {"key": keys["key"]}, between)
     held = None if fetched is None else index(fetched)
     if held is None:
         return None
-    table = held.find(keys, times)
+    table = held.find(keys, keys["at"].to_numpy())
     return list(zip(keys["id"].to_pylist(), *(c.to_pylist() for c in table.columns), strict=True))
+
+
+def stepwise(connection: duckdb.DuckDBPyConnection, side: Side) -> list[Any]:
+    """The same batch by batch, each with the rows it may see; by the join where the search has no answer."""
+    found: list[Any] = []
+    for step in steps(connection, [side], "entities", rows=12):
+        some = looked_up(connection, step.sides[0], step.within)
+        found += connection.execute(join(step.sides, step.within, ["entity.id"])).fetchall() if some is None else some
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +137,7 @@ def test_the_join_is_the_oracles_and_nothing_is_seen_before_it_was_known(
     assert sorted(whole) == sorted(cut), "in batches as in one"
     if (found_in_memory := looked_up(connection, side)) is not None:
         assert sorted(found_in_memory, key=str) == sorted(whole, key=str), "in memory as in SQL"
+    assert sorted(stepwise(connection, side), key=str) == sorted(whole, key=str), "in memory batch by batch"
     assert sorted(row[0] for row in whole) == [entity["id"] for entity in asked], "rows in = rows out"
     for place, found, y in whole:
         wanted = oracle(views, asked[place], shape)
