@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS feature_rows (
 """
 
 _UPSERT = """
-INSERT INTO feature_rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+INSERT INTO feature_rows VALUES {rows} ON CONFLICT (key) DO UPDATE
 SET event = excluded.event, created = excluded.created, payload = excluded.payload, expires = excluded.expires
 WHERE (excluded.event, excluded.created, excluded.payload)
     > (feature_rows.event, feature_rows.created, feature_rows.payload)
@@ -36,6 +36,7 @@ _SCAN = """
 SELECT key, event, created, payload FROM feature_rows WHERE key BETWEEN ? AND ? AND (expires IS NULL OR expires > ?) LIMIT ?
 """
 
+_ROW, TOGETHER = "(?, ?, ?, ?, ?)", 20  # rows one statement writes: two thirds of the time that each by itself takes
 PARAMETERS = 500  # of one statement
 CACHE_KIB = 64 << 10  # of each connection, at most: with SQLite's own 2 MiB most keys of a batch are read from the file
 
@@ -53,13 +54,13 @@ class SqliteOnlineStore(PackedStore):
             connection.execute("BEGIN IMMEDIATE")  # take the write lock first: two writers wait, none deadlocks
             try:
                 values = zip(rows.keys, rows.events, rows.created, rows.payloads, repeat(expires), strict=False)
-                changed = connection.executemany(_UPSERT, values).rowcount
+                changed = _upserted(connection, values, len(rows.keys))
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:  # after a full disk SQLite has rolled back by itself
                     connection.execute("ROLLBACK")
                 raise
-            return int(changed)
+            return changed
 
     def get(self, keys: Sequence[str]) -> list[Stored | None]:
         found = {row[0]: Stored._make(row[1:]) for row in self._rows("key, event, created, payload", keys)}
@@ -133,6 +134,14 @@ class SqliteOnlineStore(PackedStore):
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute(_TABLE)
         return connection
+
+
+def _upserted(connection: sqlite3.Connection, rows: Iterator[tuple[Any, ...]], count: int) -> int:
+    """How many changed."""
+    values = chain.from_iterable(islice(rows, count - count % TOGETHER))
+    together = zip(*[values] * (TOGETHER * _ROW.count("?")), strict=True)
+    changed = connection.executemany(_UPSERT.format(rows=", ".join([_ROW] * TOGETHER)), together).rowcount
+    return max(changed, 0) + max(connection.executemany(_UPSERT.format(rows=_ROW), rows).rowcount, 0)
 
 
 _BETWEEN = "WHERE key >= ? AND key < ?"
