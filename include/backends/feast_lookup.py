@@ -13,12 +13,13 @@ from include.backends.feast_entities import Entities
 from include.backends.feast_retrieval import Batches, beside
 from include.features.batch import Step, spans, steps
 from include.features.join import EVENT, Side, join
-from include.features.lookup import VIEW_ROWS, Fetched, Index, Ints, Range, count, fetch, index
+from include.features.lookup import Fetched, Index, Ints, Range, count, fetch, index
 
 T = TypeVar("T")
 AT = "slipstream_at"  # an entity row's time, microseconds since 1970 UTC
 KEY = "slipstream_key_"
 THREADS = 2
+VIEW_ROWS = 2_000_000  # held at once: some hundred MB
 
 
 def retrieve(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], entities: Entities, rows: int) -> Batches:
@@ -58,8 +59,10 @@ def _stepwise(
 
 
 def _searched(connection: duckdb.DuckDBPyConnection, step: Step, entities: Entities) -> pa.Table | None:
+    if step.span is None:
+        return None
     counts = {side: count(connection, side) for side in step.sides}
-    if step.span is None or sum(counts.values()) > VIEW_ROWS:
+    if sum(counts.values()) > VIEW_ROWS:
         return None
     asked = _asked(connection, step.within, entities, step.sides)
     between = step.span.first, step.span.end

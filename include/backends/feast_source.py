@@ -31,7 +31,6 @@ FAMILIES = {
 }  # fmt: skip
 
 Between = tuple[datetime | None, datetime | None]  # UTC, None for open
-Range = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)

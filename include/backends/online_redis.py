@@ -18,7 +18,7 @@ import redis
 from include.backends.redis_wire import array, command, parse_array, strings
 from include.core.errors import UnreachableError
 from include.features.online import Exchange, PackedStore, Rows, Stored
-from include.features.packed import AHEAD, EARLIEST, MICROSECOND, Packed
+from include.features.packed import AHEAD, EARLIEST, MICROSECOND, Packed, Row
 
 WIDTH = 17  # digits of a time: microseconds since 1653, so that text sorts as time does
 SCRIPT = 500  # rows a script call: Redis serves nobody else meanwhile
@@ -163,7 +163,7 @@ class RedisOnlineStore(PackedStore):
     def get(self, keys: Sequence[str]) -> list[Stored | None]:
         return [None if value is None else _stored(value) for value in self._read(keys)]
 
-    def fetch(self, keys: Sequence[str]) -> list[tuple[int, bytes] | None]:
+    def fetch(self, keys: Sequence[str]) -> list[Row | None]:
         return [None if value is None else row_of(value) for value in self._read(keys)]
 
     def rows(self, loop: asyncio.AbstractEventLoop) -> Rows:
@@ -270,7 +270,7 @@ def _received_array(stream: Any) -> list[bytes | None]:
                 return values
 
 
-def row_of(value: bytes) -> tuple[int, bytes]:
+def row_of(value: bytes) -> Row:
     """Event time and payload."""
     return int(value[:WIDTH]) + EARLIEST, value[2 * WIDTH :]
 

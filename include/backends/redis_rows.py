@@ -17,9 +17,9 @@ from redis.connection import SSLConnection, parse_url
 from include.backends.online_redis import row_of
 from include.backends.redis_wire import command, parse_array
 from include.core.errors import UnreachableError
+from include.features.packed import Row
 
 SECONDS = 0.1  # for an answer, and for the connection: beyond that features are not worth their wait
-Row = tuple[int, bytes]
 _parse: Any = parse_url  # it has no types
 Done = Callable[[list[Row | None] | Exception], None]
 

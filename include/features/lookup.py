@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 
 from include.features.join import CREATED, EVENT, MICROSECOND, Side, interval
 
-VIEW_ROWS = 2_000_000  # held at once: some hundred MB
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Range = tuple[datetime, datetime]

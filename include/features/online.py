@@ -20,6 +20,7 @@ from include.core.spec import View
 from include.features.packed import (
     Layout,
     Packed,
+    Row,
     Values,
     microseconds,
     moment,
@@ -97,7 +98,7 @@ class OnlineStore(Protocol):
 class Rows(Protocol):
     """Fetches rows while the caller goes on (`PackedStore.rows`)."""
 
-    def fetch(self, keys: Sequence[str], done: Callable[[list[tuple[int, bytes] | None] | Exception], None]) -> None:
+    def fetch(self, keys: Sequence[str], done: Callable[[list[Row | None] | Exception], None]) -> None:
         """`done` gets what `PackedStore.fetch` would return, or why there is nothing."""
 
     def close(self) -> None: ...
@@ -131,7 +132,7 @@ class PackedStore(ABC):
     def get(self, keys: Sequence[str]) -> list[Stored | None]: ...
 
     @abstractmethod
-    def fetch(self, keys: Sequence[str]) -> list[tuple[int, bytes] | None]:
+    def fetch(self, keys: Sequence[str]) -> list[Row | None]:
         """Event time and payload: `get` for the serving path."""
 
     def compare(self, rows: Packed, ttl: int | None = None) -> Sequence[int]:
@@ -159,9 +160,14 @@ class PackedStore(ABC):
         """Remove what has outlived its ttl; how many. 0 where the store does it by itself."""
 
     def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
-        layout = self.layout(model, view)
-        chunks = (pack(layout, rows.slice(at, CHUNK), created) for at in range(0, rows.num_rows, CHUNK))
-        return sum(self._put(layout, chunk, layout.ttl) for chunk in chunks)
+        layout, changed = self.layout(model, view), 0
+        newest: list[tuple[int, int]] = []
+        for at in range(0, rows.num_rows, CHUNK):
+            packed = pack(layout, rows.slice(at, CHUNK), created)
+            changed += self.put(packed, layout.ttl) if packed.keys else 0
+            newest = _newest(packed, *newest)
+        self._mark(layout, newest)
+        return changed
 
     def write_back(self, model: str, view: View, rows: pa.Table, created: datetime) -> WriteReport:
         layout, written, count, newer = self.layout(model, view), 0, 0, 0
@@ -202,11 +208,6 @@ class PackedStore(ABC):
         assert before is not None
         yield _answered(*before)
         self._mark(layout, newest)
-
-    def _put(self, layout: Layout, rows: Packed, ttl: int | None) -> int:
-        changed = self.put(rows, ttl) if rows.keys else 0
-        self._mark(layout, _newest(rows))
-        return changed
 
     def _mark(self, layout: Layout, newest: Sequence[tuple[int, int]]) -> None:
         """Remember the newest (event, created) of the rows that are in."""
@@ -294,7 +295,7 @@ class EntityReader:
         """One for each view."""
         return [layout.entity_key(entity) for layout in self._layouts]
 
-    def values(self, rows: Sequence[tuple[int, bytes] | None], now: datetime) -> Values:
+    def values(self, rows: Sequence[Row | None], now: datetime) -> Values:
         """As `read_entity` at that moment."""
         return unpack_entity(self._layouts, rows, microseconds(now))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.chaos.protocol import FAULTS, Absent, Step
-from tests.chaos.trial import Report
+from tests.chaos.report import Report
 
 
 @dataclass

@@ -13,9 +13,10 @@ from operators.base import ComputeOperator
 from operators.hooks import Services
 from tests.chaos.bench import Bench
 from tests.chaos.protocol import Absent, Cell, Full, Kill, Step, Variant
+from tests.chaos.report import Report
 from tests.chaos.slots import in_slots, tell
 from tests.chaos.steps.submit import RAY, Submit
-from tests.chaos.trial import Report, Trial, run_trial
+from tests.chaos.trial import Trial, run_trial
 from tests.chaos.world import World
 
 GAP = Kill(("compute.submitted",))

@@ -19,8 +19,9 @@ from typing import NoReturn
 from tests.chaos.bench import Bench
 from tests.chaos.child import fork
 from tests.chaos.protocol import Step
+from tests.chaos.report import Report
 from tests.chaos.servers import Servers, running
-from tests.chaos.trial import Report, run_trial
+from tests.chaos.trial import run_trial
 from tests.chaos.world import make_databases, unmount_below
 
 Named = tuple[str, str, int]  # step, fault, seed

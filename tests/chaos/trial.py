@@ -34,41 +34,13 @@ from tests.chaos.protocol import (
     Step,
 )
 from tests.chaos.proxy import Plan
+from tests.chaos.report import Report
 from tests.chaos.servers import hold_lock, until
 from tests.chaos.walk import Walk, drive
 from tests.chaos.world import World  # fmt: skip
 
 HOLD = (2.0, 7.5)  # seconds that a second attempt gets before a paused first one wakes, should it wait for a lock
 LATE = ("FencedError", "SupersededError", "ConflictError", "GateClosed")  # how an attempt that woke up late is refused
-
-
-@dataclass
-class Report:
-    """What became of a trial."""
-
-    step: str
-    fault: str
-    seed: int
-    how: str = ""
-    fired: bool = False
-    findings: list[Finding] = field(default_factory=list)
-    seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-    passed: list[str] = field(default_factory=list)  # fail points
-
-    def count(self, kind: str) -> int:
-        return sum(finding.kind == kind for finding in self.findings)
-
-    @property
-    def good(self) -> bool:
-        return self.fired and not self.findings
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Report:
-        return cls(**{**value, "findings": [Finding(**finding) for finding in value["findings"]]})
 
 
 def run_trial(bench: Bench, step: Step, fault: str, seed: int) -> Report:
