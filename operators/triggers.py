@@ -1,6 +1,8 @@
 """One trigger that waits for a job of any backend, and one that waits for any question to be answered.
 
 Both only look: nothing is changed from the triggerer, so a trigger that runs twice, or is killed, is harmless.
+Both look first after one poll: the task itself looked just before it deferred, and a trigger that fires before the
+scheduler has read of the deferral makes Airflow 3.3.2 retry the task that resumes (apache/airflow#72716).
 """
 
 from __future__ import annotations
@@ -32,12 +34,12 @@ class JobTrigger(BaseTrigger):
         jobs = await asyncio.to_thread(_open_jobs, self.backend)
         lost = 0
         while True:
+            await asyncio.sleep(self.poll_seconds)
             status = await self._status(jobs)
             lost = lost + 1 if status is JobStatus.UNKNOWN else 0
             if (status is not None and status.over) or lost >= LOST_AFTER:
                 yield TriggerEvent({"status": str(status)})  # type: ignore[no-untyped-call]
                 return
-            await asyncio.sleep(self.poll_seconds)
 
     async def _status(self, jobs: Any) -> JobStatus | None:
         """None while the backend does not answer: it may come back, and the job with it."""
@@ -69,8 +71,11 @@ class QuestionTrigger(BaseTrigger):
         ask = await asyncio.to_thread(load, self.function)
         loop = asyncio.get_running_loop()
         until = loop.time() + self.seconds
-        while (answer := await self._answer(ask)) is None and loop.time() < until:
+        while True:
             await asyncio.sleep(self.poll_seconds)
+            answer = await self._answer(ask)
+            if answer is not None or loop.time() >= until:
+                break
         yield TriggerEvent({"answer": answer})  # type: ignore[no-untyped-call]
 
     async def _answer(self, ask: Any) -> Any:

@@ -1,0 +1,99 @@
+"""What waits in the triggerer: when it looks, and when it fires."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger
+
+from include.core.errors import UnreachableError
+from include.core.ports import JobStatus
+from operators.triggers import JobTrigger, QuestionTrigger
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every wait (its seconds) and every look (a word), in their order; nothing really waits."""
+    told: list[Any] = []
+
+    async def sleep(seconds: float) -> None:
+        told.append(seconds)
+
+    async def at_once(function: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    fake = SimpleNamespace(sleep=sleep, to_thread=at_once, get_running_loop=asyncio.get_running_loop)
+    monkeypatch.setattr("operators.triggers.asyncio", fake)
+    return told
+
+
+def fire(trigger: BaseTrigger) -> Any:
+    async def first() -> Any:
+        async for event in trigger.run():
+            return event.payload
+        raise AssertionError("the trigger ended without an event")
+
+    return asyncio.run(first())
+
+
+def answering(seen: list[Any], *answers: Any) -> Any:
+    """A function that gives these answers, one a call; an exception is raised."""
+    left = iter(answers)
+
+    def look(*args: object, **kwargs: object) -> Any:
+        seen.append("look")
+        answer = next(left)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return look
+
+
+def job_trigger(monkeypatch: pytest.MonkeyPatch, look: Any) -> JobTrigger:
+    monkeypatch.setattr("operators.triggers._open_jobs", lambda backend: SimpleNamespace(status=look))
+    return JobTrigger(backend="process", name="j-g0-a1", poll_seconds=2.0)
+
+
+def test_a_job_that_is_over_is_told_of_after_one_poll(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    trigger = job_trigger(monkeypatch, answering(seen, JobStatus.SUCCEEDED))
+    assert fire(trigger) == {"status": "SUCCEEDED"}
+    assert seen == [2.0, "look"]  # Airflow 3.3.2 retries a task whose trigger fires too soon
+
+
+def test_a_silent_backend_is_asked_again_and_a_job_it_forgot_is_told_of_at_the_third_look(
+    seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent, unknown = UnreachableError("The Ray head does not answer."), JobStatus.UNKNOWN
+    trigger = job_trigger(monkeypatch, answering(seen, unknown, silent, unknown, unknown, JobStatus.RUNNING, *[unknown] * 3))
+    assert fire(trigger) == {"status": "UNKNOWN"}
+    assert seen == [2.0, "look"] * 8
+
+
+def test_a_question_is_asked_first_after_one_poll_and_again_until_it_is_answered(
+    seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = answering(seen, None, UnreachableError("The control store does not answer."), {"answer": "promote"})
+    monkeypatch.setattr("operators.triggers.load", lambda name: look)
+    assert fire(QuestionTrigger("a:b", {}, seconds=3600, poll_seconds=2.0)) == {"answer": {"answer": "promote"}}
+    assert seen == [2.0, "look"] * 3
+
+
+def test_at_its_deadline_a_question_has_been_asked_at_least_once(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operators.triggers.load", lambda name: answering(seen, None, None))
+    assert fire(QuestionTrigger("a:b", {}, seconds=0, poll_seconds=2.0)) == {"answer": None}
+    assert seen == [2.0, "look"]
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [JobTrigger("process", "j-g0-a1", 0.5), QuestionTrigger("a:b", {"model": "shop"}, 60.0, 0.5)],
+    ids=["job", "question"],
+)
+def test_a_trigger_is_the_same_after_it_was_stored(trigger: Any) -> None:
+    path, kwargs = trigger.serialize()
+    assert path == f"operators.triggers.{type(trigger).__name__}"
+    assert vars(type(trigger)(**kwargs)).items() >= kwargs.items()
