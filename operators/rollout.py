@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core import fault
-from include.core.errors import ConflictError, DataError, GateClosed
+from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.request import Json
 from operators.alert import MONITORING, ROLLOUT, Alert, tell
 from operators.base import ReconcileOperator
@@ -34,27 +34,23 @@ class RolloutOperator(ReconcileOperator):
     def execute(self, context: Context) -> Json:
         try:
             return super().execute(context)
-        except ConflictError as error:
-            self.wait_if_paused(context, error)
-            raise
+        except PausedError as paused:
+            self.wait_until_resumed(context, paused)
 
     def go_on(self, context: Context, event: Mapping[str, Any]) -> Json:
         """The pause is over, as the trigger says; the control store is asked again."""
         del event
         return self.execute(context)
 
-    def wait_if_paused(self, context: Context, refused: ConflictError) -> None:
-        """Raises TaskDeferred if the rollout is paused."""
-        opened = context["ti"].xcom_pull(task_ids="open")
-        services = open_services()
-        if opened is None or self.rollout(context, services).state != "paused":
-            return
-        self.log.warning("Waiting: %s", refused)
-        question = {"rollout": opened["rollout"]}
+    def wait_until_resumed(self, context: Context, paused: PausedError) -> NoReturn:
+        """In the triggerer. Whether it is paused still is for the trigger to ask: here it may have ended just now."""
+        self.log.warning("Waiting: %s", paused)
+        question = {"rollout": pulled_json(context, "open")["rollout"]}
         self.defer(
             trigger=QuestionTrigger("include.rollout.watch:resumed", question, ASK_AGAIN, LOOK_EVERY),
             method_name="go_on",
         )
+        raise AssertionError("defer() raises")  # for the type checker
 
     def resource(self, context: Context) -> str:
         return f"rollout/{self.model}"
@@ -187,9 +183,8 @@ class RolloutStageOperator(RolloutOperator):
         epoch = services.control.take(self.resource(context), holder(context))
         try:
             return self._look(context, services, epoch)
-        except ConflictError as error:
-            self.wait_if_paused(context, error)
-            raise
+        except PausedError as paused:
+            self.wait_until_resumed(context, paused)
 
     def page(self, rollout: Rollout, decision: Mapping[str, Any], services: Services) -> None:
         """Both arms are beyond the service's objective: call someone. At ERROR too, for whatever watches the logs."""

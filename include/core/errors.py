@@ -9,6 +9,7 @@ SlipstreamError
 │   ├── FencedError           a newer holder owns the resource: this attempt is late
 │   ├── SupersededError       a newer generation of the result was opened: this attempt is late
 │   ├── ConflictError         someone else's live work is in the way
+│   │   └── PausedError       a person holds the rollout: it goes on where it was once they let it
 │   └── IntegrityError        bytes do not match their recorded digest
 └── TransientError            try again
     ├── NotReadyError         an input has not arrived yet
@@ -79,6 +80,10 @@ class SupersededError(PermanentError):
 
 class ConflictError(PermanentError):
     """Another live piece of work holds what this one needs."""
+
+
+class PausedError(ConflictError):
+    """The rollout is paused. Whoever drives it waits; for anyone else it is a conflict."""
 
 
 class IntegrityError(PermanentError):

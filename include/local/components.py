@@ -152,6 +152,7 @@ COMPONENTS: tuple[Component, ...] = (
         environment=environment.gateway,
         healthy=health.gateway,
         ports=("gateway",),
+        patience=25,  # requests in flight, then what the shadow has waiting: ten seconds each at most
     ),
 )
 

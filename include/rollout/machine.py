@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, now, rollout_events, rollouts, versions
 from include.core.digest import digest_json
-from include.core.errors import ConflictError, DataError, GateClosed
+from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.rollout.history import Rollout, event_in, event_key, read_rollout, rollout_in
@@ -191,7 +191,7 @@ def _require_running(connection: sa.Connection, rollout: Rollout, *, even_paused
         connection.execute(sa.select(rollouts.c.id).where(rollouts.c.id == rollout.id).with_for_update())
     current = rollout_in(connection, rollout.id)
     if current.state == "paused" and not even_paused:
-        raise ConflictError(
+        raise PausedError(
             f"Rollout {rollout.id} of {rollout.model} is paused: {current.reason}.",
             safe=f"the traffic stays as it is in {current.stage}.",
             hint=f"slipstream rollout resume {rollout.model}",

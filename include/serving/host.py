@@ -108,7 +108,7 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.C
         threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
         return serve(build(settings, access, shared, slot), listening)
 
-    return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + 5).run()
+    return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + shadow.STOP_SECONDS + 5).run()
 
 
 def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:

@@ -41,6 +41,7 @@ RESTART_SECONDS = 5.0  # before a shadow process that died is started again
 FRAME = 200  # copies a message
 TURNS, WAIT_SECONDS = 64, 0.005  # of the event loop that a message of the log's lines may gather
 NICE = 10
+STOP_SECONDS = 10.0  # it may just have started: importing and loading take some, at this priority more
 _decode_lines = msgspec.json.Decoder(Record).decode_lines
 _LENGTH = struct.Struct("<I")
 
@@ -150,8 +151,8 @@ class Shadow:
         with theirs:
             self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(), page))
 
-    def stop(self, seconds: float = 3.0) -> None:
-        """Let it score what is queued, for at most that long."""
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Let it score what is queued, for at most that long; what it has not scored by then is lost, and logged so."""
         self._flush()
         if self._starter is not None:
             self._starter.join(timeout=seconds)
@@ -162,6 +163,7 @@ class Shadow:
             try:
                 self._process.wait(seconds)
             except subprocess.TimeoutExpired:
+                log.warning("the shadow process was not done within %g s: copies that waited were not scored", seconds)
                 self._process.kill()
                 self._process.wait(seconds)
 

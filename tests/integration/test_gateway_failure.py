@@ -99,10 +99,18 @@ def test_a_stop_lets_requests_in_flight_finish(world: World) -> None:
     world.register(1, constant(0.1))
     world.route(Route(champion=1, shadow=1))
     client = world.start()
-    ids = {client.predict(MODEL, {"place": f"d{n}"}, {"colour": "red", "size": 1})["id"] for n in range(50)}
+
+    def predicted(number: int) -> set[str]:
+        return {client.predict(MODEL, {"place": f"d{n}"}, {"colour": "red", "size": 1})["id"] for n in range(number)}
+
+    def shadows() -> set[str]:
+        return {record.id for record in read_records(world.home, MODEL) if record.kind == "shadow"}
+
+    first = predicted(1)
+    eventually(lambda: shadows() == first, 60)  # its process has started, which takes as long as the machine likes
+    ids = first | predicted(50)
     world.stop()
-    shadows = {record.id for record in read_records(world.home, MODEL) if record.kind == "shadow"}
-    assert shadows == ids  # the queue was scored before the process ended
+    assert shadows() == ids  # the queue was scored before the process ended
 
 
 def test_an_address_beyond_loopback_needs_a_token_and_then_guards_predictions(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from include.core.control import now, versions
-from include.core.errors import GateClosed
+from include.core.errors import GateClosed, PausedError
 from include.rollout import watch
 from include.rollout.history import Rollout, entered, events, live_rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
@@ -65,6 +66,13 @@ def answer(services: Services, rollout: Rollout, failing: tuple[str, ...] = (), 
     log.close()
 
 
+def answer_once_entered(services: Services, rollout: Rollout) -> None:
+    until = time.monotonic() + 60
+    while "canary_50" not in {event["stage"] for event in events(services.control, rollout.id)} and time.monotonic() < until:
+        time.sleep(0.05)
+    answer(services, rollout)
+
+
 def canary() -> RolloutStageOperator:
     return RolloutStageOperator(task_id="canary_50", model=MODEL, stage="canary_50")
 
@@ -75,13 +83,34 @@ def test_a_stage_of_a_paused_rollout_waits_and_then_does_its_work(services: Serv
     with pytest.raises(TaskDeferred):
         canary().execute(run.context("canary_50"))
     assert read_route(services.control, MODEL)[1].weight == 0  # it did not begin
-    back = threading.Timer(0.5, resume, (services.control, MODEL), {"actor": "ada", "reason": "back"})
-    back.start()
-    seen = threading.Timer(1.5, answer, (services, rollout))
-    seen.start()
+
+    def back() -> None:
+        resume(services.control, MODEL, actor="ada", reason="back")
+        answer_once_entered(services, rollout)
+
+    person = threading.Timer(0.5, back)
+    person.start()
     assert run(canary())["answer"] == "promote"
-    back.join()
-    seen.join()
+    person.join()
+
+
+def test_a_pause_that_ends_as_a_stage_is_refused_costs_no_try(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, rollout = opened(services)
+    pause(services.control, MODEL, actor="ada", reason="lunch")
+    enter = RolloutOperator.enter
+
+    def enter_late(*args: Any) -> int:
+        try:
+            return enter(*args)
+        except PausedError:
+            resume(services.control, MODEL, actor="ada", reason="back")
+            raise
+
+    monkeypatch.setattr(RolloutOperator, "enter", enter_late)
+    customers = threading.Thread(target=answer_once_entered, args=(services, rollout))
+    customers.start()
+    assert run(canary())["answer"] == "promote"
+    customers.join()
 
 
 def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
