@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import datetime
 from pathlib import Path
 
@@ -32,3 +33,12 @@ def test_a_full_disk_is_named_with_its_bytes_and_what_was_there_stays(tmp_path: 
     assert store.count("toy", VIEW) == 10
     connection.execute("PRAGMA max_page_count = 1073741823")
     assert store.write("toy", VIEW, rows(5000), DAY) == 4990
+
+
+def test_no_room_for_the_stores_own_folder_is_named_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(StorageFullError, match=r"online.db \(at least \d+ bytes needed\)"):
+        SqliteOnlineStore(tmp_path / "new" / "online.db").write("toy", VIEW, rows(10), DAY)
