@@ -6,7 +6,10 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections import Counter
 from typing import Any
+
+import pytest
 
 from tests.scheduling import ByServer
 
@@ -26,6 +29,13 @@ if "AIRFLOW_HOME" not in os.environ:  # read when airflow is first imported, so 
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="slipstream-airflow-")
     atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "false")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests that share an id pytest-xdist runs one, and says nothing of the others."""
+    shared = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if shared:
+        raise pytest.UsageError(f"Tests share an id, so only one of each would run: {', '.join(shared)}.")
 
 
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByServer:

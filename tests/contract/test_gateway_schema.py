@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
@@ -47,12 +47,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.stop()
 
 
-@schema.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_no_request_is_answered_with_a_server_error(case: schemathesis.Case, world: World) -> None:
-    response = case.call_and_validate(  # raises where a check fails
-        base_url=world.url,
-        headers={"Authorization": f"Bearer {TOKEN}"},
-        checks=[not_a_server_error, status_code_conformance],
-    )
-    assert response.status_code < 500
+OPERATIONS = [found.ok() for found in schema.get_all_operations()]
+
+
+# One test an operation, with an id of its own: those of `schema.parametrize()` share one, and of tests that do
+# pytest-xdist runs the first.
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_no_request_is_answered_with_a_server_error(operation: Any, world: World) -> None:
+    @given(case=operation.as_strategy())
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def answered(case: schemathesis.Case) -> None:
+        response = case.call_and_validate(  # raises where a check fails
+            base_url=world.url,
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            checks=[not_a_server_error, status_code_conformance],
+        )
+        assert response.status_code < 500
+
+    answered()
