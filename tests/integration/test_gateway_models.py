@@ -49,9 +49,10 @@ def test_a_hundred_models_answer_each_with_its_own_weights_while_twenty_are_load
             assert (answer["version"], answer["degraded"]) == (2 if challenger else 1, [])
             assert answer["score"] == pytest.approx((n // 10 if challenger else n % 10) / 10)
         status = http.get("/status").json()
-    assert sum(not model["cold"] for model in status["models"].values()) <= 21  # one more while it comes in
+    loaded = sum(not model["cold"] for model in status["models"].values())
+    assert loaded <= 21  # one more while it comes in
     assert status["loads"] >= 180
-    assert status["unloads"] >= 160
+    assert status["unloads"] >= status["loads"] - 21
 
 
 def test_the_protocol_brings_a_cold_model_in(world: World) -> None:
