@@ -87,6 +87,10 @@ def test_the_settings_of_another_airflow_or_ray_are_not_inherited(
     assert env["AIRFLOW_CONN_AWS_DEFAULT"] == "aws://"  # the user's own connections are
 
 
+def test_bytecode_is_kept_whoever_starts_the_platform(platform: Platform, credentials: Credentials) -> None:
+    assert "PYTHONDONTWRITEBYTECODE" not in environment.airflow(platform, credentials, {"PYTHONDONTWRITEBYTECODE": "1"})
+
+
 def test_connections_reach_tasks_and_the_command_alike(platform: Platform, credentials: Credentials) -> None:
     path = write_file(platform, credentials)
     assert path.stat().st_mode & 0o777 == 0o600
