@@ -52,6 +52,19 @@ def test_a_numpy_boolean_inside_a_result_is_plain_json() -> None:
     assert json.loads(json.dumps(check.observed))["quantiles"] == [0.5]
 
 
+def test_two_rules_about_quantiles_of_one_column_get_their_own_values() -> None:
+    """The library gives both the values of one of them."""
+
+    def rule(*shares: float) -> Expectation:
+        ranges = {"quantiles": [*shares], "value_ranges": [[0, 9]] * len(shares)}
+        return Expectation("ExpectColumnQuantileValuesToBeBetween", column="x", quantile_ranges=ranges)
+
+    rules = [rule(1.0), Expectation("ExpectTableRowCountToBeBetween", min_value=3), rule(0.0), rule(0.0, 1.0)]
+    observed = [check.observed for check in open_expectations().check("t", TABLE, rules)]
+    assert [each["values"] for each in (observed[0], *observed[2:])] == [[2.0], [1.0], [1.0, 2.0]]
+    assert observed[1] == 3
+
+
 def test_an_exception_inside_an_expectation_is_told_apart_from_bad_data() -> None:
     rules = [
         Expectation("ExpectColumnValuesToBeBetween", column="s", min_value=1),
