@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.scheduling import ByServer
@@ -29,6 +30,12 @@ if "AIRFLOW_HOME" not in os.environ:  # read when airflow is first imported, so 
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="slipstream-airflow-")
     atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "false")
+
+
+# The same cases in every run: what fails then is what a change broke. To look for new ones: --hypothesis-profile=explore
+hypothesis.settings.register_profile("suite", derandomize=True)
+hypothesis.settings.register_profile("explore", derandomize=False)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
