@@ -50,7 +50,6 @@ class RolloutOperator(ReconcileOperator):
             trigger=QuestionTrigger("include.rollout.watch:resumed", question, ASK_AGAIN, LOOK_EVERY),
             method_name="go_on",
         )
-        raise AssertionError("defer() raises")  # for the type checker
 
     def resource(self, context: Context) -> str:
         return f"rollout/{self.model}"
@@ -172,7 +171,6 @@ class RolloutStageOperator(RolloutOperator):
                 ),
                 method_name="resume",
             )
-            raise AssertionError("defer() raises")  # for the type checker
         answer = record_verdict(services.control, rollout, self.stage, decision, epoch)
         self.require(rollout, self.stage, answer, decision["reasons"])
         return {"stage": self.stage, "answer": answer, "reasons": decision["reasons"]}

@@ -8,7 +8,7 @@ numpy.bool of ExpectColumnQuantileValuesToBeBetween: so the batch is validated d
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,16 +70,15 @@ def _turns(rules: Sequence[Expectation]) -> list[list[int]]:
     The library (1.24) knows a column's quantiles by the column alone: of two such rules in one suite both get the
     values of the first that it works out.
     """
-    turns: list[list[int]] = []
+    turns: defaultdict[int, list[int]] = defaultdict(list)
     asked: Counter[str] = Counter()
     for at, rule in enumerate(rules):
         turn = 0
         if rule.kind == QUANTILES:
             turn = asked[rule.columns[0]]
             asked[rule.columns[0]] += 1
-        turns += [[] for _ in range(turn + 1 - len(turns))]
         turns[turn].append(at)
-    return turns
+    return list(turns.values())
 
 
 def open_expectations() -> GreatExpectations:

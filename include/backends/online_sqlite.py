@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.errors import UnreachableError
-from include.core.scratch import BLOCK, is_full, no_room, storage_full
+from include.core.scratch import BLOCK, no_room, storage_full
 from include.features.online import PackedStore, Stored
 from include.features.packed import AHEAD, MICROSECOND, Packed, Row
 
@@ -111,7 +111,7 @@ class SqliteOnlineStore(PackedStore):
                 self._local.identity = self._identity()
             yield self._local.connection
         except (sqlite3.Error, OSError) as error:
-            if no_room(error) or is_full(error):
+            if no_room(error):
                 raise storage_full(self.path, BLOCK, "at least ") from error
             raise UnreachableError(
                 f"The online store {self.path} did not answer: {error}.",

@@ -90,7 +90,9 @@ def is_full(error: BaseException) -> bool:
 
 
 def no_room(error: BaseException | None) -> bool:
-    """The same of SQLite's errors, which for its shared index says "disk I/O error"."""
+    """The same of SQLite and its files; of its shared index it says "disk I/O error"."""
+    if isinstance(error, OSError):
+        return is_full(error)
     if not isinstance(error, sqlite3.OperationalError):
         return False
     return is_full(error) or error.sqlite_errorname in ("SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMOPEN")

@@ -55,7 +55,7 @@ OPERATIONS = [found.ok() for found in schema.get_all_operations()]
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_no_request_is_answered_with_a_server_error(operation: Any, world: World) -> None:
     @given(case=operation.as_strategy())
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     def answered(case: schemathesis.Case) -> None:
         response = case.call_and_validate(  # raises where a check fails
             base_url=world.url,

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.context import OutletEventAccessors
+from airflow.triggers.base import BaseTrigger
 
 from include.core.request import Outcome, Ref, Request, Result
 from include.data.raw import RawPartitions
@@ -99,15 +100,20 @@ class Run:
         return [(event.dest_asset_key.name, dict(event.extra)) for event in events]
 
 
-def _trigger(operator: Any, context: dict[str, Any], deferred: TaskDeferred) -> Any:
-    """What the triggerer and the task after it do; a task may defer more than once."""
+def fired(trigger: BaseTrigger) -> Any:
+    """What its first event says."""
 
-    async def first_event() -> Any:
-        async for event in deferred.trigger.run():
+    async def first() -> Any:
+        async for event in trigger.run():
             return event.payload
         raise AssertionError("the trigger ended without an event")
 
-    payload = asyncio.run(first_event())
+    return asyncio.run(first())
+
+
+def _trigger(operator: Any, context: dict[str, Any], deferred: TaskDeferred) -> Any:
+    """What the triggerer and the task after it do; a task may defer more than once."""
+    payload = fired(deferred.trigger)
     try:
         return getattr(operator, deferred.method_name)(context, event=payload, **(deferred.kwargs or {}))
     except TaskDeferred as again:

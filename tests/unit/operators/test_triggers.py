@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.triggers.base import BaseTrigger
 
 from include.core.errors import UnreachableError
 from include.core.ports import JobStatus
 from operators.triggers import JobTrigger, QuestionTrigger
+from tests.unit.operators.life import fired
 
 
 @pytest.fixture
@@ -28,15 +28,6 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     fake = SimpleNamespace(sleep=sleep, to_thread=at_once, get_running_loop=asyncio.get_running_loop)
     monkeypatch.setattr("operators.triggers.asyncio", fake)
     return told
-
-
-def fire(trigger: BaseTrigger) -> Any:
-    async def first() -> Any:
-        async for event in trigger.run():
-            return event.payload
-        raise AssertionError("the trigger ended without an event")
-
-    return asyncio.run(first())
 
 
 def answering(seen: list[Any], *answers: Any) -> Any:
@@ -60,7 +51,7 @@ def job_trigger(monkeypatch: pytest.MonkeyPatch, look: Any) -> JobTrigger:
 
 def test_a_job_that_is_over_is_told_of_after_one_poll(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     trigger = job_trigger(monkeypatch, answering(seen, JobStatus.SUCCEEDED))
-    assert fire(trigger) == {"status": "SUCCEEDED"}
+    assert fired(trigger) == {"status": "SUCCEEDED"}
     assert seen == [2.0, "look"]  # Airflow 3.3.2 retries a task whose trigger fires too soon
 
 
@@ -69,7 +60,7 @@ def test_a_silent_backend_is_asked_again_and_a_job_it_forgot_is_told_of_at_the_t
 ) -> None:
     silent, unknown = UnreachableError("The Ray head does not answer."), JobStatus.UNKNOWN
     trigger = job_trigger(monkeypatch, answering(seen, unknown, silent, unknown, unknown, JobStatus.RUNNING, *[unknown] * 3))
-    assert fire(trigger) == {"status": "UNKNOWN"}
+    assert fired(trigger) == {"status": "UNKNOWN"}
     assert seen == [2.0, "look"] * 8
 
 
@@ -78,13 +69,13 @@ def test_a_question_is_asked_first_after_one_poll_and_again_until_it_is_answered
 ) -> None:
     look = answering(seen, None, UnreachableError("The control store does not answer."), {"answer": "promote"})
     monkeypatch.setattr("operators.triggers.load", lambda name: look)
-    assert fire(QuestionTrigger("a:b", {}, seconds=3600, poll_seconds=2.0)) == {"answer": {"answer": "promote"}}
+    assert fired(QuestionTrigger("a:b", {}, seconds=3600, poll_seconds=2.0)) == {"answer": {"answer": "promote"}}
     assert seen == [2.0, "look"] * 3
 
 
 def test_at_its_deadline_a_question_has_been_asked_at_least_once(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("operators.triggers.load", lambda name: answering(seen, None, None))
-    assert fire(QuestionTrigger("a:b", {}, seconds=0, poll_seconds=2.0)) == {"answer": None}
+    assert fired(QuestionTrigger("a:b", {}, seconds=0, poll_seconds=2.0)) == {"answer": None}
     assert seen == [2.0, "look"]
 
 
