@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
 from include.cli.desk import open_desk
 from include.cli.table import table
@@ -57,11 +56,8 @@ def changed(policy: Retraining, fields: Sequence[str], price: float | None) -> R
         given[name] = None if value.lower() == "none" else value
     try:
         return Retraining(**{**policy.model_dump(), **given, **({} if price is None else {"price": price})})
-    except ValidationError as error:
-        problem = error.errors()[0]
-        known = ", ".join(Retraining.model_fields)
-        field = ".".join(map(str, problem["loc"]))
-        raise SpecError(f"retraining.{field}: {problem['msg']}.", seen=problem.get("input"), hint=f"fields: {known}") from error
+    except SpecError as error:
+        raise SpecError(f"--set: {error.what}", hint=f"fields of retraining: {', '.join(Retraining.model_fields)}.") from error
 
 
 def _decisions(found: list[Decision], policy: Retraining) -> None:

@@ -7,6 +7,7 @@ field, a wrong type or an impossible value is refused with the field, the value 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -36,7 +37,26 @@ Dtype = Literal["float", "int", "category"]
 
 
 class _Frozen(BaseModel):
+    """A frozen part of the spec. Making one, or reading one back, raises SpecError where a field is wrong."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SpecError(_explain(type(self), values, error)) from error
+
+    # Without this mark pydantic would call __init__ for the parts of a spec that are written as dicts too, and the
+    # first wrong part would hide the place of its field, and every other mistake.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise SpecError(_explain(cls, obj if isinstance(obj, dict) else {}, error)) from error
 
 
 class Feature(_Frozen):
@@ -247,12 +267,6 @@ class ModelSpec(_Frozen):
     objectives: Objectives = Objectives()
     triggers: Triggers = Triggers()
 
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise SpecError(_explain(values.get("name", "?"), error)) from error
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         names = [feature.name for feature in self.features.inputs]
@@ -271,12 +285,23 @@ class ModelSpec(_Frozen):
         return (self.features.build, self.features.entities, self.features.labels, self.expectations, self.training.fit)
 
 
-def _explain(name: object, error: ValidationError) -> str:
-    lines = []
+def _explain(part: type[BaseModel], values: Mapping[str, Any], error: ValidationError) -> str:
+    lines = [f"{_heading(part, values)} is wrong:"]
     for problem in error.errors():
-        field = ".".join(str(part) for part in problem["loc"]) or "spec"
+        field = ".".join(str(step) for step in problem["loc"]) or _word(part)
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             message = "is not a field here"
         lines.append(f"  {field}: {message} (seen: {problem.get('input')!r:.120})")
-    return f"The spec of model {name!r} is wrong:\n" + "\n".join(lines)
+    return "\n".join(lines)
+
+
+def _heading(part: type[BaseModel], values: Mapping[str, Any]) -> str:
+    if part is ModelSpec:
+        return f"The spec of model {values.get('name', '?')!r}"
+    named = f"name={values['name']!r:.80}" if "name" in values else "..."
+    return f"{part.__name__}({named}) in a model's spec"
+
+
+def _word(part: type[BaseModel]) -> str:
+    return "spec" if part is ModelSpec else part.__name__

@@ -52,5 +52,5 @@ def test_policy_replays_a_csv_beside_the_best_there_was(slipstream: Slipstream, 
 def test_policy_refuses_what_is_no_field_of_a_policy(slipstream: Slipstream) -> None:
     status, _, error = slipstream("policy", "replay", MODEL, "--set", "cooldwon=P3D")
     assert status == 1
-    assert "retraining.cooldwon" in error
+    assert "cooldwon: is not a field here" in error
     assert "cooldown" in error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core.catalog import load_spec, load_specs, model_names
+from include.core.catalog import load_spec, model_names
 from include.core.errors import SpecError
 from include.core.reference import load
 
@@ -44,7 +44,7 @@ def test_adding_a_folder_is_all_it_takes(package: Path) -> None:
     for name in ("bear", "ant"):
         add(package, name, SPEC.format(name=name))
     assert model_names("zoo") == ["ant", "bear"]
-    assert [spec.name for spec in load_specs("zoo")] == ["ant", "bear"]
+    assert [load_spec(name, "zoo").name for name in model_names("zoo")] == ["ant", "bear"]
 
 
 def test_an_unknown_model_is_refused_with_those_there_are(package: Path) -> None:
@@ -68,6 +68,44 @@ def test_a_wrong_spec_file_says_what_is_wrong(package: Path, spec: str, message:
     add(package, "ant", spec)
     with pytest.raises(SpecError, match=message):
         load_spec("ant", "zoo")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (b"SPEC = ModelSpec(", r"cannot be imported: SyntaxError.*never closed.*spec\.py:1"),
+        (b"SPEC = 'caf\xe9'", r"cannot be imported: SyntaxError.*utf-8"),
+        (b"import sys\nsys.exit(3)", r"cannot be imported: SystemExit: 3.*spec\.py:2"),
+        (b"\n\n1 / 0", r"cannot be imported: ZeroDivisionError.*spec\.py:3"),
+        (b"from include.core.spec import View\nView('weather')", r"cannot be imported: TypeError.*spec\.py:2"),
+        (
+            b"from include.core.spec import Feature\n\nFeature(name='Bad Name')",
+            r"Feature\(name='Bad Name'\).*is wrong:(.|\n)*spec\.py:3",
+        ),
+    ],
+    ids=["half a file", "no UTF-8", "exits", "raises", "by position", "a wrong part"],
+)
+def test_whatever_an_authors_file_does_is_an_error_with_its_place(package: Path, spec: bytes, message: str) -> None:
+    add(package, "ant")
+    (package / "ant" / "spec.py").write_bytes(spec)
+    with pytest.raises(SpecError, match=message):
+        load_spec("ant", "zoo")
+
+
+def test_folders_that_are_no_models_are_passed_over_and_half_models_are_named(package: Path) -> None:
+    for name in ("__pycache__", ".ipynb_checkpoints", "_old", "data"):
+        (package / name).mkdir()
+    (package / ".ipynb_checkpoints" / "spec.py").touch()
+    (package / "_old" / "spec.py").touch()
+    (package / "notes.txt").touch()
+    for name in ("bare", "my-model"):
+        (package / name).mkdir()
+        (package / name / "spec.py").write_text(SPEC.format(name=name.replace("-", "_")))
+    add(package, "empty")
+    assert model_names("zoo") == ["bare", "empty", "my-model"]
+    for name, message in (("bare", r"no __init__\.py"), ("empty", r"has no spec\.py"), ("my-model", "cannot be a model's name")):
+        with pytest.raises(SpecError, match=message):
+            load_spec(name, "zoo")
 
 
 @pytest.mark.parametrize("reference", ["include.core.nothing:x", "include.core.catalog:nothing", ":x", "include.core.catalog:"])

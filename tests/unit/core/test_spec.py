@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from include.core.errors import SpecError
-from include.core.spec import ModelSpec
+from include.core.spec import Data, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
 
 GOOD: dict[str, Any] = {
     "name": "toy",
@@ -66,8 +68,6 @@ def test_inputs_keys_and_code_are_in_order() -> None:
 def test_a_wrong_spec_is_refused_with_field_value_and_what_is_allowed(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=r"The spec of model .* is wrong:\n") as caught:
         ModelSpec(**with_(**changes))
-    import re
-
     assert re.search(message, str(caught.value)), str(caught.value)
 
 
@@ -88,3 +88,33 @@ def test_a_spec_is_frozen() -> None:
         spec.owner = "somebody"  # type: ignore[misc]
     with pytest.raises(ValidationError, match="frozen"):
         spec.training.window_days = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Feature(name="Bad Name"), r"Feature\(name='Bad Name'\).*wrong:\n  name: must be lower case.*seen: 'Bad Name'"),
+        (lambda: Feature(), r"Feature\(\.\.\.\).*\n  name: Field required"),
+        (lambda: Feature(name="x", dtype="text"), r"  dtype: .*'float', 'int' or 'category'.*seen: 'text'"),
+        (lambda: View(name="v", keys=("K",), features=()), r"View\(name='v'\).*\n  keys\.0: must be lower case.*seen: 'K'"),
+        (lambda: View(name="v", keys=("k",), features=({"name": "F"},)), r"\n  features\.0\.name: must be lower case"),
+        (lambda: Data(sources=("s",), first="soon"), r"Data\(\.\.\.\).*\n  first: .*seen: 'soon'"),
+        (lambda: Training(fit="nothing"), r"Training\(.*\n  fit: must look like"),
+        (lambda: Rollout(steps=(50,)), r"Rollout\(.*\n  steps: must rise"),
+        (lambda: Retraining(consecutive=3, within=2), r"Retraining\(.*\n  Retraining: within \(2\) must be at least consecutive"),
+        (lambda: Features.model_validate({"build": 3}), r"Features\(.*\n  build: "),
+    ],
+)  # fmt: skip
+def test_a_wrong_part_of_a_spec_is_refused_like_the_whole(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        make()
+    assert re.search(message, str(caught.value)), str(caught.value)
+
+
+def test_every_mistake_of_a_part_is_told_with_its_place_in_the_spec() -> None:
+    with pytest.raises(SpecError) as caught:
+        ModelSpec(**with_(features__views=({"name": "A", "keys": ("k",), "features": ({"name": "B"},)},), training__seed="x"))
+    text = str(caught.value)
+    assert "features.views.0.name" in text
+    assert "features.views.0.features.0.name" in text
+    assert "training.seed" in text

@@ -69,3 +69,50 @@ def test_airflows_safe_mode_discovers_the_file() -> None:
     text = (ROOT / "dags/lifecycle.py").read_text().lower()
     assert "airflow" in text
     assert "dag" in text
+
+
+SPEC = """
+from datetime import date
+from include.core.spec import ModelSpec
+
+SPEC = ModelSpec(
+    name="{name}", owner="me", description="-", label="late", data=dict(sources=("a",), first=date(2013, 1, 1)),
+    features=dict(build="m:b", entities="m:e", labels="m:l", views=(), request=(dict(name="x"),)),
+    expectations="m:E", training=dict(fit="m:f"),
+)
+"""
+
+BAG = """
+import json
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag({folder!r}, bundle_path={folder!r}, bundle_name="b")
+print(json.dumps({{"dags": sorted(bag.dags), "errors": bag.import_errors}}))
+"""
+
+
+def test_a_broken_model_costs_its_own_dags_alone_and_is_named_by_airflow(tmp_path: Path) -> None:
+    models = tmp_path / "broken_zoo"
+    for name, text in (
+        ("ant", SPEC.format(name="ant")),
+        ("bee", "SPEC = ModelSpec("),
+        ("cat", None),
+        ("dog", SPEC.format(name="dog")),
+    ):
+        (models / name).mkdir(parents=True)
+        (models / name / "__init__.py").touch()
+        if text is not None:
+            (models / name / "spec.py").write_text(text)
+    (models / "__init__.py").touch()
+    env = {
+        **os.environ, "AIRFLOW_HOME": str(tmp_path / "home"), "PYTHONPATH": f"{ROOT}:{tmp_path}",
+        "SLIPSTREAM_MODELS": "broken_zoo", "AIRFLOW__CORE__LOAD_EXAMPLES": "false", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+    }  # fmt: skip
+    code = BAG.format(folder=str(ROOT / "dags"))
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    parts = ("features", "training", "rollout", "monitoring", "scoring")
+    assert found["dags"] == sorted(f"{name}_{part}" for name in ("ant", "dog") for part in parts)
+    assert list(found["errors"]) == ["broken_models.py"]
+    assert "bee: The spec of model 'bee' cannot be imported: SyntaxError" in found["errors"]["broken_models.py"]
+    assert "cat: There is no model 'cat': its folder has no spec.py" in found["errors"]["broken_models.py"]
