@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from airflow.sdk import AssetAlias, Context
 from pydantic import JsonValue
@@ -50,20 +51,33 @@ class RegisterModelOperator(ReconcileOperator):
         record = register(services.control, registry, package, epoch)
         self.links[ReportLink.kind] = report_url(services.ledger.resolve(inputs.evaluation).files["report.html"].path)
         self.links[MlflowRunLink.kind] = registry.url(record)
-        if record.entry.gate.passed and may_deploy(context):
+        # Both: the version's verdict and this run's own, which differ for a version that had its turn before.
+        if record.entry.gate.passed and package.entry.gate.passed and may_deploy(context):
             extra: dict[str, JsonValue] = {"version": record.version, "as_of": record.entry.as_of}
             context["outlet_events"][AssetAlias(f"{self.model}_registered")].add(candidate_asset(self.model), extra=extra)
         fault.point("register.sent")
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
 
 
-def _commit(context: Context) -> str:
-    """The bundle's commit where Airflow knows one, else the working tree's, marked where it has changes."""
+def _commit(context: Context, folder: Path = PROJECT) -> str:
+    """The bundle's commit where Airflow knows one, else the working tree's: `-dirty` where code differs from it.
+
+    Code that git does not know yet counts as a difference: a model's folder that was never added is in no commit.
+    Empty where there is no repository, or no git.
+    """
     bundle = getattr(context["ti"], "bundle_instance", None)
     if version := getattr(bundle, "version", None):
         return str(version)
-    done = subprocess.run(
-        ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        capture_output=True, text=True, check=False, timeout=10,
-    )  # fmt: skip
-    return done.stdout.strip()
+    head = _git(folder, "rev-parse", "HEAD")
+    if not head:
+        return ""
+    changed = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", ".")
+    return f"{head}-dirty" if changed else head
+
+
+def _git(folder: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):  # an image without git, a working tree that does not answer
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

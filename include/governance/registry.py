@@ -7,7 +7,7 @@ labels. A kill between the two leaves an orphan in the registry, which the next 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -58,8 +58,13 @@ def resource(model: str) -> str:
 
 
 def register(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
-    """The version of the package's key; registers it if nobody has. Raises FencedError for a late holder."""
+    """The version of the package's key; registers it if nobody has. Raises FencedError for a late holder.
+
+    A version that waits for its rollout stands as its newest evaluation says: the same model, evaluated again by a gate
+    that was widened, becomes a candidate.
+    """
     record = known.find(control, package.key) or _create(control, registry, package, epoch)
+    record = _evaluated_again(control, package, record, epoch)
     fault.point("register.recorded")
     mirror(control, registry, package.model)
     return record
@@ -97,6 +102,30 @@ def _create(control: ControlStore, registry: Registry, package: Package, epoch: 
     if record.version != published.version:  # only if another process took over meanwhile
         registry.withdraw(package.model, published.version)
     return record
+
+
+def _evaluated_again(control: ControlStore, package: Package, record: VersionRecord, epoch: int) -> VersionRecord:
+    """The record by the package's evaluation. A backfill's judges nothing; neither does one of a version that had its turn."""
+    entry = package.entry
+    waits = record.stage in (Stage.STAGING, Stage.CANDIDATE) and record.version != known.challenger(control, entry.model)
+    same = record.entry.lineage.evaluation.digest == entry.lineage.evaluation.digest and record.stage == entry.first_stage
+    if entry.run_type == "backfill" or not waits or same:
+        return record
+
+    def commit(connection: sa.Connection) -> dict[str, Json]:
+        lineage = replace(record.entry.lineage, evaluation=entry.lineage.evaluation)
+        again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics)
+        made = replace(record, entry=again, stage=entry.first_stage)
+        row = versions.update().where(versions.c.key == entry.key, versions.c.stage == str(record.stage))
+        connection.execute(row.values(stage=str(made.stage), record=made.to_json()))
+        detail = {"version": record.version, "from": str(record.stage), "to": str(made.stage), "gate": entry.gate.passed}
+        control.append_audit(connection, "register", "evaluate_again", entry.model, detail)
+        return made.to_json()
+
+    # The epoch is part of the key: an evaluation that was replaced may stand again after a later run.
+    key = f"{entry.key}/evaluated/{epoch}/{entry.lineage.evaluation.digest[:32]}"
+    value, _ = control.once(key, resource(entry.model), epoch, commit)
+    return VersionRecord.from_json(value)
 
 
 def _insert(control: ControlStore, connection: sa.Connection, package: Package, published: Published) -> VersionRecord:

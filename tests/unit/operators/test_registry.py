@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from airflow.sdk import Context
 
 from include.core.errors import FencedError
 from include.governance import versions
+from include.governance.lifecycle import move
 from include.governance.registry import register
-from operators.registry import RegisterModelOperator
+from include.governance.version import Stage
+from operators.registry import RegisterModelOperator, _commit
 from tests.unit.operators.life import MODEL, Life, Run
 from tests.unit.operators.nursery import Nursery
 from tests.unit.operators.said import assert_says
@@ -73,6 +79,43 @@ def test_a_closed_gate_registers_for_the_record_and_sends_nothing(published: Lif
     assert list(record.entry.gate.reasons) == CLOSED["reasons"]
 
 
+def test_a_gate_that_was_widened_makes_the_same_version_a_candidate_and_sends_it(published: Life) -> None:
+    run = trained(published)
+    opened = run.xcom["evaluate"]
+    assert register_in(closed(published, run))["stage"] == "Staging"
+    again = Run(xcom={**run.xcom, "evaluate": opened})
+    assert register_in(again) == {"version": 1, "semver": "1.0.0", "stage": "Candidate"}
+    assert again.sent == [("shop_candidate", {"version": 1, "as_of": "2013-01-05T00:00:00"})]
+    record = versions.records(published.services.control, MODEL)[0]
+    assert record.entry.gate.passed
+    assert record.entry.lineage.evaluation.to_json() == opened
+
+
+def test_a_gate_that_was_narrowed_takes_a_waiting_version_back_and_sends_nothing(published: Life) -> None:
+    run = trained(published)
+    assert register_in(run)["stage"] == "Candidate"
+    again = closed(published, Run(xcom=dict(run.xcom)))
+    assert register_in(again)["stage"] == "Staging"
+    assert again.sent == []
+    assert register_in(Run(xcom=dict(run.xcom)))["stage"] == "Candidate"  # and the wider one stands again
+
+
+@pytest.mark.parametrize("stage", [Stage.PRODUCTION, Stage.ARCHIVED])
+def test_a_version_that_had_its_turn_keeps_its_stage_whatever_a_later_evaluation_says(published: Life, stage: Stage) -> None:
+    run = trained(published)
+    register_in(run)
+    move(published.services.control, MODEL, 1, stage, actor="test")
+    again = closed(published, Run(xcom=dict(run.xcom)))
+    assert register_in(again)["stage"] == str(stage)
+    assert again.sent == []
+
+
+def test_a_backfill_changes_no_stage_of_a_version_that_is_there(published: Life) -> None:
+    run = trained(published)
+    register_in(run)
+    assert register_in(Run(xcom=dict(run.xcom), run_type="backfill"))["stage"] == "Candidate"
+
+
 def test_a_backfill_registers_and_never_deploys(published: Life) -> None:
     run = trained(published, run_type="backfill")
     assert register_in(run)["stage"] == "Staging"
@@ -109,3 +152,35 @@ def test_its_report_and_its_place_in_the_registry_are_linked(registered: Life, n
     nursery.run()(operator)
     assert operator.links["Report"].startswith("/slipstream/files/ledger/evaluate/")
     assert operator.links["MLflow run"].endswith("registry/shop/versions/1")
+
+
+def test_the_commit_of_a_version_says_whether_its_code_is_in_it(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.com")
+        subprocess.run(["git", "-C", str(tmp_path), *identity, *words], check=True, capture_output=True)
+
+    def commit() -> str:
+        return _commit(cast("Context", {"ti": SimpleNamespace()}), tmp_path)
+
+    assert commit() == ""  # no repository
+    git("init")
+    assert commit() == ""  # a repository without a commit
+    (tmp_path / "spec.py").write_text("SPEC = 1")
+    git("add", ".")
+    git("commit", "-m", "first")
+    clean = commit()
+    assert len(clean) == 40
+    (tmp_path / "spec.py").write_text("SPEC = 2")
+    assert commit() == f"{clean}-dirty"
+    git("checkout", "spec.py")
+    assert commit() == clean
+    (tmp_path / "models" / "ant").mkdir(parents=True)
+    (tmp_path / "models" / "ant" / "spec.py").write_text("SPEC = 3")
+    assert commit() == f"{clean}-dirty"  # a folder that git does not know yet
+    (tmp_path / ".gitignore").write_text("models/\n.gitignore\n")
+    assert commit() == clean  # data and caches do not count
+
+
+def test_without_git_the_commit_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _commit(cast("Context", {"ti": SimpleNamespace()}), tmp_path) == ""
