@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 from airflow.sdk import BaseOperator, Context
 
 from include.core import fault
-from include.core.errors import FencedError, IntegrityError, JobFailedError, PermanentError
+from include.core.errors import FencedError, IntegrityError, JobFailedError, PermanentError, SlipstreamError
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.request import Json, Request, Result
@@ -135,9 +135,17 @@ class ComputeOperator(SlipstreamOperator):
             if broken := ledger.verify(result):
                 raise IntegrityError(f"{result.path} is damaged.", seen=broken, hint="clear the task: it is computed again.")
             return self._deliver(result, context, services)
-        tail = services.jobs().logs(attempt.job, 30)
-        ledger.end_attempt(attempt, f"{status}: {tail}")
+        # The job's own error first: it is the better one, and its log may not come.
         if (error := ledger.error(attempt)) is not None:
+            ledger.end_attempt(attempt, f"{status}: {error}")
+            raise error
+        try:
+            tail = services.jobs().logs(attempt.job, 30)
+        except SlipstreamError as away:  # a log that does not come must not hide that the job is over
+            tail = f"(its log could not be read: {away.what})"
+            error = self._error_before(attempt, services)
+        ledger.end_attempt(attempt, f"{status}: {tail}")
+        if error is not None:
             raise error
         if status is JobStatus.STOPPED:
             raise PermanentError(
@@ -150,6 +158,12 @@ class ComputeOperator(SlipstreamOperator):
             safe="its checkpoints are kept; the next attempt resumes from the newest verified one.",
             hint="none if retries are left; else clear the task.",
         )
+
+    def _error_before(self, attempt: Attempt, services: Services) -> SlipstreamError | None:
+        """The permanent error in which the attempt before ended: the same inputs, so the likeliest reason of a silent death."""
+        before = Attempt(attempt.key, attempt.generation, attempt.number - 1)
+        error = services.ledger.error(before) if before.number else None
+        return error if isinstance(error, PermanentError) else None
 
     def _deliver(self, result: Result, context: Context, services: Services) -> Json:
         fault.point("compute.deliver")

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from include.backends.log_tail import of_file
 from include.core import fault
 from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
@@ -94,7 +95,7 @@ class ProcessJobs:
 
     def logs(self, name: str, lines: int = 50) -> str:
         """The last lines it wrote."""
-        return "\n".join(_read(self._folder / name / "log").splitlines()[-lines:])
+        return of_file(self._folder / name / "log", lines)
 
     def stop(self, name: str) -> None:
         """Kill its process group. Silent if it is over or unknown."""

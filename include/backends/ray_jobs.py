@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
+from include.backends.log_tail import last_bytes, last_lines, of_json_field
 from include.backends.process_jobs import environment
 from include.core import fault
 from include.core.connection import from_env
@@ -20,6 +23,7 @@ from include.core.settings import Settings
 
 CONNECTION = "slipstream_ray"  # its password is the cluster's token
 logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every poll would drown a task's log
+CHUNK = 64 << 10  # bytes read at once of a log
 TIMEOUT = 30.0  # seconds; the head starts an actor before it answers a submit
 
 
@@ -62,20 +66,69 @@ class RayJobs:
         }
 
     def status(self, name: str) -> JobStatus:
+        """Raises UnreachableError for an answer that is not Ray's, PermanentError for a status that we do not know."""
         response = self._call("GET", f"/api/jobs/{name}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return JobStatus.UNKNOWN
-        return JobStatus(self._ok(response)["status"])
+        told = self._ok(response).get("status")
+        try:
+            return JobStatus(told)
+        except ValueError as error:
+            raise PermanentError(
+                f"Ray at {self._url} says of job {name} what this version does not know.",
+                seen=told,
+                safe="the job goes on; nothing was submitted.",
+                hint=f"known: {', '.join(JobStatus)}; use the Ray of requirements.txt, then clear the task.",
+            ) from error
 
     def logs(self, name: str, lines: int = 50) -> str:
-        """The last lines it wrote, and Ray's own message where it has one to add."""
-        response = self._call("GET", f"/api/jobs/{name}/logs")
-        text = str(response.json().get("logs") or "") if response.is_success else ""
-        return "\n".join(text.rstrip().splitlines()[-lines:]) or self._message(name)
+        """The last lines it wrote, or Ray's own message where it wrote none.
+
+        Ray's log service is asked for the last lines. Where it has none, the Jobs API's answer, which is the whole log, is
+        read through without being kept. Raises UnreachableError.
+        """
+        return self._last_lines(name, lines) or last_lines(self._whole_log(name), lines) or self._message(name)
+
+    def _last_lines(self, name: str, lines: int) -> str:
+        where = f"/api/v0/logs/file?submission_id={name}&lines={lines}&timeout={TIMEOUT:.0f}"
+        with self._stream(where) as response:
+            if response.is_error or not response.headers.get("content-type", "").startswith("text/plain"):
+                return ""
+            data, _ = last_bytes(self._within(response, name))
+        return last_lines(data.decode(errors="replace"), lines)
+
+    def _whole_log(self, name: str) -> str:
+        with self._stream(f"/api/jobs/{name}/logs") as response:
+            if response.is_error:
+                return ""
+            try:
+                return of_json_field(self._within(response, name), "logs")
+            except ValueError:  # no answer of Ray's: a log that cannot be read is no reason to fail
+                return ""
+
+    def _within(self, response: httpx.Response, name: str) -> Iterator[bytes]:
+        """The answer's bytes; a server that trickles for longer than a plain request may take is not waited for."""
+        until = time.monotonic() + TIMEOUT
+        for chunk in response.iter_bytes(CHUNK):
+            yield chunk
+            if time.monotonic() > until:
+                raise UnreachableError(
+                    f"The log of job {name} did not come from {self._url} within {TIMEOUT:g} s.",
+                    safe="the job is not touched.",
+                    hint=f"read it in Ray's dashboard: {self.url(name)}",
+                )
+
+    @contextmanager
+    def _stream(self, path: str) -> Iterator[httpx.Response]:
+        try:
+            with self._client.stream("GET", path) as response:
+                yield response
+        except httpx.TransportError as error:
+            raise self._away(error) from error
 
     def _message(self, name: str) -> str:
         response = self._call("GET", f"/api/jobs/{name}")
-        return str(response.json().get("message") or "") if response.is_success else ""
+        return str(self._ok(response).get("message") or "") if response.is_success else ""
 
     def stop(self, name: str) -> None:
         """Ask it to end. Silent if it is over or unknown."""
@@ -91,11 +144,7 @@ class RayJobs:
         try:
             response = self._client.request(method, path, **options)
         except httpx.TransportError as error:
-            raise UnreachableError(
-                f"Ray's Jobs API at {self._url} does not answer: {error}.",
-                safe="a job that was submitted before keeps running.",
-                hint="start the Ray head, or check SLIPSTREAM_RAY_URL; the task is retried.",
-            ) from error
+            raise self._away(error) from error
         if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise PermanentError(
                 f"Ray at {self._url} refused our token: HTTP {response.status_code}.",
@@ -112,8 +161,25 @@ class RayJobs:
                 safe="a job that was submitted before keeps running.",
                 hint="see the head's dashboard.log; the task is retried.",
             )
-        body: dict[str, Any] = response.json()
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise UnreachableError(
+                f"What answers at {self._url} is not Ray's Jobs API: no JSON object.",
+                seen=response.text.strip()[:200],
+                safe="a job that was submitted before keeps running.",
+                hint="check SLIPSTREAM_RAY_URL, and what stands between (a log-in page, a proxy); the task is retried.",
+            )
         return body
+
+    def _away(self, error: httpx.TransportError) -> UnreachableError:
+        return UnreachableError(
+            f"Ray's Jobs API at {self._url} does not answer: {error}.",
+            safe="a job that was submitted before keeps running.",
+            hint="start the Ray head, or check SLIPSTREAM_RAY_URL; the task is retried.",
+        )
 
 
 def open_jobs(settings: Settings, token: str = "") -> RayJobs:

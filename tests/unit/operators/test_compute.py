@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from include.core.errors import DataError, JobFailedError, PermanentError, SupersededError
+from include.core.errors import DataError, JobFailedError, PermanentError, SupersededError, UnreachableError
 from include.core.ledger import Attempt
 from include.core.ports import Job, JobStatus
 from include.core.request import Outcome, Ref, Request
@@ -180,3 +180,21 @@ def test_a_permanent_error_in_a_job_fails_the_task_as_itself(services: Services,
     operator.function = "tests.unit.operators.steps:refuse"  # type: ignore[misc]
     with pytest.raises(DataError, match="There are no labels"):
         operator.execute(context())
+
+
+def test_the_jobs_own_error_survives_a_log_that_does_not_come(
+    services: Services, jobs: FakeJobs, context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: FakeJobs, name: str, lines: int = 50) -> str:
+        raise UnreachableError("Ray does not answer.")
+
+    monkeypatch.setattr(FakeJobs, "logs", away)
+    refusing = task(where="job")
+    refusing.function = "tests.unit.operators.steps:refuse"  # type: ignore[misc]
+    with pytest.raises(DataError, match="There are no labels"):
+        refusing.execute(context())
+    (jobs.folder / "mode").write_text("die")
+    with pytest.raises(DataError, match="There are no labels"):  # it died without a word: the same inputs ended so before
+        refusing.execute(context())
+    with pytest.raises(JobFailedError, match="its log could not be read: Ray does not answer"):
+        task(where="job").execute(context())
