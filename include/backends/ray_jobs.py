@@ -72,7 +72,7 @@ class RayJobs:
             return JobStatus.UNKNOWN
         told = self._ok(response).get("status")
         try:
-            return JobStatus(told)
+            return JobStatus(str(told))
         except ValueError as error:
             raise PermanentError(
                 f"Ray at {self._url} says of job {name} what this version does not know.",

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import IntegrityError as SqlIntegrityError
-from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
 from include.core import fault
 from include.core.database import explained, open_engine
 from include.core.digest import digest_json
-from include.core.errors import FencedError
+from include.core.errors import FencedError, PermanentError
 from include.core.request import Json
 from include.core.scratch import is_full
 
@@ -149,11 +149,10 @@ class ControlStore:
             try:
                 metadata.create_all(self.engine)
                 return
-            except (OperationalError, ProgrammingError, SqlIntegrityError) as error:  # another one was making it
-                if isinstance(error, OperationalError) and (attempt == 4 or is_full(error)):
-                    raise explained(self.url, error) from error
-                if attempt == 4:
-                    raise
+            except DatabaseError as error:  # another one was making it
+                told = explained(self.url, error)
+                if attempt == 4 or is_full(error) or isinstance(told, PermanentError):
+                    raise told from error
                 time.sleep(0.2 * (attempt + 1))
 
     @contextmanager
@@ -163,6 +162,10 @@ class ControlStore:
                 yield connection
         except (OperationalError, InterfaceError) as error:
             raise explained(self.url, error) from error
+        except DatabaseError as error:  # of the callers' own making, unless the server refuses us: a right that is lacking
+            if isinstance(told := explained(self.url, error), PermanentError):
+                raise told from error
+            raise
 
     # -- fencing -------------------------------------------------------------------------------------
 

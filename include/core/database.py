@@ -6,38 +6,75 @@ import sqlite3
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from include.core.errors import StorageFullError, TransientError, UnreachableError
+from include.core.address import shown, without_secrets
+from include.core.errors import PermanentError, SlipstreamError, SpecError, StorageFullError, UnreachableError
 from include.core.scratch import BLOCK, is_full, no_room, storage_full
 
 WAIT = 30  # seconds for a lock that somebody else holds
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={WAIT * 1000}", "foreign_keys=ON")
 
 # A holder that was stopped in the middle of a transaction must not stop the others for ever: the server ends
-# its transaction, and when it wakes it is told so.
-POSTGRES = f"-c lock_timeout={WAIT}s -c idle_in_transaction_session_timeout={2 * WAIT}s"
+# its transaction, and when it wakes it is told so. Said in each transaction, for poolers such as PgBouncer refuse it as a
+# startup parameter and lend the session to others between transactions.
+POSTGRES = f"SET LOCAL lock_timeout = '{WAIT}s'; SET LOCAL idle_in_transaction_session_timeout = '{2 * WAIT}s'"
+DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2", "postgresql+psycopg2": "postgresql+psycopg2"}
+
+# What a server says to a login that no retry can help, and the cure. psycopg2 has no SQLSTATE of a refused connection.
+REFUSALS = {
+    "password authentication failed": "correct the user and the password",
+    "no password supplied": "give the password",
+    "no pg_hba.conf entry": "let this address in (pg_hba.conf), or add ?sslmode=require",
+    "is not permitted to log in": "give the role LOGIN",
+    "does not exist": "create the database or the role, or correct its name",
+    "invalid connection option": "remove the option, or correct its name",
+    "invalid sslmode": "correct the option",
+    "invalid integer value": "correct the option",
+    "unsupported startup parameter": "remove that option from the URL: the pooler refuses it",
+    "permission denied": "grant the role CREATE and USAGE on the schema, and all rights on its tables",
+    "unable to open database file": "make the folder, and let this user write there",
+    "attempt to write a readonly database": "let this user write the file and its folder",
+    "file is not a database": "name a SQLite database, or a file that is not there yet",
+}
 
 
 def open_engine(url: str) -> sa.Engine:
     """An engine without a pool: a forked task must not share its parent's sockets, and connections are short.
 
-    On SQLite every transaction takes the write lock at BEGIN, so none can deadlock.
+    On SQLite every transaction takes the write lock at BEGIN, so none can deadlock. Raises SpecError for a URL that is none,
+    or names another database or driver.
     """
-    if not url.startswith("sqlite"):
-        options = {"connect_timeout": 10, "options": POSTGRES}
-        return sa.create_engine(_with_driver(url), poolclass=NullPool, connect_args=options)
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite":
+        engine = sa.create_engine(parsed, poolclass=NullPool, connect_args={"connect_timeout": 10})
+        sa.event.listen(engine, "begin", _set_local)
+        return engine
     path = sa.make_url(url).database or ""
     engine = sa.create_engine(url, poolclass=NullPool, creator=lambda: _open_sqlite(path))
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 
-def _with_driver(url: str) -> sa.URL:
+def _parsed(url: str) -> sa.URL:
     """A plain `postgresql://` means psycopg2, which is in requirements.in; SQLAlchemy 2.1 would take psycopg 3."""
-    parsed = sa.make_url(url)
-    return parsed.set(drivername="postgresql+psycopg2") if parsed.drivername == "postgresql" else parsed
+    hint = "use sqlite:////absolute/path.db or postgresql://user:password@host:5432/database (psycopg2)."
+    try:
+        parsed = sa.make_url(url)
+        known = parsed.drivername in DRIVERS or parsed.drivername in ("sqlite", "sqlite+pysqlite")
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise SpecError("SLIPSTREAM_CONTROL_URL is no database URL.", seen=shown(url), hint=hint) from error
+    if not known:
+        raise SpecError("SLIPSTREAM_CONTROL_URL names a database or driver that we do not use.", seen=shown(url), hint=hint)
+    return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def _set_local(connection: sa.Connection) -> None:
+    if (
+        connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT"
+    ):  # a lock that a session holds has its own time-out
+        connection.exec_driver_sql(POSTGRES)
 
 
 def _open_sqlite(path: str) -> sqlite3.Connection:
@@ -62,17 +99,22 @@ def _connect(path: str, *first: str) -> sqlite3.Connection:
     return connection
 
 
-def explained(url: str, error: DBAPIError) -> TransientError:
+def explained(url: str, error: DBAPIError) -> SlipstreamError:
     """The error as a person needs it: where it is, whether anything changed, what to do."""
-    parsed = sa.make_url(url)
     if no_room(error.orig):
-        return storage_full(Path(str(parsed.database)), BLOCK, "at least ")
-    place, words = parsed.render_as_string(hide_password=True), " ".join(str(error.orig).split())
+        return storage_full(Path(str(sa.make_url(url).database)), BLOCK, "at least ")
+    place, words = shown(url), without_secrets(" ".join(str(error.orig).split()), url)
     if is_full(error):
         return StorageFullError(
             f"No space left on the server of the control store at {place} (at least 8192 bytes needed): {words}.",
             safe="the transaction was rolled back: nothing changed.",
             hint="free space there; the task is retried.",
+        )
+    if cure := next((cure for sign, cure in REFUSALS.items() if sign in words), ""):
+        return PermanentError(
+            f"The control store at {place} refused us: {words}.",
+            safe="nothing changed.",
+            hint=f"{cure}; the address is SLIPSTREAM_CONTROL_URL. Then clear the task.",
         )
     return UnreachableError(
         f"The control store at {place} did not answer: {words}.",
