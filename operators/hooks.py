@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook
 from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.digest import PROJECT
+from include.core.housekeeping import housekeeping
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job, JobBackend
 from include.core.scratch import sweep_scratch
@@ -55,7 +56,8 @@ class Services:
 
     def sweep(self, key: str = "", generation: int = 0) -> None:
         """Remove what killed tasks left on this machine's scratch; and of a key's attempts, in the ledger."""
-        sweep_scratch(self.settings.scratch())
+        with housekeeping("scratch of killed tasks"):
+            sweep_scratch(self.settings.scratch())
         if key:
             self.ledger.sweep(key, generation)
 

@@ -29,6 +29,12 @@ _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _TAKEN = frozenset({"412", "PreconditionFailed"})
 _RACED = frozenset({"409", "ConditionalRequestConflict"})  # another write of the key was under way: ask again
 _BUSY = frozenset({"500", "502", "503", "504", "InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"})
+# What stores say that do not know a header or a way of signing.
+_ODD = frozenset({"400", "501", "BadDigest", "InvalidArgument", "InvalidDigest", "InvalidRequest", "MalformedTrailerError",
+                  "MissingContentLength", "NotImplemented", "SignatureDoesNotMatch", "UnsupportedHeader",
+                  "XAmzContentSHA256Mismatch"})  # fmt: skip
+_PROBE = ".slipstream-conditional-writes"
+_CHECKED: set[tuple[str, str]] = set()  # endpoints and roots, in this process
 _WRITER = "slipstream-writer"
 _DELETE_AT_ONCE = 1000  # S3's own limit
 _TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=4)
@@ -59,6 +65,7 @@ class S3Storage:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=data)
 
     def create(self, path: str, data: bytes) -> bool:
+        self._check_conditional_writes()
         writer = uuid.uuid4().hex
         for _ in range(8):
             with self._reaching(path) as key:
@@ -73,6 +80,31 @@ class S3Storage:
                     if _code(error) not in _RACED:
                         raise
         raise ConflictError(f"S3 reported a conflict on {self.uri(path)} eight times.", safe="nothing was written.")
+
+    def _check_conditional_writes(self) -> None:
+        """Once a process: that an exclusive create is one here. Raises SpecError for a store that overwrites all the same.
+
+        An object of its own stays for it, which no listing shows: from the second process on this is one refused put.
+        """
+        place = (str(self._client.meta.endpoint_url), self.root)
+        if place in _CHECKED:
+            return
+        with self._reaching(_PROBE) as key:
+            for _ in range(2):  # the first may be the one that makes it
+                try:
+                    self._client.put_object(Bucket=self._bucket, Key=key, Body=b"", IfNoneMatch="*")
+                except ClientError as error:
+                    if _code(error) in _TAKEN | _RACED:
+                        _CHECKED.add(place)
+                        return
+                    raise
+        raise SpecError(
+            f"The S3 store at {place[0]} ignores If-None-Match: of two who create one object both are told they were first.",
+            seen=self.root,
+            safe="nothing of ours was overwritten: it was tried on an object made for that.",
+            hint="use a store with conditional writes (AWS S3, MinIO, Ceph from Squid on), or its setting that turns them on; "
+            "then clear the task.",
+        )
 
     def upload(self, source: Path, path: str) -> None:
         with self._reaching(path) as key:
@@ -144,7 +176,8 @@ class S3Storage:
     def _below(self, key: str) -> Iterator[str]:
         folder = f"{key.rstrip('/')}/" if key else ""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
-        return (entry["Key"] for page in pages for entry in page.get("Contents", ()))
+        found = (entry["Key"] for page in pages for entry in page.get("Contents", ()))
+        return (key for key in found if key != self._prefix + _PROBE)
 
     @contextmanager
     def _reaching(self, path: str) -> Iterator[str]:
@@ -169,7 +202,11 @@ class S3Storage:
             return FileNotFoundError(self.uri(path))
         if _code(error) in _BUSY:
             return self._unreachable(error)
-        return PermanentError(f"S3 refused {self.uri(path)}: {error}.", safe="what was stored is untouched.", hint=_SETTINGS)
+        return PermanentError(
+            f"S3 refused {self.uri(path)}: {error}.",
+            safe="what was stored is untouched.",
+            hint=_CHECKSUMS if _code(error) in _ODD else _SETTINGS,
+        )
 
     def _unreachable(self, error: Exception) -> UnreachableError:
         return UnreachableError(
@@ -180,6 +217,12 @@ class S3Storage:
 
 
 _SETTINGS = f"check AWS_ENDPOINT_URL, or the Airflow connection that {CONNECTION_SETTING} names."
+
+
+_CHECKSUMS = (
+    "a store that is not AWS may refuse the checksums that boto3 sends: set AWS_REQUEST_CHECKSUM_CALCULATION=when_required "
+    f"and AWS_RESPONSE_CHECKSUM_VALIDATION=when_required for every process. Else {_SETTINGS}"
+)
 
 
 def _code(error: ClientError) -> str:

@@ -25,6 +25,7 @@ from typing import cast
 from include.core import errors, fault
 from include.core.digest import canonical_json, digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError
+from include.core.housekeeping import housekeeping
 from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile
 from include.core.scratch import scratch_folder
 from include.core.storage import Storage
@@ -175,6 +176,10 @@ class Ledger:
 
     def sweep(self, key: str, generation: int) -> None:
         """Remove what nothing points to in a generation: what killed attempts left, and outputs that lost the race."""
+        with housekeeping(f"leftovers of {key}"):
+            self._sweep(key, generation)
+
+    def _sweep(self, key: str, generation: int) -> None:
         folder = f"ledger/{key}/g{generation}"
         self.storage.sweep(f"ledger/{key}")
         result = self.result(key, generation)

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from include.core import fault
 from include.core.errors import DataError
+from include.core.housekeeping import housekeeping
 from include.core.spec import View
 from include.features.dataset import quoted
 from include.features.online import OnlineStore
@@ -62,7 +63,8 @@ def materialize_view(store: OnlineStore, model: str, view: View, rows: pa.Table,
             what = f"{len(report.lost)} of {report.rows} entities are missing or older online"
             raise _mismatch(model, view, what, report.lost[:3])
     compared = _compare(store, model, view, rows, created, report.same)
-    store.sweep(model, view)
+    with housekeeping(f"expired rows of {model}/{view.name} online"):
+        store.sweep(model, view)
     return ViewReport(report.rows, report.written, report.newer, compared, report.without_key)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from include.core.control import ControlStore
 from include.core.digest import canonical_json
+from include.core.housekeeping import housekeeping
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.storage import Storage
@@ -35,7 +36,8 @@ class FolderRegistry:
                 return Published(number, held["key"])
         number = self._claim(package.model, package.key)
         folder = self._folder(package.model, number)
-        self.storage.sweep(f"registry/{package.model}")
+        with housekeeping(f"leftovers of registry/{package.model}"):
+            self.storage.sweep(f"registry/{package.model}")
         with scratch_folder() as scratch:
             for name, local in package.files(scratch).items():
                 self.storage.upload(local, f"{folder}/{name}")
@@ -64,7 +66,8 @@ class FolderRegistry:
         self._write_labels(model, labels)
 
     def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
-        self.storage.sweep(f"registry/{model}")
+        with housekeeping(f"leftovers of registry/{model}"):
+            self.storage.sweep(f"registry/{model}")
         tags = {str(r.version): {"stage": str(r.stage), "semver": r.semver, "gate": gate_tag(r)} for r in records}
         self._write_labels(model, {"tags": tags, "aliases": dict(aliases)})
 

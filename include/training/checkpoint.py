@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from include.core import fault
 from include.core.digest import digest_bytes
+from include.core.housekeeping import housekeeping
 from include.core.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,10 @@ class CheckpointStore:
     def save_step(self, step: int, data: bytes) -> None:
         """Write the checkpoint of a step and drop those that are no longer needed."""
         self.save(f"step-{step:09d}", data)
+        with housekeeping("older checkpoints"):
+            self._prune(step)
+
+    def _prune(self, step: int) -> None:
         files = self._files()
         for old in [number for number in self.steps() if number < step][: -self.keep + 1 or None]:
             for path, _ in files.get(f"step-{old:09d}", []):

@@ -15,10 +15,14 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
+from include.backends import s3
 from include.backends.s3 import S3Storage, open_storage
 from include.backends.s3_client import client_from_session
 from include.core.errors import PermanentError, SpecError, StorageFullError, UnreachableError
+from include.core.ledger import Ledger
+from include.core.request import Outcome, Request
 from include.core.storage import LocalStorage, Storage
 
 CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
@@ -303,3 +307,74 @@ def test_the_airflow_connection_gives_credentials_and_address(s3_address: str, m
 def test_a_root_that_is_no_bucket_is_refused(root: str) -> None:
     with pytest.raises(SpecError, match="s3://bucket/prefix"):
         S3Storage(root, None)
+
+
+class Lookalike:
+    """A client of a store that speaks S3, nearly: it drops a header, or refuses a kind of call."""
+
+    def __init__(self, client: object, drops: str = "", refuses: str = "", code: str = "NotImplemented") -> None:
+        self.client, self.drops, self.refuses, self.code = client, drops, refuses, code
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self.client, name)
+        if not callable(found):
+            return found
+
+        def call(*args: object, **kwargs: object) -> object:
+            self.calls.append(name)
+            if name == self.refuses:
+                raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, name)
+            kwargs.pop(self.drops, None)
+            return found(*args, **kwargs)
+
+        return call
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that has not looked yet."""
+    monkeypatch.setattr(s3, "_CHECKED", set())
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_store_that_ignores_conditional_writes_is_refused_before_anything_is_overwritten(s3_client: object) -> None:
+    S3Storage("s3://slipstream/like", s3_client).write("mine", b"first")
+    storage = S3Storage("s3://slipstream/like", Lookalike(s3_client, drops="IfNoneMatch"))
+    for _ in range(2):
+        with pytest.raises(SpecError, match=r"ignores If-None-Match.*store with conditional writes"):
+            storage.create("mine", b"second")
+    assert storage.read("mine") == b"first"
+    assert list(storage.list("")) == ["mine"]
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_the_look_for_conditional_writes_costs_one_call_a_process_and_never_shows(s3_client: object) -> None:
+    client = Lookalike(s3_client)
+    storage = S3Storage("s3://slipstream/once", client)
+    assert storage.create("a", b"") and storage.create("b", b"")
+    assert client.calls.count("put_object") == 4  # two for the first process ever
+    assert list(storage.list("")) == ["a", "b"]
+    s3._CHECKED.clear()
+    client.calls.clear()
+    assert S3Storage("s3://slipstream/once", client).create("c", b"")
+    assert client.calls.count("put_object") == 2
+
+
+@pytest.mark.parametrize("code", ["InvalidArgument", "NotImplemented", "XAmzContentSHA256Mismatch"])
+def test_a_store_that_refuses_checksums_names_the_setting(s3_client: object, code: str) -> None:
+    storage = S3Storage("s3://slipstream/sums", Lookalike(s3_client, refuses="put_object", code=code))
+    with pytest.raises(PermanentError, match="AWS_REQUEST_CHECKSUM_CALCULATION=when_required"):
+        storage.write("a", b"x")
+
+
+def test_a_store_without_lists_of_uploads_fails_no_work_that_is_done(
+    s3_client: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = Ledger(S3Storage("s3://slipstream/tidy", Lookalike(s3_client, refuses="list_multipart_uploads")))
+    request = Request("train", "x:y", "m", {"n": 1})
+    (tmp_path / "out").write_text("1")
+    attempt = ledger.open_attempt(request.key, 0)
+    result = ledger.commit(request, attempt, Outcome({"n": 1}, {"out": tmp_path / "out"}), 0.1)
+    assert ledger.verify(result) == []
+    assert "not cleared away" in caplog.text
