@@ -352,7 +352,8 @@ def test_a_store_that_ignores_conditional_writes_is_refused_before_anything_is_o
 def test_the_look_for_conditional_writes_costs_one_call_a_process_and_never_shows(s3_client: object) -> None:
     client = Lookalike(s3_client)
     storage = S3Storage("s3://slipstream/once", client)
-    assert storage.create("a", b"") and storage.create("b", b"")
+    assert storage.create("a", b"")
+    assert storage.create("b", b"")
     assert client.calls.count("put_object") == 4  # two for the first process ever
     assert list(storage.list("")) == ["a", "b"]
     s3._CHECKED.clear()
