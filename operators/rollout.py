@@ -82,7 +82,7 @@ class OpenRolloutOperator(RolloutOperator):
     """Opens the rollout of the version that the run or its event names. A version has its turn once."""
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
-        from include.rollout.foresight import foresee
+        from include.rollout.foresight import foresee, foresee_entities
         from include.rollout.machine import open_rollout
 
         asked = context["params"].get("version")
@@ -101,6 +101,8 @@ class OpenRolloutOperator(RolloutOperator):
         )
         for stage in foresee(services.spec(self.model), rollout.champion):
             self.log.info("%s", stage.words)
+        for words in foresee_entities(services.spec(self.model), rollout.champion):
+            self.log.info("%s", words)
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
 
     def _skip_if_had_its_turn(self, services: Services, version: int, request: str) -> None:

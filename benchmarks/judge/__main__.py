@@ -1,6 +1,6 @@
 """The rollout judge, simulated: false rollbacks, power, wrong promotions; the peers' rules on the same streams.
 
-    python -m benchmarks.judge [--stages 20000] [false joint power ceilings promotion peers shipped]
+    python -m benchmarks.judge [--stages 20000] [false joint power ceilings promotion entities peers shipped]
 
 Asks the boundary of include/rollout as it ships. Exits non-zero where a goal is missed.
 """
@@ -12,6 +12,7 @@ import os
 import time
 
 from benchmarks.judge import cells
+from benchmarks.judge.entities import entities
 from benchmarks.judge.table import Table
 
 PARTS = {
@@ -20,6 +21,7 @@ PARTS = {
     "power": cells.power,
     "ceilings": cells.ceilings,
     "promotion": cells.wrong_promotion,
+    "entities": entities,
     "peers": cells.peers,
 }
 SHIPPED = 40  # stages through fold and judge, request by request

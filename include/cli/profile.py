@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,10 +29,11 @@ def run(options: argparse.Namespace) -> int:
         path = raw.fetch(options.source, options.day, digest, Path(folder))
         text = propose(Batch(f"{options.source} of {options.day}", path, open_database()), options.source)
     if options.write is None:
-        print(text, end="")
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end="")  # in a Python file it means the same
         return 0
     try:
-        with options.write.open("x") as file:
+        with options.write.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError as error:
         raise ConflictError(

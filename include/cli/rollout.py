@@ -10,8 +10,9 @@ from include.cli.desk import Desk, open_desk
 from include.cli.rollback import follow
 from include.cli.table import table
 from include.core.catalog import load_spec
+from include.core.errors import DataError
 from include.core.request import Json
-from include.rollout.foresight import foresee
+from include.rollout.foresight import foresee, foresee_entities
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume
 from include.rollout.route import read_route
@@ -30,6 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=VERBS, help="; ".join(f"{verb}: {words}" for verb, words in VERBS.items()))
     parser.add_argument("model")
     parser.add_argument("--reason", default="asked for on the command line", help="for the audit chain and for colleagues")
+    parser.add_argument(
+        "--entities", type=int, metavar="N", help="plan: how many distinct entities (keys) ask while a stage lasts"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if options.verb == "status":
         _status(desk, options.model)
     elif options.verb == "plan":
-        _plan(desk, options.model)
+        _plan(desk, options.model, options.entities)
     elif options.verb == "abort":
         done = abort(desk.control, options.model, actor=desk.actor, reason=options.reason)
         print(f"{done.model}: version {done.gone} is out, {_version(done.serving)} answers (route {done.generation}).")
@@ -49,14 +53,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _plan(desk: Desk, model: str) -> None:
+def _plan(desk: Desk, model: str, entities: int | None) -> None:
+    if entities is not None and entities < 1:
+        raise DataError("A plan needs at least one entity.", seen=entities, hint="give --entities N, or leave it out.")
     spec = load_spec(model, desk.settings.models)
     champion = read_route(desk.control, model)[1].champion
     if champion is None:
         print(f"{model} has no champion yet: its first rollout has nothing to compare with (first={spec.rollout.first}).")
         champion = 0  # the plan of the rollouts after it
-    for stage in foresee(spec, champion, BASES):
+    for stage in foresee(spec, champion, BASES, entities):
         print(stage.words)
+    for words in foresee_entities(spec, champion, entities):
+        print(words)
 
 
 def _status(desk: Desk, model: str) -> None:

@@ -44,8 +44,8 @@ class Scale:
         known = values[np.isfinite(values)]
         if not len(known):
             return cls(axis, np.empty(0))
-        inner = np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1])
-        span = known.max() - known.min()
+        inner = _between(np.unique(known), np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
+        span = known.max() - known.min() or max(abs(known.max()), 1.0) * 1e-3
         ends = (known.min() - BEYOND * span, np.nextafter(known.max() + BEYOND * span, np.inf))
         return cls(axis, np.unique(np.concatenate([inner, ends])))
 
@@ -62,6 +62,13 @@ class Scale:
             found = np.where(places < 0, self.size - 2, places).astype(np.intp)
         missing = np.asarray(column.is_null(nan_is_null=True).to_numpy(), dtype=bool)
         return np.where(missing, self.size - 1, found)
+
+
+def _between(values: Floats, quantiles: Floats) -> Floats:
+    """Edges that part distinct values as the quantiles do, halfway between two: a value's last bit moves it nowhere."""
+    after = np.searchsorted(values, quantiles)
+    after = after[(after > 0) & (after < len(values))]
+    return values[after - 1] / 2 + values[after] / 2
 
 
 def design(scales: Sequence[Scale], table: pa.Table) -> Design:

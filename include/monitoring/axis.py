@@ -2,6 +2,9 @@
 
 A numeric column has a fine grid of equal cells (for KS, Wasserstein, any later question) and, folded from it, some
 twenty bins of about equal mass (for PSI, chi-square, the drift test). A category has the champion's vocabulary.
+
+Cells and bins end between the values there are, not at them (see `grid`): the same number comes back a last bit
+apart from another computation or through single precision, and that is no drift.
 """
 
 from __future__ import annotations
@@ -17,12 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.core.spec import Dtype, Feature
+from include.monitoring.grid import CELLS, anchors_of, laid_out
 
 BINS = 20
-CELLS = 8190  # with the two beyond the ends 8,192 counters: they stay in a core's cache while a column is counted
 VOCABULARY = 1000
-PAD = 0.125  # of the span, on either side: a value a little beyond the training set's still has its own cell
-TAIL = 0.001  # a span is of the central values; a single wild one must not coarsen the grid of all the others
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -65,6 +66,14 @@ class Axis:
         cells: npt.NDArray[np.intp] = np.clip(np.floor((values - self.low) / self.step) + 1, 0, self.cells + 1).astype(np.intp)
         return cells
 
+    def _last_cells(self, quantiles: Floats, values: Floats) -> npt.NDArray[np.intp]:
+        """The last cell of a bin that ends with each quantile: halfway to the next of `values`, where there is one."""
+        after = np.searchsorted(values, quantiles, side="right")
+        following = values[np.minimum(after, len(values) - 1)]
+        here, there = self.place(quantiles), self.place(np.maximum(quantiles, following))
+        cells: npt.NDArray[np.intp] = here + np.maximum(there - here - 1, 0) // 2
+        return cells
+
     @classmethod
     def of(cls, feature: Feature, column: pa.ChunkedArray) -> Self:
         """The axis that a reference column lays down. A column of nulls gives an axis of one bin, or none."""
@@ -79,10 +88,11 @@ class Axis:
         """An axis over finite values, its bins of about equal mass. A value that is very common gets a bin of its own."""
         if not len(values):
             return cls(name, dtype)
-        low, step = _grid(values)
+        anchors = anchors_of(values)
+        low, step = laid_out(values, anchors)
         grid = cls(name, dtype, low, step, CELLS)
         quantiles = np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1], method="lower")
-        cuts = np.unique(grid.place(quantiles))
+        cuts = np.unique(grid._last_cells(quantiles, anchors.values if anchors.all else quantiles))
         return cls(name, dtype, low, step, CELLS, tuple(int(cut) for cut in cuts if cut <= CELLS))
 
 
@@ -95,15 +105,3 @@ def finite(column: pa.ChunkedArray) -> Floats:
     """The present values of a numeric column as float64: nulls, NaN and infinities dropped."""
     values: Floats = column.cast(pa.float64()).drop_null().to_numpy()
     return values[np.isfinite(values)]
-
-
-def _grid(values: Floats) -> tuple[float, float]:
-    """Low end and cell width. Whole numbers lie in the middle of cells one (or more) wide."""
-    left, right = (float(q) for q in np.quantile(values, (TAIL, 1 - TAIL)))
-    span = right - left or max(abs(left), 1.0) * 1e-3
-    low = max(float(values.min()) - PAD * span, left - 2 * span)
-    high = min(float(values.max()) + PAD * span, right + 2 * span)
-    if np.array_equal(values[:1000], np.rint(values[:1000])) and high - low <= 1e9:
-        width = float(np.ceil((high - low + 2) / CELLS))
-        return float(np.floor(low)) - 0.5, width
-    return low, (high - low) / CELLS

@@ -21,6 +21,7 @@ BLOCK_FIRST = 1024  # enough to know by whether values are many, and then which 
 PENDING = 256  # new hashes are put in order together
 MANY = 0.125  # share of a block's values that are new to their cells: from here on all are hashed, without asking
 _FIRST, _SECOND, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)  # xxHash's
+LARGEST = float(np.finfo(np.float64).max)  # of huge values the squares have no number: the largest stands for them
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
@@ -66,7 +67,7 @@ class Counter:
         axis, n = self.axis, self.present
         self._keep()
         center = self._sum / n if n else 0.0
-        m2 = max(0.0, self._squares - n * center * center) * axis.step**2
+        m2 = min(max(0.0, self._squares - n * center * center) * axis.step * axis.step, LARGEST)
         mean = axis.low + (center + self._origin) * axis.step if n else 0.0
         m2 = 0.0 if self._low == self._high else m2  # one value only: exactly so
         mean = float(self._low) if n and self._low == self._high else mean

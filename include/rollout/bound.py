@@ -3,7 +3,8 @@
 Two ways, half of beta each. *Ratio*: given s errors on both arms, the challenger's are Binomial(s, p_m) if it
 errs m times as often as the champion; if so few are its own that this has a probability of at most the look's
 level, its rate ratio is shown to be under m. *Rate*: the same for its own entities and an accepted rate, for
-services that hardly ever err: no ratio can be bounded where nobody errs.
+services that hardly ever err: no ratio can be bounded where nobody errs. In both an entity is one trial, by its
+first request in the stage: neither many requests of one entity nor their likeness make the bound wrong.
 
 The looks are at 1, 2, 4, 8, ... planned lengths of the stage; their levels add up to beta (Bonferroni), so a
 challenger at the margin is promoted with a probability of at most beta, however long the stage waits.
@@ -12,6 +13,7 @@ Source: Clopper and Pearson (1934) for the bound; the conditional test is Przybo
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -41,6 +43,11 @@ def most_allowed(trials: int, p: float, level: float) -> int:
     logs = np.concatenate([[0.0], np.cumsum(steps)]) + trials * np.log1p(-p)
     cumulated = np.cumsum(np.exp(logs))
     return int((cumulated <= level).sum()) - 1
+
+
+def fewest(p: float, level: float) -> int:
+    """The least trials that show a chance below p where none is a hit; 0 where no number does."""
+    return math.ceil(math.log(level) / math.log1p(-p)) if 0 < p < 1 else 0
 
 
 def upper(hits: int, trials: int, level: float) -> float:

@@ -3,6 +3,10 @@
 Events (errors, slow answers, scores far out, wrong answers, named outcomes) are counted once per entity:
 sticky clients fail in bursts, and a burst is one fact. They are kept by slice of the stage's planned
 requests: the boundary needs no finer clock, and a stage of a million requests has no more of them.
+
+What is compared between the arms may be "ever met an error": whoever asks, and how often, does not depend on
+the arm. A *rate* may not: of entities that ask 10,000 times each nearly all meet an error once, however seldom
+errors are. So a rate is of first requests: each entity is one observation, whatever the number of its requests.
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ from include.rollout.boundary import Ints, slice_of
 
 CHAMPION, CHALLENGER = 0, 1
 ERRORS, REQUESTS, ENTITIES, FAILURES = "errors", "requests", "entities", "failures"
+FIRST = "first_errors"  # entities whose first request in the stage met an error
+# After the plan entities are observed anew in each turn of the stage, a doubling of its length.
+AGAIN, AGAIN_ERRORS = "entities_again", "first_errors_again"
 
 
 class Observation(Protocol):
@@ -62,7 +69,8 @@ class Evidence:
     """One stage's facts.
 
     `slices` by stream: `requests` and `failures` (requests that met an error) count requests, `entities` the
-    new ones, every other stream the entities that met the event for the first time. `limits` are the
+    new ones and `first_errors` those of them that met an error at once, the same `again` in each turn after the
+    plan, every other stream the entities that met the event for the first time. `limits` are the
     champion's quantiles over the rollout's earlier stages, fixed when the stage began: in microseconds for
     `latency_*`, scores for `score_*`.
     """
@@ -82,6 +90,16 @@ class Evidence:
     def complete(self) -> int:
         """The slices that are over: only they are judged."""
         return slice_of(self.clock, self.planned)
+
+    @property
+    def first_known(self) -> bool:
+        """Whether entities were observed by their first requests. Evidence stored by earlier versions was not."""
+        return FIRST in self.slices
+
+    @property
+    def rate_stream(self) -> str:
+        """The stream whose share of `entities` is an error rate."""
+        return FIRST if self.first_known else ERRORS
 
     def arms(self, stream: str, slices: int) -> tuple[Ints, Ints]:
         """A stream's counts of the champion and of the challenger in the first slices; zeros where it has none."""

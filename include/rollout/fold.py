@@ -17,8 +17,21 @@ from typing import Any, Self
 import numpy as np
 
 from include.core.request import Json
-from include.rollout.boundary import slice_of
-from include.rollout.evidence import CHALLENGER, CHAMPION, ENTITIES, ERRORS, FAILURES, REQUESTS, Count, Evidence, Observation
+from include.rollout.boundary import slice_of, turn_of
+from include.rollout.evidence import (
+    AGAIN,
+    AGAIN_ERRORS,
+    CHALLENGER,
+    CHAMPION,
+    ENTITIES,
+    ERRORS,
+    FAILURES,
+    FIRST,
+    REQUESTS,
+    Count,
+    Evidence,
+    Observation,
+)
 from include.rollout.guard import LOSS, QUANTILES, SCORES, outcome_stream
 from include.rollout.seen import Seen, unit_number
 
@@ -82,6 +95,10 @@ class StageFold:
     seen: dict[str, Seen] = field(default_factory=dict)
     pending: dict[int, tuple[int, int]] = field(default_factory=dict)  # request: unit, 2 * arm + decided
 
+    def __post_init__(self) -> None:
+        if not self.slices:  # one that was begun by an earlier version goes on as it was begun
+            self.slices[FIRST] = ([], [])
+
     def add(self, record: Observation) -> None:
         mirrored = record.kind == "shadow"
         if mirrored and not self.shadow:
@@ -90,15 +107,27 @@ class StageFold:
         unit = unit_number(record.unit)
         self.clock += mirrored or not self.shadow
         self._count(REQUESTS, arm)
-        self._mark(ENTITIES, unit, arm)
+        new = self._mark(ENTITIES, unit, arm)
         if record.error is not None:
             self._count(FAILURES, arm)
             self._mark(ERRORS, unit, arm)
+            if new and FIRST in self.slices:
+                self._count(FIRST, arm)
+        if self.clock > self.planned:
+            self._observe_again(record.error is not None, unit, arm)
         if mirrored:
             if record.score is not None and record.against is not None:
                 self.gap, self.gaps = self.gap + abs(record.score - record.against), self.gaps + 1
         else:
             self._measure(record, unit, arm)
+
+    def _observe_again(self, failed: bool, unit: int, arm: int) -> None:
+        """The first request of each entity in each turn after the plan: entities that turn bad late are seen."""
+        memory = f"{AGAIN}:{turn_of(self._slice)}"
+        if memory not in self.seen:
+            self.seen = {name: seen for name, seen in self.seen.items() if not name.startswith(AGAIN)}
+        if self._mark(AGAIN, unit, arm, memory) and failed:
+            self._count(AGAIN_ERRORS, arm)
 
     def _measure(self, record: Observation, unit: int, arm: int) -> None:
         """Latency and score of an answer, against the champion's quantiles."""
@@ -130,20 +159,27 @@ class StageFold:
             self._mark(LOSS, unit, arm)
         return True
 
+    @property
+    def _slice(self) -> int:
+        return slice_of(max(0, self.clock - 1), self.planned)
+
     def _count(self, stream: str, arm: int) -> None:
-        place = slice_of(max(0, self.clock - 1), self.planned)
+        place = self._slice
         counts = self.slices.setdefault(stream, ([], []))[arm]
         if len(counts) <= place:
             counts.extend([0] * (place + 1 - len(counts)))
         counts[place] += 1
 
-    def _mark(self, stream: str, unit: int, arm: int) -> None:
-        """The first such event of each entity."""
-        seen = self.seen.get(stream)
+    def _mark(self, stream: str, unit: int, arm: int, memory: str = "") -> bool:
+        """Count the first such event of each entity, by the bitmap `memory` (else the stream's). True: it was the first."""
+        name = memory or stream
+        seen = self.seen.get(name)
         if seen is None:
-            seen = self.seen[stream] = Seen(self.planned)
-        if seen.add(unit, arm):
+            seen = self.seen[name] = Seen(self.planned)
+        new = seen.add(unit, arm)
+        if new:
             self._count(stream, arm)
+        return new
 
     def evidence(self) -> Evidence:
         counts = [Count(*(sum(self.slices.get(name, ((), ()))[arm]) for name in (REQUESTS, ENTITIES, ERRORS))) for arm in (0, 1)]

@@ -1,4 +1,7 @@
-"""Before a rollout starts: the traffic it needs, and the smallest effect it can see.
+"""Before a rollout starts: the traffic and the entities it needs, and the smallest effect it can see.
+
+An entity is one observation, however often it asks: what counts are distinct entities. How many a service has
+nobody knows beforehand but its operators; without a number each request is taken to be another entity's.
 
 Computed for the exact conditional test asked once, at the planned end of the stage: the ceiling of any test of
 the same alpha. The sequential test that is shipped stays within .05 of it (`make bench AREA=judge`).
@@ -6,13 +9,14 @@ the same alpha. The sequential test that is shipped stays within .05 of it (`mak
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from include.core.spec import ModelSpec
-from include.rollout.bound import look_part, most_allowed, odds_share
+from include.rollout.bound import fewest, look_part, most_allowed, odds_share
 from include.rollout.boundary import law
 from include.rollout.guard import WEIGHTS
 from include.rollout.judge import JudgePlan, judge_plan
@@ -36,41 +40,94 @@ class Foresight:
     smallest: float  # rate ratio that is seen with a power of GOAL; inf: none
     needed: int  # requests of both arms that would see EFFECT with a power of GOAL
     promoted: float  # chance that a challenger as good as the champion is promoted at the planned end
+    entities: int  # distinct ones of both arms that the planned requests come from
+    least: int  # distinct ones of the challenger without an error that it can be promoted on
+    known: bool = False  # whether the number of entities was given
 
     @property
     def words(self) -> str:
         told = (
             f"{self.stage}, champion failing {self.base:.2%}: "
-            f"{self.requests:,} requests, {self.canary:,} of them the challenger's; "
+            f"{self.requests:,} requests, {self.canary:,} of them the challenger's, {self._whose}; "
             f"sees {self.smallest:.1f} times as many errors with a power of {GOAL}; "
-            f"one as good as the champion passes at once in {self.promoted:.0%}"
+            f"one as good as the champion passes at once in {self.promoted:.0%}, "
+            f"for its own rate on at least {self.least:,} entities of its own"
         )
         if self.power >= GOAL:
             return told + "."
-        return f"{told}. Its power at {EFFECT:g}x is {self.power:.2f} at best: {GOAL} would need {self.needed:,} requests."
+        many = f"{self.needed:,} requests of as many entities"
+        return f"{told}. Its power at {EFFECT:g}x is {self.power:.2f} at best: {GOAL} would need {many}."
+
+    @property
+    def _whose(self) -> str:
+        return f"of {self.entities:,} entities" if self.known else "each of another entity"
 
 
-def foresee(spec: ModelSpec, champion: int | None, bases: Iterable[float] = (0.01, 0.001)) -> list[Foresight]:
-    """For each stage that compares two arms, and each error rate of the champion. Empty without a champion."""
-    everything = dict.fromkeys(WEIGHTS, 0.0)  # the guards of a stage whose baseline knows all: errors then have the least alpha
-    plans = [judge_plan(spec, stage, champion, everything, labelled=True) for stage in plan(spec)[1:]]
-    return [_stage(one, base) for one in plans if one.relative and not one.shadow for base in bases]
+def foresee(
+    spec: ModelSpec, champion: int | None, bases: Iterable[float] = (0.01, 0.001), entities: int | None = None
+) -> list[Foresight]:
+    """For each stage that compares two arms, and each error rate of the champion. Empty without a champion.
+
+    `entities`: how many distinct ones the service has.
+    """
+    rules = [rule for rule in _rules(spec, champion) if rule.relative]
+    return [_stage(rule, base, entities) for rule in rules for base in bases]
 
 
-def _stage(rule: JudgePlan, base: float) -> Foresight:
+def foresee_entities(spec: ModelSpec, champion: int | None, entities: int | None = None) -> list[str]:
+    """For each stage whose promotion needs a bound: the distinct entities that it needs. With a number: whether it has them."""
+    return [_entities_words(rule, spec, entities) for rule in _rules(spec, champion)]
+
+
+def _rules(spec: ModelSpec, champion: int | None) -> list[JudgePlan]:
+    """Of the stages that are judged by entities. Their baselines know all: errors then have the least of alpha."""
+    everything = dict.fromkeys(WEIGHTS, 0.0)
+    rules = [judge_plan(spec, stage, champion, everything, labelled=True) for stage in plan(spec)[1:]]
+    return [rule for rule in rules if not rule.shadow and (rule.compared or rule.first == "absolute")]
+
+
+def _entities_words(rule: JudgePlan, spec: ModelSpec, entities: int | None) -> str:
+    both = _both(rule)
+    served = f" ({both:,} on both arms)" if rule.relative else ""
+    told = (
+        f"{rule.stage}: passes on at least {rule.entities:,} distinct entities of the challenger{served} whose first request "
+        f"meets no error (accepted {rule.accepted:.1%}); more requests of the same entities show no more"
+    )
+    if entities is None or entities >= both:
+        return told + "."
+    own = round(entities * rule.share) if rule.relative else entities
+    compared = fewest(odds_share(rule.share, rule.margin), rule.rate_level * look_part(0)) if rule.relative else 0
+    unless = f", unless the champion fails {compared / entities:.0%} of them" if 0 < compared < entities else ""
+    late = "is rolled back at its deadline" if spec.rollout.at_deadline == "roll_back" else "waits without end"
+    return (
+        f"{told}. {entities:,} entities are too few (about {own:,} are the challenger's): it {late} however good the challenger, "
+        f"for lack of entities{unless}. Larger steps, strategy='blue_green' "
+        "or a higher accepted rate (margin x error_floor) need fewer."
+    )
+
+
+def _both(rule: JudgePlan) -> int:
+    """Entities of both arms, so many of which are the challenger's."""
+    return math.ceil(rule.entities / rule.share) if rule.relative else rule.entities
+
+
+def _stage(rule: JudgePlan, base: float, entities: int | None) -> Foresight:
     alpha = rule.alpha * rule.guards[0].weight
 
     def power(ratio: float, requests: int) -> float:
         return ceiling(base, ratio, requests, rule.share, alpha)
 
-    smallest = _first(lambda ratio: power(ratio, rule.planned) >= GOAL, 1.0, FARTHEST)
+    distinct = rule.planned if entities is None else min(entities, rule.planned)
+    smallest = _first(lambda ratio: power(ratio, distinct) >= GOAL, 1.0, FARTHEST)
     needed = _first(lambda requests: power(EFFECT, round(requests)) >= GOAL, 1.0, float(MOST))
-    own, seen = promoted(base, rule.planned, rule), power(EFFECT, rule.planned)
-    return Foresight(rule.stage, base, rule.planned, rule.requests, seen, smallest, round(min(needed, MOST)), own)
+    own, seen = promoted(base, distinct, rule), power(EFFECT, distinct)
+    most = round(min(needed, MOST))
+    told = (distinct, rule.entities, entities is not None)
+    return Foresight(rule.stage, base, rule.planned, rule.requests, seen, smallest, most, own, *told)
 
 
 def ceiling(base: float, ratio: float, requests: int, share: float, alpha: float) -> float:
-    """Power of the exact conditional test at the end of a stage of so many requests."""
+    """Power of the exact conditional test at the end of a stage of so many requests, each of another entity."""
     own, other = requests * share * min(1.0, base * ratio), requests * (1 - share) * base
     chance = own / (own + other)
 

@@ -16,9 +16,21 @@ import numpy as np
 
 from include.core.request import Json
 from include.core.spec import ModelSpec
-from include.rollout.bound import look_part, most_allowed, odds_share, upper, upper_ratio
-from include.rollout.boundary import OCTAVE, SLICES, Ints, boundaries
-from include.rollout.evidence import CHALLENGER, CHAMPION, ENTITIES, ERRORS, FAILURES, REQUESTS, Count, Evidence
+from include.rollout.bound import fewest, look_part, most_allowed, odds_share, upper, upper_ratio
+from include.rollout.boundary import OCTAVE, SLICES, Ints, boundaries, turn_boundaries, turn_of, turn_sums
+from include.rollout.evidence import (
+    AGAIN,
+    AGAIN_ERRORS,
+    CHALLENGER,
+    CHAMPION,
+    ENTITIES,
+    ERRORS,
+    FAILURES,
+    FIRST,
+    REQUESTS,
+    Count,
+    Evidence,
+)
 from include.rollout.guard import Guard, stage_guards
 from include.rollout.plan import Stage
 
@@ -63,6 +75,16 @@ class JudgePlan:
     def planned(self) -> int:
         """Requests in the planned length of the stage: of both arms; of the shadow alone in its stage."""
         return planned_requests(self.share, self.requests, self.compared)
+
+    @property
+    def rate_level(self) -> float:
+        """What of beta the bound on the challenger's own rate may spend, over all looks."""
+        return self.beta / 2 if self.relative else self.beta
+
+    @property
+    def entities(self) -> int:
+        """The fewest entities of the challenger that show the accepted rate at the planned end, if none meets an error."""
+        return 0 if self.shadow else fewest(self.accepted, self.rate_level * look_part(0))
 
     def to_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -133,12 +155,16 @@ def judge(evidence: Evidence, plan: JudgePlan) -> Verdict:
         return Verdict("insufficient", ("held: the fault is not the challenger's alone", *alerts), numbers, alerts)
     if evidence.challenger.requests < plan.requests:
         missing = f"{evidence.challenger.requests} of {plan.requests} requests seen by the challenger"
-        return Verdict("insufficient", (missing,), numbers)
+        return Verdict("insufficient", (missing, *_missing_entities(evidence, plan)), numbers)
     if plan.shadow:
         return Verdict("promote", (f"{seen}, nothing against it",), numbers)
     shown = _shown(evidence, plan)
     if shown is None:
-        return Verdict("insufficient", (f"{seen}: {_not_shown(plan)}",), numbers)
+        missing_entities = _missing_entities(evidence, plan)
+        return Verdict("insufficient", (f"{seen}: {_not_shown(plan)}", *missing_entities), numbers)
+    worse = _requests_speak_against(evidence, plan)
+    if worse is not None:
+        return Verdict("insufficient", (f"{seen}: {worse}",), numbers)
     return Verdict("promote", (f"{seen}, nothing against it: {shown}",), numbers)
 
 
@@ -180,19 +206,29 @@ def _beyond_the_limit(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
     over = np.flatnonzero(erred >= limits)
     if over.size:
         at = int(over[0])
-        what = f"{erred[at]} of the first {entities[at]} entities met an error of the challenger"
+        first = " in their first request" if evidence.first_known else ""
+        when = f" after {2 ** (turn_of(at) - 1)} planned lengths" if evidence.first_known and turn_of(at) else ""
+        what = f"{erred[at]} of the first {entities[at]} entities{when} met an error of the challenger{first}"
         yield f"{what}, more than the accepted {plan.accepted:.1%}"
 
 
 def absolute_limits(evidence: Evidence, plan: JudgePlan) -> tuple[Ints, Ints, Ints]:
-    """By complete slice: entities so far, those that erred, and how many are too many.
+    """By complete slice: entities so far, those whose first request met an error, and how many are too many.
 
-    An entity may err long after it was first seen. It counts from then on: later than the walk allows for,
-    so the boundary only holds the better.
+    All three start from zero in each turn of the stage. Evidence of earlier versions: entities that ever erred.
     """
-    entities, erred = (evidence.arms(stream, evidence.complete)[CHALLENGER] for stream in (ENTITIES, ERRORS))
-    limits = boundaries(plan.accepted, plan.alpha, entities[None, :])[0]
-    return np.cumsum(entities), np.cumsum(erred), limits
+    if not evidence.first_known:
+        entities, erred = (evidence.arms(stream, evidence.complete)[CHALLENGER] for stream in (ENTITIES, ERRORS))
+        return np.cumsum(entities), np.cumsum(erred), boundaries(plan.accepted, plan.alpha, entities[None, :])[0]
+    entities, erred = (_observed(evidence, *streams) for streams in ((ENTITIES, AGAIN), (FIRST, AGAIN_ERRORS)))
+    limits = turn_boundaries(plan.accepted, plan.alpha, entities[None, :])[0]
+    return turn_sums(entities), turn_sums(erred), limits
+
+
+def _observed(evidence: Evidence, in_the_plan: str, after_it: str) -> Ints:
+    """The challenger's counts by complete slice: of one stream within the plan, of the other after it."""
+    within, after = (evidence.arms(stream, evidence.complete)[CHALLENGER] for stream in (in_the_plan, after_it))
+    return np.concatenate([within[:SLICES], after[SLICES:]])
 
 
 def _too_different(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
@@ -206,11 +242,11 @@ def _too_different(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
 
 
 def _shown(evidence: Evidence, plan: JudgePlan) -> str | None:
-    """What shows its error rate to be under the margin; None while nothing does."""
-    by_rate = plan.beta / 2 if plan.relative else plan.beta
+    """What shows its error rate to be under the margin; None while nothing does. Each entity is one observation."""
+    by_rate, errors = plan.rate_level, evidence.rate_stream
     for look, slices in enumerate(range(SLICES, evidence.complete + 1, OCTAVE)):
         part = look_part(look)
-        champion, challenger = (int(counts.sum()) for counts in evidence.arms(ERRORS, slices))
+        champion, challenger = (int(counts.sum()) for counts in evidence.arms(errors, slices))
         entities = int(evidence.arms(ENTITIES, slices)[CHALLENGER].sum())
         events, margin_share = champion + challenger, odds_share(plan.share, plan.margin)
         if plan.relative and challenger <= most_allowed(events, margin_share, plan.beta / 2 * part):
@@ -225,6 +261,49 @@ def _shown(evidence: Evidence, plan: JudgePlan) -> str | None:
 def _not_shown(plan: JudgePlan) -> str:
     ratio = f"at most {plan.margin:g} times the champion's, or " if plan.relative else ""
     return f"its error rate is not yet shown to be {ratio}at most {plan.accepted:.1%}; the next look is at twice the requests"
+
+
+def _requests_speak_against(evidence: Evidence, plan: JudgePlan) -> str | None:
+    """More of its requests fail than is accepted, and with more of its entities, though first requests do not.
+
+    Entities alone say little where each asks often; requests alone, where one busy client fails. With one request
+    an entity this holds nothing that the bound lets pass: it is the weaker demand.
+    """
+    if not evidence.first_known:
+        return None
+    shares = [_share(evidence, *streams) for streams in ((FAILURES, REQUESTS), (ERRORS, ENTITIES))]
+    most = [max(plan.accepted, plan.margin * champion if plan.relative else 0.0) for champion, _ in shares]
+    if any(own <= allowed for (_, own), allowed in zip(shares, most, strict=True)):
+        return None
+    return (
+        f"{shares[0][CHALLENGER]:.1%} of its requests failed (at most {most[0]:.1%} are accepted), "
+        "though few entities met an error in their first: it is not promoted while that lasts"
+    )
+
+
+def _share(evidence: Evidence, events: str, of: str) -> tuple[float, float]:
+    """What share of one stream another is so far: the champion's and the challenger's."""
+    counts = [[int(arm.sum()) for arm in evidence.arms(stream, evidence.complete)] for stream in (events, of)]
+    champion, challenger = (hits / max(1, trials) for hits, trials in zip(*counts, strict=True))
+    return champion, challenger
+
+
+def _missing_entities(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
+    """That entities are missing, and not requests: nothing is held against the challenger for it."""
+    own = evidence.challenger.entities
+    asked = evidence.champion.requests + evidence.challenger.requests
+    if plan.shadow or own >= plan.entities or evidence.complete < SLICES or not asked:
+        return
+    both = evidence.champion.entities + own
+    met = f"{own} entities" if not plan.relative else f"{own} of the {both} entities here"
+    most = upper(0, own, plan.rate_level * look_part(0))
+    could = f"{own} could show at most {most:.1%}" if own else "none can show anything"
+    yield (
+        f"entities are missing, nothing is held against the challenger: it answered {met}, and at least "
+        f"{plan.entities} whose first request meets no error are needed to show {plan.accepted:.1%} ({could}); more requests "
+        "of the same entities show no more. More entities, a longer deadline (at_deadline='wait'), a larger step or a "
+        "higher accepted rate (margin x error_floor) would"
+    )
 
 
 # -- the service -----------------------------------------------------------------------------------------

@@ -38,7 +38,8 @@ def charts(plan: JudgePlan, evidence: Evidence) -> str:
         return '<p class="note">No slice of the stage was over: there is nothing to draw.</p>'
     if not plan.relative:
         _, erred, limits = absolute_limits(evidence, plan)
-        return _chart("entities that met an error", erred, limits, evidence.complete)
+        whose = "entities whose first request met an error" if evidence.first_known else "entities that met an error"
+        return _chart(whose, erred, limits, evidence.complete)
     drawn = []
     for guard in plan.guards:
         _, hits, limits = guard_limits(evidence, plan, guard)
@@ -67,8 +68,8 @@ def _row(name: str, count: Count) -> str:
 
 def _chart(title: str, hits: Ints, limits: Ints, slices: int) -> str:
     """Two step lines over the share of the plan: what was seen, and the boundary where it can be reached."""
-    reachable = [int(limit) for limit in limits if limit <= 4 * max(int(hits[-1]), 4)]
-    top = max([int(hits[-1]), *reachable, 1]) * 1.1
+    reachable = [int(limit) for limit in limits if limit <= 4 * max(int(hits.max()), 4)]
+    top = max([int(hits.max()), *reachable, 1]) * 1.1
     span = max(slices, SLICES)
 
     def place(slot: int, value: float) -> str:

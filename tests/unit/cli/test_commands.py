@@ -93,6 +93,10 @@ def test_the_plan_of_a_rollout_says_what_it_can_see(slipstream: Slipstream) -> N
     out = slipstream("rollout", "plan", MODEL)[1]
     assert "canary_5, champion failing 1.00%: 2,000 requests, 100 of them the challenger's" in out
     assert "Its power at 2x is" in out
+    assert "canary_5: passes on at least 82 distinct entities of the challenger (1,640 on both arms)" in out
+    few = slipstream("rollout", "plan", MODEL, "--entities", "12")[1]
+    assert "12 entities are too few" in few
+    assert slipstream("rollout", "plan", MODEL, "--entities", "0")[0] == 1
 
 
 def test_rollback_with_nowhere_to_go_explains_itself(slipstream: Slipstream) -> None:
