@@ -165,20 +165,15 @@ class QueueProducer(SharedStreamProducer):
 
 
 def read_message(body: str) -> dict[str, str]:
-    """{"as_of": ISO, UTC without zone; "model" if it names one}. Raises DataError for anything else."""
+    """{"as_of": ISO, UTC without zone; "model" if it names one}. Raises ValueError for anything else."""
     try:
         value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(body) from error
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict) or not isinstance(value.get("as_of"), str) or not isinstance(value.get("model", ""), str):
-        raise _unreadable(body)
-    return {"as_of": parse_time(value["as_of"]).isoformat(), **({"model": value["model"]} if value.get("model") else {})}
-
-
-def _unreadable(body: str) -> DataError:
-    return DataError(
-        "A message of the queue is not understood.",
-        seen=body[:200],
-        safe="it is dropped; the messages behind it are read.",
-        hint='send {"as_of": "2013-05-27"}, with "model" where several share the queue.',
-    )
+        raise ValueError(f'not {{"as_of": "2013-05-27"}}: {body[:200]!r}')
+    try:
+        moment = parse_time(value["as_of"])
+    except DataError as error:
+        raise ValueError(str(error)) from None
+    return {"as_of": moment.isoformat(), **({"model": value["model"]} if value.get("model") else {})}
