@@ -19,6 +19,7 @@ import httpx
 import numpy as np
 
 import tests.integration.gateway_world as gateway_world
+from benchmarks.fuzz.bad import draw
 from benchmarks.fuzz.cases import COLUMNS, KNOWN, PUSH, Case, Grammar, heat_of, now
 from include.rollout.route import Route
 from tests.integration.gateway_world import MODEL, TOKEN, World, body, eventually, heat_score, signature
@@ -53,7 +54,7 @@ def fuzz(home: Path, number: int, seed: int) -> Tally:
         rows = [{"place": place, "heat": heat_of(place), "event_timestamp": pushed.isoformat()} for place in KNOWN]
         httpx.post(f"{world.url}{PUSH}", json={"rows": rows}, headers={"authorization": f"Bearer {TOKEN}"}).raise_for_status()
         tally = Tally()
-        asyncio.run(_callers(world.url, Grammar(seed, pushed).cases(number), tally))
+        asyncio.run(_callers(world.url, draw(Grammar(seed, pushed), number), tally))
         page = httpx.get(f"{world.url}/metrics").text
         tally.opened = sum(
             float(value) for value in re.findall(r"^slipstream_circuit_opened_total\S* (\S+)$", page, re.MULTILINE)

@@ -90,14 +90,19 @@ class Source:
             answer(self._known(entities))
             return
 
+        lost: list[int] = []  # items of which no key can be made
+
         def found(rows: list[Row | None] | Exception) -> None:
-            answer(self._features(items, entities, now, rows))
+            features = self._features(items, entities, now, rows)
+            for place in lost:
+                features[place] = ({}, AWAY)
+            answer(features)
 
         try:
             store = self._reader.opened()
             if self._keys is None:
                 self._keys = store.reader(self._model, self._views)
-            keys = self._keys_of(entities)
+            keys = self._keys_of(entities, lost)
             rows = self._reader.rows()
             fetched: list[Row | None] | Exception | None = store.fetch(keys) if rows is None else rows.fetch(keys, found)
         except Exception as error:  # noqa: BLE001 - a store of any vendor, broken in any way, is a degraded answer
@@ -123,19 +128,20 @@ class Source:
         self._keep(entities, found)
         return [(each, []) for each in found]
 
-    def _keys_of(self, entities: list[dict[str, Any]]) -> list[str]:
-        """Of all their rows. An entity that no key can be made of has keys that nothing is stored under."""
+    def _keys_of(self, entities: list[dict[str, Any]], lost: list[int]) -> list[str]:
+        """Of all their rows. What no key can be made of is `lost`, and has keys that nothing is stored under."""
         make = self._keys.keys
         try:
             return [key for entity in entities for key in make(entity)]
         except Exception:  # noqa: BLE001 - one of them, whatever it is: the others are asked for
             keys: list[str] = []
-            for entity in entities:
+            for place, entity in enumerate(entities):
                 try:
                     keys += make(entity)
                 except Exception as error:  # noqa: BLE001 - this one alone
                     log.warning("an entity of %s has no key: %s", self._model, error)
                     keys += [NO_KEY] * self._keys.width
+                    lost.append(place)
             return keys
 
     def _each(

@@ -58,8 +58,9 @@ def test_rows_of_any_key_column_are_one_entitys(column: pa.Array) -> None:
 @pytest.mark.parametrize(
     ("sql", "text"),
     [
-        ("5::TINYINT", "5"), ("5::BIGINT", "5"), ("5::HUGEINT", "5"), ("5.0::DOUBLE", "5"), ("-0.0::DOUBLE", "0"), ("5.0::FLOAT", "5"),
-        ("5.00::DECIMAL(10, 2)", "5"), ("'05'", "05"), ("'a'::ENUM('a', 'b')", "a"), ("18446744073709551615::UBIGINT", str(2**64 - 1)),
+        ("5::TINYINT", "5"), ("5::BIGINT", "5"), ("5::HUGEINT", "5"), ("5.0::DOUBLE", "5"), ("-0.0::DOUBLE", "0"),
+        ("5.0::FLOAT", "5"), ("5.00::DECIMAL(10, 2)", "5"), ("'05'", "05"), ("'a'::ENUM('a', 'b')", "a"),
+        ("18446744073709551615::UBIGINT", str(2**64 - 1)),
         ("'6F9619FF-8B86-D011-B42D-00CF4FC964FF'::UUID", "6f9619ff-8b86-d011-b42d-00cf4fc964ff"), ("NULL::DOUBLE", None),
     ],
 )  # fmt: skip

@@ -95,7 +95,8 @@ def test_a_pushed_key_is_the_key_of_the_sql_whatever_its_type(key: str, tmp_path
     pq.write_table(rows(("7", NOON, 1), ("7", NOON + timedelta(hours=1), 2), ("abc", NOON, 3)), tmp_path / "pushed.parquet")
     kept = pq.read_table(tmp_path / "pushed.parquet")
     pq.write_table(kept.append_column(CREATED, pa.array([NOON] * 3, pa.timestamp("us"))), tmp_path / "pushed.parquet")
-    sql = f"SELECT {key} AS customer, TIMESTAMP '{NOON}' AS event_timestamp, 9::BIGINT AS orders, 1.0::DOUBLE AS mean_price, 'p' AS grade"
+    values = "9::BIGINT AS orders, 1.0::DOUBLE AS mean_price, 'p' AS grade"
+    sql = f"SELECT {key} AS customer, TIMESTAMP '{NOON}' AS event_timestamp, {values}"
     found = duckdb.sql(
         f"SELECT customer, orders FROM ({merged(VIEW, sql, [str(tmp_path / 'pushed.parquet')])}) ORDER BY ALL"
     ).fetchall()

@@ -33,7 +33,8 @@ from tests.unit.operators.nursery import DAYS
 
 ROOT = Path(__file__).parents[3]
 UNREADABLE = [
-    "no json", "[]", "{}", '{"as_of": 5}', "[" * 5000, '{"as_of": "0001-01-01T00:00:00+01:00"}', '{"as_of": "9999-12-31T23:00:00-05:00"}',
+    "no json", "[]", "{}", '{"as_of": 5}', "[" * 5000,
+    '{"as_of": "0001-01-01T00:00:00+01:00"}', '{"as_of": "9999-12-31T23:00:00-05:00"}',
 ]  # fmt: skip
 A, B = {"key": "a"}, {"key": "b"}
 
