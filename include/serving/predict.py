@@ -34,9 +34,9 @@ from include.serving.last_known import LastKnown
 from include.serving.log import PredictionLog, Record
 from include.serving.metrics import Metrics
 from include.serving.model import LoadedModel, ModelError
-from include.serving.refusal import Refusal
 from include.serving.shadow import Copy, Shadow
 from include.serving.turn import Job
+from include.serving.unknown_entity import Found, without_unknown
 
 log = logging.getLogger(__name__)
 Unit = Callable[[str, str], int]
@@ -44,7 +44,6 @@ FAILURES, OVER, PAUSE, LONGEST_PAUSE = 20, 1.0, 1.0, 30.0  # rows in a row and s
 _astuple, _asdict = msgspec.structs.astuple, msgspec.structs.asdict
 _encode = msgspec.json.Encoder().encode
 SETS = 8  # of views that sources are kept for
-Found = Features | dict[str, Features]  # of an item: by the one set of views, or by each of several
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -160,7 +159,7 @@ class Predictor:
 
     def _answer(self, jobs: list[Job], features: Sequence[Found], now: datetime, started: int) -> None:
         if self._refuse_unknown:
-            jobs, features = _without_unknown(jobs, features)
+            jobs, features = without_unknown(jobs, features)
         try:
             rows = self._scored(jobs, features, now, started)
             records = [row.record for row in rows]
@@ -372,31 +371,6 @@ class Predictor:
 def _question(item: Item, deployment: Deployment) -> Hashable:
     """What makes two requests equal: all but their id; and a change of the route asks anew."""
     return deployment.generation, _astuple(item.entity), _astuple(item.features), item.event_time
-
-
-def _nothing(found: Found) -> bool:
-    """Whether no view knows the entity, and the store was there to say so."""
-    return all(not values and not degraded for values, degraded in (found.values() if isinstance(found, dict) else (found,)))
-
-
-def _without_unknown(jobs: list[Job], features: Sequence[Found]) -> tuple[list[Job], Sequence[Found]]:
-    """Refuse (404) the jobs that ask for an entity of which no view knows anything; the others, and their features."""
-    known: list[Job] = []
-    known_features: list[Found] = []
-    place = 0
-    for job in jobs:
-        found = features[place : place + len(job.items)]
-        place += len(found)
-        unknown = [at for at, each in enumerate(found) if _nothing(each)]
-        if unknown:
-            field = f"requests[{unknown[0]}].entity" if job.batch else "entity"
-            value = _asdict(job.items[unknown[0]].entity)
-            allowed = "an entity that some view has current features of"
-            job.fail(Refusal(404, "Nothing is known of this entity.", field=field, value=value, allowed=allowed))
-        else:
-            known.append(job)
-            known_features += found
-    return known, known_features
 
 
 def _loaded(deployment: Deployment, version: int) -> LoadedModel:
