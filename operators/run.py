@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from typing import Any
 
 from airflow.sdk import Context
 
 from include.core.errors import DataError
 from include.core.request import Ref
+from include.core.time import parse_time, utc
 
 
 def wants_fresh(context: Context) -> bool:
@@ -63,7 +64,7 @@ def as_of(context: Context, newest: date | None) -> datetime:
         return _moment("as_of", given)
     end = context.get("data_interval_end")
     if end is not None and not is_asset_run(context):
-        return end.astimezone(UTC).replace(tzinfo=None)
+        return utc(end)
     if newest is None:
         raise DataError("No day is published yet, so there is nothing to train on.", hint="run the model's features DAG first.")
     return datetime.combine(date.fromordinal(newest.toordinal() + 1), time())
@@ -109,7 +110,6 @@ def _date(field: str, value: str) -> date:
 
 def _moment(field: str, value: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError as error:
+        return parse_time(str(value))
+    except DataError as error:
         raise DataError(f"The run parameter {field!r} is no date.", seen=value, hint=f"write {field}=2013-04-01.") from error
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date
+from datetime import date
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.spec import ModelSpec
+from include.core.time import utc
 from operators.hooks import Services, open_services
 from operators.run import partition_day
 
@@ -64,7 +65,7 @@ class FreshnessSensor(BaseSensorOperator):
 
         services = open_services()
         end = context.get("data_interval_end")
-        moment = end.astimezone(UTC).replace(tzinfo=None) if end is not None else utc_now()
+        moment = utc(end) if end is not None else utc_now()
         words = stale_words(freshness(services.online(), services.spec(self.model), moment))
         for each in words:
             self.log.info("Waiting: %s", each)

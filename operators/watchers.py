@@ -9,7 +9,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Hashable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from airflow.sdk import Asset, AssetWatcher
@@ -17,8 +16,9 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer, reject_shared_stream_event
 from asgiref.sync import sync_to_async
 
-from include.core.errors import PermanentError, SlipstreamError
+from include.core.errors import DataError, PermanentError, SlipstreamError
 from include.core.spec import ModelSpec
+from include.core.time import parse_time
 
 What = Literal["day", "window"]
 LOOK_SECONDS = 30.0
@@ -113,8 +113,8 @@ class QueueTrigger(BaseEventTrigger):
         async for message in shared_stream:
             try:
                 asked = read_message(message["Body"])
-            except ValueError as error:
-                self.log.error("Message %s of %s is dropped: %s", message["MessageId"], self.queue, error)
+            except Exception as error:  # noqa: BLE001 - whatever a message holds, it ends itself alone and not the watcher
+                self.log.error("Message %s of %s is dropped: %r", message.get("MessageId"), self.queue, error)
                 reject_shared_stream_event()
                 continue
             if asked.get("model", self.model) == self.model:
@@ -166,9 +166,14 @@ class QueueProducer(SharedStreamProducer):
 
 def read_message(body: str) -> dict[str, str]:
     """{"as_of": ISO, UTC without zone; "model" if it names one}. Raises ValueError for anything else."""
-    value = json.loads(body)
+    try:
+        value = json.loads(body)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict) or not isinstance(value.get("as_of"), str) or not isinstance(value.get("model", ""), str):
         raise ValueError(f'not {{"as_of": "2013-05-27"}}: {body[:200]!r}')
-    moment = datetime.fromisoformat(value["as_of"])
-    plain = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    return {"as_of": plain.isoformat(), **({"model": value["model"]} if value.get("model") else {})}
+    try:
+        moment = parse_time(value["as_of"])
+    except DataError as error:
+        raise ValueError(str(error)) from None
+    return {"as_of": moment.isoformat(), **({"model": value["model"]} if value.get("model") else {})}

@@ -20,6 +20,7 @@ from include.backends.feast_repo import VERSION
 from include.backends.online import open_online
 from include.core.errors import SpecError
 from include.core.spec import Dtype, Feature, View
+from include.core.time import utc
 from include.features.online import OnlineStore
 from include.features.packed import CREATED, Values
 
@@ -110,4 +111,4 @@ def _arrow(view: View, rows: list[Row]) -> pa.Table:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    return utc(moment)

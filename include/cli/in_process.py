@@ -12,6 +12,7 @@ from include.core.adapters import adapter
 from include.core.errors import DataError, UnreachableError
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
+from include.core.time import parse_time, utc
 from include.rollout.route import read_route
 from include.serving.model import load_model
 
@@ -37,8 +38,7 @@ def _online(
     desk: Desk, spec: ModelSpec, views: tuple[View, ...], entity: Mapping[str, str], at: str
 ) -> tuple[dict[str, Json], list[str]]:
     """The entity's features at that moment, and what is degraded: the model's defaults stand in for them."""
-    moment = datetime.fromisoformat(at) if at else datetime.now(UTC)
-    naive = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    naive = parse_time(at) if at else utc(datetime.now(UTC))
     try:
         return adapter("online")(desk.settings.online_url).read_entity(spec.name, views, entity, naive), []
     except UnreachableError:

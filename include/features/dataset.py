@@ -12,9 +12,11 @@ import duckdb
 from include.core.errors import DataError
 from include.core.spec import Dtype, Feature, Features, View
 
+KEY = "KEY"  # of a column that says which entity a row is of: text, or what becomes text
 SQL_TYPES: dict[Dtype, str] = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "BOOLEAN"}
+_WHOLE = _INTEGERS - {"BOOLEAN"} | {"UHUGEINT"}
 _TIMES = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE"}
 
 
@@ -32,7 +34,7 @@ class Dataset:
 
 def of_view(view: View) -> Dataset:
     """A partition holds what became known on its day: late rows are the day's on which they arrived."""
-    columns = {**dict.fromkeys(view.keys, ""), "event_timestamp": "TIMESTAMP", **_types(view.features)}
+    columns = {**dict.fromkeys(view.keys, KEY), "event_timestamp": "TIMESTAMP", **_types(view.features)}
     unique = (*view.keys, "event_timestamp")
     if not view.created:
         return Dataset(view.name, columns, unique, "event_timestamp", one_day=True)
@@ -41,7 +43,7 @@ def of_view(view: View) -> Dataset:
 
 
 def of_entities(features: Features) -> Dataset:
-    keys = dict.fromkeys(features.keys, "")
+    keys = dict.fromkeys(features.keys, KEY)
     columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **keys, **_types(features.request)}
     return Dataset("entities", columns, ("request_id",), "event_timestamp")
 
@@ -71,7 +73,7 @@ def check(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day
     try:
         relation = connection.sql(sql)
         _check_columns(dataset, dict(zip(relation.columns, map(str, relation.types), strict=True)))
-        casts = ", ".join(f'"{name}"::{type_} AS "{name}"' if type_ else f'"{name}"' for name, type_ in dataset.columns.items())
+        casts = ", ".join(_cast(name, type_) for name, type_ in dataset.columns.items())
         connection.execute(f"CREATE OR REPLACE TEMP TABLE result AS SELECT {casts} FROM ({sql}) ORDER BY ALL")
     except duckdb.Error as error:
         raise DataError(
@@ -87,7 +89,7 @@ def _check_columns(dataset: Dataset, seen: dict[str, str]) -> None:
     problems = [f"column {name!r} is missing" for name in dataset.columns if name not in seen]
     problems += [f"column {name!r} is not in the spec" for name in seen if name not in dataset.columns]
     problems += [
-        f"column {name!r} is {seen[name]}, expected {type_}"
+        f"column {name!r} is {seen[name]}, expected {'text or whole numbers' if type_ == KEY else type_}"
         for name, type_ in dataset.columns.items()
         if name in seen and not _fits(seen[name], type_)
     ]
@@ -100,11 +102,35 @@ def _check_columns(dataset: Dataset, seen: dict[str, str]) -> None:
         )
 
 
+def _cast(name: str, type_: str) -> str:
+    if type_ == KEY:
+        return f'{key_text(name)} AS "{name}"'
+    return f'"{name}"::{type_} AS "{name}"' if type_ else f'"{name}"'
+
+
+def key_text(name: str, relation: str = "") -> str:
+    """SQL of a key in its one form, text (include/core/keys.py), whatever its type. The query fails on one that is no key.
+
+    Its type is known before the first row is read: of a text column nothing but the column is left.
+    """
+    column = f'{relation}."{name}"' if relation else f'"{name}"'
+    text, type_, whole = f"{column}::VARCHAR", f"typeof({column})", ", ".join(f"'{each}'" for each in sorted(_WHOLE))
+    digits = f"regexp_replace(regexp_replace({text}, '\\.0*$', ''), '^-0$', '0')"
+    no_key = f"error('key {name} is neither text nor a whole number: ' || {text})"
+    return f"""CASE WHEN {type_} IN ('VARCHAR', 'UUID', {whole}) OR {type_} LIKE 'ENUM%' THEN {text}
+        WHEN {column} IS NULL THEN NULL
+        WHEN {type_} = 'DOUBLE' AND regexp_full_match({text}, '-?[0-9]{{1,15}}\\.0') THEN {digits}
+        WHEN {type_} = 'FLOAT' AND regexp_full_match({text}, '-?[0-9]{{1,7}}\\.0') THEN {digits}
+        WHEN {type_} LIKE 'DECIMAL%' AND regexp_full_match({text}, '-?[0-9]+(\\.0*)?') THEN {digits}
+        ELSE {no_key} END"""
+
+
 def _fits(seen: str, expected: str) -> bool:
     """Whether a cast changes no meaning: an integer may become DOUBLE, a text never a number."""
     number = seen in _INTEGERS or seen in {"DOUBLE", "FLOAT"} or seen.startswith("DECIMAL")
     return {
         "": True,
+        KEY: (number and seen != "BOOLEAN") or seen in {"VARCHAR", "UUID", "UHUGEINT", '"NULL"'} or seen.startswith("ENUM"),
         "VARCHAR": seen in {"VARCHAR"} or seen.startswith("ENUM"),
         "DOUBLE": number,
         "BIGINT": seen in _INTEGERS,

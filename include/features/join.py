@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from include.core.spec import Feature, View
-from include.features.dataset import SQL_TYPES, quoted
+from include.features.dataset import SQL_TYPES, key_text, quoted
 
 EVENT, CREATED, KNOWN = "event_timestamp", "created_timestamp", "known_timestamp"
 MICROSECOND = timedelta(microseconds=1)
@@ -44,6 +44,7 @@ class Side:
     features: tuple[Output, ...]
     ttl: timedelta | None = None  # a value older than this counts as not known
     created: bool = False  # whether there is a created_timestamp
+    texts: bool = False  # keys are text (include/core/keys.py), so those of the entity rows are compared as text
     plain: bool = False  # nothing is late and (keys, event_timestamp) is unique: the staircase need not be built
 
 
@@ -69,10 +70,11 @@ def join(sides: Sequence[Side], entities: str, before: Sequence[str], after: Seq
 def side(view: View, paths: Sequence[str]) -> Side:
     """A view's published partitions. Publication has checked that keys and times are unique."""
     created = f', "{view.created}" AS {CREATED}' if view.created else ""
-    columns = quoted(*view.keys, EVENT, *(feature.name for feature in view.features))
+    keys = "".join(f'{key_text(key)} AS "{key}", ' for key in view.keys)  # partitions of earlier releases: as they came
+    columns = keys + quoted(EVENT, *(feature.name for feature in view.features))
     rows = f"SELECT {columns}{created} FROM read_parquet({list(paths)}, hive_partitioning = false)" if paths else empty(view)
     outputs = tuple(Output(f.name, f.name, _default(f), SQL_TYPES[f.dtype]) for f in view.features)
-    return Side(view.name, f"({rows})", view.keys, outputs, view.ttl, bool(view.created), plain=not view.created)
+    return Side(view.name, f"({rows})", view.keys, outputs, view.ttl, bool(view.created), plain=not view.created, texts=True)
 
 
 def empty(view: View) -> str:
@@ -120,7 +122,8 @@ def staircase(side: Side) -> str:
 
 def _asof(side: Side) -> str:
     rows, time = (side.rows, EVENT) if side.plain else (staircase(side), KNOWN)
-    equal = [f'entity."{key}" = "{side.name}"."{key}"' for key in side.keys]
+    asked = [key_text(key, "entity") if side.texts else f'entity."{key}"' for key in side.keys]
+    equal = [f'{ours} = "{side.name}"."{key}"' for ours, key in zip(asked, side.keys, strict=True)]
     on = " AND ".join((*equal, f'entity.{EVENT} >= "{side.name}".{time}'))
     return f'\nASOF LEFT JOIN {rows} AS "{side.name}" ON {on}'
 

@@ -1,6 +1,8 @@
 """A row of the online store: its key, its two times, and its values as one MessagePack array.
 
-    flight_delay:weather@3f9a0c21:["JFK"]    model, view, the version of its definition, the entity's keys as JSON
+    flight_delay:weather@3f9a0c21:["JFK"]    model, view, the version of its definition, the entity's keys as JSON texts
+
+A key is text, whatever its column's type (include/core/keys.py): whole numbers are written as their digits, in quotes.
 
 Tables are packed column by column (Arrow and NumPy): a number always takes nine bytes, a missing one is NaN, so that a
 million rows cost no Python loop. The array has no names: a changed schema is another version, with rows of its own.
@@ -23,7 +25,9 @@ import pyarrow.compute as pc
 
 from include.core.digest import digest_json
 from include.core.errors import DataError
+from include.core.keys import EXACT, key_text
 from include.core.spec import View
+from include.core.time import utc
 
 Values = dict[str, Any]  # feature name to value; NaN comes back as None
 Row = tuple[int, bytes]  # event time and payload, as stored
@@ -88,13 +92,13 @@ class Layout:
 
     def key(self, values: Sequence[Any]) -> str:
         """No two entities share one, whatever their names hold."""
-        return f"{self.prefix}:{_encode_key(values).decode()}"
+        return f"{self.prefix}:{_encode_key([_key(value) for value in values]).decode()}"
 
     def entity_key(self, entity: Mapping[str, Any]) -> str:
         """`key` of what is known of an entity: the serving path."""
         head, names = self._head
         get = entity.get
-        return head + _encode_key([get(name) for name in names]).decode()
+        return head + _encode_key([v if (v := get(name)).__class__ is str else _key(v) for name in names]).decode()
 
     def entity_keys(self, entities: Sequence[Mapping[str, Any]]) -> list[str]:
         """The same of many, a third of the time each: one text, a line an entity (JSON has no line break within)."""
@@ -103,9 +107,9 @@ class Layout:
         head, names = self._head
         if len(names) == 1:
             (name,) = names
-            known: list[list[Any]] = [[entity.get(name)] for entity in entities]
+            known: list[list[Any]] = [[v if (v := entity.get(name)).__class__ is str else _key(v)] for entity in entities]
         else:
-            known = [[entity.get(name) for name in names] for entity in entities]
+            known = [[v if (v := e.get(name)).__class__ is str else _key(v) for name in names] for e in entities]
         return [head + line for line in _encode_lines(known).decode()[:-1].split("\n")]
 
     @cached_property
@@ -180,8 +184,7 @@ def version_of(view: View) -> str:
 
 def microseconds(moment: datetime) -> int:
     """Since 1970, UTC; a time without zone is UTC."""
-    naive = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    return (naive - EPOCH) // MICROSECOND
+    return (utc(moment) - EPOCH) // MICROSECOND
 
 
 def moment(microseconds_: int) -> datetime:
@@ -270,10 +273,13 @@ def _keys(layout: Layout, rows: pa.Table) -> list[str]:
     return joined
 
 
+def _key(value: Any) -> str | None:
+    """None where it is not known: no row has that."""
+    return None if value is None else key_text(value)
+
+
 def _json(values: pa.Array) -> pa.Array:
-    """Each value as JSON. Few texts need escapes: where there is one, each distinct value goes through the encoder of serving."""
-    if pa.types.is_integer(values.type):
-        return values.cast(pa.string())
+    """Each value as a JSON text. Few need escapes: where one does, each distinct value goes through the encoder of serving."""
     texts = values.cast(pa.string())
     if not pc.any(pc.match_substring_regex(texts, _ESCAPED)).as_py():
         return pc.binary_join_element_wise('"', texts, '"', "")
@@ -285,9 +291,13 @@ def _key_column(view: View, name: str, column: pa.ChunkedArray) -> pa.ChunkedArr
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_floating(kind):  # what pandas makes of whole numbers beside a null
         try:
-            return column.cast(pa.int64())
+            whole = column.cast(pa.int64())
         except pa.ArrowException as error:
             raise _bad(view, f"key {name!r} is no whole number", str(error)[:200], "send text or whole numbers") from error
+        if pc.any(pc.greater(pc.abs_checked(whole), EXACT)).as_py():
+            what = f"key {name!r} is a floating-point number beyond those that tell whole numbers apart"
+            raise _bad(view, what, str(pc.max(whole)), "send text or whole numbers")
+        return whole
     if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise _bad(view, f"key {name!r} is neither text nor a whole number", str(kind), "send text or whole numbers")
     return column.cast(kind)

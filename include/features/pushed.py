@@ -22,7 +22,7 @@ from include.core.digest import digest_bytes, digest_file
 from include.core.errors import IntegrityError
 from include.core.spec import View
 from include.core.storage import Storage
-from include.features.dataset import quoted
+from include.features.dataset import key_text, quoted
 from include.features.online import OnlineStore
 from include.features.packed import CREATED, Layout, microseconds, moment, pack
 
@@ -90,12 +90,15 @@ def merged(view: View, sql: str, files: Sequence[str]) -> str:
     if not files:
         return sql
     unique = quoted(*view.keys, EVENT)
+    texts = ", ".join(f'{key_text(key)} AS "{key}"' for key in view.keys)
+    if texts:  # as both write them: the same key is one text
+        sql = f"SELECT * REPLACE ({texts}) FROM ({sql})"
     features = quoted(*(feature.name for feature in view.features))
     created = f', {CREATED} AS "{view.created}"' if view.created else ""
     return f"""
         SELECT * FROM ({sql}) UNION ALL BY NAME
         SELECT {unique}, {features}{created} FROM (
-            SELECT * FROM read_parquet({list(files)}, hive_partitioning = false)
+            SELECT *{f" REPLACE ({texts})" if texts else ""} FROM read_parquet({list(files)}, hive_partitioning = false)
             QUALIFY row_number() OVER (PARTITION BY {unique} ORDER BY {CREATED} DESC, {features}) = 1
         ) ANTI JOIN ({sql}) USING ({unique})"""
 

@@ -10,7 +10,7 @@ import heapq
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -23,6 +23,7 @@ from include.core.request import Json, Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.spec import Features, ModelSpec
 from include.core.task import Task
+from include.core.time import parse_time
 from include.features.partition import daily_files
 from include.features.skew import Finding, compare
 
@@ -152,25 +153,22 @@ def read_sample(
 
 def served_table(features: Features, records: list[Any]) -> pa.Table:
     """Columns: place, request_id, event_timestamp (UTC, without zone), keys, every input as it was served."""
-    times = [_utc(record.event_time) for record in records]
+    times = [parse_time(record.event_time) for record in records]
     columns: dict[str, pa.Array] = {
         "place": pa.array(range(len(records)), pa.int64()),
         "request_id": pa.array([record.id for record in records], pa.string()),
         "event_timestamp": pa.array(times, pa.timestamp("us")),
     }
     for key in features.keys:
-        values = [record.entity.get(key) for record in records]
-        whole = all(isinstance(value, int) for value in values) and bool(values)
-        columns[key] = pa.array(values, pa.int64()) if whole else pa.array([_text(v) for v in values], pa.string())
+        columns[key] = pa.array([_text(record.entity.get(key)) for record in records], pa.string())
     for feature in features.inputs:
-        columns[feature.name] = pa.array([record.features.get(feature.name) for record in records], ARROW[feature.dtype])
+        values = [record.features.get(feature.name) for record in records]
+        if feature.dtype != "category":  # Arrow takes no whole number for a float that would not be exact
+            values = [None if value is None else float(value) for value in values]
+        columns[feature.name] = pa.array(values, ARROW[feature.dtype])
     return pa.table(columns)
 
 
 def _text(value: object) -> str | None:
+    """A key; the log of an earlier release may hold whole numbers."""
     return None if value is None else str(value)
-
-
-def _utc(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

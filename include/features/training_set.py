@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -12,6 +12,7 @@ from include.core.errors import DataError
 from include.core.request import Outcome
 from include.core.spec import Features
 from include.core.task import Task
+from include.core.time import parse_time
 from include.features.join import point_in_time, value
 from include.features.partition import DailyFiles, files_of, results
 from include.features.version import one_version
@@ -54,12 +55,6 @@ def run(task: Task) -> Outcome:
     newest = days[max(days)].value.get("definitions", {}) if days else {}
     made = {name: each for name, each in newest.items() if each["view"]["version"] == views.get(name)}
     return Outcome({**outcome.value, "views": views, "definitions": made}, outcome.files)
-
-
-def parse_time(text: str) -> datetime:
-    """ISO 8601, with or without zone, as UTC without zone."""
-    moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def build(connection: duckdb.DuckDBPyConnection, features: Features, window: Window, files: DailyFiles, folder: Path) -> Outcome:

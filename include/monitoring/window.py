@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Self
 
 from include.core.errors import DataError
+from include.core.time import parse_time, utc
 
 
 def moment(value: str | datetime) -> datetime:
     """A UTC time without zone, from an ISO text (any offset; none means UTC) or a datetime."""
     try:
-        parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError as error:
+        return parse_time(value) if isinstance(value, str) else utc(value)
+    except DataError as error:
         raise DataError("This is not an ISO time.", seen=value, hint="write 2013-04-08 or 2013-04-08T06:00:00Z.") from error
-    return parsed if parsed.tzinfo is None else parsed.astimezone(UTC).replace(tzinfo=None)
 
 
 @dataclass(frozen=True)

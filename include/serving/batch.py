@@ -50,15 +50,19 @@ class Batches:
         self.runs += 1
         try:
             scores = model.score_rows(np.concatenate([rows for rows, _ in batch]))
-        except ModelError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is that of one of them
             if len(batch) > 1:
                 for each in batch:
                     self._score(model, [each])
             elif not batch[0][1].done():
-                batch[0][1].set_exception(error)
+                batch[0][1].set_exception(error if isinstance(error, ModelError) else _failed(model, error))
             return
         place = 0
         for rows, done in batch:
             if not done.done():  # the caller may have left
                 done.set_result(scores[place : place + len(rows)])
             place += len(rows)
+
+
+def _failed(model: LoadedModel, error: Exception) -> ModelError:
+    return ModelError(f"version {model.version} failed: {str(error).strip()[:200]}")

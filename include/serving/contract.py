@@ -12,8 +12,12 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
+from include.core.errors import DataError
+from include.core.keys import INT64, key_text
 from include.core.spec import Feature, ModelSpec
-from include.serving.refusal import Refusal
+from include.core.time import ALLOWED as TIME
+from include.core.time import utc
+from include.serving.refusal import UNREADABLE, Refusal, told
 
 LARGEST = 3.4e38  # the model computes in float32: a larger number would be an infinity
 TYPES: dict[str, Any] = {
@@ -21,13 +25,13 @@ TYPES: dict[str, Any] = {
     "int": Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None,
     "category": Annotated[str, msgspec.Meta(max_length=1000)] | None,
 }
-KEY: Any = Annotated[str, msgspec.Meta(max_length=1000)] | int
+KEY: Any = Annotated[str, msgspec.Meta(max_length=1000)] | Annotated[int, msgspec.Meta(ge=-INT64, le=INT64 - 1)]
+KEYS_ALLOWED = "text of at most 1000 characters, or a whole number of 64 bits"
 ALLOWED = {
     "float": "a finite number, or null if unknown",
     "int": "a whole number, or null if unknown",
     "category": "text, or null",
 }
-_PATH = re.compile(r" - at `\$(.*)`$")
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -64,14 +68,17 @@ class Contract:
     def decode(self, body: bytes) -> tuple[list[Item], bool]:
         """The requests in a body, and whether it was the batch form. Raises Refusal."""
         try:
-            return [cast(Item, self._one.decode(body))], False
-        except msgspec.DecodeError as error:
+            item = cast(Item, self._one.decode(body))
+        except UNREADABLE as error:
             value = _generic(body)
             if not (isinstance(value, dict) and "requests" in value):
                 raise self._refusal(error, value) from None
+        else:
+            self._normalise(item, "")
+            return [item], False
         try:
             requests: list[Item] = cast(Any, self._many.decode(body)).requests
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise self._refusal(error, value) from None
         most = self.spec.serving.max_rows
         if not 1 <= len(requests) <= most:
@@ -82,17 +89,29 @@ class Contract:
                 value=len(requests),
                 allowed=f"1 to {most}",
             )
+        for place, each in enumerate(requests):
+            self._normalise(each, f"requests[{place}].")
         return requests, True
 
-    def _refusal(self, error: msgspec.DecodeError, value: Any) -> Refusal:
+    def _normalise(self, item: Item, prefix: str) -> None:
+        """One form of keys and times from here on: text, and UTC without a zone. Raises Refusal."""
+        entity, moment = item.entity, item.event_time
+        for key in self.keys:
+            value = getattr(entity, key)
+            if value.__class__ is not str:
+                setattr(entity, key, key_text(value))
+        if moment is not None and moment.tzinfo is not None:
+            try:
+                item.event_time = utc(moment)
+            except DataError as error:
+                raise Refusal(400, error.what, field=f"{prefix}event_time", value=error.seen, allowed=TIME) from None
+
+    def _refusal(self, error: Exception, value: Any) -> Refusal:
         """msgspec's message, with the field's name, its value and what is allowed there."""
-        message = str(error)
-        path = _PATH.search(message)
-        field = path.group(1).lstrip(".") if path else ""
-        said = _PATH.sub("", message)
-        name = re.search(r"field `(\w+)`", said)
-        full = ".".join(filter(None, (field, name.group(1) if name else "")))
-        seen = _at(value, full) if name is None or "unknown" in said else msgspec.UNSET
+        said, full = told(error)
+        named = "field `" in said
+        field = full.rpartition(".")[0] if named else full
+        seen = _at(value, full) if not named or "unknown" in said else msgspec.UNSET
         return Refusal(
             400, f"{said}.", field=full or "body", value=seen, allowed=self._allowed(field, full, unknown="unknown" in said)
         )
@@ -107,11 +126,11 @@ class Contract:
         if leaf in _ALLOWED_HERE:
             return _ALLOWED_HERE[leaf]
         if leaf in self.keys and ".features." not in f".{full}":
-            return "text or a whole number"
+            return KEYS_ALLOWED
         return next((ALLOWED[f.dtype] for f in self.spec.features.request if f.name == leaf), msgspec.UNSET)
 
 
-_ALLOWED_HERE = {"event_time": "ISO 8601, such as 2013-04-01T12:00:00Z", "id": "text of 1 to 200 characters"}
+_ALLOWED_HERE = {"event_time": TIME, "id": "text of 1 to 200 characters"}
 _STRICT: dict[str, Any] = {"forbid_unknown_fields": True, "gc": False}
 
 
@@ -128,9 +147,9 @@ def _generic(body: bytes) -> Any:
         raise Refusal(
             400, f"The body holds a number that is out of range: {error}.", field="body", allowed="finite numbers"
         ) from None
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         hint = "JSON; it has no NaN and no Infinity: send null for an unknown value"
-        raise Refusal(400, f"The body is not JSON: {error}.", field="body", allowed=hint) from None
+        raise Refusal(400, f"The body is not JSON: {told(error)[0]}.", field="body", allowed=hint) from None
 
 
 def _at(value: Any, path: str) -> object:

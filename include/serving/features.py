@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from include.serving.last_known import LastKnown
 log = logging.getLogger(__name__)
 _asdict = msgspec.structs.asdict
 PAUSE_SECONDS, LONGEST_PAUSE = 1.0, 8.0  # after a failure the store is left alone: its timeout is not every caller's wait
+NO_KEY = "!none"  # no row is stored under it
 AWAY, STALE = ["features"], ["last_known"]  # what is degraded: the defaults stand in, or what was last read
 
 Features = tuple[dict[str, Any], list[str]]  # feature to value (absent: unknown), and what is degraded
@@ -89,14 +90,19 @@ class Source:
             answer(self._known(entities))
             return
 
+        lost: list[int] = []  # items of which no key can be made
+
         def found(rows: list[Row | None] | Exception) -> None:
-            answer(self._features(items, entities, now, rows))
+            features = self._features(items, entities, now, rows)
+            for place in lost:
+                features[place] = ({}, AWAY)
+            answer(features)
 
         try:
             store = self._reader.opened()
             if self._keys is None:
                 self._keys = store.reader(self._model, self._views)
-            keys = [key for entity in entities for key in self._keys.keys(entity)]
+            keys = self._keys_of(entities, lost)
             rows = self._reader.rows()
             fetched: list[Row | None] | Exception | None = store.fetch(keys) if rows is None else rows.fetch(keys, found)
         except Exception as error:  # noqa: BLE001 - a store of any vendor, broken in any way, is a degraded answer
@@ -115,14 +121,49 @@ class Source:
         found = []
         try:
             for place, item in enumerate(items):
-                moment = utc(item.event_time) if item.event_time else now
-                found.append(values(rows[place * width : (place + 1) * width], moment))
-        except Exception as error:  # noqa: BLE001 - rows that nobody can read are as good as none
-            self._reader.failed(error)
-            return self._known(entities)
+                found.append(values(rows[place * width : (place + 1) * width], item.event_time or now))
+        except Exception:  # noqa: BLE001 - one of them, whatever it is: the others have their features
+            return self._each(items, entities, now, rows)
         self._reader.breaker.succeeded()
         self._keep(entities, found)
         return [(each, []) for each in found]
+
+    def _keys_of(self, entities: list[dict[str, Any]], lost: list[int]) -> list[str]:
+        """Of all their rows. What no key can be made of is `lost`, and has keys that nothing is stored under."""
+        make = self._keys.keys
+        try:
+            return [key for entity in entities for key in make(entity)]
+        except Exception:  # noqa: BLE001 - one of them, whatever it is: the others are asked for
+            keys: list[str] = []
+            for place, entity in enumerate(entities):
+                try:
+                    keys += make(entity)
+                except Exception as error:  # noqa: BLE001 - this one alone
+                    log.warning("an entity of %s has no key: %s", self._model, error)
+                    keys += [NO_KEY] * self._keys.width
+                    lost.append(place)
+            return keys
+
+    def _each(
+        self, items: Sequence[Item], entities: list[dict[str, Any]], now: datetime, rows: list[Row | None]
+    ) -> list[Features]:
+        """One by one: what nobody can read of one is as good as nothing, and no fault of the store unless none can be read."""
+        values, width, features, read = self._keys.values, self._keys.width, [], 0
+        for place, (item, entity) in enumerate(zip(items, entities, strict=True)):
+            try:
+                found = values(rows[place * width : (place + 1) * width], item.event_time or now)
+            except Exception as error:  # noqa: BLE001 - this one alone
+                log.warning("the online rows of an entity of %s cannot be read: %s", self._model, error)
+                features += self._known([entity])
+            else:
+                read += 1
+                self._keep([entity], [found])
+                features.append((found, []))
+        if read:
+            self._reader.breaker.succeeded()
+        else:
+            self._reader.failed(ValueError(f"none of its rows of {self._model} can be read"))
+        return features
 
     def _keep(self, entities: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
         keep, moment = self._last.keep, time.monotonic()
@@ -133,8 +174,3 @@ class Source:
         """What was last read of them; the defaults where that is nothing, or too long ago."""
         last = [self._last.get(tuple(entity.values())) for entity in entities]
         return [({}, AWAY) if values is None else (values, STALE) for values in last]
-
-
-def utc(moment: datetime) -> datetime:
-    """In UTC and without a zone, as feature rows have it."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include.core.errors import SlipstreamError
+from include.core.errors import DataError, PermanentError, SlipstreamError
 from include.core.spec import ModelSpec
 from include.serving.access import Access
 from include.serving.admission import RETRY_AFTER, Admission
@@ -41,7 +41,7 @@ from include.serving.http import (
     respond,
 )
 from include.serving.infer import find_version, infer, infer_batched, metadata
-from include.serving.ingest import decode_labels, decode_rows, push_targets
+from include.serving.ingest import decode_labels, decode_rows, push_targets, unwritable
 from include.serving.log import PredictionLog, Syncer
 from include.serving.metrics import Metrics
 from include.serving.metrics_page import metrics_page
@@ -54,6 +54,7 @@ from include.serving.switch import Switch
 from include.serving.turn import Done, Turns
 
 log = logging.getLogger(__name__)
+DIGITS = 18  # of a length or a version in a request: no number of them needs more
 START_SECONDS = 30.0  # to load the first routes before the socket opens
 
 
@@ -286,6 +287,10 @@ class Gateway:
         rows, moment = decode_rows(spec, targets[0], call.body), datetime.now(UTC)
         try:
             written = max([await asyncio.to_thread(self._parts.reader.write, model, each, rows, moment) for each in targets])
+        except DataError as error:
+            raise unwritable(targets[0], error) from None
+        except PermanentError as error:  # of this gateway, not of the rows: sending them again changes nothing
+            raise Refusal(503, f"The rows were not written, and will not be before this gateway is mended: {error}") from None
         except SlipstreamError as error:
             raise Refusal(503, f"The rows were not written: {error} Send them again.") from None
         self.metrics.pushed.add(model, view, by=rows.num_rows)
@@ -308,6 +313,6 @@ def _only(call: Call, method: str) -> Call:
 def _header_length(call: Call) -> int | None:
     """The length of the JSON before binary tensors. Raises Refusal."""
     text: Any = call.header(b"inference-header-content-length")
-    if text is not None and not text.isdecimal():
+    if text is not None and not (text.isdecimal() and text.isascii() and len(text) <= DIGITS):
         raise Refusal(400, "Not a length.", field="Inference-Header-Content-Length", value=text, allowed="bytes of the JSON part")
     return int(text) if text is not None else None

@@ -1,8 +1,9 @@
 """Open Inference Protocol v2: a loaded version by its number, on encoded rows or on named columns.
 
 `features` FP32 [n, inputs] is the model's own tensor, already encoded (a category is its code). Named
-columns carry raw values, one tensor an input; a JSON null says that a value is unknown. These calls test
-and embed a version: they follow no weights and are not in the prediction log.
+columns carry raw values, one tensor an input. In both, null (in JSON) and NaN (in JSON or binary) say that a value is
+unknown, and it becomes what training made of it: the input's default, else NaN. These calls test and embed a version: they
+follow no weights and are not in the prediction log.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from include.serving.model import Floats, LoadedModel, ModelError
 from include.serving.refusal import Refusal
 from include.serving.tensor import BYTES, InferRequest, Tensor, decode_request, encode_response, wants_binary
 
+NUMBERS = "finite float32 numbers; null or NaN is unknown"
 OIP_TYPES = {"float": "FP64", "int": "INT64", "category": BYTES}
 
 
@@ -42,7 +44,7 @@ def find_version(deployment: Deployment, text: str | None) -> int:
     """The version a path names; without one the champion, or the first rollout's challenger. Raises Refusal (404)."""
     route = deployment.route
     default = route.champion if route.champion is not None else route.challenger
-    version = int(text) if text is not None and text.isdecimal() else default if text is None else None
+    version = int(text) if text is not None and text.isdecimal() and len(text) <= 18 else default if text is None else None
     if version is None or version not in deployment.models:
         known = [str(number) for number in sorted(deployment.models)]
         raise Refusal(404, f"{deployment.spec.name} has no such version loaded.", field="version", value=text, allowed=known)
@@ -109,16 +111,21 @@ def _check_inputs(request: InferRequest, max_rows: int) -> None:
 
 def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
     if [tensor.name for tensor in request.inputs] == ["features"]:
-        return _encoded(request.inputs[0], model.width)
+        return _encoded(request.inputs[0], model)
     return _from_columns({tensor.name: tensor for tensor in request.inputs}, model, inputs)
 
 
-def _encoded(tensor: Tensor, width: int) -> Floats:
+def _encoded(tensor: Tensor, model: LoadedModel) -> Floats:
+    width = model.width
     if len(tensor.shape) != 2 or tensor.shape[1] != width or not tensor.shape[0]:
         raise Refusal(400, "Wrong shape.", field="features.shape", value=tensor.shape, allowed=["n", width])
     if tensor.datatype not in ("FP32", "FP64", "FP16"):
         raise Refusal(400, "Wrong datatype.", field="features.datatype", value=tensor.datatype, allowed="FP32")
-    return _finite(tensor.data, "features").reshape(tensor.shape)
+    rows = _numbers(tensor.data, "features").reshape(tensor.shape)
+    unknown = np.isnan(rows)
+    if unknown.any():
+        rows = np.where(unknown, np.asarray(model.encoder.encode_row({}), dtype=np.float32), rows)
+    return rows
 
 
 def _from_columns(columns: dict[str, Tensor], model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
@@ -148,22 +155,21 @@ def _column(tensor: Tensor, feature: Feature) -> list[Any]:
         if wrong:
             raise Refusal(400, "Not a text.", field=tensor.name, value=wrong[0], allowed="text, or null")
     else:
-        _finite([value for value in values if value is not None], tensor.name)
+        _numbers(values, tensor.name)
     return list(values)
 
 
-def _finite(values: Any, field: str) -> NDArray[np.float32]:
-    """The numbers as float32. Raises Refusal for text, NaN and what float32 cannot hold."""
-    if not isinstance(values, np.ndarray) and any(not isinstance(v, int | float) or isinstance(v, bool) for v in values):
-        wrong = next(v for v in values if not isinstance(v, int | float) or isinstance(v, bool))
-        raise Refusal(400, "Not a number.", field=field, value=wrong, allowed="finite numbers")
+def _numbers(values: Any, field: str) -> NDArray[np.float32]:
+    """The numbers as float32, NaN where unknown. Raises Refusal for text, infinity and what float32 cannot hold."""
+    if not isinstance(values, np.ndarray):
+        wrong = [v for v in values if v is not None and (not isinstance(v, int | float) or isinstance(v, bool))]
+        if wrong:
+            raise Refusal(400, "Not a number.", field=field, value=wrong[0], allowed=NUMBERS)
     try:
         with np.errstate(over="ignore"):
             numbers = np.asarray(values, dtype=np.float64).astype(np.float32)
     except OverflowError:  # a whole number beyond float64
         numbers = np.array([np.inf], dtype=np.float32)
-    if not np.isfinite(numbers).all():
-        raise Refusal(
-            400, "Not a finite number.", field=field, allowed="finite float32 numbers; in a named JSON column null is unknown"
-        )
+    if np.isinf(numbers).any():
+        raise Refusal(400, "Not a finite number.", field=field, allowed=NUMBERS)
     return numbers

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
 
 from include.core.adapters import adapter
+from include.core.errors import DataError
+from include.core.keys import INT64, key_text
 from include.core.spec import ModelSpec, View
+from include.core.time import ALLOWED as TIME
+from include.core.time import utc
+from include.serving.contract import ALLOWED, KEY, KEYS_ALLOWED
 from include.serving.log import Record, timestamp
-from include.serving.refusal import Refusal
+from include.serving.refusal import UNREADABLE, Refusal, told
 
 MAX_ROWS = 10_000
 ARROW = {"float": pa.float64(), "int": pa.int64(), "category": pa.string()}
-PYTHON: dict[str, Any] = {"float": float | None, "int": int | None, "category": str | None}
+PYTHON: dict[str, Any] = {
+    "float": float | None,
+    "int": Annotated[int, msgspec.Meta(ge=-INT64, le=INT64 - 1)] | None,
+    "category": str | None,
+}
 
 
 class Label(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,17 +46,26 @@ class Feedback(msgspec.Struct, forbid_unknown_fields=True):
 
 def decode_labels(body: bytes) -> list[Record]:
     """`{"id", "label"}` or `{"labels": [...]}` as log records. Raises Refusal."""
-    kind: Any = Feedback if b'"labels"' in body else Label
     try:
-        decoded = msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
-        allowed = "{id, label, at?, metric?} or {labels: [...]}, a label being a number"
-        raise Refusal(400, f"The labels cannot be read: {error}.", field="labels", allowed=allowed) from None
-    return [_record(label) for label in (decoded.labels if isinstance(decoded, Feedback) else [decoded])]
+        return [_record(_label.decode(body), "at")]
+    except UNREADABLE as error:
+        wrong: Exception = error
+    if b'"labels"' in body:
+        try:
+            return [_record(label, f"labels[{place}].at") for place, label in enumerate(_labels.decode(body).labels)]
+        except UNREADABLE as error:
+            # A single label may have that text as a value; the error of its own form is then the one that helps.
+            wrong = wrong if told(error)[1] in ("id", "label", "at", "metric") else error
+    allowed = "{id, label, at?, metric?} or {labels: [...]}, a label being a number"
+    said, field = told(wrong)
+    raise Refusal(400, f"The labels cannot be read: {said}.", field=field or "labels", allowed=allowed) from None
 
 
-def _record(label: Label) -> Record:
-    known = utc(label.at).isoformat() if label.at else None
+_label, _labels = msgspec.json.Decoder(Label), msgspec.json.Decoder(Feedback)
+
+
+def _record(label: Label, field: str) -> Record:
+    known = _moment(label.at, field).isoformat() if label.at else None
     kind = "outcome" if label.metric else "label"
     return Record(kind=kind, id=label.id, at=timestamp(), event_time=known, label=float(label.label), metric=label.metric or "")
 
@@ -92,35 +110,51 @@ def decode_rows(spec: ModelSpec, view: View, body: bytes) -> pa.Table:
     shape = msgspec.defstruct("Push", [("rows", Annotated[list[row], msgspec.Meta(min_length=1, max_length=MAX_ROWS)])])  # type: ignore[valid-type]
     try:
         decoded: Any = msgspec.json.decode(body, type=shape)
-    except msgspec.DecodeError as error:
-        allowed = {"keys": list(view.keys), "features": [f.name for f in view.features], "event_timestamp": "ISO 8601"}
-        raise Refusal(
-            400, f"The rows of {spec.name}/{view.name} cannot be read: {error}.", field="rows", allowed=allowed
-        ) from None
+    except UNREADABLE as error:
+        said, field = told(error)
+        what = f"The rows of {spec.name}/{view.name} cannot be read: {said}."
+        raise Refusal(400, what, field=field or "rows", allowed=_allowed(view, field)) from None
     return _table(view, [msgspec.structs.asdict(each) for each in decoded.rows])
+
+
+def _allowed(view: View, field: str) -> object:
+    """What may stand in a row's field; all that a row has where it is not one of them that is wrong."""
+    name = field.rpartition(".")[2]
+    if name in view.keys:
+        return KEYS_ALLOWED
+    if name == "event_timestamp":
+        return TIME
+    whole = {"keys": list(view.keys), "features": [f.name for f in view.features], "event_timestamp": TIME}
+    return next((ALLOWED[feature.dtype] for feature in view.features if feature.name == name), whole)
 
 
 def _row_type(view: View) -> Any:
     features = [(feature.name, PYTHON[feature.dtype], None) for feature in view.features]
-    keys = [(key, str | int) for key in view.keys]
+    keys = [(key, KEY) for key in view.keys]
     return msgspec.defstruct("Row", [*keys, ("event_timestamp", datetime), *features], forbid_unknown_fields=True)
 
 
 def _table(view: View, rows: list[dict[str, Any]]) -> pa.Table:
     columns: dict[str, pa.Array] = {}
     for key in view.keys:
-        try:
-            columns[key] = pa.array([row[key] for row in rows])
-        except pa.ArrowException:
-            raise Refusal(
-                400, "A key must have one type in all rows.", field=key, allowed="all text, or all whole numbers"
-            ) from None
-    columns["event_timestamp"] = pa.array([utc(row["event_timestamp"]) for row in rows], pa.timestamp("us"))
+        columns[key] = pa.array([key_text(row[key]) for row in rows], pa.string())
+    times = [_moment(row["event_timestamp"], f"rows[{place}].event_timestamp") for place, row in enumerate(rows)]
+    columns["event_timestamp"] = pa.array(times, pa.timestamp("us"))
     for feature in view.features:
         columns[feature.name] = pa.array([row[feature.name] for row in rows], ARROW[feature.dtype])
     return pa.table(columns)
 
 
-def utc(moment: datetime) -> datetime:
-    """In UTC, without a zone: as feature rows have it."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+def unwritable(view: View, error: DataError) -> Refusal:
+    """The refusal of rows that the store does not take, with the column that its error names."""
+    names = ("event_timestamp", *view.keys, *(feature.name for feature in view.features))
+    field = next((f"rows.{name}" for name in names if repr(name) in error.what), "rows")
+    return Refusal(400, f"The rows were not written: {error}", field=field, value=error.seen, allowed=_allowed(view, field))
+
+
+def _moment(moment: datetime, field: str) -> datetime:
+    """UTC, without a zone. Raises Refusal."""
+    try:
+        return utc(moment)
+    except DataError as error:
+        raise Refusal(400, error.what, field=field, value=error.seen, allowed=TIME) from None

@@ -34,9 +34,9 @@ from include.serving.last_known import LastKnown
 from include.serving.log import PredictionLog, Record
 from include.serving.metrics import Metrics
 from include.serving.model import LoadedModel, ModelError
-from include.serving.refusal import Refusal
 from include.serving.shadow import Copy, Shadow
 from include.serving.turn import Job
+from include.serving.unknown_entity import Found, without_unknown
 
 log = logging.getLogger(__name__)
 Unit = Callable[[str, str], int]
@@ -44,7 +44,6 @@ FAILURES, OVER, PAUSE, LONGEST_PAUSE = 20, 1.0, 1.0, 30.0  # rows in a row and s
 _astuple, _asdict = msgspec.structs.astuple, msgspec.structs.asdict
 _encode = msgspec.json.Encoder().encode
 SETS = 8  # of views that sources are kept for
-Found = Features | dict[str, Features]  # of an item: by the one set of views, or by each of several
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -160,7 +159,42 @@ class Predictor:
 
     def _answer(self, jobs: list[Job], features: Sequence[Found], now: datetime, started: int) -> None:
         if self._refuse_unknown:
-            jobs, features = _without_unknown(jobs, features)
+            jobs, features = without_unknown(jobs, features)
+        try:
+            rows = self._scored(jobs, features, now, started)
+            records = [row.record for row in rows]
+            lines = self.log.encode(records)
+        except Exception as error:
+            if len(jobs) < 2:
+                raise
+            log.warning("a turn of %s is answered request by request: %r", self._name, error)
+            self._answer_apart(jobs, features, now, started)
+            return
+        self._write(records, lines)
+        self._measure(records)
+        self._respond(jobs, records)
+        self._mirror(rows, lines)
+        if self._cache is not None:
+            moment, items = time.monotonic(), (item for job in jobs for item in job.items)
+            for item, row in zip(items, rows, strict=True):
+                if not row.record.degraded:
+                    scored = Scored(row.features, row.record.score, row.record.version)
+                    self._cache.keep(_question(item, row.deployment), scored, moment)
+
+    def _answer_apart(self, jobs: list[Job], features: Sequence[Found], now: datetime, started: int) -> None:
+        """Each by itself: what is wrong with one request, whatever it is, is that request's alone."""
+        place = 0
+        for job in jobs:
+            own = features[place : place + len(job.items)]
+            place += len(own)
+            try:
+                self._answer([job], own, now, started)
+            except Exception as error:
+                log.exception("a request to %s failed", self._name)
+                job.fail(error)
+
+    def _scored(self, jobs: list[Job], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
+        """A row for each item, with its score: nothing is written or answered yet."""
         rows = self._rows(jobs, features, now)
         groups: dict[tuple[int, str], list[Row]] = {}
         for row in rows:  # by deployment as well: the route may change within a turn
@@ -172,17 +206,7 @@ class Predictor:
             spent = (fetched + perf_counter_ns() - before) / 1000
             for row in group:
                 row.record.latency_us = spent
-        records = [row.record for row in rows]
-        lines = self._write(records)
-        self._measure(records)
-        self._respond(jobs, records)
-        self._mirror(rows, lines)
-        if self._cache is not None:
-            moment, items = time.monotonic(), (item for job in jobs for item in job.items)
-            for item, row in zip(items, rows, strict=True):
-                if not row.record.degraded:
-                    scored = Scored(row.features, row.record.score, row.record.version)
-                    self._cache.keep(_question(item, row.deployment), scored, moment)
+        return rows
 
     def _repeated(self, jobs: list[Job], cache: LastKnown[Scored], now: datetime, started: int) -> list[Job]:
         """Answer and log the jobs of which every item was asked a moment ago; returns the others."""
@@ -201,7 +225,7 @@ class Predictor:
                 row.record.score, row.record.version = each.score, each.version
                 row.record.latency_us = (perf_counter_ns() - started) / 1000
             records = [row.record for row in rows]
-            self._write(records)
+            self._write(records, self.log.encode(records))
             self._measure(records)
             self._respond([job for job, _ in known], records)
         return others
@@ -230,7 +254,7 @@ class Predictor:
                     stored, degraded = found
                     values = {**unknown, **stored, **_asdict(item.features)}
                 record = Record(
-                    "prediction", request_id, at, _text(item.event_time) if item.event_time else moment, f"{unit:016x}",
+                    "prediction", request_id, at, item.event_time.isoformat() if item.event_time else moment, f"{unit:016x}",
                     self._redacted(entity) if redact else entity, self._redacted(values) if redact else values,
                     arm=arm(unit), degraded=degraded, generation=generation,
                 )  # fmt: skip
@@ -314,16 +338,14 @@ class Predictor:
     def _redacted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if name not in self._redact}
 
-    def _write(self, records: list[Record]) -> bytes:
-        """The lines; if the disk does not take them, the records are flagged."""
-        lines = self.log.encode(records)
+    def _write(self, records: list[Record], lines: bytes) -> None:
+        """If the disk does not take the lines, the records are flagged."""
         try:
             self.log.append(lines)
         except OSError as error:
             log.error("the prediction log of %s was not written: %s", self._name, error)
             for record in records:
                 record.degraded = [*record.degraded, "log"]
-        return lines
 
     def _measure(self, records: list[Record]) -> None:
         predicted = self._metrics.predicted
@@ -349,40 +371,6 @@ class Predictor:
 def _question(item: Item, deployment: Deployment) -> Hashable:
     """What makes two requests equal: all but their id; and a change of the route asks anew."""
     return deployment.generation, _astuple(item.entity), _astuple(item.features), item.event_time
-
-
-def _nothing(found: Found) -> bool:
-    """Whether no view knows the entity, and the store was there to say so."""
-    return all(not values and not degraded for values, degraded in (found.values() if isinstance(found, dict) else (found,)))
-
-
-def _without_unknown(jobs: list[Job], features: Sequence[Found]) -> tuple[list[Job], Sequence[Found]]:
-    """Refuse (404) the jobs that ask for an entity of which no view knows anything; the others, and their features."""
-    known: list[Job] = []
-    known_features: list[Found] = []
-    place = 0
-    for job in jobs:
-        found = features[place : place + len(job.items)]
-        place += len(found)
-        unknown = [at for at, each in enumerate(found) if _nothing(each)]
-        if unknown:
-            field = f"requests[{unknown[0]}].entity" if job.batch else "entity"
-            value = _asdict(job.items[unknown[0]].entity)
-            allowed = "an entity that some view has current features of"
-            job.fail(Refusal(404, "Nothing is known of this entity.", field=field, value=value, allowed=allowed))
-        else:
-            known.append(job)
-            known_features += found
-    return known, known_features
-
-
-def _text(moment: datetime) -> str:
-    """The moment the request is about, in UTC and without a zone, as the feature rows have it."""
-    return utc(moment).isoformat()
-
-
-def utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _loaded(deployment: Deployment, version: int) -> LoadedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -25,6 +26,20 @@ class Refusal(Exception):
         self.headers = [(b"retry-after", b"%d" % retry_after)] if retry_after else []
         details = {"field": field or msgspec.UNSET, "value": _short(value), "allowed": allowed}
         self.body: dict[str, Any] = {"error": error, **{k: v for k, v in details.items() if v is not msgspec.UNSET}}
+
+
+# What a body that cannot be decoded raises: bad JSON, another type, text that is no UTF-8, nesting without end.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_PATH = re.compile(r" - at `\$(.*)`$")
+
+
+def told(error: Exception) -> tuple[str, str]:
+    """What a decoder says, and the path of the field that it says it of, "" where it names none."""
+    message = str(error) if not isinstance(error, RecursionError) else "it is nested too deeply"
+    path = _PATH.search(message)
+    said = _PATH.sub("", message)
+    name = re.search(r"field `(\w+)`", said)
+    return said, ".".join(filter(None, (path.group(1).lstrip(".") if path else "", name.group(1) if name else "")))
 
 
 def _short(value: object) -> object:

@@ -6,6 +6,7 @@ followed by raw little-endian bytes, `parameters.binary_data_size` of them for e
 
 from __future__ import annotations
 
+import json
 import struct
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from include.serving.refusal import Refusal
+from include.serving.refusal import UNREADABLE, Refusal, told
 
 DTYPES: dict[str, str] = {
     "BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1", "INT16": "<i2",
@@ -27,37 +28,60 @@ class Tensor(msgspec.Struct):
     name: str
     shape: list[int]
     datatype: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     data: Any = None
 
 
 class Output(msgspec.Struct):
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class InferRequest(msgspec.Struct):
+    """Clients write what they do not say as null, or leave it out."""
+
     inputs: list[Tensor]
-    id: str = ""
-    parameters: dict[str, Any] = {}
-    outputs: list[Output] = []
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[Output] | None = None
+
+
+_decode = msgspec.json.Decoder(InferRequest).decode
 
 
 def decode_request(body: bytes, header_length: int | None) -> InferRequest:
     """The request with every tensor's `data` a flat list or array. Raises Refusal."""
     length = len(body) if header_length is None else header_length
     if not 0 < length <= len(body):
-        raise Refusal(400, "Inference-Header-Content-Length does not fit the body.", value=length, allowed=f"1 to {len(body)}")
-    try:
-        request = msgspec.json.decode(body[:length], type=InferRequest)
-    except msgspec.DecodeError as error:
-        raise Refusal(400, f"The body is not an inference request: {error}.", field="body") from None
+        what = "Inference-Header-Content-Length does not fit the body."
+        raise Refusal(400, what, field="Inference-Header-Content-Length", value=length, allowed=f"1 to {len(body)}")
+    request = _request(body[:length])
     rest = memoryview(body)[length:]
     for tensor in request.inputs:
         rest = _fill(tensor, rest)
     if len(rest):
-        raise Refusal(400, "The body is longer than its tensors.", value=len(rest), allowed="no bytes after the last tensor")
+        what = "The body is longer than its tensors."
+        raise Refusal(400, what, field="body", value=len(rest), allowed="no bytes after the last tensor")
     return request
+
+
+def _request(text: bytes) -> InferRequest:
+    """The JSON. A bare NaN, which many a client writes though JSON has none, says what null says: unknown."""
+    try:
+        try:
+            return _decode(text)
+        except msgspec.DecodeError:
+            if b"NaN" not in text:
+                raise
+            return _decode(msgspec.json.encode(json.loads(text, parse_constant=_constant)))
+    except (*UNREADABLE, ValueError) as error:
+        said, field = told(error)
+        raise Refusal(400, f"The body is not an inference request: {said}.", field=field or "body") from None
+
+
+def _constant(name: str) -> None:
+    if name != "NaN":
+        raise ValueError(f"{name} is no number")
 
 
 def _fill(tensor: Tensor, rest: memoryview) -> memoryview:
@@ -65,11 +89,11 @@ def _fill(tensor: Tensor, rest: memoryview) -> memoryview:
     if tensor.datatype != BYTES and tensor.datatype not in DTYPES:
         raise Refusal(400, "Unknown datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=[*DTYPES, BYTES])
     count = _elements(tensor)
-    size = tensor.parameters.get("binary_data_size")
+    size = (tensor.parameters or {}).get("binary_data_size")
     if size is None:
         tensor.data = _flat(tensor, count)
         return rest
-    if not isinstance(size, int) or not 0 <= size <= len(rest):
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(rest):
         raise Refusal(
             400,
             "A tensor's binary data is cut short.",
@@ -152,9 +176,18 @@ def encode_response(values: dict[str, Any], scores: NDArray[np.float32], *, bina
 
 def wants_binary(request: InferRequest) -> bool:
     """Asked for the output itself, else for all outputs."""
-    for output in request.outputs:
+    for output in request.outputs or ():
         if output.name != "score":
             raise Refusal(400, "Unknown output.", field="outputs.name", value=output.name, allowed=["score"])
-        if "binary_data" in output.parameters:
-            return bool(output.parameters["binary_data"])
-    return bool(request.parameters.get("binary_data_output", False))
+        asked = _truth(output.parameters, "binary_data")
+        if asked is not None:
+            return asked
+    return bool(_truth(request.parameters, "binary_data_output"))
+
+
+def _truth(parameters: dict[str, Any] | None, name: str) -> bool | None:
+    """A parameter that is true or false; None where it is not said. Raises Refusal."""
+    value = (parameters or {}).get(name)
+    if value is not None and not isinstance(value, bool):
+        raise Refusal(400, "Not a truth.", field=f"parameters.{name}", value=value, allowed="true, false, or null")
+    return value

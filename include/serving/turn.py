@@ -77,6 +77,16 @@ class Turns:
                 answerer.run(jobs, lambda count=count: self.admission.answered(count))  # type: ignore[misc]
             except Exception as error:
                 log.exception("a turn failed")
-                for job in jobs:
-                    job.fail(error)
+                self._apart(answerer, jobs, error)
+
+    def _apart(self, answerer: Answerer, jobs: list[Job], error: Exception) -> None:
+        """Each of them once more by itself: what is wrong with one request is that request's alone."""
+        for job in jobs:
+            count = len(job.items)
+            try:
+                if len(jobs) == 1:
+                    raise error
+                answerer.run([job], lambda count=count: self.admission.answered(count))  # type: ignore[misc]
+            except Exception as own:  # noqa: BLE001 - told above, and to its caller
+                job.fail(own)
                 self.admission.answered(count)

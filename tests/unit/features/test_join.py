@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -207,3 +208,13 @@ def test_a_view_of_which_nothing_is_published_is_missing_values(connection: duck
     ((key, x, n),) = connection.execute(point_in_time([view], {}, "asked", ["entity.key"])).fetchall()
     assert (key, n) == ("a", 3)
     assert x != x, "NaN, as a missing float is"
+
+
+@pytest.mark.parametrize("entity", ["5::BIGINT", "5::SMALLINT", "'5'", "5.0::DOUBLE"])
+@pytest.mark.parametrize("key", ["5::BIGINT", "'5'", "5.0::DOUBLE", "5::DECIMAL(9, 0)"])
+def test_a_key_is_found_whatever_its_type_is_on_either_side(entity: str, key: str, tmp_path: Path) -> None:
+    path, view = tmp_path / "v.parquet", View(name="v", keys=("k",), features=(Feature(name="x"),))
+    duckdb.sql(f"SELECT {key} AS k, TIMESTAMP '2013-01-01' AS event_timestamp, 0.5::DOUBLE AS x").write_parquet(str(path))
+    asked = f"(SELECT unnest([{entity}, NULL]) AS k, TIMESTAMP '2013-01-02' AS event_timestamp)"
+    found = duckdb.sql(point_in_time([view], {"v": [str(path)]}, asked, ["entity.k IS NOT NULL AS known"])).fetchall()
+    assert [x for known, x in found if known] == [0.5]

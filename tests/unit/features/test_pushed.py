@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from include.backends.online_sqlite import SqliteOnlineStore
 from include.core.errors import DataError, IntegrityError
 from include.core.request import Request
 from include.core.task import perform
-from include.features.pushed import LoggedStore, append, fetch, pushed
+from include.features.packed import CREATED
+from include.features.pushed import LoggedStore, append, fetch, merged, pushed
 from tests.unit.features.shop import SPEC, Shop
 
 DAY = date(2013, 1, 3)
@@ -84,3 +87,17 @@ def test_pushed_rows_that_were_changed_on_disk_are_refused(week: Shop, tmp_path:
     week.ledger.storage.write(path, b"other")
     with pytest.raises(IntegrityError, match="does not match its digest"):
         fetch(week.ledger.storage, SPEC.name, DAY, {VIEW.name: [Path(path).stem]}, tmp_path)
+
+
+@pytest.mark.parametrize("key", ["7", "7::BIGINT", "7.0::DOUBLE", "'7'"])
+def test_a_pushed_key_is_the_key_of_the_sql_whatever_its_type(key: str, tmp_path: Path) -> None:
+    """The SQL gives customer 7 as a number or as text; pushed rows hold text, "abc" among them."""
+    pq.write_table(rows(("7", NOON, 1), ("7", NOON + timedelta(hours=1), 2), ("abc", NOON, 3)), tmp_path / "pushed.parquet")
+    kept = pq.read_table(tmp_path / "pushed.parquet")
+    pq.write_table(kept.append_column(CREATED, pa.array([NOON] * 3, pa.timestamp("us"))), tmp_path / "pushed.parquet")
+    values = "9::BIGINT AS orders, 1.0::DOUBLE AS mean_price, 'p' AS grade"
+    sql = f"SELECT {key} AS customer, TIMESTAMP '{NOON}' AS event_timestamp, {values}"
+    found = duckdb.sql(
+        f"SELECT customer, orders FROM ({merged(VIEW, sql, [str(tmp_path / 'pushed.parquet')])}) ORDER BY ALL"
+    ).fetchall()
+    assert found == [("7", 2), ("7", 9), ("abc", 3)]

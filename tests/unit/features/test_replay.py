@@ -190,3 +190,24 @@ def test_the_records_of_the_log_are_those_the_check_reads() -> None:
     assert {"kind", "id", "at", "event_time", "entity", "features", "degraded"} <= {
         f.name for f in msgspec.structs.fields(Record)
     }
+
+
+def test_keys_of_every_log_are_text_and_no_number_ends_the_check() -> None:
+    """Logs of earlier releases hold keys as numbers, of any size; a whole number may be more than a float tells apart."""
+    view = SPEC.features.views[0]
+    features = Features.model_validate(SPEC.features.model_dump(mode="json"))
+    keys = [5, "5", 10**30, 2**64 - 1, "ann", None]
+    records = [
+        Record(
+            "prediction",
+            str(n),
+            "",
+            "2013-01-04T00:00:00",
+            entity={"customer": key} if key is not None else {},
+            features={"orders": 2**53 + 1},
+        )
+        for n, key in enumerate(keys)
+    ]
+    table = served_table(features, records)
+    assert table[view.keys[0]].to_pylist() == [None if key is None else str(key) for key in keys]
+    assert table["orders"].to_pylist() == [float(2**53)] * len(keys)

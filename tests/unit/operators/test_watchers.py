@@ -32,6 +32,10 @@ from tests.unit.operators.models.shop.spec import SPEC
 from tests.unit.operators.nursery import DAYS
 
 ROOT = Path(__file__).parents[3]
+UNREADABLE = [
+    "no json", "[]", "{}", '{"as_of": 5}', "[" * 5000,
+    '{"as_of": "0001-01-01T00:00:00+01:00"}', '{"as_of": "9999-12-31T23:00:00-05:00"}',
+]  # fmt: skip
 A, B = {"key": "a"}, {"key": "b"}
 
 
@@ -201,7 +205,8 @@ async def until(queue: Queue, count: int) -> None:
 
 def test_a_message_is_deleted_once_its_event_is_kept_and_not_before(queue: Queue) -> None:
     queue.send({"as_of": "2013-05-27"})
-    queue.send("no json")
+    for body in UNREADABLE:
+        queue.send(body)
     queue.send({"as_of": "2013-06-03T02:00:00+02:00", "model": MODEL})
 
     async def life() -> list[dict[str, Any]]:
@@ -254,7 +259,7 @@ def test_models_that_share_a_queue_each_get_their_own_messages(queue: Queue) -> 
     assert [event["as_of"][:10] for event in asyncio.run(life())] == ["2013-05-28", "2013-05-27"]
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"as_of": 5}', '{"as_of": "soon"}', '{"as_of": "2013-01-01", "model": 7}'])
+@pytest.mark.parametrize("body", ["", *UNREADABLE, '{"as_of": "soon"}', '{"as_of": "2013-01-01", "model": 7}'])
 def test_what_is_no_question_is_refused(body: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         read_message(body)

@@ -1,0 +1,1 @@
+"""The gateway under fuzzed requests, good and bad together."""
