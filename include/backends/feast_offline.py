@@ -18,7 +18,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 from feast import FeatureView, OnDemandFeatureView, RepoConfig
@@ -33,6 +32,7 @@ from include.backends.feast_repo import COLUMNS, view_of
 from include.backends.feast_retrieval import Batches, BatchJob
 from include.backends.feast_source import Between, Reader, shown, side_of
 from include.core.settings import Settings
+from include.data.session import open_session
 from include.features.batch import ROWS
 from include.features.dataset import quoted
 from include.features.join import Side
@@ -139,9 +139,10 @@ class SlipstreamOfflineStore(OfflineStore):
 def _opened(config: RepoConfig) -> Iterator[Reader]:
     """A connection that spills into a scratch folder, which goes with it."""
     store = config.offline_store
-    with TemporaryDirectory(prefix="slipstream-", dir=store.scratch) as scratch, duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
-        connection.execute(f"SET memory_limit = '{store.memory_limit}'; SET temp_directory = '{scratch}/spill'")
+    with (
+        TemporaryDirectory(prefix="slipstream-", dir=store.scratch) as scratch,
+        open_session(None, store.memory_limit, spill=f"{scratch}/spill", keep_order=False) as connection,
+    ):
         yield Reader(config, connection, Path(scratch))
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from include.core.errors import DataError
 from include.core.reference import load
 from include.data.raw import RawPartitions
+from include.data.session import open_session
 
 # (expectations reference, source, files) -> SELECT of the rows that no expectation sets aside. Stages never import
 # each other, so it goes by name.
@@ -31,9 +32,7 @@ def open_sources(
     missing, empty, truncated or of another schema than its neighbours, IntegrityError for changed bytes.
     """
     good_rows: Callable[[str, str, list[str]], str] = load(GOOD_ROWS)
-    with duckdb.connect(config={"threads": 1}) as connection:
-        # A Parquet column's statistics leave NaN out, and DuckDB folds comparisons by them: NaN would seem to break a bound.
-        connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+    with open_session(nan_counts=True) as connection:
         connection.execute("CREATE SCHEMA today")
         for source, digests in partitions.items():
             paths = _fetch(raw, source, digests, day, scratch)

@@ -18,6 +18,7 @@ import duckdb
 from include.core.errors import NotReadyError
 from include.core.settings import Settings
 from include.core.spec import Feature
+from include.data.session import open_session
 from include.monitoring.window import Window
 
 DTYPES = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
@@ -56,8 +57,7 @@ def open_log(
     Columns: request_id, event_time, version, arm, score, one per model input, degraded, written (text),
     fields (the names the record carried), turn (1 = the first record of its id).
     """
-    connection = duckdb.connect(config={"threads": 2})
-    connection.execute("SET TimeZone = 'UTC'")  # a time without zone is UTC
+    connection = open_session(threads=2)  # a time without zone is UTC
     connection.execute("CREATE TABLE lines (kind VARCHAR, json JSON)")
     parquet = [file for file in files if file.endswith(".parquet")]
     if parquet:
