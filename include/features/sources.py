@@ -36,8 +36,8 @@ def open_sources(
         connection.execute("CREATE SCHEMA today")
         for source, digests in partitions.items():
             paths = _fetch(raw, source, digests, day, scratch)
-            _load(connection, f"main.{source}", good_rows(expectations, source, [str(path) for path in paths.values()]))
-            _load(connection, f"today.{source}", good_rows(expectations, source, [str(paths[day])]))
+            _load(connection, f'main."{source}"', good_rows(expectations, source, [str(path) for path in paths.values()]))
+            _load(connection, f'today."{source}"', good_rows(expectations, source, [str(paths[day])]))
         yield connection
 
 
@@ -78,7 +78,7 @@ def _load(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
         connection.execute(f"CREATE TABLE {table} AS {rows}")
     except duckdb.Error as error:
         raise DataError(
-            f"The raw partitions of {table.partition('.')[2]} cannot be read with the row expectations.",
+            f"The raw partitions of {table.partition('.')[2].strip(chr(34))} cannot be read with the row expectations.",
             seen=str(error)[:400],
             safe="the published partitions stay.",
             hint="compare the partition's columns with the model's expectations.",
