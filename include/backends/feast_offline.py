@@ -171,7 +171,7 @@ def _pulled(
     suffix: str = "",
 ) -> RetrievalJob:
     """The rows of a source with event times in [first, last), under its own column names; times in UTC without zone."""
-    first, last = (moment.astimezone(UTC).replace(tzinfo=None) if moment else None for moment in between)
+    first, last = (_plain(moment) if moment else None for moment in between)
 
     @contextmanager
     def run() -> Iterator[Batches]:
@@ -179,6 +179,11 @@ def _pulled(
             yield Batches(reader.connection, iter([_pull(reader, source, names, time, created, (first, last)) + suffix]))
 
     return BatchJob(run)
+
+
+def _plain(moment: datetime) -> datetime:
+    """UTC without zone, which is also what a time without zone means."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _pull(reader: Reader, source: DataSource, names: list[str], time: str, created: str | None, between: Between) -> str:
