@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 from feast import FeatureStore
 
@@ -23,6 +22,7 @@ from include.core.request import Json, Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import ModelSpec, View
+from include.data.session import open_session
 from include.features.catch_up import record
 from include.features.definition import routed_pins, views_of
 from include.features.earlier import earlier_rows
@@ -46,7 +46,7 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     reports: dict[str, Json] = {}
     views = views_of(result, spec.features)
     computed = {(view.name, view.version) for view in views}
-    with scratch_folder(settings.scratch()) as scratch, duckdb.connect(config={"threads": 1}) as connection:
+    with scratch_folder(settings.scratch()) as scratch, open_session() as connection:
 
         def bring(name: str, view: View, rows: pa.Table) -> None:
             fault.point("materialize.write")

@@ -18,7 +18,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 from feast import FeatureView, OnDemandFeatureView, RepoConfig
@@ -33,6 +32,7 @@ from include.backends.feast_repo import COLUMNS, view_of
 from include.backends.feast_retrieval import Batches, BatchJob
 from include.backends.feast_source import Between, Reader, shown, side_of
 from include.core.settings import Settings
+from include.data.session import open_session
 from include.features.batch import ROWS
 from include.features.dataset import quoted
 from include.features.join import Side
@@ -139,9 +139,10 @@ class SlipstreamOfflineStore(OfflineStore):
 def _opened(config: RepoConfig) -> Iterator[Reader]:
     """A connection that spills into a scratch folder, which goes with it."""
     store = config.offline_store
-    with TemporaryDirectory(prefix="slipstream-", dir=store.scratch) as scratch, duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
-        connection.execute(f"SET memory_limit = '{store.memory_limit}'; SET temp_directory = '{scratch}/spill'")
+    with (
+        TemporaryDirectory(prefix="slipstream-", dir=store.scratch) as scratch,
+        open_session(None, store.memory_limit, spill=f"{scratch}/spill", keep_order=False) as connection,
+    ):
         yield Reader(config, connection, Path(scratch))
 
 
@@ -170,7 +171,7 @@ def _pulled(
     suffix: str = "",
 ) -> RetrievalJob:
     """The rows of a source with event times in [first, last), under its own column names; times in UTC without zone."""
-    first, last = (moment.astimezone(UTC).replace(tzinfo=None) if moment else None for moment in between)
+    first, last = (_plain(moment) if moment else None for moment in between)
 
     @contextmanager
     def run() -> Iterator[Batches]:
@@ -178,6 +179,11 @@ def _pulled(
             yield Batches(reader.connection, iter([_pull(reader, source, names, time, created, (first, last)) + suffix]))
 
     return BatchJob(run)
+
+
+def _plain(moment: datetime) -> datetime:
+    """UTC without zone, which is also what a time without zone means."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _pull(reader: Reader, source: DataSource, names: list[str], time: str, created: str | None, between: Between) -> str:

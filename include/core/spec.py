@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from include.core.errors import SpecError
+from include.core.names import clashes
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -269,11 +270,15 @@ class ModelSpec(_Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        problems = list(clashes(self))
+        if problems:
+            raise ValueError("; ".join(problems))
         names = [feature.name for feature in self.features.inputs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"features: names must be unique, seen more than once: {twice}")
-        for field, used in (("evaluation.slices", self.evaluation.slices), ("evaluation.baseline", (self.evaluation.baseline,))):
+        for field, used in (
+            ("evaluation.slices", self.evaluation.slices),
+            ("evaluation.baseline", (self.evaluation.baseline,)),
+            ("serving.redact", self.serving.redact),
+        ):
             unknown = [name for name in used if name and name not in (*names, *self.features.keys)]
             if unknown:
                 raise ValueError(f"{field}: {unknown} is neither a feature nor a key of this model")

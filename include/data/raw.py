@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -73,10 +74,11 @@ class RawPartitions:
 
 
 def check_readable(path: Path, what: str) -> None:
-    """Raises DataError if the file is empty, truncated, or has no rows."""
+    """Raises DataError if the file is empty, truncated, has two columns of one name (case aside), or has no rows."""
     size = path.stat().st_size
     try:
-        rows = pq.read_metadata(path).num_rows
+        metadata = pq.read_metadata(path)
+        rows, names = metadata.num_rows, metadata.schema.to_arrow_schema().names
     except (ArrowException, OSError) as error:
         state = "is empty (0 bytes)" if size == 0 else f"is not whole Parquet: its footer cannot be read ({size} bytes)"
         raise DataError(
@@ -85,6 +87,14 @@ def check_readable(path: Path, what: str) -> None:
             safe="the published partition stays.",
             hint=f"write {path} again, whole, then clear the task.",
         ) from error
+    twice = [name for name, count in Counter(map(str.lower, names)).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{what} has columns of one name, case aside: {twice}.",
+            seen=names,
+            safe="the published partition stays.",
+            hint=f"write {path} again with names that differ in more than case (SQL takes these for one), then clear the task.",
+        )
     if rows == 0:
         raise DataError(
             f"{what} has no rows.", seen=str(path), safe="the published partition stays.", hint="land it again with its rows."

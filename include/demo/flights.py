@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from include.core.storage import Storage
 from include.data.raw import RawPartitions
+from include.data.session import open_session
 
 MODEL = "flight_delay"
 
@@ -107,7 +108,7 @@ def _installed() -> Path:
 
 def _open(folder: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
     """An in-memory database with the tables `typed`, `weather_csv` and `planes_csv`."""
-    connection = duckdb.connect(config={"threads": 1})
+    connection = open_session()
     connection.execute(_MACROS)
     for name in ("flights", "weather", "planes"):
         source = _READ.format(path=_csv(folder, name, scratch))

@@ -17,11 +17,11 @@ from threading import Event, Thread
 from typing import Any
 
 import aiohttp
-import duckdb
 
 from include.core.reference import load
 from include.core.spec import ModelSpec
 from include.data.raw import RawPartitions
+from include.data.session import open_session
 from include.demo.flights import land
 from include.features.stream import stream_rows
 
@@ -144,7 +144,7 @@ def requests_of(spec: ModelSpec, raw: RawPartitions, day: date, scratch: Path) -
     """Who asks on a day, in order. The schedule of the day after is known by then; outcomes are not read."""
     days = [one for one in (day, day + timedelta(days=1)) if raw.exists("flights", one)]
     files = [str(raw.fetch("flights", one, raw.digest("flights", one), scratch)) for one in days]
-    with duckdb.connect(config={"threads": 1}) as connection:
+    with open_session() as connection:
         connection.execute(f"CREATE VIEW flights AS FROM read_parquet({files}, hive_partitioning = false)")
         entities = load(spec.features.entities)()
         rows = connection.sql(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -64,17 +65,18 @@ def quoted(*names: str) -> str:
 def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date, path: Path) -> int:
     """Run the SQL, check the rows, write them sorted as Parquet. Returns their number; raises DataError."""
     check(connection, dataset, sql, day)
-    connection.execute(f"COPY temp.result TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-    return int(connection.execute("SELECT count(*) FROM temp.result").fetchall()[0][0])
+    connection.execute(f"COPY temp._result TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+    return int(connection.execute("SELECT count(*) FROM temp._result").fetchall()[0][0])
 
 
 def check(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date) -> None:
-    """Run the SQL into `temp.result`, with the dataset's columns and types. Raises DataError."""
+    """Run the SQL into `temp._result`, with the dataset's columns and types. Raises DataError."""
     try:
         relation = connection.sql(sql)
+        _check_distinct(dataset, relation.columns)
         _check_columns(dataset, dict(zip(relation.columns, map(str, relation.types), strict=True)))
         casts = ", ".join(_cast(name, type_) for name, type_ in dataset.columns.items())
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE result AS SELECT {casts} FROM ({sql}) ORDER BY ALL")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE _result AS SELECT {casts} FROM ({sql}) ORDER BY ALL")
     except duckdb.Error as error:
         raise DataError(
             f"The SQL of {dataset.name!r} cannot run on the raw partitions of {day}.",
@@ -83,6 +85,17 @@ def check(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day
             hint="compare the columns of the raw partitions with the model's SQL.",
         ) from error
     _check_rows(connection, dataset, day)
+
+
+def _check_distinct(dataset: Dataset, columns: list[str]) -> None:
+    twice = [name for name, count in Counter(map(str.lower, columns)).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"The SQL of {dataset.name!r} gives a column more than once, case aside: {twice}.",
+            seen=columns,
+            safe="nothing was published.",
+            hint="name each column once: DuckDB takes `price` and `Price` for the same, and would give either.",
+        )
 
 
 def _check_columns(dataset: Dataset, seen: dict[str, str]) -> None:
@@ -155,17 +168,17 @@ def _offences(dataset: Dataset, day: date) -> Iterator[tuple[str, str]]:
     """(what is wrong, SQL that finds such rows)."""
     columns = quoted(*dict.fromkeys((*dataset.unique, dataset.time)))
     for name in (*dataset.unique, dataset.time):
-        yield f"{name!r} must not be null", f'SELECT {columns} FROM temp.result WHERE "{name}" IS NULL'
+        yield f"{name!r} must not be null", f'SELECT {columns} FROM temp._result WHERE "{name}" IS NULL'
     keys = quoted(*dataset.unique)
     yield (
         f"{dataset.unique} must be unique",
-        f"SELECT {keys}, count(*) FROM temp.result GROUP BY {keys} HAVING count(*) > 1 ORDER BY {keys}",
+        f"SELECT {keys}, count(*) FROM temp._result GROUP BY {keys} HAVING count(*) > 1 ORDER BY {keys}",
     )
     for name in (name for name, type_ in dataset.columns.items() if type_ == "DOUBLE"):
-        yield f"{name!r} must not be infinite", f'SELECT {columns}, "{name}" FROM temp.result WHERE isinf("{name}")'
+        yield f"{name!r} must not be infinite", f'SELECT {columns}, "{name}" FROM temp._result WHERE isinf("{name}")'
     if dataset.event:
-        early = f'SELECT {columns} FROM temp.result WHERE "{dataset.time}" < "{dataset.event}"'
+        early = f'SELECT {columns} FROM temp._result WHERE "{dataset.time}" < "{dataset.event}"'
         yield f"{dataset.time!r} must not be before {dataset.event!r}", early
     if dataset.one_day:
         inside = f"\"{dataset.time}\" >= DATE '{day}' AND \"{dataset.time}\" < DATE '{day + timedelta(days=1)}'"
-        yield f"{dataset.time!r} must lie within the day", f"SELECT {columns} FROM temp.result WHERE NOT ({inside})"
+        yield f"{dataset.time!r} must lie within the day", f"SELECT {columns} FROM temp._result WHERE NOT ({inside})"

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 
 from include.core.ledger import Ledger
 from include.core.request import Result
 from include.data.raw import RawPartitions
+from include.data.session import open_session
 from include.features.dataset import of_view, write
 from include.features.definition import Definition
 from include.features.materialize import newest_rows
@@ -34,5 +34,5 @@ def earlier_rows(
         for place, each in enumerate(definitions):
             path = scratch / f"earlier-{place}.parquet"
             write(connection, of_view(each.view), each.on(day), day, path)
-            with duckdb.connect(config={"threads": 1}) as reading:
+            with open_session() as reading:
                 yield each, newest_rows(reading, each.view, path)

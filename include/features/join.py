@@ -110,14 +110,14 @@ def staircase(side: Side) -> str:
     created = f"coalesce({CREATED}, {EVENT})" if side.created else EVENT
     # One number orders by (event, created): whole microseconds, 64 bits each.
     height = f"epoch_us({EVENT})::HUGEINT * 18446744073709551616 + epoch_us({created})"
-    return f"""(SELECT * EXCLUDE (height, highest) FROM (
-            SELECT *, max(height) OVER (
+    return f"""(SELECT * EXCLUDE (_height, _highest) FROM (
+            SELECT *, max(_height) OVER (
                 {partition}ORDER BY {KNOWN}, {order(side)} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ) AS highest FROM (
-                SELECT *, {known(side)} AS {KNOWN}, {height} AS height FROM {side.rows}
+            ) AS _highest FROM (
+                SELECT *, {known(side)} AS {KNOWN}, {height} AS _height FROM {side.rows}
                 WHERE isfinite({EVENT}) AND isfinite({created})
             )
-        ) WHERE highest IS NULL OR height > highest)"""
+        ) WHERE _highest IS NULL OR _height > _highest)"""
 
 
 def _asof(side: Side) -> str:

@@ -84,7 +84,7 @@ def fetch(
     if any(output.missing != "NULL" or output.type for output in side.features):
         return None
     rows = connection.sql(_rows(side, between)).to_arrow_table()
-    kinds = [(_kind(rows[f"key_{name}"]), _kind(asked[name])) for name in side.keys]
+    kinds = [(_kind(rows[f"_key_{name}"]), _kind(asked[name])) for name in side.keys]
     if any(theirs is None or theirs != ours for theirs, ours in kinds):
         return None
     return Fetched(side, rows, [_comparable(asked[name]).unique().drop_null() for name in side.keys], between)
@@ -93,8 +93,8 @@ def fetch(
 def index(fetched: Fetched) -> Index | None:
     """None if the side has rows of equal keys and times."""
     side, rows, keys = fetched.side, fetched.rows, fetched.keys
-    codes = _codes([rows[f"key_{name}"] for name in side.keys], keys, len(rows))
-    events, created = rows["event_us"].to_numpy(), rows["created_us"].to_numpy()
+    codes = _codes([rows[f"_key_{name}"] for name in side.keys], keys, len(rows))
+    events, created = rows["_event_us"].to_numpy(), rows["_created_us"].to_numpy()
     known = np.maximum(events, created)
     different = prod([max(1, len(values)) for values in keys])
     places = _places(np.flatnonzero(codes >= 0), events, created, known, codes, different)  # of keys that are asked for
@@ -118,8 +118,8 @@ def _rows(side: Side, between: tuple[datetime, datetime]) -> str:
     limits += [f'"{key}" IS NOT NULL' for key in side.keys]
     if side.ttl is not None:
         limits.append(f"{EVENT} >= TIMESTAMP '{between[0]}' - {interval(side.ttl)}")
-    times = [f"epoch_us({EVENT}) AS event_us", f"epoch_us({created}) AS created_us"]
-    selected = [*(f'"{key}" AS "key_{key}"' for key in side.keys), *times]
+    times = [f"epoch_us({EVENT}) AS _event_us", f"epoch_us({created}) AS _created_us"]
+    selected = [*(f'"{key}" AS "_key_{key}"' for key in side.keys), *times]
     return f"SELECT {', '.join((*selected, *features))} FROM {side.rows} WHERE {' AND '.join(limits)}"
 
 

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from include.core.adapters import adapter
@@ -24,6 +23,7 @@ from include.core.settings import Settings
 from include.core.spec import Features, ModelSpec
 from include.core.task import Task
 from include.core.time import parse_time
+from include.data.session import open_session
 from include.features.partition import daily_files
 from include.features.skew import Finding, compare
 
@@ -92,8 +92,7 @@ def run(task: Task) -> Outcome:
     redacted = set(params["redacted"])
     skipped = [view.name for view in features.views if redacted & {*view.keys, *(f.name for f in view.features)}]
     files = daily_files(task.ledger, task.request.inputs, task.workdir / "inputs")
-    with duckdb.connect(config={"threads": 2}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with open_session(threads=2) as connection:
         connection.register("served_rows", served_table(features, sample.records))
         connection.execute("CREATE TABLE served AS SELECT * FROM served_rows")
         shown = features.model_copy(update={"request": tuple(f for f in features.request if f.name not in redacted)})

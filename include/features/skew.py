@@ -108,7 +108,7 @@ def _finding(connection: duckdb.DuckDBPyConnection, feature: Feature, view: str,
     distance = f"abs(s.{name}::DOUBLE - o.{name}::DOUBLE)" if feature.dtype != "category" else "1"
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE judged AS
-        SELECT s.request_id, s.{EVENT} AS moment, s.{name} AS served, o.{name} AS offline, reason,
+        SELECT s.request_id, s.{EVENT} AS moment, s.{name} AS served, o.{name} AS offline, reasons.reason,
             NOT ({_same(feature, f"s.{name}", f"o.{name}", default=True)}) AS differs, {distance} AS distance
         FROM served s JOIN {other} o USING ({by}) LEFT JOIN reasons USING (place)""")
     counts = connection.execute("""

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from include.core.errors import DataError
 from include.core.reference import load
 from include.data.raw import RawPartitions
+from include.data.session import open_session
 
 # (expectations reference, source, files) -> SELECT of the rows that no expectation sets aside. Stages never import
 # each other, so it goes by name.
@@ -31,14 +32,12 @@ def open_sources(
     missing, empty, truncated or of another schema than its neighbours, IntegrityError for changed bytes.
     """
     good_rows: Callable[[str, str, list[str]], str] = load(GOOD_ROWS)
-    with duckdb.connect(config={"threads": 1}) as connection:
-        # A Parquet column's statistics leave NaN out, and DuckDB folds comparisons by them: NaN would seem to break a bound.
-        connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+    with open_session(nan_counts=True) as connection:
         connection.execute("CREATE SCHEMA today")
         for source, digests in partitions.items():
             paths = _fetch(raw, source, digests, day, scratch)
-            _load(connection, f"main.{source}", good_rows(expectations, source, [str(path) for path in paths.values()]))
-            _load(connection, f"today.{source}", good_rows(expectations, source, [str(paths[day])]))
+            _load(connection, f'main."{source}"', good_rows(expectations, source, [str(path) for path in paths.values()]))
+            _load(connection, f'today."{source}"', good_rows(expectations, source, [str(paths[day])]))
         yield connection
 
 
@@ -79,7 +78,7 @@ def _load(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
         connection.execute(f"CREATE TABLE {table} AS {rows}")
     except duckdb.Error as error:
         raise DataError(
-            f"The raw partitions of {table.partition('.')[2]} cannot be read with the row expectations.",
+            f"The raw partitions of {table.partition('.')[2].strip(chr(34))} cannot be read with the row expectations.",
             seen=str(error)[:400],
             safe="the published partitions stay.",
             hint="compare the partition's columns with the model's expectations.",

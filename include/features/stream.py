@@ -42,7 +42,7 @@ def _open(spec: ModelSpec, raw: RawPartitions, day: date, scratch: Path) -> Abst
 
 def _moments(connection: duckdb.DuckDBPyConnection, view: View, sql: str, day: date) -> Iterator[tuple[datetime, View, pa.Table]]:
     check(connection, of_view(view), sql, day)
-    table = connection.sql("SELECT * FROM temp.result ORDER BY event_timestamp").to_arrow_table()
+    table = connection.sql("SELECT * FROM temp._result ORDER BY event_timestamp").to_arrow_table()
     times, start = table["event_timestamp"].to_pylist(), 0
     for end in range(1, len(times) + 1):
         if end == len(times) or times[end] != times[start]:

@@ -13,6 +13,7 @@ from include.core.request import Outcome
 from include.core.spec import Features
 from include.core.task import Task
 from include.core.time import parse_time
+from include.data.session import open_session
 from include.features.join import point_in_time, value
 from include.features.partition import DailyFiles, files_of, results
 from include.features.version import one_version
@@ -47,7 +48,7 @@ def run(task: Task) -> Outcome:
     left_out = inputs.pop(WITHDRAWN, None)
     days = results(task.ledger, inputs)
     views = one_version({day: result.value.get("versions", {}) for day, result in days.items()})
-    with duckdb.connect(config={"threads": 1}) as connection:
+    with open_session() as connection:
         files = files_of(task.ledger, days, task.workdir / "inputs")
         if left_out is not None:
             files[WITHDRAWN] = [str(task.file(WITHDRAWN, f"{WITHDRAWN}.parquet"))]

@@ -65,6 +65,8 @@ def importance(model: Any, rows: npt.NDArray[np.float32], names: Sequence[str], 
 
 def appended(table: pa.Table, columns: Mapping[str, Floats]) -> pa.Table:
     for name, values in columns.items():
+        if name in table.column_names:  # the label's own name may be `label`
+            table = table.drop_columns(name)
         table = table.append_column(name, pa.array(values, pa.float64()))
     return table
 

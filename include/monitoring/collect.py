@@ -144,7 +144,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set
         return row[0] if row else None
 
     mine = "FROM log JOIN labels USING (request_id) WHERE turn = 1"
-    seen = set(one("SELECT list(DISTINCT f) FROM (SELECT unnest(fields) AS f FROM log WHERE turn = 1)") or [])
+    seen = set(one("SELECT list(DISTINCT f) FROM (SELECT unnest(_fields) AS f FROM log WHERE turn = 1)") or [])
     versions = connection.execute("SELECT version, count(*) FROM log WHERE turn = 1 GROUP BY 1 ORDER BY 1").fetchall()
     rows = int(one("SELECT count(*) FROM log WHERE turn = 1"))
     return {

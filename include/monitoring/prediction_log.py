@@ -18,6 +18,7 @@ import duckdb
 from include.core.errors import NotReadyError
 from include.core.settings import Settings
 from include.core.spec import Feature
+from include.data.session import open_session
 from include.monitoring.window import Window
 
 DTYPES = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
@@ -53,11 +54,10 @@ def open_log(
     """A connection with `log`: every prediction of the window, duplicates included; `earlier`: the same of the time before
     it; `shadows`: what a shadow said to requests of either.
 
-    Columns: request_id, event_time, version, arm, score, one per model input, degraded, written (text),
-    fields (the names the record carried), turn (1 = the first record of its id).
+    Columns: request_id, event_time, version, arm, score, one per model input, degraded, explored, _written (text),
+    _fields (the names the record carried), turn (1 = the first record of its id).
     """
-    connection = duckdb.connect(config={"threads": 2})
-    connection.execute("SET TimeZone = 'UTC'")  # a time without zone is UTC
+    connection = open_session(threads=2)  # a time without zone is UTC
     connection.execute("CREATE TABLE lines (kind VARCHAR, json JSON)")
     parquet = [file for file in files if file.endswith(".parquet")]
     if parquet:
@@ -75,19 +75,19 @@ def open_log(
     connection.execute(
         f"""CREATE TABLE timed AS
         WITH parsed AS (SELECT json, json_transform(json, '{_shape(inputs)}') AS r FROM lines WHERE kind = 'prediction'),
-        timed AS (SELECT *, try_cast(r.event_time AS TIMESTAMPTZ)::TIMESTAMP AS event_time, event_time < ? AS early FROM parsed)
+        timed AS (SELECT *, try_cast(r.event_time AS TIMESTAMPTZ)::TIMESTAMP AS event_time, event_time < ? AS _early FROM parsed)
         SELECT r.id AS request_id, event_time, r.version AS version, r.arm AS arm, r.score AS score{features},
                lower(coalesce(r.degraded, 'false')) NOT IN {NOT_DEGRADED} AS degraded,
                coalesce(r.explored, '') AS explored,
-               coalesce(r."at", '') AS written, json_keys(json, '$.features') AS fields, early,
-               row_number() OVER (PARTITION BY r.id, early ORDER BY coalesce(r."at", ''), json) AS turn
+               coalesce(r."at", '') AS _written, json_keys(json, '$.features') AS _fields, _early,
+               row_number() OVER (PARTITION BY r.id, _early ORDER BY coalesce(r."at", ''), json) AS turn
         FROM timed
         WHERE r.id IS NOT NULL AND r.score IS NOT NULL AND event_time >= ? AND event_time < ?
               AND (? = '' OR coalesce(r."at", '') <= ?)""",
         [window.start, window.start - earlier, window.end, until, until],
     )
-    connection.execute("CREATE VIEW log AS SELECT * EXCLUDE early FROM timed WHERE NOT early")
-    connection.execute("CREATE VIEW earlier AS SELECT * EXCLUDE early FROM timed WHERE early")
+    connection.execute("CREATE VIEW log AS SELECT * EXCLUDE _early FROM timed WHERE NOT _early")
+    connection.execute("CREATE VIEW earlier AS SELECT * EXCLUDE _early FROM timed WHERE _early")
     connection.execute(_SHADOWS, [until, until])
     return connection
 
@@ -97,8 +97,8 @@ def select(connection: duckdb.DuckDBPyConnection, inputs: Sequence[Feature]) -> 
     names = ", ".join(f'"{name}"' for name in (*COLUMNS, *(feature.name for feature in inputs)))
     beside = "(SELECT max(written) AS written, sha256(string_agg(digest, '' ORDER BY digest)) AS digest FROM shadows)"
     row = connection.execute(
-        f"""SELECT count(*) FILTER (turn = 1 AND NOT early), coalesce(greatest(max(p.written), max(s.written)), ''),
-                   sha256(coalesce(string_agg(p.digest, '' ORDER BY early, request_id) FILTER (turn = 1), '')
+        f"""SELECT count(*) FILTER (turn = 1 AND NOT _early), coalesce(greatest(max(p._written), max(s.written)), ''),
+                   sha256(coalesce(string_agg(p.digest, '' ORDER BY _early, request_id) FILTER (turn = 1), '')
                           || coalesce(max(s.digest), ''))
         FROM (SELECT *, sha256(to_json(struct_pack({_pack(names)}))::VARCHAR) AS digest FROM timed) p, {beside} s"""
     ).fetchone()
@@ -106,13 +106,14 @@ def select(connection: duckdb.DuckDBPyConnection, inputs: Sequence[Feature]) -> 
     return Selection(int(row[0]), str(row[1]), str(row[2]))
 
 
-# The first that each shadow said to a request of the window or before.
+# `lines.`, as an input may be called `json` or `kind`. The first that each shadow said to a request of the window or before.
 _SHADOWS = """CREATE TABLE shadows AS
-SELECT json->>'id' AS request_id, (json->>'version')::INTEGER AS version, (json->>'score')::DOUBLE AS score,
-       coalesce(json->>'at', '') AS written, sha256(concat_ws(' ', json->>'id', json->>'version', json->>'score')) AS digest
-FROM lines SEMI JOIN timed ON request_id = json->>'id'
-WHERE kind = 'shadow' AND (json->>'score') IS NOT NULL AND (? = '' OR coalesce(json->>'at', '') <= ?)
-QUALIFY row_number() OVER (PARTITION BY json->>'id', json->>'version' ORDER BY json->>'at', json) = 1"""
+SELECT lines.json->>'id' AS request_id, (lines.json->>'version')::INTEGER AS version, (lines.json->>'score')::DOUBLE AS score,
+       coalesce(lines.json->>'at', '') AS written,
+       sha256(concat_ws(' ', lines.json->>'id', lines.json->>'version', lines.json->>'score')) AS digest
+FROM lines SEMI JOIN timed ON timed.request_id = lines.json->>'id'
+WHERE lines.kind = 'shadow' AND (lines.json->>'score') IS NOT NULL AND (? = '' OR coalesce(lines.json->>'at', '') <= ?)
+QUALIFY row_number() OVER (PARTITION BY lines.json->>'id', lines.json->>'version' ORDER BY lines.json->>'at', lines.json) = 1"""
 
 COLUMNS = ("request_id", "event_time", "version", "arm", "score", "degraded")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from include.core.errors import DataError
+from include.data.session import open_session
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -44,7 +44,7 @@ def from_csv(path: Path, label: str, rows: int) -> Stream:
     """
     if not path.is_file():
         raise DataError("There is no such CSV file.", seen=str(path), hint="give a path to a file.")
-    with duckdb.connect(config={"threads": 1}) as connection:
+    with open_session() as connection:
         table = connection.from_csv_auto(str(path)).to_arrow_table()
     if label not in table.column_names:
         raise DataError(f"{path.name} has no column {label!r}.", seen=table.column_names, hint="--label names the label's.")

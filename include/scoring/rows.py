@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
-import duckdb
 import pyarrow as pa
 
 from include.core.errors import DataError
 from include.core.reference import load
 from include.core.spec import Features
 from include.core.task import Task
+from include.data.session import open_session
 
 # The training set's own join, by name, since stages never import each other: batch and training cannot differ.
 JOIN = "include.features.join"
@@ -29,7 +29,7 @@ def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
         )
     files = {view.name: [str(task.file(one, f"{view.name}.parquet")) for one in days] for view in features.views}
     entities = f"read_parquet(['{task.file(day.isoformat(), 'entities.parquet')}'], hive_partitioning = false)"
-    with duckdb.connect(config={"threads": 1}) as connection:
+    with open_session() as connection:
         query = _query(features, files, entities)
         return connection.sql(f"{query} ORDER BY event_timestamp, request_id").to_arrow_table()
 

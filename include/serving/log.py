@@ -187,11 +187,17 @@ def segments(home: Path, model: str, since: str | None = None) -> list[Path]:
     return recent(sorted(folder(home, model).glob("*.jsonl"), key=lambda file: file.stem), since)
 
 
+def moment(text: str) -> datetime:
+    """ISO 8601 as a time in UTC, which is also what a text without zone means, wherever the host stands."""
+    at = datetime.fromisoformat(text)
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
 def recent(files: Iterable[Path], since: str | None) -> list[Path]:
     """Those written to at or after `since` (ISO 8601, UTC). One that was rotated since it was listed is kept."""
     if since is None:
         return list(files)
-    start = datetime.fromisoformat(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
+    start = moment(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
     return [file for file in files if _written(file) >= start]
 
 
@@ -225,7 +231,7 @@ def read_records(home: Path, model: str, since: str | None = None) -> Iterator[R
     Half a line, which a full disk or a power cut can leave, is skipped.
     """
     decoder = msgspec.json.Decoder(Record)
-    start = datetime.fromisoformat(since).astimezone(UTC).isoformat(timespec="microseconds") if since else ""
+    start = moment(since).isoformat(timespec="microseconds") if since else ""
     for line in _lines(home, model, since, start[:10]):
         try:
             record = decoder.decode(line)

@@ -7,12 +7,11 @@ records has read each of them exactly once. A segment that was rotated meanwhile
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from include.serving.log import Record, copies, parts, recent
+from include.serving.log import Record, copies, moment, parts, recent
 
 PORTION = 16 << 20  # bytes of each segment a call, so that a first look at a long log stays small
 Decoder = msgspec.json.Decoder[Record]
@@ -25,7 +24,7 @@ def read_tail(home: Path, model: str, since: str, cursor: Mapping[str, int]) -> 
     all of its copies leaves the cursor.
     """
     decoder = msgspec.json.Decoder(Record)
-    start = datetime.fromisoformat(since).astimezone(UTC).isoformat(timespec="microseconds")
+    start = moment(since).isoformat(timespec="microseconds")
     found: list[Record] = []
     places: dict[str, int] = {}
     written, files = parts(home, model, start[:10])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +15,12 @@ import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from include.core.errors import DataError
+from include.data.session import open_session
 from include.validation.expectation import Expectation
 from include.validation.rows import first_of_its_key, is_unique, literal, predicate, sql_types
+
+SCAN_THREADS = 4  # more gain nothing: the pages of one file are read in turn
+MEMORY = "500MB"  # DuckDB's own bound; what does not fit (keys of a uniqueness rule) goes to disk
 
 
 @dataclass(frozen=True)
@@ -110,12 +115,8 @@ class Batch:
 
 
 def open_database() -> duckdb.DuckDBPyConnection:
-    """An empty in-memory database whose times are UTC."""
-    database = duckdb.connect(config={"threads": 1})
-    database.execute("SET TimeZone = 'UTC'")
-    # A Parquet column's statistics leave NaN out, and DuckDB folds comparisons by them: NaN would seem to break a bound.
-    database.execute("SET disabled_optimizers = 'statistics_propagation'")
-    return database
+    """A session for rules: bounded memory, and as many threads as a scan of a big partition can use."""
+    return open_session(min(SCAN_THREADS, os.cpu_count() or 1), MEMORY, nan_counts=True)
 
 
 def _source(path: Path, options: str = "") -> str:

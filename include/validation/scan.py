@@ -7,7 +7,6 @@ condition) on its own columns alone, which is the one case whose memory grows wi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +27,6 @@ from include.validation.verdict import Check
 
 WHOLE_ROWS = 250_000  # up to here the library judges the whole partition: about 400 MB with thirty columns
 CHUNK_ROWS = 250_000
-MEMORY = "500MB"  # DuckDB's own bound; what does not fit (keys of a uniqueness rule) goes to disk
 
 _CONDITIONAL = {"row_condition", "condition_parser", "ignore_row_if"}
 _SCHEMA_RULES = frozenset(
@@ -95,7 +93,6 @@ class _Scan:
 
 def _scanned(batch: Batch, plans: Sequence[Plan]) -> list[Check]:
     scan = _Scan(batch.numbered, batch.rows, batch.query)
-    batch.database.execute(f"SET memory_limit = '{MEMORY}'; SET threads = {min(4, os.cpu_count() or 1)}")
     wanted = list(dict.fromkeys(sql for plan in plans for sql in plan.aggregates))
     measured = dict(zip(wanted, scan.query(f"SELECT {', '.join(wanted)} FROM {batch.source}")[0], strict=True)) if wanted else {}
     return [plan.judge(scan, tuple(measured[sql] for sql in plan.aggregates)) for plan in plans]
