@@ -92,12 +92,11 @@ class BuildTrainingSetOperator(ComputeOperator):
     function = "include.features.training_set:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.data.published import published
+        from include.features.known import known_days
 
         spec, plan = services.spec(self.model), pulled_json(context, "plan")
         moment = datetime.fromisoformat(plan["as_of"])
-        first = moment.date() - timedelta(days=spec.training.window_days)
-        days = published(services.control, self.model, first, moment.date() - timedelta(days=1))
+        start, last = moment - timedelta(days=spec.training.window_days), moment.date() - timedelta(days=1)
         training = spec.training
         params: dict[str, Any] = {
             "as_of": plan["as_of"],
@@ -107,7 +106,7 @@ class BuildTrainingSetOperator(ComputeOperator):
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
         }
-        inputs = {day.isoformat(): ref for day, ref in sorted(days.items())}
+        inputs = known_days(services.control, self.model, spec.features.views, start, last)
         if spec.training.without_withdrawn:
             inputs["withdrawn"] = pulled(context, "withdrawn")
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)

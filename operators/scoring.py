@@ -23,20 +23,21 @@ class ScoreBatchOperator(ComputeOperator):
     operator_extra_links = (JobLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        from datetime import timedelta
+        from datetime import datetime, time, timedelta
 
-        from include.data.published import published
+        from include.features.known import known_days
 
         spec, day, record = services.spec(self.model), partition_day(context), services.champion(self.model)
         if record is None:
             raise AirflowSkipException(f"{self.model} has no version in production yet.")
-        days = published(services.control, self.model, day - timedelta(days=spec.data.lookback_days), day)
-        if day not in days:
+        start = datetime.combine(day, time()) - timedelta(days=spec.data.lookback_days)  # a day's rows may have been asked late
+        days = known_days(services.control, self.model, spec.features.views, start, day)
+        if day.isoformat() not in days:
             raise AirflowSkipException(f"{day} is not published yet.")
         params: dict[str, Any] = {
             "day": day.isoformat(),
             "features": spec.features.model_dump(mode="json"),
             "version": record.version,
         }
-        inputs = {"train": record.entry.lineage.train, **{one.isoformat(): ref for one, ref in days.items()}}
+        inputs = {"train": record.entry.lineage.train, **days}
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)

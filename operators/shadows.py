@@ -21,15 +21,15 @@ class BuildHistoryOperator(ComputeOperator):
     function = "include.features.training_set:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.data.published import newest, published
+        from include.data.published import newest
+        from include.features.known import known_days
         from include.monitoring.shadow_step import WINDOWS
 
         watched(services, self.model)
         spec = services.spec(self.model)
         moment = as_of(context, newest(services.control, self.model))
         days = spec.training.window_days + WINDOWS * spec.monitoring.window_days
-        first = max(spec.data.first, moment.date() - timedelta(days=days))
-        found = published(services.control, self.model, first, moment.date() - timedelta(days=1))
+        start, last = moment - timedelta(days=days), moment.date() - timedelta(days=1)
         params: dict[str, Any] = {
             "as_of": moment.isoformat(),
             "window_days": days,
@@ -38,7 +38,7 @@ class BuildHistoryOperator(ComputeOperator):
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
         }
-        inputs = {day.isoformat(): ref for day, ref in sorted(found.items())}
+        inputs = known_days(services.control, self.model, spec.features.views, start, last)
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
 
 

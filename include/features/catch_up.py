@@ -7,19 +7,18 @@ row is missing is materialized again, which changes nothing where everything is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, effects
 from include.core.digest import digest_json
 from include.core.request import Json, Ref, Result
-from include.core.spec import Features, ModelSpec
+from include.core.spec import ModelSpec
 from include.data.published import newest, published
 from include.data.raw import RawPartitions
 from include.features.definition import Pins
-
-REACH = timedelta(days=31)  # how far back values without a time to live are looked after, unless all are asked for
+from include.features.known import first_day
 
 
 def record(control: ControlStore, model: str, result: Result, pins: Pins) -> None:
@@ -41,16 +40,13 @@ def pending(control: ControlStore, model: str, days: Mapping[date, Ref], results
 
 
 def recent(control: ControlStore, spec: ModelSpec, *, everything: bool = False) -> dict[date, Ref]:
-    """The published days whose values may still be served: within the longest time to live of the newest; or all of them."""
+    """The published days whose values may still be served: within the longest time to live of the newest, all where a view
+    has none; or all of them anyhow."""
     last = newest(control, spec.name)
     if last is None:
         return {}
-    return published(control, spec.name, date.min if everything else last - reach(spec.features), last)
-
-
-def reach(features: Features) -> timedelta:
-    """How far back the newest value of a key may lie and still count."""
-    return max((REACH if view.ttl is None else view.ttl + timedelta(days=1) for view in features.views), default=timedelta(0))
+    first = date.min if everything else first_day(spec.features.views, datetime.combine(last, time()))
+    return published(control, spec.name, first, last)
 
 
 def outdated(raw: RawPartitions, spec: ModelSpec, made: Mapping[date, Mapping[str, Mapping[str, str]]]) -> list[date]:

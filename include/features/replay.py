@@ -24,11 +24,11 @@ from include.core.spec import Features, ModelSpec
 from include.core.task import Task
 from include.core.time import parse_time
 from include.data.session import open_session
-from include.features.partition import daily_files
+from include.features import known
+from include.features.partition import DailyFiles, results
 from include.features.skew import Finding, compare
 
 SAMPLE = 20_000  # requests compared: those whose id hashes lowest, so that any two readings take the same
-REACH = timedelta(days=31)  # how far back values without a ttl are looked for
 NOT_SERVED = {"features", "last_known", "default_score"}  # answers that were not made of the store's values
 ARROW = {"float": pa.float64(), "int": pa.float64(), "category": pa.string()}
 
@@ -52,8 +52,7 @@ class Served:
 
 def first_day(spec: ModelSpec, start: datetime) -> date:
     """The oldest partition that a request from `start` on may have got a value of."""
-    reach = [REACH if view.ttl is None else view.ttl for view in spec.features.views]
-    return (start - max(reach, default=timedelta(0))).date()
+    return known.first_day(spec.features.views, start)
 
 
 def snapshot(
@@ -91,13 +90,22 @@ def run(task: Task) -> Outcome:
         )  # fmt: skip
     redacted = set(params["redacted"])
     skipped = [view.name for view in features.views if redacted & {*view.keys, *(f.name for f in view.features)}]
-    files = daily_files(task.ledger, task.request.inputs, task.workdir / "inputs")
+    files = _files(task, features, start)
     with open_session(threads=2) as connection:
         connection.register("served_rows", served_table(features, sample.records))
         connection.execute("CREATE TABLE served AS SELECT * FROM served_rows")
         shown = features.model_copy(update={"request": tuple(f for f in features.request if f.name not in redacted)})
         found = compare(connection, shown, files, skipped)
     return Outcome(verdict(sample, found, params["warn"], params["error"], skipped), {})
+
+
+def _files(task: Task, features: Features, start: datetime) -> DailyFiles:
+    """The window's entities, and each view's rows that its requests may have got: all of them, to tell what is stale from
+    what is wrong. Days of another version than the newest are not what serving read."""
+    days = results(task.ledger, task.request.inputs)
+    present = days[max(days)].value.get("versions", {}) if days else {}
+    found = known.known_files(task.ledger, features.views, days, start, task.workdir / "inputs", ("entities",), present)
+    return {**found.days, **{view.name: found.of_view(view.name) for view in features.views}}
 
 
 def verdict(sample: Served, found: list[Finding], warn: float, error: float, skipped: Iterable[str] = ()) -> dict[str, Json]:

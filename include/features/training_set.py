@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -14,9 +14,9 @@ from include.core.spec import Features
 from include.core.task import Task
 from include.core.time import parse_time
 from include.data.session import open_session
-from include.features.join import point_in_time, value
-from include.features.partition import DailyFiles, files_of, results
-from include.features.version import one_version
+from include.features.join import value
+from include.features.known import KnownFiles, checked_version, known_at, known_files
+from include.features.partition import DailyFiles, results
 from include.features.withdrawn import INPUT as WITHDRAWN
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
@@ -32,10 +32,16 @@ class Window:
     minimum_rows: int
     label: str
 
+    @property
+    def start(self) -> datetime:
+        """No row that was asked before is in it."""
+        return self.as_of - timedelta(days=self.window_days)
+
 
 def run(task: Task) -> Outcome:
-    """Writes `train.parquet` and `holdout.parquet`; a value of counts and view versions. Inputs: a published day each, and
-    `withdrawn` (include/features/withdrawn.py) where its requests are to be left out.
+    """Writes `train.parquet` and `holdout.parquet`; a value of counts and view versions. Inputs: a published day each, those
+    of the window and before it those whose values may still stand in it (include/features/known.py); and `withdrawn`
+    (include/features/withdrawn.py) where its requests are to be left out.
 
     Columns: request_id, event_timestamp, keys, features, label (int8). The same inputs give the same bytes.
     Raises DataError where the rows cannot be trained on: none, unlabelled, one class, too few, two definitions of a view.
@@ -47,30 +53,34 @@ def run(task: Task) -> Outcome:
     inputs = dict(task.request.inputs)
     left_out = inputs.pop(WITHDRAWN, None)
     days = results(task.ledger, inputs)
-    views = one_version({day: result.value.get("versions", {}) for day, result in days.items()})
+    features = Features.model_validate(params["features"])
+    views = checked_version(features.views, days, window.start)
     with open_session() as connection:
-        files = files_of(task.ledger, days, task.workdir / "inputs")
+        files = known_files(task.ledger, features.views, days, window.start, task.workdir / "inputs")
         if left_out is not None:
-            files[WITHDRAWN] = [str(task.file(WITHDRAWN, f"{WITHDRAWN}.parquet"))]
-        outcome = build(connection, Features.model_validate(params["features"]), window, files, task.workdir)
+            files.days[WITHDRAWN] = [str(task.file(WITHDRAWN, f"{WITHDRAWN}.parquet"))]
+        outcome = build(connection, features, window, files, task.workdir)
     newest = days[max(days)].value.get("definitions", {}) if days else {}
     made = {name: each for name, each in newest.items() if each["view"]["version"] == views.get(name)}
     return Outcome({**outcome.value, "views": views, "definitions": made}, outcome.files)
 
 
-def build(connection: duckdb.DuckDBPyConnection, features: Features, window: Window, files: DailyFiles, folder: Path) -> Outcome:
-    """The training set from daily files, written into `folder`."""
-    if not files.get("entities"):
+def build(
+    connection: duckdb.DuckDBPyConnection, features: Features, window: Window, daily: KnownFiles | DailyFiles, folder: Path
+) -> Outcome:
+    """The training set from daily files, written into `folder`. Plain files by dataset are those of the window alone."""
+    files = daily if isinstance(daily, KnownFiles) else KnownFiles(daily, {})
+    if not files.days.get("entities"):
         raise DataError(
             f"No day is published in the {window.window_days} days before {window.as_of}.",
             hint="run the features DAG for the window, or move as_of.",
         )
-    _load_entities(connection, files, window)
+    _load_entities(connection, files.days, window)
     counts = _counts(connection, window)
     _check_counts(counts, window)
     keys = (f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys))
     own = (value(f'entity."{feature.name}"', feature) for feature in features.request)
-    joined = point_in_time(features.views, files, "labelled", [*keys], [*own, f'entity."{window.label}"', "entity.held_out"])
+    joined = known_at(features.views, files, "labelled", [*keys], [*own, f'entity."{window.label}"', "entity.held_out"])
     connection.execute(f"CREATE TABLE training_set AS {joined}")
     paths = {}
     for name, condition in (("train", "NOT held_out"), ("holdout", "held_out")):

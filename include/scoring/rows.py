@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable
+from datetime import date, datetime, time
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from include.core.errors import DataError
@@ -13,30 +15,41 @@ from include.core.spec import Features
 from include.core.task import Task
 from include.data.session import open_session
 
-# The training set's own join, by name, since stages never import each other: batch and training cannot differ.
-JOIN = "include.features.join"
-
 
 def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
     """request_id, event_timestamp, keys and every model input, sorted by time and id.
 
-    The inputs named `YYYY-MM-DD` are the published days; those before `day` feed its first hours.
+    The inputs named `YYYY-MM-DD` are the published days; of those before `day` come the values that still stand. They are
+    found by the training set's own code, by name, since stages never import each other: batch and training cannot differ.
     """
-    days = sorted(name for name in task.request.inputs if name != "train" and name <= day.isoformat())
-    if day.isoformat() not in days:
+    refs = {name: ref for name, ref in task.request.inputs.items() if name != "train" and name <= day.isoformat()}
+    if day.isoformat() not in refs:
         raise DataError(
-            f"{day} is not published.", seen=days, safe="nothing was scored.", hint="run the features DAG for the day."
+            f"{day} is not published.", seen=sorted(refs), safe="nothing was scored.", hint="run the features DAG for the day."
         )
-    files = {view.name: [str(task.file(one, f"{view.name}.parquet")) for one in days] for view in features.views}
-    entities = f"read_parquet(['{task.file(day.isoformat(), 'entities.parquet')}'], hive_partitioning = false)"
+    days = load("include.features.partition:results")(task.ledger, refs)
+    path = task.file(day.isoformat(), "entities.parquet")
     with open_session() as connection:
+        entities = f"read_parquet(['{path}'], hive_partitioning = false)"
+        start = _first_asked(connection, entities, day)
+        load("include.features.known:checked_version")(features.views, days, start)
+        files = load("include.features.known:known_files")(
+            task.ledger, features.views, days, start, task.workdir / "inputs", others=("entities",)
+        )
         query = _query(features, files, entities)
         return connection.sql(f"{query} ORDER BY event_timestamp, request_id").to_arrow_table()
 
 
-def _query(features: Features, files: Mapping[str, Sequence[str]], entities: str) -> str:
-    point_in_time: Callable[..., str] = load(f"{JOIN}:point_in_time")
-    value: Callable[..., str] = load(f"{JOIN}:value")
+def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: date) -> datetime:
+    """When the day begins, or earlier: rows of the day's partition may have been asked before it."""
+    midnight = datetime.combine(day, time())
+    first = connection.execute(f"SELECT min(event_timestamp) FROM {entities} WHERE isfinite(event_timestamp)").fetchall()[0][0]
+    return min(midnight, first) if first else midnight
+
+
+def _query(features: Features, files: Any, entities: str) -> str:
+    known_at: Callable[..., str] = load("include.features.known:known_at")
+    value: Callable[..., str] = load("include.features.join:value")
     keys = [f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys)]
     own = [value(f'entity."{feature.name}"', feature) for feature in features.request]
-    return point_in_time(features.views, files, entities, keys, own)
+    return known_at(features.views, files, entities, keys, own)
