@@ -45,7 +45,10 @@ class CheckGateOperator(SlipstreamOperator):
 
     def execute(self, context: Context) -> Json:
         services = open_services()
-        gate: Json = services.ledger.resolve(pulled(context, "evaluate")).value["gate"]
+        value = services.ledger.resolve(pulled(context, "evaluate")).value
+        gate: Json = value["gate"]
+        for warning in value.get("warnings", ()):
+            self.log.warning("%s", warning)
         for reason in gate["reasons"]:
             self.log.info("gate %s: %s", "open" if gate["passed"] else "closed", reason)
         return gate

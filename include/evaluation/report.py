@@ -21,6 +21,7 @@ def render(model: str, value: Mapping[str, Json], history: Sequence[Mapping[str,
     sections = (
         f"<h1>{escape(model)}: evaluation</h1>",
         _gate(value["gate"]),
+        _warnings(value.get("warnings", ())),
         _tiles(value),
         _section("Metrics on the holdout", f"{_metrics(value)}<p class=note>{value['rows']:,} rows, none of them trained on. "
                  f"The champion is scored on the same rows with its own encoding.{_paired(value)} "
@@ -52,6 +53,13 @@ def _gate(gate: Mapping[str, Json]) -> str:
         )
     reasons = "".join(f"<li>{escape(str(reason))}</li>" for reason in gate["reasons"])
     return f'<div class="banner bad"><strong>The gate is closed.</strong><ul>{reasons}</ul></div>'
+
+
+def _warnings(warnings: Sequence[str]) -> str:
+    if not warnings:
+        return ""
+    listed = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f'<div class="banner bad"><strong>These rows may hold their own answer.</strong><ul>{listed}</ul></div>'
 
 
 def _metrics(value: Mapping[str, Json]) -> str:

@@ -18,6 +18,7 @@ from include.core.request import Json, Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
 from include.evaluation import int8
+from include.evaluation.alone import alone, words
 from include.evaluation.baselines import boosted, historical_rate
 from include.evaluation.gate import decide
 from include.evaluation.latency import measure_latency
@@ -33,7 +34,10 @@ DAY = 86_400_000_000  # microseconds
 
 
 def run(task: Task) -> Outcome:
-    """Inputs `training_set`, `train` and, if there is one, `champion`; params `features`, `evaluation`, `label`."""
+    """Inputs `training_set`, `train` and, if there is one, `champion`; params `features`, `evaluation`, `label`.
+
+    `warnings` of the value, and at the head of the report: what looks as if the rows held their own answer.
+    """
     spec = Evaluation(**task.params["evaluation"])
     label = str(task.params["label"])
     train, holdout = (pq.read_table(task.file("training_set", f"{name}.parquet")) for name in ("train", "holdout"))
@@ -46,6 +50,8 @@ def run(task: Task) -> Outcome:
         "metrics": measure(labels, scores),
         **_champion(task, holdout, scores, spec),
         "baselines": _baselines(train, holdout, label, encoder, spec.baseline),
+        "alone": (solitary := _alone(train, encoder, label, rows, labels)),
+        "warnings": [*task.input("training_set").value.get("warnings", ()), *words(solitary)],
         "slices": by_slice(holdout, spec.slices, labels, scores),
         "calibration": calibration(labels, scores),
         "latency_ms": measure_latency(model, rows[:LATENCY_ROWS]),
@@ -92,6 +98,15 @@ def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Any, cat
     if category:
         found["historical_rate"] = measure(labels, historical_rate(train, known, holdout, category))
     return found
+
+
+def _alone(train: pa.Table, encoder: Any, label: str, rows: Floats, labels: Array) -> list[Json]:
+    """Inputs that predict the label too well, each alone."""
+    names, codes = (
+        [each.name for each in encoder.inputs],
+        [n for n, each in enumerate(encoder.inputs) if each.dtype == "category"],
+    )
+    return alone(names, codes, encoder.encode_table(train), _labels(train, label), rows, labels)
 
 
 def _labels(table: pa.Table, label: str) -> Array:

@@ -16,10 +16,12 @@ from include.core.time import parse_time
 from include.data.session import open_session
 from include.features.join import value
 from include.features.known import KnownFiles, checked_version, known_at, known_files
+from include.features.own_event import same_instant, warnings
 from include.features.partition import DailyFiles, results
 from include.features.withdrawn import INPUT as WITHDRAWN
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
+TOLD, ANSWERED = '"_told"', '"_answered"'  # SQL names that no author's column can have
 
 
 @dataclass(frozen=True)
@@ -87,24 +89,27 @@ def build(
         paths[f"{name}.parquet"] = path = folder / f"{name}.parquet"
         rows = f"SELECT * EXCLUDE (held_out) FROM training_set WHERE {condition} ORDER BY event_timestamp, request_id"
         connection.execute(f"COPY ({rows}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-    return Outcome(counts, paths)
+    instants = same_instant(connection, features.views, files, "labelled")
+    told = warnings(int(counts["rows"]), int(counts["answered"]), instants)
+    return Outcome({**counts, "same_instant": instants, "warnings": told}, paths)
 
 
 def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, window: Window) -> None:
     """Table `asked`: the window's entity rows with their label, if it had arrived by `as_of`, else NULL.
 
     A label that was corrected later, on another day, counts from then on. Requests of withdrawn versions are left out.
+    Table `labelled`: those of them that may be learned from; a label that was known when its row was asked is none of it.
     """
     label = f'"{window.label}"'
     left_out = f"ANTI JOIN read_parquet({files[WITHDRAWN]}) USING (request_id)" if files.get(WITHDRAWN) else ""
     connection.execute(f"""
-        CREATE TABLE known AS SELECT request_id, {label}::TINYINT AS {label}
+        CREATE TABLE known AS SELECT request_id, {label}::TINYINT AS {label}, label_timestamp AS {TOLD}
         FROM read_parquet({files["labels"]}, hive_partitioning = false)
         WHERE label_timestamp <= TIMESTAMP '{window.as_of}' AND {label} IS NOT NULL
         QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY label_timestamp DESC) = 1
     """)
     connection.execute(f"""
-        CREATE TABLE asked AS SELECT entity.*, {label}
+        CREATE TABLE asked AS SELECT entity.*, {label}, coalesce({TOLD} <= event_timestamp, false) AS {ANSWERED}
         FROM read_parquet({files["entities"]}, hive_partitioning = false) AS entity LEFT JOIN known USING (request_id) {left_out}
         WHERE event_timestamp < TIMESTAMP '{window.as_of}'
             AND event_timestamp >= TIMESTAMP '{window.as_of}' - INTERVAL {window.window_days} DAY
@@ -113,7 +118,7 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
         CREATE TABLE labelled AS SELECT *, event_timestamp >= least(
             TIMESTAMP '{window.as_of}', date_trunc('day', max(event_timestamp) OVER ()) + INTERVAL 1 DAY
         ) - INTERVAL {window.holdout_days} DAY AS held_out
-        FROM asked WHERE {label} IS NOT NULL
+        FROM asked WHERE {label} IS NOT NULL AND NOT {ANSWERED}
     """)
 
 
@@ -125,7 +130,8 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window) -> dict[str, 
             coalesce(sum({label}) FILTER (held_out), 0)::BIGINT AS holdout_positives,
             coalesce(strftime(min(event_timestamp), '{TIME_FORMAT}'), '') AS first,
             coalesce(strftime(max(event_timestamp), '{TIME_FORMAT}'), '') AS last,
-            (SELECT count(*) FROM asked) - count(*) AS unlabelled,
+            (SELECT count(*) FROM asked WHERE NOT {ANSWERED}) - count(*) AS unlabelled,
+            (SELECT count(*) FROM asked WHERE {ANSWERED}) AS answered,
             count(*) - count(DISTINCT request_id) AS repeated,
             (SELECT count(*) FROM known) AS labels
         FROM labelled
@@ -149,6 +155,12 @@ def _check_counts(counts: dict[str, int | str], window: Window) -> None:
 
 
 def _nothing_labelled(seen: dict[str, int], window: Window) -> str:
+    if seen["answered"] > seen["rows"]:
+        return (
+            f"Of {seen['answered'] + seen['rows']} labels {seen['answered']} were known at or before the moment their row was "
+            "asked: a question must be asked before the event that answers it (event_timestamp of the entities' SQL, "
+            "label_timestamp of the labels')"
+        )
     if seen["rows"]:
         return ""
     if not seen["unlabelled"]:

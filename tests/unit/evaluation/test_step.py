@@ -51,6 +51,7 @@ def test_a_model_is_measured_beside_its_baselines(bench: Bench) -> None:
     assert 0 < value["latency_ms"]["p50"] <= value["latency_ms"]["p99"]
     assert value["bytes"] == bench.model.files["model.onnx"].bytes
     assert value["gate"] == {"passed": True, "reasons": []}
+    assert (value["alone"], value["warnings"]) == ([], [])
 
 
 def test_the_champion_is_scored_on_the_same_rows_and_holds_back_a_worse_model(bench: Bench) -> None:

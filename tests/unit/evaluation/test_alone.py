@@ -1,0 +1,46 @@
+"""Inputs that hold the answer: found one by one, whatever way they hold it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from include.evaluation.alone import alone, words
+from include.evaluation.report import _warnings
+
+CHANCE = np.random.default_rng(3)
+LABELS = (CHANCE.random(2000) < 0.3).astype(np.float64)
+NOISE = CHANCE.random(2000)
+
+
+def found(column: np.ndarray, *, category: bool = False) -> list[str]:
+    rows = np.column_stack([NOISE, column]).astype(np.float32)
+    half = len(rows) // 2
+    made = alone(["noise", "x"], [1] if category else [], rows[:half], LABELS[:half], rows[half:], LABELS[half:])
+    return [each["input"] for each in made]
+
+
+def test_the_label_itself_upside_down_or_as_what_is_missing() -> None:
+    assert found(LABELS) == found(1 - LABELS) == ["x"]
+    assert found(np.where(LABELS == 1, np.nan, NOISE)) == found(np.where(LABELS == 0, np.nan, NOISE)) == ["x"]
+
+
+def test_a_category_whose_codes_tell_it() -> None:
+    codes = np.where(LABELS == 1, CHANCE.choice([1, 4, 6], 2000), CHANCE.choice([0, 2, 3, 5], 2000))
+    assert found(codes, category=True) == ["x"]
+    assert found(CHANCE.integers(0, 7, 2000), category=True) == []
+
+
+def test_a_good_input_is_no_finding() -> None:
+    assert found(LABELS + 2 * CHANCE.random(2000)) == []
+
+
+def test_one_class_says_nothing() -> None:
+    rows = np.ones((10, 1), dtype=np.float32)
+    assert alone(["x"], [], rows, np.ones(10), rows, np.ones(10)) == []
+
+
+def test_it_stands_at_the_head_of_the_report() -> None:
+    shown = _warnings(words([{"input": "x<y", "auc": 0.991}]))
+    assert "may hold their own answer" in shown
+    assert "x&lt;y alone predicts the label with an AUC of 0.991" in shown
+    assert _warnings([]) == ""
