@@ -28,7 +28,7 @@ def alone(
         return []
     found: list[Json] = []
     for place, name in enumerate(names):
-        column = held[:, place].astype(np.float64)
+        column: Array = held[:, place].astype(np.float64)
         if place in categories:
             column = _rates(train[:, place], known, held[:, place])
         value = _best(truth, column)
