@@ -1,8 +1,9 @@
 """Checkpoints within the epoch: all of Lightning's state every N batches, resumed at the very batch.
 
-A step is a batch of the course, whatever the optimizers did in it. The file is a torch state dict of tensors and plain numbers, read with `weights_only=True`: no pickle is
-ever executed. Python's, NumPy's and torch's random states are seeded by (seed, step, rank) in each step, so a fit that was killed and
-resumed ends with the same weights as one that was not.
+A step is a batch of the course, whatever the optimizers did in it. The file is a torch state dict of tensors and
+plain numbers, read with `weights_only=True`: no pickle is ever executed. Python's, NumPy's and torch's random states
+are seeded by (seed, step, rank) in each step, so a fit that was killed and resumed ends with the same weights as one
+that was not.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class StepCheckpoint(pl.Callback):
         self.history: list[dict[str, Json]] = list(state["history"]) if state else []
         losses, counted = state["losses"] if state else (0.0, 0)
         self._losses, self._counted = float(losses), int(counted)  # of the epoch so far: sum, and batches that had one
-        self._due = False
+        self._due, self._accumulate = False, 0
         if state and self._spool:
             self._spool.restore(state.get("metrics", []))
 
@@ -81,11 +82,12 @@ class StepCheckpoint(pl.Callback):
             return
         workers = self._state["workers"]
         kept.restore(workers[self._place.rank] if self._place.rank < len(workers) else workers[0], pl_module, others)
-        trainer.accumulate_grad_batches = self._state["accumulate"]
         kept.restore_gradients(self._state["gradients"], pl_module)
         within = self._start % self._course.steps_per_epoch
-        if within and self._place.rank < len(workers):
-            kept.restore_metrics(workers[self._place.rank]["metrics"], trainer)
+        if within:
+            self._accumulate = int(self._state["accumulate"])
+        if self._place.rank < len(workers):
+            kept.restore_metrics(workers[self._place.rank]["metrics"], trainer, within=within > 0)
         fit = trainer.fit_loop
         fit._restarting = False  # the epoch's end then does all that it does in a fit that was never killed
         if not within:
@@ -103,6 +105,8 @@ class StepCheckpoint(pl.Callback):
         self._seed(trainer.current_epoch * self._course.steps_per_epoch)
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        if self._accumulate:  # a callback set it when the epoch began, and refuses to find it set when the fit begins
+            trainer.accumulate_grad_batches, self._accumulate = self._accumulate, 0
         self._seed(self._step(trainer) - 1)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:

@@ -80,7 +80,11 @@ def metrics(trainer: pl.Trainer) -> dict[str, Any]:
     return {"running": running, "seen": seen}
 
 
-def restore_metrics(saved: dict[str, Any], trainer: pl.Trainer) -> None:
+def restore_metrics(saved: dict[str, Any], trainer: pl.Trainer, *, within: bool) -> None:
+    """Put back what `metrics` took; `within` an epoch its running values, too."""
+    trainer._logger_connector._callback_metrics.update(saved["seen"])
+    if not within:
+        return
     results = trainer.fit_loop.epoch_loop._results
     for item in saved["running"]:
         meta = _Metadata(**item["flags"], reduce_fx=item["reduce"])
@@ -92,7 +96,6 @@ def restore_metrics(saved: dict[str, Any], trainer: pl.Trainer) -> None:
         if item["count"] is not None:
             metric.cumulated_batch_size = item["count"]
         results[item["key"]] = metric
-    trainer._logger_connector._callback_metrics.update(saved["seen"])
     trainer._logger_connector._first_loop_iter = True  # the next batch is not the epoch's first, which would clear them
 
 

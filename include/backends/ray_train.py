@@ -146,7 +146,7 @@ def _worker(config: dict[str, Any]) -> None:
             plugins=[RayLightningEnvironment()],  # type: ignore[no-untyped-call]
             devices="auto",
         )
-    except Exception as error:  # its class may be known to this worker alone: what crosses over is one of ours
+    except Exception as error:  # noqa: BLE001 - its class may be known to this worker alone: one of ours crosses over
         tell(error)
         raise ours(error) from None
 

@@ -42,7 +42,7 @@ def ours(error: BaseException) -> SlipstreamError:
     return JobFailedError(
         what,
         safe="nothing was committed; checkpoints are kept.",
-        hint="none if retries are left: the next attempt goes on from the newest checkpoint; else mend the cause and clear the task.",
+        hint="none if retries are left: the next attempt goes on from the checkpoints; else mend the cause and clear the task.",
     )
 
 
@@ -50,7 +50,7 @@ def describe(error: BaseException) -> str:
     """Type and message in one line, the message cut. Never raises, whatever the exception's `__str__` does."""
     try:
         text = str(error)
-    except Exception as broken:  # an author's __str__
+    except Exception as broken:  # noqa: BLE001 - an author's __str__
         text = f"(its message cannot be shown: {type(broken).__name__})"
     line = " ".join(text[: 4 * TEXT].split())
     if len(line) > TEXT or len(text) > 4 * TEXT:
@@ -82,9 +82,8 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _is_wrong_sql(error: BaseException) -> bool:
-    return any(
-        kind.__name__ in _WRONG_SQL and kind.__module__.split(".")[0] in ("duckdb", "_duckdb") for kind in type(error).__mro__
-    )
+    kinds = [kind for kind in type(error).__mro__ if kind.__module__.split(".")[0] in ("duckdb", "_duckdb")]
+    return any(kind.__name__ in _WRONG_SQL for kind in kinds)
 
 
 def _where(error: BaseException) -> str:

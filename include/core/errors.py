@@ -31,7 +31,7 @@ def shown(seen: object) -> str:
     """A value for people, cut. Never raises."""
     try:
         text = repr(seen)
-    except Exception as broken:  # a value of another's class
+    except Exception as broken:  # noqa: BLE001 - a value of another's class
         return f"(a {type(seen).__name__} that cannot be shown: {type(broken).__name__})"
     return text if len(text) <= SEEN else f"{text[:SEEN]}... (cut, {len(text)} characters)"
 

@@ -66,7 +66,7 @@ def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settin
         return _perform(request, attempt, ledger, settings)
     except SlipstreamError:
         raise
-    except (Exception, SystemExit) as error:  # of an author's code: any class, any text
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - of an author's code: any class, any text
         tell(error)
         raise ours(error) from None
 
