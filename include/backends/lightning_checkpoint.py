@@ -54,7 +54,7 @@ def write_state(state: State) -> bytes:
 def seed_all(seed: int) -> None:
     """Python's, NumPy's and torch's own random numbers."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002: a module's code may use the old functions
+    np.random.seed(seed % 2**32)  # a module's code may use the old functions
     torch.manual_seed(seed)
 
 

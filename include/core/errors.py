@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 SEEN = 2000  # characters of a value that a message shows
 
 

@@ -113,7 +113,7 @@ class Noisy(Net):
     def training_step(self, batch: Any, batch_idx: int) -> Any:
         self.look(batch)
         a, b, c = self.generators
-        old = np.random.rand()  # noqa: NPY002
+        old = np.random.rand()
         noise = a.normal() + b.random() + float(torch.rand((), generator=c)) + random.random() + float(torch.rand(())) + old
         loss = self.loss(batch) * (1 + noise / 10)
         self.mean["loss"] = 0.9 * self.mean["loss"] + 0.1 * loss.detach()
