@@ -34,11 +34,13 @@ HOLES = np.where(RNG.random(X.shape) < 0.2, np.float32(np.nan), X)
 
 FULL: list[Any] = [
     LogisticRegression(), HistGradientBoostingClassifier(max_iter=20), GradientBoostingClassifier(n_estimators=10),
-    RandomForestClassifier(10), ExtraTreesClassifier(10), DecisionTreeClassifier(), MLPClassifier((4,), max_iter=20), GaussianNB(),
+    RandomForestClassifier(10), ExtraTreesClassifier(10), DecisionTreeClassifier(), MLPClassifier((4,), max_iter=20),
+    GaussianNB(),
 ]  # fmt: skip
 MISSING: list[Any] = [
     HistGradientBoostingClassifier(max_iter=20),
-    make_pipeline(SimpleImputer(), LogisticRegression()), make_pipeline(SimpleImputer(), HistGradientBoostingClassifier(max_iter=5)),
+    make_pipeline(SimpleImputer(), LogisticRegression()),
+    make_pipeline(SimpleImputer(), HistGradientBoostingClassifier(max_iter=5)),
 ]  # fmt: skip
 
 
