@@ -172,7 +172,7 @@ class StepCheckpoint(pl.Callback):
         seed_all((self._course.seed * 1_000_003 + step) * 64 + self._place.rank)
 
     def _others(self, trainer: pl.Trainer) -> list[pl.Callback]:
-        return [callback for callback in trainer.callbacks if callback is not self]
+        return [callback for callback in trainer.callbacks if callback is not self]  # type: ignore[attr-defined]
 
     def _pending(self) -> list[Any]:
         return self._spool.pending() if self._spool else []
