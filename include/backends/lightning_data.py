@@ -37,7 +37,7 @@ class Epoch(Sampler[Tensor]):
         return batches(self._course, self._start, self._place)
 
     def __len__(self) -> int:
-        return self._course.steps_per_epoch - self._start % self._course.steps_per_epoch
+        return self._course.steps_per_epoch  # the trainer counts what was done before a resume, too
 
 
 class Table(Dataset[tuple[Tensor, Tensor]]):
@@ -64,8 +64,8 @@ class BatchData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         epoch = self.trainer.current_epoch if self.trainer else 0
-        start = (self._start // self._course.steps_per_epoch + epoch) * self._course.steps_per_epoch
-        return DataLoader(self._train, sampler=Epoch(self._course, max(start, self._start), self._place), batch_size=None)
+        start = max(epoch * self._course.steps_per_epoch, self._start)
+        return DataLoader(self._train, sampler=Epoch(self._course, start, self._place), batch_size=None)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         mine = torch.arange(self._place.rank, len(self._validation), self._place.world)

@@ -11,10 +11,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from include.backends.lightning_checkpoint import State, StepCheckpoint, read_state
+from include.backends.lightning_checkpoint import State, StepCheckpoint, read_state, seed_all
+from include.backends.lightning_checks import check_module
 from include.backends.lightning_data import BatchData
 from include.backends.lightning_export import Probability, export, score
+from include.backends.lightning_loops import tell
 from include.backends.lightning_plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.backends.lightning_state import restore
 from include.core.scratch import scratch_folder
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows
@@ -43,29 +46,52 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, **t
     """Train to the end of the course as worker `place`; `trainer` are more arguments of pl.Trainer."""
     _quiet()
     torch.set_num_threads(THREADS)
-    torch.manual_seed(plan.course.seed)
+    seed_all(plan.course.seed)
     module = build(plan, data.train.features)
+    check_module(module)
     store = kept.checkpoints
     state = _agree(store, place)
-    if state:
-        module.load_state_dict(state["model"])
-    start = int(state["step"]) if state else 0
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
-    if start < plan.course.steps:
-        feed = BatchData(data.train, data.validation, plan.course, start, place)
-        _trainer(plan, start, checkpoint, **trainer).fit(module, datamodule=feed)
+    if state and state.get("done"):
+        module.load_state_dict(state["trainer"]["state_dict"])
+        restore(state["workers"][0], module, [])
+    else:
+        _train(module, plan, data, checkpoint, state, place, trainer)
+        checkpoint.finish(module)
     if place.rank == 0:
         if kept.spool:
             kept.spool.flush()  # before HISTORY says that the fit is done
         _leave(module, plan, data.validation, store, checkpoint)
 
 
-def _trainer(plan: Plan, start: int, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:
+def _train(
+    module: pl.LightningModule,
+    plan: Plan,
+    data: Data,
+    checkpoint: StepCheckpoint,
+    state: State | None,
+    place: Place,
+    more: dict[str, Any],
+) -> None:
+    start = int(state["step"]) if state else 0
+    feed = BatchData(data.train, data.validation, plan.course, start, place)
+    trainer = _trainer(plan, checkpoint, **more)
+    tell(trainer, checkpoint, plan.course.epochs)
+    if state is None:
+        trainer.fit(module, datamodule=feed)
+        return
+    with scratch_folder() as folder:  # Lightning reads its checkpoint from a file
+        path = folder / "resumed.ckpt"
+        torch.save(state["trainer"], path)
+        trainer.fit(module, datamodule=feed, ckpt_path=path, weights_only=True)
+
+
+def _trainer(plan: Plan, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:
     return pl.Trainer(
-        max_epochs=plan.course.epochs - start // plan.course.steps_per_epoch,
+        max_epochs=plan.course.epochs,
         accelerator="cpu",
         callbacks=[checkpoint],
-        reload_dataloaders_every_n_epochs=1,  # after a resume the first epoch is shorter than the next
+        reload_dataloaders_every_n_epochs=1,  # after a resume the first epoch's loader begins within it
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         logger=False,

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from typing import Any
 
 import numpy as np
 
 from include.backends.lightning_plan import HISTORY, MODEL, SCORES, Build, Place, Plan
-from include.core.errors import JobFailedError, UnreachableError
+from include.core.author import describe, ours, tell
+from include.core.errors import JobFailedError, PermanentError, SlipstreamError, UnreachableError
 from include.core.settings import Settings
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
 from include.training.spool import MetricSpool
+
+log = logging.getLogger(__name__)
+
+RESTARTS = 2  # of the workers, within one attempt
 
 # A fit of seconds: what watches over fits of days only costs processes and polling here.
 LEAN = {
@@ -60,26 +66,44 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
         "folder": job.checkpoints.folder,
         "metrics": job.spool.folder if job.spool else "",
     }
-    trainer = TorchTrainer(
-        _worker,
-        train_loop_config=config,
-        # Half a core each: the head's other half is for batch scoring, and two models may train at once.
-        scaling_config=ScalingConfig(num_workers=job.workers, resources_per_worker={"CPU": 0.5}),
-        torch_config=TorchConfig(backend="gloo"),
-        run_config=RunConfig(
-            name="ray",
-            storage_path=job.checkpoints.storage.uri(job.checkpoints.folder),
-            failure_config=FailureConfig(max_failures=2),  # a lost worker resumes within this attempt
-        ),
+    for tries_left in reversed(range(1 + RESTARTS)):  # a lost worker resumes within this attempt
+        trainer = TorchTrainer(
+            _worker,
+            train_loop_config=config,
+            # Half a core each: the head's other half is for batch scoring, and two models may train at once.
+            scaling_config=ScalingConfig(num_workers=job.workers, resources_per_worker={"CPU": 0.5}),
+            torch_config=TorchConfig(backend="gloo"),
+            run_config=RunConfig(
+                name="ray",
+                storage_path=job.checkpoints.storage.uri(job.checkpoints.folder),
+                failure_config=FailureConfig(max_failures=0),  # Ray would also repeat what fails again for sure
+            ),
+        )
+        try:
+            trainer.fit()
+            return
+        except ray.train.TrainingFailedError as error:
+            failed = _failure(job, error)
+            if isinstance(failed, PermanentError) or not tries_left:
+                tell(error)
+                raise failed from None
+            log.warning("%s Trying again.", failed)
+
+
+def _failure(job: TrainingJob, error: Exception) -> SlipstreamError:
+    """What the workers died of, as one of our errors: a permanent one if any of them met it.
+
+    Where one worker's code fails, its peers lose their connection to it: that is no cause of its own.
+    """
+    causes = [ours(cause) for _, cause in sorted(getattr(error, "worker_failures", {}).items())]
+    permanent = [cause for cause in causes if isinstance(cause, PermanentError)]
+    if permanent:
+        return permanent[0]
+    return JobFailedError(
+        f"Distributed training on {job.workers} workers failed: {describe(causes[0] if causes else error)}.",
+        safe=f"checkpoints of steps {job.checkpoints.steps()} are kept.",
+        hint="the next attempt resumes from the newest; read the job's log for the first traceback.",
     )
-    try:
-        trainer.fit()
-    except ray.train.TrainingFailedError as error:
-        raise JobFailedError(
-            f"Distributed training on {job.workers} workers failed: {error}.",
-            safe=f"checkpoints of steps {job.checkpoints.steps()} are kept.",
-            hint="the next attempt resumes from the newest; read the job's log for the first traceback.",
-        ) from error
 
 
 def _attach() -> None:
@@ -111,16 +135,20 @@ def _worker(config: dict[str, Any]) -> None:
     train_x, train_y, validation_x, validation_y = ray.get(config["arrays"])
     storage = Settings(root=config["root"]).storage()
     spool = MetricSpool(storage, config["metrics"]) if config["metrics"] else None  # the driver delivers what is in it
-    fit_here(
-        config["plan"],
-        config["build"],
-        Data(Rows(train_x, train_y), Rows(validation_x, validation_y)),
-        Kept(CheckpointStore(storage, config["folder"]), spool),
-        place,
-        strategy=RayDDPStrategy(),  # type: ignore[no-untyped-call]
-        plugins=[RayLightningEnvironment()],  # type: ignore[no-untyped-call]
-        devices="auto",
-    )
+    try:
+        fit_here(
+            config["plan"],
+            config["build"],
+            Data(Rows(train_x, train_y), Rows(validation_x, validation_y)),
+            Kept(CheckpointStore(storage, config["folder"]), spool),
+            place,
+            strategy=RayDDPStrategy(),  # type: ignore[no-untyped-call]
+            plugins=[RayLightningEnvironment()],  # type: ignore[no-untyped-call]
+            devices="auto",
+        )
+    except Exception as error:  # noqa: BLE001 - its class may be known to this worker alone: one of ours crosses over
+        tell(error)
+        raise ours(error) from None
 
 
 def _collect(job: TrainingJob) -> None:

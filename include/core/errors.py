@@ -4,6 +4,7 @@ SlipstreamError
 ├── PermanentError            a retry cannot help: fail at once
 │   ├── SpecError             a model's spec is wrong
 │   ├── DataError             a partition, a label or a training set is wrong
+│   ├── CodeError             a model's own code failed, and would fail again
 │   ├── ValidationFailed      a batch broke a `stop` expectation
 │   ├── GateClosed            a model may not go further
 │   ├── FencedError           a newer holder owns the resource: this attempt is late
@@ -22,6 +23,17 @@ from __future__ import annotations
 
 from typing import Any
 
+SEEN = 2000  # characters of a value that a message shows
+
+
+def shown(seen: object) -> str:
+    """A value for people, cut. Never raises."""
+    try:
+        text = repr(seen)
+    except Exception as broken:  # noqa: BLE001 - a value of another's class
+        return f"(a {type(seen).__name__} that cannot be shown: {type(broken).__name__})"
+    return text if len(text) <= SEEN else f"{text[:SEEN]}... (cut, {len(text)} characters)"
+
 
 class SlipstreamError(Exception):
     """An error that says what happened, the value seen, what is safe, and the next command."""
@@ -30,7 +42,7 @@ class SlipstreamError(Exception):
         self.what, self.seen, self.safe, self.hint = what, seen, safe, hint
         parts = [what]
         if seen is not None:
-            parts.append(f"Seen: {seen!r}.")
+            parts.append(f"Seen: {shown(seen)}.")
         if safe:
             parts.append(f"Safe: {safe}")
         if hint:
@@ -60,6 +72,10 @@ class SpecError(PermanentError):
 
 class DataError(PermanentError):
     """A partition, a label or a training set cannot be used."""
+
+
+class CodeError(PermanentError):
+    """A model's own code raised, and the same code on the same input would raise again."""
 
 
 class ValidationFailed(PermanentError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from include.core.errors import SpecError
+from include.core.author import describe
+from include.core.errors import SlipstreamError, SpecError
 
 
 def load(reference: str) -> Any:
@@ -13,8 +14,10 @@ def load(reference: str) -> Any:
     module, _, name = reference.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (SlipstreamError, OSError, MemoryError):
+        raise
+    except Exception as error:  # a module is an author's program: it may raise anything while it is imported
         raise SpecError(
-            f"{reference!r} cannot be imported: {error}.",
+            f"{reference!r} cannot be imported: {describe(error)}.",
             hint="use 'package.module:name' of something importable from the project root.",
         ) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from include.core import fault
+from include.core.author import ours, tell
 from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
 from include.core.reference import load
@@ -57,7 +58,20 @@ class Task:
 
 
 def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
-    """Call the request's function and commit its outcome. Returns the result that stands."""
+    """Call the request's function and commit its outcome. Returns the result that stands.
+
+    Whatever the function raises comes out as one of our errors, which says whether a retry can help.
+    """
+    try:
+        return _perform(request, attempt, ledger, settings)
+    except SlipstreamError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - of an author's code: any class, any text
+        tell(error)
+        raise ours(error) from None
+
+
+def _perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
     function = cast("Callable[[Task], Outcome]", load(request.function))
     with scratch_folder(settings.scratch()) as folder:
         started = time.monotonic()
