@@ -11,6 +11,7 @@ import duckdb
 
 from include.core.errors import DataError
 from include.core.spec import Dtype, Feature, Features, View
+from include.data.sql import copy
 
 SQL_TYPES: dict[Dtype, str] = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
 
@@ -62,7 +63,7 @@ def quoted(*names: str) -> str:
 def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date, path: Path) -> int:
     """Run the SQL, check the rows, write them sorted as Parquet. Returns their number; raises DataError."""
     check(connection, dataset, sql, day)
-    connection.execute(f"COPY temp.result TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+    connection.execute(copy("FROM temp.result", path))
     return int(connection.execute("SELECT count(*) FROM temp.result").fetchall()[0][0])
 
 

@@ -12,6 +12,7 @@ from include.core.errors import DataError
 from include.core.request import Outcome
 from include.core.spec import Features
 from include.core.task import Task
+from include.data.sql import copy, parquet
 from include.features.join import point_in_time, value
 from include.features.partition import DailyFiles, files_of, results
 from include.features.version import one_version
@@ -80,7 +81,7 @@ def build(connection: duckdb.DuckDBPyConnection, features: Features, window: Win
     for name, condition in (("train", "NOT held_out"), ("holdout", "held_out")):
         paths[f"{name}.parquet"] = path = folder / f"{name}.parquet"
         rows = f"SELECT * EXCLUDE (held_out) FROM training_set WHERE {condition} ORDER BY event_timestamp, request_id"
-        connection.execute(f"COPY ({rows}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(copy(rows, path))
     return Outcome(counts, paths)
 
 
@@ -90,16 +91,16 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
     A label that was corrected later, on another day, counts from then on. Requests of withdrawn versions are left out.
     """
     label = f'"{window.label}"'
-    left_out = f"ANTI JOIN read_parquet({files[WITHDRAWN]}) USING (request_id)" if files.get(WITHDRAWN) else ""
+    left_out = f"ANTI JOIN {parquet(files[WITHDRAWN])} USING (request_id)" if files.get(WITHDRAWN) else ""
     connection.execute(f"""
         CREATE TABLE known AS SELECT request_id, {label}::TINYINT AS {label}
-        FROM read_parquet({files["labels"]}, hive_partitioning = false)
+        FROM {parquet(files["labels"])}
         WHERE label_timestamp <= TIMESTAMP '{window.as_of}' AND {label} IS NOT NULL
         QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY label_timestamp DESC) = 1
     """)
     connection.execute(f"""
         CREATE TABLE asked AS SELECT entity.*, {label}
-        FROM read_parquet({files["entities"]}, hive_partitioning = false) AS entity LEFT JOIN known USING (request_id) {left_out}
+        FROM {parquet(files["entities"])} AS entity LEFT JOIN known USING (request_id) {left_out}
         WHERE event_timestamp < TIMESTAMP '{window.as_of}'
             AND event_timestamp >= TIMESTAMP '{window.as_of}' - INTERVAL {window.window_days} DAY
     """)

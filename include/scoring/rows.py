@@ -12,6 +12,7 @@ from include.core.errors import DataError
 from include.core.reference import load
 from include.core.spec import Features
 from include.core.task import Task
+from include.data.sql import parquet
 
 # The training set's own join, by name, since stages never import each other: batch and training cannot differ.
 JOIN = "include.features.join"
@@ -28,7 +29,7 @@ def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
             f"{day} is not published.", seen=days, safe="nothing was scored.", hint="run the features DAG for the day."
         )
     files = {view.name: [str(task.file(one, f"{view.name}.parquet")) for one in days] for view in features.views}
-    entities = f"read_parquet(['{task.file(day.isoformat(), 'entities.parquet')}'], hive_partitioning = false)"
+    entities = parquet([task.file(day.isoformat(), "entities.parquet")])
     with duckdb.connect(config={"threads": 1}) as connection:
         query = _query(features, files, entities)
         return connection.sql(f"{query} ORDER BY event_timestamp, request_id").to_arrow_table()

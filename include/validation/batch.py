@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from include.core.errors import DataError
+from include.data.sql import literal
 from include.validation.expectation import Expectation
-from include.validation.rows import first_of_its_key, is_unique, literal, predicate, sql_types
+from include.validation.rows import first_of_its_key, is_unique, predicate, sql_types
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from include.data.sql import identifier, literal
 from include.validation.column import Column
 from include.validation.expectation import Expectation
 from include.validation.plan import SAMPLE, Plan, Scan, counted
-from include.validation.rows import between, condition, identifier, literal, sql_types
+from include.validation.rows import between, condition, sql_types
 from include.validation.verdict import Check
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from include.data.sql import identifier
 from include.validation.batch import Batch
 from include.validation.column import Column
-from include.validation.rows import identifier
 
 FEW = 25  # distinct values of a text column that make a set
 _KINDS = {"number": "number", "text": "text", "time": "timestamp", "flag": "boolean"}

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from include.core.ledger import Ledger
 from include.core.request import Json, Result
+from include.data.sql import identifier, literal
 from include.validation.batch import open_database
 from include.validation.expectation import Expectation
-from include.validation.rows import identifier, is_unique, literal, predicate
+from include.validation.rows import is_unique, predicate
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ a WHERE clause, and `good_rows` writes the whole SELECT.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
 from include.core.errors import SpecError
+from include.data.sql import identifier as identifier
+from include.data.sql import literal as literal
 from include.validation.expectation import Expectation, load_suite
 
 TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -83,25 +84,6 @@ def first_of_its_key(rule: Expectation, partition: str) -> str:
     missing = " AND ".join(_missing(name) for name in names)
     keys = ", ".join([partition, *names])
     return f"(({missing}) OR row_number() OVER (PARTITION BY {keys} ORDER BY file_row_number) = 1)"
-
-
-def identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: Any) -> str:
-    """A DuckDB literal of a text, number, boolean, date or time."""
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, int | float):
-        return f"CAST('{value!r}' AS DOUBLE)" if isinstance(value, float) else repr(value)
-    if isinstance(value, datetime):
-        return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
-    if isinstance(value, date):
-        return f"DATE '{value.isoformat()}'"
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    raise SpecError("A row rule holds text, numbers, booleans, dates or times.", seen=value)
 
 
 def _missing(column: str) -> str:
