@@ -12,7 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import duckdb
+
 from include.core.errors import SpecError
+from include.data.columns import ROW, Types, rows, stored
 from include.data.sql import identifier as identifier
 from include.data.sql import literal as literal
 from include.validation.expectation import Expectation, load_suite
@@ -46,13 +49,18 @@ def predicates(expectations: str, source: str) -> str:
     return _all(predicate(rule) for rule in quarantine_rules(expectations, source) if not is_unique(rule))
 
 
-def good_rows(expectations: str, source: str, files: Sequence[str]) -> str:
-    """A SELECT of the good rows of raw partitions, every rule applied within each file."""
+def good_rows(expectations: str, source: str, files: Sequence[str], types: Types | None = None) -> str:
+    """A SELECT of the good rows of raw partitions that all have columns of these types (by default, those of the first), every rule applied within each file."""
     rules = [rule for rule in quarantine_rules(expectations, source) if is_unique(rule)]
-    paths = ", ".join(literal(str(file)) for file in files)
-    select = f"SELECT * FROM read_parquet([{paths}], hive_partitioning = false) WHERE {predicates(expectations, source)}"
-    first = _all(first_of_its_key(rule, "filename") for rule in rules)
-    return f"{select} QUALIFY {first}" if rules else select
+    if types is None:
+        with duckdb.connect(config={"threads": 1}) as connection:
+            types = stored(connection, files[0])
+    good = predicates(expectations, source)
+    if not rules:
+        return f"SELECT * FROM {rows(files, types)} WHERE {good}"
+    first = _all(first_of_its_key(rule) for rule in rules)
+    each = (rows([file], types, numbered=True) for file in files)
+    return " UNION ALL ".join(f"(SELECT * EXCLUDE ({ROW}) FROM {file} WHERE {good} QUALIFY {first})" for file in each)
 
 
 def quarantine_rules(expectations: str, source: str) -> list[Expectation]:
@@ -78,12 +86,12 @@ def condition(rule: Expectation) -> str:
     return _CONDITIONS[rule.kind](identifier(rule.columns[0]), rule)
 
 
-def first_of_its_key(rule: Expectation, partition: str) -> str:
+def first_of_its_key(rule: Expectation, among: str = "TRUE") -> str:
     """True for a key's first row in file order, and where the whole key is missing."""
     names = [identifier(name) for name in rule.columns]
     missing = " AND ".join(_missing(name) for name in names)
-    keys = ", ".join([partition, *names])
-    return f"(({missing}) OR row_number() OVER (PARTITION BY {keys} ORDER BY file_row_number) = 1)"
+    keys = ", ".join([among, *names])
+    return f"(({missing}) OR row_number() OVER (PARTITION BY {keys} ORDER BY {ROW}) = 1)"
 
 
 def _missing(column: str) -> str:
