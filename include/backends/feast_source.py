@@ -86,7 +86,7 @@ def local_files(path: str) -> list[str]:
 
 
 def _hidden(path: Path) -> bool:
-    """What writers leave beside their data (`_temporary/`, `_delta_log/`, `.ipynb_checkpoints/`), by the rule of Spark and Arrow."""
+    """What writers leave beside their data (`_temporary/`, `.ipynb_checkpoints/`), by the rule of Spark and Arrow."""
     return any(part.startswith(("_", ".")) for part in path.parts)
 
 

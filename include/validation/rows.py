@@ -50,7 +50,10 @@ def predicates(expectations: str, source: str) -> str:
 
 
 def good_rows(expectations: str, source: str, files: Sequence[str], types: Types | None = None) -> str:
-    """A SELECT of the good rows of raw partitions that all have columns of these types (by default, those of the first), every rule applied within each file."""
+    """A SELECT of the good rows of raw partitions, every rule applied within each file.
+
+    The files all have columns of these types, by default those of the first.
+    """
     rules = [rule for rule in quarantine_rules(expectations, source) if is_unique(rule)]
     if types is None:
         with duckdb.connect(config={"threads": 1}) as connection:
