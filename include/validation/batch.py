@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from include.core.errors import DataError
-from include.data.columns import NULL, ROW, Types, canonical, culprit, nested, rows, stored
-from include.data.raw import check_readable
+from include.data.columns import NULL, ROW, Types, canonical, culprit, nested, rows, stored, unreadable
+from include.data.raw import check_names
 from include.data.sql import copy, identifier, literal
 from include.validation.expectation import Expectation
 from include.validation.rows import first_of_its_key, is_unique, predicate, sql_types
@@ -64,7 +64,11 @@ class Batch:
     @cached_property
     def stored(self) -> Types:
         """DuckDB's name of each column's type, as the file has it."""
-        check_readable(self.path, f"The partition {self.name}")
+        try:
+            names = pq.read_schema(self.path).names
+        except (ArrowException, OSError) as error:
+            raise unreadable(f"The columns of {self.name} cannot be read", error) from error
+        check_names(names, f"The partition {self.name}")
         return stored(self.database, self.path)
 
     @cached_property
@@ -74,7 +78,8 @@ class Batch:
 
     def of(self, columns: list[str] | None) -> str:
         """What stands after FROM for some of the columns; None for all."""
-        return rows([self.path], self.stored, columns)
+        held = None if columns is None else [name for name in columns if name in self.stored]
+        return rows([self.path], self.stored, held)
 
     @cached_property
     def source(self) -> str:
