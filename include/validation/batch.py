@@ -100,7 +100,7 @@ class Batch:
                     raise self._changed(f"has no column {column!r}", sorted(seen), f"{column!r}, which {rule} reads")
                 if column in seen and (nested(seen[column]) or seen[column] == "BLOB"):
                     raise self._changed(f"has column {column!r} as {seen[column]}", seen[column], "a type that rules can judge")
-            known = [self.stored[column] for column in rule.columns if self.stored.get(column) != NULL]
+            known = [self.stored[column] for column in rule.columns if self.stored.get(column, NULL) != NULL]
             if rule.types and rule.on_failure == "stop" and known and canonical(known[0]) not in sql_types(rule):
                 kind = known[0]
                 raise self._changed(f"has column {rule.columns[0]!r} as {kind}", kind, " or ".join(sql_types(rule)))
