@@ -195,5 +195,5 @@ def _pull(reader: Reader, source: DataSource, names: list[str], time: str, creat
     found = columns(reader.connection, paths, wanted, source.name)
     selected = [*(f'"{name}"' for name in names), *(f'{utc(quoted(name), found[name])} AS "{name}"' for name in times)]
     limits = [f"\"{time}\" {sign} TIMESTAMP '{at}'" for sign, at in zip((">=", "<"), between, strict=True) if at]
-    rows = f"SELECT {', '.join(selected)} FROM {read(paths)}"
+    rows = f"SELECT {', '.join(selected)} FROM {read(paths, wanted)}"
     return f"SELECT * FROM ({rows}) WHERE {' AND '.join(limits) or 'true'} "

@@ -24,6 +24,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.saved_dataset import SavedDatasetStorage
 
 from include.core.errors import DataError
+from include.data.sql import copy
 
 ROW = "slipstream_row"  # the place of an entity row in the frame it came in
 
@@ -58,7 +59,7 @@ class Batches:
         if not isinstance(part, str):
             self.connection.register("part", part)
             part = "FROM part"
-        self.connection.execute(f"COPY ({part}) TO '{path}' (FORMAT parquet)")
+        self.connection.execute(copy(part, path, options=""))
 
     def whole(self, table: pa.Table) -> pa.Table:
         """In the order of the entity rows, their own columns, exactly as they came, before the features."""

@@ -78,10 +78,16 @@ class Reader:
 
 
 def local_files(path: str) -> list[str]:
-    """The Parquet files of a file, a folder or a pattern, sorted."""
+    """The Parquet files of a file, a folder (but those whose name below it begins with `_` or `.`) or a pattern, sorted."""
     if Path(path).is_dir():
-        return sorted(str(each) for each in Path(path).rglob("*.parquet"))
-    return [path] if Path(path).is_file() else sorted(glob(path, recursive=True))
+        below = (each for each in Path(path).rglob("*.parquet") if each.is_file())
+        return sorted(str(each) for each in below if not _hidden(each.relative_to(path)))
+    return [path] if Path(path).is_file() else sorted(each for each in glob(path, recursive=True) if Path(each).is_file())
+
+
+def _hidden(path: Path) -> bool:
+    """What writers leave beside their data (`_temporary/`, `.ipynb_checkpoints/`), by the rule of Spark and Arrow."""
+    return any(part.startswith(("_", ".")) for part in path.parts)
 
 
 def side_of(
@@ -125,11 +131,15 @@ def _of_files(reader: Reader, table: FeatureView, paths: list[str], features: li
     times: dict[str, str] = {source.timestamp_field: EVENT}
     if source.created_timestamp_column:
         times[source.created_timestamp_column] = CREATED
-    wanted = dict.fromkeys(keys, "") | dict.fromkeys(times, "time") | {name: families.get(name, "") for name in features}
+    wanted = dict.fromkeys(times, "time") | {name: families.get(name, "") for name in features}
     what = f"view {table.name!r}"
-    found = columns(reader.connection, paths, {theirs.get(name, name): kind for name, kind in wanted.items()}, what)
+    of_keys = {str(field.name): FAMILIES.get(str(field.dtype), "") for field in table.entity_columns}
+    asked = {theirs.get(key, key): "" for key in keys} | {theirs.get(name, name): kind for name, kind in wanted.items()}
+    found = columns(reader.connection, paths, asked, what)
+    # A key is compared as it comes; only where a folder gives it does the view's type say what its text is.
+    asked |= {theirs.get(key, key): of_keys.get(key, "") for key in keys}
     selected = [f'"{theirs.get(name, name)}" AS "{name}"' for name in (*keys, *features)]
     for name, meaning in times.items():
         column = theirs.get(name, name)
         selected.append(f"{utc(quoted(column), found[column])} AS {meaning}")
-    return f"SELECT {', '.join(selected)} FROM {read(paths)}"
+    return f"SELECT {', '.join(selected)} FROM {read(paths, asked)}"

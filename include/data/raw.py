@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from pyarrow.lib import ArrowException
 from include.core.digest import digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, NotReadyError
 from include.core.storage import Storage
+from include.data.pages import damage
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,12 @@ class RawPartitions:
 
 
 def check_readable(path: Path, what: str) -> None:
-    """Raises DataError if the file is empty, truncated, has two columns of one name (case aside), or has no rows."""
+    """Raises DataError if the file is empty, truncated, encrypted or damaged, has no rows, or two columns of one name."""
     size = path.stat().st_size
     try:
         metadata = pq.read_metadata(path)
         rows, names = metadata.num_rows, metadata.schema.to_arrow_schema().names
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
         state = "is empty (0 bytes)" if size == 0 else f"is not whole Parquet: its footer cannot be read ({size} bytes)"
         raise DataError(
             f"{what} {state}.",
@@ -87,15 +89,28 @@ def check_readable(path: Path, what: str) -> None:
             safe="the published partition stays.",
             hint=f"write {path} again, whole, then clear the task.",
         ) from error
-    twice = [name for name, count in Counter(map(str.lower, names)).items() if count > 1]
-    if twice:
+    check_names(names, what)
+    if wrong := damage(path, metadata):
         raise DataError(
-            f"{what} has columns of one name, case aside: {twice}.",
-            seen=names,
-            safe="the published partition stays.",
-            hint=f"write {path} again with names that differ in more than case (SQL takes these for one), then clear the task.",
+            f"{what} is damaged: {wrong}.",
+            seen=str(path),
+            safe="nothing was read from it; the published partition stays.",
+            hint=f"write {path} again, whole, then clear the task.",
         )
     if rows == 0:
         raise DataError(
             f"{what} has no rows.", seen=str(path), safe="the published partition stays.", hint="land it again with its rows."
+        )
+
+
+def check_names(names: Sequence[str], what: str) -> None:
+    """Raises DataError for two columns of one name: SQL knows no difference between `x` and `X`."""
+    count = Counter(name.lower() for name in names)
+    twice = [name for name in names if count[name.lower()] > 1]
+    if twice:
+        raise DataError(
+            f"{what} has {len(twice)} columns that are one name to SQL: {', '.join(map(repr, twice))}.",
+            seen=list(names),
+            safe="nothing was read from it; the published partition stays.",
+            hint="write the partition again with a name of its own for each column, then clear the task.",
         )

@@ -22,10 +22,11 @@ import pyarrow.parquet as pq
 from include.core.storage import Storage
 from include.data.raw import RawPartitions
 from include.data.session import open_session
+from include.data.sql import exact, literal
 
 MODEL = "flight_delay"
 
-_READ = "read_csv('{path}', nullstr='NA', all_varchar=true)"
+_READ = "read_csv({path}, nullstr='NA', all_varchar=true)"
 
 _MACROS = """
 CREATE MACRO clock(hhmm) AS (hhmm // 100) * 60 + hhmm % 100;
@@ -111,7 +112,7 @@ def _open(folder: Path, scratch: Path) -> duckdb.DuckDBPyConnection:
     connection = open_session()
     connection.execute(_MACROS)
     for name in ("flights", "weather", "planes"):
-        source = _READ.format(path=_csv(folder, name, scratch))
+        source = _READ.format(path=literal(exact(_csv(folder, name, scratch))))
         connection.execute(f"CREATE VIEW {name}_csv AS SELECT * FROM {source}")
     for statement in (_CLOCKS, _ZONES, _TYPED):
         connection.execute(statement)

@@ -22,6 +22,7 @@ from include.core.reference import load
 from include.core.spec import ModelSpec
 from include.data.raw import RawPartitions
 from include.data.session import open_session
+from include.data.sql import parquet
 from include.demo.flights import land
 from include.features.stream import stream_rows
 
@@ -145,7 +146,7 @@ def requests_of(spec: ModelSpec, raw: RawPartitions, day: date, scratch: Path) -
     days = [one for one in (day, day + timedelta(days=1)) if raw.exists("flights", one)]
     files = [str(raw.fetch("flights", one, raw.digest("flights", one), scratch)) for one in days]
     with open_session() as connection:
-        connection.execute(f"CREATE VIEW flights AS FROM read_parquet({files}, hive_partitioning = false)")
+        connection.execute(f"CREATE VIEW flights AS FROM {parquet(files)}")
         entities = load(spec.features.entities)()
         rows = connection.sql(
             f"FROM ({entities}) WHERE event_timestamp::DATE = DATE '{day}' ORDER BY event_timestamp, request_id"

@@ -12,6 +12,7 @@ import duckdb
 
 from include.core.errors import DataError
 from include.core.spec import Dtype, Feature, Features, View
+from include.data.sql import copy
 
 KEY = "KEY"  # of a column that says which entity a row is of: text, or what becomes text
 SQL_TYPES: dict[Dtype, str] = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
@@ -65,7 +66,7 @@ def quoted(*names: str) -> str:
 def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date, path: Path) -> int:
     """Run the SQL, check the rows, write them sorted as Parquet. Returns their number; raises DataError."""
     check(connection, dataset, sql, day)
-    connection.execute(f"COPY temp._result TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+    connection.execute(copy("FROM temp._result", path))
     return int(connection.execute("SELECT count(*) FROM temp._result").fetchall()[0][0])
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from include.core.spec import Feature, View
+from include.data.sql import parquet
 from include.features.dataset import SQL_TYPES, key_text, quoted
 
 EVENT, CREATED, KNOWN = "event_timestamp", "created_timestamp", "known_timestamp"
@@ -72,7 +73,7 @@ def side(view: View, paths: Sequence[str]) -> Side:
     created = f', "{view.created}" AS {CREATED}' if view.created else ""
     keys = "".join(f'{key_text(key)} AS "{key}", ' for key in view.keys)  # partitions of earlier releases: as they came
     columns = keys + quoted(EVENT, *(feature.name for feature in view.features))
-    rows = f"SELECT {columns}{created} FROM read_parquet({list(paths)}, hive_partitioning = false)" if paths else empty(view)
+    rows = f"SELECT {columns}{created} FROM {parquet(paths)}" if paths else empty(view)
     outputs = tuple(Output(f.name, f.name, _default(f), SQL_TYPES[f.dtype]) for f in view.features)
     return Side(view.name, f"({rows})", view.keys, outputs, view.ttl, bool(view.created), plain=not view.created, texts=True)
 

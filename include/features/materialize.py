@@ -17,6 +17,7 @@ from include.core import fault
 from include.core.errors import DataError
 from include.core.housekeeping import housekeeping
 from include.core.spec import View
+from include.data.sql import parquet
 from include.features.dataset import quoted
 from include.features.online import OnlineStore
 
@@ -43,7 +44,7 @@ def newest_rows(connection: duckdb.DuckDBPyConnection, view: View, path: Path | 
     keys, columns = quoted(*view.keys), quoted(*view.keys, "event_timestamp", *(f.name for f in view.features))
     order = "event_timestamp DESC" + (f', "{view.created}" DESC NULLS LAST' if view.created else "")
     return connection.sql(
-        f"SELECT {columns} FROM read_parquet({paths}, hive_partitioning = false) "
+        f"SELECT {columns} FROM {parquet(paths)} "
         f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1 ORDER BY {keys}"
     ).to_arrow_table()
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
+import pyarrow.parquet as pq
+from pyarrow.lib import ArrowException
 
 from include.core.errors import DataError
+from include.data.sql import files, identifier, literal, parquet
+
+MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 _NUMBERS = {
     "TINYINT",
@@ -51,9 +58,43 @@ def zoned(type_: str) -> bool:
     return type_.startswith(("TIMESTAMP WITH", "TIMESTAMPTZ"))
 
 
-def read(paths: Sequence[str]) -> str:
-    """SQL of the files' rows, columns matched by name. A column of a `name=value/` folder counts where the files lack it."""
-    return f"read_parquet({list(paths)}, union_by_name = true)"
+def read(paths: Sequence[str], wanted: Mapping[str, str] | None = None) -> str:
+    """SQL of the files' rows, columns matched by name.
+
+    A `wanted` column (name to family) that a file lacks is taken from its `name=value/` folder: as text, or as a number
+    where one is wanted. What the file holds itself always counts.
+    """
+    groups: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
+    for path in paths:
+        groups.setdefault(tuple(_of_folders(path, wanted or {}).items()), []).append(path)
+    if list(groups) in ([], [()]):
+        return parquet(paths, union_by_name=True)
+    parts = (
+        f"SELECT *{_constants(dict(of), wanted or {})} FROM {parquet(some, union_by_name=True)}" for of, some in groups.items()
+    )
+    return f"({' UNION ALL BY NAME '.join(f'({part})' for part in parts)})"
+
+
+def _of_folders(path: str, wanted: Mapping[str, str]) -> dict[str, str | None]:
+    """The wanted columns that the file lacks and one of its folders names; None is Hive's name for a missing value."""
+    segments = (part.partition("=") for part in Path(path).parts[:-1])
+    given = {name: unquote(value) for name, equals, value in segments if equals and name in wanted}
+    if not given:
+        return {}
+    held = {name.lower() for name in pq.read_schema(path).names}
+    return {name: None if value == MISSING else value for name, value in given.items() if name.lower() not in held}
+
+
+def _constants(values: Mapping[str, str | None], wanted: Mapping[str, str]) -> str:
+    types = {"number": "DOUBLE", "time": "TIMESTAMP", "truth": "BOOLEAN"}
+
+    def constant(name: str, value: str | None) -> str:
+        type_ = types.get(wanted[name], "VARCHAR")
+        if type_ == "DOUBLE" and (value is None or value.lstrip("-").isdigit()):
+            type_ = "BIGINT"
+        return f"CAST({'NULL' if value is None else literal(value)} AS {type_}) AS {identifier(name)}"
+
+    return "".join(f", {constant(name, value)}" for name, value in values.items())
 
 
 def columns(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], wanted: Mapping[str, str], what: str) -> Columns:
@@ -62,8 +103,8 @@ def columns(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], wanted:
     Raises DataError naming the file and the column that is missing, or the type that is not of its family.
     """
     try:
-        rows = connection.execute(f"DESCRIBE SELECT * FROM {read(paths)}").fetchall()
-    except duckdb.Error as error:
+        rows = connection.execute(f"DESCRIBE SELECT * FROM {read(paths, wanted)}").fetchall()
+    except (duckdb.Error, ArrowException, OSError) as error:
         raise _bad(f"The files of {what} cannot be read", str(error)[:400]) from error
     found = {str(row[0]): str(row[1]) for row in rows}
     missing = [name for name in wanted if name not in found]
@@ -81,7 +122,7 @@ def columns(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], wanted:
 def _check_each(connection: duckdb.DuckDBPyConnection, paths: Sequence[str], wanted: Mapping[str, str], what: str) -> None:
     """Matching by name would fill a column that one file lacks with nulls: it was renamed or dropped there."""
     counted = connection.execute(
-        f"SELECT name, list(DISTINCT file_name) FROM parquet_schema({list(paths)}) GROUP BY name"
+        f"SELECT name, list(DISTINCT file_name) FROM parquet_schema([{files(paths)}]) GROUP BY name"
     ).fetchall()
     holders = {str(name): set(files) for name, files in counted}
     for name in wanted:

@@ -22,6 +22,7 @@ from include.core.digest import digest_bytes, digest_file
 from include.core.errors import IntegrityError
 from include.core.spec import View
 from include.core.storage import Storage
+from include.data.sql import parquet
 from include.features.dataset import key_text, quoted
 from include.features.online import OnlineStore
 from include.features.packed import CREATED, Layout, microseconds, moment, pack
@@ -98,7 +99,7 @@ def merged(view: View, sql: str, files: Sequence[str]) -> str:
     return f"""
         SELECT * FROM ({sql}) UNION ALL BY NAME
         SELECT {unique}, {features}{created} FROM (
-            SELECT *{f" REPLACE ({texts})" if texts else ""} FROM read_parquet({list(files)}, hive_partitioning = false)
+            SELECT *{f" REPLACE ({texts})" if texts else ""} FROM {parquet(files)}
             QUALIFY row_number() OVER (PARTITION BY {unique} ORDER BY {CREATED} DESC, {features}) = 1
         ) ANTI JOIN ({sql}) USING ({unique})"""
 

@@ -18,6 +18,7 @@ import duckdb
 
 from include.core.request import Json
 from include.core.spec import Feature, Features, View
+from include.data.sql import parquet
 from include.features.dataset import quoted
 from include.features.join import EVENT, KNOWN, Side, interval, known, point_in_time, side
 from include.features.partition import DailyFiles
@@ -97,7 +98,7 @@ def _of_request(connection: duckdb.DuckDBPyConnection, request: Sequence[Feature
     if not request:
         return []
     columns = quoted(*(feature.name for feature in request))
-    rows = f"SELECT request_id, {columns} FROM read_parquet({list(entities)}, hive_partitioning = false)"
+    rows = f"SELECT request_id, {columns} FROM {parquet(entities)}"
     connection.execute(f"CREATE OR REPLACE TABLE asked AS SELECT * FROM ({rows}) SEMI JOIN served USING (request_id)")
     connection.execute("CREATE OR REPLACE TABLE reasons AS SELECT NULL::BIGINT AS place, NULL::VARCHAR AS reason LIMIT 0")
     return [_finding(connection, feature, "", "asked", "request_id") for feature in request]

@@ -14,6 +14,7 @@ from include.core.spec import Features
 from include.core.task import Task
 from include.core.time import parse_time
 from include.data.session import open_session
+from include.data.sql import copy, parquet
 from include.features.join import value
 from include.features.known import KnownFiles, checked_version, known_at, known_files
 from include.features.own_event import same_instant, warnings
@@ -88,7 +89,7 @@ def build(
     for name, condition in (("train", "NOT held_out"), ("holdout", "held_out")):
         paths[f"{name}.parquet"] = path = folder / f"{name}.parquet"
         rows = f"SELECT * EXCLUDE (held_out) FROM training_set WHERE {condition} ORDER BY event_timestamp, request_id"
-        connection.execute(f"COPY ({rows}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(copy(rows, path))
     instants = same_instant(connection, features.views, files, "labelled")
     told = warnings(int(counts["rows"]), int(counts["answered"]), instants)
     return Outcome({**counts, "same_instant": instants, "warnings": told}, paths)
@@ -101,16 +102,16 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
     Table `labelled`: those of them that may be learned from; a label that was known when its row was asked is none of it.
     """
     label = f'"{window.label}"'
-    left_out = f"ANTI JOIN read_parquet({files[WITHDRAWN]}) USING (request_id)" if files.get(WITHDRAWN) else ""
+    left_out = f"ANTI JOIN {parquet(files[WITHDRAWN])} USING (request_id)" if files.get(WITHDRAWN) else ""
     connection.execute(f"""
         CREATE TABLE known AS SELECT request_id, {label}::TINYINT AS {label}, label_timestamp AS {TOLD}
-        FROM read_parquet({files["labels"]}, hive_partitioning = false)
+        FROM {parquet(files["labels"])}
         WHERE label_timestamp <= TIMESTAMP '{window.as_of}' AND {label} IS NOT NULL
         QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY label_timestamp DESC) = 1
     """)
     connection.execute(f"""
         CREATE TABLE asked AS SELECT entity.*, {label}, coalesce({TOLD} <= event_timestamp, false) AS {ANSWERED}
-        FROM read_parquet({files["entities"]}, hive_partitioning = false) AS entity LEFT JOIN known USING (request_id) {left_out}
+        FROM {parquet(files["entities"])} AS entity LEFT JOIN known USING (request_id) {left_out}
         WHERE event_timestamp < TIMESTAMP '{window.as_of}'
             AND event_timestamp >= TIMESTAMP '{window.as_of}' - INTERVAL {window.window_days} DAY
     """)

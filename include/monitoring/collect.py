@@ -19,6 +19,7 @@ from include.core.request import Json, Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.spec import Features, ModelSpec
 from include.core.task import Task
+from include.data.sql import copy, parquet
 from include.monitoring.prediction_log import COLUMNS, log_files, open_log, select
 from include.monitoring.window import Window, moment
 
@@ -96,7 +97,7 @@ def run(task: Task) -> Outcome:
         }
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
         for query, path in zip(queries.values(), written.values(), strict=True):
-            connection.execute(f"COPY ({query} ORDER BY event_time, request_id) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+            connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
         return Outcome(_counts(connection, window, set(names) - set(params["redacted"])), written)
 
 
@@ -116,8 +117,8 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
         name = _label_column(files[0])
         connection.execute(
             f"""INSERT INTO arrived SELECT DISTINCT request_id::VARCHAR, "{name}"::DOUBLE, label_timestamp::TIMESTAMP
-               FROM read_parquet(?, union_by_name=true) WHERE "{name}" IS NOT NULL AND label_timestamp <= ?""",
-            [files, window.end],
+               FROM {parquet(files, union_by_name=True)} WHERE "{name}" IS NOT NULL AND label_timestamp <= ?""",
+            [window.end],
         )
     connection.execute(
         """CREATE TABLE labels AS

@@ -18,6 +18,7 @@ import duckdb
 from include.core.errors import NotReadyError
 from include.core.settings import Settings
 from include.core.spec import Feature
+from include.data import sql
 from include.data.session import open_session
 from include.monitoring.window import Window
 
@@ -61,14 +62,14 @@ def open_log(
     connection.execute("CREATE TABLE lines (kind VARCHAR, json JSON)")
     parquet = [file for file in files if file.endswith(".parquet")]
     if parquet:
-        query = f"SELECT kind, record::JSON FROM read_parquet(?, hive_partitioning=false) WHERE kind IN {KINDS}"
-        connection.execute(f"INSERT INTO lines {query}", [parquet])
+        query = f"SELECT kind, record::JSON FROM {sql.parquet(parquet)} WHERE kind IN {KINDS}"
+        connection.execute(f"INSERT INTO lines {query}")
     if len(parquet) < len(files):
         files = [file for file in files if not file.endswith(".parquet")]
-        source = "read_json_objects(?, format='newline_delimited', ignore_errors=true)"
+        source = f"read_json_objects([{sql.files(files)}], format='newline_delimited', ignore_errors=true)"
         query = f"SELECT json->>'kind' AS kind, json FROM {source} WHERE kind IN {KINDS}"
         try:
-            connection.execute(f"INSERT INTO lines {query}", [list(files)])
+            connection.execute(f"INSERT INTO lines {query}")
         except duckdb.IOException as error:
             raise NotReadyError("The prediction log was rotated while it was read.", seen=str(error), safe=SAFE) from error
     features = "".join(f', r.features."{feature.name}" AS "{feature.name}"' for feature in inputs)

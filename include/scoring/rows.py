@@ -14,6 +14,7 @@ from include.core.reference import load
 from include.core.spec import Features
 from include.core.task import Task
 from include.data.session import open_session
+from include.data.sql import parquet
 
 
 def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
@@ -30,7 +31,7 @@ def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
     days = load("include.features.partition:results")(task.ledger, refs)
     path = task.file(day.isoformat(), "entities.parquet")
     with open_session() as connection:
-        entities = f"read_parquet(['{path}'], hive_partitioning = false)"
+        entities = parquet([path])
         start = _first_asked(connection, entities, day)
         load("include.features.known:checked_version")(features.views, days, start)
         files = load("include.features.known:known_files")(

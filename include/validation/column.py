@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from include.validation.rows import identifier
+from include.data.sql import identifier
 
 Family = Literal["number", "text", "time", "flag", "other"]
 

@@ -7,10 +7,10 @@ import sys
 from decimal import Decimal
 from typing import Any
 
+from include.data.sql import identifier
 from include.validation.batch import Batch
 from include.validation.column import Column
 from include.validation.expectation import Expectation
-from include.validation.rows import identifier
 
 FEW = 25  # distinct values of a text column that make a set
 _WORDS = {"VARCHAR": "text", "BOOLEAN": "boolean", "DOUBLE": "number", "FLOAT": "number", "DATE": "timestamp"}

@@ -45,7 +45,7 @@ KINDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "text": ("str",),
         "integer": ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-        "number": ("float32", "float64", "int8", "int16", "int32", "int64"),
+        "number": ("float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
         "timestamp": ("datetime64",),
         "boolean": ("bool",),
     }

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from include.data.columns import ROW
+from include.data.sql import identifier, literal
 from include.validation.column import Column
 from include.validation.expectation import Expectation
 from include.validation.plan import SAMPLE, Plan, Scan, counted
-from include.validation.rows import between, condition, identifier, literal, sql_types
+from include.validation.rows import between, condition, sql_types
 from include.validation.verdict import Check
 
 
@@ -19,7 +21,7 @@ def _of_rows(rule: Expectation, considered: str, good: str, shown: str) -> Plan:
 
     def judge(scan: Scan, values: tuple[Any, ...]) -> Check:
         judged, unexpected = values
-        sql = f"SELECT {shown} FROM {scan.source} WHERE {bad} ORDER BY file_row_number LIMIT {SAMPLE}"
+        sql = f"SELECT {shown} FROM {scan.source} WHERE {bad} ORDER BY {ROW} LIMIT {SAMPLE}"
         sample = [row[0] if len(row) == 1 else list(row) for row in scan.query(sql)] if unexpected else []
         return counted(rule, scan.rows, judged, unexpected, sample)
 

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from include.core.ledger import Ledger
 from include.core.request import Json, Result
+from include.data.sql import identifier, parquet
 from include.validation.batch import open_database
 from include.validation.expectation import Expectation
-from include.validation.rows import identifier, is_unique, literal, predicate
+from include.validation.rows import is_unique, predicate
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,10 @@ def _sources(result: Result, value: Mapping[str, Json]) -> Iterator[Held]:
 
 def reasons(path: Path) -> list[tuple[str, int]]:
     """How many rows each reason holds, most first."""
-    sql = f"SELECT reason, count(*) AS n FROM read_parquet({literal(str(path))}) GROUP BY reason ORDER BY n DESC, reason"
-    return [(str(reason), int(count)) for reason, count in open_database().execute(sql).fetchall()]
+    database = open_database()
+    reason = identifier(_columns(database, path)[-1])
+    sql = f"SELECT {reason}, count(*) AS n FROM {parquet([path])} GROUP BY 1 ORDER BY n DESC, 1"
+    return [(str(found), int(count)) for found, count in database.execute(sql).fetchall()]
 
 
 def would_pass(path: Path, rules: Iterable[Expectation]) -> int:
@@ -60,10 +65,17 @@ def would_pass(path: Path, rules: Iterable[Expectation]) -> int:
     Uniqueness is not asked: it needs the rest of the partition.
     """
     database = open_database()
-    columns = {row[0] for row in database.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(str(path))})").fetchall()}
-    held = [rule for rule in rules if rule.on_failure == "quarantine" and not is_unique(rule) and set(rule.columns) <= columns]
+    *columns, reason = _columns(database, path)
+    held = [
+        rule for rule in rules if rule.on_failure == "quarantine" and not is_unique(rule) and set(rule.columns) <= set(columns)
+    ]
     good = " AND ".join(predicate(rule) for rule in held) or "TRUE"
     # A row that is only there for its key says so in its reason, and stays.
-    unique = f"NOT contains({identifier('reason')}, 'ToBeUnique(')"
-    sql = f"SELECT count(*) FROM read_parquet({literal(str(path))}) WHERE {good} AND {unique}"
+    unique = f"NOT contains({identifier(reason)}, 'ToBeUnique(')"
+    sql = f"SELECT count(*) FROM {parquet([path])} WHERE {good} AND {unique}"
     return int(database.execute(sql).fetchall()[0][0])
+
+
+def _columns(database: duckdb.DuckDBPyConnection, path: Path) -> list[str]:
+    """The columns of a quarantine file: its source's, and last the reason, whatever it is called there."""
+    return [str(row[0]) for row in database.execute(f"DESCRIBE SELECT * FROM {parquet([path])}").fetchall()]

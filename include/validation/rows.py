@@ -9,11 +9,14 @@ a WHERE clause, and `good_rows` writes the whole SELECT.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
 from include.core.errors import SpecError
+from include.data.columns import ROW, Types, rows, stored
+from include.data.session import open_session
+from include.data.sql import identifier as identifier
+from include.data.sql import literal as literal
 from include.validation.expectation import Expectation, load_suite
 
 TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -45,13 +48,21 @@ def predicates(expectations: str, source: str) -> str:
     return _all(predicate(rule) for rule in quarantine_rules(expectations, source) if not is_unique(rule))
 
 
-def good_rows(expectations: str, source: str, files: Sequence[str]) -> str:
-    """A SELECT of the good rows of raw partitions, every rule applied within each file."""
+def good_rows(expectations: str, source: str, files: Sequence[str], types: Types | None = None) -> str:
+    """A SELECT of the good rows of raw partitions, every rule applied within each file.
+
+    The files all have columns of these types, by default those of the first.
+    """
     rules = [rule for rule in quarantine_rules(expectations, source) if is_unique(rule)]
-    paths = ", ".join(literal(str(file)) for file in files)
-    select = f"SELECT * FROM read_parquet([{paths}], hive_partitioning = false) WHERE {predicates(expectations, source)}"
-    first = _all(first_of_its_key(rule, "filename") for rule in rules)
-    return f"{select} QUALIFY {first}" if rules else select
+    if types is None:
+        with open_session() as connection:
+            types = stored(connection, files[0])
+    good = predicates(expectations, source)
+    if not rules:
+        return f"SELECT * FROM {rows(files, types)} WHERE {good}"
+    first = _all(first_of_its_key(rule) for rule in rules)
+    each = (rows([file], types, numbered=True) for file in files)
+    return " UNION ALL ".join(f"(SELECT * EXCLUDE ({ROW}) FROM {file} WHERE {good} QUALIFY {first})" for file in each)
 
 
 def quarantine_rules(expectations: str, source: str) -> list[Expectation]:
@@ -77,31 +88,12 @@ def condition(rule: Expectation) -> str:
     return _CONDITIONS[rule.kind](identifier(rule.columns[0]), rule)
 
 
-def first_of_its_key(rule: Expectation, partition: str) -> str:
+def first_of_its_key(rule: Expectation, among: str = "TRUE") -> str:
     """True for a key's first row in file order, and where the whole key is missing."""
     names = [identifier(name) for name in rule.columns]
     missing = " AND ".join(_missing(name) for name in names)
-    keys = ", ".join([partition, *names])
-    return f"(({missing}) OR row_number() OVER (PARTITION BY {keys} ORDER BY file_row_number) = 1)"
-
-
-def identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(value: Any) -> str:
-    """A DuckDB literal of a text, number, boolean, date or time."""
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, int | float):
-        return f"CAST('{value!r}' AS DOUBLE)" if isinstance(value, float) else repr(value)
-    if isinstance(value, datetime):
-        return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
-    if isinstance(value, date):
-        return f"DATE '{value.isoformat()}'"
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    raise SpecError("A row rule holds text, numbers, booleans, dates or times.", seen=value)
+    keys = ", ".join([among, *names])
+    return f"(({missing}) OR row_number() OVER (PARTITION BY {keys} ORDER BY {ROW}) = 1)"
 
 
 def _missing(column: str) -> str:

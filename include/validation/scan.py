@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from include.validation.batch import Batch
 from include.validation.catalogue import ARGUMENTS
@@ -46,8 +45,19 @@ _NOT_BY_CHUNK = frozenset(  # they have `mostly`, but a row's answer depends on 
 def check_batch(name: str, batch: Batch, rules: Sequence[Expectation], runner: ExpectationRunner) -> list[Check]:
     """One check for each rule, in order, whatever the size of the partition."""
     if batch.rows <= WHOLE_ROWS:
-        return runner.check(name, batch.read(), rules)
+        return _whole(name, batch, rules, runner)
     return scan_batch(name, batch, rules, runner)
+
+
+def _whole(name: str, batch: Batch, rules: Sequence[Expectation], runner: ExpectationRunner) -> list[Check]:
+    """The columns that rules name, converted once; rules about the schema see all the names."""
+    schema = {at: rule for at, rule in enumerate(rules) if rule.kind in _SCHEMA_RULES}
+    other = {at: rule for at, rule in enumerate(rules) if at not in schema}
+    checks = dict(zip(schema, runner.check(f"{name}: schema", _schema(batch), list(schema.values())), strict=True))
+    if other:
+        found = runner.check(name, batch.read(_columns(list(other.values()))), list(other.values()))
+        checks |= zip(other, found, strict=True)
+    return [checks[at] for at in range(len(rules))]
 
 
 def scan_batch(name: str, batch: Batch, rules: Sequence[Expectation], runner: ExpectationRunner) -> list[Check]:
@@ -117,11 +127,11 @@ def _columns(rules: Sequence[Expectation]) -> list[str] | None:
     """The columns to read; None, all of them, where a row condition may name any."""
     if any(_CONDITIONAL & set(rule.arguments) for rule in rules):
         return None
-    return sorted({column for rule in rules for column in rule.columns}) or None
+    return sorted({column for rule in rules for column in rule.columns})
 
 
 def _schema(batch: Batch) -> pa.Table:
-    return pq.read_schema(batch.path).empty_table()
+    return pa.table({name: pa.array([], pa.null()) for name in batch.types})
 
 
 def _sum(rule: Expectation, rows: int, checks: Sequence[Check]) -> Check:

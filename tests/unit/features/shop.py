@@ -42,7 +42,7 @@ def labels() -> str:
     return "SELECT id AS request_id, came_back::INT AS came_back, known_at AS label_timestamp FROM returns"
 
 
-def good_rows(expectations: str, source: str, files: list[str]) -> str:
+def good_rows(expectations: str, source: str, files: list[str], types: object = None) -> str:
     """Stands in for include.validation.rows: free orders are set aside."""
     return f"SELECT * FROM read_parquet({files}) " + ("WHERE price > 0" if source == "orders" else "")
 

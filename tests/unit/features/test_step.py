@@ -56,11 +56,11 @@ def test_a_day_that_is_missing_is_named(week: Shop) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda table: table.drop_columns("price"), "has no column 'price': expected double as on 2013-01-01"),
+        (lambda table: table.drop_columns("price"), "has no column 'price': expected DOUBLE as on 2013-01-01"),
         (lambda table: table.rename_columns(["id", "customer", "ordered_at", "cost", "grade"]), "has no column 'price'"),
         (
             lambda table: table.set_column(3, "price", table["price"].cast(pa.string())),
-            "changed the type of column 'price': expected double",
+            "changed the type of column 'price': expected DOUBLE",
         ),
     ],
 )
