@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from include.core.errors import TransientError
+from include.core.errors import PermanentError, SlipstreamError
 from include.core.ports import JobStatus
 from include.core.reference import load
 
@@ -26,27 +26,30 @@ class JobTrigger(BaseTrigger):
     def __init__(self, backend: str, name: str, poll_seconds: float = 2.0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.backend, self.name, self.poll_seconds = backend, name, poll_seconds
+        self._jobs: Any = None  # opened by the first look
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{__name__}.JobTrigger", {"backend": self.backend, "name": self.name, "poll_seconds": self.poll_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        jobs = await asyncio.to_thread(_open_jobs, self.backend)
         lost = 0
         while True:
             await asyncio.sleep(self.poll_seconds)
-            status = await self._status(jobs)
+            status = await self._status()
             lost = lost + 1 if status is JobStatus.UNKNOWN else 0
             if (status is not None and status.over) or lost >= LOST_AFTER:
                 yield TriggerEvent({"status": str(status)})  # type: ignore[no-untyped-call]
                 return
 
-    async def _status(self, jobs: Any) -> JobStatus | None:
+    async def _status(self) -> JobStatus | None:
         """None while the backend does not answer: it may come back, and the job with it."""
         try:
-            status: JobStatus = await asyncio.to_thread(jobs.status, self.name)
-        except TransientError as error:
-            self.log.warning("%s", error)
+            self._jobs = self._jobs or await asyncio.to_thread(_open_jobs, self.backend)
+            status: JobStatus = await asyncio.to_thread(self._jobs.status, self.name)
+        except PermanentError:  # the task asks the backend itself, and tells it
+            return JobStatus.UNKNOWN
+        except Exception as error:  # noqa: BLE001 - one look is lost
+            self.log.warning("This look is lost, the next comes in %g s: %s", self.poll_seconds, described(error))
             return None
         return status
 
@@ -81,9 +84,16 @@ class QuestionTrigger(BaseTrigger):
     async def _answer(self, ask: Any) -> Any:
         try:
             return await asyncio.to_thread(ask, **self.kwargs)
-        except TransientError as error:
-            self.log.warning("%s", error)
+        except PermanentError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one look is lost
+            self.log.warning("This look is lost, the next comes in %g s: %s", self.poll_seconds, described(error))
             return None
+
+
+def described(error: BaseException) -> str:
+    """One of our errors in its words; any other with its type, since its words alone may say little or nothing."""
+    return str(error) if isinstance(error, SlipstreamError) else f"{type(error).__name__}: {error}"
 
 
 def _open_jobs(backend: str) -> Any:

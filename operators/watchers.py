@@ -16,9 +16,10 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer, reject_shared_stream_event
 from asgiref.sync import sync_to_async
 
-from include.core.errors import DataError, PermanentError, SlipstreamError
+from include.core.errors import DataError, PermanentError
 from include.core.spec import ModelSpec
 from include.core.time import parse_time
+from operators.triggers import described
 
 What = Literal["day", "window"]
 LOOK_SECONDS = 30.0
@@ -71,8 +72,8 @@ class LandingTrigger(BaseEventTrigger):
         try:
             # A hook in that thread may ask the triggerer for a connection: this way it can.
             found: Sequence[Any] = await sync_to_async(_look, thread_sensitive=False)(self.model, self.what)
-        except SlipstreamError as error:
-            self.log.warning("%s", error)
+        except Exception as error:  # noqa: BLE001 - the next look may not fail, and a watcher that ended is missed by nobody
+            self.log.warning("This look is lost, the next comes in %g s: %s", self.look_seconds, described(error))
             return ()
         return found
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from include.core.cron import cron, daily
 from include.core.errors import SpecError
 from include.core.names import clashes
 
@@ -34,6 +35,8 @@ def _reference(value: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 Reference = Annotated[str, AfterValidator(_reference)]
+Cron = Annotated[str, AfterValidator(cron)]
+DailyCron = Annotated[str, AfterValidator(daily)]
 Dtype = Literal["float", "int", "category"]
 
 
@@ -98,7 +101,7 @@ class Data(_Frozen):
     last: date | None = None  # a source that has ended; later runs are skipped with that reason
     lookback_days: int = Field(0, ge=0, le=366)  # earlier partitions that a day's features read
     minimum_share: float = Field(0.5, ge=0, le=1)  # of a published day's rows that a replacement must have; 0: any
-    schedule: str = "0 0 * * *"  # cron, UTC: a run for each day, once it is over
+    schedule: DailyCron = "0 0 * * *"  # cron, UTC: a run for each day, once it is over
 
 
 class Features(_Frozen):
@@ -121,7 +124,7 @@ class Features(_Frozen):
 
 class Training(_Frozen):
     fit: Reference  # (job: include.training.job.TrainingJob) -> None: writes job.model_path (ONNX)
-    schedule: str = "0 0 1 * *"  # cron, UTC: the floor, whatever the drift
+    schedule: Cron = "0 0 1 * *"  # cron, UTC: the floor, whatever the drift
     window_days: int = Field(365, ge=1)  # how far back the training set reaches
     holdout_days: int = Field(28, ge=1)  # the newest days: never trained on
     minimum_rows: int = Field(1000, ge=10)
@@ -189,7 +192,7 @@ class Rollout(_Frozen):
 
 
 class Monitoring(_Frozen):
-    schedule: str = "0 0 * * 1"
+    schedule: Cron = "0 0 * * 1"
     window_days: int = Field(7, ge=1)
     minimum_rows: int = Field(200, ge=1)
     labels_needed: float = Field(0.9, gt=0, le=1)  # share of a window's labels (of those that ever come) that judges it

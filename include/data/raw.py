@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ from include.core.digest import digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, NotReadyError
 from include.core.storage import Storage
 from include.data.pages import damage
+
+_PARTITION = re.compile(r"date=(\d{4}-\d{2}-\d{2})/part\.parquet", re.ASCII)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,16 @@ class RawPartitions:
         return {day.isoformat(): self.digest(source, day) for day in days if self.exists(source, day)}
 
     def days(self, source: str) -> list[date]:
-        """The days present, oldest first."""
-        paths = self.storage.list(f"raw/{self.model}/{source}")
-        return [date.fromisoformat(path.split("/date=")[1][:10]) for path in paths if path.endswith("/part.parquet")]
+        """The days present, oldest first. A file anywhere else under the source is nobody's day: it is told, and left out."""
+        folder = f"raw/{self.model}/{source}/"
+        found, stray = [], []
+        for path in self.storage.list(folder.rstrip("/")):
+            day = _day_of(path.removeprefix(folder))
+            found.append(day) if day else stray.append(path)
+        if stray:
+            log.warning("%d files under %s are no day's partition and are passed over, such as %s; a day's is "
+                        "date=YYYY-MM-DD/part.parquet", len(stray), self.storage.uri(folder), stray[0])  # fmt: skip
+        return sorted(found)
 
     def fetch(self, source: str, day: date, digest: str, scratch: Path) -> Path:
         """A local file of the partition, checked to be the bytes of `digest` and whole Parquet with rows.
@@ -73,6 +85,15 @@ class RawPartitions:
             )
         check_readable(local, f"The {source} partition of {day}")
         return local
+
+
+def _day_of(name: str) -> date | None:
+    """The day of a partition's path below its source; None for any other file."""
+    match = _PARTITION.fullmatch(name)
+    try:
+        return date.fromisoformat(match[1]) if match else None
+    except ValueError:  # a day that no calendar has
+        return None
 
 
 def check_readable(path: Path, what: str) -> None:

@@ -75,3 +75,23 @@ def test_bytes_that_changed_since_the_request_are_refused(raw: RawPartitions, tm
     land(raw, DAY, rows=4)
     with pytest.raises(IntegrityError, match="changed after this run"):
         raw.fetch("orders", DAY, digest, tmp_path)
+
+
+STRAY = [
+    "date=__HIVE_DEFAULT_PARTITION__", "date=2013-01-01.bak", "date=2013-01-01 (copy)", "date=2013-1-1", "date=2013-02-30",
+    "date=", "date=20130106", "date=٢٠١٣-01-01", "2013-01-05", "hour=03/date=2013-01-09", "date=2013-01-07/hour=03",
+    "_temporary/date=2013-01-08", ".staging/date=2013-01-08", "date=2013-01-08\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STRAY)
+def test_a_stray_folder_is_nobodys_day_and_is_told(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    storage = LocalStorage(tmp_path)
+    raw = RawPartitions(storage, "toy")
+    for one in (date(2013, 1, 3), date(2013, 1, 1)):
+        storage.write(raw.path("orders", one), b"x")
+    assert raw.days("orders") == [date(2013, 1, 1), date(2013, 1, 3)]
+    assert caplog.text == ""
+    storage.write(f"raw/toy/orders/{name}/part.parquet", b"x")
+    assert raw.days("orders") == [date(2013, 1, 1), date(2013, 1, 3)]
+    assert "no day's partition" in caplog.text

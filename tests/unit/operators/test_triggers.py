@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from include.core.errors import UnreachableError
+from include.core.errors import PermanentError, UnreachableError
 from include.core.ports import JobStatus
 from operators.triggers import JobTrigger, QuestionTrigger
 from tests.unit.operators.life import fired
@@ -88,3 +88,35 @@ def test_a_trigger_is_the_same_after_it_was_stored(trigger: Any) -> None:
     path, kwargs = trigger.serialize()
     assert path == f"operators.triggers.{type(trigger).__name__}"
     assert vars(type(trigger)(**kwargs)).items() >= kwargs.items()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("stale handle"), ValueError("a row that nobody can read"), KeyError("status"), RuntimeError()]
+)
+def test_whatever_one_look_dies_of_the_next_is_taken_and_it_is_told(
+    seen: list[Any], monkeypatch: pytest.MonkeyPatch, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert fired(job_trigger(monkeypatch, answering(seen, error, JobStatus.FAILED))) == {"status": "FAILED"}
+    monkeypatch.setattr("operators.triggers.load", lambda name: answering(seen, error, "promote"))
+    assert fired(QuestionTrigger("m:f", {}, seconds=60.0)) == {"answer": "promote"}
+    assert seen.count("look") == 4
+
+
+def test_a_backend_that_cannot_be_opened_at_first_is_opened_by_a_later_look(
+    seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backends = iter([OSError("no network yet"), SimpleNamespace(status=answering(seen, JobStatus.SUCCEEDED))])
+
+    def opens(backend: str) -> Any:
+        found = next(backends)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr("operators.triggers._open_jobs", opens)
+    assert fired(JobTrigger(backend="process", name="j-g0-a1")) == {"status": "SUCCEEDED"}
+
+
+def test_an_error_that_stays_lets_the_task_ask_the_backend_itself(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = [PermanentError("the token is refused")] * 3
+    assert fired(job_trigger(monkeypatch, answering(seen, *looks))) == {"status": "UNKNOWN"}

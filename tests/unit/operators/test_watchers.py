@@ -90,6 +90,20 @@ def test_each_landed_day_is_told_until_it_is_published(life: Life) -> None:
 DAILY = SPEC.model_copy(update={"monitoring": SPEC.monitoring.model_copy(update={"schedule": "0 0 * * *"})})
 
 
+@pytest.mark.parametrize("error", [OSError("stale handle"), ValueError("what is this?"), PermissionError(13, "no")])
+def test_a_look_that_fails_for_any_reason_is_one_look_lost(life: Life, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    life.land(day(1))
+    looks, real = itertools.count(), watchers._look
+
+    def fails_once(*asked: Any) -> Any:
+        if next(looks) == 0:
+            raise error
+        return real(*asked)
+
+    monkeypatch.setattr(watchers, "_look", fails_once)
+    assert [event["day"] for event in first(LandingTrigger(MODEL, "day", look_seconds=0.01), 1)] == ["2013-01-01"]
+
+
 def test_a_window_is_told_once_its_last_day_is_published_until_it_is_decided(registered: Life) -> None:
     services, end = registered.services, day(DAYS + 1)
     assert closed_window(services, DAILY) == []  # nobody is in production
