@@ -15,7 +15,9 @@ from typing import Any
 import msgspec
 import redis
 
+from include.backends.redis_address import check, words_of
 from include.backends.redis_wire import array, command, parse_array, strings
+from include.core.address import shown
 from include.core.errors import UnreachableError
 from include.features.online import Exchange, PackedStore, Rows, Stored
 from include.features.packed import AHEAD, EARLIEST, MICROSECOND, Packed, Row
@@ -25,6 +27,7 @@ SCRIPT = 500  # rows a script call: Redis serves nobody else meanwhile
 READ = 1000  # keys an MGET
 FEW = 10  # rows that need no way of their own
 RECEIVE = 1 << 20  # bytes
+READ_ONLY = "READONLY"  # a replica's refusal
 ADDED = b":1\r\n"  # MSETNX's answer; it refuses in as many bytes
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -88,10 +91,11 @@ class RedisOnlineStore(PackedStore):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
+        check(url)
         # What is read here by hand is in RESP2.
         self._client: Any = redis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=5)
         self._set, self._compare = map(self._client.register_script, (_GUARDED_SET, _COMPARE))
-        self._address = url.rpartition("@")[2]  # never print the password
+        self._address = shown(url)
 
     def put(self, rows: Packed, ttl: int | None) -> int:
         return self._guarded(rows.keys, _values(rows), _starts(rows.keys), ttl)
@@ -193,8 +197,11 @@ class RedisOnlineStore(PackedStore):
         try:
             yield
         except (redis.RedisError, OSError) as error:
+            if isinstance(error, redis.ResponseError) and READ_ONLY in str(error):
+                # After a failover the address leads to another server; who is still connected holds on to the old one.
+                self._client.connection_pool.disconnect()
             raise UnreachableError(
-                f"The online store at {self._address} did not answer: {error}.",
+                f"The online store at {self._address} did not answer: {words_of(error, self._url)}.",
                 safe="what it holds; rows already written stay, and writing them again changes nothing.",
                 hint="check SLIPSTREAM_ONLINE_URL and the server; the task is retried.",
             ) from error

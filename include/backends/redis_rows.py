@@ -12,15 +12,16 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis.connection import SSLConnection, parse_url
+import redis
 
 from include.backends.online_redis import row_of
+from include.backends.redis_address import context_of, options_of, words_of
 from include.backends.redis_wire import command, parse_array
+from include.core.address import shown
 from include.core.errors import UnreachableError
 from include.features.packed import Row
 
 SECONDS = 0.1  # for an answer, and for the connection: beyond that features are not worth their wait
-_parse: Any = parse_url  # it has no types
 Done = Callable[[list[Row | None] | Exception], None]
 
 
@@ -28,9 +29,10 @@ class RedisRows(asyncio.Protocol):
     """For one event loop, called on it."""
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
-        self._options: dict[str, Any] = _parse(url)
+        self._options = options_of(url)
+        self._secure: ssl.SSLContext | None = None  # made for the first connection, and kept
         self._loop = loop
-        self._address = url.rpartition("@")[2]  # never print the password
+        self._url, self._address = url, shown(url)
         self._transport: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._waiting: list[tuple[Sequence[str], Done]] = []
@@ -66,11 +68,11 @@ class RedisRows(asyncio.Protocol):
             if "path" in options:
                 await self._loop.create_unix_connection(lambda: self, options["path"])
             else:
-                secure = _context(options) if options.get("connection_class") is SSLConnection else None
+                self._secure = self._secure or context_of(options)
                 host, port = options.get("host", "localhost"), options.get("port", 6379)
-                await self._loop.create_connection(lambda: self, host, port, ssl=secure)
-        except OSError as error:
-            self._fail(str(error))
+                await self._loop.create_connection(lambda: self, host, port, ssl=self._secure)
+        except (OSError, ValueError, redis.RedisError) as error:
+            self._fail(words_of(error, self._url))
         finally:
             self._connecting = None
 
@@ -144,10 +146,3 @@ class RedisRows(asyncio.Protocol):
         )
         for done in waiting:
             done(error)
-
-
-def _context(options: dict[str, Any]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"))
-    if options.get("ssl_certfile"):
-        context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
-    return context
