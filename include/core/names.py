@@ -21,7 +21,6 @@ COLUMNS = {
     "known_timestamp": "views, in the point-in-time join",
     "label_timestamp": "labels and predictions",
     "held_out": "the training set, while it is cut",
-    "place": "the rows of the skew check",
     "event_time": "the prediction log and predictions.parquet",
     "version": "the prediction log, predictions.parquet and scores.parquet",
     "arm": "the prediction log and predictions.parquet",

@@ -159,10 +159,10 @@ def read_sample(
 
 
 def served_table(features: Features, records: list[Any]) -> pa.Table:
-    """Columns: place, request_id, event_timestamp (UTC, without zone), keys, every input as it was served."""
+    """Columns: _place, request_id, event_timestamp (UTC, without zone), keys, every input as it was served."""
     times = [parse_time(record.event_time) for record in records]
     columns: dict[str, pa.Array] = {
-        "place": pa.array(range(len(records)), pa.int64()),
+        "_place": pa.array(range(len(records)), pa.int64()),
         "request_id": pa.array([record.id for record in records], pa.string()),
         "event_timestamp": pa.array(times, pa.timestamp("us")),
     }

@@ -56,12 +56,12 @@ class Finding:
 def compare(
     connection: duckdb.DuckDBPyConnection, features: Features, files: DailyFiles, skipped: Sequence[str] = ()
 ) -> list[Finding]:
-    """Findings for every feature. Table `served`: place, request_id, event_timestamp, the keys and every input as it was served.
+    """Findings for every feature. Table `served`: _place, request_id, event_timestamp, the keys and every input as it was served.
 
     `skipped`: views whose keys are not in the log.
     """
     views = [view for view in features.views if view.name not in skipped]
-    joined = point_in_time(views, files, "served", ["entity.place"])
+    joined = point_in_time(views, files, "served", ["entity._place"])
     connection.execute(f"CREATE OR REPLACE TABLE offline AS {joined}")
     found = [finding for view in views for finding in _of_view(connection, view, side(view, files.get(view.name, ())))]
     return found + (_of_request(connection, features.request, files["entities"]) if files.get("entities") else [])
@@ -70,27 +70,27 @@ def compare(
 def _of_view(connection: duckdb.DuckDBPyConnection, view: View, rows: Side) -> list[Finding]:
     differ = " OR ".join(f"NOT ({_same(f, f's.{_q(f.name)}', f'o.{_q(f.name)}', default=True)})" for f in view.features)
     connection.execute(
-        f"CREATE OR REPLACE TABLE differing AS SELECT s.* FROM served s JOIN offline o USING (place) WHERE {differ}"
+        f"CREATE OR REPLACE TABLE differing AS SELECT s.* FROM served s JOIN offline o USING (_place) WHERE {differ}"
     )
     connection.execute(f"CREATE OR REPLACE TABLE reasons AS {_reasons(view, rows)}")
-    return [_finding(connection, feature, view.name, "offline", "place") for feature in view.features]
+    return [_finding(connection, feature, view.name, "offline", "_place") for feature in view.features]
 
 
 def _reasons(view: View, rows: Side) -> str:
-    """SQL: place, reason of each differing request: late, stale, unpublished, or NULL where it is skew."""
+    """SQL: _place, reason of each differing request: late, stale, unpublished, or NULL where it is skew."""
     keys = " AND ".join(f's."{key}" = r."{key}"' for key in view.keys) or "true"
     since = f" AND r.{EVENT} >= s.{EVENT} - {interval(view.ttl)}" if view.ttl else ""
     whole = " AND ".join(_same(f, f"s.{_q(f.name)}", f"r.{_q(f.name)}") for f in view.features)
     nothing = " AND ".join(f"({_missing(f, f's.{_q(f.name)}')})" for f in view.features)
     here, later = f"r.{KNOWN} <= s.{EVENT}", f"r.{KNOWN} > s.{EVENT}"
     return f"""
-        SELECT s.place, CASE
+        SELECT s._place, CASE
             WHEN max(r.{EVENT}) FILTER ({later}) >= coalesce(max(r.{EVENT}) FILTER ({here}), '-infinity'::TIMESTAMP) THEN 'late'
             WHEN count(r.{EVENT}) FILTER ({here}) = 0 THEN 'unpublished'
             WHEN any_value({nothing}) OR bool_or({whole}) FILTER ({here}) THEN 'stale'
         END AS reason
         FROM differing s LEFT JOIN (SELECT *, {known(rows)} AS {KNOWN} FROM {rows.rows}) r
-        ON {keys} AND r.{EVENT} <= s.{EVENT}{since} GROUP BY s.place"""
+        ON {keys} AND r.{EVENT} <= s.{EVENT}{since} GROUP BY s._place"""
 
 
 def _of_request(connection: duckdb.DuckDBPyConnection, request: Sequence[Feature], entities: Sequence[str]) -> list[Finding]:
@@ -100,7 +100,7 @@ def _of_request(connection: duckdb.DuckDBPyConnection, request: Sequence[Feature
     columns = quoted(*(feature.name for feature in request))
     rows = f"SELECT request_id, {columns} FROM {parquet(entities)}"
     connection.execute(f"CREATE OR REPLACE TABLE asked AS SELECT * FROM ({rows}) SEMI JOIN served USING (request_id)")
-    connection.execute("CREATE OR REPLACE TABLE reasons AS SELECT NULL::BIGINT AS place, NULL::VARCHAR AS reason LIMIT 0")
+    connection.execute("CREATE OR REPLACE TABLE reasons AS SELECT NULL::BIGINT AS _place, NULL::VARCHAR AS reason LIMIT 0")
     return [_finding(connection, feature, "", "asked", "request_id") for feature in request]
 
 
@@ -111,7 +111,7 @@ def _finding(connection: duckdb.DuckDBPyConnection, feature: Feature, view: str,
         CREATE OR REPLACE TEMP TABLE judged AS
         SELECT s.request_id, s.{EVENT} AS moment, s.{name} AS served, o.{name} AS offline, reasons.reason,
             NOT ({_same(feature, f"s.{name}", f"o.{name}", default=True)}) AS differs, {distance} AS distance
-        FROM served s JOIN {other} o USING ({by}) LEFT JOIN reasons USING (place)""")
+        FROM served s JOIN {other} o USING ({by}) LEFT JOIN reasons USING (_place)""")
     counts = connection.execute("""
         SELECT count(*) FILTER (reason IS NULL), count(*) FILTER (differs AND reason IS NULL),
             count(*) FILTER (reason = 'stale'), count(*) FILTER (reason = 'late'), count(*) FILTER (reason = 'unpublished')

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from include.core.errors import SpecError
 from include.core.spec import Retraining
 from include.monitoring.policy import Champion, Decision, Facts, decide
 from include.monitoring.window import Window, moment
@@ -164,7 +165,7 @@ def test_of_the_last_windows_so_many_must_say_it() -> None:
 
 
 def test_within_fewer_windows_than_it_takes_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"within \(1\) must be at least consecutive \(2\)"):
+    with pytest.raises(SpecError, match=r"within \(1\) must be at least consecutive \(2\)"):
         Retraining(consecutive=2, within=1)
 
 
