@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from include.backends.mlflow_rest import CONNECTION
+from include.backends.mlflow_rest import CONNECTION, tls_context
 from include.core.connection import from_env
 from include.core.errors import PermanentError, TransientError, UnreachableError
 from include.core.settings import Settings
+from include.core.tls import BUNDLE
 
 TIMEOUT = 5.0  # seconds, to learn whether anybody listens
 STALE = "were matched"  # its server's words (SQLAlchemy's) for a row that another request changed meanwhile; as HTTP 400
@@ -33,6 +34,8 @@ PROCESS = {
 def open_client(settings: Settings) -> MlflowClient:
     """A client of `settings.mlflow_url`, with the login of the connection `slipstream_mlflow`."""
     os.environ.update(PROCESS)
+    if authorities := os.environ.get(BUNDLE):  # MLflow's client has a name of its own for it
+        os.environ.setdefault("MLFLOW_TRACKING_SERVER_CERT_PATH", authorities)
     connection = from_env(CONNECTION, settings.environ)
     if connection is not None and connection.login:
         os.environ["MLFLOW_TRACKING_USERNAME"] = connection.login
@@ -43,8 +46,9 @@ def open_client(settings: Settings) -> MlflowClient:
 def check_reachable(url: str) -> None:
     """Fail within seconds if nobody listens: the client itself would try for minutes."""
     parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    if parts.scheme == "https":
+        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=TIMEOUT, context=tls_context())
     try:
         connection.request("GET", f"{parts.path.rstrip('/')}/health")
         connection.getresponse().read()

@@ -6,11 +6,14 @@ Source: MLflow REST API 2.0 (mlflow/protos/service.proto). Limits: 1,000 metrics
 from __future__ import annotations
 
 import logging
+import os
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 
+from include.core import tls
 from include.core.connection import from_env
 from include.core.errors import PermanentError, UnreachableError
 from include.core.settings import Settings
@@ -28,9 +31,9 @@ class MlflowRest:
     def __init__(self, url: str, login: str = "", password: str = "") -> None:
         self.url = url.rstrip("/")
         auth = (login, password) if login else None
-        encrypted = self.url.startswith("https:")  # only then are the authorities' certificates worth their reading
+        secure = tls_context() if self.url.startswith("https:") else False  # only then are certificates worth their reading
         base = f"{self.url}/api/2.0/mlflow"
-        self._client = httpx.Client(base_url=base, auth=auth, timeout=TIMEOUT, trust_env=False, verify=encrypted)
+        self._client = httpx.Client(base_url=base, auth=auth, timeout=TIMEOUT, trust_env=False, verify=secure)
 
     def experiment(self, name: str) -> str:
         """Its id; it is made if there is none."""
@@ -101,6 +104,13 @@ class MlflowRest:
             safe="the metrics are kept in the spool.",
             hint="start it, or set SLIPSTREAM_MLFLOW_URL to where it is; they are delivered when it is back.",
         )
+
+
+def tls_context() -> ssl.SSLContext:
+    """By the settings that MLflow's own client takes, so that probes, live metrics and registration agree."""
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
+        return tls.unverified()
+    return tls.context(None, "MLFLOW_TRACKING_SERVER_CERT_PATH")
 
 
 def open_rest(settings: Settings) -> MlflowRest:

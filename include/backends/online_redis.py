@@ -91,9 +91,10 @@ class RedisOnlineStore(PackedStore):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
-        check(url)
+        options = check(url)
+        authorities = {name: options[name] for name in ("ssl_ca_certs",) if name in options}
         # What is read here by hand is in RESP2.
-        self._client: Any = redis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=5)
+        self._client: Any = redis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=5, **authorities)
         self._set, self._compare = map(self._client.register_script, (_GUARDED_SET, _COMPARE))
         self._address = shown(url)
 

@@ -14,7 +14,7 @@ import httpx
 
 from include.backends.log_tail import last_bytes, last_lines, of_json_field
 from include.backends.process_jobs import environment
-from include.core import fault
+from include.core import fault, tls
 from include.core.connection import from_env
 from include.core.digest import PROJECT
 from include.core.errors import JobFailedError, PermanentError, UnreachableError
@@ -34,7 +34,8 @@ class RayJobs:
         self._url, self._env = url.rstrip("/"), dict(env or {})
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # The head is an address of ours: a proxy from the environment has no business in between.
-        self._client = httpx.Client(base_url=self._url, headers=headers, timeout=TIMEOUT, trust_env=False)
+        secure = tls.context() if self._url.startswith("https:") else False
+        self._client = httpx.Client(base_url=self._url, headers=headers, timeout=TIMEOUT, trust_env=False, verify=secure)
 
     def submit(self, job: Job) -> None:
         """Start it under our name. Does nothing if a job of that name exists, whatever its state.

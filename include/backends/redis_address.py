@@ -5,6 +5,7 @@ What one of them would not honour is refused by name when the store is opened: e
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +15,7 @@ from redis.connection import SSLConnection, parse_url
 
 from include.core.address import shown, without_secrets
 from include.core.errors import SpecError
+from include.core.tls import BUNDLE
 
 Options = dict[str, Any]
 TLS = frozenset({
@@ -45,6 +47,8 @@ def options_of(url: str) -> Options:
             safe="nothing was written.",
             hint=f"leave them out; known are {', '.join(sorted(known))}. {hint}",
         )
+    if known >= TLS and not {"ssl_ca_certs", "ssl_ca_data", "ssl_ca_path"} & set(options) and os.environ.get(BUNDLE):
+        options["ssl_ca_certs"] = os.environ[BUNDLE]
     return options
 
 

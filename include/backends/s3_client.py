@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 
 from include.core.connection import from_env
+from include.core.tls import BUNDLE
 
 CONNECTION_SETTING = "SLIPSTREAM_AWS_CONN_ID"
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60, max_pool_connections=32)
@@ -17,7 +18,8 @@ CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout
 
 def client_from_session(session: Any, endpoint_url: str | None = None) -> Any:
     """An S3 client of a boto3 session, such as an Airflow AWS hook's `get_session()`."""
-    return session.client("s3", endpoint_url=endpoint_url, config=CONFIG)
+    authorities = os.environ.get("AWS_CA_BUNDLE") or os.environ.get(BUNDLE)  # boto3 knows the others by itself
+    return session.client("s3", endpoint_url=endpoint_url, config=CONFIG, verify=authorities or None)
 
 
 def client_from_env(environ: Mapping[str, str] | None = None) -> Any:

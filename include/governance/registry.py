@@ -6,6 +6,7 @@ labels. A kill between the two leaves an orphan in the registry, which the next 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 
 from include.core import fault
 from include.core.control import ControlStore, now, versions
+from include.core.errors import ConflictError
 from include.core.request import Json
 from include.core.turn import queued
 from include.governance import versions as known
@@ -21,6 +23,7 @@ from include.governance.package import Package
 from include.governance.semver import next_version
 from include.governance.version import Stage, VersionRecord
 
+log = logging.getLogger(__name__)
 ALIASES = {Stage.PRODUCTION: "champion", Stage.CANDIDATE: "candidate"}
 
 
@@ -91,7 +94,7 @@ def _create(control: ControlStore, registry: Registry, package: Package, epoch: 
     with control.transaction() as connection:
         control.fence(connection, resource(package.model), epoch)
     fault.point("register.publish")
-    published = registry.publish(package)
+    published = _numbered_anew(control, registry, package)
     fault.point("register.published")
 
     def commit(connection: sa.Connection) -> dict[str, Json]:
@@ -102,6 +105,30 @@ def _create(control: ControlStore, registry: Registry, package: Package, epoch: 
     if record.version != published.version:  # only if another process took over meanwhile
         registry.withdraw(package.model, published.version)
     return record
+
+
+def _numbered_anew(control: ControlStore, registry: Registry, package: Package) -> Published:
+    """The package, stored under a number that no other version of ours has.
+
+    A registry whose model was deleted by hand counts from 1 again, over numbers that routes, rollouts and the prediction log
+    know. It never gives a number twice, so what is published again gets the next.
+    """
+    taken = {record.version for record in known.records(control, package.model) if record.entry.key != package.key}
+    published = registry.publish(package)
+    while published.version in taken:
+        log.warning("The registry calls a new version of %s %d, which there is already: was the model deleted there? It is "
+                    "published again, under the next number.", package.model, published.version)  # fmt: skip
+        registry.withdraw(package.model, published.version)
+        again = registry.publish(package)
+        if again.version <= published.version:
+            raise ConflictError(
+                f"The registry gives a new version of {package.model} the number {again.version}, which another one has here.",
+                seen=sorted(taken),
+                safe="nothing was registered; the versions that serve are not touched: their files are in the ledger.",
+                hint=f"restore the registry's entry {package.model!r} from its backup, then clear the task.",
+            )
+        published = again
+    return published
 
 
 def _evaluated_again(control: ControlStore, package: Package, record: VersionRecord, epoch: int) -> VersionRecord:

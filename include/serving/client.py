@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from include.core import tls
 from include.core.errors import DataError, GateClosed, UnreachableError
 from include.core.request import Json
 
@@ -19,7 +20,8 @@ class GatewayClient:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Loopback and inner networks: a proxy from the environment would only be in the way.
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
+        secure = tls.context() if self.url.startswith("https:") else False
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False, verify=secure)
 
     def close(self) -> None:
         self._http.close()

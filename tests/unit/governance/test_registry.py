@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -12,7 +13,7 @@ from include.governance import versions
 from include.governance.folder_registry import FolderRegistry
 from include.governance.lifecycle import move
 from include.governance.package import Package
-from include.governance.registry import Published, mirror, register, resource
+from include.governance.registry import Published, Registry, mirror, register, resource
 from include.governance.version import Stage
 from tests.unit.governance.samples import MODEL, Loop
 
@@ -102,3 +103,42 @@ def test_a_stage_moves_only_where_its_life_allows(control: ControlStore, loop: L
     assert move(control, MODEL, 1, Stage.CANDIDATE, "test").stage is Stage.CANDIDATE
     assert versions.records(control, MODEL)[0].stage is Stage.CANDIDATE
     assert control.broken_audit_rows() == []
+
+
+class Recounting:
+    """A registry that gives no number twice, and whose model was deleted: it counts from 1 again."""
+
+    def __init__(self, again: bool = False) -> None:
+        self.held: dict[str, int] = {}
+        self.last, self.again = 0, again
+
+    def publish(self, package: Package) -> Published:
+        if package.key not in self.held:
+            self.last = self.last if self.again else self.last + 1
+            self.held[package.key] = max(self.last, 1)
+        return Published(self.held[package.key], "run")
+
+    def withdraw(self, model: str, version: int) -> None:
+        self.held = {key: number for key, number in self.held.items() if number != version}
+
+    def mirror(self, *_: object) -> None:
+        pass
+
+
+def test_after_the_model_was_deleted_in_the_registry_the_next_version_gets_a_fresh_number(
+    control: ControlStore, loop: Loop
+) -> None:
+    registry = Recounting()
+
+    def go(days: int) -> int:
+        return register(control, cast("Registry", registry), loop.package(days=days), control.take(resource(MODEL), "t")).version
+
+    assert [go(13), go(14)] == [1, 2]
+    registry.held, registry.last = {}, 0
+    assert [go(15), go(15), go(13), go(16)] == [3, 3, 1, 4]
+
+
+def test_a_registry_that_gives_a_taken_number_again_and_again_is_refused(control: ControlStore, loop: Loop) -> None:
+    register(control, cast("Registry", Recounting()), loop.package(days=13), control.take(resource(MODEL), "t"))
+    with pytest.raises(ConflictError, match=r"the number 1, which another one has.*restore the registry's entry"):
+        register(control, cast("Registry", Recounting(again=True)), loop.package(days=14), control.take(resource(MODEL), "t"))
