@@ -176,8 +176,16 @@ def weights(folder: Path, step: int) -> dict[str, bytes] | None:
     if found is None:
         return None
     state = read_state(found)
-    moments = {f"{i}.{name}": value for i, each in state["optimizers"][0]["state"].items() for name, value in each.items()}
-    return {name: value.numpy().tobytes() for name, value in {**state["model"], **moments}.items()}
+    assert state is not None, "a checkpoint of another form"
+    trained = state["trainer"]  # Lightning's own; the one of a finished fit holds the weights alone
+    optimizers = trained.get("optimizer_states", ())
+    moments = {
+        f"{n}.{i}.{name}": value
+        for n, optimizer in enumerate(optimizers)
+        for i, each in optimizer["state"].items()
+        for name, value in each.items()
+    }
+    return {name: value.numpy().tobytes() for name, value in {**trained["state_dict"], **moments}.items()}
 
 
 def run_trial(trial: Trial, twin: dict[int, dict[str, bytes]], root: Path, counts: Counter[str]) -> list[str]:

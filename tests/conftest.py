@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -36,6 +37,16 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "false")
 hypothesis.settings.register_profile("suite", derandomize=True)
 hypothesis.settings.register_profile("explore", derandomize=False)
 hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _loggers_speak() -> None:
+    """A library that configures logging in a test's process (alembic's fileConfig does) silences all loggers that there are."""
+    logging.disable(logging.NOTSET)
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.partition(".")[0] in ("include", "operators", "plugins") or name.startswith("slipstream"):
+            if isinstance(logger, logging.Logger):
+                logger.disabled = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

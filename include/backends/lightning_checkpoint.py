@@ -87,7 +87,9 @@ class StepCheckpoint(pl.Callback):
         if within:
             self._accumulate = int(self._state["accumulate"])
         if self._place.rank < len(workers):
-            kept.restore_metrics(workers[self._place.rank]["metrics"], trainer, within=within > 0)
+            # Running values are each worker's own: of another number of workers they are no part of this fit's.
+            same = self._state["world"] == self._place.world
+            kept.restore_metrics(workers[self._place.rank]["metrics"], trainer, within=within > 0 and same)
         fit = trainer.fit_loop
         fit._restarting = False  # the epoch's end then does all that it does in a fit that was never killed
         if not within:

@@ -194,12 +194,12 @@ def test_the_skew_check_finds_no_difference_to_it(world: World, refs: dict[str, 
     """What is served is the account's; the replay of three days agrees with it, and holds nothing for unpublished."""
     start = datetime.combine(day_of(8), time())
     served = [
-        {"place": n, **row, **known_to(row)} for n, row in enumerate(row for d in (8, 9, 10) for row in asked_on(day_of(d)))
+        {"_place": n, **row, **known_to(row)} for n, row in enumerate(row for d in (8, 9, 10) for row in asked_on(day_of(d)))
     ]
     found = known_files(world.ledger, VIEWS, results(world.ledger, refs), start, tmp_path, ("entities",))
     files = {**found.days, **{view.name: found.of_view(view.name) for view in VIEWS}}
     with duckdb.connect() as connection:
-        types = pa.schema([("place", pa.int64()), ("request_id", pa.string()), *(
+        types = pa.schema([("_place", pa.int64()), ("request_id", pa.string()), *(
             field for view in reversed(VIEWS) for field in schema_of(view) if field.name != view.created
         )])  # fmt: skip
         connection.register("rows", pa.table({name: [row[name] for row in served] for name in dict.fromkeys(types.names)}))
