@@ -128,7 +128,7 @@ def arm(death: Death) -> None:
             die()
 
     def no_step(callback: callbacks.StepCheckpoint, *arguments: object) -> None:
-        step = callback._start + arguments[0].global_step
+        step = callback._step(arguments[0]) - 1  # batches that are done
         with Path(os.environ["REACHED"]).open("a") as file:
             file.write(f"{step}\n")
         if reached("between steps"):
