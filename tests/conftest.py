@@ -44,9 +44,9 @@ def _loggers_speak() -> None:
     """A library that configures logging in a test's process (alembic's fileConfig does) silences all loggers that there are."""
     logging.disable(logging.NOTSET)
     for name, logger in logging.root.manager.loggerDict.items():
-        if name.partition(".")[0] in ("include", "operators", "plugins") or name.startswith("slipstream"):
-            if isinstance(logger, logging.Logger):
-                logger.disabled = False
+        ours = name.partition(".")[0] in ("include", "operators", "plugins") or name.startswith("slipstream")
+        if ours and isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

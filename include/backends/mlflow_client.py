@@ -34,7 +34,9 @@ PROCESS = {
 def open_client(settings: Settings) -> MlflowClient:
     """A client of `settings.mlflow_url`, with the login of the connection `slipstream_mlflow`."""
     os.environ.update(PROCESS)
-    if authorities := os.environ.get(BUNDLE):  # MLflow's client has a name of its own for it
+    # MLflow's client has a name of its own for it, and refuses it beside the other.
+    insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1")
+    if (authorities := os.environ.get(BUNDLE)) and not insecure:
         os.environ.setdefault("MLFLOW_TRACKING_SERVER_CERT_PATH", authorities)
     connection = from_env(CONNECTION, settings.environ)
     if connection is not None and connection.login:

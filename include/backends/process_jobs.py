@@ -25,6 +25,7 @@ from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.scratch import as_full, storage_full
 from include.core.settings import Settings
+from include.core.tls import BUNDLE
 
 # The shell outlives its submitter, and writes the exit status by rename: never half of it.
 _WRAPPER = """
@@ -151,3 +152,5 @@ def _fields(settings: Settings) -> Iterator[tuple[str, str]]:
         value = str(getattr(settings, name))
         if value:
             yield f"SLIPSTREAM_{name.upper()}", value
+    if authorities := settings.environ.get(BUNDLE):  # a path that must be there on the job's machine, too
+        yield BUNDLE, authorities
