@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,15 @@ def fit(folder: Path, kind: type[Net], seen: list[float], kill_at: int = 0) -> t
 def _no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter takes seconds, and is tested elsewhere."""
     monkeypatch.setattr("include.backends.lightning_fit.export", lambda model, inputs, path: path.write_bytes(b"onnx"))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums of floats that are equal to the last bit: with several threads their order may follow the machine's load."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("kind", KINDS)
