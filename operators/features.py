@@ -23,13 +23,16 @@ class PublishFeaturesOperator(ComputeOperator):
 
     def build(self, context: Context, services: Services) -> Request:
         from include.data.raw import RawPartitions
+        from include.features.late import lacked, lookback
 
         spec, day = services.spec(self.model), partition_day(context)
-        raw = RawPartitions(services.storage, self.model)
-        first = max(spec.data.first, day - timedelta(days=spec.data.lookback_days))
+        raw, first = RawPartitions(services.storage, self.model), lookback(spec.data, day)[0]
+        partitions = {source: raw.digests(source, first, day) for source in spec.data.sources}
+        missing = lacked(spec.data, day, partitions)
         params = {
             "day": day.isoformat(),
-            "partitions": {source: raw.digests(source, first, day) for source in spec.data.sources},
+            "partitions": partitions,
+            **({"lacked": missing} if missing else {}),
             "features": spec.features.model_dump(mode="json"),
             "expectations": spec.expectations,
             **self._pushed(spec, day, services),
@@ -55,8 +58,31 @@ class PublishFeaturesOperator(ComputeOperator):
         with turn(services.control, resource(self.model, day), holder(context)) as epoch:
             self._require_current(result, context, services)  # after the take: whoever replaces it takes later, and fences us
             share = services.spec(self.model).data.minimum_share
-            publish(services.control, self.model, day, ref, result.value["rows"], epoch, share)
+            changed = publish(services.control, self.model, day, ref, result.value["rows"], epoch, share)
+        self._tell_lacked(day, result)
+        if changed:
+            self._tell_late(day, services)
         return ref.to_json()
+
+    def _tell_lacked(self, day: date, result: Result) -> None:
+        for source, days in result.value.get("lacked", {}).items():
+            self.log.warning("The features of %s lack %s of %s: those partitions of its look-back have not landed. When they do, "
+                             "the day is to be made again (docs/operating.md).", day, source, ", ".join(days))  # fmt: skip
+
+    def _tell_late(self, day: date, services: Services) -> None:
+        """Later days that read this one's partitions as they were before, or lacked them."""
+        from include.data.published import published
+        from include.data.raw import RawPartitions
+        from include.features.late import Digests, late_days, made_of
+
+        data, raw = services.spec(self.model).data, RawPartitions(services.storage, self.model)
+        refs = published(services.control, self.model, day + timedelta(days=1), day + timedelta(days=data.lookback_days))
+        late = late_days(raw, data, made_of(services.ledger, refs, {}), Digests(trust_times=True)) if refs else []
+        for each in late:
+            self.log.warning("%s is to be made again: %s.", each.day, each.words)
+        if late:
+            self.log.warning("The watcher of landed days does that (triggers.landing), or what this command says: "
+                             "slipstream features catch-up %s", self.model)  # fmt: skip
 
     def _require_current(self, result: Result, context: Context, services: Services) -> None:
         """Raises SupersededError if this run has read raw partitions, or code, that were replaced meanwhile."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.data.published import newest, published
 from include.data.raw import RawPartitions
+from include.features.late import Digests, Made, late_days, made_of
 from include.monitoring.window import Window
 from operators.hooks import Services
 
@@ -22,13 +24,26 @@ LONGEST_SECONDS = 86_400.0  # ... and at last once a day: a day that never valid
 Event = Mapping[str, Json]  # its values are strings; `key` says what it is about
 
 
-def landed_days(services: Services, spec: ModelSpec) -> list[Event]:
-    """Days whose raw partitions have all landed and that are not published, oldest first."""
+@dataclass
+class Memory:
+    """What need not be read at every look, since it never changes: what results were made from, and digests by time of change."""
+
+    made: dict[str, Made] = field(default_factory=dict)  # by the digest of the result
+    digests: dict[str, Digests] = field(default_factory=dict)  # by model
+
+
+def landed_days(services: Services, spec: ModelSpec, memory: Memory | None = None) -> list[Event]:
+    """Days to be made, oldest first: whose raw partitions have all landed and that are not published. After them the published
+    days that were made from less, or other, than is there now (include/features/late.py)."""
     raw, data = RawPartitions(services.storage, spec.name), spec.data
     landed = set.intersection(*(set(raw.days(source)) for source in data.sources))
     days = sorted(day for day in landed if day >= data.first and (data.last is None or day <= data.last))
     known = published(services.control, spec.name, days[0], days[-1]) if days else {}
-    return [{"key": f"{spec.name}:{day}", "day": day.isoformat()} for day in days if day not in known]
+    new: list[Event] = [{"key": f"{spec.name}:{day}", "day": day.isoformat()} for day in days if day not in known]
+    memory = memory or Memory()
+    digests = memory.digests.setdefault(spec.name, Digests(trust_times=True))
+    late = late_days(raw, data, made_of(services.ledger, known, memory.made), digests)
+    return new + [{"key": f"{spec.name}:{each.day}@{each.key}", "day": each.day.isoformat()} for each in late]
 
 
 def closed_window(services: Services, spec: ModelSpec) -> list[Event]:

@@ -25,6 +25,7 @@ What = Literal["day", "window"]
 LOOK_SECONDS = 30.0
 UNSEEN_SECONDS = 600  # that a received message stays invisible to others: then its event is in the database, or it comes again
 DELETE_AT_ONCE = 10  # SQS takes no more in one call
+_memory: dict[str, Any] = {}  # of this process's looks, by the store's root
 
 
 def landed_asset(spec: ModelSpec) -> Asset:
@@ -80,11 +81,14 @@ class LandingTrigger(BaseEventTrigger):
 
 def _look(model: str, what: What) -> Sequence[Any]:
     from operators.hooks import open_services
-    from operators.landing import closed_window, landed_days
+    from operators.landing import Memory, closed_window, landed_days
 
     services = open_services()
     spec = services.spec(model)
-    return landed_days(services, spec) if what == "day" else closed_window(services, spec)
+    if what == "window":
+        return closed_window(services, spec)
+    # A store moved elsewhere is another one: its memory is its own.
+    return landed_days(services, spec, _memory.setdefault(services.storage.root, Memory()))
 
 
 class QueueTrigger(BaseEventTrigger):

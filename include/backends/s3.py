@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from posixpath import normpath
 from typing import Any
@@ -132,6 +133,13 @@ class S3Storage:
         with self._reaching(prefix) as key:
             paths = [found.removeprefix(self._prefix) for found in self._below(key)]
         yield from sorted(paths, key=lambda path: path.split("/"))  # as a tree of folders sorts
+
+    def changed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        with self._reaching(prefix) as key:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{key.rstrip('/')}/")
+            found = {entry["Key"]: entry["LastModified"] for page in pages for entry in page.get("Contents", ())}
+        for key in sorted(found, key=lambda each: each.split("/")):
+            yield key.removeprefix(self._prefix), found[key].astimezone(UTC)
 
     def delete(self, prefix: str) -> None:
         with self._reaching(prefix) as key:

@@ -1,4 +1,5 @@
-"""`slipstream features catch-up MODEL`: published days that are not online as they stand are materialized again."""
+"""`slipstream features catch-up MODEL`: published days that are not online as they stand are materialized again; those that
+were made from other raw partitions than are there now are listed, with what makes them again and what was trained on them."""
 
 from __future__ import annotations
 
@@ -7,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from include.cli.desk import Desk, open_desk
+from include.cli.late import tell_late
 from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.reference import load
 from include.core.request import Result
 from include.core.spec import ModelSpec
-from include.data.raw import RawPartitions
-from include.features.catch_up import outdated, pending, recent
+from include.features.catch_up import pending, recent
 from include.features.definition import routed_pins
 from include.features.partition import results
 
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"To be materialized ({len(days)} of {len(refs)}): {', '.join(map(str, days))}")
     else:
         _materialize(desk, spec, days, made)
-    _tell_outdated(desk, spec, made)
+    tell_late(desk, spec)
     return 0
 
 
@@ -53,14 +54,3 @@ def _materialize(desk: Desk, spec: ModelSpec, days: Sequence[date], made: Mappin
         report = materialize(spec, made[day.isoformat()], desk.ledger, desk.settings)
         rows += [(day, name, each["entities"], each["written"], each["newer"]) for name, each in report["views"].items()]
     print(table(("day", "view", "entities", "written", "newer online"), rows))
-
-
-def _tell_outdated(desk: Desk, spec: ModelSpec, made: Mapping[str, Result]) -> None:
-    """Days whose raw partitions have changed since they were computed: those are the features DAG's."""
-    partitions = {date.fromisoformat(day): desk.ledger.request(each.key).params["partitions"] for day, each in made.items()}
-    if late := outdated(RawPartitions(desk.ledger.storage, spec.name), spec, partitions):
-        print(
-            f"\nRaw partitions of {len(late)} days have changed since their features were computed. To publish them:\n"
-            f"  airflow backfill create --dag-id {spec.name}_features --from-date {late[0]} --to-date {late[-1]} "
-            "--reprocess-behavior completed"
-        )

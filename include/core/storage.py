@@ -1,4 +1,4 @@
-"""Where bytes live: one root, local or S3, behind six verbs.
+"""Where bytes live: one root, local or S3, behind a few verbs.
 
 Paths are POSIX and relative to the root. Every write is atomic: a reader sees the old bytes or the new
 ones, never half of either, whenever the writer is killed. `create` is the one primitive that decides a
@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +45,9 @@ class Storage(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """All paths below a folder, sorted; temporary files never show."""
+
+    def changed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """As `list`, each path with the time of its last write (UTC, by the storage's clock)."""
 
     def delete(self, prefix: str) -> None:
         """Remove a file, or a folder with all below it. Silent if absent."""
@@ -122,6 +126,11 @@ class LocalStorage:
         for full in sorted(self._at(prefix).rglob("*")):
             if full.is_file() and not full.name.startswith(TEMPORARY):
                 yield full.relative_to(self._root).as_posix()
+
+    def changed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        for path in self.list(prefix):
+            with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                yield path, datetime.fromtimestamp(self._at(path).stat().st_mtime, UTC)
 
     def delete(self, prefix: str) -> None:
         full = self._at(prefix)

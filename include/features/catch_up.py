@@ -16,7 +16,6 @@ from include.core.digest import digest_json
 from include.core.request import Json, Ref, Result
 from include.core.spec import ModelSpec
 from include.data.published import newest, published
-from include.data.raw import RawPartitions
 from include.features.definition import Pins
 from include.features.known import first_day
 
@@ -47,23 +46,6 @@ def recent(control: ControlStore, spec: ModelSpec, *, everything: bool = False) 
         return {}
     first = date.min if everything else first_day(spec.features.views, datetime.combine(last, time()))
     return published(control, spec.name, first, last)
-
-
-def outdated(raw: RawPartitions, spec: ModelSpec, made: Mapping[date, Mapping[str, Mapping[str, str]]]) -> list[date]:
-    """The days whose raw partitions are other ones than those they were computed from: {day: {source: {day: digest}}}."""
-    if not made:
-        return []
-    since = {day: max(spec.data.first, day - timedelta(days=spec.data.lookback_days)) for day in made}
-    there = {source: raw.digests(source, min(since.values()), max(made)) for source in spec.data.sources}
-    return [
-        day
-        for day, partitions in sorted(made.items())
-        if any(_between(there[source], since[day], day) != dict(partitions.get(source, {})) for source in spec.data.sources)
-    ]
-
-
-def _between(digests: Mapping[str, str], first: date, last: date) -> dict[str, str]:
-    return {day: digest for day, digest in digests.items() if first.isoformat() <= day <= last.isoformat()}
 
 
 def _key(model: str, day: str, result: str, generation: int, pins: Pins) -> str:

@@ -25,7 +25,8 @@ def run(task: Task) -> Outcome:
     """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts, view versions and definitions.
 
     Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`;
-    optional `pushed` {view: [digest]}. Raises DataError for bad input, and for SQL that does not give what the spec says.
+    optional `pushed` {view: [digest]}, `lacked` {source: [day]} of the look-back. The value says what was `read`, and `lacked`.
+    Raises DataError for bad input, and for SQL that does not give what the spec says.
     """
     params = task.params
     day, features = date.fromisoformat(params["day"]), Features.model_validate(params["features"])
@@ -39,7 +40,8 @@ def run(task: Task) -> Outcome:
     made = definitions(features)
     value = {name: each.view.version for name, each in made.items()}
     kept_with = {name: each.to_json() for name, each in made.items()}
-    return Outcome({"day": day.isoformat(), "rows": rows, "versions": value, "definitions": kept_with}, files)
+    told = {"read": params["partitions"], "lacked": params.get("lacked", {})}
+    return Outcome({"day": day.isoformat(), "rows": rows, "versions": value, "definitions": kept_with, **told}, files)
 
 
 def datasets(

@@ -65,7 +65,8 @@ def run(task: Task) -> Outcome:
         outcome = build(connection, features, window, files, task.workdir)
     newest = days[max(days)].value.get("definitions", {}) if days else {}
     made = {name: each for name, each in newest.items() if each["view"]["version"] == views.get(name)}
-    return Outcome({**outcome.value, "views": views, "definitions": made}, outcome.files)
+    lacked = {day: result.value["lacked"] for day, result in days.items() if result.value.get("lacked")}
+    return Outcome({**outcome.value, "views": views, "definitions": made, "lacked": lacked}, outcome.files)
 
 
 def build(

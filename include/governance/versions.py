@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, rollouts, versions
 from include.core.errors import DataError
+from include.core.request import Ref
 from include.governance.version import Stage, VersionRecord
 
 
@@ -16,6 +17,14 @@ def records(control: ControlStore, model: str) -> list[VersionRecord]:
     with control.transaction() as connection:
         rows = connection.execute(_of(model).order_by(versions.c.version))
         return [_record(row) for row in rows.mappings()]
+
+
+def training_sets(control: ControlStore, model: str) -> list[tuple[int, str, str, Ref]]:
+    """(version, stage, as of, training set) of every version that names its training set, oldest first."""
+    with control.transaction() as connection:
+        rows = connection.execute(_of(model).order_by(versions.c.version)).mappings().all()
+    named = [(row, row["record"]["training_set"]) for row in rows if "training_set" in row["record"]]
+    return [(row["version"], row["stage"], row["record"]["as_of"], Ref.from_json(made)) for row, made in named]
 
 
 def find(control: ControlStore, key: str) -> VersionRecord | None:

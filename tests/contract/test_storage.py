@@ -10,6 +10,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -102,6 +103,16 @@ def test_of_sixteen_creators_exactly_one_succeeds(storage: Storage) -> None:
             won = list(pool.map(lambda n: storage.create(f"race/{round_}", str(n).encode()), range(16)))  # noqa: B023
         assert won.count(True) == 1
         assert storage.read(f"race/{round_}") == str(won.index(True)).encode()
+
+
+def test_each_path_has_the_time_of_its_last_write(storage: Storage) -> None:
+    storage.write("a/b", b"1")
+    storage.write("a-c", b"1")
+    storage.write("a/a/c", b"1")
+    ((first, at), (second, _)) = storage.changed("a")
+    assert (first, second) == ("a/a/c", "a/b")
+    assert abs(datetime.now(UTC) - at) < timedelta(minutes=5)
+    assert list(storage.changed("nothing")) == []
 
 
 def test_upload_and_fetch_carry_a_file(storage: Storage, tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""Which days are to be made again or were never made, the commands that do it, and the versions that were trained on them."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from include.cli.desk import Desk
+from include.cli.table import table
+from include.core.errors import DataError
+from include.core.request import Ref
+from include.core.spec import ModelSpec
+from include.data.published import published
+from include.data.raw import RawPartitions
+from include.features.late import Digests, Made, late_days, made_of, ranges
+from include.governance.versions import training_sets
+
+SHOWN = 40
+
+
+def tell_late(desk: Desk, spec: ModelSpec) -> None:
+    """Print them; nothing where every day was made from what is there now. Every raw partition is read once."""
+    raw, data = RawPartitions(desk.ledger.storage, spec.name), spec.data
+    known: dict[str, Made] = {}
+    digests = Digests(trust_times=False)
+    refs = published(desk.control, spec.name, date.min, date.max)
+    late = late_days(raw, data, made_of(desk.ledger, refs, known), digests)
+    whole = set.intersection(*(set(raw.days(source)) for source in data.sources))
+    unmade = sorted(day for day in whole - set(refs) if day >= data.first and (data.last is None or day <= data.last))
+    if late:
+        print(f"\n{len(late)} published days of {spec.name} were made from other raw partitions than are there now:")
+        print(table(("day", "because"), [(each.day, each.words) for each in late[:SHOWN]]))
+        _tell_more(len(late))
+    if unmade:
+        print(f"\n{len(unmade)} days of {spec.name} have landed and are not published: {', '.join(map(str, unmade[:SHOWN]))}")
+        _tell_more(len(unmade))
+    if late or unmade:
+        _tell_commands(spec, [*(each.day for each in late), *unmade], whole)
+    _tell_versions(desk, spec, raw, digests, known)
+
+
+def _tell_more(count: int) -> None:
+    if count > SHOWN:
+        print(f"... and {count - SHOWN} more")
+
+
+def _tell_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
+    found = ranges(days, whole.__contains__)
+    also = ", one after the other (Airflow has one active backfill a DAG)" if len(found) > 1 else ""
+    print(f"\nTo make them again, published and online{also}:")
+    for first, last in found:
+        print(
+            f"  airflow backfill create --dag-id {spec.name}_features --from-date {first} --to-date {last} "
+            "--reprocess-behavior completed"
+        )
+
+
+def _tell_versions(desk: Desk, spec: ModelSpec, raw: RawPartitions, digests: Digests, known: dict[str, Made]) -> None:
+    """Versions whose training set read days that would be made otherwise now, also where those are published anew since."""
+    rows = []
+    for version, stage, as_of, training_set in training_sets(desk.control, spec.name):
+        refs = _trained_on(desk, training_set)
+        late = [each.day for each in late_days(raw, spec.data, made_of(desk.ledger, refs, known), digests)]
+        if late:
+            rows.append((version, stage, as_of[:10], f"{len(late)} of {len(refs)}", late[0], late[-1]))
+    if rows:
+        print("\nVersions that were trained on such days (a version keeps what it was made from):")
+        print(table(("version", "stage", "as of", "days", "first", "last"), rows))
+        print(
+            f"Once the days are made again, training makes a new one: trigger {spec.name}_training (as_of: as before, or none)."
+        )
+
+
+def _trained_on(desk: Desk, training_set: Ref) -> dict[date, Ref]:
+    """The days that a training set read; none where it is gone."""
+    try:
+        inputs = desk.ledger.request(desk.ledger.resolve(training_set).key).inputs
+    except (DataError, FileNotFoundError):
+        return {}
+    return {date.fromisoformat(name): ref for name, ref in inputs.items() if ref.kind == "features"}
