@@ -1,4 +1,4 @@
-"""`slipstream backtest MODEL`: the walk-forward table of the versions that backfills made."""
+"""`slipstream backtest MODEL`: the walk-forward table of the versions, whichever run trained each first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.core.errors import DataError
 from include.governance.backtest import Fold, folds
 from include.governance.versions import records
 
-HEAD = ("as of", "version", "trained on", "held out", "until", "AUC", "boosting", "rate", "log loss", "boosting")
+HEAD = ("as of", "version", "trained on", "held out", "until", "AUC", "boosting", "rate", "log loss", "boosting", "by")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     found = folds(desk.ledger, records(desk.control, options.model))
     if not found:
         raise DataError(
-            f"No backfill has made a version of {options.model}.",
+            f"No version of {options.model} was trained yet.",
             hint=f"airflow backfill create --dag-id {options.model}_training --from-date ... --to-date ...",
         )
     print(table(HEAD, map(_row, found)))
@@ -33,4 +33,4 @@ def _row(fold: Fold) -> tuple[object, ...]:
     boosted, rate = fold.baselines.get("boosted", {}), fold.baselines.get("historical_rate", {})
     aucs = fold.ours.get("auc"), boosted.get("auc"), rate.get("auc")
     losses = fold.ours.get("log_loss"), boosted.get("log_loss")
-    return fold.as_of[:10], fold.version, fold.rows, fold.holdout_rows, fold.last[:10], *aucs, *losses
+    return fold.as_of[:10], fold.version, fold.rows, fold.holdout_rows, fold.last[:10], *aucs, *losses, fold.made_by or "-"

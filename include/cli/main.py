@@ -15,7 +15,7 @@ COMMANDS = {
     "status": "what answers, and where every model stands",
     "predict": "ask a model, through the gateway or without it",
     "versions": "a model's registered versions",
-    "backtest": "the walk-forward table of a backfill",
+    "backtest": "the walk-forward table of the versions",
     "rollout": "look at a rollout; pause, resume or abort it",
     "rollback": "return to the champion before, now",
     "policy": "what a retraining policy would have done, and cost",

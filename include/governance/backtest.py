@@ -1,4 +1,8 @@
-"""The walk-forward backtest: what each version of a backfill scored on days that nobody had seen when it was trained."""
+"""The walk-forward backtest: what each version scored on days that nobody had seen when it was trained.
+
+A version is a trained result: a backfill over a month that was trained before, by hand or on schedule, makes no second one. So
+every version counts, whoever asked for it: each was trained as of its moment and scored on the newest days known then.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,13 @@ class Fold:
     last: str  # newest row of the holdout
     ours: Mapping[str, float]
     baselines: Mapping[str, Mapping[str, float]]  # boosted, historical_rate
+    made_by: str = "backfill"  # the type of the run that trained it first
 
 
 def folds(ledger: Ledger, records: Iterable[VersionRecord]) -> list[Fold]:
-    """The versions that backfills made, in the order of their as-of moments."""
-    made = [_fold(ledger, record) for record in records if record.entry.run_type == "backfill"]
-    return sorted(made, key=lambda fold: fold.as_of)
+    """Every version that was trained (not derived from another one), in the order of their as-of moments."""
+    made = [_fold(ledger, record) for record in records if record.entry.origin == "trained"]
+    return sorted(made, key=lambda fold: (fold.as_of, fold.version))
 
 
 def _fold(ledger: Ledger, record: VersionRecord) -> Fold:
@@ -42,4 +47,5 @@ def _fold(ledger: Ledger, record: VersionRecord) -> Fold:
         str(data["last"]),
         measured["metrics"],
         measured["baselines"],
+        record.entry.run_type,
     )
