@@ -33,6 +33,7 @@ class PublishFeaturesOperator(ComputeOperator):
             "day": day.isoformat(),
             "partitions": partitions,
             **({"lacked": missing} if missing else {}),
+            **({"empty_days": True} if spec.data.empty_days else {}),
             "features": spec.features.model_dump(mode="json"),
             "expectations": spec.expectations,
             **self._pushed(spec, day, services),

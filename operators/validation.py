@@ -39,6 +39,7 @@ class ValidateDataOperator(_ValidateOperator):
             "day": day.isoformat(),
             "sources": {source: raw.digest(source, day) for source in spec.data.sources},
             "expectations": spec.expectations,
+            **({"empty_days": True} if spec.data.empty_days else {}),
         }
         return Request.of(self.step, self.function, self.model, params=params, inputs={}, uses=(spec.expectations,))
 

@@ -99,6 +99,7 @@ class Data(_Frozen):
     sources: tuple[Name, ...]
     first: date
     last: date | None = None  # a source that has ended; later runs are skipped with that reason
+    empty_days: bool = False  # a partition without rows is a day on which nothing happened; by default it is refused
     lookback_days: int = Field(0, ge=0, le=366)  # earlier partitions that a day's features read
     minimum_share: float = Field(0.5, ge=0, le=1)  # of a published day's rows that a replacement must have; 0: any
     schedule: DailyCron = "0 0 * * *"  # cron, UTC: a run for each day, once it is over

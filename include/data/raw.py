@@ -21,6 +21,16 @@ from include.data.pages import damage
 _PARTITION = re.compile(r"date=(\d{4}-\d{2}-\d{2})/part\.parquet", re.ASCII)
 log = logging.getLogger(__name__)
 
+_NO_ROWS = "land it again with its rows; where a day may have none, the spec says so: data.empty_days."
+
+
+def _without_rows(path: Path) -> bool:
+    """Whether it is whole Parquet that holds none."""
+    try:
+        return bool(pq.read_metadata(path).num_rows == 0)
+    except (ArrowException, OSError):
+        return False
+
 
 @dataclass(frozen=True)
 class RawPartitions:
@@ -28,6 +38,7 @@ class RawPartitions:
 
     storage: Storage
     model: str
+    empty_days: bool = False  # whether a partition without rows is read, as a day without rows
 
     def path(self, source: str, day: date) -> str:
         return f"raw/{self.model}/{source}/date={day.isoformat()}/part.parquet"
@@ -64,7 +75,7 @@ class RawPartitions:
         return sorted(found)
 
     def fetch(self, source: str, day: date, digest: str, scratch: Path) -> Path:
-        """A local file of the partition, checked to be the bytes of `digest` and whole Parquet with rows.
+        """A local file of the partition, checked to be the bytes of `digest` and whole Parquet, with rows unless `empty_days`.
 
         Raises DataError (gone, empty, truncated) and IntegrityError (changed since the request was made).
         """
@@ -83,7 +94,8 @@ class RawPartitions:
                 safe="nothing was computed; the published partition stays.",
                 hint="clear the run from its first task: it takes the new bytes.",
             )
-        check_readable(local, f"The {source} partition of {day}")
+        if not (self.empty_days and _without_rows(local)):
+            check_readable(local, f"The {source} partition of {day}")
         return local
 
 
@@ -120,7 +132,10 @@ def check_readable(path: Path, what: str) -> None:
         )
     if rows == 0:
         raise DataError(
-            f"{what} has no rows.", seen=str(path), safe="the published partition stays.", hint="land it again with its rows."
+            f"{what} has no rows.",
+            seen=str(path),
+            safe="the published partition stays.",
+            hint=_NO_ROWS,
         )
 
 

@@ -7,7 +7,7 @@ row is missing is materialized again, which changes nothing where everything is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 
 import sqlalchemy as sa
 

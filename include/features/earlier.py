@@ -28,7 +28,8 @@ def earlier_rows(
     if not definitions:
         return
     made = ledger.request(result.key)
-    day, raw = date.fromisoformat(result.value["day"]), RawPartitions(ledger.storage, made.model)
+    day, empty = date.fromisoformat(result.value["day"]), bool(made.params.get("empty_days"))
+    raw = RawPartitions(ledger.storage, made.model, empty)
     with open_sources(raw, made.params["partitions"], day, made.params["expectations"], scratch / "raw") as connection:
         connection.execute("USE memory.main")
         for place, each in enumerate(definitions):

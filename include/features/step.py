@@ -25,12 +25,12 @@ def run(task: Task) -> Outcome:
     """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts, view versions and definitions.
 
     Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`;
-    optional `pushed` {view: [digest]}, `lacked` {source: [day]} of the look-back. The value says what was `read`, and `lacked`.
-    Raises DataError for bad input, and for SQL that does not give what the spec says.
+    optional `pushed` {view: [digest]}, `lacked` {source: [day]} of the look-back, `empty_days`. The value says what was `read`
+    and `lacked`, too. Raises DataError for bad input, and for SQL that does not give what the spec says.
     """
     params = task.params
     day, features = date.fromisoformat(params["day"]), Features.model_validate(params["features"])
-    raw = RawPartitions(task.storage, task.request.model)
+    raw = RawPartitions(task.storage, task.request.model, bool(params.get("empty_days")))
     rows, files = {}, {}
     kept = fetch(task.storage, task.request.model, day, params.get("pushed", {}), task.workdir / "pushed")
     with open_sources(raw, params["partitions"], day, params["expectations"], task.workdir / "raw") as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,7 +38,7 @@ def stream_rows(spec: ModelSpec, raw: RawPartitions, first: date, last: date) ->
 def _open(spec: ModelSpec, raw: RawPartitions, day: date, scratch: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     since = max(spec.data.first, day - timedelta(days=spec.data.lookback_days))
     partitions = {source: raw.digests(source, since, day) for source in spec.data.sources}
-    return open_sources(raw, partitions, day, spec.expectations, scratch)
+    return open_sources(replace(raw, empty_days=spec.data.empty_days), partitions, day, spec.expectations, scratch)
 
 
 def _moments(connection: duckdb.DuckDBPyConnection, view: View, sql: str, day: date) -> Iterator[tuple[datetime, View, pa.Table]]:

@@ -113,7 +113,7 @@ class Batch:
     def quarantine(self, rules: Sequence[Expectation], target: Path) -> int:
         """Write the rows that break a quarantine rule, and `reason`, to `target`. Returns how many there are."""
         held = [rule for rule in rules if rule.on_failure == "quarantine"]
-        if not held:
+        if not held or not self.rows:
             return 0
         sql = copy(_bad_rows(self.numbered, held, reason_column(self.stored)), target)
         (found,) = self.query(sql)[0]

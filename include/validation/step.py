@@ -20,8 +20,8 @@ from include.validation.verdict import SourceVerdict, refuse_broken, verdict_val
 def run(task: Task) -> Outcome:
     """Judge every source of `day`; set its bad rows aside.
 
-    Params: `day`, `sources` {source: digest of the raw partition}, `expectations` (reference). A batch that
-    fails is a committed verdict with `passed` false: `raise_if_failed` turns it into an error afterwards.
+    Params: `day`, `sources` {source: digest of the raw partition}, `expectations` (reference); optional `empty_days`.
+    A batch that fails is a committed verdict with `passed` false: `raise_if_failed` turns it into an error afterwards.
     Raises DataError for a partition that cannot be read, PermanentError for a check that cannot be evaluated.
     """
     day, sources = str(task.params["day"]), sorted(task.params["sources"])
@@ -51,5 +51,5 @@ def judge(name: str, batch: Batch, suite: Suite, runner: ExpectationRunner, quar
 
 
 def _fetch(task: Task, source: str, day: str) -> Path:
-    raw = RawPartitions(task.storage, task.request.model)
+    raw = RawPartitions(task.storage, task.request.model, bool(task.params.get("empty_days")))
     return raw.fetch(source, date.fromisoformat(day), str(task.params["sources"][source]), task.workdir / "raw")
