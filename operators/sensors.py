@@ -8,10 +8,12 @@ from typing import Any
 from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.core.errors import TransientError
 from include.core.spec import ModelSpec
 from include.core.time import utc
 from operators.hooks import Services, open_services
 from operators.run import partition_day
+from operators.triggers import described
 
 
 class PartitionSensor(BaseSensorOperator):
@@ -29,7 +31,11 @@ class PartitionSensor(BaseSensorOperator):
         services = open_services()
         spec, day = services.spec(self.model), partition_day(context)
         skip_outside(spec, day)
-        missing = missing_paths(services, spec, day)
+        try:
+            missing = missing_paths(services, spec, day)
+        except (TransientError, OSError) as error:  # retries of the task would be over before a throttled store answers again
+            self.log.warning("This look is lost, the next comes in %g s: %s", self.poke_interval, described(error))
+            return False
         if missing:
             self.log.info("Waiting for %s", ", ".join(missing))
         return not missing
@@ -66,7 +72,11 @@ class FreshnessSensor(BaseSensorOperator):
         services = open_services()
         end = context.get("data_interval_end")
         moment = utc(end) if end is not None else utc_now()
-        words = stale_words(freshness(services.online(), services.spec(self.model), moment))
+        try:
+            words = stale_words(freshness(services.online(), services.spec(self.model), moment))
+        except (TransientError, OSError) as error:
+            self.log.warning("This look is lost, the next comes in %g s: %s", self.poke_interval, described(error))
+            return False
         nothing = self._without_rows(context, services)
         words = [each for each in words if each.partition(":")[0] not in nothing]  # each begins with its view
         for each in words:

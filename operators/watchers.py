@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Hashable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Literal
 
 from airflow.sdk import Asset, AssetWatcher
@@ -21,6 +23,7 @@ from include.core.spec import ModelSpec
 from include.core.time import parse_time
 from operators.triggers import described
 
+log = logging.getLogger(__name__)
 What = Literal["day", "window"]
 LOOK_SECONDS = 30.0
 UNSEEN_SECONDS = 600  # that a received message stays invisible to others: then its event is in the database, or it comes again
@@ -151,13 +154,26 @@ class QueueProducer(SharedStreamProducer):
             self._queue, self._connection, max_messages=DELETE_AT_ONCE, visibility_timeout=UNSEEN_SECONDS,
             delete_message_on_reception=False,
         )  # fmt: skip
-        async with await sqs.hook.get_async_conn() as self._client:  # type: ignore[no-untyped-call]
+        async with AsyncExitStack() as opened:
             while True:
-                messages = await sqs.poke(self._client)
+                messages = await self._look(sqs, opened)
                 for message in messages:
                     yield message, message
                 if not messages:
                     await asyncio.sleep(self._look_seconds)
+
+    async def _look(self, sqs: Any, opened: AsyncExitStack) -> Sequence[Any]:
+        """What is in the queue. Nothing from a look that failed: raised here, an error would end every watcher of the queue."""
+        try:
+            if self._client is None:
+                self._client = await opened.enter_async_context(await sqs.hook.get_async_conn())
+            messages: Sequence[Any] = await sqs.poke(self._client)
+        except Exception as error:  # noqa: BLE001 - one look is lost
+            log.warning(
+                "This look into %s is lost, the next comes in %g s: %s", self._queue, self._look_seconds, described(error)
+            )
+            return ()
+        return messages
 
     def get_advance_lane(self, broker_payload: Any) -> Hashable:
         return str(broker_payload["MessageId"])  # none waits for another
@@ -166,7 +182,12 @@ class QueueProducer(SharedStreamProducer):
         done = [item.broker_payload for item in batch if item.outcome.is_clean or item.outcome.rejected]
         entries = [{"Id": str(n), "ReceiptHandle": message["ReceiptHandle"]} for n, message in enumerate(done)]
         for first in range(0, len(entries), DELETE_AT_ONCE):
-            await self._client.delete_message_batch(QueueUrl=self._queue, Entries=entries[first : first + DELETE_AT_ONCE])
+            few = entries[first : first + DELETE_AT_ONCE]
+            try:
+                await self._client.delete_message_batch(QueueUrl=self._queue, Entries=few)
+            except Exception as error:  # noqa: BLE001 - raised here it would end every watcher of the queue
+                log.warning("%d messages of %s are not deleted and come again, which changes nothing: %s",
+                            len(few), self._queue, described(error))  # fmt: skip
 
 
 def read_message(body: str) -> dict[str, str]:

@@ -56,6 +56,13 @@ class RawPartitions:
                 seen=self.storage.uri(self.path(source, day)),
                 hint="land it there; the sensor and the retries wait for it.",
             ) from error
+        except IsADirectoryError as error:
+            raise DataError(
+                f"The {source} partition of {day} is a folder, and one file is expected there.",
+                seen=self.storage.uri(self.path(source, day)),
+                safe="nothing was read; the published partition stays.",
+                hint="write the day's rows as one Parquet file under that name, then clear the task.",
+            ) from error
 
     def digests(self, source: str, first: date, last: date) -> dict[str, str]:
         """`{YYYY-MM-DD: digest}` of the partitions present between two days, both included."""

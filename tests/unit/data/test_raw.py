@@ -95,3 +95,9 @@ def test_a_stray_folder_is_nobodys_day_and_is_told(tmp_path: Path, name: str, ca
     storage.write(f"raw/toy/orders/{name}/part.parquet", b"x")
     assert raw.days("orders") == [date(2013, 1, 1), date(2013, 1, 3)]
     assert "no day's partition" in caplog.text
+
+
+def test_a_folder_where_a_file_is_expected_is_refused_by_name(raw: RawPartitions) -> None:
+    raw.storage.write(f"{raw.path('orders', DAY)}/part-0000.parquet", b"x")
+    with pytest.raises(DataError, match="orders partition of 2013-01-01 is a folder"):
+        raw.digest("orders", DAY)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.core.errors import DataError
+from include.core.errors import DataError, UnreachableError
 from operators.lifecycle import features_dag
 from operators.sensors import FreshnessSensor, PartitionSensor, missing_paths
 from tests.unit.operators.life import MODEL, Life, Run, day
@@ -40,6 +40,20 @@ def test_the_day_is_the_start_of_the_data_interval(life: Life) -> None:
 def test_a_day_outside_the_source_is_skipped_with_the_reason(life: Life, outside: date) -> None:
     with pytest.raises(AirflowSkipException, match=rf"{outside} is outside the source's days \(2013-01-01 to 2013-01-31\)"):
         poke(Run({"day": outside.isoformat()}))
+
+
+@pytest.mark.parametrize("odd", [OSError("stale NFS handle"), UnreachableError("S3 is throttling.")])
+def test_a_look_that_fails_for_now_is_one_look_lost(life: Life, monkeypatch: pytest.MonkeyPatch, odd: Exception) -> None:
+    def fails(*args: object) -> None:
+        raise odd
+
+    life.land(day(1))
+    with monkeypatch.context() as patch:
+        patch.setattr("operators.sensors.missing_paths", fails)
+        patch.setattr("include.features.freshness.freshness", fails)
+        assert not poke(Run({"day": "2013-01-01"}))
+        assert not FreshnessSensor(task_id="fresh", model=MODEL).poke(Run({"day": "2013-01-01"}).context("fresh"))
+    assert poke(Run({"day": "2013-01-01"}))
 
 
 def test_it_frees_its_slot_between_two_looks() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -271,6 +272,43 @@ def test_models_that_share_a_queue_each_get_their_own_messages(queue: Queue) -> 
         return [payload for payload, _ in got]
 
     assert [event["as_of"][:10] for event in asyncio.run(life())] == ["2013-05-28", "2013-05-27"]
+
+
+def test_a_queue_that_fails_at_times_ends_no_watcher(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.amazon.aws.hooks.sqs import SqsHook
+    from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
+
+    def failing(cls: Any, name: str, times: int) -> None:
+        real, left = getattr(cls, name), iter(range(times))
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if next(left, None) is not None:
+                raise OSError("throttled")
+            return await real(*args, **kwargs)
+
+        monkeypatch.setattr(cls, name, call)
+
+    failing(SqsHook, "get_async_conn", 2)
+    failing(SqsSensorTrigger, "poke", 2)
+    queue.send({"as_of": "2013-05-27"})
+
+    async def life() -> dict[str, Any]:
+        manager = SharedStreamManager()
+        payload, _ = await Triggerer(trigger(queue), 1, manager).next()
+        await manager.stop_all()
+        return payload
+
+    assert asyncio.run(life())["as_of"] == "2013-05-27T00:00:00"
+
+
+def test_a_message_that_cannot_be_deleted_ends_no_watcher(queue: Queue) -> None:
+    async def no(**_: object) -> None:
+        raise OSError("throttled")
+
+    producer = watchers.QueueProducer(queue.url, "shop_sqs", 0.05)
+    producer._client = SimpleNamespace(delete_message_batch=no)
+    item: Any = SimpleNamespace(broker_payload={"ReceiptHandle": "r"}, outcome=SimpleNamespace(is_clean=True, rejected=0))
+    asyncio.run(producer.advance([item]))
 
 
 @pytest.mark.parametrize("body", ["", *UNREADABLE, '{"as_of": "soon"}', '{"as_of": "2013-01-01", "model": 7}'])
