@@ -1,9 +1,10 @@
 """Questions that bear the time of the event which answers them: what is counted of them, and what is said.
 
 A value is known from its own microsecond on. So a question that is asked in the moment its label becomes known sees the
-rows that this very event made, and the model learns to read the answer. A label that was known when its row was asked is
-no label of it: such rows are left out. Rows that see a value of exactly their own time are only counted, since whole
-hours meet by chance; where most of them do, the event itself may have made the value.
+rows that this very event made, and the model learns to read the answer. A label that was known before its row was asked is
+no label of it: such rows are left out. A label of exactly the row's time is kept and told, for events that have one time
+alone are common; so are rows that see a value of exactly their own time where they are most, since whole hours meet by
+chance.
 """
 
 from __future__ import annotations
@@ -35,13 +36,19 @@ def _of_view(connection: duckdb.DuckDBPyConnection, view: View, files: KnownFile
     return int(connection.execute(query).fetchall()[0][0])
 
 
-def warnings(rows: int, answered: int, instants: dict[str, int]) -> list[Json]:
-    """Sentences for the report: `answered` rows were left out, `instants` of the `rows` kept see a view's same moment."""
+def warnings(rows: int, answered: int, at_once: int, instants: dict[str, int]) -> list[Json]:
+    """Sentences for the report: `answered` rows were left out; of the `rows` kept `at_once` have a label of their own time,
+    and `instants` see a view's same moment."""
     found: list[Json] = []
     if answered:
         found.append(
-            f"{answered:,} rows were left out, beside {rows:,} kept: their label was known when they were asked. A question "
-            "must be asked before the event that answers it."
+            f"{answered:,} rows were left out, beside {rows:,} kept: their label was known before they were asked. A "
+            "question must be asked before the event that answers it."
+        )
+    if at_once:
+        found.append(
+            f"{at_once:,} of {rows:,} rows have a label that became known at exactly the time they were asked: what the same "
+            "event made can be read from the views, and no caller will ever see it. Ask before it."
         )
     found += [
         f"{count:,} of {rows:,} rows see a value of view {name!r} that became known at exactly the time they were asked. If the "

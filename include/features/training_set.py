@@ -22,7 +22,7 @@ from include.features.partition import DailyFiles, results
 from include.features.withdrawn import INPUT as WITHDRAWN
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
-TOLD, ANSWERED = '"_told"', '"_answered"'  # SQL names that no author's column can have
+TOLD, ANSWERED, AT_ONCE = '"_told"', '"_answered"', '"_at_once"'  # SQL names that no author's column can have
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def build(
         rows = f"SELECT * EXCLUDE (held_out) FROM training_set WHERE {condition} ORDER BY event_timestamp, request_id"
         connection.execute(copy(rows, path))
     instants = same_instant(connection, features.views, files, "labelled")
-    told = warnings(int(counts["rows"]), int(counts["answered"]), instants)
+    told = warnings(int(counts["rows"]), int(counts["answered"]), int(counts["at_once"]), instants)
     return Outcome({**counts, "same_instant": instants, "warnings": told}, paths)
 
 
@@ -111,7 +111,8 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
         QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY label_timestamp DESC) = 1
     """)
     connection.execute(f"""
-        CREATE TABLE asked AS SELECT entity.*, {label}, coalesce({TOLD} <= event_timestamp, false) AS {ANSWERED}
+        CREATE TABLE asked AS SELECT entity.*, {label}, coalesce({TOLD} < event_timestamp, false) AS {ANSWERED},
+            coalesce({TOLD} = event_timestamp, false) AS {AT_ONCE}
         FROM {parquet(files["entities"])} AS entity LEFT JOIN known USING (request_id) {left_out}
         WHERE event_timestamp < TIMESTAMP '{window.as_of}'
             AND event_timestamp >= TIMESTAMP '{window.as_of}' - INTERVAL {window.window_days} DAY
@@ -134,6 +135,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window) -> dict[str, 
             coalesce(strftime(max(event_timestamp), '{TIME_FORMAT}'), '') AS last,
             (SELECT count(*) FROM asked WHERE NOT {ANSWERED}) - count(*) AS unlabelled,
             (SELECT count(*) FROM asked WHERE {ANSWERED}) AS answered,
+            count(*) FILTER ({AT_ONCE}) AS at_once,
             count(*) - count(DISTINCT request_id) AS repeated,
             (SELECT count(*) FROM known) AS labels
         FROM labelled
@@ -159,7 +161,7 @@ def _check_counts(counts: dict[str, int | str], window: Window) -> None:
 def _nothing_labelled(seen: dict[str, int], window: Window) -> str:
     if seen["answered"] > seen["rows"]:
         return (
-            f"Of {seen['answered'] + seen['rows']} labels {seen['answered']} were known at or before the moment their row was "
+            f"Of {seen['answered'] + seen['rows']} labels {seen['answered']} were known before their row was "
             "asked: a question must be asked before the event that answers it (event_timestamp of the entities' SQL, "
             "label_timestamp of the labels')"
         )

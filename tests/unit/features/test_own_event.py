@@ -22,15 +22,21 @@ DAY = date(2013, 1, 1)
 
 
 def trained(
-    home: Path, *, answered: int, after: timedelta = SECOND, seen: timedelta = timedelta(0), created: bool = False
+    home: Path,
+    *,
+    answered: int,
+    before: timedelta = timedelta(hours=1),
+    after: timedelta = SECOND,
+    seen: timedelta = timedelta(0),
+    created: bool = False,
 ) -> Result:
     """Forty events of one person, an hour and a half apart. Each makes a row of the view `seen` after its question, and a
-    label: of the first `answered` of them in the very moment, of the others `after` it."""
+    label: of the first `answered` of them an hour `before` it (or so), of the others `after` it."""
     view = View(name="taste", keys=("person",), features=(Feature(name="mean"),), created="arrived" if created else None)
     features = Features(build="a.b:c", entities="a.b:d", labels="a.b:e", views=(view,))
     asked = [datetime.combine(DAY, time()) + timedelta(minutes=90 * n) for n in range(40)]
     ids = [f"r{n}" for n in range(40)]
-    told = [at + (timedelta(0) if n < answered else after) for n, at in enumerate(asked)]
+    told = [at + (-before if n < answered else after) for n, at in enumerate(asked)]
     times = {"event_timestamp": pa.array([at + seen for at in asked], pa.timestamp("us"))}
     if created:
         early = pa.array([at - timedelta(minutes=1) for at in asked], pa.timestamp("us"))
@@ -64,15 +70,20 @@ def test_a_label_that_was_known_when_its_row_was_asked_is_left_out_and_told(tmp_
 
 @pytest.mark.parametrize("answered", [21, 40])
 def test_rows_that_mostly_bear_the_time_of_their_answer_are_refused(tmp_path: Path, answered: int) -> None:
-    with pytest.raises(
-        DataError, match=f"Of 40 labels {answered} were known at or before the moment their row was asked.*asked before"
-    ):
+    with pytest.raises(DataError, match=f"Of 40 labels {answered} were known before their row was asked.*asked before"):
         trained(tmp_path, answered=answered)
 
 
 def test_a_label_that_was_known_before_its_row_was_asked_is_refused_too(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="Of 40 labels 40 were known"):
         trained(tmp_path, answered=0, after=-timedelta(hours=1))
+
+
+@pytest.mark.parametrize("equal", [1, 40])
+def test_a_label_of_exactly_the_questions_time_is_kept_and_told(tmp_path: Path, equal: int) -> None:
+    value = trained(tmp_path, answered=equal, before=timedelta(0), seen=SECOND).value
+    assert (value["rows"], value["answered"], value["at_once"]) == (40, 0, equal)
+    assert value["warnings"][0].startswith(f"{equal} of 40 rows have a label that became known at exactly the time")
 
 
 @pytest.mark.parametrize("created", [False, True])
