@@ -10,6 +10,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException
 
 from include.backends.mlflow_model import write_model
+from include.backends.mlflow_names import encoded, parts, whole_names
 from include.backends.mlflow_rest import KIND
 from include.core import fault
 from include.core.request import Json
@@ -18,7 +19,7 @@ from include.governance.card import render
 from include.governance.package import REPORT, Package
 
 KEY = "slipstream.key"
-LONGEST_VALUE = 6000  # characters of a parameter
+BATCH = 100  # parameters in one call
 LONGEST_DIGEST = 36  # of a data set; the whole digest is a tag
 
 
@@ -29,7 +30,10 @@ def log_run(client: MlflowClient, package: Package, live: str = "") -> str:
     """
     run_id = _find_or_create(client, package, live)
     fault.point("mlflow.run.created")
-    client.log_batch(run_id, metrics=_metrics(package), params=_params(package), tags=_tags(package))
+    params = _params(package)
+    client.log_batch(run_id, metrics=_metrics(package), params=params[:BATCH], tags=_tags(package))
+    for start in range(BATCH, len(params), BATCH):
+        client.log_batch(run_id, params=params[start : start + BATCH])
     client.log_inputs(run_id, [_dataset(package)])
     fault.point("mlflow.metrics.logged")
     with scratch_folder() as folder:
@@ -73,12 +77,12 @@ def _metrics(package: Package) -> list[Metric]:
     # A fixed time: MLflow drops a metric it holds already, so a second try adds no second point.
     at = datetime.fromisoformat(package.entry.as_of)
     milliseconds = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    return [Metric(name, value, milliseconds, 0) for name, value in package.entry.metrics.items()]
+    return [Metric(encoded(name), value, milliseconds, 0) for name, value in package.entry.metrics.items()]
 
 
 def _params(package: Package) -> list[Param]:
     flat = sorted(_flat(package.facts.params).items())
-    return [Param(name, str(value)[:LONGEST_VALUE]) for name, value in flat[:100]]
+    return [Param(key, part) for name, value in flat for key, part in parts(name, str(value)).items()]
 
 
 def _flat(value: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
@@ -90,7 +94,8 @@ def _flat(value: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
 
 def _tags(package: Package) -> list[RunTag]:
     note = {"mlflow.note.content": package.facts.spec.description, "mlflow.source.git.commit": package.entry.lineage.commit}
-    return [RunTag(name, value) for name, value in {**package.tags, **note}.items() if value]
+    whole = whole_names({*package.entry.metrics, *_flat(package.facts.params)})
+    return [RunTag(name, value) for name, value in {**package.tags, **note, **whole}.items() if value]
 
 
 def _dataset(package: Package) -> DatasetInput:

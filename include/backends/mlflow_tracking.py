@@ -11,10 +11,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+from include.backends.mlflow_names import encoded, whole_names
 from include.backends.mlflow_rest import MAX_METRICS, MlflowRest, open_rest
 from include.core.errors import PermanentError, SlipstreamError, TransientError
 from include.core.settings import Settings
@@ -59,7 +61,8 @@ class Delivery:
 
     def _send(self, metrics: list[Metric], whole: int) -> None:
         """Metrics, after which every batch up to `whole` is in the run."""
-        self.rest.log_batch(self._run, metrics, {DELIVERED: str(whole)})
+        named = [(encoded(name), value, at, step) for name, value, at, step in metrics]
+        self.rest.log_batch(self._run, named, {DELIVERED: str(whole), **whole_names({name for name, *_ in metrics})})
         self._mark = whole
 
     def finish(self) -> None:
@@ -77,19 +80,23 @@ class Delivery:
         if self._run:
             return
         experiment = self.rest.experiment(self.model)
-        found = {str(run["info"]["run_id"]): run for run in self.rest.runs(experiment, TRAINING, self.folder)}
-        chosen = self._choose(experiment, list(found))
-        for other in found.keys() - {chosen}:
-            self.rest.delete_run(other)
-        tags = {tag["key"]: tag["value"] for tag in found.get(chosen, {}).get("data", {}).get("tags", [])}
-        self._run, self._mark = chosen, int(tags.get(DELIVERED, "0"))
+        marks = {str(run["info"]["run_id"]): _mark_of(run) for run in self.rest.runs(experiment, TRAINING, self.folder)}
+        chosen = self._choose(experiment, marks)
+        for other in marks.keys() - {chosen}:
+            if not marks[other]:
+                self.rest.delete_run(other)
+        self._run, self._mark = chosen, marks.get(chosen, 0)
 
-    def _choose(self, experiment: str, found: list[str]) -> str:
-        """The one run that counts: named in the storage, by whoever was first."""
+    def _choose(self, experiment: str, marks: Mapping[str, int]) -> str:
+        """The one run that counts: named in the storage, by whoever was first.
+
+        A run that holds metrics and is not named here is another store's, which has trained the same: it is left alone.
+        """
         path = f"{self.folder}/run"
         held = self.storage.read(path).decode() if self.storage.exists(path) else ""
-        if held in found:
+        if held in marks:
             return held
+        found = [run for run, mark in marks.items() if not mark]
         mine = found[0] if found else self._create(experiment)
         if held:  # named, and gone from the server: deleted there, or the server is a new one
             self.storage.write(path, mine.encode())
@@ -103,6 +110,12 @@ class Delivery:
 
     def _create(self, experiment: str) -> str:
         return self.rest.create_run(experiment, f"{self.model} in training", {TRAINING: self.folder}, _now())
+
+
+def _mark_of(run: Mapping[str, Any]) -> int:
+    """The last batch of the spool that is in a run."""
+    tags = {tag["key"]: tag["value"] for tag in run.get("data", {}).get("tags", [])}
+    return int(tags.get(DELIVERED, "0"))
 
 
 @contextmanager

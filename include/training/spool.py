@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from include.core.digest import digest_bytes
-from include.core.errors import SlipstreamError
+from include.core.errors import SlipstreamError, SpecError
 from include.core.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,14 @@ class MetricSpool:
     # -- writing -------------------------------------------------------------------------------------
 
     def append(self, metrics: Mapping[str, float], step: int) -> None:
-        """Take the metrics of a step, at this moment. Costs microseconds: a thread writes them."""
+        """Take the metrics of a step, at this moment. Costs microseconds: a thread writes them.
+
+        Raises SpecError for a metric without a name.
+        """
+        if not all(metrics):
+            raise SpecError(
+                "A metric without a name was logged.", seen=sorted(metrics), safe="checkpoints are kept.", hint="name it."
+            )
         row: Row = [int(step), time.time_ns() // 1_000_000, {name: float(value) for name, value in metrics.items()}]
         self.restore([row])
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from include.backends.mlflow_names import encoded
 from include.backends.mlflow_registry import open_registry
 from include.backends.mlflow_rest import MlflowRest, open_rest
 from include.backends.mlflow_tracking import TRAINING, Delivery, tracking
 from include.core.control import ControlStore
-from include.core.errors import PermanentError, UnreachableError
+from include.core.errors import PermanentError, SpecError, UnreachableError
 from include.core.ledger import metrics_folder
 from include.core.settings import Settings
 from include.core.storage import LocalStorage
@@ -138,6 +139,32 @@ def test_a_run_deleted_on_the_server_is_made_again_with_every_metric(bench: Benc
     bench.spool(range(4))
     bench.delivery().deliver()
     assert bench.steps() == [0, 1, 2, 3]
+
+
+def test_names_that_mlflow_refuses_arrive_in_another_form_and_none_is_lost(bench: Bench) -> None:
+    names = ["recall@10", "huber[delta=1]", "train (mean)", "../x", "m" * 300, "loss"]
+    spool = MetricSpool(bench.storage, bench.folder)
+    spool.append(dict.fromkeys(names, 0.5), 1)
+    spool.close()
+    assert bench.delivery().deliver() == len(names)
+    run = bench.client.get_run(bench.runs()[0])
+    assert set(run.data.metrics) == {encoded(name) for name in names}
+    assert "m" * 300 in run.data.tags.values()
+    with pytest.raises(SpecError, match="without a name"):
+        spool.append({"": 1.0}, 2)
+
+
+def test_the_run_of_another_store_that_trained_the_same_is_left_alone(bench: Bench, tmp_path: Path) -> None:
+    bench.spool(range(3))
+    bench.delivery().deliver()
+    elsewhere = LocalStorage(tmp_path / "another")
+    spool = MetricSpool(elsewhere, bench.folder)
+    spool.append({"loss": 0.5}, 7)
+    spool.close()
+    Delivery(open_rest(bench.settings), elsewhere, bench.folder, "tracked").deliver()
+    bench.delivery().deliver()
+    found = [sorted(p.step for p in bench.client.get_metric_history(run, "loss")) for run in bench.runs()]
+    assert sorted(found) == [[0, 1, 2], [7]]
 
 
 def test_training_goes_on_while_nobody_answers_and_says_so_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
