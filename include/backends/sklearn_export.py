@@ -15,14 +15,13 @@ from include.core.errors import DataError
 
 OPSET = 17
 GAP = 1e-4  # largest difference from predict_proba that is let through
+FLAG = "nodes_missing_value_tracks_true"  # of a node: a missing value goes where a value below the threshold does
 PROBES = 256  # rows that the file must score as the classifier does
 
 WORKS = (
     "LogisticRegression", "HistGradientBoostingClassifier", "GradientBoostingClassifier", "RandomForestClassifier",
     "ExtraTreesClassifier", "DecisionTreeClassifier", "MLPClassifier", "GaussianNB",
 )  # fmt: skip
-# Their file sends a missing value to the right of every split: impute before them. `job.expect` finds the difference.
-NO_MISSING = ("DecisionTreeClassifier", "ExtraTreeClassifier", "RandomForestClassifier", "ExtraTreesClassifier")
 
 
 def export_classifier(model: Any, inputs: int, path: Path) -> None:
@@ -57,6 +56,7 @@ def _convert(model: Any, inputs: int) -> bytes:
     with _whole_flags():
         converted = to_onnx(model, initial_types=types, options={id(final): {"zipmap": False}}, target_opset=OPSET)
     graph = converted.graph
+    _send_missing(final, graph)
     probabilities = graph.output[1].name
     one, axis = numpy_helper.from_array(np.array(1, dtype=np.int64), "positive_class"), 1
     graph.initializer.append(one)
@@ -66,6 +66,23 @@ def _convert(model: Any, inputs: int) -> bytes:
     onnx.checker.check_model(converted)
     written: bytes = converted.SerializeToString()
     return written
+
+
+def _send_missing(final: Any, graph: Any) -> None:
+    """Let a missing value go where scikit-learn's trees send it: skl2onnx leaves that out, and the file would send it right."""
+    from onnx import helper
+
+    trees = [each.tree_ for each in getattr(final, "estimators_", [final]) if hasattr(each, "tree_")]
+    nodes = [node for node in graph.node if node.op_type == "TreeEnsembleClassifier"]
+    if not trees or len(nodes) != 1 or not hasattr(trees[0], "missing_go_to_left"):
+        return
+    (node,) = nodes
+    held = {attribute.name: attribute for attribute in node.attribute}
+    places = zip(held["nodes_treeids"].ints, held["nodes_nodeids"].ints, strict=True)
+    left = [int(trees[tree].missing_go_to_left[place]) for tree, place in places]
+    if FLAG in held:
+        node.attribute.remove(held[FLAG])
+    node.attribute.append(helper.make_attribute(FLAG, left))
 
 
 @contextmanager
@@ -108,8 +125,6 @@ def _check_scores(model: Any, final: Any, converted: bytes, inputs: int) -> None
     numbers = rng.normal(size=(PROBES, inputs)).astype(np.float32)
     holes = np.where(rng.random(numbers.shape) < 0.3, np.float32(np.nan), numbers)
     for which, rows in (("numbers", numbers), ("counts", np.floor(np.abs(4 * numbers))), ("missing values", holes)):
-        if which == "missing values" and type(final).__name__ in NO_MISSING:
-            continue
         try:
             expected = model.predict_proba(rows)[:, 1]
         except (ValueError, IndexError):  # it takes no such values: nothing to compare

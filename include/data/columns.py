@@ -78,6 +78,8 @@ def same(types: Iterable[str]) -> str | None:
 def value(name: str, type_: str) -> str:
     """SQL of a column as its canonical type. A time that no calendar holds ends the query with an error that names it."""
     column = identifier(name)
+    if type_ in {NULL, "NULL"}:
+        return "NULL"  # of no type yet: a rule may compare it with a number, a text or a time
     if canonical(type_) == "TIMESTAMP":
         zoned = type_.startswith(("TIMESTAMPTZ", "TIMESTAMP WITH", "TIMESTAMP_TZ"))
         # By the number: a cast would ask the calendar of the session's zone.

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
+    BaggingClassifier,
     ExtraTreesClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
@@ -20,7 +21,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from include.backends.sklearn_export import WORKS, export_classifier
 from include.core.errors import DataError
@@ -70,6 +71,24 @@ def test_a_classifier_scores_in_its_file_as_it_did(model: Any, tmp_path: Path) -
 def test_missing_values_go_where_they_went(model: Any, tmp_path: Path) -> None:
     model.fit(HOLES, Y)
     assert gap(model, exported(model, tmp_path), hostile(HOLES)) < 1e-4
+
+
+@pytest.mark.parametrize("fitted_on", [X, HOLES], ids=["no gaps", "gaps"])
+@pytest.mark.parametrize(
+    "model",
+    [DecisionTreeClassifier(), ExtraTreeClassifier(), RandomForestClassifier(10), ExtraTreesClassifier(10)],
+    ids=lambda model: type(model).__name__,
+)
+def test_trees_send_a_missing_value_where_they_did_whatever_they_were_fitted_on(
+    model: Any, fitted_on: Any, tmp_path: Path
+) -> None:
+    model.fit(fitted_on, Y)
+    assert gap(model, exported(model, tmp_path), hostile(HOLES)) < 1e-4
+
+
+def test_an_ensemble_whose_file_sends_missing_values_elsewhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="for missing values the file's scores differ"):
+        exported(BaggingClassifier(random_state=7).fit(X, Y), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,11 @@ def test_freshness_waits_for_no_view_of_which_the_day_has_no_rows(life: Life, mo
             land_empty(life, 1)
             run = life.publish(day(1), Run({"day": "2013-01-01"}, interval=(day(1), day(2))))
         assert FreshnessSensor(task_id="fresh", model=MODEL).poke(run.context("fresh")) is allowed
+
+
+def test_a_day_whose_column_holds_nothing_is_judged_by_the_rules_of_the_other_days_type(life: Life) -> None:
+    life.land(day(1))
+    life.publish(day(1))
+    life.land(day(2), {"price": [None] * 200})  # a column of Parquet's own null type, under a numeric rule
+    life.publish(day(2))
+    assert set(published(life.services.control, MODEL, day(1), day(2))) == {day(1), day(2)}
