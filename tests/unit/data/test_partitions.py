@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from benchmarks.partitions.cases import Case, cases
 from benchmarks.partitions.chain import run
 
-CASES = 60
+CASES = 30
 
 
 def test_nasty_partitions_come_out_right_or_are_refused() -> None:
