@@ -8,6 +8,7 @@ whose first page has none is left at that, so a file without checksums costs a h
 from __future__ import annotations
 
 import mmap
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+SIGNATURE = 12 + 16  # bytes
 ROWS_PER_BYTE = 10_000  # writers stay below a thousand: pages of at most 20,000 rows, or row groups of 122,880
 
 
@@ -49,6 +51,8 @@ class _Bytes:
 
 def damage(path: Path, metadata: pq.FileMetaData) -> str:
     """What the file itself says is wrong with it, in words; "" if nothing is. Reads headers, and pages with a checksum."""
+    if _signed(path, metadata):  # first: to ask Arrow for an encrypted column ends the process
+        return "its columns are encrypted, and we have no key"
     if wrong := _counts(path, metadata):
         return wrong
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -62,6 +66,14 @@ def damage(path: Path, metadata: pq.FileMetaData) -> str:
                 if wrong:
                     return f"column {chunk.path_in_schema!r}, row group {group}: {wrong}"
     return ""
+
+
+def _signed(path: Path, metadata: pq.FileMetaData) -> bool:
+    """Whether a plain footer is followed by a signature, as that of a file with encrypted columns is: a nonce and a tag."""
+    with path.open("rb") as file:
+        file.seek(-8, os.SEEK_END)
+        length = int.from_bytes(file.read(4), "little")
+    return length - int(metadata.serialized_size) == SIGNATURE
 
 
 def _counts(path: Path, metadata: pq.FileMetaData) -> str:

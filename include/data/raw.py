@@ -123,6 +123,8 @@ def check_readable(path: Path, what: str) -> None:
         rows, names = metadata.num_rows, metadata.schema.to_arrow_schema().names
     except (ArrowException, OSError, ValueError, OverflowError) as error:
         state = "is empty (0 bytes)" if size == 0 else f"is not whole Parquet: its footer cannot be read ({size} bytes)"
+        if "encrypted" in str(error):
+            state = "is encrypted, and we have no key"
         raise DataError(
             f"{what} {state}.",
             seen=str(error)[:200],
@@ -132,7 +134,7 @@ def check_readable(path: Path, what: str) -> None:
     check_names(names, what)
     if wrong := damage(path, metadata):
         raise DataError(
-            f"{what} is damaged: {wrong}.",
+            f"{what} cannot be read: {wrong}.",
             seen=str(path),
             safe="nothing was read from it; the published partition stays.",
             hint=f"write {path} again, whole, then clear the task.",

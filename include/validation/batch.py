@@ -57,6 +57,8 @@ class Batch:
         """The rows of a SELECT. Raises DataError if the file's pages cannot be read."""
         try:
             return self.database.execute(sql).fetchall()
+        except duckdb.InvalidInputException as error:  # text that is no UTF-8, a time that no calendar holds
+            raise self._unreadable(error, None) from error
         except (duckdb.ProgrammingError, duckdb.OutOfMemoryException):  # our own SQL, or this machine: not the file
             raise
         except duckdb.Error as error:

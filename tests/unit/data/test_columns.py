@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 
+from include.backends.great_expectations import open_expectations
 from include.core.errors import DataError
 from include.data import sql
 from include.data.columns import culprit, rows, same, stored
+from include.data.pages import damage
 from include.data.raw import check_readable
+from include.validation.batch import Batch, open_database
+from include.validation.expectation import Expectation
+from include.validation.scan import check_batch, scan_batch
+from include.validation.verdict import Check
 
 MOMENT = datetime(2013, 1, 1, 12)  # noqa: DTZ001
 
@@ -102,3 +113,61 @@ def test_the_type_of_a_column_over_days() -> None:
     assert same(["DATE", "TIMESTAMP_NS"]) == "TIMESTAMP"
     assert same(["INTEGER", "BIGINT"]) == "BIGINT"
     assert same(["VARCHAR", "BIGINT"]) is None
+
+
+class Keys(encryption.KmsClient):
+    """Wraps keys by writing them down: enough to make a file that is really encrypted."""
+
+    def __init__(self, _: object) -> None:
+        super().__init__()
+
+    def wrap_key(self, key: bytes, master: str) -> bytes:
+        return base64.b64encode(key)
+
+    def unwrap_key(self, wrapped: bytes, master: str) -> bytes:
+        return base64.b64decode(wrapped)
+
+
+@pytest.mark.parametrize("plain_footer", [True, False])
+def test_an_encrypted_file_is_refused_and_ends_no_process(tmp_path: Path, plain_footer: bool) -> None:
+    how = encryption.EncryptionConfiguration(footer_key="f", column_keys={"k": ["a"]}, plaintext_footer=plain_footer)
+    made = encryption.CryptoFactory(Keys).file_encryption_properties(encryption.KmsConnectionConfig(), how)
+    pq.write_table(pa.table({"a": ["x"], "b": [1]}), path := tmp_path / "part.parquet", encryption_properties=made)
+    with pytest.raises(DataError, match=r"encrypted, and we have no key"):
+        check_readable(path, "The partition")
+
+
+@pytest.mark.parametrize("dictionary", [True, False])
+@pytest.mark.parametrize("way", [check_batch, scan_batch])
+def test_text_that_is_no_utf8_is_told_with_its_column_and_only_where_a_rule_reads_it(
+    tmp_path: Path, dictionary: bool, way: Callable[..., list[Check]]
+) -> None:
+    bad = pa.Array.from_buffers(pa.string(), 2, pa.array([b"fine", b"\xff\xfe"], pa.binary()).buffers())
+    pq.write_table(pa.table({"s": bad, "n": [1, 2]}), path := tmp_path / "part.parquet", use_dictionary=dictionary)
+    check_readable(path, "The partition")
+    batch = Batch("things", path, open_database())
+    (other,) = way("other", batch, [Expectation("ExpectColumnValuesToNotBeNull", column="n")], open_expectations())
+    assert other.success
+    with pytest.raises(DataError, match=r"column 's'.*not valid UTF8"):
+        way("own", batch, [Expectation("ExpectColumnValuesToBeInSet", column="s", value_set=["fine"])], open_expectations())
+    rule = Expectation("ExpectColumnValuesToNotBeNull", column="s", on_failure="quarantine")
+    with pytest.raises(DataError, match=r"column 's'.*not valid UTF8"):
+        batch.quarantine([rule], tmp_path / "bad.parquet")
+
+
+@pytest.mark.parametrize("values", [[[1], None], [{"a": 1}, None], [b"x", None]], ids=["list", "struct", "binary"])
+def test_a_rule_about_a_column_that_no_rule_can_judge_is_refused_with_its_type(tmp_path: Path, values: list[Any]) -> None:
+    pq.write_table(pa.table({"s": values}), path := tmp_path / "part.parquet")
+    with pytest.raises(DataError, match=r"has column 's' as .*expected a type that rules can judge"):
+        Batch("things", path, open_database()).check_schema([Expectation("ExpectColumnValuesToNotBeNull", column="s")])
+
+
+@pytest.mark.parametrize(("claimed", "words"), [(2**40, "rows in"), (5, "its row groups 3")])
+def test_a_footer_that_claims_other_rows_than_it_can_have_is_refused_at_once(tmp_path: Path, claimed: int, words: str) -> None:
+    pq.write_table(pa.table({"n": [1, 2, 3]}), path := tmp_path / "part.parquet")
+    real = pq.read_metadata(path)
+    groups = [SimpleNamespace(num_rows=claimed if claimed > 5 else 3)]
+    footer = SimpleNamespace(
+        num_rows=claimed, num_row_groups=1, num_columns=1, row_group=lambda at: groups[at], serialized_size=real.serialized_size
+    )
+    assert words in damage(path, footer)
