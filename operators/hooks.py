@@ -120,10 +120,17 @@ def _connection_uri(conn_id: str) -> str | None:
 
 
 def _s3_storage(settings: Settings) -> Storage:
-    """S3 with the credentials of the Airflow AWS connection (SLIPSTREAM_AWS_CONN_ID, default aws_default)."""
+    """S3 by the Airflow AWS connection (SLIPSTREAM_AWS_CONN_ID, default aws_default), with our time-outs and authorities.
+
+    What the connection says itself (`config_kwargs`, `verify`) comes first.
+    """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     from include.backends.s3 import S3Storage
+    from include.backends.s3_client import CONFIG, authorities
 
-    hook = S3Hook(aws_conn_id=os.environ.get("SLIPSTREAM_AWS_CONN_ID", "aws_default"))
-    return S3Storage(settings.root, hook.get_conn())
+    name = os.environ.get("SLIPSTREAM_AWS_CONN_ID", "aws_default")
+    hook = S3Hook(aws_conn_id=name)
+    if hook.verify is None:
+        hook = S3Hook(aws_conn_id=name, verify=authorities())
+    return S3Storage(settings.root, hook.get_client_type(config=CONFIG.merge(hook.config)))

@@ -200,7 +200,8 @@ class RedisOnlineStore(PackedStore):
         except (redis.RedisError, OSError) as error:
             if isinstance(error, redis.ResponseError) and READ_ONLY in str(error):
                 # After a failover the address leads to another server; who is still connected holds on to the old one.
-                self._client.connection_pool.disconnect()
+                # Those in other threads' hands are left to find it out themselves: an answer may be on its way to them.
+                self._client.connection_pool.disconnect(inuse_connections=False)
             raise UnreachableError(
                 f"The online store at {self._address} did not answer: {words_of(error, self._url)}.",
                 safe="what it holds; rows already written stay, and writing them again changes nothing.",

@@ -98,9 +98,26 @@ class S3Storage:
                     if _code(error) in _TAKEN | _RACED:
                         _CHECKED.add(place)
                         return
+                    if _code(error) in _ODD and self._takes_plain_writes(key):
+                        raise self._no_conditional_writes("refuses", place) from error
                     raise
-        raise SpecError(
-            f"The S3 store at {place[0]} ignores If-None-Match: of two who create one object both are told they were first.",
+        raise self._no_conditional_writes("ignores", place)
+
+    def _takes_plain_writes(self, key: str) -> bool:
+        """Whether the same object goes in without the condition: then it is the condition that the store does not know."""
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=b"")
+        except ClientError:
+            return False
+        return True
+
+    def _no_conditional_writes(self, how: str, place: tuple[str, str]) -> SpecError:
+        ofs = {
+            "ignores": "of two who create one object both are told they were first",
+            "refuses": "no object can be created once",
+        }
+        return SpecError(
+            f"The S3 store at {place[0]} {how} If-None-Match: {ofs[how]}.",
             seen=self.root,
             safe="nothing of ours was overwritten: it was tried on an object made for that.",
             hint="use a store with conditional writes (AWS S3, MinIO, Ceph from Squid on), or its setting that turns them on; "

@@ -18,8 +18,12 @@ CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout
 
 def client_from_session(session: Any, endpoint_url: str | None = None) -> Any:
     """An S3 client of a boto3 session, such as an Airflow AWS hook's `get_session()`."""
-    authorities = os.environ.get("AWS_CA_BUNDLE") or os.environ.get(BUNDLE)  # boto3 knows the others by itself
-    return session.client("s3", endpoint_url=endpoint_url, config=CONFIG, verify=authorities or None)
+    return session.client("s3", endpoint_url=endpoint_url, config=CONFIG, verify=authorities())
+
+
+def authorities() -> str | None:
+    """The file of the authorities' certificates, where boto3 does not find it by itself."""
+    return os.environ.get("AWS_CA_BUNDLE") or os.environ.get(BUNDLE) or None
 
 
 def client_from_env(environ: Mapping[str, str] | None = None) -> Any:

@@ -28,6 +28,8 @@ REFUSALS = {
     "no password supplied": "give the password",
     "no pg_hba.conf entry": "let this address in (pg_hba.conf), or add ?sslmode=require",
     "is not permitted to log in": "give the role LOGIN",
+    'relation "': "it lost a table: restore the database from its backup, or start with an empty one",
+    "no such table": "it lost a table: restore the database from its backup, or start with an empty one",
     "does not exist": "create the database or the role, or correct its name",
     "invalid connection option": "remove the option, or correct its name",
     "invalid sslmode": "correct the option",

@@ -131,6 +131,12 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
                max(newest.label_timestamp) AS came
         FROM arrived JOIN newest USING (request_id, label_timestamp) GROUP BY request_id, label_timestamp"""
     )
+    # As in a training set: what was known before its question was asked is no label of it.
+    connection.execute(
+        """CREATE TABLE foreknown AS SELECT request_id, _early FROM labels JOIN timed USING (request_id)
+        WHERE turn = 1 AND label_timestamp < event_time"""
+    )
+    connection.execute("DELETE FROM labels WHERE request_id IN (SELECT request_id FROM foreknown)")
 
 
 def _label_column(file: str) -> str:
@@ -158,6 +164,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set
         "labelled": int(one(f"SELECT count(label) {mine}")),
         "labels_corrected": int(one(f"SELECT count(*) {mine} AND corrected")),
         "labels_contradicting": int(one(f"SELECT count(*) {mine} AND contradicting")),
+        "labels_before_request": int(one("SELECT count(*) FROM foreknown WHERE NOT _early")),
         "labels_of_unknown_requests": int(
             one(f"SELECT count(*) FROM labels ANTI JOIN timed USING (request_id) WHERE came >= '{window.start}'")
         ),

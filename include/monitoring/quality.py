@@ -87,7 +87,10 @@ def _counts(collected: Mapping[str, Any], rows: int) -> Iterator[Issue]:
         yield Issue("labels", severity, "", f"{wrong} requests have labels that contradict each other; they count as unlabelled.")
     early = collected.get("labels_before_request", 0)
     if early:
-        words = f"{early} labels are older than the requests they belong to: one of the two clocks is wrong."
+        words = (
+            f"{early} labels were known before their requests were asked; they count as unlabelled, as in a training set. One "
+            "of the two clocks is wrong, or the question comes after the event that answers it."
+        )
         yield Issue("clock", "fail" if early > FAIL * rows else "warn", "", words)
 
 

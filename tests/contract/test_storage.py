@@ -323,8 +323,11 @@ def test_a_root_that_is_no_bucket_is_refused(root: str) -> None:
 class Lookalike:
     """A client of a store that speaks S3, nearly: it drops a header, or refuses a kind of call."""
 
-    def __init__(self, client: object, drops: str = "", refuses: str = "", code: str = "NotImplemented") -> None:
+    def __init__(
+        self, client: object, drops: str = "", refuses: str = "", code: str = "NotImplemented", refuses_condition: str = ""
+    ) -> None:
         self.client, self.drops, self.refuses, self.code = client, drops, refuses, code
+        self.refuses_condition = refuses_condition
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> object:
@@ -336,6 +339,8 @@ class Lookalike:
             self.calls.append(name)
             if name == self.refuses:
                 raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, name)
+            if self.refuses_condition and "IfNoneMatch" in kwargs:
+                raise ClientError({"Error": {"Code": self.refuses_condition, "Message": "no"}}, name)
             kwargs.pop(self.drops, None)
             return found(*args, **kwargs)
 
@@ -357,6 +362,15 @@ def test_a_store_that_ignores_conditional_writes_is_refused_before_anything_is_o
             storage.create("mine", b"second")
     assert storage.read("mine") == b"first"
     assert list(storage.list("")) == ["mine"]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("code", ["NotImplemented", "501", "InvalidArgument"])
+def test_a_store_that_refuses_the_condition_alone_is_told_so_and_not_of_checksums(s3_client: object, code: str) -> None:
+    storage = S3Storage("s3://slipstream/old", Lookalike(s3_client, refuses_condition=code))
+    with pytest.raises(SpecError, match=r"refuses If-None-Match: no object can be created once.*store with conditional writes"):
+        storage.create("mine", b"x")
+    assert list(storage.list("")) == []
 
 
 @pytest.mark.usefixtures("unchecked")

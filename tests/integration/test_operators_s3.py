@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -35,8 +36,8 @@ def address() -> Iterator[str]:
     server.stop()
 
 
-def connection(address: str) -> str:
-    extra = {"endpoint_url": address, "region_name": "us-east-1"}
+def connection(address: str, **more: Any) -> str:
+    extra = {"endpoint_url": address, "region_name": "us-east-1", **more}
     return json.dumps({"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra})
 
 
@@ -83,6 +84,22 @@ def test_the_operators_use_the_connections_credentials_and_address(life: Life, a
     assert life.services.storage.read("hello") == b"there"
 
 
+def test_tasks_reach_s3_with_the_same_patience_and_authorities_as_everything_else(
+    life: Life, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_text("")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)  # which boto3 reads by itself, and comes first
+    monkeypatch.setenv("SLIPSTREAM_CA_BUNDLE", str(authorities))
+    client = Services(life.services.settings).storage._client  # type: ignore[attr-defined]
+    config = client.meta.config
+    assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (5, 60, 32)
+    assert client._endpoint.http_session._verify == str(authorities)
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_S3", connection("https://127.0.0.1:1", verify=False, config_kwargs={"read_timeout": 7}))
+    client = Services(life.services.settings).storage._client  # type: ignore[attr-defined]
+    assert (client.meta.config.read_timeout, client._endpoint.http_session._verify) == (7, False)
+
+
 def test_days_are_published_and_a_training_set_is_built_on_s3(life: Life) -> None:
     life.days(3)
     stands = published(life.services.control, MODEL, day(1), day(3))
@@ -100,8 +117,8 @@ def test_days_are_published_and_a_training_set_is_built_on_s3(life: Life) -> Non
 
 
 def test_s3_out_of_reach_is_told_with_its_address_and_setting(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_SHOP_S3", connection("http://127.0.0.1:1"))
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    nowhere = connection("http://127.0.0.1:1", config_kwargs={"retries": {"max_attempts": 1}})
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP_S3", nowhere)
     unreachable = Services(life.services.settings)
     with pytest.raises(UnreachableError) as failed:
         unreachable.storage.read("anything")

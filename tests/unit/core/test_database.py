@@ -41,6 +41,8 @@ def test_the_scheme_that_other_tools_write_is_understood() -> None:
         ('FATAL:  password authentication failed for user "me"', PermanentError, "correct the user and the password"),
         ('FATAL:  database "x" does not exist', PermanentError, "create the database"),
         ('FATAL:  role "me" does not exist', PermanentError, "create the database or the role"),
+        ('relation "versions" does not exist', PermanentError, "it lost a table"),
+        ("no such table: versions", PermanentError, "it lost a table"),
         ("FATAL:  no pg_hba.conf entry for host", PermanentError, "sslmode=require"),
         ("FATAL:  unsupported startup parameter: options", PermanentError, "the pooler refuses it"),
         ("FATAL:  the database system is starting up", UnreachableError, "the task is retried"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,17 @@ def test_a_corrected_label_counts_as_corrected_and_contradicting_ones_count_for_
     assert found.column("label") == {"twice": 1.0, "fixed": 1.0, "torn": None}
     counts = {name: found.value[f"labels_{name}"] for name in ("corrected", "contradicting", "of_unknown_requests")}
     assert counts == {"corrected": 1, "contradicting": 1, "of_unknown_requests": 1}
+
+
+def test_a_label_known_before_its_request_is_no_label_of_it(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    write_log(settings, [record(name, "2013-04-02T10:00:00") for name in ("before", "at", "after")])
+    asked = moment("2013-04-02T10:00:00")
+    known = {"before": asked - timedelta(microseconds=1), "at": asked, "after": asked + timedelta(hours=1)}
+    rows = labels([(name, 1, at) for name, at in known.items()])
+    found = collect(ledger, settings, {"2013-04-02": commit(ledger, "features", {}, {"labels.parquet": rows}, scratch)})
+    assert found.column("label") == {"before": None, "at": 1.0, "after": 1.0}
+    assert (found.value["labelled"], found.value["labels_before_request"]) == (2, 1)
+    assert found.value["labels_of_unknown_requests"] == 0
 
 
 def test_equal_content_has_equal_keys_whatever_the_files(ledger: Ledger, settings: Settings) -> None:
