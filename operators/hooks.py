@@ -16,6 +16,7 @@ from include.core.digest import PROJECT
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job, JobBackend
+from include.core.private import set_mask
 from include.core.scratch import sweep_scratch
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from include.governance.version import VersionRecord
     from include.serving.client import GatewayClient
 
-# What a job must know to find the same stores; no secret among them.
-FORWARDED = ("HOME", "ROOT", "CONTROL_URL", "ONLINE_URL", "MLFLOW_URL", "RAY_URL", "MODELS", "JOB_BACKEND", "REGISTRY")
+# What a job must know to find its inputs and to show its metrics. No step of a job writes to the control store or to the
+# online one, so it is not given their addresses, which hold passwords: a job backend shows what it is handed.
+FORWARDED = ("HOME", "ROOT", "MLFLOW_URL", "RAY_URL", "MODELS", "JOB_BACKEND", "REGISTRY")
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Services:
 
 
 def open_services() -> Services:
+    set_mask()
     return Services(Settings.from_env())
 
 

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,7 @@ class Delivery:
         chosen = self._choose(experiment, marks)
         for other in marks.keys() - {chosen}:
             if not marks[other]:
-                self.rest.delete_run(other)
+                self._discard(other)
         self._run, self._mark = chosen, marks.get(chosen, 0)
 
     def _choose(self, experiment: str, marks: Mapping[str, int]) -> str:
@@ -105,8 +105,13 @@ class Delivery:
             return mine
         winner = self.storage.read(path).decode()
         if mine not in (winner, *found):
-            self.rest.delete_run(mine)
+            self._discard(mine)
         return winner
+
+    def _discard(self, run: str) -> None:
+        """Delete an empty run. An account that may only log leaves it: registration, which may, comes by here as well."""
+        with suppress(PermanentError):
+            self.rest.delete_run(run)
 
     def _create(self, experiment: str) -> str:
         return self.rest.create_run(experiment, f"{self.model} in training", {TRAINING: self.folder}, _now())

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.errors import UnreachableError
+from include.core.private import private_file
 from include.core.scratch import BLOCK, no_room, storage_full
 from include.features.online import PackedStore, Stored
 from include.features.packed import AHEAD, MICROSECOND, Packed, Row
@@ -129,6 +130,7 @@ class SqliteOnlineStore(PackedStore):
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        private_file(self.path)
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a crash loses no consistency; materializing again is free

@@ -16,11 +16,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from include.backends.log_tail import of_file
 from include.core import fault
+from include.core.address import without_login
 from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.scratch import as_full, storage_full
@@ -33,6 +34,10 @@ echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > pid.new && mv pid.new pid
 {command} >> log 2>&1
 echo $? > exit.new && mv exit.new exit
 """
+# Addresses that hold passwords, of stores that no job works on.
+STORES = frozenset({"SLIPSTREAM_CONTROL_URL", "SLIPSTREAM_ONLINE_URL"})
+LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW"
+JOBS_LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS"  # of an account that can log runs and do nothing else: becomes the job's LOGIN
 ROOM = 256 << 10  # bytes for a job's log and status
 _STARTING = 10.0  # seconds a submitter may take between making the folder and the job's first breath
 
@@ -76,7 +81,12 @@ class ProcessJobs:
         return (sys.executable, *job.command[1:]) if job.command[0] == "python" else job.command
 
     def _env(self, job: Job) -> dict[str, str]:
-        env = {**os.environ, **self._environ, "PYTHONPATH": str(PROJECT), **job.env}
+        """What the submitter has, but for Airflow's own secrets, the stores' passwords and connections that no job uses."""
+        env = {name: value for name, value in {**os.environ, **self._environ}.items() if _may_have(name, self._environ)}
+        env = {name: without_login(value) if name.startswith("SLIPSTREAM_") else value for name, value in env.items()}
+        if own := env.pop(JOBS_LOGIN, ""):
+            env[LOGIN] = own
+        env |= {"PYTHONPATH": str(PROJECT), **{name: value for name, value in job.env.items() if name not in STORES}}
         env.pop("RAY_ADDRESS", None)  # a process is no Ray job: it trains by itself
         return env
 
@@ -136,6 +146,13 @@ def _age(folder: Path) -> float:
     return time.time() - folder.stat().st_mtime
 
 
+def _may_have(name: str, environ: Mapping[str, str]) -> bool:
+    if name in STORES or name.startswith("AIRFLOW__"):
+        return False
+    storage = f"AIRFLOW_CONN_{environ.get('SLIPSTREAM_AWS_CONN_ID', 'aws_default').upper()}"
+    return not name.startswith("AIRFLOW_CONN_") or name in (LOGIN, JOBS_LOGIN, storage)
+
+
 def open_jobs(settings: Settings) -> ProcessJobs:
     """The jobs under `settings.home`."""
     given = {name: value for name, value in settings.environ.items() if name.startswith(("SLIPSTREAM_", "AIRFLOW_CONN_"))}
@@ -143,12 +160,12 @@ def open_jobs(settings: Settings) -> ProcessJobs:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The settings as a job's environment. No secrets: those come by connection."""
+    """The settings as a job's environment. No secrets: the storage's and MLflow's come by connection, of the job's own place."""
     return dict(_fields(settings))
 
 
 def _fields(settings: Settings) -> Iterator[tuple[str, str]]:
-    for name in ("home", "root", "control_url", "online_url", "mlflow_url", "ray_url", "gateway_url", "models", "job_backend"):
+    for name in ("home", "root", "mlflow_url", "ray_url", "gateway_url", "models", "job_backend"):
         value = str(getattr(settings, name))
         if value:
             yield f"SLIPSTREAM_{name.upper()}", value

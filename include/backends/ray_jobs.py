@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 
 from include.backends.log_tail import last_bytes, last_lines, of_json_field
-from include.backends.process_jobs import environment
+from include.backends.process_jobs import STORES, environment
 from include.core import fault, tls
+from include.core.address import without_login
 from include.core.connection import from_env
 from include.core.digest import PROJECT
 from include.core.errors import JobFailedError, PermanentError, UnreachableError
@@ -31,7 +32,7 @@ class RayJobs:
     """The port `JobBackend`. `url` is the head's dashboard address, which serves the Jobs API."""
 
     def __init__(self, url: str, token: str = "", env: Mapping[str, str] | None = None) -> None:
-        self._url, self._env = url.rstrip("/"), dict(env or {})
+        self._url, self._env = without_login(url.rstrip("/")), dict(env or {})
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # The head is an address of ours: a proxy from the environment has no business in between.
         secure = tls.context() if self._url.startswith("https:") else False
@@ -59,6 +60,8 @@ class RayJobs:
         program, *arguments = job.command
         program = sys.executable if program == "python" else program
         env = {**self._env, "PYTHONPATH": str(PROJECT), **job.env}
+        # Ray keeps a job's environment and shows it to whoever may look at its dashboard: a password would stay there for good.
+        env = {name: without_login(value) for name, value in env.items() if name not in STORES}
         return {
             "entrypoint": shlex.join([program, *arguments]),
             "submission_id": job.name,

@@ -9,6 +9,7 @@ import sys
 import traceback
 
 from include.core.errors import SlipstreamError
+from include.core.private import set_mask
 
 # Each is a module with `configure(parser)` and `run(options) -> exit status`, imported only when it is asked for.
 COMMANDS = {
@@ -34,6 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 an error that is explained, 2 wrong usage."""
     given = sys.argv[1:] if argv is None else argv
     options = _parser(given).parse_args(given)
+    set_mask()
     try:
         status: int = importlib.import_module(f"include.cli.{options.command}").run(options)
         sys.stdout.flush()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-# What stands between // and the last @ before the path may hold a password, and any value of the query may.
-_USER = re.compile(r"(?<=://)(?P<user>[^/?#@:]*):[^/?#]*@")
+# What stands between // and the last @ before the path may hold a password, and any value of the query may. A password that
+# was not quoted may itself hold what ends a host (SQLAlchemy takes it): then the last @ ends it, unless a port comes first.
+_USER = re.compile(r"(?<=://)(?P<user>[^/?#@:]*):(?:[^/?#]*|(?!\d+[/?#]).*)@")
+_LOGIN = re.compile(r"(?<=://)(?:[^/?#]*|[^/?#@:]*:(?!\d+[/?#]).*)@")
 _QUERY = re.compile(r"(?<=[?&])(?P<name>[^=&#]+)=[^&#]*")
 _HARMLESS = frozenset({"db", "sslmode", "ssl_cert_reqs", "ssl_check_hostname", "protocol", "timeout", "host", "port", "charset"})
 
@@ -14,6 +16,11 @@ def shown(url: str) -> str:
     """The URL without its password, and without the values of options that may hold one."""
     url = _USER.sub(lambda found: f"{found['user']}:***@", url)
     return _QUERY.sub(lambda found: found[0] if found["name"].lower() in _HARMLESS else f"{found['name']}=***", url)
+
+
+def without_login(url: str) -> str:
+    """The URL without a user and a password."""
+    return _LOGIN.sub("", url, count=1)
 
 
 def without_secrets(text: str, url: str) -> str:

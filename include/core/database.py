@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from include.core.address import shown, without_secrets
 from include.core.errors import PermanentError, SlipstreamError, SpecError, StorageFullError, UnreachableError
+from include.core.private import private_file
 from include.core.scratch import BLOCK, is_full, no_room, storage_full
 
 WAIT = 30  # seconds for a lock that somebody else holds
@@ -91,6 +93,8 @@ def _open_sqlite(path: str) -> sqlite3.Connection:
 
 
 def _connect(path: str, *first: str) -> sqlite3.Connection:
+    if path not in ("", ":memory:"):
+        _make_private(path)
     connection = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)  # we say BEGIN ourselves
     try:
         for pragma in (*first, *PRAGMAS):
@@ -99,6 +103,15 @@ def _connect(path: str, *first: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make_private(path: str) -> None:
+    """Make it before SQLite does, for its owner alone; what lies beside it (the log, its index) takes over its mode.
+
+    Where that cannot be done, SQLite says why in its own words, which we explain.
+    """
+    with contextlib.suppress(OSError):
+        private_file(path)
 
 
 def explained(url: str, error: DBAPIError) -> SlipstreamError:

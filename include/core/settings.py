@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
+from include.core.address import shown, without_login
 from include.core.digest import PROJECT
 from include.core.errors import SpecError
 from include.core.reference import load
@@ -21,9 +22,10 @@ from include.core.storage import LocalStorage, Storage
 
 # A scheme's storage, registered by whoever owns the vendor's library (include/backends/s3.py).
 STORAGES: dict[str, str] = {"s3": "include.backends.s3:open_storage"}
+SERVERS = ("mlflow", "ray", "gateway", "airflow")  # whose logins are connections, never part of the address
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     home: Path = PROJECT / ".slipstream"  # this machine's runtime state: databases, sockets, logs
     root: str = ""  # ledger, partitions, snapshots, checkpoints, logs; default: <home>/store
@@ -46,7 +48,17 @@ class Settings:
         given.setdefault("root", str(home / "store"))
         given.setdefault("control_url", f"sqlite:///{home / 'control.db'}")
         given.setdefault("online_url", f"sqlite:///{home / 'online.db'}")
+        for server in SERVERS:
+            if (url := given.get(f"{server}_url", "")) != (plain := without_login(url)):
+                given[f"{server}_url"] = plain  # it is shown, logged and handed to jobs
+                env.setdefault(f"AIRFLOW_CONN_SLIPSTREAM_{server.upper()}", url)
         return cls(home=home, environ=env, **given)
+
+    def __repr__(self) -> str:
+        """Every address without what opens it."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
+        parts = (f"{name}={shown(str(value))!r}" for name, value in values.items())
+        return f"Settings({', '.join(parts)})"
 
     def storage(self) -> Storage:
         """The storage behind `root`."""
@@ -56,7 +68,7 @@ class Settings:
         if scheme not in STORAGES:
             raise SpecError(
                 f"SLIPSTREAM_ROOT has an unknown scheme {scheme!r}.",
-                seen=self.root,
+                seen=shown(self.root),
                 hint=f"use a folder or one of {sorted(STORAGES)}",
             )
         opener: Callable[[str], Storage] = load(STORAGES[scheme])

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from include.core import fault
+from include.core.private import private_file
 from include.core.scratch import is_full, mark, storage_full, sweep
 
 
@@ -104,6 +105,7 @@ class LocalStorage:
 
     def upload(self, source: Path, path: str) -> None:
         with self._temporary(path, source.stat().st_size) as temporary:
+            private_file(temporary)
             shutil.copyfile(source, temporary)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -150,7 +152,9 @@ class LocalStorage:
         folder = self._at(path).parent
         temporary = folder / f"{TEMPORARY}{mark()}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                self._root.mkdir(mode=0o700, parents=True, exist_ok=True)  # an existing root keeps its mode: somebody chose it
+                folder.mkdir(parents=True, exist_ok=True)
             yield temporary
         except OSError as error:
             if is_full(error):
@@ -162,10 +166,14 @@ class LocalStorage:
 
 
 def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
+    with open(path, "wb", opener=_private) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ from include.core import fault
 from include.core.author import ours, tell
 from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
+from include.core.private import set_mask
 from include.core.reference import load
 from include.core.request import Json, Outcome, Request, Result
 from include.core.scratch import scratch_folder
@@ -89,6 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--attempt", type=int, required=True)
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    set_mask()
     settings = Settings.from_env()
     ledger = Ledger(settings.storage())
     attempt = Attempt(options.key, options.generation, options.attempt)

@@ -8,6 +8,7 @@ import sys
 import time
 
 from include.core.errors import SlipstreamError
+from include.core.private import set_mask
 from include.local import environment
 from include.local.credentials import Credentials
 from include.local.down import down
@@ -25,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("status", help="what runs, and whether it answers; exits 1 if something does not")
     commands.add_parser("env", help="Airflow's environment as `export` lines, for a shell: holds secrets")
     options = parser.parse_args(argv)
+    set_mask()
     try:
         return _run(options, Platform.from_env())
     except SlipstreamError as error:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from include.core.errors import SpecError
-from include.local import environment, health, pools, postgres
+from include.local import environment, health, mlflow_accounts, pools, postgres, roles
 from include.local.credentials import Credentials
 from include.local.platform import HOST, Platform
 
@@ -85,11 +85,11 @@ COMPONENTS: tuple[Component, ...] = (
     Component(
         name="postgres",
         command=postgres.command,
-        environment=environment.common,
+        environment=environment.postgres_server,
         healthy=health.postgres,
         ports=("postgres",),
         prepare=postgres.prepare,
-        settle=postgres.create_databases,
+        settle=roles.create_databases,
     ),
     Component(
         name="ray",
@@ -102,21 +102,22 @@ COMPONENTS: tuple[Component, ...] = (
     Component(
         name="migrate",
         command=_airflow("db", "migrate"),
-        environment=environment.airflow,
+        environment=environment.airflow_of("migrate"),
         needs=("postgres",),
+        settle=roles.settle_airflow,
         once=version("apache-airflow"),
     ),
     Component(
         name="scheduler",
         command=_airflow("scheduler", "--skip-serve-logs"),  # the API server reads the files: no port on every address
-        environment=environment.airflow,
+        environment=environment.airflow_of("scheduler"),
         healthy=health.airflow_job("SchedulerJob"),
         needs=("migrate",),
     ),
     Component(
         name="api-server",
         command=_airflow("api-server"),
-        environment=environment.airflow,
+        environment=environment.airflow_of("api-server"),
         healthy=health.api_server,
         needs=("migrate",),
         ports=("airflow",),
@@ -131,18 +132,19 @@ COMPONENTS: tuple[Component, ...] = (
         needs=("postgres",),
         ports=("mlflow",),
         prepare=environment.write_mlflow_config,
+        settle=mlflow_accounts.create,
     ),
     Component(
         name="dag-processor",
         command=_airflow("dag-processor"),
-        environment=environment.airflow,
+        environment=environment.airflow_of("dag-processor"),
         healthy=health.airflow_job("DagProcessorJob"),
         needs=("migrate",),
     ),
     Component(
         name="triggerer",
         command=_airflow("triggerer", "--skip-serve-logs"),
-        environment=environment.airflow,
+        environment=environment.airflow_of("triggerer"),
         healthy=health.airflow_job("TriggererJob"),
         needs=("migrate",),
     ),

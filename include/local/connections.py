@@ -8,13 +8,16 @@ from urllib.parse import quote
 from include.local.credentials import Credentials, write_private
 from include.local.platform import HOST, Platform
 
+MLFLOW, MLFLOW_JOBS, RAY, GATEWAY = (f"AIRFLOW_CONN_SLIPSTREAM_{name}" for name in ("MLFLOW", "MLFLOW_JOBS", "RAY", "GATEWAY"))
+
 
 def connections(platform: Platform, credentials: Credentials) -> dict[str, str]:
-    """AIRFLOW_CONN_* by name, for Airflow's processes. Tokens travel as the password."""
+    """AIRFLOW_CONN_* by name. Tokens travel as the password. Which process gets which: include/local/rights.py."""
     return {
-        "AIRFLOW_CONN_SLIPSTREAM_MLFLOW": _uri(platform.ports["mlflow"], "admin", credentials.mlflow_admin),
-        "AIRFLOW_CONN_SLIPSTREAM_RAY": _uri(platform.ports["ray"], "", credentials.ray_token),
-        "AIRFLOW_CONN_SLIPSTREAM_GATEWAY": _uri(platform.ports["gateway"], "", credentials.gateway_admin),
+        MLFLOW: _uri(platform.ports["mlflow"], "slipstream-registry", credentials.mlflow_registry),
+        MLFLOW_JOBS: _uri(platform.ports["mlflow"], "slipstream-jobs", credentials.mlflow_jobs),
+        RAY: _uri(platform.ports["ray"], "", credentials.ray_token),
+        GATEWAY: _uri(platform.ports["gateway"], "", credentials.gateway_admin),
     }
 
 

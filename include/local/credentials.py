@@ -15,8 +15,14 @@ from typing import Self
 class Credentials:
     """Every field is the content of `<home>/secrets/<field>`. All are URL-safe."""
 
-    postgres: str
-    mlflow_admin: str
+    postgres: str  # the superuser: makes the roles and databases, and nothing else logs in as it
+    postgres_airflow: str
+    postgres_airflow_dags: str
+    postgres_mlflow: str
+    postgres_mlflow_auth: str
+    mlflow_admin: str  # for people, and for making the other two
+    mlflow_registry: str
+    mlflow_jobs: str
     mlflow_session_key: str
     ray_token: str
     gateway_admin: str

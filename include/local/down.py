@@ -27,4 +27,5 @@ def down(platform: Platform, say: Callable[[str], None] = print) -> None:
         say(f"stopped {strays.stop(left)} processes that outlived their component")
     platform.ports_file.unlink(missing_ok=True)
     shutil.rmtree(platform.run / "groups", ignore_errors=True)
-    shutil.rmtree(platform.ray_folder, ignore_errors=True)
+    for folder in (platform.short_folder, platform.earlier_ray_folder):
+        shutil.rmtree(folder, ignore_errors=True)

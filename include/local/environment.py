@@ -1,7 +1,7 @@
 """The environment of each process: built from nothing but the platform, so that a restart changes nothing.
 
 Every process finds `include` and `operators` through PYTHONPATH (a triggerer would not, otherwise). A secret
-goes only to the processes that need it.
+goes only to the processes that need it: the table is include/local/rights.py.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from include.local import postgres
-from include.local.connections import addresses, connections
+from include.local import postgres, roles
+from include.local.connections import MLFLOW, MLFLOW_JOBS, addresses, connections
 from include.local.credentials import Credentials, write_private
 from include.local.platform import HOST, Platform
 from include.local.ports import setting
+from include.local.rights import RIGHTS, Rights, inherited
 
 # Not inherited. Without bytecode on disk each task's process would compile the project anew: 8 % of what it costs.
 FOREIGN = (
@@ -37,10 +38,10 @@ QUIET = {  # no telemetry
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
-def common(platform: Platform, credentials: Credentials, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What every process sees."""
-    del credentials  # no secret here
-    base = dict(os.environ if inherited is None else inherited)
+def common(platform: Platform, rights: Rights, shell: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What every process sees, and what of the shell's secrets its rights name."""
+    base = dict(os.environ if shell is None else shell)
+    base = inherited(base, rights, base.get("SLIPSTREAM_AWS_CONN_ID", ""))
     return {
         **{name: value for name, value in base.items() if not name.startswith(FOREIGN)},
         "PATH": f"{Path(sys.executable).parent}:{base.get('PATH', os.defpath)}",
@@ -55,21 +56,59 @@ def common(platform: Platform, credentials: Credentials, inherited: Mapping[str,
     }
 
 
+def postgres_server(platform: Platform, credentials: Credentials) -> dict[str, str]:
+    """The database makes its superuser once, from a file: no secret of ours here."""
+    del credentials
+    return common(platform, RIGHTS["postgres"])
+
+
 def airflow(platform: Platform, credentials: Credentials, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Airflow's own settings, and the connections."""
+    """What a task of Airflow sees (they are the scheduler's forks): for a person's shell, and for tests."""
+    return airflow_process(platform, credentials, RIGHTS["scheduler"], inherited)
+
+
+def airflow_of(name: str) -> Callable[[Platform, Credentials], dict[str, str]]:
+    """The environment of one of Airflow's processes, by its name in the table of components."""
+    return lambda platform, credentials: airflow_process(platform, credentials, RIGHTS[name])
+
+
+def airflow_process(
+    platform: Platform, credentials: Credentials, rights: Rights, shell: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Airflow's own settings, and the secrets and connections of its rights."""
+    given = connections(platform, credentials)
     return {
-        **common(platform, credentials, inherited),
-        **connections(platform, credentials),
-        **_airflow_core(platform, credentials),
+        **common(platform, rights, shell),
+        **{name: given[name] for name in rights.connections},
+        **_airflow_settings(platform),
+        **_airflow_secrets(platform, credentials, rights),
+    }
+
+
+def _airflow_secrets(platform: Platform, credentials: Credentials, rights: Rights) -> dict[str, str]:
+    held: dict[str, tuple[str, Callable[[], str]]] = {
+        "database": ("DATABASE__SQL_ALCHEMY_CONN", lambda: postgres.url(platform, credentials, "airflow")),
+        "parsing_database": ("DATABASE__SQL_ALCHEMY_CONN", lambda: postgres.url(platform, credentials, "airflow", roles.DAGS)),
+        "fernet_key": ("CORE__FERNET_KEY", lambda: credentials.airflow_fernet_key),
+        "jwt_secret": ("API_AUTH__JWT_SECRET", lambda: credentials.airflow_jwt_secret),
+        "api_secret": ("API__SECRET_KEY", lambda: credentials.airflow_api_secret),
+    }
+    # An empty key says that nothing is encrypted; without one, Airflow takes or makes one in its configuration file.
+    none = {"AIRFLOW__CORE__FERNET_KEY": ""}
+    return {**none, **{f"AIRFLOW__{held[name][0]}": held[name][1]() for name in rights.airflow}}
+
+
+def _airflow_settings(platform: Platform) -> dict[str, str]:
+    return {
+        **_airflow_core(platform),
         "AIRFLOW_HOME": str(platform.airflow),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.url(platform, credentials, "airflow"),
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(platform.airflow / "logs"),
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",  # a log tells what was computed, of whom
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(platform.ports["airflow"]),
         "AIRFLOW__API__BASE_URL": platform.url("airflow"),
-        "AIRFLOW__API__SECRET_KEY": credentials.airflow_api_secret,
         "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__API_AUTH__JWT_SECRET": credentials.airflow_jwt_secret,
         # A killed worker's task is found dead after 17 to 23 s; by default it took 306.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
@@ -84,14 +123,13 @@ def airflow(platform: Platform, credentials: Credentials, inherited: Mapping[str
     }
 
 
-def _airflow_core(platform: Platform, credentials: Credentials) -> dict[str, str]:
+def _airflow_core(platform: Platform) -> dict[str, str]:
     values = {
         "executor": "LocalExecutor",
         "parallelism": "4",  # workers are forked ahead: each costs memory
         "load_examples": "false",
         "dags_folder": os.environ.get(DAGS, str(platform.project / "dags")),
         "plugins_folder": str(platform.project / "plugins"),
-        "fernet_key": credentials.airflow_fernet_key,
         "execution_api_server_url": f"{platform.url('airflow')}/execution/",
         "simple_auth_manager_users": ",".join(f"{user}:{user}" for user in USERS),
         "simple_auth_manager_passwords_file": str(passwords_file(platform)),
@@ -112,7 +150,7 @@ def write_passwords(platform: Platform, credentials: Credentials) -> None:
 def mlflow(platform: Platform, credentials: Credentials) -> dict[str, str]:
     """The tracking server: the one process that holds MLflow's administrator password in its configuration."""
     return {
-        **common(platform, credentials),
+        **common(platform, RIGHTS["mlflow"]),
         "MLFLOW_AUTH_CONFIG_PATH": str(platform.mlflow / "basic_auth.ini"),
         "MLFLOW_AUTH_ADMIN_PASSWORD": credentials.mlflow_admin,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": credentials.mlflow_session_key,
@@ -135,11 +173,10 @@ def write_mlflow_config(platform: Platform, credentials: Credentials) -> None:
 
 
 def ray(platform: Platform, credentials: Credentials) -> dict[str, str]:
-    """The Ray head, and through it every job: the token's path, never the token; MLflow's login, for live metrics."""
-    name = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW"
+    """The Ray head, and through it every job: the token's path, never the token; the jobs' login of MLflow, for live metrics."""
     return {
-        **common(platform, credentials),
-        name: connections(platform, credentials)[name],
+        **common(platform, RIGHTS["ray"]),
+        MLFLOW: connections(platform, credentials)[MLFLOW_JOBS],
         # Else Ray replaces 127.0.0.1 by the machine's address, and listens on every one.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "DASHBOARD_METRIC_PORT": "0",  # any free one
@@ -149,5 +186,5 @@ def ray(platform: Platform, credentials: Credentials) -> dict[str, str]:
 
 
 def gateway(platform: Platform, credentials: Credentials) -> dict[str, str]:
-    name = "AIRFLOW_CONN_SLIPSTREAM_GATEWAY"
-    return {**common(platform, credentials), name: connections(platform, credentials)[name]}
+    rights = RIGHTS["gateway"]
+    return {**common(platform, rights), **{name: connections(platform, credentials)[name] for name in rights.connections}}

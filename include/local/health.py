@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from include.local.credentials import Credentials
 from include.local.platform import Platform
-from include.local.postgres import dsn
+from include.local.postgres import dsn, superuser_dsn
 
 # (platform, credentials, Unix time at which the process started) -> what is wrong; "" if healthy
 Check = Callable[[Platform, Credentials, float], str]
@@ -24,7 +24,7 @@ def unseen(platform: Platform, credentials: Credentials, started: float) -> str:
 
 def postgres(platform: Platform, credentials: Credentials, started: float) -> str:
     del started
-    return _query(platform, credentials, "postgres", "SELECT 1")[0]
+    return _query(superuser_dsn(platform, credentials), "SELECT 1")[0]
 
 
 def mlflow(platform: Platform, credentials: Credentials, started: float) -> str:
@@ -54,9 +54,7 @@ def airflow_job(kind: str) -> Check:
 
     def check(platform: Platform, credentials: Credentials, started: float) -> str:
         problem, beat = _query(
-            platform,
-            credentials,
-            "airflow",
+            dsn(platform, credentials, "airflow"),
             "SELECT extract(epoch FROM max(latest_heartbeat)) FROM job WHERE job_type = %s AND start_date >= to_timestamp(%s)"
             " AND latest_heartbeat > start_date AND latest_heartbeat > now() - interval '30 seconds'",
             (kind, started - CLOCK_SLACK),
@@ -66,13 +64,11 @@ def airflow_job(kind: str) -> Check:
     return check
 
 
-def _query(
-    platform: Platform, credentials: Credentials, database: str, sql: str, values: tuple[object, ...] = ()
-) -> tuple[str, object]:
+def _query(address: str, sql: str, values: tuple[object, ...] = ()) -> tuple[str, object]:
     import psycopg2
 
     try:
-        connection = psycopg2.connect(dsn(platform, credentials, database))
+        connection = psycopg2.connect(address)
     except psycopg2.Error as error:
         return str(error).strip(), None
     try:

@@ -72,8 +72,21 @@ class Platform:
 
     @property
     def ray_folder(self) -> Path:
-        """Ray's session files. Its sockets lie deep below, so this path has to be short."""
+        """Ray's session files. Its sockets lie deep below, so this path has to be short.
+
+        Ray opens this folder to everybody; the one above it is its owner's alone.
+        """
+        return self.short_folder / "ray"
+
+    @property
+    def earlier_ray_folder(self) -> Path:
+        """Where earlier versions had it, open to everybody."""
         return Path("/tmp") / f"slipstream-ray-{self.digest}"
+
+    @property
+    def short_folder(self) -> Path:
+        """Beside the temporary files, for what needs a short path. It is private: include.core.private.private_folder."""
+        return Path("/tmp") / f"slipstream-{self.digest}"
 
     @property
     def postgres(self) -> Path:

@@ -1,4 +1,7 @@
-"""The embedded PostgreSQL: one server, a database each for Airflow, MLflow and MLflow's users."""
+"""The embedded PostgreSQL: one server, a database each for Airflow, MLflow and MLflow's users, and a role for each.
+
+Which role may do what stands in include/local/roles.py.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,15 @@ from include.local.credentials import Credentials, write_private
 from include.local.platform import HOST, Platform
 
 MAJOR = 18  # a data folder belongs to one major version
-OWNER = "slipstream"  # the database's superuser
-DATABASES = ("airflow", "mlflow", "mlflow_auth")
+OWNER = "slipstream"  # the superuser; only `up` and its health check log in as it
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root: there it runs as this user
 
 
-def url(platform: Platform, credentials: Credentials, database: str) -> str:
-    """SQLAlchemy URL, password included."""
-    return f"postgresql+psycopg2://{OWNER}:{credentials.postgres}@{HOST}:{platform.ports['postgres']}/{database}"
+def url(platform: Platform, credentials: Credentials, database: str, role: str = "") -> str:
+    """SQLAlchemy URL of a database for its owner, or for another role. The password is included."""
+    role = role or database
+    password = getattr(credentials, f"postgres_{role}")
+    return f"postgresql+psycopg2://{role}:{password}@{HOST}:{platform.ports['postgres']}/{database}"
 
 
 def data_folder(platform: Platform) -> Path:
@@ -103,23 +107,11 @@ def _initdb(platform: Platform, credentials: Credentials, owner: pwd.struct_pass
         password.unlink(missing_ok=True)
 
 
-def create_databases(platform: Platform, credentials: Credentials) -> None:
-    """Create what is missing."""
-    import psycopg2
-
-    connection = psycopg2.connect(dsn(platform, credentials, "postgres"))
-    connection.autocommit = True  # CREATE DATABASE refuses a transaction
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT datname FROM pg_database")
-            present = {row[0] for row in cursor.fetchall()}
-            for name in DATABASES:
-                if name not in present:
-                    cursor.execute(f'CREATE DATABASE "{name}"')
-    finally:
-        connection.close()
-
-
 def dsn(platform: Platform, credentials: Credentials, database: str) -> str:
-    """For psycopg2 itself."""
+    """For psycopg2 itself, as the database's owner."""
     return url(platform, credentials, database).replace("+psycopg2", "") + "?connect_timeout=3"
+
+
+def superuser_dsn(platform: Platform, credentials: Credentials, database: str = "postgres") -> str:
+    """For psycopg2 itself, as the superuser: to make roles and databases."""
+    return f"postgresql://{OWNER}:{credentials.postgres}@{HOST}:{platform.ports['postgres']}/{database}?connect_timeout=3"

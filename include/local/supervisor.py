@@ -21,6 +21,7 @@ from include.local import environment
 from include.local.components import Component
 from include.local.credentials import Credentials, write_private
 from include.local.platform import Platform
+from include.local.rights import RIGHTS
 
 START_TIMEOUT = 10.0  # seconds
 STOP_TIMEOUT = 40.0  # longer than any component's patience
@@ -107,7 +108,9 @@ class Supervisor:
         write_private(config, render(self.platform, components))
         self.platform.socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
-        subprocess.run(command, check=True, env=environment.common(self.platform, credentials), cwd=self.platform.project)
+        subprocess.run(
+            command, check=True, env=environment.common(self.platform, RIGHTS["supervisor"]), cwd=self.platform.project
+        )
         deadline = time.monotonic() + START_TIMEOUT
         while not self.running():
             if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ from typing import Any
 
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, PermanentError, UnreachableError
+from include.core.private import private_folder, set_mask, tighten
 from include.core.settings import Settings
 from include.local import ports, strays
 from include.local.components import COMPONENTS, Component, select
@@ -30,6 +31,9 @@ def up(platform: Platform, only: Collection[str] = (), say: Say = print, timeout
     is taken, PermanentError for a component that dies, UnreachableError for one that stays silent.
     """
     wanted = select(only)
+    set_mask()
+    for line in tighten(platform.home):
+        say(f"  {line}")
     credentials = Credentials.load(platform.home)
     supervisor = Supervisor(platform)
     if supervisor.running():
@@ -44,7 +48,9 @@ def up(platform: Platform, only: Collection[str] = (), say: Say = print, timeout
 def _start_daemon(platform: Platform, supervisor: Supervisor, credentials: Credentials, wanted: Collection[Component]) -> None:
     strays.stop(strays.find(platform))  # of a supervisor that was killed
     ports.refuse_taken([name for each in wanted for name in each.ports], platform.ports)
-    shutil.rmtree(platform.ray_folder, ignore_errors=True)
+    private_folder(platform.short_folder)
+    for folder in (platform.ray_folder, platform.earlier_ray_folder):
+        shutil.rmtree(folder, ignore_errors=True)
     platform.ray_folder.mkdir(mode=0o700)
     supervisor.start_daemon(COMPONENTS, credentials)
     platform.ports_file.write_text(json.dumps(dict(platform.ports)))
@@ -85,7 +91,9 @@ class _Start:
 
     def _advance(self, component: Component, state: dict[str, Any]) -> None:
         if component.once and _stamp(self.platform, component) == component.once:
-            self._done(component, "done before")
+            if self.healthy.keys() >= set(component.needs):
+                component.settle(self.platform, self.credentials)
+                self._done(component, "done before")
         elif component.name in self.pids:
             self._watch(component, state)
         elif state["statename"] == "RUNNING":

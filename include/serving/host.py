@@ -20,6 +20,7 @@ import uvicorn
 
 from include.core.adapters import adapter
 from include.core.connection import from_env
+from include.core.private import set_mask, tighten
 from include.core.settings import Settings
 from include.serving import shadow
 from include.serving.access import CONNECTION, Access, open_access
@@ -94,6 +95,9 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.C
     settings = Settings.from_env()
     options = _options(settings, argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    set_mask()
+    for line in tighten(settings.home):
+        logging.getLogger(__name__).warning("%s", line)
     connection = from_env(CONNECTION, settings.environ)
     access = open_access(options.host, connection.password if connection else "")
     shared = Shared(options.workers, shadow_command)

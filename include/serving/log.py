@@ -165,7 +165,7 @@ class PredictionLog:
         for suffix in ("", *(f"-{n:04d}" for n in range(1, 10_000))):
             try:
                 path = self._folder / f"{stem}{suffix}.jsonl"
-                self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+                self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             except FileExistsError:  # rotated twice within a second
                 continue
             fcntl.flock(self._handle, fcntl.LOCK_EX)

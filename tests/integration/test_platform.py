@@ -9,20 +9,28 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import psutil
+import psycopg2
+import psycopg2.errors
 import pytest
 
+from include.backends.mlflow_rest import MlflowRest
 from include.core.control import ControlStore
-from include.core.errors import ConflictError
+from include.core.errors import ConflictError, PermanentError
 from include.core.settings import Settings
 from include.local.connections import addresses, read_file
 from include.local.credentials import Credentials
 from include.local.down import down
+from include.local.mlflow_accounts import JOBS, REGISTRY
 from include.local.platform import Platform
 from include.local.ports import DEFAULT_PORTS, free_ports, is_free
+from include.local.postgres import dsn, superuser_dsn, url
+from include.local.roles import DAGS, create_databases, grant_parsing
+from include.local.roles import DATABASES as ROLES
 from include.local.status import status
 from include.local.strays import find
 from include.local.up import up
@@ -92,6 +100,71 @@ def test_the_control_store_is_ready_and_the_connections_are_written(platform: Pl
     store = ControlStore(Settings.from_env(addresses(platform)).control_url)
     assert store.effect("none") is None
     assert read_file(platform.home)["SLIPSTREAM_MLFLOW_URL"] == platform.url("mlflow")
+
+
+def test_a_role_opens_its_own_database_and_no_other(platform: Platform) -> None:
+    credentials = Credentials.load(platform.home)
+    for role in ROLES:
+        with closing(psycopg2.connect(dsn(platform, credentials, role))) as own, own.cursor() as cursor:
+            cursor.execute("SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user")
+            assert cursor.fetchone() == (False,)
+        for other in {*ROLES, "postgres"} - {role}:
+            with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+                psycopg2.connect(dsn(platform, credentials, role).replace(f"/{role}?", f"/{other}?"))
+
+
+def test_what_an_earlier_version_made_as_the_superuser_gets_its_owner(platform: Platform) -> None:
+    credentials = Credentials.load(platform.home)
+    with closing(psycopg2.connect(superuser_dsn(platform, credentials, "airflow"))) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TYPE kind AS ENUM ('a'); CREATE TABLE connection (id serial PRIMARY KEY, kind kind)")
+        cursor.execute("CREATE TABLE dag (id serial PRIMARY KEY); CREATE VIEW seen AS SELECT * FROM dag")
+        connection.commit()
+    for _ in range(2):
+        create_databases(platform, credentials)
+        grant_parsing(platform, credentials)
+    with closing(psycopg2.connect(dsn(platform, credentials, "airflow"))) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TYPE kind ADD VALUE 'b'")
+        cursor.execute("INSERT INTO connection DEFAULT VALUES; ALTER TABLE dag ADD COLUMN name text; DROP VIEW seen")
+        connection.commit()
+    parsing = url(platform, credentials, "airflow", DAGS).replace("+psycopg2", "")
+    with closing(psycopg2.connect(parsing)) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO dag (name) VALUES ('a') RETURNING id")
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("SELECT * FROM connection")
+
+
+def test_jobs_log_runs_and_do_nothing_else(platform: Platform) -> None:
+    credentials = Credentials.load(platform.home)
+    jobs = MlflowRest(platform.url("mlflow"), JOBS, credentials.mlflow_jobs)
+    registry = httpx.Client(base_url=f"{platform.url('mlflow')}/api/2.0/mlflow", auth=(REGISTRY, credentials.mlflow_registry))
+    experiment = jobs.experiment("flight_delay")
+    run = jobs.create_run(experiment, "live", {"mine": "yes"}, 1)
+    jobs.log_batch(run, [("auc", 0.5, 1, 1)], {"delivered": "1"})
+    jobs.finish_run(run, 2)
+    assert [each["info"]["run_id"] for each in jobs.runs(experiment, "mine", "yes")] == [run]
+    for path, body in (
+        ("/runs/delete", {"run_id": run}), ("/experiments/delete", {"experiment_id": experiment}),
+        ("/registered-models/create", {"name": "mine"}), ("/users/update-password", {"username": "admin", "password": "x" * 20}),
+    ):  # fmt: skip
+        with pytest.raises(PermanentError, match="refused"):
+            jobs._call("PATCH" if "users" in path else "POST", path, json=body)
+    assert registry.post("/registered-models/create", json={"name": "theirs"}).status_code == 200
+    assert registry.post("/runs/delete", json={"run_id": run}).status_code == 200
+    alias = {"name": "theirs", "alias": "champion", "version": "1"}
+    with pytest.raises(PermanentError, match="refused"):
+        jobs._call("POST", "/registered-models/alias", json=alias)
+
+
+def test_nothing_of_a_running_platform_is_open_to_others(platform: Platform) -> None:
+    theirs = platform.postgres  # of the database's own account, under root
+    found = [path for path in platform.home.rglob("*") if theirs not in (path, *path.parents) and not path.is_symlink()]
+    assert [f"{path} {path.stat().st_mode & 0o777:o}" for path in found if path.stat().st_mode & 0o077] == []
+    secrets = [path.read_text() for path in (platform.home / "secrets").iterdir()]
+    for process in (process for line in status(platform) if line.pid for process in family(line.pid)):
+        assert not [secret for secret in secrets if secret in " ".join(process.cmdline())]
+    for log in platform.logs.glob("*.log"):
+        text = log.read_text(errors="replace")
+        assert not [secret for secret in secrets if secret in text], log
 
 
 def test_a_second_up_reuses_what_runs_and_says_so(platform: Platform) -> None:

@@ -61,10 +61,11 @@ def secrets_in(env: dict[str, str], credentials: Credentials) -> set[str]:
 def test_a_secret_goes_only_where_it_is_needed(platform: Platform, credentials: Credentials) -> None:
     held = {each.name: secrets_in(each.environment(platform, credentials), credentials) for each in COMPONENTS}
     assert held["postgres"] == set()
-    assert held["ray"] == {"mlflow_admin"}  # a training shows its metrics while it runs
+    assert held["ray"] == {"mlflow_jobs"}  # a training shows its metrics while it runs
     assert held["gateway"] == {"gateway_admin"}
-    assert held["mlflow"] == {"mlflow_admin", "mlflow_session_key", "postgres"}
-    assert not held["scheduler"] & {"mlflow_session_key", "airflow_admin", "airflow_op", "airflow_viewer"}
+    assert held["mlflow"] == {"mlflow_admin", "mlflow_session_key", "postgres_mlflow"}
+    assert held["dag-processor"] == {"postgres_airflow_dags"}
+    assert not any("postgres" in each for each in held.values())  # the superuser
 
 
 def test_no_secret_is_on_a_command_line(platform: Platform, credentials: Credentials) -> None:
@@ -97,7 +98,8 @@ def test_connections_reach_tasks_and_the_command_alike(platform: Platform, crede
     for env in (environment.airflow(platform, credentials), read_file(platform.home)):
         mlflow, ray, gateway = (from_env(f"slipstream_{name}", env) for name in ("mlflow", "ray", "gateway"))
         assert mlflow is not None and ray is not None and gateway is not None  # noqa: PT018
-        assert (mlflow.url, mlflow.login, mlflow.password) == (platform.url("mlflow"), "admin", credentials.mlflow_admin)
+        assert (mlflow.url, mlflow.login) == (platform.url("mlflow"), "slipstream-registry")
+        assert mlflow.password == credentials.mlflow_registry
         assert (ray.url, ray.password) == (platform.url("ray"), credentials.ray_token)
         assert (gateway.url, gateway.password) == (platform.url("gateway"), credentials.gateway_admin)
 

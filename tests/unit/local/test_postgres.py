@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from include.local import postgres
+from include.local import postgres, roles
 from include.local.credentials import Credentials
 from include.local.platform import Platform
 
@@ -22,8 +22,8 @@ def test_only_the_search_permission_is_given_and_only_where_it_lacks(tmp_path: P
 
 def test_each_service_has_a_database_of_its_own(tmp_path: Path) -> None:
     platform, credentials = Platform(tmp_path), Credentials.load(tmp_path)
-    urls = {name: postgres.url(platform, credentials, name) for name in postgres.DATABASES}
-    assert len(set(urls.values())) == 3
+    urls = {name: postgres.url(platform, credentials, name) for name in roles.DATABASES}
+    assert len({url.rpartition("@")[0] for url in urls.values()}) == 3  # each with a role and a password of its own
     assert all(f"@127.0.0.1:{platform.ports['postgres']}/{name}" in url for name, url in urls.items())
 
 

@@ -1,0 +1,75 @@
+"""Files of ours that only their owner may read, whatever the mask of whoever started the process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from include.core.errors import ConflictError
+
+MASK = 0o077  # what others are not given
+# Below the home: what other accounts own (the database's, under root) and what they must pass through is not ours to close.
+FOREIGN = frozenset({"postgres"})
+
+
+def set_mask() -> None:
+    """Everything this process makes from now on is its owner's alone. Said at the start of each program of ours."""
+    os.umask(MASK)
+
+
+def private_folder(path: Path) -> Path:
+    """A folder that we own and only we may open, made if it is not there.
+
+    Raises ConflictError where somebody else was first: in a shared temporary directory its name can be guessed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise ConflictError(
+            f"{path} is not a folder of ours.",
+            seen=f"owner {found.st_uid}, {stat.filemode(found.st_mode)}",
+            safe="nothing was written there.",
+            hint="remove it (its owner, or root, can), then start again.",
+        )
+    if stat.S_IMODE(found.st_mode) != 0o700:
+        path.chmod(0o700)
+    return path
+
+
+def private_file(path: str | Path) -> None:
+    """Make an empty file that only its owner may read, where there is none. What is there is left as it is."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def tighten(home: Path, *others: Path) -> list[str]:
+    """Take from others what earlier versions gave them: on the home, on what lies directly in it, and on other folders of ours.
+
+    Returns a line for each mode that was changed. Under root the search permission on the home stays: the database runs as
+    another account, and has to pass through.
+    """
+    passing = stat.S_IXOTH if os.geteuid() == 0 else 0
+    told = []
+    for path in (home, *_entries(home), *others):
+        try:
+            found = path.lstat()
+        except OSError:
+            continue
+        if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+            continue
+        mode = stat.S_IMODE(found.st_mode)
+        allowed = mode & ~(MASK & ~passing) if path == home else mode & ~MASK
+        if mode != allowed:
+            path.chmod(allowed)
+            told.append(f"{path}: was {mode:04o}, is {allowed:04o} now: others may not read it")
+    return told
+
+
+def _entries(home: Path) -> Iterator[Path]:
+    with contextlib.suppress(OSError):
+        yield from sorted(path for path in home.iterdir() if path.name not in FOREIGN)

@@ -1,0 +1,458 @@
+"""Secrets: each process sees its own, and none is shown, logged, put on a command line or left readable."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from include.backends import process_jobs, ray_jobs
+from include.core.address import shown, without_login, without_secrets
+from include.core.control import ControlStore
+from include.core.database import open_engine
+from include.core.errors import ConflictError, SlipstreamError
+from include.core.ledger import Attempt
+from include.core.ports import Job
+from include.core.private import private_folder, tighten
+from include.core.settings import Settings
+from include.core.storage import LocalStorage
+from include.local import environment
+from include.local.components import COMPONENTS, component
+from include.local.connections import write_file
+from include.local.credentials import Credentials
+from include.local.platform import Platform
+from include.local.rights import RIGHTS, is_secret
+
+HIDDEN = "gut-gehuetet"
+STORES = {
+    "SLIPSTREAM_CONTROL_URL": f"postgresql://slip:{HIDDEN}@db.example:5432/slip",
+    "SLIPSTREAM_ONLINE_URL": f"redis://slip:{HIDDEN}@cache.example:6379/0",
+}
+SERVERS = {
+    f"SLIPSTREAM_{name}_URL": f"https://slip:{HIDDEN}@{name.lower()}.example" for name in ("MLFLOW", "RAY", "GATEWAY", "AIRFLOW")
+}
+DOCKER = Path(__file__).parents[2] / "docker"
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    return Platform(tmp_path / "home")
+
+
+@pytest.fixture
+def credentials(platform: Platform) -> Credentials:
+    return Credentials.load(platform.home)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# -- each process has what it needs ------------------------------------------------------------------------
+
+NEEDED = {
+    "postgres": set(),
+    "ray": {"mlflow_jobs"},
+    "migrate": {"postgres_airflow", "airflow_fernet_key"},
+    "scheduler": {
+        "postgres_airflow", "airflow_fernet_key", "airflow_jwt_secret", "mlflow_registry", "mlflow_jobs", "ray_token",
+        "gateway_admin",
+    },
+    "api-server": {"postgres_airflow", "airflow_fernet_key", "airflow_jwt_secret", "airflow_api_secret"},
+    "mlflow": {"postgres_mlflow", "mlflow_admin", "mlflow_session_key"},
+    "dag-processor": {"postgres_airflow_dags"},
+    "triggerer": {"postgres_airflow", "airflow_fernet_key", "ray_token"},
+    "gateway": {"gateway_admin"},
+}  # fmt: skip
+
+
+def held(env: dict[str, str], credentials: Credentials) -> set[str]:
+    return {name for name, secret in asdict(credentials).items() if any(secret in value for value in env.values())}
+
+
+@pytest.mark.parametrize("name", [each.name for each in COMPONENTS])
+def test_a_process_is_given_the_secrets_of_the_table_alone(name: str, platform: Platform, credentials: Credentials) -> None:
+    assert held(component(name).environment(platform, credentials), credentials) == NEEDED[name]
+
+
+def test_every_component_has_its_line_in_the_table() -> None:
+    assert set(NEEDED) == {each.name for each in COMPONENTS} == set(RIGHTS) - {"supervisor"}
+
+
+PERSONAL = {
+    "AWS_SECRET_ACCESS_KEY": HIDDEN, "AIRFLOW_CONN_AWS_DEFAULT": f"aws://id:{HIDDEN}@", "AIRFLOW_CONN_ALERTS": f"http://:{HIDDEN}@h",
+    "AIRFLOW_VAR_API": HIDDEN, "GITHUB_TOKEN": HIDDEN, "DATABASE_URL": f"postgresql://u:{HIDDEN}@h/d", "PGPASSWORD": HIDDEN,
+    "SLACK": f"https://u:{HIDDEN}@hooks.example", **STORES,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["postgres", "mlflow", "migrate", "dag-processor"])
+def test_a_persons_own_secrets_do_not_reach_a_process_that_has_no_use_for_them(
+    name: str, platform: Platform, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in PERSONAL.items():
+        monkeypatch.setenv(variable, value)
+    assert HIDDEN not in str(component(name).environment(platform, credentials))
+
+
+def test_what_tasks_and_servers_work_with_still_reaches_them(
+    platform: Platform, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in PERSONAL.items():
+        monkeypatch.setenv(variable, value)
+    scheduler = component("scheduler").environment(platform, credentials)
+    assert PERSONAL.items() <= scheduler.items()
+    gateway = component("gateway").environment(platform, credentials)
+    assert gateway["SLIPSTREAM_CONTROL_URL"] == STORES["SLIPSTREAM_CONTROL_URL"]
+    assert gateway["AWS_SECRET_ACCESS_KEY"] == HIDDEN
+    assert "GITHUB_TOKEN" not in gateway
+    assert component("ray").environment(platform, credentials).keys() & STORES.keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("PATH", "/usr/bin", False), ("OMP_NUM_THREADS", "1", False), ("KEYMAP", "de", False), ("HOME_URL", "https://h/", False),
+        ("https_proxy", "http://u:p@proxy", False), ("SSH_AUTH_SOCK", "/tmp/x", False),
+        ("AWS_SESSION_TOKEN", "x", True), ("API_KEY", "x", True), ("KEY", "x", True), ("SOMETHING", "amqp://u:secret@h", True),
+    ],
+)  # fmt: skip
+def test_a_secret_is_known_by_its_name_or_by_a_password_in_an_address(name: str, value: str, expected: bool) -> None:
+    assert is_secret(name, value) is expected
+
+
+def test_the_dag_processor_has_no_key_of_airflows(platform: Platform, credentials: Credentials) -> None:
+    env = component("dag-processor").environment(platform, credentials)
+    assert env["AIRFLOW__CORE__FERNET_KEY"] == ""  # none: not one that Airflow makes up
+    assert not {"AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY"} & env.keys()
+    assert not [name for name in env if name.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_"))]
+    assert "airflow_dags:" in env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+
+
+# -- containers --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docker")
+    (folder / "make-secrets.sh").write_text((DOCKER / "make-secrets.sh").read_text())
+    subprocess.run(["bash", str(folder / "make-secrets.sh")], check=True, capture_output=True)
+    return folder / "secrets"
+
+
+def variables(folder: Path, service: dict[str, Any]) -> dict[str, str]:
+    lines = [line for name in service.get("env_file", []) for line in (folder / Path(name).name).read_text().splitlines()]
+    return {**service.get("environment", {}), **dict(line.split("=", 1) for line in lines)}
+
+
+CONTAINERS = {
+    "dag-processor": {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"},
+    "worker": {
+        "AIRFLOW__CELERY__RESULT_BACKEND", "AIRFLOW__CELERY__BROKER_URL", "AIRFLOW__API__SECRET_KEY", *STORES,
+        "AIRFLOW_CONN_SLIPSTREAM_RAY", "AIRFLOW_CONN_SLIPSTREAM_GATEWAY", "AIRFLOW_CONN_SLIPSTREAM_MLFLOW",
+    },
+    "ray": {"AIRFLOW_CONN_SLIPSTREAM_MLFLOW"},
+    "gateway": {"AIRFLOW_CONN_SLIPSTREAM_GATEWAY", *STORES},
+    "scheduler": {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET",
+        "AIRFLOW__CELERY__RESULT_BACKEND", "AIRFLOW__CELERY__BROKER_URL",
+    },
+    "triggerer": {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW_CONN_SLIPSTREAM_RAY", *STORES,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(CONTAINERS))
+def test_a_container_is_given_the_secrets_of_the_table_and_no_other(name: str, made: Path) -> None:
+    service = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"][name]
+    given = variables(made, service)
+    secret = {key for key, value in given.items() if value and (is_secret(key, value) or key in STORES)}
+    assert secret == CONTAINERS[name]
+
+
+def test_each_database_of_the_containers_has_a_role_of_its_own(made: Path) -> None:
+    urls = [word for path in made.iterdir() for word in path.read_text().replace("=", " ").split() if "@postgres:5432" in word]
+    assert not [url for url in urls if "//postgres:" in url or "db+postgresql://" in url]  # no superuser, no psycopg 3
+    logins = {url.partition("//")[2].partition("@")[0]: url.rpartition("/")[2] for url in urls}
+    roles = {login.partition(":")[0]: database for login, database in logins.items()}
+    assert roles == {
+        **{name: name for name in ("airflow", "celery", "mlflow", "mlflow_auth", "slipstream")},
+        "airflow_dags": "airflow",
+    }
+    assert len({login.partition(":")[2] for login in logins}) == 6
+    assert {line.split()[2] for line in (made / "roles.sql").read_text().splitlines()} == set(roles)
+
+
+def test_only_the_scheduler_and_the_workers_reach_the_broker(made: Path) -> None:
+    compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+    assert compose["networks"]["broker"] == {"internal": True}
+    assert {name for name, each in compose["services"].items() if "broker" in each.get("networks", [])} == {
+        "broker", "scheduler", "worker",
+    }  # fmt: skip
+    password = (made / "broker_password").read_text()
+    assert {path.name for path in made.iterdir() if password in path.read_text()} == {
+        "broker_password", "scheduler.env", "worker.env",
+    }  # fmt: skip
+
+
+def test_secrets_of_an_earlier_version_are_not_taken_for_these(tmp_path: Path) -> None:
+    (tmp_path / "make-secrets.sh").write_text((DOCKER / "make-secrets.sh").read_text())
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "airflow.env").write_text("kept")
+    done = subprocess.run(["bash", str(tmp_path / "make-secrets.sh")], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "docs/operating.md" in done.stderr
+    assert [path.name for path in (tmp_path / "secrets").iterdir()] == ["airflow.env"]
+
+
+# -- jobs --------------------------------------------------------------------------------------------------
+
+
+def settings_with_secrets(tmp_path: Path) -> Settings:
+    conns = {
+        f"AIRFLOW_CONN_{name}": f"http://x:{HIDDEN}@h" for name in ("SLIPSTREAM_RAY", "SLIPSTREAM_GATEWAY", "SLIPSTREAM_MLFLOW")
+    }
+    return Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path), **STORES, **SERVERS, **conns})
+
+
+def test_what_ray_is_handed_and_shows_holds_no_password(tmp_path: Path) -> None:
+    from operators.hooks import Services, job_of
+
+    settings = settings_with_secrets(tmp_path)
+    job = job_of(Attempt("train/abc", 1, 1), Services(settings), "m", "train")
+    body = ray_jobs.open_jobs(settings)._request(job)
+    assert HIDDEN not in json.dumps(body)
+    assert HIDDEN not in repr(job) + repr(settings) + str(settings)
+    env = body["runtime_env"]["env_vars"]
+    assert not STORES.keys() & env.keys()
+    assert env["SLIPSTREAM_MLFLOW_URL"] == "https://mlflow.example"
+
+
+def test_even_a_job_that_asks_for_it_hands_ray_no_password(tmp_path: Path) -> None:
+    job = Job("j", ("python", "-c", "pass"), {**STORES, "MINE": f"amqp://u:{HIDDEN}@h/v", "COLOUR": "teal"})
+    env = ray_jobs.open_jobs(settings_with_secrets(tmp_path))._request(job)["runtime_env"]["env_vars"]
+    assert HIDDEN not in str(env)
+    assert (env["MINE"], env["COLOUR"]) == ("amqp://h/v", "teal")
+
+
+def test_a_local_job_sees_neither_airflows_secrets_nor_other_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", *STORES):
+        monkeypatch.setenv(name, HIDDEN)
+    monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS", "http://jobs:little@h")
+    env = process_jobs.open_jobs(settings_with_secrets(tmp_path))._env(Job("j", ("python", "-c", "pass"), STORES))
+    assert HIDDEN not in str(env)
+    assert env["AIRFLOW_CONN_SLIPSTREAM_MLFLOW"] == "http://jobs:little@h"
+    assert env["SLIPSTREAM_HOME"] == str(tmp_path)
+
+
+# -- what is shown -----------------------------------------------------------------------------------------
+
+URLS = [
+    f"postgresql://slip:{HIDDEN}@h:5432/d", f"redis://:{HIDDEN}@h:6379/0", f"postgresql:///d?user=u&password={HIDDEN}&host=h",
+    f"postgresql://slip:{HIDDEN}/x@h:5432/d", f"postgresql://slip:a?{HIDDEN}@h:5432/d", f"postgresql://slip:a@{HIDDEN}@h:5432/d",
+    f"postgresql://h/d?sslpassword={HIDDEN}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_an_address_is_shown_without_its_password(url: str) -> None:
+    assert HIDDEN not in shown(url)
+    assert HIDDEN not in repr(Settings(control_url=url, online_url=url, mlflow_url=url, root=url))
+
+
+@pytest.mark.parametrize("url", URLS[:3])
+def test_a_librarys_words_are_told_without_the_password(url: str) -> None:
+    assert HIDDEN not in without_secrets(f"cannot connect as slip with {HIDDEN}", url)
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("http://u:p@h:5500/x", "http://h:5500/x"), ("http://token@h", "http://h"), ("http://h:80/a@b", "http://h:80/a@b"),
+        ("http://h", "http://h"), ("/a/folder", "/a/folder"), ("postgresql://u:p/q@h/d", "postgresql://h/d"),
+    ],
+)  # fmt: skip
+def test_a_login_is_taken_off_an_address_and_nothing_else(url: str, plain: str) -> None:
+    assert without_login(url) == plain
+
+
+def test_a_login_in_a_servers_address_becomes_its_connection(tmp_path: Path) -> None:
+    settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path), **SERVERS})
+    assert settings.ray_url == "https://ray.example"
+    assert settings.environ["AIRFLOW_CONN_SLIPSTREAM_RAY"] == SERVERS["SLIPSTREAM_RAY_URL"]  # so it still opens it
+    told = {"AIRFLOW_CONN_SLIPSTREAM_RAY": "http://:known@h", **SERVERS}
+    assert Settings.from_env(told).environ["AIRFLOW_CONN_SLIPSTREAM_RAY"] == "http://:known@h"
+
+
+def test_no_error_of_a_store_or_a_server_shows_its_password(tmp_path: Path) -> None:
+    refused = f"postgresql://slip:{HIDDEN}@127.0.0.1:1/slip"
+    said = []
+    for attempt in (
+        lambda: ControlStore(refused).effect("x"),
+        lambda: open_engine(f"oracle://slip:{HIDDEN}@h/d"),
+        lambda: ray_jobs.RayJobs(f"http://u:{HIDDEN}@127.0.0.1:1").status("x"),
+        lambda: Settings.from_env({"SLIPSTREAM_ROOT": f"ftp://u:{HIDDEN}@h/x"}).storage(),
+    ):
+        with pytest.raises(SlipstreamError) as caught:
+            attempt()
+        said.append(f"{caught.value!r} {caught.value} {caught.value.seen}")
+    assert len(said) == 4
+    assert HIDDEN not in " ".join(said)
+    assert HIDDEN not in repr(ControlStore(refused).engine)
+
+
+def test_no_secret_is_on_a_command_line_or_in_the_supervisors_files(platform: Platform, credentials: Credentials) -> None:
+    from include.local.supervisor import render
+
+    text = render(platform, COMPONENTS) + " ".join(word for each in COMPONENTS for word in each.command(platform))
+    assert not [name for name, secret in asdict(credentials).items() if secret in text]
+
+
+def test_the_connections_file_holds_no_administrators_login(platform: Platform, credentials: Credentials) -> None:
+    assert credentials.mlflow_admin not in write_file(platform, credentials).read_text()
+
+
+# -- files -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def open_mask() -> Any:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def others_may(folder: Path) -> list[str]:
+    return [f"{path} {mode(path):o}" for path in (folder, *folder.rglob("*")) if mode(path) & 0o077]
+
+
+@pytest.mark.usefixtures("open_mask")
+def test_what_is_written_is_its_owners_alone_whatever_the_mask(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path / "store")
+    storage.write("a/b", b"x")
+    assert storage.create("a/c", b"x")
+    (tmp_path / "source").write_text("x")
+    storage.upload(tmp_path / "source", "a/d")
+    assert mode(tmp_path / "store") == 0o700
+    assert {mode(path) for path in (tmp_path / "store" / "a").iterdir()} == {0o600}
+    control = ControlStore(f"sqlite:///{tmp_path}/control.db")
+    control.create_tables()
+    with control.transaction():
+        assert not [path for path in tmp_path.glob("control.db*") if mode(path) & 0o077]
+
+
+@pytest.mark.usefixtures("open_mask")
+def test_the_command_and_a_job_leave_nothing_that_others_may_read(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    env = {**os.environ, "SLIPSTREAM_HOME": str(home), "PYTHONPATH": "."}
+    code = (
+        "import sys; from include.core import task\n"
+        "try: task.main(['train/none', '--generation', '1', '--attempt', '1'])\n"
+        "except BaseException: pass\n"
+        "from pathlib import Path; (Path(sys.argv[1]) / 'made').write_text('x')"
+    )
+    subprocess.run([sys.executable, "-c", code, str(home)], env=env, check=True, capture_output=True)
+    assert (home / "made").exists()
+    assert others_may(home) == []
+
+
+@pytest.mark.usefixtures("open_mask")
+def test_modes_of_an_earlier_version_are_corrected_and_told_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for folder in ("store", "logs", "postgres"):
+        (home / folder).mkdir(parents=True)
+    for file in ("control.db", "control.db-wal", "connections.env"):
+        (home / file).write_text("x")
+    (home / "link").symlink_to(tmp_path)
+    before = mode(tmp_path)
+    told = tighten(home)
+    assert mode(home / "control.db") == 0o600
+    assert mode(home / "store") == 0o700
+    assert mode(home) & 0o076 == 0
+    assert mode(home / "postgres") == 0o755  # the database's account has to reach its own
+    assert mode(tmp_path) == before  # a link is not followed
+    assert any(f"{home}/control.db: was 0644, is 0600 now" in line for line in told)
+    assert tighten(home) == []
+
+
+def test_rays_open_folder_lies_in_one_that_nobody_else_may_enter(platform: Platform) -> None:
+    assert platform.ray_folder.parent == platform.short_folder
+    made = private_folder(platform.home / "short")
+    assert mode(made) == 0o700
+    (made / "ray").mkdir()
+    (made / "ray").chmod(0o777)  # as Ray does
+    assert private_folder(made) == made
+
+
+def test_a_folder_that_somebody_else_put_there_first_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "guessed").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "file").write_text("x")
+    for name in ("guessed", "file"):
+        with pytest.raises(ConflictError, match="not a folder of ours"):
+            private_folder(tmp_path / name)
+
+
+# -- accounts ----------------------------------------------------------------------------------------------
+
+
+def test_what_the_dag_processor_writes_without_a_key_is_read_with_one(credentials: Credentials) -> None:
+    """Arguments of watchers: the only thing for which it would need the key to everybody's connections."""
+    code = (
+        "import os; from airflow.models.trigger import Trigger; from airflow.models.crypto import get_fernet\n"
+        "written = Trigger.encrypt_kwargs({'model': 'm'}); get_fernet.cache_clear()\n"
+        "os.environ['AIRFLOW__CORE__FERNET_KEY'] = os.environ['KEY']\n"
+        "assert get_fernet().is_encrypted\n"
+        "print(written.startswith('{'), Trigger._decrypt_kwargs(written))"
+    )
+    env = {**os.environ, "AIRFLOW__CORE__FERNET_KEY": "", "KEY": credentials.airflow_fernet_key}
+    done = subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("True {'model': 'm'}")
+
+
+def test_a_person_sees_no_administrators_password_in_a_tasks_environment(platform: Platform, credentials: Credentials) -> None:
+    env = environment.airflow(platform, credentials, {})
+    assert not {"mlflow_admin", "postgres", "airflow_admin"} & held(env, credentials)
+
+
+def test_mlflows_account_for_jobs_may_delete_nothing_and_register_nothing() -> None:
+    from include.local.mlflow_accounts import JOBS, REGISTRY
+    from include.local.mlflow_accounts import RIGHTS as ACCOUNTS
+
+    assert ACCOUNTS[JOBS]["registered_model"] == "DENY"
+    assert "MANAGE" not in ACCOUNTS[JOBS].values()
+    assert set(ACCOUNTS) == {JOBS, REGISTRY}
+
+
+def test_accounts_are_made_once_and_their_passwords_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from include.local import mlflow_accounts
+
+    asked: list[tuple[str, str]] = []
+
+    def answer(client: httpx.Client, method: str, path: str, json: dict[str, str]) -> Any:
+        asked.append((method, path.rpartition("mlflow/")[2]))
+        exists = path.endswith("users/create")
+        return SimpleNamespace(
+            is_error=exists, text='{"error_code": "RESOURCE_ALREADY_EXISTS"}' if exists else "", status_code=400
+        )
+
+    monkeypatch.setattr(httpx.Client, "request", answer)
+    mlflow_accounts.ensure("http://h", HIDDEN, {mlflow_accounts.JOBS: "x"}, ["m"])
+    assert asked[:2] == [("POST", "users/create"), ("PATCH", "users/update-password")]
+    assert asked[-1] == ("POST", "experiments/create")
+    monkeypatch.setattr(httpx.Client, "request", lambda *_, **__: SimpleNamespace(is_error=True, text="no", status_code=403))
+    with pytest.raises(SlipstreamError) as caught:
+        mlflow_accounts.ensure("http://h", HIDDEN, {mlflow_accounts.JOBS: "x"})
+    assert HIDDEN not in f"{caught.value}"
