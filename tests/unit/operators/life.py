@@ -70,7 +70,8 @@ class Run:
     def context(self, task_id: str, try_number: int = 1) -> dict[str, Any]:
         ti = SimpleNamespace(
             dag_id="shop_dag", run_id=self.run_id, task_id=task_id, map_index=-1, try_number=try_number,
-            stats_tags={}, xcom_pull=lambda task_ids: self.xcom.get(task_ids),
+            stats_tags={}, xcom_push=lambda key, value: self.xcom.__setitem__(f"{task_id}/{key}", value),
+            xcom_pull=lambda task_ids, key="": self.xcom.get(f"{task_ids}/{key}" if key else task_ids),
         )  # fmt: skip
         made = {
             "ti": ti,
