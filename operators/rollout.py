@@ -18,7 +18,7 @@ from operators.base import ReconcileOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
 from operators.links import ReportLink, evidence_url
 from operators.run import event_extra, holder, is_asset_run, pulled_json, run_token
-from operators.triggers import QuestionTrigger
+from operators.triggers import QuestionTrigger, described
 
 if TYPE_CHECKING:
     from include.rollout.history import Rollout
@@ -254,7 +254,7 @@ class PromoteModelOperator(EndingOperator):
         rollout = self.rollout(context, services)
         generation = promote(services.control, rollout, actor=holder(context), epoch=epoch)
         services.gateway().wait_applied(self.model, generation)
-        _mirror(self, services)
+        _mirror(self, services, rollout)
         words = f"{self.model}: version {rollout.challenger} is in production (before: {rollout.champion or 'none'})"
         tell(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
         self.call_next(context, services)
@@ -282,7 +282,7 @@ class RollBackModelOperator(EndingOperator):
         reason = f"its run ended in {rollout.stage}: a task failed, or was marked by hand"
         generation = roll_back(services.control, rollout, reason=reason, actor=holder(context), epoch=epoch)
         services.gateway().wait_applied(self.model, generation)
-        _mirror(self, services)
+        _mirror(self, services, rollout)
         self._tell(read_rollout(services.control, rollout.id), services)
         self.call_next(context, services)
         return {"champion": rollout.champion, "rolled_back": rollout.challenger, "generation": generation}
@@ -343,8 +343,8 @@ def opened_in(context: Context, services: Services, model: str) -> Rollout | Non
     return opened_by(services.control, model, run_token(context, "open"))
 
 
-def _mirror(operator: RolloutOperator, services: Services) -> None:
-    """Copy the stages to the registry's aliases. Traffic never waits for the registry."""
+def _mirror(operator: RolloutOperator, services: Services, rollout: Rollout) -> None:
+    """Copy the stages to the registry's aliases. Traffic never waits for the registry, nor does the end of a rollout."""
     from include.core.errors import TransientError
     from include.governance.registry import mirror
 
@@ -352,3 +352,7 @@ def _mirror(operator: RolloutOperator, services: Services) -> None:
         mirror(services.control, services.registry(), operator.model)
     except TransientError as error:
         operator.log.warning("The registry's aliases are behind: %s", error)
+    except Exception as error:  # noqa: BLE001 - the traffic has moved: whatever the registry says, that is done
+        words = f"The registry's aliases of {operator.model} are behind: {described(error)}"
+        operator.log.error("%s", words)
+        tell(Alert(f"mirror/{rollout.id}", "registry_behind", "ticket", operator.model, words), services.control)

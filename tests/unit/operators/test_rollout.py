@@ -316,3 +316,13 @@ def test_a_live_rollout_that_its_run_leaves_behind_is_told(quiet: Services) -> N
     with pytest.raises(ConflictError) as told:  # its roll_back failed, or was marked success by hand
         conclude(run)
     assert_says(told.value, "is live, and its run has ended", "nobody moves it any more", "slipstream rollback shop")
+
+
+def test_a_registry_that_refuses_holds_up_no_rollback_and_is_told(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The versions of this control store have no records: nothing that a registry could show."""
+    monkeypatch.setattr("include.serving.client.GatewayClient.wait_applied", lambda *given, **named: {})
+    told = list[Alert]()
+    monkeypatch.setattr("operators.rollout.tell", lambda alert, control: told.append(alert))
+    run, _ = opened(services)
+    assert back(run)["rolled_back"] == 2
+    assert [alert.event for alert in told] == ["registry_behind", "rolled_back"]
