@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true
 
-.PHONY: help setup demo up down status test lint chaos e2e bench clean lock
+.PHONY: help setup demo up down status test lint chaos hands e2e bench clean lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,12 @@ STOCK_SEEDS ?= 2
 chaos: setup  ## the fault matrix, SEEDS=3 a cell: every step killed, paused, cut off; writes docs/guarantees.md
 	@$(PY) -m tests.chaos.stock --seeds $(STOCK_SEEDS)
 	@$(PY) -m tests.chaos.scheduler
+	@$(PY) -m tests.hands
 	@$(PY) -m tests.chaos --seeds $(SEEDS)
+
+HANDS ?=
+hands: setup  ## what an operator's hand may do to each task, under a real Airflow; HANDS="--kinds rollout" for some
+	@$(PY) -m tests.hands $(HANDS)
 
 AREA ?= parse
 bench: setup  ## a benchmark, AREA=parse: ours and the peer's side by side; fails when a goal is missed

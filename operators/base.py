@@ -20,7 +20,7 @@ from include.core.ports import JobStatus
 from include.core.request import Json, Request, Result
 from include.core.task import perform
 from operators.hooks import Services, job_of, open_services
-from operators.run import holder, run_token, wants_fresh
+from operators.run import holder, is_retry, run_token, wants_fresh
 from operators.triggers import JobTrigger
 
 
@@ -79,6 +79,8 @@ class ComputeOperator(SlipstreamOperator):
                           "or `slipstream invalidate %s` and clear.", request.key, generation, request.key)  # fmt: skip
             return self._deliver(known, context, services)
         attempt = services.ledger.open_attempt(request.key, generation)
+        if self.where == "job" and not is_retry(context):
+            attempt = self._after(attempt, services)
         self._remember(context, {"key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":
             result = perform(request, attempt, services.ledger, services.settings)
@@ -96,6 +98,20 @@ class ComputeOperator(SlipstreamOperator):
             self.log.warning("%s is damaged (%s): computing it again.", known.path, ", ".join(broken))
             return ledger.open_generation(key, f"repair:g{generation}", f"damaged: {', '.join(broken)}")
         return generation
+
+    def _after(self, attempt: Attempt, services: Services) -> Attempt:
+        """The attempt to make, where a person or a new run asks: a job that ended while nobody waited is told in the log only.
+
+        A retry of Airflow's own adopts such a job, and tells what became of it: to stop a job must stop its task.
+        """
+        ledger = services.ledger
+        while (status := services.jobs().status(attempt.job)).over and ledger.result(attempt.key, attempt.generation) is None:
+            error = ledger.error(attempt)
+            words = f"{status}, with nobody waiting for it{f': {error}' if error else ''}"
+            self.log.warning("Job %s ended as %s. Another attempt is made, from its checkpoints.", attempt.job, words)
+            ledger.end_attempt(attempt, words)
+            attempt = ledger.open_attempt(attempt.key, attempt.generation)
+        return attempt
 
     def _wait(self, attempt: Attempt, context: Context, services: Services) -> Json:
         jobs = services.jobs()

@@ -39,6 +39,7 @@ from operators.monitoring import (
 )
 from operators.registry import RegisterModelOperator
 from operators.rollout import (
+    ConcludeRolloutOperator,
     OpenRolloutOperator,
     PromoteModelOperator,
     RollBackModelOperator,
@@ -141,7 +142,7 @@ def training_dag(spec: ModelSpec) -> DAG:
 
 
 def rollout_dag(spec: ModelSpec) -> DAG:
-    """open → smoke → shadow → canary steps → promote; any failure → roll back."""
+    """open → smoke → shadow → canary steps → promote; whatever ends it → roll back unless promoted → conclude."""
     version = Param(
         None,
         type=["null", "integer"],
@@ -159,9 +160,13 @@ def rollout_dag(spec: ModelSpec) -> DAG:
             *stages,
             PromoteModelOperator(task_id="promote", model=spec.name),
         ]
-        back = RollBackModelOperator(task_id="roll_back", model=spec.name, trigger_rule=TriggerRule.ONE_FAILED)
+        # Teardowns: a run that a person marks failed, or success, still gets them. Each follows every task that goes forward, so
+        # that a cleared one brings them with it. The run's state is that of `promote` and of `conclude`.
+        back = RollBackModelOperator(task_id="roll_back", model=spec.name).as_teardown()
+        end = ConcludeRolloutOperator(task_id="conclude", model=spec.name).as_teardown(on_failure_fail_dagrun=True)
         chain(*forward)
-        chain(forward, back)
+        chain(forward, back, end)
+        chain(forward, end)
     return dag
 
 
@@ -246,7 +251,10 @@ _ROLLOUT_DOC = """### {name}: rollout
 {description} Owner: {owner}.
 
 Smoke test on the real server, shadow, then the steps of the spec, each judged by a test that is valid however often one looks.
-Any failure rolls back. Clearing a task resumes at its stage with the evidence collected so far.
+Whatever ends a run before its promotion rolls back: a failure, the judge, a run marked failed or success by hand. Clearing a task
+resumes at its stage with the evidence collected so far.
+
+**A run is green** only if its version was promoted; skipped throughout if no version waited for its turn; else it is **red**.
 `slipstream rollback {name}` works with Airflow down.
 """
 _MONITORING_DOC = """### {name}: monitoring

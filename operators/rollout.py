@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import Context
+from airflow.sdk import AssetAlias, Context
 from airflow.sdk.exceptions import AirflowSkipException
+from pydantic import JsonValue
 
 from include.core import fault
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.request import Json
 from operators.alert import MONITORING, ROLLOUT, Alert, tell
-from operators.base import ReconcileOperator
+from operators.assets import candidate_asset
+from operators.base import ReconcileOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
 from operators.links import ReportLink, evidence_url
-from operators.run import event_extra, holder, pulled_json, run_token
-from operators.triggers import QuestionTrigger
+from operators.run import event_extra, holder, is_asset_run, pulled_json, run_token
+from operators.triggers import QuestionTrigger, described
 
 if TYPE_CHECKING:
     from include.rollout.history import Rollout
 
 LOOK_EVERY = 2.0  # seconds between two looks at a stage's evidence
 ASK_AGAIN = 86_400.0  # seconds after which a task that waits out a pause is started afresh
+NOTHING = "nothing_to_do"  # the XCom in which `open` says why it was skipped
 
 
 class RolloutOperator(ReconcileOperator):
@@ -79,18 +82,26 @@ class RolloutOperator(ReconcileOperator):
 
 
 class OpenRolloutOperator(RolloutOperator):
-    """Opens the rollout of the version that the run or its event names. A version has its turn once."""
+    """Opens the rollout of the version that the run names; a run that an event started takes the newest that waits.
+
+    An event is only a reason to look: some are lost, some come twice or late, and several make one run. A version has its turn
+    once, unless a person asks for it by its number.
+    """
+
+    def execute(self, context: Context) -> Json:
+        try:
+            return super().execute(context)
+        except AirflowSkipException as nothing:  # for the end of the run: a person's mark leaves the same state, and no reason
+            context["ti"].xcom_push(key=NOTHING, value=str(nothing))
+            raise
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         from include.rollout.foresight import foresee, foresee_entities
         from include.rollout.machine import open_rollout
 
-        asked = context["params"].get("version")
-        version = asked or event_extra(context).get("version")
+        version = context["params"].get("version") or self._choose(context, services)
         if not version:
             raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
-        if not asked:
-            self._skip_if_had_its_turn(services, int(version), run_token(context))
         rollout = open_rollout(
             services.control,
             services.spec(self.model),
@@ -105,16 +116,41 @@ class OpenRolloutOperator(RolloutOperator):
             self.log.info("%s", words)
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
 
-    def _skip_if_had_its_turn(self, services: Services, version: int, request: str) -> None:
-        """An event may come twice (its task was cleared). A run that was asked for by hand is obeyed."""
-        from include.rollout.history import list_rollouts
-        from include.rollout.machine import rollout_id_of
+    def _choose(self, context: Context, services: Services) -> int | None:
+        """The version of a run that names none: the one this run has opened already, else its event's if that one is live, else
+        the newest that waits. Raises AirflowSkipException where all have had their turn."""
+        from include.rollout.history import live_rollout, opened_by
+        from include.rollout.waiting import supersede, waiting
 
-        over = [
-            one for one in list_rollouts(services.control, self.model) if one.challenger == version and one.state != "running"
-        ]
-        if over and rollout_id_of(self.model, version, request) not in {one.id for one in over}:
+        if (mine := opened_by(services.control, self.model, run_token(context))) is not None:
+            return mine.challenger
+        if not is_asset_run(context):
+            return None
+        named = event_extra(context).get("version")
+        version = int(named) if named else None
+        live = live_rollout(services.control, self.model)
+        if live is not None and live.challenger == version:
+            return version
+        for gone in supersede(services.control, self.model, holder(context)):
+            self.log.info("Version %s is superseded: a newer one is in production.", gone)
+        if waits := waiting(services.control, self.model):
+            if waits[0] != version:
+                self.log.info("The event is about version %s; the newest that waits for its turn is %s.", version, waits[0])
+            return waits[0]
+        self._skip_if_had_its_turn(services, version)
+        return version
+
+    def _skip_if_had_its_turn(self, services: Services, version: int | None) -> None:
+        from include.rollout.history import list_rollouts
+        from include.rollout.waiting import superseded_by
+
+        if version is None:
+            raise AirflowSkipException(f"No candidate of {self.model} waits for its turn.")
+        over = [one for one in list_rollouts(services.control, self.model) if one.challenger == version]
+        if over:
             raise AirflowSkipException(f"Version {version} had its rollout already: {over[-1].state} ({over[-1].id}).")
+        if (by := superseded_by(services.control, self.model, version)) is not None:
+            raise AirflowSkipException(f"Version {version} was superseded: version {by} came into production before its turn.")
 
 
 class SmokeTestOperator(RolloutOperator):
@@ -194,7 +230,22 @@ class RolloutStageOperator(RolloutOperator):
         tell(Alert(key, "rollout_holds", "page", self.model, words, playbook), services.control)
 
 
-class PromoteModelOperator(RolloutOperator):
+class EndingOperator(RolloutOperator):
+    """A task that ends a rollout. Whoever waited meanwhile gets a new event: the first one may have been lost."""
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(model=model, outlets=[AssetAlias(f"{model}_waiting")], **kwargs)
+
+    def call_next(self, context: Context, services: Services) -> None:
+        from include.rollout.waiting import waiting
+
+        if waits := waiting(services.control, self.model):
+            self.log.info("Waiting for their turn: %s. Version %s is next.", ", ".join(map(str, waits)), waits[0])
+            extra: dict[str, JsonValue] = {"version": waits[0]}
+            context["outlet_events"][AssetAlias(f"{self.model}_waiting")].add(candidate_asset(self.model), extra=extra)
+
+
+class PromoteModelOperator(EndingOperator):
     """The challenger becomes the champion; the registry's aliases follow."""
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
@@ -203,42 +254,97 @@ class PromoteModelOperator(RolloutOperator):
         rollout = self.rollout(context, services)
         generation = promote(services.control, rollout, actor=holder(context), epoch=epoch)
         services.gateway().wait_applied(self.model, generation)
-        _mirror(self, services)
+        _mirror(self, services, rollout)
         words = f"{self.model}: version {rollout.challenger} is in production (before: {rollout.champion or 'none'})"
         tell(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
+        self.call_next(context, services)
         return {"champion": rollout.challenger, "previous": rollout.champion, "generation": generation}
 
 
-class RollBackModelOperator(RolloutOperator):
-    """Runs when any stage failed: all traffic on the champion. Does nothing if that is so already."""
+class RollBackModelOperator(EndingOperator):
+    """Runs at the end of every run, however it ends: a rollout that was not promoted gets all traffic back to the champion.
+
+    A teardown: Airflow lets it run where a person has marked the whole run failed, or success.
+    """
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+        from include.rollout.history import read_rollout
         from include.rollout.machine import roll_back
 
-        if context["ti"].xcom_pull(task_ids="open") is None:
+        rollout = opened_in(context, services, self.model)
+        if rollout is None:
             raise AirflowSkipException("No rollout was opened by this run: there is nothing to roll back.")
-        rollout = self.rollout(context, services)
         if rollout.state == "promoted":
-            raise ConflictError(
-                f"Rollout {rollout.id} was promoted.",
-                safe=f"version {rollout.challenger} goes on serving.",
-                hint=f"to go back all the same: slipstream rollback {self.model}.",
+            raise AirflowSkipException(
+                f"Rollout {rollout.id} was promoted: version {rollout.challenger} goes on serving. "
+                f"To go back all the same: slipstream rollback {self.model}."
             )
-        generation = roll_back(services.control, rollout, reason="a stage failed", actor=holder(context), epoch=epoch)
+        reason = f"its run ended in {rollout.stage}: a task failed, or was marked by hand"
+        generation = roll_back(services.control, rollout, reason=reason, actor=holder(context), epoch=epoch)
         services.gateway().wait_applied(self.model, generation)
-        _mirror(self, services)
-        self._tell(context, services)
+        _mirror(self, services, rollout)
+        self._tell(read_rollout(services.control, rollout.id), services)
+        self.call_next(context, services)
         return {"champion": rollout.champion, "rolled_back": rollout.challenger, "generation": generation}
 
-    def _tell(self, context: Context, services: Services) -> None:
-        rollout = self.rollout(context, services)
+    def _tell(self, rollout: Rollout, services: Services) -> None:
         words = f"{self.model}: version {rollout.challenger} was rolled back in {rollout.stage}: {rollout.reason}"
         playbook = f"{ROLLOUT}the-canary-was-rolled-back-what-now"
         tell(Alert(f"rolled_back/{rollout.id}", "rolled_back", "ticket", self.model, words, playbook), services.control)
 
 
-def _mirror(operator: RolloutOperator, services: Services) -> None:
-    """Copy the stages to the registry's aliases. Traffic never waits for the registry."""
+class ConcludeRolloutOperator(SlipstreamOperator):
+    """The run's state is this task's: success if the version was promoted, skipped if there was nothing to do, else failed."""
+
+    def execute(self, context: Context) -> Json:
+        services = open_services()
+        rollout = opened_in(context, services, self.model)
+        if rollout is None:
+            self._without_rollout(context)
+        if rollout.live:
+            raise ConflictError(
+                f"Rollout {rollout.id} of {self.model} version {rollout.challenger} is live, and its run has ended.",
+                seen=f"{rollout.state} in {rollout.stage}",
+                safe="the traffic stays as it is: nobody moves it any more.",
+                hint=f"clear roll_back, or slipstream rollback {self.model}.",
+            )
+        if rollout.state != "promoted":
+            raise GateClosed(  # told already, by who rolled it back
+                f"Version {rollout.challenger} of {self.model} was not promoted: {rollout.state} in {rollout.stage}.",
+                seen=rollout.reason or None,
+                safe=f"version {rollout.champion} serves all traffic." if rollout.champion else "no version serves, as before.",
+                hint=f"{ROLLOUT}the-canary-was-rolled-back-what-now",
+            )
+        if context["ti"].xcom_pull(task_ids="promote") is None:
+            raise ConflictError(
+                f"Version {rollout.challenger} of {self.model} was promoted, and `promote` did not come to its end.",
+                safe="the route is written: every gateway that reads it serves the version.",
+                hint="clear promote with its downstream tasks: it waits for the gateway and mirrors the registry again.",
+            )
+        return {"version": rollout.challenger, "state": rollout.state}
+
+    def _without_rollout(self, context: Context) -> NoReturn:
+        if nothing := context["ti"].xcom_pull(task_ids="open", key=NOTHING):
+            raise AirflowSkipException(nothing)
+        raise GateClosed(
+            "This run opened no rollout: its task `open` failed, or was marked before it was done.",
+            safe="the traffic is where it was; a version that had no turn waits for one.",
+            hint="read the log of `open`, then clear the run, or trigger the DAG with version=N.",
+        )
+
+
+def opened_in(context: Context, services: Services, model: str) -> Rollout | None:
+    """The rollout of this run. `open` may have been killed, or marked, between opening it and saying so."""
+    from include.rollout.history import opened_by, read_rollout
+
+    told = context["ti"].xcom_pull(task_ids="open")
+    if told is not None:
+        return read_rollout(services.control, told["rollout"])
+    return opened_by(services.control, model, run_token(context, "open"))
+
+
+def _mirror(operator: RolloutOperator, services: Services, rollout: Rollout) -> None:
+    """Copy the stages to the registry's aliases. Traffic never waits for the registry, nor does the end of a rollout."""
     from include.core.errors import TransientError
     from include.governance.registry import mirror
 
@@ -246,3 +352,7 @@ def _mirror(operator: RolloutOperator, services: Services) -> None:
         mirror(services.control, services.registry(), operator.model)
     except TransientError as error:
         operator.log.warning("The registry's aliases are behind: %s", error)
+    except Exception as error:  # noqa: BLE001 - the traffic has moved: whatever the registry says, that is done
+        words = f"The registry's aliases of {operator.model} are behind: {described(error)}"
+        operator.log.error("%s", words)
+        tell(Alert(f"mirror/{rollout.id}", "registry_behind", "ticket", operator.model, words), services.control)

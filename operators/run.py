@@ -17,10 +17,18 @@ def wants_fresh(context: Context) -> bool:
     return bool(context["params"].get("fresh", False))
 
 
-def run_token(context: Context) -> str:
-    """One for each task of a run, the same in its retries: names the generation `fresh` opens."""
+def run_token(context: Context, task_id: str = "") -> str:
+    """One for each task of a run, the same in its retries: names the generation `fresh` opens. `task_id`: another's."""
     ti = context["ti"]
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
+    return f"{ti.dag_id}/{ti.run_id}/{task_id or ti.task_id}/{ti.map_index}"
+
+
+def is_retry(context: Context) -> bool:
+    """Whether Airflow itself tries the task again. A run's first try is none, nor is the first one after a clear."""
+    ti = context["ti"]
+    retries = getattr(getattr(ti, "task", None), "retries", 0) or 0
+    first = getattr(ti, "max_tries", retries) - retries + 1  # a clear counts on: max_tries is then the tries so far, and retries
+    return int(ti.try_number) > int(first)
 
 
 def holder(context: Context) -> str:

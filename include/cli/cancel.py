@@ -8,7 +8,7 @@ from include.cli.desk import Desk, open_desk
 from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.ports import JobStatus
-from include.governance.jobs import live
+from include.governance.jobs import live, stop
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     with desk.control.transaction() as connection:
         desk.control.append_audit(connection, desk.actor, "cancel", name, {"status": str(before)})
-    jobs.stop(name)
-    print(f"{name} was told to stop. Its task fails; its checkpoints are kept, and clearing the task goes on from them.")
+    print(f"{stop(jobs, name)} Its task fails; its checkpoints are kept, and clearing the task goes on from them.")
     return 0
 
 

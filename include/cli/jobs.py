@@ -18,7 +18,7 @@ from include.core.connection import from_env
 from include.core.errors import NotReadyError
 from include.core.ledger import Attempt
 from include.core.ports import JobBackend, JobStatus
-from include.governance.jobs import live
+from include.governance.jobs import live, stop
 
 if TYPE_CHECKING:
     from include.demo.airflow import AirflowClient
@@ -79,8 +79,7 @@ def _stop(desk: Desk, jobs: JobBackend, airflow: AirflowClient, orphan: Watched)
     detail = {"status": str(orphan.status), "why": "no unfinished run wants it"}
     with desk.control.transaction() as connection:
         desk.control.append_audit(connection, desk.actor, "cancel", orphan.attempt.job, detail)
-    jobs.stop(orphan.attempt.job)
-    print(f"{orphan.attempt.job} was told to stop: nobody waits for it. Its checkpoints are kept.")
+    print(f"{stop(jobs, orphan.attempt.job)} Nobody waits for it. Its checkpoints are kept.")
 
 
 def _airflow(desk: Desk) -> AirflowClient:

@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit, rollout_events, rollouts, versions
+from include.core.control import ControlStore, audit, effects, rollout_events, rollouts, versions
+from include.core.digest import digest_json
 from include.core.errors import ConflictError, DataError
 from include.core.request import Json
 from include.rollout.plan import Stage
@@ -71,6 +72,26 @@ def list_rollouts(control: ControlStore, model: str) -> list[Rollout]:
     with control.transaction() as connection:
         query = sa.select(rollouts.c.id).where(rollouts.c.model == model).order_by(rollouts.c.created_at)
         return [rollout_in(connection, row.id) for row in connection.execute(query).all()]
+
+
+def rollout_id_of(model: str, challenger: int, request: str) -> str:
+    """The id of the rollout that a request opens: the same for every try of it."""
+    return digest_json([model, challenger, request])[:20]
+
+
+def opening_key(model: str, challenger: int, request: str) -> str:
+    """The effect under which a request opened its rollout, or took part in one that was live."""
+    return f"rollout:{model}:{challenger}:{rollout_id_of(model, challenger, request)}"
+
+
+def opened_by(control: ControlStore, model: str, request: str) -> Rollout | None:
+    """The rollout that a request has opened, even if whoever asked was killed before it was told."""
+    with control.transaction() as connection:
+        tried = connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.model == model).distinct()).scalars()
+        keys = [opening_key(model, challenger, request) for challenger in tried]
+        query = sa.select(effects.c.result).where(effects.c.key.in_(keys)).order_by(effects.c.at.desc())
+        row = connection.execute(query).first() if keys else None
+        return rollout_in(connection, row.result["id"]) if row else None
 
 
 def withdrawn(control: ControlStore, model: str) -> list[int]:

@@ -13,21 +13,16 @@ from collections.abc import Callable, Mapping
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, now, rollout_events, rollouts, versions
-from include.core.digest import digest_json
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.request import Json
 from include.core.spec import ModelSpec
-from include.rollout.history import Rollout, event_in, event_key, read_rollout, rollout_in
+from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
 from include.rollout.memory import forget
 from include.rollout.plan import Stage, plan
 from include.rollout.route import Route, route_in, set_route
+from include.rollout.waiting import supersede_in
 
 Effect = Callable[[sa.Connection], dict[str, Json]]
-
-
-def rollout_id_of(model: str, challenger: int, request: str) -> str:
-    """The id of the rollout that a request opens: the same for every try of it."""
-    return digest_json([model, challenger, request])[:20]
 
 
 def open_rollout(control: ControlStore, spec: ModelSpec, challenger: int, *, request: str, actor: str, epoch: int) -> Rollout:
@@ -52,7 +47,7 @@ def open_rollout(control: ControlStore, spec: ModelSpec, challenger: int, *, req
         control.append_audit(connection, actor, "rollout.open", model, detail)
         return {"id": rollout_id}
 
-    result, _ = control.once(f"rollout:{model}:{challenger}:{rollout_id}", f"rollout/{model}", epoch, effect)
+    result, _ = control.once(opening_key(model, challenger, request), f"rollout/{model}", epoch, effect)
     return read_rollout(control, result["id"])
 
 
@@ -96,7 +91,10 @@ def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision
 
 
 def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) -> int:
-    """Make the challenger the champion, and remember the old one as the way back. Returns the generation."""
+    """Make the challenger the champion, and remember the old one as the way back. Returns the generation.
+
+    Older candidates that never had their turn are superseded in the same transaction.
+    """
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
         _require_running(connection, rollout)
@@ -109,6 +107,7 @@ def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) 
         _event(connection, rollout.id, "promoted", "promote", {"generation": generation, "route": route.to_json()})
         detail = {"rollout": rollout.id, "champion": rollout.challenger, "previous": rollout.champion}
         control.append_audit(connection, actor, "rollout.promote", rollout.model, detail)
+        supersede_in(connection, control, rollout.model, rollout.challenger, actor)
         return {"generation": generation}
 
     result, _ = control.once(event_key(rollout.id, "promote"), rollout.resource, epoch, effect)

@@ -40,7 +40,12 @@ NOT = """## What is not guaranteed, and why
   committed once. A `fit` that writes elsewhere must take care of that itself.
 - **Airflow's own metadata.** If Airflow's database is lost, runs and XComs are. Nothing is computed twice for it: the
   ledger answers by content. An asset event is sent when its task is reported a success; an event may come twice, and
-  the second starts nothing new (a version has its rollout once, equal inputs have one result).
+  the second starts nothing new (a version has its rollout once, equal inputs have one result). Airflow may also drop one:
+  a candidate then waits until the next event, or the end of the rollout that is under way.
+- **A paused DAG.** A rollout whose DAG is paused keeps its share of the traffic, and the judge's verdict on it is not
+  acted upon, until the DAG is switched on. `slipstream rollout abort` and `rollback` work all the same.
+- **What a person marks success** in another DAG than the rollout's is taken as done. Nothing is lost by it: whoever asks
+  again gets it.
 - **A job backend that forgets a live job.** A name is taken once for as long as the backend knows it. A Ray head that
   lost its memory while the job's process lives on another node would be given the same name again: two processes,
   of which the first to commit wins.
@@ -59,6 +64,7 @@ NOT = """## What is not guaranteed, and why
 AGAIN = """## Running it again
 
     make chaos SEEDS=10                                                  # everything; writes this page
+    make hands HANDS="--kinds rollout --whole"                           # an operator's hand, some rows, in every state
     .venv/bin/python -m tests.chaos --seeds 3 --steps submit register    # some rows
     .venv/bin/python -m tests.chaos --steps submit --faults F2 --seed 7 --slots 1   # one trial, as a failure prints it
 

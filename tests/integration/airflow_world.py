@@ -202,10 +202,10 @@ class Run:
 
 
 @contextmanager
-def airflow_world(more: Sequence[str] = (), **environment: str) -> Iterator[World]:
+def airflow_world(more: Sequence[str] = (), dag_ids: Sequence[str] | None = None, **environment: str) -> Iterator[World]:
     """Everything that Airflow needs, on free ports, with the test's own DAGs; all of it gone afterwards.
 
-    `more` components are started beside it; `environment` is put over the tests' own.
+    `more` components are started beside it; `environment` is put over the tests' own; `dag_ids` are switched on.
     """
     home = Path(tempfile.mkdtemp(prefix="slipstream-airflow-"))  # not tmp_path: root's PostgreSQL runs as nobody
     platform = Platform(home, ports=dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True)))
@@ -215,7 +215,7 @@ def airflow_world(more: Sequence[str] = (), **environment: str) -> Iterator[Worl
         try:
             up(platform, (*AIRFLOW, *more))
             world = World(platform)
-            for dag_id in DAG_IDS:
+            for dag_id in DAG_IDS if dag_ids is None else dag_ids:
                 world.airflow.wait_for_dag(dag_id)
             yield world
         finally:

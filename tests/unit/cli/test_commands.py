@@ -169,7 +169,7 @@ def test_cancel_stops_the_job_that_computes_a_key(slipstream: Slipstream, loop: 
     assert attempt.job in slipstream("status")[1]
     status, out, _ = slipstream("cancel", key)
     assert status == 0
-    assert f"{attempt.job} was told to stop" in out
+    assert f"{attempt.job} was told to stop, and is over (STOPPED)." in out
     assert jobs.status(attempt.job) in (JobStatus.STOPPED, JobStatus.FAILED)
     assert "is over already" in slipstream("cancel", attempt.job)[1]
     assert slipstream("cancel", "slip-none")[0] == 1

@@ -70,7 +70,8 @@ class Run:
     def context(self, task_id: str, try_number: int = 1) -> dict[str, Any]:
         ti = SimpleNamespace(
             dag_id="shop_dag", run_id=self.run_id, task_id=task_id, map_index=-1, try_number=try_number,
-            stats_tags={}, xcom_pull=lambda task_ids: self.xcom.get(task_ids),
+            stats_tags={}, xcom_push=lambda key, value: self.xcom.__setitem__(f"{task_id}/{key}", value),
+            xcom_pull=lambda task_ids, key="": self.xcom.get(f"{task_ids}/{key}" if key else task_ids),
         )  # fmt: skip
         made = {
             "ti": ti,
@@ -125,10 +126,11 @@ class Life:
     """The shop's life: land days, make features of them, train."""
 
     services: Services
+    model: str = MODEL
 
     @property
     def raw(self) -> RawPartitions:
-        return RawPartitions(self.services.storage, MODEL)
+        return RawPartitions(self.services.storage, self.model)
 
     def put(self, source: str, when: date, table: pa.Table) -> str:
         buffer = io.BytesIO()
@@ -143,12 +145,12 @@ class Life:
     def publish(self, when: date, run: Run | None = None) -> Run:
         """validate → publish."""
         run = run or Run({"day": when.isoformat()})
-        run(ValidateDataOperator(task_id="validate", model=MODEL))
-        run(PublishFeaturesOperator(task_id="publish", model=MODEL))
+        run(ValidateDataOperator(task_id="validate", model=self.model))
+        run(PublishFeaturesOperator(task_id="publish", model=self.model))
         return run
 
     def materialize(self, run: Run) -> Any:
-        return run(MaterializeFeaturesOperator(task_id="materialize", model=MODEL))
+        return run(MaterializeFeaturesOperator(task_id="materialize", model=self.model))
 
     def days(self, count: int, returns: dict[str, Any] | None = None) -> None:
         for number in range(1, count + 1):
@@ -157,22 +159,22 @@ class Life:
 
     def snapshot(self, run: Run) -> Run:
         """plan → training set."""
-        run(PlanTrainingOperator(task_id="plan", model=MODEL))
-        run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))
+        run(PlanTrainingOperator(task_id="plan", model=self.model))
+        run(BuildTrainingSetOperator(task_id="build_training_set", model=self.model))
         return run
 
     def trained(self, run: Run | None = None, where: Any = "process") -> Run:
         """plan → training set → its verdict → train → evaluate → gate: all before `register`."""
         run = self.snapshot(run or Run())
-        run(ValidateTrainingSetOperator(task_id="validate_training_set", model=MODEL))
-        run(TrainModelOperator(task_id="train", model=MODEL, where=where, poll_seconds=0.05))
-        run(EvaluateModelOperator(task_id="evaluate", model=MODEL))
-        run(CheckGateOperator(task_id="gate", model=MODEL))
+        run(ValidateTrainingSetOperator(task_id="validate_training_set", model=self.model))
+        run(TrainModelOperator(task_id="train", model=self.model, where=where, poll_seconds=0.05))
+        run(EvaluateModelOperator(task_id="evaluate", model=self.model))
+        run(CheckGateOperator(task_id="gate", model=self.model))
         return run
 
     def registered(self, run: Run | None = None) -> Run:
         run = self.trained(run)
-        run(RegisterModelOperator(task_id="register", model=MODEL))
+        run(RegisterModelOperator(task_id="register", model=self.model))
         return run
 
     def result(self, xcom: dict[str, str]) -> Result:
@@ -183,7 +185,7 @@ class Life:
 
     def commit(self, step: str, value: Mapping[str, Any], files: dict[str, Path]) -> dict[str, str]:
         """A result made by hand, as an XCom value."""
-        request = Request(step, "tests:none", MODEL, {"made by hand": [step, dict(value), sorted(map(str, files.values()))]})
+        request = Request(step, "tests:none", self.model, {"made by hand": [step, dict(value), sorted(map(str, files.values()))]})
         ledger = self.services.ledger
         ledger.record(request)
         return ledger.ref(ledger.commit(request, ledger.open_attempt(request.key, 0), Outcome(value, files), 0.0)).to_json()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,16 +164,59 @@ def test_an_old_on_kill_cancels_nothing(services: Services, jobs: FakeJobs, cont
     assert jobs.status(jobs.submitted()[0]) is JobStatus.RUNNING
 
 
-def test_a_job_stopped_on_purpose_fails_the_task_and_a_clear_goes_on(services: Services, jobs: FakeJobs, context: Make) -> None:
-    (jobs.folder / "mode").write_text("hang")
-    with pytest.raises(TaskDeferred):
+def waits(services: Services, context: Make) -> dict[str, Any]:
+    """A task that waits in the triggerer for its hanging job; what its resumption is called with."""
+    (services.settings.home / "jobs" / "mode").write_text("hang")
+    with pytest.raises(TaskDeferred) as deferred:
         task(where="job").execute(context())
+    return deferred.value.kwargs or {}
+
+
+def test_a_job_stopped_on_purpose_fails_the_task_and_a_clear_goes_on(services: Services, jobs: FakeJobs, context: Make) -> None:
+    kwargs = waits(services, context)
     jobs.stop(jobs.submitted()[0])
     with pytest.raises(PermanentError, match="stopped on purpose"):
-        task(where="job").execute(context())
+        task(where="job").resume(context(), {"status": "STOPPED"}, **kwargs)
     (jobs.folder / "mode").write_text("run")
     task(where="job").execute(context())
     assert [name[-2:] for name in jobs.submitted()] == ["a1", "a2"]
+
+
+@pytest.mark.parametrize("status", [JobStatus.STOPPED, JobStatus.FAILED])
+def test_a_job_that_ended_while_nobody_waited_costs_no_second_clear(
+    services: Services, jobs: FakeJobs, context: Make, status: JobStatus
+) -> None:
+    """Its task was marked failed, or its run deleted; then the orphan was stopped, or died."""
+    waits(services, context)
+    jobs.set(jobs.submitted()[0], status)
+    (jobs.folder / "mode").write_text("run")
+    cleared = context()
+    cleared["ti"].try_number, cleared["ti"].max_tries, cleared["ti"].task = 2, 4, SimpleNamespace(retries=3)
+    ref = task(where="job").execute(cleared)
+    assert [name[-2:] for name in jobs.submitted()] == ["a1", "a2"]
+    assert services.ledger.resolve(Ref.from_json(ref)).attempt == 2
+    (told,) = services.ledger.ended(task().build(context(), services).key, 0)
+    assert told.startswith(f"{status}, with nobody waiting")
+
+
+def test_a_retry_of_airflows_own_does_not_start_a_stopped_job_again(services: Services, jobs: FakeJobs, context: Make) -> None:
+    """The worker was killed while its task waited, and a person stopped the job before the retry."""
+    waits(services, context)
+    jobs.stop(jobs.submitted()[0])
+    retried = context()
+    retried["ti"].try_number, retried["ti"].max_tries, retried["ti"].task = 2, 3, SimpleNamespace(retries=3)
+    with pytest.raises(PermanentError, match="stopped on purpose"):
+        task(where="job").execute(retried)
+    assert len(jobs.submitted()) == 1
+
+
+def test_a_result_that_came_while_nobody_waited_is_taken(services: Services, jobs: FakeJobs, context: Make) -> None:
+    kwargs = waits(services, context)
+    attempt = Attempt(kwargs["key"], kwargs["generation"], kwargs["number"])
+    jobs.finish(Job(attempt.job, ("python", "-m", "include.core.task", attempt.key, "--generation", "0", "--attempt", "1")))
+    jobs.stop(attempt.job)  # too late
+    assert services.ledger.resolve(Ref.from_json(task(where="job").execute(context()))).attempt == 1
+    assert len(jobs.submitted()) == 1
 
 
 def test_a_permanent_error_in_a_job_fails_the_task_as_itself(services: Services, jobs: FakeJobs, context: Make) -> None:

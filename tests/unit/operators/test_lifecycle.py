@@ -69,6 +69,18 @@ def test_every_run_parameter_reads_well_in_the_trigger_form() -> None:
             assert param.schema["type"], (dag.dag_id, name)
 
 
+def test_the_end_of_a_rollout_comes_whatever_a_person_marks_and_says_what_the_run_was() -> None:
+    """Teardowns outlive a marked run. Airflow takes the run's state from the tasks that no other counted one follows."""
+    dag = next(dag for dag in lifecycle_dags(SPEC) if dag.dag_id == "shop_rollout")
+    teardowns = {task.task_id for task in dag.tasks if task.is_teardown}
+    assert teardowns == {"roll_back", "conclude"}
+    counted = {task.task_id for task in dag.tasks if not task.is_teardown or task.on_failure_fail_dagrun}
+    assert {task_id for task_id in counted if not dag.get_task(task_id).downstream_task_ids & counted} == {"conclude"}
+    assert dag.get_task("conclude").upstream_task_ids >= {"roll_back", "promote"}
+    forward = {task.task_id for task in dag.tasks} - teardowns
+    assert all(dag.get_task(task_id).downstream_task_ids >= teardowns for task_id in forward)  # a clear brings them with it
+
+
 def test_one_rollout_and_one_watch_at_a_time() -> None:
     active = {dag.dag_id: dag.max_active_runs for dag in lifecycle_dags(SPEC)}
     assert active["shop_rollout"] == active["shop_monitoring"] == 1

@@ -1,4 +1,4 @@
-"""A stage's task while its rollout is paused, and while both arms fail: without a gateway, on a log written by hand."""
+"""A rollout's tasks without a gateway: a paused stage, a failing service, which version a run opens, and how a run ends."""
 
 from __future__ import annotations
 
@@ -9,20 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from include.core.control import now, versions
-from include.core.errors import GateClosed, PausedError
+from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.rollout import watch
-from include.rollout.history import Rollout, entered, events, live_rollout, read_rollout
+from include.rollout.history import Rollout, entered, events, list_rollouts, live_rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
-from include.rollout.pause import pause, resume
+from include.rollout.pause import abort, pause, resume
 from include.rollout.route import Route, read_route, set_route, unit
 from include.serving.log import PredictionLog, Record, timestamp
 from operators.alert import Alert
 from operators.hooks import Services
-from operators.rollout import RolloutOperator, RolloutStageOperator
+from operators.rollout import (
+    ConcludeRolloutOperator,
+    OpenRolloutOperator,
+    PromoteModelOperator,
+    RollBackModelOperator,
+    RolloutOperator,
+    RolloutStageOperator,
+)
 from tests.unit.operators.life import MODEL, Run, settle_in
+from tests.unit.operators.said import assert_says
 
 
 @pytest.fixture
@@ -152,3 +160,169 @@ def test_a_challenger_that_fails_alone_is_rolled_back_even_while_paused(services
     with pytest.raises(GateClosed, match="roll back"):
         canary().resume(run.context("canary_50"), {"answer": None})
     assert read_route(services.control, MODEL)[1] == Route(champion=1)
+
+
+# -- which version a run opens ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quiet(services: Services, monkeypatch: pytest.MonkeyPatch) -> Services:
+    """The gateway and the registry are taken at their word."""
+    monkeypatch.setattr("include.serving.client.GatewayClient.wait_applied", lambda *given, **named: {})
+    monkeypatch.setattr("operators.rollout._mirror", lambda *given: None)
+    return services
+
+
+@pytest.fixture
+def idle(quiet: Services) -> Services:
+    """No rollout is live; versions 3, 4 and 5 wait for their turn."""
+    abort(quiet.control, MODEL, actor="ada", reason="test")
+    add(quiet, 3, 4, 5)
+    return quiet
+
+
+def add(services: Services, *numbers: int) -> None:
+    with services.control.transaction() as connection:
+        for number in numbers:
+            row = {"key": f"k{number}", "model": MODEL, "version": number, "semver": f"1.{number}.0", "record": {}, "at": now()}
+            connection.execute(versions.insert().values(stage="Candidate", **row))
+
+
+def open_by(version: int | None, run_id: str = "asset__1") -> Run:
+    run = Run(run_id=run_id, event={"version": version} if version else {})
+    run(OpenRolloutOperator(task_id="open", model=MODEL))
+    return run
+
+
+def back(run: Run) -> Any:
+    return run(RollBackModelOperator(task_id="roll_back", model=MODEL))
+
+
+def conclude(run: Run) -> Any:
+    return run(ConcludeRolloutOperator(task_id="conclude", model=MODEL))
+
+
+def finish(services: Services, run: Run) -> None:
+    """Every stage passes."""
+    rollout = read_rollout(services.control, run.xcom["open"]["rollout"])
+    epoch = services.control.take(rollout.resource, "test")
+    for stage in rollout.stages:
+        enter_stage(services.control, rollout, stage.name, epoch)
+        record_verdict(services.control, rollout, stage.name, {"answer": "promote"}, epoch)
+    run(PromoteModelOperator(task_id="promote", model=MODEL))
+
+
+@pytest.mark.parametrize("named", [3, 5, 2, None])
+def test_an_events_run_takes_the_newest_that_waits_whatever_the_event_says(idle: Services, named: int | None) -> None:
+    """Out of order, late, without a number, or about a version that had its turn: an event is a reason to look."""
+    assert open_by(named).xcom["open"]["version"] == 5
+
+
+def test_a_run_triggered_by_hand_opens_what_it_names_and_nothing_else(idle: Services) -> None:
+    run = Run({"version": 3})
+    run(OpenRolloutOperator(task_id="open", model=MODEL))
+    assert run.xcom["open"]["version"] == 3
+    abort(idle.control, MODEL, actor="ada", reason="test")
+    with pytest.raises(DataError, match=r"names no version to roll out.*version=N"):
+        Run(run_id="manual__2")(OpenRolloutOperator(task_id="open", model=MODEL))
+
+
+def test_a_cleared_open_keeps_its_rollout_though_a_newer_version_waits(idle: Services) -> None:
+    run = open_by(5)
+    first = run.xcom["open"]
+    add(idle, 6)
+    run(OpenRolloutOperator(task_id="open", model=MODEL), try_number=2)
+    assert run.xcom["open"] == first
+
+
+def test_an_event_about_the_live_rollout_takes_part_in_it(quiet: Services) -> None:
+    add(quiet, 3)
+    live = live_rollout(quiet.control, MODEL)
+    assert live is not None
+    assert open_by(2).xcom["open"]["rollout"] == live.id
+
+
+def test_each_end_calls_the_next_and_a_promotion_supersedes_the_rest(idle: Services) -> None:
+    first = open_by(5)
+    add(idle, 6)
+    assert back(first)["rolled_back"] == 5
+    assert first.sent == [(f"{MODEL}_candidate", {"version": 6})]
+    second = open_by(6, "asset__2")
+    add(idle, 7)
+    finish(idle, second)
+    assert second.sent == [(f"{MODEL}_candidate", {"version": 7})]
+    abort_the_next(idle)
+    for late, words in ((4, "superseded: version 6 came into production"), (5, "had its rollout already: rolled_back")):
+        third = Run(run_id=f"asset__late_{late}", event={"version": late})
+        with pytest.raises(AirflowSkipException, match=words):
+            third(OpenRolloutOperator(task_id="open", model=MODEL))
+        with pytest.raises(AirflowSkipException, match=words):  # and so is the run's end: skipped, with the reason
+            conclude(third)
+    assert {one.challenger for one in list_rollouts(idle.control, MODEL)} == {2, 5, 6, 7}
+
+
+def abort_the_next(services: Services) -> None:
+    open_by(None, "asset__next")
+    abort(services.control, MODEL, actor="ada", reason="test")
+
+
+# -- how a run ends --------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_open_failed_or_was_marked_is_a_failed_run(idle: Services) -> None:
+    run = Run(run_id="manual__1")
+    with pytest.raises(AirflowSkipException, match="nothing to roll back"):
+        back(run)
+    with pytest.raises(GateClosed) as told:
+        conclude(run)
+    assert_says(told.value, "opened no rollout", "the traffic is where it was", "version=N")
+
+
+def test_a_rollout_whose_open_was_killed_before_it_could_say_so_is_rolled_back(idle: Services) -> None:
+    run = open_by(5)
+    del run.xcom["open"]
+    assert back(run)["rolled_back"] == 5
+    assert live_rollout(idle.control, MODEL) is None
+    with pytest.raises(GateClosed, match="was not promoted: rolled_back"):
+        conclude(run)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_a_run_that_a_person_ended_gives_the_traffic_back_and_is_red(quiet: Services, paused: bool) -> None:
+    run, rollout = opened(quiet)
+    enter_stage(quiet.control, rollout, "canary_50", quiet.control.take(rollout.resource, "test"))
+    if paused:
+        pause(quiet.control, MODEL, actor="ada", reason="lunch")
+    assert back(run) == back(run)
+    assert read_route(quiet.control, MODEL)[1] == Route(champion=1)
+    with pytest.raises(GateClosed) as told:
+        conclude(run)
+    assert_says(told.value, "Version 2 of shop was not promoted", "version 1 serves all", "a task failed, or was marked by hand")
+
+
+def test_a_promoted_run_is_green_and_its_teardown_does_nothing(idle: Services) -> None:
+    run = open_by(5)
+    finish(idle, run)
+    with pytest.raises(AirflowSkipException, match="was promoted: version 5 goes on serving"):
+        back(run)
+    assert conclude(run)["state"] == "promoted"
+    del run.xcom["promote"]  # it was killed for good after the effect: nobody knows whether the gateway follows
+    with pytest.raises(ConflictError, match="`promote` did not come to its end"):
+        conclude(run)
+
+
+def test_a_live_rollout_that_its_run_leaves_behind_is_told(quiet: Services) -> None:
+    run, _ = opened(quiet)
+    with pytest.raises(ConflictError) as told:  # its roll_back failed, or was marked success by hand
+        conclude(run)
+    assert_says(told.value, "is live, and its run has ended", "nobody moves it any more", "slipstream rollback shop")
+
+
+def test_a_registry_that_refuses_holds_up_no_rollback_and_is_told(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The versions of this control store have no records: nothing that a registry could show."""
+    monkeypatch.setattr("include.serving.client.GatewayClient.wait_applied", lambda *given, **named: {})
+    told = list[Alert]()
+    monkeypatch.setattr("operators.rollout.tell", lambda alert, control: told.append(alert))
+    run, _ = opened(services)
+    assert back(run)["rolled_back"] == 2
+    assert [alert.event for alert in told] == ["registry_behind", "rolled_back"]

@@ -1,0 +1,1 @@
+"""Everything an operator's hand can do in Airflow's UI, to each DAG at each task, under a real scheduler."""

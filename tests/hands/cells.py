@@ -1,0 +1,112 @@
+"""The matrix: what a person may do, in which state of which task; made from the DAGs themselves, so that a new task is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.sdk import DAG
+
+from include.core.catalog import load_spec
+from operators.base import ComputeOperator
+from operators.lifecycle import lifecycle_dags
+from operators.rollout import RollBackModelOperator, RolloutStageOperator
+from operators.sensors import PartitionSensor
+from tests.hands.specs import KINDS, PACKAGE, dag_of
+
+ACTIONS = {
+    "clear": "the task is cleared",
+    "clear below": "the task is cleared with all that is downstream",
+    "success": "the task is marked success",
+    "failed": "the task is marked failed",
+    "run success": "the run is marked success",
+    "run failed": "the run is marked failed",
+    "delete": "the run is marked failed (Airflow deletes no running one), then deleted",
+    "pause": "the DAG is paused in the middle, and switched on again later",
+    "twice": "the same thing is asked for once more meanwhile",
+    "conf": "another thing is asked for meanwhile",
+    "backfill": "a backfill of two days is cancelled during the first",
+    "retry": "the task fails; once the run is over it is cleared with all that is downstream",
+}
+EVENTS = {  # of the DAG that events start
+    "event twice": "the event of a candidate comes twice",
+    "events out of order": "the event of an older candidate comes after that of a newer one",
+    "events at once": "three candidates' events come during a rollout: Airflow makes one run of them, and drops some",
+    "event lost": "a candidate's event comes while the DAG is paused: Airflow drops it; the next one's comes later",
+}
+STATES = {
+    "before": "running, its work not begun",
+    "after": "running, its work done and nobody told",
+    "waiting": "deferred, or up for reschedule",
+    "done": "a success, and what follows not begun",
+}
+ONE_STATE = {"backfill": "before", "retry": "before"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    kind: str
+    task: str  # empty for what is done to events
+    action: str
+    state: str
+
+    def __str__(self) -> str:
+        return " / ".join(filter(None, (self.kind, self.task, self.action, self.state)))
+
+
+def dag_of_kind(kind: str) -> DAG:
+    model = f"{kind}_0"
+    return next(dag for dag in lifecycle_dags(load_spec(model, PACKAGE)) if dag.dag_id == dag_of(model))
+
+
+def tasks_of(kind: str) -> list[Any]:
+    return list(dag_of_kind(kind).topological_sort())
+
+
+def waits(task: Any) -> bool:
+    job = isinstance(task, ComputeOperator) and task.where == "job"
+    return job or isinstance(task, RolloutStageOperator | PartitionSensor)
+
+
+def absent(kind: str, task: Any, action: str) -> str:
+    """Why a cell does not apply; empty if it does."""
+    if action == "backfill" and kind == "rollout":
+        return "an event starts it: Airflow makes no backfill of it"
+    if action == "backfill" and task.task_id == "tune":
+        return "a run must ask for it"
+    return ""
+
+
+def states_of(task: Any, action: str) -> list[str]:
+    if action in ONE_STATE:
+        return [ONE_STATE[action]]
+    skipped = isinstance(task, RollBackModelOperator)  # where all goes well, so that it has no work to be held after
+    return [state for state in STATES if not (state == "waiting" and not waits(task)) and not (state == "after" and skipped)]
+
+
+def matrix(kinds: Sequence[str] = KINDS, *, whole: bool = False) -> Iterator[Cell]:
+    """Every action on every task of every DAG, in a state that takes turns; `whole`: in every state."""
+    for kind in kinds:
+        for row, task in enumerate(tasks_of(kind)):
+            for column, action in enumerate(ACTIONS):
+                if absent(kind, task, action):
+                    continue
+                states = states_of(task, action)
+                for state in states if whole else [states[(row + column) % len(states)]]:
+                    yield Cell(kind, task.task_id, action, state)
+        if kind == "rollout":
+            yield from (Cell(kind, "", action, "") for action in EVENTS)
+
+
+def sample() -> list[Cell]:
+    """Each action once, on the DAG that needs no training and where most is at stake."""
+    places = [("canary_50", "waiting"), ("full_100", "after"), ("open", "after"), ("promote", "before"), ("smoke", "done")]
+    task = dict.fromkeys(ACTIONS, places[0]) | {"clear": places[1], "clear below": places[3], "retry": ("shadow", "before")}
+    task |= {"twice": places[2], "success": places[4], "pause": places[2]}
+    own = [Cell("rollout", *_split(task[action], action)) for action in ACTIONS if action != "backfill"]
+    return [*own, *(Cell("rollout", "", action, "") for action in EVENTS)]
+
+
+def _split(place: tuple[str, str], action: str) -> tuple[str, str, str]:
+    return place[0], action, place[1]

@@ -1,0 +1,3 @@
+from tests.hands.specs import toy
+
+SPEC = toy("rollout_2")

@@ -1,0 +1,129 @@
+"""What cells came to: counted by task and action, kept as JSON, printed, and a section of the guarantees page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.hands.cells import ACTIONS, EVENTS, STATES, absent, tasks_of
+from tests.hands.specs import KINDS
+from tests.hands.trial import Verdict
+
+MARK, NEXT = "## What an operator's hand may do", "## What is not guaranteed, and why"
+
+
+@dataclass
+class Tally:
+    trials: int = 0
+    lost: int = 0
+    doubled: int = 0
+    silent: int = 0
+    declared: int = 0
+    idle: int = 0
+
+    def text(self) -> str:
+        found = f"{self.trials}: {self.lost}/{self.doubled}/{self.silent}"
+        return found + (" d" if self.declared else "") + (" –" if self.idle and self.idle == self.trials else "")
+
+
+Book = dict[str, dict[str, Tally]]  # by "kind.task", then by action
+
+
+def counted(verdicts: Iterable[Verdict]) -> Book:
+    book: Book = {}
+    for verdict in verdicts:
+        tally = book.setdefault(f"{verdict.cell.kind}.{verdict.cell.task}", {}).setdefault(verdict.cell.action, Tally())
+        tally.trials += 1
+        for kind in ("lost", "doubled", "silent"):
+            setattr(tally, kind, getattr(tally, kind) + (verdict.count(kind) > 0))
+        tally.declared += verdict.declared
+        tally.idle += bool(verdict.idle)
+    return book
+
+
+def read(path: Path) -> Book:
+    if not path.exists():
+        return {}
+    body: Mapping[str, Mapping[str, Mapping[str, int]]] = json.loads(path.read_text())
+    return {row: {action: Tally(**tally) for action, tally in cells.items()} for row, cells in body.items()}
+
+
+def merge(book: Book, newer: Book) -> Book:
+    """The newer run of a cell replaces the older one."""
+    return {row: {**book.get(row, {}), **newer.get(row, {})} for row in {**book, **newer}}
+
+
+def write(book: Book, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = {row: {action: asdict(one) for action, one in cells.items()} for row, cells in book.items()}
+    path.write_text(json.dumps(body, indent=1))
+
+
+def total(book: Book) -> Tally:
+    whole = Tally()
+    for tally in (tally for cells in book.values() for tally in cells.values()):
+        for name, value in asdict(tally).items():
+            setattr(whole, name, getattr(whole, name) + value)
+    return whole
+
+
+def section(book: Book, date: str) -> str:
+    return "\n".join(_lines(book, date))
+
+
+def _lines(book: Book, date: str) -> Iterator[str]:
+    whole = total(book)
+    yield f"""{MARK}
+
+`make hands` does, under a real Airflow, what a person may do in its UI, to each DAG at each task; the rows come from the
+DAGs themselves. A trial brings the task into a state, does it, lets everything end, and looks at the control store, the
+ledger and the alerts: one version, decision, batch or published day for what was asked, one attempt of each job, one turn
+of each candidate, a route that says what the rollouts say. **Lost**: asked for once more, it is still not done.
+**Silent**: it is not done, and no run is red; a rollout's run is green though its version was not promoted; a live rollout
+that nobody drives; a rollback that nobody was told. The gateway is taken at its word, and a stage passes as soon as the
+trial lets it: the judge has trials of its own.
+
+{whole.trials} trials, {date}: {whole.lost} lost, {whole.doubled} doubled, {whole.silent} silent. A cell says
+`trials: lost/doubled/silent`; `d`: green because a person marked it so, which Airflow takes at its word (not for a rollout:
+its run is red unless promoted); `–` after the figures: the state does not come up. Each cell is tried in one of the states
+below, in turns; with `--whole` in every one.
+"""
+    actions = list(ACTIONS)
+    yield "| | " + " | ".join(actions) + " |"
+    yield "|---" * (len(actions) + 1) + "|"
+    for kind in KINDS:
+        for task in tasks_of(kind):
+            cells = book.get(f"{kind}.{task.task_id}", {})
+            texts = ["–" if absent(kind, task, action) else _text(cells.get(action)) for action in actions]
+            yield f"| {kind} {task.task_id} | " + " | ".join(texts) + " |"
+    yield "\n| what reaches the rollout DAG as events | |\n|---|---|"
+    events = book.get("rollout.", {})
+    yield from (f"| {words} | {_text(events.get(action))} |" for action, words in EVENTS.items())
+    yield ""
+    yield from (f"- **{action}**: {words}" for action, words in ACTIONS.items())
+    yield "- states: " + "; ".join(f"*{state}*, {words}" for state, words in STATES.items())
+    yield ""
+
+
+def _text(tally: Tally | None) -> str:
+    return "not run" if tally is None else tally.text()
+
+
+def put_into_page(text: str, page: Path) -> None:
+    """In place of the section of that name; before what is not guaranteed where there is none yet."""
+    old = page.read_text()
+    head, _, rest = old.partition(MARK) if MARK in old else old.partition(NEXT)
+    tail = rest[rest.index(NEXT) :] if MARK in old else f"{NEXT}{rest}"
+    page.write_text(f"{head}{text}\n{tail}")
+
+
+def keep_in_chaos_book(text: str) -> None:
+    """`make chaos` writes the whole page from its own book: this section is part of it."""
+    from tests.chaos.matrix import RECORD
+    from tests.chaos.record import Book as ChaosBook
+
+    book = ChaosBook.read(RECORD)
+    book.sections["hands"] = text
+    book.write(RECORD)
