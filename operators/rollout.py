@@ -98,6 +98,7 @@ class OpenRolloutOperator(RolloutOperator):
             request=run_token(context),
             actor=holder(context),
             epoch=epoch,
+            by_hand=bool(asked),
         )
         for stage in foresee(services.spec(self.model), rollout.champion):
             self.log.info("%s", stage.words)

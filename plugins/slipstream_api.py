@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
-from include.core.errors import ConflictError, DataError, SlipstreamError, TransientError
+from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
 from include.core.ledger import Ledger
 from include.core.page import STYLE
 from include.core.settings import Settings
@@ -25,6 +25,7 @@ from include.governance.tree import render
 from include.rollout.history import events, read_rollout
 from include.rollout.pause import abort, pause, resume
 from include.rollout.report import rollout_page
+from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
 from plugins.slipstream_access import any_access, check, may, model_access
 from plugins.slipstream_reports import HEADERS, read_report
@@ -37,7 +38,7 @@ Reader = Annotated[BaseUser, Depends(model_access("GET"))]
 Operator = Annotated[BaseUser, Depends(model_access("POST"))]
 Trainer = Annotated[BaseUser, Depends(model_access("POST", "training"))]
 
-STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, DataError: 404, TransientError: 503}
+STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
 PAGE = Path(__file__).with_name("slipstream_page.html")
 PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
@@ -48,6 +49,14 @@ PAGE_POLICY = (
 class Reason(BaseModel):
     model_config = ConfigDict(extra="forbid")
     reason: str = Field(min_length=3, max_length=500)
+
+
+class Restoration(Reason):
+    """Offers the version again; with `now` it answers everybody at once. `despite_gate`: although its gate is closed."""
+
+    version: int = Field(strict=True, ge=1, lt=2**31)
+    now: bool = Field(default=False, strict=True)
+    despite_gate: bool = Field(default=False, strict=True)
 
 
 class Invalidation(Reason):
@@ -105,6 +114,14 @@ def lineage(model: str, user: Reader, version: int | None = None) -> dict[str, A
 @app.post("/api/models/{model}/rollback")
 def rollback(model: str, body: Reason, user: Operator) -> dict[str, Any]:
     return dict(vars(roll_back_model(_control(), model, actor=_name(user), reason=body.reason)))
+
+
+@app.post("/api/models/{model}/restore")
+def bring_back(model: str, body: Restoration, user: Operator) -> dict[str, Any]:
+    """A version that had its turn is offered again, or returns to production."""
+    act = restore_now if body.now else restore
+    given = (_control(), _ledger(), model, body.version)
+    return dict(vars(act(*given, actor=_name(user), reason=body.reason, despite_gate=body.despite_gate)))
 
 
 @app.post("/api/models/{model}/rollout/{verb}")

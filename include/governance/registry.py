@@ -22,6 +22,8 @@ from include.governance import versions as known
 from include.governance.package import Package
 from include.governance.semver import next_version
 from include.governance.version import Stage, VersionRecord
+from include.versions.gate import offered_in
+from include.versions.lifecycle import move_in, stage_in
 
 log = logging.getLogger(__name__)
 ALIASES = {Stage.PRODUCTION: "champion", Stage.CANDIDATE: "candidate"}
@@ -132,19 +134,27 @@ def _numbered_anew(control: ControlStore, registry: Registry, package: Package) 
 
 
 def _evaluated_again(control: ControlStore, package: Package, record: VersionRecord, epoch: int) -> VersionRecord:
-    """The record by the package's evaluation. A backfill's judges nothing; neither does one of a version that had its turn."""
+    """The record by the package's evaluation. A backfill's judges nothing.
+
+    A version that had its turn, or is in its rollout, keeps its stage; its gate is remembered for whoever offers it again.
+    """
     entry = package.entry
+    with control.transaction() as connection:
+        by_hand = record.version in offered_in(connection, entry.model)
     waits = record.stage in (Stage.STAGING, Stage.CANDIDATE) and record.version != known.challenger(control, entry.model)
-    same = record.entry.lineage.evaluation.digest == entry.lineage.evaluation.digest and record.stage == entry.first_stage
-    if entry.run_type == "backfill" or not waits or same:
+    same = record.entry.lineage.evaluation.digest == entry.lineage.evaluation.digest
+    stands = record.stage == entry.first_stage or not waits or by_hand  # a person's word outlives the same evaluation
+    if entry.run_type == "backfill" or (same and stands):
         return record
 
     def commit(connection: sa.Connection) -> dict[str, Json]:
         lineage = replace(record.entry.lineage, evaluation=entry.lineage.evaluation)
         again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics)
-        made = replace(record, entry=again, stage=entry.first_stage)
-        row = versions.update().where(versions.c.key == entry.key, versions.c.stage == str(record.stage))
-        connection.execute(row.values(stage=str(made.stage), record=made.to_json()))
+        stage = stage_in(connection, entry.model, record.version)
+        if waits and stage is record.stage:
+            move_in(connection, entry.model, record.version, stage := entry.first_stage)
+        made = replace(record, entry=again, stage=stage)
+        connection.execute(versions.update().where(versions.c.key == entry.key).values(record=made.to_json()))
         detail = {"version": record.version, "from": str(record.stage), "to": str(made.stage), "gate": entry.gate.passed}
         control.append_audit(connection, "register", "evaluate_again", entry.model, detail)
         return made.to_json()

@@ -108,6 +108,38 @@ def test_rollback_with_nowhere_to_go_explains_itself(slipstream: Slipstream) -> 
     assert "Traceback" not in err
 
 
+def test_restore_offers_a_version_again_and_returns_to_it_now(slipstream: Slipstream, control: ControlStore) -> None:
+    status, out, _ = slipstream("restore", MODEL, "1", "--reason", "it was right")
+    assert (status, "version 1 is a candidate again (it was Archived); no traffic has moved." in out) == (0, True)
+    assert """airflow dags trigger toy_rollout --conf '{"version": 1}'""" in out
+    assert "is a candidate already" in slipstream("restore", MODEL, "1")[1]
+    assert read_route(control, MODEL)[1].champion == 2
+    status, out, _ = slipstream("restore", MODEL, "1", "--now", "--reason", "version 2 is broken")
+    assert (status, "version 2 is out, version 1 answers again" in out) == (0, True)
+    assert read_route(control, MODEL)[1].champion == 1
+    newest = history(control, MODEL, limit=1)[0]
+    assert (newest.action, newest.detail["reason"]) == ("rollout.restore_now", "version 2 is broken")
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (("2",), "champion already"),
+        (("9",), "no registered version 9"),
+        (("one",), "A version is a whole number"),
+        (("9" * 5000, "--now"), "A version is a whole number"),
+        (("-1",), ""),
+    ],
+)
+def test_restore_refuses_by_name(slipstream: Slipstream, control: ControlStore, asked: tuple[str, ...], why: str) -> None:
+    before = read_route(control, MODEL)
+    status, _, err = slipstream("restore", MODEL, *asked)
+    assert status in (1, 2)
+    assert why in err
+    assert "Traceback" not in err
+    assert read_route(control, MODEL) == before
+
+
 def test_predict_without_a_gateway_answers_in_process_and_says_so(slipstream: Slipstream, tmp_path: Path) -> None:
     known = datetime.fromisoformat("2013-03-01")
     rows = pa.table({"origin": ["JFK"], "event_timestamp": [known], "wind": [6.0], "rain": [0.0]})

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from include.core.control import now, versions
 from include.core.errors import GateClosed, PausedError
 from include.rollout import watch
 from include.rollout.history import Rollout, entered, events, live_rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
-from include.rollout.pause import pause, resume
+from include.rollout.pause import abort, pause, resume
 from include.rollout.route import Route, read_route, set_route, unit
 from include.serving.log import PredictionLog, Record, timestamp
 from operators.alert import Alert
 from operators.hooks import Services
-from operators.rollout import RolloutOperator, RolloutStageOperator
+from operators.rollout import OpenRolloutOperator, RolloutOperator, RolloutStageOperator
 from tests.unit.operators.life import MODEL, Run, settle_in
 
 
@@ -75,6 +75,20 @@ def answer_once_entered(services: Services, rollout: Rollout) -> None:
 
 def canary() -> RolloutStageOperator:
     return RolloutStageOperator(task_id="canary_50", model=MODEL, stage="canary_50")
+
+
+def test_a_run_by_hand_brings_an_archived_version_back_and_an_event_does_not(services: Services) -> None:
+    _, rollout = opened(services)
+    abort(services.control, MODEL, actor="ada", reason="by mistake")
+    asked = Run(run_id="by event", event={"version": 2})
+    with pytest.raises(AirflowSkipException, match="had its rollout already"):
+        asked(OpenRolloutOperator(task_id="open", model=MODEL))
+    by_hand = Run({"version": 2}, run_id="by hand")
+    again = by_hand(OpenRolloutOperator(task_id="open", model=MODEL))
+    assert again["rollout"] != rollout.id
+    live = live_rollout(services.control, MODEL)
+    assert live is not None
+    assert (live.id, live.challenger) == (again["rollout"], 2)
 
 
 def test_a_stage_of_a_paused_rollout_waits_and_then_does_its_work(services: Services) -> None:
