@@ -104,6 +104,7 @@ class OpenRolloutOperator(RolloutOperator):
             self.log.info("%s", stage.words)
         for words in foresee_entities(services.spec(self.model), rollout.champion):
             self.log.info("%s", words)
+        _mirror(self, services)
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
 
     def _skip_if_had_its_turn(self, services: Services, version: int, request: str) -> None:
@@ -239,11 +240,8 @@ class RollBackModelOperator(RolloutOperator):
 
 
 def _mirror(operator: RolloutOperator, services: Services) -> None:
-    """Copy the stages to the registry's aliases. Traffic never waits for the registry."""
-    from include.core.errors import TransientError
-    from include.governance.registry import mirror
+    """Copy the stages to the registry's aliases. Traffic never waits for the registry: what it lacks is remembered."""
+    from include.governance.mirror import follow
 
-    try:
-        mirror(services.control, services.registry(), operator.model)
-    except TransientError as error:
-        operator.log.warning("The registry's aliases are behind: %s", error)
+    if problem := follow(services.control, services.labels, operator.model):
+        operator.log.warning("The registry's aliases are behind: %s", problem)

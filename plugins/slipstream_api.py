@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.core.adapters import adapter
 from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
@@ -20,6 +21,7 @@ from include.core.settings import Settings
 from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named
 from include.governance.lineage import trace
+from include.governance.mirror import follow
 from include.governance.overview import overview
 from include.governance.tree import render
 from include.rollout.history import events, read_rollout
@@ -112,22 +114,27 @@ def lineage(model: str, user: Reader, version: int | None = None) -> dict[str, A
 
 
 @app.post("/api/models/{model}/rollback")
-def rollback(model: str, body: Reason, user: Operator) -> dict[str, Any]:
+def rollback(model: str, body: Reason, user: Operator, later: BackgroundTasks) -> dict[str, Any]:
+    later.add_task(_mirror, model)
     return dict(vars(roll_back_model(_control(), model, actor=_name(user), reason=body.reason)))
 
 
 @app.post("/api/models/{model}/restore")
-def bring_back(model: str, body: Restoration, user: Operator) -> dict[str, Any]:
+def bring_back(model: str, body: Restoration, user: Operator, later: BackgroundTasks) -> dict[str, Any]:
     """A version that had its turn is offered again, or returns to production."""
+    later.add_task(_mirror, model)
     act = restore_now if body.now else restore
     given = (_control(), _ledger(), model, body.version)
     return dict(vars(act(*given, actor=_name(user), reason=body.reason, despite_gate=body.despite_gate)))
 
 
 @app.post("/api/models/{model}/rollout/{verb}")
-def hand(model: str, verb: Literal["pause", "resume", "abort"], body: Reason, user: Operator) -> dict[str, Any]:
+def hand(
+    model: str, verb: Literal["pause", "resume", "abort"], body: Reason, user: Operator, later: BackgroundTasks
+) -> dict[str, Any]:
     """A person's hand on the live rollout."""
     if verb == "abort":
+        later.add_task(_mirror, model)
         return dict(vars(abort(_control(), model, actor=_name(user), reason=body.reason)))
     act = pause if verb == "pause" else resume
     rollout = act(_control(), model, actor=_name(user), reason=body.reason)
@@ -179,6 +186,11 @@ def _control() -> ControlStore:
 @cache
 def _ledger() -> Ledger:
     return Ledger(_settings().storage())
+
+
+def _mirror(model: str) -> None:
+    """After the answer: have the registry show what was decided. Where it is away, that is remembered."""
+    follow(_control(), lambda: adapter(f"labels.{_settings().registry}")(_settings(), _control()), model)
 
 
 def _name(user: BaseUser) -> str:

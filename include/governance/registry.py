@@ -17,8 +17,10 @@ from include.core import fault
 from include.core.control import ControlStore, now, versions
 from include.core.errors import ConflictError
 from include.core.request import Json
-from include.core.turn import queued
 from include.governance import versions as known
+from include.governance.labels import ALIASES as ALIASES
+from include.governance.mirror import follow
+from include.governance.mirror import mirror as mirror
 from include.governance.package import Package
 from include.governance.semver import next_version
 from include.governance.version import Stage, VersionRecord
@@ -26,7 +28,6 @@ from include.versions.gate import offered_in
 from include.versions.lifecycle import move_in, stage_in
 
 log = logging.getLogger(__name__)
-ALIASES = {Stage.PRODUCTION: "champion", Stage.CANDIDATE: "candidate"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class Registry(Protocol):
         """Tag one version with its stage, and move the alias of that stage to it."""
 
     def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
-        """Make tags (stage, semver, gate) and aliases exactly these; writes only what differs."""
+        """Make tags (stage, semver, gate) and aliases exactly these; writes only what differs.
+
+        Raises DataError where the registry lacks the model, or a version that an alias should name: the rest is shown.
+        """
 
     def url(self, record: VersionRecord) -> str:
         """Where a person looks at the run that a version came from."""
@@ -71,25 +75,8 @@ def register(control: ControlStore, registry: Registry, package: Package, epoch:
     record = known.find(control, package.key) or _create(control, registry, package, epoch)
     record = _evaluated_again(control, package, record, epoch)
     fault.point("register.recorded")
-    mirror(control, registry, package.model)
+    follow(control, lambda: registry, package.model)
     return record
-
-
-def mirror(control: ControlStore, registry: Registry, model: str) -> None:
-    """Show the stages that the control store holds as aliases and tags of the registry.
-
-    Looks again afterwards: whoever was paused in between, and wrote an older state over a newer one, mends it.
-    """
-    with queued(control, f"labels/{model}"):
-        shown, (records, aliases) = None, _labels(control, model)
-        while records and shown != (records, aliases):
-            registry.mirror(model, records, aliases)
-            shown, (records, aliases) = (records, aliases), _labels(control, model)
-
-
-def _labels(control: ControlStore, model: str) -> tuple[list[VersionRecord], dict[str, int]]:
-    records = known.records(control, model)
-    return records, _aliases(records, known.challenger(control, model))
 
 
 def _create(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
@@ -176,8 +163,3 @@ def _insert(control: ControlStore, connection: sa.Connection, package: Package, 
     detail = {"version": record.version, "semver": semver, "key": entry.key, "stage": str(record.stage)}
     control.append_audit(connection, "register", "register", entry.model, detail)
     return record
-
-
-def _aliases(records: Sequence[VersionRecord], challenger: int | None) -> dict[str, int]:
-    aliases = {ALIASES[record.stage]: record.version for record in records if record.stage in ALIASES}
-    return aliases if challenger is None else {**aliases, "challenger": challenger}

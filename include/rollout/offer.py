@@ -58,7 +58,8 @@ def served_in(connection: sa.Connection, model: str) -> set[int]:
         found |= {row.champion, row.challenger if row.state == "promoted" else None}
     acts = ("stage", "rollout.return", RETURNED)
     told = sa.select(audit.c.action, audit.c.detail).where(audit.c.subject == model, audit.c.action.in_(acts))
-    found |= {_brought_in(action, detail) for action, detail in connection.execute(told).tuples()}
+    for act in connection.execute(told):
+        found.add(_brought_in(act.action, act.detail))
     return {version for version in found if version is not None}
 
 

@@ -20,6 +20,7 @@ from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 from include.governance.audit import history
+from include.governance.folder_registry import FolderRegistry
 from include.governance.versions import champion, records
 from include.rollout.machine import enter_stage, open_rollout
 from include.rollout.route import read_route
@@ -138,6 +139,27 @@ def test_restore_refuses_by_name(slipstream: Slipstream, control: ControlStore, 
     assert why in err
     assert "Traceback" not in err
     assert read_route(control, MODEL) == before
+
+
+def test_what_the_registry_was_not_there_for_is_told_and_caught_up(
+    slipstream: Slipstream, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "`slipstream mirror toy`: MLflow at http://127.0.0.1:1 does not answer" in slipstream("rollback", MODEL)[1]
+    assert "registry   its labels are behind since" in slipstream("status")[1]
+    assert (
+        "MLflow at http://127.0.0.1:1 does not answer" in json.loads(slipstream("status", "--json")[1])["models"][0]["registry"]
+    )
+    status, out, _ = slipstream("mirror")
+    assert (status, "does not answer" in out) == (1, True)
+    status, _, err = slipstream("mirror", MODEL)
+    assert (status, "SLIPSTREAM_MLFLOW_URL" in err) == (1, True)
+    monkeypatch.setenv("SLIPSTREAM_REGISTRY", "folder")  # and now it is there
+    monkeypatch.setenv("SLIPSTREAM_ROOT", str(loop.ledger.storage.uri("")))
+    assert slipstream("mirror")[:2] == (0, "toy: the registry shows the stages and aliases of the control store.\n")
+    assert slipstream("mirror", MODEL)[0] == 0
+    assert "labels are behind" not in slipstream("status")[1]
+    assert FolderRegistry(loop.ledger.storage).labels(MODEL)["aliases"] == {"champion": 1}
+    assert slipstream("mirror", "nosuch")[0] == 1
 
 
 def test_predict_without_a_gateway_answers_in_process_and_says_so(slipstream: Slipstream, tmp_path: Path) -> None:
