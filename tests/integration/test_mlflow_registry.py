@@ -154,7 +154,7 @@ def test_a_deleted_model_is_told_with_its_cure_and_comes_back_with_the_next_vers
         lambda: registry.set_stage(MODEL, record.version, Stage.ARCHIVED),
         lambda: registry.mirror(MODEL, [record], {}),
     ):
-        with pytest.raises(DataError, match="was deleted there.*the next registration makes the model again"):
+        with pytest.raises(DataError, match=r"was deleted there.*the next registration makes the model again"):
             act()
     assert follow(control, lambda: registry, MODEL)
     assert registry.url(record).startswith(url)
