@@ -70,6 +70,10 @@ class Services:
     def registry(self) -> Any:
         return adapter(f"registry.{self.settings.registry}")(self.with_connection("slipstream_mlflow"), self.control)
 
+    def labels(self) -> Any:
+        """What shows stages in the registry: without importing it."""
+        return adapter(f"labels.{self.settings.registry}")(self.with_connection("slipstream_mlflow"), self.control)
+
     def online(self) -> Any:
         return adapter("online")(self.settings.online_url)
 

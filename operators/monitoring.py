@@ -177,6 +177,7 @@ class DecideRetrainingOperator(ReconcileOperator):
         if decided["action"] == "retrain" and may_deploy(context):  # told out of turn: a slow webhook holds up nobody
             alert = Alert(f"retrain/{decided['key']}", "retrain", "info", self.model, decided["words"])
             tell(alert, open_services().control)
+        catch_up_registry(self, open_services())
         return decided
 
     def resource(self, context: Context) -> str:
@@ -197,6 +198,14 @@ class DecideRetrainingOperator(ReconcileOperator):
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
         fault.point("decide.sent")
         return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}
+
+
+def catch_up_registry(operator: SlipstreamOperator, services: Services) -> None:
+    """Have the registry show what it was not there for, or what was moved from the console; nothing where it is not behind."""
+    from include.governance.mirror import catch_up
+
+    for problem in filter(None, catch_up(services.control, services.labels, [operator.model]).values()):
+        operator.log.warning("The registry's aliases are behind: %s", problem)
 
 
 def _ran(context: Context, task_id: str) -> bool:

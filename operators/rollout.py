@@ -18,7 +18,7 @@ from operators.base import ReconcileOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
 from operators.links import ReportLink, evidence_url
 from operators.run import event_extra, holder, is_asset_run, pulled_json, run_token
-from operators.triggers import QuestionTrigger, described
+from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
     from include.rollout.history import Rollout
@@ -99,7 +99,8 @@ class OpenRolloutOperator(RolloutOperator):
         from include.rollout.foresight import foresee, foresee_entities
         from include.rollout.machine import open_rollout
 
-        version = context["params"].get("version") or self._choose(context, services)
+        asked = context["params"].get("version")
+        version = asked or self._choose(context, services)
         if not version:
             raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
         rollout = open_rollout(
@@ -109,11 +110,13 @@ class OpenRolloutOperator(RolloutOperator):
             request=run_token(context),
             actor=holder(context),
             epoch=epoch,
+            by_hand=bool(asked),
         )
         for stage in foresee(services.spec(self.model), rollout.champion):
             self.log.info("%s", stage.words)
         for words in foresee_entities(services.spec(self.model), rollout.champion):
             self.log.info("%s", words)
+        _mirror(self, services, rollout)
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
 
     def _choose(self, context: Context, services: Services) -> int | None:
@@ -344,15 +347,10 @@ def opened_in(context: Context, services: Services, model: str) -> Rollout | Non
 
 
 def _mirror(operator: RolloutOperator, services: Services, rollout: Rollout) -> None:
-    """Copy the stages to the registry's aliases. Traffic never waits for the registry, nor does the end of a rollout."""
-    from include.core.errors import TransientError
-    from include.governance.registry import mirror
+    """Copy the stages to the registry's aliases. Traffic never waits for the registry: what it lacks is remembered, and told."""
+    from include.governance.mirror import follow
 
-    try:
-        mirror(services.control, services.registry(), operator.model)
-    except TransientError as error:
-        operator.log.warning("The registry's aliases are behind: %s", error)
-    except Exception as error:  # noqa: BLE001 - the traffic has moved: whatever the registry says, that is done
-        words = f"The registry's aliases of {operator.model} are behind: {described(error)}"
-        operator.log.error("%s", words)
+    if problem := follow(services.control, services.labels, operator.model):
+        words = f"The registry's aliases of {operator.model} are behind: {problem}"
+        operator.log.warning("%s", words)
         tell(Alert(f"mirror/{rollout.id}", "registry_behind", "ticket", operator.model, words), services.control)

@@ -7,24 +7,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.core.adapters import adapter
 from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
-from include.core.errors import ConflictError, DataError, SlipstreamError, TransientError
+from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
 from include.core.ledger import Ledger
 from include.core.page import STYLE
 from include.core.settings import Settings
 from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named
 from include.governance.lineage import trace
+from include.governance.mirror import follow
 from include.governance.overview import overview
 from include.governance.tree import render
 from include.rollout.history import events, read_rollout
 from include.rollout.pause import abort, pause, resume
 from include.rollout.report import rollout_page
+from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
 from plugins.slipstream_access import any_access, check, may, model_access
 from plugins.slipstream_reports import HEADERS, read_report
@@ -37,7 +40,7 @@ Reader = Annotated[BaseUser, Depends(model_access("GET"))]
 Operator = Annotated[BaseUser, Depends(model_access("POST"))]
 Trainer = Annotated[BaseUser, Depends(model_access("POST", "training"))]
 
-STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, DataError: 404, TransientError: 503}
+STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
 PAGE = Path(__file__).with_name("slipstream_page.html")
 PAGE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
@@ -48,6 +51,14 @@ PAGE_POLICY = (
 class Reason(BaseModel):
     model_config = ConfigDict(extra="forbid")
     reason: str = Field(min_length=3, max_length=500)
+
+
+class Restoration(Reason):
+    """Offers the version again; with `now` it answers everybody at once. `despite_gate`: although its gate is closed."""
+
+    version: int = Field(strict=True, ge=1, lt=2**31)
+    now: bool = Field(default=False, strict=True)
+    despite_gate: bool = Field(default=False, strict=True)
 
 
 class Invalidation(Reason):
@@ -103,14 +114,27 @@ def lineage(model: str, user: Reader, version: int | None = None) -> dict[str, A
 
 
 @app.post("/api/models/{model}/rollback")
-def rollback(model: str, body: Reason, user: Operator) -> dict[str, Any]:
+def rollback(model: str, body: Reason, user: Operator, later: BackgroundTasks) -> dict[str, Any]:
+    later.add_task(_mirror, model)
     return dict(vars(roll_back_model(_control(), model, actor=_name(user), reason=body.reason)))
 
 
+@app.post("/api/models/{model}/restore")
+def bring_back(model: str, body: Restoration, user: Operator, later: BackgroundTasks) -> dict[str, Any]:
+    """A version that had its turn is offered again, or returns to production."""
+    later.add_task(_mirror, model)
+    act = restore_now if body.now else restore
+    given = (_control(), _ledger(), model, body.version)
+    return dict(vars(act(*given, actor=_name(user), reason=body.reason, despite_gate=body.despite_gate)))
+
+
 @app.post("/api/models/{model}/rollout/{verb}")
-def hand(model: str, verb: Literal["pause", "resume", "abort"], body: Reason, user: Operator) -> dict[str, Any]:
+def hand(
+    model: str, verb: Literal["pause", "resume", "abort"], body: Reason, user: Operator, later: BackgroundTasks
+) -> dict[str, Any]:
     """A person's hand on the live rollout."""
     if verb == "abort":
+        later.add_task(_mirror, model)
         return dict(vars(abort(_control(), model, actor=_name(user), reason=body.reason)))
     act = pause if verb == "pause" else resume
     rollout = act(_control(), model, actor=_name(user), reason=body.reason)
@@ -162,6 +186,11 @@ def _control() -> ControlStore:
 @cache
 def _ledger() -> Ledger:
     return Ledger(_settings().storage())
+
+
+def _mirror(model: str) -> None:
+    """After the answer: have the registry show what was decided. Where it is away, that is remembered."""
+    follow(_control(), lambda: adapter(f"labels.{_settings().registry}")(_settings(), _control()), model)
 
 
 def _name(user: BaseUser) -> str:

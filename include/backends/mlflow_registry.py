@@ -14,30 +14,30 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from include.backends.mlflow_client import check_reachable, explained, open_client
+from include.backends.mlflow_labels import MlflowLabels, gone, open_labels
 from include.backends.mlflow_rest import MlflowRest, open_rest
 from include.backends.mlflow_run import KEY, log_run
 from include.backends.mlflow_tracking import Delivery
 from include.core import fault
 from include.core.control import ControlStore
+from include.core.errors import PermanentError, SlipstreamError, TransientError
 from include.core.ledger import metrics_folder
 from include.core.settings import Settings
 from include.governance.card import render
 from include.governance.package import Package
-from include.governance.registry import ALIASES, Published
+from include.governance.registry import Published
 from include.governance.version import Stage, VersionRecord
-
-OURS = frozenset({*ALIASES.values(), "challenger"})  # aliases that people set beside these are left alone
 
 
 def open_registry(settings: Settings, control: ControlStore) -> MlflowRegistry:
     """The registry at `settings.mlflow_url`. Raises UnreachableError when it is used, not here."""
-    del control  # the turn and the fence are the caller's: include.governance.registry
-    return MlflowRegistry(open_client(settings), open_rest(settings))
+    # The turn and the fence are the caller's: include.governance.registry
+    return MlflowRegistry(open_client(settings), open_rest(settings), open_labels(settings, control))
 
 
 class MlflowRegistry:
-    def __init__(self, client: MlflowClient, rest: MlflowRest) -> None:
-        self.client, self._rest, self._url = client, rest, rest.url
+    def __init__(self, client: MlflowClient, rest: MlflowRest, labels: MlflowLabels) -> None:
+        self.client, self._rest, self._labels, self._url = client, rest, labels, rest.url
 
     def publish(self, package: Package) -> Published:
         with self._talking():
@@ -67,43 +67,18 @@ class MlflowRegistry:
             self.client.delete_model_version(model, str(version))
 
     def set_stage(self, model: str, version: int, stage: Stage) -> None:
-        with self._talking():
-            self.client.set_model_version_tag(model, str(version), "stage", str(stage))
-            wanted = ALIASES.get(stage)
-            for alias, at in self._aliases(model).items():
-                if at == version and alias in ALIASES.values() and alias != wanted:
-                    self.client.delete_registered_model_alias(model, alias)
-            if wanted is not None:
-                self.client.set_registered_model_alias(model, wanted, str(version))
+        self._labels.set_stage(model, version, stage)
 
     def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
-        with self._talking():
-            held = {int(version.version): version for version in self._search(model)}
-            for record in records:
-                if record.version in held:
-                    self._tag(model, held[record.version], _labels(record))
-            self._point(model, {alias: at for alias, at in aliases.items() if at in held})
+        self._labels.mirror(model, records, aliases)
 
     def url(self, record: VersionRecord) -> str:
-        experiment = self.client.get_run(record.run_id).info.experiment_id
+        """Its run; the version's own page where the run is gone, or MLflow does not answer."""
+        try:
+            experiment = self.client.get_run(record.run_id).info.experiment_id
+        except MlflowException:
+            return f"{self._url}/#/models/{record.entry.model}/versions/{record.version}"
         return f"{self._url}/#/experiments/{experiment}/runs/{record.run_id}"
-
-    def _tag(self, model: str, version: ModelVersion, labels: Mapping[str, str]) -> None:
-        for name, value in labels.items():
-            if version.tags.get(name) != value:
-                self.client.set_model_version_tag(model, str(version.version), name, value)
-
-    def _point(self, model: str, aliases: Mapping[str, int]) -> None:
-        now = self._aliases(model)
-        for alias in OURS & now.keys() - aliases.keys():
-            self.client.delete_registered_model_alias(model, alias)
-        for alias, version in aliases.items():
-            if now.get(alias) != version:
-                self.client.set_registered_model_alias(model, alias, str(version))
-
-    def _aliases(self, model: str) -> dict[str, int]:
-        found = self.client.get_registered_model(model).aliases
-        return {alias: int(version) for alias, version in found.items()}
 
     def _search(self, model: str, key: str = "") -> list[ModelVersion]:
         """Versions of a model, oldest first; those of one key if it is given."""
@@ -125,14 +100,23 @@ class MlflowRegistry:
     @contextlib.contextmanager
     def _talking(self) -> Iterator[None]:
         check_reachable(self._url)
-        with explained(self._url):
-            yield
+        try:
+            with explained(self._url):
+                yield
+        except MlflowException as error:  # an answer that means "no"
+            raise _refused(self._url, error) from error
 
 
-def _labels(record: VersionRecord) -> dict[str, str]:
-    gate = record.entry.gate
-    verdict = "passed" if gate.passed else "closed: " + "; ".join(gate.reasons)
-    return {"stage": str(record.stage), "semver": record.semver, "gate": verdict[:4000]}
+def _refused(url: str, error: MlflowException) -> SlipstreamError:
+    if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+        return gone(url, str(error)[:200])
+    kind = TransientError if int(error.get_http_status_code()) >= 500 else PermanentError  # type: ignore[no-untyped-call]
+    return kind(
+        f"MLflow at {url} refused: {error.error_code}.",
+        seen=str(error)[:400],
+        safe="what it holds is found again by its key: doing it again makes no second version.",
+        hint="its server's log says more; then clear the task.",
+    )
 
 
 @contextlib.contextmanager

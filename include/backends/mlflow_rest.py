@@ -15,7 +15,7 @@ import httpx
 
 from include.core import tls
 from include.core.connection import from_env
-from include.core.errors import PermanentError, UnreachableError
+from include.core.errors import PermanentError, SlipstreamError, UnreachableError
 from include.core.settings import Settings
 
 CONNECTION = "slipstream_mlflow"
@@ -27,6 +27,10 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 class MlflowRest:
     """A session with a tracking server. Every call raises UnreachableError, or PermanentError for an answer of "no"."""
+
+    # What an error says of the metrics of a training; other users of the session say what is theirs.
+    safe, back = "the metrics are kept in the spool", "they are delivered when it is back"
+    login_hint = f"set AIRFLOW_CONN_{CONNECTION.upper()} where training runs, to see them while it does."
 
     def __init__(self, url: str, login: str = "", password: str = "") -> None:
         self.url = url.rstrip("/")
@@ -85,24 +89,29 @@ class MlflowRest:
         if answer.status_code in (401, 403):
             raise PermanentError(
                 f"MLflow at {self.url} refused the login of the connection {CONNECTION!r}: HTTP {answer.status_code}.",
-                safe="the metrics are kept in the spool; registration delivers them.",
-                hint=f"set AIRFLOW_CONN_{CONNECTION.upper()} where training runs, to see them while it does.",
+                safe=f"{self.safe}.",
+                hint=self.login_hint,
             )
         if answer.status_code in (408, 429) or answer.status_code >= 500:
             raise self._unreachable(f"HTTP {answer.status_code} {answer.text[:200]}")
         if answer.is_error:
             if absent_ok:
                 return None
-            raise PermanentError(
-                f"MLflow at {self.url} refused {method} {path}: HTTP {answer.status_code}.", seen=answer.text[:400]
-            )
-        return answer.json()
+            raise self._refused(f"{method} {path}", answer)
+        try:
+            return answer.json()
+        except ValueError as error:  # a login page of a proxy, say
+            raise self._unreachable(f"its answer is no JSON: {answer.text[:200]!r}") from error
+
+    def _refused(self, asked: str, answer: httpx.Response) -> SlipstreamError:
+        """The error for an answer of "no"."""
+        return PermanentError(f"MLflow at {self.url} refused {asked}: HTTP {answer.status_code}.", seen=answer.text[:400])
 
     def _unreachable(self, why: str) -> UnreachableError:
         return UnreachableError(
             f"MLflow at {self.url} does not answer: {why}.",
-            safe="the metrics are kept in the spool.",
-            hint="start it, or set SLIPSTREAM_MLFLOW_URL to where it is; they are delivered when it is back.",
+            safe=f"{self.safe}.",
+            hint=f"start it, or set SLIPSTREAM_MLFLOW_URL to where it is; {self.back}.",
         )
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from include.core.adapters import adapter
 from include.core.control import ControlStore
 from include.core.errors import NotReadyError
 from include.core.ledger import Ledger
@@ -36,6 +38,10 @@ class Desk:
             )
         store.create_tables()
         return store
+
+    def labels(self) -> Any:
+        """What shows stages in the registry (include/governance/mirror.py)."""
+        return adapter(f"labels.{self.settings.registry}")(self.settings, self.control)
 
     @property
     def actor(self) -> str:

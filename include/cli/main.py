@@ -19,6 +19,8 @@ COMMANDS = {
     "backtest": "the walk-forward table of the versions",
     "rollout": "look at a rollout; pause, resume or abort it",
     "rollback": "return to the champion before, now",
+    "restore": "offer a version again that had its turn, or return to it now",
+    "mirror": "show the versions' stages in the registry again",
     "policy": "what a retraining policy would have done, and cost",
     "trace": "walk from a served model back to its raw data",
     "profile": "propose expectations from a raw partition",

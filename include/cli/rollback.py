@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
 def follow(desk: Desk, done: RolledBack) -> None:
     """Say whether the gateway and the registry have followed. Neither is needed for the way back."""
     print(_gateway(desk, done))
-    print(_labels(desk, done.model))
+    print(show_labels(desk, done.model))
 
 
 def _gateway(desk: Desk, done: RolledBack) -> str:
@@ -42,13 +42,10 @@ def _gateway(desk: Desk, done: RolledBack) -> str:
     return f"The gateway at {desk.settings.gateway_url} serves it."
 
 
-def _labels(desk: Desk, model: str) -> str:
+def show_labels(desk: Desk, model: str) -> str:
     """The registry only shows what the control store has decided: it may be away."""
-    from include.core.adapters import adapter
-    from include.governance.registry import mirror
+    from include.governance.mirror import follow
 
-    try:
-        mirror(desk.control, adapter(f"registry.{desk.settings.registry}")(desk.settings, desk.control), model)
-    except SlipstreamError as error:
-        return f"The registry's labels follow at the next registration: {error.what}"
+    if problem := follow(desk.control, desk.labels, model):
+        return f"The registry's labels follow at the next registration, or with `slipstream mirror {model}`: {problem}"
     return "The registry's aliases follow."

@@ -74,6 +74,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
         yield "decision", "none yet"
     yield "partitions", f"{seen.partitions.days} published, the newest {seen.partitions.newest or '–'}"
     yield "versions", str(len(seen.versions))
+    if seen.registry:
+        yield "registry", seen.registry
 
 
 def _reasons(reasons: Json) -> str:

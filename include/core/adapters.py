@@ -42,6 +42,9 @@ ADAPTERS: dict[str, str] = {
     # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)
     "registry.mlflow": "include.backends.mlflow_registry:open_registry",
     "registry.folder": "include.governance.folder_registry:open_registry",
+    # open_labels(settings, control) -> the part of the Registry port that shows stages (include/governance/mirror.py); light
+    "labels.mlflow": "include.backends.mlflow_labels:open_labels",
+    "labels.folder": "include.governance.folder_registry:open_registry",
     # tracking(settings, storage, folder, model) -> context: delivers a training's metric spool while the body runs
     "tracking.mlflow": "include.backends.mlflow_tracking:tracking",
     # open_jobs(settings: Settings) -> JobBackend

@@ -107,6 +107,14 @@ versions = sa.Table(
     sa.UniqueConstraint("model", "semver"),
 )  # fmt: skip
 
+mirrors = sa.Table(  # what the registry was last seen to show of each model: include/governance/mirror.py
+    "slipstream_mirrors", metadata,
+    sa.Column("model", sa.String(128), primary_key=True),
+    sa.Column("shown", sa.String(64), nullable=False),  # digest of the labels; empty where they were never shown
+    sa.Column("problem", sa.Text, nullable=False),  # why the last try failed; empty where it did not
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
 decisions = sa.Table(
     "slipstream_decisions", metadata,
     sa.Column("key", sa.String(255), primary_key=True),

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, decisions, partitions, rollout_events, rollouts, routes
 from include.core.request import Json
 from include.governance import versions
+from include.governance.mirror import behind
 from include.governance.version import VersionRecord
 
 EVENTS = 12  # of the newest rollout
@@ -34,6 +35,7 @@ class Overview:
     events: tuple[Row, ...]  # of that rollout, newest first
     decisions: tuple[Row, ...]  # newest first
     partitions: Partitions
+    registry: str  # how far the registry is behind what stands here, in words; empty where it shows it
 
     @property
     def champion(self) -> VersionRecord | None:
@@ -62,6 +64,7 @@ class Overview:
             "events": list(self.events),
             "decisions": list(self.decisions),
             "partitions": vars(self.partitions),
+            "registry": self.registry,
         }
 
 
@@ -76,6 +79,7 @@ def overview(control: ControlStore, model: str) -> Overview:
         tuple(_events(control, rollout)),
         tuple(_rows(control, _newest(decisions, model, decisions.c.as_of, DECISIONS))),
         _partitions(control, model),
+        _registry(control, model),
     )
 
 
@@ -96,6 +100,14 @@ def _partitions(control: ControlStore, model: str) -> Partitions:
     counted = sa.select(sa.func.max(partitions.c.day).label("newest"), sa.func.count().label("days"))
     row = _first(_rows(control, counted.where(partitions.c.model == model)))
     return Partitions(row["newest"] or "", int(row["days"]))
+
+
+def _registry(control: ControlStore, model: str) -> str:
+    found = behind(control, model)
+    if not found:
+        return ""
+    since = f" since {found[0].since[:16]}" if found[0].since else ""
+    return f"its labels are behind{since}: " + (found[0].problem or f"not shown yet. Next: slipstream mirror {model}")
 
 
 def _newest(table: sa.Table, model: str, order: sa.Column[Any], limit: int) -> sa.Select[Any]:

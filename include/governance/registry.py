@@ -17,14 +17,17 @@ from include.core import fault
 from include.core.control import ControlStore, now, versions
 from include.core.errors import ConflictError
 from include.core.request import Json
-from include.core.turn import queued
 from include.governance import versions as known
+from include.governance.labels import ALIASES as ALIASES
+from include.governance.mirror import follow
+from include.governance.mirror import mirror as mirror
 from include.governance.package import Package
 from include.governance.semver import next_version
 from include.governance.version import Stage, VersionRecord
+from include.versions.gate import offered_in
+from include.versions.lifecycle import move_in, stage_in
 
 log = logging.getLogger(__name__)
-ALIASES = {Stage.PRODUCTION: "champion", Stage.CANDIDATE: "candidate"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,10 @@ class Registry(Protocol):
         """Tag one version with its stage, and move the alias of that stage to it."""
 
     def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
-        """Make tags (stage, semver, gate) and aliases exactly these; writes only what differs."""
+        """Make tags (stage, semver, gate) and aliases exactly these; writes only what differs.
+
+        Raises DataError where the registry lacks the model, or a version that an alias should name: the rest is shown.
+        """
 
     def url(self, record: VersionRecord) -> str:
         """Where a person looks at the run that a version came from."""
@@ -69,25 +75,8 @@ def register(control: ControlStore, registry: Registry, package: Package, epoch:
     record = known.find(control, package.key) or _create(control, registry, package, epoch)
     record = _evaluated_again(control, package, record, epoch)
     fault.point("register.recorded")
-    mirror(control, registry, package.model)
+    follow(control, lambda: registry, package.model)
     return record
-
-
-def mirror(control: ControlStore, registry: Registry, model: str) -> None:
-    """Show the stages that the control store holds as aliases and tags of the registry.
-
-    Looks again afterwards: whoever was paused in between, and wrote an older state over a newer one, mends it.
-    """
-    with queued(control, f"labels/{model}"):
-        shown, (records, aliases) = None, _labels(control, model)
-        while records and shown != (records, aliases):
-            registry.mirror(model, records, aliases)
-            shown, (records, aliases) = (records, aliases), _labels(control, model)
-
-
-def _labels(control: ControlStore, model: str) -> tuple[list[VersionRecord], dict[str, int]]:
-    records = known.records(control, model)
-    return records, _aliases(records, known.challenger(control, model))
 
 
 def _create(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
@@ -132,19 +121,27 @@ def _numbered_anew(control: ControlStore, registry: Registry, package: Package) 
 
 
 def _evaluated_again(control: ControlStore, package: Package, record: VersionRecord, epoch: int) -> VersionRecord:
-    """The record by the package's evaluation. A backfill's judges nothing; neither does one of a version that had its turn."""
+    """The record by the package's evaluation. A backfill's judges nothing.
+
+    A version that had its turn, or is in its rollout, keeps its stage; its gate is remembered for whoever offers it again.
+    """
     entry = package.entry
+    with control.transaction() as connection:
+        by_hand = record.version in offered_in(connection, entry.model)
     waits = record.stage in (Stage.STAGING, Stage.CANDIDATE) and record.version != known.challenger(control, entry.model)
-    same = record.entry.lineage.evaluation.digest == entry.lineage.evaluation.digest and record.stage == entry.first_stage
-    if entry.run_type == "backfill" or not waits or same:
+    same = record.entry.lineage.evaluation.digest == entry.lineage.evaluation.digest
+    stands = record.stage == entry.first_stage or not waits or by_hand  # a person's word outlives the same evaluation
+    if entry.run_type == "backfill" or (same and stands):
         return record
 
     def commit(connection: sa.Connection) -> dict[str, Json]:
         lineage = replace(record.entry.lineage, evaluation=entry.lineage.evaluation)
         again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics)
-        made = replace(record, entry=again, stage=entry.first_stage)
-        row = versions.update().where(versions.c.key == entry.key, versions.c.stage == str(record.stage))
-        connection.execute(row.values(stage=str(made.stage), record=made.to_json()))
+        stage = stage_in(connection, entry.model, record.version)
+        if waits and stage is record.stage:
+            move_in(connection, entry.model, record.version, stage := entry.first_stage)
+        made = replace(record, entry=again, stage=stage)
+        connection.execute(versions.update().where(versions.c.key == entry.key).values(record=made.to_json()))
         detail = {"version": record.version, "from": str(record.stage), "to": str(made.stage), "gate": entry.gate.passed}
         control.append_audit(connection, "register", "evaluate_again", entry.model, detail)
         return made.to_json()
@@ -166,8 +163,3 @@ def _insert(control: ControlStore, connection: sa.Connection, package: Package, 
     detail = {"version": record.version, "semver": semver, "key": entry.key, "stage": str(record.stage)}
     control.append_audit(connection, "register", "register", entry.model, detail)
     return record
-
-
-def _aliases(records: Sequence[VersionRecord], challenger: int | None) -> dict[str, int]:
-    aliases = {ALIASES[record.stage]: record.version for record in records if record.stage in ALIASES}
-    return aliases if challenger is None else {**aliases, "challenger": challenger}

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
 from typing import Literal, Self
 
 from include.core.digest import digest_json
 from include.core.request import Json, Ref
+from include.versions.lifecycle import Stage as Stage
 
 Origin = Literal["trained", "derived"]  # derived: made from another version's model without training
-
-
-class Stage(StrEnum):
-    STAGING = "Staging"  # registered; may not be rolled out (its gate is closed, or a backfill made it)
-    CANDIDATE = "Candidate"  # may be rolled out
-    PRODUCTION = "Production"  # the champion
-    ARCHIVED = "Archived"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from include.core.digest import digest_json
 from include.core.errors import ConflictError, DataError
 from include.core.request import Json
 from include.rollout.plan import Stage
+from include.versions.gate import RETURNED
+from include.versions.lifecycle import Stage as VersionStage
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,13 @@ def rollout_in(connection: sa.Connection, rollout_id: str) -> Rollout:
 def live_rollout(control: ControlStore, model: str) -> Rollout | None:
     """The model's live rollout, if any: while there is one, no other may open."""
     with control.transaction() as connection:
-        row = connection.execute(sa.select(rollouts.c.id).where(rollouts.c.live == model)).first()
-        return rollout_in(connection, row.id) if row else None
+        return live_in(connection, model)
+
+
+def live_in(connection: sa.Connection, model: str) -> Rollout | None:
+    """The same, inside the caller's transaction."""
+    row = connection.execute(sa.select(rollouts.c.id).where(rollouts.c.live == model)).first()
+    return rollout_in(connection, row.id) if row else None
 
 
 def list_rollouts(control: ControlStore, model: str) -> list[Rollout]:
@@ -95,13 +102,21 @@ def opened_by(control: ControlStore, model: str, request: str) -> Rollout | None
 
 
 def withdrawn(control: ControlStore, model: str) -> list[int]:
-    """Versions that were rolled back, in their rollout or after it, and do not serve now; sorted."""
-    taken_back = sa.select(rollouts.c.challenger).where(rollouts.c.model == model, rollouts.c.state == "rolled_back")
-    returned = sa.select(audit.c.detail).where(audit.c.subject == model, audit.c.action == "rollout.return")
-    serving = sa.select(versions.c.version).where(versions.c.model == model, versions.c.stage == "Production")
+    """Versions whose last word is a rollback, in their rollout or after it, and that do not serve now; sorted.
+
+    One that was restored and came into production again is none, whatever it was before.
+    """
+    ended = rollouts.c.state.in_(("rolled_back", "promoted"))
+    tried = sa.select(rollouts.c.challenger, rollouts.c.state, rollouts.c.updated_at).where(rollouts.c.model == model, ended)
+    acts = audit.c.action.in_(("rollout.return", RETURNED))
+    returned = sa.select(audit.c.at, audit.c.detail).where(audit.c.subject == model, acts)
+    serving = sa.select(versions.c.version).where(versions.c.model == model, versions.c.stage == str(VersionStage.PRODUCTION))
     with control.transaction() as connection:
-        gone = {row.challenger for row in connection.execute(taken_back)}
-        gone |= {int(row.detail["from"]) for row in connection.execute(returned)}
+        fates = [(row.updated_at, row.challenger, row.state == "promoted") for row in connection.execute(tried)]
+        for row in connection.execute(returned):
+            fates += [(row.at, row.detail["from"], False), (row.at, row.detail["to"], True)]
+        last = {version: kept for _, version, kept in sorted(fates, key=lambda fate: fate[0])}
+        gone = {version for version, kept in last.items() if version is not None and not kept}
         return sorted(gone - set(connection.execute(serving).scalars()))
 
 

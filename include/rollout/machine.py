@@ -12,24 +12,31 @@ from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, now, rollout_events, rollouts, versions
+from include.core.control import ControlStore, now, rollout_events, rollouts
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
 from include.rollout.memory import forget
+from include.rollout.offer import offer_in, require_gate
 from include.rollout.plan import Stage, plan
 from include.rollout.route import Route, route_in, set_route
 from include.rollout.waiting import supersede_in
+from include.versions.lifecycle import Stage as VersionStage
+from include.versions.lifecycle import crown as crown
+from include.versions.lifecycle import move_in, stage_in
 
 Effect = Callable[[sa.Connection], dict[str, Json]]
 
 
-def open_rollout(control: ControlStore, spec: ModelSpec, challenger: int, *, request: str, actor: str, epoch: int) -> Rollout:
+def open_rollout(
+    control: ControlStore, spec: ModelSpec, challenger: int, *, request: str, actor: str, epoch: int, by_hand: bool = False
+) -> Rollout:
     """The rollout that `request` asks for. Opens it, or returns the one it has opened before.
 
-    A live rollout of the same challenger is returned too. Raises ConflictError while another challenger
-    is live, or if the version is the champion already.
+    A live rollout of the same challenger is returned too. `by_hand`: a person named the version, so one that is Archived is
+    offered again, if its gate is open. Raises ConflictError while another challenger is live, or if the version is the
+    champion already, GateClosed if it may not be rolled out.
     """
     model, stages = spec.name, plan(spec)
     rollout_id = rollout_id_of(model, challenger, request)
@@ -40,6 +47,8 @@ def open_rollout(control: ControlStore, spec: ModelSpec, challenger: int, *, req
             return {"id": live.id}
         if live is not None:
             raise _busy(model, live.id, live.challenger, live.stage)
+        if by_hand and stage_in(connection, model, challenger) is VersionStage.ARCHIVED:
+            offer_in(control, connection, model, challenger, actor=actor, reason="its rollout by hand", despite_gate=False)
         champion = _admit(connection, model, challenger)
         _insert(connection, rollout_id, model, challenger, champion)
         _event(connection, rollout_id, "opened", "", {"stages": [stage.to_json() for stage in stages], "request": request})
@@ -83,7 +92,7 @@ def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision
         _require_running(connection, rollout, even_paused=answer == "roll_back")
         _event(connection, rollout.id, "verdict", stage, dict(decision))
         if answer == "roll_back":
-            _take_back(control, connection, rollout, "; ".join(decision.get("reasons", ())) or f"{stage} failed", "judge")
+            take_back(control, connection, rollout, "; ".join(decision.get("reasons", ())) or f"{stage} failed", "judge")
         return {"answer": answer}
 
     result, _ = control.once(event_key(rollout.id, "decide", stage), rollout.resource, epoch, effect)
@@ -121,18 +130,10 @@ def roll_back(control: ControlStore, rollout: Rollout, *, reason: str, actor: st
         if rollout_in(connection, rollout.id).state == "rolled_back":
             return {"generation": route_in(connection, rollout.model)[0]}
         _require_running(connection, rollout, even_paused=True)
-        return {"generation": _take_back(control, connection, rollout, reason, actor)}
+        return {"generation": take_back(control, connection, rollout, reason, actor)}
 
     result, _ = control.once(event_key(rollout.id, "roll_back"), rollout.resource, epoch, effect)
     return int(result["generation"])
-
-
-def crown(connection: sa.Connection, model: str, version: int) -> None:
-    """The version becomes Production and every other Production version Archived."""
-    mine = versions.c.model == model
-    old = sa.and_(mine, versions.c.stage == "Production", versions.c.version != version)
-    connection.execute(versions.update().where(old).values(stage="Archived"))
-    connection.execute(versions.update().where(mine, versions.c.version == version).values(stage="Production"))
 
 
 def _admit(connection: sa.Connection, model: str, challenger: int) -> int | None:
@@ -140,16 +141,14 @@ def _admit(connection: sa.Connection, model: str, challenger: int) -> int | None
     champion = route_in(connection, model)[1].champion
     if champion == challenger:
         raise ConflictError(f"Version {challenger} of {model} is the champion already.", safe="nothing changed.")
-    query = sa.select(versions.c.stage).where(versions.c.model == model, versions.c.version == challenger)
-    stage = connection.execute(query).scalar()
-    if stage is None:
-        raise DataError(f"{model} has no registered version {challenger}.", hint="slipstream status lists the versions.")
-    if stage != "Candidate":
+    stage = stage_in(connection, model, challenger)
+    if stage is not VersionStage.CANDIDATE:
+        require_gate(connection, model, challenger, stage, despite_gate=False)
         raise GateClosed(
             f"Version {challenger} of {model} is no Candidate, so it may not be rolled out.",
-            seen=stage,
+            seen=str(stage),
             safe="the traffic stays where it is.",
-            hint="its evaluation says why its gate is closed.",
+            hint=f'it had its turn; a person offers it again: slipstream restore {model} {challenger} --reason "...".',
         )
     return champion
 
@@ -221,12 +220,12 @@ def _require_verdict(connection: sa.Connection, rollout: Rollout, stage: str) ->
         )
 
 
-def _take_back(control: ControlStore, connection: sa.Connection, rollout: Rollout, reason: str, actor: str) -> int:
+def take_back(control: ControlStore, connection: sa.Connection, rollout: Rollout, reason: str, actor: str) -> int:
+    """End a live rollout in the caller's transaction: all traffic on its champion. Returns the route's generation."""
     _, current = route_in(connection, rollout.model)
     route = Route(champion=rollout.champion, previous=current.previous)
     generation = set_route(connection, rollout.model, route)
-    rejected = sa.and_(versions.c.model == rollout.model, versions.c.version == rollout.challenger)
-    connection.execute(versions.update().where(rejected).values(stage="Archived"))
+    move_in(connection, rollout.model, rollout.challenger, VersionStage.ARCHIVED)
     stage = rollout_in(connection, rollout.id).stage
     _update(connection, rollout, state="rolled_back", live=None, reason=reason)
     forget(connection, rollout.id)

@@ -11,6 +11,7 @@ from include.core.errors import ConflictError
 from include.core.request import Json
 from include.rollout.history import live_rollout
 from include.rollout.machine import crown, roll_back
+from include.rollout.offer import served_in
 from include.rollout.route import Route, read_route, route_in, set_route
 
 
@@ -47,7 +48,7 @@ def _return_to_previous(control: ControlStore, model: str, actor: str, reason: s
                 f"{model} has no live rollout and no previous champion to return to.",
                 seen=route.to_json(),
                 safe="the route stays as it is.",
-                hint=f"roll out another version: slipstream status {model} lists them.",
+                hint=f"{_earlier(connection, model)}; `slipstream versions {model}` lists all.",
             )
         # No way back to the version just left: a second rollback must not bring it in again.
         new = set_route(connection, model, Route(champion=route.previous))
@@ -58,3 +59,15 @@ def _return_to_previous(control: ControlStore, model: str, actor: str, reason: s
 
     result, _ = control.once(f"rollback:{model}:{generation}", f"rollout/{model}", epoch, effect)
     return RolledBack(model, result["from"], result["to"], result["generation"])
+
+
+def _earlier(connection: sa.Connection, model: str) -> str:
+    """The command that returns to the newest version that was in production before, if there is one."""
+    serving = route_in(connection, model)[1].champion
+    found = sorted(served_in(connection, model) - {serving})
+    if not found:
+        return "roll out another version"
+    return (
+        f"back to a version that was in production before ({', '.join(map(str, found))}): slipstream restore {model} "
+        f'{found[-1]} --now --reason "..."'
+    )

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit, rollouts, versions
+from include.core.control import ControlStore, audit, rollouts
 from include.rollout.route import route_in
+from include.versions.gate import offered_in
+from include.versions.lifecycle import Stage, at_stage, move_in
 
 SUPERSEDED = "version.superseded"  # the audit's word; its detail is {"version", "by", "reason"}
 
@@ -34,10 +36,9 @@ def supersede_in(connection: sa.Connection, control: ControlStore, model: str, c
     """The same, in the transaction that makes the champion one."""
     gone = [version for version in _without_a_turn(connection, model) if version < champion]
     for version in gone:
-        mine = sa.and_(versions.c.model == model, versions.c.version == version, versions.c.stage == "Candidate")
-        if connection.execute(versions.update().where(mine).values(stage="Archived")).rowcount:
-            reason = f"version {champion} came into production before it had its turn"
-            control.append_audit(connection, actor, SUPERSEDED, model, {"version": version, "by": champion, "reason": reason})
+        move_in(connection, model, version, Stage.ARCHIVED)
+        reason = f"version {champion} came into production before it had its turn"
+        control.append_audit(connection, actor, SUPERSEDED, model, {"version": version, "by": champion, "reason": reason})
     return gone
 
 
@@ -50,7 +51,7 @@ def superseded_by(control: ControlStore, model: str, version: int) -> int | None
 
 
 def _without_a_turn(connection: sa.Connection, model: str) -> Iterable[int]:
-    """Newest first."""
-    had = sa.select(rollouts.c.challenger).where(rollouts.c.model == model)
-    mine = sa.and_(versions.c.model == model, versions.c.stage == "Candidate", versions.c.version.not_in(had))
-    return list(connection.execute(sa.select(versions.c.version).where(mine).order_by(versions.c.version.desc())).scalars())
+    """Newest first. What a person has offered again waits for that person, not for its turn."""
+    had = set(connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.model == model)).scalars())
+    had |= offered_in(connection, model)
+    return [version for version in reversed(at_stage(connection, model, Stage.CANDIDATE)) if version not in had]

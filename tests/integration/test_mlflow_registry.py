@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from include.backends.mlflow_labels import open_labels
 from include.backends.mlflow_registry import MlflowRegistry, open_registry
 from include.core.control import ControlStore
-from include.core.errors import PermanentError, UnreachableError
+from include.core.errors import DataError, PermanentError, UnreachableError
 from include.core.settings import Settings
 from include.governance.lifecycle import move
+from include.governance.mirror import behind, catch_up, follow
 from include.governance.package import Package
 from include.governance.registry import mirror, register, resource
 from include.governance.version import Stage
@@ -119,6 +121,71 @@ def test_aliases_follow_a_promotion(url: str, control: ControlStore, tmp_path: P
     mirror(control, registry, MODEL)
     assert registry.client.get_registered_model(MODEL).aliases == {"champion": str(new)}
     assert registry.client.get_model_version(MODEL, str(old)).tags["stage"] == "Archived"
+
+
+def test_a_deleted_version_is_told_with_its_cure_and_the_rest_is_shown(url: str, control: ControlStore, tmp_path: Path) -> None:
+    registry, loop = registry_at(url, control), Loop.under(tmp_path)
+    epoch = control.take(resource(MODEL), "t")
+    old, new = (register(control, registry, loop.package(days=days), epoch).version for days in (21, 22))
+    move(control, MODEL, old, Stage.PRODUCTION, "t")
+    registry.client.delete_model_version(MODEL, str(old))
+    with pytest.raises(DataError, match=rf"lacks version {old} of toy.*deleted there.*slipstream mirror toy"):
+        mirror(control, registry, MODEL)
+    assert registry.client.get_registered_model(MODEL).aliases == {"candidate": str(new)}
+    with pytest.raises(DataError, match="deleted there"):
+        registry.set_stage(MODEL, old, Stage.ARCHIVED)
+    record = register(control, registry, loop.package(days=23), epoch)  # a registration is not held up by it
+    assert registry.client.get_model_version(MODEL, str(record.version)).tags["stage"] == "Candidate"
+    assert "lacks version" in behind(control, MODEL)[0].problem
+    move(control, MODEL, old, Stage.ARCHIVED, "t")  # nothing is to name it any more
+    mirror(control, registry, MODEL)
+    assert behind(control, MODEL) == []
+
+
+def test_a_deleted_model_is_told_with_its_cure_and_comes_back_with_the_next_version(
+    url: str, control: ControlStore, tmp_path: Path
+) -> None:
+    registry, loop = registry_at(url, control), Loop.under(tmp_path)
+    epoch = control.take(resource(MODEL), "t")
+    record = register(control, registry, loop.package(days=24), epoch)
+    registry.client.delete_registered_model(MODEL)
+    for act in (
+        lambda: mirror(control, registry, MODEL),
+        lambda: registry.set_stage(MODEL, record.version, Stage.ARCHIVED),
+        lambda: registry.mirror(MODEL, [record], {}),
+    ):
+        with pytest.raises(DataError, match=r"was deleted there.*the next registration makes the model again"):
+            act()
+    assert follow(control, lambda: registry, MODEL)
+    assert registry.url(record).startswith(url)
+    again = register(control, registry, loop.package(days=25), epoch)
+    assert again.version != record.version
+    assert registry.client.get_registered_model(MODEL).aliases == {"candidate": str(again.version)}
+
+
+def test_what_the_server_was_not_there_for_is_caught_up(url: str, control: ControlStore, tmp_path: Path) -> None:
+    registry, loop = registry_at(url, control), Loop.under(tmp_path)
+    epoch = control.take(resource(MODEL), "t")
+    old, new = (register(control, registry, loop.package(days=days), epoch).version for days in (26, 27))
+    assert behind(control) == []
+    move(control, MODEL, old, Stage.PRODUCTION, "t")
+    away = open_labels(Settings(mlflow_url="http://127.0.0.1:1", environ={}), control)
+    assert "does not answer" in follow(control, lambda: away, MODEL)
+    assert [each.model for each in behind(control)] == [MODEL]
+    refused = open_labels(
+        Settings(mlflow_url=url, environ={"AIRFLOW_CONN_SLIPSTREAM_MLFLOW": url.replace("//", "//a:b@")}), control
+    )
+    assert "refused the login" in follow(control, lambda: refused, MODEL)
+    connection = {"AIRFLOW_CONN_SLIPSTREAM_MLFLOW": url.replace("//", f"//admin:{PASSWORD}@")}
+    labels = open_labels(Settings(mlflow_url=url, environ=connection), control)
+    assert catch_up(control, lambda: labels) == {MODEL: ""}
+    assert catch_up(control, lambda: labels) == {}
+    assert registry.client.get_registered_model(MODEL).aliases == {"champion": str(old), "candidate": str(new)}
+    assert registry.client.get_model_version(MODEL, str(old)).tags["stage"] == "Production"
+    registry.client.set_registered_model_alias(MODEL, "ours", str(new))  # a person's own stays
+    mirror(control, labels, MODEL)
+    assert registry.client.get_registered_model(MODEL).aliases["ours"] == str(new)
+    registry.client.delete_registered_model_alias(MODEL, "ours")
 
 
 def test_a_dead_server_is_named_with_its_setting(control: ControlStore, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 from include.governance.audit import history
+from include.governance.folder_registry import FolderRegistry
 from include.governance.versions import champion, records
 from include.rollout.machine import enter_stage, open_rollout
 from include.rollout.route import read_route
@@ -106,6 +107,59 @@ def test_rollback_with_nowhere_to_go_explains_itself(slipstream: Slipstream) -> 
     assert err.startswith("error: ")
     assert "  next: " in err
     assert "Traceback" not in err
+
+
+def test_restore_offers_a_version_again_and_returns_to_it_now(slipstream: Slipstream, control: ControlStore) -> None:
+    status, out, _ = slipstream("restore", MODEL, "1", "--reason", "it was right")
+    assert (status, "version 1 is a candidate again (it was Archived); no traffic has moved." in out) == (0, True)
+    assert """airflow dags trigger toy_rollout --conf '{"version": 1}'""" in out
+    assert "is a candidate already" in slipstream("restore", MODEL, "1")[1]
+    assert read_route(control, MODEL)[1].champion == 2
+    status, out, _ = slipstream("restore", MODEL, "1", "--now", "--reason", "version 2 is broken")
+    assert (status, "version 2 is out, version 1 answers again" in out) == (0, True)
+    assert read_route(control, MODEL)[1].champion == 1
+    newest = history(control, MODEL, limit=1)[0]
+    assert (newest.action, newest.detail["reason"]) == ("rollout.restore_now", "version 2 is broken")
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (("2",), "champion already"),
+        (("9",), "no registered version 9"),
+        (("one",), "A version is a whole number"),
+        (("9" * 5000, "--now"), "A version is a whole number"),
+        (("-1",), ""),
+    ],
+)
+def test_restore_refuses_by_name(slipstream: Slipstream, control: ControlStore, asked: tuple[str, ...], why: str) -> None:
+    before = read_route(control, MODEL)
+    status, _, err = slipstream("restore", MODEL, *asked)
+    assert status in (1, 2)
+    assert why in err
+    assert "Traceback" not in err
+    assert read_route(control, MODEL) == before
+
+
+def test_what_the_registry_was_not_there_for_is_told_and_caught_up(
+    slipstream: Slipstream, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "`slipstream mirror toy`: MLflow at http://127.0.0.1:1 does not answer" in slipstream("rollback", MODEL)[1]
+    assert "registry   its labels are behind since" in slipstream("status")[1]
+    assert (
+        "MLflow at http://127.0.0.1:1 does not answer" in json.loads(slipstream("status", "--json")[1])["models"][0]["registry"]
+    )
+    status, out, _ = slipstream("mirror")
+    assert (status, "does not answer" in out) == (1, True)
+    status, _, err = slipstream("mirror", MODEL)
+    assert (status, "SLIPSTREAM_MLFLOW_URL" in err) == (1, True)
+    monkeypatch.setenv("SLIPSTREAM_REGISTRY", "folder")  # and now it is there
+    monkeypatch.setenv("SLIPSTREAM_ROOT", str(loop.ledger.storage.uri("")))
+    assert slipstream("mirror")[:2] == (0, "toy: the registry shows the stages and aliases of the control store.\n")
+    assert slipstream("mirror", MODEL)[0] == 0
+    assert "labels are behind" not in slipstream("status")[1]
+    assert FolderRegistry(loop.ledger.storage).labels(MODEL)["aliases"] == {"champion": 1}
+    assert slipstream("mirror", "nosuch")[0] == 1
 
 
 def test_predict_without_a_gateway_answers_in_process_and_says_so(slipstream: Slipstream, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from typing import cast
 import pytest
 
 from include.core.control import ControlStore
-from include.core.errors import ConflictError, FencedError
+from include.core.errors import ConflictError, FencedError, UnreachableError
 from include.governance import versions
 from include.governance.folder_registry import FolderRegistry
 from include.governance.lifecycle import move
+from include.governance.mirror import behind
 from include.governance.package import Package
 from include.governance.registry import Published, Registry, mirror, register, resource
 from include.governance.version import Stage
@@ -94,6 +95,16 @@ def test_labels_follow_the_control_store(control: ControlStore, loop: Loop, regi
         "2": "Candidate",
         "3": "Staging",
     }
+
+
+def test_a_registry_that_goes_away_after_a_version_is_stored_fails_no_registration(control: ControlStore, loop: Loop) -> None:
+    class Gone(FolderRegistry):
+        def mirror(self, *_: object) -> None:
+            raise UnreachableError("MLflow does not answer.")
+
+    record = register(control, Gone(loop.ledger.storage), loop.package(), control.take(resource(MODEL), "t"))
+    assert record.stage is Stage.CANDIDATE
+    assert [each.problem for each in behind(control, MODEL)] == ["MLflow does not answer."]
 
 
 def test_a_stage_moves_only_where_its_life_allows(control: ControlStore, loop: Loop, registry: FolderRegistry) -> None:

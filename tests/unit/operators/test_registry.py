@@ -16,6 +16,7 @@ from include.governance import versions
 from include.governance.lifecycle import move
 from include.governance.registry import register
 from include.governance.version import Stage
+from include.rollout.restore import restore
 from operators.registry import RegisterModelOperator, _commit
 from tests.unit.operators.life import MODEL, Life, Run
 from tests.unit.operators.nursery import Nursery
@@ -108,6 +109,14 @@ def test_a_version_that_had_its_turn_keeps_its_stage_whatever_a_later_evaluation
     again = closed(published, Run(xcom=dict(run.xcom)))
     assert register_in(again)["stage"] == str(stage)
     assert again.sent == []
+    assert not versions.records(published.services.control, MODEL)[0].entry.gate.passed  # whoever offers it again is told
+
+
+def test_a_version_that_a_person_offered_despite_its_gate_stays_so_when_register_is_cleared(published: Life) -> None:
+    run, services = closed(published, trained(published)), published.services
+    assert register_in(run)["stage"] == "Staging"
+    restore(services.control, services.ledger, MODEL, 1, actor="ada", reason="the limit was wrong", despite_gate=True)
+    assert register_in(Run(xcom=dict(run.xcom)))["stage"] == "Candidate"
 
 
 def test_a_backfill_changes_no_stage_of_a_version_that_is_there(published: Life) -> None:

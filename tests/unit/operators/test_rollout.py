@@ -85,6 +85,20 @@ def canary() -> RolloutStageOperator:
     return RolloutStageOperator(task_id="canary_50", model=MODEL, stage="canary_50")
 
 
+def test_a_run_by_hand_brings_an_archived_version_back_and_an_event_does_not(services: Services) -> None:
+    _, rollout = opened(services)
+    abort(services.control, MODEL, actor="ada", reason="by mistake")
+    asked = Run(run_id="by event", event={"version": 2})
+    with pytest.raises(AirflowSkipException, match="had its rollout already"):
+        asked(OpenRolloutOperator(task_id="open", model=MODEL))
+    by_hand = Run({"version": 2}, run_id="by hand")
+    again = by_hand(OpenRolloutOperator(task_id="open", model=MODEL))
+    assert again["rollout"] != rollout.id
+    live = live_rollout(services.control, MODEL)
+    assert live is not None
+    assert (live.id, live.challenger) == (again["rollout"], 2)
+
+
 def test_a_stage_of_a_paused_rollout_waits_and_then_does_its_work(services: Services) -> None:
     run, rollout = opened(services)
     pause(services.control, MODEL, actor="ada", reason="lunch")

@@ -49,7 +49,7 @@ GETS = [
     f"/api/models/{MODEL}/rollouts/unknown",
 ]
 HANDS = [f"/api/models/{MODEL}/rollout/{verb}" for verb in ("pause", "resume", "abort")]
-POSTS = [f"/api/models/{MODEL}/rollback", f"/api/models/{MODEL}/invalidate", *HANDS]
+POSTS = [*(f"/api/models/{MODEL}/{verb}" for verb in ("rollback", "restore", "invalidate")), *HANDS]
 
 
 def test_nobody_gets_in_without_a_login(site: Site) -> None:
@@ -108,6 +108,28 @@ def test_an_operator_rolls_back_and_the_audit_names_them(site: Site) -> None:
         assert op.post(f"/api/models/{MODEL}/rollback", json={}).status_code == 422
     assert history(site.control, MODEL, limit=1)[0].actor == "op (Airflow)"
     with site.control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=2, previous=1))
+
+
+def test_an_operator_offers_a_version_again_and_returns_to_it(site: Site) -> None:
+    path = f"/api/models/{MODEL}/restore"
+    with site.control.transaction() as connection:
+        mine = sa.and_(versions.c.model == MODEL, versions.c.version == 1)
+        before = connection.execute(sa.select(versions.c.stage).where(mine)).scalar()
+        connection.execute(versions.update().where(mine).values(stage="Archived"))
+        set_route(connection, MODEL, Route(champion=2, previous=1))
+    with site.client("op") as op:
+        done = op.post(path, json={"version": 1, "reason": "it was right"})
+        assert (done.status_code, done.json()) == (200, {"model": MODEL, "version": 1, "before": "Archived"})
+        assert op.post(path, json={"version": 1, "reason": "now", "now": True}).json()["serving"] == 1
+        assert op.post(path, json={"version": 1, "reason": "again", "now": True}).status_code == 409
+        assert op.post(path, json={"version": 9, "reason": "none"}).status_code == 404
+        wrong: list[object] = ["1", 1.0, True, 0, -1, 10**30, None]
+        assert [op.post(path, json={"version": one, "reason": "why"}).status_code for one in wrong] == [422] * len(wrong)
+    assert [row.action for row in history(site.control, MODEL, limit=2)] == ["rollout.restore_now", "rollout.restore"]
+    assert read_route(site.control, MODEL)[1] == Route(champion=1)
+    with site.control.transaction() as connection:
+        connection.execute(versions.update().where(versions.c.model == MODEL).values(stage=before))
         set_route(connection, MODEL, Route(champion=2, previous=1))
 
 

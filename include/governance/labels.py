@@ -1,0 +1,48 @@
+"""What the registry should show of a model: the stages of its versions as tags, and aliases. Read from the control store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, rollouts, versions
+from include.core.digest import digest_json
+from include.governance import versions as known
+from include.governance.version import Stage, VersionRecord
+
+ALIASES = {Stage.PRODUCTION: "champion", Stage.CANDIDATE: "candidate"}
+
+
+@dataclass(frozen=True)
+class Labels:
+    records: tuple[VersionRecord, ...]
+    aliases: dict[str, int]
+    digest: str  # the same as `digests` gives
+
+
+def labels(control: ControlStore, model: str) -> Labels:
+    """A model's labels as they are now."""
+    digest = digests(control, model).get(model, "")
+    records = tuple(known.records(control, model))
+    return Labels(records, _aliases(records, known.challenger(control, model)), digest)
+
+
+def digests(control: ControlStore, model: str = "") -> dict[str, str]:
+    """A digest of the labels of every model that has versions, or of one: two are equal where nothing is to be shown anew."""
+    mine = [versions.c.model == model] if model else []
+    columns = (versions.c.model, versions.c.version, versions.c.semver, versions.c.stage, versions.c.record)
+    found: dict[str, list[Any]] = {}
+    with control.transaction() as connection:
+        live = {row.live: row.challenger for row in connection.execute(sa.select(rollouts).where(rollouts.c.live.is_not(None)))}
+        for row in connection.execute(sa.select(*columns).where(*mine).order_by(versions.c.version)):
+            gate = (row.record or {}).get("gate")
+            found.setdefault(row.model, []).append([row.version, row.semver, row.stage, gate])
+    return {name: digest_json([shown, live.get(name)]) for name, shown in found.items()}
+
+
+def _aliases(records: Sequence[VersionRecord], challenger: int | None) -> dict[str, int]:
+    aliases = {ALIASES[record.stage]: record.version for record in records if record.stage in ALIASES}
+    return aliases if challenger is None else {**aliases, "challenger": challenger}

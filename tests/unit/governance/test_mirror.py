@@ -1,0 +1,152 @@
+"""The registry follows the control store, at once or later; an older state never stands over a newer one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from include.core.control import ControlStore
+from include.core.errors import NotReadyError, UnreachableError
+from include.core.turn import queued
+from include.governance import mirror as module
+from include.governance.folder_registry import FolderRegistry
+from include.governance.lifecycle import move
+from include.governance.mirror import behind, catch_up, follow, mirror
+from include.governance.registry import register, resource
+from include.governance.version import Stage, VersionRecord
+from tests.unit.governance.samples import MODEL, Loop
+
+
+class Away:
+    """A registry that does not answer, in one of the ways that servers have."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error or UnreachableError("MLflow does not answer.", hint="start it.")
+
+    def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
+        raise self.error
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> ControlStore:
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    store.create_tables()
+    return store
+
+
+@pytest.fixture
+def registry(control: ControlStore, tmp_path: Path) -> FolderRegistry:
+    """Version 1 is in production, version 2 a candidate, and that is shown."""
+    loop = Loop.under(tmp_path)
+    made, epoch = FolderRegistry(loop.ledger.storage), control.take(resource(MODEL), "t")
+    register(control, made, loop.package(), epoch)
+    move(control, MODEL, 1, Stage.PRODUCTION, "t")
+    register(control, made, loop.package(days=4), epoch)
+    return made
+
+
+def shown(registry: FolderRegistry) -> dict[str, int]:
+    aliases: dict[str, int] = registry.labels(MODEL)["aliases"]
+    return aliases
+
+
+def promote(control: ControlStore) -> None:
+    move(control, MODEL, 1, Stage.ARCHIVED, "t")
+    move(control, MODEL, 2, Stage.PRODUCTION, "t")
+
+
+def test_nothing_is_behind_after_a_registration(control: ControlStore, registry: FolderRegistry) -> None:
+    assert behind(control) == behind(control, MODEL) == []
+    assert shown(registry) == {"champion": 1, "candidate": 2}
+
+
+def test_whoever_moves_a_version_the_model_is_behind_until_it_is_shown(control: ControlStore, registry: FolderRegistry) -> None:
+    promote(control)
+    (late,) = behind(control)
+    assert (late.model, late.problem) == (MODEL, "")
+    assert catch_up(control, lambda: registry) == {MODEL: ""}
+    assert shown(registry) == {"champion": 2}
+    assert behind(control) == []
+    assert catch_up(control, lambda: pytest.fail("there is nothing to open it for")) == {}
+
+
+@pytest.mark.parametrize("error", [UnreachableError("MLflow is away."), RuntimeError("MLflow is odd"), KeyError("aliases")])
+def test_a_registry_that_fails_is_remembered_and_raises_nothing(
+    control: ControlStore, registry: FolderRegistry, error: Exception
+) -> None:
+    promote(control)
+    words = follow(control, lambda: Away(error), MODEL)
+    assert str(error).split("'")[-1] in words or "aliases" in words
+    assert behind(control)[0].problem == words
+    assert catch_up(control, lambda: Away(error)) == {MODEL: words}
+    assert follow(control, lambda: registry, MODEL) == ""
+    assert behind(control) == []
+
+
+def test_a_registry_that_cannot_be_opened_is_remembered_too(control: ControlStore, registry: FolderRegistry) -> None:
+    promote(control)
+
+    def broken() -> FolderRegistry:
+        raise UnreachableError("There is no connection.")
+
+    assert "no connection" in follow(control, broken, MODEL)
+    assert behind(control)[0].problem == "There is no connection."
+
+
+def test_what_moves_while_it_is_written_is_written_too(control: ControlStore, registry: FolderRegistry) -> None:
+    class Slow(FolderRegistry):
+        moved = False
+
+        def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
+            if not self.moved:
+                self.moved = True
+                promote(control)
+            super().mirror(model, records, aliases)
+
+    mirror(control, Slow(registry.storage), MODEL)
+    assert shown(registry) == {"champion": 2}
+    assert behind(control) == []
+
+
+def test_one_that_lost_its_place_writes_the_newer_state_over_its_own_older_one(
+    control: ControlStore, registry: FolderRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock is lost (a database session that was cut), another moves and mirrors, and then it wakes up and writes."""
+
+    class Sleeper(FolderRegistry):
+        slept = False
+
+        def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
+            if not self.slept:
+                self.slept = True
+                promote(control)
+                control.take(module.resource(MODEL), "the newer mirror")
+                module._remember(control, MODEL, None, shown=module.labels(control, MODEL).digest)
+            super().mirror(model, records, aliases)
+
+    looks = iter([module.labels(control, MODEL)])
+    now = module.labels
+    monkeypatch.setattr(module, "labels", lambda *given: next(looks, None) or now(*given))  # what it read before it slept
+    mirror(control, Sleeper(registry.storage), MODEL)
+    assert shown(registry) == {"champion": 2}
+    assert behind(control) == []
+
+
+def test_two_never_write_at_once(control: ControlStore, registry: FolderRegistry) -> None:
+    promote(control)
+    with queued(control, module.resource(MODEL)), pytest.raises(NotReadyError, match="Somebody else is writing"):
+        mirror(control, registry, MODEL, patience=0.05)
+    assert shown(registry) == {"champion": 1, "candidate": 2}
+    assert [each.model for each in behind(control)] == [MODEL]
+
+
+def test_a_model_that_an_earlier_version_of_this_software_wrote_counts_as_behind(
+    control: ControlStore, registry: FolderRegistry
+) -> None:
+    with control.transaction() as connection:
+        connection.execute(module.mirrors.delete())
+    assert [(each.model, each.since) for each in behind(control)] == [(MODEL, "")]
+    assert catch_up(control, lambda: registry, [MODEL, "other"]) == {MODEL: ""}
+    assert behind(control) == []
