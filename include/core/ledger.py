@@ -26,7 +26,7 @@ from include.core import errors, fault
 from include.core.digest import canonical_json, digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError
 from include.core.housekeeping import housekeeping
-from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile
+from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile, relative
 from include.core.scratch import scratch_folder
 from include.core.storage import Storage
 
@@ -208,22 +208,24 @@ class Ledger:
 
     def resolve(self, ref: Ref) -> Result:
         """The result a Ref points to. Raises IntegrityError if it is not what the Ref says."""
-        path = ref.uri.removeprefix(self.storage.root).lstrip("/")
+        path = relative(ref.uri).removeprefix(self.storage.root).lstrip("/")
         try:
             result = self._result(path)
         except FileNotFoundError as error:
             raise DataError(
-                f"The {ref.kind} at {ref.uri} is gone.",
+                f"The {ref.kind} at {self.storage.uri(path)} is gone.",
                 seen=ref.digest,
                 safe="everything else in the ledger.",
-                hint="clear the task that made it: it is computed again.",
+                hint="clear the task that made it: it is computed again. If the storage was moved: is SLIPSTREAM_ROOT right?",
             ) from error
         if result.digest != ref.digest:
-            raise IntegrityError(f"The {ref.kind} at {ref.uri} is not the one that was asked for.", seen=result.digest)
+            raise IntegrityError(
+                f"The {ref.kind} at {self.storage.uri(path)} is not the one that was asked for.", seen=result.digest
+            )
         return result
 
     def ref(self, result: Result) -> Ref:
-        return Ref(self.storage.uri(result.path), result.digest, result.key.partition("/")[0])
+        return Ref(result.path, result.digest, result.key.partition("/")[0])
 
     def verify(self, result: Result) -> list[str]:
         """Names of the files that are missing or whose bytes changed. Empty: all is well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,13 +11,24 @@ from typing import Any, Self
 from include.core.digest import code_digest, digest_json
 
 Json = Any  # None, bool, int, float, str, list and dict of these
+_RESULT = re.compile(r"(?:.*/)?(ledger/[^/]+/[^/]+/g\d+/result\.json)")
+
+
+def relative(uri: str) -> str:
+    """Where a result lies below the storage root. What earlier releases stored named the root itself, as it was then.
+
+    Under whatever root a result lay, it is the same result: its digest says so when it is read.
+    """
+    found = _RESULT.fullmatch(uri)
+    return found[1] if found else uri
 
 
 @dataclass(frozen=True)
 class Ref:
     """A pointer to something immutable: all that crosses XCom.
 
-    `digest` is of the content, not of where it lies: two roots holding the same result agree.
+    `uri` is relative to the storage root, which may be moved. `digest` is of the content, not of where it lies: two roots
+    holding the same result agree.
     """
 
     uri: str
@@ -28,7 +40,8 @@ class Ref:
 
     @classmethod
     def from_json(cls, value: Mapping[str, str]) -> Self:
-        return cls(uri=value["uri"], digest=value["digest"], kind=value["kind"])
+        """Of what is stored, in a row, a file or XCom, whatever release stored it."""
+        return cls(uri=relative(value["uri"]), digest=value["digest"], kind=value["kind"])
 
 
 @dataclass(frozen=True)

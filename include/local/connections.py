@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from urllib.parse import quote
 
+from include.core.errors import PermanentError
 from include.local.credentials import Credentials, write_private
 from include.local.platform import HOST, Platform
 
@@ -34,10 +36,28 @@ def write_file(platform: Platform, credentials: Credentials) -> Path:
 
 
 def read_file(home: Path) -> dict[str, str]:
-    """What `write_file` wrote; empty where no platform was ever started."""
+    """What `write_file` wrote; empty where no platform was ever started. Raises PermanentError where we may not read it."""
     path = home / "connections.env"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    except PermissionError as error:
+        raise PermanentError(
+            f"{path} belongs to another user.",
+            safe="nothing was read or written.",
+            hint=f"run this as that user; or, if the installation was moved: chown -R {getpass.getuser()} {home}",
+        ) from error
+    return _as_of(home, dict(line.split("=", 1) for line in lines if "=" in line))
+
+
+def _as_of(home: Path, values: dict[str, str]) -> dict[str, str]:
+    """The values where the file lies now: before the next `up` a home that was moved, or copied, names the one it was."""
+    former = values.get("SLIPSTREAM_HOME", "").rstrip("/")
+    if not former or former == str(home):
+        return values
+    moved = {name: value.replace(f"{former}/", f"{home}/") for name, value in values.items()}
+    return {**moved, "SLIPSTREAM_HOME": str(home)}
 
 
 def addresses(platform: Platform) -> dict[str, str]:

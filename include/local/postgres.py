@@ -5,6 +5,7 @@ Which role may do what stands in include/local/roles.py.
 
 from __future__ import annotations
 
+import getpass
 import importlib.util
 import os
 import pwd
@@ -68,6 +69,23 @@ def prepare(platform: Platform, credentials: Credentials) -> None:
             let_through(path)
     if not (data_folder(platform) / "PG_VERSION").exists():
         _initdb(platform, credentials, owner)
+    else:
+        _take_over(data_folder(platform), owner)
+
+
+def _take_over(data: Path, owner: pwd.struct_passwd | None) -> None:
+    """Of a data folder that came from another machine or user: PostgreSQL starts only as its owner."""
+    wanted = owner.pw_uid if owner else os.geteuid()
+    if data.stat().st_uid == wanted:
+        return
+    if owner is None:
+        raise PermanentError(
+            f"The databases in {data} belong to another user (uid {data.stat().st_uid}).",
+            safe="they were not touched.",
+            hint=f"chown -R {getpass.getuser()} {data.parent.parent}, then `make up` again.",
+        )
+    for path in (data, *data.rglob("*")):
+        os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
 
 
 def let_through(path: Path) -> None:

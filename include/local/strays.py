@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from include.core.scratch import mark
 from include.local.environment import MARK
 from include.local.platform import Platform
 
@@ -23,23 +24,24 @@ def replace(platform: Platform, name: str) -> None:
     folder = platform.run / "groups"
     folder.mkdir(parents=True, exist_ok=True)
     for record in folder.glob(f"{name}.*.json"):
-        for process in _group(record):
+        for process in _group(platform, record):
             if not _busy(process):
                 _send(process, signal.SIGKILL)  # nothing waits for them, and the new server wants their ports
-        if not _group(record):
+        if not _group(platform, record):
             record.unlink(missing_ok=True)
     if name == "ray":
         for process in _ray_jobs(platform):
             _send(process, signal.SIGKILL)  # the new head does not know them, and is given their names again
     record = folder / f"{name}.{os.getpid()}.json"
-    record.write_text(json.dumps({"group": os.getpgid(0), "started": psutil.Process().create_time()}))
+    known = {"group": os.getpgid(0), "started": psutil.Process().create_time(), "of": _whose(platform)}
+    record.write_text(json.dumps(known))
 
 
 def find(platform: Platform) -> list[psutil.Process]:
     """All processes of every recorded group, their descendants, and jobs that outlived their Ray head."""
     found: dict[int, psutil.Process] = {process.pid: process for process in _ray_jobs(platform)}
     for record in (platform.run / "groups").glob("*.json"):
-        for member in _group(record):
+        for member in _group(platform, record):
             for process in (member, *_children(member)):
                 found[process.pid] = process
     return list(found.values())
@@ -57,11 +59,18 @@ def stop(processes: Iterable[psutil.Process]) -> int:
     return len(alive)
 
 
-def _group(record: Path) -> list[psutil.Process]:
+def _whose(platform: Platform) -> str:
+    """The home and the machine: in a home that was copied, the records name another's processes, or strangers'."""
+    return f"{platform.digest}-{mark().partition('-')[0]}"
+
+
+def _group(platform: Platform, record: Path) -> list[psutil.Process]:
     """Live members of a recorded group. A number that the kernel gave to a later process is not ours."""
     try:
         known = json.loads(record.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
+        return []
+    if known.get("of", _whose(platform)) != _whose(platform):
         return []
     group, started = int(known["group"]), float(known["started"])
     try:

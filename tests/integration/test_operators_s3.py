@@ -103,7 +103,7 @@ def test_tasks_reach_s3_with_the_same_patience_and_authorities_as_everything_els
 def test_days_are_published_and_a_training_set_is_built_on_s3(life: Life) -> None:
     life.days(3)
     stands = published(life.services.control, MODEL, day(1), day(3))
-    assert all(ref.uri.startswith(life.services.settings.root) for ref in stands.values())
+    assert all(ref.uri.startswith("ledger/features/") for ref in stands.values())  # the bucket may change its name
     assert life.services.ledger.verify(life.services.ledger.resolve(stands[day(1)])) == []
 
     run = Run()

@@ -214,7 +214,7 @@ def test_invalidate_wants_a_key_or_a_model_and_step(slipstream: Slipstream, argu
 
 
 def test_cancel_stops_the_job_that_computes_a_key(slipstream: Slipstream, loop: Loop, tmp_path: Path) -> None:
-    key = records(ControlStore(f"sqlite:///{tmp_path / 'control.db'}"), MODEL)[0].entry.lineage.train.uri.split("/ledger/")[1]
+    key = records(ControlStore(f"sqlite:///{tmp_path / 'control.db'}"), MODEL)[0].entry.lineage.train.uri.removeprefix("ledger/")
     key = "/".join(key.split("/")[:2])
     generation = loop.ledger.open_generation(key, "t", "test")
     attempt = loop.ledger.open_attempt(key, generation)
@@ -236,7 +236,7 @@ def test_jobs_shows_who_waits_for_each_and_stops_what_nobody_wants(
     with (tmp_path / "connections.env").open("a") as file:
         file.write("AIRFLOW_CONN_SLIPSTREAM_AIRFLOW=http://admin:x@127.0.0.1:1\n")
     assert "No job is under way" in slipstream("jobs")[1]
-    key = records(ControlStore(f"sqlite:///{tmp_path / 'control.db'}"), MODEL)[0].entry.lineage.train.uri.split("/ledger/")[1]
+    key = records(ControlStore(f"sqlite:///{tmp_path / 'control.db'}"), MODEL)[0].entry.lineage.train.uri.removeprefix("ledger/")
     key = "/".join(key.split("/")[:2])
     attempt = loop.ledger.open_attempt(key, loop.ledger.open_generation(key, "t", "test"))
     jobs = open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))

@@ -169,6 +169,40 @@ def test_a_ref_to_something_else_is_refused(ledger: Ledger, tmp_path: Path) -> N
         ledger.resolve(Ref(ref.uri.replace("/g0/", "/g7/"), ref.digest, ref.kind))
 
 
+ROOTS = ("", "/srv/old/store/", "/srv/ledger/a/b/g0/", "s3://bucket/prefix/", "s3://bucket/")
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_ref_stored_under_any_root_finds_the_result_under_this_one(ledger: Ledger, tmp_path: Path, root: str) -> None:
+    result = commit(ledger, tmp_path / "1")
+    stored = {"uri": f"{root}{result.path}", "digest": result.digest, "kind": "train"}
+    assert Ref.from_json(stored) == ledger.ref(result) == Ref(result.path, result.digest, "train")
+    assert ledger.resolve(Ref(**stored)) == ledger.resolve(Ref.from_json(stored)) == result
+    with pytest.raises(IntegrityError, match="not the one that was asked for"):  # another installation's of the same key
+        ledger.resolve(Ref.from_json({**stored, "digest": "0" * 64}))
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_request_of_another_root_has_the_same_key_and_is_written_without_it(ledger: Ledger, root: str) -> None:
+    here = Request("evaluate", "m:run", "model", {}, {"train": Ref("ledger/train/ab/g0/result.json", "d1", "train")}, "code")
+    stored = here.to_json()
+    stored["inputs"]["train"]["uri"] = f"{root}ledger/train/ab/g0/result.json"
+    assert Request.from_json(stored) == here
+    assert Request.from_json(stored).key == here.key
+    assert Request.from_json(stored).to_json() == here.to_json()
+
+
+def test_nothing_that_the_ledger_writes_names_its_root(ledger: Ledger, tmp_path: Path) -> None:
+    first = commit(ledger, tmp_path / "1")
+    request = Request("evaluate", "m:run", "model", {}, {"train": ledger.ref(first)}, "code")
+    attempt = ledger.open_attempt(request.key, 0)
+    ledger.commit(request, attempt, Outcome({}, {"report": write(tmp_path / "out", b"r", "report")}), 0)
+    ledger.end_attempt(ledger.open_attempt(request.key, ledger.open_generation(request.key, "t", "r")), "ended")
+    written = [ledger.storage.read(path) for path in ledger.storage.list("ledger")]
+    assert len(written) > 7
+    assert not [data for data in written if str(tmp_path).encode() in data]
+
+
 def test_half_a_result_is_an_integrity_error(ledger: Ledger, tmp_path: Path) -> None:
     result = commit(ledger, tmp_path / "1")
     ledger.storage.write(result.path, b'{"key": "tra')

@@ -127,7 +127,7 @@ def record(
     version: int, semver: str, stage: Stage = Stage.CANDIDATE, *, schema: str = "s", code: str = "c", params: str = "p"
 ) -> VersionRecord:
     """A record without a ledger behind it, for pure functions."""
-    ref = Ref("/store/ledger/train/x/g0/result.json", f"d{version}", "train")
+    ref = Ref("ledger/train/x/g0/result.json", f"d{version}", "train")
     lineage = Lineage(ref, ref, Ref("/e", f"e{version}", "evaluate"), schema, code, params)
     entry = Entry(MODEL, "2013-04-01T00:00:00", lineage, Gate(True), {"auc": 0.7})
     return VersionRecord(entry, version, semver, stage, f"run{version}", "2013-04-01T00:00:00.000+00:00")

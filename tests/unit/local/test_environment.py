@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from include.core.connection import from_env
+from include.core.errors import PermanentError
 from include.core.settings import Settings
 from include.local import environment
 from include.local.components import COMPONENTS
@@ -102,6 +104,28 @@ def test_connections_reach_tasks_and_the_command_alike(platform: Platform, crede
         assert mlflow.password == credentials.mlflow_registry
         assert (ray.url, ray.password) == (platform.url("ray"), credentials.ray_token)
         assert (gateway.url, gateway.password) == (platform.url("gateway"), credentials.gateway_admin)
+
+
+def test_a_home_that_was_moved_says_where_it_is_now(tmp_path: Path) -> None:
+    former, home = Platform(tmp_path / "former"), tmp_path / "moved" / "home"
+    file = write_file(former, Credentials.load(former.home))
+    with file.open("a") as more:  # what a person may have put beside
+        more.write(f"SLIPSTREAM_ROOT={former.home}/store\nSLIPSTREAM_ONLINE_URL=sqlite:///{former.home}/online.db\n")
+    home.parent.mkdir()
+    shutil.copytree(former.home, home)  # the former one is still there, and must not be read
+    settings = Settings.from_env(read_file(home))
+    assert (settings.home, settings.root) == (home, f"{home}/store")
+    assert settings.online_url == f"sqlite:///{home}/online.db"
+    assert str(former.home) not in "".join(f"{name}={value}" for name, value in read_file(home).items())
+
+
+def test_a_file_of_another_user_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(PermanentError, match=r"belongs to another user.*chown -R"):
+        read_file(tmp_path)
 
 
 def test_no_platform_means_no_connections(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,6 +58,23 @@ def test_a_later_process_with_the_same_number_is_left_alone(tmp_path: Path, lead
     platform = Platform(tmp_path)
     record(platform, process.pid, time.time() - 3600)
     assert strays.find(platform) == []
+
+
+def test_the_processes_that_a_copied_home_names_are_left_alone(tmp_path: Path, leader: tuple[subprocess.Popen[str], int]) -> None:
+    process, _ = leader
+    original, copy = Platform(tmp_path / "original"), Platform(tmp_path / "copy")
+    code = "from pathlib import Path; import sys; from include.local import strays; from include.local.platform import Platform; "
+    code += "strays.replace(Platform(Path(sys.argv[1])), 'thing'); print('recorded', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(original.home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "recorded\n"
+        shutil.copytree(original.home, copy.home)
+        assert [each.pid for each in strays.find(original)] == [running.pid]
+        assert strays.find(copy) == []
+        strays.replace(copy, "thing")  # what a start does
+        assert running.poll() is None
+    assert process.poll() is None
 
 
 def test_a_broken_record_is_no_reason_to_fail(tmp_path: Path) -> None:
