@@ -52,11 +52,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def explain(error: SlipstreamError) -> str:
     """The error on lines of its own: what, seen, safe, next."""
-    lines = [f"error: {error.what}"]
-    lines += [f"  seen: {error.seen!r}"] if error.seen is not None else []
-    lines += [f"  safe: {error.safe}"] if error.safe else []
-    lines += [f"  next: {error.hint}"] if error.hint else []
-    return "\n".join(lines)
+    what, *others = error.lines()
+    return "\n".join([f"error: {what}", *(f"  {line[0].lower()}{line[1:]}" for line in others)])
 
 
 def _parser(argv: list[str]) -> argparse.ArgumentParser:

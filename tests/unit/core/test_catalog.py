@@ -49,7 +49,7 @@ def test_adding_a_folder_is_all_it_takes(package: Path) -> None:
 
 def test_an_unknown_model_is_refused_with_those_there_are(package: Path) -> None:
     add(package, "ant", SPEC.format(name="ant"))
-    with pytest.raises(SpecError, match=r"no model 'bear'.*models here: ant"):
+    with pytest.raises(SpecError, match=r"(?s)no model 'bear'.*models here: ant"):
         load_spec("bear", "zoo")
 
 
