@@ -38,6 +38,14 @@ class Desk:
         return store
 
     @property
+    def control_if_there(self) -> ControlStore | None:
+        """The control store, or None where no platform has ever run."""
+        try:
+            return self.control
+        except NotReadyError:
+            return None
+
+    @property
     def actor(self) -> str:
         """Who the audit chain names."""
         return f"{getpass.getuser()} (slipstream command)"

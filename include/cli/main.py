@@ -35,7 +35,10 @@ def main(argv: list[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     options = _parser(given).parse_args(given)
     try:
-        status: int = importlib.import_module(f"include.cli.{options.command}").run(options)
+        command = importlib.import_module(f"include.cli.{options.command}")
+        if getattr(options, "model", None) is not None and not getattr(command, "RAW_ALONE", False):
+            _require_model(options.model)
+        status: int = command.run(options)
         sys.stdout.flush()
     except SlipstreamError as error:
         if options.debug:
@@ -48,6 +51,15 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _require_model(name: str) -> None:
+    """One check for every command that takes a model, those to come as well. Raises DataError."""
+    from include.cli.desk import open_desk
+    from include.governance.models import require_model
+
+    desk = open_desk()
+    require_model(name, desk.settings.models, lambda: desk.control_if_there)
 
 
 def explain(error: SlipstreamError) -> str:

@@ -66,7 +66,7 @@ def test_an_unknown_model_is_refused_with_those_there_are(package: Path) -> None
 )
 def test_a_wrong_spec_file_says_what_is_wrong(package: Path, spec: str, message: str) -> None:
     add(package, "ant", spec)
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(SpecError, match=f"(?s){message}"):
         load_spec("ant", "zoo")
 
 
@@ -88,7 +88,7 @@ def test_a_wrong_spec_file_says_what_is_wrong(package: Path, spec: str, message:
 def test_whatever_an_authors_file_does_is_an_error_with_its_place(package: Path, spec: bytes, message: str) -> None:
     add(package, "ant")
     (package / "ant" / "spec.py").write_bytes(spec)
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(SpecError, match=f"(?s){message}"):
         load_spec("ant", "zoo")
 
 
@@ -104,7 +104,7 @@ def test_folders_that_are_no_models_are_passed_over_and_half_models_are_named(pa
     add(package, "empty")
     assert model_names("zoo") == ["bare", "empty", "my-model"]
     for name, message in (("bare", r"no __init__\.py"), ("empty", r"has no spec\.py"), ("my-model", "cannot be a model's name")):
-        with pytest.raises(SpecError, match=message):
+        with pytest.raises(SpecError, match=f"(?s){message}"):
             load_spec(name, "zoo")
 
 
