@@ -15,7 +15,7 @@ from airflow.sdk import BaseHook, BaseNotifier, Context
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.core.digest import digest_json
-from include.core.errors import GateClosed, SlipstreamError
+from include.core.errors import GateClosed, SlipstreamError, one_line
 from include.core.request import Json
 from operators.hooks import open_services
 from operators.run import holder, is_backfill
@@ -55,7 +55,7 @@ def tell(alert: Alert, control: ControlStore) -> bool:
     try:
         control.once(f"told/{alert.key}", "alerts", 0, lambda _: {"event": alert.event})
     except SlipstreamError as error:
-        log.warning("Told, and not noted down: it may be told again. %s", error)
+        log.warning("Told, and not noted down: it may be told again. %s", one_line(error))
     return True
 
 
@@ -77,7 +77,9 @@ def _send(alert: Alert) -> bool:
             _post(asdict(alert))
             return True
         except Exception as error:  # noqa: BLE001 - whatever a webhook does, the task's own work is not at fault
-            log.error("The webhook of %s did not take %r (%d of %d): %s", CONNECTION, alert.text, attempt, ATTEMPTS, error)
+            log.error(
+                "The webhook of %s did not take %r (%d of %d): %s", CONNECTION, alert.text, attempt, ATTEMPTS, one_line(error)
+            )
             if attempt < ATTEMPTS:
                 time.sleep(PAUSE_SECONDS)
     return False
@@ -102,7 +104,7 @@ class FailureNotifier(BaseNotifier):
             return
         ti = context["ti"]
         text = (
-            f"{ti.dag_id}.{ti.task_id} failed: {str(error) or type(error).__name__}"
+            f"{ti.dag_id}.{ti.task_id} failed: {one_line(error) or type(error).__name__}"
             if error
             else f"{ti.dag_id}.{ti.task_id} failed"
         )

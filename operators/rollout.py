@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import JsonValue
 
 from include.core import fault
-from include.core.errors import ConflictError, DataError, GateClosed, PausedError
+from include.core.errors import ConflictError, DataError, GateClosed, PausedError, one_line
 from include.core.request import Json
 from operators.alert import MONITORING, ROLLOUT, Alert, tell
 from operators.assets import candidate_asset
@@ -47,7 +47,7 @@ class RolloutOperator(ReconcileOperator):
 
     def wait_until_resumed(self, context: Context, paused: PausedError) -> NoReturn:
         """In the triggerer. Whether it is paused still is for the trigger to ask: here it may have ended just now."""
-        self.log.warning("Waiting: %s", paused)
+        self.log.warning("Waiting: %s", one_line(paused))
         question = {"rollout": pulled_json(context, "open")["rollout"]}
         self.defer(
             trigger=QuestionTrigger("include.rollout.watch:resumed", question, ASK_AGAIN, LOOK_EVERY),
@@ -168,7 +168,7 @@ class SmokeTestOperator(RolloutOperator):
         try:
             report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger)
         except GateClosed as error:
-            record_verdict(services.control, rollout, "smoke", {"answer": "roll_back", "reasons": [str(error)]}, epoch)
+            record_verdict(services.control, rollout, "smoke", {"answer": "roll_back", "reasons": [one_line(error)]}, epoch)
             raise
         decision = {"answer": "promote", "reasons": ["the server answers every probe"], "report": report}
         answer = record_verdict(services.control, rollout, "smoke", decision, epoch)

@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from include.core.errors import PermanentError, SlipstreamError
+from include.core.errors import PermanentError, SlipstreamError, one_line
 from include.core.ports import JobStatus
 from include.core.reference import load
 
@@ -93,7 +93,7 @@ class QuestionTrigger(BaseTrigger):
 
 def described(error: BaseException) -> str:
     """One of our errors in its words; any other with its type, since its words alone may say little or nothing."""
-    return str(error) if isinstance(error, SlipstreamError) else f"{type(error).__name__}: {error}"
+    return one_line(error) if isinstance(error, SlipstreamError) else f"{type(error).__name__}: {error}"
 
 
 def _open_jobs(backend: str) -> Any:

@@ -18,7 +18,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer, reject_shared_stream_event
 from asgiref.sync import sync_to_async
 
-from include.core.errors import DataError, PermanentError
+from include.core.errors import DataError, PermanentError, one_line
 from include.core.spec import ModelSpec
 from include.core.time import parse_time
 from operators.triggers import described
@@ -201,5 +201,5 @@ def read_message(body: str) -> dict[str, str]:
     try:
         moment = parse_time(value["as_of"])
     except DataError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(one_line(error)) from None
     return {"as_of": moment.isoformat(), **({"model": value["model"]} if value.get("model") else {})}

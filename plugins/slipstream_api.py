@@ -19,7 +19,7 @@ from include.core.ledger import Ledger
 from include.core.page import STYLE
 from include.core.settings import Settings
 from include.governance.audit import history
-from include.governance.invalidation import dependents, find, invalidate, named
+from include.governance.invalidation import dependents, find, invalidate, named, require_step
 from include.governance.lineage import trace
 from include.governance.mirror import follow
 from include.governance.overview import overview
@@ -155,6 +155,8 @@ def evidence(model: str, rollout: str, user: Reader) -> Response:
 @app.post("/api/models/{model}/invalidate")
 def recompute(model: str, body: Invalidation, user: Trainer) -> dict[str, Any]:
     ledger = _ledger()
+    if not body.key:
+        require_step(ledger, model, body.step)
     chosen = [named(ledger, body.key)] if body.key else find(ledger, model, body.step, body.day or None)
     if any(each.model != model for each in chosen):
         raise HTTPException(404, f"{body.key} is of another model.")

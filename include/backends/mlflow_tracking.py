@@ -18,7 +18,7 @@ from typing import Any
 
 from include.backends.mlflow_names import encoded, whole_names
 from include.backends.mlflow_rest import MAX_METRICS, MlflowRest, open_rest
-from include.core.errors import PermanentError, SlipstreamError, TransientError
+from include.core.errors import PermanentError, SlipstreamError, TransientError, one_line
 from include.core.settings import Settings
 from include.core.storage import Storage
 from include.training.spool import MetricSpool
@@ -182,7 +182,7 @@ class _Live(threading.Thread):
 
     def _tell(self, error: Exception) -> None:
         if not self._told:
-            log.warning("metrics wait in the spool: %s", error)
+            log.warning("metrics wait in the spool: %s", one_line(error))
         self._told = True
 
 

@@ -7,6 +7,7 @@ import argparse
 from include.cli.desk import Desk, open_desk
 from include.core.adapters import adapter
 from include.core.errors import DataError
+from include.core.nearest import meant
 from include.core.ports import JobStatus
 from include.governance.jobs import live, stop
 
@@ -21,7 +22,12 @@ def run(options: argparse.Namespace) -> int:
     jobs = adapter(f"jobs.{desk.settings.job_backend}")(desk.settings)
     before = JobStatus(jobs.status(name))
     if before is JobStatus.UNKNOWN:
-        raise DataError(f"The {desk.settings.job_backend} backend has no job {name!r}.", hint="`slipstream status` lists them.")
+        raise DataError(
+            f"The {desk.settings.job_backend} backend has no job {name!r}.",
+            seen=name,
+            safe="no job was stopped.",
+            hint=meant(name, [attempt.job for attempt in live(desk.ledger)], "jobs under way"),
+        )
     if before.over:
         print(f"{name} is over already: {before}.")
         return 0
@@ -34,7 +40,12 @@ def run(options: argparse.Namespace) -> int:
 def _name(desk: Desk, given: str) -> str:
     if "/" not in given:
         return given
-    for attempt in live(desk.ledger, (given.partition("/")[0],)):
-        if attempt.key == given:
-            return attempt.job
-    raise DataError(f"Nothing is computing {given!r}.", hint="`slipstream status` lists the jobs under way.")
+    working = {attempt.key: attempt.job for attempt in live(desk.ledger)}
+    if given not in working:
+        raise DataError(
+            f"Nothing is computing {given!r}.",
+            seen=given,
+            safe="no job was stopped.",
+            hint=meant(given, working, "keys that are being computed"),
+        )
+    return working[given]

@@ -44,6 +44,14 @@ class Desk:
         return adapter(f"labels.{self.settings.registry}")(self.settings, self.control)
 
     @property
+    def control_if_there(self) -> ControlStore | None:
+        """The control store, or None where no platform has ever run."""
+        try:
+            return self.control
+        except NotReadyError:
+            return None
+
+    @property
     def actor(self) -> str:
         """Who the audit chain names."""
         return f"{getpass.getuser()} (slipstream command)"

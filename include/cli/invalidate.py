@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from include.cli.arguments import day
 from include.cli.desk import Desk, open_desk
 from include.cli.table import table
-from include.governance.invalidation import Held, dependents, find, invalidate, named
+from include.governance.invalidation import Held, dependents, find, invalidate, named, require_step
 
 HEAD = ("step", "day", "generation", "computed", "key")
 SHOWN = 20
@@ -16,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", nargs="?", help="of the ledger, such as train/1f3c…; a task's log names it")
     parser.add_argument("--model", help="with --step, instead of a key")
     parser.add_argument("--step", help="features, training_set, train, evaluate ...")
-    parser.add_argument("--day", metavar="YYYY-MM-DD", help="only of that day (or as-of day)")
+    parser.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="only of that day (or as-of day)")
     parser.add_argument("--reason", default="asked for on the command line")
     parser.add_argument("--yes", action="store_true", help="do it; without, only show what it would affect")
     parser.set_defaults(refuse=parser.error)
@@ -42,7 +43,8 @@ def _choose(options: argparse.Namespace, desk: Desk) -> list[Held]:
         return [named(desk.ledger, options.key)]
     if options.key or not (options.model and options.step):
         options.refuse("give either a KEY, or --model and --step")
-    return find(desk.ledger, options.model, options.step, options.day)
+    require_step(desk.ledger, options.model, options.step)
+    return find(desk.ledger, options.model, options.step, options.day.isoformat() if options.day else None)
 
 
 def _list(held: list[Held]) -> str:

@@ -39,7 +39,10 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser(given).parse_args(given)
     set_mask()
     try:
-        status: int = importlib.import_module(f"include.cli.{options.command}").run(options)
+        command = importlib.import_module(f"include.cli.{options.command}")
+        if getattr(options, "model", None) is not None and not getattr(command, "RAW_ALONE", False):
+            _require_model(options.model)
+        status: int = command.run(options)
         sys.stdout.flush()
     except SlipstreamError as error:
         if options.debug:
@@ -54,13 +57,19 @@ def main(argv: list[str] | None = None) -> int:
     return status
 
 
+def _require_model(name: str) -> None:
+    """One check for every command that takes a model, those to come as well. Raises DataError."""
+    from include.cli.desk import open_desk
+    from include.governance.models import require_model
+
+    desk = open_desk()
+    require_model(name, desk.settings.models, lambda: desk.control_if_there)
+
+
 def explain(error: SlipstreamError) -> str:
     """The error on lines of its own: what, seen, safe, next."""
-    lines = [f"error: {error.what}"]
-    lines += [f"  seen: {error.seen!r}"] if error.seen is not None else []
-    lines += [f"  safe: {error.safe}"] if error.safe else []
-    lines += [f"  next: {error.hint}"] if error.hint else []
-    return "\n".join(lines)
+    what, *others = error.lines()
+    return "\n".join([f"error: {what}", *(f"  {line[0].lower()}{line[1:]}" for line in others)])
 
 
 def _parser(argv: list[str]) -> argparse.ArgumentParser:

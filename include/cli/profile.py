@@ -8,22 +8,31 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from include.cli.arguments import day
 from include.cli.desk import open_desk
-from include.core.errors import ConflictError
+from include.core.errors import ConflictError, DataError
+from include.core.nearest import meant, nearest_day
 from include.data.raw import RawPartitions
+from include.governance.models import require_model
 from include.validation.batch import Batch, open_database
 from include.validation.propose import propose
+
+RAW_ALONE = True  # a model whose partitions have landed needs no spec yet: this is how it gets one
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
     parser.add_argument("source")
-    parser.add_argument("day", type=date.fromisoformat, metavar="YYYY-MM-DD")
+    parser.add_argument("day", type=day, metavar="YYYY-MM-DD")
     parser.add_argument("--write", type=Path, metavar="FILE", help="a new file; without, it is printed")
 
 
 def run(options: argparse.Namespace) -> int:
-    raw = RawPartitions(open_desk().ledger.storage, options.model)
+    desk = open_desk()
+    raw = RawPartitions(desk.ledger.storage, options.model)
+    if not options.model.isidentifier() or next(raw.storage.list(f"raw/{options.model}"), None) is None:
+        require_model(options.model, desk.settings.models, lambda: desk.control_if_there)
+    _require(raw, options.source, options.day)
     digest = raw.digest(options.source, options.day)
     with TemporaryDirectory() as folder:
         path = raw.fetch(options.source, options.day, digest, Path(folder))
@@ -39,5 +48,31 @@ def run(options: argparse.Namespace) -> int:
         raise ConflictError(
             f"{options.write} exists.", safe="it was left as it is.", hint="give another name, and merge by hand."
         ) from error
+    except OSError as error:
+        raise DataError(
+            f"{options.write} cannot be written: {error.strerror}.",
+            seen=str(options.write),
+            safe="nothing was written.",
+            hint="give a file in a folder that is there.",
+        ) from error
     print(f"Wrote {options.write}. Read it: it knows one day only.")
     return 0
+
+
+def _require(raw: RawPartitions, source: str, day: date) -> None:
+    """Raises DataError with the sources, or the days beside it, where that partition never landed."""
+    if source.isidentifier() and raw.exists(source, day):
+        return
+    folder = f"raw/{raw.model}/"
+    sources = {path.removeprefix(folder).partition("/")[0] for path in raw.storage.list(folder.rstrip("/"))}
+    if source not in sources:
+        raise DataError(
+            f"Nothing of a source {source!r} of {raw.model} has landed.",
+            seen=raw.storage.uri(folder),
+            hint=meant(source, sources, f"sources of {raw.model}"),
+        )
+    raise DataError(
+        f"The {source} partition of {day} has not landed.",
+        seen=raw.storage.uri(raw.path(source, day)),
+        hint=nearest_day(day, raw.days(source)),
+    )

@@ -7,9 +7,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from include.cli.arguments import day
 from include.cli.desk import Desk, open_desk
 from include.cli.table import table
 from include.core.catalog import load_spec
+from include.core.errors import DataError
+from include.core.nearest import meant
 from include.core.spec import ModelSpec
 from include.governance.invalidation import find
 from include.validation.expectation import load_suite
@@ -20,14 +23,21 @@ SHOWN = 8
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
-    parser.add_argument("--day", metavar="YYYY-MM-DD", help="only that day, with every reason")
+    parser.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="only that day, with every reason")
     parser.add_argument("--source", help="only that source")
 
 
 def run(options: argparse.Namespace) -> int:
     desk = open_desk()
     spec = load_spec(options.model, desk.settings.models)
-    keys = [each.key for each in find(desk.ledger, options.model, "validate", options.day)]
+    if options.source not in (None, *spec.data.sources):
+        raise DataError(
+            f"{options.model} has no source {options.source!r}.",
+            seen=options.source,
+            hint=meant(options.source, spec.data.sources, f"sources of {options.model}"),
+        )
+    wanted = options.day.isoformat() if options.day else None
+    keys = [each.key for each in find(desk.ledger, options.model, "validate", wanted)]
     held = [each for each in quarantines(desk.ledger, keys) if options.source in (None, each.source)]
     if not held:
         print(f"No row of {options.model}{f' on {options.day}' if options.day else ''} is in quarantine.")

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _names(desk: Desk, only: str | None) -> list[str]:
-    return [only] if only else model_names(desk.settings.models)
+    return [only] if only is not None else model_names(desk.settings.models)
 
 
 def _text(parts: list[Component], models: list[Overview], jobs: list[str]) -> Iterator[str]:

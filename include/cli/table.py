@@ -24,7 +24,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 def _text(cell: object) -> str:
     if cell is None:
         return "–"
-    return f"{cell:.4f}" if isinstance(cell, float) else str(cell)
+    return f"{cell:.4f}" if isinstance(cell, float) else " ".join(str(cell).splitlines())
 
 
 def _is_number(text: str) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 from include.core.errors import SpecError
+from include.core.nearest import meant
 from include.core.spec import ModelSpec
 
 SPEC_FILE = "spec.py"
@@ -18,9 +20,22 @@ def model_names(package: str = "include.models") -> list[str]:
     A folder counts if it is a package or holds a spec. Hidden folders, and those whose names begin with an underscore,
     are nobody's model.
     """
-    roots = [Path(path) for path in importlib.import_module(package).__path__]
+    roots = [Path(path) for path in _package(package).__path__]
     folders = [folder for root in roots for folder in root.iterdir() if folder.name[0] not in "._"]
     return sorted({folder.name for folder in folders if _is_model(folder)})
+
+
+def _package(name: str) -> ModuleType:
+    """Raises SpecError where the setting names no package."""
+    try:
+        found = importlib.import_module(name)
+    except ImportError as error:
+        raise SpecError(
+            "SLIPSTREAM_MODELS names no package that can be imported.", seen=name, hint=f"{error}; by default include.models."
+        ) from error
+    if not hasattr(found, "__path__"):
+        raise SpecError("SLIPSTREAM_MODELS names a module: a package is expected, a folder a model.", seen=name)
+    return found
 
 
 def _is_model(folder: Path) -> bool:
@@ -36,7 +51,7 @@ def load_spec(name: str, package: str = "include.models") -> ModelSpec:
         raise SpecError(
             f"{name!r} cannot be a model's name: its folder is imported as a Python package.",
             seen=name,
-            hint=f"name the folder in lower case letters, digits and _; models here: {_known(package)}.",
+            hint=f"name the folder in lower case letters, digits and _; {meant(name, model_names(package), 'models')}",
         )
     module = _import(name, package)
     if getattr(importlib.import_module(f"{package}.{name}"), "__file__", None) is None:  # a namespace, not a package
@@ -56,9 +71,10 @@ def _import(name: str, package: str) -> object:
         raise SpecError(f"{error.what}\nIn {_place(error, name)}.", seen=error.seen, hint=error.hint) from error
     except ModuleNotFoundError as error:
         if error.name == f"{package}.{name}":
-            raise SpecError(f"There is no model {name!r}.", seen=error.name, hint=f"models here: {_known(package)}.") from error
+            hint = meant(name, model_names(package), "models")
+            raise SpecError(f"There is no model {name!r}.", seen=error.name, hint=hint) from error
         if error.name == f"{package}.{name}.spec":
-            hint = f"write {name}/{SPEC_FILE} with SPEC = ModelSpec(...), or remove the folder; models here: {_known(package)}."
+            hint = f"write {name}/{SPEC_FILE} with SPEC = ModelSpec(...), or remove the folder; {_others(name, package)}"
             raise SpecError(f"There is no model {name!r}: its folder has no {SPEC_FILE}.", seen=error.name, hint=hint) from error
         raise SpecError(f"The spec of model {name!r} cannot be imported: {error}.", seen=error.name) from error
     except (Exception, SystemExit) as error:
@@ -71,8 +87,8 @@ def _import(name: str, package: str) -> object:
         ) from error
 
 
-def _known(package: str) -> str:
-    return ", ".join(model_names(package)) or "none"
+def _others(name: str, package: str) -> str:
+    return meant(name, [other for other in model_names(package) if other != name], "other models")
 
 
 def _place(error: BaseException, name: str) -> str:

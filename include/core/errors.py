@@ -24,34 +24,69 @@ from __future__ import annotations
 from typing import Any
 
 SEEN = 2000  # characters of a value that a message shows
+_PLAIN = (str, bytes, int, float, bool, type(None))
+
+
+class Shown(str):
+    """A value that another process has put into words: it is shown as it is, without quotation marks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def shown(seen: object) -> str:
-    """A value for people, cut. Never raises."""
+    """A value for people, on one line, cut. Never raises."""
     try:
-        text = repr(seen)
+        text = " ".join(repr(seen).splitlines())
     except Exception as broken:  # noqa: BLE001 - a value of another's class
         return f"(a {type(seen).__name__} that cannot be shown: {type(broken).__name__})"
     return text if len(text) <= SEEN else f"{text[:SEEN]}... (cut, {len(text)} characters)"
 
 
+def one_line(error: BaseException) -> str:
+    """Any exception on one line: for JSON answers, alerts, audit reasons, cells of a table and lines of a server's log."""
+    return " ".join(str(error).split())
+
+
 class SlipstreamError(Exception):
-    """An error that says what happened, the value seen, what is safe, and the next command."""
+    """An error that says what happened, the value seen, what is safe, and the next command.
+
+    Alone (`str(error)`, a task's log) each of the four has a line of its own, for logs are cut at the right edge. Put into
+    another text (`f"... {error}"`) it stays on one line; `one_line(error)` says so where it is handed over as a string.
+    """
 
     def __init__(self, what: str, *, seen: object = None, safe: str = "", hint: str = "") -> None:
         self.what, self.seen, self.safe, self.hint = what, seen, safe, hint
-        parts = [what]
-        if seen is not None:
-            parts.append(f"Seen: {shown(seen)}.")
-        if safe:
-            parts.append(f"Safe: {safe}")
-        if hint:
-            parts.append(f"Next: {hint}")
-        super().__init__(" ".join(parts))
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """What happened, and those of the other three parts that are known, each with its word before it."""
+        told = {"Seen": "" if self.seen is None else f"{shown(self.seen)}.", "Safe": self.safe, "Next": self.hint}
+        return [self.what.strip(), *(f"{word}: {text}" for word, text in told.items() if text)]
+
+    def __format__(self, spec: str) -> str:
+        return format(one_line(self), spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions cross processes (Ray, LocalExecutor): keep the fields, not just the text.
-        return _rebuild, (type(self), self.what, self.seen, self.safe, self.hint)
+        return _rebuild, (type(self), self.what, _portable(self.seen), self.safe, self.hint)
+
+
+def _portable(seen: object) -> object:
+    """The value where any process can read it back; else its words. A class may be unknown there, or refuse to be copied."""
+    if isinstance(seen, Shown):
+        return seen
+    return seen if _is_plain(seen) else Shown(shown(seen))
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(_is_plain(each) for item in value.items() for each in item)
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return type(value) in _PLAIN
 
 
 def _rebuild(kind: type[SlipstreamError], what: str, seen: object, safe: str, hint: str) -> SlipstreamError:

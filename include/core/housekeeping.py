@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from include.core.errors import SlipstreamError
+from include.core.errors import SlipstreamError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -17,4 +17,4 @@ def housekeeping(what: str) -> Iterator[None]:
     try:
         yield
     except (SlipstreamError, OSError) as error:
-        log.warning("%s: not cleared away, which costs room and nothing else: %s", what, error)
+        log.warning("%s: not cleared away, which costs room and nothing else: %s", what, one_line(error))

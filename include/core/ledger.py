@@ -148,7 +148,7 @@ class Ledger:
             return None
         body = self._json(path)
         kind = getattr(errors, body["type"], errors.PermanentError)
-        seen = None if body["seen"] == "None" else body["seen"]
+        seen = None if body["seen"] == "None" else errors.Shown(body["seen"])
         return cast("SlipstreamError", kind(body["what"], seen=seen, safe=body["safe"], hint=body["hint"]))
 
     # -- results -------------------------------------------------------------------------------------

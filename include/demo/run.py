@@ -10,7 +10,7 @@ from include.core.catalog import load_spec
 from include.core.connection import Connection, from_env
 from include.core.control import ControlStore
 from include.core.digest import PROJECT
-from include.core.errors import SlipstreamError, UnreachableError
+from include.core.errors import SlipstreamError, UnreachableError, one_line
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.demo.account import write_account
@@ -46,7 +46,7 @@ def run() -> int:
                     phase()
         problem = _shortcomings(story)
     except SlipstreamError as error:
-        problem = str(error)
+        problem = one_line(error)
     except KeyboardInterrupt:
         problem = "interrupted; run it again and it goes on from here"
     except Exception as error:  # noqa: BLE001 (whatever happened, the account is written)

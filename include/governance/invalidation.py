@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import date
 
 from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.ledger import Ledger
+from include.core.nearest import meant, nearest_day
 from include.core.request import Json, Request
 
 
@@ -34,18 +36,38 @@ def find(ledger: Ledger, model: str, step: str, day: str | None = None) -> list[
     if not chosen:
         raise DataError(
             f"Nothing was computed yet for {model} {step}{f' of {day}' if day else ''}.",
-            seen=sorted({each.day for each in found if each.day})[-3:] or None,
-            hint="steps are the folders of the ledger: features, training_set, train, evaluate ...",
+            seen=day or step,
+            safe="nothing was changed.",
+            hint=_near_day(day, found) if found and day else "its DAG computes it: run it.",
         )
     return sorted(chosen, key=lambda each: (each.day, each.committed_at))
+
+
+def require_step(ledger: Ledger, model: str, step: str) -> None:
+    """Raises DataError with the steps there are for one that was never computed for the model. Reads every request."""
+    if step not in (known := _steps(ledger, model)):
+        raise DataError(
+            f"No step {step!r} was computed yet for {model}.",
+            seen=step,
+            safe="nothing was changed.",
+            hint=meant(step, known, f"steps of {model}"),
+        )
 
 
 def named(ledger: Ledger, key: str) -> Held:
     """The key itself. Raises DataError if the ledger has no such request."""
     try:
         return held(ledger, ledger.request(key))
-    except (FileNotFoundError, ValueError) as error:
-        raise DataError(f"The ledger has no {key!r}.", hint="a key looks like train/1f3c…: a task's log names it.") from error
+    except (OSError, ValueError) as error:  # not there, or no name that a file can have
+        step = key.partition("/")[0]
+        there = [request.key for request in _requests(ledger, step)] if step.isidentifier() else []
+        near = meant(key, there or _steps(ledger), f"keys of {step}" if there else "steps")
+        raise DataError(
+            f"The ledger has no {key!r}.",
+            seen=key,
+            safe="nothing was changed.",
+            hint=f"{near} A key looks like train/1f3c…: a task's log names it.",
+        ) from error
 
 
 def dependents(ledger: Ledger, keys: Iterable[str]) -> list[Held]:
@@ -74,6 +96,18 @@ def invalidate(ledger: Ledger, control: ControlStore, keys: Iterable[Held], *, a
         generation = ledger.open_generation(each.key, token, reason)
         opened.append(Held(each.key, each.model, each.step, each.day, generation, ""))
     return opened
+
+
+def _near_day(day: str, found: list[Held]) -> str:
+    try:
+        return nearest_day(date.fromisoformat(day), [date.fromisoformat(each.day) for each in found if each.day])
+    except ValueError:
+        return "a day is written as 2013-01-02."
+
+
+def _steps(ledger: Ledger, model: str = "") -> set[str]:
+    """The steps that were computed, of one model if it is given."""
+    return {request.step for request in _requests(ledger, "") if model in ("", request.model)}
 
 
 def _reads(request: Request, paths: tuple[str, ...]) -> bool:

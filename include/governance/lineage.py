@@ -10,7 +10,7 @@ from typing import cast
 
 from include.core.control import ControlStore
 from include.core.digest import digest_bytes, digest_json
-from include.core.errors import DataError, IntegrityError, SlipstreamError
+from include.core.errors import DataError, IntegrityError, SlipstreamError, one_line
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request, Result
 from include.data.raw import RawPartitions
@@ -85,7 +85,7 @@ class _Walker:
             request = self.ledger.request(result.key)
         except (SlipstreamError, FileNotFoundError) as error:
             state = State.CHANGED if isinstance(error, IntegrityError) else State.MISSING
-            return Node(role, state, ref.digest, ref.uri, {"problem": str(error)})
+            return Node(role, state, ref.digest, ref.uri, {"problem": one_line(error)})
         inputs = [self.node(name, each) for name, each in request.inputs.items()]
         return Node(role, self._state(result), ref.digest, ref.uri, self._detail(result, request),
                     (*inputs, *_definitions(request), *self._raw(request)))  # fmt: skip

@@ -8,8 +8,11 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, rollouts, versions
 from include.core.errors import DataError
+from include.core.nearest import nearest_number
 from include.core.request import Ref
 from include.governance.version import Stage, VersionRecord
+
+LARGEST = 2**31 - 1  # of a version's column
 
 
 def records(control: ControlStore, model: str) -> list[VersionRecord]:
@@ -42,9 +45,16 @@ def newest(connection: sa.Connection, model: str) -> VersionRecord | None:
 
 def at_version(connection: sa.Connection, model: str, version: int) -> VersionRecord:
     """One version by its number; inside a transaction. Raises DataError."""
-    row = connection.execute(_of(model).where(versions.c.version == version)).mappings().first()
+    countable = 0 < version <= LARGEST  # a database refuses to compare with a larger one
+    row = connection.execute(_of(model).where(versions.c.version == version)).mappings().first() if countable else None
     if row is None:
-        raise DataError(f"There is no version {version} of {model}.", hint=f"`slipstream versions {model}` lists them.")
+        known = connection.execute(sa.select(versions.c.version).where(versions.c.model == model)).scalars()
+        raise DataError(
+            f"There is no version {version} of {model}.",
+            seen=version,
+            safe="nothing was changed.",
+            hint=f"{nearest_number(version, known, 'versions')} `slipstream versions {model}` tells more.",
+        )
     return _record(row)
 
 

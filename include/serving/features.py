@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from include.core.errors import one_line
 from include.core.spec import ModelSpec, View
 from include.serving.breaker import Breaker
 from include.serving.contract import Item
@@ -66,7 +67,7 @@ class FeatureReader:
         if self.breaker.state != "open":  # of several turns that fail at once, the first opens it
             self.breaker.failed()
         self.failures += 1
-        log.warning("the online store did not answer: %s", error)
+        log.warning("the online store did not answer: %s", one_line(error))
 
 
 class Source:
@@ -139,7 +140,7 @@ class Source:
                 try:
                     keys += make(entity)
                 except Exception as error:  # noqa: BLE001 - this one alone
-                    log.warning("an entity of %s has no key: %s", self._model, error)
+                    log.warning("an entity of %s has no key: %s", self._model, one_line(error))
                     keys += [NO_KEY] * self._keys.width
                     lost.append(place)
             return keys
@@ -153,7 +154,7 @@ class Source:
             try:
                 found = values(rows[place * width : (place + 1) * width], item.event_time or now)
             except Exception as error:  # noqa: BLE001 - this one alone
-                log.warning("the online rows of an entity of %s cannot be read: %s", self._model, error)
+                log.warning("the online rows of an entity of %s cannot be read: %s", self._model, one_line(error))
                 features += self._known([entity])
             else:
                 read += 1

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from include.core.errors import SpecError, TransientError
+from include.core.errors import SpecError, TransientError, one_line
 from include.core.spec import ModelSpec
 from include.serving.deployment import Deployment, Route, named, needed
 from include.serving.loading import Load, Loaded, load_versions
@@ -84,9 +84,9 @@ class Fleet:
                 self._routes = self._read_routes()
                 self.failure = ""
             except Exception as error:  # noqa: BLE001 - the control store is away: the routes it last said still stand
-                if str(error) != self.failure:
-                    log.warning("routes were not read: %s", error)
-                self.failure = str(error)
+                if (told := one_line(error)) != self.failure:
+                    log.warning("routes were not read: %s", told)
+                self.failure = told
             try:
                 self.step(self._routes)
             except Exception:
@@ -161,7 +161,7 @@ class Fleet:
         try:
             spec = current.spec if current else self._load_spec(model)
         except SpecError as error:
-            self._note(model, generation, {"route": str(error)}, retry=True)
+            self._note(model, generation, {"route": one_line(error)}, retry=True)
             return
         loaded = [each for each in self.deployments.values() if not each.cold]
         if current is None and not self.residency.fits(len(loaded) + len(self._loading), sum(each.bytes for each in loaded)):
@@ -175,7 +175,7 @@ class Fleet:
         try:
             loaded = job.result()
         except TransientError as error:  # a store is away, the route is not at fault
-            self.failure = str(error)
+            self.failure = one_line(error)
             self._retry_at[model] = (self.wanted.get(model, -1), time.monotonic() + PAUSE_SECONDS)
             self._tell(model, error)
             return

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include.core.errors import DataError, PermanentError, SlipstreamError
+from include.core.errors import DataError, PermanentError, SlipstreamError, one_line
 from include.core.spec import ModelSpec
 from include.serving.access import Access
 from include.serving.admission import RETRY_AFTER, Admission
@@ -301,7 +301,7 @@ class Gateway:
         try:
             return deployment.spec if deployment else self._parts.load_spec(model)
         except SlipstreamError as error:
-            raise Refusal(404, str(error), field="model", value=model) from None
+            raise Refusal(404, one_line(error), field="model", value=model) from None
 
 
 def _only(call: Call, method: str) -> Call:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from include.core.errors import one_line
 from include.core.spec import ModelSpec
 from include.serving.exposition import Family, Sample
 from include.serving.log import segments
@@ -71,7 +72,7 @@ class Health:
                 found += [sample for spec in specs for sample in source(spec)]
                 up = 1.0
             except Exception as error:  # noqa: BLE001 - a store of any vendor, away in any way, is told as a metric
-                log.warning("the metrics page lacks %s: %s", name, error)
+                log.warning("the metrics page lacks %s: %s", name, one_line(error))
                 up = 0.0
             found.append((UP.name, (name,), up))
         return found

@@ -22,6 +22,8 @@ from pathlib import Path
 
 import msgspec
 
+from include.core.errors import one_line
+
 logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
 SEGMENT_SECONDS = 3600.0
@@ -91,7 +93,7 @@ class Syncer:
                 try:
                     log.sync()
                 except OSError as error:
-                    logger.error("the prediction log was not synced: %s", error)
+                    logger.error("the prediction log was not synced: %s", one_line(error))
 
 
 class PredictionLog:

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from include.core.errors import one_line
 from include.core.spec import View
 from include.serving.breaker import Breaker
 from include.serving.contract import Contract, Item
@@ -343,7 +344,7 @@ class Predictor:
         try:
             self.log.append(lines)
         except OSError as error:
-            log.error("the prediction log of %s was not written: %s", self._name, error)
+            log.error("the prediction log of %s was not written: %s", self._name, one_line(error))
             for record in records:
                 record.degraded = [*record.degraded, "log"]
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from include.core.errors import TransientError
+from include.core.errors import TransientError, one_line
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.serving.log import PredictionLog, Record, timestamp
@@ -126,7 +126,7 @@ class Shadow:
         except BlockingIOError:
             return False
         except OSError as error:  # it died
-            log.warning("the shadow process ended: %s", error)
+            log.warning("the shadow process ended: %s", one_line(error))
             self._socket.close()
             self._socket, self._rest = None, b""
             return False
@@ -212,10 +212,10 @@ class Scorer:
                 with scratch_folder(self._scratch) as folder:
                     self._loaded[key] = self._load(model, version, folder)
             except TransientError as error:  # a store is away: the next copy tries again
-                log.warning("%s version %d was not loaded: %s", model, version, error)
+                log.warning("%s version %d was not loaded: %s", model, version, one_line(error))
                 return None
             except Exception as error:  # noqa: BLE001 - nothing may end this process
-                log.error("%s version %d cannot be a shadow: %s", model, version, error)
+                log.error("%s version %d cannot be a shadow: %s", model, version, one_line(error))
                 self._loaded[key] = None
         return self._loaded[key]
 
@@ -273,7 +273,7 @@ def main(argv: list[str] | None = None) -> int:
             try:
                 scorer.take(frame)
             except Exception as error:  # noqa: BLE001 - nothing may end this process
-                log.warning("copies of %s were not scored: %s", frame.model, error)
+                log.warning("copies of %s were not scored: %s", frame.model, one_line(error))
     return 0
 
 

@@ -127,7 +127,7 @@ def test_an_unreachable_head_names_its_address_and_the_setting() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound and not listening: refused at once
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        with pytest.raises(UnreachableError, match=f"{url}.*SLIPSTREAM_RAY_URL"):
+        with pytest.raises(UnreachableError, match=f"(?s){url}.*SLIPSTREAM_RAY_URL"):
             ray_jobs.RayJobs(url).submit(python("pass"))
 
 

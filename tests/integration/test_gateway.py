@@ -384,7 +384,7 @@ def test_the_smoke_test_passes_on_a_sound_version(world: World, client: GatewayC
 
 
 def test_an_unreachable_gateway_names_its_address_and_setting() -> None:
-    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9.*SLIPSTREAM_GATEWAY_URL"):
+    with pytest.raises(UnreachableError, match=r"(?s)127\.0\.0\.1:9.*SLIPSTREAM_GATEWAY_URL"):
         GatewayClient("http://127.0.0.1:9", timeout=2).status()
 
 

@@ -190,7 +190,7 @@ def test_what_the_server_was_not_there_for_is_caught_up(url: str, control: Contr
 
 def test_a_dead_server_is_named_with_its_setting(control: ControlStore, tmp_path: Path) -> None:
     package = Loop.under(tmp_path).package()
-    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1 does not answer.*SLIPSTREAM_MLFLOW_URL"):
+    with pytest.raises(UnreachableError, match=r"(?s)127\.0\.0\.1:1 does not answer.*SLIPSTREAM_MLFLOW_URL"):
         register(control, registry_at("http://127.0.0.1:1", control), package, control.take(resource(MODEL), "t"))
 
 

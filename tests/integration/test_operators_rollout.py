@@ -251,7 +251,7 @@ def _one_whose_scores_are_far_off_is_rolled_back_in_shadow(shop: Shop) -> None:
 def test_what_is_refused_and_what_stays(shop: Shop) -> None:
     """Without traffic: opening, fencing, and a rollback of nothing."""
     control = shop.life.services.control
-    with pytest.raises(DataError, match=r"names no version to roll out.*version=N"):
+    with pytest.raises(DataError, match=r"(?s)names no version to roll out.*version=N"):
         Run()(OpenRolloutOperator(task_id="open", model=MODEL))
     with pytest.raises(DataError, match="no registered version 77"):
         shop.open(77)

@@ -103,7 +103,9 @@ def test_an_ensemble_whose_file_sends_missing_values_elsewhere_is_refused(tmp_pa
 )
 def test_what_cannot_be_exported_is_refused_and_names_what_can(model: Any, labels: Any, tmp_path: Path) -> None:
     model.fit(X, labels)
-    with pytest.raises(DataError, match=f"^{type(model).__name__} cannot be exported.*HistGradientBoostingClassifier") as refused:
+    with pytest.raises(
+        DataError, match=f"(?s)^{type(model).__name__} cannot be exported.*HistGradientBoostingClassifier"
+    ) as refused:
         exported(model, tmp_path)
     assert len(str(refused.value)) < 1500
     assert not list(tmp_path.iterdir())

@@ -259,7 +259,7 @@ def test_wrong_usage_exits_with_2_and_an_unknown_model_with_1(slipstream: Slipst
     assert slipstream()[0] == 2
     status, _, err = slipstream("versions", "unknown")
     assert status == 1
-    assert "unknown has no registered version" in err
+    assert "There is no model 'unknown'" in err
     assert "Traceback" in slipstream("--debug", "versions", "unknown")[2]
 
 

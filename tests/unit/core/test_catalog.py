@@ -49,7 +49,7 @@ def test_adding_a_folder_is_all_it_takes(package: Path) -> None:
 
 def test_an_unknown_model_is_refused_with_those_there_are(package: Path) -> None:
     add(package, "ant", SPEC.format(name="ant"))
-    with pytest.raises(SpecError, match=r"no model 'bear'.*models here: ant"):
+    with pytest.raises(SpecError, match=r"(?s)no model 'bear'.*models here: ant"):
         load_spec("bear", "zoo")
 
 
@@ -66,7 +66,7 @@ def test_an_unknown_model_is_refused_with_those_there_are(package: Path) -> None
 )
 def test_a_wrong_spec_file_says_what_is_wrong(package: Path, spec: str, message: str) -> None:
     add(package, "ant", spec)
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(SpecError, match=f"(?s){message}"):
         load_spec("ant", "zoo")
 
 
@@ -88,7 +88,7 @@ def test_a_wrong_spec_file_says_what_is_wrong(package: Path, spec: str, message:
 def test_whatever_an_authors_file_does_is_an_error_with_its_place(package: Path, spec: bytes, message: str) -> None:
     add(package, "ant")
     (package / "ant" / "spec.py").write_bytes(spec)
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(SpecError, match=f"(?s){message}"):
         load_spec("ant", "zoo")
 
 
@@ -104,7 +104,7 @@ def test_folders_that_are_no_models_are_passed_over_and_half_models_are_named(pa
     add(package, "empty")
     assert model_names("zoo") == ["bare", "empty", "my-model"]
     for name, message in (("bare", r"no __init__\.py"), ("empty", r"has no spec\.py"), ("my-model", "cannot be a model's name")):
-        with pytest.raises(SpecError, match=message):
+        with pytest.raises(SpecError, match=f"(?s){message}"):
             load_spec(name, "zoo")
 
 

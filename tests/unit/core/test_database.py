@@ -26,7 +26,7 @@ from include.core.errors import PermanentError, SpecError, UnreachableError
     ],
 )
 def test_an_address_that_we_cannot_use_is_refused_with_one_that_we_can(url: str) -> None:
-    with pytest.raises(SpecError, match=r"SLIPSTREAM_CONTROL_URL.*sqlite:////absolute/path\.db or postgresql://") as refused:
+    with pytest.raises(SpecError, match=r"(?s)SLIPSTREAM_CONTROL_URL.*sqlite:////absolute/path\.db or postgresql://") as refused:
         ControlStore(url)
     assert "hunter2" not in str(refused.value)
 
@@ -60,7 +60,7 @@ def test_a_refusal_that_stays_is_permanent_and_one_that_may_pass_is_not(words: s
 
 def test_a_sqlite_file_that_cannot_be_one_is_permanent(tmp_path: Path) -> None:
     (tmp_path / "control.db").write_text("no database " * 1000)
-    with pytest.raises(PermanentError, match=r"file is not a database.*name a SQLite database"):
+    with pytest.raises(PermanentError, match=r"(?s)file is not a database.*name a SQLite database"):
         ControlStore(f"sqlite:///{tmp_path}/control.db").create_tables()
     with pytest.raises(PermanentError, match="make the folder"):
         ControlStore(f"sqlite:///{tmp_path}/nowhere/control.db").take("r", "me")
@@ -70,7 +70,7 @@ def test_a_role_without_rights_is_told_which(postgres: str) -> None:
     server = sa.create_engine(sa.make_url(postgres).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(sa.text("CREATE ROLE nobody_here LOGIN"))
-    with pytest.raises(PermanentError, match=r"permission denied.*grant the role CREATE"):
+    with pytest.raises(PermanentError, match=r"(?s)permission denied.*grant the role CREATE"):
         ControlStore(sa.make_url(postgres).set(username="nobody_here").render_as_string(hide_password=False)).create_tables()
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import pickle
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
@@ -154,9 +155,9 @@ def test_verify_finds_missing_and_flipped_files(ledger: Ledger, tmp_path: Path) 
     ledger.storage.delete(result.files["gone"].path)
     ledger.storage.write(result.files["flipped"].path, b"flippee")
     assert sorted(ledger.verify(result)) == ["flipped", "gone"]
-    with pytest.raises(IntegrityError, match=r"flipped does not match its digest.*slipstream invalidate train/"):
+    with pytest.raises(IntegrityError, match=r"(?s)flipped does not match its digest.*slipstream invalidate train/"):
         ledger.fetch(result, "flipped", tmp_path)
-    with pytest.raises(DataError, match=r"no file 'other'.*'flipped'"):
+    with pytest.raises(DataError, match=r"(?s)no file 'other'.*'flipped'"):
         ledger.fetch(result, "other", tmp_path)
 
 
@@ -165,7 +166,7 @@ def test_a_ref_to_something_else_is_refused(ledger: Ledger, tmp_path: Path) -> N
     assert ref.kind == "train"
     with pytest.raises(IntegrityError, match="not the one that was asked for"):
         ledger.resolve(Ref(ref.uri, "0" * 64, ref.kind))
-    with pytest.raises(DataError, match=r"is gone.*computed again"):
+    with pytest.raises(DataError, match=r"(?s)is gone.*computed again"):
         ledger.resolve(Ref(ref.uri.replace("/g0/", "/g7/"), ref.digest, ref.kind))
 
 
@@ -218,3 +219,14 @@ def test_the_error_a_job_died_of_is_kept_with_its_class(ledger: Ledger, kind: ty
     again = ledger.error(attempt)
     assert type(again) is kind
     assert (again.what, again.seen, again.safe, again.hint) == ("what", "3", "safe", "hint")
+
+
+@pytest.mark.parametrize("seen", ["JFK", "None", "", 3, {"a": "it's"}, None, object], ids=repr)
+def test_a_job_s_error_reads_the_same_once_it_is_read_back(ledger: Ledger, seen: object) -> None:
+    error = DataError("A.", seen=seen, safe="B.", hint="C")
+    first, second = ledger.open_attempt(KEY, 0), Attempt(KEY, 1, 1)
+    ledger.record_error(first, error)
+    again = ledger.error(first)
+    assert again is not None
+    ledger.record_error(second, pickle.loads(pickle.dumps(again)))  # and handed on once more
+    assert str(ledger.error(second)) == str(again) == str(error)

@@ -32,5 +32,5 @@ def test_the_environment_is_kept_for_connections_and_out_of_the_repr() -> None:
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"'gs'.*Seen: 'gs://bucket'.*\['s3'\]"):
+    with pytest.raises(SpecError, match=r"(?s)'gs'.*Seen: 'gs://bucket'.*\['s3'\]"):
         Settings.from_env({"SLIPSTREAM_ROOT": "gs://bucket"}).storage()

@@ -271,7 +271,7 @@ OTHER = {"genre": "v2", "level": "v1", "mood": "v1"}
 def test_days_before_the_window_of_another_version_are_refused(world: World, tmp_path: Path) -> None:
     """Neither model nor batch may mix two definitions, nor forget without a word what the older one knew."""
     mixed = world.days(day_2=OTHER)
-    with pytest.raises(DataError, match=r"more than one version of \['genre'\].*2013-01-03.*backfill"):
+    with pytest.raises(DataError, match=r"(?s)more than one version of \['genre'\].*2013-01-03.*backfill"):
         world.training_set(mixed)
     with pytest.raises(DataError, match=r"more than one version of \['genre'\]"):
         rows_of_day(world.task(mixed, tmp_path / "work"), FEATURES, day_of(9))

@@ -69,7 +69,7 @@ def test_many_features_and_many_rows_keep_their_places() -> None:
 )
 def test_a_wrong_column_is_named_and_nothing_is_written(columns: dict[str, Any], said: str, tmp_path: Path) -> None:
     store = SqliteOnlineStore(tmp_path / "online.db")
-    with pytest.raises(DataError, match=f"Rows for the online view 'v'.*{said}"):
+    with pytest.raises(DataError, match=f"(?s)Rows for the online view 'v'.*{said}"):
         store.write("m", VIEW, table(**columns), AT)
     assert store.count("m", VIEW) == 0
 

@@ -41,7 +41,7 @@ def rows(life: Life, number: int) -> dict[str, int]:
 
 def test_by_default_it_is_refused_with_the_field_that_allows_it(life: Life) -> None:
     land_empty(life, 1)
-    with pytest.raises(DataError, match=r"has no rows.*data\.empty_days"):
+    with pytest.raises(DataError, match=r"(?s)has no rows.*data\.empty_days"):
         life.publish(day(1))
 
 

@@ -61,12 +61,12 @@ def test_it_frees_its_slot_between_two_looks() -> None:
 
 
 def test_a_run_without_a_day_says_how_to_give_it_one(life: Life) -> None:
-    with pytest.raises(DataError, match=r"This run has no day.*day=YYYY-MM-DD"):
+    with pytest.raises(DataError, match=r"(?s)This run has no day.*day=YYYY-MM-DD"):
         poke(Run())
 
 
 def test_a_day_that_is_no_date_is_refused_with_its_text(life: Life) -> None:
-    with pytest.raises(DataError, match=r"'day' is no date.*'tomorrow'"):
+    with pytest.raises(DataError, match=r"(?s)'day' is no date.*'tomorrow'"):
         poke(Run({"day": "tomorrow"}))
 
 

@@ -138,7 +138,7 @@ def test_a_pause_holds_the_promotion_and_not_the_rollback(settled: str, control:
     write_answers(tmp_path, generation, 2500)
     assert watch.look(rollout=settled, model="toy", stage="canary_5") is None
     assert watch.resumed(rollout=settled) is None
-    with pytest.raises(ConflictError, match=r"is paused: lunch.*slipstream rollout resume toy"):
+    with pytest.raises(ConflictError, match=r"(?s)is paused: lunch.*slipstream rollout resume toy"):
         record_verdict(control, rollout, "canary_5", {"answer": "promote"}, 1)
     resume(control, "toy", actor="ada", reason="back")
     assert watch.resumed(rollout=settled) is True
@@ -195,5 +195,5 @@ def test_abort_ends_the_live_rollout_and_only_that(settled: str, control: Contro
     assert recall(control, settled)[0] == 0  # what was read is forgotten, and a late look does not bring it back
     assert not remember(control, settled, "shadow", 0, fold)
     for act in (abort, pause, resume):
-        with pytest.raises(ConflictError, match=r"toy has no live rollout.*slipstream rollback toy"):
+        with pytest.raises(ConflictError, match=r"(?s)toy has no live rollout.*slipstream rollback toy"):
             act(control, "toy", actor="ada", reason="again")

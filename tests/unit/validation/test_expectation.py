@@ -58,7 +58,7 @@ def test_columns_says_types_in_words() -> None:
     text, number = columns(carrier="text", distance="number")
     assert text.types == ("str",)
     assert {"float64", "int32"} <= set(number.types)
-    with pytest.raises(SpecError, match=r"'txt' is no kind of column.*text, integer"):
+    with pytest.raises(SpecError, match=r"(?s)'txt' is no kind of column.*text, integer"):
         columns(carrier="txt")
 
 
@@ -82,7 +82,7 @@ def test_a_wrong_reference_is_refused(reference: str, message: str) -> None:
 
 
 def test_a_wrong_suite_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"share from 0 to 1.*20"):
+    with pytest.raises(SpecError, match=r"(?s)share from 0 to 1.*20"):
         Suite((), quarantine_limit=20)
     with pytest.raises(SpecError, match="'ExpectColumnToExist'"):
         Suite(("ExpectColumnToExist",))  # type: ignore[arg-type]

@@ -89,7 +89,7 @@ def test_too_many_rows_in_quarantine_stop_the_day(store: Store) -> None:
     assert not result.value["passed"]
     files = {name: f"/ledger/{name}" for name in result.files}
     with pytest.raises(
-        ValidationFailed, match=r"5 of 20 rows are in quarantine \(25\.0%; the limit is 20%\).*/ledger/quarantine-fl"
+        ValidationFailed, match=r"(?s)5 of 20 rows are in quarantine \(25\.0%; the limit is 20%\).*/ledger/quarantine-fl"
     ):
         raise_if_failed(result.value, files)
 
@@ -102,7 +102,7 @@ def test_a_source_without_rules_passes_whole(store: Store) -> None:
 def test_a_check_that_cannot_be_evaluated_is_neither_bad_data_nor_a_pass(store: Store) -> None:
     digest = store.land("flights", flights())
     with pytest.raises(
-        PermanentError, match=r"could not be evaluated.*column='carrier'.*must either be None or of the same type"
+        PermanentError, match=r"(?s)could not be evaluated.*column='carrier'.*must either be None or of the same type"
     ) as caught:
         store.validate({"flights": digest}, RULES.replace("EXPECTATIONS", "BROKEN"))
     assert not isinstance(caught.value, ValidationFailed | DataError)
