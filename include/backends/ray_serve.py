@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from include.core.connection import from_env
 from include.core.settings import Settings
-from include.serving.access import CONNECTION, Access, is_loopback, open_access
+from include.serving.access import CONNECTION, Access, from_settings, is_loopback
 
 HA_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 ONGOING = 1000  # requests in a replica at once: the gateway pushes back by itself before that
@@ -57,8 +57,7 @@ def _stay_on_loopback() -> None:
 
 
 def _access(settings: Settings, host: str) -> Access:
-    connection = from_env(CONNECTION, settings.environ)
-    return open_access(host, connection.password if connection else "")
+    return from_settings(host, settings, from_env(CONNECTION, settings.environ))
 
 
 def deploy(host: str, port: int, replicas: int, *, alone: bool) -> None:

@@ -34,6 +34,7 @@ class Settings:
     mlflow_url: str = "http://127.0.0.1:5500"
     ray_url: str = "http://127.0.0.1:8265"  # the Jobs API
     gateway_url: str = "http://127.0.0.1:8500"
+    gateway_tokens: str = ""  # the file of the gateway's tokens by model and right; default: gateway-tokens.json under home
     airflow_url: str = "http://127.0.0.1:8080"
     models: str = "include.models"  # the package whose sub-packages are the models
     job_backend: str = "ray"  # "ray", or "process" (a local process: tests, and machines without Ray)
@@ -48,6 +49,7 @@ class Settings:
         given.setdefault("root", str(home / "store"))
         given.setdefault("control_url", f"sqlite:///{home / 'control.db'}")
         given.setdefault("online_url", f"sqlite:///{home / 'online.db'}")
+        given.setdefault("gateway_tokens", str(home / "gateway-tokens.json"))
         for server in SERVERS:
             if (url := given.get(f"{server}_url", "")) != (plain := without_login(url)):
                 given[f"{server}_url"] = plain  # it is shown, logged and handed to jobs

@@ -3,7 +3,7 @@
 What one costs is measured: the processor time of the event loop's thread, everything included, over the answers it
 gave. So many are let in that the last of them waits about TARGET_SECONDS; what comes beyond would only make everybody
 late. Refusing must cost little, or refusing is the overload: a worker under uvicorn does it at the socket, before the
-request is parsed (include/serving/door.py).
+request's body is looked at (include/serving/door.py).
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import thread_time
 
+from include.serving.refusal import Refusal
+
 TARGET_SECONDS = 0.008
 FEWEST, MOST = 16, 2000
 RETRY_AFTER = 1  # seconds
+OVERLOADED = Refusal(
+    429, "Too many requests are under way in this gateway.", allowed="send it again after Retry-After", retry_after=RETRY_AFTER
+)
 
 
 class Admission:

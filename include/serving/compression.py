@@ -7,6 +7,7 @@ others mean by it is read too.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 from include.serving.refusal import Refusal
 
@@ -14,18 +15,28 @@ FREE_BYTES = 1 << 20  # a body may grow to this whatever its ratio: a tensor of 
 MAX_RATIO = 100  # beyond that size
 MIN_ANSWER = 1024  # bytes: a smaller answer is one packet either way
 ENCODINGS = ("gzip", "deflate")
+MAX_MEMBERS = 1000  # of one gzip stream: each costs as much as a small body, whatever is in it
+WINDOW = 64 << 10  # bytes that zlib is given at once: what follows a member is copied once a member, and no more than this
 _GZIP, _ZLIB, _BARE = 31, 15, -15  # zlib's names for the three containers (wbits)
+_CODINGS = {b"": "", b"identity": "", b"gzip": "gzip", b"x-gzip": "gzip", b"deflate": "deflate", b"x-deflate": "deflate"}
+
+
+def coding(values: Sequence[bytes]) -> str:
+    """Of the values of Content-Encoding: "gzip", "deflate", or "" for none. Raises Refusal (415) for any other, or several."""
+    kind = _CODINGS.get(values[0].strip().lower()) if len(values) == 1 else None
+    if not values:
+        return ""
+    if kind is None:
+        shown = ", ".join(value.decode("latin-1") for value in values)
+        raise Refusal(415, "This content encoding is not read here.", field="Content-Encoding", value=shown, allowed=[*ENCODINGS])
+    return kind
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """The body as it was before. Raises Refusal: 415 for another encoding, 413 for a bomb, 400 for a broken stream."""
-    kind = encoding.strip().lower().removeprefix("x-")
-    if kind == "identity":
+    kind = coding([encoding.encode()])
+    if not kind:
         return body
-    if kind not in ENCODINGS:
-        raise Refusal(
-            415, "This content encoding is not read here.", field="Content-Encoding", value=encoding, allowed=[*ENCODINGS]
-        )
     most = min(limit, max(FREE_BYTES, MAX_RATIO * len(body)))
     try:
         return _inflate(body, _GZIP if kind == "gzip" else _container(body), most)
@@ -44,22 +55,26 @@ def _container(body: bytes) -> int:
 def _inflate(body: bytes, wbits: int, most: int) -> bytes:
     """Every member of the stream (gzip may have several). It stops one byte after `most`. Raises Refusal, zlib.error."""
     parts: list[bytes] = []
-    size, rest = 0, body
-    while rest:
+    size = at = members = 0
+    while at < len(body):
+        members += 1
+        if members > MAX_MEMBERS:
+            raise Refusal(413, "The body has too many members.", field="body", allowed=f"at most {MAX_MEMBERS}")
         stream = zlib.decompressobj(wbits)
-        part = stream.decompress(rest, most + 1 - size)
-        size += len(part)
-        if size > most:
-            raise Refusal(
-                413, "The body is too large once decompressed.", field="body", value=f"more than {most} bytes from {len(body)}",
-                allowed=f"at most {most} bytes",
-            )  # fmt: skip
+        while not stream.eof and at < len(body):
+            window = body[at : at + WINDOW]
+            part = stream.decompress(window, most + 1 - size)
+            size += len(part)
+            if size > most:
+                seen = f"more than {most} bytes from {len(body)}"
+                what = "The body is too large once decompressed."
+                raise Refusal(413, what, field="body", value=seen, allowed=f"at most {most} bytes")
+            parts.append(part)
+            at += len(window) - len(stream.unused_data)
         if not stream.eof:
             raise zlib.error("it ends before its end mark")
-        parts.append(part)
-        rest = stream.unused_data
-        if rest and wbits != _GZIP:
-            raise zlib.error(f"{len(rest)} bytes follow its end mark")
+        if at < len(body) and wbits != _GZIP:
+            raise zlib.error(f"{len(body) - at} bytes follow its end mark")
     return b"".join(parts)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,17 +20,20 @@ from typing import Any
 from include.core.errors import DataError, PermanentError, SlipstreamError, one_line
 from include.core.spec import ModelSpec
 from include.serving.access import Access
-from include.serving.admission import RETRY_AFTER, Admission
+from include.serving.admission import OVERLOADED, Admission
 from include.serving.batch import PAYS_US, Batches
 from include.serving.contract import Contract
 from include.serving.deployment import Deployment
 from include.serving.features import FeatureReader
 from include.serving.fleet import Fleet
+from include.serving.head import check_path
 from include.serving.health import Health
 from include.serving.http import (
+    DIGITS,
     THREAD_BYTES,
     Call,
     Disconnected,
+    Headers,
     Receive,
     Response,
     Scope,
@@ -49,12 +52,13 @@ from include.serving.openapi import OPENAPI, PAGE
 from include.serving.predict import Predictor, Unit
 from include.serving.rate import Rates
 from include.serving.refusal import Refusal
+from include.serving.routes import BY_PATTERN, PREDICT, Route, find
 from include.serving.shadow import Shadow
 from include.serving.switch import Switch
 from include.serving.turn import Done, Turns
 
 log = logging.getLogger(__name__)
-DIGITS = 18  # of a length or a version in a request: no number of them needs more
+Handler = Callable[..., Awaitable[Response]]  # the call, and the names in its path
 START_SECONDS = 30.0  # to load the first routes before the socket opens
 
 
@@ -82,6 +86,26 @@ class Gateway:
         self._predictors: dict[str, Predictor] = {}
         self._rates, self._batches = Rates(), Batches()
         self._turns = Turns(parts.admission)
+        self._handlers: dict[str, Handler] = {
+            "/predict/{model}": self._predict,
+            "/feedback/{model}": self._feedback,
+            "/push/{model}/{view}": self._push,
+            "/v2": _page(lambda: answer({"name": "slipstream", "version": "1", "extensions": ["binary_tensor_data"]})),
+            "/v2/health/live": _page(lambda: answer({"live": True})),
+            "/v2/health/ready": _page(self._ready),
+            "/v2/models": _page(lambda: answer({"models": sorted(self._fleet.deployments)})),
+            "/v2/models/{model}": self._metadata,
+            "/v2/models/{model}/ready": self._model_ready,
+            "/v2/models/{model}/infer": self._infer,
+            "/v2/models/{model}/versions/{version}": self._metadata,
+            "/v2/models/{model}/versions/{version}/ready": self._model_ready,
+            "/v2/models/{model}/versions/{version}/infer": self._infer,
+            "/status": _page(lambda: answer(self._fleet.status())),
+            "/metrics": self._metrics,
+            "/openapi.json": _page(lambda: Response(OPENAPI)),
+            "/": _page(lambda: Response(PAGE, kind=b"text/html; charset=utf-8")),
+        }
+        assert set(self._handlers) == set(BY_PATTERN), "every route has a right, and every right's route is answered"
         parts.admission.refused = lambda: self.metrics.refused.add("429")
         self._syncer = Syncer()
 
@@ -95,8 +119,9 @@ class Gateway:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            route, names = self._admit(scope["method"], scope["path"], scope["headers"])
             call = Call(scope["method"], scope["path"], scope["headers"], await read_body(scope, receive))
-            response = await self._dispatch(call)
+            response = await self._handlers[route.pattern](call, **names)
             if response.status >= 400:
                 self.metrics.refused.add(str(response.status))
         except Disconnected:
@@ -139,35 +164,17 @@ class Gateway:
 
     # -- routes --------------------------------------------------------------------------------------
 
-    async def _dispatch(self, call: Call) -> Response:
-        parts = call.path.strip("/").split("/")
-        head = parts[0]
-        if head == "predict" and len(parts) == 2:
-            return await self._predict(_only(call, "POST"), parts[1])
-        if head == "v2":
-            return await self._v2(call, parts[1:])
-        if head == "feedback" and len(parts) == 2:
-            return self._feedback(_only(call, "POST"), parts[1])
-        if head == "push" and len(parts) == 3:
-            return await self._push(_only(call, "POST"), parts[1], parts[2])
-        if call.path == "/metrics":
-            _only(call, "GET")
-            return await self._metrics()
-        return self._page(call)
+    def allow(self, method: str, path: str, headers: Headers) -> None:
+        """Raises Refusal (400, 401, 403, 404, 405) for a request that is not to be answered, whatever its body says."""
+        self._admit(method, path, headers)
 
-    def _page(self, call: Call) -> Response:
-        pages: dict[str, Callable[[], Response]] = {
-            "/": lambda: Response(PAGE, kind=b"text/html; charset=utf-8"),
-            "/status": lambda: answer(self._fleet.status()),
-            "/openapi.json": lambda: Response(OPENAPI),
-        }
-        page = pages.get(call.path)
-        if page is None:
-            raise Refusal(404, "There is nothing here.", field="path", value=call.path, allowed="see /openapi.json")
-        _only(call, "GET")
-        return page()
+    def _admit(self, method: str, path: str, headers: Headers) -> tuple[Route, dict[str, str]]:
+        route, names = find(method, check_path(path))
+        self._access.check(headers, route.right, names.get("model"))
+        return route, names
 
-    async def _metrics(self) -> Response:
+    async def _metrics(self, call: Call) -> Response:
+        del call
         deployments = self._fleet.deployments
         specs = [deployments[model].spec for model in self._switch.models if model in deployments]
         health = await self._parts.health.samples(specs)
@@ -189,10 +196,9 @@ class Gateway:
 
         Called by the app and, without ASGI, by include/serving/door.py. Raises Refusal.
         """
-        self._access.check_predict(call)
+        self._access.check(call.headers, PREDICT, model)
         if self._turns.admission.full:
-            what = "Too many requests are under way in this gateway."
-            raise Refusal(429, what, allowed="send it again after Retry-After", retry_after=RETRY_AFTER)
+            raise OVERLOADED.again()
         deployment = self._deployment(model)
         if deployment.cold:
             return False
@@ -226,34 +232,26 @@ class Gateway:
 
     # -- Open Inference Protocol ---------------------------------------------------------------------
 
-    async def _v2(self, call: Call, parts: list[str]) -> Response:
-        _only(call, "POST" if parts[-1:] == ["infer"] else "GET")
-        match parts:
-            case [] | [""]:
-                return answer({"name": "slipstream", "version": "1", "extensions": ["binary_tensor_data"]})
-            case ["health", "live"]:
-                return answer({"live": True})
-            case ["health", "ready"]:
-                return answer({"ready": self._fleet.ready}, 200 if self._fleet.ready else 503)
-            case ["models"]:
-                return answer({"models": sorted(self._fleet.deployments)})
-            case ["models", model, *rest]:
-                deployment = self._deployment(model)
-                return await self._v2_model(call, await self._fleet.warm(model) if deployment.cold else deployment, rest)
-        raise Refusal(404, "There is no such route.", field="path", value=call.path, allowed="see /openapi.json")
+    def _ready(self) -> Response:
+        return answer({"ready": self._fleet.ready}, 200 if self._fleet.ready else 503)
 
-    async def _v2_model(self, call: Call, deployment: Deployment, rest: list[str]) -> Response:
-        version = None
-        if rest[:1] == ["versions"] and len(rest) > 1:
-            version, rest = rest[1], rest[2:]
-        number = find_version(deployment, version)
-        if not rest:
-            return answer(metadata(deployment, number))
-        if rest == ["ready"]:
-            return answer({"name": deployment.spec.name, "ready": True})
-        if rest != ["infer"]:
-            raise Refusal(404, "There is no such route.", field="path", value=call.path, allowed="see /openapi.json")
-        self._access.check_predict(call)
+    async def _version(self, model: str, version: str | None) -> tuple[Deployment, int]:
+        deployment = self._deployment(model)
+        if deployment.cold:
+            deployment = await self._fleet.warm(model)
+        return deployment, find_version(deployment, version)
+
+    async def _metadata(self, call: Call, model: str, version: str | None = None) -> Response:
+        del call
+        return answer(metadata(*await self._version(model, version)))
+
+    async def _model_ready(self, call: Call, model: str, version: str | None = None) -> Response:
+        del call
+        deployment, _ = await self._version(model, version)
+        return answer({"name": deployment.spec.name, "ready": True})
+
+    async def _infer(self, call: Call, model: str, version: str | None = None) -> Response:
+        deployment, number = await self._version(model, version)
         self._rates.check(deployment.spec)
         length = _header_length(call)
         if len(call.body) >= THREAD_BYTES:  # many rows: nobody else need wait for them
@@ -269,8 +267,7 @@ class Gateway:
 
     # -- features and labels -------------------------------------------------------------------------
 
-    def _feedback(self, call: Call, model: str) -> Response:
-        self._access.check(call)
+    async def _feedback(self, call: Call, model: str) -> Response:
         predictor = self._predictors.get(model) or self._predictor(self._spec(model))
         records = decode_labels(call.body)
         try:
@@ -281,7 +278,6 @@ class Gateway:
         return answer({"accepted": len(records)})
 
     async def _push(self, call: Call, model: str, view: str) -> Response:
-        self._access.check(call)
         spec, deployment = self._spec(model), self._fleet.deployments.get(model)
         targets = push_targets(spec, view, deployment.views.values() if deployment else ())
         rows, moment = decode_rows(spec, targets[0], call.body), datetime.now(UTC)
@@ -304,10 +300,12 @@ class Gateway:
             raise Refusal(404, one_line(error), field="model", value=model) from None
 
 
-def _only(call: Call, method: str) -> Call:
-    if call.method != method and not (method == "GET" and call.method == "HEAD"):
-        raise Refusal(405, "Wrong method.", field="method", value=call.method, allowed=method)
-    return call
+def _page(made: Callable[[], Response]) -> Handler:
+    async def handler(call: Call) -> Response:
+        del call
+        return made()
+
+    return handler
 
 
 def _header_length(call: Call) -> int | None:

@@ -23,7 +23,8 @@ from include.core.connection import from_env
 from include.core.private import set_mask, tighten
 from include.core.settings import Settings
 from include.serving import shadow
-from include.serving.access import CONNECTION, Access, open_access
+from include.serving.access import CONNECTION, Access, from_settings
+from include.serving.bounds import Bounds
 from include.serving.door import Door
 from include.serving.features import FeatureReader
 from include.serving.fleet import Fleet
@@ -37,7 +38,6 @@ from include.serving.supervisor import Supervisor, listen
 from include.serving.switch import SIZE, SLOTS, Switch
 
 DRAIN_SECONDS = 10
-IDLE_SECONDS = 75  # of a connection: longer than clients keep theirs, so that they close first and lose no request by it
 WORKERS = "SLIPSTREAM_GATEWAY_WORKERS"
 
 
@@ -80,11 +80,12 @@ def sources(reader: FeatureReader, stores: Stores, settings: Settings) -> dict[s
     }
 
 
-def serve(app: Gateway, listening: socket.socket) -> int:
+def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
+    door = Door.of(app.predict, app.refuse, app.allow, bounds)
     config = uvicorn.Config(
-        app, loop="uvloop", http=Door.of(app.predict, app.refuse), ws="none", lifespan="on", backlog=2048,
+        app, loop="uvloop", http=door, ws="none", lifespan="on", backlog=2048,
         access_log=False, log_config=None, server_header=False, proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS,
-        timeout_keep_alive=IDLE_SECONDS,
+        timeout_keep_alive=bounds.idle_seconds,  # type: ignore[arg-type]  # a float does as well
     )  # fmt: skip
     server = uvicorn.Server(config)
     server.run(sockets=[listening])
@@ -98,19 +99,19 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.C
     set_mask()
     for line in tighten(settings.home):
         logging.getLogger(__name__).warning("%s", line)
-    connection = from_env(CONNECTION, settings.environ)
-    access = open_access(options.host, connection.password if connection else "")
+    access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
+    bounds = Bounds.from_env(settings.environ)
     shared = Shared(options.workers, shadow_command)
     try:
         listening = listen(options.host, options.port)
     except OSError as error:
         sys.exit(f"The gateway cannot listen on {options.host}:{options.port}: {error.strerror}. It did not start.")
     if options.workers == 1:
-        return serve(build(settings, access, shared), listening)
+        return serve(build(settings, access, shared), listening, bounds)
 
     def work(slot: int, parent: int) -> int:
         threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
-        return serve(build(settings, access, shared, slot), listening)
+        return serve(build(settings, access, shared, slot), listening, bounds)
 
     return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + shadow.STOP_SECONDS + 5).run()
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from include.serving.compression import MIN_ANSWER, accepted, compress, decompress
+from include.serving.bounds import MAX_BODY
+from include.serving.compression import MIN_ANSWER, accepted, coding, compress, decompress
 from include.serving.refusal import Refusal
 
 Scope = MutableMapping[str, Any]
@@ -17,8 +18,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = list[tuple[bytes, bytes]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-MAX_BODY = 8 << 20  # bytes
-BODY_SECONDS = 20.0  # for a body to arrive
+BODY_SECONDS = 20.0  # for a body to arrive, under another server than ours
+DIGITS = 18  # of a length or a version: no number of them needs more
 THREAD_BYTES = 64 << 10  # (de)compressing more than this is a thread's work: the others need not wait for it
 JSON = b"application/json"
 encode = msgspec.json.Encoder().encode
@@ -57,18 +58,19 @@ def answer(value: Any, status: int = 200) -> Response:
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:
     """Decompressed. Raises Refusal: 413 beyond MAX_BODY, 408 when it comes too slowly, 415, 400; Disconnected."""
-    encoding = b""
+    codings: list[bytes] = []
     for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY:
-            raise _too_large(int(value))
+        if name == b"content-length" and value.isdigit() and (len(value) > DIGITS or int(value) > MAX_BODY):
+            raise _too_large(value if len(value) > DIGITS else int(value))
         if name == b"content-encoding":
-            encoding = value
+            codings.append(value)
+    encoding = coding(codings)
     body = await _receive_body(receive)
     if not encoding:
         return body
     if len(body) < THREAD_BYTES:
-        return decompress(body, encoding.decode("latin-1"), MAX_BODY)
-    return await asyncio.to_thread(decompress, body, encoding.decode("latin-1"), MAX_BODY)
+        return decompress(body, encoding, MAX_BODY)
+    return await asyncio.to_thread(decompress, body, encoding, MAX_BODY)
 
 
 async def _receive_body(receive: Receive) -> bytes:
@@ -95,7 +97,7 @@ def _part(message: MutableMapping[str, Any], before: int) -> bytes:
     return part
 
 
-def _too_large(size: int) -> Refusal:
+def _too_large(size: int | bytes) -> Refusal:
     return Refusal(413, "The body is too large.", field="body", value=size, allowed=f"at most {MAX_BODY} bytes")
 
 

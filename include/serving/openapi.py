@@ -7,20 +7,28 @@ from typing import Any
 import msgspec
 
 from include.core.page import document
+from include.serving.routes import BY_PATTERN, PUBLIC
 from include.serving.tensor import BYTES, DTYPES
 
 _JSON = "application/json"
 
 
-def _operation(summary: str, *, body: str = "", token: bool = False, errors: tuple[int, ...] = ()) -> dict[str, Any]:
+def _operation(summary: str, *, body: str = "", errors: tuple[int, ...] = ()) -> dict[str, Any]:
     refusal = {"description": "refused", "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
-    responses: dict[str, Any] = {"200": {"description": "OK"}, **{str(code): refusal for code in errors}}
+    responses: dict[str, Any] = {"200": {"description": "OK"}, **{str(code): refusal for code in sorted({*_HEAD, *errors})}}
     operation: dict[str, Any] = {"summary": summary, "responses": responses}
     if body:
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{body}"}}}}
-    if token:
-        operation["security"] = [{"token": []}]
     return operation
+
+
+def _described(path: str, operations: dict[str, Any]) -> dict[str, Any]:
+    """With the names in the path, and the right that the route asks for."""
+    right = BY_PATTERN[path].right
+    if right != PUBLIC:
+        told = {"security": [{"token": []}], "description": f"Needs a token with the right `{right}` (or `admin`)."}
+        operations = {verb: {**operation, **told} for verb, operation in operations.items()}
+    return {**operations, "parameters": _parameters(path)}
 
 
 def _parameters(path: str) -> list[dict[str, Any]]:
@@ -28,13 +36,13 @@ def _parameters(path: str) -> list[dict[str, Any]]:
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 
-_BAD = (400, 404, 408, 413, 415, 429, 503)
-_TOKEN = (*_BAD, 401, 403)
+_HEAD = (400, 401, 403, 404, 405, 408, 413, 414, 415, 417, 431, 503)  # what a head alone may bring upon itself
+_BAD = (429,)
 _INFER = _operation("Score with one version (JSON or binary tensors)", body="Infer", errors=(*_BAD, 422))
 _PATHS: dict[str, dict[str, Any]] = {
     "/predict/{model}": {"post": _operation("Score an entity, or a batch of them", body="Predict", errors=_BAD)},
-    "/feedback/{model}": {"post": _operation("Labels by request id", body="Feedback", token=True, errors=_TOKEN)},
-    "/push/{model}/{view}": {"post": _operation("Feature rows for the online store", body="Push", token=True, errors=_TOKEN)},
+    "/feedback/{model}": {"post": _operation("Labels by request id", body="Feedback", errors=_BAD)},
+    "/push/{model}/{view}": {"post": _operation("Feature rows for the online store", body="Push", errors=_BAD)},
     "/v2": {"get": _operation("Open Inference Protocol: the server")},
     "/v2/health/live": {"get": _operation("The process answers")},
     "/v2/health/ready": {"get": _operation("Every routed model is loaded and warm", errors=(503,))},
@@ -88,7 +96,7 @@ _SCHEMAS = {
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "Slipstream gateway", "version": "1"},
-    "paths": {path: {**operations, "parameters": _parameters(path)} for path, operations in _PATHS.items()},
+    "paths": {path: _described(path, operations) for path, operations in _PATHS.items()},
     "components": {"schemas": _SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
 }
 OPENAPI = msgspec.json.encode(DOCUMENT)

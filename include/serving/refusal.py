@@ -27,6 +27,12 @@ class Refusal(Exception):
         details = {"field": field or msgspec.UNSET, "value": _short(value), "allowed": allowed}
         self.body: dict[str, Any] = {"error": error, **{k: v for k, v in details.items() if v is not msgspec.UNSET}}
 
+    def again(self) -> Refusal:
+        """A copy to raise: an exception keeps the frames it was raised in."""
+        copied = Refusal(self.status, str(self))
+        copied.headers, copied.body = self.headers, self.body
+        return copied
+
 
 # What a body that cannot be decoded raises: bad JSON, another type, text that is no UTF-8, nesting without end.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -43,8 +49,11 @@ def told(error: Exception) -> tuple[str, str]:
 
 
 def _short(value: object) -> object:
-    """The value as it goes into the answer: never more of it than a person reads."""
+    """The value as it goes into the answer: never more of it than a person reads, and nothing that JSON cannot hold."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return f"an integer of {value.bit_length()} bits"  # Python refuses to write out one of thousands of digits
     if value is msgspec.UNSET or value is None or isinstance(value, bool | int | float):
         return value
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 200 else text[:200] + "..."
+    text = value if isinstance(value, str) else repr(value[:200] if isinstance(value, bytes) else value)
+    text = text if len(text) <= 200 else text[:200] + "..."
+    return text.encode(errors="backslashreplace").decode()  # half a surrogate is no text
