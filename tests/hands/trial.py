@@ -43,7 +43,7 @@ def run_cell(hand: Hand, part: Part, cell: Cell) -> Verdict:
     except SlipstreamError as error:
         verdict.findings.append(f"lost: {error}"[:1500])
     finally:
-        hand.open()
+        trial.let_go()
     try:
         hand.settle()  # whatever happened: the next trial begins in peace
     except Stuck as stuck:
@@ -75,7 +75,7 @@ class Trial:
             if not self._reach(self.mine[0]):
                 return
             self._act(self.mine[0])
-        self._let_go()
+        self.let_go()
         self.hand.settle()
         self.judge(known)
 
@@ -93,7 +93,7 @@ class Trial:
         else:
             self.hand.hold(self.cell.task, self.cell.state)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         self.hand.open()
         if isinstance(self.part, FeaturesPart):
             for thing in self.things:
@@ -139,14 +139,14 @@ class Trial:
 
     def _delete(self, run_id: str) -> None:
         self.hand.mark_run(run_id, "failed")
-        self._let_go()
+        self.let_go()
         self.hand.settle()
         self.hand.delete(run_id)
         self.verdict.notes.append("deleted")
 
     def _pause(self) -> None:
         self.hand.pause(True)
-        self._let_go()
+        self.let_go()
         time.sleep(LONG_PAUSE)
         self.hand.pause(False)
 
