@@ -103,14 +103,21 @@ def matrix(kinds: Sequence[str] = KINDS, *, whole: bool = False) -> Iterator[Cel
             yield from (Cell(kind, "", action, "") for action in EVENTS)
 
 
+SAMPLE = {  # on the DAG that needs no training, and where most is at stake
+    "clear": ("full_100", "after"),
+    "clear below": ("promote", "before"),
+    "success": ("smoke", "before"),
+    "failed": ("canary_50", "waiting"),
+    "run success": ("canary_50", "waiting"),
+    "run failed": ("canary_50", "waiting"),
+    "delete": ("open", "after"),
+    "pause": ("smoke", "done"),
+    "twice": ("open", "after"),
+    "events at once": ("", ""),
+    "event lost": ("", ""),
+}
+
+
 def sample() -> list[Cell]:
-    """Each action once, on the DAG that needs no training and where most is at stake."""
-    places = [("canary_50", "waiting"), ("full_100", "after"), ("open", "after"), ("promote", "before"), ("smoke", "before")]
-    task = dict.fromkeys(ACTIONS, places[0]) | {"clear": places[1], "clear below": places[3], "retry": ("shadow", "before")}
-    task |= {"twice": places[2], "success": places[4], "pause": ("smoke", "done")}
-    own = [Cell("rollout", *_split(task[action], action)) for action in ACTIONS if action != "backfill"]
-    return [*own, *(Cell("rollout", "", action, "") for action in EVENTS)]
-
-
-def _split(place: tuple[str, str], action: str) -> tuple[str, str, str]:
-    return place[0], action, place[1]
+    """A minute or two of it: what is done to a run or a task, each once, and events that Airflow loses."""
+    return [Cell("rollout", task, action, state) for action, (task, state) in SAMPLE.items()]
