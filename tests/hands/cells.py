@@ -36,6 +36,7 @@ EVENTS = {  # of the DAG that events start
     "event lost": "a candidate's event comes while the DAG is paused: Airflow drops it; the next one's comes later",
 }
 STATES = {
+    "ahead": "not begun, and a task before it under way",
     "before": "running, its work not begun",
     "after": "running, its work done and nobody told",
     "waiting": "deferred, or up for reschedule",
@@ -82,11 +83,19 @@ def states_of(task: Any, action: str) -> list[str]:
     if action in ONE_STATE:
         return [ONE_STATE[action]]
     left_out = {"waiting"} if not waits(task) else set()
+    if action not in ("success", "failed") or not task.upstream_list:
+        left_out.add("ahead")
     if isinstance(task, RollBackModelOperator):  # skipped where all goes well: it has no work to be held after
         left_out.add("after")
     if action == "success":  # Airflow refuses it: it is one
         left_out.add("done")
     return [state for state in STATES if state not in left_out]
+
+
+def before(kind: str, task_id: str) -> str:
+    """The first task that it waits for."""
+    above = dag_of_kind(kind).get_task(task_id).upstream_task_ids
+    return next(task.task_id for task in tasks_of(kind) if task.task_id in above)
 
 
 def matrix(kinds: Sequence[str] = KINDS, *, whole: bool = False) -> Iterator[Cell]:

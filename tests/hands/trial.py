@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from include.core.errors import SlipstreamError
-from tests.hands.cells import Cell, dag_of_kind
+from tests.hands.cells import Cell, before, dag_of_kind
 from tests.hands.parts import FeaturesPart, Part, RolloutPart, Thing
 from tests.hands.world import FINISHED, Hand, Stuck, wait
 
@@ -88,6 +88,8 @@ class Trial:
         if self.cell.state == "done":
             for task in dag_of_kind(self.cell.kind).get_task(self.cell.task).downstream_list:
                 self.hand.hold(task.task_id, "before")
+        elif self.cell.state == "ahead":
+            self.hand.hold(before(self.cell.kind, self.cell.task), "before")
         elif self.cell.task == "wait_for_partition" and self.cell.state == "waiting" and isinstance(self.part, FeaturesPart):
             self.part.withhold(self.things[0])
         else:
@@ -103,6 +105,7 @@ class Trial:
         """Whether the task came into its state; it may be over before, or skipped."""
         task, state = self.cell.task, self.cell.state
         waiting = ("deferred", "up_for_reschedule")
+        above = before(self.cell.kind, task) if state == "ahead" else ""
 
         def look() -> str:
             now = self.hand.tasks(run_id).get(task, "waiting")
@@ -110,6 +113,8 @@ class Trial:
                 return "there" if now in waiting and (self.hand.held(task, state) or task == "wait_for_partition") else over(now)
             if state == "done":
                 return "there" if now in FINISHED else ""
+            if state == "ahead":
+                return "there" if self.hand.held(above, "before") else ""
             return "there" if self.hand.held(task, state) else over(now)
 
         def over(now: str) -> str:
