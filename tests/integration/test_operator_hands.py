@@ -54,7 +54,7 @@ def test_the_page_takes_the_section_and_the_newer_run_of_a_cell_counts(tmp_path:
     text = page.read_text()
     assert text.count(MARK) == text.count(NEXT) == 1
     assert "| scoring score | 1: 0/0/0 |" in text
-    assert "not run" in text
+    assert "| rollout open | · |" in text
     assert text.startswith("# Page")
     assert text.endswith("- much\n")
 
