@@ -1,21 +1,20 @@
 """Candidates that wait for their turn: which there are, and which will never have one.
 
 An asset event is only a reason to look. Airflow makes one run of events that wait together, and forgets some of those that
-arrive while a run is active; a version that is registered waits here whatever became of its event.
+arrive while a run is active; a version that is registered waits here whatever became of its event. One that had a rollout, or
+was superseded, and is a Candidate once more was offered again by a person, and is left to that person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit, rollouts
+from include.core.control import ControlStore, effects, now, rollouts
 from include.rollout.route import route_in
 from include.versions.gate import offered_in
 from include.versions.lifecycle import Stage, at_stage, move_in
 
-SUPERSEDED = "version.superseded"  # the audit's word; its detail is {"version", "by", "reason"}
+SUPERSEDED = "candidate.superseded"  # the audit's word; its detail is {"version", "by", "reason"}
 
 
 def waiting(control: ControlStore, model: str) -> list[int]:
@@ -38,20 +37,28 @@ def supersede_in(connection: sa.Connection, control: ControlStore, model: str, c
     for version in gone:
         move_in(connection, model, version, Stage.ARCHIVED)
         reason = f"version {champion} came into production before it had its turn"
-        control.append_audit(connection, actor, SUPERSEDED, model, {"version": version, "by": champion, "reason": reason})
+        detail = {"version": version, "by": champion, "reason": reason}
+        control.append_audit(connection, actor, SUPERSEDED, model, detail)
+        row = {"key": _key(model, version), "resource": f"rollout/{model}", "epoch": 0, "result": detail, "at": now()}
+        connection.execute(effects.insert().values(**row))
     return gone
 
 
 def superseded_by(control: ControlStore, model: str, version: int) -> int | None:
     """The version that came into production before this one had its turn; None if that never happened."""
-    with control.transaction() as connection:
-        query = sa.select(audit.c.detail).where(audit.c.action == SUPERSEDED, audit.c.subject == model)
-        found = [int(row.detail["by"]) for row in connection.execute(query) if row.detail["version"] == version]
-    return found[-1] if found else None
+    known = control.effect(_key(model, version))
+    return int(known["by"]) if known is not None else None
 
 
-def _without_a_turn(connection: sa.Connection, model: str) -> Iterable[int]:
-    """Newest first. What a person has offered again waits for that person, not for its turn."""
+def _key(model: str, version: int) -> str:
+    return f"superseded/{model}/{version}"
+
+
+def _without_a_turn(connection: sa.Connection, model: str) -> list[int]:
+    """Newest first. What had a rollout, was superseded or was offered again by a person waits for a person, not for its turn."""
     had = set(connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.model == model)).scalars())
-    had |= offered_in(connection, model)
-    return [version for version in reversed(at_stage(connection, model, Stage.CANDIDATE)) if version not in had]
+    found = [version for version in at_stage(connection, model, Stage.CANDIDATE) if version not in had]
+    keys = {_key(model, version): version for version in found}
+    known = connection.execute(sa.select(effects.c.key).where(effects.c.key.in_(keys))).scalars() if keys else ()
+    left = set(found) - {keys[key] for key in known} - (offered_in(connection, model) if found else set())
+    return sorted(left, reverse=True)

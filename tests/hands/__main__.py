@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import time
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.again:
         known = record.read(options.record)
         chosen = [cell for cell in chosen if cell.action not in known.get(f"{cell.kind}.{cell.task}", {})]
+    if options.minutes < float("inf"):
+        random.Random(0).shuffle(chosen)  # a part of the matrix is a part of every row
     print(f"{len(chosen)} cells", flush=True)
     began = time.monotonic()
     verdicts = run_cells(chosen, warm=not options.sample, spread=True, minutes=options.minutes)

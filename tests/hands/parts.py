@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -173,19 +172,15 @@ class TrainingPart(Part):
 class ServingPart(Part):
     """A model with a champion, which has published days."""
 
+    days: int = READY
+
     def prepare(self) -> None:
         life = self.life
-        life.days(READY)
+        life.days(self.days)
         version = life.registered(Run(run_id=f"prepare-{self.model}")).xcom["register"]["version"]
         with self.control.transaction() as connection:
             set_route(connection, self.model, Route(champion=version))
             connection.execute(versions.update().where(versions.c.model == self.model).values(stage="Production"))
-
-    def forget(self, *steps: str) -> None:
-        """What an earlier trial made of the same thing is taken away: there are few days, and many trials."""
-        for step in steps:
-            for key in self.results(step):
-                shutil.rmtree(self.services.storage.uri(f"ledger/{key}"))
 
 
 @dataclass
@@ -218,9 +213,10 @@ class MonitoringPart(ServingPart):
 class ScoringPart(ServingPart):
     """One batch for each day and version."""
 
+    days: int = 24  # of which each trial takes a new one, or two
+
     def make(self, number: int) -> Thing:
-        self.forget("score")
-        return day(READY - number % 2).isoformat()
+        return day((number - 1) % (self.days - 1) + 1).isoformat()
 
     def done(self, thing: Thing) -> bool:
         return bool(self.results("score", day=thing))
@@ -230,7 +226,8 @@ class ScoringPart(ServingPart):
         yield from self.twice("score", day=thing)
 
     def interval(self, thing: Thing) -> tuple[date, date]:
-        return day(READY - 1), day(READY)
+        self.count += 1
+        return super().interval(thing)
 
 
 @dataclass

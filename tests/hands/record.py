@@ -87,8 +87,8 @@ trial lets it: the judge has trials of its own.
 
 {whole.trials} trials, {date}: {whole.lost} lost, {whole.doubled} doubled, {whole.silent} silent. A cell says
 `trials: lost/doubled/silent`; `d`: green because a person marked it so, which Airflow takes at its word (not for a rollout:
-its run is red unless promoted); `–` after the figures: the state does not come up. Each cell is tried in one of the states
-below, in turns; with `--whole` in every one.
+its run is red unless promoted); `–` after the figures: the state does not come up; `·`: not run yet. Each cell is tried in
+one of the states below, in turns; with `--whole` in every one.
 """
     actions = list(ACTIONS)
     yield "| | " + " | ".join(actions) + " |"
@@ -108,7 +108,7 @@ below, in turns; with `--whole` in every one.
 
 
 def _text(tally: Tally | None) -> str:
-    return "not run" if tally is None else tally.text()
+    return "·" if tally is None else tally.text()
 
 
 def put_into_page(text: str, page: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -28,8 +29,10 @@ def run_cells(cells: Sequence[Cell], *, warm: bool, spread: bool, minutes: float
         todo[cell.kind].put(cell)
     with hands_world(models, warm=warm) as (world, services):
         parts = {model: PARTS[kind_of(model)](services, model) for model in models}
+        logging.disable(logging.WARNING)  # what is made ready here is no trial
         for part in parts.values():  # one after the other: they compute in this process
             part.prepare()
+        logging.disable(logging.NOTSET)
         until = time.monotonic() + 60 * minutes
 
         def work(model: str) -> None:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from include.core.errors import SlipstreamError
-from tests.hands.cells import Cell, dag_of_kind
+from tests.hands.cells import Cell, before, dag_of_kind
 from tests.hands.parts import FeaturesPart, Part, RolloutPart, Thing
 from tests.hands.world import FINISHED, Hand, Stuck, wait
 
@@ -43,7 +43,7 @@ def run_cell(hand: Hand, part: Part, cell: Cell) -> Verdict:
     except SlipstreamError as error:
         verdict.findings.append(f"lost: {error}"[:1500])
     finally:
-        hand.open()
+        trial.let_go()
     try:
         hand.settle()  # whatever happened: the next trial begins in peace
     except Stuck as stuck:
@@ -75,7 +75,7 @@ class Trial:
             if not self._reach(self.mine[0]):
                 return
             self._act(self.mine[0])
-        self._let_go()
+        self.let_go()
         self.hand.settle()
         self.judge(known)
 
@@ -88,12 +88,14 @@ class Trial:
         if self.cell.state == "done":
             for task in dag_of_kind(self.cell.kind).get_task(self.cell.task).downstream_list:
                 self.hand.hold(task.task_id, "before")
+        elif self.cell.state == "ahead":
+            self.hand.hold(before(self.cell.kind, self.cell.task), "before")
         elif self.cell.task == "wait_for_partition" and self.cell.state == "waiting" and isinstance(self.part, FeaturesPart):
             self.part.withhold(self.things[0])
         else:
             self.hand.hold(self.cell.task, self.cell.state)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         self.hand.open()
         if isinstance(self.part, FeaturesPart):
             for thing in self.things:
@@ -103,6 +105,7 @@ class Trial:
         """Whether the task came into its state; it may be over before, or skipped."""
         task, state = self.cell.task, self.cell.state
         waiting = ("deferred", "up_for_reschedule")
+        above = before(self.cell.kind, task) if state == "ahead" else ""
 
         def look() -> str:
             now = self.hand.tasks(run_id).get(task, "waiting")
@@ -110,6 +113,8 @@ class Trial:
                 return "there" if now in waiting and (self.hand.held(task, state) or task == "wait_for_partition") else over(now)
             if state == "done":
                 return "there" if now in FINISHED else ""
+            if state == "ahead":
+                return "there" if self.hand.held(above, "before") else ""
             return "there" if self.hand.held(task, state) else over(now)
 
         def over(now: str) -> str:
@@ -139,14 +144,14 @@ class Trial:
 
     def _delete(self, run_id: str) -> None:
         self.hand.mark_run(run_id, "failed")
-        self._let_go()
+        self.let_go()
         self.hand.settle()
         self.hand.delete(run_id)
         self.verdict.notes.append("deleted")
 
     def _pause(self) -> None:
         self.hand.pause(True)
-        self._let_go()
+        self.let_go()
         time.sleep(LONG_PAUSE)
         self.hand.pause(False)
 

@@ -51,7 +51,11 @@ class Wide:
         raise TypeError("cannot be copied")
 
 
-@pytest.mark.parametrize("seen", [Wide(), {"a": [Wide()]}, (1, Wide()), {1, 2}, lambda: 0], ids=["alone", "in a list", "in a tuple", "a set", "a function"])
+@pytest.mark.parametrize(
+    "seen",
+    [Wide(), {"a": [Wide()]}, (1, Wide()), {1, 2}, lambda: 0],
+    ids=["alone", "in a list", "in a tuple", "a set", "a function"],
+)
 def test_a_value_that_no_other_process_could_read_back_travels_as_its_words(seen: object) -> None:
     error = SlipstreamError("It broke.", seen=seen, hint="mend it")
     again = pickle.loads(pickle.dumps(error))

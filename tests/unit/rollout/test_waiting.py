@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.core.control import ControlStore
+from include.core.control import ControlStore, versions
 from include.core.spec import ModelSpec
 from include.rollout.history import opened_by
 from include.rollout.machine import open_rollout, promote, roll_back
@@ -30,9 +30,18 @@ def test_a_promotion_supersedes_the_older_ones_in_the_same_transaction(control: 
     assert waiting(control, MODEL) == [3]
     assert superseded_by(control, MODEL, 1) == 2
     assert superseded_by(control, MODEL, 3) is None
-    assert actions(control)[-2:] == ["rollout.promote", "version.superseded"]
+    assert actions(control)[-2:] == ["rollout.promote", "candidate.superseded"]
     assert supersede(control, MODEL, "ada") == []
     assert control.broken_audit_rows() == []
+
+
+def test_a_superseded_one_that_a_person_offers_again_is_left_to_that_person(control: ControlStore, spec: ModelSpec) -> None:
+    crowned(control, spec, 2)
+    with control.transaction() as connection:
+        connection.execute(versions.update().where(versions.c.version == 1).values(stage="Candidate"))
+    assert waiting(control, MODEL) == [3]
+    assert supersede(control, MODEL, "ada") == []
+    assert stages(control)[1] == "Candidate"
 
 
 def test_a_promotion_done_again_supersedes_nobody_else(control: ControlStore, spec: ModelSpec) -> None:
