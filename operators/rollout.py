@@ -129,7 +129,7 @@ class SmokeTestOperator(RolloutOperator):
         self.enter(context, services, "smoke", epoch)
         rollout = self.rollout(context, services)
         try:
-            report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger)
+            report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger, rollout.champion)
         except GateClosed as error:
             record_verdict(services.control, rollout, "smoke", {"answer": "roll_back", "reasons": [str(error)]}, epoch)
             raise
