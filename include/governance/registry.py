@@ -139,7 +139,9 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
         again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics)
         stage = stage_in(connection, entry.model, record.version)
         if waits and stage is record.stage:
-            move_in(connection, entry.model, record.version, stage := entry.first_stage)
+            # One that had its turn goes back to where it was offered from: a rollback may have to return to it.
+            stage = Stage.ARCHIVED if by_hand and entry.first_stage is Stage.STAGING else entry.first_stage
+            move_in(connection, entry.model, record.version, stage)
         made = replace(record, entry=again, stage=stage)
         connection.execute(versions.update().where(versions.c.key == entry.key).values(record=made.to_json()))
         detail = {"version": record.version, "from": str(record.stage), "to": str(made.stage), "gate": entry.gate.passed}
