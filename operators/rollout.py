@@ -15,7 +15,7 @@ from operators.alert import MONITORING, ROLLOUT, Alert, tell
 from operators.base import ReconcileOperator
 from operators.hooks import Services, open_services
 from operators.links import ReportLink, evidence_url
-from operators.run import event_extra, holder, pulled_json, run_token
+from operators.run import event_extra, holder, is_manual, pulled_json, run_token
 from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class OpenRolloutOperator(RolloutOperator):
             request=run_token(context),
             actor=holder(context),
             epoch=epoch,
-            by_hand=bool(asked),
+            by_hand=bool(asked) and is_manual(context),
         )
         for stage in foresee(services.spec(self.model), rollout.champion):
             self.log.info("%s", stage.words)

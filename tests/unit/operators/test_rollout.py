@@ -83,6 +83,8 @@ def test_a_run_by_hand_brings_an_archived_version_back_and_an_event_does_not(ser
     asked = Run(run_id="by event", event={"version": 2})
     with pytest.raises(AirflowSkipException, match="had its rollout already"):
         asked(OpenRolloutOperator(task_id="open", model=MODEL))
+    with pytest.raises(GateClosed, match="slipstream restore"):  # nor does a task that starts a run with its number
+        Run({"version": 2}, run_type="operator_triggered")(OpenRolloutOperator(task_id="open", model=MODEL))
     by_hand = Run({"version": 2}, run_id="by hand")
     again = by_hand(OpenRolloutOperator(task_id="open", model=MODEL))
     assert again["rollout"] != rollout.id
