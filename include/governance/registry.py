@@ -15,12 +15,12 @@ import sqlalchemy as sa
 
 from include.core import fault
 from include.core.control import ControlStore, now, versions
-from include.core.errors import ConflictError
+from include.core.errors import ConflictError, SlipstreamError, TransientError
 from include.core.request import Json
 from include.governance import versions as known
 from include.governance.labels import ALIASES as ALIASES
-from include.governance.mirror import follow
 from include.governance.mirror import mirror as mirror
+from include.governance.mirror import note
 from include.governance.package import Package
 from include.governance.semver import next_version
 from include.governance.version import Stage, VersionRecord
@@ -75,8 +75,19 @@ def register(control: ControlStore, registry: Registry, package: Package, epoch:
     record = known.find(control, package.key) or _create(control, registry, package, epoch)
     record = _evaluated_again(control, package, record, epoch)
     fault.point("register.recorded")
-    follow(control, lambda: registry, package.model)
+    _show(control, registry, package.model)
     return record
+
+
+def _show(control: ControlStore, registry: Registry, model: str) -> None:
+    """The labels of the registry. Raises TransientError: the task is tried again until it answers; a version that was deleted
+    there by hand is remembered, and holds up no registration."""
+    try:
+        mirror(control, registry, model)
+    except SlipstreamError as error:
+        note(control, model, error)
+        if isinstance(error, TransientError):
+            raise
 
 
 def _create(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
