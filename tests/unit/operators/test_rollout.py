@@ -13,6 +13,8 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from include.core.control import now, versions
 from include.core.errors import GateClosed, PausedError
+from include.governance.mirror import behind
+from include.governance.version import Stage, VersionRecord
 from include.rollout import watch
 from include.rollout.history import Rollout, entered, events, live_rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
@@ -22,6 +24,7 @@ from include.serving.log import PredictionLog, Record, timestamp
 from operators.alert import Alert
 from operators.hooks import Services
 from operators.rollout import OpenRolloutOperator, RolloutOperator, RolloutStageOperator
+from tests.unit.governance.samples import Loop
 from tests.unit.operators.life import MODEL, Run, settle_in
 
 
@@ -75,6 +78,26 @@ def answer_once_entered(services: Services, rollout: Rollout) -> None:
 
 def canary() -> RolloutStageOperator:
     return RolloutStageOperator(task_id="canary_50", model=MODEL, stage="canary_50")
+
+
+def test_a_rollout_that_opens_is_shown_and_a_registry_that_is_away_holds_up_nothing(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(services)
+    abort(services.control, MODEL, actor="ada", reason="by mistake")
+    loop = Loop.under(services.settings.home)
+    for version in (1, 2):  # records that can be shown
+        entry = replace(loop.package(days=version + 2).entry, model=MODEL)
+        made = VersionRecord(entry, version, f"1.{version}.0", Stage.ARCHIVED, "run", now()).to_json()
+        with services.control.transaction() as connection:
+            connection.execute(versions.update().where(versions.c.version == version).values(record=made))
+    with monkeypatch.context() as patch:
+        patch.setattr("operators.hooks.Services.labels", lambda _: 1 / 0)
+        Run({"version": 2}, run_id="away")(OpenRolloutOperator(task_id="open", model=MODEL))
+    assert "ZeroDivisionError" in behind(services.control, MODEL)[0].problem
+    Run({"version": 2}, run_id="there")(OpenRolloutOperator(task_id="open", model=MODEL))
+    assert behind(services.control, MODEL) == []
+    assert services.labels().labels(MODEL)["aliases"] == {"candidate": 2, "challenger": 2}
 
 
 def test_a_run_by_hand_brings_an_archived_version_back_and_an_event_does_not(services: Services) -> None:
