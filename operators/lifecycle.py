@@ -147,7 +147,8 @@ def rollout_dag(spec: ModelSpec) -> DAG:
         None,
         type=["null", "integer"],
         title="Version",
-        description="The registered version to roll out; a run triggered by hand must name it. An event brings its own.",
+        description="The registered version to roll out; a run triggered by hand must name it (an Archived one is "
+        "offered again, if its gate is open). An event brings its own.",
     )
     with _dag(spec, "rollout", [candidate_asset(spec.name)], {"version": version}, _ROLLOUT_DOC, max_active_runs=1) as dag:
         stages = [RolloutStageOperator(task_id="shadow", model=spec.name, stage="shadow", pool="gateway")]

@@ -15,7 +15,9 @@ from operators.assets import candidate_asset
 from operators.base import ReconcileOperator
 from operators.hooks import Services
 from operators.links import MlflowRunLink, ReportLink, report_url
-from operators.run import may_deploy, pulled, pulled_json
+from operators.run import is_backfill, may_deploy, pulled, pulled_json
+
+DEPLOYED = "backfill_to_deploy"  # the run type of a version whose backfill's conf says `deploy`: a candidate like any other
 
 
 class RegisterModelOperator(ReconcileOperator):
@@ -44,7 +46,7 @@ class RegisterModelOperator(ReconcileOperator):
             services.spec(self.model),
             inputs,
             as_of=plan["as_of"],
-            run_type=plan["run_type"],
+            run_type=DEPLOYED if is_backfill(context) and may_deploy(context) else plan["run_type"],
             commit=_commit(context),
         )
         registry = services.registry()

@@ -17,7 +17,7 @@ from operators.assets import candidate_asset
 from operators.base import ReconcileOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
 from operators.links import ReportLink, evidence_url
-from operators.run import event_extra, holder, is_asset_run, pulled_json, run_token
+from operators.run import event_extra, holder, is_asset_run, is_manual, pulled_json, run_token
 from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class OpenRolloutOperator(RolloutOperator):
             request=run_token(context),
             actor=holder(context),
             epoch=epoch,
-            by_hand=bool(asked),
+            by_hand=bool(asked) and is_manual(context),
         )
         for stage in foresee(services.spec(self.model), rollout.champion):
             self.log.info("%s", stage.words)
@@ -166,7 +166,7 @@ class SmokeTestOperator(RolloutOperator):
         self.enter(context, services, "smoke", epoch)
         rollout = self.rollout(context, services)
         try:
-            report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger)
+            report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger, rollout.champion)
         except GateClosed as error:
             record_verdict(services.control, rollout, "smoke", {"answer": "roll_back", "reasons": [one_line(error)]}, epoch)
             raise

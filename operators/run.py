@@ -48,6 +48,12 @@ def may_deploy(context: Context) -> bool:
     return not is_backfill(context) or bool(conf.get("deploy", False))
 
 
+def is_manual(context: Context) -> bool:
+    """Whether a person started this run: not a clock, an event, or a task of another run."""
+    run_type = getattr(context["dag_run"], "run_type", "")
+    return str(getattr(run_type, "value", run_type)) == "manual"
+
+
 def partition_day(context: Context) -> date:
     """The day a features or scoring run is about: the run parameter `day`, else the event's, else its data interval's start."""
     given = context["params"].get("day") or event_extra(context).get("day")

@@ -144,7 +144,7 @@ class Evaluation(_Frozen):
     slice_margin: float = Field(0.03, ge=0)  # a slice may be worse by that, or by what may be chance over all slices
     baseline: Name | None = None  # a category feature whose historical rate of the label is the baseline
     slices: tuple[Name, ...] = ()
-    max_latency_ms: float = Field(5.0, gt=0)  # p99 of one row through ONNX Runtime
+    max_latency_ms: float = Field(5.0, gt=0)  # p99 over rows of one row through ONNX Runtime, at a reference's known cost
     max_bytes: int = Field(50_000_000, gt=0)
     int8: bool = False  # also make an INT8 variant; it serves where it is faster, and as good within the margin
     int8_margin: float = Field(0.002, ge=0)  # of the metric, against the model as it was trained

@@ -82,7 +82,25 @@ def _latency(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
     if p99 is None:
         yield "the p99 latency is missing or not a number"
     elif p99 > spec.max_latency_ms:
-        yield f"p99 latency {p99:.3f} ms is above {spec.max_latency_ms:.3f} ms (evaluation.max_latency_ms)"
+        yield (
+            f"p99 latency {p99:.3f} ms is above {spec.max_latency_ms:.3f} ms (evaluation.max_latency_ms)"
+            f"{_machine(evaluation['latency_ms'])}"
+        )
+
+
+def _machine(latency: Mapping[str, Json]) -> str:
+    """What the machine did meanwhile, where that was measured."""
+    seen, slowdown = _number(latency.get("seen"), "p99"), _number(latency.get("reference"), "slowdown")
+    if seen is None or slowdown is None:
+        return ""
+    return f"; {seen:.3f} ms were seen while the reference took {slowdown:.2f} times its known cost"
+
+
+def closed_by_latency_alone(evaluation: Mapping[str, Json], spec: Evaluation) -> bool:
+    """Whether only the latency closed the gate: what depends on more than the model, so it may be measured again."""
+    if evaluation.get("gate", {}).get("passed", True):
+        return False
+    return decide({**evaluation, "latency_ms": {"p99": 0.0}}, spec).passed
 
 
 def _size(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:

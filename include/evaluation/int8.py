@@ -14,7 +14,7 @@ from include.core.adapters import adapter
 from include.core.request import Json
 from include.core.spec import Evaluation
 from include.evaluation.gate import worse
-from include.evaluation.latency import measure_latency
+from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
 from include.evaluation.metrics import Array, measure
 from include.evaluation.model import Floats, Model
 
@@ -35,13 +35,14 @@ def variant(path: Path, target: Path, rows: Floats, labels: Array, spec: Evaluat
     except Exception as error:  # noqa: BLE001 - the quantiser knows not every operator, and says so in many ways
         return {"accepted": False, "reason": f"it cannot be quantised: {str(error).strip()[:200]}"}
     before = full.score(rows)
+    latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # compared, so in the same minutes
     found: dict[str, Json] = {
         "metrics": measure(labels, scores),
-        "latency_ms": measure_latency(small, rows[:256]),
+        "latency_ms": latency[0],
         "bytes": target.stat().st_size,
         "largest_difference": float(np.abs(scores - before).max()),
     }
-    reason = _reason(found, {"metrics": measure(labels, before), "latency_ms": measure_latency(full, rows[:256])}, spec)
+    reason = _reason(found, {"metrics": measure(labels, before), "latency_ms": latency[1]}, spec)
     return {"accepted": not reason, "reason": reason, **found}
 
 

@@ -27,6 +27,7 @@ def render(model: str, value: Mapping[str, Json], history: Sequence[Mapping[str,
                  f"The champion is scored on the same rows with its own encoding.{_paired(value)} "
                  "Of log loss, Brier and calibration error, less is better.</p>"),
         _section("Calibration", _calibration(value["calibration"])),
+        _latency(value["latency_ms"]),
         _section("Slices", _table(("slice", "value", "rows", "rate", "auc", "log_loss"), value["slices"])),
         _section("Training", _table(_columns(history), history)),
     )  # fmt: skip
@@ -40,6 +41,20 @@ def _tiles(value: Mapping[str, Json]) -> str:
     if auc is not None and boosted is not None:
         shown["AUC against gradient boosting"] = f"{auc - boosted:+.3f}"
     return tiles({**shown, "ms for one row, p99": f"{latency['p99']:g}", "model file": f"{value['bytes'] / 1000:,.0f} kB"})
+
+
+def _latency(latency: Mapping[str, Json]) -> str:
+    """How the time of a row was measured, and on what kind of machine."""
+    if "reference" not in latency:
+        return ""
+    seen, reference = latency["seen"], latency["reference"]
+    return _section("Time of a row", (
+        f"<p>p50 {latency['p50']:g} ms, p99 {latency['p99']:g} ms: the fastest of {latency['passes']} calls with each row, at "
+        f"the reference's known cost. On the clock p50 {seen['p50']:g} ms, p99 {seen['p99']:g} ms.</p><p class=note>In the same "
+        f"minutes the reference took {reference['slowdown']:g} times its known cost ({reference['ms']:g} ms for "
+        f"{reference['nominal']:g}), with {latency['load']:g} runnable processes a core. A slow minute is not held against the "
+        "model.</p>"
+    ))  # fmt: skip
 
 
 def _section(title: str, body: str) -> str:

@@ -21,7 +21,7 @@ from include.evaluation import int8
 from include.evaluation.alone import alone, words
 from include.evaluation.baselines import boosted, historical_rate
 from include.evaluation.gate import decide
-from include.evaluation.latency import measure_latency
+from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.metrics import Array, calibration, measure
 from include.evaluation.model import Floats, Model
 from include.evaluation.paired import difference
@@ -29,7 +29,6 @@ from include.evaluation.report import render
 from include.evaluation.slices import by_slice, paired_slices
 
 SEED = 7
-LATENCY_ROWS = 256
 DAY = 86_400_000_000  # microseconds
 
 
@@ -54,7 +53,7 @@ def run(task: Task) -> Outcome:
         "warnings": [*task.input("training_set").value.get("warnings", ()), *words(solitary)],
         "slices": by_slice(holdout, spec.slices, labels, scores),
         "calibration": calibration(labels, scores),
-        "latency_ms": measure_latency(model, rows[:LATENCY_ROWS]),
+        "latency_ms": measure_latency(model, rows[:LATENCY_ROWS], spec.max_latency_ms),
         "bytes": path.stat().st_size,
     }
     files = {"report.html": task.workdir / "report.html"}

@@ -70,10 +70,14 @@ def _limits(package: Package) -> str:
         "## Limits\n\n"
         f"- It knows nothing after {package.entry.as_of}; monitoring says when that matters.\n"
         "- A category it has not seen is scored as unknown; a missing number as the feature's default.\n"
-        f"- One row takes {_number(value.get('latency_ms'))} ms (p99; at most {spec.evaluation.max_latency_ms} is let through); "
+        f"- One row takes {_row_ms(value.get('latency_ms'))} ms (p99; at most {spec.evaluation.max_latency_ms} is let through); "
         f"the file has {_number(value.get('bytes'))} bytes.\n"
         "- The metrics above are of one holdout; the slices with few rows are noisy."
     )
+
+
+def _row_ms(latency: Json) -> str:
+    return _number(latency.get("p99") if isinstance(latency, Mapping) else latency)
 
 
 def _lineage(package: Package) -> str:

@@ -44,5 +44,7 @@ def digests(control: ControlStore, model: str = "") -> dict[str, str]:
 
 
 def _aliases(records: Sequence[VersionRecord], challenger: int | None) -> dict[str, int]:
-    aliases = {ALIASES[record.stage]: record.version for record in records if record.stage in ALIASES}
+    """Of several candidates the one that was registered last: numbers may begin again where a model was deleted by hand."""
+    known_since = sorted(records, key=lambda record: (record.created_at, record.version))
+    aliases = {ALIASES[record.stage]: record.version for record in known_since if record.stage in ALIASES}
     return aliases if challenger is None else {**aliases, "challenger": challenger}

@@ -14,13 +14,14 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, mirrors, now
-from include.core.errors import FencedError, NotReadyError, SlipstreamError
+from include.core.errors import FencedError, SlipstreamError
 from include.core.turn import PATIENCE, queued
 from include.governance.labels import Labels, digests, labels
 from include.governance.version import VersionRecord
 
 log = logging.getLogger(__name__)
 TRIES = 3
+STUCK = "They were shown while another process was writing them, which may be stuck."
 
 
 class Shows(Protocol):
@@ -42,16 +43,17 @@ class Behind:
 def mirror(control: ControlStore, registry: Shows, model: str, patience: float = PATIENCE) -> None:
     """Show a model's stages as aliases and tags of the registry, and remember that they are shown.
 
-    One at a time: who waits longer than `patience` seconds raises NotReadyError, and the one at work takes in what was
-    committed until it ends. One that lost its place to another while it wrote does its work again, so that an older state
-    never stands over a newer one. Raises what the registry raises.
+    One at a time: who has waited for `patience` seconds goes ahead, since the other may be stuck, and leaves the model behind
+    until nobody is. Who finds, when it is done, that another has gone ahead does its work again: an older state never stands
+    over a newer one. Raises what the registry raises.
     """
     with queued(control, resource(model), patience) as alone:
-        if not alone:
-            raise NotReadyError(f"Somebody else is writing the labels of {model}.", hint=f"slipstream mirror {model}")
         for last in (*[False] * (TRIES - 1), True):
             epoch = control.take(resource(model), "mirror")
             shown = _show(control, registry, model)
+            if not alone:  # what the other writes when it wakes up is not known: no word that the labels are these
+                _remember(control, model, None, problem=f"{STUCK} Next: slipstream mirror {model}")
+                return
             try:
                 _remember(control, model, epoch, shown=shown.digest, problem="")
                 return

@@ -15,12 +15,12 @@ import sqlalchemy as sa
 
 from include.core import fault
 from include.core.control import ControlStore, now, versions
-from include.core.errors import ConflictError
+from include.core.errors import ConflictError, SlipstreamError, TransientError
 from include.core.request import Json
 from include.governance import versions as known
 from include.governance.labels import ALIASES as ALIASES
-from include.governance.mirror import follow
 from include.governance.mirror import mirror as mirror
+from include.governance.mirror import note
 from include.governance.package import Package
 from include.governance.semver import next_version
 from include.governance.version import Stage, VersionRecord
@@ -75,8 +75,19 @@ def register(control: ControlStore, registry: Registry, package: Package, epoch:
     record = known.find(control, package.key) or _create(control, registry, package, epoch)
     record = _evaluated_again(control, package, record, epoch)
     fault.point("register.recorded")
-    follow(control, lambda: registry, package.model)
+    _show(control, registry, package.model)
     return record
+
+
+def _show(control: ControlStore, registry: Registry, model: str) -> None:
+    """The labels of the registry. Raises TransientError: the task is tried again until it answers; a version that was deleted
+    there by hand is remembered, and holds up no registration."""
+    try:
+        mirror(control, registry, model)
+    except SlipstreamError as error:
+        note(control, model, error)
+        if isinstance(error, TransientError):
+            raise
 
 
 def _create(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
@@ -139,7 +150,9 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
         again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics)
         stage = stage_in(connection, entry.model, record.version)
         if waits and stage is record.stage:
-            move_in(connection, entry.model, record.version, stage := entry.first_stage)
+            # One that had its turn goes back to where it was offered from: a rollback may have to return to it.
+            stage = Stage.ARCHIVED if by_hand and entry.first_stage is Stage.STAGING else entry.first_stage
+            move_in(connection, entry.model, record.version, stage)
         made = replace(record, entry=again, stage=stage)
         connection.execute(versions.update().where(versions.c.key == entry.key).values(record=made.to_json()))
         detail = {"version": record.version, "from": str(record.stage), "to": str(made.stage), "gate": entry.gate.passed}

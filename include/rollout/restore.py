@@ -82,7 +82,7 @@ def check_files(control: ControlStore, ledger: Ledger, model: str, version: int)
         return
     try:
         broken = ledger.verify(ledger.resolve(Ref.from_json(record["train"])))
-    except DataError as gone:
+    except (DataError, IntegrityError) as gone:
         broken = [gone.what]
     if broken:
         raise IntegrityError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Protocol
 
 from include.core.errors import GateClosed, PermanentError
@@ -12,6 +11,7 @@ from include.core.request import Json
 from include.core.spec import Feature, ModelSpec
 
 REPEATS = 10
+SLOW_REPEATS = 40  # more looks at a version that seems slow, in turns with the champion
 
 
 class Server(Protocol):
@@ -35,8 +35,12 @@ def probes(spec: ModelSpec) -> list[dict[str, Json]]:
     return [{feature.name: value[feature.dtype] for feature in spec.features.inputs} for value in values]
 
 
-def smoke_test(server: Server, spec: ModelSpec, version: int) -> dict[str, Json]:
-    """The evidence of a passed smoke test. Raises GateClosed naming every check that failed."""
+def smoke_test(server: Server, spec: ModelSpec, version: int, champion: int | None = None) -> dict[str, Json]:
+    """The evidence of a passed smoke test. Raises GateClosed naming every check that failed.
+
+    A busy server only ever adds time, so the fastest answer counts. If that is above the limit the `champion`, which serves,
+    is asked in turns: a minute that slows it just as much is held against neither.
+    """
     rows = probes(spec)
     try:
         columns = server.columns(spec.name, version)
@@ -44,13 +48,40 @@ def smoke_test(server: Server, spec: ModelSpec, version: int) -> dict[str, Json]
     except PermanentError as error:
         raise _failed(spec, version, [error.what]) from error
     scores = answers[0][0]
-    latency_ms = median(spent for _, spent in answers) / 1000 / len(rows)
+    timed = _timed(server, spec, version, champion, min(spent for _, spent in answers))
     problems = [*_schema_problems(columns, spec.features.inputs), *_score_problems(answers, len(rows))]
-    if latency_ms > spec.evaluation.max_latency_ms:
-        problems.append(f"a row takes {latency_ms:.2f} ms, more than the limit of {spec.evaluation.max_latency_ms} ms")
+    if timed["latency_ms"] > spec.evaluation.max_latency_ms * timed["slowdown"]:
+        beside = f" (the champion {timed['champion_ms']:.2f} ms in the same minute)" if timed["champion_ms"] else ""
+        limit = spec.evaluation.max_latency_ms
+        problems.append(f"a row takes {timed['latency_ms']:.2f} ms, more than the limit of {limit} ms{beside}")
     if problems:
         raise _failed(spec, version, problems)
-    return {"scores": scores, "latency_ms": latency_ms, "probes": len(rows), "columns": len(columns)}
+    return {"scores": scores, **timed, "probes": len(rows), "columns": len(columns)}
+
+
+def _timed(server: Server, spec: ModelSpec, version: int, champion: int | None, fastest: float) -> dict[str, Json]:
+    """Milliseconds a row: `latency_ms`, `champion_ms` where it was asked, and how many times the limit the champion needs
+    at that minute (`slowdown`, 1 at least). `fastest`: microseconds of the probes so far."""
+    rows, limit = probes(spec), spec.evaluation.max_latency_ms
+    scale = 1000 * len(rows)
+    if fastest / scale <= limit:
+        return {"latency_ms": fastest / scale, "champion_ms": None, "slowdown": 1.0}
+    theirs = float("inf")
+    for _ in range(SLOW_REPEATS):
+        fastest = min(fastest, server.infer(spec.name, version, rows)[1])
+        if champion is not None:
+            theirs = min(theirs, _champion(server, spec, champion, rows))
+    known = theirs != float("inf")
+    slowdown = max(1.0, theirs / scale / limit) if known else 1.0
+    return {"latency_ms": fastest / scale, "champion_ms": theirs / scale if known else None, "slowdown": slowdown}
+
+
+def _champion(server: Server, spec: ModelSpec, champion: int, rows: list[dict[str, Json]]) -> float:
+    """Microseconds that the champion takes; endless where it does not take these rows: it may have other inputs."""
+    try:
+        return server.infer(spec.name, champion, rows)[1]
+    except PermanentError:
+        return float("inf")
 
 
 def _failed(spec: ModelSpec, version: int, problems: list[str]) -> GateClosed:

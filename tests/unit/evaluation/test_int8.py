@@ -69,6 +69,21 @@ def test_a_loss_beyond_the_margin_is_refused_with_its_reason(tmp_path: Path) -> 
     assert "int8_margin" in found["reason"]
 
 
+def test_the_variant_and_its_model_are_compared_in_the_same_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = network(tmp_path / "model.onnx", 8)
+    features, labels = rows(path)
+    asked: list[int] = []
+
+    def in_turns(models: list[object], *_: object) -> list[dict[str, float]]:
+        asked.append(len(models))
+        return [{"p50": 0.02, "p99": 0.03}, {"p50": 0.01, "p99": 0.02}]
+
+    monkeypatch.setattr("include.evaluation.int8.measure_in_turns", in_turns)
+    found = variant(path, tmp_path / "small.onnx", features, labels, SPEC)
+    assert asked == [2]
+    assert "not faster: p50 0.0200 ms against 0.0100 ms" in found["reason"] or "int8_margin" in found["reason"]
+
+
 def test_a_model_that_cannot_be_quantised_falls_back_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = network(tmp_path / "model.onnx", 8)
     features, labels = rows(path)

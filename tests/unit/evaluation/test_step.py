@@ -48,7 +48,11 @@ def test_a_model_is_measured_beside_its_baselines(bench: Bench) -> None:
     assert value["baselines"]["boosted"]["auc"] > 0.7
     assert value["champion"] is None
     assert {row["value"] for row in value["slices"]} == {"C0", "C1", "C2", "C3"}
-    assert 0 < value["latency_ms"]["p50"] <= value["latency_ms"]["p99"]
+    latency = value["latency_ms"]
+    assert 0 < latency["p50"] <= latency["p99"]
+    assert latency["seen"]["p99"] >= latency["p50"]
+    assert latency["reference"]["slowdown"] >= 1
+    assert latency["load"] >= 0
     assert value["bytes"] == bench.model.files["model.onnx"].bytes
     assert value["gate"] == {"passed": True, "reasons": []}
     assert (value["alone"], value["warnings"]) == ([], [])
@@ -75,7 +79,17 @@ def shuffled_labels(rows: pa.Table) -> pa.Table:
 def test_the_report_stands_alone_and_tells_all_three(bench: Bench) -> None:
     result = bench.evaluate(champion=bench.model)
     page = bench.ledger.storage.read(result.files["report.html"].path).decode()
-    for text in ("this model", "champion", "HistGradientBoosting", "historical rate", "train_accuracy", "C3", "<svg"):
+    for text in (
+        "this model",
+        "champion",
+        "HistGradientBoosting",
+        "historical rate",
+        "train_accuracy",
+        "C3",
+        "<svg",
+        "Time of a row",
+        "its known cost",
+    ):
         assert text in page
     assert not re.search(r"(src|href)=|https?://|@import|<script", page)
 

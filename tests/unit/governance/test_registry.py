@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from include.core.control import ControlStore
-from include.core.errors import ConflictError, FencedError, UnreachableError
+from include.core.errors import ConflictError, DataError, FencedError, UnreachableError
 from include.governance import versions
 from include.governance.folder_registry import FolderRegistry
 from include.governance.lifecycle import move
@@ -97,14 +97,23 @@ def test_labels_follow_the_control_store(control: ControlStore, loop: Loop, regi
     }
 
 
-def test_a_registry_that_goes_away_after_a_version_is_stored_fails_no_registration(control: ControlStore, loop: Loop) -> None:
-    class Gone(FolderRegistry):
-        def mirror(self, *_: object) -> None:
-            raise UnreachableError("MLflow does not answer.")
+def test_a_version_that_was_deleted_in_the_registry_fails_no_registration_and_a_server_that_is_away_is_waited_for(
+    control: ControlStore, loop: Loop
+) -> None:
+    class Failing(FolderRegistry):
+        error: Exception
 
-    record = register(control, Gone(loop.ledger.storage), loop.package(), control.take(resource(MODEL), "t"))
-    assert record.stage is Stage.CANDIDATE
+        def mirror(self, *_: object) -> None:
+            raise self.error
+
+    registry, epoch = Failing(loop.ledger.storage), control.take(resource(MODEL), "t")
+    registry.error = UnreachableError("MLflow does not answer.")
+    with pytest.raises(UnreachableError):
+        register(control, registry, loop.package(), epoch)
     assert [each.problem for each in behind(control, MODEL)] == ["MLflow does not answer."]
+    registry.error = DataError("MLflow lacks version 1.")
+    assert register(control, registry, loop.package(), epoch).stage is Stage.CANDIDATE
+    assert [each.problem for each in behind(control, MODEL)] == ["MLflow lacks version 1."]
 
 
 def test_a_stage_moves_only_where_its_life_allows(control: ControlStore, loop: Loop, registry: FolderRegistry) -> None:

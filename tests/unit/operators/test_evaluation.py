@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from include.rollout.machine import crown
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
+from operators.registry import RegisterModelOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY
 from tests.unit.operators.nursery import Nursery
@@ -62,6 +65,53 @@ def test_the_report_is_linked(registered: Life, nursery: Nursery) -> None:
     result = registered.result(run(operator))
     assert operator.links["Report"] == f"/slipstream/files/{result.files['report.html'].path}"
     assert "<html" in registered.path(result, "report.html").read_text()
+
+
+SLOW = {"p50": 4e4, "p99": 9e4, "mean": 4e4}
+
+
+def test_a_gate_that_latency_alone_closed_is_measured_again_when_the_task_is_cleared(
+    published: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("include.evaluation.step.measure_latency", lambda *_: SLOW)
+        patch.setattr("include.evaluation.again.measure_latency", lambda *_: SLOW)
+        run = published.registered()
+        assert not run.xcom["gate"]["passed"]
+        first = published.result(run.xcom["evaluate"])
+        still = published.result(run(evaluate()))  # cleared while it is slow still: one more look, and closed again
+        assert (still.value["measured_again"], still.value["gate"]["passed"]) == (1, False)
+    patched = pytest.MonkeyPatch()
+    patched.setattr("include.evaluation.step.run", lambda *_: pytest.fail("the evaluation is not computed anew"))
+    opened = published.result(run(evaluate()))
+    patched.undo()
+    assert opened.value["gate"] == {"passed": True, "reasons": []}
+    assert {name: opened.value[name] for name in ("metrics", "baselines", "slices")} == {
+        name: first.value[name] for name in ("metrics", "baselines", "slices")
+    }
+    assert "The gate is open." in published.path(opened, "report.html").read_text()
+    assert published.result(run(evaluate())).key == opened.key  # and that stands
+    assert run(CheckGateOperator(task_id="gate", model=MODEL))["passed"]
+    assert run(RegisterModelOperator(task_id="register", model=MODEL))["stage"] == "Candidate"
+    assert [name for name, _ in run.sent] == ["shop_candidate"]
+
+
+def test_a_gate_that_more_than_latency_closed_is_not_measured_again(published: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.evaluation.step.measure_latency", lambda *_: SLOW)
+    monkeypatch.setattr("include.evaluation.step.measure", lambda *_: {"auc": 0.1})
+    run = published.trained()
+    first = run.xcom["evaluate"]
+    assert run(evaluate()) == first
+
+
+def test_a_fresh_run_evaluates_anew(published: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("include.evaluation.step.measure_latency", lambda *_: SLOW)
+        run = published.trained()
+    run.params["fresh"] = True
+    value = published.result(run(evaluate())).value
+    assert value["gate"]["passed"]
+    assert "measured_again" not in value
 
 
 def test_a_closed_gate_is_an_answer_not_a_failure(registered: Life, nursery: Nursery) -> None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions
+from include.governance.mirror import behind
 from include.monitoring.decision import history
 from include.monitoring.profile_file import read_profiles
 from include.rollout.machine import crown
@@ -101,7 +102,10 @@ def test_a_window_is_collected_judged_and_decided_on_once(served: Life) -> None:
     assert report.value["champion"]["version"] == 1
     assert report.value["performance"]
 
+    assert [each.model for each in behind(served.services.control)] == [MODEL]  # it was crowned, and nobody showed it
     first = decide(run)
+    assert behind(served.services.control) == []
+    assert served.services.labels().labels(MODEL)["aliases"] == {"champion": 1}
     assert (first["action"], first["new"]) == ("retrain", True), first["words"]
     assert run.sent == [("shop_retrain", {"decision": first["key"], "as_of": report.value["as_of"], "words": first["words"]})]
 

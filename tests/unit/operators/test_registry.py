@@ -16,6 +16,7 @@ from include.governance import versions
 from include.governance.lifecycle import move
 from include.governance.registry import register
 from include.governance.version import Stage
+from include.rollout.machine import crown, open_rollout
 from include.rollout.restore import restore
 from operators.registry import RegisterModelOperator, _commit
 from tests.unit.operators.life import MODEL, Life, Run
@@ -112,6 +113,17 @@ def test_a_version_that_had_its_turn_keeps_its_stage_whatever_a_later_evaluation
     assert not versions.records(published.services.control, MODEL)[0].entry.gate.passed  # whoever offers it again is told
 
 
+def test_an_offered_version_whose_new_evaluation_closes_goes_back_to_where_it_was_offered_from(published: Life) -> None:
+    run, services = trained(published), published.services
+    register_in(run)
+    for stage in (Stage.PRODUCTION, Stage.ARCHIVED):
+        move(services.control, MODEL, 1, stage, actor="test")
+    restore(services.control, services.ledger, MODEL, 1, actor="ada", reason="again")
+    assert register_in(closed(published, Run(xcom=dict(run.xcom))))["stage"] == "Archived"
+    with services.control.transaction() as connection:
+        crown(connection, MODEL, 1)  # a rollback may return to it, whatever its evaluation says
+
+
 def test_a_version_that_a_person_offered_despite_its_gate_stays_so_when_register_is_cleared(published: Life) -> None:
     run, services = closed(published, trained(published)), published.services
     assert register_in(run)["stage"] == "Staging"
@@ -129,6 +141,15 @@ def test_a_backfill_registers_and_never_deploys(published: Life) -> None:
     run = trained(published, run_type="backfill")
     assert register_in(run)["stage"] == "Staging"
     assert run.sent == []
+
+
+def test_a_backfill_that_may_deploy_registers_a_candidate_whose_event_is_obeyed(published: Life) -> None:
+    run = trained(published, run_type="backfill", conf={"deploy": True})
+    assert register_in(run)["stage"] == "Candidate"
+    assert [name for name, _ in run.sent] == ["shop_candidate"]
+    services = published.services
+    epoch = services.control.take("rollout/shop", "t")
+    assert open_rollout(services.control, services.spec(MODEL), 1, request="r", actor="t", epoch=epoch).live
 
 
 def test_a_late_attempt_registers_nothing(published: Life) -> None:

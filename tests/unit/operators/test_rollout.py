@@ -13,6 +13,8 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from include.core.control import now, versions
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
+from include.governance.mirror import behind
+from include.governance.version import Stage, VersionRecord
 from include.rollout import watch
 from include.rollout.history import Rollout, entered, events, list_rollouts, live_rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
@@ -29,6 +31,7 @@ from operators.rollout import (
     RolloutOperator,
     RolloutStageOperator,
 )
+from tests.unit.governance.samples import Loop
 from tests.unit.operators.life import MODEL, Run, settle_in
 from tests.unit.operators.said import assert_says
 
@@ -85,12 +88,34 @@ def canary() -> RolloutStageOperator:
     return RolloutStageOperator(task_id="canary_50", model=MODEL, stage="canary_50")
 
 
+def test_a_rollout_that_opens_is_shown_and_a_registry_that_is_away_holds_up_nothing(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(services)
+    abort(services.control, MODEL, actor="ada", reason="by mistake")
+    loop = Loop.under(services.settings.home)
+    for version in (1, 2):  # records that can be shown
+        entry = replace(loop.package(days=version + 2).entry, model=MODEL)
+        made = VersionRecord(entry, version, f"1.{version}.0", Stage.ARCHIVED, "run", now()).to_json()
+        with services.control.transaction() as connection:
+            connection.execute(versions.update().where(versions.c.version == version).values(record=made))
+    with monkeypatch.context() as patch:
+        patch.setattr("operators.hooks.Services.labels", lambda _: 1 / 0)
+        Run({"version": 2}, run_id="away")(OpenRolloutOperator(task_id="open", model=MODEL))
+    assert "ZeroDivisionError" in behind(services.control, MODEL)[0].problem
+    Run({"version": 2}, run_id="there")(OpenRolloutOperator(task_id="open", model=MODEL))
+    assert behind(services.control, MODEL) == []
+    assert services.labels().labels(MODEL)["aliases"] == {"candidate": 2, "challenger": 2}
+
+
 def test_a_run_by_hand_brings_an_archived_version_back_and_an_event_does_not(services: Services) -> None:
     _, rollout = opened(services)
     abort(services.control, MODEL, actor="ada", reason="by mistake")
     asked = Run(run_id="by event", event={"version": 2})
     with pytest.raises(AirflowSkipException, match="had its rollout already"):
         asked(OpenRolloutOperator(task_id="open", model=MODEL))
+    with pytest.raises(GateClosed, match="slipstream restore"):  # nor does a task that starts a run with its number
+        Run({"version": 2}, run_type="operator_triggered")(OpenRolloutOperator(task_id="open", model=MODEL))
     by_hand = Run({"version": 2}, run_id="by hand")
     again = by_hand(OpenRolloutOperator(task_id="open", model=MODEL))
     assert again["rollout"] != rollout.id

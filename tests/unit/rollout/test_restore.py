@@ -191,9 +191,9 @@ def test_unknown_versions_and_the_champion_are_refused_by_name(
 
 
 @pytest.mark.parametrize("act", [restore, restore_now])
-@pytest.mark.parametrize("gone", [True, False])
+@pytest.mark.parametrize("damage", ["gone", "torn", "other result", "other weights"])
 def test_a_version_whose_files_are_damaged_is_not_brought_back(
-    control: ControlStore, ledger: Ledger, spec: ModelSpec, tmp_path: Path, act: Any, gone: bool
+    control: ControlStore, ledger: Ledger, spec: ModelSpec, tmp_path: Path, act: Any, damage: str
 ) -> None:
     for version in (1, 2):
         crowned(control, spec, version)
@@ -204,12 +204,13 @@ def test_a_version_whose_files_are_damaged_is_not_brought_back(
         request, ledger.open_attempt(request.key, 0), Outcome({}, {"model.onnx": tmp_path / "model.onnx"}), 0.0
     )
     set_record(control, 1, {"train": ledger.ref(result).to_json()})
-    path = result.path if gone else result.files["model.onnx"].path
+    path = result.files["model.onnx"].path if damage == "other weights" else result.path
     kept = ledger.storage.read(path)
-    if gone:
+    damaged = {"torn": kept[:20], "other result": kept.replace(b'"value":{}', b'"value":{"auc":1}'), "other weights": b"others"}
+    if damage == "gone":
         ledger.storage.delete(path)
     else:
-        ledger.storage.write(path, b"other weights")
+        ledger.storage.write(path, damaged[damage])
     with pytest.raises(IntegrityError, match="slipstream trace toy --version 1"):
         act(control, ledger, "toy", 1, **WHO)
     ledger.storage.write(path, kept)

@@ -33,6 +33,34 @@ def test_a_sound_version_passes(spec: ModelSpec) -> None:
     assert smoke_test(Gateway(), spec, 2)["scores"] == [0.5] * 4
 
 
+class Busy(Gateway):
+    """`slow` times as slow for whoever asks, for the first `calls`; version 2 takes `spent`, the champion, 1, `champion`."""
+
+    def __init__(self, spent: float, slow: float, calls: int = 10**9, champion: float = 400.0) -> None:
+        super().__init__(spent=spent)
+        self.slow, self.calls, self.champion = slow, calls, champion
+
+    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Json]]) -> tuple[list[float], float]:
+        self.calls -= 1
+        mine = self.champion if version == 1 else self.spent
+        return [self.score] * len(rows), mine * (self.slow if self.calls >= 0 else 1.0)
+
+
+def test_a_busy_server_holds_nothing_against_a_version(spec: ModelSpec) -> None:
+    assert smoke_test(Busy(400, 1), spec, 2, 1)["champion_ms"] is None
+    passing = smoke_test(Busy(400, 100, calls=30), spec, 2, 1)  # the spike passes
+    assert (passing["latency_ms"], passing["slowdown"]) == (0.1, 1.0)
+    assert smoke_test(Busy(400, 100, calls=30), spec, 2)["latency_ms"] == 0.1  # a first rollout has no champion
+    slow = smoke_test(Busy(400, 100), spec, 2, 1)  # and one that does not pass slows the champion as much
+    assert (slow["latency_ms"], slow["champion_ms"], slow["slowdown"]) == (10.0, 10.0, 2.0)
+
+
+@pytest.mark.parametrize(("slow", "champion"), [(1, 1), (100, 1), (1, None)])
+def test_a_slow_version_is_refused_however_busy_the_server_is(spec: ModelSpec, slow: float, champion: int | None) -> None:
+    with pytest.raises(GateClosed, match=r"more than the limit of 5\.0 ms"):
+        smoke_test(Busy(40_000, slow), spec, 2, champion)
+
+
 @pytest.mark.parametrize(
     ("gateway", "why"),
     [
