@@ -43,6 +43,7 @@ from include.serving.http import (
 from include.serving.infer import find_version, infer, infer_batched, metadata
 from include.serving.ingest import decode_labels, decode_rows, push_targets, unwritable
 from include.serving.log import PredictionLog, Syncer
+from include.serving.lost_views import LostViews
 from include.serving.metrics import Metrics
 from include.serving.metrics_page import metrics_page
 from include.serving.openapi import OPENAPI, PAGE
@@ -73,6 +74,7 @@ class Parts:
     shadow: Shadow
     admission: Admission
     health: Health
+    lost: LostViews
 
 
 class Gateway:
@@ -123,6 +125,7 @@ class Gateway:
             await asyncio.to_thread(self._parts.reader.opened)
         # Warm before the socket opens. After that long open it all the same: /v2/health/ready says no.
         await asyncio.to_thread(self._fleet.polled.wait, START_SECONDS)
+        self._parts.lost.start()
         self.metrics.workers.add()
         gc.collect()
         gc.freeze()  # what is here stays: collections need not look at it, and their pauses stay short
@@ -133,6 +136,7 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _close(self) -> None:
+        self._parts.lost.stop()
         self._fleet.stop()
         self._shadow.stop()
         self._syncer.stop()
@@ -158,7 +162,7 @@ class Gateway:
     def _page(self, call: Call) -> Response:
         pages: dict[str, Callable[[], Response]] = {
             "/": lambda: Response(PAGE, kind=b"text/html; charset=utf-8"),
-            "/status": lambda: answer(self._fleet.status()),
+            "/status": lambda: answer(self._status()),
             "/openapi.json": lambda: Response(OPENAPI),
         }
         page = pages.get(call.path)
@@ -166,6 +170,12 @@ class Gateway:
             raise Refusal(404, "There is nothing here.", field="path", value=call.path, allowed="see /openapi.json")
         _only(call, "GET")
         return page()
+
+    def _status(self) -> dict[str, Any]:
+        status = self._fleet.status()
+        for model, each in status["models"].items():
+            each["empty_views"] = self._parts.lost.names(model)
+        return status
 
     async def _metrics(self) -> Response:
         deployments = self._fleet.deployments
