@@ -1,5 +1,6 @@
-"""`slipstream features catch-up MODEL`: published days that are not online as they stand are materialized again; those that
-were made from other raw partitions than are there now are listed, with what makes them again and what was trained on them."""
+"""`slipstream features catch-up MODEL`: published days of another definition are computed again; those that are not online as
+they stand are materialized again; those that were made from other raw partitions than are there now are listed, with what
+makes them again and what was trained on them."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from include.cli.changed import make_changed
 from include.cli.desk import Desk, open_desk
 from include.cli.late import SHOWN, tell_late
 from include.cli.table import table
@@ -36,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     desk = open_desk()
     spec = load_spec(options.model, desk.settings.models)
+    make_changed(desk, spec, dry_run=options.dry_run)
     refs = recent(desk.control, spec, everything=options.all)
     made = results(desk.ledger, {day.isoformat(): ref for day, ref in refs.items()})
     days = sorted(refs) if options.again else _missing(desk, spec, refs, made)
