@@ -94,12 +94,16 @@ def presence(store: OnlineStore, spec: ModelSpec, views: Sequence[View], publish
     ]
 
 
-def empty_views(store: OnlineStore, spec: ModelSpec, views: Sequence[View], published: Published) -> list[str]:
-    """Names of the views that are lost as a whole, now."""
+def empty_views(
+    store: OnlineStore, spec: ModelSpec, views: Sequence[View], published: Published, *, closely: bool = True
+) -> list[str]:
+    """Names of the views that are lost as a whole, now. Not `closely`: by their marks alone, which go with the rows unless
+    somebody removes rows one by one; one read for all views."""
     if not views:
         return []
     now = datetime.now(UTC).replace(tzinfo=None)
-    looks = zip(views, store.holds(spec.name, views), strict=True)
+    held = store.holds(spec.name, views) if closely else [at is not None for at in store.newest(spec.name, views)]
+    looks = zip(views, held, strict=True)
     return [view.name for view, holds in looks if not holds and published.served(view, now)]
 
 

@@ -65,7 +65,9 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
     copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
     unit, admission = adapter("unit"), Door.admission
     lost = LostViews(
-        lambda spec, views, published: adapter("features.lost")(reader.opened(), spec, views, published),
+        lambda spec, views, published, closely: adapter("features.lost")(
+            reader.opened(), spec, views, published, closely=closely
+        ),
         lambda spec: adapter("features.published")(stores.control, spec.name),
         reader,
         metrics,

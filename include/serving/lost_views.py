@@ -19,12 +19,11 @@ from include.serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0  # between two looks at the store
-PUBLISHED_SECONDS = 60.0  # for which what the control store says of published rows is kept
+CLOSELY_SECONDS = 60.0  # between two looks for the rows themselves, not only the view's marks, and at what is published
 FLAG = "empty_view:"  # before the view's name, in `degraded`
 EMPTY = Family("slipstream_view_empty", "1 where a published view has no row online, 0 where it has.", "gauge", ("model", "view"))
 
-# (spec, views) to the names of those that are lost; and what it needs of the control store, read seldom.
-Look = Callable[[ModelSpec, Sequence[View], object], Iterable[str]]
+Look = Callable[[ModelSpec, Sequence[View], object, bool], Iterable[str]]  # (.., published, closely) to the lost views' names
 Published = Callable[[ModelSpec], object]
 
 
@@ -41,7 +40,8 @@ class LostViews:
     ) -> None:
         self._look, self._published, self._reader, self._metrics = look, published, reader, metrics
         self._deployments = deployments
-        self._known: dict[str, tuple[float, object]] = {}  # of the control store, by model; with the time until which it is kept
+        self._known: dict[str, tuple[float, object]] = {}  # what is published, by model; with the time until which it is kept
+        self._close: dict[tuple[str, tuple[View, ...]], set[str]] = {}  # what the last close look found
         self._found: dict[str, dict[str, bool]] = {}  # model to view to whether it is lost
         self._failed: dict[str, str] = {}  # model to why it could not be seen
         self._stop = threading.Event()
@@ -76,23 +76,30 @@ class LostViews:
                 self._failed[model] = str(error)
 
     def _see(self, deployment: Deployment) -> None:
-        spec, published = deployment.spec, self._of_control(deployment.spec)
+        spec = deployment.spec
+        until, published = self._known.get(spec.name, (0.0, None))
+        closely = time.monotonic() >= until
+        if closely:
+            published = self._published(spec)
         states: dict[str, bool] = {}
         for views in deployment.views.values():
-            lost = set(self._look(spec, views, published)) if views else set()
+            lost = self._lost(spec, views, published, closely) if views else set()
             self._reader.flag(spec.name, views, [f"{FLAG}{view.name}" for view in views if view.name in lost])
             for view in views:
                 states[view.name] = states.get(view.name, False) or view.name in lost
+        if closely:
+            self._known[spec.name] = time.monotonic() + CLOSELY_SECONDS, published
         if states != self._found.get(spec.name):
             self._tell(spec.name, states)
         self._found[spec.name] = states
 
-    def _of_control(self, spec: ModelSpec) -> object:
-        until, published = self._known.get(spec.name, (0.0, None))
-        if time.monotonic() >= until:
-            published = self._published(spec)
-            self._known[spec.name] = time.monotonic() + PUBLISHED_SECONDS, published
-        return published
+    def _lost(self, spec: ModelSpec, views: tuple[View, ...], published: object, closely: bool) -> set[str]:
+        """What a close look finds stands until the next one, or until nothing is lost to a close look."""
+        known = self._close.get((spec.name, views))
+        lost = set(self._look(spec, views, published, closely or known is None or bool(known)))
+        if closely or known is None or known:
+            self._close[spec.name, views] = lost
+        return lost
 
     def _tell(self, model: str, states: Mapping[str, bool]) -> None:
         lost = [name for name, empty in states.items() if empty]

@@ -37,15 +37,16 @@ class Site:
         self.store, self.metrics = SqliteOnlineStore(folder / "online.db"), Metrics()
         self.reader = FeatureReader(lambda: self.store)
         self.lost: list[str] = []
-        self.looks = 0
+        self.looks = self.close_looks = 0
         self.views = (WEATHER, PLANE)
         deployment = Deployment(self.spec, Route(champion=1), 1)
         self.watch = LostViews(self.look, lambda _: "rows", self.reader, self.metrics, lambda: {self.spec.name: deployment})
         self.source = self.reader.source(self.spec, self.views)
 
-    def look(self, spec: ModelSpec, views: Sequence[View], published: object) -> list[str]:
+    def look(self, spec: ModelSpec, views: Sequence[View], published: object, closely: bool) -> list[str]:
         assert (spec.name, published) == ("toy", "rows")
         self.looks += 1
+        self.close_looks += closely
         return [name for name in self.lost if name in {view.name for view in views}]
 
     def write(self, view: View, *places: str, **values: float) -> None:
@@ -121,6 +122,21 @@ def test_what_cannot_be_seen_stays_as_it_was_and_is_told(site: Site, monkeypatch
     assert site.ask("oslo")[0][1] == ["empty_view:plane"]
     with pytest.raises(RuntimeError, match="away"):
         list(site.watch.samples(site.spec))
+
+
+def test_rows_are_looked_for_seldom_unless_some_are_lost(site: Site) -> None:
+    for _ in range(5):
+        site.watch.step()
+    assert (site.looks, site.close_looks) == (5, 1)
+    site.watch._known.clear()  # its time is over
+    site.lost = ["plane"]
+    for _ in range(3):
+        site.watch.step()
+    assert site.close_looks == 4, "what only a close look sees is looked at closely until it is there again"
+    site.lost = []
+    for _ in range(3):
+        site.watch.step()
+    assert (site.looks, site.close_looks) == (11, 5)
 
 
 def test_the_thread_looks_at_once_and_ends(site: Site) -> None:
