@@ -9,7 +9,6 @@ from airflow.sdk import Context
 
 from include.core.errors import SupersededError
 from include.core.request import Json, Request, Result
-from include.core.spec import ModelSpec
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import Services
 from operators.run import holder, partition_day, pulled, pulled_json
@@ -22,33 +21,9 @@ class PublishFeaturesOperator(ComputeOperator):
     function = "include.features.step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.data.raw import RawPartitions
-        from include.features.late import lacked, lookback
+        from include.features.request import features_request
 
-        spec, day = services.spec(self.model), partition_day(context)
-        raw, first = RawPartitions(services.storage, self.model), lookback(spec.data, day)[0]
-        partitions = {source: raw.digests(source, first, day) for source in spec.data.sources}
-        missing = lacked(spec.data, day, partitions)
-        params = {
-            "day": day.isoformat(),
-            "partitions": partitions,
-            **({"lacked": missing} if missing else {}),
-            **({"empty_days": True} if spec.data.empty_days else {}),
-            "features": spec.features.model_dump(mode="json"),
-            "expectations": spec.expectations,
-            **self._pushed(spec, day, services),
-        }
-        inputs = {"verdict": pulled(context, "validate")}
-        uses = (spec.features.build, spec.features.entities, spec.features.labels, spec.expectations)
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=uses)
-
-    def _pushed(self, spec: ModelSpec, day: date, services: Services) -> dict[str, Json]:
-        """The day's pushed rows; nothing for a model that keeps none, whose requests stay as they were."""
-        from include.features.pushed import pushed
-
-        views = [view for view in spec.features.views if view.pushed]
-        found = {view.name: pushed(services.storage, self.model, view, day) for view in views}
-        return {"pushed": found} if any(found.values()) else {}
+        return features_request(services.spec(self.model), partition_day(context), services.storage, pulled(context, "validate"))
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """Publish what is still right. Of several publishers at once the first does it; the others see that it is done."""

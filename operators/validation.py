@@ -31,17 +31,9 @@ class ValidateDataOperator(_ValidateOperator):
     function = "include.validation.step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.data.raw import RawPartitions
+        from include.validation.request import verdict_request
 
-        spec, day = services.spec(self.model), partition_day(context)
-        raw = RawPartitions(services.storage, self.model)
-        params = {
-            "day": day.isoformat(),
-            "sources": {source: raw.digest(source, day) for source in spec.data.sources},
-            "expectations": spec.expectations,
-            **({"empty_days": True} if spec.data.empty_days else {}),
-        }
-        return Request.of(self.step, self.function, self.model, params=params, inputs={}, uses=(spec.expectations,))
+        return verdict_request(services.spec(self.model), partition_day(context), services.storage)
 
 
 class ValidateTrainingSetOperator(_ValidateOperator):

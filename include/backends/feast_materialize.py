@@ -44,12 +44,14 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     control.create_tables()
     pins = routed_pins(control, ledger, spec.name)
     reports: dict[str, Json] = {}
+    brought: list[View] = []
     views = views_of(result, spec.features)
     computed = {(view.name, view.version) for view in views}
     with scratch_folder(settings.scratch()) as scratch, open_session() as connection:
 
         def bring(name: str, view: View, rows: pa.Table) -> None:
             fault.point("materialize.write")
+            brought.append(view)
             reports[name] = asdict(materialize_view(store, spec.name, view, rows, created))
 
         for view in views:
@@ -62,7 +64,7 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
             bring(f"{each.view.name}@{each.view.version}", each.view, rows)
     fault.point("materialize.interval")
     _record_day(feast, settings, day)
-    record(control, spec.name, result, pins)
+    record(control, spec.name, result, pins, store, brought)
     fault.point("materialize.recorded")
     return {"day": day.isoformat(), "views": reports}
 

@@ -97,6 +97,11 @@ class SqliteOnlineStore(PackedStore):
             row = connection.execute(f"SELECT count(*) FROM feature_rows {live}", (*_between(prefix), _now())).fetchone()
         return int(row[0])
 
+    def has(self, prefix: str) -> bool:
+        live = f"{_BETWEEN} AND (expires IS NULL OR expires > ?) LIMIT 1"
+        with self._connection() as connection:
+            return connection.execute(f"SELECT 1 FROM feature_rows {live}", (*_between(prefix), _now())).fetchone() is not None
+
     def expire(self, prefix: str) -> int:
         with self._connection() as connection:
             gone = connection.execute(f"DELETE FROM feature_rows {_BETWEEN} AND expires <= ?", (*_between(prefix), _now()))

@@ -1,5 +1,6 @@
-"""`slipstream features catch-up MODEL`: published days that are not online as they stand are materialized again; those that
-were made from other raw partitions than are there now are listed, with what makes them again and what was trained on them."""
+"""`slipstream features catch-up MODEL`: published days of another definition are computed again; those that are not online as
+they stand are materialized again; those that were made from other raw partitions than are there now are listed, with what
+makes them again and what was trained on them."""
 
 from __future__ import annotations
 
@@ -7,16 +8,21 @@ import argparse
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from include.cli.changed import make_changed
 from include.cli.desk import Desk, open_desk
-from include.cli.late import tell_late
+from include.cli.late import SHOWN, tell_late
 from include.cli.table import table
+from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.reference import load
-from include.core.request import Result
+from include.core.request import Ref, Result
+from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
-from include.features.catch_up import pending, recent
+from include.features.catch_up import lost_days, pending, recent
 from include.features.definition import routed_pins
+from include.features.online import OnlineStore
 from include.features.partition import results
+from include.features.presence import published_rows
 
 MATERIALIZE = "include.backends.feast_materialize:materialize"
 
@@ -32,10 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     desk = open_desk()
     spec = load_spec(options.model, desk.settings.models)
+    make_changed(desk, spec, dry_run=options.dry_run)
     refs = recent(desk.control, spec, everything=options.all)
     made = results(desk.ledger, {day.isoformat(): ref for day, ref in refs.items()})
-    pins = routed_pins(desk.control, desk.ledger, spec.name)
-    days = sorted(refs) if options.again else pending(desk.control, spec.name, refs, made, pins)
+    days = sorted(refs) if options.again else _missing(desk, spec, refs, made)
     if not days:
         print(f"All {len(refs)} published days of {spec.name} within reach are online as they stand.")
     elif options.dry_run:
@@ -44,6 +50,20 @@ def run(options: argparse.Namespace) -> int:
         _materialize(desk, spec, days, made)
     tell_late(desk, spec)
     return 0
+
+
+def _missing(desk: Desk, spec: ModelSpec, refs: Mapping[date, Ref], made: Mapping[str, Result]) -> list[date]:
+    """The days without a record that stands, and those of which the store itself, asked for their rows, lacks some."""
+    store: OnlineStore = adapter("online")(desk.settings.online_url)
+    days = pending(desk.control, spec, refs, made, routed_pins(desk.control, desk.ledger, spec.name), store)
+    recorded = {day: result for day, result in made.items() if date.fromisoformat(day) not in days}
+    with scratch_folder(desk.settings.scratch()) as folder:
+        lost = lost_days(desk.ledger, spec, recorded, store, published_rows(desk.control, spec.name), folder)
+    if lost:
+        shown = ", ".join(f"{day} ({count})" for day, count in list(lost.items())[:SHOWN])
+        more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
+        print(f"The online store has lost rows of {len(lost)} days that were brought online: {shown}{more}.")
+    return sorted({*days, *lost})
 
 
 def _materialize(desk: Desk, spec: ModelSpec, days: Sequence[date], made: Mapping[str, Result]) -> None:

@@ -14,6 +14,7 @@ from include.core.request import Json
 from include.core.spec import ModelSpec, View
 from include.core.time import parse_time, utc
 from include.rollout.route import read_route
+from include.serving.lost_views import FLAG
 from include.serving.model import load_model
 
 
@@ -40,6 +41,9 @@ def _online(
     """The entity's features at that moment, and what is degraded: the model's defaults stand in for them."""
     naive = parse_time(at) if at else utc(datetime.now(UTC))
     try:
-        return adapter("online")(desk.settings.online_url).read_entity(spec.name, views, entity, naive), []
+        store = adapter("online")(desk.settings.online_url)
+        found = store.read_entity(spec.name, views, entity, naive)
+        lost = adapter("features.lost")(store, spec, views, adapter("features.published")(desk.control, spec.name))
+        return found, [f"{FLAG}{name}" for name in lost]
     except UnreachableError:
         return {}, ["features"]

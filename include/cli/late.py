@@ -29,21 +29,21 @@ def tell_late(desk: Desk, spec: ModelSpec) -> None:
     if late:
         print(f"\n{len(late)} published days of {spec.name} were made from other raw partitions than are there now:")
         print(table(("day", "because"), [(each.day, each.words) for each in late[:SHOWN]]))
-        _tell_more(len(late))
+        tell_more(len(late))
     if unmade:
         print(f"\n{len(unmade)} days of {spec.name} have landed and are not published: {', '.join(map(str, unmade[:SHOWN]))}")
-        _tell_more(len(unmade))
+        tell_more(len(unmade))
     if late or unmade:
-        _tell_commands(spec, [*(each.day for each in late), *unmade], whole)
+        tell_commands(spec, [*(each.day for each in late), *unmade], whole)
     _tell_versions(desk, spec, raw, digests, known)
 
 
-def _tell_more(count: int) -> None:
+def tell_more(count: int) -> None:
     if count > SHOWN:
         print(f"... and {count - SHOWN} more")
 
 
-def _tell_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
+def tell_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
     found = ranges(days, whole.__contains__)
     also = ", one after the other (Airflow has one active backfill a DAG)" if len(found) > 1 else ""
     print(f"\nTo make them again, published and online{also}:")

@@ -29,6 +29,7 @@ COMMANDS = {
     "invalidate": "have something computed again",
     "cancel": "stop a job",
     "jobs": "the jobs under way, and who waits for each",
+    "relocate": "after an installation was moved: rewrite what names its former place",
     "demo": "run the whole loop on real flights",
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from include.cli.components import Component, components
 from include.cli.desk import Desk, open_desk
+from include.cli.online import Online, online_facts
 from include.cli.table import table
 from include.core.catalog import model_names
 from include.core.errors import NotReadyError
@@ -30,10 +31,11 @@ def run(options: argparse.Namespace) -> int:
         models = []
         parts.append(Component("control store", desk.settings.control_url, error.what))
     jobs = [attempt.job for attempt in live(desk.ledger)]
+    online = {model.model: online_facts(desk, model) for model in models}
     if options.json:
-        print(json.dumps(_json(parts, models, jobs), indent=2))
+        print(json.dumps(_json(parts, models, jobs, online), indent=2))
     else:
-        print("\n\n".join(_text(parts, models, jobs)))
+        print("\n\n".join(_text(parts, models, jobs, online)))
     return 0
 
 
@@ -41,14 +43,15 @@ def _names(desk: Desk, only: str | None) -> list[str]:
     return [only] if only is not None else model_names(desk.settings.models)
 
 
-def _text(parts: list[Component], models: list[Overview], jobs: list[str]) -> Iterator[str]:
+def _text(parts: list[Component], models: list[Overview], jobs: list[str], online: dict[str, Online]) -> Iterator[str]:
     yield table(("part", "address", "state"), [(part.name, part.address, part.problem or "answers") for part in parts])
-    yield from map(_model, models)
+    yield from (_model(model, online[model.model]) for model in models)
     yield "jobs under way: " + (", ".join(jobs) if jobs else "none")
 
 
-def _model(seen: Overview) -> str:
-    return "\n".join([f"{seen.model}:", *(f"  {name:<11}{value}" for name, value in _facts(seen))])
+def _model(seen: Overview, online: Online) -> str:
+    facts = [*_facts(seen), *(("online", words) for words in online.words)]
+    return "\n".join([f"{seen.model}:", *(f"  {name:<11}{value}" for name, value in facts)])
 
 
 def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
@@ -82,5 +85,6 @@ def _reasons(reasons: Json) -> str:
     return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons)
 
 
-def _json(parts: list[Component], models: list[Overview], jobs: list[str]) -> dict[str, Json]:
-    return {"components": [vars(part) for part in parts], "models": [seen.to_json() for seen in models], "jobs": jobs}
+def _json(parts: list[Component], models: list[Overview], jobs: list[str], online: dict[str, Online]) -> dict[str, Json]:
+    shown = [{**seen.to_json(), "online": online[seen.model].to_json()} for seen in models]
+    return {"components": [vars(part) for part in parts], "models": shown, "jobs": jobs}

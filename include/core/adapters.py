@@ -37,6 +37,10 @@ ADAPTERS: dict[str, str] = {
     "predictions.tail": "include.serving.tail:read_tail",
     # (store: OnlineStore or control: ControlStore, spec: ModelSpec) -> samples of the gateway's metrics page
     "health.features": "include.features.freshness:samples",
+    # (store: OnlineStore, spec: ModelSpec, views, published) -> names of the views that are published and have no row online
+    "features.lost": "include.features.presence:empty_views",
+    # (control: ControlStore, model: str) -> what is published of a model: the last argument above
+    "features.published": "include.features.presence:published_rows",
     "health.skew": "include.features.shares:samples",
     "health.monitoring": "include.monitoring.alarm:samples",
     # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)

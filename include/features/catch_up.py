@@ -1,41 +1,97 @@
-"""Which published days are not online as they stand: re-published since, or lacking a version that a routed model pins.
+"""Which published days are not online as they stand: re-published since, lacking a version that a routed model pins, or lost.
 
-Every materialization leaves a row in the control store: the day, the result and the versions it brought online. A day whose
-row is missing is materialized again, which changes nothing where everything is there.
+Every materialization leaves a row in the control store: the day, the result, the versions it brought online, and the
+store's epoch of each view. A day whose row is missing, or is of another epoch, is materialized again, which changes nothing
+where everything is there. What a store has lost without losing its epoch is found by asking it for the rows (`lost_days`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime, time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, effects
 from include.core.digest import digest_json
+from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Result
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, View
 from include.data.published import newest, published
-from include.features.definition import Pins
+from include.data.session import open_session
+from include.features.definition import Pins, views_of
 from include.features.known import first_day
+from include.features.materialize import newest_rows
+from include.features.online import OnlineStore
+from include.features.presence import Published, named, of_epochs, resource
 
 
-def record(control: ControlStore, model: str, result: Result, pins: Pins) -> None:
-    """Note that a `features` result is online with what is pinned; once, however often it is repeated."""
-    day = result.value["day"]
-    detail: dict[str, Json] = {"day": day, "pinned": _pinned(pins)}
-    control.once(_key(model, day, result.key, result.generation, pins), _resource(model), 0, lambda _: detail)
+def record(control: ControlStore, model: str, result: Result, pins: Pins, store: OnlineStore, views: Sequence[View]) -> None:
+    """Note that a `features` result is online with what is pinned, in these views; once, however often it is repeated."""
+    day, epochs = result.value["day"], of_epochs(views, store.epochs(model, views))
+    detail: dict[str, Json] = {"day": day, "pinned": _pinned(pins), "epochs": epochs}
+    key = f"{_key(model, day, result.key, result.generation, pins)}/{digest_json(epochs)[:12]}"
+    control.once(key, resource(model), 0, lambda _: detail)
 
 
-def pending(control: ControlStore, model: str, days: Mapping[date, Ref], results: Mapping[str, Result], pins: Pins) -> list[date]:
-    """The days whose published result is not online, or not with all that is pinned; oldest first."""
+def pending(
+    control: ControlStore,
+    spec: ModelSpec,
+    days: Iterable[date],
+    results: Mapping[str, Result],
+    pins: Pins,
+    store: OnlineStore,
+) -> list[date]:
+    """The days whose published result is not online, or not with all that is pinned, or is of an epoch that the store has
+    lost; oldest first."""
     with control.transaction() as connection:
-        query = sa.select(effects.c.key).where(effects.c.resource == _resource(model))
-        done = set(connection.execute(query).scalars())
-    wanted = {day: results[day.isoformat()] for day in days}
-    return [
-        day for day, each in sorted(wanted.items()) if _key(model, day.isoformat(), each.key, each.generation, pins) not in done
-    ]
+        query = sa.select(effects.c.key, effects.c.result).where(effects.c.resource == resource(spec.name))
+        rows = connection.execute(query).all()
+    views = {named(view): view for view in _read_by_somebody(spec, results.values(), pins)}
+    present = of_epochs(views.values(), store.epochs(spec.name, list(views.values())))
+    # A record from before epochs were kept has none, and its key no part for them.
+    done = {"/".join(row.key.split("/")[:4]) for row in rows if _stands(row.result.get("epochs", {}), present)}
+    made = {day: results[day.isoformat()] for day in sorted(days)}
+    keys = {day: _key(spec.name, day.isoformat(), each.key, each.generation, pins) for day, each in made.items()}
+    return [day for day, key in keys.items() if key not in done]
+
+
+def _read_by_somebody(spec: ModelSpec, results: Iterable[Result], pins: Pins) -> Iterator[View]:
+    for result in results:
+        yield from views_of(result, spec.features)
+    yield from (each.view for each in pins.definitions)
+    yield from (view.model_copy(update={"version": ""}) for view in spec.features.views)
+
+
+def _stands(epochs: Mapping[str, str], present: Mapping[str, str]) -> bool:
+    """Whether the store still has what was recorded; of a view that nobody reads any more it does not matter."""
+    return all(present.get(name, epoch) == epoch for name, epoch in epochs.items())
+
+
+def lost_days(
+    ledger: Ledger,
+    spec: ModelSpec,
+    results: Mapping[str, Result],
+    store: OnlineStore,
+    known: Published,
+    folder: Path,
+) -> dict[date, int]:
+    """How many rows of each day are not online, neither themselves nor newer ones: the store is asked for all of them.
+
+    What has outlived its ttl since it was brought online is lost to nobody.
+    """
+    now, found = datetime.now(UTC).replace(tzinfo=None), dict[date, int]()
+    with open_session() as connection:
+        for text, result in sorted(results.items()):
+            day, created, lost = date.fromisoformat(text), datetime.fromisoformat(result.committed_at), 0
+            for view in views_of(result, spec.features):
+                if known.lives(day, view, now):
+                    rows = newest_rows(connection, view, ledger.fetch(result, f"{view.name}.parquet", folder))
+                    lost += store.lost(spec.name, view, rows, created)
+            if lost:
+                found[day] = lost
+    return found
 
 
 def recent(control: ControlStore, spec: ModelSpec, *, everything: bool = False) -> dict[date, Ref]:
@@ -55,7 +111,3 @@ def _key(model: str, day: str, result: str, generation: int, pins: Pins) -> str:
 def _pinned(pins: Pins) -> list[str]:
     names = [f"{each.view.name}@{each.view.version}" for each in pins.definitions]
     return sorted([*names, *(["@"] if pins.unpinned else [])])
-
-
-def _resource(model: str) -> str:
-    return f"online/{model}"

@@ -8,10 +8,11 @@ with other values goes to the larger bytes. Backends say only how to put and get
 from __future__ import annotations
 
 import asyncio
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -30,6 +31,7 @@ from include.features.packed import (
     without_key,
 )
 
+EPOCH_LENGTH = 16  # hex digits
 CHUNK = 20_000  # rows packed, written and read back at a time: about 12 MB
 
 
@@ -90,6 +92,16 @@ class OnlineStore(Protocol):
 
     def count(self, model: str, view: View) -> int:
         """How many entities the view holds."""
+
+    def holds(self, model: str, views: Sequence[View]) -> list[bool]:
+        """Whether each view holds any entity. A look: a large Redis is searched for a moment only, then its marks are taken."""
+
+    def epochs(self, model: str, views: Sequence[View]) -> list[str]:
+        """A name for as long as the store keeps a view's rows, from its first `write_back` on: another once it has lost them
+        and was filled again. Empty where it has lost them, or where no such write has been."""
+
+    def lost(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
+        """How many of these rows are not there, neither as they would be written nor newer."""
 
     def sweep(self, model: str, view: View) -> int:
         """Remove the rows whose time to live has passed, where the store does not by itself; how many."""
@@ -156,6 +168,10 @@ class PackedStore(ABC):
         """How many keys start with the prefix."""
 
     @abstractmethod
+    def has(self, prefix: str) -> bool:
+        """Whether a key starts with the prefix; True as well where finding out would take long."""
+
+    @abstractmethod
     def expire(self, prefix: str) -> int:
         """Remove what has outlived its ttl; how many. 0 where the store does it by itself."""
 
@@ -171,6 +187,7 @@ class PackedStore(ABC):
 
     def write_back(self, model: str, view: View, rows: pa.Table, created: datetime) -> WriteReport:
         layout, written, count, newer = self.layout(model, view), 0, 0, 0
+        self._begin(layout)
         same: list[int] = []
         lost: list[str] = []
         for at, chunk, changed, orders in self._written_back(layout, rows, created):
@@ -214,6 +231,26 @@ class PackedStore(ABC):
         for event, created in newest:
             marks = len(layout.marks)
             self.put(Packed([*layout.marks], [event] * marks, [created] * marks, [b""] * marks, [0] * marks), None)
+
+    def _begin(self, layout: Layout) -> None:
+        """Name the epoch, if the view has none. Of several that do so at once the one that began first stands, for all."""
+        if self.get([layout.epoch])[0] is None:
+            name = uuid.uuid4().hex[:EPOCH_LENGTH].encode()
+            self.put(Packed([layout.epoch], [-microseconds(datetime.now(UTC))], [0], [name], [0]), None)
+
+    def epochs(self, model: str, views: Sequence[View]) -> list[str]:
+        stored = self.get([layout.epoch for layout in self._layouts(model, views)])
+        return [row.payload.decode() if row else "" for row in stored]
+
+    def holds(self, model: str, views: Sequence[View]) -> list[bool]:
+        layouts = self._layouts(model, views)
+        marked = self.get([layout.newest for layout in layouts])
+        return [row is not None and self.has(f"{layout.prefix}:") for row, layout in zip(marked, layouts, strict=True)]
+
+    def lost(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
+        layout = self.layout(model, view)
+        chunks = (pack(layout, rows.slice(at, CHUNK), created) for at in range(0, rows.num_rows, CHUNK))
+        return sum(order < 0 for packed in chunks if packed.keys for order in self.compare(packed))
 
     def read(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Values | None]:
         layout = self.layout(model, view)

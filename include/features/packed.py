@@ -85,6 +85,11 @@ class Layout:
         return f"{self.prefix}!newest"
 
     @property
+    def epoch(self) -> str:
+        """Key of the row that says since when the store has kept the view's rows: it goes with them."""
+        return f"{self.prefix}!epoch"
+
+    @property
     def marks(self) -> tuple[str, ...]:
         """The keys of such rows: this version's, and that of the view as a whole."""
         whole = f"{self.prefix.partition('@')[0]}@{version_of(self.view.model_copy(update={'version': ''}))}!newest"

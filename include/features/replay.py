@@ -29,6 +29,7 @@ from include.features.partition import DailyFiles, results
 from include.features.skew import Finding, compare
 
 SAMPLE = 20_000  # requests compared: those whose id hashes lowest, so that any two readings take the same
+LOST = "empty_view:"  # before a view's name: the store had lost all of its rows
 NOT_SERVED = {"features", "last_known", "default_score"}  # answers that were not made of the store's values
 ARROW = {"float": pa.float64(), "int": pa.float64(), "category": pa.string()}
 
@@ -140,6 +141,10 @@ def check(model: str, value: Mapping[str, Any]) -> None:
         )
 
 
+def _not_served(reason: str) -> bool:
+    return reason in NOT_SERVED or reason.startswith(LOST)
+
+
 def read_sample(
     settings: Settings, model: str, start: datetime, end: datetime, until: str = "", left_out: Sequence[int] = ()
 ) -> Served:
@@ -151,7 +156,7 @@ def read_sample(
             continue
         if first <= record.event_time < last:
             seen.setdefault(record.id, record)
-    made = [record for record in seen.values() if not NOT_SERVED.intersection(record.degraded)]
+    made = [record for record in seen.values() if not any(map(_not_served, record.degraded))]
     whole = [record for record in made if record.version not in left_out]
     sample = heapq.nsmallest(SAMPLE, whole, key=lambda record: (zlib.crc32(record.id.encode()), record.id))
     last_written = max((record.at for record in seen.values()), default="")

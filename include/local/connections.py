@@ -37,6 +37,15 @@ def write_file(platform: Platform, credentials: Credentials) -> Path:
 
 def read_file(home: Path) -> dict[str, str]:
     """What `write_file` wrote; empty where no platform was ever started. Raises PermanentError where we may not read it."""
+    return _as_of(home, _stored(home))
+
+
+def former_home(home: Path) -> str:
+    """The home as the file names it: another one where it was moved or copied since. Empty where none is named."""
+    return _stored(home).get("SLIPSTREAM_HOME", "").rstrip("/")
+
+
+def _stored(home: Path) -> dict[str, str]:
     path = home / "connections.env"
     try:
         lines = path.read_text().splitlines()
@@ -48,7 +57,7 @@ def read_file(home: Path) -> dict[str, str]:
             safe="nothing was read or written.",
             hint=f"run this as that user; or, if the installation was moved: chown -R {getpass.getuser()} {home}",
         ) from error
-    return _as_of(home, dict(line.split("=", 1) for line in lines if "=" in line))
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _as_of(home: Path, values: dict[str, str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from include.core.spec import ModelSpec, View
 from include.serving.breaker import Breaker
 from include.serving.contract import Item
 from include.serving.last_known import LastKnown
+from include.serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
 _asdict = msgspec.structs.asdict
@@ -28,6 +29,23 @@ AWAY, STALE = ["features"], ["last_known"]  # what is degraded: the defaults sta
 Features = tuple[dict[str, Any], list[str]]  # feature to value (absent: unknown), and what is degraded
 Answer = Callable[[list[Features]], None]
 Row = tuple[int, bytes]
+Views = tuple[str, tuple[tuple[str, str], ...]]  # a model, and the names and versions of a set of its views
+
+
+class Tally:
+    """How often a set of views was asked, and how often each of them had no row. Counted by the event loop, for one reader."""
+
+    __slots__ = ("asked", "flags", "missing", "told")
+
+    def __init__(self, views: Sequence[View]) -> None:
+        self.asked, self.missing = 0, {view.name: 0 for view in views}
+        self.told = (0, dict(self.missing))  # what the metrics have
+        self.flags: list[str] = []  # of answers while views are lost as a whole
+
+    def miss(self, rows: Sequence[Row | None]) -> None:
+        width = len(self.missing)
+        for place, name in enumerate(self.missing):
+            self.missing[name] += rows[place::width].count(None)
 
 
 class FeatureReader:
@@ -43,10 +61,30 @@ class FeatureReader:
         self._rows: Any = ...
         self.breaker = Breaker(1, PAUSE_SECONDS, LONGEST_PAUSE, opened=opened)
         self.failures = 0
+        self._tallies: dict[Views, Tally] = {}
 
     def source(self, spec: ModelSpec, views: tuple[View, ...]) -> Source:
         """What reads these views of a model."""
         return Source(self, spec, views)
+
+    def tally(self, model: str, views: Sequence[View]) -> Tally:
+        """The one of these views, whoever asks."""
+        known = self._tallies.get(_views(model, views))
+        return known or self._tallies.setdefault(_views(model, views), Tally(views))
+
+    def flag(self, model: str, views: Sequence[View], flags: list[str]) -> None:
+        """What every answer that is made of these views is marked with from now on."""
+        self.tally(model, views).flags = flags
+
+    def count(self, metrics: Metrics) -> None:
+        """Bring what was counted since to the metrics. For one thread."""
+        for (model, _), tally in list(self._tallies.items()):
+            asked, missing = tally.asked, dict(tally.missing)
+            for name, count in missing.items():
+                if asked > tally.told[0]:
+                    metrics.asked.add(model, name, by=asked - tally.told[0])
+                    metrics.missing.add(model, name, by=count - tally.told[1][name])
+            tally.told = asked, missing
 
     def write(self, model: str, view: View, rows: Any, created: datetime) -> int:
         """Push a table of rows; how many were newer than what was there. Raises UnreachableError."""
@@ -77,6 +115,7 @@ class Source:
         self._reader, self._model, self._views = reader, spec.name, views
         self._keys: Any = None  # of the store, made on first use
         self._last: LastKnown[dict[str, Any]] = LastKnown(spec.serving.last_known.total_seconds())
+        self._tally = reader.tally(spec.name, views)
 
     def read(self, items: Sequence[Item], now: datetime, answer: Answer) -> None:
         """Calls `answer` with the features of each item, in order, as known at its moment (UTC, no zone).
@@ -118,7 +157,10 @@ class Source:
         if isinstance(rows, Exception):
             self._reader.failed(rows)
             return self._known(entities)
-        values, width = self._keys.values, self._keys.width
+        values, width, tally = self._keys.values, self._keys.width, self._tally
+        tally.asked += len(items)
+        if None in rows:
+            tally.miss(rows)
         found = []
         try:
             for place, item in enumerate(items):
@@ -127,7 +169,8 @@ class Source:
             return self._each(items, entities, now, rows)
         self._reader.breaker.succeeded()
         self._keep(entities, found)
-        return [(each, []) for each in found]
+        flags = tally.flags
+        return [(each, flags) for each in found]
 
     def _keys_of(self, entities: list[dict[str, Any]], lost: list[int]) -> list[str]:
         """Of all their rows. What no key can be made of is `lost`, and has keys that nothing is stored under."""
@@ -159,7 +202,7 @@ class Source:
             else:
                 read += 1
                 self._keep([entity], [found])
-                features.append((found, []))
+                features.append((found, self._tally.flags))
         if read:
             self._reader.breaker.succeeded()
         else:
@@ -175,3 +218,7 @@ class Source:
         """What was last read of them; the defaults where that is nothing, or too long ago."""
         last = [self._last.get(tuple(entity.values())) for entity in entities]
         return [({}, AWAY) if values is None else (values, STALE) for values in last]
+
+
+def _views(model: str, views: Sequence[View]) -> Views:
+    return model, tuple((view.name, view.version) for view in views)

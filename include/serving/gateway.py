@@ -46,6 +46,7 @@ from include.serving.http import (
 from include.serving.infer import find_version, infer, infer_batched, metadata
 from include.serving.ingest import decode_labels, decode_rows, push_targets, unwritable
 from include.serving.log import PredictionLog, Syncer
+from include.serving.lost_views import LostViews
 from include.serving.metrics import Metrics
 from include.serving.metrics_page import metrics_page
 from include.serving.openapi import OPENAPI, PAGE
@@ -77,6 +78,7 @@ class Parts:
     shadow: Shadow
     admission: Admission
     health: Health
+    lost: LostViews
 
 
 class Gateway:
@@ -100,7 +102,7 @@ class Gateway:
             "/v2/models/{model}/versions/{version}": self._metadata,
             "/v2/models/{model}/versions/{version}/ready": self._model_ready,
             "/v2/models/{model}/versions/{version}/infer": self._infer,
-            "/status": _page(lambda: answer(self._fleet.status())),
+            "/status": _page(lambda: answer(self._status())),
             "/metrics": self._metrics,
             "/openapi.json": _page(lambda: Response(OPENAPI)),
             "/": _page(lambda: Response(PAGE, kind=b"text/html; charset=utf-8")),
@@ -148,6 +150,7 @@ class Gateway:
             await asyncio.to_thread(self._parts.reader.opened)
         # Warm before the socket opens. After that long open it all the same: /v2/health/ready says no.
         await asyncio.to_thread(self._fleet.polled.wait, START_SECONDS)
+        self._parts.lost.start()
         self.metrics.workers.add()
         gc.collect()
         gc.freeze()  # what is here stays: collections need not look at it, and their pauses stay short
@@ -158,6 +161,7 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _close(self) -> None:
+        self._parts.lost.stop()
         self._fleet.stop()
         self._shadow.stop()
         self._syncer.stop()
@@ -172,6 +176,12 @@ class Gateway:
         route, names = find(method, check_path(path))
         self._access.check(headers, route.right, names.get("model"))
         return route, names
+
+    def _status(self) -> dict[str, Any]:
+        status = self._fleet.status()
+        for model, each in status["models"].items():
+            each["empty_views"] = self._parts.lost.names(model)
+        return status
 
     async def _metrics(self, call: Call) -> Response:
         del call

@@ -30,6 +30,7 @@ from include.serving.features import FeatureReader
 from include.serving.fleet import Fleet
 from include.serving.gateway import Gateway, Parts
 from include.serving.health import Health, Source, log_source
+from include.serving.lost_views import LostViews
 from include.serving.metrics import ARENA, Metrics
 from include.serving.page import Page
 from include.serving.residency import Room
@@ -64,8 +65,17 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
     )
     copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
     unit, admission = adapter("unit"), Door.admission
-    health = Health(sources(reader, stores, settings))
-    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health)
+    lost = LostViews(
+        lambda spec, views, published, closely: adapter("features.lost")(
+            reader.opened(), spec, views, published, closely=closely
+        ),
+        lambda spec: adapter("features.published")(stores.control, spec.name),
+        reader,
+        metrics,
+        lambda: fleet.deployments,
+    )
+    health = Health({**sources(reader, stores, settings), "views": lost.samples})
+    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health, lost)
     return Gateway(parts)
 
 

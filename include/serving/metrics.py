@@ -68,7 +68,7 @@ class Counter:
         self._values[self._arena.place(self.family.name, labels, 1)] += by
 
 
-ARM = ("model", "version", "arm")
+ARM, VIEW = ("model", "version", "arm"), ("model", "view")
 FAMILIES = {
     "requests": Family("slipstream_requests_total", "Predictions answered.", "counter", ARM),
     "latency": Family("slipstream_latency_seconds", "From the start of a request's turn to its score.", "histogram", ARM),
@@ -82,6 +82,8 @@ FAMILIES = {
     "refused": Family("slipstream_refused_total", "Requests answered with a 4xx or 5xx.", "counter", ("status",)),
     "labels": Family("slipstream_labels_total", "Labels received.", "counter", ("model",)),
     "pushed": Family("slipstream_pushed_rows_total", "Feature rows pushed to the online store.", "counter", ("model", "view")),
+    "asked": Family("slipstream_entities_asked_total", "Entities whose row of a view was asked for.", "counter", VIEW),
+    "missing": Family("slipstream_entities_missing_total", "Those of which the view had no row online.", "counter", VIEW),
     "log_bytes": Family("slipstream_log_bytes_total", "Bytes of the prediction log written.", "counter", ("model",)),
     "circuits": Family(
         "slipstream_circuit_opened_total", "Times that the circuit of the store or of a version opened.", "counter", ("circuit",)
@@ -100,7 +102,7 @@ class Metrics:
         self.requests, self.errors, self.degraded = made["requests"], made["errors"], made["degraded"]
         self.shadow, self.refused, self.labels = made["shadow"], made["refused"], made["labels"]
         self.pushed, self.log_bytes, self.workers = made["pushed"], made["log_bytes"], made["workers"]
-        self.circuits = made["circuits"]
+        self.circuits, self.asked, self.missing = made["circuits"], made["asked"], made["missing"]
         self._predicted: dict[tuple[str, int | None, str], tuple[int, int]] = {}
 
     def predicted(self, model: str, version: int | None, arm: str, latency_us: float) -> None:

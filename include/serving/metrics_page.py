@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from include.core.spec import Objectives
 from include.serving.exposition import Family, Sample, lines
 from include.serving.health import HEALTH
+from include.serving.lost_views import EMPTY
 from include.serving.metrics import FAMILIES, Series
 from include.serving.objective import PROMISES, samples
 
@@ -23,13 +24,13 @@ def metrics_page(
     counted = (line for family in FAMILIES.values() for line in family.lines(series[family.name]))
     routes = ((ROUTE.name, (model,), float(value)) for model, value in generations.items())
     read = (*routes, *samples(series, promised), *health)
-    return "\n".join([*counted, *lines((ROUTE, *PROMISES, *HEALTH), read)]) + "\n"
+    return "\n".join([*counted, *lines((ROUTE, *PROMISES, *HEALTH, EMPTY), read)]) + "\n"
 
 
 def names() -> set[str]:
     """Every name a sample of the page may have: a histogram has three."""
     found = set()
-    for family in (*FAMILIES.values(), ROUTE, *PROMISES, *HEALTH):
+    for family in (*FAMILIES.values(), ROUTE, *PROMISES, *HEALTH, EMPTY):
         suffixes = ("_bucket", "_sum", "_count") if family.kind == "histogram" else ("",)
         found |= {family.name + suffix for suffix in suffixes}
     return found

@@ -2,6 +2,7 @@
 
 store away            the features last read of the entity   degraded: last_known
   and never read      default features                       degraded: features
+store lost a view     default features of that view          degraded: empty_view:NAME
 challenger fails      the champion answers                   degraded: challenger
 champion fails        the previous champion answers          degraded: champion
 all of them fail      the spec's default score               degraded: default_score

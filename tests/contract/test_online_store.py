@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import random
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -94,6 +95,16 @@ def test_a_correction_of_the_same_event_lands_and_a_late_older_result_does_not(s
 
     assert [rate(0.1, DAY), rate(0.2, DAY + HOUR), rate(0.2, DAY + HOUR), rate(0.1, DAY)] == [1, 1, 0, 0]
     assert store.read("m", ROUTE, [("JFK", "LAX")])[0]["rate"] == 0.2  # type: ignore[index]
+
+
+@pytest.mark.parametrize("year", [1653, 1900, 1969, 1970, 2286])
+def test_an_event_of_any_year_is_kept_and_in_order(store: OnlineStore, year: int) -> None:
+    event = datetime.fromisoformat(f"{year}-12-31")
+    for at, value in ((event, 0.1), (event + HOUR, 0.2), (event, 0.3)):
+        store.write("m", PLANE, pa.table({"tailnum": ["N1"], "event_timestamp": pa.array([at], pa.timestamp("us")),
+                                          "year": [value]}), max(at, DAY))  # fmt: skip
+    assert store.event_times("m", PLANE, [("N1",)]) == [event + HOUR]
+    assert store.read("m", PLANE, [("N1",)]) == [{"year": 0.2}]
 
 
 def test_of_several_rows_of_one_key_the_newest_stays(store: OnlineStore) -> None:
@@ -310,3 +321,68 @@ def test_random_orders_overlaps_and_kills_leave_what_the_oracle_says(url: str) -
     done = list(series(url, 4))  # a hundred by `make bench AREA=features`
     assert [trial.wrong for trial in done] == [0] * 4
     assert sum(trial.keys for trial in done) > 400
+
+
+def lose(url: str, kept: str = "") -> None:
+    """The store forgets all, or all but what has that in its key."""
+    if url.startswith("sqlite"):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+            connection.execute("DELETE FROM feature_rows WHERE ? = '' OR key NOT LIKE ?", (kept, f"%{kept}%"))
+        return
+    import redis
+
+    client = redis.Redis.from_url(url)
+    for key in client.scan_iter():
+        if not kept or kept.encode() not in key:
+            client.delete(key)
+
+
+def test_an_epoch_lasts_as_long_as_the_rows_and_is_another_once_they_were_lost(store: OnlineStore, url: str) -> None:
+    row = routes(("JFK", "LAX", DAY, 0.5, None, None))
+    assert (store.epochs("m", [ROUTE, PLANE]), store.holds("m", [ROUTE, PLANE])) == (["", ""], [False, False])
+    store.write_back("m", ROUTE, row, DAY)
+    (first, none) = store.epochs("m", [ROUTE, PLANE])
+    assert (len(first), none, store.holds("m", [ROUTE, PLANE])) == (16, "", [True, False])
+    store.write_back("m", ROUTE, routes(("JFK", "LAX", DAY + HOUR, 0.6, None, None)), DAY)
+    assert open_online(url).epochs("m", [ROUTE]) == [first]
+    lose(url)
+    assert (store.epochs("m", [ROUTE]), store.holds("m", [ROUTE])) == ([""], [False])
+    store.write("m", ROUTE, row, DAY)  # a push
+    assert (store.epochs("m", [ROUTE]), store.holds("m", [ROUTE])) == ([""], [True])
+    store.write_back("m", ROUTE, row, DAY)
+    assert store.epochs("m", [ROUTE])[0] not in ("", first)
+
+
+def test_of_two_that_name_an_epoch_at_once_the_first_stands(store: OnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = routes(("JFK", "LAX", DAY, 0.5, None, None))
+    real = type(store).get
+    seen: list[str] = []
+
+    def both(self: OnlineStore, keys: list[str]) -> object:
+        found = real(self, keys)  # type: ignore[attr-defined]
+        if keys[0].endswith("!epoch") and not seen:
+            seen.append("another begins in between")
+            store.write_back("m", ROUTE, row, DAY)
+            seen.extend(store.epochs("m", [ROUTE]))
+        return found
+
+    monkeypatch.setattr(type(store), "get", both)
+    store.write_back("m", ROUTE, row, DAY)
+    assert store.epochs("m", [ROUTE]) == seen[1:]
+
+
+def test_marks_without_rows_are_an_empty_view(store: OnlineStore, url: str) -> None:
+    store.write_back("m", ROUTE, routes(("JFK", "LAX", DAY, 0.5, None, None)), DAY)
+    lose(url, kept="!")
+    assert (store.newest("m", [ROUTE]), store.holds("m", [ROUTE])) == ([DAY], [False])
+
+
+def test_rows_that_are_not_there_are_counted_and_newer_ones_are_no_loss(store: OnlineStore, url: str) -> None:
+    rows = routes(*[("JFK", f"D{n}", DAY, 0.1, None, None) for n in range(1200)])
+    assert store.lost("m", ROUTE, rows, DAY) == 1200
+    store.write_back("m", ROUTE, rows, DAY)
+    store.write("m", ROUTE, routes(("JFK", "D7", DAY + HOUR, 0.9, None, None)), DAY)
+    assert store.lost("m", ROUTE, rows, DAY) == 0
+    lose(url, kept="D7")
+    assert store.lost("m", ROUTE, rows, DAY) == 1200 - len([n for n in range(1200) if "D7" in f"D{n}"])
+    assert store.lost("m", ROUTE, routes(), DAY) == 0

@@ -1,0 +1,59 @@
+"""What `slipstream status` says of a model's rows online: whether the store holds what is published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from include.cli.desk import Desk
+from include.core.adapters import adapter
+from include.core.catalog import load_spec
+from include.core.errors import SlipstreamError
+from include.core.request import Json
+from include.governance.overview import Overview
+
+if TYPE_CHECKING:
+    from include.core.spec import ModelSpec, View
+
+
+@dataclass(frozen=True)
+class Online:
+    words: Sequence[str] = ()  # lines for people; none before anything is published
+    problems: Sequence[str] = ()
+    views: Mapping[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        return {"views": dict(self.views), "problems": list(self.problems)}
+
+
+def online_facts(desk: Desk, seen: Overview) -> Online:
+    """Asks the online store. What hinders that is a line, too: this command tells what is wrong, whatever it is."""
+    if not seen.partitions.days:
+        return Online()
+    try:
+        return _look(desk, load_spec(seen.model, desk.settings.models))
+    except (SlipstreamError, FileNotFoundError) as error:
+        why = f"cannot be told: {error.what if isinstance(error, SlipstreamError) else error}"
+        return Online([why], [why])
+
+
+def _look(desk: Desk, spec: ModelSpec) -> Online:
+    from include.features.presence import presence, published_rows  # Arrow: not where nothing is published
+
+    now = datetime.now(UTC).replace(tzinfo=None)
+    store = adapter("online")(desk.settings.online_url)
+    found = presence(store, spec, _views(desk, spec), published_rows(desk.control, spec.name), now)
+    wrong = [f"{each.words}: slipstream features catch-up {spec.name}" for each in found if each.words]
+    views = {f"{each.view.name}@{each.view.version}": {"empty": each.empty, "lost_days": each.lost} for each in found}
+    return Online(wrong or [f"{sum(each.holds for each in found)} of {len(found)} views hold rows"], wrong, views)
+
+
+def _views(desk: Desk, spec: ModelSpec) -> list[View]:
+    """What the routed versions read; before the first of them what the code says now."""
+    from include.features.definition import present_views, routed_pins
+
+    pins = routed_pins(desk.control, desk.ledger, spec.name)
+    named = [each.view for each in pins.definitions]
+    return [*named, *(spec.features.views if pins.unpinned else ())] or list(present_views(spec.features))

@@ -1,0 +1,24 @@
+"""What a day's verdict is asked with."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from include.core.request import Request
+from include.core.spec import ModelSpec
+from include.core.storage import Storage
+from include.data.raw import RawPartitions
+
+STEP, FUNCTION = "validate", "include.validation.step:run"
+
+
+def verdict_request(spec: ModelSpec, day: date, storage: Storage) -> Request:
+    """Of the day's raw partitions that are there now. Raises NotReadyError if one is not."""
+    raw = RawPartitions(storage, spec.name)
+    params = {
+        "day": day.isoformat(),
+        "sources": {source: raw.digest(source, day) for source in spec.data.sources},
+        "expectations": spec.expectations,
+        **({"empty_days": True} if spec.data.empty_days else {}),
+    }
+    return Request.of(STEP, FUNCTION, spec.name, params=params, inputs={}, uses=(spec.expectations,))
