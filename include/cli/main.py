@@ -26,6 +26,7 @@ COMMANDS = {
     "invalidate": "have something computed again",
     "cancel": "stop a job",
     "jobs": "the jobs under way, and who waits for each",
+    "audit": "whether anybody edited history: verify it, seal it",
     "demo": "run the whole loop on real flights",
 }
 
