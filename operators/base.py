@@ -33,6 +33,14 @@ class SlipstreamOperator(BaseOperator):
         self.model = model
         self.links: dict[str, str] = {}  # shown as buttons: see operators/links.py
 
+    def tell_subject(self, context: Context, params: Mapping[str, Json], before: str = "") -> None:
+        """The first line of a task's log: the day or moment it is about. A day stands in the XCom `day` too."""
+        if words := " ".join(filter(None, (before, subject(context, params)))):
+            self.log.info("%s", words)
+        push = getattr(context["ti"], "xcom_push", None)
+        if params.get("day") and push is not None:
+            push(key="day", value=params["day"])
+
     def tell(self, head: str, lines: Iterable[str] = ()) -> None:
         """A task's own account of what it did: a line that says what, and the figures below it."""
         self.log.info("%s", head)
@@ -77,7 +85,8 @@ class ComputeOperator(SlipstreamOperator):
     def execute(self, context: Context) -> Json:
         services = open_services()
         request = self.build(context, services)
-        self.tell(f"{request.step} of {request.model}. {subject(context, request.params)}", [f"key {request.key}"])
+        self.tell_subject(context, request.params, f"{request.step} of {request.model}.")
+        self.log.info("  key %s", request.key)
         services.ledger.record(request)
         generation = self._generation(request, context, services)
         services.sweep(request.key, generation)
@@ -226,8 +235,7 @@ class ReconcileOperator(SlipstreamOperator):
         services.sweep()
         fault.point("reconcile.begin")
         resource, who = self.resource(context), holder(context)
-        if words := subject(context, self.about(context)):
-            self.tell(words)
+        self.tell_subject(context, self.about(context))
         if self.patience:
             value = self._in_turn(resource, who, context, services)
         else:

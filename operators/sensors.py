@@ -117,6 +117,7 @@ def s3_partition_sensor(model: str, **kwargs: Any) -> BaseSensorOperator:
             from include.data.raw import RawPartitions
 
             raw = RawPartitions(services.storage, model)
+            self.log.info("%s", subject(context, {"day": day.isoformat()}))
             self.bucket_key = [services.storage.uri(raw.path(source, day)) for source in spec.data.sources]
             return super().execute(context)
 

@@ -142,3 +142,14 @@ def test_what_a_reconciling_task_changed_is_told_in_its_figures(
 
     Moves(task_id="promote", model=MODEL).execute(context())
     assert_told(read(), "rollout/shop is as it should be, after ", "champion 2, previous none, generation 1,200")
+
+
+def test_the_day_is_an_xcom_of_every_task_that_is_about_one(life: Life) -> None:
+    life.land(day(1))
+    run, pushed = scheduled(1), {}
+    tasks = {"validate": ValidateDataOperator, "publish": PublishFeaturesOperator, "materialize": MaterializeFeaturesOperator}
+    for task_id, kind in tasks.items():
+        operator, context = kind(task_id=task_id, model=MODEL), run.context(task_id)
+        context["ti"].xcom_push = lambda key, value, task=operator.task_id: pushed.setdefault((task, key), value)
+        run.xcom[operator.task_id] = operator.execute(context)
+    assert pushed == {(task, "day"): "2013-01-01" for task in tasks}
