@@ -26,8 +26,8 @@ class VerifyAuditOperator(BaseOperator):
         services = open_services()
         verdict = verify(services.control, services.storage)
         self.log.info("%s", verdict.words)
-        for found, seal in verdict.accepted:
-            self.log.warning("Accepted by %s (%s): %s: %s", seal.actor, seal.reason, found.id, found.what)
+        for found, by in verdict.accepted:
+            self.log.warning("Accepted by %s (%s): %s: %s", by.actor, by.reason, found.id, found.what)
         if not verdict.intact:
             places = ", ".join(each.id for each in verdict.findings)
             for each in verdict.findings:

@@ -118,6 +118,8 @@ def s3_partition_sensor(model: str, **kwargs: Any) -> BaseSensorOperator:
 
             raw = RawPartitions(services.storage, model)
             self.log.info("%s", subject(context, {"day": day.isoformat()}))
+            if missing_paths(services, spec, day):
+                self.log.info("Of the days that have landed whole, %s", nearest_day(day, landed_whole(services, spec)))
             self.bucket_key = [services.storage.uri(raw.path(source, day)) for source in spec.data.sources]
             return super().execute(context)
 

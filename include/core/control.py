@@ -136,7 +136,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def audit_hash(row: Mapping[str, Any]) -> str:
+def audit_hash(row: Mapping[str, Any] | sa.RowMapping) -> str:
     """What a row of the chain has as its `hash`: of all it says, and of the hash of the row before."""
     return digest_json({name: row[name] for name in ("at", "actor", "action", "subject", "detail", "previous")})
 

@@ -45,8 +45,8 @@ def shown(seen: object) -> str:
     return text if len(text) <= SEEN else f"{text[:SEEN]}... (cut, {len(text)} characters)"
 
 
-def one_line(error: BaseException) -> str:
-    """Any exception on one line: for JSON answers, alerts, audit reasons, cells of a table and lines of a server's log."""
+def one_line(error: BaseException | str) -> str:
+    """Any exception, or its words, on one line: for JSON answers, alerts, audit reasons, cells of a table and lines of a server's log."""
     return " ".join(str(error).split())
 
 
