@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseHook, BaseNotifier, Context
@@ -109,6 +110,8 @@ class FailureNotifier(BaseNotifier):
             else f"{ti.dag_id}.{ti.task_id} failed"
         )
         detail = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "try_number": ti.try_number}
+        if isinstance(start := context.get("data_interval_start"), datetime):  # the run's id carries the interval's end
+            detail["interval_start"] = start.isoformat()
         key = f"failed/{digest_json(holder(context))[:32]}"
         alert = Alert(key, "task_failed", "ticket", self.model, text, f"{MONITORING}a-task-failed", detail)
         tell(alert, open_services().control)

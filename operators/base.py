@@ -8,7 +8,7 @@ Reconcile: makes the world match a desired state, and re-reads the world every t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk import BaseOperator, Context
@@ -21,6 +21,7 @@ from include.core.request import Json, Request, Result
 from include.core.task import perform
 from operators.hooks import Services, job_of, open_services
 from operators.run import holder, is_retry, run_token, wants_fresh
+from operators.summary import subject, summary
 from operators.triggers import JobTrigger
 
 
@@ -31,6 +32,20 @@ class SlipstreamOperator(BaseOperator):
         super().__init__(**kwargs)
         self.model = model
         self.links: dict[str, str] = {}  # shown as buttons: see operators/links.py
+
+    def tell_subject(self, context: Context, params: Mapping[str, Json], before: str = "") -> None:
+        """The first line of a task's log: the day or moment it is about. A day stands in the XCom `day` too."""
+        if words := " ".join(filter(None, (before, subject(context, params)))):
+            self.log.info("%s", words)
+        push = getattr(context["ti"], "xcom_push", None)
+        if params.get("day") and push is not None:
+            push(key="day", value=params["day"])
+
+    def tell(self, head: str, lines: Iterable[str] = ()) -> None:
+        """A task's own account of what it did: a line that says what, and the figures below it."""
+        self.log.info("%s", head)
+        for line in lines:
+            self.log.info("  %s", line)
 
 
 class ComputeOperator(SlipstreamOperator):
@@ -70,20 +85,23 @@ class ComputeOperator(SlipstreamOperator):
     def execute(self, context: Context) -> Json:
         services = open_services()
         request = self.build(context, services)
+        self.tell_subject(context, request.params, f"{request.step} of {request.model}.")
+        self.log.info("  key %s", request.key)
         services.ledger.record(request)
         generation = self._generation(request, context, services)
         services.sweep(request.key, generation)
         known = services.ledger.result(request.key, generation)
         if known is not None:
-            self.log.info("Reused %s (generation %s). To compute it anew: run with fresh=true, "
-                          "or `slipstream invalidate %s` and clear.", request.key, generation, request.key)  # fmt: skip
+            self._account(known, services, reused=True)
             return self._deliver(known, context, services)
         attempt = services.ledger.open_attempt(request.key, generation)
         if self.where == "job" and not is_retry(context):
             attempt = self._after(attempt, services)
-        self._remember(context, {"key": request.key, "generation": generation, "attempt": attempt.number})
+        about = {name: request.params[name] for name in ("day", "as_of") if name in request.params}
+        self._remember(context, {**about, "key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":
             result = perform(request, attempt, services.ledger, services.settings)
+            self._account(result, services)
             return self._deliver(result, context, services)
         return self._wait(attempt, context, services)
 
@@ -150,6 +168,7 @@ class ComputeOperator(SlipstreamOperator):
         if result is not None:
             if broken := ledger.verify(result):
                 raise IntegrityError(f"{result.path} is damaged.", seen=broken, hint="clear the task: it is computed again.")
+            self._account(result, services)
             return self._deliver(result, context, services)
         # The job's own error first: it is the better one, and its log may not come.
         if (error := ledger.error(attempt)) is not None:
@@ -181,6 +200,14 @@ class ComputeOperator(SlipstreamOperator):
         error = services.ledger.error(before) if before.number else None
         return error if isinstance(error, PermanentError) else None
 
+    def _account(self, result: Result, services: Services, *, reused: bool = False) -> None:
+        """What was computed, in a few lines: before it is delivered, so that a verdict that stops the task is told too."""
+        made = f"attempt {result.attempt} in {result.seconds:.1f} s, {result.committed_at[:19]} UTC"
+        head = f"{'Reused' if reused else 'Computed'} {result.key}, generation {result.generation} ({made}):"
+        self.tell(head, [*summary(self.step, result.value), f"it lies at {services.storage.uri(result.path)}"])
+        if reused:
+            self.log.info("  to compute it anew: run with fresh=true, or `slipstream invalidate %s` and clear.", result.key)
+
     def _deliver(self, result: Result, context: Context, services: Services) -> Json:
         fault.point("compute.deliver")
         value = self.deliver(result, context, services)
@@ -210,16 +237,27 @@ class ReconcileOperator(SlipstreamOperator):
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         raise TypeError(f"{type(self).__name__} must define reconcile()")
 
+    def about(self, context: Context) -> Mapping[str, Json]:
+        """The `day` or `as_of` that the task is about, if it is about one."""
+        del context
+        return {}
+
+    def account(self, value: Json) -> Iterable[str]:
+        """What it found or changed, in a few lines."""
+        return summary("", value)
+
     def execute(self, context: Context) -> Json:
-        services = open_services()
+        services, started = open_services(), time.monotonic()
         services.sweep()
         fault.point("reconcile.begin")
         resource, who = self.resource(context), holder(context)
+        self.tell_subject(context, self.about(context))
         if self.patience:
             value = self._in_turn(resource, who, context, services)
         else:
             value = self.reconcile(context, services, services.control.take(resource, who))
         fault.point("reconcile.done")
+        self.tell(f"{resource} is as it should be, after {time.monotonic() - started:.1f} s:", self.account(value))
         return value
 
     def _in_turn(self, resource: str, who: str, context: Context, services: Services) -> Json:

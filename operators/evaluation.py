@@ -69,6 +69,6 @@ class CheckGateOperator(SlipstreamOperator):
         gate: Json = value["gate"]
         for warning in value.get("warnings", ()):
             self.log.warning("%s", warning)
-        for reason in gate["reasons"]:
+        for reason in gate["reasons"] or ["every condition holds"]:
             self.log.info("gate %s: %s", "open" if gate["passed"] else "closed", reason)
         return gate

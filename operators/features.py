@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -36,6 +37,7 @@ class PublishFeaturesOperator(ComputeOperator):
             share = services.spec(self.model).data.minimum_share
             changed = publish(services.control, self.model, day, ref, result.value["rows"], epoch, share)
         self._tell_lacked(day, result)
+        self.log.info("%s", f"{day} is published now." if changed else f"{day} was published with this result already.")
         if changed:
             self._tell_late(day, services)
         return ref.to_json()
@@ -77,13 +79,20 @@ class MaterializeFeaturesOperator(ReconcileOperator):
     def resource(self, context: Context) -> str:
         return f"materialize/{self.model}/{partition_day(context)}"
 
+    def about(self, context: Context) -> Mapping[str, Json]:
+        return {"day": partition_day(context).isoformat()}
+
+    def account(self, value: Json) -> Iterable[str]:
+        for name, seen in value["views"].items():
+            rows = f"{seen['entities']:,} entities, {seen['written']:,} written, {seen['newer']:,} newer online already"
+            yield f"{name}: {rows}"
+
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         from include.core.reference import load
 
         result = services.ledger.resolve(pulled(context, "publish"))
         materialize = load("include.backends.feast_materialize:materialize")
         report: Json = materialize(services.spec(self.model), result, services.ledger, services.settings)
-        self.log.info("online: %s", report)
         return report
 
 

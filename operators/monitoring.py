@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias, Context
@@ -158,7 +159,6 @@ class CheckSkewOperator(ComputeOperator):
         from include.features.shares import record
 
         record(services.control, self.model, result)
-        self.log.info("%s: %s", result.value["level"], " ".join(result.value["words"]))
         if may_deploy(context):
             check(self.model, result.value)
         return super().deliver(result, context, services)
@@ -185,6 +185,10 @@ class DecideRetrainingOperator(ReconcileOperator):
 
         return resource(self.model)
 
+    def account(self, value: Json) -> Iterable[str]:
+        yield f"{value['action']}: {value['words']}"
+        yield f"the decision {value['key']} is {'new' if value['new'] else 'the one that was made before'}"
+
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         from include.monitoring.decision import decide_window
 
@@ -192,7 +196,6 @@ class DecideRetrainingOperator(ReconcileOperator):
         busy = running(services, self.model)
         shadows = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
         decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, shadows)
-        self.log.info("%s: %s", decision.action, decision.words)
         if decision.action == "retrain" and may_deploy(context):
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from airflow.sdk import AssetAlias, Context
@@ -57,8 +58,13 @@ class RegisterModelOperator(ReconcileOperator):
         if record.entry.gate.passed and package.entry.gate.passed and may_deploy(context):
             extra: dict[str, JsonValue] = {"version": record.version, "as_of": record.entry.as_of}
             context["outlet_events"][AssetAlias(f"{self.model}_registered")].add(candidate_asset(self.model), extra=extra)
+            self.log.info("Its gate is open: an event asks for the rollout of version %d.", record.version)
         fault.point("register.sent")
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
+
+    def account(self, value: Json) -> Iterable[str]:
+        yield f"version {value['version']} ({value['semver']}) of {self.model} is {value['stage']}"
+        yield from (f"{name}: {url}" for name, url in self.links.items())
 
 
 def _commit(context: Context, folder: Path = PROJECT) -> str:

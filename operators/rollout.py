@@ -221,9 +221,11 @@ class RolloutStageOperator(RolloutOperator):
         services = open_services()
         epoch = services.control.take(self.resource(context), holder(context))
         try:
-            return self._look(context, services, epoch)
+            value = self._look(context, services, epoch)
         except PausedError as paused:
             self.wait_until_resumed(context, paused)
+        self.tell(f"{self.resource(context)} is as it should be:", self.account(value))
+        return value
 
     def page(self, rollout: Rollout, decision: Mapping[str, Any], services: Services) -> None:
         """Both arms are beyond the service's objective: call someone. At ERROR too, for whatever watches the logs."""

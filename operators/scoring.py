@@ -23,8 +23,10 @@ class ScoreBatchOperator(ComputeOperator):
     operator_extra_links = (JobLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        from datetime import datetime, time, timedelta
+        from datetime import date, datetime, time, timedelta
 
+        from include.core.nearest import nearest_day
+        from include.data.published import published
         from include.features.known import known_days
 
         spec, day, record = services.spec(self.model), partition_day(context), services.champion(self.model)
@@ -33,7 +35,8 @@ class ScoreBatchOperator(ComputeOperator):
         start = datetime.combine(day, time()) - timedelta(days=spec.data.lookback_days)  # a day's rows may have been asked late
         days = known_days(services.control, self.model, spec.features.views, start, day)
         if day.isoformat() not in days:
-            raise AirflowSkipException(f"{day} is not published yet.")
+            near = nearest_day(day, published(services.control, self.model, date.min, date.max))
+            raise AirflowSkipException(f"{day} is not published yet. Of the published days, {near}")
         params: dict[str, Any] = {
             "day": day.isoformat(),
             "features": spec.features.model_dump(mode="json"),

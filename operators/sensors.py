@@ -9,10 +9,12 @@ from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import TransientError
+from include.core.nearest import nearest_day
 from include.core.spec import ModelSpec
 from include.core.time import utc
 from operators.hooks import Services, open_services
 from operators.run import partition_day
+from operators.summary import subject
 from operators.triggers import described
 
 
@@ -37,7 +39,8 @@ class PartitionSensor(BaseSensorOperator):
             self.log.warning("This look is lost, the next comes in %g s: %s", self.poke_interval, described(error))
             return False
         if missing:
-            self.log.info("Waiting for %s", ", ".join(missing))
+            self.log.info("%s Waiting for %s", subject(context, {"day": day.isoformat()}), ", ".join(missing))
+            self.log.info("Of the days that have landed whole, %s", nearest_day(day, landed_whole(services, spec)))
         return not missing
 
 
@@ -54,6 +57,14 @@ def missing_paths(services: Services, spec: ModelSpec, day: date) -> list[str]:
 
     raw = RawPartitions(services.storage, spec.name)
     return [services.storage.uri(raw.path(source, day)) for source in spec.data.sources if not raw.exists(source, day)]
+
+
+def landed_whole(services: Services, spec: ModelSpec) -> set[date]:
+    """The days of which every source has landed."""
+    from include.data.raw import RawPartitions
+
+    raw = RawPartitions(services.storage, spec.name)
+    return set.intersection(*(set(raw.days(source)) for source in spec.data.sources))
 
 
 class FreshnessSensor(BaseSensorOperator):
@@ -106,6 +117,9 @@ def s3_partition_sensor(model: str, **kwargs: Any) -> BaseSensorOperator:
             from include.data.raw import RawPartitions
 
             raw = RawPartitions(services.storage, model)
+            self.log.info("%s", subject(context, {"day": day.isoformat()}))
+            if missing_paths(services, spec, day):
+                self.log.info("Of the days that have landed whole, %s", nearest_day(day, landed_whole(services, spec)))
             self.bucket_key = [services.storage.uri(raw.path(source, day)) for source in spec.data.sources]
             return super().execute(context)
 

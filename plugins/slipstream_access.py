@@ -17,13 +17,26 @@ Method = Literal["GET", "POST"]
 
 
 def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, BaseUser], BaseUser]:
-    """A dependency of a route with `{model}` in its path: the right to read or run that model's DAG."""
+    """A dependency of a route with `{model}` in its path: the right to read or run that model's DAG, and that there is one.
+
+    Asked for in that order: who may not read a model is not told whether it exists.
+    """
 
     def inner(request: Request, user: GetUserDep) -> BaseUser:
-        check(method, request.path_params["model"], request, user, dag)
+        model = request.path_params["model"]
+        check(method, model, request, user, dag)
+        _require(model)
         return user
 
     return inner
+
+
+def _require(model: str) -> None:
+    """Raises DataError, which answers 404 with the models there are."""
+    from include.governance.models import require_model
+    from plugins import slipstream_api as api
+
+    require_model(model, api._settings().models, api._control)
 
 
 def any_access(request: Request, user: GetUserDep) -> BaseUser:

@@ -30,6 +30,7 @@ COMMANDS = {
     "cancel": "stop a job",
     "jobs": "the jobs under way, and who waits for each",
     "relocate": "after an installation was moved: rewrite what names its former place",
+    "audit": "whether anybody edited history: verify it, seal it",
     "demo": "run the whole loop on real flights",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 from include.cli.components import Component, components
 from include.cli.desk import Desk, open_desk
@@ -75,10 +76,17 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
         yield "decision", f"{last['action']} as of {last['as_of'][:16]}" + (f": {why}" if why else "")
     else:
         yield "decision", "none yet"
-    yield "partitions", f"{seen.partitions.days} published, the newest {seen.partitions.newest or '–'}"
+    yield "partitions", f"{seen.partitions.days} published, the newest {_day(seen.partitions.newest)}"
     yield "versions", str(len(seen.versions))
     if seen.registry:
         yield "registry", seen.registry
+
+
+def _day(newest: str) -> str:
+    """A day, and what the id of the run that made it says: its interval's end."""
+    if not newest:
+        return "–"
+    return f"{newest} (its run's id says {date.fromisoformat(newest) + timedelta(days=1)}, the end of its interval)"
 
 
 def _reasons(reasons: Json) -> str:

@@ -8,7 +8,7 @@ an append-only audit chain in which each row's hash covers the row before it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -144,6 +144,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def audit_hash(row: Mapping[str, Any] | sa.RowMapping) -> str:
+    """What a row of the chain has as its `hash`: of all it says, and of the hash of the row before."""
+    return digest_json({name: row[name] for name in ("at", "actor", "action", "subject", "detail", "previous")})
+
+
 class ControlStore:
     """One short transaction a call. On SQLite every write takes the lock at BEGIN, so none can deadlock."""
 
@@ -234,15 +239,14 @@ class ControlStore:
         last = connection.execute(sa.select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
         previous = last.hash if last else "0" * 64
         row = {"at": now(), "actor": actor, "action": action, "subject": subject, "detail": detail, "previous": previous}
-        connection.execute(audit.insert().values(seq=(last.seq if last else 0) + 1, hash=digest_json(row), **row))
+        connection.execute(audit.insert().values(seq=(last.seq if last else 0) + 1, hash=audit_hash(row), **row))
 
     def broken_audit_rows(self) -> list[int]:
         """Sequence numbers at which the chain does not hold. Empty: nobody edited history."""
         broken, previous = [], "0" * 64
         with self.transaction() as connection:
             for row in connection.execute(sa.select(audit).order_by(audit.c.seq)).mappings():
-                body = {name: row[name] for name in ("at", "actor", "action", "subject", "detail", "previous")}
-                if row["previous"] != previous or row["hash"] != digest_json(body):
+                if row["previous"] != previous or row["hash"] != audit_hash(row):
                     broken.append(row["seq"])
                 previous = row["hash"]
         return broken

@@ -46,7 +46,7 @@ def shown(seen: object) -> str:
 
 
 def one_line(error: BaseException | str) -> str:
-    """Any exception on one line: for JSON answers, alerts, audit reasons, cells of a table and lines of a server's log."""
+    """Any exception, or its words, on one line: for JSON answers, alerts, audit reasons, cells of a table, a server's log."""
     return " ".join(str(error).split())
 
 

@@ -41,5 +41,5 @@ def nearest_day(given: date, known: Iterable[date]) -> str:
     near = " and ".join(map(str, before + after))
     return (
         f"the nearest: {near}; days here: {days[0]} to {days[-1]} ({len(days)}). "
-        "A scheduled run's id carries the end of its interval: the day of scheduled__2013-01-03... is 2013-01-02."
+        "(A scheduled run's id carries the end of its interval: the day of scheduled__2013-01-03... is 2013-01-02.)"
     )

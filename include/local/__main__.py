@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(options, Platform.from_env())
     except SlipstreamError as error:
-        print(f"slipstream: {error}", file=sys.stderr)
+        print(f"slipstream: {error!s}", file=sys.stderr)
         return 1
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from include.core.adapters import adapter
 from include.core.control import ControlStore, versions
-from include.core.errors import DataError, SlipstreamError
+from include.core.errors import DataError, SlipstreamError, one_line
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.spec import Feature, ModelSpec, View
@@ -108,7 +108,7 @@ def _views(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> tuple
         views: tuple[View, ...] = adapter("signature.views")(signature, spec.features)
     except DataError as error:
         _check_inputs(spec, version, signature)
-        return adapter("signature.fallback")(signature, spec.features), str(error)
+        return adapter("signature.fallback")(signature, spec.features), one_line(error)
     return views, ""
 
 

@@ -238,7 +238,7 @@ def test_a_file_of_other_columns_is_refused_by_name(tmp_path: Path, orders: str,
     store = open_store(tmp_path, view_of(orders))
     changed(orders, change)
     store.apply([view_of(str(Path(orders).parent))])
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=f"(?s){said}"):
         answers(store, asked(("ann", 4)))
 
 
@@ -255,7 +255,7 @@ def test_a_file_of_other_columns_is_refused_by_name(tmp_path: Path, orders: str,
     ],
 )
 def test_entity_rows_that_cannot_be_joined_are_refused(store: FeatureStore, frame: Any, said: str) -> None:
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=f"(?s){said}"):
         answers(store, frame)
 
 

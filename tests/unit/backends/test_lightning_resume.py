@@ -283,6 +283,6 @@ class OpaqueState(Net):
 )
 def test_what_cannot_be_resumed_is_refused_before_the_first_batch(kind: type[Net], names: str, tmp_path: Path) -> None:
     seen: list[float] = []
-    with pytest.raises(SpecError, match=names):
+    with pytest.raises(SpecError, match=f"(?s){names}"):
         fit(tmp_path, kind, seen)
     assert seen == []

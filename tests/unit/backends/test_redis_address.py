@@ -50,7 +50,7 @@ def test_without_tls_there_is_no_context() -> None:
     ],
 )
 def test_what_one_of_the_two_ways_would_not_honour_is_refused_when_the_store_is_opened(url: str, words: str) -> None:
-    with pytest.raises(SpecError, match=words) as refused:
+    with pytest.raises(SpecError, match=f"(?s){words}") as refused:
         open_online(url)
     assert "hunter2" not in str(refused.value)
 

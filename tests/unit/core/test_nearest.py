@@ -35,4 +35,4 @@ def test_the_closest_number_is_told(given: int, closest: int) -> None:
 @pytest.mark.parametrize(("day", "near"), [(4, "2013-01-03 and 2013-01-07"), (1, "2013-01-03"), (9, "2013-01-07")])
 def test_a_day_s_neighbours_are_told_and_what_a_run_s_id_means(day: int, near: str) -> None:
     told = nearest_day(date(2013, 1, day), [date(2013, 1, 7), date(2013, 1, 3)])
-    assert told.startswith(f"the nearest: {near}; days here: 2013-01-03 to 2013-01-07 (2). A scheduled run's id carries the end")
+    assert told.startswith(f"the nearest: {near}; days here: 2013-01-03 to 2013-01-07 (2). (A scheduled run's id carries the end")

@@ -54,7 +54,7 @@ def test_a_partition_that_is_gone_empty_or_truncated_is_named_with_the_next_step
     whole = path.read_bytes()
     for content, said in ((whole[:-9], "footer cannot be read"), (b"", "is empty"), (b"PAR1", "footer")):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=said) as caught:
+        with pytest.raises(DataError, match=f"(?s){said}") as caught:
             raw.fetch("orders", DAY, raw.digest("orders", DAY), tmp_path)
         assert "2013-01-01" in str(caught.value)
         assert str(path) in caught.value.hint

@@ -66,7 +66,7 @@ def test_a_day_that_is_missing_is_named(week: Shop) -> None:
 )
 def test_a_changed_schema_is_named_with_column_and_types(week: Shop, change: object, said: str) -> None:
     week.land("orders", DAY, change(orders_of(DAY)))  # type: ignore[operator]
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=f"(?s){said}"):
         week.features(DAY)
 
 
@@ -106,7 +106,7 @@ def test_a_partition_that_changes_under_the_run_is_refused(week: Shop, monkeypat
     ],
 )
 def test_sql_that_does_not_give_what_the_spec_says_is_refused(week: Shop, changes: dict[str, object], said: str) -> None:
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=f"(?s){said}"):
         week.features(DAY, with_view(CUSTOMER, **changes))  # type: ignore[arg-type]
 
 
@@ -123,7 +123,7 @@ def test_rows_that_break_the_rules_are_refused_with_an_example(week: Shop, monke
     time = f"TIMESTAMP '{DAY} 05:00:00'" + (" + later" if name == "tomorrow" else "")
     sql = f"SELECT customer, {time} AS event_timestamp, 1 AS orders, 1.0 AS mean_price, 'a' AS grade {rows}"
     monkeypatch.setattr(f"{HERE}.views", lambda day: {"customer": sql})
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=f"(?s){said}") as caught:
         week.features(DAY)
     assert "2013-01-0" in str(caught.value.seen)
 
@@ -137,7 +137,7 @@ def test_rows_that_break_the_rules_are_refused_with_an_example(week: Shop, monke
 )
 def test_labels_that_cannot_be_read_are_refused(week: Shop, monkeypatch: pytest.MonkeyPatch, sql: str, said: str) -> None:
     monkeypatch.setattr(f"{HERE}.labels", lambda: sql)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=f"(?s){said}"):
         week.features(DAY)
 
 
@@ -165,7 +165,7 @@ def test_values_that_no_store_can_hold_or_no_clock_has_shown_are_refused(
     }  # fmt: skip
     sql = "SELECT " + ", ".join(f"{value} AS {column}" for column, value in columns.items())
     monkeypatch.setattr(f"{HERE}.views", lambda day: {"customer": sql})
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=f"(?s){said}"):
         week.features(DAY, with_view(LATE))  # type: ignore[arg-type]
 
 

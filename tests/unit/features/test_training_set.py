@@ -140,7 +140,7 @@ def test_the_same_days_give_the_same_bytes(week: Shop) -> None:
 def test_a_window_that_cannot_be_trained_on_is_refused_with_counts_and_the_setting(
     week: Shop, params: dict[str, Any], said: str
 ) -> None:
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=f"(?s){said}") as caught:
         week.training_set(week.days(8), **params)
     assert caught.value.seen["rows"] >= 0  # type: ignore[index]
 
@@ -150,7 +150,7 @@ def test_a_window_that_cannot_be_trained_on_is_refused_with_counts_and_the_setti
 )
 def test_labels_that_are_all_null_or_all_alike_are_refused(empty_shop: Shop, label: Any, said: str) -> None:
     empty_shop.land_days(8, label=label)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=f"(?s){said}"):
         empty_shop.training_set(empty_shop.days(8))
 
 

@@ -85,6 +85,14 @@ def test_a_missing_file_of_a_result_is_told_from_a_changed_one(loop: Loop, contr
     assert states(trace(loop.ledger, control, MODEL), "train") == {State.CHANGED}
 
 
+def test_why_something_is_missing_is_told_on_one_line(loop: Loop, control: ControlStore) -> None:
+    train = loop.ledger.resolve(trace(loop.ledger, control, MODEL).record.entry.lineage.train)
+    loop.ledger.storage.delete(train.path)
+    problems = [node.detail["problem"] for node in trace(loop.ledger, control, MODEL).root.walk() if "problem" in node.detail]
+    assert problems
+    assert all("Next: " in problem and "\n" not in problem for problem in problems)
+
+
 def test_without_a_served_version_one_must_be_named(loop: Loop, control: ControlStore) -> None:
     move(control, MODEL, 1, Stage.ARCHIVED, "t")
     with pytest.raises(DataError, match="--version N"):

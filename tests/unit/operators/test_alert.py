@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,9 @@ def test_a_task_that_failed_for_good_is_told_with_its_error(services: Services, 
     ((_, _, body),) = webhook.got
     assert body["text"] == "shop_dag.validate failed: The partition has no rows. Next: land it again."
     assert (body["severity"], body["detail"]["run_id"]) == ("ticket", "manual__1")
-    failure(Run(run_id="manual__2"), error)
+    assert "interval_start" not in body["detail"]
+    failure(Run(run_id="manual__2", interval=(date(2013, 1, 1), date(2013, 1, 2))), error)
+    assert webhook.got[1][2]["detail"]["interval_start"] == "2013-01-01T00:00:00+00:00"
     assert len(webhook.got) == 2
 
 

@@ -50,7 +50,7 @@ def test_an_expectation_is_frozen() -> None:
     ],
 )
 def test_a_wrong_expectation_is_refused_with_what_is_allowed(kind: str, arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(SpecError, match=f"(?s){message}"):
         Expectation(kind, **arguments)
 
 
@@ -77,7 +77,7 @@ def test_a_suite_is_loaded_by_source_and_may_be_a_plain_tuple() -> None:
     ],
 )
 def test_a_wrong_reference_is_refused(reference: str, message: str) -> None:
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(SpecError, match=f"(?s){message}"):
         load_suite(reference, "flights")
 
 

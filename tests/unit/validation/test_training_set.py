@@ -79,7 +79,7 @@ def test_integer_labels_are_labels_too(store: Store) -> None:
 def test_a_snapshot_unfit_to_train_on_says_why(store: Store, train: pa.Table, holdout: pa.Table, message: str) -> None:
     import re
 
-    assert re.search(message, failed(store, train, holdout))
+    assert re.search(message, failed(store, train, holdout), re.DOTALL)
 
 
 def test_a_snapshot_without_its_label_is_a_data_error(store: Store) -> None:

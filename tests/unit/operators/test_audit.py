@@ -1,0 +1,63 @@
+"""The weekly task: it verifies and seals, and calls somebody where the chain does not hold."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from include.core.control import audit
+from include.core.errors import IntegrityError
+from operators import audit as module
+from operators.alert import Alert
+from operators.audit import VerifyAuditOperator, audit_dag
+from operators.hooks import Services
+from tests.unit.operators.life import Run
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[Alert]:
+    sent: list[Alert] = []
+    monkeypatch.setattr(module, "tell", lambda alert, control: sent.append(alert))
+    return sent
+
+
+def verify(run: Run | None = None) -> Any:
+    return (run or Run())(VerifyAuditOperator(task_id="verify"))
+
+
+def add(services: Services) -> None:
+    with services.control.transaction() as connection:
+        services.control.append_audit(connection, "ada", "did", "shop", {})
+
+
+def test_it_seals_what_was_added_and_says_so(
+    services: Services, told: list[Alert], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    add(services)
+    assert verify()["seal"] == 1
+    assert verify()["seal"] is None
+    add(services)
+    assert verify()["seal"] == 2
+    assert "Seal 2 is of row 3." in caplog.text + capsys.readouterr().out
+    assert told == []
+
+
+def test_a_broken_chain_calls_somebody_and_fails_the_task(services: Services, told: list[Alert]) -> None:
+    for _ in range(3):
+        add(services)
+    verify()
+    with services.control.transaction() as connection:
+        connection.execute(audit.delete().where(audit.c.seq > 1))
+    with pytest.raises(IntegrityError, match="seal:1: the table ends at row 1"):
+        verify()
+    (alert,) = told
+    assert (alert.event, alert.severity, "seal:1" in alert.text) == ("audit_broken", "page", True)
+
+
+def test_the_dag_runs_weekly_and_is_on_from_the_start() -> None:
+    dag = audit_dag()
+    assert (dag.dag_id, dag.task_ids, dag.is_paused_upon_creation) == ("slipstream_audit", ["verify"], False)
+    assert dag.timetable.expression == "0 5 * * 1"
