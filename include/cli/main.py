@@ -25,6 +25,7 @@ COMMANDS = {
     "quarantine": "the rows that validation set aside, and which would pass now",
     "invalidate": "have something computed again",
     "cancel": "stop a job",
+    "token": "who may ask the gateway for what",
     "jobs": "the jobs under way, and who waits for each",
     "demo": "run the whole loop on real flights",
 }

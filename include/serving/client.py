@@ -9,8 +9,18 @@ from typing import Any
 import httpx
 
 from include.core import tls
+from include.core.connection import from_env
 from include.core.errors import DataError, GateClosed, UnreachableError
 from include.core.request import Json
+from include.core.settings import Settings
+
+CONNECTION = "slipstream_gateway"  # its password is this client's token
+
+
+def open_client(settings: Settings) -> GatewayClient:
+    """To the gateway that the settings name, with the token of its connection."""
+    connection = from_env(CONNECTION, settings.environ)
+    return GatewayClient(settings.gateway_url, connection.password if connection else "")
 
 
 class GatewayClient:

@@ -111,7 +111,7 @@ class Door(HttpToolsProtocol):
         super().connection_made(transport)
         self.transport = self._cork = Cork(transport)  # type: ignore[assignment]
         self.deadline = self.loop.time() + self.crowd.bounds.head_seconds
-        refusal = self.crowd.came(self.loop, self.connections)
+        refusal = self.crowd.came(self, self.loop, self.connections)
         if refusal is None:
             return
         if len(self.connections) > 2 * self.crowd.bounds.connections:
