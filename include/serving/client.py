@@ -130,6 +130,13 @@ class GatewayClient:
             raise self._unreachable(f"{type(error).__name__}: {error}") from error
         if response.status_code >= 500:
             raise self._unreachable(f"HTTP {response.status_code}: {response.text[:300]}")
+        if response.status_code in (401, 403):
+            raise DataError(
+                f"The gateway refused {method} {path}: {response.text[:500]}",
+                seen=response.status_code,
+                safe="nothing was changed.",
+                hint=f"make a token with that right (`slipstream token new`) the password of the connection {CONNECTION}.",
+            )
         if response.status_code >= 400:
             raise DataError(f"The gateway refused {method} {path}: {response.text[:500]}", seen=response.status_code)
         answer: dict[str, Json] = response.json()

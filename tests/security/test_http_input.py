@@ -96,7 +96,7 @@ def test_and_so_is_one_in_chunks(world: World, name: str, route: str) -> None:
         assert [answer.status for answer in parsed(drained(end))] == [400]
 
 
-@pytest.mark.parametrize("version", [DIGITS[:3000], "99999999999999999999", "-1", "1.0", "x", "%D9%A1", "1%20", "0x1", "", "1e3"])
+@pytest.mark.parametrize("version", [DIGITS, "99999999999999999999", "-1", "1.0", "x", "%D9%A1", "1%20", "0x1", "", "1e3"])
 @pytest.mark.parametrize("rest", ["", "/ready", "/infer"])
 def test_a_version_that_is_none_is_not_found(world: World, version: str, rest: str) -> None:
     method = b"POST" if rest == "/infer" else b"GET"
