@@ -21,6 +21,7 @@ import uvicorn
 
 from include.core.adapters import adapter
 from include.core.connection import from_env
+from include.core.errors import SpecError
 from include.core.settings import Settings
 from include.serving import shadow
 from include.serving.access import CONNECTION, Access, from_settings
@@ -96,8 +97,11 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.C
     settings = Settings.from_env()
     options = _options(settings, argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
-    bounds = Bounds.from_env(settings.environ)
+    try:
+        access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
+        bounds = Bounds.from_env(settings.environ)
+    except SpecError as error:
+        sys.exit(str(error))
     _allow_files(bounds)
     shared = Shared(options.workers, shadow_command)
     try:

@@ -16,11 +16,13 @@ import pytest
 
 from include.cli.main import main
 from include.core.connection import parse as parse_connection
-from include.core.errors import SpecError
+from include.core.errors import DataError, SpecError
 from include.core.settings import Settings
 from include.rollout.route import Route as Served
 from include.serving import access as access_module
+from include.serving import host as server
 from include.serving.access import Access, from_settings, open_access
+from include.serving.client import GatewayClient, open_client
 from include.serving.http import Headers
 from include.serving.openapi import DOCUMENT
 from include.serving.refusal import Refusal
@@ -146,6 +148,27 @@ def test_an_answer_shows_no_token(world: World) -> None:
     assert answer.status_code == 403
     assert SECRET["predict"] not in answer.text
     assert SECRET["predict"] not in world.output()
+
+
+def test_a_client_with_too_small_a_token_is_told_where_to_put_another(world: World) -> None:
+    for secret in ("wrong", SECRET["predict"]):
+        with pytest.raises(DataError, match="refused GET /status") as refused:
+            GatewayClient(world.url, secret).status()
+        assert "slipstream_gateway" in refused.value.hint
+    environ = {"AIRFLOW_CONN_SLIPSTREAM_GATEWAY": f"http://:{SECRET['read']}@127.0.0.1:1"}
+    assert open_client(Settings(gateway_url=world.url, environ=environ)).status()["ready"]
+
+
+@pytest.mark.parametrize("harm", ["no token", "an open file", "a bound that is none"])
+def test_a_gateway_that_may_not_start_says_why(harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path))
+    if harm == "an open file":
+        write(tmp_path / "gateway-tokens.json", entry("a", "a"), mode=0o644)
+    if harm == "a bound that is none":
+        monkeypatch.setenv("SLIPSTREAM_GATEWAY_CONNECTIONS", "many")
+    with pytest.raises(SystemExit) as ended:
+        server.main(["--host", "0.0.0.0" if harm == "no token" else "127.0.0.1", "--port", "1"])
+    assert "Next: " in str(ended.value.code)
 
 
 def test_a_running_gateway_takes_up_new_tokens_and_lets_go_of_old_ones(world: World) -> None:
