@@ -59,8 +59,8 @@ class Reason(BaseModel):
 class Invalidation(Reason):
     """Either a key, or a step and perhaps a day. Without `confirm` it only tells what would be affected."""
 
-    key: str = Field(default="", pattern=r"\A([a-z0-9_]{1,100}/[0-9a-f]{8,64})?\Z")
-    step: str = Field(default="", pattern=r"\A[a-z0-9_]{0,100}\Z")
+    key: str = Field(default="", pattern=r"^([a-z0-9_]{1,100}/[0-9a-f]{8,64})?$")
+    step: str = Field(default="", pattern=r"^[a-z0-9_]{0,100}$")
     day: str = Field(default="", max_length=30)
     confirm: bool = False
 

@@ -190,11 +190,11 @@ class Door(HttpToolsProtocol):
         elif self._body is not None:
             self._receive(data)
         else:
-            data, self._part = self._part + data, b""
-            self._read(data)
+            part, self._part = self._part, b""
+            self._read(part + data, len(part))
 
-    def _read(self, data: bytes) -> None:
-        """What begins with a request."""
+    def _read(self, data: bytes, known: int = 0) -> None:
+        """What begins with a request. `known`: so many bytes of it were looked at before, and are no whole head."""
         head = self.heads.of(data)
         if isinstance(head, Head) and len(data) == head.end:
             self._ask(head, data[head.start :])
@@ -206,7 +206,7 @@ class Door(HttpToolsProtocol):
             head = self.heads.of(data)
         if isinstance(head, Head):
             self._begin(head, data[head.start :])
-        elif (refusal := head or unfinished(data)) is not None:
+        elif (refusal := head or unfinished(data, known)) is not None:
             self._reject(refusal, bodyless=data.startswith(b"HEAD "))
         else:
             if self.idle:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from include.serving.bounds import MAX_BODY, MAX_HEADERS
+from include.serving.head import unfinished
 from tests.security.site import WAYS, Site, drained, parsed
 
 BODY = b'{"a":1}'
@@ -228,6 +229,15 @@ def test_the_verdict_is_the_same_however_the_bytes_are_cut(sites: dict[str, Site
         answers = [answer for answer in parsed(drained(end)) if answer.status != 100]
     assert answers[0].status == status
     assert len(answers) == (1 if name in BAD else 2)
+
+
+@pytest.mark.parametrize("bare", [b"\n", b"\r"])
+def test_a_bare_line_end_is_seen_wherever_the_bytes_are_cut(bare: bytes) -> None:
+    data = b"POST /predict/toy HTTP/1.1\r\nHost: x" + bare + b"X-One: a"
+    for known in range(len(data)):
+        place = len(data) - len(b"X-One: a") - 1
+        seen = unfinished(data, known) is not None or (known > place + 1 and unfinished(data[:known]) is not None)
+        assert seen
 
 
 def test_a_caller_that_expects_is_told_to_go_on_before_it_sends(sites: dict[str, Site]) -> None:
