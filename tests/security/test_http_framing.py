@@ -231,6 +231,15 @@ def test_the_verdict_is_the_same_however_the_bytes_are_cut(sites: dict[str, Site
     assert len(answers) == (1 if name in BAD else 2)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["Connection: close", "HTTP/1.0", "length twice"])
+def test_the_last_answer_arrives_whole_though_the_caller_goes_on_sending(sites: dict[str, Site], name: str, way: str) -> None:
+    data = CLOSING[name] if name in CLOSING else BAD[name][0]
+    (answer,) = sites[way].exchange(data, bytes(6 << 20))
+    assert answer.status == (400 if name in BAD else 429 if way == "full" else 200)
+    assert answer.body
+
+
 @pytest.mark.parametrize("bare", [b"\n", b"\r"])
 def test_a_bare_line_end_is_seen_wherever_the_bytes_are_cut(bare: bytes) -> None:
     data = b"POST /predict/toy HTTP/1.1\r\nHost: x" + bare + b"X-One: a"
