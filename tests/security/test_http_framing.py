@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -282,3 +283,39 @@ def test_answers_come_one_for_one_and_in_order(sites: dict[str, Site], way: str)
     data = request(line=b"POST /predict/refused HTTP/1.1") * 1000 + b"nonsense\r\n\r\n"
     statuses = [answer.status for answer in site.exchange(data)]
     assert statuses == [{"direct": 404, "app": 200, "full": 429}[way]] * 1000 + [400]
+
+
+PIECES = [b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b"0", b"9", b",", b"\xff", b"%00", b"Transfer-Encoding: chunked\r\n",
+          b"Content-Length: 3\r\n", b"Connection: close\r\n"]  # fmt: skip
+
+
+def mutated(draw: random.Random) -> bytes:
+    bad = [data for data, _ in BAD.values() if len(data) < 2000 and b"gzip" not in data]  # a full worker unpacks nothing
+    data = bytearray(draw.choice([*GOOD.values(), *CLOSING.values(), *bad]))
+    for _ in range(draw.randint(1, 3)):
+        place = draw.randrange(len(data))
+        match draw.randrange(3):
+            case 0:
+                data[place] = draw.randrange(256)
+            case 1:
+                data[place:place] = draw.choice(PIECES)
+            case _:
+                del data[place : place + draw.randint(1, 4)]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_nobody_thought_of_has_one_verdict_on_every_way(sites: dict[str, Site], seed: int) -> None:
+    draw = random.Random(seed)
+    for data in (mutated(draw) for _ in range(100)):
+        verdicts = {}
+        for way, site in sites.items():
+            with site.connect() as end, suppress(OSError):
+                place = draw.randint(1, len(data))
+                end.sendall(data[:place])
+                end.sendall(data[place:] + SECOND)
+                end.shutdown(socket.SHUT_WR)
+                statuses = [answer.status for answer in parsed(drained(end)) if answer.status != 100]
+                verdicts[way] = [200 if status == 429 else status for status in statuses]
+        assert verdicts["direct"] == verdicts["app"] == verdicts["full"] != [], data
+        assert max(verdicts["direct"]) < 500, data
