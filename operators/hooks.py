@@ -78,11 +78,9 @@ class Services:
         return adapter("online")(self.settings.online_url)
 
     def gateway(self) -> GatewayClient:
-        from include.core.connection import from_env
-        from include.serving.client import GatewayClient
+        from include.serving.client import open_client
 
-        connection = from_env("slipstream_gateway", self.with_connection("slipstream_gateway").environ)
-        return GatewayClient(self.settings.gateway_url, connection.password if connection else "")
+        return open_client(self.with_connection("slipstream_gateway"))
 
     def champion(self, model: str) -> VersionRecord | None:
         """The version in production."""

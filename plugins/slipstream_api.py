@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request
+from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,15 +31,20 @@ from include.rollout.report import rollout_page
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
 from plugins.slipstream_access import any_access, check, may, model_access
+from plugins.slipstream_input import VERSIONS, Guard, explain_input
 from plugins.slipstream_reports import HEADERS, read_report
 from plugins.slipstream_view import model_view, windows
 
 app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None)
+app.add_middleware(Guard)
+app.add_exception_handler(RequestValidationError, explain_input)
 
 User = Annotated[BaseUser, Depends(any_access)]
 Reader = Annotated[BaseUser, Depends(model_access("GET"))]
 Operator = Annotated[BaseUser, Depends(model_access("POST"))]
 Trainer = Annotated[BaseUser, Depends(model_access("POST", "training"))]
+
+Version = Annotated[int | None, Query(ge=1, le=VERSIONS)]
 
 STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
 PAGE = Path(__file__).with_name("slipstream_page.html")
@@ -64,9 +70,9 @@ class Restoration(Reason):
 class Invalidation(Reason):
     """Either a key, or a step and perhaps a day. Without `confirm` it only tells what would be affected."""
 
-    key: str = ""
-    step: str = ""
-    day: str = ""
+    key: str = Field(default="", pattern=r"^([a-z0-9_]{1,100}/[0-9a-f]{8,64})?$")
+    step: str = Field(default="", pattern=r"^[a-z0-9_]{0,100}$")
+    day: str = Field(default="", max_length=30)
     confirm: bool = False
 
 
@@ -107,7 +113,7 @@ def watched(model: str, user: Reader) -> list[dict[str, Any]]:
 
 
 @app.get("/api/models/{model}/trace")
-def lineage(model: str, user: Reader, version: int | None = None) -> dict[str, Any]:
+def lineage(model: str, user: Reader, version: Version = None) -> dict[str, Any]:
     del user
     traced = trace(_ledger(), _control(), model, version)
     return {**traced.to_json(), "text": render(traced)}

@@ -32,5 +32,5 @@ def read_report(ledger: Ledger, path: str) -> tuple[str, bytes]:
         raise HTTPException(404, "There is no such report.")
     try:
         return ledger.request(f"{parts[1]}/{parts[2]}").model, ledger.storage.read("/".join(parts))
-    except (FileNotFoundError, DataError, ValueError) as error:
+    except (OSError, DataError, ValueError) as error:
         raise HTTPException(404, "There is no such report.") from error

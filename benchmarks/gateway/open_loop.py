@@ -29,7 +29,7 @@ def program(home: Path) -> Path:
 def generate(url: str, bodies: Sequence[bytes], home: Path, rate: float, seconds: float, connections: int = 64) -> Report:
     """`rate`: requests a second on average, for that many seconds. The report's times are milliseconds."""
     parts = urlsplit(url)
-    head = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+    head = b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
     requests = [head % (parts.path.encode(), len(body), body) for body in bodies]
     (home / "requests").write_bytes(b"".join(struct.pack("=I", len(each)) + each for each in requests))
     gaps = np.random.default_rng(1).exponential(1 / rate, int(rate * seconds))

@@ -26,6 +26,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from include.core.connection import from_env
+from include.core.errors import SpecError
 from include.core.settings import Settings
 from include.serving.access import CONNECTION, Access, from_settings, is_loopback
 
@@ -113,7 +114,10 @@ def _guard(folder: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     settings = Settings.from_env()
     options = _options(settings, argv)
-    _access(settings, options.host)  # refuse strangers without a token here, not in a replica that never starts
+    try:
+        _access(settings, options.host)  # refuse strangers without a token here, not in a replica that never starts
+    except SpecError as error:
+        sys.exit(str(error))
     if options.ha_proxy:
         print("HAProxy listens on every interface of this machine, ports 8404 and 9101, whatever the host is.", file=sys.stderr)
         os.environ.update(HA_PROXY)

@@ -28,6 +28,7 @@ COMMANDS = {
     "quarantine": "the rows that validation set aside, and which would pass now",
     "invalidate": "have something computed again",
     "cancel": "stop a job",
+    "token": "who may ask the gateway for what",
     "jobs": "the jobs under way, and who waits for each",
     "relocate": "after an installation was moved: rewrite what names its former place",
     "audit": "whether anybody edited history: verify it, seal it",

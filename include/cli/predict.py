@@ -41,11 +41,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ask(desk: Desk, spec: ModelSpec, entity: dict[str, str], features: dict[str, Json], at: str) -> dict[str, Json]:
-    from include.serving.client import GatewayClient
+    from include.serving.client import open_client
 
     url = desk.settings.gateway_url
     try:
-        answer = GatewayClient(url).predict(spec.name, entity, features, event_time=at)
+        answer = open_client(desk.settings).predict(spec.name, entity, features, event_time=at)
         return {**answer, "through": f"through the gateway at {url}"}
     except UnreachableError:
         from include.cli.in_process import predict

@@ -33,10 +33,10 @@ def follow(desk: Desk, done: RolledBack) -> None:
 
 
 def _gateway(desk: Desk, done: RolledBack) -> str:
-    from include.serving.client import GatewayClient
+    from include.serving.client import open_client
 
     try:
-        GatewayClient(desk.settings.gateway_url).wait_applied(done.model, done.generation, timeout=PATIENCE)
+        open_client(desk.settings).wait_applied(done.model, done.generation, timeout=PATIENCE)
     except SlipstreamError as error:
         return f"The gateway was not seen to follow: {error.what} It does as soon as it reads the control store."
     return f"The gateway at {desk.settings.gateway_url} serves it."

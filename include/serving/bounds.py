@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from include.core.errors import SpecError
 
-MAX_TARGET = 4 << 10  # bytes of the request's path and query
+MAX_TARGET = 8 << 10  # bytes of the request's path and query
 MAX_HEAD = 16 << 10  # bytes, from the method to the blank line
 MAX_HEADERS = 100
 MAX_BODY = 8 << 20  # bytes, as sent and decompressed

@@ -9,8 +9,18 @@ from typing import Any
 import httpx
 
 from include.core import tls
+from include.core.connection import from_env
 from include.core.errors import DataError, GateClosed, UnreachableError
 from include.core.request import Json
+from include.core.settings import Settings
+
+CONNECTION = "slipstream_gateway"  # its password is this client's token
+
+
+def open_client(settings: Settings) -> GatewayClient:
+    """To the gateway that the settings name, with the token of its connection."""
+    connection = from_env(CONNECTION, settings.environ)
+    return GatewayClient(settings.gateway_url, connection.password if connection else "")
 
 
 class GatewayClient:
@@ -120,6 +130,13 @@ class GatewayClient:
             raise self._unreachable(f"{type(error).__name__}: {error}") from error
         if response.status_code >= 500:
             raise self._unreachable(f"HTTP {response.status_code}: {response.text[:300]}")
+        if response.status_code in (401, 403):
+            raise DataError(
+                f"The gateway refused {method} {path}: {response.text[:500]}",
+                seen=response.status_code,
+                safe="nothing was changed.",
+                hint=f"make a token with that right (`slipstream token new`) the password of the connection {CONNECTION}.",
+            )
         if response.status_code >= 400:
             raise DataError(f"The gateway refused {method} {path}: {response.text[:500]}", seen=response.status_code)
         answer: dict[str, Json] = response.json()

@@ -33,14 +33,14 @@ class Crowd:
         self.buffered = 0  # bytes of bodies that are not whole yet
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def came(self, loop: asyncio.AbstractEventLoop, members: set[Any]) -> Refusal | None:
+    def came(self, member: Member, loop: asyncio.AbstractEventLoop, members: set[Any]) -> Refusal | None:
         """A connection was made: why it cannot stay, if so. Who has been idle longest makes room for it."""
         if self._loop is not loop:
             self._loop = loop
             loop.call_later(EVERY_SECONDS, self._sweep, loop, members)
         if len(members) <= self.bounds.connections:
             return None
-        idle = min((each for each in members if each.idle), key=lambda each: each.deadline, default=None)
+        idle = min((each for each in members if each.idle and each is not member), key=lambda each: each.deadline, default=None)
         if idle is not None:
             idle.leave()
             return None

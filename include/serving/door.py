@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -23,7 +24,7 @@ from include.serving.compression import MIN_ANSWER
 from include.serving.cork import Cork
 from include.serving.crowd import Crowd
 from include.serving.head import Head, Heads, unfinished
-from include.serving.http import Call, Headers, Response, encode, packed
+from include.serving.http import Call, Headers, Response, encode, header_lines, packed
 from include.serving.refusal import Refusal
 from include.serving.turn import Done
 
@@ -93,6 +94,7 @@ class Door(HttpToolsProtocol):
     _stopping = False  # the server ends
     _discarded = 0  # bytes since then
     _cork: Cork
+    _response: Any  # what the app's responses see of the connection
     _dated: tuple[Any, bytes] = (None, b"")  # the headers of all responses, and their bytes
 
     @classmethod
@@ -110,8 +112,9 @@ class Door(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.transport = self._cork = Cork(transport)  # type: ignore[assignment]
+        self._response = SimpleNamespace(write=self._cork.write, is_closing=transport.is_closing, close=self._end)
         self.deadline = self.loop.time() + self.crowd.bounds.head_seconds
-        refusal = self.crowd.came(self.loop, self.connections)
+        refusal = self.crowd.came(self, self.loop, self.connections)
         if refusal is None:
             return
         if len(self.connections) > 2 * self.crowd.bounds.connections:
@@ -190,11 +193,11 @@ class Door(HttpToolsProtocol):
         elif self._body is not None:
             self._receive(data)
         else:
-            data, self._part = self._part + data, b""
-            self._read(data)
+            part, self._part = self._part, b""
+            self._read(part + data, len(part))
 
-    def _read(self, data: bytes) -> None:
-        """What begins with a request."""
+    def _read(self, data: bytes, known: int = 0) -> None:
+        """What begins with a request. `known`: so many bytes of it were looked at before, and are no whole head."""
         head = self.heads.of(data)
         if isinstance(head, Head) and len(data) == head.end:
             self._ask(head, data[head.start :])
@@ -206,7 +209,7 @@ class Door(HttpToolsProtocol):
             head = self.heads.of(data)
         if isinstance(head, Head):
             self._begin(head, data[head.start :])
-        elif (refusal := head or unfinished(data)) is not None:
+        elif (refusal := head or unfinished(data, known)) is not None:
             self._reject(refusal, bodyless=data.startswith(b"HEAD "))
         else:
             if self.idle:
@@ -292,7 +295,7 @@ class Door(HttpToolsProtocol):
             "raw_path": path, "query_string": head.query,
         }  # fmt: skip
         cycle = self.cycle = RequestResponseCycle(
-            scope=self.scope, transport=self.transport, flow=self.flow, logger=self.logger,
+            scope=self.scope, transport=self._response, flow=self.flow, logger=self.logger,
             access_logger=self.access_logger, access_log=self.access_log, default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(), expect_100_continue=False, keep_alive=self._keep,
             on_response=self.on_response_complete,
@@ -310,18 +313,18 @@ class Door(HttpToolsProtocol):
         if len(response.body) >= MIN_ANSWER:  # it may have to be compressed
             self.loop.create_task(self._pack(reply, response))
             return
-        self._write(response.status, response.body, _OWN % (response.kind, len(response.body), _lines(response.headers)))
+        self._write(response.status, response.body, _OWN % (response.kind, len(response.body), header_lines(response.headers)))
 
     async def _pack(self, reply: Reply, response: Response) -> None:
         body, headers = await packed(response, reply.call.headers)
         if self.reply is reply:
-            self._write(response.status, body, _lines(headers))
+            self._write(response.status, body, header_lines(headers))
 
     def _write(self, status: int, body: bytes, own: bytes) -> None:
         """The whole response; `own`: its own headers, as they are sent."""
         always = self.server_state.default_headers  # a new list every second, with the date
         if self._dated[0] is not always:
-            type(self)._dated = (always, _lines(always))
+            type(self)._dated = (always, header_lines(always))
         if not self._keep:
             own += _CLOSE
         self.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], self._dated[1], own, body))
@@ -333,7 +336,7 @@ class Door(HttpToolsProtocol):
         self._end_body()
         self._part = self._held = b""
         response = self.refuse(Call("", "", []), refusal)
-        own = _OWN % (response.kind, len(response.body), _lines(response.headers))
+        own = _OWN % (response.kind, len(response.body), header_lines(response.headers))
         self._write(response.status, b"" if bodyless else response.body, own)
 
     def on_response_complete(self) -> None:
@@ -376,17 +379,20 @@ class Door(HttpToolsProtocol):
         if self._eof and not self._busy and not self._lingering and not self.eof_received():
             self.transport.close()
 
+    def _end(self) -> None:
+        """The app's response is the last one."""
+        self._keep = False
+        self._linger()
+
     def _linger(self) -> None:
         """Close so that the answer arrives: a socket that is closed on unread bytes takes the answer back."""
         self._busy, self._held = False, b""
         self._cork.flush()
+        if self._lingering or self.transport.is_closing():
+            return
         if self._eof or self._stopping:
             self.transport.close()
             return
         self._lingering, self.deadline = True, self.loop.time() + LINGER_SECONDS
         self.flow.resume_reading()
         self.transport.write_eof()
-
-
-def _lines(headers: Headers) -> bytes:
-    return b"".join([b"%b: %b\r\n" % header for header in headers])

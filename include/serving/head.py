@@ -106,13 +106,16 @@ def read_head(text: bytes) -> Head:
     )  # fmt: skip
 
 
-def unfinished(data: bytes) -> Refusal | None:
-    """What is wrong with a head already before its end has come."""
+def unfinished(data: bytes, known: int = 0) -> Refusal | None:
+    """What is wrong with a head already before its end has come. `known`: bytes that were looked at before.
+
+    Whoever sends a head byte by byte has each looked at once.
+    """
     if len(data) > MAX_LINE + 2 and b"\r\n" not in data[: MAX_LINE + 2]:
         return _too_long(data)
     if len(data) >= MAX_HEAD:
         return Refusal(431, "The head is too large.", field="head", value=len(data), allowed=f"{MAX_HEAD} bytes")
-    if not _BEGINS.match(data) or _BARE.search(data):
+    if not _BEGINS.match(data) or _BARE.search(data, max(0, known - 1)):
         return Refusal(400, "This is not a request of HTTP/1.1.", field="head", value=data, allowed="lines that end with CR LF")
     return None
 

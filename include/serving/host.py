@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -20,6 +21,7 @@ import uvicorn
 
 from include.core.adapters import adapter
 from include.core.connection import from_env
+from include.core.errors import SpecError
 from include.core.private import set_mask, tighten
 from include.core.settings import Settings
 from include.serving import shadow
@@ -109,8 +111,12 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.C
     set_mask()
     for line in tighten(settings.home):
         logging.getLogger(__name__).warning("%s", line)
-    access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
-    bounds = Bounds.from_env(settings.environ)
+    try:
+        access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
+        bounds = Bounds.from_env(settings.environ)
+    except SpecError as error:
+        sys.exit(str(error))
+    _allow_files(bounds)
     shared = Shared(options.workers, shadow_command)
     try:
         listening = listen(options.host, options.port)
@@ -124,6 +130,15 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.C
         return serve(build(settings, access, shared, slot), listening, bounds)
 
     return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + shadow.STOP_SECONDS + 5).run()
+
+
+def _allow_files(bounds: Bounds) -> None:
+    """So many sockets as there may be connections, and those that are being closed, beside the files of models and logs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * bounds.connections + 1000
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:

@@ -118,3 +118,8 @@ async def packed(response: Response, asked: Headers) -> tuple[bytes, Headers]:
             extra.append((b"content-encoding", encoding.encode()))
             body = compress(body, encoding) if len(body) < THREAD_BYTES else await asyncio.to_thread(compress, body, encoding)
     return body, [(b"content-type", response.kind), (b"content-length", b"%d" % len(body)), *extra]
+
+
+def header_lines(headers: Headers) -> bytes:
+    """As they are sent."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])

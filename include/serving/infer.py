@@ -8,6 +8,7 @@ follow no weights and are not in the prediction log.
 
 from __future__ import annotations
 
+import re
 from time import perf_counter_ns
 from typing import Any
 
@@ -44,7 +45,8 @@ def find_version(deployment: Deployment, text: str | None) -> int:
     """The version a path names; without one the champion, or the first rollout's challenger. Raises Refusal (404)."""
     route = deployment.route
     default = route.champion if route.champion is not None else route.challenger
-    version = int(text) if text is not None and text.isdecimal() and len(text) <= 18 else default if text is None else None
+    named = int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
+    version = default if text is None else named
     if version is None or version not in deployment.models:
         known = [str(number) for number in sorted(deployment.models)]
         raise Refusal(404, f"{deployment.spec.name} has no such version loaded.", field="version", value=text, allowed=known)

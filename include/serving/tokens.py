@@ -26,7 +26,7 @@ from include.serving.routes import ADMIN
 
 PREFIX = "slip_"  # so that scanners for leaked secrets, and people, recognise one
 LARGEST_FILE = 1 << 20  # bytes
-Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_.-]{1,100}\Z")]
+Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_.@-]{1,100}\Z")]
 Model = Annotated[str, msgspec.Meta(pattern=r"\A(\*|[A-Za-z0-9_]{1,200})\Z")]
 Right = Literal["predict", "push", "feedback", "read", "admin"]
 
@@ -59,6 +59,17 @@ def make() -> str:
 
 def digest(token: bytes) -> str:
     return hashlib.sha256(token).hexdigest()
+
+
+def named(
+    name: str, sha256: str, models: Iterable[str], rights: Iterable[str], until: datetime | None, start: datetime | None = None
+) -> Token:
+    """A token of these parts. Raises SpecError for a part that is none."""
+    parts = {"name": name, "sha256": sha256, "models": tuple(models), "rights": tuple(rights), "until": until, "from": start}
+    try:
+        return msgspec.convert({key: value for key, value in parts.items() if value is not None}, Token)
+    except msgspec.ValidationError as error:
+        raise SpecError(f"This is no token: {error}.", seen=name, hint="names are of letters, digits, _ . and -") from None
 
 
 def admin(secret: str) -> Token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -9,6 +10,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from include.serving.bounds import MAX_BODY, MAX_HEADERS
+from include.serving.head import unfinished
 from tests.security.site import WAYS, Site, drained, parsed
 
 BODY = b'{"a":1}'
@@ -94,7 +96,7 @@ BAD = {
     "HTTP/0.9": (request(line=b"POST /predict/toy HTTP/0.9"), 400),
     "HTTP/1.2": (request(line=b"POST /predict/toy HTTP/1.2"), 400),
     "HTTP/2.0": (request(line=b"POST /predict/toy HTTP/2.0"), 400),
-    "a version of 5,000 digits": (request(line=b"POST /predict/toy HTTP/1." + b"1" * 5000), 414),
+    "a version of 5,000 digits": (request(line=b"POST /predict/toy HTTP/1." + b"1" * 5000), 400),
     "small letters": (request(line=b"post /predict/toy HTTP/1.1"), 400),
     "another host in the target": (request(line=b"POST http://other/predict/toy HTTP/1.1"), 400),
     "a user in the target": (request(line=b"POST http://x@x/predict/toy HTTP/1.1"), 400),
@@ -115,7 +117,7 @@ BAD = {
     "path with half a surrogate": (request(line=b"POST /predict/%ED%A0%80 HTTP/1.1"), 400),
     "path with raw bytes": (request(line=b"POST /predict/\xff HTTP/1.1"), 400),
     "path with half an escape": (request(line=b"POST /predict/%4 HTTP/1.1"), 400),
-    "a path too long": (request(line=b"POST /predict/" + b"x" * 5000 + b" HTTP/1.1"), 414),
+    "a path too long": (request(line=b"POST /predict/" + b"x" * 9000 + b" HTTP/1.1"), 414),
     "a path without end": (b"POST /predict/" + b"x" * 50_000, 414),
     "headers without end": (b"POST /predict/toy HTTP/1.1\r\n" + b"X-One: a\r\n" * 5000, 431),
     "one header without end": (b"POST /predict/toy HTTP/1.1\r\nX-One: " + b"a" * 50_000, 431),
@@ -230,6 +232,24 @@ def test_the_verdict_is_the_same_however_the_bytes_are_cut(sites: dict[str, Site
     assert len(answers) == (1 if name in BAD else 2)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["Connection: close", "HTTP/1.0", "length twice"])
+def test_the_last_answer_arrives_whole_though_the_caller_goes_on_sending(sites: dict[str, Site], name: str, way: str) -> None:
+    data = CLOSING[name] if name in CLOSING else BAD[name][0]
+    (answer,) = sites[way].exchange(data, bytes(6 << 20))
+    assert answer.status == (400 if name in BAD else 429 if way == "full" else 200)
+    assert answer.body
+
+
+@pytest.mark.parametrize("bare", [b"\n", b"\r"])
+def test_a_bare_line_end_is_seen_wherever_the_bytes_are_cut(bare: bytes) -> None:
+    data = b"POST /predict/toy HTTP/1.1\r\nHost: x" + bare + b"X-One: a"
+    for known in range(len(data)):
+        place = len(data) - len(b"X-One: a") - 1
+        seen = unfinished(data, known) is not None or (known > place + 1 and unfinished(data[:known]) is not None)
+        assert seen
+
+
 def test_a_caller_that_expects_is_told_to_go_on_before_it_sends(sites: dict[str, Site]) -> None:
     for way in WAYS:
         with sites[way].connect() as end:
@@ -263,3 +283,39 @@ def test_answers_come_one_for_one_and_in_order(sites: dict[str, Site], way: str)
     data = request(line=b"POST /predict/refused HTTP/1.1") * 1000 + b"nonsense\r\n\r\n"
     statuses = [answer.status for answer in site.exchange(data)]
     assert statuses == [{"direct": 404, "app": 200, "full": 429}[way]] * 1000 + [400]
+
+
+PIECES = [b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b"0", b"9", b",", b"\xff", b"%00", b"Transfer-Encoding: chunked\r\n",
+          b"Content-Length: 3\r\n", b"Connection: close\r\n"]  # fmt: skip
+
+
+def mutated(draw: random.Random) -> bytes:
+    bad = [data for data, _ in BAD.values() if len(data) < 2000 and b"gzip" not in data]  # a full worker unpacks nothing
+    data = bytearray(draw.choice([*GOOD.values(), *CLOSING.values(), *bad]))
+    for _ in range(draw.randint(1, 3)):
+        place = draw.randrange(len(data))
+        match draw.randrange(3):
+            case 0:
+                data[place] = draw.randrange(256)
+            case 1:
+                data[place:place] = draw.choice(PIECES)
+            case _:
+                del data[place : place + draw.randint(1, 4)]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_nobody_thought_of_has_one_verdict_on_every_way(sites: dict[str, Site], seed: int) -> None:
+    draw = random.Random(seed)
+    for data in (mutated(draw) for _ in range(100)):
+        verdicts = {}
+        for way, site in sites.items():
+            with site.connect() as end, suppress(OSError):
+                place = draw.randint(1, len(data))
+                end.sendall(data[:place])
+                end.sendall(data[place:] + SECOND)
+                end.shutdown(socket.SHUT_WR)
+                statuses = [answer.status for answer in parsed(drained(end)) if answer.status != 100]
+                verdicts[way] = [200 if status == 429 else status for status in statuses]
+        assert verdicts["direct"] == verdicts["app"] == verdicts["full"] != [], data
+        assert max(verdicts["direct"]) < 500, data

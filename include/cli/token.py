@@ -1,0 +1,155 @@
+"""`slipstream token`: who may ask the gateway for what. A token is shown once; the file keeps its digest."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from include.cli.desk import open_desk
+from include.cli.table import table
+from include.core.catalog import model_names
+from include.core.errors import DataError
+from include.core.settings import Settings
+from include.serving.routes import RIGHTS
+from include.serving.tokens import Token, digest, make, named, now, read_file, write_file
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    new = verbs.add_parser("new", help="make a token; its text is printed once, on the standard output")
+    new.add_argument("--model", nargs="+", required=True, metavar="MODEL", help="the models it is for; '*' for all")
+    new.add_argument("--right", nargs="+", required=True, choices=RIGHTS, help=f"what it may: {', '.join(RIGHTS)} (admin: all)")
+    new.add_argument("--name", default="", help="for the list, and for refusals; by default made from the model and the right")
+    new.add_argument("--days", type=float, default=None, help="how long it is good for; by default until it is revoked")
+    _rotating(verbs.add_parser("rotate", help="a new token with the same rights; the old one stays good for an overlap"))
+    verbs.add_parser("list", help="the tokens, without their text")
+    verbs.add_parser("revoke", help="end a token now").add_argument("name")
+
+
+def _rotating(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name")
+    parser.add_argument("--overlap-hours", type=float, default=24.0, help="in which the old one is good, too (default: 24)")
+
+
+def run(options: argparse.Namespace) -> int:
+    settings = open_desk().settings
+    path = Path(settings.gateway_tokens)
+    act = {"new": _new, "rotate": _rotate, "list": _list, "revoke": _revoke}[options.verb]
+    with _locked(path):
+        act(options, settings, path)
+    return 0
+
+
+def _new(options: argparse.Namespace, settings: Settings, path: Path) -> None:
+    known = model_names(settings.models)
+    for model in options.model:
+        if model != "*" and model not in known:
+            raise DataError("There is no such model.", seen=model, hint=f"models here: {', '.join(known) or 'none'}; or '*'.")
+    name = options.name or f"{'all' if '*' in options.model else options.model[0]}-{options.right[0]}-{secrets.token_hex(2)}"
+    until = _after(days=options.days) if options.days is not None else None
+    text = make()
+    made = named(name, digest(text.encode()), options.model, options.right, until)
+    tokens = _read(path)
+    if any(token.name == name for token in tokens):
+        raise DataError("There is a token of this name.", seen=name, hint="name another one, or rotate or revoke that one.")
+    write_file(path, [*tokens, made])
+    _show(text, made, path)
+    if not tokens:
+        print("From now on predictions need a token on this machine, too.", file=sys.stderr)
+
+
+def _rotate(options: argparse.Namespace, settings: Settings, path: Path) -> None:
+    del settings
+    tokens, old = _read(path), _find(path, options.name)
+    base = old.name.partition("@")[0]
+    text = make()
+    made = named(f"{base}@{now():%Y%m%dT%H%M%S}", digest(text.encode()), old.models, old.rights, old.until)
+    ends = _after(hours=options.overlap_hours)
+    ends = min(ends, old.until) if old.until is not None else ends
+    ended = named(old.name, old.sha256, old.models, old.rights, ends, old.start)
+    write_file(path, [*(token if token.name != old.name else ended for token in tokens), made])
+    _show(text, made, path)
+    print(f"{old.name} is good until {ends:%Y-%m-%d %H:%M:%S} UTC.", file=sys.stderr)
+
+
+def _revoke(options: argparse.Namespace, settings: Settings, path: Path) -> None:
+    del settings
+    gone = _find(path, options.name)
+    write_file(path, [token for token in _read(path) if token.name != gone.name])
+    print(f"{gone.name} is good no longer; running gateways follow within seconds.")
+
+
+def _list(options: argparse.Namespace, settings: Settings, path: Path) -> None:
+    del options, settings
+    at = now()
+    rows = [
+        [token.name, ", ".join(token.models), ", ".join(token.rights), _when(token.start), _when(token.until), _state(token, at)]
+        for token in _read(path)
+    ]
+    print(table(["name", "models", "rights", "from", "until", ""], rows) if rows else f"No token is in {path}.")
+
+
+def _state(token: Token, at: datetime) -> str:
+    if token.valid(at):
+        return "good"
+    return "ended" if token.until is not None and token.until <= at else "not yet"
+
+
+def _when(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment is not None else ""
+
+
+def _show(text: str, made: Token, path: Path) -> None:
+    print(text)
+    print(
+        f"{made.name}: {', '.join(made.rights)} for {', '.join(made.models)}. It is not shown again: {path} keeps its digest. "
+        "Running gateways follow within seconds.", file=sys.stderr,
+    )  # fmt: skip
+
+
+def _read(path: Path) -> tuple[Token, ...]:
+    """Empty where there is no file yet."""
+    try:
+        return read_file(path)
+    except FileNotFoundError:
+        return ()
+
+
+def _find(path: Path, name: str) -> Token:
+    tokens = _read(path)
+    found = next((token for token in tokens if token.name == name), None)
+    if found is None:
+        there = ", ".join(token.name for token in tokens) or "none"
+        raise DataError("There is no token of this name.", seen=name, safe="nothing was changed.", hint=f"tokens: {there}.")
+    return found
+
+
+def _after(*, days: float = 0.0, hours: float = 0.0) -> datetime:
+    """Raises DataError for a time that is none."""
+    try:
+        span = timedelta(days=days, hours=hours)
+        ends = datetime.now(UTC).replace(microsecond=0) + span
+    except (OverflowError, ValueError):
+        span, ends = timedelta(-1), now()
+    if span < timedelta(0):
+        raise DataError("This is no time to come.", seen=days or hours, hint="give a number above 0.")
+    return ends
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Two commands at once change the file one after the other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
