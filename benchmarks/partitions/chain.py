@@ -166,9 +166,10 @@ def _trained(case: Case, raw: RawPartitions, digests: dict[str, dict[str, str]],
         seen = {source: {d: digest for d, digest in held.items() if d <= day.isoformat()} for source, held in digests.items()}
         folder = home / f"features-{number}"
         folder.mkdir()
-        with open_sources(raw, seen, day, f"{HERE}:EXPECTATIONS", home / f"raw-{number}") as connection:
+        paths = {name: folder / f"{name}.parquet" for name in ("v", "entities", "labels")}
+        with open_sources(raw, seen, day, f"{HERE}:EXPECTATIONS", home / f"raw-{number}", [*paths.values()]) as connection:
             for dataset, sql in datasets(features, day, connection, {}):
-                write(connection, dataset, sql, day, path := folder / f"{dataset.name}.parquet")
+                write(connection, dataset, sql, day, path := paths[dataset.name])
                 files.setdefault(dataset.name, []).append(str(path))
     with open_session() as connection:
         build(connection, features, Window(AS_OF, 30, 1, 1, "late"), files, home)

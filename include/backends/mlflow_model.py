@@ -11,6 +11,7 @@ import onnx
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
+from include.backends.onnx_file import read_model
 from include.governance.package import MODEL, SIGNATURE, Package
 
 REQUIREMENTS = ("onnx", "onnxruntime", "numpy")
@@ -18,8 +19,9 @@ REQUIREMENTS = ("onnx", "onnxruntime", "numpy")
 
 def write_model(package: Package, files: dict[str, Path], folder: Path) -> None:
     """Write MLmodel, model.onnx, signature.json and the requirements into `folder`, which must not exist."""
+    data = read_model(files[MODEL])
     mlflow.onnx.save_model(
-        onnx.load(files[MODEL]),
+        onnx.load_model_from_string(data),
         str(folder),
         signature=signature(len(package.facts.signature["inputs"])),
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
@@ -27,7 +29,7 @@ def write_model(package: Package, files: dict[str, Path], folder: Path) -> None:
         save_as_external_data=False,  # one file, one digest
         metadata=package.tags,
     )
-    (folder / MODEL).write_bytes(files[MODEL].read_bytes())  # the very bytes that were evaluated
+    (folder / MODEL).write_bytes(data)  # the very bytes that were evaluated
     (folder / SIGNATURE).write_bytes(files[SIGNATURE].read_bytes())
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from include.backends.onnx_file import read_model
 from include.core.errors import DataError, IntegrityError
 from include.evaluation.model import Floats
 
 INPUT, OUTPUT = "features", "score"
 FLOAT = "tensor(float)"
+FORMAT = "session.load_model_format"
+FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 class OnnxModel:
@@ -47,16 +49,19 @@ def open_model(path: Path) -> OnnxModel:
     """Load an ONNX file for scoring on one core.
 
     Raises IntegrityError for anything that is not ONNX (a pickle is recognised by its first bytes and
-    never opened), DataError for one with other inputs or outputs.
+    never opened), DataError for what is refused (include/backends/onnx_file.py) and for other inputs or outputs.
     """
     import onnxruntime
 
-    data = _onnx_bytes(path)
+    data = read_model(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.add_session_config_entry(FORMAT, "ONNX")
+    # From bytes, not from the path, and with a folder to look for files in that holds none, since it is the file itself:
+    # nothing beside the model or in this process's own folder is read as its weights, were a reference to slip past the walk.
+    options.add_session_config_entry(FOLDER, str(path.absolute()))
     try:
-        # From bytes, not from the path: a file beside the model can then not be read as its weights.
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class of their own
         raise IntegrityError(
@@ -72,48 +77,19 @@ def quantize(source: Path, target: Path) -> None:
     """Write the model with weights of 8 bits (dynamic: activations are quantised as they come)."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    read_model(source)  # the quantiser opens the file by itself
     quantize_dynamic(source, target, weight_type=QuantType.QInt8)
 
 
 def check_model(path: Path, inputs: int) -> None:
-    """Refuse a model that serving could not hold to: structure, size of a row, weights outside the file."""
+    """Refuse a model that serving could not hold to: its structure, the size of a row."""
     import onnx
 
     model = open_model(path)
     if model.inputs != inputs:
         raise DataError(f"{path} takes {model.inputs} features, but the signature has {inputs}.")
-    proto = onnx.load(path, load_external_data=False)
-    outside = [tensor.name for tensor in proto.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
-    if outside:
-        raise DataError(f"{path} keeps weights in other files.", seen=outside[:5], hint="export with external_data=False.")
+    proto = onnx.load_model_from_string(read_model(path))
     try:
         onnx.checker.check_model(proto, full_check=True)
     except onnx.checker.ValidationError as error:
         raise DataError(f"{path} is not valid ONNX: {str(error)[:300]}.") from error
-
-
-def _onnx_bytes(path: Path) -> bytes:
-    data = path.read_bytes()
-    kind = _foreign_kind(path, data)
-    if kind:
-        raise IntegrityError(
-            f"{path} is {kind}, not ONNX: it was not opened.",
-            seen=data[:8],
-            safe="no code in it ran.",
-            hint="a model's fit must write ONNX to job.model_path.",
-        )
-    return data
-
-
-def _foreign_kind(path: Path, data: bytes) -> str:
-    if not data:
-        return "empty"
-    if data[0] == 0x80 and len(data) > 1 and data[1] <= 5:
-        return "a pickle"
-    if zipfile.is_zipfile(path):
-        return "a zip archive (torch.save and skops write those, with pickles inside)"
-    if data[:4] == b"\x89HDF":
-        return "an HDF5 file"
-    if data[0] != 0x08:  # an ONNX file starts with field 1, ir_version
-        return "some other format (joblib, pickle protocol 0, text, ...)"
-    return ""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from include.backends.onnx_file import read_model
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request
 from include.core.settings import Settings
@@ -41,7 +42,7 @@ def run(task: Task) -> Outcome:
     import onnx
     from onnx import helper, numpy_helper
 
-    model = onnx.load(str(task.file("source", "model.onnx")))
+    model = onnx.load_model_from_string(read_model(task.file("source", "model.onnx")))
     signature = task.file("source", "signature.json")
     names = [one["name"] for one in json.loads(signature.read_text())["inputs"]]
     scale = np.ones((1, len(names)), dtype=np.float32)

@@ -11,7 +11,9 @@ from pathlib import Path
 import duckdb
 
 from include.core.errors import DataError
+from include.core.scratch import is_full
 from include.core.spec import Dtype, Feature, Features, View
+from include.data.authored import bounded
 from include.data.sql import copy
 
 KEY = "KEY"  # of a column that says which entity a row is of: text, or what becomes text
@@ -73,12 +75,15 @@ def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day
 def check(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date) -> None:
     """Run the SQL into `temp._result`, with the dataset's columns and types. Raises DataError."""
     try:
-        relation = connection.sql(sql)
-        _check_distinct(dataset, relation.columns)
-        _check_columns(dataset, dict(zip(relation.columns, map(str, relation.types), strict=True)))
-        casts = ", ".join(_cast(name, type_) for name, type_ in dataset.columns.items())
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE _result AS SELECT {casts} FROM ({sql}) ORDER BY ALL")
+        with bounded(connection, dataset.name):
+            relation = connection.sql(sql)
+            _check_distinct(dataset, relation.columns)
+            _check_columns(dataset, dict(zip(relation.columns, map(str, relation.types), strict=True)))
+            casts = ", ".join(_cast(name, type_) for name, type_ in dataset.columns.items())
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE _result AS SELECT {casts} FROM ({sql}) ORDER BY ALL")
     except duckdb.Error as error:
+        if is_full(error):
+            raise
         raise DataError(
             f"The SQL of {dataset.name!r} cannot run on the raw partitions of {day}.",
             seen=str(error)[:600],

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from include.core.ledger import Ledger
 from include.core.request import Result
+from include.data.authored import admitted
 from include.data.raw import RawPartitions
 from include.data.session import open_session
 from include.features.dataset import of_view, write
@@ -30,10 +31,10 @@ def earlier_rows(
     made = ledger.request(result.key)
     day, empty = date.fromisoformat(result.value["day"]), bool(made.params.get("empty_days"))
     raw = RawPartitions(ledger.storage, made.model, empty)
-    with open_sources(raw, made.params["partitions"], day, made.params["expectations"], scratch / "raw") as connection:
+    paths = [scratch / f"earlier-{place}.parquet" for place in range(len(definitions))]
+    with open_sources(raw, made.params["partitions"], day, made.params["expectations"], scratch / "raw", paths) as connection:
         connection.execute("USE memory.main")
-        for place, each in enumerate(definitions):
-            path = scratch / f"earlier-{place}.parquet"
-            write(connection, of_view(each.view), each.on(day), day, path)
+        for each, path in zip(definitions, paths, strict=True):
+            write(connection, of_view(each.view), admitted(connection, each.view.name, each.on(day)), day, path)
             with open_session() as reading:
                 yield each, newest_rows(reading, each.view, path)

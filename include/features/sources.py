@@ -11,9 +11,10 @@ import duckdb
 
 from include.core.errors import DataError
 from include.core.reference import load
+from include.data.authored import memory
 from include.data.columns import EXACT, NULL, Types, culprit, same, stored
 from include.data.raw import RawPartitions
-from include.data.session import open_session
+from include.data.session import open_session, seal
 from include.data.sql import identifier, parquet
 
 # (expectations reference, source, files, their types) -> SELECT of the rows that no expectation sets aside. Stages never import
@@ -25,15 +26,16 @@ Partitions = Mapping[str, Mapping[str, str]]  # {source: {YYYY-MM-DD: digest}}
 
 @contextmanager
 def open_sources(
-    raw: RawPartitions, partitions: Partitions, day: date, expectations: str, scratch: Path
+    raw: RawPartitions, partitions: Partitions, day: date, expectations: str, scratch: Path, files: Sequence[Path | str] = ()
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose tables are the sources; rows that break a row expectation are left out.
 
-    One thread, so that sums of floats come out the same every time. Raises DataError for a partition that is
-    missing, empty, truncated or of another schema than its neighbours, IntegrityError for changed bytes.
+    It is sealed, since authors' SQL runs in it; `files` are those that our own statements read and write there afterwards.
+    One thread, so that sums of floats come out the same every time. Raises DataError for a partition that is missing,
+    empty, truncated or of another schema than its neighbours, IntegrityError for changed bytes.
     """
     good_rows: Callable[[str, str, list[str], Types], str] = load(GOOD_ROWS)
-    with open_session(nan_counts=True) as connection:
+    with open_session(1, memory(), spill=scratch / "spill", nan_counts=True, lock=False) as connection:
         connection.execute("CREATE SCHEMA today")
         for source, digests in partitions.items():
             paths = _fetch(raw, source, digests, day, scratch)
@@ -47,6 +49,7 @@ def open_sources(
                     for chosen in [types[same_types[0]]]
                 ]
                 _load(connection, table, _united(groups, targets), paths, types)
+        seal(connection, files)
         yield connection
 
 

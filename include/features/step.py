@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 
 import duckdb
 
@@ -12,6 +13,7 @@ from include.core.reference import load
 from include.core.request import Outcome
 from include.core.spec import Features
 from include.core.task import Task
+from include.data.authored import admitted, bounded
 from include.data.raw import RawPartitions
 from include.features.dataset import Dataset, of_entities, of_labels, of_view, write
 from include.features.definition import definitions
@@ -33,10 +35,12 @@ def run(task: Task) -> Outcome:
     raw = RawPartitions(task.storage, task.request.model, bool(params.get("empty_days")))
     rows, files = {}, {}
     kept = fetch(task.storage, task.request.model, day, params.get("pushed", {}), task.workdir / "pushed")
-    with open_sources(raw, params["partitions"], day, params["expectations"], task.workdir / "raw") as connection:
+    targets = {name: task.workdir / f"{name}.parquet" for name in (*(view.name for view in features.views), "entities", "labels")}
+    ours: list[str | Path] = [*(file for paths in kept.values() for file in paths), *targets.values()]
+    with open_sources(raw, params["partitions"], day, params["expectations"], task.workdir / "raw", ours) as connection:
         for dataset, sql in datasets(features, day, connection, kept):
-            files[f"{dataset.name}.parquet"] = path = task.workdir / f"{dataset.name}.parquet"
-            rows[dataset.name] = write(connection, dataset, sql, day, path)
+            files[f"{dataset.name}.parquet"] = targets[dataset.name]
+            rows[dataset.name] = write(connection, dataset, sql, day, targets[dataset.name])
     made = definitions(features)
     value = {name: each.view.version for name, each in made.items()}
     kept_with = {name: each.to_json() for name, each in made.items()}
@@ -58,17 +62,19 @@ def datasets(
         raise DataError(what, seen=sorted(queries), hint="add it, or drop the view.")
     connection.execute("USE memory.main")
     for view in features.views:
-        yield of_view(view), merged(view, queries[view.name], kept.get(view.name, ()))
+        sql = admitted(connection, view.name, queries[view.name])
+        yield of_view(view), merged(view, sql, kept.get(view.name, ()))
     connection.execute("USE memory.today")
-    yield of_entities(features), load(features.entities)()
-    labels: str = load(features.labels)()
+    yield of_entities(features), admitted(connection, "entities", load(features.entities)())
+    labels = admitted(connection, "labels", load(features.labels)())
     yield of_labels(_label(connection, labels)), labels
 
 
 def _label(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     """The one column of the labels that is neither the id nor the time."""
     try:
-        columns = [name for name in connection.sql(sql).columns if name not in LABEL_COLUMNS]
+        with bounded(connection, "labels"):
+            columns = [name for name in connection.sql(sql).columns if name not in LABEL_COLUMNS]
     except duckdb.Error as error:
         raise DataError("The SQL of 'labels' cannot run on the raw partitions.", seen=str(error)[:600]) from error
     if len(columns) != 1:

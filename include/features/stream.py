@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from include.core.reference import load
 from include.core.spec import ModelSpec, View
+from include.data.authored import admitted
 from include.data.raw import RawPartitions
 from include.features.dataset import check, of_view
 from include.features.sources import open_sources
@@ -42,7 +43,7 @@ def _open(spec: ModelSpec, raw: RawPartitions, day: date, scratch: Path) -> Abst
 
 
 def _moments(connection: duckdb.DuckDBPyConnection, view: View, sql: str, day: date) -> Iterator[tuple[datetime, View, pa.Table]]:
-    check(connection, of_view(view), sql, day)
+    check(connection, of_view(view), admitted(connection, view.name, sql), day)
     table = connection.sql("SELECT * FROM temp._result ORDER BY event_timestamp").to_arrow_table()
     times, start = table["event_timestamp"].to_pylist(), 0
     for end in range(1, len(times) + 1):
