@@ -20,6 +20,7 @@ import uvicorn
 
 from include.core.adapters import adapter
 from include.core.connection import from_env
+from include.core.origin import SETTING, origins_of
 from include.core.private import set_mask, tighten
 from include.core.settings import Settings
 from include.serving import shadow
@@ -30,6 +31,7 @@ from include.serving.fleet import Fleet
 from include.serving.gateway import Gateway, Parts
 from include.serving.health import Health, Source, log_source
 from include.serving.metrics import ARENA, Metrics
+from include.serving.origin import Writes
 from include.serving.page import Page
 from include.serving.residency import Room
 from include.serving.stores import Stores
@@ -65,7 +67,8 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
     copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
     unit, admission = adapter("unit"), Door.admission
     health = Health(sources(reader, stores, settings))
-    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health)
+    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health,
+                  Writes(lambda: stores.control, origins_of(settings.environ.get(SETTING, ""))))  # fmt: skip
     return Gateway(parts)
 
 
