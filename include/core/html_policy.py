@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 OPENING = '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'  # of a page whose scripts are named in its policy
-META = '<meta http-equiv="Content-Security-Policy" content="'
+META = '<meta HTTP-EQUIV="Content-Security-Policy" content="'
 _BASE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 STATIC = _BASE  # a page without a script
 _SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script\s*>", re.IGNORECASE | re.DOTALL)
