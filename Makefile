@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true
 
-.PHONY: help setup demo up down status test lint chaos hands e2e bench clean lock
+.PHONY: help setup demo up down status test lint chaos hands e2e bench clean lock sbom audit
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ bench: setup  ## a benchmark, AREA=parse: ours and the peer's side by side; fail
 
 clean: down  ## remove .venv and .slipstream, data included
 	rm -rf .venv .slipstream
+
+sbom:  ## the software bill of materials (CycloneDX), from the lock files: dist/sbom.cdx.json
+	@python3 scripts/sbom.py dist/sbom.cdx.json
+
+audit:  ## known vulnerabilities of what is locked, images without a digest; STRICT=1 fails for want of either answer
+	@if [ -x $(PY) ]; then $(PY) scripts/audit.py; else python3 scripts/audit.py; fi
 
 lock:  ## resolve requirements.in and write the hash-locked files
 	@scripts/lock.sh

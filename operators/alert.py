@@ -6,6 +6,7 @@ The secrets are the connection's: its host may be the webhook's whole URL, its e
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CONNECTION = "slipstream_alerts"
+LONGEST_TEXT = 4000  # characters of one value: an error may quote a whole row
+_MARKUP = re.compile(r"<(?=[!@#/A-Za-z])")  # <!channel>, <@U1>, <https://elsewhere|the report>, HTML; "0.7 < 0.8" stays
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 ATTEMPTS, PAUSE_SECONDS, TIMEOUT_SECONDS = 3, 1.0, 5.0
 MONITORING, ROLLOUT = "docs/monitoring.md#", "docs/rollout.md#"
 
@@ -75,7 +79,7 @@ def _send(alert: Alert) -> bool:
         return False
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _post(asdict(alert))
+            _post(harmless(asdict(alert)))
             return True
         except Exception as error:  # noqa: BLE001 - whatever a webhook does, the task's own work is not at fault
             log.error(
@@ -84,6 +88,17 @@ def _send(alert: Alert) -> bool:
             if attempt < ATTEMPTS:
                 time.sleep(PAUSE_SECONDS)
     return False
+
+
+def harmless(value: Any) -> Any:
+    """A message without what a chat takes for a link, a mention of everybody, or a sign to its terminal: names come from data."""
+    if isinstance(value, Mapping):
+        return {str(harmless(str(name))): harmless(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [harmless(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    return _CONTROL.sub(" ", _MARKUP.sub("‹", value))[:LONGEST_TEXT]
 
 
 def _post(body: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from airflow.sdk import (
     chain,
 )
 
+from include.core.markdown import plain
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from operators.alert import FailureNotifier
@@ -208,7 +209,7 @@ def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc:
         params=params,
         tags=["slipstream", spec.name, part],
         description=f"{spec.description} [{part}]",
-        doc_md=doc.format(name=spec.name, owner=spec.owner, description=spec.description),
+        doc_md=doc.format(name=spec.name, owner=plain(spec.owner), description=plain(spec.description)),
         default_args={"owner": spec.owner, "on_failure_callback": FailureNotifier(spec.name), **RETRYING},
         auto_register=False,  # the DAG files name what is theirs: dags/broken_models.py makes DAGs only to see whether it can
     )

@@ -1,19 +1,38 @@
 """Who may do what on the Models page: exactly what Airflow lets them do with the model's DAGs.
 
-Routes of a plugin are open to the world unless each says otherwise; a test walks them all.
+Routes of a plugin are open to the world unless each says otherwise; a test walks them all. A write must come from a page of
+Airflow's own, too: a browser sends its cookie along with what any other page asks for. Refused writes are in the audit.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_access_view
+from airflow.configuration import conf
 from fastapi import HTTPException, Request
 
+from include.core.origin import SAFE, SETTING, foreign, origins_of
+
 Method = Literal["GET", "POST"]
+
+
+def own_page(request: Request, user: GetUserDep) -> None:
+    """A dependency of the whole app. Raises 403 for a write that another site's page sent."""
+    request.state.user = user
+    if request.method not in SAFE and (why := foreign(request.headers.raw, _ours())):
+        request.state.why = "origin"
+        raise HTTPException(403, f"Nothing was changed: {why}. Act on Airflow's own pages, or name the origin in {SETTING}.")
+
+
+@cache
+def _ours() -> frozenset[str]:
+    return origins_of(f"{conf.get('api', 'base_url', fallback='')},{os.environ.get(SETTING, '')}")
 
 
 def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, BaseUser], BaseUser]:

@@ -8,16 +8,21 @@ from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from include.core.adapters import adapter
 from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
+from include.core.html_policy import script_policy, scripts
 from include.core.ledger import Ledger
+from include.core.origin import SAFE
 from include.core.page import STYLE
+from include.core.refused import RefusedWrites
 from include.core.settings import Settings
 from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named, require_step
@@ -30,12 +35,12 @@ from include.rollout.pause import abort, pause, resume
 from include.rollout.report import rollout_page
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
-from plugins.slipstream_access import any_access, check, may, model_access
+from plugins.slipstream_access import any_access, check, may, model_access, own_page
 from plugins.slipstream_input import VERSIONS, Guard, explain_input
-from plugins.slipstream_reports import HEADERS, read_report
+from plugins.slipstream_reports import headers_of, read_report
 from plugins.slipstream_view import model_view, windows
 
-app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None)
+app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(own_page)])
 app.add_middleware(Guard)
 app.add_exception_handler(RequestValidationError, explain_input)
 
@@ -48,10 +53,6 @@ Version = Annotated[int | None, Query(ge=1, le=VERSIONS)]
 
 STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
 PAGE = Path(__file__).with_name("slipstream_page.html")
-PAGE_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-)
 
 
 class Reason(BaseModel):
@@ -84,10 +85,26 @@ def explain(request: Request, error: SlipstreamError) -> JSONResponse:
     return JSONResponse({"error": error.what, "seen": seen, "safe": error.safe, "next": error.hint}, status)
 
 
+@app.exception_handler(StarletteHTTPException)
+async def refuse(request: Request, error: StarletteHTTPException) -> Response:
+    """As FastAPI answers it; a write that was refused goes into the audit first."""
+    if request.method not in SAFE and error.status_code in (401, 403):
+        user, route = getattr(request.state, "user", None), getattr(request.scope.get("route"), "path", "another")
+        why = getattr(request.state, "why", "right" if user is not None else "login")
+        model = str(request.path_params.get("model", ""))
+        origin = request.headers.get("origin", "")
+        actor = _name(user) if user is not None else "nobody (Airflow)"
+        _refused.note(actor, f"{request.method} {route}", why, model, f"{error.detail} {origin}".strip())
+    return await http_exception_handler(request, error)
+
+
 @app.get("/")
 def page(user: User) -> HTMLResponse:
     del user
-    return HTMLResponse(PAGE.read_text().replace("/*LOOK*/", STYLE), headers={"Content-Security-Policy": PAGE_POLICY})
+    text = PAGE.read_text().replace("/*LOOK*/", STYLE)
+    policy = f"{script_policy(scripts(text))}; connect-src 'self'; frame-ancestors 'self'"
+    headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+    return HTMLResponse(text, headers=headers)
 
 
 @app.get("/api/models")
@@ -154,8 +171,8 @@ def evidence(model: str, rollout: str, user: Reader) -> Response:
     known = read_rollout(_control(), rollout)
     if known.model != model:
         raise HTTPException(404, f"{rollout} is of another model.")
-    page = rollout_page(known, events(_control(), rollout))
-    return HTMLResponse(page, headers={**HEADERS, "Cache-Control": "no-store"})
+    page = rollout_page(known, events(_control(), rollout)).encode()
+    return HTMLResponse(page, headers={**headers_of(page), "Cache-Control": "no-store"})
 
 
 @app.post("/api/models/{model}/invalidate")
@@ -176,7 +193,7 @@ def recompute(model: str, body: Invalidation, user: Trainer) -> dict[str, Any]:
 def report(path: str, request: Request, user: User) -> Response:
     about, data = read_report(_ledger(), path)
     check("GET", about, request, user)
-    return Response(data, media_type="text/html", headers=HEADERS)
+    return Response(data, media_type="text/html; charset=utf-8", headers=headers_of(data))
 
 
 @cache
@@ -199,6 +216,9 @@ def _ledger() -> Ledger:
 def _mirror(model: str) -> None:
     """After the answer: have the registry show what was decided. Where it is away, that is remembered."""
     follow(_control(), lambda: adapter(f"labels.{_settings().registry}")(_settings(), _control()), model)
+
+
+_refused = RefusedWrites("console", _control)
 
 
 def _name(user: BaseUser) -> str:

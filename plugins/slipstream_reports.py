@@ -1,7 +1,8 @@
 """Reports of the ledger, read-only: data docs, evaluation and drift reports, as the links of tasks open them.
 
-A report is HTML that data has flowed into. It is served into a sandbox of its own origin: its scripts run,
-but can reach neither Airflow's cookies nor its API.
+A report is HTML that data has flowed into. It is served into a sandbox of its own origin: it can reach neither Airflow's
+cookies nor its API, opens no window, sends no form, and leads nobody elsewhere. Scripts run only where the page names them
+by their digests; a drift report of an earlier version names none, and shows our verdict without Evidently's drawings.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ from pathlib import PurePosixPath
 from fastapi import HTTPException
 
 from include.core.errors import DataError
+from include.core.html_policy import STATIC, policy_of
 from include.core.ledger import Ledger
 
 HEADERS = {
-    "Content-Security-Policy": (
-        "sandbox allow-scripts allow-popups; default-src 'none'; style-src 'unsafe-inline'; font-src data:; "
-        "script-src 'unsafe-inline' 'unsafe-eval'; img-src data: blob:; frame-ancestors 'self'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, max-age=3600",  # the ledger never rewrites a file
 }
+
+
+def headers_of(page: bytes) -> dict[str, str]:
+    """How a page of ours is served: in a sandbox, under the policy that it carries, or without any script."""
+    scripted = policy_of(page)
+    sandbox = "sandbox allow-scripts" if scripted else "sandbox"
+    return {**HEADERS, "Content-Security-Policy": f"{sandbox}; {scripted or STATIC}; frame-ancestors 'self'"}
 
 
 def read_report(ledger: Ledger, path: str) -> tuple[str, bytes]:

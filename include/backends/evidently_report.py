@@ -1,7 +1,13 @@
-"""Evidently draws the report: distributions of each column, the window beside the champion's training rows."""
+"""Evidently draws the report: distributions of each column, the window beside the champion's training rows.
+
+Its template (0.7) puts the data, categories that callers sent included, into a script as plain JSON: `</script>` in one of
+them would end that script. So what we hand on is escaped, and the page carries a policy by which only Evidently's own
+scripts run, by their digests. A template that is not the one we know is not used: the page is then our own part alone.
+"""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.core.html_policy import OPENING, STATIC, in_script, meta, script_policy, scripts
 from include.core.spec import Feature
 
+log = logging.getLogger(__name__)
+SCRIPTS = 4  # of Evidently's template: the data, a word before the library, the library, the call that draws
+# The two lines of the template that hold data. Both are JSON without a line break, up to the end of the line.
+_DATA = re.compile(r"^(    var [\w]+ = )(.*;)$", re.MULTILINE)
 _RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=metric_)[0-9a-f]{32}")
 
 
@@ -20,11 +31,20 @@ def drift_report(current: pa.Table, reference: pa.Table, features: Sequence[Feat
     Equal rows give equal bytes. With nothing to compare the page is the head alone.
     """
     drawn = [feature for feature in features if _drawable(current, feature) and _drawable(reference, feature)]
-    if not drawn:
-        return f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"></head><body>{head}</body></html>'
-    page = _settled(_render(current, reference, drawn))
-    body = page.index("<body>") + len("<body>")
-    return page[:body] + head + page[body:]
+    page = sealed(_settled(_render(current, reference, drawn)), head) if drawn else ""
+    return page or f"{OPENING}{meta(STATIC)}</head><body>{head}</body></html>"
+
+
+def sealed(page: str, head: str) -> str:
+    """Evidently's page with its data escaped, our part on top, and the policy first. Empty if it is not as we know it."""
+    page, lines = _DATA.subn(lambda found: found[1] + in_script(found[2]), page)
+    known = scripts(page)
+    if lines != 2 or len(known) != SCRIPTS or not page.lstrip().startswith("<!DOCTYPE html>"):
+        log.warning("Evidently's page is not built as the version that we know builds it: the report is drawn without it.")
+        return ""
+    policy = f"{script_policy(known)}; font-src data:"  # its icons
+    rest = page[page.index("<head>") + len("<head>") :]
+    return f"{OPENING}{meta(policy)}" + rest.replace("<body>", f"<body>{head}", 1)
 
 
 def _drawable(table: pa.Table, feature: Feature) -> bool:

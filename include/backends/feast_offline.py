@@ -25,6 +25,7 @@ from feast.data_source import DataSource
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
+from pydantic import Field
 
 from include.backends.feast_entities import Entities, load_entities
 from include.backends.feast_lookup import retrieve
@@ -43,7 +44,7 @@ from include.features.pushed import append
 class SlipstreamOfflineStoreConfig(FeastConfigBaseModel):
     type: str
     root: str = ""  # of published partitions: SLIPSTREAM_ROOT
-    control_url: str = ""  # likewise: SLIPSTREAM_CONTROL_URL
+    control_url: str = Field(default="", repr=False)  # likewise: SLIPSTREAM_CONTROL_URL
     memory_limit: str = "1500MB"  # DuckDB's; what is larger goes to the scratch folder
     scratch: str | None = None  # a folder for that, and for copies from S3; by default the system's temporary one
     batch_rows: int = ROWS  # entity rows joined at once

@@ -15,6 +15,7 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
 from feast.type_map import feast_value_type_to_python_type
+from pydantic import Field
 
 from include.backends.feast_repo import VERSION
 from include.backends.online import open_online
@@ -35,7 +36,7 @@ Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 class SlipstreamOnlineStoreConfig(FeastConfigBaseModel):
     type: str
-    url: str
+    url: str = Field(repr=False)  # may hold a password
 
 
 def open_store(config: RepoConfig) -> OnlineStore:

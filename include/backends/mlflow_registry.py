@@ -22,6 +22,7 @@ from include.core import fault
 from include.core.control import ControlStore
 from include.core.errors import PermanentError, SlipstreamError, TransientError
 from include.core.ledger import metrics_folder
+from include.core.markdown import plain
 from include.core.settings import Settings
 from include.governance.card import render
 from include.governance.package import Package
@@ -95,7 +96,7 @@ class MlflowRegistry:
     def _ensure_model(self, package: Package) -> None:
         with _silent(RESOURCE_ALREADY_EXISTS):
             tags = {"owner": package.facts.spec.owner}
-            self.client.create_registered_model(package.model, tags, package.facts.spec.description)
+            self.client.create_registered_model(package.model, tags, plain(package.facts.spec.description))
 
     @contextlib.contextmanager
     def _talking(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from include.backends.mlflow_model import write_model
 from include.backends.mlflow_names import encoded, parts, whole_names
 from include.backends.mlflow_rest import KIND
 from include.core import fault
+from include.core.markdown import plain
 from include.core.request import Json
 from include.core.scratch import scratch_folder
 from include.governance.card import render
@@ -93,7 +94,10 @@ def _flat(value: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
 
 
 def _tags(package: Package) -> list[RunTag]:
-    note = {"mlflow.note.content": package.facts.spec.description, "mlflow.source.git.commit": package.entry.lineage.commit}
+    note = {
+        "mlflow.note.content": plain(package.facts.spec.description),
+        "mlflow.source.git.commit": package.entry.lineage.commit,
+    }
     whole = whole_names({*package.entry.metrics, *_flat(package.facts.params)})
     return [RunTag(name, value) for name, value in {**package.tags, **note, **whole}.items() if value]
 

@@ -38,6 +38,8 @@ echo $? > exit.new && mv exit.new exit
 STORES = frozenset({"SLIPSTREAM_CONTROL_URL", "SLIPSTREAM_ONLINE_URL"})
 LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW"
 JOBS_LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS"  # of an account that can log runs and do nothing else: becomes the job's LOGIN
+# Airflow's own secrets, and the registry's login, which MLflow's client wants in the environment of whoever registers.
+NOT_HANDED_ON = ("AIRFLOW__", "AIRFLOW_VAR_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 ROOM = 256 << 10  # bytes for a job's log and status
 _STARTING = 10.0  # seconds a submitter may take between making the folder and the job's first breath
 
@@ -147,7 +149,7 @@ def _age(folder: Path) -> float:
 
 
 def _may_have(name: str, environ: Mapping[str, str]) -> bool:
-    if name in STORES or name.startswith("AIRFLOW__"):
+    if name in STORES or name.startswith(NOT_HANDED_ON):
         return False
     storage = f"AIRFLOW_CONN_{environ.get('SLIPSTREAM_AWS_CONN_ID', 'aws_default').upper()}"
     return not name.startswith("AIRFLOW_CONN_") or name in (LOGIN, JOBS_LOGIN, storage)

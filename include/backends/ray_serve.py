@@ -89,8 +89,8 @@ def connected(replicas: int) -> Iterator[bool]:
         ray.init(address="auto", log_to_driver=True)
     else:
         ray.init(
-            address="local", num_cpus=replicas + 1, include_dashboard=False, _node_ip_address="127.0.0.1", _temp_dir=str(folder),
-            object_store_memory=100_000_000,
+            address="local", num_cpus=replicas + 1, include_dashboard=False, _node_ip_address="127.0.0.1",
+            _temp_dir=str(folder / "r"), object_store_memory=100_000_000,  # Ray opens its folder to all; the one above is ours
         )  # fmt: skip
     try:
         yield folder is not None

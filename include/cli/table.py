@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # values come from data: a terminal would obey these
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -24,7 +27,9 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 def _text(cell: object) -> str:
     if cell is None:
         return "–"
-    return f"{cell:.4f}" if isinstance(cell, float) else " ".join(str(cell).splitlines())
+    if isinstance(cell, float):
+        return f"{cell:.4f}"
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", " ".join(str(cell).splitlines()))
 
 
 def _is_number(text: str) -> bool:

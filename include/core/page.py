@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from html import escape
 
+from include.core.html_policy import STATIC, meta
+
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --card: #fff; --soft: #f4f6f9; --ink: #1a2332; --dim: #5b6979; --line: #e1e6ed;
   --accent: #2866d4; --good: #14773a; --warn: #a45309; --bad: #bf2a1d }
@@ -37,9 +39,10 @@ svg { display: block; max-width: 100%; height: auto } svg text { fill: var(--dim
 
 
 def document(title: str, body: str, head: str = "") -> str:
-    """A whole page around HTML that the caller has escaped. `title` is text; `head` is HTML too."""
+    """A whole page around HTML that the caller has escaped. `title` is text; `head` is HTML too. No script runs in it."""
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{meta(STATIC)}'
+        f'<meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{STYLE}</style>{head}</head><body>{body}</body></html>\n"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from include.core.markdown import code, plain
 from include.core.request import Json
 from include.governance.package import Package
 
@@ -19,14 +20,15 @@ def _what(package: Package) -> str:
     made = "trained" if entry.origin == "trained" else "derived from another version, not trained"
     gate = "open" if entry.gate.passed else "closed: " + "; ".join(entry.gate.reasons)
     return (
-        f"# {spec.name}\n\n{spec.description}\n\nOwner: {spec.owner}. Predicts the probability of `{spec.label}`. "
-        f"Made as of {entry.as_of}, {made}. Gate {gate}."
+        f"# {plain(spec.name)}\n\n{plain(spec.description)}\n\n"
+        f"Owner: {plain(spec.owner)}. Predicts the probability of {code(spec.label)}. "
+        f"Made as of {plain(entry.as_of)}, {made}. Gate {plain(gate)}."
     )
 
 
 def _data(package: Package) -> str:
     value = package.facts.training_set.value
-    window = f"{value.get('first', '?')} to {value.get('last', '?')}"
+    window = plain(f"{value.get('first', '?')} to {value.get('last', '?')}")
     rows = f"{_number(value.get('rows'))} rows, {_number(value.get('positives'))} positive"
     return f"## Data\n\n{window}: {rows}; {_number(value.get('holdout_rows'))} newest rows held out for evaluation."
 
@@ -38,8 +40,8 @@ def _metrics(package: Package) -> str:
         columns["champion"] = value["champion"].get("metrics", value["champion"])
     columns |= {f"{name} (baseline)": row for name, row in (value.get("baselines") or {}).items() if isinstance(row, Mapping)}
     names = dict.fromkeys(name for name, cell in columns["this version"].items() if isinstance(cell, int | float))
-    rows = [[name, *(_number(column.get(name)) for column in columns.values())] for name in names]
-    return "## Metrics on the holdout\n\n" + _table(["metric", *columns], rows)
+    rows = [[plain(name), *(_number(column.get(name)) for column in columns.values())] for name in names]
+    return "## Metrics on the holdout\n\n" + _table(["metric", *map(plain, columns)], rows)
 
 
 def _slices(package: Package) -> str:
@@ -51,7 +53,7 @@ def _slices(package: Package) -> str:
         return ""
     first = [name for name in ("slice", "value", "rows") if name in rows[0]]
     columns = first + [name for name in rows[0] if name not in first]
-    return "## Slices\n\n" + _table(columns, [[_number(row.get(name)) for name in columns] for row in rows])
+    return "## Slices\n\n" + _table(map(plain, columns), [[_number(row.get(name)) for name in columns] for row in rows])
 
 
 def _flatten(slices: Mapping[str, Json]) -> list[Json]:
@@ -81,7 +83,7 @@ def _row_ms(latency: Json) -> str:
 
 
 def _lineage(package: Package) -> str:
-    rows = [[name.removeprefix("slipstream."), f"`{value}`"] for name, value in package.tags.items()]
+    rows = [[plain(name.removeprefix("slipstream.")), code(value)] for name, value in package.tags.items()]
     return "## Lineage\n\n" + _table(["what", "digest or address"], rows) + f"\n\nWalk it: `slipstream trace {package.model}`."
 
 
@@ -102,5 +104,5 @@ def _number(value: Json) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_number(cell)}" for name, cell in value.items())
-    return "–" if value is None else str(value)
+        return ", ".join(f"{plain(name)} {_number(cell)}" for name, cell in value.items())
+    return "–" if value is None else plain(value)

@@ -62,9 +62,8 @@ def _title(model: str, value: Mapping[str, Json]) -> str:
     champion, collected = value["champion"], value["collected"]
     start, end = value["window"].split("/")
     counts = f"{collected['rows']:,} predictions, {collected['labelled']:,} with their label"
-    return (
-        f"<h1>{escape(model)}: {start} to {end}</h1><p class='dim'>{counts}. {escape(_who(champion, collected['versions']))}</p>"
-    )
+    told = f"<p class='dim'>{counts}. {escape(_who(champion, collected['versions']))}</p>"
+    return f"<h1>{escape(model)}: {escape(start)} to {escape(end)}</h1>{told}"
 
 
 def _who(champion: Mapping[str, Json] | None, answered: Mapping[str, int]) -> str:

@@ -12,7 +12,7 @@ import gc
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ from include.serving.lost_views import LostViews
 from include.serving.metrics import Metrics
 from include.serving.metrics_page import metrics_page
 from include.serving.openapi import OPENAPI, PAGE
+from include.serving.origin import Writes
 from include.serving.predict import Predictor, Unit
 from include.serving.rate import Rates
 from include.serving.refusal import Refusal
@@ -79,6 +80,7 @@ class Parts:
     admission: Admission
     health: Health
     lost: LostViews
+    writes: Writes = field(default_factory=Writes)
 
 
 class Gateway:
@@ -117,6 +119,12 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
+            try:
+                self._parts.writes.check(scope)
+            except Refusal as refusal:
+                call = Call(scope["method"], scope["path"], scope["headers"])
+                await respond(self.refuse(call, refusal), send, scope["headers"])
+                return
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,6 +148,7 @@ class Gateway:
             log.error("%s %s", call.method, call.path, exc_info=error)
             response = answer({"error": "The gateway failed on this request; the log says why."}, 500)
         self.metrics.refused.add(str(response.status))
+        self._parts.writes.note(call, response.status, error)
         return response
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -22,6 +22,7 @@ import uvicorn
 from include.core.adapters import adapter
 from include.core.connection import from_env
 from include.core.errors import SpecError
+from include.core.origin import SETTING, origins_of
 from include.core.private import set_mask, tighten
 from include.core.settings import Settings
 from include.serving import shadow
@@ -34,6 +35,7 @@ from include.serving.gateway import Gateway, Parts
 from include.serving.health import Health, Source, log_source
 from include.serving.lost_views import LostViews
 from include.serving.metrics import ARENA, Metrics
+from include.serving.origin import Writes
 from include.serving.page import Page
 from include.serving.residency import Room
 from include.serving.stores import Stores
@@ -76,8 +78,11 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
         metrics,
         lambda: fleet.deployments,
     )
+    writes = Writes(lambda: stores.control, origins_of(settings.environ.get(SETTING, "")))
     health = Health({**sources(reader, stores, settings), "views": lost.samples})
-    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health, lost)
+    parts = Parts(
+        fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health, lost, writes
+    )
     return Gateway(parts)
 
 

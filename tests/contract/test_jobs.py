@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from include.backends import process_jobs, ray_jobs
@@ -129,6 +130,29 @@ def test_an_unreachable_head_names_its_address_and_the_setting() -> None:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(UnreachableError, match=f"(?s){url}.*SLIPSTREAM_RAY_URL"):
             ray_jobs.RayJobs(url).submit(python("pass"))
+
+
+@pytest.mark.integration_ray
+def test_rays_own_list_of_jobs_shows_no_password(ray_head: tuple[str, str], tmp_path: Path) -> None:
+    url, token = ray_head
+    environ = {
+        "SLIPSTREAM_HOME": str(tmp_path),
+        "SLIPSTREAM_RAY_URL": url,
+        "SLIPSTREAM_CONTROL_URL": "postgresql://u:kept-quiet@db:5432/x",
+        "SLIPSTREAM_ONLINE_URL": "redis://:kept-quiet@cache:6379/0",
+        "SLIPSTREAM_MLFLOW_URL": "http://admin:kept-quiet@127.0.0.1:1",
+        "AIRFLOW_CONN_SLIPSTREAM_RAY": f"http://:{token}@127.0.0.1",
+        "AIRFLOW_CONN_SLIPSTREAM_MLFLOW": "http://admin:kept-quiet@127.0.0.1:1",
+    }
+    jobs = ray_jobs.open_jobs(Settings.from_env(environ))
+    job = python("import os; print('seen', sorted(n for n, v in os.environ.items() if 'kept-' + 'quiet' in v))")
+    jobs.submit(job)
+    assert wait(jobs, job.name) is JobStatus.SUCCEEDED, jobs.logs(job.name)
+    assert "seen []" in jobs.logs(job.name)
+    listed = httpx.get(f"{url}/api/jobs/", headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=30)
+    assert job.name in listed.text
+    assert "kept-quiet" not in listed.text
+    assert token not in listed.text
 
 
 def test_no_secret_travels_with_a_job(tmp_path: Path) -> None:

@@ -51,6 +51,18 @@ def test_the_champion_and_every_version_are_shown_without_a_console_error(browse
     assert browser.errors() == []
 
 
+def test_what_strangers_wrote_is_text_on_the_page(browser: Browser, site: Site) -> None:
+    runs = "document.title='pwned'"
+    detail = {"from": 2, "to": 1, "reason": f"</script><script>{runs}</script><img src=x onerror={runs}>"}
+    with site.control.transaction() as connection:
+        site.control.append_audit(connection, f"<svg onload={runs}>", "rollout.return", MODEL, detail)
+    visit(browser, site, "viewer", "/slipstream/")
+    drawn(browser)
+    assert f"<img src=x onerror={runs}>" in browser.run("return document.body.textContent")
+    assert browser.run("return document.title") == "Models"
+    assert browser.errors() == []
+
+
 def test_a_viewer_is_offered_nothing_that_would_be_refused(browser: Browser, site: Site) -> None:
     visit(browser, site, "viewer", "/slipstream/")
     drawn(browser)

@@ -264,3 +264,10 @@ def test_feasts_materialize_records_an_interval_once_however_often_it_is_repeate
     for _ in range(2):
         feast.materialize(start, start + timedelta(days=1))
     assert len(feast.registry.get_feature_view("customer", SPEC.name).materialization_intervals) == 1
+
+
+def test_feasts_configuration_shows_no_password(settings: Settings) -> None:
+    hidden = replace(settings, online_url="redis://:kept-quiet@h:6379/0", control_url="postgresql://u:kept-quiet@h/d")
+    config = open_feast(SPEC, hidden).config
+    assert config.online_store.url == hidden.online_url
+    assert "kept-quiet" not in f"{config.online_store!r} {config.offline_store!r}"

@@ -247,7 +247,14 @@ def test_even_a_job_that_asks_for_it_hands_ray_no_password(tmp_path: Path) -> No
 
 
 def test_a_local_job_sees_neither_airflows_secrets_nor_other_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", *STORES):
+    for name in (
+        "AIRFLOW__CORE__FERNET_KEY",
+        "AIRFLOW__API_AUTH__JWT_SECRET",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+        "AIRFLOW_VAR_KEY",
+        "MLFLOW_TRACKING_PASSWORD",
+        *STORES,
+    ):
         monkeypatch.setenv(name, HIDDEN)
     monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS", "http://jobs:little@h")
     env = process_jobs.open_jobs(settings_with_secrets(tmp_path))._env(Job("j", ("python", "-c", "pass"), STORES))

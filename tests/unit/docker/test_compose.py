@@ -112,3 +112,13 @@ def test_airflow_reads_what_the_secrets_hold(secrets: Path) -> None:
 def test_prometheus_scrapes_the_gateway() -> None:
     config = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
     assert config["scrape_configs"][0]["static_configs"][0]["targets"] == ["gateway:8500"]
+
+
+def test_the_workers_celery_is_one_that_the_provider_can_import() -> None:
+    """Provider 3.26 imports `celery.backends.database.retry`, which 5.7 no longer has; `pip check` sees nothing wrong."""
+    lock = (DOCKER.parent / "requirements.txt").read_text().splitlines()
+    held = dict(
+        line.split(" ")[0].split("==") for line in lock if line.startswith(("celery==", "apache-airflow-providers-celery=="))
+    )
+    assert held["apache-airflow-providers-celery"] == "3.26.0"
+    assert tuple(map(int, held["celery"].split(".")))[:2] < (5, 7)
