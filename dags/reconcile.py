@@ -2,4 +2,4 @@
 
 from operators.reconcile import reconcile_dag
 
-reconcile = reconcile_dag()
+slipstream_reconcile = reconcile_dag()

@@ -14,12 +14,13 @@ import pendulum
 from airflow.sdk import DAG, BaseNotifier, BaseOperator, Context, CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowRuntimeError
 
-from include.core.errors import NotReadyError, SlipstreamError, UnreachableError
+from include.core.errors import NotReadyError, UnreachableError
 from include.core.request import Json
 from include.reconcile.airflow import RunState
 from operators.alert import Alert, tell
 from operators.hooks import Services, open_services
 from operators.run import holder
+from operators.triggers import described
 
 DAG_ID = "slipstream_reconcile"
 EVERY_MINUTES = 2
@@ -122,24 +123,24 @@ class ReconcileStoresOperator(BaseOperator):
             self.log.info("%s: %s. %s", finding.kind, finding.words, finding.remedy)
         for name, error in report.unknown.items():
             self.log.warning("%s: not known. %s", name, error)
-        self._follow(services, [finding.model for finding in report.found if finding.kind == "rollout.undriven"])
         for notice in untold(world):
             if not tell(Alert(**vars(notice)), services.control):
                 break  # nobody listens, or the webhook does not take it: the next run tries again
+        self._follow(services, [finding.model for finding in report.found if finding.key in report.changed])
         self.log.info("%d found, %d changed, %d unknown", len(report.found), len(report.changed), len(report.unknown))
         if report.failure is not None:
             raise report.failure
         return report.to_json()
 
     def _follow(self, services: Services, models: list[str]) -> None:
-        """The registry's aliases follow traffic that went back. The gateway follows by itself."""
+        """The registry's aliases follow stages that changed. The gateway follows by itself."""
         from include.governance.registry import mirror
 
-        for model in dict.fromkeys(models):
+        for model in filter(None, dict.fromkeys(models)):
             try:
                 mirror(services.control, services.registry(), model)
-            except SlipstreamError as error:
-                self.log.warning("The registry's aliases of %s are behind: %s", model, error)
+            except Exception as error:  # noqa: BLE001 - labels: whatever ails the registry, what was done is done
+                self.log.warning("The registry's aliases of %s are behind: %s", model, described(error))
 
 
 def make_world(services: Services, context: Context) -> Any:

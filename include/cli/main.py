@@ -18,6 +18,7 @@ COMMANDS = {
     "backtest": "the walk-forward table of the versions",
     "rollout": "look at a rollout; pause, resume or abort it",
     "rollback": "return to the champion before, now",
+    "reconcile": "what nobody drives or waits for, and mend it",
     "policy": "what a retraining policy would have done, and cost",
     "trace": "walk from a served model back to its raw data",
     "profile": "propose expectations from a raw partition",

@@ -73,8 +73,12 @@ def _finding(world: World, live: Live, reason: str) -> Finding:
         return finding(f"told; {_after(rules)}", partial(_begin, world, live, reason, rules))
     if (left := live.undriven + rules.orphaned_after - world.now).total_seconds() > 0:
         return finding(f"told; in {left.total_seconds():.0f} s {_what(rules)}")
-    if resumed is not None and world.airflow.run(resumed.dag_id, resumed.run_id) is RunState.GONE:
-        return finding(f"taken over by the run {resumed.run_id}", partial(_trigger, world, live, resumed, reason))
+    if resumed is not None and reason.startswith(RESUMABLE):
+        state, words = world.airflow.run(resumed.dag_id, resumed.run_id), f"taken over by the run {resumed.run_id}"
+        if state is RunState.GONE:
+            return finding(words, partial(_trigger, world, live, resumed, reason))
+        if not state.over:  # made since this look began
+            return finding(words)
     if rules.orphaned == "resume" and reason.startswith(RESUMABLE) and resumed is None and live.episodes <= TAKEN_OVER_AT_MOST:
         driver = _next_driver(live)
         return finding(f"taken over by the run {driver.run_id}", partial(_resume, world, live, driver, reason))
