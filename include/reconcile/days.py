@@ -29,11 +29,14 @@ LIVING = timedelta(days=30)  # a source whose newest days are older is a replay 
 def find(world: World) -> Iterator[Finding]:
     recent = published_lately(world.control)
     for model in world.models:
+        known = recent.get(model, frozenset())
+        if _whole(world.now, known):
+            continue  # its spec is not even read
         try:
             spec = world.spec(model)
         except SlipstreamError:
             continue  # it has no DAGs either: dags/broken_models.py names it
-        days = _missing(world, spec, recent.get(model, frozenset()))
+        days = _missing(world, spec, known)
         if days and not world.airflow.unfinished(f"{model}_features"):
             yield from _of_model(world, spec, days)
 
@@ -52,6 +55,19 @@ def published_lately(control: ControlStore) -> dict[str, frozenset[date]]:
     return {model: frozenset(days) for model, days in found.items()}
 
 
+def _whole(now: datetime, known: frozenset[date]) -> bool:
+    """Whether a week without a gap is published, up to the newest day whose run should have been done."""
+    if not known:
+        return False
+    newest = max(known)
+    return len(known) == AROUND.days + 1 and now < _done_by(newest + timedelta(days=1))
+
+
+def _done_by(day: date) -> datetime:
+    """When a day's run should have been done: a daily schedule fires within the day after it."""
+    return datetime.combine(day + timedelta(days=2), time(), tzinfo=UTC) + LATE
+
+
 def _missing(world: World, spec: ModelSpec, known: frozenset[date]) -> list[date]:
     """The days whose raw partitions are all there and whose features are not, oldest first."""
     if not known and not spec.triggers.landing:
@@ -66,10 +82,9 @@ def _missing(world: World, spec: ModelSpec, known: frozenset[date]) -> list[date
 
 def _due(now: datetime, spec: ModelSpec, day: date, newest: date) -> bool:
     """Whether its run should have been done by now."""
-    over = datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
-    if now < over + timedelta(days=1) + LATE:  # a daily schedule fires within the day after
+    if now < _done_by(day):
         return False
-    return spec.triggers.landing or day < newest or now - over < LIVING
+    return spec.triggers.landing or day < newest or now.date() - day < LIVING
 
 
 def _of_model(world: World, spec: ModelSpec, days: list[date]) -> Iterator[Finding]:

@@ -1,0 +1,183 @@
+"""The reconciler under a real scheduler: what an operator's hand and Airflow's own queue leave undone is made good, and told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, audit, now, versions
+from include.rollout.history import live_rollout
+from include.rollout.pause import abort
+from include.rollout.route import Route, read_route, set_route
+from tests.integration import airflow_world as world_module
+from tests.integration.airflow_world import Run, World, airflow_world, wait_for
+from tests.integration.webhook import Webhook
+
+MODEL = "flight_delay"
+ROLLOUT, RECONCILE = f"{MODEL}_rollout", "slipstream_reconcile"
+DAGS = Path(__file__).parent / "reconciler_dags"
+
+
+@pytest.fixture(scope="module")
+def webhook() -> Iterator[Webhook]:
+    made = Webhook()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def world(webhook: Webhook) -> Iterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world_module, "DAG_IDS", (ROLLOUT, RECONCILE))
+        connection = json.dumps({"conn_type": "http", "host": webhook.url})
+        with airflow_world(SLIPSTREAM_DAGS=str(DAGS), AIRFLOW_CONN_SLIPSTREAM_ALERTS=connection) as made:
+            yield made
+
+
+@pytest.fixture
+def control(world: World, webhook: Webhook) -> ControlStore:
+    """Version 1 serves; nothing is live, and nobody was told of anything."""
+    store = ControlStore(world.settings.control_url)
+    store.create_tables()
+    with store.transaction() as connection:
+        for table in ("versions", "rollouts", "rollout_events", "effects", "routes"):
+            connection.execute(sa.text(f"DELETE FROM slipstream_{table}"))
+        set_route(connection, MODEL, Route(champion=1))
+    register(store, 1, "Production")
+    webhook.got.clear()
+    return store
+
+
+def register(control: ControlStore, number: int, stage: str = "Candidate") -> None:
+    at = now() if stage == "Candidate" else "2026-01-01T00:00:00.000+00:00"
+    row = {"key": f"k{number}", "model": MODEL, "version": number, "semver": f"1.{number}.0", "record": {}, "at": at}
+    with control.transaction() as connection:
+        connection.execute(versions.insert().values(stage=stage, **row))
+
+
+def age(control: ControlStore) -> None:
+    """As if the candidates had been registered a while ago."""
+    with control.transaction() as connection:
+        connection.execute(versions.update().values(at="2026-01-01T00:00:00.000+00:00"))
+
+
+def canary(world: World, control: ControlStore, number: int, **conf: object) -> Run:
+    """A run of the rollout DAG, waiting in its canary."""
+    run_id = world.airflow.trigger(ROLLOUT, version=number, **conf)
+    run = Run(world, ROLLOUT, run_id, f"v{number}")
+    run.wait("canary_5", "deferred")
+    assert read_route(control, MODEL)[1].weight == 5
+    return run
+
+
+def look(world: World) -> dict[str, list[dict[str, str]]]:
+    """One run of the reconciler's DAG, and what it found."""
+    run = Run(world, RECONCILE, world.airflow.trigger(RECONCILE), "look")
+    run.wait("reconcile", "success", "failed")
+    assert run.task("reconcile")["state"] == "success", run.log("reconcile", 1)
+    found: dict[str, list[dict[str, str]]] = run.xcom("reconcile")
+    return found
+
+
+def told(webhook: Webhook) -> list[str]:
+    return [str(body["event"]) for _, _, body in webhook.got if body["model"] == MODEL]
+
+
+def orphan(world: World, control: ControlStore, webhook: Webhook) -> None:
+    """Two looks with the grace time of this folder's spec between them: the rollout is over, and both are told."""
+    assert [finding["kind"] for finding in look(world)["found"]] == ["rollout.undriven"]
+    time.sleep(1.2)
+    look(world)
+    assert live_rollout(control, MODEL) is None
+    assert read_route(control, MODEL)[1] == Route(champion=1)
+    assert {"rollout_undriven", "rolled_back"} <= set(told(webhook))
+    assert look(world)["found"] == []
+
+
+@pytest.mark.parametrize("hand", ["the run is deleted", "the run is gone and its tasks never ran", "the DAG is paused"])
+def test_a_rollout_that_lost_its_driver_is_taken_back_and_told(
+    world: World, control: ControlStore, webhook: Webhook, hand: str
+) -> None:
+    number = {"the run is deleted": 2, "the run is gone and its tasks never ran": 3, "the DAG is paused": 4}[hand]
+    register(control, number)
+    run = canary(world, control, number)
+    assert look(world)["found"] == []  # it is driven
+    if hand == "the DAG is paused":
+        world.airflow.patch(f"/dags/{ROLLOUT}", {"is_paused": True})
+    else:
+        world.airflow.find(run.path)
+        world.airflow._call("DELETE", run.path)
+    orphan(world, control, webhook)
+    world.airflow.patch(f"/dags/{ROLLOUT}", {"is_paused": False})
+    if hand == "the DAG is paused":
+        run.wait_until_over()
+
+
+def test_three_candidates_during_a_rollout_each_have_a_turn_or_a_reason(
+    world: World, control: ControlStore, webhook: Webhook
+) -> None:
+    """Their events are dropped altogether."""
+    register(control, 12)
+    run = canary(world, control, 12)
+    for number in (13, 14, 15):
+        register(control, number)
+    age(control)
+    assert look(world)["found"] == []
+    abort(control, MODEL, actor="ada", reason="over")
+    run.wait_until_over()
+    look(world)
+    turn = Run(world, ROLLOUT, "reconciled__version-15", "v15")
+    turn.wait("canary_5", "deferred")
+    look(world)
+    with control.transaction() as connection:
+        stages = {row.version: row.stage for row in connection.execute(sa.select(versions.c.version, versions.c.stage))}
+        rows = connection.execute(sa.select(audit.c.detail).where(audit.c.action == "candidate.superseded")).scalars()
+        reasons = {row["version"]: row["by"] for row in rows}
+    assert stages == {1: "Production", 12: "Archived", 13: "Archived", 14: "Archived", 15: "Candidate"}
+    assert {number: reasons[number] for number in (13, 14)} == {13: 15, 14: 15}
+    assert told(webhook).count("candidate_turn") == told(webhook).count("candidate_superseded") == 1
+    abort(control, MODEL, actor="ada", reason="over")
+    turn.wait_until_over()
+
+
+def test_by_the_specs_choice_a_new_run_goes_on_with_a_rollout_whose_run_was_deleted(
+    world: World, control: ControlStore, webhook: Webhook
+) -> None:
+    """The folder's spec reads its choice from a file, so that one platform serves both."""
+    choice = world.platform.home / "orphaned"
+    choice.write_text("resume")
+    try:
+        register(control, 22)
+        run = canary(world, control, 22)
+        before = live_rollout(control, MODEL)
+        world.airflow._call("DELETE", run.path)
+        look(world)
+        time.sleep(1.2)
+        look(world)
+        after = live_rollout(control, MODEL)
+        assert before is not None
+        assert after is not None
+        assert (after.id, after.stage, read_route(control, MODEL)[1].weight) == (before.id, "canary_5", 5)
+        new = Run(world, ROLLOUT, f"reconciled__{after.id}-1", "resumed")
+        new.wait("canary_5", "deferred")
+        look(world)
+        assert look(world)["found"] == []
+        assert told(webhook) == ["rollout_undriven", "rollout_resumed", "rollout_driven"]
+        abort(control, MODEL, actor="ada", reason="over")
+        new.wait_until_over()
+    finally:
+        choice.unlink()
+
+
+def test_it_runs_by_itself_and_a_person_sees_it(world: World) -> None:
+    dag = world.airflow.get(f"/dags/{RECONCILE}")
+    assert dag["is_paused"] is False
+    wait_for(
+        lambda: any(run["run_type"] == "scheduled" and run["state"] == "success" for run in world.airflow.runs(RECONCILE)),
+        "a run by the clock",
+    )
