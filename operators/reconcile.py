@@ -190,8 +190,7 @@ Every two minutes it reads the control store and the ledger, asks Airflow, and c
 |---|---|
 | a live rollout that no run drives (its run failed, was marked or deleted; the DAG is paused) | tells; after 5 minutes the \
 traffic goes back, or a new run takes it over (the spec's `rollout.orphaned_after`, `rollout.orphaned`) |
-| a candidate without a turn | makes its run, newest first; one that is older than the champion or the live challenger is \
-marked superseded |
+| a candidate without a turn | makes its run, newest first; one that is older than the champion is marked superseded |
 | a decision to retrain that no training run took | makes that run |
 | a day that landed and is unpublished | makes its run where the spec has `triggers.landing`, else tells |
 | a job that nobody waits for | tells, with the command that stops it |

@@ -15,7 +15,7 @@ from operators.alert import MONITORING, ROLLOUT, Alert, tell
 from operators.base import ReconcileOperator
 from operators.hooks import Services, open_services
 from operators.links import ReportLink, evidence_url
-from operators.run import event_extras, holder, pulled_json, run_token
+from operators.run import event_extra, holder, pulled_json, run_token
 from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class OpenRolloutOperator(RolloutOperator):
         from include.rollout.machine import open_rollout
 
         asked = context["params"].get("version")
-        # Airflow makes one run of events that wait together, in no order that counts: the newest version has the turn.
-        version = asked or max((int(extra["version"]) for extra in event_extras(context) if extra.get("version")), default=None)
+        version = asked or event_extra(context).get("version")
         if not version:
             raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
         if not asked:
@@ -100,21 +99,11 @@ class OpenRolloutOperator(RolloutOperator):
             actor=holder(context),
             epoch=epoch,
         )
-        if not asked:
-            self._supersede(services, rollout, holder(context))
         for stage in foresee(services.spec(self.model), rollout.champion):
             self.log.info("%s", stage.words)
         for words in foresee_entities(services.spec(self.model), rollout.champion):
             self.log.info("%s", words)
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
-
-    def _supersede(self, services: Services, rollout: Rollout, actor: str) -> None:
-        """Older candidates, whose events this run has taken with it, get no turn: each gets its reason instead."""
-        from include.rollout.candidates import supersede_older
-
-        if gone := supersede_older(services.control, self.model, rollout.challenger, actor) if rollout.live else []:
-            named = ", ".join(map(str, sorted(gone)))
-            self.log.warning("Superseded by version %d, which is newer, and Archived: version %s", rollout.challenger, named)
 
     def _skip_if_had_its_turn(self, services: Services, version: int, request: str) -> None:
         """An event may come twice (its task was cleared). A run that was asked for by hand is obeyed."""

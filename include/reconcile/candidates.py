@@ -14,33 +14,33 @@ from include.core.errors import FencedError, NotReadyError
 from include.core.request import Json
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Effect, Finding, Notice, World, note
-from include.rollout.candidates import Waiting, supersede_in, waiting
+from include.rollout.candidates import Waiting, all_waiting
+from include.rollout.waiting import supersede_in
 
 FRESH = timedelta(minutes=3)  # since its registration: its own event comes first
 
 
 def find(world: World) -> Iterator[Finding]:
-    """The superseded, and whose turn it is. While a rollout is live, those newer than it wait: that is as it should be."""
-    for each in waiting(world.control):
+    """The superseded, and whose turn it is. While a rollout is live, candidates wait: that is as it should be."""
+    for each in all_waiting(world.control):
         if each.superseded:
             yield _superseded(world, each)
-        if each.challenger is None and each.again:
+        if each.again and not each.live:
             yield from _offered_again(world, each)
         if each.due is not None and world.now - each.registered >= FRESH:
             yield from _turn(world, each, each.due)
 
 
 def _superseded(world: World, each: Waiting) -> Finding:
-    newer, words = each.newer
-    assert newer is not None
-    named = _named(each.superseded)
-    finding = f"superseded/{each.model}/{newer}/{digest_json(list(each.superseded))[:12]}"
-    text = f"{named} had no turn, and version {newer}, which is newer, {words}"
+    champion, named = each.champion, _named(each.superseded)
+    assert champion is not None
+    finding = f"superseded/{each.model}/{champion}/{digest_json(list(each.superseded))[:12]}"
+    text = f"{named} had no turn, and version {champion}, which is newer, is in production"
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
         world.control.fence(connection, f"rollout/{each.model}", each.epoch)
-        gone = supersede_in(world.control, connection, each.model, each.superseded, newer, world.actor)
-        return {"versions": list(gone), "by": newer}
+        gone = supersede_in(connection, world.control, each.model, champion, world.actor)
+        return {"versions": list(gone), "by": champion}
 
     notice = Notice(finding, "candidate_superseded", "info", each.model, f"{each.model}: {text}: Archived.")
     act = partial(_unless_fenced, world, finding, "reconcile.supersede", notice, effect)

@@ -13,13 +13,13 @@ from functools import partial
 import sqlalchemy as sa
 
 from include.core import fault
-from include.core.errors import FencedError, GateClosed, NotReadyError, PausedError, SlipstreamError
+from include.core.errors import ConflictError, FencedError, NotReadyError, SlipstreamError
 from include.core.request import Json
 from include.core.spec import Rollout as Rules
 from include.reconcile.airflow import OVER, RunState
 from include.reconcile.world import Effect, Finding, Notice, World, note, noted
-from include.rollout.driver import Driver, Live, adopt, live_rollouts, mark
-from include.rollout.machine import require_running, roll_back_in
+from include.rollout.driver import Driver, Live, adopt, live_rollouts, mark, still_running
+from include.rollout.machine import take_back
 
 TAKEN_OVER_AT_MOST = 3  # times that a new run takes a rollout over; then the traffic goes back
 ROLLED_BACK = "docs/rollout.md#the-canary-was-rolled-back-what-now"
@@ -118,7 +118,7 @@ def _begin(world: World, live: Live, reason: str, rules: Rules) -> bool:
     rollout, episode = live.rollout, live.episodes + 1
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
-        require_running(connection, rollout)
+        _require(connection, live)
         mark(connection, rollout.id, "undriven", episode, reason, world.now)
         return {"rollout": rollout.id, "episode": episode}
 
@@ -150,7 +150,7 @@ def _resume(world: World, live: Live, driver: Driver, reason: str) -> bool:
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
         world.control.fence(connection, rollout.resource, live.epoch)
-        require_running(connection, rollout)
+        _require(connection, live)
         adopt(connection, rollout.id, driver.request)
         return {"rollout": rollout.id, "run": driver.run_id}
 
@@ -177,9 +177,9 @@ def _take_back(world: World, live: Live, reason: str) -> bool:
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
         world.control.fence(connection, rollout.resource, live.epoch)
-        why = f"nobody drove it: {reason}"
-        back = roll_back_in(world.control, connection, rollout, reason=why, actor=world.actor, even_paused=False)
-        return {"rollout": rollout.id, "generation": back}
+        _require(connection, live)
+        generation = take_back(world.control, connection, rollout, f"nobody drove it: {reason}", world.actor)
+        return {"rollout": rollout.id, "generation": generation}
 
     words = f"{rollout.model}: version {rollout.challenger} was rolled back in {rollout.stage}: nobody drove it: {reason}"
     notice = Notice(f"rolled_back/{rollout.id}", "rolled_back", "ticket", rollout.model, words, ROLLED_BACK)
@@ -190,5 +190,11 @@ def _unless_changed(world: World, key: str, action: str, notice: Notice, effect:
     """Nothing happens where a driver has started, or a person has paused or ended the rollout, since the look."""
     try:
         return note(world, key, action, notice, effect)
-    except (FencedError, PausedError, GateClosed):
+    except (FencedError, ConflictError):
         return False
+
+
+def _require(connection: sa.Connection, live: Live) -> None:
+    """Raises ConflictError where a person has paused or ended it since the look."""
+    if not still_running(connection, live.rollout):
+        raise ConflictError(f"The rollout {live.rollout.id} is paused or over by now.", safe="nothing was changed.")

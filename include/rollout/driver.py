@@ -90,6 +90,14 @@ def mark(
     _write(connection, rollout_id, event, str(episode), {"reason": reason}, at.isoformat(timespec="milliseconds"))
 
 
+def still_running(connection: sa.Connection, rollout: Rollout) -> bool:
+    """Whether it is neither over nor paused by a person; until the transaction ends it stays so."""
+    query = sa.select(rollouts.c.state).where(rollouts.c.id == rollout.id)
+    if connection.dialect.name == "postgresql":  # a pause at the same moment comes before this transaction or after it
+        query = query.with_for_update()
+    return connection.execute(query).scalar() == "running"
+
+
 def _write(connection: sa.Connection, rollout_id: str, event: str, name: str, evidence: dict[str, Any], at: str = "") -> None:
     stage = rollout_in(connection, rollout_id).stage
     row = {"rollout": rollout_id, "stage": stage, "event": event, "evidence": evidence, "at": at or now()}

@@ -34,8 +34,8 @@ def rollout_id_of(model: str, challenger: int, request: str) -> str:
 def open_rollout(control: ControlStore, spec: ModelSpec, challenger: int, *, request: str, actor: str, epoch: int) -> Rollout:
     """The rollout that `request` asks for. Opens it, or returns the one it has opened before.
 
-    A live rollout of the same challenger is returned too, and the request's run is written down as its driver. Raises
-    ConflictError while another challenger is live, or if the version is the champion already.
+    A live rollout of the same challenger is returned too. Raises ConflictError while another challenger
+    is live, or if the version is the champion already.
     """
     model, stages = spec.name, plan(spec)
     rollout_id = rollout_id_of(model, challenger, request)
@@ -43,7 +43,7 @@ def open_rollout(control: ControlStore, spec: ModelSpec, challenger: int, *, req
     def effect(connection: sa.Connection) -> dict[str, Json]:
         live = connection.execute(sa.select(rollouts).where(rollouts.c.live == model)).first()
         if live is not None and live.challenger == challenger:
-            adopt(connection, live.id, request)
+            adopt(connection, live.id, request)  # its run drives the rollout, too
             return {"id": live.id}
         if live is not None:
             raise _busy(model, live.id, live.challenger, live.stage)
@@ -63,7 +63,7 @@ def enter_stage(control: ControlStore, rollout: Rollout, name: str, epoch: int) 
     stage = rollout.find(name)
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
-        require_running(connection, rollout)
+        _require_running(connection, rollout)
         _require_passed(connection, rollout, stage)
         _, current = route_in(connection, rollout.model)
         route = stage.route(rollout.champion, rollout.challenger, current.previous)
@@ -87,10 +87,10 @@ def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision
         raise DataError("Only a final verdict is recorded.", seen=answer, hint="look again once there is more evidence.")
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
-        require_running(connection, rollout, even_paused=answer == "roll_back")
+        _require_running(connection, rollout, even_paused=answer == "roll_back")
         _event(connection, rollout.id, "verdict", stage, dict(decision))
         if answer == "roll_back":
-            _take_back(control, connection, rollout, "; ".join(decision.get("reasons", ())) or f"{stage} failed", "judge")
+            take_back(control, connection, rollout, "; ".join(decision.get("reasons", ())) or f"{stage} failed", "judge")
         return {"answer": answer}
 
     result, _ = control.once(event_key(rollout.id, "decide", stage), rollout.resource, epoch, effect)
@@ -101,7 +101,7 @@ def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) 
     """Make the challenger the champion, and remember the old one as the way back. Returns the generation."""
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
-        require_running(connection, rollout)
+        _require_running(connection, rollout)
         _require_verdict(connection, rollout, rollout.stages[-1].name)
         route = Route(champion=rollout.challenger, previous=rollout.champion)
         generation = set_route(connection, rollout.model, route)
@@ -123,21 +123,11 @@ def roll_back(control: ControlStore, rollout: Rollout, *, reason: str, actor: st
     def effect(connection: sa.Connection) -> dict[str, Json]:
         if rollout_in(connection, rollout.id).state == "rolled_back":
             return {"generation": route_in(connection, rollout.model)[0]}
-        return {"generation": roll_back_in(control, connection, rollout, reason=reason, actor=actor)}
+        _require_running(connection, rollout, even_paused=True)
+        return {"generation": take_back(control, connection, rollout, reason, actor)}
 
     result, _ = control.once(event_key(rollout.id, "roll_back"), rollout.resource, epoch, effect)
     return int(result["generation"])
-
-
-def roll_back_in(
-    control: ControlStore, connection: sa.Connection, rollout: Rollout, *, reason: str, actor: str, even_paused: bool = True
-) -> int:
-    """The same in the caller's transaction, which is keyed and fenced.
-
-    Raises GateClosed where the rollout is over, and PausedError for a paused one unless `even_paused`.
-    """
-    require_running(connection, rollout, even_paused=even_paused)
-    return _take_back(control, connection, rollout, reason, actor)
 
 
 def crown(connection: sa.Connection, model: str, version: int) -> None:
@@ -197,7 +187,7 @@ def record_alert(control: ControlStore, rollout: Rollout, stage: str, decision: 
     control.once(event_key(rollout.id, "page", stage), rollout.resource, epoch, effect)
 
 
-def require_running(connection: sa.Connection, rollout: Rollout, *, even_paused: bool = False) -> None:
+def _require_running(connection: sa.Connection, rollout: Rollout, *, even_paused: bool = False) -> None:
     """A pause lets nothing go forward; it never holds back a rollback."""
     if connection.dialect.name == "postgresql":  # a pause at the same moment comes before this transaction or after it
         connection.execute(sa.select(rollouts.c.id).where(rollouts.c.id == rollout.id).with_for_update())
@@ -234,7 +224,8 @@ def _require_verdict(connection: sa.Connection, rollout: Rollout, stage: str) ->
         )
 
 
-def _take_back(control: ControlStore, connection: sa.Connection, rollout: Rollout, reason: str, actor: str) -> int:
+def take_back(control: ControlStore, connection: sa.Connection, rollout: Rollout, reason: str, actor: str) -> int:
+    """End a live rollout in the caller's transaction: all traffic on its champion. Returns the route's generation."""
     _, current = route_in(connection, rollout.model)
     route = Route(champion=rollout.champion, previous=current.previous)
     generation = set_route(connection, rollout.model, route)

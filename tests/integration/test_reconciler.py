@@ -118,31 +118,36 @@ def test_a_rollout_that_lost_its_driver_is_taken_back_and_told(
         run.wait_until_over()
 
 
-def test_three_candidates_during_a_rollout_each_have_a_turn_or_a_reason(
+def test_three_candidates_whose_events_were_dropped_each_have_a_turn_or_a_reason(
     world: World, control: ControlStore, webhook: Webhook
 ) -> None:
-    """Their events are dropped altogether."""
-    register(control, 12)
-    run = canary(world, control, 12)
     for number in (13, 14, 15):
         register(control, number)
     age(control)
-    assert look(world)["found"] == []
-    abort(control, MODEL, actor="ada", reason="over")
-    run.wait_until_over()
     look(world)
     turn = Run(world, ROLLOUT, "reconciled__version-15", "v15")
     turn.wait("canary_5", "deferred")
+    assert look(world)["found"] == []  # the others wait
+    abort(control, MODEL, actor="ada", reason="over")
+    turn.wait_until_over()
+
+    def next_turn() -> int | None:
+        look(world)
+        live = live_rollout(control, MODEL)
+        return live.challenger if live else None
+
+    assert wait_for(next_turn, "the next candidate has its turn") == 14
+    abort(control, MODEL, actor="ada", reason="over")
+    register(control, 16, "Production")
+    with control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=16))
     look(world)
     with control.transaction() as connection:
         stages = {row.version: row.stage for row in connection.execute(sa.select(versions.c.version, versions.c.stage))}
         rows = connection.execute(sa.select(audit.c.detail).where(audit.c.action == "candidate.superseded")).scalars()
-        reasons = {row["version"]: row["by"] for row in rows}
-    assert stages == {1: "Production", 12: "Archived", 13: "Archived", 14: "Archived", 15: "Candidate"}
-    assert {number: reasons[number] for number in (13, 14)} == {13: 15, 14: 15}
-    assert told(webhook).count("candidate_turn") == told(webhook).count("candidate_superseded") == 1
-    abort(control, MODEL, actor="ada", reason="over")
-    turn.wait_until_over()
+        assert {row["version"]: row["by"] for row in rows} == {13: 16}
+    assert stages == {1: "Production", 13: "Archived", 14: "Archived", 15: "Archived", 16: "Production"}
+    assert {"candidate_turn", "candidate_superseded"} <= set(told(webhook))
 
 
 def test_by_the_specs_choice_a_new_run_goes_on_with_a_rollout_whose_run_was_deleted(

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse, OKResponse, TriggerDagRun
 
-from include.core.control import audit, effects, now, versions
+from include.core.control import effects, now, versions
 from include.core.errors import NotReadyError, UnreachableError
 from include.monitoring.decision import QUIET
 from include.reconcile.airflow import RunState
@@ -216,33 +216,9 @@ def test_its_dag_is_on_from_the_start_and_runs_one_at_a_time() -> None:
 # -- the tasks it works with ------------------------------------------------------------------------------
 
 
-def events(*numbers: int) -> dict[str, Any]:
-    return {"asset": [SimpleNamespace(extra={"version": number}) for number in numbers]}
-
-
 def opened(services: Services, run_id: str, context: dict[str, Any]) -> Any:
     made = {**Run(run_id=run_id).context("open"), **context}
     return OpenRolloutOperator(task_id="open", model=MODEL).execute(made)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (2, 3, 1), (3, 3, 2)])
-def test_of_events_that_came_together_in_any_order_the_newest_opens_and_the_others_have_a_reason(
-    life: Life, order: tuple[int, ...]
-) -> None:
-    registered(life.services, 1, 2, 3)
-    assert opened(life.services, "asset__1", {"triggering_asset_events": events(*order)})["version"] == 3
-    with life.services.control.transaction() as connection:
-        stages = {row.version: row.stage for row in connection.execute(sa.select(versions.c.version, versions.c.stage))}
-        reasons = connection.execute(sa.select(audit.c.detail).where(audit.c.action == "candidate.superseded")).scalars().all()
-    assert stages == {1: "Archived", 2: "Archived", 3: "Candidate"}
-    assert {row["version"]: row["by"] for row in reasons} == {1: 3, 2: 3}
-
-
-def test_a_rollout_by_hand_supersedes_nobody(life: Life) -> None:
-    registered(life.services, 1, 2)
-    assert opened(life.services, "manual__1", {"params": {"version": 2}})["version"] == 2
-    with life.services.control.transaction() as connection:
-        assert set(connection.execute(sa.select(versions.c.stage)).scalars()) == {"Candidate"}
 
 
 def test_a_rollout_keeps_every_run_that_drives_it(life: Life) -> None:

@@ -1,0 +1,64 @@
+"""Candidates that wait for their turn: which there are, and which will never have one.
+
+An asset event is only a reason to look. Airflow makes one run of events that wait together, and forgets some of those that
+arrive while a run is active; a version that is registered waits here whatever became of its event. One that had a rollout, or
+was superseded, and is a Candidate once more was offered again by a person, and is left to that person.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, effects, now, rollouts, versions
+from include.rollout.route import route_in
+
+SUPERSEDED = "candidate.superseded"  # the audit's word; its detail is {"version", "by", "reason"}
+
+
+def waiting(control: ControlStore, model: str) -> list[int]:
+    """Candidates that never had a rollout and are newer than the champion; the newest first."""
+    with control.transaction() as connection:
+        champion = route_in(connection, model)[1].champion or 0
+        return [version for version in _without_a_turn(connection, model) if version > champion]
+
+
+def supersede(control: ControlStore, model: str, actor: str) -> list[int]:
+    """Archive the Candidates without a turn that are older than the champion, each with an audit row; says which."""
+    with control.transaction() as connection:
+        champion = route_in(connection, model)[1].champion
+        return supersede_in(connection, control, model, champion, actor) if champion is not None else []
+
+
+def supersede_in(connection: sa.Connection, control: ControlStore, model: str, champion: int, actor: str) -> list[int]:
+    """The same, in the transaction that makes the champion one."""
+    gone = [version for version in _without_a_turn(connection, model) if version < champion]
+    for version in gone:
+        mine = sa.and_(versions.c.model == model, versions.c.version == version, versions.c.stage == "Candidate")
+        if connection.execute(versions.update().where(mine).values(stage="Archived")).rowcount:
+            reason = f"version {champion} came into production before it had its turn"
+            detail = {"version": version, "by": champion, "reason": reason}
+            control.append_audit(connection, actor, SUPERSEDED, model, detail)
+            row = {"key": _key(model, version), "resource": f"rollout/{model}", "epoch": 0, "result": detail, "at": now()}
+            connection.execute(effects.insert().values(**row))
+    return gone
+
+
+def superseded_by(control: ControlStore, model: str, version: int) -> int | None:
+    """The version that came into production before this one had its turn; None if that never happened."""
+    known = control.effect(_key(model, version))
+    return int(known["by"]) if known is not None else None
+
+
+def _key(model: str, version: int) -> str:
+    return f"superseded/{model}/{version}"
+
+
+def _without_a_turn(connection: sa.Connection, model: str) -> list[int]:
+    """Newest first."""
+    had = sa.select(rollouts.c.challenger).where(rollouts.c.model == model)
+    mine = sa.and_(versions.c.model == model, versions.c.stage == "Candidate", versions.c.version.not_in(had))
+    found = connection.execute(sa.select(versions.c.version).where(mine).order_by(versions.c.version.desc())).scalars().all()
+    keys = {_key(model, version): version for version in found}
+    known = connection.execute(sa.select(effects.c.key).where(effects.c.key.in_(keys))).scalars() if keys else ()
+    again = {keys[key] for key in known}
+    return [version for version in found if version not in again]
