@@ -7,30 +7,46 @@ its request may be this job's, and then it adopts it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
-from include.governance.jobs import live
 from include.reconcile.world import Finding, Notice, World, note
 
 FRESH = timedelta(minutes=2)  # since the attempt was opened: its task may be between two states
 DAGS = {"tune": "training", "train": "training", "score": "scoring"}  # the DAG whose task waits for a step's job
+_NAME = re.compile(r"slip-(tune|train|score)-([0-9a-f]{20})-g(\d+)-a(\d+)")  # Attempt.job
 
 
 def find(world: World) -> Iterator[Finding]:
     """Asks the job backend first: where nothing runs, the ledger is not read."""
     jobs = world.jobs()
-    running = set(jobs.under_way())
-    if not running:
-        return
-    for attempt in live(world.ledger):
-        if attempt.job not in running or _opened(world, attempt) > world.now - FRESH or _wanted(world, attempt):
+    running = jobs.under_way()
+    for attempt in _attempts(world, running) if running else ():
+        opened = _opened(world, attempt)
+        if opened is None or opened > world.now - FRESH or _wanted(world, attempt):
             continue
         if jobs.status(attempt.job) in (JobStatus.PENDING, JobStatus.RUNNING):  # it may have ended since
             yield _finding(world, attempt)
+
+
+def _attempts(world: World, running: Collection[str]) -> Iterator[Attempt]:
+    """Those that the jobs compute, of whatever generation. Jobs that are not of this ledger are somebody else's."""
+    named = {match[0]: match for match in map(_NAME.fullmatch, running) if match}
+    steps = sorted({match[1] for match in named.values()})
+    keys = {(step, key.partition("/")[2][:20]): key for step in steps for key in _keys(world, step)}
+    for match in named.values():
+        if (key := keys.get((match[1], match[2]))) is not None:
+            yield Attempt(key, int(match[3]), int(match[4]))
+
+
+def _keys(world: World, step: str) -> Iterator[str]:
+    for path in world.ledger.storage.list(f"ledger/{step}"):
+        if path.endswith("/request.json"):
+            yield path.removeprefix("ledger/").removesuffix("/request.json")
 
 
 def _wanted(world: World, attempt: Attempt) -> bool:
@@ -39,9 +55,12 @@ def _wanted(world: World, attempt: Attempt) -> bool:
     return bool(world.airflow.waiting(dag_id, step) or world.airflow.unfinished(dag_id))
 
 
-def _opened(world: World, attempt: Attempt) -> datetime:
+def _opened(world: World, attempt: Attempt) -> datetime | None:
     path = f"{attempt.folder}/attempt-{attempt.number}.json"
-    return datetime.fromisoformat(json.loads(world.ledger.storage.read(path))["at"])
+    try:
+        return datetime.fromisoformat(json.loads(world.ledger.storage.read(path))["at"])
+    except FileNotFoundError:
+        return None
 
 
 def _finding(world: World, attempt: Attempt) -> Finding:

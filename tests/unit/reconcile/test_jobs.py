@@ -70,6 +70,22 @@ def test_jobs_that_are_over_and_others_jobs_are_nobodys_concern(place: Place, jo
     assert place.look(jobs=lambda: jobs).found == []
 
 
+def test_one_of_an_earlier_generation_is_found_too(place: Place, jobs: FakeJobs) -> None:
+    """A run with `fresh` opened the next generation; the job before runs on, and its result can no longer be committed."""
+    old = attempt(place)
+    submit(jobs, old.job)
+    place.world().ledger.open_generation(old.key, "t", "fresh")
+    (finding,) = place.look(jobs=lambda: jobs).found
+    assert finding.key == f"job/{old.job}"
+
+
+@pytest.mark.parametrize("name", ["slip-train-0123456789abcdef0123-g0-a1", "slip-train-x-g0-a1", "raysubmit_abc", "slip-"])
+def test_a_job_of_no_attempt_of_ours_is_left_alone(place: Place, jobs: FakeJobs, name: str) -> None:
+    attempt(place)
+    submit(jobs, name)
+    assert place.look(jobs=lambda: jobs).to_json() == {"found": [], "changed": [], "unknown": {}}
+
+
 def test_a_fresh_one_may_be_between_two_states_of_its_task(place: Place, jobs: FakeJobs) -> None:
     submit(jobs, attempt(place).job)
     place.later(hours=-1)
@@ -82,5 +98,5 @@ def test_where_no_job_runs_the_ledger_is_not_read(place: Place, jobs: FakeJobs, 
     def read(*_: object) -> None:
         raise AssertionError("the ledger was listed")
 
-    monkeypatch.setattr("include.reconcile.jobs.live", read)
+    monkeypatch.setattr("include.core.storage.LocalStorage.list", read)
     assert place.look(jobs=lambda: jobs).to_json() == {"found": [], "changed": [], "unknown": {}}
