@@ -12,6 +12,7 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import DAG, BaseNotifier, BaseOperator, Context, CronTriggerTimetable
+from airflow.sdk.api.client import ServerResponseError
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from include.core.errors import NotReadyError, UnreachableError
@@ -25,8 +26,11 @@ from operators.triggers import described
 DAG_ID = "slipstream_reconcile"
 EVERY_MINUTES = 2
 UNDER_WAY = ["running", "queued", "scheduled", "deferred", "up_for_retry", "up_for_reschedule", "restarting", "awaiting_input"]
+MOVES = ("rollout.undriven", "candidate.superseded")  # findings whose remedy moves a version to another stage
 REFUSED = (400, 404)  # what the API answers where a DAG is gone, or cannot be run
 PLAYBOOK = "docs/operating.md#the-reconciler"
+ApiError = AirflowRuntimeError | ServerResponseError  # the second where `airflow dags test` runs the task in its own process
+API_ERRORS = (AirflowRuntimeError, ServerResponseError)
 
 
 class TaskAirflow:
@@ -38,7 +42,7 @@ class TaskAirflow:
     def paused(self, dag_id: str) -> bool | None:
         try:
             return bool(self._ti.get_dag(dag_id).is_paused)
-        except AirflowRuntimeError as error:
+        except API_ERRORS as error:
             if _status(error) == 404:
                 return None
             raise _unanswered(error) from error
@@ -52,7 +56,7 @@ class TaskAirflow:
     def tasks(self, dag_id: str, run_id: str) -> Mapping[str, str]:
         try:
             states = self._ti.get_task_states(dag_id, run_ids=[run_id])
-        except AirflowRuntimeError as error:
+        except API_ERRORS as error:
             raise _unanswered(error) from error
         return {task: str(getattr(state, "value", state) or "") for task, state in (states.get(run_id) or {}).items()}
 
@@ -62,7 +66,7 @@ class TaskAirflow:
     def waiting(self, dag_id: str, task_id: str) -> int:
         try:
             return int(self._ti.get_ti_count(dag_id, task_ids=[task_id], states=UNDER_WAY))
-        except AirflowRuntimeError as error:
+        except API_ERRORS as error:
             raise _unanswered(error) from error
 
     def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Json]) -> bool:
@@ -71,7 +75,7 @@ class TaskAirflow:
 
         try:
             answer = SUPERVISOR_COMMS.send(TriggerDagRun(dag_id=dag_id, run_id=run_id, conf=dict(conf), note=PLAYBOOK))
-        except AirflowRuntimeError as error:
+        except API_ERRORS as error:
             if _status(error) in REFUSED:
                 raise NotReadyError(
                     f"Airflow makes no run of {dag_id}: {_words(error)}.",
@@ -84,21 +88,30 @@ class TaskAirflow:
     def _count(self, dag_id: str, **asked: Any) -> int:
         try:
             return int(self._ti.get_dr_count(dag_id, **asked))
-        except AirflowRuntimeError as error:
+        except API_ERRORS as error:
             raise _unanswered(error) from error
 
 
-def _status(error: AirflowRuntimeError) -> int:
-    detail = getattr(error.error, "detail", None) or {}
-    return int(detail.get("status_code") or 0)
+def _status(error: ApiError) -> int:
+    """HTTP status of the API's answer; 0 where there was none."""
+    if isinstance(error, ServerResponseError):
+        return error.response.status_code
+    return int(_detail(error).get("status_code") or 0)
 
 
-def _words(error: AirflowRuntimeError) -> str:
-    detail = getattr(error.error, "detail", None) or {}
-    return str(detail.get("detail") or detail.get("message") or error)
+def _words(error: ApiError) -> str:
+    """The innermost words of an answer that is nested: {"detail": {"detail": {"reason": ..., "message": ...}}}."""
+    value: Any = error.detail if isinstance(error, ServerResponseError) else _detail(error)
+    while isinstance(value, Mapping):
+        value = value.get("detail") or value.get("message")
+    return str(value or error)
 
 
-def _unanswered(error: AirflowRuntimeError) -> UnreachableError:
+def _detail(error: AirflowRuntimeError) -> Mapping[str, Any]:
+    return getattr(error.error, "detail", None) or {}
+
+
+def _unanswered(error: ApiError) -> UnreachableError:
     return UnreachableError(
         f"Airflow's execution API did not answer the reconciler: {_words(error)}.",
         safe="nothing was changed.",
@@ -126,7 +139,7 @@ class ReconcileStoresOperator(BaseOperator):
         for notice in untold(world):
             if not tell(Alert(**vars(notice)), services.control):
                 break  # nobody listens, or the webhook does not take it: the next run tries again
-        self._follow(services, [finding.model for finding in report.found if finding.key in report.changed])
+        self._follow(services, [each.model for each in report.found if each.key in report.changed and each.kind in MOVES])
         self.log.info("%d found, %d changed, %d unknown", len(report.found), len(report.changed), len(report.unknown))
         if report.failure is not None:
             raise report.failure

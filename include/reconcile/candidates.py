@@ -52,7 +52,7 @@ def _turn(world: World, each: Waiting, version: int) -> Iterator[Finding]:
     paused = world.airflow.paused(dag_id)
     if paused is None or paused:
         state = "is paused" if paused else "is not there"
-        yield _told(world, each.model, version, f"waits for its turn: the DAG {dag_id} {state}", f"unpause {dag_id}")
+        yield _told(world, each.model, version, f"waits for its turn: the DAG {dag_id} {state}", _remedy(dag_id, paused))
     elif world.airflow.unfinished(dag_id):
         return  # a turn is under way, or queued
     elif world.airflow.run(dag_id, run_id) is RunState.GONE:
@@ -84,6 +84,10 @@ def _offered_again(world: World, each: Waiting) -> Iterator[Finding]:
     for version in each.again:
         words = "had its turn before and is a candidate again: it waits for the person who offered it"
         yield _told(world, each.model, version, words, f"trigger {each.model}_rollout with version={version}")
+
+
+def _remedy(dag_id: str, paused: bool | None) -> str:
+    return f"unpause {dag_id}" if paused else f"bring back the model's folder, or mend it: {dag_id} is made from it"
 
 
 def _told(world: World, model: str, version: int, words: str, remedy: str) -> Finding:

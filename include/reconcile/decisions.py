@@ -94,7 +94,7 @@ def _resend(world: World, each: Lost, dag_id: str) -> Iterator[Finding]:
     if paused is None or paused:
         state = "is paused" if paused else "is not there"
         words = f"the decision {each.key} says retrain, and no run took it: the DAG {dag_id} {state}"
-        yield _told(world, each, "paused" if paused else "gone", words, f"unpause {dag_id}")
+        yield _told(world, each, "paused" if paused else "gone", words, _remedy(dag_id, paused))
     elif world.airflow.run(dag_id, run_id) is RunState.GONE:
         if not world.airflow.unfinished(dag_id):  # else a run that is under way may be its own, or train as late
             words = f"the decision {each.key} says retrain, and no run took it"
@@ -126,6 +126,10 @@ def _taken(world: World, each: Lost, dag_id: str) -> Iterator[Finding]:
             f"the decision {each.key} says retrain, and the run {each.run_id} that took it was deleted before it made a version"
         )
         yield _told(world, each, "deleted", words, f"to train all the same: trigger {dag_id} with as_of={each.as_of}")
+
+
+def _remedy(dag_id: str, paused: bool | None) -> str:
+    return f"unpause {dag_id}" if paused else f"bring back the model's folder, or mend it: {dag_id} is made from it"
 
 
 def _told(world: World, each: Lost, why: str, words: str, remedy: str) -> Finding:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
+from airflow.sdk.api.client import ServerResponseError
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse, OKResponse, TriggerDagRun
 
@@ -34,6 +36,18 @@ def refused(status: int, message: str = "no") -> AirflowRuntimeError:
     )
 
 
+def refused_in_process(status: int, message: str = "no") -> ServerResponseError:
+    """As `airflow dags test` has it."""
+    request = httpx.Request("GET", "http://airflow/execution/")
+    answer = httpx.Response(status, json={"detail": {"reason": "x", "message": message}}, request=request)
+    made = ServerResponseError.from_response(answer)
+    assert made is not None
+    return made
+
+
+REFUSALS = (refused, refused_in_process)
+
+
 class Ti:
     """A running task's questions, and Airflow's answers."""
 
@@ -41,13 +55,14 @@ class Ti:
         self.dags: dict[str, bool] = {}
         self.runs: dict[str, str] = {}
         self.asked: list[dict[str, Any]] = []
-        self.error: AirflowRuntimeError | None = None
+        self.error: Exception | None = None
+        self.refuse: Callable[..., Exception] = refused
         self.states: dict[str, Any] = {}
 
     def get_dag(self, dag_id: str) -> Any:
         self._fail()
         if dag_id not in self.dags:
-            raise refused(404)
+            raise self.refuse(404)
         return SimpleNamespace(is_paused=self.dags[dag_id])
 
     def get_dr_count(self, dag_id: str, run_ids: list[str] | None = None, states: list[str] | None = None) -> int:
@@ -84,7 +99,9 @@ def test_a_runs_state_is_asked_for_by_counts_so_that_any_id_is_safe(ti: Ti, stat
     assert all(asked["states"] for asked in ti.asked)
 
 
-def test_whether_a_dag_is_paused_or_gone(ti: Ti) -> None:
+@pytest.mark.parametrize("refuse", REFUSALS)
+def test_whether_a_dag_is_paused_or_gone(ti: Ti, refuse: Callable[..., Exception]) -> None:
+    ti.refuse = refuse
     ti.dags = {"on": False, "off": True}
     assert [TaskAirflow(ti).paused(name) for name in ("on", "off", "gone")] == [False, True, None]
 
@@ -97,9 +114,10 @@ def test_tasks_and_those_that_wait(ti: Ti) -> None:
     assert TaskAirflow(ti).tasks("d", "r") == {}
 
 
+@pytest.mark.parametrize("refuse", REFUSALS)
 @pytest.mark.parametrize("call", ["paused", "unfinished", "run", "tasks", "waiting"])
-def test_an_api_that_fails_is_no_answer(ti: Ti, call: str) -> None:
-    ti.error = refused(500, "the database is away")
+def test_an_api_that_fails_is_no_answer(ti: Ti, call: str, refuse: Callable[..., Exception]) -> None:
+    ti.error = refuse(500, "the database is away")
     arguments = ("d",) if call in ("paused", "unfinished") else ("d", "r")
     with pytest.raises(UnreachableError, match="the database is away"):
         getattr(TaskAirflow(ti), call)(*arguments)
@@ -130,10 +148,13 @@ def test_a_run_is_made_under_its_name_once(ti: Ti, comms: SimpleNamespace) -> No
     assert not TaskAirflow(ti).trigger("d", "reconciled__1", {"version": 2})
 
 
+@pytest.mark.parametrize("refuse", REFUSALS)
 @pytest.mark.parametrize(("status", "error"), [(404, NotReadyError), (400, NotReadyError), (500, UnreachableError)])
-def test_a_run_that_is_refused_says_why(ti: Ti, comms: SimpleNamespace, status: int, error: type[Exception]) -> None:
-    comms.answer = refused(status, "it has import errors")
-    with pytest.raises(error, match="it has import errors"):
+def test_a_run_that_is_refused_says_why(
+    ti: Ti, comms: SimpleNamespace, status: int, error: type[Exception], refuse: Callable[..., Exception]
+) -> None:
+    comms.answer = refuse(status, "it has import errors")
+    with pytest.raises(error, match=r"(run of d|reconciler): it has import errors\."):
         TaskAirflow(ti).trigger("d", "r", {})
 
 
