@@ -23,6 +23,7 @@ from include.rollout.machine import take_back
 
 TAKEN_OVER_AT_MOST = 3  # times that a new run takes a rollout over; then the traffic goes back
 ROLLED_BACK = "docs/rollout.md#the-canary-was-rolled-back-what-now"
+AT_WORK = {"queued", "running"}  # states of a task that Airflow watches over, whatever its run's
 RESUMABLE = "its run"  # what a reason begins with that a new run can help
 
 
@@ -51,17 +52,19 @@ def nobody(world: World, live: Live) -> str:
 
 
 def _idle(world: World, driver: Driver) -> str:
-    """Why a run drives nothing any more; empty where it does."""
+    """Why a run drives nothing any more; empty where it does.
+
+    A run that was marked may still have its teardown under way; a task of it that waits for anything else waits for ever.
+    """
     state = world.airflow.run(driver.dag_id, driver.run_id)
     if state is RunState.GONE:
         return f"{RESUMABLE} {driver.run_id} was deleted"
+    if state is RunState.QUEUED:
+        return ""
+    tasks = set(world.airflow.tasks(driver.dag_id, driver.run_id).values())
     if state.over:
-        return f"{RESUMABLE} {driver.run_id} is over ({state})"
-    if state is RunState.RUNNING:
-        tasks = world.airflow.tasks(driver.dag_id, driver.run_id)
-        if tasks and all(state in OVER for state in tasks.values()):
-            return f"{RESUMABLE} {driver.run_id} is running, and all its tasks are over"
-    return ""
+        return "" if tasks & AT_WORK else f"{RESUMABLE} {driver.run_id} is over ({state})"
+    return f"{RESUMABLE} {driver.run_id} is running, and all its tasks are over" if tasks and tasks <= OVER else ""
 
 
 def _finding(world: World, live: Live, reason: str) -> Finding:

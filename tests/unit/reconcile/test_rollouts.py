@@ -89,6 +89,15 @@ def test_one_that_nobody_drives_is_told_and_then_taken_back(canary: Place, words
     assert canary.look().found == []
 
 
+@pytest.mark.parametrize("state", ["running", "queued"])
+def test_a_run_that_was_marked_and_whose_teardown_is_at_work_drives_it_still(canary: Place, state: str) -> None:
+    failed(canary)
+    canary.airflow.states[ROLLOUT, "r1"]["roll_back"] = state
+    assert canary.look().found == []
+    canary.airflow.states[ROLLOUT, "r1"]["roll_back"] = "up_for_retry"  # of a run that is over nothing is tried again
+    assert len(canary.look().found) == 1
+
+
 @pytest.mark.parametrize("words", BY_A_RUN)
 def test_by_the_specs_choice_a_new_run_goes_on_with_it(canary: Place, words: str) -> None:
     canary.orphaned(orphaned="resume")
