@@ -39,7 +39,12 @@ def find(world: World) -> Iterator[Finding]:
 
 def nobody(world: World, live: Live) -> str:
     """Why nobody drives it; empty where somebody does."""
-    dag_id = live.drivers[-1].dag_id if live.drivers else f"{live.rollout.model}_rollout"
+    model = live.rollout.model
+    dag_id = live.drivers[-1].dag_id if live.drivers else f"{model}_rollout"
+    if model not in world.models or _rules(world, model) is None:
+        return (
+            f"the DAG {dag_id} is gone: its model cannot be loaded"  # Airflow lists it still, and leaves its runs where they are
+        )
     paused = world.airflow.paused(dag_id)
     if paused is None:
         return f"the DAG {dag_id} is gone"
@@ -68,7 +73,7 @@ def _idle(world: World, driver: Driver) -> str:
 
 
 def _finding(world: World, live: Live, reason: str) -> Finding:
-    rollout, rules = live.rollout, _rules(world, live.rollout.model)
+    rollout, rules = live.rollout, _rules(world, live.rollout.model) or Rules()
     words = f"nobody drives the rollout of version {rollout.challenger} in {rollout.stage}: {reason}"
     finding = partial(Finding, "rollout.undriven", f"undriven/{rollout.id}", rollout.model, words)
     resumed = _resumed(world, live)
@@ -88,12 +93,12 @@ def _finding(world: World, live: Live, reason: str) -> Finding:
     return finding("the traffic goes back to the champion", partial(_take_back, world, live, reason))
 
 
-def _rules(world: World, model: str) -> Rules:
-    """The spec's; the default's for a model that cannot be loaded: its rollout has no DAG either."""
+def _rules(world: World, model: str) -> Rules | None:
+    """The spec's; None for a model that cannot be loaded."""
     try:
         return world.spec(model).rollout
     except SlipstreamError:
-        return Rules()
+        return None
 
 
 def _what(rules: Rules) -> str:

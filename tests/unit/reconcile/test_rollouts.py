@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from include.core.control import rollout_events
 from include.core.errors import SpecError
+from include.core.spec import ModelSpec
 from include.rollout.driver import Driver, live_rollouts
 from include.rollout.history import events, live_rollout, read_rollout
 from include.rollout.machine import open_rollout
@@ -241,14 +243,17 @@ def test_a_rollout_of_an_earlier_version_which_kept_no_run_counts_as_driven_whil
     assert "its run is not known" in finding.words
 
 
-def test_a_model_whose_spec_is_gone_has_the_default_rules(canary: Place) -> None:
-    def gone(name: str) -> object:
-        raise SpecError(f"There is no model {name!r}.")
+def gone(name: str) -> ModelSpec:
+    raise SpecError(f"There is no model {name!r}.")
 
-    dag_gone(canary)
-    canary.look(spec=gone)
+
+@pytest.mark.parametrize("world", [{"spec": gone}, {"models": ()}])
+def test_a_model_that_cannot_be_loaded_has_no_dag_whatever_airflow_lists(canary: Place, world: dict[str, Any]) -> None:
+    """Its run stays `running`: Airflow looks at no run of a DAG that its file makes no longer. The default rules hold."""
+    (finding,) = canary.look(**world).found
+    assert "its model cannot be loaded" in finding.words
     canary.later(minutes=6)
-    canary.look(spec=gone)
+    canary.look(**world)
     assert weight(canary) == 0
 
 
