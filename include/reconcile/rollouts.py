@@ -42,9 +42,8 @@ def nobody(world: World, live: Live) -> str:
     model = live.rollout.model
     dag_id = live.drivers[-1].dag_id if live.drivers else f"{model}_rollout"
     if model not in world.models or _rules(world, model) is None:
-        return (
-            f"the DAG {dag_id} is gone: its model cannot be loaded"  # Airflow lists it still, and leaves its runs where they are
-        )
+        # Airflow lists such a DAG still, says that its runs are running, and looks at none of them.
+        return f"the DAG {dag_id} is gone: its model cannot be loaded"
     paused = world.airflow.paused(dag_id)
     if paused is None:
         return f"the DAG {dag_id} is gone"
