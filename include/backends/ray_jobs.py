@@ -85,7 +85,7 @@ class RayJobs:
     def under_way(self) -> list[str]:
         """Names of the jobs that are pending or running, sorted; those that others submitted among them."""
         listed = self._body(self._call("GET", "/api/jobs/"))
-        if not isinstance(listed, list):
+        if not isinstance(listed, list) or not all(isinstance(job, dict) for job in listed):
             raise self._no_jobs_api(str(listed))
         running = (JobStatus.PENDING, JobStatus.RUNNING)
         return sorted(str(job["submission_id"]) for job in listed if job.get("submission_id") and job.get("status") in running)
