@@ -190,13 +190,15 @@ class DecideRetrainingOperator(ReconcileOperator):
         yield f"the decision {value['key']} is {'new' if value['new'] else 'the one that was made before'}"
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
-        from include.monitoring.decision import decide_window
+        from include.monitoring.decision import asked_for, decide_window
 
         result = services.ledger.resolve(pulled(context, "monitor"))
         busy = running(services, self.model)
         shadows = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
-        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, shadows)
-        if decision.action == "retrain" and may_deploy(context):
+        quiet = not may_deploy(context)
+        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, shadows, quiet=quiet)
+        if decision.action == "retrain" and not quiet:
+            asked_for(services.control, decision)
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
         fault.point("decide.sent")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
@@ -29,9 +31,9 @@ class PlanTrainingOperator(SlipstreamOperator):
         run_type = str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type))
         if run_type == "scheduled" and not is_asset_run(context):
             self._skip_if_nothing_new(services, newest, first, moment)
-        reason = event_extra(context).get("words") or {"backfill": "walk-forward backtest", "scheduled": "schedule floor"}.get(
-            run_type, "asked for by hand"
-        )
+        told = event_extra(context).get("words") or _conf(context).get("words")
+        usual = {"backfill": "walk-forward backtest", "scheduled": "schedule floor"}
+        reason = told or usual.get(run_type, "asked for by hand")
         plan = {"as_of": moment.isoformat(), "reason": reason, "run_type": run_type}
         self.log.info("Training as of %s: %s", moment, reason)
         return plan
@@ -39,7 +41,8 @@ class PlanTrainingOperator(SlipstreamOperator):
     def _consume(self, context: Context, services: Services) -> None:
         """A decision is trained on by one run, whose retries and clears keep it. An event that comes twice is skipped."""
         mine, holders = context["ti"].run_id, []
-        for key in {str(extra["decision"]) for extra in event_extras(context) if "decision" in extra}:
+        # An event brings it, or the conf of a run that the reconciler made in place of a lost event.
+        for key in {str(extra["decision"]) for extra in (*event_extras(context), _conf(context)) if "decision" in extra}:
             used, _ = services.control.once(f"consumed/{key}", f"training/{self.model}", 0, lambda _: {"run": mine})
             holders.append((key, used["run"]))
         if holders and all(run != mine for _, run in holders):
@@ -54,6 +57,10 @@ class PlanTrainingOperator(SlipstreamOperator):
         trained = _newest_trained(services, self.model)
         if trained is not None and min(moment, _end_of(newest)) <= trained:
             raise AirflowSkipException(f"No labelled rows newer than those of the newest version ({trained:%Y-%m-%d}).")
+
+
+def _conf(context: Context) -> Mapping[str, Any]:
+    return getattr(context["dag_run"], "conf", None) or {}
 
 
 class TuneModelOperator(ComputeOperator):

@@ -106,6 +106,11 @@ class ProcessJobs:
             return JobStatus.RUNNING
         return JobStatus.FAILED if pid or _age(folder) > _STARTING else JobStatus.PENDING
 
+    def under_way(self) -> list[str]:
+        """Names of the jobs that are pending or running, sorted. What is over is known by its file alone."""
+        open_ones = (folder.name for folder in self._folder.glob("*") if not (folder / "exit").exists())
+        return sorted(name for name in open_ones if self.status(name) in (JobStatus.PENDING, JobStatus.RUNNING))
+
     def logs(self, name: str, lines: int = 50) -> str:
         """The last lines it wrote."""
         return of_file(self._folder / name / "log", lines)

@@ -85,6 +85,14 @@ class RayJobs:
                 hint=f"known: {', '.join(JobStatus)}; use the Ray of requirements.txt, then clear the task.",
             ) from error
 
+    def under_way(self) -> list[str]:
+        """Names of the jobs that are pending or running, sorted; those that others submitted among them."""
+        listed = self._body(self._call("GET", "/api/jobs/"))
+        if not isinstance(listed, list) or not all(isinstance(job, dict) for job in listed):
+            raise self._no_jobs_api(str(listed))
+        running = (JobStatus.PENDING, JobStatus.RUNNING)
+        return sorted(str(job["submission_id"]) for job in listed if job.get("submission_id") and job.get("status") in running)
+
     def logs(self, name: str, lines: int = 50) -> str:
         """The last lines it wrote, or Ray's own message where it wrote none.
 
@@ -158,6 +166,13 @@ class RayJobs:
         return response
 
     def _ok(self, response: httpx.Response) -> dict[str, Any]:
+        body = self._body(response)
+        if not isinstance(body, dict):
+            raise self._no_jobs_api(response.text)
+        return body
+
+    def _body(self, response: httpx.Response) -> Any:
+        """Its JSON. Raises UnreachableError for anything else."""
         if response.is_error:
             raise UnreachableError(
                 f"Ray's Jobs API at {self._url} failed: HTTP {response.status_code}.",
@@ -166,17 +181,17 @@ class RayJobs:
                 hint="see the head's dashboard.log; the task is retried.",
             )
         try:
-            body = response.json()
+            return response.json()
         except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise UnreachableError(
-                f"What answers at {self._url} is not Ray's Jobs API: no JSON object.",
-                seen=response.text.strip()[:200],
-                safe="a job that was submitted before keeps running.",
-                hint="check SLIPSTREAM_RAY_URL, and what stands between (a log-in page, a proxy); the task is retried.",
-            )
-        return body
+            raise self._no_jobs_api(response.text) from None
+
+    def _no_jobs_api(self, text: str) -> UnreachableError:
+        return UnreachableError(
+            f"What answers at {self._url} is not Ray's Jobs API: no JSON object.",
+            seen=text.strip()[:200],
+            safe="a job that was submitted before keeps running.",
+            hint="check SLIPSTREAM_RAY_URL, and what stands between (a log-in page, a proxy); the task is retried.",
+        )
 
     def _away(self, error: httpx.TransportError) -> UnreachableError:
         return UnreachableError(

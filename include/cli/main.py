@@ -21,6 +21,7 @@ COMMANDS = {
     "rollback": "return to the champion before, now",
     "restore": "offer a version again that had its turn, or return to it now",
     "mirror": "show the versions' stages in the registry again",
+    "reconcile": "what nobody drives or waits for, and mend it",
     "policy": "what a retraining policy would have done, and cost",
     "trace": "walk from a served model back to its raw data",
     "profile": "propose expectations from a raw partition",

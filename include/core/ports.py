@@ -40,6 +40,9 @@ class JobBackend(Protocol):
 
     def status(self, name: str) -> JobStatus: ...
 
+    def under_way(self) -> list[str]:
+        """Names of the jobs that are pending or running, sorted. Raises UnreachableError."""
+
     def logs(self, name: str, lines: int = 50) -> str:
         """The last lines it wrote, for the error a person reads."""
 

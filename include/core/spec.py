@@ -173,6 +173,8 @@ class Rollout(_Frozen):
     first: Literal["smoke", "absolute"] = "smoke"  # without a champion: the smoke test suffices, or the steps are judged too
     deadline: timedelta = timedelta(minutes=30)  # of a stage; then `at_deadline`
     at_deadline: Literal["roll_back", "wait"] = "roll_back"
+    orphaned: Literal["resume", "roll_back"] = "roll_back"  # what becomes of one that no DAG run drives any more
+    orphaned_after: timedelta = Field(timedelta(minutes=5), ge=timedelta(0))  # since the reconciler saw that nobody drives it
 
     @property
     def weights(self) -> tuple[int, ...]:

@@ -15,6 +15,8 @@ from include.core.spec import ModelSpec
 from include.monitoring.policy import Champion, Decision, Facts, decide
 from include.monitoring.window import moment
 
+QUIET = "quiet"  # of the row that keeps a decision's effect
+
 
 def resource(model: str) -> str:
     """What a decider takes (`ControlStore.take`) before it reads the history: a late one is fenced off."""
@@ -27,8 +29,12 @@ def history(control: ControlStore, model: str) -> list[Decision]:
         return _history(connection, model)
 
 
-def record_decision(control: ControlStore, decision: Decision, epoch: int) -> tuple[Decision, bool]:
-    """Store it under its key, or return the one stored there before; and whether it is new. Raises FencedError."""
+def record_decision(control: ControlStore, decision: Decision, epoch: int, *, quiet: bool = False) -> tuple[Decision, bool]:
+    """Store it under its key, or return the one stored there before; and whether it is new. Raises FencedError.
+
+    `quiet`: it starts nothing, as a backfill's. That is written down with it, since only an event that was to be sent can be
+    lost (include/reconcile/decisions.py).
+    """
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
         body = decision.to_json()
@@ -38,10 +44,17 @@ def record_decision(control: ControlStore, decision: Decision, epoch: int) -> tu
         control.append_audit(
             connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.words}
         )
-        return body
+        return {**body, QUIET: quiet}
 
     body, new = control.once(f"decide/{decision.key}", resource(decision.model), epoch, effect)
-    return Decision.from_json(body), new
+    return Decision.from_json({name: value for name, value in body.items() if name != QUIET}), new
+
+
+def asked_for(control: ControlStore, decision: Decision) -> None:
+    """A run that may start a training found the decision of a quiet one: from now on its event can be lost, too."""
+    known = control.effect(f"decide/{decision.key}")
+    if known is not None and known.get(QUIET):
+        control.once(f"asked/{decision.key}", resource(decision.model), 0, lambda _: {})
 
 
 def gather(
@@ -82,12 +95,14 @@ def decide_window(
     epoch: int,
     busy: Sequence[str] = (),
     shadows: Mapping[str, Json] | None = None,
+    *,
+    quiet: bool = False,
 ) -> tuple[Decision, bool]:
     """Decide on the window of a `monitor` result and store it. A window run again gets its stored decision."""
     with control.transaction() as connection:
         facts = _facts(connection, spec.name, monitored.value, busy, shadows)
         past = _history(connection, spec.name)
-    return record_decision(control, decide(past, facts, spec.retraining), epoch)
+    return record_decision(control, decide(past, facts, spec.retraining), epoch, quiet=quiet)
 
 
 def _history(connection: sa.Connection, model: str) -> list[Decision]:

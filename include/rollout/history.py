@@ -128,10 +128,12 @@ def events(control: ControlStore, rollout_id: str) -> list[dict[str, Json]]:
         query = sa.select(*columns).where(rollout_events.c.rollout == rollout_id)
         found = [dict(row) for row in connection.execute(query).mappings()]
     # Two events may share a millisecond: the machine's own order decides, not the clock.
-    places, kinds = ("opened", *stages, "promote"), ("opened", "entered", "alert", "paused", "verdict", "rolled_back", "promoted")
+    places = ("opened", *stages, "promote")
+    kinds = ("opened", "entered", "adopted", "alert", "paused", "undriven", "verdict", "rolled_back", "promoted")
+    with_others = {"resumed": "paused", "driven": "undriven"}
 
     def order(event: dict[str, Json]) -> tuple[int, int, str]:
-        kind = "paused" if event["event"] == "resumed" else event["event"]
+        kind = with_others.get(event["event"], event["event"])
         return places.index(event["stage"]), kinds.index(kind), event["at"]
 
     return sorted(found, key=order)

@@ -16,6 +16,7 @@ from include.core.control import ControlStore, now, rollout_events, rollouts
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.request import Json
 from include.core.spec import ModelSpec
+from include.rollout.driver import adopt
 from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
 from include.rollout.memory import forget
 from include.rollout.offer import offer_in, require_gate
@@ -44,6 +45,7 @@ def open_rollout(
     def effect(connection: sa.Connection) -> dict[str, Json]:
         live = connection.execute(sa.select(rollouts).where(rollouts.c.live == model)).first()
         if live is not None and live.challenger == challenger:
+            adopt(connection, live.id, request)  # its run drives the rollout, too
             return {"id": live.id}
         if live is not None:
             raise _busy(model, live.id, live.challenger, live.stage)

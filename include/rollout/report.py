@@ -14,7 +14,15 @@ from include.rollout.judge import JudgePlan, absolute_limits, guard_limits
 from include.rollout.watch import recompute
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 190, 44, 30, 16
-KINDS = {"promote": "good", "promoted": "good", "roll_back": "bad", "rolled_back": "bad", "paused": "warn", "alert": "warn"}
+KINDS = {
+    "promote": "good",
+    "promoted": "good",
+    "roll_back": "bad",
+    "rolled_back": "bad",
+    "paused": "warn",
+    "undriven": "warn",
+    "alert": "warn",
+}
 
 
 def rollout_page(rollout: Rollout, events: Sequence[Mapping[str, Json]]) -> str:

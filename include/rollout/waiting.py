@@ -21,7 +21,7 @@ def waiting(control: ControlStore, model: str) -> list[int]:
     """Candidates that never had a rollout and are newer than the champion; the newest first."""
     with control.transaction() as connection:
         champion = route_in(connection, model)[1].champion or 0
-        return [version for version in _without_a_turn(connection, model) if version > champion]
+        return [version for version in without_a_turn(connection, model) if version > champion]
 
 
 def supersede(control: ControlStore, model: str, actor: str) -> list[int]:
@@ -33,7 +33,7 @@ def supersede(control: ControlStore, model: str, actor: str) -> list[int]:
 
 def supersede_in(connection: sa.Connection, control: ControlStore, model: str, champion: int, actor: str) -> list[int]:
     """The same, in the transaction that makes the champion one."""
-    gone = [version for version in _without_a_turn(connection, model) if version < champion]
+    gone = [version for version in without_a_turn(connection, model) if version < champion]
     for version in gone:
         move_in(connection, model, version, Stage.ARCHIVED)
         reason = f"version {champion} came into production before it had its turn"
@@ -54,7 +54,7 @@ def _key(model: str, version: int) -> str:
     return f"superseded/{model}/{version}"
 
 
-def _without_a_turn(connection: sa.Connection, model: str) -> list[int]:
+def without_a_turn(connection: sa.Connection, model: str) -> list[int]:
     """Newest first. What had a rollout, was superseded or was offered again by a person waits for a person, not for its turn."""
     had = set(connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.model == model)).scalars())
     found = [version for version in at_stage(connection, model, Stage.CANDIDATE) if version not in had]

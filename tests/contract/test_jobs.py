@@ -112,6 +112,19 @@ def test_a_stopped_job_is_stopped_and_its_name_stays_taken(jobs: JobBackend) -> 
     jobs.stop(job.name)
 
 
+def test_the_jobs_under_way_are_listed_until_they_are_over(jobs: JobBackend) -> None:
+    job, over = python("import time; time.sleep(300)"), python("pass")
+    for each in (job, over):
+        jobs.submit(each)
+    wait(jobs, over.name)
+    wait(jobs, job.name, {JobStatus.RUNNING})
+    assert job.name in jobs.under_way()
+    assert over.name not in jobs.under_way()
+    jobs.stop(job.name)
+    wait(jobs, job.name)
+    assert job.name not in jobs.under_way()
+
+
 def test_a_person_can_look_at_a_job(jobs: JobBackend) -> None:
     assert "slip-x" in jobs.url("slip-x")
 

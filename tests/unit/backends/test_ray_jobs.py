@@ -79,3 +79,23 @@ def test_a_status_of_another_ray_is_told_with_those_that_are_known(head: str, st
     Head.pages["/api/jobs/a"] = 200, "application/json", b'{"status": ' + status + b"}"
     with pytest.raises(PermanentError, match=r"(?s)does not know.*PENDING, RUNNING"):
         RayJobs(head).status("a")
+
+
+def test_the_jobs_under_way_are_listed_and_drivers_without_a_name_of_ours_are_left_out(head: str) -> None:
+    jobs = [
+        {"type": "SUBMISSION", "submission_id": "slip-b", "status": "RUNNING"},
+        {"type": "SUBMISSION", "submission_id": "slip-a", "status": "PENDING"},
+        {"type": "SUBMISSION", "submission_id": "slip-c", "status": "SUCCEEDED"},
+        {"type": "DRIVER", "submission_id": None, "status": "RUNNING"},
+    ]
+    Head.pages["/api/jobs/"] = 200, "application/json", json.dumps(jobs).encode()
+    assert RayJobs(head).under_way() == ["slip-a", "slip-b"]
+    Head.pages["/api/jobs/"] = 200, "application/json", b"[]"
+    assert RayJobs(head).under_way() == []
+
+
+@pytest.mark.parametrize("body", [b"<html>please log in</html>", b"{}", b'"none"', b"[1]", b"\xff\xfe"])
+def test_a_list_of_jobs_that_is_none_is_no_answer(head: str, body: bytes) -> None:
+    Head.pages["/api/jobs/"] = 200, "text/html", body
+    with pytest.raises(UnreachableError, match="is not Ray's Jobs API"):
+        RayJobs(head).under_way()

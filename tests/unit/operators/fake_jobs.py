@@ -39,6 +39,9 @@ class FakeJobs:
         path = self.folder / name
         return JobStatus(path.read_text()) if path.exists() else JobStatus.UNKNOWN
 
+    def under_way(self) -> list[str]:
+        return sorted(name for name in set(self.submitted()) if self.status(name) in (JobStatus.PENDING, JobStatus.RUNNING))
+
     def logs(self, name: str, lines: int = 50) -> str:
         return f"last words of {name}"
 

@@ -33,16 +33,27 @@ print(json.dumps({{"dags": out, "loaded": loaded, "seconds": seconds}}))
 """
 
 
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+def parse(file: str, home: Path) -> dict[str, object]:
     """A process of its own, so that what other tests imported does not count."""
-    home = tmp_path_factory.mktemp("airflow")
     env = {**os.environ, "AIRFLOW_HOME": str(home), "PYTHONPATH": str(ROOT), "AIRFLOW__CORE__LOAD_EXAMPLES": "false"}
-    code = PARSE.format(path=str(ROOT / "dags/lifecycle.py"), heavy=HEAVY)
+    code = PARSE.format(path=str(ROOT / "dags" / file), heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     value: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return value
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    return parse("lifecycle.py", tmp_path_factory.mktemp("airflow"))
+
+
+def test_the_reconciler_is_one_dag_of_one_task_and_loads_no_ml_library(tmp_path: Path) -> None:
+    parsed = parse("reconcile.py", tmp_path)
+    assert parsed["loaded"] == []
+    ((name, dag),) = parsed["dags"].items()  # type: ignore[attr-defined]
+    assert (name, dag["tasks"]) == ("slipstream_reconcile", ["reconcile"])
+    assert "Pause this" in dag["doc"]
 
 
 def test_every_part_of_the_life_is_a_dag(parsed: dict[str, dict[str, dict[str, object]]]) -> None:
@@ -65,8 +76,9 @@ def test_parsing_loads_no_ml_library(parsed: dict[str, object]) -> None:
     assert parsed["loaded"] == []
 
 
-def test_airflows_safe_mode_discovers_the_file() -> None:
-    text = (ROOT / "dags/lifecycle.py").read_text().lower()
+@pytest.mark.parametrize("file", ["lifecycle.py", "reconcile.py"])
+def test_airflows_safe_mode_discovers_the_file(file: str) -> None:
+    text = (ROOT / "dags" / file).read_text().lower()
     assert "airflow" in text
     assert "dag" in text
 
@@ -112,7 +124,7 @@ def test_a_broken_model_costs_its_own_dags_alone_and_is_named_by_airflow(tmp_pat
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     parts = ("features", "training", "rollout", "monitoring", "scoring")
-    assert found["dags"] == sorted(f"{name}_{part}" for name in ("ant", "dog") for part in parts)
+    assert found["dags"] == sorted([*(f"{name}_{part}" for name in ("ant", "dog") for part in parts), "slipstream_reconcile"])
     assert list(found["errors"]) == ["broken_models.py"]
     assert "bee: The spec of model 'bee' cannot be imported: SyntaxError" in found["errors"]["broken_models.py"]
     assert "cat: There is no model 'cat': its folder has no spec.py" in found["errors"]["broken_models.py"]

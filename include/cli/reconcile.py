@@ -1,0 +1,123 @@
+"""`slipstream reconcile`: what the reconciler finds, and with it what it does. The same as the DAG slipstream_reconcile.
+
+With a connection to Airflow it asks there; without, it says what it cannot know. Alerts are sent by the DAG's next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from include.cli.desk import Desk, open_desk
+from include.core.adapters import adapter
+from include.core.catalog import load_spec, model_names
+from include.core.connection import from_env
+from include.core.errors import JobFailedError, NotReadyError, UnreachableError
+from include.core.request import Json
+from include.reconcile.airflow import OVER, Airflow, NoAirflow, RunState
+from include.reconcile.run import Report, reconcile
+from include.reconcile.world import World
+
+if TYPE_CHECKING:
+    from include.demo.airflow import AirflowClient
+
+CONNECTION = "slipstream_airflow"
+T = TypeVar("T")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="say what is found, and change nothing")
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit status 1 where something could not be looked at."""
+    desk = open_desk()
+    report = reconcile(_world(desk), dry_run=options.dry_run)
+    print(json.dumps(report.to_json(), indent=2) if options.json else _text(report, options.dry_run))
+    return 1 if report.unknown else 0
+
+
+def _text(report: Report, dry_run: bool) -> str:
+    lines = [
+        line
+        for finding in report.found
+        for line in (f"{finding.kind}: {finding.words}", f"  {'would be' if dry_run else 'remedy'}: {finding.remedy}")
+    ]
+    lines += [] if report.found else ["Nothing is amiss in what could be looked at." if report.unknown else "Nothing is amiss."]
+    for name, error in report.unknown.items():
+        lines += [f"not known of the {name}: {error.what}", *([f"  next: {error.hint}"] if error.hint else [])]
+    if report.changed:
+        lines.append(f"{len(report.changed)} changed; the DAG slipstream_reconcile sends the alerts.")
+    return "\n".join(lines)
+
+
+def _world(desk: Desk) -> World:
+    settings = desk.settings
+    return World(
+        settings, desk.control, desk.ledger, _airflow(desk), lambda: adapter(f"jobs.{settings.job_backend}")(settings),
+        lambda name: load_spec(name, settings.models), tuple(model_names(settings.models)), datetime.now(UTC), desk.actor,
+    )  # fmt: skip
+
+
+def _airflow(desk: Desk) -> Airflow:
+    from include.demo.airflow import AirflowClient
+
+    connection = from_env(CONNECTION, desk.settings.environ)
+    return RestAirflow(AirflowClient(connection)) if connection is not None else NoAirflow()
+
+
+class RestAirflow:
+    """The port `include.reconcile.airflow.Airflow` over Airflow's REST API, with the connection's login."""
+
+    def __init__(self, client: AirflowClient) -> None:
+        self._client = client
+        self._away: UnreachableError | None = None
+
+    def paused(self, dag_id: str) -> bool | None:
+        found = self._find(f"/dags/{quote(dag_id, safe='')}")
+        return bool(found["is_paused"]) if found is not None else None
+
+    def run(self, dag_id: str, run_id: str) -> RunState:
+        found = self._find(f"/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}")
+        return RunState(found["state"]) if found is not None else RunState.GONE
+
+    def tasks(self, dag_id: str, run_id: str) -> Mapping[str, str]:
+        states = self._ask(lambda: self._client.tasks(quote(dag_id, safe=""), quote(run_id, safe="")))
+        return {task: "" if state == "waiting" else state for task, state in states.items()}
+
+    def unfinished(self, dag_id: str) -> int:
+        found = self._find(f"/dags/{quote(dag_id, safe='')}/dagRuns?state=queued&state=running&limit=1")
+        return int(found["total_entries"]) if found is not None else 0
+
+    def waiting(self, dag_id: str, task_id: str) -> int:
+        runs = self._ask(self._client.unfinished)
+        return sum(dag == dag_id and tasks.get(task_id, "success") not in OVER for dag, _, tasks in runs)
+
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Json]) -> bool:
+        if self.run(dag_id, run_id) is not RunState.GONE:
+            return False
+        try:
+            self._ask(lambda: self._client.trigger_as(dag_id, run_id, conf))
+        except JobFailedError as error:
+            if self.run(dag_id, run_id) is not RunState.GONE:  # another one was faster
+                return False
+            raise NotReadyError(f"Airflow makes no run of {dag_id}: {error.what}", seen=error.seen) from error
+        return True
+
+    def _find(self, path: str) -> dict[str, Any] | None:
+        return self._ask(lambda: self._client.find(path))
+
+    def _ask(self, call: Callable[[], T]) -> T:
+        """The client tries for some seconds; where it did so in vain, no other question waits as long."""
+        if self._away is not None:
+            raise self._away
+        try:
+            return call()
+        except UnreachableError as error:
+            self._away = error
+            raise

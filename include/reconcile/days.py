@@ -1,0 +1,127 @@
+"""Days that landed and are unpublished: their run failed, was deleted, or never came.
+
+Looked at are the days around the newest published one, so that a look costs nothing where all is published, and a few
+questions to the storage where not. Older gaps are listed by `slipstream features catch-up`. With `triggers.landing` a run is
+made for such a day, once; a day that never validates does not fail for ever. Without, a person is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+
+import sqlalchemy as sa
+
+from include.core import fault
+from include.core.control import ControlStore, partitions
+from include.core.errors import NotReadyError, SlipstreamError
+from include.core.spec import ModelSpec
+from include.data.raw import RawPartitions
+from include.reconcile.airflow import RunState
+from include.reconcile.world import Finding, Notice, World, note
+
+AROUND = timedelta(days=7)  # before and after the newest published day
+LATE = timedelta(hours=6)  # after a day's schedule: it waits for its sensor, and is retried
+LIVING = timedelta(days=30)  # a source whose newest days are older is a replay of the past: its days come when a person asks
+
+
+def find(world: World) -> Iterator[Finding]:
+    recent = published_lately(world.control)
+    for model in world.models:
+        known = recent.get(model, frozenset())
+        if _whole(world.now, known):
+            continue  # its spec is not even read
+        try:
+            spec = world.spec(model)
+        except SlipstreamError:
+            continue  # it has no DAGs either: dags/broken_models.py names it
+        days = _missing(world, spec, known)
+        if days and not world.airflow.unfinished(f"{model}_features"):
+            yield from _of_model(world, spec, days)
+
+
+def published_lately(control: ControlStore) -> dict[str, frozenset[date]]:
+    """By model: its newest published day and those of the week before it."""
+    with control.transaction() as connection:
+        newest = sa.select(partitions.c.model, sa.func.max(partitions.c.day).label("day")).group_by(partitions.c.model)
+        last = {row.model: date.fromisoformat(row.day) for row in connection.execute(newest)}
+        if not last:
+            return {}
+        mine = (sa.and_(partitions.c.model == model, partitions.c.day >= str(day - AROUND)) for model, day in last.items())
+        found: dict[str, set[date]] = {}
+        for row in connection.execute(sa.select(partitions.c.model, partitions.c.day).where(sa.or_(*mine))):
+            found.setdefault(row.model, set()).add(date.fromisoformat(row.day))
+    return {model: frozenset(days) for model, days in found.items()}
+
+
+def _whole(now: datetime, known: frozenset[date]) -> bool:
+    """Whether a week without a gap is published, up to the newest day whose run should have been done."""
+    if not known:
+        return False
+    newest = max(known)
+    return len(known) == AROUND.days + 1 and now < _done_by(newest + timedelta(days=1))
+
+
+def _done_by(day: date) -> datetime:
+    """When a day's run should have been done: a daily schedule fires within the day after it."""
+    return datetime.combine(day + timedelta(days=2), time(), tzinfo=UTC) + LATE
+
+
+def _missing(world: World, spec: ModelSpec, known: frozenset[date]) -> list[date]:
+    """The days whose raw partitions are all there and whose features are not, oldest first."""
+    if not known and not spec.triggers.landing:
+        return []  # nobody has started it yet
+    data, newest = spec.data, max(known, default=spec.data.first)
+    first, last = max(data.first, newest - AROUND), min(data.last or date.max, newest + AROUND)
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    raw = RawPartitions(world.ledger.storage, spec.name)
+    due = (day for day in days if day not in known and _due(world.now, spec, day, newest))
+    return [day for day in due if all(raw.exists(source, day) for source in data.sources)]
+
+
+def _due(now: datetime, spec: ModelSpec, day: date, newest: date) -> bool:
+    """Whether its run should have been done by now."""
+    if now < _done_by(day):
+        return False
+    return spec.triggers.landing or day < newest or now.date() - day < LIVING
+
+
+def _of_model(world: World, spec: ModelSpec, days: list[date]) -> Iterator[Finding]:
+    dag_id = f"{spec.name}_features"
+    paused = world.airflow.paused(dag_id)
+    if paused is None or paused or not spec.triggers.landing:
+        yield _told(world, spec.name, days, dag_id, f": the DAG {dag_id} is paused" if paused else "")
+        return
+    over = []
+    for day in days:
+        run_id = f"reconciled__day-{day}"
+        if world.airflow.run(dag_id, run_id) is RunState.GONE:
+            words, act = f"{day} landed and is unpublished", partial(_make, world, spec.name, day, dag_id, run_id)
+            yield Finding("day.unpublished", f"day/{spec.name}/{day}", spec.name, words, f"the run {run_id} of {dag_id}", act)
+            break  # one at a time: a day reads those before it
+        over.append(day)
+    if over:
+        yield _told(world, spec.name, over, dag_id, ": the run that was made for it is over")
+
+
+def _make(world: World, model: str, day: date, dag_id: str, run_id: str) -> bool:
+    finding, text = f"day/{model}/{day}", f"{model}: {day} landed and is unpublished; the run {run_id} of {dag_id} makes it."
+    note(world, finding, "reconcile.features", Notice(finding, "day_unpublished", "info", model, text))
+    try:
+        made = world.airflow.trigger(dag_id, run_id, {"day": str(day)})
+    except NotReadyError as refused:
+        return _told(world, model, [day], dag_id, f": {refused.what}").act()
+    fault.point("reconciler.triggered")
+    return made
+
+
+def _told(world: World, model: str, days: list[date], dag_id: str, why: str) -> Finding:
+    """One alert for the days that are missing now; another one once a later day is missing, too."""
+    named = str(days[0]) if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
+    words = f"{named} landed and {'is' if len(days) == 1 else 'are'} unpublished{why}"
+    remedy = f"clear the day's run of {dag_id}, or trigger it with day={days[0]}; slipstream features catch-up {model} --dry-run"
+    finding = f"day/{model}/{days[-1]}/told"
+    notice = Notice(finding, "day_unpublished", "ticket", model, f"{model}: {words}. Next: {remedy}.")
+    act = partial(note, world, finding, "reconcile.told", notice)
+    return Finding("day.unpublished", finding, model, words, f"told; {remedy}", act)

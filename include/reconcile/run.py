@@ -1,0 +1,80 @@
+"""One look at the world, and what is done about what it finds. Two at once, or one that is killed, do nothing twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from include.core.control import effects
+from include.core.errors import PermanentError, SlipstreamError
+from include.core.request import Json
+from include.reconcile import candidates, days, decisions, jobs, leftovers, rollouts
+from include.reconcile.world import RESOURCE, Finding, Notice, World
+
+log = logging.getLogger(__name__)
+
+UNTOLD = timedelta(days=1)  # an alert that could not be sent is tried again for that long
+# Traffic first. The job backend may be away for its own reasons, which others tell: not to know its jobs fails nothing.
+SECTIONS: dict[str, Callable[[World], Iterator[Finding]]] = {
+    "rollouts": rollouts.find,
+    "candidates": candidates.find,
+    "decisions": decisions.find,
+    "days": days.find,
+    "jobs": jobs.find,
+    "leftovers": leftovers.find,
+}
+MAY_BE_AWAY = ("jobs",)
+
+
+@dataclass
+class Report:
+    """What was found, what changed, and what could not be looked at: by section, why."""
+
+    found: list[Finding] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)  # keys of findings
+    unknown: dict[str, SlipstreamError] = field(default_factory=dict)
+
+    @property
+    def failure(self) -> SlipstreamError | None:
+        """The first reason of a section that should have been looked at."""
+        return next((error for name, error in self.unknown.items() if name not in MAY_BE_AWAY), None)
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "found": [finding.to_json() for finding in self.found],
+            "changed": self.changed,
+            "unknown": {name: error.what for name, error in self.unknown.items()},
+        }
+
+
+def reconcile(world: World, *, dry_run: bool = False) -> Report:
+    """Look everywhere, and act on what is found. What one section cannot know keeps no other from its work."""
+    report = Report()
+    for name, find in SECTIONS.items():
+        try:
+            for finding in find(world):
+                report.found.append(finding)
+                if not dry_run and finding.act():
+                    report.changed.append(finding.key)
+        except SlipstreamError as error:
+            report.unknown[name] = error
+        except Exception as error:
+            log.exception("the section %s", name)
+            report.unknown[name] = PermanentError(f"The reconciler's look at the {name} failed: {type(error).__name__}: {error}.")
+    return report
+
+
+def untold(world: World) -> list[Notice]:
+    """Alerts that were written down and not told yet, oldest first."""
+    since = (world.now - UNTOLD).isoformat(timespec="milliseconds")
+    mine = sa.and_(effects.c.resource == RESOURCE, effects.c.at >= since)
+    with world.control.transaction() as connection:
+        rows = connection.execute(sa.select(effects.c.result).where(mine).order_by(effects.c.at)).scalars().all()
+        notices = [Notice.from_json(row["notice"]) for row in rows]
+        keys = [f"told/{notice.key}" for notice in notices]
+        told = set(connection.execute(sa.select(effects.c.key).where(effects.c.key.in_(keys))).scalars()) if keys else set()
+    return [notice for notice in notices if f"told/{notice.key}" not in told]

@@ -1,0 +1,93 @@
+"""What the reconciler looks at, and what it finds there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Literal, Self
+
+import sqlalchemy as sa
+
+from include.core import fault
+from include.core.control import ControlStore
+from include.core.ledger import Ledger
+from include.core.ports import JobBackend
+from include.core.request import Json
+from include.core.settings import Settings
+from include.core.spec import ModelSpec
+from include.reconcile.airflow import Airflow
+
+PREFIX, RESOURCE = "reconcile/", "reconcile"
+PLAYBOOK = "docs/operating.md#the-reconciler"
+Effect = Callable[[sa.Connection], dict[str, Json]]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """An alert that is kept until it is told. `key` names the event: whoever gets it twice drops the second."""
+
+    key: str
+    event: str
+    severity: Literal["page", "ticket", "info"]
+    model: str
+    text: str
+    playbook: str = PLAYBOOK
+
+    @classmethod
+    def from_json(cls, value: dict[str, Json]) -> Self:
+        return cls(**value)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything it may read and touch. `spec` raises SpecError for a model that cannot be loaded."""
+
+    settings: Settings
+    control: ControlStore
+    ledger: Ledger
+    airflow: Airflow
+    jobs: Callable[[], JobBackend]
+    spec: Callable[[str], ModelSpec]
+    models: tuple[str, ...]
+    now: datetime  # UTC, with zone
+    actor: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as it should be. `remedy` says what is done about it, or what a person may do.
+
+    `act` does it, and returns whether anything changed now: doing it again changes nothing.
+    """
+
+    kind: str
+    key: str  # the same for as long as it is the same thing
+    model: str
+    words: str
+    remedy: str
+    act: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Json]:
+        return {"kind": self.kind, "key": self.key, "model": self.model, "words": self.words, "remedy": self.remedy}
+
+
+def note(world: World, finding: str, action: str, notice: Notice, effect: Effect | None = None) -> bool:
+    """Have something happen once, ever, under a finding's key: the effect, its audit row and its alert in one transaction.
+
+    Returns whether it happened now. What the effect raises undoes all of it.
+    """
+
+    def together(connection: sa.Connection) -> dict[str, Json]:
+        more = effect(connection) if effect is not None else {}
+        detail = {"finding": finding, "words": notice.text, **more}
+        world.control.append_audit(connection, world.actor, action, notice.model, detail)
+        return {"notice": asdict(notice), **more}
+
+    _, new = world.control.once(f"{PREFIX}{finding}", RESOURCE, 0, together)
+    fault.point("reconciler.noted")
+    return new
+
+
+def noted(world: World, finding: str) -> bool:
+    return world.control.effect(f"{PREFIX}{finding}") is not None
