@@ -198,7 +198,7 @@ class DecideRetrainingOperator(ReconcileOperator):
         quiet = not may_deploy(context)
         decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, shadows, quiet=quiet)
         if decision.action == "retrain" and not quiet:
-            asked_for(services.control, decision)
+            asked_for(services.control, decision, epoch)
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
         fault.point("decide.sent")

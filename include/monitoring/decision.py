@@ -50,11 +50,11 @@ def record_decision(control: ControlStore, decision: Decision, epoch: int, *, qu
     return Decision.from_json({name: value for name, value in body.items() if name != QUIET}), new
 
 
-def asked_for(control: ControlStore, decision: Decision) -> None:
+def asked_for(control: ControlStore, decision: Decision, epoch: int) -> None:
     """A run that may start a training found the decision of a quiet one: from now on its event can be lost, too."""
     known = control.effect(f"decide/{decision.key}")
     if known is not None and known.get(QUIET):
-        control.once(f"asked/{decision.key}", resource(decision.model), 0, lambda _: {})
+        control.once(f"asked/{decision.key}", resource(decision.model), epoch, lambda _: {})
 
 
 def gather(

@@ -183,7 +183,8 @@ def test_by_the_specs_choice_a_new_run_goes_on_with_a_rollout_whose_run_was_dele
         new.wait("canary_5", "deferred")
         look(world)
         assert look(world)["found"] == []
-        assert told(webhook) == ["rollout_undriven", "rollout_resumed", "rollout_driven"]
+        mine = [event for event in told(webhook) if event.startswith("rollout_")]  # an earlier run may end with a word meanwhile
+        assert mine == ["rollout_undriven", "rollout_resumed", "rollout_driven"]
         abort(control, MODEL, actor="ada", reason="over")
         new.wait_until_over()
     finally:

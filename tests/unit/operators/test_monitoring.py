@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.core.control import decisions
+from include.core.control import decisions, effects
 from include.governance.mirror import behind
 from include.monitoring.decision import history
 from include.monitoring.profile_file import read_profiles
@@ -120,6 +120,18 @@ def test_a_window_is_collected_judged_and_decided_on_once(served: Life) -> None:
     allowed = Run(interval=WEEK, run_type="backfill", xcom=dict(run.xcom), conf={"deploy": True})
     decide(allowed)
     assert allowed.sent == run.sent
+
+    # What a backfill decides first is written down as such: only what was to be sent can be lost.
+    control = served.services.control
+    assert control.effect(f"decide/{first['key']}")["quiet"] is False  # type: ignore[index]
+    with control.transaction() as connection:
+        connection.execute(decisions.delete())
+        connection.execute(effects.delete().where(effects.c.key == f"decide/{first['key']}"))
+    decide(backfill)
+    assert control.effect(f"decide/{first['key']}")["quiet"] is True  # type: ignore[index]
+    assert control.effect(f"asked/{first['key']}") is None
+    decide(run)
+    assert control.effect(f"asked/{first['key']}") == {}
 
 
 def test_broken_data_are_a_reason_to_hold_and_send_nothing(served: Life) -> None:

@@ -275,10 +275,10 @@ def test_a_backfills_decision_is_kept_as_quiet_until_a_run_asks_for_it(published
     decision = Decision("shop:w", MODEL, "2013-01-03T00:00:00", "retrain", ("drift",), (), "drift", {})
     made, new = record_decision(control, decision, 1, quiet=True)
     assert (made, new, kept(published.services, "decide/shop:w")[QUIET]) == (decision, True, True)
-    asked_for(control, decision)
+    asked_for(control, decision, 1)
     assert record_decision(control, decision, 1) == (decision, False)
     assert control.effect("asked/shop:w") == {}
     loud = Decision("shop:v", MODEL, "2013-01-03T00:00:00", "retrain", ("drift",), (), "drift", {})
     record_decision(control, loud, 1)
-    asked_for(control, loud)
+    asked_for(control, loud, 1)
     assert control.effect("asked/shop:v") is None
