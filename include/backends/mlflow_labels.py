@@ -35,7 +35,7 @@ def open_labels(settings: Settings, control: ControlStore) -> MlflowLabels:
 class MlflowLabels(MlflowRest):
     """Raises UnreachableError, PermanentError for a refused login, DataError for a model or version that is gone there."""
 
-    safe, back = SAFE, "`slipstream mirror MODEL` then shows the stages"
+    safe, back = f"{SAFE}; the retry makes no second version", "`slipstream mirror MODEL` then shows the stages"
     login_hint = f"set the login and password of {CONNECTION!r}, and allow it to edit; then `slipstream mirror MODEL`."
 
     def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
