@@ -30,7 +30,7 @@ from include.features.presence import Published, named, of_epochs, resource
 def record(control: ControlStore, model: str, result: Result, pins: Pins, store: OnlineStore, views: Sequence[View]) -> None:
     """Note that a `features` result is online with what is pinned, in these views; once, however often it is repeated."""
     day, epochs = result.value["day"], of_epochs(views, store.epochs(model, views))
-    detail: dict[str, Json] = {"day": day, "pinned": _pinned(pins), "epochs": epochs}
+    detail: dict[str, Json] = {"day": day, "pinned": _pinned(pins), "result": _named(result), "epochs": epochs}
     key = f"{_key(model, day, result.key, result.generation, pins)}/{digest_json(epochs)[:12]}"
     control.once(key, resource(model), 0, lambda _: detail)
 
@@ -50,11 +50,31 @@ def pending(
         rows = connection.execute(query).all()
     views = {named(view): view for view in _read_by_somebody(spec, results.values(), pins)}
     present = of_epochs(views.values(), store.epochs(spec.name, list(views.values())))
-    # A record from before epochs were kept has none, and its key no part for them.
-    done = {"/".join(row.key.split("/")[:4]) for row in rows if _stands(row.result.get("epochs", {}), present)}
+    brought: dict[str, set[str]] = {}
+    for row in rows:
+        stands = {name for name, epoch in row.result.get("epochs", {}).items() if present.get(name) == epoch}
+        brought.setdefault(row.result.get("result", ""), set()).update(stands)
+    recorded = {row.key for row in rows}  # those from before epochs were kept name what they brought by their key alone
     made = {day: results[day.isoformat()] for day in sorted(days)}
-    keys = {day: _key(spec.name, day.isoformat(), each.key, each.generation, pins) for day, each in made.items()}
-    return [day for day, key in keys.items() if key not in done]
+    return [
+        day
+        for day, result in made.items()
+        if not (
+            _wanted(spec, result, pins) <= brought.get(_named(result), set())
+            or _key(spec.name, day.isoformat(), result.key, result.generation, pins) in recorded
+        )
+    ]
+
+
+def _wanted(spec: ModelSpec, result: Result, pins: Pins) -> set[str]:
+    """The versions of views that are to be online of a day."""
+    own = views_of(result, spec.features)
+    unpinned = {f"{view.name}@" for view in own} if pins.unpinned else set()
+    return {named(view) for view in own} | {named(each.view) for each in pins.definitions} | unpinned
+
+
+def _named(result: Result) -> str:
+    return f"{result.key}/g{result.generation}"
 
 
 def _read_by_somebody(spec: ModelSpec, results: Iterable[Result], pins: Pins) -> Iterator[View]:
@@ -62,11 +82,6 @@ def _read_by_somebody(spec: ModelSpec, results: Iterable[Result], pins: Pins) ->
         yield from views_of(result, spec.features)
     yield from (each.view for each in pins.definitions)
     yield from (view.model_copy(update={"version": ""}) for view in spec.features.views)
-
-
-def _stands(epochs: Mapping[str, str], present: Mapping[str, str]) -> bool:
-    """Whether the store still has what was recorded; of a view that nobody reads any more it does not matter."""
-    return all(present.get(name, epoch) == epoch for name, epoch in epochs.items())
 
 
 def lost_days(
