@@ -22,7 +22,7 @@ class ModelDags:
     def raise_broken(self) -> None:
         """Raises SpecError with every broken model's error. Without any it does nothing."""
         if self.broken:
-            what = "\n".join("\n  ".join([f"{name}:", *error.lines()]) for name, error in self.broken.items())
+            what = "\n".join("\n  ".join([f"{name}: {error.what}", *error.lines()[1:]]) for name, error in self.broken.items())
             raise SpecError(
                 f"{len(self.broken)} of the models cannot be loaded, and have no DAGs:\n{what}\n",
                 safe="the other models' DAGs are there.",

@@ -91,25 +91,23 @@ def test_every_command_that_is_about_a_model_calls_it_so() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["", " ", "../toy", "toy/", "TOY", "toÿ", "x" * 300, "--", "0"])
-@pytest.mark.parametrize("command", ["status", "versions", "rollback"])
-def test_a_name_of_any_form_is_unknown_and_no_traceback(slipstream: Slipstream, command: str, name: str) -> None:
-    status, _, err = slipstream(command, "--", name)
-    assert status == 1, err
-    assert f"models here: {MODEL}" in err
-    assert "Traceback" not in err
+def test_a_name_of_any_form_is_unknown_and_no_traceback(slipstream: Slipstream) -> None:
+    for name in ("", " ", "../toy", "toy/", "TOY", "toÿ", "x" * 300, "--", "0", "\udcff"):
+        for command in ("status", "versions", "rollback"):
+            status, _, err = slipstream(command, "--", name)
+            assert (status, f"models here: {MODEL}" in err, "Traceback" in err) == (1, True, False), (command, name, err)
 
 
-@pytest.mark.parametrize("version", ["0", "-1", str(2**31), "9" * 40])
-def test_a_version_that_no_database_holds_is_unknown(slipstream: Slipstream, version: str) -> None:
-    status, _, err = slipstream("trace", MODEL, f"--version={version}")
-    assert (status, "the closest is" in err) == (1, True)
+def test_a_version_that_no_database_holds_is_unknown(slipstream: Slipstream) -> None:
+    for version in ("0", "-1", str(2**31), "9" * 40):
+        status, _, err = slipstream("trace", MODEL, f"--version={version}")
+        assert (status, "the closest is" in err) == (1, True), version
 
 
-@pytest.mark.parametrize("words", [("profile", MODEL, "flights"), ("quarantine", MODEL, "--day"), ("invalidate", "--day")])
-def test_a_day_that_is_none_is_wrong_usage_and_says_how_one_is_written(slipstream: Slipstream, words: tuple[str, ...]) -> None:
-    status, _, err = slipstream(*words, "2013-02-30")
-    assert (status, "write it as 2013-01-02" in err) == (2, True)
+def test_a_day_that_is_none_is_wrong_usage_and_says_how_one_is_written(slipstream: Slipstream) -> None:
+    for words in (("profile", MODEL, "flights"), ("quarantine", MODEL, "--day"), ("invalidate", "--day")):
+        status, _, err = slipstream(*words, "2013-02-30")
+        assert (status, "write it as 2013-01-02" in err) == (2, True), words
 
 
 def test_a_model_whose_folder_is_gone_is_still_known_to_the_control_store(slipstream: Slipstream, tmp_path: Path) -> None:

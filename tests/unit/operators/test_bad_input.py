@@ -113,8 +113,8 @@ def test_a_spec_with_an_unknown_field_names_it_its_value_and_the_model() -> None
     ("package", "body", "words"),
     [
         ("one", "from include.core.spek import ModelSpec", "cannot be imported: No module named 'include.core.spek'"),
-        ("two", "SPEC = 3", "must define SPEC = ModelSpec(...). Seen: 'int'"),
-        ("three", "from tests.unit.operators.models.shop.spec import SPEC", "names itself otherwise. Seen: 'shop'"),
+        ("two", "SPEC = 3", "must define SPEC = ModelSpec(...).\nSeen: 'int'"),
+        ("three", "from tests.unit.operators.models.shop.spec import SPEC", "names itself otherwise.\nSeen: 'shop'"),
     ],
 )
 def test_a_model_whose_spec_is_no_spec_is_named(

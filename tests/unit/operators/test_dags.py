@@ -124,7 +124,8 @@ def test_a_broken_model_costs_its_own_dags_alone_and_is_named_by_airflow(tmp_pat
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     parts = ("features", "training", "rollout", "monitoring", "scoring")
-    assert found["dags"] == sorted([*(f"{name}_{part}" for name in ("ant", "dog") for part in parts), "slipstream_reconcile"])
+    of_models = [name for name in found["dags"] if not name.startswith("slipstream_")]  # the installation's own are beside them
+    assert of_models == sorted(f"{name}_{part}" for name in ("ant", "dog") for part in parts)
     assert list(found["errors"]) == ["broken_models.py"]
     assert "bee: The spec of model 'bee' cannot be imported: SyntaxError" in found["errors"]["broken_models.py"]
     assert "cat: There is no model 'cat': its folder has no spec.py" in found["errors"]["broken_models.py"]
