@@ -22,6 +22,8 @@ from pathlib import Path
 
 import msgspec
 
+from include.core.private import entity_key, pseudonym
+
 logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
 SEGMENT_SECONDS = 3600.0
@@ -41,7 +43,7 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     id: str
     at: str  # ISO 8601, UTC, microseconds
     event_time: str | None = None  # ISO 8601, UTC, no zone: the moment asked about, by default now
-    unit: str = ""  # hash of the entity: counting once per entity survives redaction
+    unit: str = ""  # hash of the entity, keyed by a secret of the installation: counting once per entity survives redaction
     entity: dict[str, str | int] = {}
     features: dict[str, float | str | None] = {}
     version: int | None = None  # that answered; None: the default score
@@ -102,6 +104,7 @@ class PredictionLog:
 
     def __init__(self, home: Path, model: str, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._folder = folder(home, model)
+        self._key = entity_key(home)
         self._limit = segment_bytes
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
@@ -110,6 +113,10 @@ class PredictionLog:
         self._opened = 0.0
         self._synced = 0  # bytes of the segment that are on the disk
         self._retired: list[int] = []  # full segments that are still to be synced and closed
+
+    def pseudonym(self, unit: int) -> str:
+        """What stands in a record's `unit` for an entity's hash."""
+        return pseudonym(self._key, unit)
 
     def write(self, records: Sequence[Record]) -> int:
         """The bytes written, now the kernel's."""
