@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from include.core.private import entity_key, pseudonym
+from include.core.private import entity_key, pseudonyms
 
 logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
@@ -104,7 +104,7 @@ class PredictionLog:
 
     def __init__(self, home: Path, model: str, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._folder = folder(home, model)
-        self._key = entity_key(home)
+        self.pseudonym = pseudonyms(entity_key(home))  # what stands in a record's `unit` for an entity's hash
         self._limit = segment_bytes
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
@@ -113,10 +113,6 @@ class PredictionLog:
         self._opened = 0.0
         self._synced = 0  # bytes of the segment that are on the disk
         self._retired: list[int] = []  # full segments that are still to be synced and closed
-
-    def pseudonym(self, unit: int) -> str:
-        """What stands in a record's `unit` for an entity's hash."""
-        return pseudonym(self._key, unit)
 
     def write(self, records: Sequence[Record]) -> int:
         """The bytes written, now the kernel's."""
