@@ -27,6 +27,7 @@ COMMANDS = {
     "profile": "propose expectations from a raw partition",
     "features": "bring online what is published and is not there",
     "quarantine": "the rows that validation set aside, and which would pass now",
+    "redact": "take a person's requests out of the prediction log",
     "invalidate": "have something computed again",
     "cancel": "stop a job",
     "token": "who may ask the gateway for what",

@@ -43,6 +43,7 @@ class Served:
     degraded: int
     until: str  # when the last of them was written
     elsewhere: int = 0  # answered by models of other versions of the views: nothing offline to compare them with
+    contested: int = 0  # ids that several entities were asked about
 
     @property
     def digest(self) -> str:
@@ -117,7 +118,7 @@ def verdict(sample: Served, found: list[Finding], warn: float, error: float, ski
     words = [_words(finding) for finding in sorted(noticed, key=lambda finding: -finding.share)]
     return {
         "level": level, "requests": sample.requests, "sampled": len(sample.records), "degraded": sample.degraded,
-        "other_versions": sample.elsewhere,
+        "other_versions": sample.elsewhere, "contested": sample.contested,
         "skipped": sorted(skipped), "features": rows, "words": words or ["Serving and training see the same values."],
     }  # fmt: skip
 
@@ -148,19 +149,28 @@ def _not_served(reason: str) -> bool:
 def read_sample(
     settings: Settings, model: str, start: datetime, end: datetime, until: str = "", left_out: Sequence[int] = ()
 ) -> Served:
-    """The window's predictions, first record of each id; those written after `until`, or by some versions, are left out."""
+    """The window's predictions, the first written of each id; those written after `until`, or by some versions, are left out.
+
+    So is an id that several entities were asked about: nobody can tell here whose it is.
+    """
     first, last = start.isoformat(), end.isoformat()
     seen: dict[str, Any] = {}
+    contested: set[str] = set()
     for record in adapter("predictions")(settings.home, model, None):
         if record.kind != "prediction" or not record.event_time or (until and record.at > until):
             continue
         if first <= record.event_time < last:
-            seen.setdefault(record.id, record)
-    made = [record for record in seen.values() if not any(map(_not_served, record.degraded))]
+            known = seen.setdefault(record.id, record)
+            if known.unit != record.unit:
+                contested.add(record.id)
+            if (record.at, str(record.features)) < (known.at, str(known.features)):
+                seen[record.id] = record
+    mine = [record for record in seen.values() if record.id not in contested]
+    made = [record for record in mine if not any(map(_not_served, record.degraded))]
     whole = [record for record in made if record.version not in left_out]
     sample = heapq.nsmallest(SAMPLE, whole, key=lambda record: (zlib.crc32(record.id.encode()), record.id))
     last_written = max((record.at for record in seen.values()), default="")
-    return Served(sample, len(seen), len(seen) - len(made), last_written, len(made) - len(whole))
+    return Served(sample, len(seen), len(mine) - len(made), last_written, len(made) - len(whole), len(contested))
 
 
 def served_table(features: Features, records: list[Any]) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from include.features.known import KnownFiles, checked_version, known_at, known_
 from include.features.own_event import same_instant, warnings
 from include.features.partition import DailyFiles, results
 from include.features.withdrawn import INPUT as WITHDRAWN
+from include.features.withdrawn import matches
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 TOLD, ANSWERED, AT_ONCE = '"_told"', '"_answered"', '"_at_once"'  # SQL names that no author's column can have
@@ -79,7 +81,7 @@ def build(
             f"No day is published in the {window.window_days} days before {window.as_of}.",
             hint="run the features DAG for the window, or move as_of.",
         )
-    _load_entities(connection, files.days, window)
+    _load_entities(connection, files.days, window, features.keys)
     counts = _counts(connection, window)
     _check_counts(counts, window)
     keys = (f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys))
@@ -96,14 +98,15 @@ def build(
     return Outcome({**counts, "same_instant": instants, "warnings": told}, paths)
 
 
-def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, window: Window) -> None:
+def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, window: Window, keys: Sequence[str]) -> None:
     """Table `asked`: the window's entity rows with their label, if it had arrived by `as_of`, else NULL.
 
     A label that was corrected later, on another day, counts from then on. Requests of withdrawn versions are left out.
     Table `labelled`: those of them that may be learned from; a label that was known when its row was asked is none of it.
     """
     label = f'"{window.label}"'
-    left_out = f"ANTI JOIN {parquet(files[WITHDRAWN])} USING (request_id)" if files.get(WITHDRAWN) else ""
+    gone = files.get(WITHDRAWN, ())
+    left_out = f"ANTI JOIN {parquet(gone)} AS gone ON {matches(gone[0], keys)}" if gone else ""
     connection.execute(f"""
         CREATE TABLE known AS SELECT request_id, {label}::TINYINT AS {label}, label_timestamp AS {TOLD}
         FROM {parquet(files["labels"])}

@@ -14,13 +14,15 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from include.core.adapters import adapter
+from include.core.entity_key import entity_key, pseudonym
 from include.core.errors import NotReadyError
 from include.core.request import Json, Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.spec import Features, ModelSpec
 from include.core.task import Task
 from include.data.sql import copy, parquet
-from include.monitoring.prediction_log import COLUMNS, log_files, open_log, select
+from include.monitoring.prediction_log import COLUMNS, Units, log_files, open_log, select, settle
 from include.monitoring.window import Window, moment
 
 
@@ -70,7 +72,8 @@ def run(task: Task) -> Outcome:
     Raises NotReadyError if the log no longer holds what the request names.
     """
     params = task.params
-    inputs = Features.model_validate(params["features"]).inputs
+    features = Features.model_validate(params["features"])
+    inputs = features.inputs
     window = Window(moment(params["window_start"]), moment(params["as_of"]))
     files = log_files(task.settings, task.request.model)
     earlier = window.start - moment(params["earlier_start"])
@@ -86,19 +89,33 @@ def run(task: Task) -> Outcome:
             )
         label_files = [str(task.file(day, "labels.parquet")) for day in sorted(task.request.inputs)]
         _labels(connection, label_files, window)
+        days = sorted(task.request.inputs)
+        settle(connection, lambda: [str(task.file(day, "entities.parquet")) for day in days], features.keys, _units(task))
         names = [feature.name for feature in inputs]
         tags = f"explored, {_withdrawn(params)}"
         queries = {
             "predictions": f"SELECT {_columns(names)}, {tags} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1",
             "earlier": f"SELECT {_columns([name for name in names if name in params['slices']])} FROM earlier "
             "LEFT JOIN labels USING (request_id) WHERE turn = 1",
-            "shadow": "SELECT request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, label "
-            "FROM shadows s JOIN timed p USING (request_id) LEFT JOIN labels USING (request_id) WHERE turn = 1 AND NOT degraded",
+            "shadow": "SELECT p.request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, label "
+            "FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
+            "LEFT JOIN labels l ON l.request_id = p.request_id WHERE turn = 1 AND NOT degraded",
         }
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
         for query, path in zip(queries.values(), written.values(), strict=True):
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
         return Outcome(_counts(connection, window, set(names) - set(params["redacted"])), written)
+
+
+def _units(task: Task) -> Units:
+    """What the gateway's log may hold for an entity: its keyed hash, and the plain one of earlier releases."""
+    hashed, model = adapter("unit"), task.request.model
+
+    def units(values: Sequence[str]) -> set[str]:
+        unit = hashed("\x1f".join(values), model)
+        return {pseudonym(entity_key(task.settings.home, task.settings.environ), unit), f"{unit:016x}"}
+
+    return units
 
 
 def _columns(inputs: list[str]) -> str:
@@ -159,6 +176,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set
         "as_of": window.end.isoformat(),
         "rows": rows,
         "duplicates": int(one("SELECT count(*) FROM log WHERE turn > 1")),
+        "contested": int(one("SELECT count(DISTINCT request_id) FROM log AS l WHERE turn < 0")),
         "degraded": int(one("SELECT count(*) FROM log WHERE turn = 1 AND degraded")),
         "explored": int(one("SELECT count(*) FROM log WHERE turn = 1 AND explored <> ''")),
         "labelled": int(one(f"SELECT count(label) {mine}")),

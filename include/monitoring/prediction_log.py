@@ -1,14 +1,16 @@
 """Reading the gateway's prediction log: JSONL under `<home>/predictions/{model}/`, written while we read, and the
 Parquet files that older segments became (include/serving/rotation.py).
 
-A torn line is skipped. Of several records with one id the first written counts. `at` (wall clock of the
+A torn line is skipped. Of several records with one id and one entity the first written counts. An id that several
+entities were asked about is contested: whoever guesses an id could else stand in for the request it belongs to. Then the
+record counts whose entity the published entity row names (`settle`), and none where no row does. `at` (wall clock of the
 writing) bounds the reading, so that the same selection is found again while later records keep coming.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -56,7 +58,8 @@ def open_log(
     it; `shadows`: what a shadow said to requests of either.
 
     Columns: request_id, event_time, version, arm, score, one per model input, degraded, explored, _written (text),
-    _fields (the names the record carried), turn (1 = the first record of its id).
+    _fields (the names the record carried), _unit (hash of the entity), turn (1 = the first record of its id; below 0: the
+    id is contested, -1 = the first of its entity).
     """
     connection = open_session(threads=2)  # a time without zone is UTC
     connection.execute("CREATE TABLE lines (kind VARCHAR, json JSON)")
@@ -81,7 +84,9 @@ def open_log(
                lower(coalesce(r.degraded, 'false')) NOT IN {NOT_DEGRADED} AS degraded,
                coalesce(r.explored, '') AS explored,
                coalesce(r."at", '') AS _written, json_keys(json, '$.features') AS _fields, _early,
-               row_number() OVER (PARTITION BY r.id, _early ORDER BY coalesce(r."at", ''), json) AS turn
+               coalesce(r.unit, '') AS _unit,
+               (CASE WHEN {_CONTESTED} THEN -1 ELSE 1 END)
+               * row_number() OVER (PARTITION BY r.id, _unit, _early ORDER BY coalesce(r."at", ''), json) AS turn
         FROM timed
         WHERE r.id IS NOT NULL AND r.score IS NOT NULL AND event_time >= ? AND event_time < ?
               AND (? = '' OR coalesce(r."at", '') <= ?)""",
@@ -99,7 +104,7 @@ def select(connection: duckdb.DuckDBPyConnection, inputs: Sequence[Feature]) -> 
     beside = "(SELECT max(written) AS written, sha256(string_agg(digest, '' ORDER BY digest)) AS digest FROM shadows)"
     row = connection.execute(
         f"""SELECT count(*) FILTER (turn = 1 AND NOT _early), coalesce(greatest(max(p._written), max(s.written)), ''),
-                   sha256(coalesce(string_agg(p.digest, '' ORDER BY _early, request_id) FILTER (turn = 1), '')
+                   sha256(coalesce(string_agg(p.digest, '' ORDER BY _early, request_id, _unit) FILTER (turn IN (1, -1)), '')
                           || coalesce(max(s.digest), ''))
         FROM (SELECT *, sha256(to_json(struct_pack({_pack(names)}))::VARCHAR) AS digest FROM timed) p, {beside} s"""
     ).fetchone()
@@ -107,14 +112,44 @@ def select(connection: duckdb.DuckDBPyConnection, inputs: Sequence[Feature]) -> 
     return Selection(int(row[0]), str(row[1]), str(row[2]))
 
 
+def settle(connection: duckdb.DuckDBPyConnection, files: Callable[[], Sequence[str]], keys: Sequence[str], units: Units) -> None:
+    """Let a contested id belong to the entity of its published entity row: the first record of that entity counts.
+
+    `files`: those of the entity rows, asked for where an id is contested. `units`: what the log may hold for an entity.
+    """
+    contested = bool(connection.execute("SELECT 1 FROM timed WHERE turn < 0 LIMIT 1").fetchall())
+    entities = files() if contested else ()
+    if not entities:
+        return
+    columns = ", ".join(f'"{key}"::VARCHAR' for key in keys)
+    rows = connection.execute(
+        f"""SELECT request_id::VARCHAR, [{columns}]::VARCHAR[] FROM {sql.parquet(entities, union_by_name=True)}
+        WHERE request_id::VARCHAR IN (SELECT request_id FROM timed WHERE turn < 0)"""
+    ).fetchall()
+    owners: dict[str, set[str]] = {}
+    for request, values in rows:
+        owners.setdefault(request, set()).update(units(["" if value is None else value for value in values]))
+    for request, known in owners.items():
+        connection.execute(
+            "UPDATE timed SET turn = 1 WHERE turn = -1 AND request_id = ? AND list_contains(?::VARCHAR[], _unit)",
+            [request, sorted(known)],
+        )
+
+
+Units = Callable[[Sequence[str]], set[str]]  # of an entity's keys, in the spec's order
+
+_CONTESTED = "min(coalesce(r.unit, '')) OVER (PARTITION BY r.id) <> max(coalesce(r.unit, '')) OVER (PARTITION BY r.id)"
+
 # `lines.`, as an input may be called `json` or `kind`. The first that each shadow said to a request of the window or before.
 _SHADOWS = """CREATE TABLE shadows AS
 SELECT lines.json->>'id' AS request_id, (lines.json->>'version')::INTEGER AS version, (lines.json->>'score')::DOUBLE AS score,
-       coalesce(lines.json->>'at', '') AS written,
+       coalesce(lines.json->>'unit', '') AS unit, coalesce(lines.json->>'at', '') AS written,
        sha256(concat_ws(' ', lines.json->>'id', lines.json->>'version', lines.json->>'score')) AS digest
 FROM lines SEMI JOIN timed ON timed.request_id = lines.json->>'id'
 WHERE lines.kind = 'shadow' AND (lines.json->>'score') IS NOT NULL AND (? = '' OR coalesce(lines.json->>'at', '') <= ?)
-QUALIFY row_number() OVER (PARTITION BY lines.json->>'id', lines.json->>'version' ORDER BY lines.json->>'at', lines.json) = 1"""
+QUALIFY row_number() OVER (
+    PARTITION BY lines.json->>'id', lines.json->>'unit', lines.json->>'version' ORDER BY lines.json->>'at', lines.json
+) = 1"""
 
 COLUMNS = ("request_id", "event_time", "version", "arm", "score", "degraded")
 
@@ -124,6 +159,6 @@ def _pack(names: str) -> str:
 
 
 def _shape(inputs: Sequence[Feature]) -> str:
-    shape = dict.fromkeys(("id", "at", "event_time", "arm", "degraded", "explored"), "VARCHAR")
+    shape = dict.fromkeys(("id", "at", "event_time", "unit", "arm", "degraded", "explored"), "VARCHAR")
     features = {feature.name: DTYPES[feature.dtype] for feature in inputs}
     return json.dumps({**shape, "version": "INTEGER", "score": "DOUBLE", "features": features})

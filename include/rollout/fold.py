@@ -38,6 +38,7 @@ from include.rollout.seen import Seen, unit_number
 BASELINE = 200  # answers of the champion needed to know its quantiles
 KEPT = 2000  # newest of the champion's answers that they are taken from
 LABELS = 20  # labels seen before a stage for it to count on them
+CONTESTED = 4  # in the place of an arm and a decision
 PENDING = 20_000  # newest predictions of the stage that a label may still find
 
 
@@ -142,14 +143,17 @@ class StageFold:
             self._mark("score_high", unit, arm)
         if not self.joined:
             return
-        self.pending[request_number(record.id)] = (unit, 2 * arm + (record.score >= self.threshold))
+        number = request_number(record.id)
+        known, _ = self.pending.setdefault(number, (unit, 2 * arm + (record.score >= self.threshold)))
+        if known != unit:  # an id that several entities were asked about: its label is neither's
+            self.pending[number] = (known, CONTESTED)
         if len(self.pending) > 2 * PENDING:
             self.pending = dict(list(self.pending.items())[-PENDING:])
 
     def learn(self, record: Observation) -> bool:
         """A label or a named outcome of a request of this stage; False for one of another."""
         known = self.pending.get(request_number(record.id))
-        if known is None or record.label is None:
+        if known is None or record.label is None or known[1] == CONTESTED:
             return known is not None
         unit, (arm, decided) = known[0], divmod(known[1], 2)
         if record.kind == "outcome":

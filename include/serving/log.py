@@ -22,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from include.core.entity_key import entity_key, pseudonyms
 from include.core.errors import one_line
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     id: str
     at: str  # ISO 8601, UTC, microseconds
     event_time: str | None = None  # ISO 8601, UTC, no zone: the moment asked about, by default now
-    unit: str = ""  # hash of the entity: counting once per entity survives redaction
+    unit: str = ""  # hash of the entity, keyed by a secret of the installation: counting once per entity survives redaction
     entity: dict[str, str | int] = {}
     features: dict[str, float | str | None] = {}
     version: int | None = None  # that answered; None: the default score
@@ -104,6 +105,7 @@ class PredictionLog:
 
     def __init__(self, home: Path, model: str, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._folder = folder(home, model)
+        self.pseudonym = pseudonyms(entity_key(home))  # what stands in a record's `unit` for an entity's hash
         self._limit = segment_bytes
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()

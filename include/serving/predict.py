@@ -235,6 +235,7 @@ class Predictor:
     def _rows(self, jobs: list[Job], features: Sequence[Found], now: datetime) -> list[Row]:
         at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()
         name, hashed, redact, known = self._name, self._unit, self._redact, iter(features)
+        pseudonym = self.log.pseudonym
         explore = self._explore if self._explore.share else None
         rows = []
         for job in jobs:
@@ -256,7 +257,7 @@ class Predictor:
                     stored, degraded = found
                     values = {**unknown, **stored, **_asdict(item.features)}
                 record = Record(
-                    "prediction", request_id, at, item.event_time.isoformat() if item.event_time else moment, f"{unit:016x}",
+                    "prediction", request_id, at, item.event_time.isoformat() if item.event_time else moment, pseudonym(unit),
                     self._redacted(entity) if redact else entity, self._redacted(values) if redact else values,
                     arm=arm(unit), degraded=degraded, generation=generation,
                 )  # fmt: skip

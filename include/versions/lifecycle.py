@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from include.core.control import versions
 from include.core.errors import ConflictError, DataError
+from include.core.nearest import nearest_number
 
 
 class Stage(StrEnum):
@@ -40,10 +41,11 @@ def stage_in(connection: sa.Connection, model: str, version: int) -> Stage:
         query = query.with_for_update()
     found = connection.execute(query).scalar()
     if found is None:
+        known = connection.execute(sa.select(versions.c.version).where(versions.c.model == model)).scalars().all()
         raise DataError(
             f"{model} has no registered version {version}.",
             safe="nothing was changed.",
-            hint=f"`slipstream versions {model}` lists them.",
+            hint=f"{nearest_number(version, known, 'versions')} `slipstream versions {model}` tells more.",
         )
     return Stage(found)
 

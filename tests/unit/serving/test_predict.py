@@ -104,6 +104,14 @@ def test_a_turn_is_answered_and_logged(desk: Desk) -> None:
     assert [record.id for record in read_records(desk.folder, "toy")] == list(PLACES)
 
 
+def test_the_arm_is_drawn_by_the_plain_hash_and_the_log_holds_the_keyed_one(desk: Desk) -> None:
+    desk.ask()
+    for record in read_records(desk.folder, "toy"):
+        number = unit(record.id, "toy")
+        assert record.arm == desk.deployment.route.arm(number)
+        assert record.unit == desk.log.pseudonym(number) != f"{number:016x}"
+
+
 def test_a_request_that_breaks_the_turn_fails_alone_and_every_other_is_logged_once(desk: Desk) -> None:
     def hashed(entity: str, model: str) -> int:
         if entity == "poison":

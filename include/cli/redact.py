@@ -1,0 +1,129 @@
+"""`slipstream redact MODEL --request ID | --entity KEY=VALUE`: take a person's requests out of the prediction log, and say
+what else still holds them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from include.cli.desk import Desk, open_desk
+from include.cli.table import table
+from include.core.catalog import load_spec
+from include.core.digest import digest_json
+from include.core.entity_key import entity_key, pseudonym
+from include.core.errors import SpecError
+from include.core.ledger import Ledger
+from include.core.scratch import scratch_folder
+from include.governance.invalidation import Held, dependents, find
+from include.rollout.route import unit
+from include.serving.log import Record
+from include.serving.redaction import Wanted, redact, requests_of
+
+HEAD = ("step", "day", "key")
+SHOWN = 40
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model")
+    parser.add_argument("--request", action="append", default=[], metavar="ID", help="a request's id; may be given again")
+    parser.add_argument("--entity", action="append", default=[], metavar="KEY=VALUE", help="each key of the entity")
+    parser.add_argument("--yes", action="store_true", help="do it; without, only show what it would affect")
+    parser.set_defaults(refuse=parser.error)
+
+
+def run(options: argparse.Namespace) -> int:
+    if bool(options.request) == bool(options.entity):
+        options.refuse("give either --request, or --entity once for each of its keys")
+    desk = open_desk()
+    keys = load_spec(options.model, desk.settings.models).features.keys
+    mine = _of_entity(desk, options.model, keys, options.entity) if options.entity else _of_requests(options.request)
+    ids = requests_of(desk.settings.home, options.model, mine) | set(options.request)
+    holding = _holding(desk.ledger, options.model, ids)
+    derived = dependents(desk.ledger, [each.key for each in holding])
+    print(f"Requests meant: {len(ids)}.")
+    if options.yes:
+        count = _redact(desk, options, mine, ids)
+        print(f"{count} records of the prediction log were overwritten." if count else "The prediction log holds none of them.")
+    _tell(options.model, holding, derived)
+    if not options.yes:
+        print("\nNothing was changed. Add --yes to do it.")
+    return 0
+
+
+def _redact(desk: Desk, options: argparse.Namespace, mine: Wanted, ids: set[str]) -> int:
+    """The audit row goes first: nothing goes without one. It says who was meant by a keyed digest alone."""
+    key = entity_key(desk.settings.home, desk.settings.environ)
+    whom = digest_json([options.model, sorted(options.request), sorted(options.entity)])
+    detail = {"whom": hashlib.blake2b(whom.encode(), key=key, digest_size=16).hexdigest(), "requests": len(ids)}
+    with desk.control.transaction() as connection:
+        desk.control.append_audit(connection, desk.actor, "redact", options.model, detail)
+
+    def wanted(record: Record) -> bool:
+        if record.kind in ("prediction", "shadow") and options.entity:
+            return mine(record) or (record.kind == "shadow" and not record.unit and record.id in ids)
+        return record.id in ids
+
+    return redact(desk.settings.home, options.model, wanted)
+
+
+def _of_requests(ids: Sequence[str]) -> Wanted:
+    wanted = frozenset(ids)
+    return lambda record: record.id in wanted
+
+
+def _of_entity(desk: Desk, model: str, keys: Sequence[str], given: Sequence[str]) -> Wanted:
+    """By the entity's hash, keyed or, of earlier releases, plain: also where its keys are not logged. Raises SpecError."""
+    values = dict(pair.split("=", 1) for pair in given if "=" in pair)
+    if sorted(values) != sorted(keys) or len(values) != len(given):
+        raise SpecError(
+            f"An entity of {model} has the keys {', '.join(keys) or 'none'}.",
+            seen=sorted(given), safe="nothing was changed.", hint="give --entity KEY=VALUE once for each.",
+        )  # fmt: skip
+    number = unit("\x1f".join(values[key] for key in keys), model)
+    units = {pseudonym(entity_key(desk.settings.home, desk.settings.environ), number), f"{number:016x}"}
+    plain = {key: values[key] for key in keys}
+    return lambda record: record.unit in units or {name: str(value) for name, value in record.entity.items()} == plain
+
+
+def _holding(ledger: Ledger, model: str, ids: set[str]) -> list[Held]:
+    """The `features` results whose entity rows or labels name one of the requests."""
+    if not ids or not any(path.startswith("ledger/features/") for path in ledger.storage.list("ledger/features")):
+        return []
+    found = []
+    with scratch_folder() as scratch:
+        for each in find(ledger, model, "features"):
+            result = ledger.result(each.key)
+            names = [name for name in ("entities.parquet", "labels.parquet") if result and name in result.files]
+            if result and any(_names(str(ledger.fetch(result, name, scratch)), ids) for name in names):
+                found.append(each)
+    return found
+
+
+def _names(path: str, ids: set[str]) -> bool:
+    column = pq.read_table(path, columns=["request_id"])["request_id"]
+    return bool(pc.any(pc.is_in(pc.cast(column, "string"), value_set=pa.array(sorted(ids), pa.string()))).as_py())
+
+
+def _tell(model: str, holding: Sequence[Held], derived: Sequence[Held]) -> None:
+    if not holding:
+        print("No published partition names them.")
+    else:
+        print(f"\nStill in published partitions ({len(holding)}), which are made from the raw data:\n{_list(holding)}")
+    if derived:
+        print(f"\nMade from those ({len(derived)}): training sets and models hold or have learned from them:\n{_list(derived)}")
+    if holding:
+        print(
+            "\nNext: have the owner of the raw data delete the rows and land the days again, which publishes them anew; the\n"
+            f"next training of {model} is then without them. A model that has learned from them is replaced by that training:\n"
+            "do not roll back to it. Feature rows online go with their time to live, or when written over."
+        )
+
+
+def _list(held: Sequence[Held]) -> str:
+    more = f"\n… and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
+    return table(HEAD, [(each.step, each.day, each.key) for each in held[:SHOWN]]) + more
