@@ -67,9 +67,10 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
     copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
     unit, admission = adapter("unit"), Door.admission
     health = Health(sources(reader, stores, settings))
-    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health,
-                  Writes(lambda: stores.control, origins_of(settings.environ.get(SETTING, ""))))  # fmt: skip
-    return Gateway(parts)
+    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health)
+    gateway = Gateway(parts)
+    gateway.writes = Writes(lambda: stores.control, origins_of(settings.environ.get(SETTING, "")))
+    return gateway
 
 
 def sources(reader: FeatureReader, stores: Stores, settings: Settings) -> dict[str, Source]:
@@ -96,11 +97,9 @@ def serve(app: Gateway, listening: socket.socket) -> int:
 
 def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.COMMAND) -> int:
     settings = Settings.from_env()
+    _keep_private(settings)
     options = _options(settings, argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    set_mask()
-    for line in tighten(settings.home):
-        logging.getLogger(__name__).warning("%s", line)
     connection = from_env(CONNECTION, settings.environ)
     access = open_access(options.host, connection.password if connection else "")
     shared = Shared(options.workers, shadow_command)
@@ -116,6 +115,12 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.C
         return serve(build(settings, access, shared, slot), listening)
 
     return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + shadow.STOP_SECONDS + 5).run()
+
+
+def _keep_private(settings: Settings) -> None:
+    set_mask()
+    for line in tighten(settings.home):
+        logging.getLogger(__name__).warning("%s", line)
 
 
 def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:
