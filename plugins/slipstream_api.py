@@ -40,10 +40,7 @@ Trainer = Annotated[BaseUser, Depends(model_access("POST", "training"))]
 
 STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, DataError: 404, TransientError: 503}
 PAGE = Path(__file__).with_name("slipstream_page.html")
-PAGE_POLICY = (
-    "connect-src 'self'; "  # beside what any page of ours may, and its own script
-    "frame-ancestors 'self'"
-)
+PAGE_POLICY = "connect-src 'self'; frame-ancestors 'self'"  # beside its own script, and what any page of ours may
 
 
 class Reason(BaseModel):
