@@ -15,19 +15,45 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag, requires_access_view
 from airflow.configuration import conf
-from fastapi import HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from include.core.control import ControlStore
 from include.core.origin import SAFE, SETTING, foreign, origins_of
+from include.core.refused import RefusedWrites
 
 Method = Literal["GET", "POST"]
 
 
+def guard_writes(app: FastAPI, control: Callable[[], ControlStore]) -> None:
+    """Before its routes are made: each asks where a write comes from, and what is refused goes into the audit."""
+    refused = RefusedWrites("console", control)
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, StarletteHTTPException)
+        if request.method not in SAFE and error.status_code in (401, 403):
+            _note(refused, request, str(error.detail))
+        return await http_exception_handler(request, error)
+
+    app.router.dependencies.append(Depends(own_page))
+    app.add_exception_handler(StarletteHTTPException, refuse)
+
+
 def own_page(request: Request, user: GetUserDep) -> None:
-    """A dependency of the whole app. Raises 403 for a write that another site's page sent."""
+    """Raises 403 for a write that another site's page sent."""
     request.state.user = user
     if request.method not in SAFE and (why := foreign(request.headers.raw, _ours())):
         request.state.why = "origin"
         raise HTTPException(403, f"Nothing was changed: {why}. Act on Airflow's own pages, or name the origin in {SETTING}.")
+
+
+def _note(refused: RefusedWrites, request: Request, told: str) -> None:
+    user, route = getattr(request.state, "user", None), getattr(request.scope.get("route"), "path", "another")
+    why = getattr(request.state, "why", "right" if user is not None else "login")
+    actor = f"{user.get_name()} (Airflow)" if user is not None else "nobody (Airflow)"
+    detail = f"{told} {request.headers.get('origin', '')}".strip()
+    refused.note(actor, f"{request.method} {route}", why, str(request.path_params.get("model", "")), detail)
 
 
 @cache

@@ -8,11 +8,9 @@ from typing import Annotated, Any, Literal
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Query, Request
-from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from include.core.adapters import adapter
 from include.core.catalog import load_spec, model_names
@@ -20,9 +18,7 @@ from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
 from include.core.html_policy import script_policy, scripts
 from include.core.ledger import Ledger
-from include.core.origin import SAFE
 from include.core.page import STYLE
-from include.core.refused import RefusedWrites
 from include.core.settings import Settings
 from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named, require_step
@@ -35,12 +31,12 @@ from include.rollout.pause import abort, pause, resume
 from include.rollout.report import rollout_page
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
-from plugins.slipstream_access import any_access, check, may, model_access, own_page
+from plugins.slipstream_access import any_access, check, guard_writes, may, model_access
 from plugins.slipstream_input import VERSIONS, Guard, explain_input
 from plugins.slipstream_reports import headers_of, read_report
 from plugins.slipstream_view import model_view, windows
 
-app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(own_page)])
+app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None)
 app.add_middleware(Guard)
 app.add_exception_handler(RequestValidationError, explain_input)
 
@@ -53,6 +49,7 @@ Version = Annotated[int | None, Query(ge=1, le=VERSIONS)]
 
 STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
 PAGE = Path(__file__).with_name("slipstream_page.html")
+PAGE_POLICY = "connect-src 'self'; frame-ancestors 'self'"  # beside its own script, and what any page of ours may
 
 
 class Reason(BaseModel):
@@ -77,6 +74,13 @@ class Invalidation(Reason):
     confirm: bool = False
 
 
+def _audited() -> ControlStore:
+    return _control()
+
+
+guard_writes(app, _audited)
+
+
 @app.exception_handler(SlipstreamError)
 def explain(request: Request, error: SlipstreamError) -> JSONResponse:
     del request
@@ -85,24 +89,11 @@ def explain(request: Request, error: SlipstreamError) -> JSONResponse:
     return JSONResponse({"error": error.what, "seen": seen, "safe": error.safe, "next": error.hint}, status)
 
 
-@app.exception_handler(StarletteHTTPException)
-async def refuse(request: Request, error: StarletteHTTPException) -> Response:
-    """As FastAPI answers it; a write that was refused goes into the audit first."""
-    if request.method not in SAFE and error.status_code in (401, 403):
-        user, route = getattr(request.state, "user", None), getattr(request.scope.get("route"), "path", "another")
-        why = getattr(request.state, "why", "right" if user is not None else "login")
-        model = str(request.path_params.get("model", ""))
-        origin = request.headers.get("origin", "")
-        actor = _name(user) if user is not None else "nobody (Airflow)"
-        _refused.note(actor, f"{request.method} {route}", why, model, f"{error.detail} {origin}".strip())
-    return await http_exception_handler(request, error)
-
-
 @app.get("/")
 def page(user: User) -> HTMLResponse:
     del user
     text = PAGE.read_text().replace("/*LOOK*/", STYLE)
-    policy = f"{script_policy(scripts(text))}; connect-src 'self'; frame-ancestors 'self'"
+    policy = f"{script_policy(scripts(text))}; {PAGE_POLICY}"
     headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
     return HTMLResponse(text, headers=headers)
 
@@ -216,9 +207,6 @@ def _ledger() -> Ledger:
 def _mirror(model: str) -> None:
     """After the answer: have the registry show what was decided. Where it is away, that is remembered."""
     follow(_control(), lambda: adapter(f"labels.{_settings().registry}")(_settings(), _control()), model)
-
-
-_refused = RefusedWrites("console", _control)
 
 
 def _name(user: BaseUser) -> str:

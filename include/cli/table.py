@@ -10,7 +10,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # values come from data: a termi
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A header and rows, each column as wide as its widest cell. Numbers to the right."""
-    body = [[_text(cell) for cell in row] for row in rows]
+    body = [[_CONTROL.sub(_spelt, _text(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
     numeric = [all(_is_number(row[place]) for row in body) for place in range(len(head))] if body else [False] * len(head)
     lines = [list(head), *body]
@@ -27,9 +27,11 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 def _text(cell: object) -> str:
     if cell is None:
         return "–"
-    if isinstance(cell, float):
-        return f"{cell:.4f}"
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", " ".join(str(cell).splitlines()))
+    return f"{cell:.4f}" if isinstance(cell, float) else " ".join(str(cell).splitlines())
+
+
+def _spelt(found: re.Match[str]) -> str:
+    return f"\\x{ord(found[0]):02x}"
 
 
 def _is_number(text: str) -> bool:

@@ -46,14 +46,14 @@ class Settings:
         env = dict(os.environ if environ is None else environ)
         given = {f.name: env[f"SLIPSTREAM_{f.name.upper()}"] for f in fields(cls) if f"SLIPSTREAM_{f.name.upper()}" in env}
         home = Path(given.pop("home", str(PROJECT / ".slipstream"))).absolute()
-        given.setdefault("root", str(home / "store"))
-        given.setdefault("control_url", f"sqlite:///{home / 'control.db'}")
-        given.setdefault("online_url", f"sqlite:///{home / 'online.db'}")
-        given.setdefault("gateway_tokens", str(home / "gateway-tokens.json"))
         for server in SERVERS:
             if (url := given.get(f"{server}_url", "")) != (plain := without_login(url)):
                 given[f"{server}_url"] = plain  # it is shown, logged and handed to jobs
                 env.setdefault(f"AIRFLOW_CONN_SLIPSTREAM_{server.upper()}", url)
+        given.setdefault("root", str(home / "store"))
+        given.setdefault("control_url", f"sqlite:///{home / 'control.db'}")
+        given.setdefault("online_url", f"sqlite:///{home / 'online.db'}")
+        given.setdefault("gateway_tokens", str(home / "gateway-tokens.json"))
         return cls(home=home, environ=env, **given)
 
     def __repr__(self) -> str:

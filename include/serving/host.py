@@ -78,12 +78,11 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
         metrics,
         lambda: fleet.deployments,
     )
-    writes = Writes(lambda: stores.control, origins_of(settings.environ.get(SETTING, "")))
     health = Health({**sources(reader, stores, settings), "views": lost.samples})
-    parts = Parts(
-        fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health, lost, writes
-    )
-    return Gateway(parts)
+    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health, lost)
+    gateway = Gateway(parts)
+    gateway.writes = Writes(lambda: stores.control, origins_of(settings.environ.get(SETTING, "")))
+    return gateway
 
 
 def sources(reader: FeatureReader, stores: Stores, settings: Settings) -> dict[str, Source]:
@@ -111,11 +110,9 @@ def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
 
 def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.COMMAND) -> int:
     settings = Settings.from_env()
+    _keep_private(settings)
     options = _options(settings, argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    set_mask()
-    for line in tighten(settings.home):
-        logging.getLogger(__name__).warning("%s", line)
     try:
         access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
         bounds = Bounds.from_env(settings.environ)
@@ -135,6 +132,12 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = shadow.C
         return serve(build(settings, access, shared, slot), listening, bounds)
 
     return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + shadow.STOP_SECONDS + 5).run()
+
+
+def _keep_private(settings: Settings) -> None:
+    set_mask()
+    for line in tighten(settings.home):
+        logging.getLogger(__name__).warning("%s", line)
 
 
 def _allow_files(bounds: Bounds) -> None:

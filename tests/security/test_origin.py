@@ -118,7 +118,7 @@ def test_the_gateways_app_refuses_before_it_reads_and_writes_it_down(control: Co
     gateway = Gateway.__new__(Gateway)
     counted: list[str] = []
     gateway.metrics = type("M", (), {"refused": type("R", (), {"add": lambda _, code: counted.append(code)})()})()  # type: ignore[assignment]
-    gateway._parts = type("P", (), {"writes": Writes(lambda: control)})()  # type: ignore[assignment]
+    gateway.writes = Writes(lambda: control)
     sent: list[dict[str, object]] = []
 
     async def send(message: dict[str, object]) -> None:
