@@ -24,7 +24,8 @@ def test_every_cell_has_its_trials_or_its_reason() -> None:
 
 
 def test_every_fail_point_is_used_and_every_used_one_exists() -> None:
-    assert points.in_cells(load_steps(STEPS)) == points.in_sources()
+    assert points.in_cells(load_steps(STEPS)) | set(points.ELSEWHERE) == points.in_sources()
+    assert all(f'"{name}"' in (PROJECT / test).read_text() for name, test in points.ELSEWHERE.items())
 
 
 @pytest.mark.slow

@@ -196,7 +196,8 @@ def test_nothing_else_leaves_the_ledger(site: Site) -> None:
         f"{folder}/a1/../../../../../secret.html", f"{folder}/a1/%2e%2e%2f%2e%2e%2fx.html", "ledger/../../x/y/z/secret.html",
     ]  # fmt: skip
     with site.client("admin") as admin:
-        assert {path: admin.get(f"/files/{path}").status_code for path in refused} == dict.fromkeys(refused, 404)
+        statuses = {path: admin.get(f"/files/{path}").status_code for path in refused}
+    assert set(statuses.values()) <= {400, 404}, statuses  # a path that climbs is no path here
 
 
 LIGHT = """
@@ -225,7 +226,7 @@ def test_a_model_that_is_none_is_404_with_those_there_are_and_nothing_is_written
         paths = [path.replace(f"/{MODEL}", f"/{name}", 1) for path in (*GETS[2:5], *GETS[6:])]
         answers = [client.get(path) for path in paths]
         answers += [client.post(path.replace(f"/{MODEL}", f"/{name}", 1), json={"reason": "because"}) for path in POSTS]
-    assert {answer.status_code for answer in answers} <= {307, 403, 404}
+    assert {answer.status_code for answer in answers} <= {307, 400, 403, 404}
     told = [answer.json() for answer in answers if answer.status_code == 404 and "next" in answer.text]
     assert all(f"models here: {MODEL}" in each["next"] for each in told)
     assert told or name == "..%2f"
