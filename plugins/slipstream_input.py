@@ -16,7 +16,8 @@ MAX_BODY = 64 << 10  # bytes: reasons are 500 characters
 MAX_QUERY = 2048
 MAX_PATH = 1024
 VERSIONS = 2**31 - 1  # the largest number that the control store's column takes
-_NOT_IN_PATH = re.compile("[\x00-\x1f\x7f\\\\\ufffd\ud800-\udfff]|/\\.{1,2}(?:/|\\Z)")
+_NOT_IN_PATH = re.compile("[\x00-\x1f\x7f\\\\\ufffd\ud800-\udfff]")
+_DOTS = re.compile(r"/\.{1,2}(?:/|\Z)")
 _NOT_IN_QUERY = re.compile(rb"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})|%[01][0-9A-Fa-f]|%7[fF]")
 _NOT_IN_TEXT = re.compile("[\x00\ud800-\udfff]")  # no store keeps these
 
@@ -66,7 +67,9 @@ def check_target(path: str, query: bytes) -> None:
     if len(path) > MAX_PATH or len(query) > MAX_QUERY:
         raise Unreadable(414, "The address is too long.", f"at most {MAX_PATH} characters, and {MAX_QUERY} of a query")
     if _NOT_IN_PATH.search(path) or _NOT_IN_QUERY.search(query):
-        raise Unreadable(400, "The address cannot be read.", "UTF-8 without control characters, and no . or .. between slashes")
+        raise Unreadable(400, "The address cannot be read.", "UTF-8 without control characters")
+    if _DOTS.search(path):
+        raise Unreadable(404, "There is nothing at this address.", "a path without . and .. between slashes")
 
 
 def check_body(body: bytes) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,6 +106,8 @@ def _tokens(process: subprocess.Popen[str], log: Path) -> dict[str, str]:
     for line in process.stdout:
         if line.startswith('{"viewer"'):
             tokens: dict[str, str] = json.loads(line)
+            # A server whose log nobody reads stops once the pipe is full.
+            threading.Thread(target=lambda: process.stdout and process.stdout.read(), daemon=True).start()
             return tokens
     raise RuntimeError(f"Airflow's API server did not start:\n{log.read_text()[-3000:]}")
 

@@ -104,7 +104,7 @@ def test_an_address_that_is_none_is_told(site: Site, target: str) -> None:
         login = f"Authorization: Bearer {site.tokens[role]}\r\n" if role else ""
         with closing(socket.create_connection((place.hostname, place.port), timeout=30)) as end:
             end.sendall(f"GET /slipstream{target} HTTP/1.1\r\nHost: {place.netloc}\r\n{login}Connection: close\r\n\r\n".encode())
-            status = int(end.makefile("rb").readline().split()[1])
+            status = int(end.makefile("rb").read().split()[1])
         assert 400 <= status < 500, (target, role)
 
 
