@@ -219,14 +219,14 @@ def test_airflow_imports_only_the_light_files_of_the_folder() -> None:
     assert imported == {"slipstream_plugin.py", "slipstream_warm.py"}
 
 
-@pytest.mark.parametrize("name", ["toi", "%20", "..%2f", "TOY", "x" * 300])
+@pytest.mark.parametrize("name", ["toi", "%20", "TOY", "x" * 300])
 def test_a_model_that_is_none_is_404_with_those_there_are_and_nothing_is_written(site: Site, name: str) -> None:
     before = len(history(site.control))
     with site.client("op") as client:
         paths = [path.replace(f"/{MODEL}", f"/{name}", 1) for path in (*GETS[2:5], *GETS[6:])]
         answers = [client.get(path) for path in paths]
         answers += [client.post(path.replace(f"/{MODEL}", f"/{name}", 1), json={"reason": "because"}) for path in POSTS]
-    assert {answer.status_code for answer in answers} <= {307, 400, 403, 404}
+    assert {answer.status_code for answer in answers} <= {307, 403, 404}
     told = [answer.json() for answer in answers if answer.status_code == 404 and "next" in answer.text]
     assert all(f"models here: {MODEL}" in each["next"] for each in told)
     assert told or name == "..%2f"
