@@ -124,7 +124,7 @@ def test_a_file_of_another_user_is_told_as_such(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "read_text", refuse)
-    with pytest.raises(PermanentError, match=r"belongs to another user.*chown -R"):
+    with pytest.raises(PermanentError, match=r"(?s)belongs to another user.*chown -R"):
         read_file(tmp_path)
 
 

@@ -44,7 +44,7 @@ def test_databases_that_came_from_another_machine_get_their_owner(tmp_path: Path
 def test_databases_of_another_user_are_refused_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = made(tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: data.stat().st_uid + 1)
-    with pytest.raises(PermanentError, match=rf"belong to another user.*not touched.*chown -R \S+ {tmp_path}"):
+    with pytest.raises(PermanentError, match=rf"(?s)belong to another user.*not touched.*chown -R \S+ {tmp_path}"):
         postgres.prepare(Platform(tmp_path), Credentials.load(tmp_path))
 
 

@@ -262,7 +262,7 @@ def test_a_run_triggered_by_hand_opens_what_it_names_and_nothing_else(idle: Serv
     run(OpenRolloutOperator(task_id="open", model=MODEL))
     assert run.xcom["open"]["version"] == 3
     abort(idle.control, MODEL, actor="ada", reason="test")
-    with pytest.raises(DataError, match=r"names no version to roll out.*version=N"):
+    with pytest.raises(DataError, match=r"(?s)names no version to roll out.*version=N"):
         Run(run_id="manual__2")(OpenRolloutOperator(task_id="open", model=MODEL))
 
 
