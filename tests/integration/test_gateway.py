@@ -170,7 +170,7 @@ def test_an_unservable_version_is_refused_before_traffic(world: World, client: G
         6: "is a pickle",
         7: "signature",
         8: "view 'weather' was trained on as version 0123456789ab",
-        9: "is not a model that ONNX Runtime can load",
+        9: "is not a whole ONNX file",
         99: "no registered version",
     }
     for version, why in refused.items():
