@@ -21,12 +21,10 @@ from include.reconcile.airflow import RunState
 from operators.alert import Alert, tell
 from operators.hooks import Services, open_services
 from operators.run import holder
-from operators.triggers import described
 
 DAG_ID = "slipstream_reconcile"
 EVERY_MINUTES = 2
 UNDER_WAY = ["running", "queued", "scheduled", "deferred", "up_for_retry", "up_for_reschedule", "restarting", "awaiting_input"]
-MOVES = ("rollout.undriven", "candidate.superseded")  # findings whose remedy moves a version to another stage
 REFUSED = (400, 404)  # what the API answers where a DAG is gone, or cannot be run
 PLAYBOOK = "docs/operating.md#the-reconciler"
 ApiError = AirflowRuntimeError | ServerResponseError  # the second where `airflow dags test` runs the task in its own process
@@ -139,21 +137,21 @@ class ReconcileStoresOperator(BaseOperator):
         for notice in untold(world):
             if not tell(Alert(**vars(notice)), services.control):
                 break  # nobody listens, or the webhook does not take it: the next run tries again
-        self._follow(services, [each.model for each in report.found if each.key in report.changed and each.kind in MOVES])
+        self._show(services)
         self.log.info("%d found, %d changed, %d unknown", len(report.found), len(report.changed), len(report.unknown))
         if report.failure is not None:
             raise report.failure
         return report.to_json()
 
-    def _follow(self, services: Services, models: list[str]) -> None:
-        """The registry's aliases follow stages that changed. The gateway follows by itself."""
-        from include.governance.registry import mirror
+    def _show(self, services: Services) -> None:
+        """The registry's aliases follow stages, whoever changed them. The gateway follows by itself."""
+        from include.governance.mirror import catch_up
 
-        for model in filter(None, dict.fromkeys(models)):
-            try:
-                mirror(services.control, services.registry(), model)
-            except Exception as error:  # noqa: BLE001 - labels: whatever ails the registry, what was done is done
-                self.log.warning("The registry's aliases of %s are behind: %s", model, described(error))
+        for model, problem in catch_up(services.control, services.labels).items():
+            if problem:
+                self.log.warning("The registry's aliases of %s are behind: %s", model, problem)
+            else:
+                self.log.info("The registry shows the stages of %s again.", model)
 
 
 def make_world(services: Services, context: Context) -> Any:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, fences, rollouts, versions
 from include.rollout.route import route_in
 from include.rollout.waiting import without_a_turn
+from include.versions.lifecycle import Stage
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class Waiting:
 def all_waiting(control: ControlStore) -> list[Waiting]:
     """Every model with such candidates."""
     columns = (versions.c.model, versions.c.version, versions.c.at)
-    query = sa.select(*columns).where(versions.c.stage == "Candidate").order_by(versions.c.model, versions.c.version.desc())
+    query = (
+        sa.select(*columns).where(versions.c.stage == str(Stage.CANDIDATE)).order_by(versions.c.model, versions.c.version.desc())
+    )
     with control.transaction() as connection:
         carried = connection.execute(sa.select(rollouts.c.model, rollouts.c.challenger).where(rollouts.c.live.is_not(None)))
         live = {row.model: row.challenger for row in carried}

@@ -265,6 +265,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> shop.Shop:
     monkeypatch.delenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", raising=False)
     command = importlib.import_module("include.cli.redact")
     monkeypatch.setattr(command, "load_spec", lambda name, package: shop.SPEC)
+    monkeypatch.setattr(cli, "_require_model", lambda name: None)  # it is no model of a package
     settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)})
     life = shop.Shop(Ledger(settings.storage()), settings)
     ControlStore(settings.control_url).create_tables()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,17 +17,23 @@ from airflow.sdk.execution_time.comms import ErrorResponse, OKResponse, TriggerD
 
 from include.core.control import effects, now, versions
 from include.core.errors import NotReadyError, UnreachableError
+from include.governance.folder_registry import FolderRegistry
+from include.governance.mirror import behind
+from include.governance.registry import register, resource
 from include.monitoring.decision import QUIET
 from include.reconcile.airflow import RunState
 from include.rollout.driver import live_rollouts
 from include.rollout.machine import open_rollout
 from include.rollout.route import Route, read_route, set_route
+from include.versions.lifecycle import crown
 from operators import alert as alerts
 from operators.hooks import Services
 from operators.reconcile import DAG_ID, ReconcilerFailed, ReconcileStoresOperator, TaskAirflow, reconcile_dag
 from operators.rollout import OpenRolloutOperator
 from operators.training import PlanTrainingOperator
 from tests.integration.webhook import Webhook
+from tests.unit.governance.samples import MODEL as TOY
+from tests.unit.governance.samples import Loop
 from tests.unit.operators.life import MODEL, Life, Run
 
 
@@ -219,6 +226,18 @@ def test_the_task_fails_when_it_could_not_look_and_has_done_the_rest(life: Life,
     ti.error = refused(503, "starting")
     with pytest.raises(UnreachableError, match="starting"):
         look(ti)
+
+
+def test_it_shows_the_registry_what_a_killed_task_could_not(life: Life, ti: Ti, tmp_path: Path) -> None:
+    control = life.services.control
+    package = Loop.under(tmp_path / "toy").package(days=2)
+    version = register(control, FolderRegistry(life.services.storage), package, control.take(resource(TOY), "t")).version
+    with control.transaction() as connection:  # a task that was killed between this and the mirror
+        crown(connection, TOY, version)
+    assert [each.model for each in behind(control)] == [TOY]
+    assert look(ti)["found"] == []
+    assert behind(control) == []
+    assert life.services.labels().labels(TOY)["aliases"] == {"champion": version}
 
 
 def test_a_failing_reconciler_is_told_once_a_day(life: Life, webhook: Webhook) -> None:
