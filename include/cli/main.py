@@ -45,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     set_mask()
     try:
         command = importlib.import_module(f"include.cli.{options.command}")
-        if getattr(options, "model", None) is not None and not getattr(command, "RAW_ALONE", False):
+        # `token` takes several, which may be models to come.
+        if isinstance(getattr(options, "model", None), str) and not getattr(command, "RAW_ALONE", False):
             _require_model(options.model)
         status: int = command.run(options)
         sys.stdout.flush()

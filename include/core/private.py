@@ -13,6 +13,8 @@ from include.core.errors import ConflictError
 MASK = 0o077  # what others are not given
 # Below the home: what other accounts own (the database's, under root) and what they must pass through is not ours to close.
 FOREIGN = frozenset({"postgres"})
+# The gateway refuses to start where others may read its tokens: a person should know, and make new ones.
+JUDGED = frozenset({"gateway-tokens.json"})
 
 
 def set_mask() -> None:
@@ -72,4 +74,4 @@ def tighten(home: Path, *others: Path) -> list[str]:
 
 def _entries(home: Path) -> Iterator[Path]:
     with contextlib.suppress(OSError):
-        yield from sorted(path for path in home.iterdir() if path.name not in FOREIGN)
+        yield from sorted(path for path in home.iterdir() if path.name not in FOREIGN | JUDGED)

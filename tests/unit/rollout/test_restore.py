@@ -101,7 +101,7 @@ def test_a_gate_that_closed_since_is_checked(control: ControlStore, ledger: Ledg
         "now": lambda: restore_now(control, ledger, "toy", 1, **WHO),
         "by hand": lambda: open_rollout(control, spec, 1, request="r", actor="t", epoch=epoch, by_hand=True),
     }
-    with pytest.raises(GateClosed, match=r"auc 0.51 is below the floor.*slipstream restore toy 1 --despite-gate"):
+    with pytest.raises(GateClosed, match=r"(?s)auc 0.51 is below the floor.*slipstream restore toy 1 --despite-gate"):
         acts[way]()
     assert (told(control), read_route(control, "toy"), stages(control)) == before
 
