@@ -63,7 +63,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--whole", action="store_true", help="every state of every cell, not one in turns")
     parser.add_argument("--again", action="store_true", help="only the cells that the record lacks")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no cell after that")
-    parser.add_argument("--sample", action="store_true", help="a minute of it: each action once; writes nothing")
+    parser.add_argument("--sample", action="store_true", help="a minute of it; writes nothing")
     parser.add_argument("--record", type=Path, default=RECORD)
     parser.add_argument("--page", type=Path, default=PAGE)
     return parser.parse_args(arguments)
