@@ -94,9 +94,9 @@ class ComputeOperator(SlipstreamOperator):
         if known is not None:
             self._account(known, services, reused=True)
             return self._deliver(known, context, services)
-        attempt = services.ledger.open_attempt(request.key, generation)
         if self.where == "job" and not is_retry(context):
-            attempt = self._after(attempt, services)
+            self._end_unwatched(request.key, generation, services)
+        attempt = services.ledger.open_attempt(request.key, generation)
         about = {name: request.params[name] for name in ("day", "as_of") if name in request.params}
         self._remember(context, {**about, "key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":
@@ -117,19 +117,19 @@ class ComputeOperator(SlipstreamOperator):
             return ledger.open_generation(key, f"repair:g{generation}", f"damaged: {', '.join(broken)}")
         return generation
 
-    def _after(self, attempt: Attempt, services: Services) -> Attempt:
-        """The attempt to make, where a person or a new run asks: a job that ended while nobody waited is told in the log only.
+    def _end_unwatched(self, key: str, generation: int, services: Services) -> None:
+        """Where a person or a new run asks: a job that ended while nobody waited is told in the log, and another attempt is made.
 
         A retry of Airflow's own adopts such a job, and tells what became of it: to stop a job must stop its task.
         """
         ledger = services.ledger
-        while (status := services.jobs().status(attempt.job)).over and ledger.result(attempt.key, attempt.generation) is None:
-            error = ledger.error(attempt)
-            words = f"{status}, with nobody waiting for it{f': {error}' if error else ''}"
-            self.log.warning("Job %s ended as %s. Another attempt is made, from its checkpoints.", attempt.job, words)
-            ledger.end_attempt(attempt, words)
-            attempt = ledger.open_attempt(attempt.key, attempt.generation)
-        return attempt
+        attempt = ledger.live_attempt(key, generation)
+        if attempt is None or not (status := services.jobs().status(attempt.job)).over or ledger.result(key, generation):
+            return
+        error = ledger.error(attempt)
+        words = f"{status}, with nobody waiting for it{f': {error}' if error else ''}"
+        self.log.warning("Job %s ended as %s. Another attempt is made, from its checkpoints.", attempt.job, words)
+        ledger.end_attempt(attempt, words)
 
     def _wait(self, attempt: Attempt, context: Context, services: Services) -> Json:
         jobs = services.jobs()
@@ -195,9 +195,10 @@ class ComputeOperator(SlipstreamOperator):
         )
 
     def _error_before(self, attempt: Attempt, services: Services) -> SlipstreamError | None:
-        """The permanent error in which the attempt before ended: the same inputs, so the likeliest reason of a silent death."""
-        before = Attempt(attempt.key, attempt.generation, attempt.number - 1)
-        error = services.ledger.error(before) if before.number else None
+        """The newest error that an attempt before left, if it is permanent: the same inputs, so the likeliest reason of a silent
+        death."""
+        before = (Attempt(attempt.key, attempt.generation, number) for number in range(attempt.number - 1, 0, -1))
+        error = next(filter(None, map(services.ledger.error, before)), None)
         return error if isinstance(error, PermanentError) else None
 
     def _account(self, result: Result, services: Services, *, reused: bool = False) -> None:

@@ -120,6 +120,14 @@ class Ledger:
                 return attempt
             number += 1
 
+    def live_attempt(self, key: str, generation: int) -> Attempt | None:
+        """The attempt that `open_attempt` would return, if somebody has opened it already."""
+        number = 1
+        while self.storage.exists(f"ledger/{key}/g{generation}/attempt-{number}.end.json"):
+            number += 1
+        attempt = Attempt(key, generation, number)
+        return attempt if self.storage.exists(f"{attempt.folder}/attempt-{number}.json") else None
+
     def end_attempt(self, attempt: Attempt, reason: str) -> None:
         """Say that an attempt is over without a result; the next `open_attempt` opens another."""
         body = {"reason": reason[:4000], "at": _now()}
