@@ -242,3 +242,15 @@ def test_the_jobs_own_error_survives_a_log_that_does_not_come(
         refusing.execute(context())
     with pytest.raises(JobFailedError, match="its log could not be read: Ray does not answer"):
         task(where="job").execute(context())
+
+
+def test_a_backend_that_calls_every_job_failed_is_asked_once_an_attempt(
+    services: Services, jobs: FakeJobs, context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two clears, two attempts: no attempt is made for a job that no task has submitted."""
+    monkeypatch.setattr(FakeJobs, "status", lambda self, name: JobStatus.FAILED)
+    (jobs.folder / "mode").write_text("hang")
+    for clear in (1, 2):
+        with pytest.raises(JobFailedError, match="ended as FAILED without a result"):
+            task(where="job").execute(context())
+        assert len(services.ledger.ended(task().build(context(), services).key, 0)) == clear
