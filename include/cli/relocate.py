@@ -12,10 +12,10 @@ from pathlib import Path
 from include.cli.desk import Desk, open_desk
 from include.cli.table import table
 from include.core.errors import ConflictError, PermanentError
+from include.core.private import write_private
 from include.core.settings import Settings
 from include.governance.relocation import Moved, relocate, unresolved
 from include.local.connections import former_home, read_file
-from include.local.credentials import write_private
 from include.local.platform import Platform
 
 SHOWN = 5

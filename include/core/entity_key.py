@@ -14,6 +14,7 @@ from pathlib import Path
 
 from include.core.connection import from_env
 from include.core.errors import SpecError
+from include.core.private import kept_secret
 
 CONNECTION = "slipstream_entities"
 FILE = "entity_key"
@@ -44,20 +45,10 @@ def pseudonym(key: bytes, unit: int) -> str:
 
 
 def _kept(path: Path) -> str:
-    """The file's text, made if it is not there. Two that begin at once agree: it appears whole, exactly once."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # another process was first
-        finally:
-            draft.unlink()
+    """The file's text, made if it is not there. Raises SpecError where it is another user's."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        return path.read_text()
+        return kept_secret(path, lambda: secrets.token_urlsafe(32))
     except PermissionError as error:
         raise SpecError(
             f"{path} holds the key that hides entities in logs, and belongs to another user.",

@@ -108,25 +108,23 @@ class Ledger:
 
         Of any number of callers one creates it and all get the same one.
         """
-        number = 1
-        while True:
-            attempt = Attempt(key, generation, number)
-            ended = self.storage.exists(f"{attempt.folder}/attempt-{number}.end.json")
-            if not ended:
-                body = {"job": attempt.job, "at": _now()}
-                fault.point("ledger.attempt.open")
-                self.storage.create(f"{attempt.folder}/attempt-{number}.json", canonical_json(body))
-                fault.point("ledger.attempt.opened")
-                return attempt
-            number += 1
+        attempt = self._next(key, generation)
+        fault.point("ledger.attempt.open")
+        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.json", canonical_json({"job": attempt.job, "at": _now()}))
+        fault.point("ledger.attempt.opened")
+        return attempt
 
     def live_attempt(self, key: str, generation: int) -> Attempt | None:
         """The attempt that `open_attempt` would return, if somebody has opened it already."""
+        attempt = self._next(key, generation)
+        return attempt if self.storage.exists(f"{attempt.folder}/attempt-{attempt.number}.json") else None
+
+    def _next(self, key: str, generation: int) -> Attempt:
+        """The first attempt that has not ended, whether it was opened or not."""
         number = 1
         while self.storage.exists(f"ledger/{key}/g{generation}/attempt-{number}.end.json"):
             number += 1
-        attempt = Attempt(key, generation, number)
-        return attempt if self.storage.exists(f"{attempt.folder}/attempt-{number}.json") else None
+        return Attempt(key, generation, number)
 
     def end_attempt(self, attempt: Attempt, reason: str) -> None:
         """Say that an attempt is over without a result; the next `open_attempt` opens another."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from include.core.errors import ConflictError
@@ -47,6 +48,34 @@ def private_file(path: str | Path) -> None:
     """Make an empty file that only its owner may read, where there is none. What is there is left as it is."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file that only its owner may read (0600 from its first byte on). It is whole at every instant."""
+    os.replace(_draft(path, text), path)
+
+
+def kept_secret(path: Path, generate: Callable[[], str]) -> str:
+    """The file's text, made if it is not there. Two that begin at once agree: it appears whole, exactly once."""
+    if not path.exists():
+        draft = _draft(path, generate())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # the other one was first
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+def _draft(path: Path, text: str) -> Path:
+    """A file beside it, under a name of its own."""
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
 
 
 def tighten(home: Path, *others: Path) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from include.core.errors import PermanentError
-from include.local.credentials import Credentials, write_private
+from include.core.private import write_private
+from include.local.credentials import Credentials
 from include.local.platform import HOST, Platform
 
 MLFLOW, MLFLOW_JOBS, RAY, GATEWAY = (f"AIRFLOW_CONN_SLIPSTREAM_{name}" for name in ("MLFLOW", "MLFLOW_JOBS", "RAY", "GATEWAY"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
+
+from include.core.private import kept_secret
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,7 +40,7 @@ class Credentials:
         folder = home / "secrets"
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        return cls(**{f.name: _read_or_make(folder / f.name, _GENERATORS.get(f.name, _token)) for f in fields(cls)})
+        return cls(**{f.name: kept_secret(folder / f.name, _GENERATORS.get(f.name, _token)) for f in fields(cls)})
 
 
 def _token() -> str:
@@ -55,25 +56,3 @@ def _jwt_secret() -> str:
 
 
 _GENERATORS: dict[str, Callable[[], str]] = {"airflow_fernet_key": _fernet_key, "airflow_jwt_secret": _jwt_secret}
-
-
-def _read_or_make(path: Path, generate: Callable[[], str]) -> str:
-    """Two callers at once agree: the file appears whole, under its final name, exactly once."""
-    if not path.exists():
-        draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-        write_private(draft, generate())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # the other one was first
-        finally:
-            draft.unlink()
-    return path.read_text()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file that only its owner may read (0600 from its first byte on)."""
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    os.replace(draft, path)

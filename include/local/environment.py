@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from include.core.private import write_private
 from include.local import postgres, roles
 from include.local.connections import MLFLOW, MLFLOW_JOBS, addresses, connections
-from include.local.credentials import Credentials, write_private
+from include.local.credentials import Credentials
 from include.local.platform import HOST, Platform
 from include.local.ports import setting
 from include.local.rights import RIGHTS, Rights, inherited

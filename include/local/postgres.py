@@ -14,7 +14,8 @@ import subprocess
 from pathlib import Path
 
 from include.core.errors import PermanentError
-from include.local.credentials import Credentials, write_private
+from include.core.private import write_private
+from include.local.credentials import Credentials
 from include.local.platform import HOST, Platform
 
 MAJOR = 18  # a data folder belongs to one major version

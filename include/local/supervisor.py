@@ -17,9 +17,10 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from include.core.errors import UnreachableError
+from include.core.private import write_private
 from include.local import environment
 from include.local.components import Component
-from include.local.credentials import Credentials, write_private
+from include.local.credentials import Credentials
 from include.local.platform import Platform
 from include.local.rights import RIGHTS
 

@@ -82,9 +82,9 @@ class Heads:
 
 def read_head(text: bytes) -> Head:
     """`text`: from the method to the blank line. Raises Refusal."""
+    if (wrong := _ill_begun(text)) is not None:  # whether its end had come when it was looked at must not change the verdict
+        raise wrong
     lines = text[:-4].split(b"\r\n")
-    if len(lines[0]) > MAX_LINE:
-        raise _too_long(lines[0])
     request = _REQUEST.fullmatch(lines[0])
     if request is None:
         raise Refusal(400, "The request line cannot be read.", field="head", value=lines[0], allowed="METHOD /path HTTP/1.1")
@@ -111,10 +111,17 @@ def unfinished(data: bytes, known: int = 0) -> Refusal | None:
 
     Whoever sends a head byte by byte has each looked at once.
     """
-    if len(data) > MAX_LINE + 2 and b"\r\n" not in data[: MAX_LINE + 2]:
-        return _too_long(data)
+    if (wrong := _ill_begun(data, known)) is not None:
+        return wrong
     if len(data) >= MAX_HEAD:
         return Refusal(431, "The head is too large.", field="head", value=len(data), allowed=f"{MAX_HEAD} bytes")
+    return None
+
+
+def _ill_begun(data: bytes, known: int = 0) -> Refusal | None:
+    """What no later byte can mend: of a head that has ended as of one that has not."""
+    if len(data) > MAX_LINE + 2 and b"\r\n" not in data[: MAX_LINE + 2]:
+        return _too_long(data)
     if not _BEGINS.match(data) or _BARE.search(data, max(0, known - 1)):
         return Refusal(400, "This is not a request of HTTP/1.1.", field="head", value=data, allowed="lines that end with CR LF")
     return None

@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from include.core.errors import SpecError
+from include.core.private import write_private
 from include.serving.refusal import UNREADABLE, told
 from include.serving.routes import ADMIN
 
@@ -123,12 +124,7 @@ def write_file(path: Path, tokens: Iterable[Token]) -> None:
     """Replace it, whole, readable by its owner alone."""
     text = msgspec.json.format(msgspec.json.encode(Tokens(tuple(tokens))), indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(text + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+    write_private(path, text.decode() + "\n")
 
 
 def now() -> datetime:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from include.local.credentials import Credentials, write_private
+from include.core.private import write_private
+from include.local.credentials import Credentials
 
 
 def mode(path: Path) -> int:

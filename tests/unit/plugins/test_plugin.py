@@ -196,8 +196,7 @@ def test_nothing_else_leaves_the_ledger(site: Site) -> None:
         f"{folder}/a1/../../../../../secret.html", f"{folder}/a1/%2e%2e%2f%2e%2e%2fx.html", "ledger/../../x/y/z/secret.html",
     ]  # fmt: skip
     with site.client("admin") as admin:
-        statuses = {path: admin.get(f"/files/{path}").status_code for path in refused}
-    assert set(statuses.values()) <= {400, 404}, statuses  # a path that climbs is no path here
+        assert {path: admin.get(f"/files/{path}").status_code for path in refused} == dict.fromkeys(refused, 404)
 
 
 LIGHT = """
