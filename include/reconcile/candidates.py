@@ -8,12 +8,11 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from include.core import fault
 from include.core.digest import digest_json
-from include.core.errors import FencedError, NotReadyError
+from include.core.errors import FencedError
 from include.core.request import Json
 from include.reconcile.airflow import RunState
-from include.reconcile.world import Effect, Finding, Notice, World, note
+from include.reconcile.world import Effect, Finding, Notice, World, make_run, note, remedy
 from include.rollout.candidates import Waiting, all_waiting
 from include.rollout.waiting import supersede_in
 
@@ -52,7 +51,7 @@ def _turn(world: World, each: Waiting, version: int) -> Iterator[Finding]:
     paused = world.airflow.paused(dag_id)
     if paused is None or paused:
         state = "is paused" if paused else "is not there"
-        yield _told(world, each.model, version, f"waits for its turn: the DAG {dag_id} {state}", _remedy(dag_id, paused))
+        yield _told(world, each.model, version, f"waits for its turn: the DAG {dag_id} {state}", remedy(dag_id, paused))
     elif world.airflow.unfinished(dag_id):
         return  # a turn is under way, or queued
     elif world.airflow.run(dag_id, run_id) is RunState.GONE:
@@ -70,12 +69,11 @@ def _turn(world: World, each: Waiting, version: int) -> Iterator[Finding]:
 def _give(world: World, model: str, version: int, dag_id: str, run_id: str) -> bool:
     finding, text = f"turn/{model}/{version}", f"{model}: version {version} had no turn; the run {run_id} gives it one."
     note(world, finding, "reconcile.turn", Notice(finding, "candidate_turn", "info", model, text))
-    try:
-        made = world.airflow.trigger(dag_id, run_id, {"version": version})
-    except NotReadyError as refused:
-        return bool(_told(world, model, version, f"waits for its turn: {refused.what}", f"mend {dag_id}").act())
-    fault.point("reconciler.triggered")
-    return made
+
+    def refused(words: str) -> bool:
+        return _told(world, model, version, f"waits for its turn: {words}", f"mend {dag_id}").act()
+
+    return make_run(world, dag_id, run_id, {"version": version}, refused)
 
 
 def _offered_again(world: World, each: Waiting) -> Iterator[Finding]:
@@ -84,10 +82,6 @@ def _offered_again(world: World, each: Waiting) -> Iterator[Finding]:
     for version in each.again:
         words = "had its turn before and is a candidate again: it waits for the person who offered it"
         yield _told(world, each.model, version, words, f"trigger {each.model}_rollout with version={version}")
-
-
-def _remedy(dag_id: str, paused: bool | None) -> str:
-    return f"unpause {dag_id}" if paused else f"bring back the model's folder, or mend it: {dag_id} is made from it"
 
 
 def _told(world: World, model: str, version: int, words: str, remedy: str) -> Finding:

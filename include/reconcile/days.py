@@ -13,13 +13,12 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from include.core import fault
 from include.core.control import ControlStore, partitions
-from include.core.errors import NotReadyError, SlipstreamError
+from include.core.errors import SlipstreamError
 from include.core.spec import ModelSpec
 from include.data.raw import RawPartitions
 from include.reconcile.airflow import RunState
-from include.reconcile.world import Finding, Notice, World, note
+from include.reconcile.world import Finding, Notice, World, make_run, note
 
 AROUND = timedelta(days=7)  # before and after the newest published day
 LATE = timedelta(hours=6)  # after a day's schedule: it waits for its sensor, and is retried
@@ -108,12 +107,9 @@ def _of_model(world: World, spec: ModelSpec, days: list[date]) -> Iterator[Findi
 def _make(world: World, model: str, day: date, dag_id: str, run_id: str) -> bool:
     finding, text = f"day/{model}/{day}", f"{model}: {day} landed and is unpublished; the run {run_id} of {dag_id} makes it."
     note(world, finding, "reconcile.features", Notice(finding, "day_unpublished", "info", model, text))
-    try:
-        made = world.airflow.trigger(dag_id, run_id, {"day": str(day)})
-    except NotReadyError as refused:
-        return _told(world, model, [day], dag_id, f": {refused.what}").act()
-    fault.point("reconciler.triggered")
-    return made
+    return make_run(
+        world, dag_id, run_id, {"day": str(day)}, lambda words: _told(world, model, [day], dag_id, f": {words}").act()
+    )
 
 
 def _told(world: World, model: str, days: list[date], dag_id: str, why: str) -> Finding:

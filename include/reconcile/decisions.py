@@ -14,13 +14,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core import fault
 from include.core.control import ControlStore, decisions, effects, versions
 from include.core.digest import digest_json
-from include.core.errors import NotReadyError
+from include.core.request import Json
 from include.core.time import parse_time
 from include.reconcile.airflow import RunState
-from include.reconcile.world import Finding, Notice, World, note
+from include.reconcile.world import Finding, Notice, World, make_run, note, remedy
 
 FRESH = timedelta(minutes=10)  # since the decision: its own event comes first, and Airflow may have two runs before it
 FORGOTTEN = timedelta(days=30)  # an older decision is not acted on: monitoring has decided since
@@ -94,7 +93,7 @@ def _resend(world: World, each: Lost, dag_id: str) -> Iterator[Finding]:
     if paused is None or paused:
         state = "is paused" if paused else "is not there"
         words = f"the decision {each.key} says retrain, and no run took it: the DAG {dag_id} {state}"
-        yield _told(world, each, "paused" if paused else "gone", words, _remedy(dag_id, paused))
+        yield _told(world, each, "paused" if paused else "gone", words, remedy(dag_id, paused))
     elif world.airflow.run(dag_id, run_id) is RunState.GONE:
         if not world.airflow.unfinished(dag_id):  # else a run that is under way may be its own, or train as late
             words = f"the decision {each.key} says retrain, and no run took it"
@@ -109,14 +108,13 @@ def _send(world: World, each: Lost, dag_id: str, run_id: str) -> bool:
     text = f"{each.model}: the decision {each.key} to retrain had no training run; the run {run_id} is one. {each.words}"
     finding = f"decision/{digest_json(each.key)[:32]}"
     note(world, finding, "reconcile.resend", Notice(finding, "decision_sent_again", "info", each.model, text))
-    try:
-        conf = {"as_of": each.as_of, "decision": each.key, "words": each.words}
-        made = world.airflow.trigger(dag_id, run_id, conf)
-    except NotReadyError as refused:
-        words = f"the decision {each.key} says retrain, and no run can be made: {refused.what}"
+
+    def refused(words: str) -> bool:
+        words = f"the decision {each.key} says retrain, and no run can be made: {words}"
         return _told(world, each, "refused", words, f"mend {dag_id}").act()
-    fault.point("reconciler.triggered")
-    return made
+
+    conf: dict[str, Json] = {"as_of": each.as_of, "decision": each.key, "words": each.words}
+    return make_run(world, dag_id, run_id, conf, refused)
 
 
 def _taken(world: World, each: Lost, dag_id: str) -> Iterator[Finding]:
@@ -126,10 +124,6 @@ def _taken(world: World, each: Lost, dag_id: str) -> Iterator[Finding]:
             f"the decision {each.key} says retrain, and the run {each.run_id} that took it was deleted before it made a version"
         )
         yield _told(world, each, "deleted", words, f"to train all the same: trigger {dag_id} with as_of={each.as_of}")
-
-
-def _remedy(dag_id: str, paused: bool | None) -> str:
-    return f"unpause {dag_id}" if paused else f"bring back the model's folder, or mend it: {dag_id} is made from it"
 
 
 def _told(world: World, each: Lost, why: str, words: str, remedy: str) -> Finding:

@@ -12,12 +12,11 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from include.core import fault
-from include.core.errors import ConflictError, FencedError, NotReadyError, SlipstreamError
+from include.core.errors import ConflictError, FencedError, SlipstreamError
 from include.core.request import Json
 from include.core.spec import Rollout as Rules
 from include.reconcile.airflow import OVER, RunState
-from include.reconcile.world import Effect, Finding, Notice, World, note, noted
+from include.reconcile.world import Effect, Finding, Notice, World, make_run, note, noted
 from include.rollout.driver import Driver, Live, adopt, live_rollouts, mark, still_running
 from include.rollout.machine import take_back
 
@@ -171,12 +170,8 @@ def _resume(world: World, live: Live, driver: Driver, reason: str) -> bool:
 
 def _trigger(world: World, live: Live, driver: Driver, reason: str) -> bool:
     """The run that takes it over. Where Airflow refuses to make it, the traffic goes back at once."""
-    try:
-        made = world.airflow.trigger(driver.dag_id, driver.run_id, {"version": live.rollout.challenger})
-    except NotReadyError as refused:
-        return _take_back(world, live, f"{reason}; {refused.what}")
-    fault.point("reconciler.triggered")
-    return made
+    conf: dict[str, Json] = {"version": live.rollout.challenger}
+    return make_run(world, driver.dag_id, driver.run_id, conf, lambda words: _take_back(world, live, f"{reason}; {words}"))
 
 
 def _take_back(world: World, live: Live, reason: str) -> bool:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from include.core import fault
 from include.core.control import ControlStore
+from include.core.errors import NotReadyError
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend
 from include.core.request import Json
@@ -87,6 +88,21 @@ def note(world: World, finding: str, action: str, notice: Notice, effect: Effect
     _, new = world.control.once(f"{PREFIX}{finding}", RESOURCE, 0, together)
     fault.point("reconciler.noted")
     return new
+
+
+def make_run(world: World, dag_id: str, run_id: str, conf: dict[str, Json], refused: Callable[[str], bool]) -> bool:
+    """A run under a name of ours; whether it was made now. Where Airflow makes none, what `refused` returns of its words."""
+    try:
+        made = world.airflow.trigger(dag_id, run_id, conf)
+    except NotReadyError as error:
+        return refused(error.what)
+    fault.point("reconciler.triggered")
+    return made
+
+
+def remedy(dag_id: str, paused: bool | None) -> str:
+    """What a person may do about a DAG that is paused, or (None) not there."""
+    return f"unpause {dag_id}" if paused else f"bring back the model's folder, or mend it: {dag_id} is made from it"
 
 
 def noted(world: World, finding: str) -> bool:
