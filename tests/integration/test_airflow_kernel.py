@@ -26,13 +26,6 @@ WAITING = {"deferred": "deferred", "polling": "running"}  # a job's task, and th
 
 
 @pytest.fixture(scope="module")
-def webhook() -> Iterator[Webhook]:
-    made = Webhook()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
 def world(webhook: Webhook) -> Iterator[World]:
     connection = {"conn_type": "http", "host": webhook.url, "extra": {"Authorization": "Bearer hush"}}
     with airflow_world(AIRFLOW_CONN_SLIPSTREAM_ALERTS=json.dumps(connection)) as world:

@@ -26,13 +26,6 @@ DAGS = Path(__file__).parent / "reconciler_dags"
 
 
 @pytest.fixture(scope="module")
-def webhook() -> Iterator[Webhook]:
-    made = Webhook()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
 def world(webhook: Webhook) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world_module, "DAG_IDS", (ROLLOUT, RECONCILE))

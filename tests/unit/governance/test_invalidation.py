@@ -15,13 +15,6 @@ from tests.unit.governance.samples import MODEL, Loop
 
 
 @pytest.fixture
-def control(tmp_path: Path) -> ControlStore:
-    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
-    store.create_tables()
-    return store
-
-
-@pytest.fixture
 def loop(tmp_path: Path) -> Loop:
     made = Loop.under(tmp_path)
     made.package(days=3)

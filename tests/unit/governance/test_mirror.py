@@ -30,13 +30,6 @@ class Away:
 
 
 @pytest.fixture
-def control(tmp_path: Path) -> ControlStore:
-    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
-    store.create_tables()
-    return store
-
-
-@pytest.fixture
 def registry(control: ControlStore, tmp_path: Path) -> FolderRegistry:
     """Version 1 is in production, version 2 a candidate, and that is shown."""
     loop = Loop.under(tmp_path)

@@ -32,13 +32,6 @@ class DyingRegistry(FolderRegistry):
 
 
 @pytest.fixture
-def control(tmp_path: Path) -> ControlStore:
-    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
-    store.create_tables()
-    return store
-
-
-@pytest.fixture
 def loop(tmp_path: Path) -> Loop:
     return Loop.under(tmp_path)
 
