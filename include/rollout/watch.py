@@ -8,7 +8,7 @@ nothing but that memory.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from include.core.adapters import adapter
 from include.core.catalog import load_spec
@@ -17,6 +17,7 @@ from include.core.errors import ConflictError
 from include.core.request import Json
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.core.time import instant, now
 from include.rollout.evidence import Evidence
 from include.rollout.fold import LABELS, Fold, StageFold
 from include.rollout.history import Rollout, alerted, entered, paused_for, read_rollout
@@ -35,7 +36,7 @@ def look(*, rollout: str, model: str, stage: str) -> dict[str, Json] | None:
     if not known.live:
         return {"answer": "roll_back", "reasons": [f"ended by another hand: {known.state} {known.reason}".rstrip()]}
     spec = load_spec(model, settings.models)
-    verdict, plan, evidence = see(control, spec, known, stage, settings, datetime.now(UTC))
+    verdict, plan, evidence = see(control, spec, known, stage, settings, now())
     if verdict.alerts and not alerted(control, known, stage):
         return {**verdict.to_json(), "answer": "hold"}
     if verdict.answer == "insufficient" or (known.state == "paused" and verdict.answer == "promote"):
@@ -100,7 +101,7 @@ def weigh(
     if fold.stage is None:
         raise ConflictError(f"Rollout {rollout.id} has no stage to judge yet.", hint="enter a stage first.")
     since, _ = entered(control, rollout, fold.stage.stage)
-    elapsed = at - datetime.fromisoformat(since) - paused_for(control, rollout, fold.stage.stage, at)
+    elapsed = at - instant(since) - paused_for(control, rollout, fold.stage.stage, at)
     step, evidence = rollout.find(fold.stage.stage), fold.stage.evidence()
     plan = judge_plan(spec, step, rollout.champion, evidence.limits, fold.stage.labelled)
     return at_deadline(judge(evidence, plan), spec, elapsed), plan, evidence

@@ -19,10 +19,11 @@ from time import monotonic
 from include.core.connection import Connection
 from include.core.errors import SpecError
 from include.core.settings import Settings
+from include.core.time import now
 from include.serving.http import Headers, encode
 from include.serving.refusal import Refusal
 from include.serving.routes import PREDICT, PUBLIC, READ
-from include.serving.tokens import Token, admin, digest, now, parse, read_file
+from include.serving.tokens import Token, admin, digest, parse, read_file
 
 log = logging.getLogger(__name__)
 CONNECTION = "slipstream_gateway"

@@ -14,9 +14,9 @@ from include.core.errors import DataError
 from include.core.keys import INT64, key_text
 from include.core.spec import ModelSpec, View
 from include.core.time import ALLOWED as TIME
-from include.core.time import utc
+from include.core.time import precise, utc
 from include.serving.contract import ALLOWED, KEY, KEYS_ALLOWED
-from include.serving.log import Record, timestamp
+from include.serving.log import Record
 from include.serving.refusal import UNREADABLE, Refusal, told
 
 MAX_ROWS = 10_000
@@ -67,7 +67,7 @@ _label, _labels = msgspec.json.Decoder(Label), msgspec.json.Decoder(Feedback)
 def _record(label: Label, field: str) -> Record:
     known = _moment(label.at, field).isoformat() if label.at else None
     kind = "outcome" if label.metric else "label"
-    return Record(kind=kind, id=label.id, at=timestamp(), event_time=known, label=float(label.label), metric=label.metric or "")
+    return Record(kind=kind, id=label.id, at=precise(), event_time=known, label=float(label.label), metric=label.metric or "")
 
 
 def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> list[View]:

@@ -11,13 +11,14 @@ from include.core.control import ControlStore
 from include.core.errors import ConflictError
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.core.time import precise
 from include.rollout import watch
 from include.rollout.history import entered, paused_for
 from include.rollout.machine import enter_stage, open_rollout, record_alert, record_verdict, roll_back
 from include.rollout.memory import recall, remember
 from include.rollout.pause import abort, pause, resume
 from include.rollout.route import Route, read_route, set_route, unit
-from include.serving.log import PredictionLog, Record, timestamp
+from include.serving.log import PredictionLog, Record
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def write_pairs(home: Path, generation: int, n: int, score: float) -> None:
     log = PredictionLog(home, "toy")
     log.write(
         [
-            Record(kind="shadow", id=str(k), at=timestamp(), unit=str(k), generation=generation, score=score, against=0.5)
+            Record(kind="shadow", id=str(k), at=precise(), unit=str(k), generation=generation, score=score, against=0.5)
             for k in range(n)
         ]
     )
@@ -87,7 +88,7 @@ def write_answers(home: Path, generation: int, n: int, failing: tuple[str, ...] 
         key = unit(f"{salt}{k}", "toy")
         arm = route.arm(key)
         log.write([
-            Record(kind="prediction", id=f"{salt}{k}", at=timestamp(), unit=f"{key:016x}", arm=arm, generation=generation,
+            Record(kind="prediction", id=f"{salt}{k}", at=precise(), unit=f"{key:016x}", arm=arm, generation=generation,
                    score=0.5, error="boom" if arm in failing and k % 3 == 0 else None)
         ])  # fmt: skip
     log.close()
