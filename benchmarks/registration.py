@@ -19,11 +19,11 @@ from pathlib import Path
 from queue import Queue
 
 from include.core.adapters import adapter
+from include.core.advisory_lock import turn
 from include.core.control import ControlStore
 from include.core.settings import Settings
-from include.core.turn import turn
-from include.governance import versions
 from include.governance.registry import register, resource
+from include.versions import queries as versions
 from tests.integration.mlflow_server import MlflowServer
 from tests.unit.governance.samples import MODEL, Loop
 

@@ -262,7 +262,7 @@ class ReconcileOperator(SlipstreamOperator):
         return value
 
     def _in_turn(self, resource: str, who: str, context: Context, services: Services) -> Json:
-        from include.core.turn import turn  # SQLAlchemy: not while DAG files are parsed
+        from include.core.advisory_lock import turn  # SQLAlchemy: not while DAG files are parsed
 
         for last in (False, False, True):
             try:

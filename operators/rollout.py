@@ -50,7 +50,7 @@ class RolloutOperator(ReconcileOperator):
         self.log.warning("Waiting: %s", one_line(paused))
         question = {"rollout": pulled_json(context, "open")["rollout"]}
         self.defer(
-            trigger=QuestionTrigger("include.rollout.watch:resumed", question, ASK_AGAIN, LOOK_EVERY),
+            trigger=QuestionTrigger("include.rollout.stage_evaluation:resumed", question, ASK_AGAIN, LOOK_EVERY),
             method_name="go_on",
         )
 
@@ -96,8 +96,8 @@ class OpenRolloutOperator(RolloutOperator):
             raise
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
-        from include.rollout.foresight import foresee, foresee_entities
         from include.rollout.machine import open_rollout
+        from include.rollout.power import foresee, foresee_entities
 
         asked = context["params"].get("version")
         version = asked or self._choose(context, services)
@@ -192,7 +192,7 @@ class RolloutStageOperator(RolloutOperator):
     def _look(self, context: Context, services: Services, epoch: int) -> Json:
         """Conclude the stage if its evidence suffices; else wait in the triggerer for evidence or the deadline."""
         from include.rollout.machine import record_alert, record_verdict
-        from include.rollout.watch import look
+        from include.rollout.stage_evaluation import look
 
         rollout, spec = self.rollout(context, services), services.spec(self.model)
         self.links[ReportLink.kind] = evidence_url(self.model, rollout.id)
@@ -205,7 +205,7 @@ class RolloutStageOperator(RolloutOperator):
         if decision is None:
             self.defer(
                 trigger=QuestionTrigger(
-                    function="include.rollout.watch:look",
+                    function="include.rollout.stage_evaluation:look",
                     kwargs=question,
                     seconds=spec.rollout.deadline.total_seconds(),
                     poll_seconds=LOOK_EVERY,

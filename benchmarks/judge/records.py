@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.rollout.boundary import SLICES, first_crossings
+from include.prediction_log.writer import Record
+from include.rollout.alpha_spending import SLICES, first_crossings
 from include.rollout.evidence import CHALLENGER, ERRORS, Evidence
-from include.rollout.fold import Fold, StageFold
+from include.rollout.evidence_accumulator import Fold, StageFold
 from include.rollout.judge import JudgePlan, judge
-from include.serving.log import Record
 
 PLAN = JudgePlan("canary_5", share=0.05, requests=100, alpha=0.05, compared=True)
 

@@ -89,7 +89,9 @@ class View(_Frozen):
     created: Name | None = None  # the SQL's column of arrival times; None: known at the event time
     freshness: timedelta | None = None  # how old the newest value online may be before somebody is told
     pushed: bool = False  # rows pushed to it are kept, and published with their day
-    version: str = ""  # filled in where one version of the definition is meant (include/features/version.py), never in a spec
+    version: str = (
+        ""  # filled in where one version of the definition is meant (include/model_contract/view_version.py), never in a spec
+    )
     description: str = ""
 
 

@@ -13,11 +13,11 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from include.core.advisory_lock import PATIENCE, queued
 from include.core.control import ControlStore, mirrors, now
 from include.core.errors import FencedError, SlipstreamError
-from include.core.turn import PATIENCE, queued
 from include.governance.labels import Labels, digests, labels
-from include.governance.version import VersionRecord
+from include.versions.record import VersionRecord
 
 log = logging.getLogger(__name__)
 TRIES = 3

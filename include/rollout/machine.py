@@ -16,13 +16,13 @@ from include.core.control import ControlStore, now, rollout_events, rollouts
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.request import Json
 from include.core.spec import ModelSpec
+from include.rollout.accumulator_store import forget
 from include.rollout.driver import adopt
 from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
-from include.rollout.memory import forget
 from include.rollout.offer import offer_in, require_gate
 from include.rollout.plan import Stage, plan
-from include.rollout.route import Route, route_in, set_route
 from include.rollout.waiting import supersede_in
+from include.routing.route import Route, route_in, set_route
 from include.versions.lifecycle import Stage as VersionStage
 from include.versions.lifecycle import crown as crown
 from include.versions.lifecycle import move_in, stage_in

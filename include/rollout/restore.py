@@ -18,7 +18,7 @@ from include.rollout.history import live_in
 from include.rollout.machine import take_back
 from include.rollout.offer import offer_in, require_gate, served_in
 from include.rollout.rollback import RolledBack
-from include.rollout.route import Route, read_route, route_in, set_route
+from include.routing.route import Route, read_route, route_in, set_route
 from include.versions.gate import RETURNED
 from include.versions.lifecycle import Stage, crown, stage_in
 

@@ -12,7 +12,7 @@ from include.core.request import Json
 from include.rollout.history import live_rollout
 from include.rollout.machine import crown, roll_back
 from include.rollout.offer import served_in
-from include.rollout.route import Route, read_route, route_in, set_route
+from include.routing.route import Route, read_route, route_in, set_route
 
 
 @dataclass(frozen=True)

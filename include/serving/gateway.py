@@ -2,7 +2,7 @@
 
 Hosted by uvicorn (include/serving/host.py). Nothing here waits for a model file or the control store: the fleet's
 thread brings deployments, the switch says which of them answers, the shadow's process takes copies. Predictions are
-answered a turn of the event loop at a time (include/serving/turn.py).
+answered a turn of the event loop at a time (include/serving/prediction/coalescing.py).
 """
 
 from __future__ import annotations
@@ -19,16 +19,10 @@ from typing import Any
 
 from include.core.errors import DataError, PermanentError, SlipstreamError, one_line
 from include.core.spec import ModelSpec
-from include.serving.access import Access
-from include.serving.admission import OVERLOADED, Admission
-from include.serving.batch import PAYS_US, Batches
-from include.serving.contract import Contract
-from include.serving.deployment import Deployment
-from include.serving.features import FeatureReader
-from include.serving.fleet import Fleet
-from include.serving.head import check_path
-from include.serving.health import Health
-from include.serving.http import (
+from include.prediction_log.writer import PredictionLog, Syncer
+from include.serving.http.access import Access
+from include.serving.http.admission import OVERLOADED, Admission
+from include.serving.http.asgi import (
     DIGITS,
     THREAD_BYTES,
     Call,
@@ -43,21 +37,27 @@ from include.serving.http import (
     read_body,
     respond,
 )
-from include.serving.infer import find_version, infer, infer_batched, metadata
-from include.serving.ingest import decode_labels, decode_rows, push_targets, unwritable
-from include.serving.log import PredictionLog, Syncer
-from include.serving.lost_views import LostViews
-from include.serving.metrics import Metrics
-from include.serving.metrics_page import metrics_page
-from include.serving.openapi import OPENAPI, PAGE
-from include.serving.origin import Writes
-from include.serving.predict import Predictor, Unit
-from include.serving.rate import Rates
-from include.serving.refusal import Refusal
-from include.serving.routes import BY_PATTERN, PREDICT, Route, find
+from include.serving.http.openapi import OPENAPI, PAGE
+from include.serving.http.origin import Writes
+from include.serving.http.rate_limit import Rates
+from include.serving.http.request_error import Refusal
+from include.serving.http.request_head import check_path
+from include.serving.http.routes import BY_PATTERN, PREDICT, Route, find
+from include.serving.models.deployment import Deployment
+from include.serving.models.deployment_manager import Fleet
+from include.serving.models.route_switch import Switch
+from include.serving.prediction.coalescing import Done, Turns
+from include.serving.prediction.infer import find_version, infer, infer_batched, metadata
+from include.serving.prediction.ingest import decode_labels, decode_rows, push_targets, unwritable
+from include.serving.prediction.lost_views import LostViews
+from include.serving.prediction.micro_batch import PAYS_US, Batches
+from include.serving.prediction.online_features import FeatureReader
+from include.serving.prediction.predict import Predictor, Unit
+from include.serving.prediction.request_types import Contract
 from include.serving.shadow import Shadow
-from include.serving.switch import Switch
-from include.serving.turn import Done, Turns
+from include.serving.telemetry.counters import Metrics
+from include.serving.telemetry.health import Health
+from include.serving.telemetry.metrics_page import metrics_page
 
 log = logging.getLogger(__name__)
 Handler = Callable[..., Awaitable[Response]]  # the call, and the names in its path
@@ -214,7 +214,7 @@ class Gateway:
     def predict(self, call: Call, model: str, done: Done) -> bool:
         """Answer in this turn of the event loop or a later one; False for a cold model, which must be waited for.
 
-        Called by the app and, without ASGI, by include/serving/door.py. Raises Refusal.
+        Called by the app and, without ASGI, by include/serving/http/gateway_protocol.py. Raises Refusal.
         """
         self._access.check(call.headers, PREDICT, model)
         if self._turns.admission.full:

@@ -23,24 +23,24 @@ from include.core.adapters import adapter
 from include.core.connection import from_env
 from include.core.errors import SpecError
 from include.core.origin import SETTING, origins_of
-from include.core.private import set_mask, tighten
+from include.core.private_files import set_mask, tighten
 from include.core.settings import Settings
 from include.serving import shadow
-from include.serving.access import CONNECTION, Access, from_settings
-from include.serving.bounds import Bounds
-from include.serving.door import Door
-from include.serving.features import FeatureReader
-from include.serving.fleet import Fleet
 from include.serving.gateway import Gateway, Parts
-from include.serving.health import Health, Source, log_source
-from include.serving.lost_views import LostViews
-from include.serving.metrics import ARENA, Metrics
-from include.serving.origin import Writes
-from include.serving.page import Page
-from include.serving.residency import Room
+from include.serving.http.access import CONNECTION, Access, from_settings
+from include.serving.http.bounds import Bounds
+from include.serving.http.gateway_protocol import Door
+from include.serving.http.origin import Writes
+from include.serving.models.deployment_manager import Fleet
+from include.serving.models.eviction import Room
+from include.serving.models.route_switch import SIZE, SLOTS, Switch
+from include.serving.prediction.lost_views import LostViews
+from include.serving.prediction.online_features import FeatureReader
 from include.serving.stores import Stores
 from include.serving.supervisor import Supervisor, listen
-from include.serving.switch import SIZE, SLOTS, Switch
+from include.serving.telemetry.counters import ARENA, Metrics
+from include.serving.telemetry.health import Health, Source, log_source
+from include.serving.telemetry.shared_memory import Page
 
 DRAIN_SECONDS = 10
 WORKERS = "SLIPSTREAM_GATEWAY_WORKERS"

@@ -28,11 +28,11 @@ import msgspec
 from include.core.errors import TransientError, one_line
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
-from include.serving.log import PredictionLog, Record, timestamp
-from include.serving.metrics import Metrics
-from include.serving.model import LoadedModel, ModelError
-from include.serving.page import Page
+from include.prediction_log.writer import PredictionLog, Record, timestamp
+from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.stores import Stores
+from include.serving.telemetry.counters import Metrics
+from include.serving.telemetry.shared_memory import Page
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "include.serving.shadow")

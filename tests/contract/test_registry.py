@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy as sa
 
 from include.core.adapters import adapter
+from include.core.advisory_lock import turn
 from include.core.control import ControlStore, effects, versions
 from include.core.settings import Settings
-from include.core.turn import turn
 from include.governance.folder_registry import FolderRegistry
 from include.governance.package import Package
 from include.governance.registry import Registry, register, resource
-from include.governance.version import Stage
+from include.versions.record import Stage
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
 from tests.unit.governance.samples import MODEL, Loop
 

@@ -9,12 +9,12 @@ import pytest
 
 from include.core.control import ControlStore, now, versions
 from include.core.errors import ConflictError
-from include.rollout.fold import Fold, StageFold
+from include.rollout.accumulator_store import recall, remember
+from include.rollout.evidence_accumulator import Fold, StageFold
 from include.rollout.history import Rollout, events, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict
-from include.rollout.memory import recall, remember
 from include.rollout.pause import pause, resume
-from include.rollout.route import Route, read_route, set_route
+from include.routing.route import Route, read_route, set_route
 from tests.unit.core.conftest import postgres, url  # noqa: F401  (fixtures)
 from tests.unit.operators.models.shop.spec import SPEC
 

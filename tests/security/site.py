@@ -13,12 +13,12 @@ from typing import Any
 
 import uvicorn
 
-from include.serving.admission import OVERLOADED, Admission
-from include.serving.bounds import Bounds
-from include.serving.door import Door
-from include.serving.http import Call, Receive, Response, Scope, Send, encode, read_body, respond
-from include.serving.refusal import Refusal
-from include.serving.turn import Done
+from include.serving.http.admission import OVERLOADED, Admission
+from include.serving.http.asgi import Call, Receive, Response, Scope, Send, encode, read_body, respond
+from include.serving.http.bounds import Bounds
+from include.serving.http.gateway_protocol import Door
+from include.serving.http.request_error import Refusal
+from include.serving.prediction.coalescing import Done
 
 WAYS = ("direct", "app", "full")  # without ASGI, through it, and refused because the worker is full
 

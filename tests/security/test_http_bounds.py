@@ -10,11 +10,12 @@ from contextlib import ExitStack, closing
 import pytest
 
 from include.core.errors import SpecError
-from include.serving import body, crowd
-from include.serving.body import Chunks, Sized
-from include.serving.bounds import MAX_BODY, Bounds
-from include.serving.crowd import Crowd
-from include.serving.refusal import Refusal
+from include.serving.http.asgi import body
+from include.serving.http.asgi import connections as crowd
+from include.serving.http.body import Chunks, Sized
+from include.serving.http.bounds import MAX_BODY, Bounds
+from include.serving.http.connections import Crowd
+from include.serving.http.request_error import Refusal
 from tests.integration.gateway_world import eventually
 from tests.security.site import WAYS, Site, drained, parsed
 
@@ -141,7 +142,7 @@ def test_who_never_takes_its_answer_is_let_go(way: str, stack: ExitStack) -> Non
 
 
 def test_who_goes_on_sending_after_it_was_refused_is_cut_off(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.serving.door.MAX_DISCARDED", 1 << 20)
+    monkeypatch.setattr("include.serving.http.gateway_protocol.MAX_DISCARDED", 1 << 20)
     site = stack.enter_context(Site("direct").running(bounds()))
     with closing(site.connect()) as end:
         end.sendall(b"nonsense\r\n\r\n")

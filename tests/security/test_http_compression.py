@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from include.serving import compression
-from include.serving.compression import FREE_BYTES, MAX_MEMBERS, WINDOW, coding, decompress
-from include.serving.refusal import Refusal
+from include.serving.http.asgi import compression
+from include.serving.http.compression import FREE_BYTES, MAX_MEMBERS, WINDOW, coding, decompress
+from include.serving.http.request_error import Refusal
 from tests.security.site import WAYS, Site
 
 LIMIT, WHOLE = 8 << 20, gzip.compress(b"abc")

@@ -13,10 +13,10 @@ from include.core.digest import PROJECT
 from include.core.origin import foreign, origins_of
 from include.core.refused import ACTION, RefusedWrites
 from include.governance.audit import history
-from include.rollout.route import read_route
-from include.serving.http import Call
-from include.serving.origin import Writes, is_write
-from include.serving.refusal import Refusal
+from include.routing.route import read_route
+from include.serving.http.asgi import Call
+from include.serving.http.origin import Writes, is_write
+from include.serving.http.request_error import Refusal
 from tests.unit.governance.samples import MODEL
 from tests.unit.plugins.conftest import Site
 from tests.unit.plugins.conftest import site as site

@@ -10,8 +10,8 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions
+from include.prediction_log.writer import PredictionLog, Record
 from include.rollout.machine import crown
-from include.serving.log import PredictionLog, Record
 from operators.features import BuildTrainingSetOperator
 from operators.monitoring import CollectPredictionsOperator, DecideRetrainingOperator, MonitorModelOperator
 from operators.training import PlanTrainingOperator

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from include.core.advisory_lock import queued
 from include.core.control import ControlStore
 from include.core.errors import UnreachableError
-from include.core.turn import queued
 from include.governance import mirror as module
 from include.governance.folder_registry import FolderRegistry
-from include.governance.lifecycle import move
 from include.governance.mirror import behind, catch_up, follow, mirror
 from include.governance.registry import register, resource
-from include.governance.version import Stage, VersionRecord
+from include.versions.moves import move
+from include.versions.record import Stage, VersionRecord
 from tests.unit.governance.samples import MODEL, Loop
 
 

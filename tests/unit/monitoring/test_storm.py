@@ -12,14 +12,14 @@ import pytest
 import sqlalchemy as sa
 
 from include.core import control as store
+from include.core.advisory_lock import turn
 from include.core.control import ControlStore
 from include.core.errors import FencedError
 from include.core.request import Result
 from include.core.spec import Retraining
-from include.core.turn import turn
-from include.monitoring.decision import decide_window, history, resource
-from include.monitoring.policy import Decision
-from include.monitoring.window import Window, moment
+from include.data.window import Window, moment
+from include.monitoring.retraining.decision import decide_window, history, resource
+from include.monitoring.retraining.policy import Decision
 from tests.unit.monitoring.synthetic import spec
 from tests.unit.monitoring.test_policy import BROKEN, DRIFT, FELL, WHOLE
 

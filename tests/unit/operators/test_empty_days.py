@@ -10,8 +10,8 @@ import pytest
 from include.core.errors import DataError
 from include.core.spec import ModelSpec
 from include.data.published import published
-from include.features.partition import results
-from include.features.stream import stream_rows
+from include.features.offline.partition import results
+from include.features.online.stream import stream_rows
 from include.rollout.machine import crown
 from operators.monitoring import CollectPredictionsOperator, MonitorModelOperator, ProfileReferenceOperator
 from operators.scoring import ScoreBatchOperator

@@ -13,10 +13,10 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions, effects
 from include.governance.mirror import behind
-from include.monitoring.decision import history
-from include.monitoring.profile_file import read_profiles
+from include.monitoring.profile.profile_file import read_profiles
+from include.monitoring.retraining.decision import history
+from include.prediction_log.writer import PredictionLog, Record, parts
 from include.rollout.machine import crown
-from include.serving.log import PredictionLog, Record, parts
 from operators import lifecycle
 from operators.monitoring import (
     CollectPredictionsOperator,

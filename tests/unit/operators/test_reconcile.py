@@ -20,11 +20,11 @@ from include.core.errors import NotReadyError, UnreachableError
 from include.governance.folder_registry import FolderRegistry
 from include.governance.mirror import behind
 from include.governance.registry import register, resource
-from include.monitoring.decision import QUIET
+from include.monitoring.retraining.decision import QUIET
 from include.reconcile.airflow import RunState
 from include.rollout.driver import live_rollouts
 from include.rollout.machine import open_rollout
-from include.rollout.route import Route, read_route, set_route
+from include.routing.route import Route, read_route, set_route
 from include.versions.lifecycle import crown
 from operators import alert as alerts
 from operators.hooks import Services
@@ -287,8 +287,8 @@ def kept(services: Services, key: str) -> dict[str, Any]:
 
 
 def test_a_backfills_decision_is_kept_as_quiet_until_a_run_asks_for_it(published: Life) -> None:
-    from include.monitoring.decision import asked_for, record_decision
-    from include.monitoring.policy import Decision
+    from include.monitoring.retraining.decision import asked_for, record_decision
+    from include.monitoring.retraining.policy import Decision
 
     control = published.services.control
     decision = Decision("shop:w", MODEL, "2013-01-03T00:00:00", "retrain", ("drift",), (), "drift", {})

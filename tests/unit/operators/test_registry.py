@@ -12,12 +12,12 @@ import pytest
 from airflow.sdk import Context
 
 from include.core.errors import FencedError
-from include.governance import versions
-from include.governance.lifecycle import move
 from include.governance.registry import register
-from include.governance.version import Stage
 from include.rollout.machine import crown, open_rollout
 from include.rollout.restore import restore
+from include.versions import queries as versions
+from include.versions.moves import move
+from include.versions.record import Stage
 from operators.registry import RegisterModelOperator, _commit
 from tests.unit.operators.life import MODEL, Life, Run
 from tests.unit.operators.nursery import Nursery

@@ -20,11 +20,11 @@ from airflow.triggers.shared_stream import SharedStreamManager
 
 from include.core.control import ControlStore
 from include.core.spec import Triggers
-from include.monitoring.decision import history
+from include.monitoring.retraining.decision import history
 from include.rollout.machine import crown
 from operators import watchers
-from operators.landing import AGAIN_SECONDS, PENDING_SECONDS, closed_window, due, landed_days
 from operators.monitoring import CollectPredictionsOperator
+from operators.pending_events import AGAIN_SECONDS, PENDING_SECONDS, closed_window, due, landed_days
 from operators.run import partition_day
 from operators.training import PlanTrainingOperator
 from operators.watchers import LandingTrigger, QueueTrigger, read_message
@@ -130,8 +130,8 @@ def test_a_window_is_told_once_its_last_day_is_published_until_it_is_decided(reg
 
 
 def decide(control: ControlStore, key: str, as_of: str) -> None:
-    from include.monitoring.decision import record_decision, resource
-    from include.monitoring.policy import Decision
+    from include.monitoring.retraining.decision import record_decision, resource
+    from include.monitoring.retraining.policy import Decision
 
     signals = {"version": 1, "drift": False, "drop": False}
     made = Decision(key, MODEL, as_of, "hold", (), (), "nothing", {"signals": signals})

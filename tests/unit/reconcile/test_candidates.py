@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from include.core.control import audit, rollouts
 from include.rollout.machine import crown
 from include.rollout.pause import abort
-from include.rollout.route import Route, set_route
 from include.rollout.waiting import supersede
+from include.routing.route import Route, set_route
 from tests.unit.reconcile.conftest import MODEL, ROLLOUT, Place
 from tests.unit.reconcile.fake_airflow import RunState
 

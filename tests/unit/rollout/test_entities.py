@@ -11,16 +11,16 @@ import pytest
 
 from benchmarks.judge.entities import Cell, rates
 from include.core.spec import ModelSpec
-from include.rollout.bound import fewest, look_part, most_allowed
-from include.rollout.boundary import OCTAVE, SLICES, spent, turn_boundaries, turn_of, turn_sums, turns
+from include.prediction_log.writer import Record
+from include.rollout.alpha_spending import OCTAVE, SLICES, spent, turn_boundaries, turn_of, turn_sums, turns
+from include.rollout.confidence_bounds import fewest, look_part, most_allowed
 from include.rollout.evidence import AGAIN, CHALLENGER, ENTITIES, ERRORS, FIRST, Evidence
-from include.rollout.fold import Fold, StageFold
-from include.rollout.foresight import foresee, foresee_entities
+from include.rollout.evidence_accumulator import Fold, StageFold
 from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan
 from include.rollout.plan import plan
-from include.rollout.route import Route, unit
-from include.rollout.watch import at_deadline, recompute
-from include.serving.log import Record
+from include.rollout.power import foresee, foresee_entities
+from include.rollout.stage_evaluation import at_deadline, recompute
+from include.routing.route import Route, unit
 from tests.unit.rollout.test_judge import CANARY, FULL, GENERATION, evidence, stage_fold, traffic
 
 

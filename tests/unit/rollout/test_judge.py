@@ -11,15 +11,15 @@ import pytest
 
 from include.core.catalog import load_spec
 from include.core.spec import ModelSpec
-from include.rollout.boundary import OCTAVE, SLICES
+from include.prediction_log.writer import Record
+from include.rollout.alpha_spending import OCTAVE, SLICES
 from include.rollout.evidence import Evidence
-from include.rollout.fold import BASELINE, Fold, StageFold
-from include.rollout.guard import LOSS, WEIGHTS, Guard, scaled
+from include.rollout.evidence_accumulator import BASELINE, Fold, StageFold
+from include.rollout.guardrails import LOSS, WEIGHTS, Guard, scaled
 from include.rollout.judge import JudgePlan, judge, judge_plan
 from include.rollout.plan import plan
-from include.rollout.route import Route, unit
-from include.rollout.watch import at_deadline, recompute
-from include.serving.log import Record
+from include.rollout.stage_evaluation import at_deadline, recompute
+from include.routing.route import Route, unit
 
 CANARY = JudgePlan("canary_5", share=0.05, requests=100, alpha=0.05, compared=True)
 SHADOW = JudgePlan("shadow", share=0.0, requests=100, alpha=0.05, compared=True, tolerance=0.2)

@@ -13,12 +13,12 @@ import httpx
 import pytest
 import uvicorn
 
-from include.serving.bounds import Bounds
-from include.serving.door import Door
-from include.serving.head import KEPT, Head, Heads, read_head
-from include.serving.http import Call, Response, encode
-from include.serving.refusal import Refusal
-from include.serving.turn import Done
+from include.serving.http.asgi import Call, Response, encode
+from include.serving.http.bounds import Bounds
+from include.serving.http.gateway_protocol import Door
+from include.serving.http.request_error import Refusal
+from include.serving.http.request_head import KEPT, Head, Heads, read_head
+from include.serving.prediction.coalescing import Done
 
 BODY = b'{"a":1}'
 

@@ -12,12 +12,12 @@ import pytest
 from msgspec import structs
 
 from include.core.errors import DataError, UnreachableError
-from include.serving.log import PredictionLog, Record, read_records
-from include.serving.metrics import ARENA, Metrics
-from include.serving.metrics_page import metrics_page
-from include.serving.model import ModelError
-from include.serving.page import Page
+from include.prediction_log.writer import PredictionLog, Record, read_records
+from include.serving.models.loaded_model import ModelError
 from include.serving.shadow import _LENGTH, TURNS, Copy, Frame, Scorer, Shadow, frames
+from include.serving.telemetry.counters import ARENA, Metrics
+from include.serving.telemetry.metrics_page import metrics_page
+from include.serving.telemetry.shared_memory import Page
 
 
 def copies(count: int, size: float = 1.0) -> list[Copy]:
