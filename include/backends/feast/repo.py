@@ -25,7 +25,8 @@ from include.model_contract.definition import present_views
 TYPES: dict[Dtype, Any] = {"float": Float64, "int": Int64, "category": String}
 DTYPES: dict[str, Dtype] = {str(feast_type): dtype for dtype, feast_type in TYPES.items()}
 SCHEME = "slipstream://"  # of a source that is the published partitions
-VERSION = "slipstream.version"  # tag of a feature view: which version of its definition is served (`model_contract/view_version.py`)
+# Tag of a feature view: which version of its definition is served (`model_contract/view_version.py`).
+VERSION = "slipstream.version"
 COLUMNS = "slipstream.columns"  # tag of a source: what a row pushed to it has
 SERVICE = "inputs"  # the feature service with every view's features, in the model's order
 
