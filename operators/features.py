@@ -28,11 +28,11 @@ class PublishFeaturesOperator(ComputeOperator):
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """Publish what is still right. Of several publishers at once the first does it; the others see that it is done."""
-        from include.core.advisory_lock import turn
+        from include.core.advisory_lock import exclusive
         from include.data.published import publish, resource
 
         day, ref = date.fromisoformat(result.value["day"]), services.ledger.ref(result)
-        with turn(services.control, resource(self.model, day), holder(context)) as epoch:
+        with exclusive(services.control, resource(self.model, day), holder(context)) as epoch:
             self._require_current(result, context, services)  # after the take: whoever replaces it takes later, and fences us
             share = services.spec(self.model).data.minimum_share
             changed = publish(services.control, self.model, day, ref, result.value["rows"], epoch, share)

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.errors import DataError
 from include.core.request import Json, Ref, Request, Result
-from operators.alert import Alert, tell
+from operators.alert import Alert, send_alert
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
@@ -176,7 +176,7 @@ class DecideRetrainingOperator(ReconcileOperator):
         decided = super().execute(context)
         if decided["action"] == "retrain" and may_deploy(context):  # told out of turn: a slow webhook holds up nobody
             alert = Alert(f"retrain/{decided['key']}", "retrain", "info", self.model, decided["words"])
-            tell(alert, open_services().control)
+            send_alert(alert, open_services().control)
         catch_up_registry(self, open_services())
         return decided
 

@@ -12,7 +12,7 @@ from datetime import date
 from include.cli.context import Desk
 from include.cli.late import SHOWN, tell_commands, tell_more
 from include.cli.table import table
-from include.core.advisory_lock import turn
+from include.core.advisory_lock import exclusive
 from include.core.digest import code_digest
 from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError, SupersededError
 from include.core.request import Request, Result
@@ -118,7 +118,7 @@ def _compute(desk: Desk, request: Request) -> Result:
 
 
 def _publish(desk: Desk, spec: ModelSpec, day: date, request: Request, result: Result) -> bool:
-    with turn(desk.control, resource(spec.name, day), desk.actor) as epoch:
+    with exclusive(desk.control, resource(spec.name, day), desk.actor) as epoch:
         if features_request(spec, day, desk.ledger.storage, request.inputs["verdict"]).key != request.key:
             raise SupersededError(
                 f"The raw partitions of {day}, or the code, have changed while its features were computed.",

@@ -20,14 +20,14 @@ from include.data.window import Window, moment
 from include.metrics.estimates import THRESHOLD
 from include.metrics.paired_by_day import Comparison
 from include.monitoring.drift.drift import DriftVerdict, judge
-from include.monitoring.drift.drift_type import Kind, kinds
+from include.monitoring.drift.drift_type import DriftType, drift_types
 from include.monitoring.performance.comparison import Baseline, Performance, landed, measure
 from include.monitoring.performance.estimate_calibration import Estimate, believe, lag, nothing, record
 from include.monitoring.performance.estimation import estimate
 from include.monitoring.performance.realised import Labelled, assess, comparisons
 from include.monitoring.performance.slices import Terms
 from include.monitoring.profile.binning import axes
-from include.monitoring.profile.prediction_columns import RESIDUAL, SLOPE, answers, appended
+from include.monitoring.profile.prediction_columns import RESIDUAL, SLOPE, appended, prediction_columns
 from include.monitoring.profile.profile_file import read_profiles, write_profiles
 from include.monitoring.profile.profiles import Parts, merge_profiles, profile_parts
 from include.monitoring.quality import Quality, inspect
@@ -54,7 +54,7 @@ class Before:
 class Judged:
     quality: Quality
     drift: DriftVerdict
-    kinds: Mapping[str, Kind]
+    drift_types: Mapping[str, DriftType]
     labelled: Labelled
     estimate: Estimate
     comparisons: tuple[Comparison, ...] = ()
@@ -130,7 +130,7 @@ def _parts(predictions: pa.Table, collected: Mapping[str, Any], before: Before, 
 def _answers(predictions: pa.Table, before: Before, champion: int | None) -> dict[str, Any]:
     """Score and residual only where the champion itself answered in full; NaN elsewhere."""
     label, score = (predictions[name].cast(pa.float64()).to_numpy() for name in ("label", "score"))
-    columns = answers(label, _own(predictions, champion, score), before.center or 0.0)
+    columns = prediction_columns(label, _own(predictions, champion, score), before.center or 0.0)
     return columns if before.center is not None else {name: v for name, v in columns.items() if name not in (RESIDUAL, SLOPE)}
 
 
@@ -165,7 +165,7 @@ def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> 
         "answered": int(np.isfinite(_own(predictions, champion, _scores(predictions))).sum()),
         "own": landed(predictions, champion).num_rows,
     }
-    found = kinds(here, counts, reference, quality, drift, minimum)
+    found = drift_types(here, counts, reference, quality, drift, minimum)
     shadows = tuple(comparisons(_beside(task, "shadow"), champion, terms))
     return Judged(quality, drift, found, known, _estimate(task, predictions, before, known, terms), shadows)
 
@@ -211,7 +211,9 @@ def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged,
     version, training_set, known = params.get("champion"), before.value, judged.labelled
     rows = int(training_set["rows"]) - int(training_set["holdout_rows"])
     broken = [issue.words for issue in judged.quality.issues]
-    beside = [found.words for name, found in judged.kinds.items() if name in ("label", "concept") and found.verdict == "drift"]
+    beside = [
+        found.words for name, found in judged.drift_types.items() if name in ("label", "concept") and found.verdict == "drift"
+    ]
     return {
         "window": collected["window"],
         "as_of": collected["as_of"],
@@ -219,7 +221,7 @@ def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged,
         "collected": collected,
         "quality": judged.quality.to_json(),
         "drift": judged.drift.to_json(),
-        "kinds": {name: found.to_json() for name, found in judged.kinds.items()},
+        "kinds": {name: found.to_json() for name, found in judged.drift_types.items()},
         "performance": known.performance.to_json(),
         "landing": known.landing.to_json(),
         "earlier": known.earlier_json(),

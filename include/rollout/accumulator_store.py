@@ -9,18 +9,18 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, now, rollout_folds, rollouts
-from include.rollout.evidence_accumulator import Fold
+from include.rollout.evidence_accumulator import EvidenceAccumulator
 
 
-def recall(control: ControlStore, rollout: str) -> tuple[int, Fold]:
+def load_accumulator(control: ControlStore, rollout: str) -> tuple[int, EvidenceAccumulator]:
     """The stored fold and its sequence number; an empty one and 0 at first."""
     with control.transaction() as connection:
         query = sa.select(rollout_folds.c.seq, rollout_folds.c.fold).where(rollout_folds.c.rollout == rollout)
         row = connection.execute(query).first()
-    return (row.seq, Fold.from_json(row.fold)) if row else (0, Fold())
+    return (row.seq, EvidenceAccumulator.from_json(row.fold)) if row else (0, EvidenceAccumulator())
 
 
-def remember(control: ControlStore, rollout: str, stage: str, seq: int, fold: Fold) -> bool:
+def save_accumulator(control: ControlStore, rollout: str, stage: str, seq: int, fold: EvidenceAccumulator) -> bool:
     """Store a fold that was read with `seq`. False, and nothing changes, if another one was stored since.
 
     Nor is it stored if the rollout is over, or has gone on to another stage: the log may hold records of that
@@ -42,6 +42,6 @@ def remember(control: ControlStore, rollout: str, stage: str, seq: int, fold: Fo
     return True
 
 
-def forget(connection: sa.Connection, rollout: str) -> None:
+def delete_accumulator(connection: sa.Connection, rollout: str) -> None:
     """The rollout is over: its verdicts hold the evidence. In the transaction that ends it."""
     connection.execute(rollout_folds.delete().where(rollout_folds.c.rollout == rollout))

@@ -23,7 +23,7 @@ def unit_number(unit: str) -> int:
         return int.from_bytes(blake2b(unit.encode(), digest_size=8).digest())
 
 
-class Seen:
+class EntityBitmap:
     """A set of entities that forgets who they were. `add` says whether this one is new."""
 
     def __init__(self, expected: int, bits: bytes = b"") -> None:

@@ -1,6 +1,6 @@
 """Folding the prediction log into evidence, each record once: what has been read is not read again.
 
-A `Fold` belongs to a rollout. It holds the place in the log up to which it has read, the champion's answers
+A `EvidenceAccumulator` belongs to a rollout. It holds the place in the log up to which it has read, the champion's answers
 that are the baseline, and the counts of the present stage. Place and counts are stored as one row, so a
 look that is killed loses or doubles nothing (include/rollout/accumulator_store.py).
 """
@@ -18,7 +18,7 @@ import numpy as np
 
 from include.core.request import Json
 from include.rollout.alpha_spending import slice_of, turn_of
-from include.rollout.entity_bitmap import Seen, unit_number
+from include.rollout.entity_bitmap import EntityBitmap, unit_number
 from include.rollout.evidence import (
     AGAIN,
     AGAIN_ERRORS,
@@ -76,7 +76,7 @@ class Baseline:
 
 
 @dataclass
-class StageFold:
+class StageAccumulator:
     """The counts of one stage, by stream and slice."""
 
     stage: str
@@ -93,7 +93,7 @@ class StageFold:
     gap: float = 0.0  # sum of |shadow - champion| scores, and how many
     gaps: int = 0
     slices: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, EntityBitmap] = field(default_factory=dict)
     pending: dict[int, tuple[int, int]] = field(default_factory=dict)  # request: unit, 2 * arm + decided
 
     def __post_init__(self) -> None:
@@ -179,7 +179,7 @@ class StageFold:
         name = memory or stream
         seen = self.seen.get(name)
         if seen is None:
-            seen = self.seen[name] = Seen(self.planned)
+            seen = self.seen[name] = EntityBitmap(self.planned)
         new = seen.add(unit, arm)
         if new:
             self._count(stream, arm)
@@ -214,21 +214,21 @@ class StageFold:
         plain: dict[str, Any] = dict(value)
         columns = [_unpack(plain["pending"][name]) for name in ("ids", "units", "bits")]
         plain["pending"] = {key: (unit, bits) for key, unit, bits in zip(*columns, strict=True)}
-        plain["seen"] = {name: Seen.unpack(plain["planned"], text) for name, text in plain["seen"].items()}
+        plain["seen"] = {name: EntityBitmap.unpack(plain["planned"], text) for name, text in plain["seen"].items()}
         plain["slices"] = {name: (list(pair[0]), list(pair[1])) for name, pair in plain["slices"].items()}
         return cls(**plain)
 
 
 @dataclass
-class Fold:
+class EvidenceAccumulator:
     """Everything a rollout has learned from the log. `cursor`: bytes read of each of its segments."""
 
     since: int = 0  # generation of the rollout's first stage
     cursor: dict[str, int] = field(default_factory=dict)
     baseline: Baseline = field(default_factory=Baseline)
-    stage: StageFold | None = None
+    stage: StageAccumulator | None = None
 
-    def begin(self, stage: StageFold) -> None:
+    def begin(self, stage: StageAccumulator) -> None:
         """Start a stage. Its limits are taken from the baseline as it is now. A stage that has begun stays."""
         if self.stage is None or self.stage.generation < stage.generation:
             self.stage = stage
@@ -254,7 +254,7 @@ class Fold:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Self:
-        stage = StageFold.from_json(value["stage"]) if value["stage"] else None
+        stage = StageAccumulator.from_json(value["stage"]) if value["stage"] else None
         return cls(value["since"], dict(value["cursor"]), Baseline(**value["baseline"]), stage)
 
 

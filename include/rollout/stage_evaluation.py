@@ -17,14 +17,14 @@ from include.core.errors import ConflictError
 from include.core.request import Json
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
-from include.rollout.accumulator_store import recall, remember
+from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.evidence import Evidence
-from include.rollout.evidence_accumulator import LABELS, Fold, StageFold
+from include.rollout.evidence_accumulator import LABELS, EvidenceAccumulator, StageAccumulator
 from include.rollout.history import Rollout, alerted, entered, paused_for, read_rollout
 from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan, planned_requests
 
 
-def look(*, rollout: str, model: str, stage: str) -> dict[str, Json] | None:
+def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Json] | None:
     """The stage's final decision as `record_verdict` stores it, or None: look again later.
 
     The answer `hold`, until its alert is recorded: both arms are beyond the service's objective, so page someone.
@@ -53,7 +53,7 @@ def see(
 ) -> tuple[Verdict, JudgePlan, Evidence]:
     """Read the log on, remember, judge."""
     since, _ = entered(control, rollout, rollout.stages[0].name)
-    seq, fold = recall(control, rollout.id)
+    seq, fold = load_accumulator(control, rollout.id)
     begin(control, spec, rollout, stage, fold)
     before = dict(fold.cursor)
     read = adapter("predictions.tail")
@@ -63,11 +63,11 @@ def see(
             break
         fold.add(records)
     if fold.cursor != before or seq == 0:
-        remember(control, rollout.id, stage, seq, fold)
+        save_accumulator(control, rollout.id, stage, seq, fold)
     return weigh(control, spec, rollout, fold, at)
 
 
-def begin(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, fold: Fold) -> None:
+def begin(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, fold: EvidenceAccumulator) -> None:
     """Have the fold count for this stage, from its route's generation on."""
     _, generation = entered(control, rollout, stage)
     _, fold.since = entered(control, rollout, rollout.stages[0].name)
@@ -78,7 +78,7 @@ def begin(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, 
     labelled = fold.baseline.labels >= LABELS
     planned = planned_requests(step.weight / 100, requests, rollout.champion is not None)
     fold.begin(
-        StageFold(
+        StageAccumulator(
             stage,
             generation,
             planned,
@@ -94,7 +94,7 @@ def begin(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, 
 
 
 def weigh(
-    control: ControlStore, spec: ModelSpec, rollout: Rollout, fold: Fold, at: datetime
+    control: ControlStore, spec: ModelSpec, rollout: Rollout, fold: EvidenceAccumulator, at: datetime
 ) -> tuple[Verdict, JudgePlan, Evidence]:
     """The verdict on what a fold holds, the deadline included."""
     if fold.stage is None:

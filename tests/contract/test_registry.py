@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.core.adapters import adapter
-from include.core.advisory_lock import turn
+from include.core.advisory_lock import exclusive
 from include.core.control import ControlStore, effects, versions
 from include.core.settings import Settings
 from include.governance.folder_registry import FolderRegistry
@@ -133,5 +133,5 @@ def test_eight_processes_at_once_register_one_version(
 
 
 def race(world: World, package: Package, holder: str) -> int:
-    with turn(world.control, resource(MODEL), holder, patience=60) as epoch:
+    with exclusive(world.control, resource(MODEL), holder, patience=60) as epoch:
         return register(world.control, world.registry, package, epoch).version

@@ -14,8 +14,8 @@ from include.serving.http.asgi import body
 from include.serving.http.asgi import connections as crowd
 from include.serving.http.body import Chunks, Sized
 from include.serving.http.bounds import MAX_BODY, Bounds
-from include.serving.http.connections import Crowd
-from include.serving.http.request_error import Refusal
+from include.serving.http.connections import Connections
+from include.serving.http.request_error import RequestError
 from tests.integration.gateway_world import eventually
 from tests.security.site import WAYS, Site, drained, parsed
 
@@ -190,7 +190,7 @@ def test_the_sweep_ends_with_the_last_connection_and_begins_again() -> None:
         def call_later(self, *call: object) -> None:
             self.calls.append(call)
 
-    loop, members = Loop(), Crowd(Bounds())
+    loop, members = Loop(), Connections(Bounds())
     assert members.came(None, loop, {1}) is None  # type: ignore[arg-type]
     assert members.came(None, loop, {1}) is None  # type: ignore[arg-type]
     assert len(loop.calls) == 1
@@ -215,7 +215,7 @@ def test_a_body_of_chunks_may_be_as_large_as_one_of_a_length() -> None:
     chunks, piece = Chunks(), b"10000\r\n" + bytes(1 << 16) + b"\r\n"
     for _ in range(MAX_BODY >> 16):
         assert chunks.feed(piece) is None
-    with pytest.raises(Refusal, match="too large"):
+    with pytest.raises(RequestError, match="too large"):
         chunks.feed(b"1\r\nx\r\n")
 
 
@@ -224,7 +224,7 @@ def test_small_chunks_are_taken_where_they_are_few(monkeypatch: pytest.MonkeyPat
     chunks = Chunks()
     for _ in range(100):
         chunks.feed(b"1\r\nx\r\n")
-    with pytest.raises(Refusal, match="too small"):
+    with pytest.raises(RequestError, match="too small"):
         chunks.feed(b"1\r\nx\r\n" * 1000)
 
 

@@ -30,7 +30,7 @@ from include.prediction_log.redaction import redact
 from include.prediction_log.rotation import rotate
 from include.prediction_log.tail import read_tail
 from include.prediction_log.writer import PredictionLog, Record, read_records, segments
-from include.rollout.evidence_accumulator import StageFold
+from include.rollout.evidence_accumulator import StageAccumulator
 from include.routing.route import unit
 from tests.unit.features import shop
 from tests.unit.monitoring.synthetic import commit, labels, spec
@@ -195,11 +195,11 @@ def test_a_stranger_cannot_have_anothers_row_left_out_of_training(
 
 @pytest.mark.parametrize("order", [("JFK", "EWR"), ("EWR", "JFK")])
 def test_the_judge_counts_no_label_of_a_contested_id(log: PredictionLog, order: tuple[str, str]) -> None:
-    stage = StageFold("canary_5", 1, 1000, False, {}, True, 0.5, True)
+    stage = StageAccumulator("canary_5", 1, 1000, False, {}, True, 0.5, True)
     for second, origin in enumerate(order):
         stage.add(prediction(log, "r", origin, second, 0.9))
     stage.add(prediction(log, "mine", "LGA", 5, 0.9))
-    again = StageFold.from_json(stage.to_json())
+    again = StageAccumulator.from_json(stage.to_json())
     for each in (stage, again):
         assert each.learn(Record("label", "r", "2026-01-01T00:01:00+00:00", label=0.0))
         assert "loss" not in str(each.slices).lower()

@@ -23,7 +23,7 @@ from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import ModelSpec, View
 from include.data.session import open_session
-from include.features.offline.pinned import earlier_rows
+from include.features.offline.pinned import pinned_rows
 from include.features.online.catch_up import record
 from include.features.online.materialize import materialize_view, newest_rows
 from include.model_contract.definition import routed_pins, views_of
@@ -60,7 +60,7 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
             if pins.unpinned and view.version:  # a model from before versions were pinned
                 bring(f"{view.name}@", view.model_copy(update={"version": ""}), rows)
         earlier = [each for each in pins.definitions if (each.view.name, each.view.version) not in computed]
-        for each, rows in earlier_rows(ledger, result, earlier, scratch):
+        for each, rows in pinned_rows(ledger, result, earlier, scratch):
             bring(f"{each.view.name}@{each.view.version}", each.view, rows)
     fault.point("materialize.interval")
     _record_day(feast, settings, day)

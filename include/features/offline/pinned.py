@@ -19,7 +19,7 @@ from include.features.online.materialize import newest_rows
 from include.model_contract.definition import Definition
 
 
-def earlier_rows(
+def pinned_rows(
     ledger: Ledger, result: Result, definitions: Sequence[Definition], scratch: Path
 ) -> Iterator[tuple[Definition, pa.Table]]:
     """Each definition's newest row of each key, from the raw partitions that the day's `features` result was made of.

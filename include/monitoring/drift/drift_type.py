@@ -22,7 +22,7 @@ LABELLED = 0.9  # with fewer of the labels landed, the early ones speak for the 
 
 
 @dataclass(frozen=True)
-class Kind:
+class DriftType:
     """One kind's verdict: `drift`, `none` or `abstain`."""
 
     verdict: str
@@ -33,9 +33,9 @@ class Kind:
         return {"verdict": self.verdict, "words": self.words, "columns": list(self.columns)}
 
 
-def kinds(
+def drift_types(
     window: Profile, counts: Mapping[str, int], reference: Reference, quality: Quality, covariate: DriftVerdict, minimum: int
-) -> dict[str, Kind]:
+) -> dict[str, DriftType]:
     """Every kind by name. `window` holds the answers' columns (see `answers`) as far as they are known.
 
     `counts`: `rows` of the window, `labelled` of them, `due` that ever will be (by default all); `answered` by the champion
@@ -43,42 +43,44 @@ def kinds(
     """
     return {
         "quality": _quality(quality),
-        "covariate": Kind(covariate.verdict, covariate.words, tuple(column.name for column in covariate.drifted)),
+        "covariate": DriftType(covariate.verdict, covariate.words, tuple(column.name for column in covariate.drifted)),
         "prediction": _prediction(window, counts["answered"], reference, minimum),
         "label": _label(window, counts, reference, minimum),
         "concept": _concept(window, counts["own"], reference, minimum),
     }
 
 
-def _quality(quality: Quality) -> Kind:
+def _quality(quality: Quality) -> DriftType:
     failed = tuple(issue.column for issue in quality.issues if issue.severity == "fail" and issue.column)
     words = " ".join(issue.words for issue in quality.issues) or "The data are whole."
-    return Kind("none" if quality.passed else "drift", words, failed)
+    return DriftType("none" if quality.passed else "drift", words, failed)
 
 
-def _prediction(window: Profile, rows: int, reference: Reference, minimum: int) -> Kind:
+def _prediction(window: Profile, rows: int, reference: Reference, minimum: int) -> DriftType:
     found = _of(window, rows, reference, minimum, SCORE)
-    if isinstance(found, Kind):
+    if isinstance(found, DriftType):
         return found
     column = found.columns[0]
     return _kind(found, f"The mean score is {_against(column, window[SCORE].mean)}")
 
 
-def _label(window: Profile, counts: Mapping[str, int], reference: Reference, minimum: int) -> Kind:
+def _label(window: Profile, counts: Mapping[str, int], reference: Reference, minimum: int) -> DriftType:
     due = counts.get("due", counts["rows"])
     if counts["rows"] and (not counts["labelled"] or counts["labelled"] < LABELLED * due):
         share = percent(counts["labelled"] / max(due, 1))
-        return Kind("abstain", f"{share} of the labels have landed; {percent(LABELLED)} are needed, for the early ones differ.")
+        return DriftType(
+            "abstain", f"{share} of the labels have landed; {percent(LABELLED)} are needed, for the early ones differ."
+        )
     found = _of(window, counts["labelled"], reference, minimum, LABEL)
-    if isinstance(found, Kind):
+    if isinstance(found, DriftType):
         return found
     usual = found.columns[0].distance.usual_mean
     return _kind(found, f"{percent(window[LABEL].mean)} of the labels are positive, usually {percent(usual)}")
 
 
-def _concept(window: Profile, rows: int, reference: Reference, minimum: int) -> Kind:
+def _concept(window: Profile, rows: int, reference: Reference, minimum: int) -> DriftType:
     found = _of(window, rows, reference, minimum, RESIDUAL, SLOPE)
-    if isinstance(found, Kind):
+    if isinstance(found, DriftType):
         return found
     more = window[RESIDUAL].mean
     words = f"The label comes true {number(abs(100 * more))} points {'more' if more > 0 else 'less'} often than the score says"
@@ -88,21 +90,21 @@ def _concept(window: Profile, rows: int, reference: Reference, minimum: int) -> 
     return _kind(found, words)
 
 
-def _of(window: Profile, rows: int, reference: Reference, minimum: int, *names: str) -> DriftVerdict | Kind:
+def _of(window: Profile, rows: int, reference: Reference, minimum: int, *names: str) -> DriftVerdict | DriftType:
     """The verdict on the named columns alone, or why there is none."""
     known = {name for profile in reference.past.values() for name in profile}
     if not known & set(names) or not set(window) & set(names):
-        return Kind("abstain", "Nothing is known of it in the champion's past, or in this window.")
+        return DriftType("abstain", "Nothing is known of it in the champion's past, or in this window.")
     past = {name: profile for name, profile in reference.past.items() if set(names) <= set(profile)}
     only = Reference(tuple(axis for axis in reference.axes if axis.name in names), past)
     found = judge(window, rows, only, minimum_rows=minimum, set_aside={})
-    return found if found.columns else Kind("abstain", found.words)
+    return found if found.columns else DriftType("abstain", found.words)
 
 
-def _kind(found: DriftVerdict, words: str) -> Kind:
+def _kind(found: DriftVerdict, words: str) -> DriftType:
     assert found.critical is not None
     far = f"{found.statistic:.1f} times the usual spread; {found.critical:.1f} would be an alarm"
-    return Kind(found.verdict, f"{words} ({far}).", tuple(column.name for column in found.drifted))
+    return DriftType(found.verdict, f"{words} ({far}).", tuple(column.name for column in found.drifted))
 
 
 def _against(column: ColumnDrift, mean: float) -> str:

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 from include.core.request import Json
 from include.metrics.estimates import HIGHER_IS_BETTER, Floats, metric_name, metrics, standard_error
-from include.monitoring.performance.label_delay import Landing
+from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays, by_slice, worst
 from include.monitoring.performance.slices import words as slice_words
 
@@ -98,7 +98,7 @@ def measure(rows: pa.Table, baseline: Baseline, slices: Sequence[str], terms: Te
     )
 
 
-def judged(performance: Performance, landing: Landing) -> Performance:
+def judged(performance: Performance, landing: LabelDelay) -> Performance:
     """The same, unless too few labels have landed: the early ones are often another kind, and speak for nobody else."""
     if landing.enough or not landing.landed:
         return performance

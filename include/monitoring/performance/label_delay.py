@@ -62,7 +62,7 @@ class Delays:
 
 
 @dataclass(frozen=True)
-class Landing:
+class LabelDelay:
     """Of a window's `rows` labels `landed`, and some `coming` still. `enough_by`: when the share is expected to suffice."""
 
     rows: int
@@ -92,12 +92,12 @@ class Landing:
         return {**counts, "share": round(self.share, 4), "enough": self.enough, "enough_by": self.enough_by}
 
 
-def landing(window: pa.Table, delays: Delays, as_of: datetime, needed: float) -> Landing:
+def landing(window: pa.Table, delays: Delays, as_of: datetime, needed: float) -> LabelDelay:
     """Of one window's requests as they stand at `as_of`."""
     age, delay = ages(window, as_of)
     landed, waiting = int(np.isfinite(delay).sum()), age[~np.isfinite(delay)]
     coming = delays.coming(waiting)
-    found = Landing(len(age), landed, coming, needed)
+    found = LabelDelay(len(age), landed, coming, needed)
     if found.enough or not landed or not coming:
         return found
     wanted = needed * (landed + coming) - landed
@@ -106,7 +106,7 @@ def landing(window: pa.Table, delays: Delays, as_of: datetime, needed: float) ->
         middle = (low + high) / 2
         low, high = (low, middle) if delays.coming(waiting, middle) >= wanted else (middle, high)
     by = as_of + timedelta(hours=high)
-    return Landing(len(age), landed, coming, needed, by.isoformat(sep=" ", timespec="minutes"))
+    return LabelDelay(len(age), landed, coming, needed, by.isoformat(sep=" ", timespec="minutes"))
 
 
 def ages(table: pa.Table, as_of: datetime) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ from include.core.request import Json
 from include.data.window import Window, moment
 from include.metrics.paired_by_day import Comparison, compare
 from include.monitoring.performance.comparison import Performance, judged, landed, of_window
-from include.monitoring.performance.label_delay import Delays, Landing, landing
+from include.monitoring.performance.label_delay import Delays, LabelDelay, landing
 from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
 
 Measure = Callable[[pa.Table], Performance]
@@ -27,8 +27,8 @@ class Labelled:
     """
 
     performance: Performance
-    landing: Landing
-    earlier: tuple[tuple[str, Landing, Performance], ...] = ()
+    landing: LabelDelay
+    earlier: tuple[tuple[str, LabelDelay, Performance], ...] = ()
 
     @property
     def realised(self) -> dict[str, Performance]:

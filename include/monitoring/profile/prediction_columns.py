@@ -34,7 +34,7 @@ def label_axis() -> Axis:
     return Axis(LABEL, "int", -0.5, 1.0, 2, (1,))
 
 
-def answers(label: Floats | None, score: Floats | None, center: float) -> dict[str, Floats]:
+def prediction_columns(label: Floats | None, score: Floats | None, center: float) -> dict[str, Floats]:
     """The columns [n] that a label and a score (NaN where not known) give. `center`: the champion's usual mean score."""
     columns: dict[str, Floats] = {}
     if score is not None:

@@ -20,7 +20,7 @@ from include.core.connection import Connection
 from include.core.errors import SpecError
 from include.core.settings import Settings
 from include.serving.http.asgi import Headers, encode
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 from include.serving.http.routes import PREDICT, PUBLIC, READ
 from include.serving.http.tokens import Token, admin, digest, now, parse, read_file
 
@@ -116,15 +116,15 @@ class Access:
         if not good:
             what = "Without a token this gateway answers by its own name only."
             allowed = f"a name of this machine's loopback, one in {HOSTS}, or a token"
-            raise Refusal(403, what, field="Host", value=host, allowed=allowed)
+            raise RequestError(403, what, field="Host", value=host, allowed=allowed)
 
     @staticmethod
-    def _unknown(table: Table, right: str, model: str | None) -> Refusal:
+    def _unknown(table: Table, right: str, model: str | None) -> RequestError:
         if not table.any:
             cure = f"set AIRFLOW_CONN_{CONNECTION.upper()} and restart, or run `slipstream token new`."
-            return Refusal(403, f"This route is closed: no token is set. Next: {cure}")
+            return RequestError(403, f"This route is closed: no token is set. Next: {cure}")
         what = "This route needs a token of this gateway."
-        refusal = Refusal(401, what, field="Authorization", allowed=f"Bearer <token> with the right {_goes(right, model)}")
+        refusal = RequestError(401, what, field="Authorization", allowed=f"Bearer <token> with the right {_goes(right, model)}")
         refusal.headers.append((b"www-authenticate", b"Bearer"))
         return refusal
 
@@ -213,7 +213,7 @@ def _goes(right: str, model: str | None) -> str:
     return f"{right} for {model}" if model is not None else right
 
 
-def _beyond(token: Token, right: str, model: str | None) -> Refusal:
+def _beyond(token: Token, right: str, model: str | None) -> RequestError:
     what = f"The token {token.name!r} does not go that far."
     has = f"it has {', '.join(token.rights)} for {', '.join(token.models)}"
-    return Refusal(403, what, field="Authorization", value=_goes(right, model), allowed=has)
+    return RequestError(403, what, field="Authorization", value=_goes(right, model), allowed=has)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import thread_time
 
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 
 TARGET_SECONDS = 0.008
 FEWEST, MOST = 16, 2000
 RETRY_AFTER = 1  # seconds
-OVERLOADED = Refusal(
+OVERLOADED = RequestError(
     429, "Too many requests are under way in this gateway.", allowed="send it again after Retry-After", retry_after=RETRY_AFTER
 )
 

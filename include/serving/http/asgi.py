@@ -11,7 +11,7 @@ import msgspec
 
 from include.serving.http.bounds import MAX_BODY
 from include.serving.http.compression import MIN_ANSWER, accepted, coding, compress, decompress
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,7 +30,7 @@ class Disconnected(Exception):
 
 
 @dataclass
-class Call:
+class HttpRequest:
     """One HTTP request, its body read."""
 
     method: str
@@ -84,7 +84,7 @@ async def _receive_body(receive: Receive) -> bytes:
                 message = await receive()
                 parts.append(_part(message, sum(map(len, parts))))
     except TimeoutError:
-        raise Refusal(408, "The body did not arrive in time.", allowed=f"within {BODY_SECONDS:.0f} s") from None
+        raise RequestError(408, "The body did not arrive in time.", allowed=f"within {BODY_SECONDS:.0f} s") from None
     return b"".join(parts)
 
 
@@ -97,8 +97,8 @@ def _part(message: MutableMapping[str, Any], before: int) -> bytes:
     return part
 
 
-def _too_large(size: int | bytes) -> Refusal:
-    return Refusal(413, "The body is too large.", field="body", value=size, allowed=f"at most {MAX_BODY} bytes")
+def _too_large(size: int | bytes) -> RequestError:
+    return RequestError(413, "The body is too large.", field="body", value=size, allowed=f"at most {MAX_BODY} bytes")
 
 
 async def respond(response: Response, send: Send, asked: Headers) -> None:

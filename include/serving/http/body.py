@@ -6,7 +6,7 @@ import re
 from typing import Protocol
 
 from include.serving.http.bounds import FREE_OVERHEAD, MAX_BODY, MAX_CHUNK_LINE, MAX_TRAILERS
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 from include.serving.http.request_head import read_field
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
@@ -79,7 +79,7 @@ class Chunks:
                 read_field(line)
                 self._trailers += len(line)
                 if self._trailers > MAX_TRAILERS:
-                    raise Refusal(431, "The trailers are too large.", field="body", allowed=f"at most {MAX_TRAILERS} bytes")
+                    raise RequestError(431, "The trailers are too large.", field="body", allowed=f"at most {MAX_TRAILERS} bytes")
             return not line
         if self._after_chunk:
             if line:
@@ -98,11 +98,13 @@ class Chunks:
         self._overhead += len(line) + 4
         total = len(self.data) + self._missing
         if total > MAX_BODY:
-            raise Refusal(413, "The body is too large.", field="body", value=total, allowed=f"at most {MAX_BODY} bytes")
+            raise RequestError(413, "The body is too large.", field="body", value=total, allowed=f"at most {MAX_BODY} bytes")
         if self._overhead > FREE_OVERHEAD + len(self.data):
             allowed = "no more bytes around the chunks than in them"
-            raise Refusal(400, "The chunks are too small.", field="body", value=self._overhead, allowed=allowed)
+            raise RequestError(400, "The chunks are too small.", field="body", value=self._overhead, allowed=allowed)
 
 
-def _unreadable(line: bytes) -> Refusal:
-    return Refusal(400, "The body's chunks cannot be read.", field="body", value=line, allowed="a size in hex, CR LF, its bytes")
+def _unreadable(line: bytes) -> RequestError:
+    return RequestError(
+        400, "The body's chunks cannot be read.", field="body", value=line, allowed="a size in hex, CR LF, its bytes"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 
 FREE_BYTES = 1 << 20  # a body may grow to this whatever its ratio: a tensor of zeros is an honest request
 MAX_RATIO = 100  # beyond that size
@@ -28,7 +28,9 @@ def coding(values: Sequence[bytes]) -> str:
         return ""
     if kind is None:
         shown = ", ".join(value.decode("latin-1") for value in values)
-        raise Refusal(415, "This content encoding is not read here.", field="Content-Encoding", value=shown, allowed=[*ENCODINGS])
+        raise RequestError(
+            415, "This content encoding is not read here.", field="Content-Encoding", value=shown, allowed=[*ENCODINGS]
+        )
     return kind
 
 
@@ -41,7 +43,7 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     try:
         return _inflate(body, _GZIP if kind == "gzip" else _container(body), most)
     except zlib.error as error:
-        raise Refusal(
+        raise RequestError(
             400, f"The body cannot be decompressed: {error}.", field="Content-Encoding", value=encoding, allowed="a whole stream"
         ) from None
 
@@ -59,7 +61,7 @@ def _inflate(body: bytes, wbits: int, most: int) -> bytes:
     while at < len(body):
         members += 1
         if members > MAX_MEMBERS:
-            raise Refusal(413, "The body has too many members.", field="body", allowed=f"at most {MAX_MEMBERS}")
+            raise RequestError(413, "The body has too many members.", field="body", allowed=f"at most {MAX_MEMBERS}")
         stream = zlib.decompressobj(wbits)
         while not stream.eof and at < len(body):
             window = body[at : at + WINDOW]
@@ -68,7 +70,7 @@ def _inflate(body: bytes, wbits: int, most: int) -> bytes:
             if size > most:
                 seen = f"more than {most} bytes from {len(body)}"
                 what = "The body is too large once decompressed."
-                raise Refusal(413, what, field="body", value=seen, allowed=f"at most {most} bytes")
+                raise RequestError(413, what, field="body", value=seen, allowed=f"at most {most} bytes")
             parts.append(part)
             at += len(window) - len(stream.unused_data)
         if not stream.eof:

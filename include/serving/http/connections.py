@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Protocol
 
 from include.serving.http.bounds import MAX_BUFFERED, Bounds
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 
 EVERY_SECONDS = 1.0
 
@@ -25,7 +25,7 @@ class Member(Protocol):
         """Close an idle connection."""
 
 
-class Crowd:
+class Connections:
     """One an event loop."""
 
     def __init__(self, bounds: Bounds) -> None:
@@ -33,7 +33,7 @@ class Crowd:
         self.buffered = 0  # bytes of bodies that are not whole yet
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def came(self, member: Member, loop: asyncio.AbstractEventLoop, members: set[Any]) -> Refusal | None:
+    def came(self, member: Member, loop: asyncio.AbstractEventLoop, members: set[Any]) -> RequestError | None:
         """A connection was made: why it cannot stay, if so. Who has been idle longest makes room for it."""
         if self._loop is not loop:
             self._loop = loop
@@ -45,13 +45,13 @@ class Crowd:
             idle.leave()
             return None
         what = "This gateway holds as many connections as it may."
-        return Refusal(503, what, value=len(members) - 1, allowed=self.bounds.connections, retry_after=1)
+        return RequestError(503, what, value=len(members) - 1, allowed=self.bounds.connections, retry_after=1)
 
     def grew(self, size: int) -> None:
         """Raises Refusal where all bodies together take too much."""
         self.buffered += size
         if self.buffered > MAX_BUFFERED:
-            raise Refusal(503, "Too many large bodies are on their way to this gateway.", field="body", retry_after=1)
+            raise RequestError(503, "Too many large bodies are on their way to this gateway.", field="body", retry_after=1)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop, members: set[Any]) -> None:
         now = loop.time()

@@ -8,7 +8,7 @@ from typing import Any
 _HEAD, _INTERIM, _END = b"HTTP/1.1 ", b"HTTP/1.1 1", b"\r\n\r\n"  # callers wait for "100 Continue"
 
 
-class Cork:
+class CorkedTransport:
     """A transport that holds back a response's head until its first bytes of body, or its end, are there."""
 
     __slots__ = ("_head", "_transport", "_write")

@@ -18,13 +18,13 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from include.serving.http.admission import OVERLOADED, RETRY_AFTER, Admission
-from include.serving.http.asgi import Call, Headers, Response, encode, header_lines, packed
+from include.serving.http.asgi import Headers, HttpRequest, Response, encode, header_lines, packed
 from include.serving.http.body import Body, Chunks, Sized
 from include.serving.http.bounds import LINGER_SECONDS, MAX_DISCARDED, Bounds
 from include.serving.http.compression import MIN_ANSWER
-from include.serving.http.connections import Crowd
-from include.serving.http.corked_transport import Cork
-from include.serving.http.request_error import Refusal
+from include.serving.http.connections import Connections
+from include.serving.http.corked_transport import CorkedTransport
+from include.serving.http.request_error import RequestError
 from include.serving.http.request_head import Head, Heads, unfinished
 from include.serving.prediction.coalescing import Done
 
@@ -35,15 +35,15 @@ _BODY = encode(OVERLOADED.body)
 _FULL = _OWN % (b"application/json", len(_BODY), b"retry-after: %d\r\n" % RETRY_AFTER)
 REFUSED = b"%b%b\r\n%b" % (STATUS_LINE[429], _FULL, _BODY)
 
-Predict = Callable[[Call, str, Done], bool]  # request, model, who takes the body of the answer; False: not this way
-Refuse = Callable[[Call, BaseException], Response]  # what a request that failed is answered
+Predict = Callable[[HttpRequest, str, Done], bool]  # request, model, who takes the body of the answer; False: not this way
+Refuse = Callable[[HttpRequest, BaseException], Response]  # what a request that failed is answered
 Allow = Callable[[str, str, Headers], None]  # method, path, headers: raises Refusal before the body is read
 
 
-def _refuse(call: Call, error: BaseException) -> Response:
+def _refuse(call: HttpRequest, error: BaseException) -> Response:
     """Where no gateway says how."""
     del call
-    refusal = error if isinstance(error, Refusal) else Refusal(500, "This request failed.")
+    refusal = error if isinstance(error, RequestError) else RequestError(500, "This request failed.")
     return Response(encode(refusal.body), refusal.status, headers=refusal.headers)
 
 
@@ -56,7 +56,7 @@ class Reply:
 
     __slots__ = ("_door", "call")
 
-    def __init__(self, door: Door, call: Call) -> None:
+    def __init__(self, door: GatewayProtocol, call: HttpRequest) -> None:
         self._door, self.call = door, call
 
     def done(self) -> bool:
@@ -69,7 +69,7 @@ class Reply:
         self._door.answered(self, self._door.refuse(self.call, error))
 
 
-class Door(HttpToolsProtocol):
+class GatewayProtocol(HttpToolsProtocol):
     """One connection."""
 
     admission = Admission()
@@ -77,7 +77,7 @@ class Door(HttpToolsProtocol):
     refuse: Refuse = staticmethod(_refuse)
     allow: Allow = staticmethod(_allow)
     heads = Heads()
-    crowd = Crowd(Bounds())
+    crowd = Connections(Bounds())
     reply: Reply | None = None  # that is awaited
     deadline = math.inf  # of what the caller is to do next
     idle = True  # nothing of a request is here: the rest of the state says what is, where it is False
@@ -93,25 +93,25 @@ class Door(HttpToolsProtocol):
     _lingering = False  # it was told to go
     _stopping = False  # the server ends
     _discarded = 0  # bytes since then
-    _cork: Cork
+    _cork: CorkedTransport
     _response: Any  # what the app's responses see of the connection
     _dated: tuple[Any, bytes] = (None, b"")  # the headers of all responses, and their bytes
 
     @classmethod
     def of(
         cls, predict: Predict | None, refuse: Refuse = _refuse, allow: Allow = _allow, bounds: Bounds | None = None
-    ) -> type[Door]:
+    ) -> type[GatewayProtocol]:
         """The protocol of a gateway's connections."""
         parts: dict[str, Any] = {name: staticmethod(part) for name, part in (("refuse", refuse), ("allow", allow))}
         if predict is not None:
             parts["predict"] = staticmethod(predict)
-        return type("GatewayDoor", (cls,), {**parts, "crowd": Crowd(bounds or Bounds())})
+        return type("GatewayDoor", (cls,), {**parts, "crowd": Connections(bounds or Bounds())})
 
     # -- the connection ------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.transport = self._cork = Cork(transport)  # type: ignore[assignment]
+        self.transport = self._cork = CorkedTransport(transport)  # type: ignore[assignment]
         self._response = SimpleNamespace(write=self._cork.write, is_closing=transport.is_closing, close=self._end)
         self.deadline = self.loop.time() + self.crowd.bounds.head_seconds
         refusal = self.crowd.came(self, self.loop, self.connections)
@@ -134,7 +134,7 @@ class Door(HttpToolsProtocol):
         if self._lingering:
             return False
         if self._part or self._body is not None:
-            self._reject(Refusal(400, "The connection ended within a request.", field="body", allowed="the whole request"))
+            self._reject(RequestError(400, "The connection ended within a request.", field="body", allowed="the whole request"))
         return not self.idle
 
     def shutdown(self) -> None:
@@ -166,10 +166,10 @@ class Door(HttpToolsProtocol):
             self.transport.abort()
         elif self._body is not None:
             allowed = f"within {self.crowd.bounds.body_seconds:g} s"
-            self._reject(Refusal(408, "The body did not arrive in time.", field="body", allowed=allowed))
+            self._reject(RequestError(408, "The body did not arrive in time.", field="body", allowed=allowed))
         elif self._part:
             allowed = f"within {self.crowd.bounds.head_seconds:g} s"
-            self._reject(Refusal(408, "The head did not arrive in time.", field="head", allowed=allowed))
+            self._reject(RequestError(408, "The head did not arrive in time.", field="head", allowed=allowed))
         else:
             self.leave()
 
@@ -223,7 +223,7 @@ class Door(HttpToolsProtocol):
         if len(data) < head.length or head.length < 0:
             try:
                 self.allow(head.method, head.path, head.headers)
-            except Refusal as refusal:
+            except RequestError as refusal:
                 self._reject(refusal)
                 return
             self.deadline = self.loop.time() + self.crowd.bounds.body_seconds
@@ -240,7 +240,7 @@ class Door(HttpToolsProtocol):
         try:
             self.crowd.grew(len(data))
             rest = body.feed(data)
-        except Refusal as refusal:
+        except RequestError as refusal:
             self._reject(refusal)
             return
         if rest is None:
@@ -262,7 +262,7 @@ class Door(HttpToolsProtocol):
         """The whole request goes to the gateway, the short way if it can."""
         self.idle, self._busy, self._keep = False, True, head.keep and self._keep
         if head.model:
-            call = Call("POST", head.path, head.headers, body)
+            call = HttpRequest("POST", head.path, head.headers, body)
             reply = self.reply = Reply(self, call)
             try:
                 if self.admission.full:
@@ -330,12 +330,12 @@ class Door(HttpToolsProtocol):
         self.transport.write(b"%b%b%b\r\n%b" % (STATUS_LINE[status], self._dated[1], own, body))
         self._complete()
 
-    def _reject(self, refusal: Refusal, *, bodyless: bool = False) -> None:
+    def _reject(self, refusal: RequestError, *, bodyless: bool = False) -> None:
         """Nothing that this caller sends is read any more: where its next request would begin is not certain."""
         self.idle, self._busy, self._keep = False, True, False
         self._end_body()
         self._part = self._held = b""
-        response = self.refuse(Call("", "", []), refusal)
+        response = self.refuse(HttpRequest("", "", []), refusal)
         own = _OWN % (response.kind, len(response.body), header_lines(response.headers))
         self._write(response.status, b"" if bodyless else response.body, own)
 

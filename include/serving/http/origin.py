@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from include.core.control import ControlStore
 from include.core.origin import SAFE, SETTING, foreign
 from include.core.refused import RefusedWrites
-from include.serving.http.asgi import Call, Scope
-from include.serving.http.request_error import Refusal
+from include.serving.http.asgi import HttpRequest, Scope
+from include.serving.http.request_error import RequestError
 
 ROUTES = ("push", "feedback", "admin")  # the first part of the paths of writes; any other is "another"
 
@@ -27,11 +27,11 @@ class Writes:
         """Raises Refusal (403)."""
         if is_write(scope["method"], scope["path"]) and (why := foreign(scope["headers"], self._ours)):
             what = f"The gateway takes no writes from other pages: {why}."
-            raise Refusal(
+            raise RequestError(
                 403, what, field="Origin", allowed=f"a page of this gateway's own, an origin in {SETTING}, or no browser"
             )
 
-    def note(self, call: Call, status: int, error: BaseException) -> None:
+    def note(self, call: HttpRequest, status: int, error: BaseException) -> None:
         """Called with every refusal; those of writes by want of a right or by their origin go into the audit."""
         if self._refused is None or status not in (401, 403) or not is_write(call.method, call.path):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from include.core.spec import ModelSpec
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 
 
 class Bucket:
@@ -39,4 +39,4 @@ class Rates:
         bucket = self._buckets.get(spec.name) or self._buckets.setdefault(spec.name, Bucket(limit))
         if not bucket.take():
             what = f"{spec.name} is asked for more often than its limit."
-            raise Refusal(429, what, field="model", value=spec.name, allowed=f"{limit:g} requests/s", retry_after=1)
+            raise RequestError(429, what, field="model", value=spec.name, allowed=f"{limit:g} requests/s", retry_after=1)

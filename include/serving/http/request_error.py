@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 
-class Refusal(Exception):
+class RequestError(Exception):
     """Becomes a 4xx (or a 503 that will pass) with a JSON body; `error` is the key that Open Inference Protocol clients read."""
 
     def __init__(
@@ -27,9 +27,9 @@ class Refusal(Exception):
         details = {"field": field or msgspec.UNSET, "value": _short(value), "allowed": allowed}
         self.body: dict[str, Any] = {"error": error, **{k: v for k, v in details.items() if v is not msgspec.UNSET}}
 
-    def again(self) -> Refusal:
+    def again(self) -> RequestError:
         """A copy to raise: an exception keeps the frames it was raised in."""
-        copied = Refusal(self.status, str(self))
+        copied = RequestError(self.status, str(self))
         copied.headers, copied.body = self.headers, self.body
         return copied
 

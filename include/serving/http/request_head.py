@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from include.serving.http.asgi import DIGITS, Headers
 from include.serving.http.bounds import MAX_BODY, MAX_HEAD, MAX_HEADERS, MAX_TARGET
 from include.serving.http.compression import coding
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 
 LARGEST_DIRECT = 32 << 10  # bytes of a body that is answered without ASGI
 KEPT, KEPT_BYTES = 1000, 4096  # heads that are remembered, and the longest of them
@@ -54,9 +54,9 @@ class Heads:
     """Heads by their bytes; the cache is emptied when callers never repeat one."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, Head | Refusal] = {}
+        self._known: dict[bytes, Head | RequestError] = {}
 
-    def of(self, data: bytes) -> Head | Refusal | None:
+    def of(self, data: bytes) -> Head | RequestError | None:
         """The head that these bytes begin with, or why there is none; None where it is not whole."""
         place = data.find(_END, 0, MAX_HEAD)
         if place < 0:
@@ -67,11 +67,11 @@ class Heads:
         except KeyError:
             return self._read(text)
 
-    def _read(self, text: bytes) -> Head | Refusal:
-        found: Head | Refusal
+    def _read(self, text: bytes) -> Head | RequestError:
+        found: Head | RequestError
         try:
             found = read_head(text)
-        except Refusal as refusal:
+        except RequestError as refusal:
             found = refusal.with_traceback(None)
         if len(text) <= KEPT_BYTES:
             if len(self._known) >= KEPT:
@@ -87,9 +87,9 @@ def read_head(text: bytes) -> Head:
     lines = text[:-4].split(b"\r\n")
     request = _REQUEST.fullmatch(lines[0])
     if request is None:
-        raise Refusal(400, "The request line cannot be read.", field="head", value=lines[0], allowed="METHOD /path HTTP/1.1")
+        raise RequestError(400, "The request line cannot be read.", field="head", value=lines[0], allowed="METHOD /path HTTP/1.1")
     if len(lines) > MAX_HEADERS + 1:
-        raise Refusal(431, "The request has too many headers.", field="head", value=len(lines) - 1, allowed=MAX_HEADERS)
+        raise RequestError(431, "The request has too many headers.", field="head", value=len(lines) - 1, allowed=MAX_HEADERS)
     headers = [read_field(line) for line in lines[1:]]
     fields = _by_name(headers)
     method, minor = request.group(1).decode(), int(request.group(3))
@@ -106,7 +106,7 @@ def read_head(text: bytes) -> Head:
     )  # fmt: skip
 
 
-def unfinished(data: bytes, known: int = 0) -> Refusal | None:
+def unfinished(data: bytes, known: int = 0) -> RequestError | None:
     """What is wrong with a head already before its end has come. `known`: bytes that were looked at before.
 
     Whoever sends a head byte by byte has each looked at once.
@@ -114,16 +114,18 @@ def unfinished(data: bytes, known: int = 0) -> Refusal | None:
     if (wrong := _ill_begun(data, known)) is not None:
         return wrong
     if len(data) >= MAX_HEAD:
-        return Refusal(431, "The head is too large.", field="head", value=len(data), allowed=f"{MAX_HEAD} bytes")
+        return RequestError(431, "The head is too large.", field="head", value=len(data), allowed=f"{MAX_HEAD} bytes")
     return None
 
 
-def _ill_begun(data: bytes, known: int = 0) -> Refusal | None:
+def _ill_begun(data: bytes, known: int = 0) -> RequestError | None:
     """What no later byte can mend: of a head that has ended as of one that has not."""
     if len(data) > MAX_LINE + 2 and b"\r\n" not in data[: MAX_LINE + 2]:
         return _too_long(data)
     if not _BEGINS.match(data) or _BARE.search(data, max(0, known - 1)):
-        return Refusal(400, "This is not a request of HTTP/1.1.", field="head", value=data, allowed="lines that end with CR LF")
+        return RequestError(
+            400, "This is not a request of HTTP/1.1.", field="head", value=data, allowed="lines that end with CR LF"
+        )
     return None
 
 
@@ -131,7 +133,7 @@ def read_field(line: bytes) -> tuple[bytes, bytes]:
     """A header or a trailer: its name in lower case, and its value. Raises Refusal."""
     name, colon, value = line.partition(b":")
     if not colon or not _NAME.fullmatch(name) or _NOT_IN_VALUE.search(value):
-        raise Refusal(400, "A header cannot be read.", field="head", value=line, allowed="Name: value, on one line")
+        raise RequestError(400, "A header cannot be read.", field="head", value=line, allowed="Name: value, on one line")
     return name.lower(), value.strip(b" \t")
 
 
@@ -139,7 +141,7 @@ def check_path(path: str) -> str:
     """The path, decoded. Raises Refusal for one that means something else to somebody."""
     if _NOT_IN_PATH.search(path):
         allowed = "no control characters, no backslash, no . or .. between slashes, UTF-8"
-        raise Refusal(400, "The path cannot be read.", field="path", value=ascii(path), allowed=allowed)
+        raise RequestError(400, "The path cannot be read.", field="path", value=ascii(path), allowed=allowed)
     return path
 
 
@@ -150,7 +152,9 @@ def _by_name(headers: Headers) -> dict[bytes, list[bytes]]:
     for name in _SINGLE:
         if len(fields.get(name, ())) > 1:
             shown = name.decode().title()
-            raise Refusal(400, f"{shown} stands there more than once.", field=shown, value=repr(fields[name]), allowed="once")
+            raise RequestError(
+                400, f"{shown} stands there more than once.", field=shown, value=repr(fields[name]), allowed="once"
+            )
     return fields
 
 
@@ -158,7 +162,7 @@ def _host(fields: dict[bytes, list[bytes]], minor: int) -> bytes:
     values = fields.get(b"host", [b""] if minor == 0 else [])
     if not values or not _HOST.fullmatch(values[0]):
         seen = values[0] if values else None
-        raise Refusal(400, "The Host header cannot be read.", field="Host", value=seen, allowed="Host: name[:port]")
+        raise RequestError(400, "The Host header cannot be read.", field="Host", value=seen, allowed="Host: name[:port]")
     return values[0]
 
 
@@ -167,22 +171,22 @@ def _target(method: str, target: bytes, host: bytes) -> tuple[str, bytes]:
     if len(target) > MAX_TARGET:
         raise _too_long(target)
     if method == "CONNECT":
-        raise Refusal(405, "This is no proxy.", field="method", value=method, allowed="GET, HEAD, POST")
+        raise RequestError(405, "This is no proxy.", field="method", value=method, allowed="GET, HEAD, POST")
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is not None and absolute.group(1).lower() == host.lower():
         target = absolute.group(2) or b"/"
     if not target.startswith(b"/") or b"#" in target:
         allowed = "/path, or http://HOST/path with the host of the Host header"
-        raise Refusal(400, "The request's target is no path here.", field="path", value=target, allowed=allowed)
+        raise RequestError(400, "The request's target is no path here.", field="path", value=target, allowed=allowed)
     path, _, query = target.partition(b"?")
     if b"%" in path:
         if _NO_ESCAPE.search(path):
-            raise Refusal(400, "The path cannot be read.", field="path", value=path, allowed="%XX; neither %2F nor %5C")
+            raise RequestError(400, "The path cannot be read.", field="path", value=path, allowed="%XX; neither %2F nor %5C")
         path = unquote_to_bytes(path)
     try:
         return check_path(path.decode()), query
     except UnicodeDecodeError:
-        raise Refusal(400, "The path is no UTF-8.", field="path", value=path, allowed="UTF-8") from None
+        raise RequestError(400, "The path is no UTF-8.", field="path", value=path, allowed="UTF-8") from None
 
 
 def _length(fields: dict[bytes, list[bytes]], minor: int) -> int:
@@ -191,22 +195,22 @@ def _length(fields: dict[bytes, list[bytes]], minor: int) -> int:
     if codings:
         if lengths or minor == 0 or [each.lower() for each in codings] != [b"chunked"]:
             allowed = "Transfer-Encoding: chunked, without a Content-Length; or a Content-Length"
-            raise Refusal(
+            raise RequestError(
                 400, "The body has no certain end.", field="Transfer-Encoding", value=repr(codings + lengths), allowed=allowed
             )
         return CHUNKED
     if not lengths:
         return 0
     if len(lengths) > 1 or not re.fullmatch(rb"[0-9]+", lengths[0]):
-        raise Refusal(400, "Not a length.", field="Content-Length", value=repr(lengths), allowed="digits, once")
+        raise RequestError(400, "Not a length.", field="Content-Length", value=repr(lengths), allowed="digits, once")
     if len(lengths[0]) > DIGITS or int(lengths[0]) > MAX_BODY:
         size = int(lengths[0]) if len(lengths[0]) <= DIGITS else lengths[0]
-        raise Refusal(413, "The body is too large.", field="body", value=size, allowed=f"at most {MAX_BODY} bytes")
+        raise RequestError(413, "The body is too large.", field="body", value=size, allowed=f"at most {MAX_BODY} bytes")
     return int(lengths[0])
 
 
-def _too_long(seen: bytes) -> Refusal:
-    return Refusal(414, "The path is too long.", field="path", value=seen, allowed=f"at most {MAX_TARGET} bytes")
+def _too_long(seen: bytes) -> RequestError:
+    return RequestError(414, "The path is too long.", field="path", value=seen, allowed=f"at most {MAX_TARGET} bytes")
 
 
 def _closes(fields: dict[bytes, list[bytes]]) -> bool:
@@ -216,5 +220,5 @@ def _closes(fields: dict[bytes, list[bytes]]) -> bool:
 def _expects(fields: dict[bytes, list[bytes]]) -> bool:
     values = fields.get(b"expect", [])
     if values and values[0].lower() != b"100-continue":
-        raise Refusal(417, "This cannot be expected here.", field="Expect", value=values[0], allowed="100-continue")
+        raise RequestError(417, "This cannot be expected here.", field="Expect", value=values[0], allowed="100-continue")
     return bool(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 
 PUBLIC = ""  # no right: a probe has none, and nothing about a model is told
 READ, PREDICT, PUSH, FEEDBACK, ADMIN = "read", "predict", "push", "feedback", "admin"
@@ -52,13 +52,13 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
         if names is not None:
             check_method(route, method)
             return route, names
-    raise Refusal(404, "There is nothing here.", field="path", value=path, allowed="see /openapi.json")
+    raise RequestError(404, "There is nothing here.", field="path", value=path, allowed="see /openapi.json")
 
 
 def check_method(route: Route, method: str) -> None:
     """Raises Refusal (405)."""
     if method != route.method and not (route.method == "GET" and method == "HEAD"):
-        refusal = Refusal(405, "Wrong method.", field="method", value=method, allowed=route.method)
+        refusal = RequestError(405, "Wrong method.", field="method", value=method, allowed=route.method)
         refusal.headers.append((b"allow", b"GET, HEAD" if route.method == "GET" else b"POST"))
         raise refusal
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from include.core.errors import SpecError, TransientError, one_line
 from include.core.spec import ModelSpec
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment, Route, named, needed
-from include.serving.models.eviction import Residency, Room
+from include.serving.models.eviction import CacheLimits, EvictionPolicy
 from include.serving.models.loading import Load, Loaded, load_versions
 from include.serving.models.route_switch import Switch
 
@@ -37,7 +37,7 @@ LOADERS = 2  # models loaded at once
 Routes = Mapping[str, tuple[int, Route]]
 
 
-class Fleet:
+class DeploymentManager:
     """Deployments by model. Read from the event loop; changed only by the fleet's thread."""
 
     def __init__(
@@ -46,14 +46,14 @@ class Fleet:
         load_spec: Callable[[str], ModelSpec],
         load: Load,
         scratch: Path,
-        room: Room = Room(),  # noqa: B008 - frozen
+        room: CacheLimits = CacheLimits(),  # noqa: B008 - frozen
         switch: Switch | None = None,
     ) -> None:
         self._read_routes, self._load_spec, self._load, self._scratch = read_routes, load_spec, load, scratch
         self.switch = switch or Switch()
         self.deployments: Mapping[str, Deployment] = {}  # loaded; the switch says when each one answers
         self.wanted: Mapping[str, int] = {}  # generations in the control store
-        self.residency = Residency(room)
+        self.residency = EvictionPolicy(room)
         self.loads, self.unloads = 0, 0
         self._routes: Routes = {}
         self._loading: dict[str, Future[Loaded]] = {}
@@ -111,7 +111,7 @@ class Fleet:
             why = f"{model} is being loaded."
         except TransientError as error:
             why = f"{model} cannot be loaded now: {error}"
-        raise Refusal(503, why, field="model", value=model, allowed="ask again later", retry_after=1)
+        raise RequestError(503, why, field="model", value=model, allowed="ask again later", retry_after=1)
 
     @property
     def ready(self) -> bool:

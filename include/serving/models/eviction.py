@@ -15,7 +15,7 @@ MODELS, MEGABYTES = "SLIPSTREAM_GATEWAY_MODELS", "SLIPSTREAM_GATEWAY_MEGABYTES"
 
 
 @dataclass(frozen=True)
-class Room:
+class CacheLimits:
     """What one process may hold."""
 
     models: int = 100
@@ -34,10 +34,10 @@ def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-class Residency:
+class EvictionPolicy:
     """When each model was last asked for. `touched` is filled by the event loop; the fleet's thread takes it."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: CacheLimits) -> None:
         self.room = room
         self.touched: set[str] = set()
         self._used: dict[str, float] = {}

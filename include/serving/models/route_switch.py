@@ -15,7 +15,7 @@ import time
 from hashlib import blake2b
 
 from include.serving.models.deployment import Deployment
-from include.serving.telemetry.shared_memory import Page
+from include.serving.telemetry.shared_memory import SharedMemory
 
 SLOTS, MODELS = 64, 2048  # workers, and models ever routed while the gateway runs
 STALE_SECONDS = 3.0
@@ -24,7 +24,7 @@ _ENTRY = 2 + SLOTS  # the model's hash, the generation in force, each worker's a
 SIZE = 8 * (_TABLE + MODELS * _ENTRY)
 
 
-class Lane:
+class ModelSlot:
     """One model in one worker: what answers now, and what will once the word says so."""
 
     __slots__ = ("current", "entry", "generation", "next")
@@ -38,10 +38,10 @@ class Lane:
 class Switch:
     """`get` belongs to the event loop; everything else to the fleet's thread."""
 
-    def __init__(self, page: Page | None = None, slot: int = 0) -> None:
-        self._page, self._slot = page or Page(SIZE), slot
+    def __init__(self, page: SharedMemory | None = None, slot: int = 0) -> None:
+        self._page, self._slot = page or SharedMemory(SIZE), slot
         self._words = self._page.words(0, SIZE // 8)
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, ModelSlot] = {}
         self.joined = False
 
     def get(self, model: str) -> Deployment:
@@ -51,7 +51,7 @@ class Switch:
             self._advance(lane)
         return lane.current
 
-    def _advance(self, lane: Lane) -> None:
+    def _advance(self, lane: ModelSlot) -> None:
         following = lane.next
         if following is not None and following.generation == self._words[lane.entry + 1]:
             lane.current, lane.generation, lane.next = following, following.generation, None
@@ -74,7 +74,7 @@ class Switch:
             lane = self._lanes.get(model)
             if lane is None or not generation or generation == lane.generation:
                 # The first one; a part of a route, at start; or the same route with versions loaded or unloaded.
-                self._lanes[model] = Lane(deployment, entry)
+                self._lanes[model] = ModelSlot(deployment, entry)
             else:
                 lane.next = deployment
             self._acknowledge(entry, generation)
@@ -107,7 +107,7 @@ class Switch:
         self._words[_LIVE + self._slot] = 0
         self.joined = False
 
-    def _caught_up(self, lane: Lane) -> bool:
+    def _caught_up(self, lane: ModelSlot) -> bool:
         force = self._words[lane.entry + 1]
         return lane.generation == force or not lane.generation or not self._others()
 

@@ -28,7 +28,7 @@ class Done(Protocol):
     def set_exception(self, error: BaseException, /) -> None: ...
 
 
-class Job:
+class PendingRequest:
     """The items of one HTTP request, and the body that answers it."""
 
     __slots__ = ("batch", "deployment", "done", "items")
@@ -46,16 +46,16 @@ class Job:
 
 
 class Answerer(Protocol):
-    def run(self, jobs: list[Job], finished: Callable[[], None]) -> None:
+    def run(self, jobs: list[PendingRequest], finished: Callable[[], None]) -> None:
         """Answer every job, now or later; then `finished`. May raise."""
 
 
-class Turns:
+class RequestCoalescer:
     """Collects the jobs of a turn by who answers them."""
 
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
-        self._jobs: dict[Answerer, list[Job]] = {}
+        self._jobs: dict[Answerer, list[PendingRequest]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def join(self, answerer: Answerer, items: list[Item], batch: bool, deployment: Any, done: Done) -> None:
@@ -63,7 +63,7 @@ class Turns:
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
-        job = Job(items, batch, deployment, done)
+        job = PendingRequest(items, batch, deployment, done)
         self.admission.waiting += len(items)
         if not self._jobs:
             loop.call_soon(self._run)
@@ -79,7 +79,7 @@ class Turns:
                 log.exception("a turn failed")
                 self._apart(answerer, jobs, error)
 
-    def _apart(self, answerer: Answerer, jobs: list[Job], error: Exception) -> None:
+    def _apart(self, answerer: Answerer, jobs: list[PendingRequest], error: Exception) -> None:
         """Each of them once more by itself: what is wrong with one request is that request's alone."""
         for job in jobs:
             count = len(job.items)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.core.spec import Feature
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import Floats, LoadedModel, ModelError
 from include.serving.prediction.micro_batch import Batches
@@ -49,7 +49,7 @@ def find_version(deployment: Deployment, text: str | None) -> int:
     version = default if text is None else named
     if version is None or version not in deployment.models:
         known = [str(number) for number in sorted(deployment.models)]
-        raise Refusal(404, f"{deployment.spec.name} has no such version loaded.", field="version", value=text, allowed=known)
+        raise RequestError(404, f"{deployment.spec.name} has no such version loaded.", field="version", value=text, allowed=known)
     return version
 
 
@@ -86,8 +86,8 @@ def _decoded(deployment: Deployment, version: int, body: bytes, header_length: i
     return request, _rows(request, model, model.inputs or deployment.spec.features.inputs), started
 
 
-def _unscorable(error: ModelError) -> Refusal:
-    return Refusal(422, f"This version cannot score these rows: {error.what}.", field="inputs")
+def _unscorable(error: ModelError) -> RequestError:
+    return RequestError(422, f"This version cannot score these rows: {error.what}.", field="inputs")
 
 
 def _encoded_answer(deployment: Deployment, version: int, request: InferRequest, scores: Floats, started: int) -> Answered:
@@ -104,11 +104,11 @@ def _check_inputs(request: InferRequest, max_rows: int) -> None:
     names: set[str] = set()
     for tensor in request.inputs:
         if tensor.name in names:
-            raise Refusal(400, "An input is sent twice.", field="inputs", value=tensor.name, allowed="each name once")
+            raise RequestError(400, "An input is sent twice.", field="inputs", value=tensor.name, allowed="each name once")
         names.add(tensor.name)
         if tensor.shape and tensor.shape[0] > max_rows:
             field = f"{tensor.name}.shape"
-            raise Refusal(400, "Too many rows.", field=field, value=tensor.shape, allowed=f"at most {max_rows} rows")
+            raise RequestError(400, "Too many rows.", field=field, value=tensor.shape, allowed=f"at most {max_rows} rows")
 
 
 def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
@@ -120,9 +120,9 @@ def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]
 def _encoded(tensor: Tensor, model: LoadedModel) -> Floats:
     width = model.width
     if len(tensor.shape) != 2 or tensor.shape[1] != width or not tensor.shape[0]:
-        raise Refusal(400, "Wrong shape.", field="features.shape", value=tensor.shape, allowed=["n", width])
+        raise RequestError(400, "Wrong shape.", field="features.shape", value=tensor.shape, allowed=["n", width])
     if tensor.datatype not in ("FP32", "FP64", "FP16"):
-        raise Refusal(400, "Wrong datatype.", field="features.datatype", value=tensor.datatype, allowed="FP32")
+        raise RequestError(400, "Wrong datatype.", field="features.datatype", value=tensor.datatype, allowed="FP32")
     rows = _numbers(tensor.data, "features").reshape(tensor.shape)
     unknown = np.isnan(rows)
     if unknown.any():
@@ -135,10 +135,10 @@ def _from_columns(columns: dict[str, Tensor], model: LoadedModel, inputs: tuple[
     missing, unknown = [n for n in names if n not in columns], [n for n in columns if n not in names]
     if missing or unknown:
         what = f"Inputs are missing: {missing}." if missing else f"Unknown inputs: {unknown}."
-        raise Refusal(400, what, field="inputs", value=(missing or unknown), allowed=["features", *names])
+        raise RequestError(400, what, field="inputs", value=(missing or unknown), allowed=["features", *names])
     sizes = {tuple(tensor.shape) for tensor in columns.values()}
     if len(sizes) != 1 or len(shape := sizes.pop()) not in (1, 2) or not shape[0] or (len(shape) == 2 and shape[1] != 1):
-        raise Refusal(400, "Columns must have one shape, [n] or [n, 1].", field="inputs", allowed="[n] or [n, 1]")
+        raise RequestError(400, "Columns must have one shape, [n] or [n, 1].", field="inputs", allowed="[n] or [n, 1]")
     values = {feature.name: _column(columns[feature.name], feature) for feature in inputs}
     rows = [model.encoder.encode_row({name: values[name][at] for name in names}) for at in range(shape[0])]
     return np.asarray(rows, dtype=np.float32)
@@ -149,13 +149,13 @@ def _column(tensor: Tensor, feature: Feature) -> list[Any]:
     values = tensor.data.tolist() if isinstance(tensor.data, np.ndarray) else tensor.data
     text = feature.dtype == "category"
     if text != (tensor.datatype == BYTES):
-        raise Refusal(
+        raise RequestError(
             400, "Wrong datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=OIP_TYPES[feature.dtype]
         )
     if text:
         wrong = [value for value in values if not isinstance(value, str | None)]
         if wrong:
-            raise Refusal(400, "Not a text.", field=tensor.name, value=wrong[0], allowed="text, or null")
+            raise RequestError(400, "Not a text.", field=tensor.name, value=wrong[0], allowed="text, or null")
     else:
         _numbers(values, tensor.name)
     return list(values)
@@ -166,12 +166,12 @@ def _numbers(values: Any, field: str) -> NDArray[np.float32]:
     if not isinstance(values, np.ndarray):
         wrong = [v for v in values if v is not None and (not isinstance(v, int | float) or isinstance(v, bool))]
         if wrong:
-            raise Refusal(400, "Not a number.", field=field, value=wrong[0], allowed=NUMBERS)
+            raise RequestError(400, "Not a number.", field=field, value=wrong[0], allowed=NUMBERS)
     try:
         with np.errstate(over="ignore"):
             numbers = np.asarray(values, dtype=np.float64).astype(np.float32)
     except OverflowError:  # a whole number beyond float64
         numbers = np.array([np.inf], dtype=np.float32)
     if np.isinf(numbers).any():
-        raise Refusal(400, "Not a finite number.", field=field, allowed=NUMBERS)
+        raise RequestError(400, "Not a finite number.", field=field, allowed=NUMBERS)
     return numbers

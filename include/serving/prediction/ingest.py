@@ -16,7 +16,7 @@ from include.core.spec import ModelSpec, View
 from include.core.time import ALLOWED as TIME
 from include.core.time import utc
 from include.prediction_log.writer import Record, timestamp
-from include.serving.http.request_error import UNREADABLE, Refusal, told
+from include.serving.http.request_error import UNREADABLE, RequestError, told
 from include.serving.prediction.request_types import ALLOWED, KEY, KEYS_ALLOWED
 
 MAX_ROWS = 10_000
@@ -58,7 +58,7 @@ def decode_labels(body: bytes) -> list[Record]:
             wrong = wrong if told(error)[1] in ("id", "label", "at", "metric") else error
     allowed = "{id, label, at?, metric?} or {labels: [...]}, a label being a number"
     said, field = told(wrong)
-    raise Refusal(400, f"The labels cannot be read: {said}.", field=field or "labels", allowed=allowed) from None
+    raise RequestError(400, f"The labels cannot be read: {said}.", field=field or "labels", allowed=allowed) from None
 
 
 _label, _labels = msgspec.json.Decoder(Label), msgspec.json.Decoder(Feedback)
@@ -87,7 +87,7 @@ def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> 
             found.append(found[0].model_copy(update={"version": "", "pushed": False}))
     if not found:
         allowed = [*(view.name for view in spec.features.views), *(f"{each}@{of}" for each, of in served if of)]
-        raise Refusal(404, f"{spec.name} has no such view.", field="view", value=name, allowed=allowed)
+        raise RequestError(404, f"{spec.name} has no such view.", field="view", value=name, allowed=allowed)
     return found
 
 
@@ -113,7 +113,7 @@ def decode_rows(spec: ModelSpec, view: View, body: bytes) -> pa.Table:
     except UNREADABLE as error:
         said, field = told(error)
         what = f"The rows of {spec.name}/{view.name} cannot be read: {said}."
-        raise Refusal(400, what, field=field or "rows", allowed=_allowed(view, field)) from None
+        raise RequestError(400, what, field=field or "rows", allowed=_allowed(view, field)) from None
     return _table(view, [msgspec.structs.asdict(each) for each in decoded.rows])
 
 
@@ -145,11 +145,11 @@ def _table(view: View, rows: list[dict[str, Any]]) -> pa.Table:
     return pa.table(columns)
 
 
-def unwritable(view: View, error: DataError) -> Refusal:
+def unwritable(view: View, error: DataError) -> RequestError:
     """The refusal of rows that the store does not take, with the column that its error names."""
     names = ("event_timestamp", *view.keys, *(feature.name for feature in view.features))
     field = next((f"rows.{name}" for name in names if repr(name) in error.what), "rows")
-    return Refusal(400, f"The rows were not written: {error}", field=field, value=error.seen, allowed=_allowed(view, field))
+    return RequestError(400, f"The rows were not written: {error}", field=field, value=error.seen, allowed=_allowed(view, field))
 
 
 def _moment(moment: datetime, field: str) -> datetime:
@@ -157,4 +157,4 @@ def _moment(moment: datetime, field: str) -> datetime:
     try:
         return utc(moment)
     except DataError as error:
-        raise Refusal(400, error.what, field=field, value=error.seen, allowed=TIME) from None
+        raise RequestError(400, error.what, field=field, value=error.seen, allowed=TIME) from None

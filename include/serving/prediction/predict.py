@@ -31,7 +31,7 @@ from include.prediction_log.writer import PredictionLog, Record
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.prediction.circuit_breaker import Breaker
-from include.serving.prediction.coalescing import Job
+from include.serving.prediction.coalescing import PendingRequest
 from include.serving.prediction.exploration import Exploration
 from include.serving.prediction.last_known import LastKnown
 from include.serving.prediction.online_features import FeatureReader, Features, Source
@@ -108,7 +108,7 @@ class Predictor:
         self._prefix = os.urandom(6).hex()
         self._count = itertools.count()
 
-    def run(self, jobs: list[Job], finished: Callable[[], None]) -> None:
+    def run(self, jobs: list[PendingRequest], finished: Callable[[], None]) -> None:
         """Answer the jobs, already logged: at once, or when the store has sent their features."""
         started = perf_counter_ns()
         now = datetime.now(UTC)
@@ -130,7 +130,9 @@ class Predictor:
         items = [item for job in jobs for item in job.items]
         self._read(items, jobs, now.replace(tzinfo=None), answer)
 
-    def _read(self, items: list[Item], jobs: list[Job], now: datetime, answer: Callable[[Sequence[Found]], None]) -> None:
+    def _read(
+        self, items: list[Item], jobs: list[PendingRequest], now: datetime, answer: Callable[[Sequence[Found]], None]
+    ) -> None:
         """The features of each item; by each set of views where the versions that may answer read several."""
         views = jobs[0].deployment.views
         for job in jobs:
@@ -159,7 +161,7 @@ class Predictor:
             self._sources[name] = known
         return known[0]
 
-    def _answer(self, jobs: list[Job], features: Sequence[Found], now: datetime, started: int) -> None:
+    def _answer(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
         if self._refuse_unknown:
             jobs, features = without_unknown(jobs, features)
         try:
@@ -183,7 +185,7 @@ class Predictor:
                     scored = Scored(row.features, row.record.score, row.record.version)
                     self._cache.keep(_question(item, row.deployment), scored, moment)
 
-    def _answer_apart(self, jobs: list[Job], features: Sequence[Found], now: datetime, started: int) -> None:
+    def _answer_apart(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
         """Each by itself: what is wrong with one request, whatever it is, is that request's alone."""
         place = 0
         for job in jobs:
@@ -195,7 +197,7 @@ class Predictor:
                 log.exception("a request to %s failed", self._name)
                 job.fail(error)
 
-    def _scored(self, jobs: list[Job], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
+    def _scored(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
         """A row for each item, with its score: nothing is written or answered yet."""
         rows = self._rows(jobs, features, now)
         groups: dict[tuple[int, str], list[Row]] = {}
@@ -210,9 +212,11 @@ class Predictor:
                 row.record.latency_us = spent
         return rows
 
-    def _repeated(self, jobs: list[Job], cache: LastKnown[Scored], now: datetime, started: int) -> list[Job]:
+    def _repeated(
+        self, jobs: list[PendingRequest], cache: LastKnown[Scored], now: datetime, started: int
+    ) -> list[PendingRequest]:
         """Answer and log the jobs of which every item was asked a moment ago; returns the others."""
-        known: list[tuple[Job, list[Scored]]] = []
+        known: list[tuple[PendingRequest, list[Scored]]] = []
         others = []
         for job in jobs:
             scored = [each for item in job.items if (each := cache.get(_question(item, job.deployment))) is not None]
@@ -232,7 +236,7 @@ class Predictor:
             self._respond([job for job, _ in known], records)
         return others
 
-    def _rows(self, jobs: list[Job], features: Sequence[Found], now: datetime) -> list[Row]:
+    def _rows(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime) -> list[Row]:
         at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()
         name, hashed, redact, known = self._name, self._unit, self._redact, iter(features)
         pseudonym = self.log.pseudonym
@@ -359,7 +363,7 @@ class Predictor:
             for reason in record.degraded:
                 self._metrics.degraded.add(self._name, reason)
 
-    def _respond(self, jobs: list[Job], records: list[Record]) -> None:
+    def _respond(self, jobs: list[PendingRequest], records: list[Record]) -> None:
         threshold, place = self._threshold, 0
         for job in jobs:
             if not job.batch:

@@ -17,7 +17,7 @@ from include.core.keys import INT64, key_text
 from include.core.spec import Feature, ModelSpec
 from include.core.time import ALLOWED as TIME
 from include.core.time import utc
-from include.serving.http.request_error import UNREADABLE, Refusal, told
+from include.serving.http.request_error import UNREADABLE, RequestError, told
 
 LARGEST = 3.4e38  # the model computes in float32: a larger number would be an infinity
 TYPES: dict[str, Any] = {
@@ -82,7 +82,7 @@ class Contract:
             raise self._refusal(error, value) from None
         most = self.spec.serving.max_rows
         if not 1 <= len(requests) <= most:
-            raise Refusal(
+            raise RequestError(
                 400,
                 "A batch has the wrong number of requests.",
                 field="requests",
@@ -104,15 +104,15 @@ class Contract:
             try:
                 item.event_time = utc(moment)
             except DataError as error:
-                raise Refusal(400, error.what, field=f"{prefix}event_time", value=error.seen, allowed=TIME) from None
+                raise RequestError(400, error.what, field=f"{prefix}event_time", value=error.seen, allowed=TIME) from None
 
-    def _refusal(self, error: Exception, value: Any) -> Refusal:
+    def _refusal(self, error: Exception, value: Any) -> RequestError:
         """msgspec's message, with the field's name, its value and what is allowed there."""
         said, full = told(error)
         named = "field `" in said
         field = full.rpartition(".")[0] if named else full
         seen = _at(value, full) if not named or "unknown" in said else msgspec.UNSET
-        return Refusal(
+        return RequestError(
             400, f"{said}.", field=full or "body", value=seen, allowed=self._allowed(field, full, unknown="unknown" in said)
         )
 
@@ -144,12 +144,12 @@ def _generic(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.ValidationError as error:  # JSON, but with a number that is no finite one
-        raise Refusal(
+        raise RequestError(
             400, f"The body holds a number that is out of range: {error}.", field="body", allowed="finite numbers"
         ) from None
     except UNREADABLE as error:
         hint = "JSON; it has no NaN and no Infinity: send null for an unknown value"
-        raise Refusal(400, f"The body is not JSON: {told(error)[0]}.", field="body", allowed=hint) from None
+        raise RequestError(400, f"The body is not JSON: {told(error)[0]}.", field="body", allowed=hint) from None
 
 
 def _at(value: Any, path: str) -> object:

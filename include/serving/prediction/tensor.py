@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from include.serving.http.request_error import UNREADABLE, Refusal, told
+from include.serving.http.request_error import UNREADABLE, RequestError, told
 
 DTYPES: dict[str, str] = {
     "BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1", "INT16": "<i2",
@@ -54,14 +54,14 @@ def decode_request(body: bytes, header_length: int | None) -> InferRequest:
     length = len(body) if header_length is None else header_length
     if not 0 < length <= len(body):
         what = "Inference-Header-Content-Length does not fit the body."
-        raise Refusal(400, what, field="Inference-Header-Content-Length", value=length, allowed=f"1 to {len(body)}")
+        raise RequestError(400, what, field="Inference-Header-Content-Length", value=length, allowed=f"1 to {len(body)}")
     request = _request(body[:length])
     rest = memoryview(body)[length:]
     for tensor in request.inputs:
         rest = _fill(tensor, rest)
     if len(rest):
         what = "The body is longer than its tensors."
-        raise Refusal(400, what, field="body", value=len(rest), allowed="no bytes after the last tensor")
+        raise RequestError(400, what, field="body", value=len(rest), allowed="no bytes after the last tensor")
     return request
 
 
@@ -76,7 +76,7 @@ def _request(text: bytes) -> InferRequest:
             return _decode(msgspec.json.encode(json.loads(text, parse_constant=_constant)))
     except (*UNREADABLE, ValueError) as error:
         said, field = told(error)
-        raise Refusal(400, f"The body is not an inference request: {said}.", field=field or "body") from None
+        raise RequestError(400, f"The body is not an inference request: {said}.", field=field or "body") from None
 
 
 def _constant(name: str) -> None:
@@ -87,14 +87,16 @@ def _constant(name: str) -> None:
 def _fill(tensor: Tensor, rest: memoryview) -> memoryview:
     """Read the tensor's values; returns the bytes after it."""
     if tensor.datatype != BYTES and tensor.datatype not in DTYPES:
-        raise Refusal(400, "Unknown datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=[*DTYPES, BYTES])
+        raise RequestError(
+            400, "Unknown datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=[*DTYPES, BYTES]
+        )
     count = _elements(tensor)
     size = (tensor.parameters or {}).get("binary_data_size")
     if size is None:
         tensor.data = _flat(tensor, count)
         return rest
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(rest):
-        raise Refusal(
+        raise RequestError(
             400,
             "A tensor's binary data is cut short.",
             field=f"{tensor.name}.binary_data_size",
@@ -111,9 +113,13 @@ def _elements(tensor: Tensor) -> int:
     for size in tensor.shape:
         count *= size
         if size < 0 or count > MAX_ROWS * 1000:
-            raise Refusal(400, "A tensor's shape is impossible or too large.", field=f"{tensor.name}.shape", value=tensor.shape)
+            raise RequestError(
+                400, "A tensor's shape is impossible or too large.", field=f"{tensor.name}.shape", value=tensor.shape
+            )
     if tensor.shape and tensor.shape[0] > MAX_ROWS:
-        raise Refusal(400, "Too many rows.", field=f"{tensor.name}.shape", value=tensor.shape, allowed=f"at most {MAX_ROWS} rows")
+        raise RequestError(
+            400, "Too many rows.", field=f"{tensor.name}.shape", value=tensor.shape, allowed=f"at most {MAX_ROWS} rows"
+        )
     return count
 
 
@@ -125,7 +131,7 @@ def _flat(tensor: Tensor, count: int) -> list[Any]:
             break
         values = [item for value in values for item in value]
     if len(values) != count or any(isinstance(value, list | dict) for value in values):
-        raise Refusal(
+        raise RequestError(
             400, "A tensor's data does not fill its shape.", field=tensor.name, value=len(values), allowed=f"{count} values"
         )
     return values
@@ -134,7 +140,7 @@ def _flat(tensor: Tensor, count: int) -> list[Any]:
 def _numbers(tensor: Tensor, raw: memoryview, count: int) -> NDArray[Any]:
     dtype = np.dtype(DTYPES[tensor.datatype])
     if len(raw) != count * dtype.itemsize:
-        raise Refusal(
+        raise RequestError(
             400,
             "A tensor's binary data does not fill its shape.",
             field=tensor.name,
@@ -155,7 +161,7 @@ def _texts(tensor: Tensor, raw: memoryview, count: int) -> list[str]:
     except (struct.error, UnicodeDecodeError):
         position = -1
     if position != len(raw) or len(values) != count:
-        raise Refusal(
+        raise RequestError(
             400,
             "A BYTES tensor is not a row of length-prefixed UTF-8 texts that fills its shape.",
             field=tensor.name,
@@ -178,7 +184,7 @@ def wants_binary(request: InferRequest) -> bool:
     """Asked for the output itself, else for all outputs."""
     for output in request.outputs or ():
         if output.name != "score":
-            raise Refusal(400, "Unknown output.", field="outputs.name", value=output.name, allowed=["score"])
+            raise RequestError(400, "Unknown output.", field="outputs.name", value=output.name, allowed=["score"])
         asked = _truth(output.parameters, "binary_data")
         if asked is not None:
             return asked
@@ -189,5 +195,5 @@ def _truth(parameters: dict[str, Any] | None, name: str) -> bool | None:
     """A parameter that is true or false; None where it is not said. Raises Refusal."""
     value = (parameters or {}).get(name)
     if value is not None and not isinstance(value, bool):
-        raise Refusal(400, "Not a truth.", field=f"parameters.{name}", value=value, allowed="true, false, or null")
+        raise RequestError(400, "Not a truth.", field=f"parameters.{name}", value=value, allowed="true, false, or null")
     return value

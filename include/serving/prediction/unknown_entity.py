@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from include.serving.http.request_error import Refusal
-from include.serving.prediction.coalescing import Job
+from include.serving.http.request_error import RequestError
+from include.serving.prediction.coalescing import PendingRequest
 from include.serving.prediction.online_features import Features
 
 Found = Features | dict[str, Features]  # of an item: by the one set of views, or by each of several
@@ -18,9 +18,9 @@ def _nothing(found: Found) -> bool:
     return all(not values and not degraded for values, degraded in (found.values() if isinstance(found, dict) else (found,)))
 
 
-def without_unknown(jobs: list[Job], features: Sequence[Found]) -> tuple[list[Job], Sequence[Found]]:
+def without_unknown(jobs: list[PendingRequest], features: Sequence[Found]) -> tuple[list[PendingRequest], Sequence[Found]]:
     """Refuse (404) the jobs that ask for an entity of which no view knows anything; the others, and their features."""
-    known: list[Job] = []
+    known: list[PendingRequest] = []
     known_features: list[Found] = []
     place = 0
     for job in jobs:
@@ -31,7 +31,7 @@ def without_unknown(jobs: list[Job], features: Sequence[Found]) -> tuple[list[Jo
             field = f"requests[{unknown[0]}].entity" if job.batch else "entity"
             value = msgspec.structs.asdict(job.items[unknown[0]].entity)
             allowed = "an entity that some view has current features of"
-            job.fail(Refusal(404, "Nothing is known of this entity.", field=field, value=value, allowed=allowed))
+            job.fail(RequestError(404, "Nothing is known of this entity.", field=field, value=value, allowed=allowed))
         else:
             known.append(job)
             known_features += found

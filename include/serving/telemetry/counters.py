@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from include.serving.telemetry.exposition import BOUNDS, BUCKETS, Family, Labels
-from include.serving.telemetry.shared_memory import Page, append_text, read_text
+from include.serving.telemetry.shared_memory import SharedMemory, append_text, read_text
 
 Series = dict[str, dict[Labels, list[float]]]  # by metric and labels
 _BOUNDS_US = tuple(bound * 1e6 for bound in BOUNDS)
@@ -23,7 +23,7 @@ ARENA = 8 * VALUES + 8 + TEXT
 class Arena:
     """One process's numbers: series are found by name and labels, then written by place."""
 
-    def __init__(self, page: Page, start: int) -> None:
+    def __init__(self, page: SharedMemory, start: int) -> None:
         self._memory, self._text = page.memory, start + 8 * VALUES
         self.values: memoryview[float] = page.doubles(start, VALUES)
         self._places: dict[tuple[str, Labels], int] = {}
@@ -95,8 +95,8 @@ FAMILIES = {
 class Metrics:
     """Everything the gateway counts. `arm` is the one an entity belongs to; `version` the one that answered."""
 
-    def __init__(self, page: Page | None = None, arena: int = 0) -> None:
-        self._page = page or Page(ARENA)
+    def __init__(self, page: SharedMemory | None = None, arena: int = 0) -> None:
+        self._page = page or SharedMemory(ARENA)
         self._arena = Arena(self._page, arena * ARENA)
         made = {name: Counter(self._arena, family) for name, family in FAMILIES.items() if family.kind == "counter"}
         self.requests, self.errors, self.degraded = made["requests"], made["errors"], made["degraded"]

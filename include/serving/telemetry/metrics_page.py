@@ -9,7 +9,7 @@ from include.serving.prediction.lost_views import EMPTY
 from include.serving.telemetry.counters import FAMILIES, Series
 from include.serving.telemetry.exposition import Family, Sample, lines
 from include.serving.telemetry.health import HEALTH
-from include.serving.telemetry.service_level import PROMISES, samples
+from include.serving.telemetry.service_level import OBJECTIVES, samples
 
 ROUTE = Family("slipstream_route_generation", "Generation of the applied route.", "gauge", ("model",))
 
@@ -24,13 +24,13 @@ def metrics_page(
     counted = (line for family in FAMILIES.values() for line in family.lines(series[family.name]))
     routes = ((ROUTE.name, (model,), float(value)) for model, value in generations.items())
     read = (*routes, *samples(series, promised), *health)
-    return "\n".join([*counted, *lines((ROUTE, *PROMISES, *HEALTH, EMPTY), read)]) + "\n"
+    return "\n".join([*counted, *lines((ROUTE, *OBJECTIVES, *HEALTH, EMPTY), read)]) + "\n"
 
 
 def names() -> set[str]:
     """Every name a sample of the page may have: a histogram has three."""
     found = set()
-    for family in (*FAMILIES.values(), ROUTE, *PROMISES, *HEALTH, EMPTY):
+    for family in (*FAMILIES.values(), ROUTE, *OBJECTIVES, *HEALTH, EMPTY):
         suffixes = ("_bucket", "_sum", "_count") if family.kind == "histogram" else ("",)
         found |= {family.name + suffix for suffix in suffixes}
     return found

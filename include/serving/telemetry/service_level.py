@@ -15,7 +15,7 @@ from include.serving.telemetry.exposition import BOUNDS, BUCKETS, Family, Sample
 
 EVENTS, BAD, BUDGET = "slipstream_slo_events_total", "slipstream_slo_bad_total", "slipstream_slo_budget"
 LABELS = ("model", "slo")
-PROMISES = (
+OBJECTIVES = (
     Family(EVENTS, "Requests that an objective is about.", "counter", LABELS),
     Family(BAD, "Those that broke it.", "counter", LABELS),
     Family(BUDGET, "The share that may.", "gauge", LABELS),

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 
 
-class Page:
+class SharedMemory:
     """`size` bytes. `lock` excludes other processes; it is the kernel's, so a killed holder lets go of it."""
 
     def __init__(self, size: int, fd: int | None = None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core.advisory_lock import queued, turn
+from include.core.advisory_lock import advisory_lock, exclusive
 from include.core.control import ControlStore
 from include.core.errors import FencedError
 from include.core.request import Json
@@ -32,7 +32,7 @@ def act(control: ControlStore, key: str, epoch: int) -> dict[str, Json]:
 
 def test_neighbours_wait_for_each_other_and_none_is_refused(control: ControlStore) -> None:
     def one(number: int) -> None:
-        with turn(control, "r", f"run-{number}") as epoch:
+        with exclusive(control, "r", f"run-{number}") as epoch:
             time.sleep(0.01)
             act(control, f"effect-{number}", epoch)
 
@@ -45,7 +45,7 @@ def test_neighbours_wait_for_each_other_and_none_is_refused(control: ControlStor
 
 
 def test_a_holder_that_is_stuck_is_waited_for_so_long_and_then_fenced_off(control: ControlStore) -> None:
-    with turn(control, "r", "stuck") as late:
+    with exclusive(control, "r", "stuck") as late:
         done = threading.Thread(target=lambda: take_over(control))
         done.start()
         done.join(10)
@@ -56,7 +56,7 @@ def test_a_holder_that_is_stuck_is_waited_for_so_long_and_then_fenced_off(contro
 
 
 def take_over(control: ControlStore) -> None:
-    with turn(control, "r", "the next", patience=0.1) as epoch:
+    with exclusive(control, "r", "the next", patience=0.1) as epoch:
         act(control, "effect", epoch)
 
 
@@ -64,17 +64,17 @@ def test_the_turn_of_a_killed_process_is_free_at_once(control: ControlStore) -> 
     there = FORK.Event()
 
     def hold() -> None:
-        with queued(control, "r"):
+        with advisory_lock(control, "r"):
             there.set()
             time.sleep(60)
 
     holder = FORK.Process(target=hold)
     holder.start()
     assert there.wait(10)
-    with queued(control, "r", patience=0.05) as alone:
+    with advisory_lock(control, "r", patience=0.05) as alone:
         assert not alone
     assert holder.pid is not None
     os.kill(holder.pid, signal.SIGKILL)
     holder.join(10)
-    with queued(control, "r", patience=10) as alone:
+    with advisory_lock(control, "r", patience=10) as alone:
         assert alone

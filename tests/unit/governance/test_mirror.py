@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core.advisory_lock import queued
+from include.core.advisory_lock import advisory_lock
 from include.core.control import ControlStore
 from include.core.errors import UnreachableError
 from include.governance import mirror as module
@@ -131,7 +131,7 @@ def test_one_that_has_waited_for_a_stuck_one_goes_ahead_and_gives_no_word_for_wh
     control: ControlStore, registry: FolderRegistry
 ) -> None:
     promote(control)
-    with queued(control, module.resource(MODEL)):  # somebody holds the place, and may write an older state and be killed
+    with advisory_lock(control, module.resource(MODEL)):  # somebody holds the place, and may write an older state and be killed
         mirror(control, registry, MODEL, patience=0.05)
         assert shown(registry) == {"champion": 2}
         assert "may be stuck" in behind(control)[0].problem

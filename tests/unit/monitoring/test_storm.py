@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.core import control as store
-from include.core.advisory_lock import turn
+from include.core.advisory_lock import exclusive
 from include.core.control import ControlStore
 from include.core.errors import FencedError
 from include.core.request import Result
@@ -47,7 +47,7 @@ def labelled(control: ControlStore) -> ControlStore:
 
 def run(control: ControlStore, day: int, **changes: Any) -> tuple[Decision, bool]:
     """The task `decide`: in turn, fenced."""
-    with turn(control, resource(SPEC.name), f"run-{day}", patience=60) as epoch:
+    with exclusive(control, resource(SPEC.name), f"run-{day}", patience=60) as epoch:
         return decide_window(control, SPEC, alarm(day, **changes), epoch)
 
 

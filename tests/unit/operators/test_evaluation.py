@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.rollout.machine import crown
+from include.versions.lifecycle import set_production
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.registry import RegisterModelOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
@@ -19,7 +19,7 @@ def evaluate() -> EvaluateModelOperator:
 def crowned(life: Life) -> None:
     """Version 1 is in production."""
     with life.services.control.transaction() as connection:
-        crown(connection, MODEL, 1)
+        set_production(connection, MODEL, 1)
 
 
 def retrained(life: Life, **changes: object) -> Run:

@@ -25,7 +25,7 @@ from include.reconcile.airflow import RunState
 from include.rollout.driver import live_rollouts
 from include.rollout.machine import open_rollout
 from include.routing.route import Route, read_route, set_route
-from include.versions.lifecycle import crown
+from include.versions.lifecycle import set_production
 from operators import alert as alerts
 from operators.hooks import Services
 from operators.reconcile import DAG_ID, ReconcilerFailed, ReconcileStoresOperator, TaskAirflow, reconcile_dag
@@ -233,7 +233,7 @@ def test_it_shows_the_registry_what_a_killed_task_could_not(life: Life, ti: Ti, 
     package = Loop.under(tmp_path / "toy").package(days=2)
     version = register(control, FolderRegistry(life.services.storage), package, control.take(resource(TOY), "t")).version
     with control.transaction() as connection:  # a task that was killed between this and the mirror
-        crown(connection, TOY, version)
+        set_production(connection, TOY, version)
     assert [each.model for each in behind(control)] == [TOY]
     assert look(ti)["found"] == []
     assert behind(control) == []

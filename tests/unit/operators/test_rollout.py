@@ -166,7 +166,7 @@ def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
         canary().execute(run.context("canary_50"))
     pause(services.control, MODEL, actor="ada", reason="lunch")
     answer(services, rollout)
-    assert watch.look(rollout=rollout.id, model=MODEL, stage="canary_50") is None
+    assert watch.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") is None
     resume(services.control, MODEL, actor="ada", reason="back")
     assert run(canary())["answer"] == "promote"
 

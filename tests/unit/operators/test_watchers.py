@@ -21,7 +21,7 @@ from airflow.triggers.shared_stream import SharedStreamManager
 from include.core.control import ControlStore
 from include.core.spec import Triggers
 from include.monitoring.retraining.decision import history
-from include.rollout.machine import crown
+from include.versions.lifecycle import set_production
 from operators import watchers
 from operators.monitoring import CollectPredictionsOperator
 from operators.pending_events import AGAIN_SECONDS, PENDING_SECONDS, closed_window, due, landed_days
@@ -109,7 +109,7 @@ def test_a_window_is_told_once_its_last_day_is_published_until_it_is_decided(reg
     services, end = registered.services, day(DAYS + 1)
     assert closed_window(services, DAILY) == []  # nobody is in production
     with services.control.transaction() as connection:
-        crown(connection, MODEL, 1)
+        set_production(connection, MODEL, 1)
     (event,) = closed_window(services, DAILY)
     assert event["as_of"] == f"{end}T00:00:00"
     runs = (

@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 
 from include.monitoring.drift.drift import DriftVerdict
-from include.monitoring.drift.drift_type import Kind, kinds
-from include.monitoring.profile.prediction_columns import LABEL, RESIDUAL, SCORE, SLOPE, answer_axes, answers, importance
+from include.monitoring.drift.drift_type import DriftType, drift_types
+from include.monitoring.profile.prediction_columns import (
+    LABEL,
+    RESIDUAL,
+    SCORE,
+    SLOPE,
+    answer_axes,
+    importance,
+    prediction_columns,
+)
 from include.monitoring.profile.profiles import profile_parts, window
 from include.monitoring.quality import Quality
 from include.monitoring.reference import Reference, cut
@@ -25,7 +33,7 @@ def said(table: Any, label: Any = None, score: Any = None) -> Any:
 
     own = np.asarray(table["score"]) if score is None else score
     true = np.asarray(table["late"], float) if label is None else label
-    return appended(table.select(["event_timestamp"]), answers(true, own, 0.35))
+    return appended(table.select(["event_timestamp"]), prediction_columns(true, own, 0.35))
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +44,14 @@ def past() -> Reference:
     return Reference(tuple(axes), cut(profile_parts(said(table), axes, "event_timestamp"), 7, MADE), (), table.num_rows)
 
 
-def found(reference: Reference, table: Any, **counts: int) -> dict[str, Kind]:
+def found(reference: Reference, table: Any, **counts: int) -> dict[str, DriftType]:
     parts = profile_parts(table, reference.axes, "event_timestamp")
     n = table.num_rows
     numbers = {"rows": n, "labelled": n, "answered": n, "own": n, **counts}
-    return kinds(window(parts, "2013", "2014"), numbers, reference, WHOLE, QUIET, 200)
+    return drift_types(window(parts, "2013", "2014"), numbers, reference, WHOLE, QUIET, 200)
 
 
-def verdicts(all_kinds: dict[str, Kind]) -> dict[str, str]:
+def verdicts(all_kinds: dict[str, DriftType]) -> dict[str, str]:
     return {name: kind.verdict for name, kind in all_kinds.items()}
 
 
@@ -88,7 +96,7 @@ def test_labels_that_have_mostly_not_landed_are_not_judged(past: Reference) -> N
 
 
 def test_nothing_known_of_the_answers_is_told_and_no_drift() -> None:
-    kind = kinds({}, {"rows": 700, "labelled": 700, "answered": 0, "own": 0}, Reference((), {}), WHOLE, QUIET, 200)
+    kind = drift_types({}, {"rows": 700, "labelled": 700, "answered": 0, "own": 0}, Reference((), {}), WHOLE, QUIET, 200)
     assert [kind[name].verdict for name in ("prediction", "label", "concept")] == ["abstain"] * 3
 
 
@@ -99,9 +107,9 @@ def test_a_champion_that_did_not_answer_is_not_judged(past: Reference) -> None:
 
 
 def test_answers_need_what_they_are_made_of() -> None:
-    assert set(answers(None, np.array([0.5]), 0.5)) == {SCORE}
-    assert set(answers(np.array([1.0]), None, 0.5)) == {LABEL}
-    both = answers(np.array([1.0, 0.0]), np.array([0.75, np.nan]), 0.5)
+    assert set(prediction_columns(None, np.array([0.5]), 0.5)) == {SCORE}
+    assert set(prediction_columns(np.array([1.0]), None, 0.5)) == {LABEL}
+    both = prediction_columns(np.array([1.0, 0.0]), np.array([0.75, np.nan]), 0.5)
     assert both[RESIDUAL].tolist()[0] == 0.25
     assert both[SLOPE].tolist()[0] == 0.0625
     assert np.isnan(both[RESIDUAL][1])

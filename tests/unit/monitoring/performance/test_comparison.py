@@ -7,7 +7,7 @@ from sklearn.metrics import brier_score_loss, f1_score, log_loss, precision_scor
 
 from include.metrics import estimates as metric
 from include.monitoring.performance.comparison import Baseline, calibration, judged, landed, measure
-from include.monitoring.performance.label_delay import Landing
+from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.slices import Terms
 from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
 
@@ -130,10 +130,10 @@ def test_the_calibration_slope_tells_scores_that_are_too_far_apart() -> None:
 
 def test_too_few_landed_labels_speak_for_nobody() -> None:
     found = measure(window(), Baseline({"auc": 0.82}, 1400), (), TERMS)
-    half = Landing(2000, 700, 600.0, 0.9, "2013-04-10 06:00")
+    half = LabelDelay(2000, 700, 600.0, 0.9, "2013-04-10 06:00")
     assert judged(found, half).words.startswith("54% of the labels that will come have landed; 90% are needed")
     assert judged(found, half).drop is None
-    assert judged(found, Landing(2000, 700, 10.0, 0.9)) is found
+    assert judged(found, LabelDelay(2000, 700, 10.0, 0.9)) is found
 
 
 def test_slices_large_enough_have_their_own_metric() -> None:

@@ -5,7 +5,7 @@ import pytest
 from include.core.errors import SpecError
 from include.serving.http.access import open_access
 from include.serving.http.asgi import Headers
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 from include.serving.http.routes import PREDICT, PUSH
 
 
@@ -19,7 +19,7 @@ def test_prediction_is_open_on_loopback(host: str) -> None:
     access = open_access(host)
     access.check(headers(), PREDICT, "toy")
     access.check(headers("some other server's"), PREDICT, "toy")
-    with pytest.raises(Refusal, match="no token is set") as refused:
+    with pytest.raises(RequestError, match="no token is set") as refused:
         access.check(headers("anything"), PUSH, "toy")
     assert refused.value.status == 403
 
@@ -31,6 +31,6 @@ def test_any_other_address_needs_a_token_for_everything(host: str) -> None:
     access = open_access(host, "secret")
     access.check(headers("secret"), PREDICT, "toy")
     for wrong in ("", "Secret", "secret2"):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RequestError) as refused:
             access.check(headers(wrong), PREDICT, "toy")
         assert refused.value.status == 401

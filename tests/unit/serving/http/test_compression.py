@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from include.serving.http.compression import FREE_BYTES, MAX_RATIO, accepted, compress, decompress
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 
 LIMIT = 8 << 20
 TEXT = b'{"inputs": [1, 2, 3]}' * 50
@@ -57,7 +57,7 @@ def test_what_clients_send_is_read(encoding: str, body: bytes) -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused(status: int, encoding: str, body: bytes) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         decompress(body, encoding, LIMIT)
     assert refused.value.status == status
     assert refused.value.body["allowed"]
@@ -66,7 +66,7 @@ def test_what_cannot_be_read_is_refused(status: int, encoding: str, body: bytes)
 def test_a_bomb_is_refused_before_it_grows() -> None:
     bomb = gzipped(bytes(200 << 20))
     tracemalloc.start()
-    with pytest.raises(Refusal, match="too large"):
+    with pytest.raises(RequestError, match="too large"):
         decompress(bomb, "gzip", LIMIT)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -78,7 +78,7 @@ def test_a_small_body_may_not_grow_to_the_limit() -> None:
     assert len(decompress(honest, "gzip", LIMIT)) == FREE_BYTES
     greedy = gzipped(bytes(2 * FREE_BYTES))
     assert len(greedy) * MAX_RATIO < 2 * FREE_BYTES
-    with pytest.raises(Refusal, match="too large"):
+    with pytest.raises(RequestError, match="too large"):
         decompress(greedy, "gzip", LIMIT)
 
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import uvicorn
 
-from include.serving.http.corked_transport import Cork
-from include.serving.http.gateway_protocol import Door
+from include.serving.http.corked_transport import CorkedTransport
+from include.serving.http.gateway_protocol import GatewayProtocol
 
 
 class Transport:
@@ -30,9 +30,9 @@ class Transport:
         return self.closed
 
 
-def corked() -> tuple[Cork, Transport]:
+def corked() -> tuple[CorkedTransport, Transport]:
     transport = Transport()
-    return Cork(transport), transport  # type: ignore[arg-type]
+    return CorkedTransport(transport), transport  # type: ignore[arg-type]
 
 
 def test_head_and_body_leave_together_and_the_rest_as_it_comes() -> None:
@@ -86,7 +86,7 @@ def over_a_socket(ask: Callable[[httpx.Client], Any]) -> Any:
 
     async def run() -> Any:
         listening = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(app, http=Door, ws="none", lifespan="off", log_config=None)
+        config = uvicorn.Config(app, http=GatewayProtocol, ws="none", lifespan="off", log_config=None)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}") as client:

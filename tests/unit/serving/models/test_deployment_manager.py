@@ -15,10 +15,10 @@ import pytest
 from include.core.errors import DataError, UnreachableError
 from include.core.spec import ModelSpec
 from include.routing.route import Route
-from include.serving.http.request_error import Refusal
+from include.serving.http.request_error import RequestError
 from include.serving.models import deployment_manager as fleet_module
-from include.serving.models.deployment_manager import Fleet
-from include.serving.models.eviction import Room
+from include.serving.models.deployment_manager import DeploymentManager
+from include.serving.models.eviction import CacheLimits
 from include.serving.models.loaded_model import LoadedModel
 
 RETRY = 0.03  # seconds
@@ -31,7 +31,7 @@ class Scene:
         self.routes: dict[str, tuple[int, Route]] = {}
         self.broken: dict[int, Exception] = {}
         self.loads: list[int] = []
-        self.fleet = Fleet(lambda: self.routes, lambda model: spec, self.load, scratch)
+        self.fleet = DeploymentManager(lambda: self.routes, lambda model: spec, self.load, scratch)
 
     def load(self, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:
         self.loads.append(version)
@@ -118,12 +118,12 @@ def test_at_start_what_can_serve_does_and_readiness_says_no(scene: Scene) -> Non
 class Crowd:
     """Many models, room for few; a model may be made slow to load."""
 
-    def __init__(self, spec: ModelSpec, scratch: Path, models: int, room: Room) -> None:
+    def __init__(self, spec: ModelSpec, scratch: Path, models: int, room: CacheLimits) -> None:
         self.spec = spec
         self.routes = {f"m{n}": (1, Route(champion=1)) for n in range(models)}
         self.slow: dict[str, threading.Event] = {}
         self.broken: dict[str, Exception] = {}
-        self.fleet = Fleet(lambda: self.routes, self.spec_of, self.load, scratch, room)
+        self.fleet = DeploymentManager(lambda: self.routes, self.spec_of, self.load, scratch, room)
 
     def spec_of(self, model: str) -> ModelSpec:
         return self.spec.model_copy(update={"name": model})
@@ -142,7 +142,7 @@ class Crowd:
 
 @pytest.fixture
 def crowd(spec: ModelSpec, tmp_path: Path) -> Iterator[Crowd]:
-    crowd = Crowd(spec, tmp_path, 6, Room(models=3))
+    crowd = Crowd(spec, tmp_path, 6, CacheLimits(models=3))
     crowd.fleet.start()
     assert crowd.fleet.polled.wait(10)
     yield crowd
@@ -184,7 +184,7 @@ def test_a_slow_load_stalls_neither_other_models_nor_a_change_of_weights(crowd: 
 def test_callers_of_a_model_that_takes_too_long_are_told_to_come_back(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_module, "COLD_SECONDS", 0.05)
     crowd.slow["m4"] = threading.Event()
-    with pytest.raises(Refusal, match="being loaded") as refused:
+    with pytest.raises(RequestError, match="being loaded") as refused:
         asyncio.run(crowd.fleet.warm("m4"))
     assert (refused.value.status, refused.value.headers) == (503, [(b"retry-after", b"1")])
     crowd.slow["m4"].set()
@@ -193,7 +193,7 @@ def test_callers_of_a_model_that_takes_too_long_are_told_to_come_back(crowd: Cro
 
 def test_a_cold_model_whose_store_is_away_is_a_503_and_its_route_is_kept(crowd: Crowd) -> None:
     crowd.broken["m4"] = UnreachableError("the ledger is away")
-    with pytest.raises(Refusal, match="the ledger is away"):
+    with pytest.raises(RequestError, match="the ledger is away"):
         asyncio.run(crowd.fleet.warm("m4"))
     crowd.broken.clear()
     assert list(asyncio.run(crowd.fleet.warm("m4")).models) == [1]
@@ -215,7 +215,7 @@ def test_a_new_route_of_a_cold_model_is_loaded_and_checked_at_once(crowd: Crowd)
 
 def test_an_idle_model_is_unloaded_by_its_own_limit(spec: ModelSpec, tmp_path: Path) -> None:
     hasty = spec.model_copy(update={"serving": spec.serving.model_copy(update={"idle": timedelta(seconds=0.05)})})
-    crowd = Crowd(hasty, tmp_path, 1, Room())
+    crowd = Crowd(hasty, tmp_path, 1, CacheLimits())
     crowd.fleet.start()
     eventually(lambda: crowd.fleet.loads == 1 and not crowd.loaded())
     assert list(asyncio.run(crowd.fleet.warm("m0")).models) == [1]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from include.core.errors import SpecError
-from include.serving.models.eviction import Residency, Room
+from include.serving.models.eviction import CacheLimits, EvictionPolicy
 
 
-def asked(residency: Residency, *order: str) -> None:
+def asked(residency: EvictionPolicy, *order: str) -> None:
     """Each a second after the one before."""
     for at, model in enumerate(order):
         residency.touched.add(model)
@@ -16,27 +16,27 @@ def asked(residency: Residency, *order: str) -> None:
 
 
 def test_the_longest_unused_go_when_there_are_too_many() -> None:
-    residency = Residency(Room(models=2))
+    residency = EvictionPolicy(CacheLimits(models=2))
     asked(residency, "a", "b", "c", "a")
     assert residency.leaving({"a": 1, "b": 1, "c": 1}, {}, 4.0) == ["b"]
 
 
 def test_the_longest_unused_go_until_the_bytes_fit_and_the_last_asked_stays() -> None:
-    residency = Residency(Room(bytes=10))
+    residency = EvictionPolicy(CacheLimits(bytes=10))
     asked(residency, "a", "b", "c")
     assert residency.leaving({"a": 4, "b": 6, "c": 4}, {}, 3.0) == ["a"]
     assert residency.leaving({"a": 4, "b": 4, "c": 99}, {}, 3.0) == ["a", "b"]
 
 
 def test_an_idle_model_goes_though_there_is_room_and_others_stay() -> None:
-    residency = Residency(Room())
+    residency = EvictionPolicy(CacheLimits())
     asked(residency, "a", "b")
     assert residency.leaving({"a": 1, "b": 1}, {"a": 10.0}, 10.0) == []
     assert residency.leaving({"a": 1, "b": 1}, {"a": 10.0}, 10.1) == ["a"]
 
 
 def test_the_room_comes_from_the_environment_and_nonsense_is_refused() -> None:
-    room = Room.from_env({"SLIPSTREAM_GATEWAY_MODELS": "7", "SLIPSTREAM_GATEWAY_MEGABYTES": "3"})
-    assert room == Room(7, 3 << 20)
+    room = CacheLimits.from_env({"SLIPSTREAM_GATEWAY_MODELS": "7", "SLIPSTREAM_GATEWAY_MEGABYTES": "3"})
+    assert room == CacheLimits(7, 3 << 20)
     with pytest.raises(SpecError, match="SLIPSTREAM_GATEWAY_MODELS"):
-        Room.from_env({"SLIPSTREAM_GATEWAY_MODELS": "many"})
+        CacheLimits.from_env({"SLIPSTREAM_GATEWAY_MODELS": "many"})

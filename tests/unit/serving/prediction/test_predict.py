@@ -20,7 +20,7 @@ from include.prediction_log.writer import PredictionLog, read_records
 from include.routing.route import Route, unit
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import Floats, LoadedModel
-from include.serving.prediction.coalescing import Job, Turns
+from include.serving.prediction.coalescing import PendingRequest, RequestCoalescer
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.prediction.predict import Predictor
 from include.serving.prediction.request_types import Contract
@@ -79,11 +79,11 @@ class Desk:
         model = LoadedModel(1, "d", Encoder(tuple(Input(f.name, f.dtype) for f in inputs)), First(), 3, inputs=inputs)
         self.deployment = Deployment(self.spec, Route(champion=1), 1, {1: model})
 
-    def jobs(self) -> list[tuple[Job, Caller]]:
+    def jobs(self) -> list[tuple[PendingRequest, Caller]]:
         callers = [Caller() for _ in PLACES]
         bodies = [json.dumps({"entity": {"place": place}, "id": place}).encode() for place in PLACES]
         asked = [self.contract.decode(body) for body in bodies]
-        return [(Job(*each, self.deployment, caller), caller) for each, caller in zip(asked, callers, strict=True)]
+        return [(PendingRequest(*each, self.deployment, caller), caller) for each, caller in zip(asked, callers, strict=True)]
 
     def ask(self) -> list[tuple[float, list[str]] | str]:
         jobs, ended = self.jobs(), []
@@ -153,12 +153,12 @@ def test_rows_of_which_none_can_be_read_are_the_stores_fault(desk: Desk, monkeyp
 
 
 def test_a_job_that_an_answerer_cannot_take_leaves_the_others_theirs(desk: Desk) -> None:
-    turns: Any = Turns.__new__(Turns)
+    turns: Any = RequestCoalescer.__new__(RequestCoalescer)
     turns.admission = type("Admission", (), {"answered": lambda self, count: None})()
     jobs = desk.jobs()
 
     class Answerer:
-        def run(self, some: list[Job], finished: Any) -> None:
+        def run(self, some: list[PendingRequest], finished: Any) -> None:
             if any(job.items[0].id == "poison" for job in some):
                 raise KeyError("poison")
             desk.predictor.run(some, finished)

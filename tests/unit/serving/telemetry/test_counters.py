@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from include.serving.telemetry import counters as module
 from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.metrics_page import metrics_page
-from include.serving.telemetry.shared_memory import Page
+from include.serving.telemetry.shared_memory import SharedMemory
 
 
 def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -17,7 +17,7 @@ def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
 
 
 def test_counts_of_all_processes_add_up() -> None:
-    page = Page(2 * ARENA)
+    page = SharedMemory(2 * ARENA)
     first, second = Metrics(page, 0), Metrics(page, 1)
     first.predicted("toy", 1, "champion", 90.0)
     second.predicted("toy", 1, "champion", 2e6)
@@ -34,7 +34,7 @@ def test_counts_of_all_processes_add_up() -> None:
 
 
 def test_a_process_in_a_dead_ones_place_counts_on() -> None:
-    page = Page(ARENA)
+    page = SharedMemory(ARENA)
     Metrics(page, 0).predicted("toy", 1, "champion", 90.0)
     heir = Metrics(page, 0)
     heir.predicted("toy", 2, "challenger", 90.0)
