@@ -36,8 +36,10 @@ from tests.unit.features.shop import FIRST, SPEC, Shop
 HERE = "tests.unit.features.test_names"
 ROOT = Path(__file__).parents[3]
 OUR_SQL = [
-    *(ROOT / "include/features").glob("*.py"),
-    *(ROOT / "include/monitoring" / name for name in ("collect.py", "prediction_log.py")),
+    *(ROOT / "include/features").rglob("*.py"),
+    *(ROOT / "include/model_contract").glob("*.py"),
+    ROOT / "include/monitoring/collect_step.py",
+    ROOT / "include/prediction_log/reader.py",
     ROOT / "include/scoring/rows.py",
 ]
 SQL: dict[str, Any] = {}

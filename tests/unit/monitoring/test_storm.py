@@ -20,8 +20,8 @@ from include.core.spec import Retraining
 from include.data.window import Window, moment
 from include.monitoring.retraining.decision import decide_window, history, resource
 from include.monitoring.retraining.policy import Decision
+from tests.unit.monitoring.retraining.test_policy import BROKEN, DRIFT, FELL, WHOLE
 from tests.unit.monitoring.synthetic import spec
-from tests.unit.monitoring.test_policy import BROKEN, DRIFT, FELL, WHOLE
 
 COOLDOWN = timedelta(days=14)
 SPEC = spec().model_copy(update={"retraining": Retraining(cooldown=COOLDOWN, budget_per_month=9, minimum_labels=1)})

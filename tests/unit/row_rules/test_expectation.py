@@ -12,7 +12,7 @@ from include.row_rules.expectation import ROW_LEVEL, Expectation, Suite, columns
 
 DECLARED = {"flights": (Expectation("ExpectColumnToExist", column="a"),), "weather": Suite((), quarantine_limit=0.5)}
 NOT_A_MAPPING = 3
-HERE = "tests.unit.validation.test_expectation"
+HERE = "tests.unit.row_rules.test_expectation"
 
 
 def test_an_expectation_prints_as_it_is_written() -> None:

@@ -12,8 +12,8 @@ from include.core.errors import FencedError
 from include.core.request import Result
 from include.monitoring.retraining.decision import decide_window, gather, history, record_decision, resource
 from include.monitoring.retraining.policy import decide
+from tests.unit.monitoring.retraining.test_policy import CALM, DRIFT, POLICY, WHOLE, facts
 from tests.unit.monitoring.synthetic import spec
-from tests.unit.monitoring.test_policy import CALM, DRIFT, POLICY, WHOLE, facts
 
 SPEC = spec()
 
