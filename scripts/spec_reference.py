@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from include.core.spec import (
+    BusinessMetric,
     Data,
     Evaluation,
     Feature,
@@ -24,7 +25,6 @@ from include.core.spec import (
     ModelSpec,
     Monitoring,
     Objectives,
-    Outcome,
     Retraining,
     Rollout,
     Serving,
@@ -45,7 +45,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "training: Training": Training,
     "evaluation: Evaluation": Evaluation,
     "rollout: Rollout": Rollout,
-    "rollout.outcomes: Outcome": Outcome,
+    "rollout.outcomes: BusinessMetric": BusinessMetric,
     "monitoring: Monitoring": Monitoring,
     "retraining: Retraining": Retraining,
     "serving: Serving": Serving,

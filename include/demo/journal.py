@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from include.core.private import write_private
+from include.core.private_files import write_private
 from include.core.time import now
 
 # Seconds a phase may take on two cores; printed beside what it took.

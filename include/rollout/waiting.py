@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, effects, rollouts
 from include.core.time import timestamp
-from include.rollout.route import route_in
+from include.routing.route import route_in
 from include.versions.gate import offered_in
 from include.versions.lifecycle import Stage, at_stage, move_in
 

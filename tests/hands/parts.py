@@ -13,8 +13,8 @@ from include.core.control import ControlStore, audit, decisions, effects, partit
 from include.core.request import Json
 from include.core.time import timestamp
 from include.rollout.history import list_rollouts, live_rollout
-from include.rollout.route import Route, read_route, set_route
 from include.rollout.waiting import SUPERSEDED
+from include.routing.route import Route, read_route, set_route
 from operators.hooks import Services
 from tests.hands.specs import dag_of
 from tests.unit.operators.life import Life, Run, day

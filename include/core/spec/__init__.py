@@ -13,11 +13,12 @@ from include.core.spec.evaluation import Evaluation
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
-from include.core.spec.rollout import Outcome, Rollout
+from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.serving import Objectives, Serving, Triggers
 from include.core.spec.training import Training
 
 __all__ = [
+    "BusinessMetric",
     "Cron",
     "DailyCron",
     "Data",
@@ -30,7 +31,6 @@ __all__ = [
     "Monitoring",
     "Name",
     "Objectives",
-    "Outcome",
     "Reference",
     "Retraining",
     "Rollout",

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from include.core.spec.base import Frozen, Name
 
 
-class Outcome(Frozen):
+class BusinessMetric(Frozen):
     """A business metric that callers report by name for a request (`POST /feedback` with `metric`): it happened, or not."""
 
     name: Name
@@ -57,7 +57,7 @@ class Rollout(Frozen):
     score_tolerance: float | None = Field(5.0, ge=1)
     """How many times as many scores below the champion's p10, or above its p90, are tolerated. None: scores are not judged."""
 
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[BusinessMetric, ...] = ()
     """The business metrics that are held against the challenger. By default none is."""
 
     first: Literal["smoke", "absolute"] = "smoke"
