@@ -38,6 +38,7 @@ e2e: setup  ## the long end-to-end: a walk-forward backfill of six versions thro
 SEEDS ?= 3
 STOCK_SEEDS ?= 2
 chaos: setup  ## the fault matrix, SEEDS=3 a cell: every step killed, paused, cut off; writes docs/guarantees.md
+	@$(PY) -m tests.support.programs tests.chaos.scheduler tests.hands tests.chaos
 	@$(PY) -m tests.chaos.stock --seeds $(STOCK_SEEDS)
 	@$(PY) -m tests.chaos.scheduler
 	@$(PY) -m tests.hands
