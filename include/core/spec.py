@@ -240,7 +240,10 @@ class Serving(_Frozen):
 
 
 class Objectives(_Frozen):
-    """What callers are promised, over any 30 days. Alerts fire on how fast a promise's budget burns (docs/monitoring.md)."""
+    """What callers are promised, over any 30 days.
+
+    Alerts fire on how fast a promise's budget burns: docs/monitoring/operating.md.
+    """
 
     errors: float = Field(0.005, gt=0, lt=1)  # share of the requests for which the arm's own model may give no score
     latency: timedelta = Field(timedelta(milliseconds=50), gt=timedelta(0), le=timedelta(seconds=1))  # when a score is due
