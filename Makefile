@@ -1,7 +1,7 @@
 # Slipstream. `make demo` runs the whole loop; `make up` leaves the platform running. Needs Python 3.11 only.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true
+export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true NO_MKDOCS_2_WARNING=1
 
 .PHONY: help setup demo up down status test test-unit lint format docs chaos hands e2e bench clean lock sbom audit
 
@@ -30,18 +30,21 @@ test: setup $(if $(PATHS),,lint)  ## linters, types, import contracts, and the f
 test-unit: setup  ## the unit tests that start no server and train no network: what to run while you write
 	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not e2e" tests/unit
 
-lint: setup  ## ruff, mypy --strict, import-linter
+lint: setup  ## ruff, mypy --strict, import-linter, the documentation site
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@PYTHONPATH=. .venv/bin/lint-imports --no-logo
+	@.venv/bin/mkdocs build --strict
 
 format: setup  ## format the code and the imports, and mend what ruff can mend
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-docs: setup  ## the documentation site, into dist/site; fails on a broken link or an undocumented page
-	@.venv/bin/mkdocs build --strict --quiet
+docs: setup  ## the documentation site, into dist/site; fails on a broken link, or a page that its contents lack
+	@$(PY) scripts/cli_reference.py
+	@.venv/bin/mkdocs build --strict
+	@echo 'docs: dist/site/index.html'
 
 e2e: setup  ## the long end-to-end: a walk-forward backfill of six versions through a real Airflow
 	@$(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e
