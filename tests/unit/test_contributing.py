@@ -46,6 +46,16 @@ def test_every_make_target_that_a_page_names_exists(page: str) -> None:
     assert named - set(_defined()) == set()
 
 
+PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`([a-z_]+/[\w./-]+\.(?:py|sh|md|html|yml|yaml|toml))`", page.read_text())
+    ours = {name for name in named if (ROOT / name.partition("/")[0]).is_dir()}
+    assert {name for name in ours if not (ROOT / name).is_file()} == set()
+
+
 def _code(page: Path) -> list[str]:
     """The code of a Markdown page: blocks, and what stands between backticks."""
     text = page.read_text()
