@@ -37,6 +37,7 @@ from include.reconcile.run import Report, reconcile, untold
 from include.reconcile.world import World
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.routing.route import Route, set_route
+from tests.support import programs
 from tests.unit.reconcile.fake_airflow import FakeAirflow
 
 GOAL_SECONDS = 2.0
@@ -187,6 +188,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", type=int, default=100)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     options = parser.parse_args(argv)
+    if options.store == "postgresql":
+        programs.require("benchmarks.reconcile")
     with tempfile.TemporaryDirectory(prefix="reconcile-") as folder, store_of(options.store, Path(folder)) as place:
         fill(place, options.models)
         asked, amiss = place.airflow.asked, 0

@@ -1,6 +1,6 @@
-"""Writes docs/spec.md, the reference of every field of a model's spec: `python -m scripts.spec_reference`.
+"""Writes docs/reference/spec.md, the reference of every field of a model's spec, from the classes of `include.core.spec`.
 
-Types, defaults and bounds come from the classes of `include.core.spec`, the explanations from the docstrings below the fields.
+Types, defaults and bounds are those of the classes; the explanations are the docstrings below the fields.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,49 +17,34 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from include.core.spec import (
-    BusinessMetric,
-    Data,
-    Evaluation,
-    Feature,
-    Features,
-    ModelSpec,
-    Monitoring,
-    Objectives,
-    Retraining,
-    Rollout,
-    Serving,
-    Training,
-    Triggers,
-    View,
-)
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "reference" / "spec.md"
 
-TARGET = Path(__file__).resolve().parents[1] / "docs" / "spec.md"
-COMMAND = "python -m scripts.spec_reference"
-
-PARTS: dict[str, type[BaseModel]] = {
-    "ModelSpec": ModelSpec,
-    "data: Data": Data,
-    "features: Features": Features,
-    "features.views: View": View,
-    "features.views.features, features.request: Feature": Feature,
-    "training: Training": Training,
-    "evaluation: Evaluation": Evaluation,
-    "rollout: Rollout": Rollout,
-    "rollout.outcomes: BusinessMetric": BusinessMetric,
-    "monitoring: Monitoring": Monitoring,
-    "retraining: Retraining": Retraining,
-    "serving: Serving": Serving,
-    "objectives: Objectives": Objectives,
-    "triggers: Triggers": Triggers,
+# Where a section stands in a spec, and its class.
+PARTS = {
+    "": "ModelSpec",
+    "data": "Data",
+    "features": "Features",
+    "features.views": "View",
+    "features.views.features, features.request": "Feature",
+    "training": "Training",
+    "evaluation": "Evaluation",
+    "rollout": "Rollout",
+    "rollout.outcomes": "BusinessMetric",
+    "monitoring": "Monitoring",
+    "retraining": "Retraining",
+    "serving": "Serving",
+    "objectives": "Objectives",
+    "triggers": "Triggers",
 }
 
-HEAD = f"""# The fields of a model's spec
+HEAD = """\
+# The spec
 
-<!-- Made by `{COMMAND}` from include/core/spec: edit the docstrings there, then run it again. -->
+What a model declares in its `spec.py`: `SPEC = ModelSpec(...)`. By example: [authoring](../authoring.md). All times are UTC. A field
+that is not listed here, a wrong type or a value outside the bounds is refused when the spec is read.
 
-`SPEC = ModelSpec(...)` stands in `include/models/<name>/spec.py`; [authoring.md](authoring.md) shows how one is written.
-All times are UTC. A field that is not listed here, a wrong type or a value outside the bounds is refused when the spec is read.
+Written by `scripts/spec_reference.py` from the docstrings in `include/core/spec`: do not edit.
 
 | type | is |
 |---|---|
@@ -73,9 +59,16 @@ All times are UTC. A field that is not listed here, a wrong type or a value outs
 BOUNDS = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 
 
-def reference() -> str:
-    """The whole text of docs/spec.md."""
-    return "\n".join([HEAD, *(_section(heading, part) for heading, part in PARTS.items())])
+def page() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *(_section(place, part) for place, part in parts().items())])
+
+
+def parts() -> dict[str, type[BaseModel]]:
+    """The classes of a spec's sections, by where they stand in it."""
+    import include.core.spec as sections
+
+    return {place: getattr(sections, name) for place, name in PARTS.items()}
 
 
 def documented(part: type[BaseModel]) -> dict[str, tuple[str, str]]:
@@ -95,13 +88,14 @@ def _docstring(node: ast.stmt) -> str:
     return ""
 
 
-def _section(heading: str, part: type[BaseModel]) -> str:
+def _section(place: str, part: type[BaseModel]) -> str:
+    heading = f"{part.__name__}: {place}" if place else part.__name__
     rows = [
         f"| `{name}` | {_type(annotation, part.model_fields[name])} | {_default(part.model_fields[name])} | {_cell(text)} |"
         for name, (annotation, text) in documented(part).items()
     ]
     table = "\n".join(["| field | type | default | meaning |", "|---|---|---|---|", *rows])
-    return f"## `{heading}`\n\n{inspect.getdoc(part)}\n\n{table}\n"
+    return f"## {heading}\n\n{inspect.getdoc(part)}\n\n{table}\n"
 
 
 def _type(annotation: str, field: FieldInfo) -> str:
@@ -144,5 +138,5 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(reference())
-    print(f"written: {TARGET.name}")
+    sys.path.insert(0, str(ROOT))
+    PAGE.write_text(page())

@@ -11,13 +11,16 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from benchmarks.features.line import HEADING, Line
+from tests.support import programs
 
 PARTS = ("join", "materialize", "online")
 
 
 def main(wanted: list[str]) -> int:
+    parts = wanted or [name for name in PARTS if find_spec(f"benchmarks.features.{name}")]
+    programs.require(*(f"benchmarks.features.{part}" for part in parts))
     lines: list[Line] = []
-    for part in wanted or [name for name in PARTS if find_spec(f"benchmarks.features.{name}")]:
+    for part in parts:
         found: list[Line] = import_module(f"benchmarks.features.{part}").run()
         print(
             f"{part}; load before {os.getloadavg()[2]:.1f}, after {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n{HEADING}"

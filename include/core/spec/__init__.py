@@ -2,7 +2,7 @@
 
 A spec names its code by string, so reading one imports no library. Times of day are UTC. An unknown
 field, a wrong type or an impossible value is refused with the field, the value and what is allowed.
-docs/spec.md lists every field; it is made from the docstrings below the fields.
+docs/reference/spec.md lists every field; it is made from the docstrings below the fields.
 """
 
 from __future__ import annotations

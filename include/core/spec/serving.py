@@ -46,7 +46,10 @@ class Serving(Frozen):
 
 
 class Objectives(Frozen):
-    """What callers are promised, over any 30 days. Alerts fire on how fast a promise's budget burns (docs/monitoring.md)."""
+    """What callers are promised, over any 30 days.
+
+    Alerts fire on how fast a promise's budget burns: docs/monitoring/operating.md.
+    """
 
     errors: float = Field(0.005, gt=0, lt=1)
     """The share of the requests that may go without a score of the version they were routed to."""
