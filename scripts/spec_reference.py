@@ -41,8 +41,8 @@ PARTS = {
 HEAD = """\
 # The spec
 
-What a model declares in its `spec.py`: `SPEC = ModelSpec(...)`. By example: [authoring](../authoring.md). All times are UTC. A field
-that is not listed here, a wrong type or a value outside the bounds is refused when the spec is read.
+What a model declares in its `spec.py`: `SPEC = ModelSpec(...)`. By example: [authoring](../authoring.md). All times are UTC.
+A field that is not listed here, a wrong type or a value outside the bounds is refused when the spec is read.
 
 Written by `scripts/spec_reference.py` from the docstrings in `include/core/spec`: do not edit.
 

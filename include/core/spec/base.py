@@ -37,9 +37,9 @@ Dtype = Literal["float", "int", "category"]
 class Frozen(BaseModel):
     """A frozen part of the spec. Making one, or reading one back, raises SpecError where a field is wrong.
 
-    The docstring below each field is what editors show, and what docs/reference/spec.md is made from. pydantic is not asked to read
-    them (`use_attribute_docstrings`): it would search the source of every class at each import, which doubles the time that
-    the specs add to the parsing of the DAGs.
+    The docstring below each field is what editors show, and what docs/reference/spec.md is made from. pydantic is not asked to
+    read them (`use_attribute_docstrings`): it would search the source of every class at each import, which doubles the time
+    that importing the spec takes while DAGs are parsed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
