@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.sdk import Context
 
 from include.core.request import Json, Request, Result
+from include.step_values.evaluation import EvaluateValue
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
 from operators.links import ReportLink, report_url
@@ -65,8 +66,8 @@ class CheckGateOperator(SlipstreamOperator):
 
     def execute(self, context: Context) -> Json:
         services = open_services()
-        value = services.ledger.resolve(pulled(context, "evaluate")).value
-        gate: Json = value["gate"]
+        value = services.ledger.resolve(pulled(context, "evaluate")).read(EvaluateValue)
+        gate = value["gate"]
         for warning in value.get("warnings", ()):
             self.log.warning("%s", warning)
         for reason in gate["reasons"] or ["every condition holds"]:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 from include.core.digest import code_digest, digest_json
 
-Json = Any  # None, bool, int, float, str, list and dict of these
+Json = Any
+Value = TypeVar("Value")
 _RESULT = re.compile(r"(?:.*/)?(ledger/[^/]+/[^/]+/g\d+/result\.json)")
 
 
@@ -106,7 +107,7 @@ class Request:
 class Outcome:
     """What a step's function returns: a small JSON value, and files it wrote under its workdir."""
 
-    value: Mapping[str, Json]
+    value: Mapping[str, object]
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -128,6 +129,10 @@ class Result:
     files: Mapping[str, StoredFile]
     seconds: float
     committed_at: str
+
+    def read(self, kind: type[Value]) -> Value:
+        """The value as its step's own type (`include.step_values`), unchecked: the ledger's digest vouches for it."""
+        return cast("Value", self.value)
 
     @property
     def digest(self) -> str:

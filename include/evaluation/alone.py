@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from include.core.request import Json
 from include.metrics.values import Array, auc
 from include.model_contract.model import Floats
+from include.step_values.evaluation import AloneValue
 
 TOO_GOOD = 0.95  # AUC of one input alone; honest problems are not solved by one column
 ROWS = 50_000  # looked at, evenly spread
@@ -16,7 +16,7 @@ ROWS = 50_000  # looked at, evenly spread
 
 def alone(
     names: Sequence[str], categories: Sequence[int], train: Floats, known: Array, rows: Floats, labels: Array
-) -> list[Json]:
+) -> list[AloneValue]:
     """`input` and `auc` on the holdout's encoded `rows` of each input that reaches TOO_GOOD alone, either way up.
 
     A missing value may stand below all others or above them. `categories`: the inputs that are codes, which are ranked by
@@ -26,7 +26,7 @@ def alone(
     held, truth = rows[::step], labels[::step]
     if len(np.unique(truth)) < 2:
         return []
-    found: list[Json] = []
+    found: list[AloneValue] = []
     for place, name in enumerate(names):
         column: Array = held[:, place].astype(np.float64)
         if place in categories:
@@ -53,7 +53,7 @@ def _rates(codes: Floats, known: Array, wanted: Floats) -> Array:
     return shares
 
 
-def words(found: Sequence[Json]) -> list[str]:
+def words(found: Sequence[AloneValue]) -> list[str]:
     return [
         f"{each['input']} alone predicts the label with an AUC of {each['auc']:.3f}: see that it does not hold the answer "
         "(when it becomes known, and what makes it)."

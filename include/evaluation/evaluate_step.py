@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from include.core.adapters import adapter
 from include.core.errors import DataError
-from include.core.request import Json, Outcome
+from include.core.request import Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
 from include.evaluation import int8
@@ -26,6 +27,9 @@ from include.metrics.paired import difference
 from include.metrics.values import Array, calibration, measure
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import Floats, Model
+from include.step_values.evaluation import AloneValue, EvaluateValue, PairedValue
+from include.step_values.features import TrainingSetValue
+from include.step_values.training import Metrics, TrainValue
 
 SEED = 7
 DAY = 86_400_000_000  # microseconds
@@ -43,18 +47,22 @@ def run(task: Task) -> Outcome:
     model, encoder, path = _open(task, "train")
     rows: Floats = encoder.encode_table(holdout)
     scores = model.score(rows)
-    value: dict[str, Json] = {
+    solitary = _alone(train, encoder, label, rows, labels)
+    champion, paired = _champion(task, holdout, scores, spec)
+    value: EvaluateValue = {
         "rows": len(labels),
         "metrics": measure(labels, scores),
-        **_champion(task, holdout, scores, spec),
+        "champion": champion,
         "baselines": _baselines(train, holdout, label, encoder, spec.baseline),
-        "alone": (solitary := _alone(train, encoder, label, rows, labels)),
-        "warnings": [*task.input("training_set").value.get("warnings", ()), *words(solitary)],
+        "alone": solitary,
+        "warnings": [*task.input("training_set").read(TrainingSetValue).get("warnings", ()), *words(solitary)],
         "slices": by_slice(holdout, spec.slices, labels, scores),
         "calibration": calibration(labels, scores),
         "latency_ms": measure_latency(model, rows[:LATENCY_ROWS], spec.max_latency_ms),
         "bytes": path.stat().st_size,
     }
+    if paired is not None:
+        value["paired"] = paired
     files = {"report.html": task.workdir / "report.html"}
     if spec.int8:
         small = task.workdir / int8.FILE
@@ -62,43 +70,45 @@ def run(task: Task) -> Outcome:
         if value["int8"]["accepted"]:
             files[int8.FILE] = small
     value["gate"] = decide(value, spec).to_json()
-    files["report.html"].write_text(render(task.request.model, value, task.input("train").value["history"]))
+    files["report.html"].write_text(render(task.request.model, value, task.input("train").read(TrainValue)["history"]))
     return Outcome(value, files)
 
 
 def _open(task: Task, name: str) -> tuple[Model, Encoder, Path]:
     """The model of a `train` input, its encoder and its file."""
     path = task.file(name, "model.onnx")
-    signature: Mapping[str, Json] = json.loads(task.file(name, "signature.json").read_text())
+    signature: Mapping[str, Any] = json.loads(task.file(name, "signature.json").read_text())
     return adapter("model")(path), Encoder.from_json(signature), path
 
 
-def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -> dict[str, Json]:
-    """`champion`: its metrics on the same rows, through its own signature; `paired`: row by row against the challenger's
-    `scores`, over all rows and by slice. Only `champion`, None, if there is no champion."""
+def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -> tuple[Metrics, PairedValue] | tuple[None, None]:
+    """The champion's metrics on the same rows, through its own signature; and row by row against the challenger's `scores`,
+    over all rows and by slice. None and None if there is no champion."""
     if "champion" not in task.request.inputs:
-        return {"champion": None}
+        return None, None
     labels = _labels(holdout, str(task.params["label"]))
     model, encoder, _ = _open(task, "champion")
     theirs = model.score(encoder.encode_table(holdout))
     days = holdout["event_timestamp"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() // DAY
-    paired = difference(spec.metric, labels, scores, theirs, days).to_json()
-    paired["slices"] = paired_slices(holdout, spec, labels, (scores, theirs), days)
-    return {"champion": measure(labels, theirs), "paired": paired}
+    paired: PairedValue = {
+        **difference(spec.metric, labels, scores, theirs, days).to_json(),
+        "slices": paired_slices(holdout, spec, labels, (scores, theirs), days),
+    }
+    return measure(labels, theirs), paired
 
 
-def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Encoder, category: str | None) -> dict[str, Json]:
+def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Encoder, category: str | None) -> dict[str, Metrics]:
     """Metrics of the baselines, fitted on all training rows."""
     known, labels = _labels(train, label), _labels(holdout, label)
     codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
     forest = boosted(encoder.encode_table(train), known, encoder.encode_table(holdout), codes, SEED)
-    found: dict[str, Json] = {"boosted": measure(labels, forest)}
+    found: dict[str, Metrics] = {"boosted": measure(labels, forest)}
     if category:
         found["historical_rate"] = measure(labels, historical_rate(train, known, holdout, category))
     return found
 
 
-def _alone(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Array) -> list[Json]:
+def _alone(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Array) -> list[AloneValue]:
     """Inputs that predict the label too well, each alone."""
     names, codes = (
         [each.name for each in encoder.inputs],

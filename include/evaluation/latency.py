@@ -19,9 +19,9 @@ from functools import cache
 
 import numpy as np
 
-from include.core.request import Json
 from include.metrics.values import Array
 from include.model_contract.model import Floats, Model
+from include.step_values.evaluation import LatencyValue
 
 Clock = Callable[[], float]  # seconds
 Reference = Callable[[int], None]  # does the work that many times
@@ -70,7 +70,7 @@ class Turns:
 
 def measure_latency(
     model: Model, rows: Floats, limit: float | None = None, clock: Clock | None = None, reference: Reference | None = None
-) -> dict[str, Json]:
+) -> LatencyValue:
     """Milliseconds of a call with one row: `p50`, `p99`, `mean`. `rows` float32 [n, inputs] are cycled through.
 
     Beside them what was `seen` on the clock, the `reference` (its milliseconds, and how many times its known cost they are),
@@ -85,7 +85,7 @@ def measure_in_turns(
     limit: float | None = None,
     clock: Clock | None = None,
     reference: Reference | None = None,
-) -> list[dict[str, Json]]:
+) -> list[LatencyValue]:
     """The same of several models in the same minutes, so that they may be compared. `limit` is for the first."""
     now, work = clock or time.perf_counter, reference or _reference()
     cost = max(_warm(model, rows, now) for model in models)
@@ -120,15 +120,20 @@ def _p99(turns: Turns) -> float:
     return float(np.percentile(turns.row_ms(0), 99))
 
 
-def _told(turns: Turns, number: int) -> dict[str, Json]:
+def _told(turns: Turns, number: int) -> LatencyValue:
     p50, p99 = np.percentile(turns.row_ms(number), (50, 99))
-    told: dict[str, Json] = {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
-    told["mean"] = round(float(turns.row_ms(number).mean()), 4)
+    told: LatencyValue = {
+        "p50": round(float(p50), 4),
+        "p99": round(float(p99), 4),
+        "mean": round(float(turns.row_ms(number).mean()), 4),
+        "reference": {"ms": round(turns.unit_ms, 5), "nominal": NOMINAL, "slowdown": round(turns.slowdown, 2)},
+        "load": round(os.getloadavg()[0] / (os.cpu_count() or 1), 2),
+        "passes": turns.passes,
+    }
     if number == 0:
         seen = np.percentile(turns.seen, (50, 99)) * 1000
         told["seen"] = {"p50": round(float(seen[0]), 4), "p99": round(float(seen[1]), 4)}
-    told["reference"] = {"ms": round(turns.unit_ms, 5), "nominal": NOMINAL, "slowdown": round(turns.slowdown, 2)}
-    return {**told, "load": round(os.getloadavg()[0] / (os.cpu_count() or 1), 2), "passes": turns.passes}
+    return told
 
 
 def _warm(model: Model, rows: Floats, now: Clock) -> float:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from include.core.request import Json
 from include.metrics.roc import placements
 from include.metrics.values import EPSILON, Array
+from include.step_values.evaluation import DifferenceValue
 
 Groups = NDArray[np.integer]
 ENOUGH_GROUPS = 3  # fewer say nothing of how groups differ
@@ -44,14 +44,26 @@ class Difference:
             return 1.0
         return float(stdtr(self.freedom, -self.worse / self.error)) if self.error > 0 else 0.0
 
-    def to_json(self) -> dict[str, Json]:
-        return {name: round(v, 6) if math.isfinite(v) else None for name, v in asdict(self).items()}
+    def to_json(self) -> DifferenceValue:
+        return {
+            "worse": _finite(self.worse),
+            "error": _finite(self.error),
+            "freedom": _finite(self.freedom),
+            "rows": _finite(self.rows),
+        }
 
     @classmethod
-    def from_json(cls, body: Mapping[str, Json]) -> Difference:
+    def from_json(cls, body: object) -> Difference:
         """Raises KeyError, TypeError or ValueError for anything that is no difference."""
+        if not isinstance(body, Mapping):
+            raise TypeError(f"a difference is an object, not {type(body).__name__}")
         error = math.nan if body["error"] is None else float(body["error"])
         return cls(float(body["worse"]), error, int(body["freedom"]), int(body["rows"]))
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def difference(metric: str, labels: Array, challenger: Array, champion: Array, groups: Groups) -> Difference:

@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from include.core.request import Json
+from include.step_values.evaluation import CalibrationBin
+from include.step_values.training import Metrics
 
 Array = NDArray[np.floating]
 
@@ -37,10 +38,10 @@ def brier(labels: Array, scores: Array) -> float:
     return float(np.mean((scores.astype(np.float64) - labels) ** 2))
 
 
-def calibration(labels: Array, scores: Array, bins: int = BINS) -> list[dict[str, Json]]:
+def calibration(labels: Array, scores: Array, bins: int = BINS) -> list[CalibrationBin]:
     """Of each equal-width bin that holds rows: how many, the mean score, the share of positives."""
     index = np.minimum((scores.astype(np.float64) * bins).astype(int), bins - 1)
-    table: list[dict[str, Json]] = []
+    table: list[CalibrationBin] = []
     for number in np.unique(index):
         inside = index == number
         table.append({"rows": int(inside.sum()), "score": float(scores[inside].mean()), "rate": float(labels[inside].mean())})
@@ -65,7 +66,7 @@ def at_threshold(labels: Array, scores: Array, threshold: float = 0.5) -> dict[s
     }
 
 
-def measure(labels: Array, scores: Array) -> dict[str, Json]:
+def measure(labels: Array, scores: Array) -> Metrics:
     """All of the above; a metric that is not defined for these rows is None."""
     found = {
         "auc": auc(labels, scores),

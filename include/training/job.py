@@ -60,7 +60,7 @@ class TrainingJob:
     seed: int = 7
     workers: int = 1
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
-    history: list[dict[str, Json]] = field(default_factory=list, init=False)
+    history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
 
     @property

@@ -22,6 +22,7 @@ from include.core.spec import Features
 from include.core.task import Task
 from include.metrics.values import measure
 from include.model_contract.encoder import Encoder
+from include.step_values.training import Metrics, TrainValue
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows, TrainingJob
 from include.training.split import split_newest
@@ -56,7 +57,7 @@ def run(task: Task) -> Outcome:
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
-    value = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
+    value: TrainValue = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
     return Outcome(value, {"model.onnx": job.model_path, "signature.json": described})
 
 
@@ -104,7 +105,7 @@ def _rows(encoder: Encoder, table: pa.Table, label: str) -> Rows:
     return Rows(encoder.encode_table(table), table[label].to_numpy().astype(np.float32))
 
 
-def verify(job: TrainingJob) -> dict[str, Json]:
+def verify(job: TrainingJob) -> Metrics:
     """Check the ONNX file and measure it on the validation rows. Raises DataError, IntegrityError."""
     if not job.model_path.is_file():
         raise DataError("The model's fit returned without writing job.model_path.", seen=str(job.model_path))
@@ -117,8 +118,7 @@ def verify(job: TrainingJob) -> dict[str, Json]:
         gap = float(np.abs(expected - scores).max()) if expected.shape == scores.shape else math.inf
         if not gap <= PARITY:
             raise DataError(f"The ONNX file does not score like the model it came from, within {PARITY}.", seen=gap)
-    measured: dict[str, Json] = measure(job.validation.labels, scores)
-    return {**measured, "rows": len(job.validation)}
+    return {**measure(job.validation.labels, scores), "rows": len(job.validation)}
 
 
 def _hostile(job: TrainingJob) -> Floats:
