@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow.sdk import Context
 
 from include.core.request import Json, Request, Result
-from include.step_values.evaluation import EvaluateValue
+from include.step_values.evaluation import EvaluateValue, GateValue
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
 from operators.links import ReportLink, report_url
@@ -64,7 +64,7 @@ class EvaluateModelOperator(ComputeOperator):
 class CheckGateOperator(SlipstreamOperator):
     """Reads the evaluation's gate. Closed: the version is registered for the record and goes no further."""
 
-    def execute(self, context: Context) -> Json:
+    def execute(self, context: Context) -> GateValue:
         services = open_services()
         value = services.ledger.resolve(pulled(context, "evaluate")).read(EvaluateValue)
         gate = value["gate"]

@@ -79,20 +79,20 @@ class MaterializeFeaturesOperator(ReconcileOperator):
     def resource(self, context: Context) -> str:
         return f"materialize/{self.model}/{partition_day(context)}"
 
-    def about(self, context: Context) -> Mapping[str, Json]:
+    def about(self, context: Context) -> Mapping[str, Any]:
         return {"day": partition_day(context).isoformat()}
 
-    def account(self, value: Json) -> Iterable[str]:
+    def account(self, value: Mapping[str, Any]) -> Iterable[str]:
         for name, seen in value["views"].items():
             rows = f"{seen['entities']:,} entities, {seen['written']:,} written, {seen['newer']:,} newer online already"
             yield f"{name}: {rows}"
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.core.reference import load
 
         result = services.ledger.resolve(pulled(context, "publish"))
         materialize = load("include.backends.feast.materialize:materialize")
-        report: Json = materialize(services.spec(self.model), result, services.ledger, services.settings)
+        report: dict[str, Any] = materialize(services.spec(self.model), result, services.ledger, services.settings)
         return report
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias, Context
@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.errors import DataError
 from include.core.request import Json, Ref, Request, Result
+from include.step_values.monitoring import MonitorValue
 from operators.alert import Alert, send_alert
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
@@ -100,7 +101,7 @@ class MonitorModelOperator(ComputeOperator):
         return super().deliver(result, context, services)
 
 
-def _history(services: Services, model: str, champion: int, collect: Ref) -> list[dict[str, Json]]:
+def _history(services: Services, model: str, champion: int, collect: Ref) -> list[dict[str, Any]]:
     """What was estimated before labels in the champion's earlier windows, and what came true."""
     from include.governance.invalidation import find
     from include.monitoring.performance.realised import history
@@ -110,7 +111,9 @@ def _history(services: Services, model: str, champion: int, collect: Ref) -> lis
     except DataError:
         return []
     results = [services.ledger.result(each.key) for each in held if each.committed_at]
-    values = {result.value["window"]: result.value for result in results if result}  # one computed again replaces the one before
+    values = {
+        result.value["window"]: result.read(MonitorValue) for result in results if result
+    }  # one computed again replaces the one before
     return history(values, champion, services.ledger.resolve(collect).value["window"].split("/")[0])
 
 
@@ -172,7 +175,7 @@ class DecideRetrainingOperator(ReconcileOperator):
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
 
-    def execute(self, context: Context) -> Json:
+    def execute(self, context: Context) -> dict[str, Any]:
         decided = super().execute(context)
         if decided["action"] == "retrain" and may_deploy(context):  # told out of turn: a slow webhook holds up nobody
             alert = Alert(f"retrain/{decided['key']}", "retrain", "info", self.model, decided["words"])
@@ -185,11 +188,11 @@ class DecideRetrainingOperator(ReconcileOperator):
 
         return resource(self.model)
 
-    def account(self, value: Json) -> Iterable[str]:
+    def account(self, value: Mapping[str, Any]) -> Iterable[str]:
         yield f"{value['action']}: {value['words']}"
         yield f"the decision {value['key']} is {'new' if value['new'] else 'the one that was made before'}"
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.monitoring.retraining.decision import asked_for, decide_window
 
         result = services.ledger.resolve(pulled(context, "monitor"))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
 from include.core.digest import code_digest, digest_json
+from include.core.json_types import Json as Json
 
-Json = Any
 Value = TypeVar("Value")
 _RESULT = re.compile(r"(?:.*/)?(ledger/[^/]+/[^/]+/g\d+/result\.json)")
 
@@ -56,7 +56,7 @@ class Request:
     step: str
     function: str  # "include.training.train_step:run": called with a Task, returns an Outcome
     model: str
-    params: Mapping[str, Json] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Ref] = field(default_factory=dict)
     code: str = ""
 
@@ -67,7 +67,7 @@ class Request:
         function: str,
         model: str,
         *,
-        params: Mapping[str, Json],
+        params: Mapping[str, Any],
         inputs: Mapping[str, Ref],
         uses: tuple[str, ...] = (),
     ) -> Self:
@@ -98,7 +98,7 @@ class Request:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         inputs = {name: Ref.from_json(ref) for name, ref in value["inputs"].items()}
         return cls(value["step"], value["function"], value["model"], value["params"], inputs, value["code"])
 
@@ -125,7 +125,7 @@ class Result:
     key: str
     generation: int
     attempt: int
-    value: Mapping[str, Json]
+    value: Mapping[str, Any]
     files: Mapping[str, StoredFile]
     seconds: float
     committed_at: str
@@ -146,7 +146,7 @@ class Result:
         return {**asdict(self), "digest": self.digest}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         files = {name: StoredFile(**file) for name, file in value["files"].items()}
         return cls(
             value["key"], value["generation"], value["attempt"], value["value"], files,

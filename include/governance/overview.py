@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, decisions, partitions, rollout_events, rollouts, routes
-from include.core.request import Json
 from include.governance.mirror import behind
 from include.versions import queries as versions
 from include.versions.record import VersionRecord
@@ -17,7 +16,7 @@ from include.versions.record import VersionRecord
 EVENTS = 12  # of the newest rollout
 DECISIONS = 5
 
-Row = dict[str, Json]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Overview:
         shares = ((self.route.get("champion"), 100 - share), (self.route.get("challenger"), share))
         return {str(version): percent for version, percent in shares if version is not None and percent}
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         champion = self.champion
         return {
             "model": self.model,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from include.core.request import Json
 from include.metrics.estimates import HIGHER_IS_BETTER, THRESHOLD, Floats, losses, metric_name, metrics
 from include.metrics.roc import placements
+from include.step_values.monitoring import ComparisonValue
 
 NOISE = 1.96  # standard errors: a difference this large is chance one time in twenty
 
@@ -33,11 +33,17 @@ class Comparison:
         who = f"Version {self.challenger} is {told} the champion on the same {self.rows:,} rows"
         return f"{who}: {metric_name(self.metric)} {values} ({self.better:+.3f} ± {NOISE * self.error:.3f})."
 
-    def to_json(self) -> dict[str, Json]:
-        numbers = {
-            name: float(f"{getattr(self, name):.6g}") for name in ("champion_value", "challenger_value", "better", "error")
+    def to_json(self) -> ComparisonValue:
+        return {
+            "challenger": self.challenger,
+            "rows": self.rows,
+            "metric": self.metric,
+            "champion_value": float(f"{self.champion_value:.6g}"),
+            "challenger_value": float(f"{self.challenger_value:.6g}"),
+            "better": float(f"{self.better:.6g}"),
+            "error": float(f"{self.error:.6g}"),
+            "words": self.words,
         }
-        return {"challenger": self.challenger, "rows": self.rows, "metric": self.metric, **numbers, "words": self.words}
 
 
 def compare(

@@ -24,6 +24,7 @@ from include.data.sql import copy, parquet
 from include.data.window import Window, moment
 from include.prediction_log.reader import COLUMNS, Units, log_files, open_log, select, settle
 from include.routing.route import unit
+from include.step_values.monitoring import CollectValue
 
 
 def snapshot(
@@ -162,7 +163,7 @@ def _label_column(file: str) -> str:
     return "label" if "label" in names else names[0]
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set[str]) -> dict[str, Json]:
+def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set[str]) -> CollectValue:
     def one(query: str) -> Any:
         row = connection.execute(query).fetchone()
         return row[0] if row else None

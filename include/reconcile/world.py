@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
@@ -14,14 +14,13 @@ from include.core.control import ControlStore
 from include.core.errors import NotReadyError
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend
-from include.core.request import Json
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.reconcile.airflow import Airflow
 
 PREFIX, RESOURCE = "reconcile/", "reconcile"
 PLAYBOOK = "docs/operating.md#the-reconciler"
-Effect = Callable[[sa.Connection], dict[str, Json]]
+Effect = Callable[[sa.Connection], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Notice:
     playbook: str = PLAYBOOK
 
     @classmethod
-    def from_json(cls, value: dict[str, Json]) -> Self:
+    def from_json(cls, value: dict[str, Any]) -> Self:
         return cls(**value)
 
 
@@ -69,7 +68,7 @@ class Finding:
     remedy: str
     act: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "key": self.key, "model": self.model, "words": self.words, "remedy": self.remedy}
 
 
@@ -79,7 +78,7 @@ def note(world: World, finding: str, action: str, notice: Notice, effect: Effect
     Returns whether it happened now. What the effect raises undoes all of it.
     """
 
-    def together(connection: sa.Connection) -> dict[str, Json]:
+    def together(connection: sa.Connection) -> dict[str, Any]:
         more = effect(connection) if effect is not None else {}
         detail = {"finding": finding, "words": notice.text, **more}
         world.control.append_audit(connection, world.actor, action, notice.model, detail)
@@ -90,7 +89,7 @@ def note(world: World, finding: str, action: str, notice: Notice, effect: Effect
     return new
 
 
-def make_run(world: World, dag_id: str, run_id: str, conf: dict[str, Json], refused: Callable[[str], bool]) -> bool:
+def make_run(world: World, dag_id: str, run_id: str, conf: dict[str, Any], refused: Callable[[str], bool]) -> bool:
     """A run under a name of ours; whether it was made now. Where Airflow makes none, what `refused` returns of its words."""
     try:
         made = world.airflow.trigger(dag_id, run_id, conf)

@@ -210,7 +210,7 @@ class StageAccumulator:
         return {**plain, "seen": {name: seen.pack() for name, seen in self.seen.items()}, "pending": packed}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         plain: dict[str, Any] = dict(value)
         columns = [_unpack(plain["pending"][name]) for name in ("ids", "units", "bits")]
         plain["pending"] = {key: (unit, bits) for key, unit, bits in zip(*columns, strict=True)}
@@ -253,7 +253,7 @@ class EvidenceAccumulator:
         return {"since": self.since, "cursor": self.cursor, "baseline": vars(self.baseline), "stage": stage}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         stage = StageAccumulator.from_json(value["stage"]) if value["stage"] else None
         return cls(value["since"], dict(value["cursor"]), Baseline(**value["baseline"]), stage)
 

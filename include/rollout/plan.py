@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Any, Self
 
-from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.routing.route import Route
 
@@ -23,11 +22,11 @@ class Stage:
         """The route while the stage lasts."""
         return Route(champion, challenger, self.weight, challenger if self.shadow else None, previous)
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(**value)
 
 

@@ -11,26 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import cast
 
 import numpy as np
 from scipy.special import chdtri, ndtr, ndtri, stdtr, stdtrit
 
-from include.core.request import Json
 from include.monitoring.drift.distance import ASSUMED_MEAN, ASSUMED_PSI, Distance, Floor, Windows, distance, left_out
 from include.monitoring.drift.divergences import Floats
 from include.monitoring.formatting import listed, moved, percent
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.reference import PAST, Reference
+from include.step_values.monitoring import ColumnDriftValue, DriftValue, Verdict
 
 ALPHA = 0.03  # nominal, of the whole check; benchmarks/drift measures what comes of it
 VALUES = 30  # fewer present values of a column are not judged
 MOVED = 0.1  # standard deviations
 EXCESS = 0.1  # PSI: the common reading of "some change"
 TOLD = 3  # columns that the summary names
-
-Verdict = Literal["drift", "none", "abstain"]
 
 
 @dataclass(frozen=True)
@@ -44,17 +42,20 @@ class ColumnDrift:
     importance: float | None = None
     weight: float = 0.0
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> ColumnDriftValue:
         numbers = {name: round(value, 6) for name, value in asdict(self.distance).items()}
-        return {
-            "name": self.name,
-            "drifted": self.drifted,
-            "words": self.words,
-            "score": round(self.distance.score, 4),
-            "importance": _rounded(self.importance),
-            "weight": round(self.weight, 4),
-            **numbers,
-        }
+        return cast(
+            "ColumnDriftValue",
+            {
+                "name": self.name,
+                "drifted": self.drifted,
+                "words": self.words,
+                "score": round(self.distance.score, 4),
+                "importance": _rounded(self.importance),
+                "weight": round(self.weight, 4),
+                **numbers,
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,13 @@ class DriftVerdict:
     def drifted(self) -> tuple[ColumnDrift, ...]:
         return tuple(column for column in self.columns if column.drifted)
 
-    def to_json(self) -> dict[str, Json]:
-        numbers = {name: _rounded(getattr(self, name)) for name in ("statistic", "critical", "p_value")}
+    def to_json(self) -> DriftValue:
         return {
             "verdict": self.verdict,
             "words": self.words,
-            **numbers,
+            "statistic": _rounded(self.statistic),
+            "critical": _rounded(self.critical),
+            "p_value": _rounded(self.p_value),
             "past_windows": self.past_windows,
             "columns": [column.to_json() for column in self.columns],
             "not_judged": dict(self.not_judged),

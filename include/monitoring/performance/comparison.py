@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from include.metrics.estimates import HIGHER_IS_BETTER, Floats, metric_name, met
 from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays, by_slice, worst
 from include.monitoring.performance.slices import words as slice_words
+from include.step_values.monitoring import PerformanceValue
 
 STEPS = 25  # of Newton's method, which needs some five
 
@@ -51,10 +52,9 @@ class Performance:
     calibration: dict[str, float] = field(default_factory=dict)
     window: str = ""
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> PerformanceValue:
         body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        rounded: dict[str, Json] = _rounded({**body, "slices": list(self.slices)})
-        return rounded
+        return cast("PerformanceValue", _rounded({**body, "slices": list(self.slices)}))
 
 
 def landed(predictions: pa.Table, version: int | None) -> pa.Table:

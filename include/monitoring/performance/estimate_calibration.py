@@ -17,13 +17,13 @@ from typing import Any, Literal, Self
 import numpy as np
 import pyarrow as pa
 
-from include.core.request import Json
 from include.data.window import moment
 from include.metrics.estimates import metric_name, metrics, standard_error
 from include.monitoring.performance.comparison import Performance
 from include.monitoring.performance.estimation import Raw, estimate, parts
 from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
 from include.monitoring.profile.binning import Axis, Floats
+from include.step_values.monitoring import BacktestedWindow, EstimateValue
 
 FEWEST = 3  # landed windows, before an estimate is believed
 LAST = 8  # of them the newest that are judged by
@@ -51,9 +51,14 @@ class Landed:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(**value)
 
-    def to_json(self) -> dict[str, Json]:
-        numbers = {name: float(f"{getattr(self, name):.6g}") for name in ("estimate", "base", "realised", "noise")}
-        return {"window": self.window, **numbers}
+    def to_json(self) -> BacktestedWindow:
+        return {
+            "window": self.window,
+            "estimate": _six_digits(self.estimate),
+            "base": _six_digits(self.base),
+            "realised": _six_digits(self.realised),
+            "noise": _six_digits(self.noise),
+        }
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,20 @@ class Estimate:
     error: float | None = None
     landed: int = 0
 
-    def to_json(self) -> dict[str, Json]:
-        numbers = {n: None if v is None else float(f"{v:.6g}") for n, v in (("value", self.value), ("error", self.error))}
-        told = {"verdict": self.verdict, "words": self.words, "metric": self.metric, "landed": self.landed}
-        return {**told, **numbers, "raw": self.raw.to_json()}
+    def to_json(self) -> EstimateValue:
+        return {
+            "verdict": self.verdict,
+            "words": self.words,
+            "metric": self.metric,
+            "landed": self.landed,
+            "value": None if self.value is None else _six_digits(self.value),
+            "error": None if self.error is None else _six_digits(self.error),
+            "raw": self.raw.to_json(),
+        }
+
+
+def _six_digits(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def record(

@@ -24,7 +24,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import logit
 
-from include.core.request import Json
 from include.core.time import end_of_day
 from include.data.window import Window
 from include.metrics.estimates import losses, metrics, standard_error
@@ -32,6 +31,7 @@ from include.monitoring.additive import Scale, design, fit, predict
 from include.monitoring.formatting import percent
 from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
 from include.monitoring.profile.binning import Axis, Floats
+from include.step_values.monitoring import RawEstimate
 
 ROWS = 20_000  # of either side, evenly spaced: what the two regressions are fitted on
 SCORE_BINS = 15
@@ -62,9 +62,10 @@ class Raw:
     outside: float = 0.0
     why: str = ""
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> RawEstimate:
         body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in body.items()}
+        rounded = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in body.items()}
+        return cast("RawEstimate", rounded)
 
 
 def estimate(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: Terms) -> Raw:

@@ -15,6 +15,7 @@ from include.metrics.paired_by_day import Comparison, compare
 from include.monitoring.performance.comparison import Performance, judged, landed, of_window
 from include.monitoring.performance.label_delay import Delays, LabelDelay, landing
 from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
+from include.step_values.monitoring import EarlierWindow, MonitorValue
 
 Measure = Callable[[pa.Table], Performance]
 
@@ -35,8 +36,11 @@ class Labelled:
         """What has come true in the windows before, where they can be judged."""
         return {name: performance for name, _, performance in self.earlier if performance.verdict == "measured"}
 
-    def earlier_json(self) -> list[dict[str, Json]]:
-        return [{"window": n, "landing": at.to_json(), "performance": p.to_json() | {"slices": []}} for n, at, p in self.earlier]
+    def earlier_json(self) -> list[EarlierWindow]:
+        return [
+            {"window": name, "landing": landing.to_json(), "performance": {**performance.to_json(), "slices": []}}
+            for name, landing, performance in self.earlier
+        ]
 
 
 def assess(
@@ -70,7 +74,7 @@ def comparisons(shadow: pa.Table, champion: int | None, terms: Terms) -> Iterato
             yield compare(label, answered, score, day, terms.metric, int(version), terms.threshold)
 
 
-def history(values: Mapping[str, Mapping[str, Json]], champion: int | None, before: str) -> list[dict[str, Json]]:
+def history(values: Mapping[str, MonitorValue], champion: int | None, before: str) -> list[dict[str, Json]]:
     """What was estimated in each window that ends by `before` (ISO), oldest first, and what came true as far as it was known.
 
     `values`: window name to `monitor` value. Only windows of the same champion: another's record says nothing of this one.
@@ -82,17 +86,15 @@ def history(values: Mapping[str, Mapping[str, Json]], champion: int | None, befo
         raw = value["estimate"]["raw"]
         if not raw["why"]:
             found[name] = {"window": name, "estimate": raw["value"], "base": raw["base"], "realised": None, "noise": None}
-        told = [] if value["performance"]["window"] else [{"window": name, "performance": value["performance"]}]
-        for each in (*told, *value["earlier"]):
-            performance = each["performance"]
-            if each["window"] in found and performance["verdict"] == "measured":
+        told = [] if value["performance"]["window"] else [(name, value["performance"])]
+        for window, performance in (*told, *((each["window"], each["performance"]) for each in value["earlier"])):
+            if window in found and performance["verdict"] == "measured":
                 metric = performance["metric"]
-                realised = {"realised": performance["metrics"][metric], "noise": performance["errors"][metric]}
-                found[each["window"]] |= realised
+                found[window] |= {"realised": performance["metrics"][metric], "noise": performance["errors"][metric]}
     return list(found.values())
 
 
-def _champion(value: Mapping[str, Json]) -> int | None:
+def _champion(value: MonitorValue) -> int | None:
     return value["champion"]["version"] if value["champion"] else None
 
 

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import ndtr
 
-from include.core.request import Json
 from include.metrics.estimates import HIGHER_IS_BETTER, THRESHOLD, Floats, metrics, standard_error
 from include.monitoring.formatting import percent
 
@@ -24,7 +23,7 @@ CLASS_ROWS = 20  # fewer rows of either class give no metric worth naming
 VALUES = 20  # the commonest values of a slice column
 LEVEL = 0.05  # chance that any slice is named although none fell
 
-Slice = dict[str, Json]
+Slice = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,13 @@ def by_slice(rows: pa.Table, columns: Sequence[str], terms: Terms, holdout: pa.T
     return tuple(found)
 
 
-def worst(slices: Sequence[Mapping[str, Json]]) -> Mapping[str, Json] | None:
+def worst(slices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The slice that fell furthest, of those that stand out of all that were tried."""
     fell = [each for each in slices if each.get("p", 1.0) < LEVEL]
     return max(fell, key=lambda each: each["drop"] / each["drop_error"], default=None)
 
 
-def words(found: Mapping[str, Json], metric: str) -> str:
+def words(found: Mapping[str, Any], metric: str) -> str:
     """`worst slice origin_code = JFK: 0.612, was 0.703`."""
     return f"worst slice {found['column']} = {found['value']}: {found[metric]:.3f}, was {found['expected']:.3f}"
 

@@ -5,29 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 from include.core.spec import ModelSpec, View
+from include.routing.route import Route as Route
 from include.serving.models.loaded_model import LoadedModel
-
-
-class Route(Protocol):
-    """A model's route (include/routing/route.py)."""
-
-    @property
-    def champion(self) -> int | None: ...
-    @property
-    def challenger(self) -> int | None: ...
-    @property
-    def weight(self) -> int: ...
-    @property
-    def shadow(self) -> int | None: ...
-    @property
-    def previous(self) -> int | None: ...
-    @property
-    def live(self) -> bool: ...
-    def arm(self, unit: int) -> str: ...
-    def to_json(self) -> dict[str, object]: ...
 
 
 @dataclass(frozen=True)
