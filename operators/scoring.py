@@ -8,8 +8,8 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Request
+from include.services.services import Services
 from operators.base import ComputeOperator
-from operators.hooks import Services
 from operators.links import JobLink
 from operators.run import partition_day
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.core.adapters import adapter
 from include.core.reference import load
 from include.core.scratch import scratch_folder
+from include.model_contract.model import Model, open_model
 
 ENCODER = "include.model_contract.encoder:Encoder"
 BATCH_ROWS = 4096  # fixed: the same rows in the same batches give the same bits, wherever they are scored
@@ -43,11 +43,11 @@ class Scorer:
         return load(ENCODER).from_json(json.loads(self.signature))
 
     @cached_property
-    def _model(self) -> Any:
+    def _model(self) -> Model:
         with scratch_folder() as folder:
             path = folder / "model.onnx"
             path.write_bytes(self.model)
-            return adapter("model")(path)
+            return open_model(path)
 
 
 def batches(rows: pa.Table) -> Iterator[pa.Table]:

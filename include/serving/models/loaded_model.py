@@ -19,6 +19,7 @@ from include.core.errors import DataError, SlipstreamError, one_line
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.spec import Feature, ModelSpec, View
+from include.model_contract.model import open_model
 
 Floats = NDArray[np.float32]
 WARM_RUNS = 20
@@ -91,7 +92,7 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     result, name = _variant(ledger, record, result)
     file = ledger.fetch(result, name, scratch)
     size = file.stat().st_size
-    scorer = adapter("model")(file)
+    scorer = open_model(file)
     encoder = adapter("encoder").from_json(signature)
     digest, width = result.files[name].digest, len(signature["inputs"])
     views, misfit = _views(spec, version, signature)
@@ -104,12 +105,13 @@ def _views(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> tuple
     """What the model reads online, and why that is not what it was trained on."""
     if not signature.get("views"):
         _check_inputs(spec, version, signature)  # nothing but the spec says what it is fed with
+    from include.model_contract.definition import fallback_views, views_of_model  # DuckDB: not before a model is loaded
+
     try:
-        views: tuple[View, ...] = adapter("signature.views")(signature, spec.features)
+        return views_of_model(signature, spec.features), ""
     except DataError as error:
         _check_inputs(spec, version, signature)
-        return adapter("signature.fallback")(signature, spec.features), one_line(error)
-    return views, ""
+        return fallback_views(signature, spec.features), one_line(error)
 
 
 def _variant(ledger: Ledger, record: Mapping[str, Any], trained: Result) -> tuple[Result, str]:

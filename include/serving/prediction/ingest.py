@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import msgspec
 import pyarrow as pa
 
-from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.keys import INT64, key_text
 from include.core.spec import ModelSpec, View
@@ -94,7 +93,9 @@ def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> 
 def _present(spec: ModelSpec) -> tuple[View, ...]:
     """The versions of the code that runs: they change with the process only."""
     if spec.name not in _presents:
-        _presents[spec.name] = adapter("features.present")(spec.features)
+        from include.model_contract.definition import present_views  # DuckDB: not before rows are pushed
+
+        _presents[spec.name] = present_views(spec.features)
     return _presents[spec.name]
 
 
