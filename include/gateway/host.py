@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from include.core.connection import from_env
+from include.core.environment import GATEWAY_WORKERS
 from include.core.errors import SpecError
 from include.core.private_files import set_mask, tighten
 from include.core.settings import Settings
@@ -35,7 +36,6 @@ from include.serving.shadow import STOP_SECONDS
 from include.serving.supervisor import Supervisor, listen
 
 DRAIN_SECONDS = 10
-WORKERS = "SLIPSTREAM_GATEWAY_WORKERS"
 
 
 def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
@@ -98,8 +98,10 @@ def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:
         "--host", default=default.hostname or "127.0.0.1", help="address (default: that of SLIPSTREAM_GATEWAY_URL)"
     )
     parser.add_argument("--port", type=int, default=default.port or 8500)
-    workers = settings.environ.get(WORKERS, "1")
-    parser.add_argument("--workers", type=int, default=workers, help=f"processes on the one port (default: {WORKERS}, else 1)")
+    workers = GATEWAY_WORKERS.read(settings.environ)
+    parser.add_argument(
+        "--workers", type=int, default=workers, help=f"processes on the one port (default: {GATEWAY_WORKERS.name}, else 1)"
+    )
     options = parser.parse_args(argv)
     if not 1 <= options.workers <= SLOTS:
         parser.error(f"--workers: {options.workers} is not within 1 and {SLOTS}")

@@ -33,6 +33,7 @@ class Given:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "home").mkdir()
     return Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "home"), "SLIPSTREAM_JOB_BACKEND": "process"})
 
 
@@ -63,7 +64,6 @@ def test_a_command_makes_no_control_store_where_no_platform_has_run(settings: Se
 
 
 def test_a_command_reads_the_control_store_that_is_there(settings: Settings) -> None:
-    settings.home.mkdir(parents=True)
     Services(settings).control.engine.dispose()
     assert Services(settings, control_must_exist=True).champion("nobody") is None
 
