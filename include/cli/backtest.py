@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from include.cli.desk import open_desk
-from include.cli.table import table
 from include.core.errors import DataError
+from include.core.table import table
 from include.governance.backtest import Fold, folds
 from include.governance.versions import records
 

@@ -11,11 +11,11 @@ from datetime import date
 
 from include.cli.desk import Desk
 from include.cli.late import SHOWN, tell_commands, tell_more
-from include.cli.table import table
 from include.core.digest import code_digest
 from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError, SupersededError
 from include.core.request import Request, Result
 from include.core.spec import ModelSpec
+from include.core.table import table
 from include.core.task import perform
 from include.core.turn import turn
 from include.data.published import publish, published, resource

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from include.cli.desk import open_desk
-from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.errors import DataError, SpecError
 from include.core.spec import Retraining
+from include.core.table import table
 from include.monitoring.decision import history
 from include.monitoring.hindsight import DELAY, TRAINED_ON, Policy, decided, errors, every, never, oracle, priced, replay
 from include.monitoring.policy import Decision

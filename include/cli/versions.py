@@ -6,8 +6,8 @@ import argparse
 import json
 
 from include.cli.desk import open_desk
-from include.cli.table import table
 from include.core.errors import DataError
+from include.core.table import table
 from include.governance.version import VersionRecord
 from include.governance.versions import records
 
