@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from benchmarks.features.line import Line
 from benchmarks.table import Table
 
-PARTS = ("join", "materialize", "online")
+PARTS = ("join", "materialize", "online", "redis_client")
 
 
 def main(wanted: list[str]) -> int:
