@@ -28,11 +28,11 @@ import redis.asyncio
 from benchmarks.features.line import Line
 from benchmarks.features.online import ENTITIES, LAYOUTS, fill
 from benchmarks.features.stores import redis_server
-from include.backends.online_redis import READ, SCRIPT, RedisOnlineStore, _lifetime, _starts, _values, row_of
-from include.backends.redis_rows import Done, RedisRows
+from include.backends.redis.online_store import READ, SCRIPT, RedisOnlineStore, _lifetime, _starts, _values, row_of
+from include.backends.redis.rows import Done, RedisRows
 from include.core.spec import Feature, View
-from include.features.online import Exchange
-from include.features.packed import Packed, Row
+from include.online_store.row_codec import Packed, Row
+from include.online_store.store import Exchange
 
 HIREDIS = "hiredis==3.5.0"
 TURNS = 15

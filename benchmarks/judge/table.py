@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.table import Table
-from include.rollout.bound import upper
+from include.rollout.confidence_bounds import upper
 
 
 class RateTable(Table):

@@ -9,9 +9,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.core.errors import ConflictError, PermanentError
-from include.core.private import write_private
+from include.core.private_files import write_private
 from include.core.settings import Settings
 from include.core.table import table
 from include.governance.relocation import Moved, relocate, unresolved

@@ -12,7 +12,7 @@ from include.core import control as store
 from include.core.control import ControlStore
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
-from include.monitoring.policy import NOISE
+from include.monitoring.retraining.policy import NOISE
 
 NEWEST = 20  # rows looked through for the newest window: one that was run again late is not newer
 MONTH = timedelta(days=30)

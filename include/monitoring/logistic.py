@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from include.monitoring.axis import Floats
+from include.monitoring.profile.binning import Floats
 
 STEPS = 25  # at most; some five are needed
 

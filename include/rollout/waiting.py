@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, effects, now, rollouts
-from include.rollout.route import route_in
+from include.routing.route import route_in
 from include.versions.gate import offered_in
 from include.versions.lifecycle import Stage, at_stage, move_in
 

@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from include.monitoring.logistic import newton
-from include.monitoring.performance import calibration
+from include.monitoring.performance.comparison import calibration
 
 # What the solver that calibration() had of its own gave for `scored(seed)`: slope, its error, offset.
 BEFORE = {
