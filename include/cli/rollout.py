@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from include.cli.context import Desk, open_desk
 from include.cli.rollback import follow
-from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.errors import DataError
 from include.core.request import Json
+from include.core.table import table
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume
 from include.rollout.power import foresee, foresee_entities
