@@ -270,11 +270,13 @@ def expected(story: Story, home: Path) -> dict[str, Any]:
     verdict, plan, after = see(control, spec, rollout, "canary_50", services.settings, at)
     cooling = spec.retraining.model_copy(update={"cooldown": COOLDOWN})
     monitored = story.life.result(story.monitored.xcom["monitor"])
-    facts = gather(control, spec, monitored)
+    coming = decide(history(control, MODEL), gather(control, spec, monitored), cooling)
     online = open_online(services.settings.online_url)
     view = spec.features.views[0]
     customers = [(f"customer-{number}",) for number in range(40)]
     days = {when.isoformat(): services.ledger.resolve(ref) for when, ref in recent(control, spec, everything=True).items()}
+    pins = routed_pins(control, services.ledger, MODEL)
+    not_online = pending(control, spec, map(date.fromisoformat, days), days, pins, online)
     chain = verify(control, services.storage)
     return {
         "routes": {model: [generation, route.to_json()] for model, (generation, route) in read_routes(control).items()},
@@ -282,13 +284,13 @@ def expected(story: Story, home: Path) -> dict[str, Any]:
         "fold": {"seq": seq, "evidence": before, "cursor": fold.cursor, "baseline": vars(fold.baseline)},
         "look": {"at": at.isoformat(), "verdict": verdict.to_json(), "plan": plan.to_json(), "evidence": after.to_json()},
         "decisions": [each.to_json() for each in history(control, MODEL)],
-        "next_decision": {"monitor": story.monitored.xcom["monitor"], "decision": decide(history(control, MODEL), facts, cooling).to_json()},
+        "next_decision": {"monitor": story.monitored.xcom["monitor"], "decision": coming.to_json()},
         "waiting": waiting(control, MODEL),
         "superseded": {str(number): superseded_by(control, MODEL, number) for number in range(1, 6)},
         "alarm": newest(control, MODEL),
         "audit": {"rows": chain.rows, "seals": chain.seals, "intact": chain.intact},
-        "online": [values for values in online.read(MODEL, view, customers)],
-        "pending": [str(each) for each in pending(control, spec, map(date.fromisoformat, days), days, routed_pins(control, services.ledger, MODEL), online)],
+        "online": list(online.read(MODEL, view, customers)),
+        "pending": [str(each) for each in not_online],
         "behind": [asdict(each) for each in mirror.behind(control)],
     }  # fmt: skip
 
