@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from include.backends.lightning_plan import Course, Place, Plan
+from include.backends.lightning.plan import Course, Place, Plan
 from include.core.storage import LocalStorage
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Input, Rows
@@ -78,7 +78,7 @@ def data(rows: int, seed: int) -> Rows:
 
 def fit(folder: Path, death: Death | None = None) -> None:
     """The fit without its export, to the end or to the death; appends the step it resumed from to `starts`."""
-    from include.backends import lightning_fit
+    from include.backends.lightning import fit as lightning_fit
     from include.models.flight_delay.train import build
 
     storage = LocalStorage(folder)
@@ -96,7 +96,7 @@ def fit(folder: Path, death: Death | None = None) -> None:
 
 def arm(death: Death) -> None:
     """Have this process kill itself."""
-    import include.backends.lightning_checkpoint as callbacks
+    import include.backends.lightning.checkpoint as callbacks
     import include.core.storage as storage
 
     seen: Counter[str] = Counter()
@@ -170,7 +170,7 @@ def damage(folder: Path, kind: str, draw: random.Random) -> int:
 
 def weights(folder: Path, step: int) -> dict[str, bytes] | None:
     """Model and optimizer of a verified checkpoint, as bytes."""
-    from include.backends.lightning_checkpoint import read_state
+    from include.backends.lightning.checkpoint import read_state
 
     found = CheckpointStore(LocalStorage(folder), "checkpoints").load_step(step)
     if found is None:
@@ -255,7 +255,7 @@ def other_filesystem(home: Path) -> str:
 def series(trials: int, first: int = 0) -> Counter[str]:
     """Runs the trials; prints each that went wrong with its seed."""
     logging.disable(logging.WARNING)
-    import include.backends.lightning_fit  # noqa: F401 - before the forks
+    import include.backends.lightning.fit  # noqa: F401 - before the forks
 
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as scratch:

@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.checkpoints import data
 from benchmarks.table import Table
-from include.backends.lightning_plan import Course, Place, Plan
-from include.backends.mlflow_rest import open_rest
-from include.backends.mlflow_tracking import Delivery, tracking
+from include.backends.lightning.plan import Course, Place, Plan
+from include.backends.mlflow.rest import open_rest
+from include.backends.mlflow.tracking import Delivery, tracking
 from include.core.settings import Settings
 from include.core.storage import LocalStorage
 from include.training.checkpoint import CheckpointStore
@@ -86,7 +86,7 @@ def plain(plan: Plan, features: Floats) -> FlightDelay:
 
 def train(settings: Settings, what: Plan, *, spooled: bool, paced_by: object = plain) -> None:
     """The fit without its export, tracked or not."""
-    from include.backends import lightning_fit
+    from include.backends.lightning import fit as lightning_fit
 
     lightning_fit._leave = lambda *_: None
     storage = LocalStorage(settings.root)
@@ -139,7 +139,7 @@ def tally(settings: Settings, what: Plan, resumed: bool) -> Tally:
 
 
 def open_mlflow(settings: Settings) -> MlflowClient:
-    from include.backends.mlflow_client import open_client
+    from include.backends.mlflow.client import open_client
 
     return open_client(settings)
 
@@ -218,7 +218,7 @@ def main() -> int:
     options = parser.parse_args()
     parts = options.parts or list(PARTS)
     logging.disable(logging.WARNING)
-    import include.backends.lightning_fit  # noqa: F401 - before the forks
+    import include.backends.lightning.fit  # noqa: F401 - before the forks
 
     table = Table()
     with tempfile.TemporaryDirectory() as scratch:

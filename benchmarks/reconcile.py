@@ -35,7 +35,7 @@ from include.reconcile.airflow import RunState
 from include.reconcile.run import Report, reconcile, untold
 from include.reconcile.world import World
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
-from include.rollout.route import Route, set_route
+from include.routing.route import Route, set_route
 from tests.unit.reconcile.fake_airflow import FakeAirflow
 
 GOAL_SECONDS = 2.0

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.backends import process_jobs, ray_jobs
+from include.backends.process import jobs as process_jobs
+from include.backends.ray import jobs as ray_jobs
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job, JobBackend, JobStatus
 from include.core.settings import Settings
@@ -28,7 +29,7 @@ from tests.contract.ray_head import running_ray_head
 from tests.unit.training.example import NETWORK, table, train_request, training_set
 
 if TYPE_CHECKING:
-    from include.backends.lightning_plan import Plan
+    from include.backends.lightning.plan import Plan
     from include.models.flight_delay.network import FlightDelay
 
 HERE = "benchmarks.recovery"
@@ -53,7 +54,7 @@ def _age() -> float:
 
 def fit(job: TrainingJob) -> None:
     """The flight-delay fit, stamped; runs in the job."""
-    from include.backends.ray_train import fit_lightning
+    from include.backends.ray.train import fit_lightning
 
     stamp(Path(str(job.params["mark"])), "fit")
     fit_lightning(job, build)

@@ -19,11 +19,11 @@ from pathlib import Path
 from queue import Queue
 
 from include.core.adapters import adapter
+from include.core.advisory_lock import exclusive
 from include.core.control import ControlStore
 from include.core.settings import Settings
-from include.core.turn import turn
-from include.governance import versions
 from include.governance.registry import register, resource
+from include.versions import queries as versions
 from tests.integration.mlflow_server import MlflowServer
 from tests.unit.governance.samples import MODEL, Loop
 
@@ -49,7 +49,7 @@ def race(settings: Settings, folder: Path, rounds: int, start: Barrier, answers:
         registry = adapter(f"registry.{settings.registry}")(settings, control)
         start.wait(300)
         try:
-            with turn(control, resource(MODEL), f"run-{name}", patience=60) as epoch:
+            with exclusive(control, resource(MODEL), f"run-{name}", patience=60) as epoch:
                 answers.put((number, register(control, registry, package, epoch).version, ""))
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller was refused
             answers.put((number, 0, f"{type(error).__name__}: {error}"))

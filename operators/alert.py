@@ -47,7 +47,7 @@ class Alert:
     detail: Mapping[str, Json] = field(default_factory=dict)
 
 
-def tell(alert: Alert, control: ControlStore) -> bool:
+def send_alert(alert: Alert, control: ControlStore) -> bool:
     """Send it, once ever: what was sent is a row of the control store. Killed between the two, it is sent again.
 
     False, and the reason in the log, where there is no connection or the webhook does not take it.
@@ -129,4 +129,4 @@ class FailureNotifier(BaseNotifier):
             detail["interval_start"] = start.isoformat()
         key = f"failed/{digest_json(holder(context))[:32]}"
         alert = Alert(key, "task_failed", "ticket", self.model, text, f"{MONITORING}a-task-failed", detail)
-        tell(alert, open_services().control)
+        send_alert(alert, open_services().control)

@@ -9,7 +9,7 @@ import pendulum
 from airflow.sdk import DAG, BaseOperator, Context, CronDataIntervalTimetable
 
 from include.core.request import Json
-from operators.alert import Alert, FailureNotifier, tell
+from operators.alert import Alert, FailureNotifier, send_alert
 from operators.hooks import open_services
 from operators.run import holder
 
@@ -33,7 +33,7 @@ class VerifyAuditOperator(BaseOperator):
             for each in verdict.findings:
                 self.log.error("%s: %s", each.id, each.what)
             words = f"The audit chain is not as it was written: {places}"
-            tell(Alert(f"audit/{verdict.rows}/{places}"[:200], "audit_broken", "page", "", words, AUDIT), services.control)
+            send_alert(Alert(f"audit/{verdict.rows}/{places}"[:200], "audit_broken", "page", "", words, AUDIT), services.control)
         verdict.raise_if_broken()
         seal = write_seal(services.control, services.storage, actor=holder(context))
         self.log.info("%s", f"Seal {seal.number} is of row {seal.seq}." if seal else "Nothing was added since the newest seal.")

@@ -262,11 +262,11 @@ class ReconcileOperator(SlipstreamOperator):
         return value
 
     def _in_turn(self, resource: str, who: str, context: Context, services: Services) -> Json:
-        from include.core.turn import turn  # SQLAlchemy: not while DAG files are parsed
+        from include.core.advisory_lock import exclusive  # SQLAlchemy: not while DAG files are parsed
 
         for last in (False, False, True):
             try:
-                with turn(services.control, resource, who, self.patience) as epoch:
+                with exclusive(services.control, resource, who, self.patience) as epoch:
                     return self.reconcile(context, services, epoch)
             except FencedError:  # it took longer than the others' patience: what they did is found now
                 if last:

@@ -18,7 +18,7 @@ class EvaluateModelOperator(ComputeOperator):
     """
 
     step = "evaluate"
-    function = "include.evaluation.step:run"
+    function = "include.evaluation.evaluate_step:run"
     operator_extra_links = (ReportLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
@@ -50,7 +50,7 @@ class EvaluateModelOperator(ComputeOperator):
             inputs = {name: request.inputs[name] for name in ("training_set", "train")}
             inputs["evaluation"] = services.ledger.ref(known)
             params = {**request.params, "measurement": number}
-            latest = Request.of(self.step, "include.evaluation.again:run", self.model, params=params, inputs=inputs)
+            latest = Request.of(self.step, "include.evaluation.measure_again_step:run", self.model, params=params, inputs=inputs)
         if number:
             self.log.info("The latency alone closed the gate: it is measured again (%d).", number)
         return latest

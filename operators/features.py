@@ -19,7 +19,7 @@ class PublishFeaturesOperator(ComputeOperator):
     """Computes a day's feature partition and publishes it: readers see the old one or the new one, never half."""
 
     step = "features"
-    function = "include.features.step:run"
+    function = "include.features.features_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
         from include.features.request import features_request
@@ -28,11 +28,11 @@ class PublishFeaturesOperator(ComputeOperator):
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """Publish what is still right. Of several publishers at once the first does it; the others see that it is done."""
-        from include.core.turn import turn
+        from include.core.advisory_lock import exclusive
         from include.data.published import publish, resource
 
         day, ref = date.fromisoformat(result.value["day"]), services.ledger.ref(result)
-        with turn(services.control, resource(self.model, day), holder(context)) as epoch:
+        with exclusive(services.control, resource(self.model, day), holder(context)) as epoch:
             self._require_current(result, context, services)  # after the take: whoever replaces it takes later, and fences us
             share = services.spec(self.model).data.minimum_share
             changed = publish(services.control, self.model, day, ref, result.value["rows"], epoch, share)
@@ -51,7 +51,7 @@ class PublishFeaturesOperator(ComputeOperator):
         """Later days that read this one's partitions as they were before, or lacked them."""
         from include.data.published import published
         from include.data.raw import RawPartitions
-        from include.features.late import Digests, late_days, made_of
+        from include.features.offline.late import Digests, late_days, made_of
 
         data, raw = services.spec(self.model).data, RawPartitions(services.storage, self.model)
         refs = published(services.control, self.model, day + timedelta(days=1), day + timedelta(days=data.lookback_days))
@@ -91,7 +91,7 @@ class MaterializeFeaturesOperator(ReconcileOperator):
         from include.core.reference import load
 
         result = services.ledger.resolve(pulled(context, "publish"))
-        materialize = load("include.backends.feast_materialize:materialize")
+        materialize = load("include.backends.feast.materialize:materialize")
         report: Json = materialize(services.spec(self.model), result, services.ledger, services.settings)
         return report
 
@@ -100,10 +100,10 @@ class BuildTrainingSetOperator(ComputeOperator):
     """The training set as it could have been known at `as_of`: an immutable snapshot with a digest."""
 
     step = "training_set"
-    function = "include.features.training_set:run"
+    function = "include.features.training_set_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.features.known import known_days
+        from include.features.offline.known import known_days
 
         spec, plan = services.spec(self.model), pulled_json(context, "plan")
         moment = datetime.fromisoformat(plan["as_of"])
@@ -127,10 +127,10 @@ class ListWithdrawnOperator(ComputeOperator):
     """The requests that rolled-back versions answered: the training set leaves them out (`training.without_withdrawn`)."""
 
     step = "withdrawn"
-    function = "include.features.withdrawn:run"
+    function = "include.features.withdrawn_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.features.withdrawn import snapshot
+        from include.features.withdrawn_step import snapshot
         from include.rollout.history import withdrawn
 
         gone = withdrawn(services.control, self.model)

@@ -16,7 +16,7 @@ from include.core.digest import PROJECT
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job, JobBackend
-from include.core.private import set_mask
+from include.core.private_files import set_mask
 from include.core.scratch import sweep_scratch
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
@@ -24,8 +24,8 @@ from include.core.storage import Storage
 
 if TYPE_CHECKING:
     from include.core.control import ControlStore
-    from include.governance.version import VersionRecord
     from include.serving.client import GatewayClient
+    from include.versions.record import VersionRecord
 
 # What a job must know to find its inputs and to show its metrics. No step of a job writes to the control store or to the
 # online one, so it is not given their addresses, which hold passwords: a job backend shows what it is handed.
@@ -84,7 +84,7 @@ class Services:
 
     def champion(self, model: str) -> VersionRecord | None:
         """The version in production."""
-        from include.governance import versions
+        from include.versions import queries as versions
 
         return versions.champion(versions.records(self.control, model))
 
@@ -131,8 +131,8 @@ def _s3_storage(settings: Settings) -> Storage:
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    from include.backends.s3 import S3Storage
-    from include.backends.s3_client import CONFIG, authorities
+    from include.backends.s3.client import CONFIG, authorities
+    from include.backends.s3.storage import S3Storage
 
     name = os.environ.get("SLIPSTREAM_AWS_CONN_ID", "aws_default")
     hook = S3Hook(aws_conn_id=name)

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.errors import DataError
 from include.core.request import Json, Ref, Request, Result
-from operators.alert import Alert, tell
+from operators.alert import Alert, send_alert
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
@@ -20,20 +20,20 @@ from operators.links import ReportLink, report_url
 from operators.run import as_of, may_deploy, pulled
 
 if TYPE_CHECKING:
-    from include.governance.version import VersionRecord
+    from include.versions.record import VersionRecord
 
 
 class CollectPredictionsOperator(ComputeOperator):
     """Snapshots the window's answered requests, with the labels that have arrived by then."""
 
     step = "collect"
-    function = "include.monitoring.collect:run"
+    function = "include.monitoring.collect_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
         from datetime import timedelta
 
         from include.data.published import newest, published
-        from include.monitoring.collect import snapshot
+        from include.monitoring.collect_step import snapshot
         from include.rollout.history import withdrawn
 
         spec = services.spec(self.model)
@@ -67,7 +67,7 @@ class MonitorModelOperator(ComputeOperator):
     """Data quality, drift and performance of the window against the champion's own past; the report."""
 
     step = "monitor"
-    function = "include.monitoring.step:run"
+    function = "include.monitoring.monitor_step:run"
     operator_extra_links = (ReportLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
@@ -103,7 +103,7 @@ class MonitorModelOperator(ComputeOperator):
 def _history(services: Services, model: str, champion: int, collect: Ref) -> list[dict[str, Json]]:
     """What was estimated before labels in the champion's earlier windows, and what came true."""
     from include.governance.invalidation import find
-    from include.monitoring.labelled import history
+    from include.monitoring.performance.realised import history
 
     try:
         held = sorted(find(services.ledger, model, "monitor"), key=lambda each: each.committed_at)
@@ -137,14 +137,14 @@ class CheckSkewOperator(ComputeOperator):
     """
 
     step = "skew"
-    function = "include.features.replay:run"
+    function = "include.features.skew_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
         from datetime import timedelta
 
         from include.data.published import newest, published
-        from include.features.definition import of_other_versions
-        from include.features.replay import first_day, snapshot
+        from include.features.skew_step import first_day, snapshot
+        from include.model_contract.definition import of_other_versions
 
         spec = services.spec(self.model)
         moment = as_of(context, newest(services.control, self.model))
@@ -155,8 +155,8 @@ class CheckSkewOperator(ComputeOperator):
         return snapshot(services.settings, spec, moment, days, others)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
-        from include.features.replay import check
-        from include.features.shares import record
+        from include.features.skew.findings import record
+        from include.features.skew_step import check
 
         record(services.control, self.model, result)
         if may_deploy(context):
@@ -176,12 +176,12 @@ class DecideRetrainingOperator(ReconcileOperator):
         decided = super().execute(context)
         if decided["action"] == "retrain" and may_deploy(context):  # told out of turn: a slow webhook holds up nobody
             alert = Alert(f"retrain/{decided['key']}", "retrain", "info", self.model, decided["words"])
-            tell(alert, open_services().control)
+            send_alert(alert, open_services().control)
         catch_up_registry(self, open_services())
         return decided
 
     def resource(self, context: Context) -> str:
-        from include.monitoring.decision import resource
+        from include.monitoring.retraining.decision import resource
 
         return resource(self.model)
 
@@ -190,7 +190,7 @@ class DecideRetrainingOperator(ReconcileOperator):
         yield f"the decision {value['key']} is {'new' if value['new'] else 'the one that was made before'}"
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
-        from include.monitoring.decision import asked_for, decide_window
+        from include.monitoring.retraining.decision import asked_for, decide_window
 
         result = services.ledger.resolve(pulled(context, "monitor"))
         busy = running(services, self.model)
@@ -243,7 +243,7 @@ class RotateLogOperator(SlipstreamOperator):
     """
 
     def execute(self, context: Context) -> Json:
-        from include.serving.rotation import KEEP_DAYS, rotate_days
+        from include.prediction_log.rotation import KEEP_DAYS, rotate_days
 
         del context
         made = rotate_days(open_services().settings.home, self.model, KEEP_DAYS)

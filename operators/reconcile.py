@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from include.core.errors import NotReadyError, UnreachableError
 from include.core.request import Json
 from include.reconcile.airflow import RunState
-from operators.alert import Alert, tell
+from operators.alert import Alert, send_alert
 from operators.hooks import Services, open_services
 from operators.run import holder
 
@@ -135,7 +135,7 @@ class ReconcileStoresOperator(BaseOperator):
         for name, error in report.unknown.items():
             self.log.warning("%s: not known. %s", name, error)
         for notice in untold(world):
-            if not tell(Alert(**vars(notice)), services.control):
+            if not send_alert(Alert(**vars(notice)), services.control):
                 break  # nobody listens, or the webhook does not take it: the next run tries again
         self._show(services)
         self.log.info("%d found, %d changed, %d unknown", len(report.found), len(report.changed), len(report.unknown))
@@ -171,7 +171,7 @@ class ReconcilerFailed(BaseNotifier):
         error = context.get("exception")
         text = f"The reconciler could not look at everything: {error or 'its task failed'}"
         alert = Alert(f"reconciler_failed/{datetime.now(UTC):%Y-%m-%d}", "reconciler_failed", "ticket", "", text, PLAYBOOK)
-        tell(alert, open_services().control)
+        send_alert(alert, open_services().control)
 
 
 def reconcile_dag() -> DAG:

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError, one_line
 from include.core.request import Json
-from operators.alert import MONITORING, ROLLOUT, Alert, tell
+from operators.alert import MONITORING, ROLLOUT, Alert, send_alert
 from operators.assets import candidate_asset
 from operators.base import ReconcileOperator, SlipstreamOperator
 from operators.hooks import Services, open_services
@@ -50,7 +50,7 @@ class RolloutOperator(ReconcileOperator):
         self.log.warning("Waiting: %s", one_line(paused))
         question = {"rollout": pulled_json(context, "open")["rollout"]}
         self.defer(
-            trigger=QuestionTrigger("include.rollout.watch:resumed", question, ASK_AGAIN, LOOK_EVERY),
+            trigger=QuestionTrigger("include.rollout.stage_evaluation:resumed", question, ASK_AGAIN, LOOK_EVERY),
             method_name="go_on",
         )
 
@@ -96,8 +96,8 @@ class OpenRolloutOperator(RolloutOperator):
             raise
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
-        from include.rollout.foresight import foresee, foresee_entities
         from include.rollout.machine import open_rollout
+        from include.rollout.power import foresee, foresee_entities
 
         asked = context["params"].get("version")
         version = asked or self._choose(context, services)
@@ -192,12 +192,12 @@ class RolloutStageOperator(RolloutOperator):
     def _look(self, context: Context, services: Services, epoch: int) -> Json:
         """Conclude the stage if its evidence suffices; else wait in the triggerer for evidence or the deadline."""
         from include.rollout.machine import record_alert, record_verdict
-        from include.rollout.watch import look
+        from include.rollout.stage_evaluation import evaluate_stage
 
         rollout, spec = self.rollout(context, services), services.spec(self.model)
         self.links[ReportLink.kind] = evidence_url(self.model, rollout.id)
         question = {"rollout": rollout.id, "model": self.model, "stage": self.stage}
-        decision = look(**question)
+        decision = evaluate_stage(**question)
         if decision is not None and decision["answer"] == "hold":
             self.page(rollout, decision, services)
             record_alert(services.control, rollout, self.stage, decision, epoch)
@@ -205,7 +205,7 @@ class RolloutStageOperator(RolloutOperator):
         if decision is None:
             self.defer(
                 trigger=QuestionTrigger(
-                    function="include.rollout.watch:look",
+                    function="include.rollout.stage_evaluation:evaluate_stage",
                     kwargs=question,
                     seconds=spec.rollout.deadline.total_seconds(),
                     poll_seconds=LOOK_EVERY,
@@ -232,7 +232,7 @@ class RolloutStageOperator(RolloutOperator):
         words = f"{self.stage} of {self.model} holds at version {rollout.challenger}: {'; '.join(decision['alerts'])}"
         self.log.error("%s", words)
         key, playbook = f"page/{rollout.id}/{self.stage}", f"{MONITORING}both-arms-fail"
-        tell(Alert(key, "rollout_holds", "page", self.model, words, playbook), services.control)
+        send_alert(Alert(key, "rollout_holds", "page", self.model, words, playbook), services.control)
 
 
 class EndingOperator(RolloutOperator):
@@ -261,7 +261,7 @@ class PromoteModelOperator(EndingOperator):
         services.gateway().wait_applied(self.model, generation)
         _mirror(self, services, rollout)
         words = f"{self.model}: version {rollout.challenger} is in production (before: {rollout.champion or 'none'})"
-        tell(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
+        send_alert(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
         self.call_next(context, services)
         return {"champion": rollout.challenger, "previous": rollout.champion, "generation": generation}
 
@@ -295,7 +295,7 @@ class RollBackModelOperator(EndingOperator):
     def _tell(self, rollout: Rollout, services: Services) -> None:
         words = f"{self.model}: version {rollout.challenger} was rolled back in {rollout.stage}: {rollout.reason}"
         playbook = f"{ROLLOUT}the-canary-was-rolled-back-what-now"
-        tell(Alert(f"rolled_back/{rollout.id}", "rolled_back", "ticket", self.model, words, playbook), services.control)
+        send_alert(Alert(f"rolled_back/{rollout.id}", "rolled_back", "ticket", self.model, words, playbook), services.control)
 
 
 class ConcludeRolloutOperator(SlipstreamOperator):
@@ -355,4 +355,4 @@ def _mirror(operator: RolloutOperator, services: Services, rollout: Rollout) -> 
     if problem := follow(services.control, services.labels, operator.model):
         words = f"The registry's aliases of {operator.model} are behind: {problem}"
         operator.log.warning("%s", words)
-        tell(Alert(f"mirror/{rollout.id}", "registry_behind", "ticket", operator.model, words), services.control)
+        send_alert(Alert(f"mirror/{rollout.id}", "registry_behind", "ticket", operator.model, words), services.control)

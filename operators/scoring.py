@@ -19,7 +19,7 @@ class ScoreBatchOperator(ComputeOperator):
     a promotion makes a second result and leaves the first."""
 
     step = "score"
-    function = "include.scoring.step:run"
+    function = "include.scoring.score_step:run"
     operator_extra_links = (JobLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
@@ -27,7 +27,7 @@ class ScoreBatchOperator(ComputeOperator):
 
         from include.core.nearest import nearest_day
         from include.data.published import published
-        from include.features.known import known_days
+        from include.features.offline.known import known_days
 
         spec, day, record = services.spec(self.model), partition_day(context), services.champion(self.model)
         if record is None:

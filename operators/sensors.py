@@ -78,7 +78,7 @@ class FreshnessSensor(BaseSensorOperator):
         self.model = model
 
     def poke(self, context: Context) -> bool:
-        from include.features.freshness import freshness, stale_words, utc_now
+        from include.features.online.freshness import freshness, stale_words, utc_now
 
         services = open_services()
         end = context.get("data_interval_end")

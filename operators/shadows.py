@@ -18,12 +18,12 @@ class BuildHistoryOperator(ComputeOperator):
     """The rows of every training that could have been, over the past that shadows look at: one point-in-time snapshot."""
 
     step = "training_set"
-    function = "include.features.training_set:run"
+    function = "include.features.training_set_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
         from include.data.published import newest
-        from include.features.known import known_days
-        from include.monitoring.shadow_step import WINDOWS
+        from include.features.offline.known import known_days
+        from include.monitoring.shadows_step import WINDOWS
 
         watched(services, self.model)
         spec = services.spec(self.model)
@@ -46,7 +46,7 @@ class TrainShadowsOperator(ComputeOperator):
     """What a model trained at each past window would have erred since. None of them ever serves."""
 
     step = "shadows"
-    function = "include.monitoring.shadow_step:run"
+    function = "include.monitoring.shadows_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
         spec, history = services.spec(self.model), pulled(context, "history")

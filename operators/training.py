@@ -67,7 +67,7 @@ class TuneModelOperator(ComputeOperator):
     """Searches the spec's grid; skipped unless the run asks for it."""
 
     step = "tune"
-    function = "include.training.tune:run"
+    function = "include.training.tune_step:run"
     operator_extra_links = (JobLink(),)
 
     def execute(self, context: Context) -> Json:
@@ -83,7 +83,7 @@ class TrainModelOperator(ComputeOperator):
     """Trains on the snapshot, as a job: an ONNX model and its signature."""
 
     step = "train"
-    function = "include.training.step:run"
+    function = "include.training.train_step:run"
     operator_extra_links = (JobLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
@@ -115,7 +115,7 @@ def _newest_day(services: Services, model: str) -> date | None:
 
 
 def _newest_trained(services: Services, model: str) -> datetime | None:
-    from include.governance import versions
+    from include.versions import queries as versions
 
     records = versions.records(services.control, model)
     return datetime.fromisoformat(records[-1].entry.as_of) if records else None

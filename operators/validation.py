@@ -28,7 +28,7 @@ class ValidateDataOperator(_ValidateOperator):
     """One verdict for a day's raw partitions, bound to their digests. Bad rows go to quarantine."""
 
     step = "validate"
-    function = "include.validation.step:run"
+    function = "include.validation.validate_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
         from include.validation.request import verdict_request
@@ -40,7 +40,7 @@ class ValidateTrainingSetOperator(_ValidateOperator):
     """The verdict on a training set."""
 
     step = "validate_training_set"
-    function = "include.validation.training_set:run"
+    function = "include.validation.validate_training_set_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
         spec = services.spec(self.model)

@@ -61,7 +61,7 @@ class LandingTrigger(BaseEventTrigger):
         return f"{__name__}.LandingTrigger", {"model": self.model, "what": self.what, "look_seconds": self.look_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        from operators.landing import due
+        from operators.pending_events import due
 
         sent: dict[str, tuple[float, int]] = {}
         while True:
@@ -84,7 +84,7 @@ class LandingTrigger(BaseEventTrigger):
 
 def _look(model: str, what: What) -> Sequence[Any]:
     from operators.hooks import open_services
-    from operators.landing import Memory, closed_window, landed_days
+    from operators.pending_events import Memory, closed_window, landed_days
 
     services = open_services()
     spec = services.spec(model)

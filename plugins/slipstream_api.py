@@ -16,9 +16,9 @@ from include.core.adapters import adapter
 from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
+from include.core.html import STYLE
 from include.core.html_policy import script_policy, scripts
 from include.core.ledger import Ledger
-from include.core.page import STYLE
 from include.core.settings import Settings
 from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named, require_step

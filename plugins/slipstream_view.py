@@ -13,9 +13,9 @@ from include.core.request import Json, Ref, Result
 from include.core.spec import ModelSpec
 from include.governance.invalidation import find
 from include.governance.overview import Overview
-from include.governance.version import VersionRecord
-from include.monitoring.decision import history
+from include.monitoring.retraining.decision import history
 from include.rollout.plan import plan
+from include.versions.record import VersionRecord
 
 WINDOWS = 26  # the newest: half a year of weeks
 

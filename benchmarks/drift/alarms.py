@@ -13,9 +13,9 @@ from scipy.stats import beta
 from benchmarks.drift.peers import Rules, rules
 from benchmarks.drift.world import World, law_of, rows
 from include.core.spec import Feature
-from include.monitoring.axis import axes
-from include.monitoring.drift import judge
-from include.monitoring.profile import profile
+from include.monitoring.drift.drift import judge
+from include.monitoring.profile.binning import axes
+from include.monitoring.profile.profiles import profile
 from include.monitoring.reference import Reference
 
 SHIFTED = 3

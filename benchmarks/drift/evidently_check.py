@@ -10,8 +10,8 @@ from scipy.special import kolmogorov
 
 from benchmarks.drift.peers import evidently_columns
 from benchmarks.drift.world import World, law_of, rows
-from include.monitoring.profile import profile
-from include.monitoring.statistic import ks
+from include.monitoring.drift.divergences import ks
+from include.monitoring.profile.profiles import profile
 
 SIZES = (200, 1000, 1001, 5000)
 COLUMNS = 10

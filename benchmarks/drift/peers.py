@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import kolmogorov
 
 from benchmarks.drift.world import CELLS, Counts, Floats, axis, law_of
-from include.monitoring.statistic import ks, psi, wasserstein
+from include.monitoring.drift.divergences import ks, psi, wasserstein
 
 SMALL = 1000  # reference rows up to which Evidently takes KS
 HALF = 0.5

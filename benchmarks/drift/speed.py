@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.core.spec import Feature
-from include.monitoring.axis import Axis, axes
-from include.monitoring.profile import profile, profile_files
-from include.monitoring.profile_file import read_profiles, write_profiles
-from include.monitoring.statistic import compare
+from include.monitoring.drift.divergences import compare
+from include.monitoring.profile.binning import Axis, axes
+from include.monitoring.profile.profile_file import read_profiles, write_profiles
+from include.monitoring.profile.profiles import profile, profile_files
 
 COLUMNS, GROUP = 20, 250_000
 LARGE, SMALL = 10_000_000, 1_000_000

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.drift.alarms import PEERS, SHIFTED
 from benchmarks.drift.peers import rules
 from benchmarks.drift.world import Counts, World, axis, law_of, rows
-from include.monitoring.drift import judge
+from include.monitoring.drift.drift import judge
 
 SIZES = (500, 900, 1100, 2000, 5000, 20_000, 100_000)
 STREAMS = 40

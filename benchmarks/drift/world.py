@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from include.monitoring.axis import Axis
+from include.monitoring.profile.binning import Axis
+from include.monitoring.profile.summary import Summary
 from include.monitoring.reference import Reference
-from include.monitoring.summary import Summary
 
 CELLS = 1022
 Floats = npt.NDArray[np.float64]

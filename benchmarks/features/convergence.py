@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from include.backends.online import open_online
 from include.core.spec import Feature, View
-from include.features.materialize import materialize_view
-from include.features.packed import Layout, microseconds, pack
+from include.features.online.materialize import materialize_view
+from include.online_store.row_codec import Layout, microseconds, pack
 
 DAY = datetime.fromisoformat("2013-03-01")
 HOUR = timedelta(hours=1)

@@ -28,7 +28,7 @@ YEARS = 30
 GOAL_RATIO, GOAL_STOCK, GOAL_GROWTH, GOAL_SMALL_MB, GOAL_BIG_MB = 1.3, 50, 1.3, 1000, 4000
 # Feast's extra `duckdb`, which the project does without: it joins the stock side alone, from a folder of its own.
 PEER = ("ibis-framework==12.0.0", "sqlglot==30.30.0", "atpublic==9.0.0", "parsy==2.2", "toolz==1.2.0", "pyarrow-hotfix==0.7")
-OURS = "include.backends.feast_offline.SlipstreamOfflineStore"
+OURS = "include.backends.feast.offline.SlipstreamOfflineStore"
 Measured = dict[str, float]
 
 

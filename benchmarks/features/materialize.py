@@ -26,13 +26,13 @@ from feast.types import Float64, Int64, String
 from benchmarks.features.convergence import series
 from benchmarks.features.line import Line
 from benchmarks.features.stores import online_stores
-from include.backends.feast_online import online_view
+from include.backends.feast.online import online_view
 from include.backends.online import open_online
 
 ROWS, ROUNDS, TRIALS = 100_000, 3, 100
 GOAL = 10.0  # times the rows a second of Feast's local engine
 DAY = datetime(2013, 3, 1, tzinfo=UTC)
-ENGINES = {"feast local": "local", "ours": "include.backends.feast_engine.SlipstreamEngine"}
+ENGINES = {"feast local": "local", "ours": "include.backends.feast.engine.SlipstreamEngine"}
 TYPES = {"rate": Float64, "delay": Float64, "speed": Float64, "load": Float64, "seats": Int64, "grade": String}
 
 
@@ -88,8 +88,8 @@ def open_store(folder: Path, source: Path, project: str, url: str, engine: str) 
     """A Feast repository of one view over the file, with our stores and the engine."""
     config = RepoConfig(
         project=project, provider="local", registry={"registry_type": "file", "path": str(folder / f"{project}.registry")},
-        online_store={"type": "include.backends.feast_online.SlipstreamOnlineStore", "url": url},
-        offline_store={"type": "include.backends.feast_offline.SlipstreamOfflineStore"},
+        online_store={"type": "include.backends.feast.online.SlipstreamOnlineStore", "url": url},
+        offline_store={"type": "include.backends.feast.offline.SlipstreamOfflineStore"},
         batch_engine={"type": engine}, entity_key_serialization_version=3,
     )  # fmt: skip
     store = FeatureStore(config=config)

@@ -23,9 +23,9 @@ import redis
 from benchmarks.features.line import Line
 from benchmarks.features.stores import online_stores
 from include.backends.online import open_online
-from include.backends.online_sqlite import CACHE_KIB
+from include.backends.sqlite.online_store import CACHE_KIB
 from include.core.spec import Feature, View
-from include.features.packed import Layout
+from include.online_store.row_codec import Layout
 
 ENTITIES, CALLS, ROUNDS = 20_000, 1_000, 6
 GOAL_P99, GOAL_OVER = 5.0, 1.0  # milliseconds

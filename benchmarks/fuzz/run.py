@@ -21,7 +21,7 @@ import numpy as np
 import tests.integration.gateway_world as gateway_world
 from benchmarks.fuzz.bad import draw
 from benchmarks.fuzz.cases import COLUMNS, KNOWN, PUSH, Case, Grammar, heat_of, now
-from include.rollout.route import Route
+from include.routing.route import Route
 from tests.integration.gateway_world import MODEL, TOKEN, World, body, eventually, heat_score, signature
 
 CALLERS = 48

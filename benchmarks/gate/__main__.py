@@ -21,9 +21,9 @@ from scipy.special import ndtr, ndtri
 
 from include.core.spec import Evaluation
 from include.evaluation.gate import decide
-from include.evaluation.metrics import measure
-from include.evaluation.paired import difference
-from include.rollout.bound import upper
+from include.metrics.paired import difference
+from include.metrics.values import measure
+from include.rollout.confidence_bounds import upper
 
 Floats = npt.NDArray[np.float64]
 SPEC = Evaluation(minimum=None)

@@ -7,7 +7,7 @@ import sys
 import time
 
 from include.serving import host, shadow
-from include.serving.model import Floats
+from include.serving.models.loaded_model import Floats
 
 COMMAND = (sys.executable, "-m", "benchmarks.gateway.misbehaving", "shadow")
 
@@ -31,7 +31,7 @@ def main() -> int:
     if sys.argv[1:2] != ["shadow"]:
         return host.main(shadow_command=COMMAND)
     from include.core import adapters
-    from include.serving import model
+    from include.serving.models import loaded_model as model
 
     def misbehaving(name: str) -> object:
         found = adapters.adapter(name)

@@ -21,11 +21,11 @@ from onnx import TensorProto, helper
 from benchmarks.gateway import wrk
 from benchmarks.gateway.world import TOKEN, Weights, World, entity_of, network
 from benchmarks.table import Table
+from include.prediction_log.writer import read_records
 from include.rollout.history import Rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
-from include.rollout.watch import see
+from include.rollout.stage_evaluation import see
 from include.serving.client import GatewayClient
-from include.serving.log import read_records
 
 MODEL, STAGE, LOOK_SECONDS, PATIENCE, BIAS = "views", "canary_20", 0.5, 90.0, -2.0
 Extra = tuple[list[onnx.NodeProto], Weights]

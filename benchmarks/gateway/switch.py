@@ -26,9 +26,9 @@ from benchmarks.gateway import wrk
 from benchmarks.gateway.world import TOKEN, World, bodies, network
 from benchmarks.table import Table
 from include.core.errors import UnreachableError
-from include.rollout.route import Route, unit
+from include.prediction_log.writer import Record, read_records
+from include.routing.route import Route, unit
 from include.serving.client import GatewayClient
-from include.serving.log import Record, read_records
 
 WORKERS, CHANGES, GAP_SECONDS, ENTITIES = 4, 200, 0.35, 10_000
 WEIGHTS = (5, 20, 50)

@@ -33,7 +33,7 @@ from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
-from include.rollout.route import Route, set_route
+from include.routing.route import Route, set_route
 
 WIDTH, ENTITIES = 20, 10_000
 MODELS = ("plain", "views")

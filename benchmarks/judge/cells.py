@@ -10,10 +10,10 @@ import numpy as np
 from benchmarks.judge import rules
 from benchmarks.judge.streams import Ints, Stream, Traffic, coarse, latency_marks, simulate
 from benchmarks.judge.table import Table
-from include.rollout.bound import look_part, most_allowed, odds_share
-from include.rollout.boundary import SLICES, first_crossings
-from include.rollout.fold import KEPT
-from include.rollout.guard import WEIGHTS, Guard, scaled
+from include.rollout.alpha_spending import SLICES, first_crossings
+from include.rollout.confidence_bounds import look_part, most_allowed, odds_share
+from include.rollout.evidence_accumulator import KEPT
+from include.rollout.guardrails import WEIGHTS, Guard, scaled
 
 SHARE, ALPHA, MARGIN = 0.05, 0.05, 2.5
 PORTION = 2500  # stages simulated at once

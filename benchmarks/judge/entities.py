@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.judge.streams import Ints
 from benchmarks.judge.table import Table
-from include.rollout.bound import look_part, most_allowed, odds_share
-from include.rollout.boundary import OCTAVE, SLICES, first_crossings, slice_ends, turn_boundaries, turn_sums, turns
+from include.rollout.alpha_spending import OCTAVE, SLICES, first_crossings, slice_ends, turn_boundaries, turn_sums, turns
+from include.rollout.confidence_bounds import look_part, most_allowed, odds_share
 
 ENTITIES = (5, 12, 50, 500, 5_000)
 REQUESTS = (1, 10, 100, 1_000, 10_000)

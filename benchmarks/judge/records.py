@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.rollout.boundary import SLICES, first_crossings
+from include.prediction_log.writer import Record
+from include.rollout.alpha_spending import SLICES, first_crossings
 from include.rollout.evidence import CHALLENGER, ERRORS, Evidence
-from include.rollout.fold import Fold, StageFold
+from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.judge import JudgePlan, judge
-from include.serving.log import Record
 
 PLAN = JudgePlan("canary_5", share=0.05, requests=100, alpha=0.05, compared=True)
 
@@ -28,8 +28,8 @@ def asked_after_every_request(stages: int) -> tuple[int, int]:
 
 def _first_rollback(rng: np.random.Generator, bad: float) -> tuple[int, Evidence]:
     """(slice, evidence) of one stage; the slice is -1 without a rollback."""
-    fold = Fold(since=1)
-    fold.begin(StageFold(PLAN.stage, 1, PLAN.planned, False, {}, False, 0.5, False))
+    fold = EvidenceAccumulator(since=1)
+    fold.begin(StageAccumulator(PLAN.stage, 1, PLAN.planned, False, {}, False, 0.5, False))
     assert fold.stage is not None
     at = -1
     for number in range(PLAN.planned):

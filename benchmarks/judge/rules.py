@@ -14,7 +14,7 @@ from scipy.special import betaln
 from scipy.stats import norm, rankdata
 
 from benchmarks.judge.streams import Ints, Stream, coarse
-from include.rollout.boundary import law
+from include.rollout.alpha_spending import law
 
 Bools = NDArray[np.bool_]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from include.rollout.boundary import SLICES
+from include.rollout.alpha_spending import SLICES
 
 Ints = NDArray[np.int64]
 FINE = 3 * SLICES  # 600: divides into the judge's 200 slices and into the peers' 10 and 60 looks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from include.rollout.bound import upper
+from include.rollout.confidence_bounds import upper
 
 
 @dataclass

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.label_free import replay, shift
 from benchmarks.label_free.replay import Rows, Seen
 from benchmarks.policy.streams import packaged
-from include.monitoring.stream import from_csv
+from include.monitoring.retraining.labelled_stream import from_csv
 
 WINDOWS = 45  # that a CSV is cut into
 SHIFT_GOAL = 0.005

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from include.core.spec import Feature
-from include.monitoring.axis import Axis, axes
-from include.monitoring.label_free import estimate
-from include.monitoring.metric import auc, standard_error
-from include.monitoring.slice import CLASS_ROWS, Terms, arrays
-from include.monitoring.track_record import Estimate, Landed, backtest, believe
+from include.metrics.estimates import auc, standard_error
+from include.monitoring.performance.estimate_calibration import Estimate, Landed, backtest, believe
+from include.monitoring.performance.estimation import estimate
+from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
+from include.monitoring.profile.binning import Axis, axes
 
 Floats = npt.NDArray[np.float64]
 TRAIN, HOLDOUT, WATCHED = 12, 4, 12  # windows

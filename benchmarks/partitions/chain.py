@@ -14,19 +14,19 @@ import pyarrow.parquet as pq
 
 from benchmarks.partitions.cases import Case
 from benchmarks.partitions.columns import ROWS, Value
-from include.backends.great_expectations import open_expectations
+from include.backends.great_expectations.expectations import open_expectations
 from include.core.errors import SlipstreamError
 from include.core.spec import Feature, Features, View
 from include.core.storage import LocalStorage
 from include.data.raw import RawPartitions
 from include.data.session import open_session
 from include.data.sql import identifier
-from include.features.dataset import write
-from include.features.sources import open_sources
-from include.features.step import datasets
-from include.features.training_set import Window, build
+from include.features.features_step import datasets
+from include.features.offline.dataset import write
+from include.features.offline.sources import open_sources
+from include.features.training_set_step import Window, build
+from include.row_rules.expectation import Expectation, Suite
 from include.validation.batch import Batch, open_database
-from include.validation.expectation import Expectation, Suite
 from include.validation.propose import propose
 from include.validation.scan import check_batch, scan_batch
 

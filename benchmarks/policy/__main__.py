@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks.policy.peers import peers
 from benchmarks.policy.simulated import simulated
 from benchmarks.policy.streams import packaged
-from include.monitoring.hindsight import Policy, Replay, account, errors, every, never, oracle, priced, replay
-from include.monitoring.stream import Floats, Stream, from_csv
+from include.monitoring.retraining.labelled_stream import Floats, Stream, from_csv
+from include.monitoring.retraining.policy_replay import Policy, Replay, account, errors, every, never, oracle, priced, replay
 
 OURS = "ours (retraining.price)"
 PRICES = {0.02: 0.05, 0.1: 0.08}  # and the regret that is the goal

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import ks_2samp, wasserstein_distance
 
-from include.monitoring.hindsight import DELAY, TRAINED_ON, Known, Policy
-from include.monitoring.stream import Floats, Stream
+from include.monitoring.retraining.labelled_stream import Floats, Stream
+from include.monitoring.retraining.policy_replay import DELAY, TRAINED_ON, Known, Policy
 
 SMALL = 1000  # reference rows up to which Evidently takes KS
 Test = Callable[[Floats, Floats], bool]  # the window's column, the reference's

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from include.monitoring.stream import Stream
+from include.monitoring.retraining.labelled_stream import Stream
 
 COLUMNS = 6
 KINDS = ("still", "slow", "fast", "rare jumps", "jumps", "season", "season and slow", "restless", "restless and slow")

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.monitoring.stream import Stream, numbers
+from include.monitoring.retraining.labelled_stream import Stream, numbers
 
 # What is known two hours before a scheduled departure, as in the demonstration: the schedule, and the weather by then.
 _FLIGHTS = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from include.core.errors import SpecError
-from include.features.online import OnlineStore
+from include.online_store.store import OnlineStore
 
 
 def open_online(url: str) -> OnlineStore:
@@ -13,11 +13,11 @@ def open_online(url: str) -> OnlineStore:
     """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
-        from include.backends.online_sqlite import SqliteOnlineStore
+        from include.backends.sqlite.online_store import SqliteOnlineStore
 
         return SqliteOnlineStore(rest.removeprefix("/"))
     if scheme in {"redis", "rediss", "unix"}:
-        from include.backends.online_redis import RedisOnlineStore
+        from include.backends.redis.online_store import RedisOnlineStore
 
         return RedisOnlineStore(url)
     raise SpecError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.core.errors import DataError
 from include.governance.audit_chain import Verdict, to_json, verify
 from include.governance.seals import accept, write_seal

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.desk import open_desk
+from include.cli.context import open_desk
 from include.cli.table import table
 from include.core.errors import DataError
 from include.governance.backtest import Fold, folds
-from include.governance.versions import records
+from include.versions.queries import records
 
 HEAD = ("as of", "version", "trained on", "held out", "until", "AUC", "boosting", "rate", "log loss", "boosting", "by")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.nearest import meant

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from include.cli.desk import Desk
+from include.cli.context import Desk
 from include.cli.late import SHOWN, tell_commands, tell_more
 from include.cli.table import table
+from include.core.advisory_lock import exclusive
 from include.core.digest import code_digest
 from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError, SupersededError
 from include.core.request import Request, Result
 from include.core.spec import ModelSpec
 from include.core.task import perform
-from include.core.turn import turn
 from include.data.published import publish, published, resource
 from include.data.raw import RawPartitions
-from include.features.changed import Changed, changed_days
+from include.features.offline.changed import Changed, changed_days
 from include.features.request import FUNCTION, features_request, uses
-from include.features.version import versions
+from include.model_contract.view_version import versions
 from include.validation.request import verdict_request
 
 
@@ -118,7 +118,7 @@ def _compute(desk: Desk, request: Request) -> Result:
 
 
 def _publish(desk: Desk, spec: ModelSpec, day: date, request: Request, result: Result) -> bool:
-    with turn(desk.control, resource(spec.name, day), desk.actor) as epoch:
+    with exclusive(desk.control, resource(spec.name, day), desk.actor) as epoch:
         if features_request(spec, day, desk.ledger.storage, request.inputs["verdict"]).key != request.key:
             raise SupersededError(
                 f"The raw partitions of {day}, or the code, have changed while its features were computed.",

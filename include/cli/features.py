@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from include.cli.changed import make_changed
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.cli.late import SHOWN, tell_late
 from include.cli.table import table
 from include.core.adapters import adapter
@@ -18,13 +18,13 @@ from include.core.reference import load
 from include.core.request import Ref, Result
 from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
-from include.features.catch_up import lost_days, pending, recent
-from include.features.definition import routed_pins
-from include.features.online import OnlineStore
-from include.features.partition import results
-from include.features.presence import published_rows
+from include.features.offline.partition import results
+from include.features.online.catch_up import lost_days, pending, recent
+from include.features.online.presence import published_rows
+from include.model_contract.definition import routed_pins
+from include.online_store.store import OnlineStore
 
-MATERIALIZE = "include.backends.feast_materialize:materialize"
+MATERIALIZE = "include.backends.feast.materialize:materialize"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

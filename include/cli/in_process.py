@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from include.cli.desk import Desk
+from include.cli.context import Desk
 from include.core.adapters import adapter
 from include.core.errors import DataError, UnreachableError
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
 from include.core.time import parse_time, utc
-from include.rollout.route import read_route
-from include.serving.lost_views import FLAG
-from include.serving.model import load_model
+from include.routing.route import read_route
+from include.serving.models.loaded_model import load_model
+from include.serving.prediction.lost_views import FLAG
 
 
 def predict(desk: Desk, spec: ModelSpec, entity: Mapping[str, str], features: Mapping[str, Json], at: str) -> dict[str, Json]:

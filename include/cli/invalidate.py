@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from include.cli.arguments import day
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.cli.table import table
 from include.governance.invalidation import Held, dependents, find, invalidate, named, require_step
 

@@ -11,7 +11,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.cli.table import table
 from include.core.adapters import adapter
 from include.core.connection import from_env

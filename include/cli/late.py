@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import date
 
-from include.cli.desk import Desk
+from include.cli.context import Desk
 from include.cli.table import table
 from include.core.errors import DataError
 from include.core.request import Ref
 from include.core.spec import ModelSpec
 from include.data.published import published
 from include.data.raw import RawPartitions
-from include.features.late import Digests, Made, late_days, made_of, ranges
-from include.governance.versions import training_sets
+from include.features.offline.late import Digests, Made, late_days, made_of, ranges
+from include.versions.queries import training_sets
 
 SHOWN = 40
 

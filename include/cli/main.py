@@ -9,7 +9,7 @@ import sys
 import traceback
 
 from include.core.errors import SlipstreamError
-from include.core.private import set_mask
+from include.core.private_files import set_mask
 
 # Each is a module with `configure(parser)` and `run(options) -> exit status`, imported only when it is asked for.
 COMMANDS = {
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _require_model(name: str) -> None:
     """One check for every command that takes a model, those to come as well. Raises DataError."""
-    from include.cli.desk import open_desk
+    from include.cli.context import open_desk
     from include.governance.models import require_model
 
     desk = open_desk()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.core.catalog import model_names
 from include.core.errors import DataError, SlipstreamError
 from include.governance.mirror import follow, mirror, note
-from include.governance.versions import records
+from include.versions.queries import records
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from include.cli.desk import Desk
+from include.cli.context import Desk
 from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.errors import SlipstreamError
@@ -40,7 +40,7 @@ def online_facts(desk: Desk, seen: Overview) -> Online:
 
 
 def _look(desk: Desk, spec: ModelSpec) -> Online:
-    from include.features.presence import presence, published_rows  # Arrow: not where nothing is published
+    from include.features.online.presence import presence, published_rows  # Arrow: not where nothing is published
 
     now = datetime.now(UTC).replace(tzinfo=None)
     store = adapter("online")(desk.settings.online_url)
@@ -52,7 +52,7 @@ def _look(desk: Desk, spec: ModelSpec) -> Online:
 
 def _views(desk: Desk, spec: ModelSpec) -> list[View]:
     """What the routed versions read; before the first of them what the code says now."""
-    from include.features.definition import present_views, routed_pins
+    from include.model_contract.definition import present_views, routed_pins
 
     pins = routed_pins(desk.control, desk.ledger, spec.name)
     named = [each.view for each in pins.definitions]

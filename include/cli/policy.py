@@ -8,15 +8,26 @@ from pathlib import Path
 
 import numpy as np
 
-from include.cli.desk import open_desk
+from include.cli.context import open_desk
 from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.errors import DataError, SpecError
 from include.core.spec import Retraining
-from include.monitoring.decision import history
-from include.monitoring.hindsight import DELAY, TRAINED_ON, Policy, decided, errors, every, never, oracle, priced, replay
-from include.monitoring.policy import Decision
-from include.monitoring.stream import Floats, from_csv
+from include.monitoring.retraining.decision import history
+from include.monitoring.retraining.labelled_stream import Floats, from_csv
+from include.monitoring.retraining.policy import Decision
+from include.monitoring.retraining.policy_replay import (
+    DELAY,
+    TRAINED_ON,
+    Policy,
+    decided,
+    errors,
+    every,
+    never,
+    oracle,
+    priced,
+    replay,
+)
 
 POLICIES: Mapping[str, Policy] = {
     "the price's": priced, "never": never, "every window": every(1), "every 5 windows": every(5), "every 12 windows": every(12),

@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.core.catalog import load_spec
 from include.core.errors import DataError, UnreachableError
 from include.core.nearest import meant

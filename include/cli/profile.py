@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from include.cli.arguments import day
-from include.cli.desk import open_desk
+from include.cli.context import open_desk
 from include.core.errors import ConflictError, DataError
 from include.core.nearest import meant, nearest_day
 from include.data.raw import RawPartitions

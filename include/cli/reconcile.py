@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.core.adapters import adapter
 from include.core.catalog import load_spec, model_names
 from include.core.connection import from_env

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.digest import digest_json
@@ -20,9 +20,9 @@ from include.core.errors import SpecError
 from include.core.ledger import Ledger
 from include.core.scratch import scratch_folder
 from include.governance.invalidation import Held, dependents, find
-from include.rollout.route import unit
-from include.serving.log import Record
-from include.serving.redaction import Wanted, redact, requests_of
+from include.prediction_log.redaction import Wanted, redact, requests_of
+from include.prediction_log.writer import Record
+from include.routing.route import unit
 
 HEAD = ("step", "day", "key")
 SHOWN = 40

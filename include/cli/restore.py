@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.desk import open_desk
+from include.cli.context import open_desk
 from include.cli.rollback import follow, show_labels
 from include.core.errors import DataError
 from include.rollout.history import live_rollout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.core.errors import SlipstreamError
 from include.rollout.rollback import RolledBack, roll_back_model
 

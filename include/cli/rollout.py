@@ -6,16 +6,16 @@ import argparse
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.cli.rollback import follow
 from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.errors import DataError
 from include.core.request import Json
-from include.rollout.foresight import foresee, foresee_entities
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume
-from include.rollout.route import read_route
+from include.rollout.power import foresee, foresee_entities
+from include.routing.route import read_route
 
 VERBS = {
     "status": "the newest rollout: its stages, what they saw and why",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from include.cli.components import Component, components
-from include.cli.desk import Desk, open_desk
+from include.cli.context import Desk, open_desk
 from include.cli.online import Online, online_facts
 from include.cli.table import table
 from include.core.catalog import model_names

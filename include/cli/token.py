@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from include.cli.desk import open_desk
+from include.cli.context import open_desk
 from include.cli.table import table
 from include.core.catalog import model_names
 from include.core.errors import DataError
 from include.core.settings import Settings
-from include.serving.routes import RIGHTS
-from include.serving.tokens import Token, digest, make, named, now, read_file, write_file
+from include.serving.http.routes import RIGHTS
+from include.serving.http.tokens import Token, digest, make, named, now, read_file, write_file
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from include.cli.desk import open_desk
+from include.cli.context import open_desk
 from include.governance.lineage import trace
 from include.governance.tree import render
 

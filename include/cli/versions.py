@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
-from include.cli.desk import open_desk
+from include.cli.context import open_desk
 from include.cli.table import table
 from include.core.errors import DataError
-from include.governance.version import VersionRecord
-from include.governance.versions import records
+from include.versions.queries import records
+from include.versions.record import VersionRecord
 
 HEAD = ("version", "semver", "stage", "as of", "gate", "origin", "metrics")
 SHOWN = 3  # metrics of a row

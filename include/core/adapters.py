@@ -7,59 +7,59 @@ from typing import Any
 from include.core.reference import load
 
 ADAPTERS: dict[str, str] = {
-    # open_model(path: Path) -> Model: scores rows with an ONNX file (include/evaluation/model.py has the port)
-    "model": "include.backends.onnx_model:open_model",
+    # open_model(path: Path) -> Model: scores rows with an ONNX file (include/model_contract/model.py has the port)
+    "model": "include.backends.onnx.model:open_model",
     # check_model(path: Path, inputs: int) -> None: refuses a model file that serving could not hold to
-    "model.check": "include.backends.onnx_model:check_model",
+    "model.check": "include.backends.onnx.model:check_model",
     # quantize(source: Path, target: Path) -> None: the model with INT8 weights
-    "model.quantize": "include.backends.onnx_model:quantize",
-    # open_online(url: str) -> OnlineStore (include/features/online.py has the port)
+    "model.quantize": "include.backends.onnx.model:quantize",
+    # open_online(url: str) -> OnlineStore (include/online_store/store.py has the port)
     "online": "include.backends.online:open_online",
     # LoggedStore(store: OnlineStore, storage: Storage): keeps pushed rows of views that ask for it, offline
-    "online.kept": "include.features.pushed:LoggedStore",
+    "online.kept": "include.features.online.pushed:LoggedStore",
     # Encoder.from_json(signature: dict) -> Encoder: `encode_row(dict) -> list[float]`
-    "encoder": "include.features.encoding:Encoder",
+    "encoder": "include.model_contract.encoder:Encoder",
     # views_of_model(signature: dict, features: Features) -> tuple[View]: what it reads online; DataError if nobody has that
-    "signature.views": "include.features.definition:views_of_model",
+    "signature.views": "include.model_contract.definition:views_of_model",
     # fallback_views(signature, features) -> tuple[View]: what is left online for a model of which that is true
-    "signature.fallback": "include.features.definition:fallback_views",
+    "signature.fallback": "include.model_contract.definition:fallback_views",
     # present_views(features: Features) -> tuple[View]: the views as the present versions of them
-    "features.present": "include.features.definition:present_views",
+    "features.present": "include.model_contract.definition:present_views",
     # read_routes(control: ControlStore) -> {model: (generation, Route)}: which version answers whom
-    "routes": "include.rollout.route:read_routes",
+    "routes": "include.routing.route:read_routes",
     # RouteReader(control: ControlStore) -> object: `read()` is read_routes, cheap where nothing has changed
-    "routes.reader": "include.rollout.route:RouteReader",
+    "routes.reader": "include.routing.route:RouteReader",
     # unit(entity_id: str, model: str) -> int: the hash that the routes share out
-    "unit": "include.rollout.route:unit",
+    "unit": "include.routing.route:unit",
     # read_records(home: Path, model: str, since: str | None) -> Iterator[Record]: the gateway's prediction log
-    "predictions": "include.serving.log:read_records",
+    "predictions": "include.prediction_log.writer:read_records",
     # read_tail(home, model, since, cursor) -> (records, cursor): what was written to it since the cursor
-    "predictions.tail": "include.serving.tail:read_tail",
+    "predictions.tail": "include.prediction_log.tail:read_tail",
     # (store: OnlineStore or control: ControlStore, spec: ModelSpec) -> samples of the gateway's metrics page
-    "health.features": "include.features.freshness:samples",
+    "health.features": "include.features.online.freshness:samples",
     # (store: OnlineStore, spec: ModelSpec, views, published) -> names of the views that are published and have no row online
-    "features.lost": "include.features.presence:empty_views",
+    "features.lost": "include.features.online.presence:empty_views",
     # (control: ControlStore, model: str) -> what is published of a model: the last argument above
-    "features.published": "include.features.presence:published_rows",
-    "health.skew": "include.features.shares:samples",
+    "features.published": "include.features.online.presence:published_rows",
+    "health.skew": "include.features.skew.findings:samples",
     "health.monitoring": "include.monitoring.alarm:samples",
     # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)
-    "registry.mlflow": "include.backends.mlflow_registry:open_registry",
+    "registry.mlflow": "include.backends.mlflow.registry:open_registry",
     "registry.folder": "include.governance.folder_registry:open_registry",
     # open_labels(settings, control) -> the part of the Registry port that shows stages (include/governance/mirror.py); light
-    "labels.mlflow": "include.backends.mlflow_labels:open_labels",
+    "labels.mlflow": "include.backends.mlflow.labels:open_labels",
     "labels.folder": "include.governance.folder_registry:open_registry",
     # tracking(settings, storage, folder, model) -> context: delivers a training's metric spool while the body runs
-    "tracking.mlflow": "include.backends.mlflow_tracking:tracking",
+    "tracking.mlflow": "include.backends.mlflow.tracking:tracking",
     # open_jobs(settings: Settings) -> JobBackend
-    "jobs.ray": "include.backends.ray_jobs:open_jobs",
-    "jobs.process": "include.backends.process_jobs:open_jobs",
+    "jobs.ray": "include.backends.ray.jobs:open_jobs",
+    "jobs.process": "include.backends.process.jobs:open_jobs",
     # open_expectations() -> ExpectationRunner (include/validation/port.py has the port)
-    "expectations": "include.backends.great_expectations:open_expectations",
+    "expectations": "include.backends.great_expectations.expectations:open_expectations",
     # drift_report(current, reference: pyarrow.Table, features, head: str) -> str: one HTML page that opens offline
-    "drift_report": "include.backends.evidently_report:drift_report",
+    "drift_report": "include.backends.evidently.report:drift_report",
     # score_batches(rows: pyarrow.Table, scorer: Scorer) -> list[pyarrow.Table], in order, on Ray Data
-    "batches.ray": "include.backends.ray_data:score_batches",
+    "batches.ray": "include.backends.ray.data:score_batches",
 }
 
 

@@ -70,7 +70,7 @@ rollout_events = sa.Table(
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
-rollout_folds = sa.Table(  # what a live rollout has read of the prediction log: include/rollout/memory.py
+rollout_folds = sa.Table(  # what a live rollout has read of the prediction log: include/rollout/accumulator_store.py
     "slipstream_rollout_folds", metadata,
     sa.Column("rollout", sa.String(64), primary_key=True),
     sa.Column("seq", sa.Integer, nullable=False),
@@ -82,7 +82,7 @@ routes = sa.Table(
     "slipstream_routes", metadata,
     sa.Column("model", sa.String(128), primary_key=True),
     sa.Column("generation", sa.Integer, nullable=False),
-    sa.Column("route", sa.JSON, nullable=False),  # include.rollout.route.Route
+    sa.Column("route", sa.JSON, nullable=False),  # include.routing.route.Route
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
@@ -103,7 +103,7 @@ versions = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),  # the registry's own number
     sa.Column("semver", sa.String(32), nullable=False),
     sa.Column("stage", sa.String(32), nullable=False),  # Staging, Candidate, Production, Archived
-    sa.Column("record", sa.JSON, nullable=False),  # include.governance.version.VersionRecord
+    sa.Column("record", sa.JSON, nullable=False),  # include.versions.record.VersionRecord
     sa.Column("at", sa.String(40), nullable=False),
     sa.UniqueConstraint("model", "version"),
     sa.UniqueConstraint("model", "semver"),

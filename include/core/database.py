@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from include.core.address import shown, without_secrets
 from include.core.errors import PermanentError, SlipstreamError, SpecError, StorageFullError, UnreachableError
-from include.core.private import private_file
+from include.core.private_files import private_file
 from include.core.scratch import BLOCK, is_full, no_room, storage_full
 
 WAIT = 30  # seconds for a lock that somebody else holds

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from include.core.connection import from_env
 from include.core.errors import SpecError
-from include.core.private import kept_secret
+from include.core.private_files import kept_secret
 
 CONNECTION = "slipstream_entities"
 FILE = "entity_key"

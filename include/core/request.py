@@ -53,7 +53,7 @@ class Request:
     """
 
     step: str
-    function: str  # "include.training.step:run": called with a Task, returns an Outcome
+    function: str  # "include.training.train_step:run": called with a Task, returns an Outcome
     model: str
     params: Mapping[str, Json] = field(default_factory=dict)
     inputs: Mapping[str, Ref] = field(default_factory=dict)

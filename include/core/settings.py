@@ -20,8 +20,8 @@ from include.core.reference import load
 from include.core.scratch import as_full
 from include.core.storage import LocalStorage, Storage
 
-# A scheme's storage, registered by whoever owns the vendor's library (include/backends/s3.py).
-STORAGES: dict[str, str] = {"s3": "include.backends.s3:open_storage"}
+# A scheme's storage, registered by whoever owns the vendor's library (include/backends/s3/storage.py).
+STORAGES: dict[str, str] = {"s3": "include.backends.s3.storage:open_storage"}
 SERVERS = ("mlflow", "ray", "gateway", "airflow")  # whose logins are connections, never part of the address
 
 

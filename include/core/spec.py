@@ -89,7 +89,9 @@ class View(_Frozen):
     created: Name | None = None  # the SQL's column of arrival times; None: known at the event time
     freshness: timedelta | None = None  # how old the newest value online may be before somebody is told
     pushed: bool = False  # rows pushed to it are kept, and published with their day
-    version: str = ""  # filled in where one version of the definition is meant (include/features/version.py), never in a spec
+    version: str = (
+        ""  # filled in where one version of the definition is meant (include/model_contract/view_version.py), never in a spec
+    )
     description: str = ""
 
 
@@ -150,7 +152,7 @@ class Evaluation(_Frozen):
     int8_margin: float = Field(0.002, ge=0)  # of the metric, against the model as it was trained
 
 
-class Outcome(_Frozen):
+class BusinessMetric(_Frozen):
     """A business metric that callers report by name for a request (`POST /feedback` with `metric`): it happened, or not."""
 
     name: Name
@@ -169,7 +171,7 @@ class Rollout(_Frozen):
     margin: float = Field(2.5, gt=1)  # a step is passed when the error rate is shown to be under margin x the champion's,
     error_floor: float = Field(0.02, gt=0, lt=1)  # ... or under margin x this: below it, rates are not told apart
     score_tolerance: float | None = Field(5.0, ge=1)  # times as many scores beyond the champion's p10 and p90; None: not judged
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[BusinessMetric, ...] = ()
     first: Literal["smoke", "absolute"] = "smoke"  # without a champion: the smoke test suffices, or the steps are judged too
     deadline: timedelta = timedelta(minutes=30)  # of a stage; then `at_deadline`
     at_deadline: Literal["roll_back", "wait"] = "roll_back"

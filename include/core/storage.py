@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Protocol
 
 from include.core import fault
-from include.core.private import private_file
+from include.core.private_files import private_file
 from include.core.scratch import is_full, mark, storage_full, sweep
 
 
 class Storage(Protocol):
-    """The port. `include.core.storage.LocalStorage` and `include.backends.s3.S3Storage` pass one suite."""
+    """The port. `include.core.storage.LocalStorage` and `include.backends.s3.storage.S3Storage` pass one suite."""
 
     @property
     def root(self) -> str:

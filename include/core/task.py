@@ -19,7 +19,7 @@ from include.core import fault
 from include.core.author import ours, tell
 from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
-from include.core.private import set_mask
+from include.core.private_files import set_mask
 from include.core.reference import load
 from include.core.request import Json, Outcome, Request, Result
 from include.core.scratch import scratch_folder

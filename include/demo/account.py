@@ -6,13 +6,13 @@ import html
 import re
 from pathlib import Path
 
-from include.core.page import document, tiles
+from include.core.html import document, tiles
 from include.demo.journal import BUDGET, Journal
 from include.demo.story import Story
 from include.demo.weeks import monitored, picture
-from include.governance import versions
 from include.local.platform import Platform
-from include.monitoring import decision
+from include.monitoring.retraining import decision
+from include.versions import queries as versions
 
 Table = list[list[str]]
 

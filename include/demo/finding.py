@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.core.request import Json
-from include.monitoring.words import listed, metric_name
+from include.metrics.estimates import metric_name
+from include.monitoring.formatting import listed
 
 CALLED = {
     "temp": "temperature", "dewp": "dew point", "humid": "humidity", "wind_gust": "gusts", "precip": "precipitation",

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from include.core.private import write_private
+from include.core.private_files import write_private
 
 # Seconds a phase may take on two cores; printed beside what it took.
 BUDGET = {"set-up": 60, "start": 60, "features": 150, "v1": 120, "replay and v2": 360, "broken version": 45}

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from include.backends.onnx_file import read_model
+from include.backends.onnx.file import read_model
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.task import Task, perform
-from include.governance.version import VersionRecord
+from include.versions.record import VersionRecord
 
 INPUT, FACTOR = "hour", 60.0
 

@@ -29,11 +29,11 @@ from include.demo.flights import land
 from include.demo.journal import Journal
 from include.demo.traffic import Pump, Traffic
 from include.demo.weeks import Week, monitored
-from include.governance import versions
-from include.governance.version import VersionRecord
-from include.monitoring.decision import history as decisions
-from include.monitoring.policy import Decision
+from include.monitoring.retraining.decision import history as decisions
+from include.monitoring.retraining.policy import Decision
 from include.rollout.history import Rollout, list_rollouts
+from include.versions import queries as versions
+from include.versions.record import VersionRecord
 
 QUARTER = (date(2013, 1, 1), date(2013, 3, 31))
 REPLAY = (date(2013, 4, 1), date(2013, 6, 30))
@@ -94,7 +94,7 @@ class Story:
 
     def broken_version(self) -> None:
         """v3: the champion's file with one input rescaled. The rollout must catch it."""
-        from include.backends.mlflow_registry import open_registry
+        from include.backends.mlflow.registry import open_registry
         from include.demo.sabotage import FACTOR, INPUT, break_model
         from include.governance.registration import Inputs, propose
         from include.governance.registry import register, resource

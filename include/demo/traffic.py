@@ -24,7 +24,7 @@ from include.data.raw import RawPartitions
 from include.data.session import open_session
 from include.data.sql import parquet
 from include.demo.flights import land
-from include.features.stream import stream_rows
+from include.features.online.stream import stream_rows
 
 AT_ONCE = 8  # requests in flight
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from include.core.request import Json
-from include.evaluation.metrics import Array, auc
-from include.evaluation.model import Floats
+from include.metrics.values import Array, auc
+from include.model_contract.model import Floats
 
 TOO_GOOD = 0.95  # AUC of one input alone; honest problems are not solved by one column
 ROWS = 50_000  # looked at, evenly spread

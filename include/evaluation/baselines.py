@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from include.evaluation.metrics import Array
-from include.evaluation.model import Floats
+from include.metrics.values import Array
+from include.model_contract.model import Floats
 
 SMOOTHING = 20.0  # rows of the overall rate mixed into a category's own
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from include.core.request import Json
 from include.core.spec import Evaluation
-from include.evaluation.paired import Difference
+from include.metrics.paired import Difference
 
 LOWER_IS_BETTER = {"log_loss"}
 SLICE_ALPHA = 0.05  # chance that the slices close the gate on a challenger that is as good in every one of them

@@ -15,8 +15,8 @@ from include.core.request import Json
 from include.core.spec import Evaluation
 from include.evaluation.gate import worse
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
-from include.evaluation.metrics import Array, measure
-from include.evaluation.model import Floats, Model
+from include.metrics.values import Array, measure
+from include.model_contract.model import Floats, Model
 
 FILE = "model.int8.onnx"
 

@@ -20,8 +20,8 @@ from functools import cache
 import numpy as np
 
 from include.core.request import Json
-from include.evaluation.metrics import Array
-from include.evaluation.model import Floats, Model
+from include.metrics.values import Array
+from include.model_contract.model import Floats, Model
 
 Clock = Callable[[], float]  # seconds
 Reference = Callable[[int], None]  # does the work that many times

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from include.core.page import document, tiles
+from include.core.html import document, tiles
 from include.core.request import Json
 
 METRICS = ("auc", "log_loss", "brier", "ece", "accuracy", "precision", "recall", "f1")

@@ -10,8 +10,8 @@ import pyarrow as pa
 from include.core.errors import DataError
 from include.core.request import Json
 from include.core.spec import Evaluation
-from include.evaluation.metrics import Array, auc, log_loss
-from include.evaluation.paired import Groups, difference
+from include.metrics.paired import Groups, difference
+from include.metrics.values import Array, auc, log_loss
 
 MINIMUM = 100  # rows: below, a slice's AUC is noise and the slice is left out
 CLASS_ROWS = 20  # of each label, for a slice to be compared with the champion

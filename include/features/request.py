@@ -8,10 +8,10 @@ from include.core.request import Json, Ref, Request
 from include.core.spec import ModelSpec
 from include.core.storage import Storage
 from include.data.raw import RawPartitions
-from include.features.late import lacked, lookback
-from include.features.pushed import pushed
+from include.features.offline.late import lacked, lookback
+from include.features.online.pushed import pushed
 
-STEP, FUNCTION = "features", "include.features.step:run"
+STEP, FUNCTION = "features", "include.features.features_step:run"
 
 
 def features_request(spec: ModelSpec, day: date, storage: Storage, verdict: Ref) -> Request:

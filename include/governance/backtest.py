@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from include.core.ledger import Ledger
 from include.core.request import Json
-from include.governance.version import VersionRecord
+from include.versions.record import VersionRecord
 
 
 @dataclass(frozen=True)

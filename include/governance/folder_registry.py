@@ -20,7 +20,7 @@ from include.core.storage import Storage
 from include.governance.card import render
 from include.governance.package import Package
 from include.governance.registry import ALIASES, Published
-from include.governance.version import Stage, VersionRecord
+from include.versions.record import Stage, VersionRecord
 
 
 class FolderRegistry:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, rollouts, versions
 from include.core.digest import digest_json
-from include.governance import versions as known
-from include.governance.version import Stage, VersionRecord
+from include.versions import queries as known
+from include.versions.record import Stage, VersionRecord
 
 ALIASES = {Stage.PRODUCTION: "champion", Stage.CANDIDATE: "candidate"}
 

@@ -14,10 +14,10 @@ from include.core.errors import DataError, IntegrityError, SlipstreamError, one_
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request, Result
 from include.data.raw import RawPartitions
-from include.governance import versions
 from include.governance.node import Node, State
 from include.governance.registration import recipe
-from include.governance.version import VersionRecord
+from include.versions import queries as versions
+from include.versions.record import VersionRecord
 
 Memo = dict[str, Node]
 

@@ -13,11 +13,11 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from include.core.advisory_lock import TIMEOUT, advisory_lock
 from include.core.control import ControlStore, mirrors, now
 from include.core.errors import FencedError, SlipstreamError
-from include.core.turn import PATIENCE, queued
 from include.governance.labels import Labels, digests, labels
-from include.governance.version import VersionRecord
+from include.versions.record import VersionRecord
 
 log = logging.getLogger(__name__)
 TRIES = 3
@@ -40,14 +40,14 @@ class Behind:
     problem: str  # why the last try failed; empty where none was made since
 
 
-def mirror(control: ControlStore, registry: Shows, model: str, patience: float = PATIENCE) -> None:
+def mirror(control: ControlStore, registry: Shows, model: str, timeout: float = TIMEOUT) -> None:
     """Show a model's stages as aliases and tags of the registry, and remember that they are shown.
 
-    One at a time: who has waited for `patience` seconds goes ahead, since the other may be stuck, and leaves the model behind
+    One at a time: who has waited for `timeout` seconds goes ahead, since the other may be stuck, and leaves the model behind
     until nobody is. Who finds, when it is done, that another has gone ahead does its work again: an older state never stands
     over a newer one. Raises what the registry raises.
     """
-    with queued(control, resource(model), patience) as alone:
+    with advisory_lock(control, resource(model), timeout) as alone:
         for last in (*[False] * (TRIES - 1), True):
             epoch = control.take(resource(model), "mirror")
             shown = _show(control, registry, model)

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, decisions, partitions, rollout_events, rollouts, routes
 from include.core.request import Json
-from include.governance import versions
 from include.governance.mirror import behind
-from include.governance.version import VersionRecord
+from include.versions import queries as versions
+from include.versions.record import VersionRecord
 
 EVENTS = 12  # of the newest rollout
 DECISIONS = 5

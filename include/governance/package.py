@@ -10,7 +10,7 @@ from pathlib import Path
 from include.core.ledger import Ledger
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
-from include.governance.version import Entry
+from include.versions.record import Entry
 
 SIGNATURE = "signature.json"
 MODEL = "model.onnx"

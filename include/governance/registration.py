@@ -10,7 +10,7 @@ from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request, Result
 from include.core.spec import ModelSpec
 from include.governance.package import Facts, Package, read_signature
-from include.governance.version import Entry, Gate, Lineage, Origin
+from include.versions.record import Entry, Gate, Lineage, Origin
 
 RECIPE = ("fit", "params", "seed", "window_days", "holdout_days")  # of spec.training: what shapes the weights
 

@@ -17,15 +17,15 @@ from include.core import fault
 from include.core.control import ControlStore, now, versions
 from include.core.errors import ConflictError, SlipstreamError, TransientError
 from include.core.request import Json
-from include.governance import versions as known
 from include.governance.labels import ALIASES as ALIASES
 from include.governance.mirror import mirror as mirror
 from include.governance.mirror import note
 from include.governance.package import Package
 from include.governance.semver import next_version
-from include.governance.version import Stage, VersionRecord
+from include.versions import queries as known
 from include.versions.gate import offered_in
 from include.versions.lifecycle import move_in, stage_in
+from include.versions.record import Stage, VersionRecord
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Registry(Protocol):
     def publish(self, package: Package) -> Published:
         """Store a version, or return the one stored under the package's key.
 
-        Not safe against itself: the caller holds the model's turn (include.core.turn).
+        Not safe against itself: the caller holds the model's turn (include.core.advisory_lock).
         """
 
     def withdraw(self, model: str, version: int) -> None:

@@ -3,7 +3,7 @@ making it (code or parameters). Patch: the same recipe on fresh data."""
 
 from __future__ import annotations
 
-from include.governance.version import Lineage, VersionRecord
+from include.versions.record import Lineage, VersionRecord
 
 FIRST = "1.0.0"
 

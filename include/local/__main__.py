@@ -8,7 +8,7 @@ import sys
 import time
 
 from include.core.errors import SlipstreamError
-from include.core.private import set_mask
+from include.core.private_files import set_mask
 from include.local import environment
 from include.local.credentials import Credentials
 from include.local.down import down

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from include.core.errors import PermanentError
-from include.core.private import write_private
+from include.core.private_files import write_private
 from include.local.credentials import Credentials
 from include.local.platform import HOST, Platform
 

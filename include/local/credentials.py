@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
-from include.core.private import kept_secret
+from include.core.private_files import kept_secret
 
 
 @dataclass(frozen=True, repr=False)

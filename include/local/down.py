@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from include.local import strays
+from include.local import orphans as strays
 from include.local.components import COMPONENTS
 from include.local.platform import Platform
 from include.local.supervisor import Supervisor

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from include.core.private import write_private
+from include.core.private_files import write_private
 from include.local import postgres, roles
 from include.local.connections import MLFLOW, MLFLOW_JOBS, addresses, connections
 from include.local.credentials import Credentials

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-from include.local import postgres, strays
+from include.local import orphans as strays
+from include.local import postgres
 from include.local.components import component
 from include.local.credentials import Credentials
 from include.local.platform import Platform

@@ -14,7 +14,7 @@ import httpx
 
 from include.core.catalog import model_names
 from include.core.errors import PermanentError, SlipstreamError, UnreachableError
-from include.core.private import set_mask
+from include.core.private_files import set_mask
 from include.core.settings import Settings
 from include.local.credentials import Credentials
 from include.local.platform import Platform

@@ -85,7 +85,7 @@ class Platform:
 
     @property
     def short_folder(self) -> Path:
-        """Beside the temporary files, for what needs a short path. It is private: include.core.private.private_folder."""
+        """Beside the temporary files, for what needs a short path. It is private: include.core.private_files.private_folder."""
         return Path("/tmp") / f"slipstream-{self.digest}"
 
     @property

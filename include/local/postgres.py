@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 from include.core.errors import PermanentError
-from include.core.private import write_private
+from include.core.private_files import write_private
 from include.local.credentials import Credentials
 from include.local.platform import HOST, Platform
 

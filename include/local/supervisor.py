@@ -17,7 +17,7 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 from include.core.errors import UnreachableError
-from include.core.private import write_private
+from include.core.private_files import write_private
 from include.local import environment
 from include.local.components import Component
 from include.local.credentials import Credentials

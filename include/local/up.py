@@ -10,9 +10,10 @@ from typing import Any
 
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, PermanentError, UnreachableError
-from include.core.private import private_folder, set_mask, tighten
+from include.core.private_files import private_folder, set_mask, tighten
 from include.core.settings import Settings
-from include.local import ports, strays
+from include.local import orphans as strays
+from include.local import ports
 from include.local.components import COMPONENTS, Component, select
 from include.local.connections import addresses, write_file
 from include.local.credentials import Credentials

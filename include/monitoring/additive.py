@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.special import expit
 
-from include.monitoring.axis import Axis, Floats
-from include.monitoring.counting import codes_of
+from include.monitoring.profile.binning import Axis, Floats
+from include.monitoring.profile.column_scan import codes_of
 
 BINS = 8
 LEVELS = 15  # the commonest categories; all others share a code

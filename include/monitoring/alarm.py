@@ -14,7 +14,7 @@ from include.core.documents import DocumentKind
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
 from include.core.versioned import Format
-from include.monitoring.policy import NOISE
+from include.monitoring.retraining.policy import NOISE
 
 NEWEST = 20  # documents looked through for the newest window: one that was run again late is not newer
 MONTH = timedelta(days=30)

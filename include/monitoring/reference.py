@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from include.core.spec import Feature
-from include.monitoring.axis import Axis, axes
-from include.monitoring.profile import EVERYONE, Parts, Profile, profile_parts, window
-from include.monitoring.summary import Summary
-from include.monitoring.window import Window
+from include.data.window import Window
+from include.monitoring.profile.binning import Axis, axes
+from include.monitoring.profile.profiles import EVERYONE, Parts, Profile, profile_parts, window
+from include.monitoring.profile.summary import Summary
 
 TIME = "event_timestamp"
 CLOCK = 0.98  # correlation with time above which a column tells the date and nothing else

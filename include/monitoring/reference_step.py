@@ -19,16 +19,16 @@ from include.core.adapters import adapter
 from include.core.request import Json, Outcome
 from include.core.spec import Feature, Features
 from include.core.task import Task
-from include.monitoring.answers import LABEL, answer_axes, answers, appended, importance, label_axis
-from include.monitoring.axis import Axis, Floats, axes
-from include.monitoring.label_free import spaced
-from include.monitoring.metric import THRESHOLD
-from include.monitoring.profile import Parts, profile_parts
-from include.monitoring.profile_file import write_profiles
+from include.metrics.estimates import THRESHOLD
+from include.monitoring.performance.estimate_calibration import backtest
+from include.monitoring.performance.estimation import spaced
+from include.monitoring.performance.slices import Terms
+from include.monitoring.profile.binning import Axis, Floats, axes
+from include.monitoring.profile.prediction_columns import LABEL, answer_axes, appended, importance, label_axis, prediction_columns
+from include.monitoring.profile.profile_file import write_profiles
+from include.monitoring.profile.profiles import Parts, profile_parts
 from include.monitoring.reference import TIME, clocks
 from include.monitoring.report import sample
-from include.monitoring.slice import Terms
-from include.monitoring.track_record import backtest
 
 PARTS = ("train", "holdout")
 
@@ -101,7 +101,7 @@ def _profiles(
     score, weights = answered
     facts |= {"importance": weights, "center": float(score.mean())}
     said = answer_axes(score)
-    columns = answers(_numbers(tables[1], label), score, facts["center"])
+    columns = prediction_columns(_numbers(tables[1], label), score, facts["center"])
     spoken = profile_parts(appended(tables[1].select([TIME]), columns), said, TIME)
     return [*found, *said], _joined(parts, spoken), facts
 

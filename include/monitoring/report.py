@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from include.core.request import Json
-from include.monitoring.slice import LEVEL
-from include.monitoring.words import metric_name, percent
+from include.metrics.estimates import metric_name
+from include.monitoring.formatting import percent
+from include.monitoring.performance.slices import LEVEL
 
 ROWS = 5000  # of either side, evenly spaced in time: enough to see a distribution, few enough to draw fast
 SHOWN = 8

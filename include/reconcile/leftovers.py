@@ -15,8 +15,8 @@ from pathlib import Path
 
 from include.core.housekeeping import housekeeping
 from include.core.scratch import PREFIX, is_left, sweep_scratch
+from include.prediction_log.rotation import DAY_SECONDS, KEEP_DAYS, rotate_days
 from include.reconcile.world import Finding, World
-from include.serving.rotation import DAY_SECONDS, KEEP_DAYS, rotate_days
 
 PATIENCE_DAYS = 2.0  # beyond the days that a segment is kept: the monitoring DAG comes first
 

@@ -88,7 +88,7 @@ def _finding(world: World, live: Live, reason: str) -> Finding:
     if rules.orphaned == "resume" and reason.startswith(RESUMABLE) and resumed is None and live.episodes <= TAKEN_OVER_AT_MOST:
         driver = _next_driver(live)
         return finding(f"taken over by the run {driver.run_id}", partial(_resume, world, live, driver, reason))
-    return finding("the traffic goes back to the champion", partial(_take_back, world, live, reason))
+    return finding("the traffic goes back to the champion", partial(_revert_route, world, live, reason))
 
 
 def _rules(world: World, model: str) -> Rules | None:
@@ -171,10 +171,10 @@ def _resume(world: World, live: Live, driver: Driver, reason: str) -> bool:
 def _trigger(world: World, live: Live, driver: Driver, reason: str) -> bool:
     """The run that takes it over. Where Airflow refuses to make it, the traffic goes back at once."""
     conf: dict[str, Json] = {"version": live.rollout.challenger}
-    return make_run(world, driver.dag_id, driver.run_id, conf, lambda words: _take_back(world, live, f"{reason}; {words}"))
+    return make_run(world, driver.dag_id, driver.run_id, conf, lambda words: _revert_route(world, live, f"{reason}; {words}"))
 
 
-def _take_back(world: World, live: Live, reason: str) -> bool:
+def _revert_route(world: World, live: Live, reason: str) -> bool:
     rollout = live.rollout
 
     def effect(connection: sa.Connection) -> dict[str, Json]:

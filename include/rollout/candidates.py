@@ -8,8 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, fences, rollouts, versions
-from include.rollout.route import route_in
 from include.rollout.waiting import without_a_turn
+from include.routing.route import route_in
 from include.versions.lifecycle import Stage
 
 

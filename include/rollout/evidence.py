@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from include.core.request import Json
-from include.rollout.boundary import Ints, slice_of
+from include.rollout.alpha_spending import Ints, slice_of
 
 CHAMPION, CHALLENGER = 0, 1
 ERRORS, REQUESTS, ENTITIES, FAILURES = "errors", "requests", "entities", "failures"
@@ -28,7 +28,7 @@ AGAIN, AGAIN_ERRORS = "entities_again", "first_errors_again"
 
 
 class Observation(Protocol):
-    """A record of the prediction log (include/serving/log.py)."""
+    """A record of the prediction log (include/prediction_log/writer.py)."""
 
     @property
     def kind(self) -> str: ...  # prediction, shadow, label, outcome

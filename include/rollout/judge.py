@@ -16,8 +16,8 @@ import numpy as np
 
 from include.core.request import Json
 from include.core.spec import ModelSpec
-from include.rollout.bound import fewest, look_part, most_allowed, odds_share, upper, upper_ratio
-from include.rollout.boundary import OCTAVE, SLICES, Ints, boundaries, turn_boundaries, turn_of, turn_sums
+from include.rollout.alpha_spending import OCTAVE, SLICES, Ints, boundaries, turn_boundaries, turn_of, turn_sums
+from include.rollout.confidence_bounds import fewest, look_part, most_allowed, odds_share, upper, upper_ratio
 from include.rollout.evidence import (
     AGAIN,
     AGAIN_ERRORS,
@@ -31,7 +31,7 @@ from include.rollout.evidence import (
     Count,
     Evidence,
 )
-from include.rollout.guard import Guard, stage_guards
+from include.rollout.guardrails import Guard, stage_guards
 from include.rollout.plan import Stage
 
 Answer = Literal["promote", "roll_back", "insufficient"]

@@ -16,16 +16,16 @@ from include.core.control import ControlStore, now, rollout_events, rollouts
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.request import Json
 from include.core.spec import ModelSpec
+from include.rollout.accumulator_store import delete_accumulator
 from include.rollout.driver import adopt
 from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
-from include.rollout.memory import forget
 from include.rollout.offer import offer_in, require_gate
 from include.rollout.plan import Stage, plan
-from include.rollout.route import Route, route_in, set_route
 from include.rollout.waiting import supersede_in
+from include.routing.route import Route, route_in, set_route
 from include.versions.lifecycle import Stage as VersionStage
-from include.versions.lifecycle import crown as crown
 from include.versions.lifecycle import move_in, stage_in
+from include.versions.lifecycle import set_production as set_production
 
 Effect = Callable[[sa.Connection], dict[str, Json]]
 
@@ -112,9 +112,9 @@ def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) 
         _require_verdict(connection, rollout, rollout.stages[-1].name)
         route = Route(champion=rollout.challenger, previous=rollout.champion)
         generation = set_route(connection, rollout.model, route)
-        crown(connection, rollout.model, rollout.challenger)
+        set_production(connection, rollout.model, rollout.challenger)
         _update(connection, rollout, stage="promote", state="promoted", live=None)
-        forget(connection, rollout.id)
+        delete_accumulator(connection, rollout.id)
         _event(connection, rollout.id, "promoted", "promote", {"generation": generation, "route": route.to_json()})
         detail = {"rollout": rollout.id, "champion": rollout.challenger, "previous": rollout.champion}
         control.append_audit(connection, actor, "rollout.promote", rollout.model, detail)
@@ -230,7 +230,7 @@ def take_back(control: ControlStore, connection: sa.Connection, rollout: Rollout
     move_in(connection, rollout.model, rollout.challenger, VersionStage.ARCHIVED)
     stage = rollout_in(connection, rollout.id).stage
     _update(connection, rollout, state="rolled_back", live=None, reason=reason)
-    forget(connection, rollout.id)
+    delete_accumulator(connection, rollout.id)
     detail = {"reason": reason, "generation": generation, "route": route.to_json()}
     _event(connection, rollout.id, "rolled_back", stage, detail, once=True)
     control.append_audit(connection, actor, "rollout.roll_back", rollout.model, {"rollout": rollout.id, **detail})

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, audit, rollouts
 from include.core.errors import ConflictError, GateClosed
-from include.rollout.route import route_in
+from include.routing.route import route_in
 from include.versions.gate import OFFERED, RETURNED, obstacles
 from include.versions.lifecycle import Stage, move_in, stage_in
 

@@ -8,7 +8,7 @@ from typing import Self
 
 from include.core.request import Json
 from include.core.spec import ModelSpec
-from include.rollout.route import Route
+from include.routing.route import Route
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
-from include.core.page import document, tag, tiles
+from include.core.html import document, tag, tiles
 from include.core.request import Json
-from include.rollout.boundary import SLICES, Ints
+from include.rollout.alpha_spending import SLICES, Ints
 from include.rollout.evidence import Count, Evidence
 from include.rollout.history import Rollout
 from include.rollout.judge import JudgePlan, absolute_limits, guard_limits
-from include.rollout.watch import recompute
+from include.rollout.stage_evaluation import recompute
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 190, 44, 30, 16
 KINDS = {

@@ -18,9 +18,9 @@ from include.rollout.history import live_in
 from include.rollout.machine import take_back
 from include.rollout.offer import offer_in, require_gate, served_in
 from include.rollout.rollback import RolledBack
-from include.rollout.route import Route, read_route, route_in, set_route
+from include.routing.route import Route, read_route, route_in, set_route
 from include.versions.gate import RETURNED
-from include.versions.lifecycle import Stage, crown, stage_in
+from include.versions.lifecycle import Stage, set_production, stage_in
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def restore_now(
         against = _require_return(connection, model, version, route, despite_gate)
         ended = _end_live(control, connection, model, reason, actor)
         new = set_route(connection, model, Route(champion=version))
-        crown(connection, model, version)
+        set_production(connection, model, version)
         detail: dict[str, Json] = {"reason": reason, "from": route.champion, "to": version, "generation": new}
         control.append_audit(connection, actor, RETURNED, model, {**detail, "ended": ended, "despite": list(against)})
         return detail

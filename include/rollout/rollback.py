@@ -10,9 +10,10 @@ from include.core.control import ControlStore
 from include.core.errors import ConflictError
 from include.core.request import Json
 from include.rollout.history import live_rollout
-from include.rollout.machine import crown, roll_back
+from include.rollout.machine import roll_back
 from include.rollout.offer import served_in
-from include.rollout.route import Route, read_route, route_in, set_route
+from include.routing.route import Route, read_route, route_in, set_route
+from include.versions.lifecycle import set_production
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def _return_to_previous(control: ControlStore, model: str, actor: str, reason: s
             )
         # No way back to the version just left: a second rollback must not bring it in again.
         new = set_route(connection, model, Route(champion=route.previous))
-        crown(connection, model, route.previous)
+        set_production(connection, model, route.previous)
         detail = {"reason": reason, "from": route.champion, "to": route.previous, "generation": new}
         control.append_audit(connection, actor, "rollout.return", model, detail)
         return detail

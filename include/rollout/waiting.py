@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, rollouts
 from include.core.documents import DocumentKind
 from include.core.versioned import Format
-from include.rollout.route import route_in
+from include.routing.route import route_in
 from include.versions.gate import offered_in
 from include.versions.lifecycle import Stage, at_stage, move_in
 

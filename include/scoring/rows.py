@@ -28,13 +28,13 @@ def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
         raise DataError(
             f"{day} is not published.", seen=sorted(refs), safe="nothing was scored.", hint="run the features DAG for the day."
         )
-    days = load("include.features.partition:results")(task.ledger, refs)
+    days = load("include.features.offline.partition:results")(task.ledger, refs)
     path = task.file(day.isoformat(), "entities.parquet")
     with open_session() as connection:
         entities = parquet([path])
         start = _first_asked(connection, entities, day)
-        load("include.features.known:checked_version")(features.views, days, start)
-        files = load("include.features.known:known_files")(
+        load("include.features.offline.known:checked_version")(features.views, days, start)
+        files = load("include.features.offline.known:known_files")(
             task.ledger, features.views, days, start, task.workdir / "inputs", others=("entities",)
         )
         query = _query(features, files, entities)
@@ -49,8 +49,8 @@ def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: date
 
 
 def _query(features: Features, files: Any, entities: str) -> str:
-    known_at: Callable[..., str] = load("include.features.known:known_at")
-    value: Callable[..., str] = load("include.features.join:value")
+    known_at: Callable[..., str] = load("include.features.offline.known:known_at")
+    value: Callable[..., str] = load("include.features.offline.join:value")
     keys = [f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys)]
     own = [value(f'entity."{feature.name}"', feature) for feature in features.request]
     return known_at(features.views, files, entities, keys, own)

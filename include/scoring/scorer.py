@@ -14,7 +14,7 @@ from include.core.adapters import adapter
 from include.core.reference import load
 from include.core.scratch import scratch_folder
 
-ENCODER = "include.features.encoding:Encoder"
+ENCODER = "include.model_contract.encoder:Encoder"
 BATCH_ROWS = 4096  # fixed: the same rows in the same batches give the same bits, wherever they are scored
 
 

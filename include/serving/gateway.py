@@ -2,7 +2,7 @@
 
 Hosted by uvicorn (include/serving/host.py). Nothing here waits for a model file or the control store: the fleet's
 thread brings deployments, the switch says which of them answers, the shadow's process takes copies. Predictions are
-answered a turn of the event loop at a time (include/serving/turn.py).
+answered a turn of the event loop at a time (include/serving/prediction/coalescing.py).
 """
 
 from __future__ import annotations
@@ -19,21 +19,15 @@ from typing import Any
 
 from include.core.errors import DataError, PermanentError, SlipstreamError, one_line
 from include.core.spec import ModelSpec
-from include.serving.access import Access
-from include.serving.admission import OVERLOADED, Admission
-from include.serving.batch import PAYS_US, Batches
-from include.serving.contract import Contract
-from include.serving.deployment import Deployment
-from include.serving.features import FeatureReader
-from include.serving.fleet import Fleet
-from include.serving.head import check_path
-from include.serving.health import Health
-from include.serving.http import (
+from include.prediction_log.writer import PredictionLog, Syncer
+from include.serving.http.access import Access
+from include.serving.http.admission import OVERLOADED, Admission
+from include.serving.http.asgi import (
     DIGITS,
     THREAD_BYTES,
-    Call,
     Disconnected,
     Headers,
+    HttpRequest,
     Receive,
     Response,
     Scope,
@@ -43,21 +37,27 @@ from include.serving.http import (
     read_body,
     respond,
 )
-from include.serving.infer import find_version, infer, infer_batched, metadata
-from include.serving.ingest import decode_labels, decode_rows, push_targets, unwritable
-from include.serving.log import PredictionLog, Syncer
-from include.serving.lost_views import LostViews
-from include.serving.metrics import Metrics
-from include.serving.metrics_page import metrics_page
-from include.serving.openapi import OPENAPI, PAGE
-from include.serving.origin import Writes
-from include.serving.predict import Predictor, Unit
-from include.serving.rate import Rates
-from include.serving.refusal import Refusal
-from include.serving.routes import BY_PATTERN, PREDICT, Route, find
+from include.serving.http.openapi import OPENAPI, PAGE
+from include.serving.http.origin import Writes
+from include.serving.http.rate_limit import Rates
+from include.serving.http.request_error import RequestError
+from include.serving.http.request_head import check_path
+from include.serving.http.routes import BY_PATTERN, PREDICT, Route, find
+from include.serving.models.deployment import Deployment
+from include.serving.models.deployment_manager import DeploymentManager
+from include.serving.models.route_switch import Switch
+from include.serving.prediction.coalescing import Done, RequestCoalescer
+from include.serving.prediction.infer import find_version, infer, infer_batched, metadata
+from include.serving.prediction.ingest import decode_labels, decode_rows, push_targets, unwritable
+from include.serving.prediction.lost_views import LostViews
+from include.serving.prediction.micro_batch import PAYS_US, Batches
+from include.serving.prediction.online_features import FeatureReader
+from include.serving.prediction.predict import Predictor, Unit
+from include.serving.prediction.request_types import Contract
 from include.serving.shadow import Shadow
-from include.serving.switch import Switch
-from include.serving.turn import Done, Turns
+from include.serving.telemetry.counters import Metrics
+from include.serving.telemetry.health import Health
+from include.serving.telemetry.metrics_page import metrics_page
 
 log = logging.getLogger(__name__)
 Handler = Callable[..., Awaitable[Response]]  # the call, and the names in its path
@@ -68,7 +68,7 @@ START_SECONDS = 30.0  # to load the first routes before the socket opens
 class Parts:
     """What a gateway is made of; include/serving/host.py puts the real ones together."""
 
-    fleet: Fleet
+    fleet: DeploymentManager
     reader: FeatureReader
     access: Access
     load_spec: Callable[[str], ModelSpec]  # raises SpecError for an unknown model
@@ -90,7 +90,7 @@ class Gateway:
         self._switch, self.metrics, self._shadow = parts.switch, parts.metrics, parts.shadow
         self._predictors: dict[str, Predictor] = {}
         self._rates, self._batches = Rates(), Batches()
-        self._turns = Turns(parts.admission)
+        self._turns = RequestCoalescer(parts.admission)
         self._handlers: dict[str, Handler] = {
             "/predict/{model}": self._predict,
             "/feedback/{model}": self._feedback,
@@ -122,8 +122,8 @@ class Gateway:
         elif scope["type"] == "http":
             try:
                 self.writes.check(scope)
-            except Refusal as refusal:
-                call = Call(scope["method"], scope["path"], scope["headers"])
+            except RequestError as refusal:
+                call = HttpRequest(scope["method"], scope["path"], scope["headers"])
                 await respond(self.refuse(call, refusal), send, scope["headers"])
                 return
             await self._http(scope, receive, send)
@@ -131,19 +131,19 @@ class Gateway:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             route, names = self._admit(scope["method"], scope["path"], scope["headers"])
-            call = Call(scope["method"], scope["path"], scope["headers"], await read_body(scope, receive))
+            call = HttpRequest(scope["method"], scope["path"], scope["headers"], await read_body(scope, receive))
             response = await self._handlers[route.pattern](call, **names)
             if response.status >= 400:
                 self.metrics.refused.add(str(response.status))
         except Disconnected:
             return
         except Exception as error:  # noqa: BLE001 - the process and the other callers go on
-            response = self.refuse(Call(scope["method"], scope["path"], []), error)
+            response = self.refuse(HttpRequest(scope["method"], scope["path"], []), error)
         await respond(response, send, scope["headers"])
 
-    def refuse(self, call: Call, error: BaseException) -> Response:
+    def refuse(self, call: HttpRequest, error: BaseException) -> Response:
         """What is answered to a request that this error ended."""
-        if isinstance(error, Refusal):
+        if isinstance(error, RequestError):
             response = Response(encode(error.body), error.status, headers=error.headers)
         else:  # a defect of ours
             log.error("%s %s", call.method, call.path, exc_info=error)
@@ -193,7 +193,7 @@ class Gateway:
             each["empty_views"] = self._parts.lost.names(model)
         return status
 
-    async def _metrics(self, call: Call) -> Response:
+    async def _metrics(self, call: HttpRequest) -> Response:
         del call
         deployments = self._fleet.deployments
         specs = [deployments[model].spec for model in self._switch.models if model in deployments]
@@ -204,17 +204,17 @@ class Gateway:
 
     # -- predictions ---------------------------------------------------------------------------------
 
-    async def _predict(self, call: Call, model: str) -> Response:
+    async def _predict(self, call: HttpRequest, model: str) -> Response:
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if not self.predict(call, model, done):
             self._rates.check(self._deployment(model).spec)
             self._join(call, await self._fleet.warm(model), done)
         return Response(await done)
 
-    def predict(self, call: Call, model: str, done: Done) -> bool:
+    def predict(self, call: HttpRequest, model: str, done: Done) -> bool:
         """Answer in this turn of the event loop or a later one; False for a cold model, which must be waited for.
 
-        Called by the app and, without ASGI, by include/serving/door.py. Raises Refusal.
+        Called by the app and, without ASGI, by include/serving/http/gateway_protocol.py. Raises Refusal.
         """
         self._access.check(call.headers, PREDICT, model)
         if self._turns.admission.full:
@@ -226,10 +226,10 @@ class Gateway:
         self._join(call, deployment, done)
         return True
 
-    def _join(self, call: Call, deployment: Deployment, done: Done) -> None:
+    def _join(self, call: HttpRequest, deployment: Deployment, done: Done) -> None:
         model = deployment.spec.name
         if not deployment.route.live:
-            raise Refusal(
+            raise RequestError(
                 404, f"No version of {model} is in service yet.", field="model", value=model, allowed="roll one out first"
             )
         predictor = self._predictors.get(model) or self._predictor(deployment.spec)
@@ -242,7 +242,7 @@ class Gateway:
             return self._switch.get(model)
         except KeyError:
             known = self._switch.models
-            raise Refusal(404, "This model is not served here.", field="model", value=model, allowed=known) from None
+            raise RequestError(404, "This model is not served here.", field="model", value=model, allowed=known) from None
 
     def _predictor(self, spec: ModelSpec) -> Predictor:
         parts = self._parts
@@ -261,16 +261,16 @@ class Gateway:
             deployment = await self._fleet.warm(model)
         return deployment, find_version(deployment, version)
 
-    async def _metadata(self, call: Call, model: str, version: str | None = None) -> Response:
+    async def _metadata(self, call: HttpRequest, model: str, version: str | None = None) -> Response:
         del call
         return answer(metadata(*await self._version(model, version)))
 
-    async def _model_ready(self, call: Call, model: str, version: str | None = None) -> Response:
+    async def _model_ready(self, call: HttpRequest, model: str, version: str | None = None) -> Response:
         del call
         deployment, _ = await self._version(model, version)
         return answer({"name": deployment.spec.name, "ready": True})
 
-    async def _infer(self, call: Call, model: str, version: str | None = None) -> Response:
+    async def _infer(self, call: HttpRequest, model: str, version: str | None = None) -> Response:
         deployment, number = await self._version(model, version)
         self._rates.check(deployment.spec)
         length = _header_length(call)
@@ -287,17 +287,17 @@ class Gateway:
 
     # -- features and labels -------------------------------------------------------------------------
 
-    async def _feedback(self, call: Call, model: str) -> Response:
+    async def _feedback(self, call: HttpRequest, model: str) -> Response:
         predictor = self._predictors.get(model) or self._predictor(self._spec(model))
         records = decode_labels(call.body)
         try:
             predictor.log.write(records)
         except OSError as error:
-            raise Refusal(503, f"The labels were not written: {error}. Send them again.") from None
+            raise RequestError(503, f"The labels were not written: {error}. Send them again.") from None
         self.metrics.labels.add(model, by=len(records))
         return answer({"accepted": len(records)})
 
-    async def _push(self, call: Call, model: str, view: str) -> Response:
+    async def _push(self, call: HttpRequest, model: str, view: str) -> Response:
         spec, deployment = self._spec(model), self._fleet.deployments.get(model)
         targets = push_targets(spec, view, deployment.views.values() if deployment else ())
         rows, moment = decode_rows(spec, targets[0], call.body), datetime.now(UTC)
@@ -306,9 +306,11 @@ class Gateway:
         except DataError as error:
             raise unwritable(targets[0], error) from None
         except PermanentError as error:  # of this gateway, not of the rows: sending them again changes nothing
-            raise Refusal(503, f"The rows were not written, and will not be before this gateway is mended: {error}") from None
+            raise RequestError(
+                503, f"The rows were not written, and will not be before this gateway is mended: {error}"
+            ) from None
         except SlipstreamError as error:
-            raise Refusal(503, f"The rows were not written: {error} Send them again.") from None
+            raise RequestError(503, f"The rows were not written: {error} Send them again.") from None
         self.metrics.pushed.add(model, view, by=rows.num_rows)
         return answer({"rows": rows.num_rows, "newer": written})
 
@@ -317,20 +319,22 @@ class Gateway:
         try:
             return deployment.spec if deployment else self._parts.load_spec(model)
         except SlipstreamError as error:
-            raise Refusal(404, one_line(error), field="model", value=model) from None
+            raise RequestError(404, one_line(error), field="model", value=model) from None
 
 
 def _page(made: Callable[[], Response]) -> Handler:
-    async def handler(call: Call) -> Response:
+    async def handler(call: HttpRequest) -> Response:
         del call
         return made()
 
     return handler
 
 
-def _header_length(call: Call) -> int | None:
+def _header_length(call: HttpRequest) -> int | None:
     """The length of the JSON before binary tensors. Raises Refusal."""
     text: Any = call.header(b"inference-header-content-length")
     if text is not None and not (text.isdecimal() and text.isascii() and len(text) <= DIGITS):
-        raise Refusal(400, "Not a length.", field="Inference-Header-Content-Length", value=text, allowed="bytes of the JSON part")
+        raise RequestError(
+            400, "Not a length.", field="Inference-Header-Content-Length", value=text, allowed="bytes of the JSON part"
+        )
     return int(text) if text is not None else None

@@ -23,24 +23,24 @@ from include.core.adapters import adapter
 from include.core.connection import from_env
 from include.core.errors import SpecError
 from include.core.origin import SETTING, origins_of
-from include.core.private import set_mask, tighten
+from include.core.private_files import set_mask, tighten
 from include.core.settings import Settings
 from include.serving import shadow
-from include.serving.access import CONNECTION, Access, from_settings
-from include.serving.bounds import Bounds
-from include.serving.door import Door
-from include.serving.features import FeatureReader
-from include.serving.fleet import Fleet
 from include.serving.gateway import Gateway, Parts
-from include.serving.health import Health, Source, log_source
-from include.serving.lost_views import LostViews
-from include.serving.metrics import ARENA, Metrics
-from include.serving.origin import Writes
-from include.serving.page import Page
-from include.serving.residency import Room
+from include.serving.http.access import CONNECTION, Access, from_settings
+from include.serving.http.bounds import Bounds
+from include.serving.http.gateway_protocol import GatewayProtocol
+from include.serving.http.origin import Writes
+from include.serving.models.deployment_manager import DeploymentManager
+from include.serving.models.eviction import CacheLimits
+from include.serving.models.route_switch import SIZE, SLOTS, Switch
+from include.serving.prediction.lost_views import LostViews
+from include.serving.prediction.online_features import FeatureReader
 from include.serving.stores import Stores
 from include.serving.supervisor import Supervisor, listen
-from include.serving.switch import SIZE, SLOTS, Switch
+from include.serving.telemetry.counters import ARENA, Metrics
+from include.serving.telemetry.health import Health, Source, log_source
+from include.serving.telemetry.shared_memory import SharedMemory
 
 DRAIN_SECONDS = 10
 WORKERS = "SLIPSTREAM_GATEWAY_WORKERS"
@@ -50,7 +50,7 @@ class Shared:
     """What the workers of one gateway have in common: the switch, and an arena of metrics for each and its shadow."""
 
     def __init__(self, workers: int = 1, shadow_command: Sequence[str] = shadow.COMMAND) -> None:
-        self.switch, self.metrics, self.shadow_command = Page(SIZE), Page(2 * workers * ARENA), shadow_command
+        self.switch, self.metrics, self.shadow_command = SharedMemory(SIZE), SharedMemory(2 * workers * ARENA), shadow_command
 
     def leave(self, slot: int) -> None:
         Switch(self.switch, slot).leave()
@@ -61,14 +61,14 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
     shared = shared or Shared()
     stores, switch = Stores(settings), Switch(shared.switch, slot)
     metrics = Metrics(shared.metrics, 2 * slot)
-    room = Room.from_env(settings.environ)
-    fleet = Fleet(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), room, switch)
+    room = CacheLimits.from_env(settings.environ)
+    fleet = DeploymentManager(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), room, switch)
     reader = FeatureReader(
         lambda: adapter("online.kept")(adapter("online")(settings.online_url), settings.storage()),
         lambda: metrics.circuits.add("store"),
     )
     copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
-    unit, admission = adapter("unit"), Door.admission
+    unit, admission = adapter("unit"), GatewayProtocol.admission
     lost = LostViews(
         lambda spec, views, published, closely: adapter("features.lost")(
             reader.opened(), spec, views, published, closely=closely
@@ -97,7 +97,7 @@ def sources(reader: FeatureReader, stores: Stores, settings: Settings) -> dict[s
 
 
 def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
-    door = Door.of(app.predict, app.refuse, app.allow, bounds)
+    door = GatewayProtocol.of(app.predict, app.refuse, app.allow, bounds)
     config = uvicorn.Config(
         app, loop="uvloop", http=door, ws="none", lifespan="on", backlog=2048,
         access_log=False, log_config=None, server_header=False, proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS,

@@ -28,11 +28,11 @@ import msgspec
 from include.core.errors import TransientError, one_line
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
-from include.serving.log import PredictionLog, Record, timestamp
-from include.serving.metrics import Metrics
-from include.serving.model import LoadedModel, ModelError
-from include.serving.page import Page
+from include.prediction_log.writer import PredictionLog, Record, timestamp
+from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.stores import Stores
+from include.serving.telemetry.counters import Metrics
+from include.serving.telemetry.shared_memory import SharedMemory
 
 log = logging.getLogger(__name__)
 COMMAND = (sys.executable, "-m", "include.serving.shadow")
@@ -70,7 +70,7 @@ class Frame(msgspec.Struct, array_like=True):
 class Shadow:
     """The gateway's end. Used by the event loop only."""
 
-    def __init__(self, metrics: Metrics, page: Page, arena: int, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, metrics: Metrics, page: SharedMemory, arena: int, command: Sequence[str] = COMMAND) -> None:
         self._metrics, self._page, self._arena, self._command = metrics, page, arena, command
         self._encode = msgspec.msgpack.Encoder().encode
         self._socket: socket.socket | None = None
@@ -262,7 +262,7 @@ def main(argv: list[str] | None = None) -> int:
     os.nice(NICE)
     settings = Settings.from_env()
     stores = Stores(settings)
-    metrics = Metrics(Page(os.fstat(options.page).st_size, options.page), options.arena)
+    metrics = Metrics(SharedMemory(os.fstat(options.page).st_size, options.page), options.arena)
 
     def load_version(model: str, version: int, scratch: Path) -> LoadedModel:
         return stores.load(stores.load_spec(model), version, scratch)

@@ -10,8 +10,8 @@ from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
-from include.serving.fleet import Routes
-from include.serving.model import LoadedModel, load_model
+from include.serving.models.deployment_manager import Routes
+from include.serving.models.loaded_model import LoadedModel, load_model
 
 
 class Stores:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from include.serving.switch import SLOTS
+from include.serving.models.route_switch import SLOTS
 
 log = logging.getLogger(__name__)
 RESTART_SECONDS = 1.0  # between two starts of one slot, if the first ended at once

@@ -19,8 +19,8 @@ from include.data.columns import NULL, ROW, Types, canonical, culprit, nested, r
 from include.data.raw import check_names
 from include.data.session import open_session
 from include.data.sql import copy, identifier, literal
-from include.validation.expectation import Expectation
-from include.validation.rows import first_of_its_key, is_unique, predicate, sql_types
+from include.row_rules.expectation import Expectation
+from include.row_rules.predicate import first_of_its_key, is_unique, predicate, sql_types
 
 SCAN_THREADS = 4  # more gain nothing: the pages of one file are read in turn
 MEMORY = "500MB"  # DuckDB's own bound; what does not fit (keys of a uniqueness rule) goes to disk

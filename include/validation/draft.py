@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from include.data.sql import identifier
+from include.row_rules.expectation import Expectation
 from include.validation.batch import Batch
 from include.validation.column import Column
-from include.validation.expectation import Expectation
 
 FEW = 25  # distinct values of a text column that make a set
 _WORDS = {"VARCHAR": "text", "BOOLEAN": "boolean", "DOUBLE": "number", "FLOAT": "number", "DATE": "timestamp"}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from include.core.page import document, tag, tiles
+from include.core.html import document, tag, tiles
 from include.core.request import Json
 
 _HEAD = "<tr><th>result</th><th>expectation</th><th class=n>rows against it</th><th class=n>percent</th><th>seen</th></tr>"

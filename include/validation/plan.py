@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from include.core.request import Json
-from include.validation.expectation import Expectation
+from include.row_rules.expectation import Expectation
 from include.validation.verdict import Check
 
 SAMPLE = 5

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from include.data.sql import literal
+from include.row_rules.expectation import Expectation
 from include.validation.column import Column
-from include.validation.expectation import Expectation
 from include.validation.plan import SAMPLE, Plan, Scan, in_range, observing, plain
 from include.validation.rank import nearest_ranks, ranked
 from include.validation.verdict import Check

@@ -8,10 +8,10 @@ from typing import Any
 
 from include.data.columns import ROW
 from include.data.sql import identifier, literal
+from include.row_rules.expectation import Expectation
+from include.row_rules.predicate import between, condition, sql_types
 from include.validation.column import Column
-from include.validation.expectation import Expectation
 from include.validation.plan import SAMPLE, Plan, Scan, counted
-from include.validation.rows import between, condition, sql_types
 from include.validation.verdict import Check
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from include.validation.expectation import Expectation
+from include.row_rules.expectation import Expectation
 from include.validation.verdict import Check
 
 

@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow.parquet as pq
 
+from include.row_rules.expectation import Expectation, columns
 from include.validation.batch import Batch
 from include.validation.column import Column
 from include.validation.draft import kind_of, rules_of
-from include.validation.expectation import Expectation, columns
 from include.validation.prove import passing
 
 
@@ -80,7 +80,7 @@ def _file(source: str, rows: int, types: dict[str, str], rules: Sequence[Expecta
     body = "".join(f"    {line}\n" for line in lines)
     return (
         f"# Proposed from one partition of {_named(source)} ({rows:,} rows). Correct what that day could not know.\n\n"
-        "from include.validation.expectation import Expectation, Suite, columns\n\n"
+        "from include.row_rules.expectation import Expectation, Suite, columns\n\n"
         f"{name} = (\n{body})\n\nEXPECTATIONS = {{{source!r}: Suite({name})}}\n"
     )
 

@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 
 from include.core.adapters import adapter
 from include.core.errors import DataError, SpecError
+from include.row_rules.expectation import Expectation
 from include.validation import scan
 from include.validation.batch import Batch
-from include.validation.expectation import Expectation
 from include.validation.port import ExpectationRunner
 
 

@@ -15,9 +15,9 @@ import duckdb
 from include.core.ledger import Ledger
 from include.core.request import Json, Result
 from include.data.sql import identifier, parquet
+from include.row_rules.expectation import Expectation
+from include.row_rules.predicate import is_unique, predicate
 from include.validation.batch import open_database
-from include.validation.expectation import Expectation
-from include.validation.rows import is_unique, predicate
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from include.core.spec import ModelSpec
 from include.core.storage import Storage
 from include.data.raw import RawPartitions
 
-STEP, FUNCTION = "validate", "include.validation.step:run"
+STEP, FUNCTION = "validate", "include.validation.validate_step:run"
 
 
 def verdict_request(spec: ModelSpec, day: date, storage: Storage) -> Request:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import duckdb
 import pyarrow as pa
 
+from include.row_rules.catalogue import ARGUMENTS
+from include.row_rules.expectation import Expectation
 from include.validation.batch import Batch
-from include.validation.catalogue import ARGUMENTS
 from include.validation.column import Column
-from include.validation.expectation import Expectation
 from include.validation.plan import SAMPLE, Plan, counted
 from include.validation.plan_columns import COLUMN_PLANS
 from include.validation.plan_rows import ROW_PLANS

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from include.core.errors import PermanentError, ValidationFailed
 from include.core.request import Json
-from include.validation.expectation import OnFailure, Suite
+from include.row_rules.expectation import OnFailure, Suite
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def at_stage(connection: sa.Connection, model: str, stage: Stage) -> list[int]:
     return list(connection.execute(query.order_by(versions.c.version)).scalars())
 
 
-def crown(connection: sa.Connection, model: str, version: int) -> None:
+def set_production(connection: sa.Connection, model: str, version: int) -> None:
     """The version becomes Production and every other Production version Archived."""
     for other in at_stage(connection, model, Stage.PRODUCTION):
         if other != version:

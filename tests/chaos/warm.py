@@ -23,14 +23,15 @@ QUIET = {
 
 ALWAYS = (
     "airflow.sdk", "duckdb", "pyarrow.parquet", "sqlalchemy", "onnx", "onnxruntime", "operators.hooks",
-    "include.backends.great_expectations", "include.backends.feast_materialize",  # every step stands on a published day
+    # Every step stands on a published day.
+    "include.backends.great_expectations.expectations", "include.backends.feast.materialize",
 )  # fmt: skip
 MODULES = {
-    "checkpoint": ("include.backends.lightning_fit", "include.backends.ray_train", "onnxscript"),
-    "register": ("include.backends.mlflow_registry",),
+    "checkpoint": ("include.backends.lightning.fit", "include.backends.ray.train", "onnxscript"),
+    "register": ("include.backends.mlflow.registry",),
     "traffic": ("include.serving.host", "uvloop", "uvicorn"),
-    "s3": ("include.backends.s3", "airflow.providers.amazon.aws.hooks.s3"),
-    "redis": ("include.backends.online_redis",),
+    "s3": ("include.backends.s3.storage", "airflow.providers.amazon.aws.hooks.s3"),
+    "redis": ("include.backends.redis.online_store",),
     "postgres": ("psycopg2",),
     "ray": ("httpx",),
 }

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from include.backends.ray_jobs import RayJobs
+from include.backends.ray.jobs import RayJobs
 from include.core.errors import PermanentError, UnreachableError
 
 RAY = Path(sys.executable).with_name("ray")

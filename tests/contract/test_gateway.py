@@ -13,12 +13,12 @@ import psutil
 import pytest
 
 from include.core.errors import GateClosed
-from include.rollout.route import Route, bucket
+from include.prediction_log.writer import read_records
+from include.routing.route import Route, bucket
 from include.serving.client import GatewayClient
-from include.serving.log import read_records
 from tests.integration.gateway_world import MODEL, TOKEN, World, body, constant, eventually, fails_on_size_over, heat_score
 
-HOSTS = {"uvicorn": "include.serving.host", "ray": "include.backends.ray_serve"}
+HOSTS = {"uvicorn": "include.serving.host", "ray": "include.backends.ray.serve"}
 
 
 @pytest.fixture(

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
-from include.rollout.route import Route
-from include.serving.openapi import DOCUMENT
+from include.routing.route import Route
+from include.serving.http.openapi import DOCUMENT
 from tests.integration.gateway_world import MODEL, TOKEN, World, constant
 
 EXAMPLES = 20  # an operation

@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.backends import process_jobs, ray_jobs
+from include.backends.process import jobs as process_jobs
+from include.backends.ray import jobs as ray_jobs
 from include.core.errors import PermanentError, UnreachableError
 from include.core.ports import Job, JobBackend, JobStatus
 from include.core.settings import Settings
@@ -194,7 +195,7 @@ def test_a_process_killed_without_a_trace_has_failed(process: JobBackend) -> Non
 def test_a_process_outlives_its_submitter_and_another_reads_its_state(tmp_path: Path) -> None:
     where = {**os.environ, "SLIPSTREAM_HOME": str(tmp_path), "PYTHONPATH": "."}
     code = (
-        "import os, signal; from include.backends.process_jobs import open_jobs; from include.core.ports import Job;"
+        "import os, signal; from include.backends.process.jobs import open_jobs; from include.core.ports import Job;"
         "from include.core.settings import Settings;"
         "job = Job('slip-long', ('python', '-c', 'import time; time.sleep(1.5); print(\"done\")'));"
         "open_jobs(Settings.from_env()).submit(job);"

@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy as sa
 
 from include.core.adapters import adapter
+from include.core.advisory_lock import exclusive
 from include.core.control import ControlStore, effects, versions
 from include.core.settings import Settings
-from include.core.turn import turn
 from include.governance.folder_registry import FolderRegistry
 from include.governance.package import Package
 from include.governance.registry import Registry, register, resource
-from include.governance.version import Stage
+from include.versions.record import Stage
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
 from tests.unit.governance.samples import MODEL, Loop
 
@@ -133,5 +133,5 @@ def test_eight_processes_at_once_register_one_version(
 
 
 def race(world: World, package: Package, holder: str) -> int:
-    with turn(world.control, resource(MODEL), holder, patience=60) as epoch:
+    with exclusive(world.control, resource(MODEL), holder, patience=60) as epoch:
         return register(world.control, world.registry, package, epoch).version

@@ -9,12 +9,12 @@ import pytest
 
 from include.core.control import ControlStore, now, versions
 from include.core.errors import ConflictError
-from include.rollout.fold import Fold, StageFold
+from include.rollout.accumulator_store import load_accumulator, save_accumulator
+from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.history import Rollout, events, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict
-from include.rollout.memory import recall, remember
 from include.rollout.pause import pause, resume
-from include.rollout.route import Route, read_route, set_route
+from include.routing.route import Route, read_route, set_route
 from tests.unit.core.conftest import postgres, url  # noqa: F401  (fixtures)
 from tests.unit.operators.models.shop.spec import SPEC
 
@@ -42,13 +42,13 @@ def walked(control: ControlStore) -> Rollout:
 
 def test_of_many_looks_that_read_the_same_one_is_stored(control: ControlStore) -> None:
     rollout = walked(control)
-    fold = Fold(cursor={"a.jsonl": 12}, stage=StageFold("full_100", 7, 100, False, {}, False, 0.5, False))
+    fold = EvidenceAccumulator(cursor={"a.jsonl": 12}, stage=StageAccumulator("full_100", 7, 100, False, {}, False, 0.5, False))
     for seq in range(3):
         with ThreadPoolExecutor(6) as pool:
-            stored = list(pool.map(lambda _, seq=seq: remember(control, rollout.id, "full_100", seq, fold), range(6)))
+            stored = list(pool.map(lambda _, seq=seq: save_accumulator(control, rollout.id, "full_100", seq, fold), range(6)))
         assert sum(stored) == 1
-        assert recall(control, rollout.id)[0] == seq + 1
-    assert recall(control, rollout.id)[1].to_json() == fold.to_json()
+        assert load_accumulator(control, rollout.id)[0] == seq + 1
+    assert load_accumulator(control, rollout.id)[1].to_json() == fold.to_json()
 
 
 def test_a_pause_and_a_promotion_at_once_have_one_order(control: ControlStore) -> None:

@@ -18,9 +18,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from include.backends import s3
-from include.backends.s3 import S3Storage, open_storage
-from include.backends.s3_client import client_from_session
+from include.backends.s3.client import client_from_session
+from include.backends.s3.storage import S3Storage, open_storage
+from include.backends.s3.storage import storage as s3
 from include.core.errors import PermanentError, SpecError, StorageFullError, UnreachableError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
@@ -281,7 +281,7 @@ def test_unreachable_s3_names_the_address_and_the_setting(monkeypatch: pytest.Mo
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setattr("include.backends.s3_client.CONFIG", Config(retries={"total_max_attempts": 1}))
+    monkeypatch.setattr("include.backends.s3.client.CONFIG", Config(retries={"total_max_attempts": 1}))
     with pytest.raises(UnreachableError, match=r"(?s)http://127\.0\.0\.1:9.*AWS_ENDPOINT_URL"):
         open_storage("s3://bucket/prefix").read("a")
 

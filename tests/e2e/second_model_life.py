@@ -39,7 +39,7 @@ def main() -> None:
     finally:
         gateway.terminate()
         gateway.wait(20)
-    from include.governance import versions
+    from include.versions import queries as versions
 
     records = versions.records(ControlStore(settings.control_url), MODEL)
     print(json.dumps({"states": states, "answer": answer, "versions": [[r.version, r.semver, str(r.stage)] for r in records],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from include.rollout.route import Route, read_route, set_route
+from include.routing.route import Route, read_route, set_route
 from tests.e2e.browser import Browser, missing, until
 from tests.unit.governance.samples import MODEL
 from tests.unit.plugins.conftest import Site

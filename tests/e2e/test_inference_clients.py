@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from include.rollout.route import Route
+from include.routing.route import Route
 from tests.integration.gateway_world import MODEL, World, constant, heat_score
 
 pytestmark = pytest.mark.e2e

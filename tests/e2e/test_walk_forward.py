@@ -18,7 +18,6 @@ from include.core.settings import Settings
 from include.data.published import published
 from include.demo.airflow import AirflowClient
 from include.demo.flights import land
-from include.governance import versions
 from include.local import environment
 from include.local.connections import read_file
 from include.local.credentials import Credentials
@@ -26,7 +25,8 @@ from include.local.down import down
 from include.local.platform import Platform
 from include.local.ports import DEFAULT_PORTS, free_ports
 from include.local.up import up
-from include.rollout.route import read_route
+from include.routing.route import read_route
+from include.versions import queries as versions
 
 pytestmark = pytest.mark.e2e
 MODEL = "flight_delay"

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, audit, decisions, effects, now, partitions, rollouts, versions
 from include.core.request import Json
 from include.rollout.history import list_rollouts, live_rollout
-from include.rollout.route import Route, read_route, set_route
 from include.rollout.waiting import SUPERSEDED
+from include.routing.route import Route, read_route, set_route
 from operators.hooks import Services
 from tests.hands.specs import dag_of
 from tests.unit.operators.life import Life, Run, day

@@ -58,15 +58,15 @@ def pass_gate(here: Path, name: str) -> None:
 
 
 def train(task: Task) -> Outcome:
-    return _job(task, "train", "include.training.step:run")
+    return _job(task, "train", "include.training.train_step:run")
 
 
 def tune(task: Task) -> Outcome:
-    return _job(task, "tune", "include.training.tune:run")
+    return _job(task, "tune", "include.training.tune_step:run")
 
 
 def score(task: Task) -> Outcome:
-    return _job(task, "score", "include.scoring.step:run")
+    return _job(task, "score", "include.scoring.score_step:run")
 
 
 def _job(task: Task, name: str, function: str) -> Outcome:

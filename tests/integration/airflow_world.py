@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from include.backends.process_jobs import ProcessJobs
+from include.backends.process.jobs import ProcessJobs
 from include.core.connection import parse
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend, JobStatus

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pytest
 from feast.data_source import PushMode
 
-from include.backends.feast_materialize import materialize
-from include.backends.feast_repo import SERVICE, open_feast
+from include.backends.feast.materialize import materialize
+from include.backends.feast.repo import SERVICE, open_feast
 from include.backends.online import open_online
-from include.cli.desk import Desk
+from include.cli.context import Desk
 from include.cli.main import main
 from include.core.control import ControlStore, now
 from include.core.control import versions as registered
@@ -28,9 +28,9 @@ from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
 from include.core.spec import Feature
 from include.data.published import publish
-from include.features.definition import Definition, definitions, present_views
-from include.features.pushed import pushed
-from include.rollout.route import Route, set_route
+from include.features.online.pushed import pushed
+from include.model_contract.definition import Definition, definitions, present_views
+from include.routing.route import Route, set_route
 from tests.unit.features import shop
 from tests.unit.features.shop import FIRST, SPEC, Shop, orders_of
 
@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     control = ControlStore(settings.control_url)
     control.create_tables()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.features.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+        patch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
         made.land_days(DAYS)
         for n in range(DAYS):
             result = made.features(FIRST + timedelta(days=n))
@@ -146,7 +146,7 @@ def test_the_version_that_a_served_model_pins_stays_online_beside_the_present_on
     rounded = Definition(
         present.view.model_copy(update={"version": "r0unded"}), present.sql.replace("avg(price)", "round(avg(price), -1)")
     )
-    monkeypatch.setattr("include.features.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
     settings = replace(settings, control_url=f"sqlite:///{tmp_path}/control.db")
     pinning = {"inputs": [], "views": {"customer": "r0unded"}, "definitions": {"customer": rounded.to_json()}}
     _serve(made, settings, 1, pinning, tmp_path)
@@ -168,7 +168,7 @@ def test_the_version_that_a_served_model_pins_stays_online_beside_the_present_on
 def test_catching_up_brings_online_what_is_published_and_not_there(
     made: Shop, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("include.features.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
     settings = replace(settings, control_url=f"sqlite:///{tmp_path}/control.db")
     control = ControlStore(settings.control_url)
     control.create_tables()

@@ -20,7 +20,7 @@ from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64, String
 from moto.server import ThreadedMotoServer
 
-from include.backends import feast_lookup
+from include.backends.feast import lookup as feast_lookup
 from include.core.errors import DataError
 
 YAML = """
@@ -30,7 +30,7 @@ registry: {folder}/registry.db
 entity_key_serialization_version: 3
 online_store: {{type: sqlite, path: {folder}/online.db}}
 offline_store:
-    type: include.backends.feast_offline.SlipstreamOfflineStore
+    type: include.backends.feast.offline.SlipstreamOfflineStore
     batch_rows: 3
 """
 CUSTOMER = Entity(name="customer", join_keys=["customer"], value_type=ValueType.STRING)

@@ -18,11 +18,11 @@ import pytest
 
 from include.backends.online import open_online
 from include.core.errors import DataError, UnreachableError
-from include.rollout.route import Route, bucket
+from include.prediction_log.writer import read_records
 from include.rollout.smoke import smoke_test
+from include.routing.route import Route, bucket
 from include.serving.client import GatewayClient
-from include.serving.log import read_records
-from include.serving.metrics_page import names
+from include.serving.telemetry.metrics_page import names
 from tests.integration.gateway_world import (
     MODEL,
     TOKEN,

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.rollout.route import Route
-from include.serving.log import read_records, segments
+from include.prediction_log.writer import read_records, segments
+from include.routing.route import Route
 from tests.integration.gateway_world import MODEL, World, body, constant, eventually, heat_score
 
 

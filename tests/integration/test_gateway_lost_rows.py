@@ -14,7 +14,7 @@ import pytest
 from include.backends.online import open_online
 from include.core.request import Ref
 from include.data.published import publish
-from include.rollout.route import Route
+from include.routing.route import Route
 from tests.contract.test_online_store import lose, redis_url
 from tests.integration.gateway_world import MODEL, World, body, eventually, heat_score
 

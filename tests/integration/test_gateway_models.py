@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from include.rollout.route import Route, bucket
-from include.serving.log import read_records
-from include.serving.residency import MODELS as ROOM
+from include.prediction_log.writer import read_records
+from include.routing.route import Route, bucket
+from include.serving.models.eviction import MODELS as ROOM
 from tests.integration.gateway_world import MODEL, World, body, constant, eventually
 
 HUNDRED = [f"m{n:02d}" for n in range(100)]

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from include.features.definition import Definition, definitions
-from include.rollout.route import Route
+from include.model_contract.definition import Definition, definitions
+from include.prediction_log.writer import read_records
+from include.routing.route import Route
 from include.serving.client import GatewayClient
-from include.serving.log import read_records
 from tests.integration.gateway_world import MODEL, TOKEN, World, body, constant, eventually, heat_score, signature
 
 OLD = "0ldversion00"

@@ -15,8 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from include.rollout.route import Route
-from include.serving.log import read_records
+from include.prediction_log.writer import read_records
+from include.routing.route import Route
 from tests.integration.gateway_world import MODEL, World, body, constant, eventually
 
 WORKERS = 3

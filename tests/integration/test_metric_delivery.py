@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from include.backends.mlflow_names import encoded
-from include.backends.mlflow_registry import open_registry
-from include.backends.mlflow_rest import MlflowRest, open_rest
-from include.backends.mlflow_tracking import TRAINING, Delivery, tracking
+from include.backends.mlflow.names import encoded
+from include.backends.mlflow.registry import open_registry
+from include.backends.mlflow.rest import MlflowRest, open_rest
+from include.backends.mlflow.tracking import TRAINING, Delivery, tracking
 from include.core.control import ControlStore
 from include.core.errors import PermanentError, SpecError, UnreachableError
 from include.core.ledger import metrics_folder
@@ -177,7 +177,7 @@ def test_training_goes_on_while_nobody_answers_and_says_so_once(bench: Bench, ca
 
 
 def test_metrics_show_while_the_training_runs_and_the_run_ends_with_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.backends.mlflow_tracking._Live.EVERY", 0.05)
+    monkeypatch.setattr("include.backends.mlflow.tracking._Live.EVERY", 0.05)
     with tracking(bench.settings, bench.storage, bench.folder, "tracked"):
         bench.spool(range(3))
         deadline = time.monotonic() + 30

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from include.backends.mlflow_labels import open_labels
-from include.backends.mlflow_registry import MlflowRegistry, open_registry
+from include.backends.mlflow.labels import open_labels
+from include.backends.mlflow.registry import MlflowRegistry, open_registry
 from include.core.control import ControlStore
 from include.core.errors import DataError, PermanentError, UnreachableError
 from include.core.settings import Settings
-from include.governance.lifecycle import move
 from include.governance.mirror import behind, catch_up, follow
 from include.governance.package import Package
 from include.governance.registry import mirror, register, resource
-from include.governance.version import Stage
+from include.versions.moves import move
+from include.versions.record import Stage
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
 from tests.unit.governance.samples import MODEL, Loop
 

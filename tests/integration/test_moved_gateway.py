@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from include.core.control import versions
 from include.core.digest import PROJECT
-from include.rollout.route import Route, set_route
+from include.routing.route import Route, set_route
 from tests.integration.gateway_world import MODEL, World, body, heat_score
 
 USER = "nobody"

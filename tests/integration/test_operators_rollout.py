@@ -24,11 +24,11 @@ from onnx import numpy_helper
 
 from include.core.digest import PROJECT
 from include.core.errors import ConflictError, DataError, FencedError, GateClosed, UnreachableError
-from include.governance import versions
 from include.rollout.history import list_rollouts, live_rollout
 from include.rollout.machine import enter_stage
-from include.rollout.route import read_route
+from include.routing.route import read_route
 from include.serving.client import GatewayClient
+from include.versions import queries as versions
 from operators.registry import RegisterModelOperator
 from operators.rollout import (
     OpenRolloutOperator,

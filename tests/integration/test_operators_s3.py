@@ -12,7 +12,7 @@ import boto3
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.backends.s3_client import client_from_session
+from include.backends.s3.client import client_from_session
 from include.core.errors import UnreachableError
 from include.core.request import Ref
 from include.data.published import published

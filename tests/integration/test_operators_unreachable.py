@@ -9,8 +9,8 @@ import pytest
 
 from include.core.errors import UnreachableError
 from include.data.published import newest
-from include.governance import versions
 from include.rollout.history import live_rollout
+from include.versions import queries as versions
 from operators.lifecycle import RETRIES
 from operators.registry import RegisterModelOperator
 from operators.rollout import OpenRolloutOperator, RollBackModelOperator, SmokeTestOperator

@@ -18,7 +18,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-from include.backends.mlflow_rest import MlflowRest
+from include.backends.mlflow.rest import MlflowRest
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, PermanentError
 from include.core.settings import Settings
@@ -26,13 +26,13 @@ from include.local.connections import addresses, read_file
 from include.local.credentials import Credentials
 from include.local.down import down
 from include.local.mlflow_accounts import JOBS, REGISTRY
+from include.local.orphans import find
 from include.local.platform import Platform
 from include.local.ports import DEFAULT_PORTS, free_ports, is_free
 from include.local.postgres import dsn, superuser_dsn, url
 from include.local.roles import DAGS, create_databases, grant_parsing
 from include.local.roles import DATABASES as ROLES
 from include.local.status import status
-from include.local.strays import find
 from include.local.up import up
 
 SUBSET = ["mlflow"]  # and what it needs: postgres

@@ -15,7 +15,7 @@ from include.local import postgres
 from include.local.credentials import Credentials
 from include.rollout.history import live_rollout
 from include.rollout.pause import abort
-from include.rollout.route import Route, read_route, set_route
+from include.routing.route import Route, read_route, set_route
 from tests.integration import airflow_world as world_module
 from tests.integration.airflow_world import Run, World, airflow_world, wait_for
 from tests.integration.webhook import Webhook

@@ -52,7 +52,7 @@ def test_ray_and_a_plain_loop_write_the_same_bytes(tmp_path: Path, ray_address: 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
-    from include.backends import ray_data
+    from include.backends.ray import data as ray_data
 
     def refuse(**options: object) -> None:
         raise ConnectionError(f"no cluster at {options['address']}")

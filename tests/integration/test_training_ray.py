@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from include.backends.ray_jobs import RayJobs, open_jobs
+from include.backends.ray.jobs import RayJobs, open_jobs
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings

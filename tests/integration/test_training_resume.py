@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from include.backends.process_jobs import ProcessJobs, open_jobs
+from include.backends.process.jobs import ProcessJobs, open_jobs
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job, JobStatus
 from include.core.request import Request, Result

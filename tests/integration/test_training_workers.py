@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from benchmarks.checkpoints import data, plan, series
-from include.backends.lightning_checkpoint import read_state
-from include.backends.lightning_data import batches
-from include.backends.lightning_plan import Course, Place, Plan
+from include.backends.lightning.checkpoint import read_state
+from include.backends.lightning.data import batches
+from include.backends.lightning.plan import Course, Place, Plan
 from include.core.errors import SpecError
 from include.core.storage import LocalStorage
 from include.training.checkpoint import CheckpointStore
@@ -30,7 +30,7 @@ def work(folder: Path, place: Place, port: int, dies: bool) -> None:
     """One worker of a fit by gloo, as Ray Train starts it; rank 0 is killed after a checkpoint if it `dies`."""
     import torch
 
-    from include.backends import lightning_fit
+    from include.backends.lightning import fit as lightning_fit
     from include.models.flight_delay.train import build
 
     logging.basicConfig(filename=folder / "log", force=True)

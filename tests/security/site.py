@@ -13,12 +13,12 @@ from typing import Any
 
 import uvicorn
 
-from include.serving.admission import OVERLOADED, Admission
-from include.serving.bounds import Bounds
-from include.serving.door import Door
-from include.serving.http import Call, Receive, Response, Scope, Send, encode, read_body, respond
-from include.serving.refusal import Refusal
-from include.serving.turn import Done
+from include.serving.http.admission import OVERLOADED, Admission
+from include.serving.http.asgi import HttpRequest, Receive, Response, Scope, Send, encode, read_body, respond
+from include.serving.http.bounds import Bounds
+from include.serving.http.gateway_protocol import GatewayProtocol
+from include.serving.http.request_error import RequestError
+from include.serving.prediction.coalescing import Done
 
 WAYS = ("direct", "app", "full")  # without ASGI, through it, and refused because the worker is full
 
@@ -35,19 +35,19 @@ class Site:
     def connections(self) -> int:
         return len(self.server.server_state.connections)
 
-    def predict(self, call: Call, model: str, done: Done) -> bool:
+    def predict(self, call: HttpRequest, model: str, done: Done) -> bool:
         if self.way == "app":
             return False
         if model == "refused":
-            raise Refusal(404, "no such model")
+            raise RequestError(404, "no such model")
         self.asked.append((call.method, call.path, call.body))
         asyncio.get_running_loop().call_soon(lambda: done.done() or done.set_result(self.answer))
         return True
 
     @staticmethod
-    def refuse(call: Call, error: BaseException) -> Response:
+    def refuse(call: HttpRequest, error: BaseException) -> Response:
         del call
-        refusal = error if isinstance(error, Refusal) else Refusal(500, repr(error))
+        refusal = error if isinstance(error, RequestError) else RequestError(500, repr(error))
         return Response(encode(refusal.body), refusal.status, headers=refusal.headers)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,13 +57,13 @@ class Site:
                 raise OVERLOADED
             self.asked.append((scope["method"], scope["path"], body))
             response = Response(self.answer)
-        except Refusal as refusal:
+        except RequestError as refusal:
             response = Response(encode(refusal.body), refusal.status, headers=refusal.headers)
         await respond(response, send, scope["headers"])
 
     @contextmanager
     def running(self, bounds: Bounds | None = None, idle: float = 75) -> Iterator[Site]:
-        door = Door.of(self.predict, self.refuse, bounds=bounds)
+        door = GatewayProtocol.of(self.predict, self.refuse, bounds=bounds)
         door.admission = Admission()
         if self.way == "full":
             door.admission.waiting = door.admission.limit

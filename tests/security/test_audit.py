@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from include.backends.s3 import S3Storage
+from include.backends.s3.storage import S3Storage
 from include.core import fault
 from include.core.control import ControlStore, audit, audit_hash
 from include.core.errors import IntegrityError

@@ -10,11 +10,12 @@ from contextlib import ExitStack, closing
 import pytest
 
 from include.core.errors import SpecError
-from include.serving import body, crowd
-from include.serving.body import Chunks, Sized
-from include.serving.bounds import MAX_BODY, Bounds
-from include.serving.crowd import Crowd
-from include.serving.refusal import Refusal
+from include.serving.http.asgi import body
+from include.serving.http.asgi import connections as crowd
+from include.serving.http.body import Chunks, Sized
+from include.serving.http.bounds import MAX_BODY, Bounds
+from include.serving.http.connections import Connections
+from include.serving.http.request_error import RequestError
 from tests.integration.gateway_world import eventually
 from tests.security.site import WAYS, Site, drained, parsed
 
@@ -141,7 +142,7 @@ def test_who_never_takes_its_answer_is_let_go(way: str, stack: ExitStack) -> Non
 
 
 def test_who_goes_on_sending_after_it_was_refused_is_cut_off(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.serving.door.MAX_DISCARDED", 1 << 20)
+    monkeypatch.setattr("include.serving.http.gateway_protocol.MAX_DISCARDED", 1 << 20)
     site = stack.enter_context(Site("direct").running(bounds()))
     with closing(site.connect()) as end:
         end.sendall(b"nonsense\r\n\r\n")
@@ -189,7 +190,7 @@ def test_the_sweep_ends_with_the_last_connection_and_begins_again() -> None:
         def call_later(self, *call: object) -> None:
             self.calls.append(call)
 
-    loop, members = Loop(), Crowd(Bounds())
+    loop, members = Loop(), Connections(Bounds())
     assert members.came(None, loop, {1}) is None  # type: ignore[arg-type]
     assert members.came(None, loop, {1}) is None  # type: ignore[arg-type]
     assert len(loop.calls) == 1
@@ -214,7 +215,7 @@ def test_a_body_of_chunks_may_be_as_large_as_one_of_a_length() -> None:
     chunks, piece = Chunks(), b"10000\r\n" + bytes(1 << 16) + b"\r\n"
     for _ in range(MAX_BODY >> 16):
         assert chunks.feed(piece) is None
-    with pytest.raises(Refusal, match="too large"):
+    with pytest.raises(RequestError, match="too large"):
         chunks.feed(b"1\r\nx\r\n")
 
 
@@ -223,7 +224,7 @@ def test_small_chunks_are_taken_where_they_are_few(monkeypatch: pytest.MonkeyPat
     chunks = Chunks()
     for _ in range(100):
         chunks.feed(b"1\r\nx\r\n")
-    with pytest.raises(Refusal, match="too small"):
+    with pytest.raises(RequestError, match="too small"):
         chunks.feed(b"1\r\nx\r\n" * 1000)
 
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from include.serving import compression
-from include.serving.compression import FREE_BYTES, MAX_MEMBERS, WINDOW, coding, decompress
-from include.serving.refusal import Refusal
+from include.serving.http.asgi import compression
+from include.serving.http.compression import FREE_BYTES, MAX_MEMBERS, WINDOW, coding, decompress
+from include.serving.http.request_error import RequestError
 from tests.security.site import WAYS, Site
 
 LIMIT, WHOLE = 8 << 20, gzip.compress(b"abc")
 
 
 def status(body: bytes, encoding: str) -> int:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         decompress(body, encoding, LIMIT)
     return refused.value.status
 
@@ -100,7 +100,7 @@ def test_a_broken_stream_is_told(body: bytes) -> None:
     "value", [b"br", b"zstd", b"compress", b"gzip, deflate", b"gzip;q=1", b"keep-alive", b"chunked", b"\xff"]
 )
 def test_any_other_coding_is_unknown(value: bytes) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         coding([value])
     assert refused.value.status == 415
 

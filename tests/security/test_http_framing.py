@@ -9,8 +9,8 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from include.serving.bounds import MAX_BODY, MAX_HEADERS
-from include.serving.head import unfinished
+from include.serving.http.bounds import MAX_BODY, MAX_HEADERS
+from include.serving.http.request_head import unfinished
 from tests.security.site import WAYS, Site, drained, parsed
 
 BODY = b'{"a":1}'

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from include.rollout.route import Route
+from include.routing.route import Route
 from tests.integration.gateway_world import MODEL, TOKEN, World, body, constant
 from tests.security.site import Answer, drained, parsed
 

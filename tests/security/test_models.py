@@ -17,11 +17,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from include.backends import onnx_file, onnx_model, onnx_walk
-from include.backends.mlflow_model import write_model
-from include.backends.onnx_file import read_model
-from include.backends.onnx_model import check_model, open_model, quantize
-from include.backends.onnx_wire import SCHEMA
+from include.backends.mlflow.model import write_model
+from include.backends.onnx import file as onnx_file
+from include.backends.onnx import model as onnx_model
+from include.backends.onnx import walk as onnx_walk
+from include.backends.onnx.file import read_model
+from include.backends.onnx.model import check_model, open_model, quantize
+from include.backends.onnx.wire import SCHEMA
 from include.core.errors import DataError, IntegrityError
 from include.scoring.scorer import Scorer
 

@@ -13,10 +13,10 @@ from include.core.digest import PROJECT
 from include.core.origin import foreign, origins_of
 from include.core.refused import ACTION, RefusedWrites
 from include.governance.audit import history
-from include.rollout.route import read_route
-from include.serving.http import Call
-from include.serving.origin import Writes, is_write
-from include.serving.refusal import Refusal
+from include.routing.route import read_route
+from include.serving.http.asgi import HttpRequest
+from include.serving.http.origin import Writes, is_write
+from include.serving.http.request_error import RequestError
 from tests.unit.governance.samples import MODEL
 from tests.unit.plugins.conftest import Site
 from tests.unit.plugins.conftest import site as site
@@ -97,7 +97,7 @@ WRITES = ["/feedback/m", "/push/m/v", "/admin/routes", "/whatever/comes"]
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_the_gateway_takes_no_write_from_another_page(path: str, method: str) -> None:
     scope = {"method": method, "path": path, "headers": raw({"origin": "http://evil.example"})}
-    with pytest.raises(Refusal, match="other pages") as caught:
+    with pytest.raises(RequestError, match="other pages") as caught:
         Writes().check(scope)
     assert caught.value.status == 403
     Writes().check({**scope, "headers": raw({})})
@@ -139,9 +139,9 @@ def test_the_gateways_app_refuses_before_it_reads_and_writes_it_down(control: Co
 
 def test_a_write_without_a_right_is_written_down_and_a_prediction_is_not(control: ControlStore) -> None:
     writes = Writes(lambda: control)
-    writes.note(Call("POST", "/predict/m", []), 401, Refusal(401, "no token"))
-    writes.note(Call("POST", "/push/m/v", []), 400, Refusal(400, "bad rows"))
-    writes.note(Call("POST", "/feedback/m", []), 401, Refusal(401, "no token"))
+    writes.note(HttpRequest("POST", "/predict/m", []), 401, RequestError(401, "no token"))
+    writes.note(HttpRequest("POST", "/push/m/v", []), 400, RequestError(400, "bad rows"))
+    writes.note(HttpRequest("POST", "/feedback/m", []), 401, RequestError(401, "no token"))
     _wait(control)
     assert [row.detail["why"] for row in history(control, "gateway")] == ["right"]
 

@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from include.backends.evidently_report import drift_report, sealed
+from include.backends.evidently.report import drift_report, sealed
 from include.cli.table import table
+from include.core.html import document
 from include.core.html_policy import in_script, policy_of, scripts
 from include.core.markdown import code, plain
-from include.core.page import document
 from include.core.spec import Feature
 from include.evaluation.report import render as evaluation_page
 from include.governance.card import render as card

@@ -20,18 +20,18 @@ from include.core.entity_key import CONNECTION, entity_key, pseudonym
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.core.task import perform
-from include.features.replay import read_sample
-from include.features.withdrawn import snapshot as withdrawn
+from include.data.window import Window, moment
+from include.features.skew_step import read_sample
+from include.features.withdrawn_step import snapshot as withdrawn
 from include.governance.audit import history
-from include.monitoring.collect import snapshot
-from include.monitoring.prediction_log import log_files, open_log, select
-from include.monitoring.window import Window, moment
-from include.rollout.fold import StageFold
-from include.rollout.route import unit
-from include.serving.log import PredictionLog, Record, read_records, segments
-from include.serving.redaction import redact
-from include.serving.rotation import rotate
-from include.serving.tail import read_tail
+from include.monitoring.collect_step import snapshot
+from include.prediction_log.reader import log_files, open_log, select
+from include.prediction_log.redaction import redact
+from include.prediction_log.rotation import rotate
+from include.prediction_log.tail import read_tail
+from include.prediction_log.writer import PredictionLog, Record, read_records, segments
+from include.rollout.evidence_accumulator import StageAccumulator
+from include.routing.route import unit
 from tests.unit.features import shop
 from tests.unit.monitoring.synthetic import commit, labels, spec
 
@@ -165,7 +165,7 @@ def test_the_skew_check_leaves_a_contested_id_out_and_counts_it(settings: Settin
 def test_a_stranger_cannot_have_anothers_row_left_out_of_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    monkeypatch.setattr("include.features.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
     settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)})
     life = shop.Shop(Ledger(settings.storage()), settings)
     life.land_days(8)
@@ -195,11 +195,11 @@ def test_a_stranger_cannot_have_anothers_row_left_out_of_training(
 
 @pytest.mark.parametrize("order", [("JFK", "EWR"), ("EWR", "JFK")])
 def test_the_judge_counts_no_label_of_a_contested_id(log: PredictionLog, order: tuple[str, str]) -> None:
-    stage = StageFold("canary_5", 1, 1000, False, {}, True, 0.5, True)
+    stage = StageAccumulator("canary_5", 1, 1000, False, {}, True, 0.5, True)
     for second, origin in enumerate(order):
         stage.add(prediction(log, "r", origin, second, 0.9))
     stage.add(prediction(log, "mine", "LGA", 5, 0.9))
-    again = StageFold.from_json(stage.to_json())
+    again = StageAccumulator.from_json(stage.to_json())
     for each in (stage, again):
         assert each.learn(Record("label", "r", "2026-01-01T00:01:00+00:00", label=0.0))
         assert "loss" not in str(each.slices).lower()
@@ -260,7 +260,7 @@ def test_a_segment_that_was_redacted_rotates_as_any_other(settings: Settings, lo
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> shop.Shop:
-    monkeypatch.setattr("include.features.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
     monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path))
     monkeypatch.delenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", raising=False)
     command = importlib.import_module("include.cli.redact")

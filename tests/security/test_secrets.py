@@ -16,14 +16,15 @@ import httpx
 import pytest
 import yaml
 
-from include.backends import process_jobs, ray_jobs
+from include.backends.process import jobs as process_jobs
+from include.backends.ray import jobs as ray_jobs
 from include.core.address import shown, without_login, without_secrets
 from include.core.control import ControlStore
 from include.core.database import open_engine
 from include.core.errors import ConflictError, SlipstreamError
 from include.core.ledger import Attempt
 from include.core.ports import Job
-from include.core.private import private_folder, tighten
+from include.core.private_files import private_folder, tighten
 from include.core.settings import Settings
 from include.core.storage import LocalStorage
 from include.local import environment

@@ -21,10 +21,10 @@ from include.data import authored
 from include.data.authored import admitted, bounded
 from include.data.session import open_session, seal
 from include.data.sql import copy, parquet
-from include.features.dataset import check, of_view
-from include.features.definition import Definition
-from include.features.earlier import earlier_rows
-from include.features.stream import stream_rows
+from include.features.offline.dataset import check, of_view
+from include.features.offline.pinned import pinned_rows
+from include.features.online.stream import stream_rows
+from include.model_contract.definition import Definition
 from include.models.flight_delay import features as flights
 from include.models.flight_delay.spec import SPEC as FLIGHTS
 from tests.unit.features import shop
@@ -172,11 +172,11 @@ def test_a_models_stored_definition_is_refused_too(tmp_path: Path, secret: Path,
     result = life.features(DAY)
     stored = Definition(shop.SPEC.features.views[0], f"SELECT * FROM '{secret}'")
     with pytest.raises(SpecError, match="refused"):
-        list(earlier_rows(life.ledger, result, [stored], tmp_path / "earlier"))
+        list(pinned_rows(life.ledger, result, [stored], tmp_path / "earlier"))
 
 
 def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> shop.Shop:
-    monkeypatch.setattr("include.features.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
     settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "home")})
     life = shop.Shop(Ledger(settings.storage()), settings)
     life.land_days(1)

@@ -18,16 +18,16 @@ from include.cli.main import main
 from include.core.connection import parse as parse_connection
 from include.core.errors import DataError, SpecError
 from include.core.settings import Settings
-from include.rollout.route import Route as Served
-from include.serving import access as access_module
+from include.routing.route import Route as Served
 from include.serving import host as server
-from include.serving.access import Access, from_settings, open_access
 from include.serving.client import GatewayClient, open_client
-from include.serving.http import Headers
-from include.serving.openapi import DOCUMENT
-from include.serving.refusal import Refusal
-from include.serving.routes import BY_PATTERN, PUBLIC, RIGHTS, ROUTES, find
-from include.serving.tokens import digest, make, parse, read_file
+from include.serving.http.access import Access, from_settings, open_access
+from include.serving.http.asgi import Headers
+from include.serving.http.asgi import access as access_module
+from include.serving.http.openapi import DOCUMENT
+from include.serving.http.request_error import RequestError
+from include.serving.http.routes import BY_PATTERN, PUBLIC, RIGHTS, ROUTES, find
+from include.serving.http.tokens import digest, make, parse, read_file
 from tests.integration.gateway_world import MODEL, World, constant
 
 Slipstream = Callable[..., tuple[int, str, str]]
@@ -63,7 +63,7 @@ def headers(secret: str | None = None, host: str = "localhost") -> Headers:
 def verdict(access: Access, secret: str | None, right: str, model: str | None = MODEL, host: str = "localhost") -> int:
     try:
         access.check(headers(secret, host), right, model)
-    except Refusal as refusal:
+    except RequestError as refusal:
         return refusal.status
     return 200
 
@@ -98,10 +98,10 @@ def test_what_changes_or_tells_something_is_not_public() -> None:
 def test_a_route_is_found_by_its_whole_path_and_method() -> None:
     assert find("POST", "/push/toy/weather@abc") == (BY_PATTERN["/push/{model}/{view}"], {"model": "toy", "view": "weather@abc"})
     for method, path, status in (("GET", "/predict/toy", 405), ("DELETE", "/status", 405), ("GET", "/predict/a/b", 404)):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RequestError) as refused:
             find(method, path)
         assert refused.value.status == status
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         find("POST", "/status")
     assert (b"allow", b"GET, HEAD") in refused.value.headers
 
@@ -231,7 +231,7 @@ def test_rights_and_models_are_both_needed(file: Path) -> None:
 )
 def test_nothing_but_the_token_itself_is_the_token(file: Path, given: bytes) -> None:
     access = Access(file=file, loopback=True)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         access.check([(b"host", b"localhost"), (b"authorization", given)], "predict", MODEL)
     assert refused.value.status == 401
 

@@ -4,7 +4,7 @@ Real 2013 flights set the bounds: a blizzard (2013-02-09: 1 flight in 3 landed, 
 not an error. What no flight can be (unknown airport, negative distance, a landing without a delay) is.
 """
 
-from include.validation.expectation import Expectation, Suite, columns
+from include.row_rules.expectation import Expectation, Suite, columns
 
 ORIGINS = ["EWR", "JFK", "LGA"]
 

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from include.backends.lightning_plan import Plan
+from include.backends.lightning.plan import Plan
 from include.training.job import Floats
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from include.backends.lightning_plan import Plan
-from include.backends.ray_train import fit_lightning
+from include.backends.lightning.plan import Plan
+from include.backends.ray.train import fit_lightning
 from include.training.job import Floats, TrainingJob
 
 if TYPE_CHECKING:

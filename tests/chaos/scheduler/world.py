@@ -9,7 +9,7 @@ from functools import cached_property
 
 import psutil
 
-from include.backends.ray_jobs import RayJobs, open_jobs
+from include.backends.ray.jobs import RayJobs, open_jobs
 from include.core.ports import JobStatus
 from include.local.credentials import Credentials
 from tests.integration.airflow_world import Run, World, airflow_world

@@ -10,8 +10,8 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions
-from include.rollout.machine import crown
-from include.serving.log import PredictionLog, Record
+from include.prediction_log.writer import PredictionLog, Record
+from include.versions.lifecycle import set_production
 from operators.features import BuildTrainingSetOperator
 from operators.monitoring import CollectPredictionsOperator, DecideRetrainingOperator, MonitorModelOperator
 from operators.training import PlanTrainingOperator
@@ -73,7 +73,7 @@ class Drift(OperatorStep):
         shop = life()
         shop.registered()
         with shop.services.control.transaction() as connection:
-            crown(connection, MODEL, 1)
+            set_production(connection, MODEL, 1)
         log = PredictionLog(shop.services.settings.home, MODEL)
         for number in (DAYS + 1, DAYS + 2):
             shop.land(day(number))

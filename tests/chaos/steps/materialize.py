@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from include.features.definition import present_views
+from include.model_contract.definition import present_views
 from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.validation import ValidateDataOperator
 from tests.chaos.protocol import (
@@ -115,7 +115,7 @@ class Materialize(OperatorStep):
 
 def _intervals(spec: Any, holdings: Holdings) -> list[str]:
     """What Feast's registry says is online: an interval a day, once."""
-    from include.backends.feast_repo import open_feast
+    from include.backends.feast.repo import open_feast
 
     feast = open_feast(spec, holdings.services.settings)
     views = feast.registry.list_feature_views(feast.project, allow_cache=False)

@@ -16,7 +16,7 @@ import operators.rollout
 from include.core.errors import DataError, UnreachableError
 from include.rollout.history import Rollout
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict
-from include.rollout.route import read_route
+from include.routing.route import read_route
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.registry import RegisterModelOperator
 from operators.rollout import PromoteModelOperator, RollBackModelOperator, RolloutStageOperator

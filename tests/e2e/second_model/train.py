@@ -1,6 +1,6 @@
 """Logistic regression from scikit-learn, served as ONNX like every other model."""
 
-from include.backends.sklearn_export import export_classifier
+from include.backends.sklearn.export import export_classifier
 from include.training.job import TrainingJob
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, ExceptionRetryPolicy
 
 import include.rollout.smoke
-import include.rollout.watch
+import include.rollout.stage_evaluation
 import include.serving.client
 import operators.rollout
 from include.core.catalog import load_spec
@@ -26,13 +26,13 @@ QUICK = ExceptionRetryPolicy(rules=[replace(rule, retry_delay=rule.retry_delay a
 
 def question(function: str, kwargs: dict[str, Any], seconds: float, poll_seconds: float) -> QuestionTrigger:
     """The stage's own look reads a prediction log; here it waits at the trial's gate."""
-    asked = "tests.hands.toys:look" if function == "include.rollout.watch:look" else function
+    asked = "tests.hands.toys:look" if function == "include.rollout.stage_evaluation:evaluate_stage" else function
     return QuestionTrigger(asked, kwargs, seconds, min(poll_seconds, 0.5))
 
 
 include.serving.client.GatewayClient.wait_applied = lambda *given, **named: {}
 include.rollout.smoke.smoke_test = lambda *given, **named: {}
-include.rollout.watch.look = toys.look
+include.rollout.stage_evaluation.evaluate_stage = toys.look
 operators.rollout.QuestionTrigger = question  # type: ignore[assignment,misc]
 operators.rollout._mirror = lambda *given: None
 

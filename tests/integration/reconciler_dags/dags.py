@@ -7,7 +7,7 @@ from typing import Any
 
 import include.core.catalog
 import include.rollout.smoke
-import include.rollout.watch
+import include.rollout.stage_evaluation
 import include.serving.client
 import operators.hooks
 from include.core.settings import Settings
@@ -15,7 +15,7 @@ from include.core.spec import ModelSpec
 from operators.lifecycle import rollout_dag
 from operators.reconcile import reconcile_dag
 
-_look, _load = include.rollout.watch.look, include.core.catalog.load_spec
+_look, _load = include.rollout.stage_evaluation.evaluate_stage, include.core.catalog.load_spec
 
 
 def look(rollout: str, model: str, stage: str) -> Any:
@@ -31,7 +31,7 @@ def load_spec(name: str, package: str = "include.models") -> ModelSpec:
 
 include.serving.client.GatewayClient.wait_applied = lambda *args, **kwargs: {}  # type: ignore[method-assign,assignment]
 include.rollout.smoke.smoke_test = lambda *args, **kwargs: {}
-include.rollout.watch.look = look
+include.rollout.stage_evaluation.evaluate_stage = look
 include.core.catalog.load_spec = operators.hooks.load_spec = load_spec
 rollout = rollout_dag(_load("flight_delay"))
 slipstream_reconcile = reconcile_dag()

@@ -20,9 +20,9 @@ from pytorch_lightning.callbacks import (  # noqa: E402
 )
 from torch.nn.functional import binary_cross_entropy_with_logits  # noqa: E402
 
-from include.backends.lightning_checkpoint import StepCheckpoint  # noqa: E402
-from include.backends.lightning_fit import Data, Kept, fit_here  # noqa: E402
-from include.backends.lightning_plan import Course, Place, Plan  # noqa: E402
+from include.backends.lightning.checkpoint import StepCheckpoint  # noqa: E402
+from include.backends.lightning.fit import Data, Kept, fit_here  # noqa: E402
+from include.backends.lightning.plan import Course, Place, Plan  # noqa: E402
 from include.core.errors import SpecError  # noqa: E402
 from include.core.storage import LocalStorage  # noqa: E402
 from include.training.checkpoint import CheckpointStore  # noqa: E402
@@ -200,7 +200,7 @@ def fit(folder: Path, kind: type[Net], seen: list[float], kill_at: int = 0) -> t
 @pytest.fixture(autouse=True)
 def _no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter takes seconds, and is tested elsewhere."""
-    monkeypatch.setattr("include.backends.lightning_fit.export", lambda model, inputs, path: path.write_bytes(b"onnx"))
+    monkeypatch.setattr("include.backends.lightning.fit.export", lambda model, inputs, path: path.write_bytes(b"onnx"))
 
 
 @pytest.fixture(autouse=True)

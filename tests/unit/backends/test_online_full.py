@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from include.backends.online_sqlite import SqliteOnlineStore
+from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import StorageFullError
 from include.core.spec import Feature, View
 

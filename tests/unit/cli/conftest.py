@@ -12,10 +12,10 @@ import pytest
 from include.cli.main import main
 from include.core.control import ControlStore
 from include.governance.folder_registry import FolderRegistry
-from include.governance.lifecycle import move
 from include.governance.registry import register, resource
-from include.governance.version import Stage
-from include.rollout.route import Route, set_route
+from include.routing.route import Route, set_route
+from include.versions.moves import move
+from include.versions.record import Stage
 from tests.unit.governance.samples import MODEL, Loop
 
 Slipstream = Callable[..., tuple[int, str, str]]

@@ -14,16 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.backends.online import open_online
-from include.backends.process_jobs import open_jobs
+from include.backends.process.jobs import open_jobs
 from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 from include.governance.audit import history
 from include.governance.folder_registry import FolderRegistry
-from include.governance.versions import champion, records
 from include.rollout.machine import enter_stage, open_rollout
-from include.rollout.route import read_route
+from include.routing.route import read_route
+from include.versions.queries import champion, records
 from tests.unit.cli.conftest import Slipstream
 from tests.unit.governance.samples import MODEL, SPEC, Loop
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from include.core.control import ControlStore
 from include.core.spec import Retraining
-from include.monitoring.decision import history, record_decision, resource
-from include.monitoring.policy import decide
+from include.monitoring.retraining.decision import history, record_decision, resource
+from include.monitoring.retraining.policy import decide
 from tests.unit.cli.conftest import Slipstream
 from tests.unit.governance.samples import MODEL
-from tests.unit.monitoring.test_policy import DRIFT, facts
+from tests.unit.monitoring.retraining.test_policy import DRIFT, facts
 
 
 def test_policy_replays_another_policy_on_the_stored_decisions(slipstream: Slipstream, control: ControlStore) -> None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, effects, versions
 from include.governance.audit import history
 from include.rollout.machine import open_rollout
-from include.rollout.route import read_route
+from include.routing.route import read_route
 from tests.unit.cli.conftest import Slipstream
 from tests.unit.governance.samples import MODEL, SPEC
 

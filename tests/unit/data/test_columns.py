@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as encryption
 import pytest
 
-from include.backends.great_expectations import open_expectations
+from include.backends.great_expectations.expectations import open_expectations
 from include.core.errors import DataError
 from include.data import sql
 from include.data.columns import culprit, rows, same, stored
 from include.data.pages import damage
 from include.data.raw import check_readable
+from include.row_rules.expectation import Expectation
 from include.validation.batch import Batch, open_database
-from include.validation.expectation import Expectation
 from include.validation.scan import check_batch, scan_batch
 from include.validation.verdict import Check
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.backends.onnx_model import check_model, open_model
+from include.backends.onnx.model import check_model, open_model
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
 from include.core.settings import Settings

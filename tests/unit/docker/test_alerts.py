@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from include.serving.metrics_page import names
+from include.serving.telemetry.metrics_page import names
 
 ROOT = Path(__file__).parents[3]
 PROMETHEUS, BOARDS = ROOT / "docker" / "prometheus", ROOT / "docker" / "grafana" / "dashboards"

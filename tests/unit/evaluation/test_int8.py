@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from include.backends.onnx_model import open_model
+from include.backends.onnx.model import open_model
 from include.core.spec import Evaluation
 from include.evaluation.int8 import variant
 

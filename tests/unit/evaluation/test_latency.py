@@ -11,7 +11,7 @@ import pytest
 from include.core.spec import Evaluation
 from include.evaluation.gate import closed_by_latency_alone, decide
 from include.evaluation.latency import MOST_PASSES, NOMINAL, PASSES, _reference, measure_in_turns, measure_latency
-from include.evaluation.model import Floats
+from include.model_contract.model import Floats
 
 ROWS = np.zeros((256, 3), np.float32)
 SPEC = Evaluation(metric="auc", minimum=0.5, max_latency_ms=5.0)

@@ -43,7 +43,7 @@ def labels() -> str:
 
 
 def good_rows(expectations: str, source: str, files: list[str], types: object = None) -> str:
-    """Stands in for include.validation.rows: free orders are set aside."""
+    """Stands in for include.row_rules.predicate: free orders are set aside."""
     return f"SELECT * FROM read_parquet({files}) " + ("WHERE price > 0" if source == "orders" else "")
 
 
@@ -132,7 +132,7 @@ class Shop:
             "features": features.model_dump(mode="json"),
             "expectations": SPEC.expectations,
         }
-        return self._run(Request("features", "include.features.step:run", SPEC.name, params))
+        return self._run(Request("features", "include.features.features_step:run", SPEC.name, params))
 
     def days(self, count: int) -> dict[str, Ref]:
         days = (FIRST + timedelta(days=n) for n in range(count))
@@ -141,7 +141,9 @@ class Shop:
     def training_set(self, refs: dict[str, Ref], **params: Any) -> Result:
         defaults = {"as_of": "2013-01-08T00:00:00+00:00", "window_days": 30, "holdout_days": 2, "minimum_rows": 20}
         section = {"features": SPEC.features.model_dump(mode="json"), "label": SPEC.label}
-        request = Request("training_set", "include.features.training_set:run", SPEC.name, {**defaults, **section, **params}, refs)
+        request = Request(
+            "training_set", "include.features.training_set_step:run", SPEC.name, {**defaults, **section, **params}, refs
+        )
         return self._run(request)
 
     def read(self, result: Result, name: str) -> pa.Table:

@@ -23,21 +23,23 @@ from include.core.names import COLUMNS, DATASETS, SCHEMAS
 from include.core.settings import Settings
 from include.core.spec import Feature, Features, ModelSpec, Serving, View
 from include.data.session import open_session
-from include.features.dataset import Dataset, check
-from include.features.replay import served_table
-from include.features.skew import compare
-from include.features.sources import open_sources
-from include.monitoring.collect import _columns, _counts, _labels
-from include.monitoring.prediction_log import open_log, select
-from include.monitoring.window import Window, moment
-from include.serving.contract import Contract
+from include.data.window import Window, moment
+from include.features.offline.dataset import Dataset, check
+from include.features.offline.sources import open_sources
+from include.features.skew.comparison import compare
+from include.features.skew_step import served_table
+from include.monitoring.collect_step import _columns, _counts, _labels
+from include.prediction_log.reader import open_log, select
+from include.serving.prediction.request_types import Contract
 from tests.unit.features.shop import FIRST, SPEC, Shop
 
 HERE = "tests.unit.features.test_names"
 ROOT = Path(__file__).parents[3]
 OUR_SQL = [
-    *(ROOT / "include/features").glob("*.py"),
-    *(ROOT / "include/monitoring" / name for name in ("collect.py", "prediction_log.py")),
+    *(ROOT / "include/features").rglob("*.py"),
+    *(ROOT / "include/model_contract").glob("*.py"),
+    ROOT / "include/monitoring/collect_step.py",
+    ROOT / "include/prediction_log/reader.py",
     ROOT / "include/scoring/rows.py",
 ]
 SQL: dict[str, Any] = {}
@@ -162,7 +164,7 @@ def test_views_and_arrival_times_may_have_any_other_name(week: Shop) -> None:
 
 
 def test_labels_may_have_any_other_name(week: Shop) -> None:
-    used = set(words(ROOT / "include/features/training_set.py", ROOT / "include/monitoring/collect.py")) & set(FREE)
+    used = set(words(ROOT / "include/features/training_set_step.py", ROOT / "include/monitoring/collect_step.py")) & set(FREE)
     for label in [*sorted(used)[::8], "label", "rows", "positives", "known", "arrived", "select"]:
         check_life(week, made((view("mean_price", description=label),), label=label))
 

@@ -16,8 +16,8 @@ from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.task import perform
 from include.data.raw import RawPartitions
-from include.features.encoding import Encoder
-from include.monitoring.collect import snapshot
+from include.model_contract.encoder import Encoder
+from include.monitoring.collect_step import snapshot
 
 
 class Life:
@@ -36,13 +36,13 @@ class Life:
         window = {"window_days": len(self.days), "holdout_days": 2, "minimum_rows": 10}
         as_of = {"as_of": f"{self.days[-1] + timedelta(days=1)}T00:00:00+00:00"}
         known = {"features": self.features, "label": self.spec.label, **as_of}
-        made = self._step("training_set", "include.features.training_set:run", {**known, **window}, refs)
+        made = self._step("training_set", "include.features.training_set_step:run", {**known, **window}, refs)
         train = self._model(made)
         self._log(refs)
         asked = snapshot(self.settings, self.spec, as_of["as_of"], refs, window_days=len(self.days))
         self._performed(asked, "week")
         params: dict[str, Json] = {"day": str(self.days[-1]), "features": self.features, "version": 1}
-        self._step("score", "include.scoring.step:run", params, {"train": train, **refs})
+        self._step("score", "include.scoring.score_step:run", params, {"train": train, **refs})
         return self.digests
 
     def _day(self, day: date, *, validated: bool) -> Ref:
@@ -50,11 +50,11 @@ class Life:
         if validated:
             params: dict[str, Json] = {"day": str(day), "expectations": self.spec.expectations}
             params["sources"] = {source: self.raw.digest(source, day) for source in sources}
-            self._step("validate", "include.validation.step:run", params, {}, str(day))
+            self._step("validate", "include.validation.validate_step:run", params, {}, str(day))
         since = max(self.days[0], day - timedelta(days=self.spec.data.lookback_days))
         partitions = {source: self.raw.digests(source, since, day) for source in sources}
         params = {"day": str(day), "partitions": partitions, "features": self.features, "expectations": self.spec.expectations}
-        return self.ledger.ref(self._step("features", "include.features.step:run", params, {}, str(day)))
+        return self.ledger.ref(self._step("features", "include.features.features_step:run", params, {}, str(day)))
 
     def _model(self, training_set: Result) -> Ref:
         """A fixed model of the encoded inputs: training itself knows no time."""

@@ -16,7 +16,7 @@ from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
 from include.core.storage import LocalStorage
 from include.governance.package import Package
 from include.governance.registration import Inputs, propose
-from include.governance.version import Entry, Gate, Lineage, Stage, VersionRecord
+from include.versions.record import Entry, Gate, Lineage, Stage, VersionRecord
 
 MODEL = "toy"
 FEATURES = ("wind", "rain", "hour")

@@ -9,7 +9,7 @@ from include.core.control import ControlStore, versions
 from include.governance.backtest import folds
 from include.governance.folder_registry import FolderRegistry
 from include.governance.registry import register, resource
-from include.governance.versions import records
+from include.versions.queries import records
 from tests.unit.cli.conftest import Slipstream
 from tests.unit.cli.conftest import control as control
 from tests.unit.cli.conftest import loop as loop

@@ -11,12 +11,12 @@ import pytest
 from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.governance.folder_registry import FolderRegistry
-from include.governance.lifecycle import move
 from include.governance.lineage import Trace, trace
 from include.governance.node import State
 from include.governance.registry import register, resource
 from include.governance.tree import render
-from include.governance.version import Stage
+from include.versions.moves import move
+from include.versions.record import Stage
 from tests.unit.governance.samples import MODEL, Loop
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from include.core.advisory_lock import advisory_lock
 from include.core.control import ControlStore
 from include.core.errors import UnreachableError
-from include.core.turn import queued
 from include.governance import mirror as module
 from include.governance.folder_registry import FolderRegistry
-from include.governance.lifecycle import move
 from include.governance.mirror import behind, catch_up, follow, mirror
 from include.governance.registry import register, resource
-from include.governance.version import Stage, VersionRecord
+from include.versions.moves import move
+from include.versions.record import Stage, VersionRecord
 from tests.unit.governance.samples import MODEL, Loop
 
 
@@ -131,7 +131,7 @@ def test_one_that_has_waited_for_a_stuck_one_goes_ahead_and_gives_no_word_for_wh
     control: ControlStore, registry: FolderRegistry
 ) -> None:
     promote(control)
-    with queued(control, module.resource(MODEL)):  # somebody holds the place, and may write an older state and be killed
+    with advisory_lock(control, module.resource(MODEL)):  # somebody holds the place, and may write an older state and be killed
         mirror(control, registry, MODEL, patience=0.05)
         assert shown(registry) == {"champion": 2}
         assert "may be stuck" in behind(control)[0].problem

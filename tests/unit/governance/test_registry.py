@@ -9,13 +9,13 @@ import pytest
 
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, FencedError, UnreachableError
-from include.governance import versions
 from include.governance.folder_registry import FolderRegistry
-from include.governance.lifecycle import move
 from include.governance.mirror import behind
 from include.governance.package import Package
 from include.governance.registry import Published, Registry, mirror, register, resource
-from include.governance.version import Stage
+from include.versions import queries as versions
+from include.versions.moves import move
+from include.versions.record import Stage
 from tests.unit.governance.samples import MODEL, Loop
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from include.core.private import write_private
+from include.core.private_files import write_private
 from include.local.credentials import Credentials
 
 

@@ -31,7 +31,7 @@ def validate(storage: Storage, day: str, home: Path) -> Mapping[str, Any]:
     raw = RawPartitions(storage, "flight_delay")
     sources = {name: raw.digest(name, date.fromisoformat(day)) for name in SOURCES}
     params = {"day": day, "sources": sources, "expectations": SPEC.expectations}
-    request = Request("validate", "include.validation.step:run", "flight_delay", params)
+    request = Request("validate", "include.validation.validate_step:run", "flight_delay", params)
     ledger = Ledger(storage)
     return perform(request, ledger.open_attempt(request.key, 0), ledger, Settings(home=home, root=storage.root)).value
 

@@ -15,7 +15,7 @@ from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
-from include.monitoring.window import moment
+from include.data.window import moment
 
 START = moment("2013-01-01")
 MADE = moment("2013-04-02")  # 13 weeks later

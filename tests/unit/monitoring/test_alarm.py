@@ -10,8 +10,8 @@ import pytest
 from include.core.control import ControlStore
 from include.core.request import Result
 from include.monitoring.alarm import alarms, newest, record, samples
-from include.monitoring.decision import record_decision, resource
-from include.monitoring.policy import Decision
+from include.monitoring.retraining.decision import record_decision, resource
+from include.monitoring.retraining.policy import Decision
 from tests.unit.monitoring.synthetic import spec
 
 SPEC = spec()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.monitoring.profile import profile
+from include.monitoring.profile.profiles import profile
 from include.monitoring.quality import Quality, inspect
 from include.monitoring.reference import Reference
 from tests.unit.monitoring.synthetic import MADE, collected, put, rows

@@ -12,16 +12,16 @@ import pytest
 import sqlalchemy as sa
 
 from include.core import control as store
+from include.core.advisory_lock import exclusive
 from include.core.control import ControlStore
 from include.core.errors import FencedError
 from include.core.request import Result
 from include.core.spec import Retraining
-from include.core.turn import turn
-from include.monitoring.decision import decide_window, history, resource
-from include.monitoring.policy import Decision
-from include.monitoring.window import Window, moment
+from include.data.window import Window, moment
+from include.monitoring.retraining.decision import decide_window, history, resource
+from include.monitoring.retraining.policy import Decision
+from tests.unit.monitoring.retraining.test_policy import BROKEN, DRIFT, FELL, WHOLE
 from tests.unit.monitoring.synthetic import spec
-from tests.unit.monitoring.test_policy import BROKEN, DRIFT, FELL, WHOLE
 
 COOLDOWN = timedelta(days=14)
 SPEC = spec().model_copy(update={"retraining": Retraining(cooldown=COOLDOWN, budget_per_month=9, minimum_labels=1)})
@@ -47,7 +47,7 @@ def labelled(control: ControlStore) -> ControlStore:
 
 def run(control: ControlStore, day: int, **changes: Any) -> tuple[Decision, bool]:
     """The task `decide`: in turn, fenced."""
-    with turn(control, resource(SPEC.name), f"run-{day}", patience=60) as epoch:
+    with exclusive(control, resource(SPEC.name), f"run-{day}", patience=60) as epoch:
         return decide_window(control, SPEC, alarm(day, **changes), epoch)
 
 

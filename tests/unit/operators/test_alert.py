@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.core.errors import DataError, GateClosed
 from operators import alert as module
-from operators.alert import Alert, FailureNotifier, tell
+from operators.alert import Alert, FailureNotifier, send_alert
 from operators.hooks import Services
 from tests.integration.webhook import Webhook
 from tests.unit.docker.test_alerts import anchors
@@ -33,8 +33,8 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
 
 
 def test_an_event_is_told_once_with_the_connections_secrets(services: Services, webhook: Webhook) -> None:
-    assert tell(ALERT, services.control)
-    assert tell(ALERT, services.control)
+    assert send_alert(ALERT, services.control)
+    assert send_alert(ALERT, services.control)
     ((path, token, body),) = webhook.got
     assert (path, token) == ("/hooks/secret", "Bearer hush")
     assert body == {
@@ -52,17 +52,17 @@ def test_killed_before_it_was_noted_down_it_is_told_again_under_the_same_key(
     with monkeypatch.context() as patch:
         patch.setattr(type(services.control), "once", killed)
         with pytest.raises(KeyboardInterrupt):
-            tell(ALERT, services.control)
-    assert tell(ALERT, services.control)
+            send_alert(ALERT, services.control)
+    assert send_alert(ALERT, services.control)
     assert [body["key"] for _, _, body in webhook.got] == [ALERT.key, ALERT.key]
 
 
 def test_a_webhook_that_refuses_is_tried_three_times_and_fails_nothing(services: Services, webhook: Webhook) -> None:
     webhook.status = 500
-    assert not tell(ALERT, services.control)
+    assert not send_alert(ALERT, services.control)
     assert len(webhook.got) == 3
     webhook.status = 200
-    assert tell(ALERT, services.control)  # the task was cleared: now it is told
+    assert send_alert(ALERT, services.control)  # the task was cleared: now it is told
     assert len(webhook.got) == 4
 
 
@@ -71,7 +71,7 @@ def test_without_a_connection_nobody_is_told(services: Services, monkeypatch: py
         raise AirflowNotFoundException(conn_id)
 
     monkeypatch.setattr(module.BaseHook, "get_connection", unknown)
-    assert not tell(ALERT, services.control)
+    assert not send_alert(ALERT, services.control)
     assert services.control.effect(f"told/{ALERT.key}") is None
 
 

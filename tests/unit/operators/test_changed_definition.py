@@ -13,7 +13,7 @@ from include.core import request
 from include.core.errors import DataError
 from include.core.spec import Feature, ModelSpec
 from include.data.published import published as published_days
-from include.features.version import versions
+from include.model_contract.view_version import versions
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop import features, spec
 

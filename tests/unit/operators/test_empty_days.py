@@ -10,9 +10,9 @@ import pytest
 from include.core.errors import DataError
 from include.core.spec import ModelSpec
 from include.data.published import published
-from include.features.partition import results
-from include.features.stream import stream_rows
-from include.rollout.machine import crown
+from include.features.offline.partition import results
+from include.features.online.stream import stream_rows
+from include.versions.lifecycle import set_production
 from operators.monitoring import CollectPredictionsOperator, MonitorModelOperator, ProfileReferenceOperator
 from operators.scoring import ScoreBatchOperator
 from operators.sensors import FreshnessSensor
@@ -104,7 +104,7 @@ def test_the_whole_loop_goes_over_an_empty_day(life: Life, monkeypatch: pytest.M
     run = life.registered(Run({"as_of": "2013-01-06"}))
     assert life.result(run.xcom["build_training_set"]).value["rows"] == 800
     with life.services.control.transaction() as connection:
-        crown(connection, MODEL, 1)
+        set_production(connection, MODEL, 1)
     land_empty(life, 6)
     life.publish(day(6))
     scored = life.result(Run({"day": "2013-01-06"})(ScoreBatchOperator(task_id="score", model=MODEL)))

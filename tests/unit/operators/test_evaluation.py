@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.rollout.machine import crown
+from include.versions.lifecycle import set_production
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.registry import RegisterModelOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
@@ -19,7 +19,7 @@ def evaluate() -> EvaluateModelOperator:
 def crowned(life: Life) -> None:
     """Version 1 is in production."""
     with life.services.control.transaction() as connection:
-        crown(connection, MODEL, 1)
+        set_production(connection, MODEL, 1)
 
 
 def retrained(life: Life, **changes: object) -> Run:
@@ -74,15 +74,15 @@ def test_a_gate_that_latency_alone_closed_is_measured_again_when_the_task_is_cle
     published: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("include.evaluation.step.measure_latency", lambda *_: SLOW)
-        patch.setattr("include.evaluation.again.measure_latency", lambda *_: SLOW)
+        patch.setattr("include.evaluation.evaluate_step.measure_latency", lambda *_: SLOW)
+        patch.setattr("include.evaluation.measure_again_step.measure_latency", lambda *_: SLOW)
         run = published.registered()
         assert not run.xcom["gate"]["passed"]
         first = published.result(run.xcom["evaluate"])
         still = published.result(run(evaluate()))  # cleared while it is slow still: one more look, and closed again
         assert (still.value["measured_again"], still.value["gate"]["passed"]) == (1, False)
     patched = pytest.MonkeyPatch()
-    patched.setattr("include.evaluation.step.run", lambda *_: pytest.fail("the evaluation is not computed anew"))
+    patched.setattr("include.evaluation.evaluate_step.run", lambda *_: pytest.fail("the evaluation is not computed anew"))
     opened = published.result(run(evaluate()))
     patched.undo()
     assert opened.value["gate"] == {"passed": True, "reasons": []}
@@ -97,8 +97,8 @@ def test_a_gate_that_latency_alone_closed_is_measured_again_when_the_task_is_cle
 
 
 def test_a_gate_that_more_than_latency_closed_is_not_measured_again(published: Life, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.evaluation.step.measure_latency", lambda *_: SLOW)
-    monkeypatch.setattr("include.evaluation.step.measure", lambda *_: {"auc": 0.1})
+    monkeypatch.setattr("include.evaluation.evaluate_step.measure_latency", lambda *_: SLOW)
+    monkeypatch.setattr("include.evaluation.evaluate_step.measure", lambda *_: {"auc": 0.1})
     run = published.trained()
     first = run.xcom["evaluate"]
     assert run(evaluate()) == first
@@ -106,7 +106,7 @@ def test_a_gate_that_more_than_latency_closed_is_not_measured_again(published: L
 
 def test_a_fresh_run_evaluates_anew(published: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("include.evaluation.step.measure_latency", lambda *_: SLOW)
+        patch.setattr("include.evaluation.evaluate_step.measure_latency", lambda *_: SLOW)
         run = published.trained()
     run.params["fresh"] = True
     value = published.result(run(evaluate())).value

@@ -16,7 +16,7 @@ from include.core.errors import DataError, FencedError, IntegrityError, Supersed
 from include.core.request import Ref, Result
 from include.core.task import perform
 from include.data.published import publish, published, resource
-from include.features.definition import present_views
+from include.model_contract.definition import present_views
 from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.validation import ValidateDataOperator
 from tests.unit.operators.life import MODEL, Life, Run, day

@@ -8,9 +8,9 @@ import pytest
 
 from include.cli.main import main
 from include.data.published import published
-from include.features.partition import results
+from include.features.offline.partition import results
 from operators import watchers
-from operators.landing import landed_days
+from operators.pending_events import landed_days
 from operators.watchers import LandingTrigger
 from tests.unit.operators.life import MODEL, Life, Run, day, fired
 from tests.unit.operators.models.shop.spec import SPEC

@@ -13,10 +13,10 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions, effects
 from include.governance.mirror import behind
-from include.monitoring.decision import history
-from include.monitoring.profile_file import read_profiles
-from include.rollout.machine import crown
-from include.serving.log import PredictionLog, Record, parts
+from include.monitoring.profile.profile_file import read_profiles
+from include.monitoring.retraining.decision import history
+from include.prediction_log.writer import PredictionLog, Record, parts
+from include.versions.lifecycle import set_production
 from operators import lifecycle
 from operators.monitoring import (
     CollectPredictionsOperator,
@@ -38,7 +38,7 @@ WEEK = (day(DAYS + 1), day(DAYS + 3))  # the two days after those that were trai
 def served(registered: Life) -> Life:
     """Version 1 is in production and has answered every order of two days, whose labels have arrived."""
     with registered.services.control.transaction() as connection:
-        crown(connection, MODEL, 1)
+        set_production(connection, MODEL, 1)
     log = PredictionLog(registered.services.settings.home, MODEL)
     for number in (DAYS + 1, DAYS + 2):
         registered.land(day(number))

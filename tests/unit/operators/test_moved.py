@@ -15,10 +15,10 @@ from include.core.control import ControlStore, audit, metadata, versions
 from include.core.request import Ref
 from include.core.storage import LocalStorage
 from include.data.published import published as published_days
-from include.governance.lifecycle import move
-from include.governance.version import Stage
-from include.governance.versions import champion, records
-from include.rollout.route import Route, set_route
+from include.routing.route import Route, set_route
+from include.versions.moves import move
+from include.versions.queries import champion, records
+from include.versions.record import Stage
 from tests.unit.operators.life import MODEL, Life, Run, day, settle_in
 from tests.unit.operators.nursery import Nursery
 

@@ -20,12 +20,12 @@ from include.core.errors import NotReadyError, UnreachableError
 from include.governance.folder_registry import FolderRegistry
 from include.governance.mirror import behind
 from include.governance.registry import register, resource
-from include.monitoring.decision import QUIET
+from include.monitoring.retraining.decision import QUIET
 from include.reconcile.airflow import RunState
 from include.rollout.driver import live_rollouts
 from include.rollout.machine import open_rollout
-from include.rollout.route import Route, read_route, set_route
-from include.versions.lifecycle import crown
+from include.routing.route import Route, read_route, set_route
+from include.versions.lifecycle import set_production
 from operators import alert as alerts
 from operators.hooks import Services
 from operators.reconcile import DAG_ID, ReconcilerFailed, ReconcileStoresOperator, TaskAirflow, reconcile_dag
@@ -233,7 +233,7 @@ def test_it_shows_the_registry_what_a_killed_task_could_not(life: Life, ti: Ti, 
     package = Loop.under(tmp_path / "toy").package(days=2)
     version = register(control, FolderRegistry(life.services.storage), package, control.take(resource(TOY), "t")).version
     with control.transaction() as connection:  # a task that was killed between this and the mirror
-        crown(connection, TOY, version)
+        set_production(connection, TOY, version)
     assert [each.model for each in behind(control)] == [TOY]
     assert look(ti)["found"] == []
     assert behind(control) == []
@@ -287,8 +287,8 @@ def kept(services: Services, key: str) -> dict[str, Any]:
 
 
 def test_a_backfills_decision_is_kept_as_quiet_until_a_run_asks_for_it(published: Life) -> None:
-    from include.monitoring.decision import asked_for, record_decision
-    from include.monitoring.policy import Decision
+    from include.monitoring.retraining.decision import asked_for, record_decision
+    from include.monitoring.retraining.policy import Decision
 
     control = published.services.control
     decision = Decision("shop:w", MODEL, "2013-01-03T00:00:00", "retrain", ("drift",), (), "drift", {})

@@ -12,12 +12,13 @@ import pytest
 from airflow.sdk import Context
 
 from include.core.errors import FencedError
-from include.governance import versions
-from include.governance.lifecycle import move
 from include.governance.registry import register
-from include.governance.version import Stage
-from include.rollout.machine import crown, open_rollout
+from include.rollout.machine import open_rollout
 from include.rollout.restore import restore
+from include.versions import queries as versions
+from include.versions.lifecycle import set_production
+from include.versions.moves import move
+from include.versions.record import Stage
 from operators.registry import RegisterModelOperator, _commit
 from tests.unit.operators.life import MODEL, Life, Run
 from tests.unit.operators.nursery import Nursery
@@ -121,7 +122,7 @@ def test_an_offered_version_whose_new_evaluation_closes_goes_back_to_where_it_wa
     restore(services.control, services.ledger, MODEL, 1, actor="ada", reason="again")
     assert register_in(closed(published, Run(xcom=dict(run.xcom))))["stage"] == "Archived"
     with services.control.transaction() as connection:
-        crown(connection, MODEL, 1)  # a rollback may return to it, whatever its evaluation says
+        set_production(connection, MODEL, 1)  # a rollback may return to it, whatever its evaluation says
 
 
 def test_a_version_that_a_person_offered_despite_its_gate_stays_so_when_register_is_cleared(published: Life) -> None:

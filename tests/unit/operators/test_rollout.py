@@ -14,13 +14,13 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from include.core.control import now, versions
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.governance.mirror import behind
-from include.governance.version import Stage, VersionRecord
-from include.rollout import watch
+from include.prediction_log.writer import PredictionLog, Record, timestamp
+from include.rollout import stage_evaluation as watch
 from include.rollout.history import Rollout, entered, events, list_rollouts, live_rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.pause import abort, pause, resume
-from include.rollout.route import Route, read_route, set_route, unit
-from include.serving.log import PredictionLog, Record, timestamp
+from include.routing.route import Route, read_route, set_route, unit
+from include.versions.record import Stage, VersionRecord
 from operators.alert import Alert
 from operators.hooks import Services
 from operators.rollout import (
@@ -166,7 +166,7 @@ def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
         canary().execute(run.context("canary_50"))
     pause(services.control, MODEL, actor="ada", reason="lunch")
     answer(services, rollout)
-    assert watch.look(rollout=rollout.id, model=MODEL, stage="canary_50") is None
+    assert watch.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") is None
     resume(services.control, MODEL, actor="ada", reason="back")
     assert run(canary())["answer"] == "promote"
 

@@ -6,7 +6,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Result
-from include.rollout.machine import crown
+from include.versions.lifecycle import set_production
 from operators.scoring import ScoreBatchOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY
@@ -16,7 +16,7 @@ from tests.unit.operators.nursery import DAYS
 @pytest.fixture
 def served(registered: Life) -> Life:
     with registered.services.control.transaction() as connection:
-        crown(connection, MODEL, 1)
+        set_production(connection, MODEL, 1)
     return registered
 
 

@@ -50,7 +50,7 @@ def test_a_look_that_fails_for_now_is_one_look_lost(life: Life, monkeypatch: pyt
     life.land(day(1))
     with monkeypatch.context() as patch:
         patch.setattr("operators.sensors.missing_paths", fails)
-        patch.setattr("include.features.freshness.freshness", fails)
+        patch.setattr("include.features.online.freshness.freshness", fails)
         assert not poke(Run({"day": "2013-01-01"}))
         assert not FreshnessSensor(task_id="fresh", model=MODEL).poke(Run({"day": "2013-01-01"}).context("fresh"))
     assert poke(Run({"day": "2013-01-01"}))

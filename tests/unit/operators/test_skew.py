@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from include.core.errors import DataError
-from include.features.shares import last_shares
-from include.serving.log import PredictionLog, Record
+from include.features.skew.findings import last_shares
+from include.prediction_log.writer import PredictionLog, Record
 from operators.monitoring import CheckSkewOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import orders_of

@@ -20,11 +20,11 @@ from airflow.triggers.shared_stream import SharedStreamManager
 
 from include.core.control import ControlStore
 from include.core.spec import Triggers
-from include.monitoring.decision import history
-from include.rollout.machine import crown
+from include.monitoring.retraining.decision import history
+from include.versions.lifecycle import set_production
 from operators import watchers
-from operators.landing import AGAIN_SECONDS, PENDING_SECONDS, closed_window, due, landed_days
 from operators.monitoring import CollectPredictionsOperator
+from operators.pending_events import AGAIN_SECONDS, PENDING_SECONDS, closed_window, due, landed_days
 from operators.run import partition_day
 from operators.training import PlanTrainingOperator
 from operators.watchers import LandingTrigger, QueueTrigger, read_message
@@ -109,7 +109,7 @@ def test_a_window_is_told_once_its_last_day_is_published_until_it_is_decided(reg
     services, end = registered.services, day(DAYS + 1)
     assert closed_window(services, DAILY) == []  # nobody is in production
     with services.control.transaction() as connection:
-        crown(connection, MODEL, 1)
+        set_production(connection, MODEL, 1)
     (event,) = closed_window(services, DAILY)
     assert event["as_of"] == f"{end}T00:00:00"
     runs = (
@@ -130,8 +130,8 @@ def test_a_window_is_told_once_its_last_day_is_published_until_it_is_decided(reg
 
 
 def decide(control: ControlStore, key: str, as_of: str) -> None:
-    from include.monitoring.decision import record_decision, resource
-    from include.monitoring.policy import Decision
+    from include.monitoring.retraining.decision import record_decision, resource
+    from include.monitoring.retraining.policy import Decision
 
     signals = {"version": 1, "drift": False, "drop": False}
     made = Decision(key, MODEL, as_of, "hold", (), (), "nothing", {"signals": signals})

@@ -20,7 +20,7 @@ from include.core.control import ControlStore
 from include.core.digest import PROJECT
 from include.governance.folder_registry import FolderRegistry
 from include.governance.registry import register, resource
-from include.rollout.route import Route, set_route
+from include.routing.route import Route, set_route
 from tests.unit.governance.samples import MODEL, Loop
 
 READY = 120.0  # seconds; importing Airflow's API server takes most of them

@@ -13,7 +13,7 @@ from include.core.digest import PROJECT
 from include.governance.audit import history
 from include.governance.invalidation import find
 from include.rollout.machine import enter_stage, open_rollout
-from include.rollout.route import Route, read_route, set_route
+from include.routing.route import Route, read_route, set_route
 from tests.unit.governance.samples import MODEL, SPEC
 from tests.unit.plugins.conftest import Site
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from include.backends.process_jobs import ProcessJobs
+from include.backends.process.jobs import ProcessJobs
 from include.core.control import ControlStore, audit, decisions, effects, partitions, versions
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend
@@ -23,7 +23,7 @@ from include.reconcile.run import Report, reconcile, untold
 from include.reconcile.world import World
 from include.rollout.history import Rollout as LiveRollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
-from include.rollout.route import Route, set_route
+from include.routing.route import Route, set_route
 from tests.unit.core.conftest import postgres, url  # noqa: F401  (fixtures)
 from tests.unit.reconcile.fake_airflow import FakeAirflow, RunState
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from include.core.control import audit, rollouts
-from include.rollout.machine import crown
 from include.rollout.pause import abort
-from include.rollout.route import Route, set_route
 from include.rollout.waiting import supersede
+from include.routing.route import Route, set_route
+from include.versions.lifecycle import set_production
 from tests.unit.reconcile.conftest import MODEL, ROLLOUT, Place
 from tests.unit.reconcile.fake_airflow import RunState
 
@@ -25,7 +25,7 @@ def promoted(place: Place, version: int) -> None:
     """By whatever hand; what was to follow it did not."""
     with place.control.transaction() as connection:
         connection.execute(rollouts.update().values(live=None, state="promoted"))
-        crown(connection, MODEL, version)
+        set_production(connection, MODEL, version)
         set_route(connection, MODEL, Route(champion=version))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from include.core.digest import PROJECT
 from include.core.scratch import PREFIX, scratch_folder
-from include.serving.log import PredictionLog, Record, read_records, segments
+from include.prediction_log.writer import PredictionLog, Record, read_records, segments
 from tests.unit.reconcile.conftest import Place
 
 KILLED = """

@@ -15,7 +15,7 @@ from include.rollout.driver import Driver, live_rollouts
 from include.rollout.history import events, live_rollout, read_rollout
 from include.rollout.machine import open_rollout
 from include.rollout.pause import abort, pause, resume
-from include.rollout.route import read_route
+from include.routing.route import read_route
 from tests.unit.reconcile.conftest import MODEL, ROLLOUT, SPEC, Place
 from tests.unit.reconcile.fake_airflow import RunState
 

@@ -15,7 +15,7 @@ from include.core.errors import UnreachableError
 from include.core.fault import Fault, ResponseLost
 from include.reconcile.airflow import NoAirflow
 from include.reconcile.run import SECTIONS
-from include.rollout.route import read_route
+from include.routing.route import read_route
 from tests.unit.reconcile.conftest import MODEL, ROLLOUT, TRAINING, Place, Writes
 from tests.unit.reconcile.fake_airflow import RunState
 

@@ -11,16 +11,16 @@ import pytest
 
 from benchmarks.judge.entities import Cell, rates
 from include.core.spec import ModelSpec
-from include.rollout.bound import fewest, look_part, most_allowed
-from include.rollout.boundary import OCTAVE, SLICES, spent, turn_boundaries, turn_of, turn_sums, turns
+from include.prediction_log.writer import Record
+from include.rollout.alpha_spending import OCTAVE, SLICES, spent, turn_boundaries, turn_of, turn_sums, turns
+from include.rollout.confidence_bounds import fewest, look_part, most_allowed
 from include.rollout.evidence import AGAIN, CHALLENGER, ENTITIES, ERRORS, FIRST, Evidence
-from include.rollout.fold import Fold, StageFold
-from include.rollout.foresight import foresee, foresee_entities
+from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan
 from include.rollout.plan import plan
-from include.rollout.route import Route, unit
-from include.rollout.watch import at_deadline, recompute
-from include.serving.log import Record
+from include.rollout.power import foresee, foresee_entities
+from include.rollout.stage_evaluation import at_deadline, recompute
+from include.routing.route import Route, unit
 from tests.unit.rollout.test_judge import CANARY, FULL, GENERATION, evidence, stage_fold, traffic
 
 
@@ -43,7 +43,7 @@ def busy(
 
 def looked_at(records: Iterable[Record], plan: JudgePlan, looks: int = 20) -> Verdict:
     """The first verdict that decides, or the last one."""
-    fold, told = Fold(since=1), list(records)
+    fold, told = EvidenceAccumulator(since=1), list(records)
     fold.begin(stage_fold(plan))
     for part in np.array_split(np.arange(len(told)), looks):
         fold.add(told[number] for number in part)
@@ -193,14 +193,14 @@ def test_false_rollbacks_and_wrong_promotions_stay_under_alpha_and_beta(entities
 
 
 def test_a_stage_that_an_earlier_version_began_goes_on_as_it_began() -> None:
-    fold = Fold(since=1)
+    fold = EvidenceAccumulator(since=1)
     fold.begin(stage_fold(FULL))
     fold.add(traffic(150, weight=100))
     value = json.loads(json.dumps(fold.to_json()))
     for stream in (FIRST, AGAIN):
         value["stage"]["slices"].pop(stream, None)
     value["stage"]["seen"] = {name: seen for name, seen in value["stage"]["seen"].items() if not name.startswith(AGAIN)}
-    read = Fold.from_json(value)
+    read = EvidenceAccumulator.from_json(value)
     assert read.stage is not None
     read.add(traffic(100, weight=100, seed=8))
     seen = read.stage.evidence()
@@ -217,7 +217,7 @@ def test_evidence_of_an_earlier_version_is_judged_as_it_was() -> None:
 
 
 def test_each_entity_is_counted_once_in_a_stage_and_once_in_each_turn_after_it() -> None:
-    stage = StageFold("full_100", GENERATION, 100, False, {}, False, 0.5, False)
+    stage = StageAccumulator("full_100", GENERATION, 100, False, {}, False, 0.5, False)
     for record in busy(5, 400):
         stage.add(record)
     seen = stage.evidence()

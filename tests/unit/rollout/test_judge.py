@@ -11,15 +11,15 @@ import pytest
 
 from include.core.catalog import load_spec
 from include.core.spec import ModelSpec
-from include.rollout.boundary import OCTAVE, SLICES
+from include.prediction_log.writer import Record
+from include.rollout.alpha_spending import OCTAVE, SLICES
 from include.rollout.evidence import Evidence
-from include.rollout.fold import BASELINE, Fold, StageFold
-from include.rollout.guard import LOSS, WEIGHTS, Guard, scaled
+from include.rollout.evidence_accumulator import BASELINE, EvidenceAccumulator, StageAccumulator
+from include.rollout.guardrails import LOSS, WEIGHTS, Guard, scaled
 from include.rollout.judge import JudgePlan, judge, judge_plan
 from include.rollout.plan import plan
-from include.rollout.route import Route, unit
-from include.rollout.watch import at_deadline, recompute
-from include.serving.log import Record
+from include.rollout.stage_evaluation import at_deadline, recompute
+from include.routing.route import Route, unit
 
 CANARY = JudgePlan("canary_5", share=0.05, requests=100, alpha=0.05, compared=True)
 SHADOW = JudgePlan("shadow", share=0.0, requests=100, alpha=0.05, compared=True, tolerance=0.2)
@@ -45,15 +45,15 @@ def traffic(
         )  # fmt: skip
 
 
-def stage_fold(plan: JudgePlan, limits: dict[str, float] | None = None) -> StageFold:
-    return StageFold(plan.stage, GENERATION, plan.planned, plan.shadow, limits or {}, False, 0.5, True)
+def stage_fold(plan: JudgePlan, limits: dict[str, float] | None = None) -> StageAccumulator:
+    return StageAccumulator(plan.stage, GENERATION, plan.planned, plan.shadow, limits or {}, False, 0.5, True)
 
 
 def evidence(records: Iterable[Record], plan: JudgePlan = CANARY) -> Evidence:
     """The log's records, folded as `watch` folds them: the champion's earlier answers are the baseline."""
     told = list(records)
     begins = next((n for n, record in enumerate(told) if record.generation >= GENERATION), len(told))
-    fold = Fold(since=1)
+    fold = EvidenceAccumulator(since=1)
     fold.add(told[:begins])
     fold.begin(stage_fold(plan, fold.baseline.limits(1000.0)))
     fold.add(told[begins:])
@@ -324,7 +324,7 @@ def _champions(records: list[Record], request: str) -> bool:
 def test_a_fold_that_was_stored_and_read_back_at_every_portion_counts_the_same() -> None:
     told = [*with_labels(scored(700, 5, generation=2, weight=0), 0.1), *with_labels(scored(900, 6), 0.3)]
     whole = evidence(told)
-    fold = Fold(since=1)
+    fold = EvidenceAccumulator(since=1)
     for first in range(0, len(told), 97):
         portion = told[first : first + 97]
         if any(each.generation == GENERATION for each in portion) and fold.stage is None:
@@ -333,7 +333,7 @@ def test_a_fold_that_was_stored_and_read_back_at_every_portion_counts_the_same()
             fold.begin(stage_fold(CANARY, fold.baseline.limits(1000.0)))
             portion = portion[at:]
         fold.add(portion)
-        fold = Fold.from_json(json.loads(json.dumps(fold.to_json())))
+        fold = EvidenceAccumulator.from_json(json.loads(json.dumps(fold.to_json())))
     assert fold.stage is not None
     assert fold.stage.evidence() == whole
 

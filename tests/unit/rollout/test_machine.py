@@ -12,7 +12,7 @@ from include.rollout.history import Rollout, events, list_rollouts, live_rollout
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict, roll_back
 from include.rollout.plan import plan
 from include.rollout.rollback import roll_back_model
-from include.rollout.route import Route, read_route
+from include.routing.route import Route, read_route
 
 PASS = {"answer": "promote", "reasons": ["fine"]}
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from include.core.spec import ModelSpec
-from include.rollout.foresight import ceiling, foresee
-from include.rollout.guard import Guard, scaled
+from include.rollout.guardrails import Guard, scaled
 from include.rollout.history import Rollout
 from include.rollout.judge import JudgePlan, judge
 from include.rollout.plan import plan
+from include.rollout.power import ceiling, foresee
 from include.rollout.report import charts, rollout_page
 from tests.unit.rollout.test_judge import CANARY, FULL, baseline, evidence, traffic
 

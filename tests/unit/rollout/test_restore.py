@@ -18,7 +18,7 @@ from include.rollout.history import live_rollout, read_rollout, withdrawn
 from include.rollout.machine import enter_stage, open_rollout, promote, roll_back
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
-from include.rollout.route import Route, read_route
+from include.routing.route import Route, read_route
 from tests.unit.rollout.test_machine import crowned, opened, stages, walk
 
 CLOSED = {"gate": {"passed": False, "reasons": ["auc 0.51 is below the floor 0.55"]}}

@@ -15,8 +15,8 @@ from onnx import TensorProto, helper
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request
 from include.core.spec import Feature, Features, View
-from include.features.encoding import Encoder
-from include.monitoring.window import moment
+from include.data.window import moment
+from include.model_contract.encoder import Encoder
 
 FEATURES = Features(
     build="a.b:c",
@@ -75,7 +75,7 @@ def publish(ledger: Ledger, folder: Path, count: int = 9) -> dict[str, Ref]:
 
 def request(inputs: dict[str, Ref], **changes: Any) -> Request:
     params = {"day": DAYS[1], "features": FEATURES.model_dump(mode="json"), "version": 7, **changes}
-    return Request("score", "include.scoring.step:run", "late_small", params, inputs)
+    return Request("score", "include.scoring.score_step:run", "late_small", params, inputs)
 
 
 def _commit(ledger: Ledger, step: str, contents: dict[str, Any], folder: Path) -> Ref:

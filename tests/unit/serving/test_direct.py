@@ -13,12 +13,12 @@ import httpx
 import pytest
 import uvicorn
 
-from include.serving.bounds import Bounds
-from include.serving.door import Door
-from include.serving.head import KEPT, Head, Heads, read_head
-from include.serving.http import Call, Response, encode
-from include.serving.refusal import Refusal
-from include.serving.turn import Done
+from include.serving.http.asgi import HttpRequest, Response, encode
+from include.serving.http.bounds import Bounds
+from include.serving.http.gateway_protocol import GatewayProtocol
+from include.serving.http.request_error import RequestError
+from include.serving.http.request_head import KEPT, Head, Heads, read_head
+from include.serving.prediction.coalescing import Done
 
 BODY = b'{"a":1}'
 
@@ -100,11 +100,11 @@ class Site:
         self.later, self.waiting, self.idle = 0.0, 0, 5
         self.server: uvicorn.Server
 
-    def predict(self, call: Call, model: str, done: Done) -> bool:
+    def predict(self, call: HttpRequest, model: str, done: Done) -> bool:
         if model == "cold":
             return False
         if model == "no":
-            raise Refusal(404, "no such model", retry_after=7)
+            raise RequestError(404, "no such model", retry_after=7)
         if model == "broken":
             raise RuntimeError("a defect")
         self.waiting += 1
@@ -112,8 +112,8 @@ class Site:
         asyncio.get_running_loop().call_later(self.later, lambda: done.done() or done.set_result(body))
         return True
 
-    def refuse(self, call: Call, error: BaseException) -> Response:
-        if isinstance(error, Refusal):
+    def refuse(self, call: HttpRequest, error: BaseException) -> Response:
+        if isinstance(error, RequestError):
             return Response(encode(error.body), error.status, headers=error.headers)
         return Response(b"{}", 500)
 
@@ -122,7 +122,7 @@ class Site:
 
         async def both() -> Any:
             listening = socket.create_server(("127.0.0.1", 0))
-            door = Door.of(self.predict, self.refuse, bounds=Bounds())
+            door = GatewayProtocol.of(self.predict, self.refuse, bounds=Bounds())
             config = uvicorn.Config(app, http=door, ws="none", lifespan="off", log_config=None, timeout_keep_alive=self.idle)
             self.server = uvicorn.Server(config)
             serving = asyncio.create_task(self.server.serve(sockets=[listening]))

@@ -21,7 +21,7 @@ from include.core.settings import Settings
 from include.training.job import Floats, TrainingJob
 
 if TYPE_CHECKING:
-    from include.backends.lightning_plan import Plan
+    from include.backends.lightning.plan import Plan
     from include.models.flight_delay.network import FlightDelay
 
 HERE = "tests.unit.training.example"
@@ -71,7 +71,7 @@ def training_set(ledger: Ledger, folder: Path, train: pa.Table, holdout: pa.Tabl
 
 def train_request(ledger: Ledger, data: Result, fit: str = f"{HERE}:fit_logistic", **training: Json) -> Request:
     params = {"features": FEATURES, "training": {"fit": fit, **training}, "label": "late"}
-    request = Request("train", "include.training.step:run", "example", params, {"training_set": ledger.ref(data)})
+    request = Request("train", "include.training.train_step:run", "example", params, {"training_set": ledger.ref(data)})
     ledger.record(request)
     return request
 
@@ -116,7 +116,7 @@ def fit_nothing(job: TrainingJob) -> None:
 
 def fit_killed(job: TrainingJob) -> None:
     """The flight-delay fit; the first time, the process that saves its fifth checkpoint is killed -9 right after."""
-    from include.backends.ray_train import fit_lightning
+    from include.backends.ray.train import fit_lightning
 
     fit_lightning(job, build_mortal)
 

@@ -62,7 +62,7 @@ class Store:
 
     def validate(self, sources: Mapping[str, str], rules: str = RULES) -> Result:
         params = {"day": DAY, "sources": dict(sources), "expectations": rules}
-        return self.perform(Request("validate", "include.validation.step:run", "toy", params))
+        return self.perform(Request("validate", "include.validation.validate_step:run", "toy", params))
 
     def validate_training_set(self, train: pa.Table, holdout: pa.Table, rules: str = RULES) -> Result:
         files = {"train.parquet": self.settings.home / "t.parquet", "holdout.parquet": self.settings.home / "h.parquet"}
@@ -72,7 +72,9 @@ class Store:
         made = self.commit(
             Request("training_set", "-", "toy", {"digests": [digest_bytes(to_bytes(t)) for t in (train, holdout)]}), files
         )
-        request = Request("validate_training_set", "include.validation.training_set:run", "toy", params, {"training_set": made})
+        request = Request(
+            "validate_training_set", "include.validation.validate_training_set_step:run", "toy", params, {"training_set": made}
+        )
         return self.perform(request)
 
     def commit(self, request: Request, files: Mapping[str, Path]) -> Ref:

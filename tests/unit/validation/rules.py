@@ -1,6 +1,6 @@
 """Expectations of a toy model, as its data scientist would write them."""
 
-from include.validation.expectation import Expectation, Suite, columns
+from include.row_rules.expectation import Expectation, Suite, columns
 
 FLIGHTS = (
     *columns(id="text", carrier="text", distance="number", sched_dep="timestamp"),

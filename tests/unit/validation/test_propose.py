@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.backends.great_expectations import open_expectations
+from include.backends.great_expectations.expectations import open_expectations
+from include.row_rules.expectation import Suite
 from include.validation.batch import Batch, open_database
-from include.validation.expectation import Suite
 from include.validation.propose import propose
 from include.validation.scan import check_batch, scan_batch
 from tests.unit.validation.conftest import flights

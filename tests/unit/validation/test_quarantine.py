@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from include.core.request import Request
-from include.validation.expectation import Expectation
+from include.row_rules.expectation import Expectation
 from include.validation.quarantine import quarantines, reasons, would_pass
 from tests.unit.validation.conftest import DAY, Store, flights
 from tests.unit.validation.rules import FLIGHTS
@@ -41,6 +41,6 @@ def test_reasons_are_counted_and_corrected_rules_let_rows_through(store: Store) 
 
 
 def test_a_request_without_a_result_holds_nothing(store: Store) -> None:
-    request = Request("validate", "include.validation.step:run", "toy", {"day": DAY})
+    request = Request("validate", "include.validation.validate_step:run", "toy", {"day": DAY})
     store.ledger.open_attempt(request.key, 0)
     assert quarantines(store.ledger, [request.key]) == []

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.backends.great_expectations import GreatExpectations
+from include.backends.great_expectations.expectations import GreatExpectations
 from include.core.errors import DataError
+from include.row_rules.expectation import Expectation
 from include.validation import scan
 from include.validation.batch import Batch, open_database
-from include.validation.expectation import Expectation
 from include.validation.scan import check_batch, make_plan, scan_batch
 from include.validation.verdict import Check
 

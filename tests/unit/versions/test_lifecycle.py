@@ -11,7 +11,7 @@ import pytest
 from include.core.control import ControlStore, now, versions
 from include.core.digest import PROJECT
 from include.core.errors import ConflictError, DataError
-from include.versions.lifecycle import MOVES, Stage, allowed, at_stage, crown, move_in, stage_in
+from include.versions.lifecycle import MOVES, Stage, allowed, at_stage, move_in, set_production, stage_in
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ def test_every_stage_can_be_left() -> None:
 def test_of_a_model_one_version_is_in_production(control: ControlStore) -> None:
     with control.transaction() as connection:
         for number in (2, 4):
-            crown(connection, "toy", number)
+            set_production(connection, "toy", number)
             assert at_stage(connection, "toy", Stage.PRODUCTION) == [number]
         with pytest.raises(ConflictError):
-            crown(connection, "toy", 1)  # from Staging
+            set_production(connection, "toy", 1)  # from Staging
         with pytest.raises(DataError, match="no registered version 9"):
-            crown(connection, "toy", 9)
+            set_production(connection, "toy", 9)
 
 
 def sources() -> Iterator[Path]:

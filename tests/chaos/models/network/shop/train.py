@@ -7,6 +7,6 @@ from include.training.job import TrainingJob
 
 
 def fit(job: TrainingJob) -> None:
-    from include.backends.ray_train import fit_lightning
+    from include.backends.ray.train import fit_lightning
 
     fit_lightning(job, build)

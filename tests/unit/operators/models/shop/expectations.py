@@ -1,6 +1,6 @@
 """What must hold: prices are set aside one by one, a wrong currency stops the day."""
 
-from include.validation.expectation import Expectation, columns
+from include.row_rules.expectation import Expectation, columns
 
 EXPECTATIONS = {
     "orders": (

@@ -1,0 +1,72 @@
+"""Batches for a resumable, distributed fit: the same global batches whatever the number of workers.
+
+An epoch is a permutation seeded by (seed, epoch), cut into global batches; worker r of w takes every w-th
+row of each. So the step alone says which rows come next, and a resumed fit reads exactly those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from include.backends.lightning.plan import Course, Place
+from include.training.job import Rows
+
+VALIDATION_BATCH = 8192
+
+
+def batches(course: Course, start: int, place: Place) -> Iterator[Tensor]:
+    """Row numbers int64 [batch / world] for one worker, of each step from `start` to the end of its epoch."""
+    epoch, first = divmod(start, course.steps_per_epoch)
+    order = torch.randperm(course.rows, generator=torch.Generator().manual_seed(course.seed * 1_000_003 + epoch))
+    for number in range(first, course.steps_per_epoch):
+        yield order[number * course.batch_size : (number + 1) * course.batch_size][place.rank :: place.world]
+
+
+class Epoch(Sampler[Tensor]):
+    """The batches from a step to the end of its epoch, as row numbers."""
+
+    def __init__(self, course: Course, start: int, place: Place) -> None:
+        self._course, self._start, self._place = course, start, place
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return batches(self._course, self._start, self._place)
+
+    def __len__(self) -> int:
+        return self._course.steps_per_epoch  # the trainer counts what was done before a resume, too
+
+
+class Table(Dataset[tuple[Tensor, Tensor]]):
+    """Rows as tensors, indexed by whole batches: one gather, not one call a row."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.features = torch.tensor(rows.features)  # a copy: shared memory of the cluster is read-only
+        self.labels = torch.tensor(rows.labels)
+
+    def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        return self.features[index], self.labels[index]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class BatchData(pl.LightningDataModule):
+    """Feeds a Trainer that reloads its loader each epoch, starting at step `start`."""
+
+    def __init__(self, train: Rows, validation: Rows, course: Course, start: int, place: Place) -> None:
+        super().__init__()
+        self._train, self._validation = Table(train), Table(validation)
+        self._course, self._start, self._place = course, start, place
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        start = max(epoch * self._course.steps_per_epoch, self._start)
+        return DataLoader(self._train, sampler=Epoch(self._course, start, self._place), batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        mine = torch.arange(self._place.rank, len(self._validation), self._place.world)
+        return DataLoader(self._validation, sampler=torch.split(mine, VALIDATION_BATCH), batch_size=None)

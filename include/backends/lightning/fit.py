@@ -1,0 +1,133 @@
+"""One worker of a fit: resume, train, and on rank 0 leave the ONNX model among the checkpoints."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from include.backends.lightning.checkpoint import State, StepCheckpoint, read_state, seed_all
+from include.backends.lightning.checks import check_module
+from include.backends.lightning.data import BatchData
+from include.backends.lightning.export import Probability, export, score
+from include.backends.lightning.loops import tell
+from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.backends.lightning.state import restore
+from include.core.scratch import scratch_folder
+from include.training.checkpoint import CheckpointStore
+from include.training.job import Rows
+from include.training.spool import MetricSpool
+
+# A batch of a small network gains nothing from a second thread, and OpenMP's threads spin while they wait for
+# each other: on a busy machine two took 147 s for what one did in 2 s.
+THREADS = 1
+
+
+@dataclass(frozen=True)
+class Data:
+    train: Rows
+    validation: Rows
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What outlives a kill of the fit."""
+
+    checkpoints: CheckpointStore
+    spool: MetricSpool | None = None  # rank 0 writes it
+
+
+def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, **trainer: Any) -> None:
+    """Train to the end of the course as worker `place`; `trainer` are more arguments of pl.Trainer."""
+    _quiet()
+    torch.set_num_threads(THREADS)
+    seed_all(plan.course.seed)
+    module = build(plan, data.train.features)
+    check_module(module)
+    store = kept.checkpoints
+    state = _agree(store, place)
+    checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
+    if state and state.get("done"):
+        module.load_state_dict(state["trainer"]["state_dict"])
+        restore(state["workers"][0], module, [])
+    else:
+        _train(module, plan, data, checkpoint, state, place, trainer)
+        checkpoint.finish(module)
+    if place.rank == 0:
+        if kept.spool:
+            kept.spool.flush()  # before HISTORY says that the fit is done
+        _leave(module, plan, data.validation, store, checkpoint)
+
+
+def _train(
+    module: pl.LightningModule,
+    plan: Plan,
+    data: Data,
+    checkpoint: StepCheckpoint,
+    state: State | None,
+    place: Place,
+    more: dict[str, Any],
+) -> None:
+    start = int(state["step"]) if state else 0
+    feed = BatchData(data.train, data.validation, plan.course, start, place)
+    trainer = _trainer(plan, checkpoint, **more)
+    tell(trainer, checkpoint, plan.course.epochs)
+    if state is None:
+        trainer.fit(module, datamodule=feed)
+        return
+    with scratch_folder() as folder:  # Lightning reads its checkpoint from a file
+        path = folder / "resumed.ckpt"
+        torch.save(state["trainer"], path)
+        trainer.fit(module, datamodule=feed, ckpt_path=path, weights_only=True)
+
+
+def _trainer(plan: Plan, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:
+    return pl.Trainer(
+        max_epochs=plan.course.epochs,
+        accelerator="cpu",
+        callbacks=[checkpoint],
+        reload_dataloaders_every_n_epochs=1,  # after a resume the first epoch's loader begins within it
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **more,
+    )
+
+
+def _agree(store: CheckpointStore, place: Place) -> State | None:
+    """The state to resume from. Rank 0 chooses the step, so that no two workers start from different ones."""
+    found = store.newest() if place.rank == 0 else None
+    if place.world == 1:
+        return read_state(found[1]) if found else None
+    chosen = torch.tensor([found[0] if found else -1])
+    torch.distributed.broadcast(chosen, 0)
+    step = int(chosen)
+    data = found[1] if found else store.load_step(step) if step >= 0 else None
+    if step >= 0 and data is None:
+        raise RuntimeError(f"worker {place.rank} cannot read the checkpoint of step {step} that worker 0 resumes from")
+    return read_state(data) if data else None
+
+
+def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:
+    model = Probability(module, plan.inputs)
+    with scratch_folder() as folder:
+        path = folder / MODEL
+        export(model, len(plan.inputs), path)
+        store.save(MODEL, path.read_bytes())
+    store.save(SCORES, score(model, validation.features).tobytes())
+    store.save(HISTORY, json.dumps(checkpoint.history).encode())
+
+
+def _quiet() -> None:
+    """Lightning's advice on loaders, loggers and hardware: chosen on purpose here."""
+    for name in ("pytorch_lightning", "lightning_fabric", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch|copyreg")

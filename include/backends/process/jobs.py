@@ -1,0 +1,180 @@
+"""Jobs as local processes, detached from whoever submits them. For tests, and machines without Ray.
+
+<home>/jobs/<name>/   made by mkdir, which one of many submitters wins
+    pid               process group and its start time, so that a reused number is not mistaken for it
+    log               what it wrote
+    exit              its exit status; "stopped" when it was asked to end
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from include.backends.process.log_tail import of_file
+from include.core import fault
+from include.core.address import without_login
+from include.core.digest import PROJECT
+from include.core.ports import Job, JobStatus
+from include.core.scratch import as_full, storage_full
+from include.core.settings import Settings
+from include.core.tls import BUNDLE
+
+# The shell outlives its submitter, and writes the exit status by rename: never half of it.
+_WRAPPER = """
+echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > pid.new && mv pid.new pid
+{command} >> log 2>&1
+echo $? > exit.new && mv exit.new exit
+"""
+# Addresses that hold passwords, of stores that no job works on.
+STORES = frozenset({"SLIPSTREAM_CONTROL_URL", "SLIPSTREAM_ONLINE_URL"})
+LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW"
+JOBS_LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS"  # of an account that can log runs and do nothing else: becomes the job's LOGIN
+# Airflow's own secrets, and the registry's login, which MLflow's client wants in the environment of whoever registers.
+NOT_HANDED_ON = ("AIRFLOW__", "AIRFLOW_VAR_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+ROOM = 256 << 10  # bytes for a job's log and status
+_STARTING = 10.0  # seconds a submitter may take between making the folder and the job's first breath
+
+
+class ProcessJobs:
+    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+        self._folder, self._environ = folder, environ
+
+    def submit(self, job: Job) -> None:
+        """Start it in a session of its own. Does nothing if a job of that name exists, whatever its state."""
+        folder = self._folder / job.name
+        self._make_room()
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return
+        fault.point("jobs.claimed")
+        command = f"cd {shlex.quote(str(PROJECT))} && exec {shlex.join(self._command(job))}"
+        subprocess.Popen(
+            ["/bin/sh", "-c", _WRAPPER.format(command=f"( {command} )")],
+            cwd=folder,
+            env=self._env(job),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _make_room(self) -> None:
+        """Raises StorageFullError before the name is taken: a job that cannot write its status would look lost."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if (full := as_full(error, self._folder)) is not None:
+                raise full from error
+            raise
+        if shutil.disk_usage(self._folder).free < ROOM:
+            raise storage_full(self._folder, ROOM)
+
+    def _command(self, job: Job) -> tuple[str, ...]:
+        return (sys.executable, *job.command[1:]) if job.command[0] == "python" else job.command
+
+    def _env(self, job: Job) -> dict[str, str]:
+        """What the submitter has, but for Airflow's own secrets, the stores' passwords and connections that no job uses."""
+        env = {name: value for name, value in {**os.environ, **self._environ}.items() if _may_have(name, self._environ)}
+        env = {name: without_login(value) if name.startswith("SLIPSTREAM_") else value for name, value in env.items()}
+        if own := env.pop(JOBS_LOGIN, ""):
+            env[LOGIN] = own
+        env |= {"PYTHONPATH": str(PROJECT), **{name: value for name, value in job.env.items() if name not in STORES}}
+        env.pop("RAY_ADDRESS", None)  # a process is no Ray job: it trains by itself
+        return env
+
+    def status(self, name: str) -> JobStatus:
+        """What the files say; a process that vanished without an exit status has FAILED."""
+        folder = self._folder / name
+        if not folder.is_dir():
+            return JobStatus.UNKNOWN
+        pid = _read(folder / "pid")  # once: a job that starts in between must not look like one that died
+        alive = _is_alive(pid)  # asked before the exit file: a job that ends in between has written it
+        ended = _read(folder / "exit")
+        if ended:
+            return JobStatus.SUCCEEDED if ended == "0" else JobStatus.STOPPED if ended == "stopped" else JobStatus.FAILED
+        if alive:
+            return JobStatus.RUNNING
+        return JobStatus.FAILED if pid or _age(folder) > _STARTING else JobStatus.PENDING
+
+    def under_way(self) -> list[str]:
+        """Names of the jobs that are pending or running, sorted. What is over is known by its file alone."""
+        open_ones = (folder.name for folder in self._folder.glob("*") if not (folder / "exit").exists())
+        return sorted(name for name in open_ones if self.status(name) in (JobStatus.PENDING, JobStatus.RUNNING))
+
+    def logs(self, name: str, lines: int = 50) -> str:
+        """The last lines it wrote."""
+        return of_file(self._folder / name / "log", lines)
+
+    def stop(self, name: str) -> None:
+        """Kill its process group. Silent if it is over or unknown."""
+        folder = self._folder / name
+        if folder.is_dir() and not (folder / "exit").exists() and _is_alive(_read(folder / "pid")):
+            stopped = folder / f"stopped.{os.getpid()}"
+            stopped.write_text("stopped")
+            os.replace(stopped, folder / "exit")  # before the kill: the shell dies with its group and writes nothing
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(int(_read(folder / "pid").split()[0]), signal.SIGKILL)
+
+    def url(self, name: str) -> str:
+        """Its log file."""
+        return (self._folder / name / "log").as_uri()
+
+
+def _is_alive(text: str) -> bool:
+    """Whether the process that a pid file names still runs."""
+    pid, _, started = text.partition(" ")
+    return bool(pid) and started == _start_time(pid)
+
+
+def _start_time(pid: str) -> str:
+    """Clock ticks since boot at which a process began; empty if there is none, or only its corpse."""
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _age(folder: Path) -> float:
+    return time.time() - folder.stat().st_mtime
+
+
+def _may_have(name: str, environ: Mapping[str, str]) -> bool:
+    if name in STORES or name.startswith(NOT_HANDED_ON):
+        return False
+    storage = f"AIRFLOW_CONN_{environ.get('SLIPSTREAM_AWS_CONN_ID', 'aws_default').upper()}"
+    return not name.startswith("AIRFLOW_CONN_") or name in (LOGIN, JOBS_LOGIN, storage)
+
+
+def open_jobs(settings: Settings) -> ProcessJobs:
+    """The jobs under `settings.home`."""
+    given = {name: value for name, value in settings.environ.items() if name.startswith(("SLIPSTREAM_", "AIRFLOW_CONN_"))}
+    return ProcessJobs(settings.home / "jobs", {**given, **environment(settings)})
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as a job's environment. No secrets: the storage's and MLflow's come by connection, of the job's own place."""
+    return dict(_fields(settings))
+
+
+def _fields(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name in ("home", "root", "mlflow_url", "ray_url", "gateway_url", "models", "job_backend"):
+        value = str(getattr(settings, name))
+        if value:
+            yield f"SLIPSTREAM_{name.upper()}", value
+    if authorities := settings.environ.get(BUNDLE):  # a path that must be there on the job's machine, too
+        yield BUNDLE, authorities

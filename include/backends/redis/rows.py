@@ -1,0 +1,148 @@
+"""Rows from Redis for an event loop: one connection, one MGET at a time for whoever asks meanwhile.
+
+While an answer is on its way, requests gather; the next MGET takes them all. So a busy gateway makes few and large
+round trips, and an idle one does not wait. What does not answer in time fails those who asked, and the connection
+is made anew for the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis
+
+from include.backends.redis.address import context_of, options_of, words_of
+from include.backends.redis.online_store import row_of
+from include.backends.redis.wire import command, parse_array
+from include.core.address import shown
+from include.core.errors import UnreachableError
+from include.online_store.row_codec import Row
+
+SECONDS = 0.1  # for an answer, and for the connection: beyond that features are not worth their wait
+Done = Callable[[list[Row | None] | Exception], None]
+
+
+class RedisRows(asyncio.Protocol):
+    """For one event loop, called on it."""
+
+    def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._options = options_of(url)
+        self._secure: ssl.SSLContext | None = None  # made for the first connection, and kept
+        self._loop = loop
+        self._url, self._address = url, shown(url)
+        self._transport: asyncio.Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._waiting: list[tuple[Sequence[str], Done]] = []
+        self._asked: list[tuple[int, Done]] = []  # whose answer is on its way
+        self._greetings = 0  # replies to AUTH and SELECT that are still to come
+        self._buffer = b""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def fetch(self, keys: Sequence[str], done: Done) -> None:
+        self._waiting.append((keys, done))
+        if self._timer is None:
+            self._timer = self._loop.call_later(SECONDS, self._late)
+        if self._transport is None:
+            if self._connecting is None:
+                self._connecting = self._loop.create_task(self._connect())
+        elif not self._asked and not self._greetings:
+            self._ask()
+
+    def close(self) -> None:
+        self._fail("the gateway stops")
+
+    def _ask(self) -> None:
+        asked, self._waiting = self._waiting, []
+        self._asked = [(len(keys), done) for keys, done in asked]
+        assert self._transport is not None
+        self._transport.write(command("MGET", *(key for keys, _ in asked for key in keys)))
+
+    # -- the connection ------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        options = self._options
+        try:
+            if "path" in options:
+                await self._loop.create_unix_connection(lambda: self, options["path"])
+            else:
+                self._secure = self._secure or context_of(options)
+                host, port = options.get("host", "localhost"), options.get("port", 6379)
+                await self._loop.create_connection(lambda: self, host, port, ssl=self._secure)
+        except (OSError, ValueError, redis.RedisError) as error:
+            self._fail(words_of(error, self._url))
+        finally:
+            self._connecting = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport, self._buffer = transport, b""
+        greetings = []
+        if self._options.get("password"):
+            user = [self._options["username"]] if self._options.get("username") else []
+            greetings.append(command("AUTH", *user, self._options["password"]))
+        if self._options.get("db"):
+            greetings.append(command("SELECT", str(self._options["db"])))
+        self._greetings = len(greetings)
+        transport.write(b"".join(greetings))
+        if not greetings and self._waiting:
+            self._ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._asked or self._waiting:
+            self._fail(str(exc or "it closed the connection"))
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        while self._greetings and b"\r\n" in self._buffer:
+            line, _, self._buffer = self._buffer.partition(b"\r\n")
+            if not line.startswith(b"+"):
+                self._fail(line.decode(errors="replace"))
+                return
+            self._greetings -= 1
+        if self._asked and self._buffer:
+            self._answer()
+        elif not self._greetings and self._waiting:
+            self._ask()
+
+    def _answer(self) -> None:
+        try:
+            values = parse_array(self._buffer)
+        except ValueError as error:
+            self._fail(str(error))
+            return
+        if values is None:  # not all of it has come
+            return
+        asked, self._asked, self._buffer = self._asked, [], b""
+        assert self._timer is not None
+        self._timer.cancel()
+        self._timer = self._loop.call_later(SECONDS, self._late) if self._waiting else None
+        if self._waiting:  # Redis works while the answers are used
+            self._ask()
+        place = 0
+        for count, done in asked:
+            done([None if value is None else row_of(value) for value in values[place : place + count]])
+            place += count
+
+    def _late(self) -> None:
+        self._fail(f"no answer within {SECONDS * 1000:.0f} ms")
+
+    def _fail(self, why: str) -> None:
+        """Tell everyone who waits; the next call connects anew."""
+        waiting = [done for _, done in (*self._asked, *self._waiting)]
+        self._asked, self._waiting, self._buffer, self._greetings = [], [], b"", 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            transport, self._transport = self._transport, None
+            transport.abort()
+        error = UnreachableError(
+            f"The online store at {self._address} did not answer: {why}.",
+            safe="what it holds.",
+            hint="check SLIPSTREAM_ONLINE_URL and the server.",
+        )
+        for done in waiting:
+            done(error)

@@ -1,0 +1,259 @@
+"""Storage on S3, or anything that speaks it: `s3://bucket/prefix`.
+
+A put is atomic by S3's own promise, so a replace needs no temporary name; `create` is a put with
+`If-None-Match: *`, which S3 refuses with 412 to all callers but one. Big files go up in parts and appear
+only when the last one is in. Sources: "Conditional writes" and "Data consistency model" in the S3 user guide.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from posixpath import normpath
+from typing import Any
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError
+
+from include.backends.s3.client import CONNECTION_SETTING, client_from_env
+from include.core.errors import ConflictError, PermanentError, SpecError, UnreachableError
+from include.core.scratch import STALE, is_full, storage_full
+
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+_TAKEN = frozenset({"412", "PreconditionFailed"})
+_RACED = frozenset({"409", "ConditionalRequestConflict"})  # another write of the key was under way: ask again
+_BUSY = frozenset({"500", "502", "503", "504", "InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"})
+# What stores say that do not know a header or a way of signing.
+_ODD = frozenset({"400", "501", "BadDigest", "InvalidArgument", "InvalidDigest", "InvalidRequest", "MalformedTrailerError",
+                  "MissingContentLength", "NotImplemented", "SignatureDoesNotMatch", "UnsupportedHeader",
+                  "XAmzContentSHA256Mismatch"})  # fmt: skip
+_PROBE = ".slipstream-conditional-writes"
+_CHECKED: set[tuple[str, str]] = set()  # endpoints and roots, in this process
+_WRITER = "slipstream-writer"
+_DELETE_AT_ONCE = 1000  # S3's own limit
+_TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=4)
+
+
+class S3Storage:
+    """The port `include.core.storage.Storage` behind a boto3 S3 client, which threads may share."""
+
+    def __init__(self, root: str, client: Any) -> None:
+        scheme, _, rest = root.partition("://")
+        self._bucket, _, prefix = rest.strip("/").partition("/")
+        if scheme != "s3" or not self._bucket:
+            raise SpecError("SLIPSTREAM_ROOT must look like s3://bucket/prefix.", seen=root)
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._client = client
+
+    @property
+    def root(self) -> str:
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def read(self, path: str) -> bytes:
+        with self._reaching(path) as key:
+            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            return body
+
+    def write(self, path: str, data: bytes) -> None:
+        with self._reaching(path) as key:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=data)
+
+    def create(self, path: str, data: bytes) -> bool:
+        self._check_conditional_writes()
+        writer = uuid.uuid4().hex
+        for _ in range(8):
+            with self._reaching(path) as key:
+                try:
+                    metadata = {_WRITER: writer}
+                    self._client.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*", Metadata=metadata)
+                    return True
+                except ClientError as error:
+                    if _code(error) in _TAKEN:
+                        # The client repeats a put whose answer was lost; then the one in the way is our own.
+                        return self._writer(key) == writer
+                    if _code(error) not in _RACED:
+                        raise
+        raise ConflictError(f"S3 reported a conflict on {self.uri(path)} eight times.", safe="nothing was written.")
+
+    def _check_conditional_writes(self) -> None:
+        """Once a process: that an exclusive create is one here. Raises SpecError for a store that overwrites all the same.
+
+        An object of its own stays for it, which no listing shows: from the second process on this is one refused put.
+        """
+        place = (str(self._client.meta.endpoint_url), self.root)
+        if place in _CHECKED:
+            return
+        with self._reaching(_PROBE) as key:
+            for _ in range(2):  # the first may be the one that makes it
+                try:
+                    self._client.put_object(Bucket=self._bucket, Key=key, Body=b"", IfNoneMatch="*")
+                except ClientError as error:
+                    if _code(error) in _TAKEN | _RACED:
+                        _CHECKED.add(place)
+                        return
+                    if _code(error) in _ODD and self._takes_plain_writes(key):
+                        raise self._no_conditional_writes("refuses", place) from error
+                    raise
+        raise self._no_conditional_writes("ignores", place)
+
+    def _takes_plain_writes(self, key: str) -> bool:
+        """Whether the same object goes in without the condition: then it is the condition that the store does not know."""
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=b"")
+        except ClientError:
+            return False
+        return True
+
+    def _no_conditional_writes(self, how: str, place: tuple[str, str]) -> SpecError:
+        ofs = {
+            "ignores": "of two who create one object both are told they were first",
+            "refuses": "no object can be created once",
+        }
+        return SpecError(
+            f"The S3 store at {place[0]} {how} If-None-Match: {ofs[how]}.",
+            seen=self.root,
+            safe="nothing of ours was overwritten: it was tried on an object made for that.",
+            hint="use a store with conditional writes (AWS S3, MinIO, Ceph from Squid on), or its setting that turns them on; "
+            "then clear the task.",
+        )
+
+    def upload(self, source: Path, path: str) -> None:
+        with self._reaching(path) as key:
+            self._client.upload_file(str(source), self._bucket, key, Config=_TRANSFER)
+
+    def fetch(self, path: str, scratch: Path) -> Path:
+        # A folder of its own keeps the file's name, and callers of one scratch folder apart.
+        folder = scratch / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        partial, final = folder / ".partial", folder / Path(path).name
+        try:
+            with self._reaching(path) as key:
+                self._client.download_file(self._bucket, key, str(partial), Config=_TRANSFER)
+            os.replace(partial, final)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return final
+
+    def exists(self, path: str) -> bool:
+        with self._reaching(path) as key:
+            return self._is_file(key) or next(self._below(key), None) is not None
+
+    def list(self, prefix: str) -> Iterator[str]:
+        with self._reaching(prefix) as key:
+            paths = [found.removeprefix(self._prefix) for found in self._below(key)]
+        yield from sorted(paths, key=lambda path: path.split("/"))  # as a tree of folders sorts
+
+    def changed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        with self._reaching(prefix) as key:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{key.rstrip('/')}/")
+            found = {entry["Key"]: entry["LastModified"] for page in pages for entry in page.get("Contents", ())}
+        for key in sorted(found, key=lambda each: each.split("/")):
+            yield key.removeprefix(self._prefix), found[key].astimezone(UTC)
+
+    def delete(self, prefix: str) -> None:
+        with self._reaching(prefix) as key:
+            keys = [*([key] if key != self._prefix else []), *self._below(key)]
+            for start in range(0, len(keys), _DELETE_AT_ONCE):
+                batch = [{"Key": found} for found in keys[start : start + _DELETE_AT_ONCE]]
+                self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
+
+    def sweep(self, prefix: str) -> None:
+        """Parts of uploads that were begun a day ago and never finished: their writers are gone."""
+        with self._reaching(prefix) as key:
+            found = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key).get("Uploads", ())
+            for upload in found:
+                if time.time() - upload["Initiated"].timestamp() > STALE:
+                    self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+
+    def uri(self, path: str) -> str:
+        return f"s3://{self._bucket}/{self._key(path)}".rstrip("/")
+
+    # -- how it is done --------------------------------------------------------------------------------
+
+    def _key(self, path: str) -> str:
+        clean = normpath(path) if path else "."
+        if path.startswith("/") or clean.split("/")[0] == "..":
+            raise ValueError(f"path {path!r} leaves the storage root {self.root}")
+        return self._prefix if clean == "." else self._prefix + clean
+
+    def _is_file(self, key: str) -> bool:
+        try:
+            self._writer(key)
+        except ClientError as error:
+            if _code(error) in _ABSENT:
+                return False
+            raise
+        return True
+
+    def _writer(self, key: str) -> str | None:
+        """Who created the object of that key, if it was created exclusively."""
+        metadata: dict[str, str] = self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"]
+        return metadata.get(_WRITER)
+
+    def _below(self, key: str) -> Iterator[str]:
+        folder = f"{key.rstrip('/')}/" if key else ""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        found = (entry["Key"] for page in pages for entry in page.get("Contents", ()))
+        return (key for key in found if key != self._prefix + _PROBE)
+
+    @contextmanager
+    def _reaching(self, path: str) -> Iterator[str]:
+        """The key of a path, and the errors of Slipstream in place of botocore's."""
+        key = self._key(path)
+        try:
+            yield key
+        except ClientError as error:
+            raise self._translated(error, path) from error
+        except (ConnectionError, HTTPClientError) as error:
+            raise self._unreachable(error) from error
+        except NoCredentialsError as error:
+            raise SpecError(f"There are no credentials for {self.root}.", hint=_SETTINGS) from error
+        except OSError as error:
+            if is_full(error):
+                size = self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+                raise storage_full(Path(error.filename or tempfile.gettempdir()), size, f"{self.uri(path)}: ") from error
+            raise
+
+    def _translated(self, error: ClientError, path: str) -> Exception:
+        if _code(error) in _ABSENT:
+            return FileNotFoundError(self.uri(path))
+        if _code(error) in _BUSY:
+            return self._unreachable(error)
+        return PermanentError(
+            f"S3 refused {self.uri(path)}: {error}.",
+            safe="what was stored is untouched.",
+            hint=_CHECKSUMS if _code(error) in _ODD else _SETTINGS,
+        )
+
+    def _unreachable(self, error: Exception) -> UnreachableError:
+        return UnreachableError(
+            f"S3 at {self._client.meta.endpoint_url} did not answer for {self.root}: {error}.",
+            safe="what was stored is untouched.",
+            hint=f"{_SETTINGS} The task is retried.",
+        )
+
+
+_SETTINGS = f"check AWS_ENDPOINT_URL, or the Airflow connection that {CONNECTION_SETTING} names."
+
+
+_CHECKSUMS = (
+    "a store that is not AWS may refuse the checksums that boto3 sends: set AWS_REQUEST_CHECKSUM_CALCULATION=when_required "
+    f"and AWS_RESPONSE_CHECKSUM_VALIDATION=when_required for every process. Else {_SETTINGS}"
+)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def open_storage(root: str) -> S3Storage:
+    """The storage behind `root`, reached as `include.backends.s3.client` says."""
+    return S3Storage(root, client_from_env())

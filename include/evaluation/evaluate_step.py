@@ -1,0 +1,121 @@
+"""The step `evaluate`: measure a trained model on the holdout, beside its champion and its baselines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core.adapters import adapter
+from include.core.errors import DataError
+from include.core.reference import load
+from include.core.request import Json, Outcome
+from include.core.spec import Evaluation
+from include.core.task import Task
+from include.evaluation import int8
+from include.evaluation.alone import alone, words
+from include.evaluation.baselines import boosted, historical_rate
+from include.evaluation.gate import decide
+from include.evaluation.latency import LATENCY_ROWS, measure_latency
+from include.evaluation.report import render
+from include.evaluation.slices import by_slice, paired_slices
+from include.metrics.paired import difference
+from include.metrics.values import Array, calibration, measure
+from include.model_contract.model import Floats, Model
+
+SEED = 7
+DAY = 86_400_000_000  # microseconds
+
+
+def run(task: Task) -> Outcome:
+    """Inputs `training_set`, `train` and, if there is one, `champion`; params `features`, `evaluation`, `label`.
+
+    `warnings` of the value, and at the head of the report: what looks as if the rows held their own answer.
+    """
+    spec = Evaluation(**task.params["evaluation"])
+    label = str(task.params["label"])
+    train, holdout = (pq.read_table(task.file("training_set", f"{name}.parquet")) for name in ("train", "holdout"))
+    labels = _labels(holdout, label)
+    model, encoder, path = _open(task, "train")
+    rows: Floats = encoder.encode_table(holdout)
+    scores = model.score(rows)
+    value: dict[str, Json] = {
+        "rows": len(labels),
+        "metrics": measure(labels, scores),
+        **_champion(task, holdout, scores, spec),
+        "baselines": _baselines(train, holdout, label, encoder, spec.baseline),
+        "alone": (solitary := _alone(train, encoder, label, rows, labels)),
+        "warnings": [*task.input("training_set").value.get("warnings", ()), *words(solitary)],
+        "slices": by_slice(holdout, spec.slices, labels, scores),
+        "calibration": calibration(labels, scores),
+        "latency_ms": measure_latency(model, rows[:LATENCY_ROWS], spec.max_latency_ms),
+        "bytes": path.stat().st_size,
+    }
+    files = {"report.html": task.workdir / "report.html"}
+    if spec.int8:
+        small = task.workdir / int8.FILE
+        value["int8"] = int8.variant(path, small, rows, labels, spec)
+        if value["int8"]["accepted"]:
+            files[int8.FILE] = small
+    value["gate"] = decide(value, spec).to_json()
+    files["report.html"].write_text(render(task.request.model, value, task.input("train").value["history"]))
+    return Outcome(value, files)
+
+
+def _open(task: Task, name: str) -> tuple[Model, Any, Path]:
+    """The model of a `train` input, its encoder and its file."""
+    path = task.file(name, "model.onnx")
+    signature: Mapping[str, Json] = json.loads(task.file(name, "signature.json").read_text())
+    return adapter("model")(path), load("include.model_contract.encoder:Encoder").from_json(signature), path
+
+
+def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -> dict[str, Json]:
+    """`champion`: its metrics on the same rows, through its own signature; `paired`: row by row against the challenger's
+    `scores`, over all rows and by slice. Only `champion`, None, if there is no champion."""
+    if "champion" not in task.request.inputs:
+        return {"champion": None}
+    labels = _labels(holdout, str(task.params["label"]))
+    model, encoder, _ = _open(task, "champion")
+    theirs = model.score(encoder.encode_table(holdout))
+    days = holdout["event_timestamp"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() // DAY
+    paired = difference(spec.metric, labels, scores, theirs, days).to_json()
+    paired["slices"] = paired_slices(holdout, spec, labels, (scores, theirs), days)
+    return {"champion": measure(labels, theirs), "paired": paired}
+
+
+def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Any, category: str | None) -> dict[str, Json]:
+    """Metrics of the baselines, fitted on all training rows."""
+    known, labels = _labels(train, label), _labels(holdout, label)
+    codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
+    forest = boosted(encoder.encode_table(train), known, encoder.encode_table(holdout), codes, SEED)
+    found: dict[str, Json] = {"boosted": measure(labels, forest)}
+    if category:
+        found["historical_rate"] = measure(labels, historical_rate(train, known, holdout, category))
+    return found
+
+
+def _alone(train: pa.Table, encoder: Any, label: str, rows: Floats, labels: Array) -> list[Json]:
+    """Inputs that predict the label too well, each alone."""
+    names, codes = (
+        [each.name for each in encoder.inputs],
+        [n for n, each in enumerate(encoder.inputs) if each.dtype == "category"],
+    )
+    return alone(names, codes, encoder.encode_table(train), _labels(train, label), rows, labels)
+
+
+def _labels(table: pa.Table, label: str) -> Array:
+    """float64 [n] of 0 and 1. Raises DataError where there are no rows, or rows without a label."""
+    if label not in table.column_names or not table.num_rows or table[label].null_count:
+        raise DataError(
+            f"The evaluation needs rows with the label {label!r}.",
+            seen={"rows": table.num_rows, "columns": table.column_names},
+            safe="the trained model is kept in the ledger.",
+            hint="widen training.holdout_days, or check the label's source.",
+        )
+    values: Array = table[label].to_numpy().astype(np.float64)
+    return values

@@ -1,0 +1,40 @@
+"""Measuring the latency again of a model whose gate it closed, without computing the evaluation anew."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pyarrow.parquet as pq
+
+from include.core.adapters import adapter
+from include.core.reference import load
+from include.core.request import Json, Outcome
+from include.core.spec import Evaluation
+from include.core.task import Task
+from include.evaluation import int8
+from include.evaluation.gate import decide
+from include.evaluation.latency import LATENCY_ROWS, measure_latency
+from include.evaluation.report import render
+
+
+def run(task: Task) -> Outcome:
+    """Inputs `evaluation`, `training_set` and `train`; params as the evaluation's, and which measurement this is.
+
+    The evaluation's value with another `latency_ms` and the gate that follows from it; its report, its other files.
+    """
+    spec = Evaluation(**task.params["evaluation"])
+    before = task.input("evaluation").value
+    holdout = pq.read_table(task.file("training_set", "holdout.parquet")).slice(0, LATENCY_ROWS)
+    signature = json.loads(task.file("train", "signature.json").read_text())
+    rows = load("include.model_contract.encoder:Encoder").from_json(signature).encode_table(holdout)
+    model = adapter("model")(task.file("train", "model.onnx"))
+    value: dict[str, Json] = {**before, "latency_ms": measure_latency(model, rows, spec.max_latency_ms)}
+    value["measured_again"] = task.params["measurement"]
+    value["gate"] = decide(value, spec).to_json()
+    files = {"report.html": task.workdir / "report.html"}
+    files["report.html"].write_text(render(task.request.model, value, task.input("train").value["history"]))
+    if int8.FILE in task.input("evaluation").files:
+        files[int8.FILE] = task.workdir / int8.FILE
+        shutil.copyfile(task.file("evaluation", int8.FILE), files[int8.FILE])
+    return Outcome(value, files)

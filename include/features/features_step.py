@@ -1,0 +1,82 @@
+"""Step `features`: a day's feature rows, entity rows and labels from its raw partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from include.core.errors import DataError
+from include.core.reference import load
+from include.core.request import Outcome
+from include.core.spec import Features
+from include.core.task import Task
+from include.data.authored import admitted, bounded
+from include.data.raw import RawPartitions
+from include.features.offline.dataset import Dataset, of_entities, of_labels, of_view, write
+from include.features.offline.sources import open_sources
+from include.features.online.pushed import fetch, merged
+from include.model_contract.definition import definitions
+
+LABEL_COLUMNS = ("request_id", "label_timestamp")
+
+
+def run(task: Task) -> Outcome:
+    """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts, view versions and definitions.
+
+    Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`;
+    optional `pushed` {view: [digest]}, `lacked` {source: [day]} of the look-back, `empty_days`. The value says what was `read`
+    and `lacked`, too. Raises DataError for bad input, and for SQL that does not give what the spec says.
+    """
+    params = task.params
+    day, features = date.fromisoformat(params["day"]), Features.model_validate(params["features"])
+    raw = RawPartitions(task.storage, task.request.model, bool(params.get("empty_days")))
+    rows, files = {}, {}
+    kept = fetch(task.storage, task.request.model, day, params.get("pushed", {}), task.workdir / "pushed")
+    targets = {name: task.workdir / f"{name}.parquet" for name in (*(view.name for view in features.views), "entities", "labels")}
+    ours: list[str | Path] = [*(file for paths in kept.values() for file in paths), *targets.values()]
+    with open_sources(raw, params["partitions"], day, params["expectations"], task.workdir / "raw", ours) as connection:
+        for dataset, sql in datasets(features, day, connection, kept):
+            files[f"{dataset.name}.parquet"] = targets[dataset.name]
+            rows[dataset.name] = write(connection, dataset, sql, day, targets[dataset.name])
+    made = definitions(features)
+    value = {name: each.view.version for name, each in made.items()}
+    kept_with = {name: each.to_json() for name, each in made.items()}
+    told = {"read": params["partitions"], "lacked": params.get("lacked", {})}
+    return Outcome({"day": day.isoformat(), "rows": rows, "versions": value, "definitions": kept_with, **told}, files)
+
+
+def datasets(
+    features: Features, day: date, connection: duckdb.DuckDBPyConnection, kept: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[Dataset, str]]:
+    """Each dataset with its SQL. Views see the lookback; entities and labels only the day's own partitions.
+
+    `kept`: a view's files of pushed rows.
+    """
+    queries: dict[str, str] = load(features.build)(day)
+    missing = [view.name for view in features.views if view.name not in queries]
+    if missing:
+        what = f"{features.build} gives no SQL for view {missing}."
+        raise DataError(what, seen=sorted(queries), hint="add it, or drop the view.")
+    connection.execute("USE memory.main")
+    for view in features.views:
+        sql = admitted(connection, view.name, queries[view.name])
+        yield of_view(view), merged(view, sql, kept.get(view.name, ()))
+    connection.execute("USE memory.today")
+    yield of_entities(features), admitted(connection, "entities", load(features.entities)())
+    labels = admitted(connection, "labels", load(features.labels)())
+    yield of_labels(_label(connection, labels)), labels
+
+
+def _label(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """The one column of the labels that is neither the id nor the time."""
+    try:
+        with bounded(connection, "labels"):
+            columns = [name for name in connection.sql(sql).columns if name not in LABEL_COLUMNS]
+    except duckdb.Error as error:
+        raise DataError("The SQL of 'labels' cannot run on the raw partitions.", seen=str(error)[:600]) from error
+    if len(columns) != 1:
+        raise DataError("The labels' SQL must give request_id, the label and label_timestamp.", seen=columns)
+    return columns[0]

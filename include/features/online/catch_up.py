@@ -1,0 +1,124 @@
+"""Which published days are not online as they stand: re-published since, lacking a version that a routed model pins, or lost.
+
+Every materialization leaves a document in the control store: the day, the result, the versions it brought online, and the
+store's epoch of each view. A day whose document is missing, or is of another epoch, is materialized again, which changes nothing
+where everything is there. What a store has lost without losing its epoch is found by asking it for the rows (`lost_days`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+from include.core.control import ControlStore
+from include.core.digest import digest_json
+from include.core.ledger import Ledger
+from include.core.request import Json, Ref, Result
+from include.core.spec import ModelSpec, View
+from include.data.published import newest, published
+from include.data.session import open_session
+from include.features.offline.known import first_day
+from include.features.online.materialize import newest_rows
+from include.features.online.presence import MATERIALIZATIONS, Published, named, of_epochs
+from include.model_contract.definition import Pins, views_of
+from include.online_store.store import OnlineStore
+
+
+def record(control: ControlStore, model: str, result: Result, pins: Pins, store: OnlineStore, views: Sequence[View]) -> None:
+    """Note that a `features` result is online with what is pinned, in these views; once, however often it is repeated."""
+    day, epochs = result.value["day"], of_epochs(views, store.epochs(model, views))
+    detail: dict[str, Json] = {"day": day, "pinned": _pinned(pins), "result": _named(result), "epochs": epochs}
+    key = f"{_key(model, day, result.key, result.generation, pins)}/{digest_json(epochs)[:12]}"
+    MATERIALIZATIONS.save(control, key, model, detail)
+
+
+def pending(
+    control: ControlStore,
+    spec: ModelSpec,
+    days: Iterable[date],
+    results: Mapping[str, Result],
+    pins: Pins,
+    store: OnlineStore,
+) -> list[date]:
+    """The days whose published result is not online, or not with all that is pinned, or is of an epoch that the store has
+    lost; oldest first."""
+    records = MATERIALIZATIONS.about(control, spec.name)
+    views = {named(view): view for view in _read_by_somebody(spec, results.values(), pins)}
+    present = of_epochs(views.values(), store.epochs(spec.name, list(views.values())))
+    brought: dict[str, set[str]] = {}
+    for record in records:
+        stands = {name for name, epoch in record.body.get("epochs", {}).items() if present.get(name) == epoch}
+        brought.setdefault(record.body.get("result", ""), set()).update(stands)
+    recorded = {record.key for record in records}  # those from before epochs were kept name what they brought by their key alone
+    made = {day: results[day.isoformat()] for day in sorted(days)}
+    return [
+        day
+        for day, result in made.items()
+        if not (
+            _wanted(spec, result, pins) <= brought.get(_named(result), set())
+            or _key(spec.name, day.isoformat(), result.key, result.generation, pins) in recorded
+        )
+    ]
+
+
+def _wanted(spec: ModelSpec, result: Result, pins: Pins) -> set[str]:
+    """The versions of views that are to be online of a day."""
+    own = views_of(result, spec.features)
+    unpinned = {f"{view.name}@" for view in own} if pins.unpinned else set()
+    return {named(view) for view in own} | {named(each.view) for each in pins.definitions} | unpinned
+
+
+def _named(result: Result) -> str:
+    return f"{result.key}/g{result.generation}"
+
+
+def _read_by_somebody(spec: ModelSpec, results: Iterable[Result], pins: Pins) -> Iterator[View]:
+    for result in results:
+        yield from views_of(result, spec.features)
+    yield from (each.view for each in pins.definitions)
+    yield from (view.model_copy(update={"version": ""}) for view in spec.features.views)
+
+
+def lost_days(
+    ledger: Ledger,
+    spec: ModelSpec,
+    results: Mapping[str, Result],
+    store: OnlineStore,
+    known: Published,
+    folder: Path,
+) -> dict[date, int]:
+    """How many rows of each day are not online, neither themselves nor newer ones: the store is asked for all of them.
+
+    What has outlived its ttl since it was brought online is lost to nobody.
+    """
+    now, found = datetime.now(UTC).replace(tzinfo=None), dict[date, int]()
+    with open_session() as connection:
+        for text, result in sorted(results.items()):
+            day, created, lost = date.fromisoformat(text), datetime.fromisoformat(result.committed_at), 0
+            for view in views_of(result, spec.features):
+                if known.lives(day, view, now):
+                    rows = newest_rows(connection, view, ledger.fetch(result, f"{view.name}.parquet", folder))
+                    lost += store.lost(spec.name, view, rows, created)
+            if lost:
+                found[day] = lost
+    return found
+
+
+def recent(control: ControlStore, spec: ModelSpec, *, everything: bool = False) -> dict[date, Ref]:
+    """The published days whose values may still be served: within the longest time to live of the newest, all where a view
+    has none; or all of them anyhow."""
+    last = newest(control, spec.name)
+    if last is None:
+        return {}
+    first = date.min if everything else first_day(spec.features.views, datetime.combine(last, time()))
+    return published(control, spec.name, first, last)
+
+
+def _key(model: str, day: str, result: str, generation: int, pins: Pins) -> str:
+    return f"online/{model}/{day}/{digest_json([result, generation, _pinned(pins)])[:32]}"
+
+
+def _pinned(pins: Pins) -> list[str]:
+    names = [f"{each.view.name}@{each.view.version}" for each in pins.definitions]
+    return sorted([*names, *(["@"] if pins.unpinned else [])])

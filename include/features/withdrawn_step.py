@@ -1,0 +1,77 @@
+"""Step `withdrawn`: which requests were answered by versions that were rolled back since, for a training set to leave out.
+
+What a broken model did to them may have changed what became of them: their labels are no truth about the world.
+The log is no ledger object, so the request names its content by digest, as the skew check's does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core.adapters import adapter
+from include.core.digest import digest_json
+from include.core.errors import NotReadyError
+from include.core.request import Outcome, Request
+from include.core.settings import Settings
+from include.core.spec import ModelSpec
+from include.core.task import Task
+
+INPUT = "withdrawn"  # of the `training_set` step
+
+
+def snapshot(settings: Settings, spec: ModelSpec, as_of: str, versions: Sequence[int]) -> Request:
+    """The request for a training set as of that moment (UTC, without zone), as the log stands now."""
+    start = datetime.fromisoformat(as_of) - timedelta(days=spec.training.window_days)
+    keys = list(spec.features.keys)
+    found = _requests(settings, spec.name, start.isoformat(), as_of, versions, keys)
+    params = {"start": start.isoformat(), "as_of": as_of, "versions": list(versions), "keys": keys, "log": digest_json(found)}
+    return Request.of("withdrawn", "include.features.withdrawn_step:run", spec.name, params=params, inputs={})
+
+
+def run(task: Task) -> Outcome:
+    """Writes `withdrawn.parquet`, sorted: request_id, and `entity`, the keys as one text where only that entity's request
+    of the id is meant. Raises NotReadyError if the log holds others by now."""
+    params = task.params
+    keys = params.get("keys", [])
+    found = _requests(task.settings, task.request.model, params["start"], params["as_of"], params["versions"], keys)
+    if digest_json(found) != params["log"]:
+        what = f"The prediction log of {task.request.model} holds other requests of {params['versions']} by now."
+        raise NotReadyError(what, safe="nothing was written.", hint="the retry takes a new snapshot by itself.")
+    path = task.workdir / f"{INPUT}.parquet"
+    columns = {name: pa.array([row[place] for row in found], pa.string()) for place, name in enumerate(("request_id", "entity"))}
+    pq.write_table(pa.table(columns), path)
+    return Outcome({"requests": len(found), "versions": params["versions"]}, {path.name: path})
+
+
+def matches(file: str, keys: Sequence[str]) -> str:
+    """SQL: a row of `file` (`gone`) means the request of the relation `entity`. One of an earlier release has ids alone."""
+    if "entity" not in pq.read_schema(file).names:
+        return "gone.request_id = entity.request_id"
+    who = ", ".join(f"coalesce(entity.\"{key}\"::VARCHAR, '')" for key in keys)
+    same = f"gone.entity = concat_ws(chr(31), {who})" if keys else "true"
+    return f"gone.request_id = entity.request_id AND (gone.entity IS NULL OR {same})"
+
+
+def _requests(
+    settings: Settings, model: str, start: str, end: str, versions: Sequence[int], keys: Sequence[str]
+) -> list[tuple[str, str | None]]:
+    """(request id, entity): the entity alone where several were asked about under the id, since whoever guesses an id could
+    else have another's request left out. Without it where the log does not say whose it was (redacted keys)."""
+    gone = set(versions)
+    if not gone:
+        return []
+    asked: dict[str, set[str]] = {}  # the entities of each id
+    found: dict[tuple[str, str], str | None] = {}
+    for record in adapter("predictions")(settings.home, model, None):
+        if record.kind != "prediction" or not start <= (record.event_time or "") < end:
+            continue
+        asked.setdefault(record.id, set()).add(record.unit)
+        if record.version in gone:
+            known = all(key in record.entity for key in keys) and keys
+            found[record.id, record.unit] = "\x1f".join(str(record.entity[key]) for key in keys) if known else None
+    rows = {(request, entity if len(asked[request]) > 1 else None) for (request, _), entity in found.items()}
+    return sorted(rows, key=lambda row: (row[0], row[1] or ""))

@@ -1,0 +1,194 @@
+"""Definitions that outlive the code: a view with the SQL of one version of it, for any day.
+
+A model carries the definitions it was trained on (`definitions` in signature.json). So its features are computed for as
+long as it is routed to, whatever the code says meanwhile. The SQL of one day differs from another's by its dates alone:
+a definition holds it with the dates as distances, `{{day-7}}`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Self
+
+from include.core.control import ControlStore, routes
+from include.core.control import versions as registered
+from include.core.errors import DataError
+from include.core.ledger import Ledger
+from include.core.reference import load
+from include.core.request import Json, Ref, Result
+from include.core.spec import Feature, Features, View
+from include.model_contract.view_version import DAY, pinned, versions
+
+OTHER = date(2008, 11, 27)  # a second day, to see what differs between two
+_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+_PLACE = re.compile(r"\{\{day([+-]\d+)?\}\}")
+ROLES = ("champion", "challenger", "shadow", "previous")  # of a route: whose features must be online
+
+
+@dataclass(frozen=True)
+class Definition:
+    view: View  # with its version
+    sql: str  # with places for the dates; "" where two days differ by more than dates
+
+    def on(self, day: date) -> str:
+        """The SQL of a day. Raises DataError where the definition cannot be had without its code."""
+        if not self.sql:
+            raise DataError(
+                f"Version {self.view.version} of view {self.view.name!r} cannot be computed any more: from day to day its SQL "
+                "differed by more than dates.",
+                safe="what is online of it stays until its time to live.",
+                hint="roll out a version that was trained on the present definition.",
+            )
+        return _PLACE.sub(lambda found: str(day + timedelta(days=int(found[1] or 0))), self.sql)
+
+    def to_json(self) -> dict[str, Json]:
+        return {"view": self.view.model_dump(mode="json"), "sql": self.sql}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return cls(View.model_validate(value["view"]), value["sql"])
+
+
+def definitions(features: Features) -> dict[str, Definition]:
+    """The present definition of each view. Raises DataError if `features.build` gives no SQL for one."""
+    present, (one, other) = versions(features), (load(features.build)(day) for day in (DAY, OTHER))
+    views = stamped(features.views, present)
+    return {view.name: Definition(view, template(one[view.name], other[view.name])) for view in views}
+
+
+def template(one: str, other: str) -> str:
+    """The SQL of DAY with its dates as distances, if that gives OTHER's; else ""."""
+    if _DATE.split(one) != _DATE.split(other) or "{{day" in one:
+        return ""
+    dates = iter(_DATE.findall(other))
+    unlike = False
+
+    def place(found: re.Match[str]) -> str:
+        nonlocal unlike
+        seen, again = date.fromisoformat(found[0]), date.fromisoformat(next(dates))
+        if seen == again:
+            return found[0]
+        unlike |= (seen - DAY) != (again - OTHER)
+        distance = (seen - DAY).days
+        return f"{{{{day{distance:+d}}}}}" if distance else "{{day}}"
+
+    try:
+        made = _DATE.sub(place, one)
+    except ValueError:  # digits that look like a date
+        return ""
+    return "" if unlike else made
+
+
+def stamped(views: Iterable[View], present: Mapping[str, str]) -> tuple[View, ...]:
+    """The views as these versions of them."""
+    return tuple(view.model_copy(update={"version": present.get(view.name, "")}) for view in views)
+
+
+def present_views(features: Features) -> tuple[View, ...]:
+    """The views as the present versions of them."""
+    return stamped(features.views, versions(features))
+
+
+def views_of(result: Result, features: Features) -> tuple[View, ...]:
+    """The views of a `features` result, as it was computed; the spec's for one from before versions were kept."""
+    made = result.value.get("definitions")
+    if not made:
+        return stamped(features.views, result.value.get("versions", {}))
+    return tuple(Definition.from_json(value).view for value in made.values())
+
+
+def views_of_model(signature: Mapping[str, Any], features: Features) -> tuple[View, ...]:
+    """The views that a model reads online: the versions it pins, or without pins what is there without a version.
+
+    Raises DataError naming what differs if neither the code nor the model has a version that it pins, or if an input
+    is in none of them.
+    """
+    pins = pinned(signature)
+    if not pins:
+        return features.views
+    known = _definitions_of(signature)
+    present = versions(features)
+    names = [view.name for view in features.views if view.name in pins] + [n for n in pins if n not in present]
+    lacking = [
+        f"view {name!r} was trained on as version {pins[name]}, present is {present.get(name, 'none')}"
+        for name in names
+        if present.get(name) != pins[name] and (name not in known or not known[name].sql)
+    ]
+    by_name = {view.name: view for view in stamped(features.views, present)}
+    views = tuple(by_name[name] if present.get(name) == pins[name] else known[name].view for name in names if not lacking)
+    problems = lacking or _without_source(signature, [*(f for view in views for f in view.features), *features.request])
+    if problems:
+        raise DataError(
+            f"The model does not fit the features: {'; '.join(problems)}.",
+            safe="it answers nobody.",
+            hint="train a version on the present features, or restore the code it was trained by.",
+        )
+    return views
+
+
+def fallback_views(signature: Mapping[str, Any], features: Features) -> tuple[View, ...]:
+    """What a model in service reads whose versions nobody can compute any more: what is left of them."""
+    return stamped(features.views, pinned(signature))
+
+
+def _without_source(signature: Mapping[str, Any], available: Iterable[Feature]) -> list[str]:
+    dtypes = {feature.name: feature.dtype for feature in available}
+    return [
+        f"input {column['name']!r} is gone"
+        if column["name"] not in dtypes
+        else f"input {column['name']!r} is {dtypes[column['name']]}, was {column['dtype']}"
+        for column in signature["inputs"]
+        if dtypes.get(column["name"]) != column["dtype"]
+    ]
+
+
+def _definitions_of(signature: Mapping[str, Any]) -> dict[str, Definition]:
+    return {name: Definition.from_json(value) for name, value in (signature.get("definitions") or {}).items()}
+
+
+# -- what the routed versions of a model pin ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pins:
+    """Which definitions the routed versions of a model read."""
+
+    definitions: tuple[Definition, ...]  # pinned ones, each once
+    unpinned: bool  # whether a routed version pins nothing: it reads rows without a version
+
+
+def routed_pins(control: ControlStore, ledger: Ledger, model: str) -> Pins:
+    """Reads the route, the versions it names and their signatures."""
+    with control.transaction() as connection:
+        row = connection.execute(routes.select().where(routes.c.model == model)).first()
+        named = {row.route.get(role) for role in ROLES} - {None} if row else set()
+        records = connection.execute(
+            registered.select().where(registered.c.model == model, registered.c.version.in_(named))
+        ).all()
+    signatures = [signature_of(ledger, record.record) for record in records]
+    found = {
+        (name, each.view.version): each
+        for signature in signatures
+        for name, each in _definitions_of(signature).items()
+        if pinned(signature).get(name) == each.view.version
+    }
+    return Pins(tuple(found[key] for key in sorted(found)), any(not pinned(signature) for signature in signatures))
+
+
+def of_other_versions(control: ControlStore, ledger: Ledger, model: str, present: Mapping[str, str]) -> list[int]:
+    """The registered versions of a model that pin another version of a view than the present ones."""
+    with control.transaction() as connection:
+        rows = connection.execute(registered.select().where(registered.c.model == model)).all()
+    pins = {row.version: pinned(signature_of(ledger, row.record)) for row in rows}
+    return sorted(number for number, views in pins.items() if any(present.get(n, of) != of for n, of in views.items()))
+
+
+def signature_of(ledger: Ledger, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """signature.json of a registered version."""
+    result = ledger.resolve(Ref.from_json(record["train"]))
+    value: Mapping[str, Any] = json.loads(ledger.storage.read(result.files["signature.json"].path))
+    return value

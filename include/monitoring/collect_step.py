@@ -1,0 +1,192 @@
+"""Step `collect`: the predictions of a window, each with its label where that has arrived; beside them, what is still open:
+the windows before it whose late labels have come since, and what a shadow said to the same requests.
+
+The prediction log is no ledger object, so the request names its content: `snapshot` digests the selected
+records and puts the digest in the parameters; `run` reads the log again and insists on the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from include.core.adapters import adapter
+from include.core.entity_key import entity_key, pseudonym
+from include.core.errors import NotReadyError
+from include.core.request import Json, Outcome, Ref, Request
+from include.core.settings import Settings
+from include.core.spec import Features, ModelSpec
+from include.core.task import Task
+from include.data.sql import copy, parquet
+from include.data.window import Window, moment
+from include.prediction_log.reader import COLUMNS, Units, log_files, open_log, select, settle
+
+
+def snapshot(
+    settings: Settings,
+    spec: ModelSpec,
+    as_of: str | datetime,
+    published: Mapping[date, Ref] | Mapping[str, Ref],
+    *,
+    window_days: int = 0,
+    withdrawn: Sequence[int] = (),
+) -> Request:
+    """The request of `collect` for the window that ends at `as_of`, as the log stands now.
+
+    `published`: {day: Ref of the day's `features` result}; the days the window touches become inputs. `withdrawn`: versions
+    that were rolled back: their answers are tagged.
+    """
+    refs = {str(day): ref for day, ref in published.items()}
+    window = Window.ending(as_of, window_days or spec.monitoring.window_days)
+    wide = Window(window.start - spec.monitoring.label_wait * (window.end - window.start), window.end)
+    inputs = spec.features.inputs
+    with open_log(log_files(settings, spec.name), inputs, window, earlier=window.start - wide.start) as connection:
+        selection = select(connection, inputs)
+    params: dict[str, Json] = {
+        "as_of": window.end.isoformat(),
+        "window_start": window.start.isoformat(),
+        "earlier_start": wide.start.isoformat(),
+        "records": selection.records,
+        "until": selection.until,
+        "log": selection.digest,
+        "features": spec.features.model_dump(mode="json"),
+        "redacted": sorted(spec.serving.redact),
+        "slices": list(spec.evaluation.slices),
+        "withdrawn": list(withdrawn),
+    }
+    days = {day: refs[day] for day in wide.days() if day in refs}
+    return Request.of("collect", "include.monitoring.collect_step:run", spec.name, params=params, inputs=days)
+
+
+def run(task: Task) -> Outcome:
+    """Writes `predictions.parquet`: request_id, event_time, version, arm, score, every model input,
+    degraded, explored (why the champion's score did not decide: challenger, random, or empty), withdrawn (a version answered
+    that was rolled back since), label (null until it has arrived), label_timestamp; sorted by event_time, request_id.
+    `earlier.parquet`: the same of the windows before, with the slices' columns alone. `shadow.parquet`: request_id,
+    event_time, version and score of a shadow, `answered` and `answered_by` of the version that the caller heard, label.
+
+    Raises NotReadyError if the log no longer holds what the request names.
+    """
+    params = task.params
+    features = Features.model_validate(params["features"])
+    inputs = features.inputs
+    window = Window(moment(params["window_start"]), moment(params["as_of"]))
+    files = log_files(task.settings, task.request.model)
+    earlier = window.start - moment(params["earlier_start"])
+    with open_log(files, inputs, window, params["until"], earlier) as connection:
+        selection = select(connection, inputs)
+        if selection.digest != params["log"]:
+            raise NotReadyError(
+                f"The prediction log of {task.request.model} no longer holds the {params['records']} records of {window.name} "
+                "that this request names.",
+                seen=f"{selection.records} records",
+                safe="nothing was written; the log itself is never changed by reading.",
+                hint="the retry takes a new snapshot by itself.",
+            )
+        label_files = [str(task.file(day, "labels.parquet")) for day in sorted(task.request.inputs)]
+        _labels(connection, label_files, window)
+        days = sorted(task.request.inputs)
+        settle(connection, lambda: [str(task.file(day, "entities.parquet")) for day in days], features.keys, _units(task))
+        names = [feature.name for feature in inputs]
+        tags = f"explored, {_withdrawn(params)}"
+        queries = {
+            "predictions": f"SELECT {_columns(names)}, {tags} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1",
+            "earlier": f"SELECT {_columns([name for name in names if name in params['slices']])} FROM earlier "
+            "LEFT JOIN labels USING (request_id) WHERE turn = 1",
+            "shadow": "SELECT p.request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, label "
+            "FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
+            "LEFT JOIN labels l ON l.request_id = p.request_id WHERE turn = 1 AND NOT degraded",
+        }
+        written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
+        for query, path in zip(queries.values(), written.values(), strict=True):
+            connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
+        return Outcome(_counts(connection, window, set(names) - set(params["redacted"])), written)
+
+
+def _units(task: Task) -> Units:
+    """What the gateway's log may hold for an entity: its keyed hash, and the plain one of earlier releases."""
+    hashed, model = adapter("unit"), task.request.model
+
+    def units(values: Sequence[str]) -> set[str]:
+        unit = hashed("\x1f".join(values), model)
+        return {pseudonym(entity_key(task.settings.home, task.settings.environ), unit), f"{unit:016x}"}
+
+    return units
+
+
+def _columns(inputs: list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in (*COLUMNS[:-1], *inputs, "degraded", "label", "label_timestamp"))
+
+
+def _withdrawn(params: Mapping[str, Any]) -> str:
+    versions = ", ".join(str(int(version)) for version in params["withdrawn"])
+    return f"coalesce(version IN ({versions}), false) AS withdrawn" if versions else "false AS withdrawn"
+
+
+def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Window) -> None:
+    """Table `labels`: one row a request. The newest label wins; two that differ at one moment cancel each other."""
+    connection.execute("CREATE TABLE arrived (request_id VARCHAR, label DOUBLE, label_timestamp TIMESTAMP)")
+    if files:
+        name = _label_column(files[0])
+        connection.execute(
+            f"""INSERT INTO arrived SELECT DISTINCT request_id::VARCHAR, "{name}"::DOUBLE, label_timestamp::TIMESTAMP
+               FROM {parquet(files, union_by_name=True)} WHERE "{name}" IS NOT NULL AND label_timestamp <= ?""",
+            [window.end],
+        )
+    connection.execute(
+        """CREATE TABLE labels AS
+        WITH newest AS (
+            SELECT request_id, max(label_timestamp) AS label_timestamp, count(DISTINCT label) AS seen FROM arrived GROUP BY 1
+        )
+        SELECT request_id, CASE WHEN count(*) = 1 THEN any_value(label) END AS label,
+               CASE WHEN count(*) = 1 THEN label_timestamp END AS label_timestamp,
+               any_value(seen) > 1 AND count(*) = 1 AS corrected, count(*) > 1 AS contradicting,
+               max(newest.label_timestamp) AS came
+        FROM arrived JOIN newest USING (request_id, label_timestamp) GROUP BY request_id, label_timestamp"""
+    )
+    # As in a training set: what was known before its question was asked is no label of it.
+    connection.execute(
+        """CREATE TABLE foreknown AS SELECT request_id, _early FROM labels JOIN timed USING (request_id)
+        WHERE turn = 1 AND label_timestamp < event_time"""
+    )
+    connection.execute("DELETE FROM labels WHERE request_id IN (SELECT request_id FROM foreknown)")
+
+
+def _label_column(file: str) -> str:
+    """The one column beside request_id and label_timestamp: `label`, or the label's own name."""
+    names = [name for name in pq.read_schema(file).names if name not in ("request_id", "label_timestamp")]
+    return "label" if "label" in names else names[0]
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set[str]) -> dict[str, Json]:
+    def one(query: str) -> Any:
+        row = connection.execute(query).fetchone()
+        return row[0] if row else None
+
+    mine = "FROM log JOIN labels USING (request_id) WHERE turn = 1"
+    seen = set(one("SELECT list(DISTINCT f) FROM (SELECT unnest(_fields) AS f FROM log WHERE turn = 1)") or [])
+    versions = connection.execute("SELECT version, count(*) FROM log WHERE turn = 1 GROUP BY 1 ORDER BY 1").fetchall()
+    rows = int(one("SELECT count(*) FROM log WHERE turn = 1"))
+    return {
+        "window": window.name,
+        "as_of": window.end.isoformat(),
+        "rows": rows,
+        "duplicates": int(one("SELECT count(*) FROM log WHERE turn > 1")),
+        "contested": int(one("SELECT count(DISTINCT request_id) FROM log AS l WHERE turn < 0")),
+        "degraded": int(one("SELECT count(*) FROM log WHERE turn = 1 AND degraded")),
+        "explored": int(one("SELECT count(*) FROM log WHERE turn = 1 AND explored <> ''")),
+        "labelled": int(one(f"SELECT count(label) {mine}")),
+        "labels_corrected": int(one(f"SELECT count(*) {mine} AND corrected")),
+        "labels_contradicting": int(one(f"SELECT count(*) {mine} AND contradicting")),
+        "labels_before_request": int(one("SELECT count(*) FROM foreknown WHERE NOT _early")),
+        "labels_of_unknown_requests": int(
+            one(f"SELECT count(*) FROM labels ANTI JOIN timed USING (request_id) WHERE came >= '{window.start}'")
+        ),
+        "versions": {str(version): int(count) for version, count in versions},
+        "absent_columns": sorted(expected - seen) if rows else [],
+        "unexpected_columns": sorted(seen - expected),
+    }

@@ -1,0 +1,111 @@
+"""Five ways in which a window can differ, named and kept apart, because each asks for something else.
+
+data quality: a feed is broken; mend it, train nothing. covariate: the inputs have moved; the model may still be right.
+prediction: the scores have moved. label: what comes true has become more or less frequent. concept: the score no longer
+means what it meant; only labels tell, and only training helps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from include.core.request import Json
+from include.monitoring.drift.drift import ColumnDrift, DriftVerdict, judge
+from include.monitoring.formatting import number, percent
+from include.monitoring.profile.prediction_columns import LABEL, RESIDUAL, SCORE, SLOPE
+from include.monitoring.profile.profiles import Profile
+from include.monitoring.quality import Quality
+from include.monitoring.reference import Reference
+
+LABELLED = 0.9  # with fewer of the labels landed, the early ones speak for the rest: often another kind
+
+
+@dataclass(frozen=True)
+class DriftType:
+    """One kind's verdict: `drift`, `none` or `abstain`."""
+
+    verdict: str
+    words: str
+    columns: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        return {"verdict": self.verdict, "words": self.words, "columns": list(self.columns)}
+
+
+def drift_types(
+    window: Profile, counts: Mapping[str, int], reference: Reference, quality: Quality, covariate: DriftVerdict, minimum: int
+) -> dict[str, DriftType]:
+    """Every kind by name. `window` holds the answers' columns (see `answers`) as far as they are known.
+
+    `counts`: `rows` of the window, `labelled` of them, `due` that ever will be (by default all); `answered` by the champion
+    itself and in full, `own` labelled ones.
+    """
+    return {
+        "quality": _quality(quality),
+        "covariate": DriftType(covariate.verdict, covariate.words, tuple(column.name for column in covariate.drifted)),
+        "prediction": _prediction(window, counts["answered"], reference, minimum),
+        "label": _label(window, counts, reference, minimum),
+        "concept": _concept(window, counts["own"], reference, minimum),
+    }
+
+
+def _quality(quality: Quality) -> DriftType:
+    failed = tuple(issue.column for issue in quality.issues if issue.severity == "fail" and issue.column)
+    words = " ".join(issue.words for issue in quality.issues) or "The data are whole."
+    return DriftType("none" if quality.passed else "drift", words, failed)
+
+
+def _prediction(window: Profile, rows: int, reference: Reference, minimum: int) -> DriftType:
+    found = _of(window, rows, reference, minimum, SCORE)
+    if isinstance(found, DriftType):
+        return found
+    column = found.columns[0]
+    return _kind(found, f"The mean score is {_against(column, window[SCORE].mean)}")
+
+
+def _label(window: Profile, counts: Mapping[str, int], reference: Reference, minimum: int) -> DriftType:
+    due = counts.get("due", counts["rows"])
+    if counts["rows"] and (not counts["labelled"] or counts["labelled"] < LABELLED * due):
+        share = percent(counts["labelled"] / max(due, 1))
+        return DriftType(
+            "abstain", f"{share} of the labels have landed; {percent(LABELLED)} are needed, for the early ones differ."
+        )
+    found = _of(window, counts["labelled"], reference, minimum, LABEL)
+    if isinstance(found, DriftType):
+        return found
+    usual = found.columns[0].distance.usual_mean
+    return _kind(found, f"{percent(window[LABEL].mean)} of the labels are positive, usually {percent(usual)}")
+
+
+def _concept(window: Profile, rows: int, reference: Reference, minimum: int) -> DriftType:
+    found = _of(window, rows, reference, minimum, RESIDUAL, SLOPE)
+    if isinstance(found, DriftType):
+        return found
+    more = window[RESIDUAL].mean
+    words = f"The label comes true {number(abs(100 * more))} points {'more' if more > 0 else 'less'} often than the score says"
+    if any(column.name == SLOPE and column.drifted for column in found.columns):
+        sharper = window[SLOPE].mean > 0
+        words += f", and high scores promise {'less than they hold' if sharper else 'more than they hold'}"
+    return _kind(found, words)
+
+
+def _of(window: Profile, rows: int, reference: Reference, minimum: int, *names: str) -> DriftVerdict | DriftType:
+    """The verdict on the named columns alone, or why there is none."""
+    known = {name for profile in reference.past.values() for name in profile}
+    if not known & set(names) or not set(window) & set(names):
+        return DriftType("abstain", "Nothing is known of it in the champion's past, or in this window.")
+    past = {name: profile for name, profile in reference.past.items() if set(names) <= set(profile)}
+    only = Reference(tuple(axis for axis in reference.axes if axis.name in names), past)
+    found = judge(window, rows, only, minimum_rows=minimum, set_aside={})
+    return found if found.columns else DriftType("abstain", found.words)
+
+
+def _kind(found: DriftVerdict, words: str) -> DriftType:
+    assert found.critical is not None
+    far = f"{found.statistic:.1f} times the usual spread; {found.critical:.1f} would be an alarm"
+    return DriftType(found.verdict, f"{words} ({far}).", tuple(column.name for column in found.drifted))
+
+
+def _against(column: ColumnDrift, mean: float) -> str:
+    return f"{number(mean)}, usually {number(column.distance.usual_mean)}"

@@ -1,0 +1,238 @@
+"""Step `monitor`: one window of a champion's predictions, judged: data quality, drift, performance; and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core.adapters import adapter
+from include.core.errors import DataError, IntegrityError
+from include.core.request import Json, Outcome
+from include.core.spec import Feature, Features
+from include.core.task import Task
+from include.data.window import Window, moment
+from include.metrics.estimates import THRESHOLD
+from include.metrics.paired_by_day import Comparison
+from include.monitoring.drift.drift import DriftVerdict, judge
+from include.monitoring.drift.drift_type import DriftType, drift_types
+from include.monitoring.performance.comparison import Baseline, Performance, landed, measure
+from include.monitoring.performance.estimate_calibration import Estimate, believe, lag, nothing, record
+from include.monitoring.performance.estimation import estimate
+from include.monitoring.performance.realised import Labelled, assess, comparisons
+from include.monitoring.performance.slices import Terms
+from include.monitoring.profile.binning import axes
+from include.monitoring.profile.prediction_columns import RESIDUAL, SLOPE, appended, prediction_columns
+from include.monitoring.profile.profile_file import read_profiles, write_profiles
+from include.monitoring.profile.profiles import Parts, merge_profiles, profile_parts
+from include.monitoring.quality import Quality, inspect
+from include.monitoring.reference import TIME, Reference, clocks, cut
+from include.monitoring.reference_step import PARTS, every
+from include.monitoring.report import sample, verdict_html
+
+EVENT_TIME = "event_time"
+
+
+@dataclass(frozen=True)
+class Before:
+    """The champion's past as the window meets it. `value`: of its training set. `gone`: why nothing is known, if so."""
+
+    reference: Reference
+    value: Mapping[str, Json]
+    drawn: pa.Table
+    center: float | None = None
+    holdout: pa.Table | None = None
+    gone: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    quality: Quality
+    drift: DriftVerdict
+    drift_types: Mapping[str, DriftType]
+    labelled: Labelled
+    estimate: Estimate
+    comparisons: tuple[Comparison, ...] = ()
+
+
+def run(task: Task) -> Outcome:
+    """Inputs `collect`, the champion's `training_set` and its `reference`. Writes `report.html` and `profile.parquet`.
+
+    Without `reference` the training set's own rows are profiled here, and nothing is known of the champion's answers.
+    Params: `monitoring`, `features`, `label`; optional `metric`, `threshold`, `slices`, `champion` (its version),
+    `holdout_metrics` {metric: value}, without which performance has nothing to be compared with, and `history` (see
+    `labelled.history`), without which an estimate before labels stands on the holdout's own windows alone.
+    Value: `window`, `as_of`, `champion`, `quality`, `drift`, `kinds`, `performance`, `landing` (of the labels), `estimate`
+    (before them), `earlier` (windows judged again), `comparisons` (with shadows), `words`.
+    """
+    params = task.params
+    features = Features.model_validate(params["features"]).inputs
+    collected = dict(task.input("collect").value)
+    predictions = pq.read_table(task.file("collect", "predictions.parquet"))
+    before = _before(task, features, moment(collected["window"].split("/")[0]))
+    parts = _parts(predictions, collected, before, params)
+    judged = _judged(task, predictions, before, parts)
+    value = _value(params, collected, judged, before)
+    files = {name: task.workdir / name for name in ("profile.parquet", "report.html")}
+    write_profiles(files["profile.parquet"], before.reference.axes, parts, {"window": collected["window"]})
+    head = verdict_html(task.request.model, value)
+    files["report.html"].write_text(adapter("drift_report")(sample(predictions), before.drawn, features, head))
+    return Outcome(value, files)
+
+
+def _before(task: Task, features: tuple[Feature, ...], start: datetime) -> Before:
+    """The stored reference, or the training set profiled now. One that is gone takes drift with it, and nothing else."""
+    days = int(task.params["monitoring"]["window_days"])
+    try:
+        if "reference" not in task.request.inputs:
+            return _profiled(task, features, days, start)
+        stored = read_profiles(task.file("reference", "reference.parquet"))
+        drawn = pq.read_table(task.file("reference", "sample.parquet"))
+        held = pq.read_table(task.file("reference", "holdout.parquet")) if stored.facts["center"] is not None else None
+    except (DataError, IntegrityError, FileNotFoundError) as error:
+        empty = Reference((), {})
+        return Before(empty, _trained(task), pa.table({}), gone=f"The champion's reference is gone: {str(error).splitlines()[0]}")
+    value = task.input("reference").value
+    past = cut(stored.parts, days, moment(value["as_of"]), start)
+    facts = stored.facts
+    reference = Reference(stored.axes, past, tuple(facts["clocks"]), facts["rows"], facts["importance"])
+    return Before(reference, value, drawn, facts["center"], held)
+
+
+def _profiled(task: Task, features: tuple[Feature, ...], days: int, start: datetime) -> Before:
+    rows = every([pq.read_table(task.file("training_set", f"{name}.parquet")) for name in PARTS], features)
+    value = task.input("training_set").value
+    found = axes(features, rows)
+    past = cut(profile_parts(rows, found, TIME), days, moment(value["as_of"]), start)
+    return Before(Reference(tuple(found), past, clocks(rows, found), rows.num_rows), value, sample(rows))
+
+
+def _trained(task: Task) -> Mapping[str, Json]:
+    """The training set's value; unknown where that is gone too."""
+    try:
+        return task.input("training_set").value
+    except DataError:
+        return {"rows": 0, "holdout_rows": 0, "as_of": task.input("collect").value["as_of"]}
+
+
+def _parts(predictions: pa.Table, collected: Mapping[str, Any], before: Before, params: Mapping[str, Any]) -> Parts:
+    """Daily profiles of the window, by segment too: its inputs, and what the champion itself answered."""
+    absent = [name for name in collected["absent_columns"] if name in predictions.column_names]
+    present = appended(predictions.drop_columns(absent), _answers(predictions, before, params.get("champion")))
+    return profile_parts(present, before.reference.axes, EVENT_TIME, params.get("slices", ()))
+
+
+def _answers(predictions: pa.Table, before: Before, champion: int | None) -> dict[str, Any]:
+    """Score and residual only where the champion itself answered in full; NaN elsewhere."""
+    label, score = (predictions[name].cast(pa.float64()).to_numpy() for name in ("label", "score"))
+    columns = prediction_columns(label, _own(predictions, champion, score), before.center or 0.0)
+    return columns if before.center is not None else {name: v for name, v in columns.items() if name not in (RESIDUAL, SLOPE)}
+
+
+def _scores(predictions: pa.Table) -> Any:
+    return predictions["score"].cast(pa.float64()).to_numpy()
+
+
+def _own(predictions: pa.Table, champion: int | None, score: Any) -> Any:
+    version = predictions["version"].cast(pa.float64()).to_numpy()
+    mine = ~np.asarray(predictions["degraded"].to_numpy(), dtype=bool)
+    return np.where(mine & ((version == champion) if champion is not None else True), score, np.nan)
+
+
+def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> Judged:
+    params, collected = task.params, dict(task.input("collect").value)
+    here = merge_profiles([rows for (_, segment), rows in sorted(parts.items()) if not segment])
+    inputs = {name for name in here if not name.startswith("(")}
+    reference, minimum = before.reference, int(params["monitoring"]["minimum_rows"])
+    watched = reference.only(*(axis.name for axis in reference.axes if not axis.name.startswith("(")))
+    quality = inspect({name: here[name] for name in inputs}, watched, {**collected, **_clock(predictions)})
+    if before.gone:
+        drift = DriftVerdict("abstain", before.gone)
+    else:
+        drift = judge(here, predictions.num_rows, watched, minimum_rows=minimum, set_aside=quality.columns)
+    champion = params.get("champion")
+    terms = Terms(params.get("metric", "auc"), minimum, params.get("threshold", THRESHOLD))
+    known = _labelled(task, predictions, before, terms)
+    counts = {
+        "rows": predictions.num_rows,
+        "labelled": int(collected["labelled"]),
+        "due": int(np.ceil(known.landing.landed + known.landing.coming)),
+        "answered": int(np.isfinite(_own(predictions, champion, _scores(predictions))).sum()),
+        "own": landed(predictions, champion).num_rows,
+    }
+    found = drift_types(here, counts, reference, quality, drift, minimum)
+    shadows = tuple(comparisons(_beside(task, "shadow"), champion, terms))
+    return Judged(quality, drift, found, known, _estimate(task, predictions, before, known, terms), shadows)
+
+
+def _labelled(task: Task, predictions: pa.Table, before: Before, terms: Terms) -> Labelled:
+    params = task.params
+    baseline = Baseline(params.get("holdout_metrics") or {}, int(before.value["holdout_rows"]), before.holdout)
+    needed = float(params["monitoring"]["labels_needed"])
+    window = Window(*map(moment, task.input("collect").value["window"].split("/")))
+
+    def measured(rows: pa.Table) -> Performance:
+        return measure(rows, baseline, params.get("slices", ()), terms)
+
+    return assess(window, predictions, _beside(task, "earlier"), params.get("champion"), measured, needed)
+
+
+def _estimate(task: Task, predictions: pa.Table, before: Before, known: Labelled, terms: Terms) -> Estimate:
+    """The window's performance before its labels, from the champion's holdout and the record of such estimates."""
+    name, reference = task.input("collect").value["window"], before.reference
+    if before.holdout is None:
+        return nothing("The champion's holdout was not kept.", terms.metric)
+    own = predictions.filter(pa.array(np.isfinite(_own(predictions, task.params.get("champion"), _scores(predictions)))))
+    inputs = [axis for axis in reference.axes if not axis.name.startswith("(") and axis.name not in reference.clocks]
+    raw = estimate(before.holdout, own, inputs, terms)
+    past = record(before.value.get("backtest", ()), task.params.get("history", ()), known.realised)
+    return believe(raw, past, terms.metric, lag(name, past))
+
+
+def _beside(task: Task, name: str) -> pa.Table:
+    """What `collect` wrote beside the predictions."""
+    return pq.read_table(task.file("collect", f"{name}.parquet"))
+
+
+def _clock(predictions: pa.Table) -> dict[str, int]:
+    """Labels that are older than what they label: one of the two clocks is wrong."""
+    times = [predictions[name].cast(pa.timestamp("us")).cast(pa.int64()) for name in ("label_timestamp", EVENT_TIME)]
+    known = predictions["label_timestamp"].is_valid().to_numpy()
+    label, event = (np.asarray(column.fill_null(0).to_numpy()) for column in times)
+    return {"labels_before_request": int((label < event)[known].sum())}
+
+
+def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged, before: Before) -> dict[str, Json]:
+    version, training_set, known = params.get("champion"), before.value, judged.labelled
+    rows = int(training_set["rows"]) - int(training_set["holdout_rows"])
+    broken = [issue.words for issue in judged.quality.issues]
+    beside = [
+        found.words for name, found in judged.drift_types.items() if name in ("label", "concept") and found.verdict == "drift"
+    ]
+    return {
+        "window": collected["window"],
+        "as_of": collected["as_of"],
+        "champion": {"version": version, "data_until": training_set["as_of"], "rows": rows} if version is not None else None,
+        "collected": collected,
+        "quality": judged.quality.to_json(),
+        "drift": judged.drift.to_json(),
+        "kinds": {name: found.to_json() for name, found in judged.drift_types.items()},
+        "performance": known.performance.to_json(),
+        "landing": known.landing.to_json(),
+        "earlier": known.earlier_json(),
+        "estimate": judged.estimate.to_json(),
+        "comparisons": [found.to_json() for found in judged.comparisons],
+        "words": [*(broken or ["The data are whole."]), judged.drift.words, *beside, *_told(judged)],
+    }
+
+
+def _told(judged: Judged) -> list[str]:
+    """Performance as far as labels tell it; the estimate where they do not; the shadows beside."""
+    measured = judged.labelled.performance
+    open_ = measured.verdict == "abstain" or bool(measured.window)
+    return [measured.words, *([judged.estimate.words] if open_ else []), *(found.words for found in judged.comparisons)]

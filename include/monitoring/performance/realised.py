@@ -1,0 +1,108 @@
+"""A window's performance once enough of its labels have landed: now, or with a later window's check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.core.request import Json
+from include.data.window import Window, moment
+from include.metrics.paired_by_day import Comparison, compare
+from include.monitoring.performance.comparison import Performance, judged, landed, of_window
+from include.monitoring.performance.label_delay import Delays, LabelDelay, landing
+from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
+
+Measure = Callable[[pa.Table], Performance]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """`performance`: the window's; or that of the newest earlier one whose labels have become enough since the last check.
+
+    `earlier`: each of the windows before, newest first, as its labels stand now.
+    """
+
+    performance: Performance
+    landing: LabelDelay
+    earlier: tuple[tuple[str, LabelDelay, Performance], ...] = ()
+
+    @property
+    def realised(self) -> dict[str, Performance]:
+        """What has come true in the windows before, where they can be judged."""
+        return {name: performance for name, _, performance in self.earlier if performance.verdict == "measured"}
+
+    def earlier_json(self) -> list[dict[str, Json]]:
+        return [{"window": n, "landing": at.to_json(), "performance": p.to_json() | {"slices": []}} for n, at, p in self.earlier]
+
+
+def assess(
+    window: Window, predictions: pa.Table, earlier: pa.Table, champion: int | None, measure: Measure, needed: float
+) -> Labelled:
+    """Of all answers' labels the share that has landed; of the champion's own answers the performance."""
+    length = window.end - window.start
+    delays = Delays.of([predictions, earlier], window.end)
+    at = landing(predictions, delays, window.end, needed)
+    here = judged(measure(landed(predictions, champion)), at)
+    before = Delays.of([earlier], window.start)
+    found, became = [], []
+    for stretch, rows in _stretches(window, earlier, length):
+        then, now = (landing(rows, law, when, needed) for law, when in ((before, window.start), (delays, window.end)))
+        performance = judged(measure(landed(rows, champion)), now)
+        found.append((stretch, now, performance))
+        if performance.verdict == "measured" and now.enough and not then.enough:
+            became.append(of_window(performance, stretch))
+    told = became[0] if became and not at.enough else here
+    return Labelled(told, at, tuple(found))
+
+
+def comparisons(shadow: pa.Table, champion: int | None, terms: Terms) -> Iterator[Comparison]:
+    """Each version that shadowed the champion, on the labelled rows that both scored."""
+    known = shadow.filter(pc.and_(pc.is_valid(shadow["label"]), pc.fill_null(pc.equal(shadow["answered_by"], champion), False)))
+    for version in sorted(pc.unique(known["version"]).to_pylist()):
+        rows = known.filter(pc.equal(known["version"], version))
+        label, score, day = arrays(rows)
+        if version != champion and len(label) >= terms.minimum_rows and min(label.sum(), (1 - label).sum()) >= CLASS_ROWS:
+            answered = rows["answered"].cast(pa.float64()).to_numpy()
+            yield compare(label, answered, score, day, terms.metric, int(version), terms.threshold)
+
+
+def history(values: Mapping[str, Mapping[str, Json]], champion: int | None, before: str) -> list[dict[str, Json]]:
+    """What was estimated in each window that ends by `before` (ISO), oldest first, and what came true as far as it was known.
+
+    `values`: window name to `monitor` value. Only windows of the same champion: another's record says nothing of this one.
+    """
+    until = moment(before)
+    own = {n: v for n, v in values.items() if moment(v["as_of"]) <= until and _champion(v) == champion and "estimate" in v}
+    found: dict[str, dict[str, Json]] = {}
+    for name, value in sorted(own.items(), key=lambda pair: str(pair[1]["as_of"])):
+        raw = value["estimate"]["raw"]
+        if not raw["why"]:
+            found[name] = {"window": name, "estimate": raw["value"], "base": raw["base"], "realised": None, "noise": None}
+        told = [] if value["performance"]["window"] else [{"window": name, "performance": value["performance"]}]
+        for each in (*told, *value["earlier"]):
+            performance = each["performance"]
+            if each["window"] in found and performance["verdict"] == "measured":
+                metric = performance["metric"]
+                realised = {"realised": performance["metrics"][metric], "noise": performance["errors"][metric]}
+                found[each["window"]] |= realised
+    return list(found.values())
+
+
+def _champion(value: Mapping[str, Json]) -> int | None:
+    return value["champion"]["version"] if value["champion"] else None
+
+
+def _stretches(window: Window, earlier: pa.Table, length: timedelta) -> Iterator[tuple[str, pa.Table]]:
+    """The windows before that have rows, newest first."""
+    times = earlier["event_time"].cast(pa.timestamp("us"))
+    end = window.start
+    while earlier.num_rows and end > pc.min(times).as_py():
+        inside = pc.and_(pc.greater_equal(times, pa.scalar(end - length)), pc.less(times, pa.scalar(end)))
+        rows = earlier.filter(inside)
+        if rows.num_rows:
+            yield Window(end - length, end).name, rows
+        end -= length

@@ -1,0 +1,149 @@
+"""Decisions as rows of the control store: one a window, made once, found again ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.core import control as store
+from include.core.control import ControlStore
+from include.core.request import Json, Result
+from include.core.spec import ModelSpec
+from include.data.window import moment
+from include.monitoring.retraining.policy import Champion, Decision, Facts, decide
+
+QUIET = "quiet"  # of the row that keeps a decision's effect
+
+
+def resource(model: str) -> str:
+    """What a decider takes (`ControlStore.take`) before it reads the history: a late one is fenced off."""
+    return f"decision/{model}"
+
+
+def history(control: ControlStore, model: str) -> list[Decision]:
+    """Every decision of a model, oldest window first."""
+    with control.transaction() as connection:
+        return _history(connection, model)
+
+
+def record_decision(control: ControlStore, decision: Decision, epoch: int, *, quiet: bool = False) -> tuple[Decision, bool]:
+    """Store it under its key, or return the one stored there before; and whether it is new. Raises FencedError.
+
+    `quiet`: it starts nothing, as a backfill's. That is written down with it, since only an event that was to be sent can be
+    lost (include/reconcile/decisions.py).
+    """
+
+    def effect(connection: sa.Connection) -> dict[str, Json]:
+        body = decision.to_json()
+        details = {name: body[name] for name in ("blocked_by", "words", "evidence")}
+        row = {"key": decision.key, "model": decision.model, "as_of": decision.as_of, "action": decision.action}
+        connection.execute(store.decisions.insert().values(**row, reasons=body["reasons"], evidence=details, at=store.now()))
+        control.append_audit(
+            connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.words}
+        )
+        return {**body, QUIET: quiet}
+
+    body, new = control.once(f"decide/{decision.key}", resource(decision.model), epoch, effect)
+    return Decision.from_json({name: value for name, value in body.items() if name != QUIET}), new
+
+
+def asked_for(control: ControlStore, decision: Decision, epoch: int) -> None:
+    """A run that may start a training found the decision of a quiet one: from now on its event can be lost, too."""
+    known = control.effect(f"decide/{decision.key}")
+    if known is not None and known.get(QUIET):
+        control.once(f"asked/{decision.key}", resource(decision.model), epoch, lambda _: {})
+
+
+def gather(
+    control: ControlStore,
+    spec: ModelSpec,
+    monitored: Result,
+    busy: Sequence[str] = (),
+    shadows: Mapping[str, Json] | None = None,
+) -> Facts:
+    """The facts of a window: the `monitor` result, the labels published since, what runs and what was rejected."""
+    with control.transaction() as connection:
+        return _facts(connection, spec.name, monitored.value, busy, shadows)
+
+
+def _facts(
+    connection: sa.Connection, model: str, value: Mapping[str, Any], busy: Sequence[str], shadows: Mapping[str, Json] | None
+) -> Facts:
+    champion = Champion(**value["champion"]) if value["champion"] else None
+    return Facts(
+        model=model,
+        window=value["window"],
+        as_of=value["as_of"],
+        champion=champion,
+        new_labels=_new_labels(connection, model, champion, value["as_of"]) if champion else 0,
+        quality=value["quality"],
+        drift=value["drift"],
+        performance=value["performance"],
+        busy=(*_rollouts(connection, model), *busy),
+        rejected=tuple(_rejected(connection, model, champion, value["as_of"])) if champion else (),
+        shadows=shadows or {},
+    )
+
+
+def decide_window(
+    control: ControlStore,
+    spec: ModelSpec,
+    monitored: Result,
+    epoch: int,
+    busy: Sequence[str] = (),
+    shadows: Mapping[str, Json] | None = None,
+    *,
+    quiet: bool = False,
+) -> tuple[Decision, bool]:
+    """Decide on the window of a `monitor` result and store it. A window run again gets its stored decision."""
+    with control.transaction() as connection:
+        facts = _facts(connection, spec.name, monitored.value, busy, shadows)
+        past = _history(connection, spec.name)
+    return record_decision(control, decide(past, facts, spec.retraining), epoch, quiet=quiet)
+
+
+def _history(connection: sa.Connection, model: str) -> list[Decision]:
+    query = sa.select(store.decisions).where(store.decisions.c.model == model).order_by(store.decisions.c.as_of)
+    return [_decision(row) for row in connection.execute(query)]
+
+
+def _decision(row: sa.Row[tuple[object, ...]]) -> Decision:
+    own = {"key": row.key, "model": row.model, "as_of": row.as_of, "action": row.action, "reasons": row.reasons}
+    return Decision.from_json({**own, **row.evidence})
+
+
+def _new_labels(connection: sa.Connection, model: str, champion: Champion, as_of: str) -> int:
+    """Labels published for the days between the champion's data and the window's end."""
+    first = moment(champion.data_until).date()
+    last = (moment(as_of) - timedelta(microseconds=1)).date()
+    table = store.partitions.c
+    query = sa.select(table.rows).where(table.model == model, table.day >= first.isoformat(), table.day <= last.isoformat())
+    return sum(int(row.rows.get("labels", 0)) for row in connection.execute(query))
+
+
+def _rollouts(connection: sa.Connection, model: str) -> list[str]:
+    table = store.rollouts.c
+    query = sa.select(table.challenger).where(table.model == model, table.live.is_not(None))
+    return [f"rollout of version {row.challenger}" for row in connection.execute(query)]
+
+
+def _rejected(connection: sa.Connection, model: str, champion: Champion, as_of: str) -> Iterator[str]:
+    """Versions newer than the champion, known by `as_of`, whose gate was closed or whose rollout was rolled back.
+
+    A backfill's are no challengers: they were never meant to serve.
+    """
+    versions, rollouts = store.versions.c, store.rollouts.c
+    newer = sa.select(versions.version, versions.record).where(versions.model == model, versions.version > champion.version)
+    back = sa.select(rollouts.challenger).where(rollouts.model == model, rollouts.state == "rolled_back")
+    rows = connection.execute(newer.order_by(versions.version)).all()
+    rolled = {row.challenger for row in connection.execute(back)}
+    for row in rows:
+        if row.record["run_type"] == "backfill" or moment(row.record["as_of"]) > moment(as_of):
+            continue
+        if row.version in rolled:
+            yield f"version {row.version} was rolled back"
+        elif not row.record["gate"]["passed"]:
+            yield f"version {row.version}: {'; '.join(row.record['gate']['reasons'])}"

@@ -1,0 +1,149 @@
+"""What retraining would have cost: every model in every window, the policies replayed on it, and the best that was possible.
+
+A stream's errors are a matrix, computed once; a policy only chooses its rows. So a replay is exact, not simulated.
+Cost: the mean error of the windows served, plus the price times the share of windows before which a retrain was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from include.core.spec import Retraining
+from include.data.window import moment
+from include.monitoring.retraining.labelled_stream import Floats, Stream
+from include.monitoring.retraining.policy import Decision, Facts, decide
+from include.monitoring.retraining.staleness_probe import forecast
+
+TRAINED_ON = 5  # windows a model is trained on
+DELAY = 1  # windows until a window's labels are known
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a policy may look at before window `now`. `error` [now+1, now+1] as `errors` gives it, NaN in the windows whose
+    labels are not there yet; its rows are models that could have been trained by now: shadows, where none was asked for."""
+
+    error: Floats
+    champion: int
+    price: float
+
+    @property
+    def now(self) -> int:
+        return len(self.error) - 1
+
+
+Policy = Callable[[Known], bool]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """`retrained`: the windows before which it was done. `error`, `cost`: means over the windows served."""
+
+    retrained: tuple[int, ...]
+    error: float
+    cost: float
+    windows: int
+
+
+def errors(stream: Stream, learner: Callable[[], Any] | None = None) -> Floats:
+    """`[s, t]`: the error rate in window t of the model that begins to serve in window s. NaN where t < s - 1.
+
+    Window 0 is the first that a model can serve: it was trained on the five windows whose labels are known by then, and
+    so is every other. `learner` makes an unfitted scikit-learn classifier; by default a logistic regression.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    first = TRAINED_ON + DELAY
+    served = stream.windows - first
+    rows = np.bincount(stream.window, minlength=stream.windows)
+    error = np.full((served, served), np.nan)
+    with threadpool_limits(1):  # threads spin: on a busy machine two are many times slower than one
+        for s in range(served):
+            past, ahead = stream.rows(s, s + TRAINED_ON), stream.rows(max(s - 1, 0) + first, stream.windows)
+            wrong = _predicted(stream, past, ahead, learner or logistic) != stream.label[ahead]
+            share = np.bincount(stream.window[ahead], wrong, minlength=stream.windows) / np.maximum(rows, 1)
+            error[s, max(s - 1, 0) :] = share[max(s - 1, 0) + first :]
+    return error
+
+
+def _predicted(stream: Stream, past: slice, ahead: slice, learner: Callable[[], Any]) -> Floats:
+    """What a model of the rows `past` says of those `ahead`: always the one label, where it has seen no other."""
+    seen = np.unique(stream.label[past])
+    if len(seen) == 1:
+        return np.full(ahead.stop - ahead.start, seen[0])
+    predicted: Floats = learner().fit(stream.inputs[past], stream.label[past]).predict(stream.inputs[ahead])
+    return predicted
+
+
+def logistic() -> Any:
+    """Means for missing values, unit variances, L2: quick, and it knows how to say little."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression(max_iter=200))
+
+
+def replay(error: Floats, policy: Policy, price: float) -> Replay:
+    """Ask the policy before every window but the first."""
+    retrained: list[int] = []
+    for now in range(1, len(error)):
+        seen = error[: now + 1, : now + 1].copy()
+        seen[:, max(now - DELAY, 0) :] = np.nan
+        if policy(Known(seen, retrained[-1] if retrained else 0, price)):
+            retrained.append(now)
+    return account(error, retrained, price)
+
+
+def account(error: Floats, retrained: Sequence[int], price: float) -> Replay:
+    """The cost of retraining before these windows."""
+    champions = np.zeros(len(error), dtype=np.int64)
+    champions[list(retrained)] = retrained
+    served = error[np.maximum.accumulate(champions), np.arange(len(error))]
+    return Replay(tuple(retrained), float(served.mean()), float(served.mean() + price * len(retrained) / len(error)), len(error))
+
+
+def oracle(error: Floats, price: float) -> Replay:
+    """The cheapest retrain times of all, by dynamic programming from the last window back: it knows every error ahead."""
+    windows = len(error)
+    ahead = np.zeros(windows)  # [champion]: the cheapest cost from window t on
+    again = np.zeros((windows, windows), dtype=bool)
+    for t in range(windows - 1, 0, -1):
+        keep = error[:t, t] + ahead[:t]
+        fresh = price + error[t, t] + ahead[t]
+        again[t, :t] = fresh < keep
+        ahead[:t] = np.where(again[t, :t], fresh, keep)
+    retrained: list[int] = []
+    for t in range(1, windows):
+        if again[t, retrained[-1] if retrained else 0]:
+            retrained.append(t)
+    return account(error, retrained, price)
+
+
+def decided(history: Sequence[Decision], policy: Retraining) -> list[Decision]:
+    """What this policy would have decided on the facts of stored decisions, oldest first; those without facts are left out.
+
+    The champions are those of the record: a model that was never trained has no facts.
+    """
+    made: list[Decision] = []
+    for decision in sorted((d for d in history if "shadows" in d.evidence), key=lambda d: moment(d.as_of)):
+        made.append(decide(made, Facts.of(decision), policy))
+    return made
+
+
+def never(_: Known) -> bool:
+    return False
+
+
+def every(windows: int) -> Policy:
+    return lambda known: known.now - known.champion >= windows
+
+
+def priced(known: Known) -> bool:
+    """The policy of `retraining.price`."""
+    return forecast(known.error, known.champion, known.price).worth

@@ -1,0 +1,117 @@
+"""Step `shadows`: what a model trained at each past window would have erred in every later one.
+
+Each is a cheap model on the rows that a training at that moment would have had, and it never serves. What they are for:
+include/monitoring/retraining/staleness_probe.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core.reference import load
+from include.core.request import Json, Outcome
+from include.core.spec import Features
+from include.core.task import Task
+from include.data.window import moment
+from include.monitoring.retraining.labelled_stream import Floats
+from include.monitoring.retraining.policy_replay import logistic
+
+WINDOWS = 26  # of the past that are looked at
+MOST = 20_000  # rows a shadow is fitted on, evenly spaced: it is to be cheap
+CLASS_ROWS = 20  # of each label, below which nothing is fitted
+FILES = ("train.parquet", "holdout.parquet")
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The windows that end at `as_of`, the newest last, and which rows a training at the start of one would have had."""
+
+    as_of: datetime
+    window: timedelta
+    reach: timedelta  # training.window_days
+    held_out: timedelta  # training.holdout_days: its newest rows are never trained on
+
+    def start(self, window: int) -> datetime:
+        return self.as_of - (WINDOWS - window) * self.window
+
+    def champion(self, data_until: datetime) -> int:
+        """The first window that a model with data until then could have served; 0 if it is older than what is looked at."""
+        return max(0, min(WINDOWS, math.ceil((data_until - self.start(0)) / self.window)))
+
+
+def run(task: Task) -> Outcome:
+    """Input `history`: a training set long enough. Params `as_of`, `window_days`, `training`, `features`, `label`,
+    `data_until` (the champion's), `minimum_rows` of a window.
+
+    Value: `error` [n+1, n+1] (window t of the shadow that served from window s on; null where unknown; the last is the window
+    to come), `champion` (its row), `first` (the first window's start). Empty lists where the history is too short for any.
+    """
+    params = task.params
+    training = params["training"]
+    days = [timedelta(days=int(n)) for n in (params["window_days"], training["window_days"], training["holdout_days"])]
+    plan = Plan(moment(params["as_of"]), *days)
+    rows = pa.concat_tables([pq.read_table(task.file("history", name)) for name in FILES])
+    rows = rows.sort_by([("event_timestamp", "ascending"), ("request_id", "ascending")])
+    error = _errors(rows, plan, params)
+    first = _first(np.isfinite(np.diagonal(error)))
+    kept = error[first:, first:]
+    champion = max(0, plan.champion(moment(params["data_until"])) - first)
+    body: list[Json] = [[None if math.isnan(each) else round(float(each), 6) for each in line] for line in kept]
+    return Outcome({"error": body, "champion": min(champion, len(kept) - 1), "first": plan.start(first).isoformat()}, {})
+
+
+def _errors(rows: pa.Table, plan: Plan, params: Mapping[str, Any]) -> Floats:
+    """[WINDOWS + 1, WINDOWS + 1]: NaN before a shadow serves, where a window has too few rows, and where nothing was fitted."""
+    features, label = Features.model_validate(params["features"]).inputs, str(params["label"])
+    encoder = load("include.model_contract.encoder:Encoder").fit(rows, features, label)
+    inputs, labels = encoder.encode_table(rows).astype(np.float64), rows[label].to_numpy().astype(np.float64)
+    times = rows["event_timestamp"].cast(pa.timestamp("us")).to_numpy()
+    starts = [np.datetime64(plan.start(window), "us") for window in range(WINDOWS + 1)]
+    cuts = np.searchsorted(times, starts)
+    counts = np.diff(cuts)
+    error = np.full((WINDOWS + 1, WINDOWS + 1), np.nan)
+    for served in range(WINDOWS):
+        begin, end = (_place(times, plan.start(served) - back) for back in (plan.reach, plan.held_out))
+        model = _fitted(inputs[begin:end], labels[begin:end])
+        if model is None:
+            continue
+        seen = max(served - 1, 0) if plan.held_out >= plan.window else served  # the window before was not trained on either
+        wrong = model.predict(inputs[cuts[seen] :]) != labels[cuts[seen] :] if cuts[seen] < len(labels) else np.empty(0, bool)
+        sums = np.add.reduceat(np.append(wrong, False), cuts[seen:] - cuts[seen])[:-1]
+        enough = counts[seen:] >= int(params["minimum_rows"])
+        error[served, seen:-1] = np.where(enough, sums / np.maximum(counts[seen:], 1), np.nan)
+    return error
+
+
+def _first(known: npt.NDArray[np.bool_]) -> int:
+    """Where the newest unbroken run of known windows begins; the newest of all may still wait for their labels."""
+    if not known.any():
+        return WINDOWS
+    last = int(np.flatnonzero(known)[-1])
+    gaps = np.flatnonzero(~known[:last])
+    return int(gaps[-1]) + 1 if len(gaps) else 0
+
+
+def _place(times: npt.NDArray[np.datetime64], at: datetime) -> int:
+    return int(np.searchsorted(times, np.datetime64(at, "us")))
+
+
+def _fitted(inputs: Floats, labels: Floats) -> Any:
+    """None where there is too little to learn from."""
+    if min(int(labels.sum()), len(labels) - int(labels.sum())) < CLASS_ROWS:
+        return None
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    step = -(-len(labels) // MOST)
+    with threadpool_limits(1):
+        return logistic().fit(inputs[::step], labels[::step])

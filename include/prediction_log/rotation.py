@@ -1,0 +1,126 @@
+"""From segments to Parquet: what the prediction log becomes once nobody writes it and no rollout reads it.
+
+    python -m include.prediction_log.rotation [--days 7] [MODEL ...]
+
+A segment becomes one Parquet file a day under `date=YYYY-MM-DD/`, with columns to search by, the line itself in `record`
+and in `upto` the bytes of the segment up to its end, and is then removed. Killed between the two, both are there: readers
+believe the segment, and the next rotation writes the same files again. A segment somebody writes is locked, and left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core.settings import Settings
+from include.prediction_log.writer import Record, parts, segments
+
+DAY_SECONDS = 86_400
+KEEP_DAYS = 7.0  # since a segment was last written to
+SCHEMA = pa.schema(
+    [
+        ("kind", pa.string()), ("id", pa.string()), ("at", pa.string()), ("event_time", pa.string()), ("unit", pa.string()),
+        ("version", pa.int64()), ("arm", pa.string()), ("score", pa.float64()), ("label", pa.float64()),
+        ("generation", pa.int64()), ("error", pa.string()), ("record", pa.string()), ("upto", pa.int64()),
+    ]
+)  # fmt: skip
+
+
+def rotate(home: Path, model: str, older_than: float) -> list[Path]:
+    """The Parquet files made of segments that nobody has written to for that many seconds. Any number may do it at once."""
+    made = []
+    for segment in segments(home, model):
+        with suppress(FileNotFoundError):  # another one was faster
+            if time.time() - segment.stat().st_mtime >= older_than:
+                with _left_alone(segment) as left:
+                    if left:
+                        made += _convert(segment)
+                        segment.unlink()
+    return made
+
+
+@contextmanager
+def _left_alone(segment: Path) -> Iterator[bool]:
+    """Whether nobody writes it; meanwhile nobody else rotates it."""
+    with segment.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _convert(segment: Path) -> list[Path]:
+    decoder = msgspec.json.Decoder(Record)
+    days: dict[str, list[tuple[Record, str, int]]] = {}
+    upto = 0
+    with segment.open("rb") as lines:
+        for line in lines:
+            upto += len(line)
+            try:
+                record = decoder.decode(line)
+            except msgspec.DecodeError:  # half a line, of a full disk or a power cut
+                continue
+            days.setdefault(record.at[:10], []).append((record, line.decode().rstrip("\n"), upto))
+    return [_write(segment, day, records) for day, records in sorted(days.items())]
+
+
+def _write(segment: Path, day: str, records: list[tuple[Record, str, int]]) -> Path:
+    """Whole under its name, or not there; on the disk before the segment goes."""
+    target = segment.parent / f"date={day}" / f"{segment.stem}.parquet"
+    target.parent.mkdir(exist_ok=True)
+    columns = {name: [getattr(record, name) for record, _, _ in records] for name in SCHEMA.names[:-2]}
+    lines = {"record": [line for _, line, _ in records], "upto": [upto for _, _, upto in records]}
+    temporary = target.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        pq.write_table(pa.table({**columns, **lines}, schema=SCHEMA), file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(target)
+    for changed in (target.parent, segment.parent):
+        _sync(changed)
+    return target
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def rotated(home: Path, model: str) -> list[Path]:
+    """The Parquet files, oldest day first, without those whose segment is still there."""
+    return parts(home, model)[1]
+
+
+def rotate_days(home: Path, model: str, days: float) -> list[Path]:
+    return rotate(home, model, days * DAY_SECONDS)
+
+
+def main(argv: Iterable[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="include.prediction_log.rotation")
+    parser.add_argument("models", nargs="*", help="default: every model that has a log")
+    parser.add_argument("--days", type=float, default=KEEP_DAYS, help="since a segment was last written to")
+    options = parser.parse_args(list(argv) if argv is not None else None)
+    home = Settings.from_env().home
+    found = sorted(path.name for path in (home / "predictions").glob("*") if path.is_dir())
+    for model in options.models or found:
+        for file in rotate_days(home, model, options.days):
+            print(file)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,130 @@
+"""One look at a live stage: the log read on from where the last look stopped, the judge, the deadline.
+
+The trigger asks again and again, the task once more before it records the answer; whoever is killed, the next
+look finds what was read so far, and the moment the stage was entered, in the control store. A look changes
+nothing but that memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from include.core.adapters import adapter
+from include.core.catalog import load_spec
+from include.core.control import ControlStore
+from include.core.errors import ConflictError
+from include.core.request import Json
+from include.core.settings import Settings
+from include.core.spec import ModelSpec
+from include.rollout.accumulator_store import load_accumulator, save_accumulator
+from include.rollout.evidence import Evidence
+from include.rollout.evidence_accumulator import LABELS, EvidenceAccumulator, StageAccumulator
+from include.rollout.history import Rollout, alerted, entered, paused_for, read_rollout
+from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan, planned_requests
+
+
+def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Json] | None:
+    """The stage's final decision as `record_verdict` stores it, or None: look again later.
+
+    The answer `hold`, until its alert is recorded: both arms are beyond the service's objective, so page someone.
+    """
+    settings = Settings.from_env()
+    control = ControlStore(settings.control_url)
+    known = read_rollout(control, rollout)
+    if not known.live:
+        return {"answer": "roll_back", "reasons": [f"ended by another hand: {known.state} {known.reason}".rstrip()]}
+    spec = load_spec(model, settings.models)
+    verdict, plan, evidence = see(control, spec, known, stage, settings, datetime.now(UTC))
+    if verdict.alerts and not alerted(control, known, stage):
+        return {**verdict.to_json(), "answer": "hold"}
+    if verdict.answer == "insufficient" or (known.state == "paused" and verdict.answer == "promote"):
+        return None  # a pause holds a stage; it never holds back a rollback
+    return {**verdict.to_json(), "evidence": evidence.to_json(), "plan": plan.to_json()}
+
+
+def resumed(*, rollout: str) -> bool | None:
+    """True once the rollout is paused no longer; None: ask again."""
+    return None if read_rollout(ControlStore(Settings.from_env().control_url), rollout).state == "paused" else True
+
+
+def see(
+    control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, settings: Settings, at: datetime
+) -> tuple[Verdict, JudgePlan, Evidence]:
+    """Read the log on, remember, judge."""
+    since, _ = entered(control, rollout, rollout.stages[0].name)
+    seq, fold = load_accumulator(control, rollout.id)
+    begin(control, spec, rollout, stage, fold)
+    before = dict(fold.cursor)
+    read = adapter("predictions.tail")
+    while True:
+        records, fold.cursor = read(settings.home, spec.name, since, fold.cursor)
+        if not records:
+            break
+        fold.add(records)
+    if fold.cursor != before or seq == 0:
+        save_accumulator(control, rollout.id, stage, seq, fold)
+    return weigh(control, spec, rollout, fold, at)
+
+
+def begin(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, fold: EvidenceAccumulator) -> None:
+    """Have the fold count for this stage, from its route's generation on."""
+    _, generation = entered(control, rollout, stage)
+    _, fold.since = entered(control, rollout, rollout.stages[0].name)
+    if fold.stage is not None and fold.stage.generation >= generation:
+        return
+    step, floor_us = rollout.find(stage), spec.evaluation.max_latency_ms * 1000
+    requests = spec.rollout.shadow_requests if step.shadow else spec.rollout.step_requests
+    labelled = fold.baseline.labels >= LABELS
+    planned = planned_requests(step.weight / 100, requests, rollout.champion is not None)
+    fold.begin(
+        StageAccumulator(
+            stage,
+            generation,
+            planned,
+            step.shadow,
+            fold.baseline.limits(floor_us),
+            labelled,
+            spec.serving.threshold,
+            labelled or bool(spec.rollout.outcomes),
+            fold.baseline.requests,
+            fold.baseline.errors,
+        )
+    )
+
+
+def weigh(
+    control: ControlStore, spec: ModelSpec, rollout: Rollout, fold: EvidenceAccumulator, at: datetime
+) -> tuple[Verdict, JudgePlan, Evidence]:
+    """The verdict on what a fold holds, the deadline included."""
+    if fold.stage is None:
+        raise ConflictError(f"Rollout {rollout.id} has no stage to judge yet.", hint="enter a stage first.")
+    since, _ = entered(control, rollout, fold.stage.stage)
+    elapsed = at - datetime.fromisoformat(since) - paused_for(control, rollout, fold.stage.stage, at)
+    step, evidence = rollout.find(fold.stage.stage), fold.stage.evidence()
+    plan = judge_plan(spec, step, rollout.champion, evidence.limits, fold.stage.labelled)
+    return at_deadline(judge(evidence, plan), spec, elapsed), plan, evidence
+
+
+def at_deadline(verdict: Verdict, spec: ModelSpec, elapsed: timedelta) -> Verdict:
+    """An insufficient verdict after the deadline, as the spec says: roll back, or wait on.
+
+    An incident of both arms is never the challenger's fault: it is waited out.
+    """
+    rule = spec.rollout
+    if verdict.answer != "insufficient" or verdict.alerts or elapsed < rule.deadline or rule.at_deadline == "wait":
+        return verdict
+    reason = f"not enough evidence within {rule.deadline} (at_deadline=roll_back)"
+    return Verdict("roll_back", (reason, *verdict.reasons), verdict.numbers)
+
+
+def recompute(stored: Mapping[str, Json]) -> Verdict:
+    """The judge's answer from a stored decision, to check that it is still the same.
+
+    A rollback at the deadline is the judge's `insufficient` and the clock's: it is told by its first reason.
+    """
+    verdict = judge(Evidence.from_json(stored["evidence"]), JudgePlan.from_json(stored["plan"]))
+    late = tuple(reason for reason in stored["reasons"][:1] if "(at_deadline=roll_back)" in reason)
+    if late and verdict.answer == "insufficient":
+        return Verdict("roll_back", (*late, *verdict.reasons), verdict.numbers)
+    return verdict

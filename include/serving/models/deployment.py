@@ -1,0 +1,90 @@
+"""What the gateway serves for one model at one moment: an immutable snapshot, swapped as one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+from include.core.spec import ModelSpec, View
+from include.serving.models.loaded_model import LoadedModel
+
+
+class Route(Protocol):
+    """A model's route (include/routing/route.py)."""
+
+    @property
+    def champion(self) -> int | None: ...
+    @property
+    def challenger(self) -> int | None: ...
+    @property
+    def weight(self) -> int: ...
+    @property
+    def shadow(self) -> int | None: ...
+    @property
+    def previous(self) -> int | None: ...
+    @property
+    def live(self) -> bool: ...
+    def arm(self, unit: int) -> str: ...
+    def to_json(self) -> dict[str, object]: ...
+
+
+@dataclass(frozen=True)
+class Deployment:
+    spec: ModelSpec
+    route: Route
+    generation: int  # of the route; 0 where a version it needs was refused
+    models: Mapping[int, LoadedModel] = field(default_factory=dict)
+    cold: bool = False  # the route is known, and nothing is loaded until somebody asks
+
+    def candidates(self, arm: str) -> Iterator[tuple[str, int]]:
+        """Who may answer, best first: (name of the role, version)."""
+        roles = ("champion", "previous") if arm == "champion" else ("challenger", "champion", "previous")
+        for role in roles:
+            version = getattr(self.route, role)
+            if version is not None:
+                yield role, version
+
+    @cached_property
+    def views(self) -> dict[str, tuple[View, ...]]:
+        """What the loaded versions read online: one set of views, or several while their definitions change."""
+        return {self.reads(version): self.models[version].views or self.spec.features.views for version in self.models} or {
+            "": self.spec.features.views
+        }
+
+    @cached_property
+    def _reads(self) -> dict[int, str]:
+        return {version: _named(model.views) for version, model in self.models.items()}
+
+    def reads(self, version: int) -> str:
+        """Which set of views a loaded version reads; of one that is not loaded any."""
+        return self._reads[version] if version in self._reads else next(iter(self._reads.values()), "")
+
+    def arm_reads(self, arm: str) -> str:
+        """Which set the version reads that answers an arm."""
+        return self.reads(next((version for _, version in self.candidates(arm) if version in self.models), -1))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the version that answers by default is loaded."""
+        first = self.route.champion if self.route.champion is not None else self.route.challenger
+        return first in self.models
+
+    @property
+    def bytes(self) -> int:
+        return sum(model.bytes for model in self.models.values())
+
+
+def _named(views: tuple[View, ...] | None) -> str:
+    return ",".join(f"{view.name}@{view.version}" for view in views or () if view.version)
+
+
+def named(route: Route) -> set[int]:
+    """Every version that a route names."""
+    return needed(route) | ({route.previous} if route.previous is not None else set())
+
+
+def needed(route: Route) -> set[int]:
+    """Versions without which a route is not applied."""
+    return {version for version in (route.champion, route.challenger, route.shadow) if version is not None}

@@ -1,0 +1,137 @@
+"""The switch: one word of shared memory a model, read at every request, says which route the workers follow.
+
+A new route has two phases. Each worker loads and warms its versions, and acknowledges (`offer`). The last one to
+do so sets the word, and with it all workers change over between two instructions: no moment has two routes. The
+word is set before the last acknowledgement is written, so a request that starts after it meets the new route.
+
+Who does not count: a worker that is not ready yet (it catches up before it joins), one that has died (the
+supervisor says so), one that has not been seen for STALE_SECONDS (stopped; it catches up when it wakes).
+Truth stays in the control store: every worker reads it by itself, and this page may be lost at any time.
+"""
+
+from __future__ import annotations
+
+import time
+from hashlib import blake2b
+
+from include.serving.models.deployment import Deployment
+from include.serving.telemetry.shared_memory import SharedMemory
+
+SLOTS, MODELS = 64, 2048  # workers, and models ever routed while the gateway runs
+STALE_SECONDS = 3.0
+_LIVE, _BEAT, _TABLE = 0, SLOTS, 2 * SLOTS  # words: 1 for a ready worker, when it was last seen, the models' entries
+_ENTRY = 2 + SLOTS  # the model's hash, the generation in force, each worker's acknowledgement
+SIZE = 8 * (_TABLE + MODELS * _ENTRY)
+
+
+class ModelSlot:
+    """One model in one worker: what answers now, and what will once the word says so."""
+
+    __slots__ = ("current", "entry", "generation", "next")
+
+    def __init__(self, current: Deployment, entry: int) -> None:
+        self.current, self.entry = current, entry
+        self.generation = current.generation
+        self.next: Deployment | None = None
+
+
+class Switch:
+    """`get` belongs to the event loop; everything else to the fleet's thread."""
+
+    def __init__(self, page: SharedMemory | None = None, slot: int = 0) -> None:
+        self._page, self._slot = page or SharedMemory(SIZE), slot
+        self._words = self._page.words(0, SIZE // 8)
+        self._lanes: dict[str, ModelSlot] = {}
+        self.joined = False
+
+    def get(self, model: str) -> Deployment:
+        """What answers now. Raises KeyError for a model without a deployment."""
+        lane = self._lanes[model]
+        if self._words[lane.entry + 1] != lane.generation:
+            self._advance(lane)
+        return lane.current
+
+    def _advance(self, lane: ModelSlot) -> None:
+        following = lane.next
+        if following is not None and following.generation == self._words[lane.entry + 1]:
+            lane.current, lane.generation, lane.next = following, following.generation, None
+
+    @property
+    def models(self) -> list[str]:
+        return sorted(self._lanes)
+
+    def applied(self, model: str) -> int:
+        """The generation that this worker follows, and with it all ready ones; 0 for a part of a route."""
+        return self.get(model).generation if model in self._lanes else 0
+
+    # -- the fleet's thread --------------------------------------------------------------------------
+
+    def offer(self, deployment: Deployment) -> None:
+        """A deployment that is loaded and warm. It answers once every ready worker has offered its generation."""
+        model, generation = deployment.spec.name, deployment.generation
+        with self._page.lock():
+            entry = self._entry(model)
+            lane = self._lanes.get(model)
+            if lane is None or not generation or generation == lane.generation:
+                # The first one; a part of a route, at start; or the same route with versions loaded or unloaded.
+                self._lanes[model] = ModelSlot(deployment, entry)
+            else:
+                lane.next = deployment
+            self._acknowledge(entry, generation)
+
+    def settle(self) -> None:
+        """Once a step: say that this worker lives, join when caught up, take the step that a dead worker held up."""
+        self._words[_BEAT + self._slot] = time.monotonic_ns()
+        waiting = [lane for lane in self._lanes.values() if lane.next is not None]
+        if not waiting:
+            return
+        with self._page.lock():
+            for lane in waiting:
+                if lane.next is not None:
+                    self._acknowledge(lane.entry, lane.next.generation)
+
+    def join(self, *, late: bool = False) -> bool:
+        """Become a worker that counts, if every route in force is this one's, too; with `late` in any case."""
+        with self._page.lock():
+            self._words[_BEAT + self._slot] = time.monotonic_ns()
+            if not late and not all(self._caught_up(lane) for lane in self._lanes.values()):
+                return False
+            self._words[_LIVE + self._slot] = 1
+            self.joined = True
+            for lane in self._lanes.values():
+                self._acknowledge(lane.entry, lane.generation)
+        return True
+
+    def leave(self) -> None:
+        """This worker, or the one that had its slot, counts no more."""
+        self._words[_LIVE + self._slot] = 0
+        self.joined = False
+
+    def _caught_up(self, lane: ModelSlot) -> bool:
+        force = self._words[lane.entry + 1]
+        return lane.generation == force or not lane.generation or not self._others()
+
+    def _acknowledge(self, entry: int, generation: int) -> None:
+        """Under the lock: put the generation in force if it is the last one missing, then say so."""
+        words, acknowledged = self._words, entry + 2
+        others = self._others()
+        may = self.joined or not others
+        if may and generation > words[entry + 1] and all(words[acknowledged + slot] == generation for slot in others):
+            words[entry + 1] = generation
+        words[acknowledged + self._slot] = generation
+
+    def _others(self) -> list[int]:
+        """Ready workers beside this one."""
+        words, oldest = self._words, time.monotonic_ns() - int(STALE_SECONDS * 1e9)
+        return [s for s in range(SLOTS) if words[_LIVE + s] and s != self._slot and words[_BEAT + s] > oldest]
+
+    def _entry(self, model: str) -> int:
+        """The model's first word; an entry is taken on first use."""
+        name = int.from_bytes(blake2b(model.encode(), digest_size=8).digest()) | 1
+        for place in range(MODELS):
+            entry = _TABLE + place * _ENTRY
+            if not self._words[entry]:
+                self._words[entry] = name
+            if self._words[entry] == name:
+                return entry
+        raise RuntimeError(f"the gateway has routed {MODELS} models since it started; restart it")

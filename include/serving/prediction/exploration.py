@@ -1,0 +1,26 @@
+"""Decisions drawn at random for a small share of the requests: without them nobody learns what happens to those whom the
+model turns away, and it is trained on its own choices.
+
+L. Bottou et al., Counterfactual reasoning and learning systems, JMLR 14, 2013: log the choice and that it was random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from include.prediction_log.writer import Record
+
+SPAN = 1 << 32
+
+
+class Exploration:
+    """`share` of the requests. The draw is a hash of the request's id: the same request, sent again, is drawn the same way."""
+
+    def __init__(self, share: float, model: str, unit: Callable[[str, str], int]) -> None:
+        self.share, self._model, self._unit = share, model, unit
+
+    def mark(self, record: Record) -> None:
+        """Fill in `explored` and `decision` if the request is of the share: either decision is as likely as the other."""
+        drawn = self._unit(record.id, f"{self._model} explores")
+        if drawn % SPAN < self.share * SPAN:
+            record.explored, record.decision = "random", drawn // SPAN & 1

@@ -1,0 +1,177 @@
+"""Open Inference Protocol v2: a loaded version by its number, on encoded rows or on named columns.
+
+`features` FP32 [n, inputs] is the model's own tensor, already encoded (a category is its code). Named
+columns carry raw values, one tensor an input. In both, null (in JSON) and NaN (in JSON or binary) say that a value is
+unknown, and it becomes what training made of it: the input's default, else NaN. These calls test and embed a version: they
+follow no weights and are not in the prediction log.
+"""
+
+from __future__ import annotations
+
+import re
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from include.core.spec import Feature
+from include.serving.http.request_error import RequestError
+from include.serving.models.deployment import Deployment
+from include.serving.models.loaded_model import Floats, LoadedModel, ModelError
+from include.serving.prediction.micro_batch import Batches
+from include.serving.prediction.tensor import BYTES, InferRequest, Tensor, decode_request, encode_response, wants_binary
+
+NUMBERS = "finite float32 numbers; null or NaN is unknown"
+OIP_TYPES = {"float": "FP64", "int": "INT64", "category": BYTES}
+
+
+def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
+    """GET /v2/models/{model}[/versions/{version}]. `parameters.columns`: the inputs by name, which may be sent instead."""
+    spec, model = deployment.spec, deployment.models[version]
+    inputs = model.inputs or spec.features.inputs
+    columns = [{"name": f.name, "dtype": f.dtype, "datatype": OIP_TYPES[f.dtype]} for f in inputs]
+    return {
+        "name": spec.name,
+        "versions": [str(known) for known in sorted(deployment.models)],
+        "platform": "onnxruntime_onnx",
+        "inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, len(columns)]}],
+        "outputs": [{"name": "score", "datatype": "FP32", "shape": [-1]}],
+        "parameters": {"version": version, "digest": model.digest, "columns": columns},
+    }
+
+
+def find_version(deployment: Deployment, text: str | None) -> int:
+    """The version a path names; without one the champion, or the first rollout's challenger. Raises Refusal (404)."""
+    route = deployment.route
+    default = route.champion if route.champion is not None else route.challenger
+    named = int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
+    version = default if text is None else named
+    if version is None or version not in deployment.models:
+        known = [str(number) for number in sorted(deployment.models)]
+        raise RequestError(404, f"{deployment.spec.name} has no such version loaded.", field="version", value=text, allowed=known)
+    return version
+
+
+Answered = tuple[bytes, int | None]  # the response's body, and the length of its JSON part if binary data follow
+
+
+def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Answered:
+    """Raises Refusal."""
+    request, rows, started = _decoded(deployment, version, body, header_length)
+    try:
+        scores = deployment.models[version].score_rows(rows)
+    except ModelError as error:
+        raise _unscorable(error) from None
+    return _encoded_answer(deployment, version, request, scores, started)
+
+
+async def infer_batched(
+    batches: Batches, deployment: Deployment, version: int, body: bytes, header_length: int | None
+) -> Answered:
+    """The same, in one run with what else arrives in this turn of the event loop. Raises Refusal."""
+    request, rows, started = _decoded(deployment, version, body, header_length)
+    try:
+        scores = await batches.score(deployment.models[version], rows)
+    except ModelError as error:
+        raise _unscorable(error) from None
+    return _encoded_answer(deployment, version, request, scores, started)
+
+
+def _decoded(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[InferRequest, Floats, int]:
+    """The request, its rows as the model takes them, and when their encoding began (ns). Raises Refusal."""
+    request = decode_request(body, header_length)
+    _check_inputs(request, deployment.spec.serving.max_rows)
+    started, model = perf_counter_ns(), deployment.models[version]
+    return request, _rows(request, model, model.inputs or deployment.spec.features.inputs), started
+
+
+def _unscorable(error: ModelError) -> RequestError:
+    return RequestError(422, f"This version cannot score these rows: {error.what}.", field="inputs")
+
+
+def _encoded_answer(deployment: Deployment, version: int, request: InferRequest, scores: Floats, started: int) -> Answered:
+    values: dict[str, Any] = {
+        "model_name": deployment.spec.name,
+        "model_version": str(version),
+        "parameters": {"latency_us": (perf_counter_ns() - started) / 1000},
+    }
+    return encode_response({**values, "id": request.id} if request.id else values, scores, binary=wants_binary(request))
+
+
+def _check_inputs(request: InferRequest, max_rows: int) -> None:
+    """Names once each, and no more rows than the model's limit."""
+    names: set[str] = set()
+    for tensor in request.inputs:
+        if tensor.name in names:
+            raise RequestError(400, "An input is sent twice.", field="inputs", value=tensor.name, allowed="each name once")
+        names.add(tensor.name)
+        if tensor.shape and tensor.shape[0] > max_rows:
+            field = f"{tensor.name}.shape"
+            raise RequestError(400, "Too many rows.", field=field, value=tensor.shape, allowed=f"at most {max_rows} rows")
+
+
+def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
+    if [tensor.name for tensor in request.inputs] == ["features"]:
+        return _encoded(request.inputs[0], model)
+    return _from_columns({tensor.name: tensor for tensor in request.inputs}, model, inputs)
+
+
+def _encoded(tensor: Tensor, model: LoadedModel) -> Floats:
+    width = model.width
+    if len(tensor.shape) != 2 or tensor.shape[1] != width or not tensor.shape[0]:
+        raise RequestError(400, "Wrong shape.", field="features.shape", value=tensor.shape, allowed=["n", width])
+    if tensor.datatype not in ("FP32", "FP64", "FP16"):
+        raise RequestError(400, "Wrong datatype.", field="features.datatype", value=tensor.datatype, allowed="FP32")
+    rows = _numbers(tensor.data, "features").reshape(tensor.shape)
+    unknown = np.isnan(rows)
+    if unknown.any():
+        rows = np.where(unknown, np.asarray(model.encoder.encode_row({}), dtype=np.float32), rows)
+    return rows
+
+
+def _from_columns(columns: dict[str, Tensor], model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
+    names = [feature.name for feature in inputs]
+    missing, unknown = [n for n in names if n not in columns], [n for n in columns if n not in names]
+    if missing or unknown:
+        what = f"Inputs are missing: {missing}." if missing else f"Unknown inputs: {unknown}."
+        raise RequestError(400, what, field="inputs", value=(missing or unknown), allowed=["features", *names])
+    sizes = {tuple(tensor.shape) for tensor in columns.values()}
+    if len(sizes) != 1 or len(shape := sizes.pop()) not in (1, 2) or not shape[0] or (len(shape) == 2 and shape[1] != 1):
+        raise RequestError(400, "Columns must have one shape, [n] or [n, 1].", field="inputs", allowed="[n] or [n, 1]")
+    values = {feature.name: _column(columns[feature.name], feature) for feature in inputs}
+    rows = [model.encoder.encode_row({name: values[name][at] for name in names}) for at in range(shape[0])]
+    return np.asarray(rows, dtype=np.float32)
+
+
+def _column(tensor: Tensor, feature: Feature) -> list[Any]:
+    """Raw values of one input, null where unknown."""
+    values = tensor.data.tolist() if isinstance(tensor.data, np.ndarray) else tensor.data
+    text = feature.dtype == "category"
+    if text != (tensor.datatype == BYTES):
+        raise RequestError(
+            400, "Wrong datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=OIP_TYPES[feature.dtype]
+        )
+    if text:
+        wrong = [value for value in values if not isinstance(value, str | None)]
+        if wrong:
+            raise RequestError(400, "Not a text.", field=tensor.name, value=wrong[0], allowed="text, or null")
+    else:
+        _numbers(values, tensor.name)
+    return list(values)
+
+
+def _numbers(values: Any, field: str) -> NDArray[np.float32]:
+    """The numbers as float32, NaN where unknown. Raises Refusal for text, infinity and what float32 cannot hold."""
+    if not isinstance(values, np.ndarray):
+        wrong = [v for v in values if v is not None and (not isinstance(v, int | float) or isinstance(v, bool))]
+        if wrong:
+            raise RequestError(400, "Not a number.", field=field, value=wrong[0], allowed=NUMBERS)
+    try:
+        with np.errstate(over="ignore"):
+            numbers = np.asarray(values, dtype=np.float64).astype(np.float32)
+    except OverflowError:  # a whole number beyond float64
+        numbers = np.array([np.inf], dtype=np.float32)
+    if np.isinf(numbers).any():
+        raise RequestError(400, "Not a finite number.", field=field, allowed=NUMBERS)
+    return numbers

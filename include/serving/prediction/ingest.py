@@ -1,0 +1,160 @@
+"""What comes in besides requests: feature rows for the online store, labels for the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+import pyarrow as pa
+
+from include.core.adapters import adapter
+from include.core.errors import DataError
+from include.core.keys import INT64, key_text
+from include.core.spec import ModelSpec, View
+from include.core.time import ALLOWED as TIME
+from include.core.time import utc
+from include.prediction_log.writer import Record, timestamp
+from include.serving.http.request_error import UNREADABLE, RequestError, told
+from include.serving.prediction.request_types import ALLOWED, KEY, KEYS_ALLOWED
+
+MAX_ROWS = 10_000
+ARROW = {"float": pa.float64(), "int": pa.int64(), "category": pa.string()}
+PYTHON: dict[str, Any] = {
+    "float": float | None,
+    "int": Annotated[int, msgspec.Meta(ge=-INT64, le=INT64 - 1)] | None,
+    "category": str | None,
+}
+
+
+class Label(msgspec.Struct, forbid_unknown_fields=True):
+    """The truth about one prediction: `id` is the request's, `label` the value, `at` when it became known.
+
+    With `metric` it is no truth but a business outcome of that name: above 0 if it happened.
+    """
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    label: float | bool
+    at: datetime | None = None
+    metric: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")] | None = None
+
+
+class Feedback(msgspec.Struct, forbid_unknown_fields=True):
+    labels: Annotated[list[Label], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
+
+
+def decode_labels(body: bytes) -> list[Record]:
+    """`{"id", "label"}` or `{"labels": [...]}` as log records. Raises Refusal."""
+    try:
+        return [_record(_label.decode(body), "at")]
+    except UNREADABLE as error:
+        wrong: Exception = error
+    if b'"labels"' in body:
+        try:
+            return [_record(label, f"labels[{place}].at") for place, label in enumerate(_labels.decode(body).labels)]
+        except UNREADABLE as error:
+            # A single label may have that text as a value; the error of its own form is then the one that helps.
+            wrong = wrong if told(error)[1] in ("id", "label", "at", "metric") else error
+    allowed = "{id, label, at?, metric?} or {labels: [...]}, a label being a number"
+    said, field = told(wrong)
+    raise RequestError(400, f"The labels cannot be read: {said}.", field=field or "labels", allowed=allowed) from None
+
+
+_label, _labels = msgspec.json.Decoder(Label), msgspec.json.Decoder(Feedback)
+
+
+def _record(label: Label, field: str) -> Record:
+    known = _moment(label.at, field).isoformat() if label.at else None
+    kind = "outcome" if label.metric else "label"
+    return Record(kind=kind, id=label.id, at=timestamp(), event_time=known, label=float(label.label), metric=label.metric or "")
+
+
+def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> list[View]:
+    """Where rows pushed to a view go: its present version, and rows without a version if a served model reads those.
+
+    `name@version` names another version that is served: it alone gets them. `read`: what the served models read.
+    Raises Refusal (404).
+    """
+    served = {(view.name, view.version): view for views in read for view in views}
+    plain, _, version = name.partition("@")
+    if version:
+        found = [served[plain, version]] if (plain, version) in served else []
+        found = [view.model_copy(update={"pushed": False}) for view in found]  # the day's partition is of the present version
+    else:
+        found = [view for view in _present(spec) if view.name == name]
+        if found and found[0].version and ((name, "") in served or not served):
+            found.append(found[0].model_copy(update={"version": "", "pushed": False}))
+    if not found:
+        allowed = [*(view.name for view in spec.features.views), *(f"{each}@{of}" for each, of in served if of)]
+        raise RequestError(404, f"{spec.name} has no such view.", field="view", value=name, allowed=allowed)
+    return found
+
+
+def _present(spec: ModelSpec) -> tuple[View, ...]:
+    """The versions of the code that runs: they change with the process only."""
+    if spec.name not in _presents:
+        _presents[spec.name] = adapter("features.present")(spec.features)
+    return _presents[spec.name]
+
+
+_presents: dict[str, tuple[View, ...]] = {}
+
+
+def decode_rows(spec: ModelSpec, view: View, body: bytes) -> pa.Table:
+    """`{"rows": [{keys, features, "event_timestamp"}]}` as the table the online store takes. Raises Refusal.
+
+    A feature that is left out or null is unknown from that moment on.
+    """
+    row = _row_type(view)
+    shape = msgspec.defstruct("Push", [("rows", Annotated[list[row], msgspec.Meta(min_length=1, max_length=MAX_ROWS)])])  # type: ignore[valid-type]
+    try:
+        decoded: Any = msgspec.json.decode(body, type=shape)
+    except UNREADABLE as error:
+        said, field = told(error)
+        what = f"The rows of {spec.name}/{view.name} cannot be read: {said}."
+        raise RequestError(400, what, field=field or "rows", allowed=_allowed(view, field)) from None
+    return _table(view, [msgspec.structs.asdict(each) for each in decoded.rows])
+
+
+def _allowed(view: View, field: str) -> object:
+    """What may stand in a row's field; all that a row has where it is not one of them that is wrong."""
+    name = field.rpartition(".")[2]
+    if name in view.keys:
+        return KEYS_ALLOWED
+    if name == "event_timestamp":
+        return TIME
+    whole = {"keys": list(view.keys), "features": [f.name for f in view.features], "event_timestamp": TIME}
+    return next((ALLOWED[feature.dtype] for feature in view.features if feature.name == name), whole)
+
+
+def _row_type(view: View) -> Any:
+    features = [(feature.name, PYTHON[feature.dtype], None) for feature in view.features]
+    keys = [(key, KEY) for key in view.keys]
+    return msgspec.defstruct("Row", [*keys, ("event_timestamp", datetime), *features], forbid_unknown_fields=True)
+
+
+def _table(view: View, rows: list[dict[str, Any]]) -> pa.Table:
+    columns: dict[str, pa.Array] = {}
+    for key in view.keys:
+        columns[key] = pa.array([key_text(row[key]) for row in rows], pa.string())
+    times = [_moment(row["event_timestamp"], f"rows[{place}].event_timestamp") for place, row in enumerate(rows)]
+    columns["event_timestamp"] = pa.array(times, pa.timestamp("us"))
+    for feature in view.features:
+        columns[feature.name] = pa.array([row[feature.name] for row in rows], ARROW[feature.dtype])
+    return pa.table(columns)
+
+
+def unwritable(view: View, error: DataError) -> RequestError:
+    """The refusal of rows that the store does not take, with the column that its error names."""
+    names = ("event_timestamp", *view.keys, *(feature.name for feature in view.features))
+    field = next((f"rows.{name}" for name in names if repr(name) in error.what), "rows")
+    return RequestError(400, f"The rows were not written: {error}", field=field, value=error.seen, allowed=_allowed(view, field))
+
+
+def _moment(moment: datetime, field: str) -> datetime:
+    """UTC, without a zone. Raises Refusal."""
+    try:
+        return utc(moment)
+    except DataError as error:
+        raise RequestError(400, error.what, field=field, value=error.seen, allowed=TIME) from None

@@ -1,0 +1,120 @@
+"""Which views of the served versions are lost: published, and with no row online. A thread looks, so that no request does.
+
+What it finds flags the answers (`degraded: ["empty_view:NAME"]`): of an entity without rows in a store that has lost them all
+nothing can be said, of one that no view knows, that it is unknown. It also brings the readers' counts to the metrics.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from include.core.spec import ModelSpec, View
+from include.serving.models.deployment import Deployment
+from include.serving.prediction.online_features import FeatureReader
+from include.serving.telemetry.counters import Metrics
+from include.serving.telemetry.exposition import Family, Sample
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 2.0  # between two looks at the store
+CLOSELY_SECONDS = 60.0  # between two looks for the rows themselves, not only the view's marks, and at what is published
+FLAG = "empty_view:"  # before the view's name, in `degraded`
+EMPTY = Family("slipstream_view_empty", "1 where a published view has no row online, 0 where it has.", "gauge", ("model", "view"))
+
+Look = Callable[[ModelSpec, Sequence[View], object, bool], Iterable[str]]  # (.., published, closely) to the lost views' names
+Published = Callable[[ModelSpec], object]
+
+
+class LostViews:
+    """For the deployments of one gateway."""
+
+    def __init__(
+        self,
+        look: Look,
+        published: Published,
+        reader: FeatureReader,
+        metrics: Metrics,
+        deployments: Callable[[], Mapping[str, Deployment]],
+    ) -> None:
+        self._look, self._published, self._reader, self._metrics = look, published, reader, metrics
+        self._deployments = deployments
+        self._known: dict[str, tuple[float, object]] = {}  # what is published, by model; with the time until which it is kept
+        self._close: dict[tuple[str, tuple[View, ...]], set[str]] = {}  # what the last close look found
+        self._found: dict[str, dict[str, bool]] = {}  # model to view to whether it is lost
+        self._failed: dict[str, str] = {}  # model to why it could not be seen
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lost-views", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while True:
+            self.step()
+            if self._stop.wait(LOOK_SECONDS):
+                return
+
+    def step(self) -> None:
+        """One look. What cannot be seen stays as it was: a store that does not answer is told of elsewhere."""
+        self._reader.count(self._metrics)
+        for model, deployment in self._deployments().items():
+            if deployment.cold:
+                continue
+            try:
+                self._see(deployment)
+                self._failed.pop(model, None)
+            except Exception as error:  # noqa: BLE001 - a store of any vendor, away in any way
+                if self._failed.get(model) != str(error):
+                    log.warning("whether views of %s are lost cannot be seen: %s", model, error)
+                self._failed[model] = str(error)
+
+    def _see(self, deployment: Deployment) -> None:
+        spec = deployment.spec
+        until, published = self._known.get(spec.name, (0.0, None))
+        closely = time.monotonic() >= until
+        if closely:
+            published = self._published(spec)
+        states: dict[str, bool] = {}
+        for views in deployment.views.values():
+            lost = self._lost(spec, views, published, closely) if views else set()
+            self._reader.flag(spec.name, views, [f"{FLAG}{view.name}" for view in views if view.name in lost])
+            for view in views:
+                states[view.name] = states.get(view.name, False) or view.name in lost
+        if closely:
+            self._known[spec.name] = time.monotonic() + CLOSELY_SECONDS, published
+        if states != self._found.get(spec.name):
+            self._tell(spec.name, states)
+        self._found[spec.name] = states
+
+    def _lost(self, spec: ModelSpec, views: tuple[View, ...], published: object, closely: bool) -> set[str]:
+        """What a close look finds stands until the next one, or until nothing is lost to a close look."""
+        known = self._close.get((spec.name, views))
+        lost = set(self._look(spec, views, published, closely or known is None or bool(known)))
+        if closely or known is None or known:
+            self._close[spec.name, views] = lost
+        return lost
+
+    def _tell(self, model: str, states: Mapping[str, bool]) -> None:
+        lost = [name for name, empty in states.items() if empty]
+        if lost:
+            log.error("the online store has lost %s of %s: published, and no row is there; slipstream features catch-up %s",
+                      ", ".join(lost), model, model)  # fmt: skip
+        elif any(self._found.get(model, {}).values()):
+            log.info("the views of %s have rows online again", model)
+
+    def names(self, model: str) -> list[str]:
+        """The lost views of a model, for /status."""
+        return sorted(name for name, empty in self._found.get(model, {}).items() if empty)
+
+    def samples(self, spec: ModelSpec) -> Iterable[Sample]:
+        """For the metrics page. Raises the reason where nothing could be seen."""
+        if why := self._failed.get(spec.name):
+            raise RuntimeError(why)
+        return [(EMPTY.name, (spec.name, name), float(empty)) for name, empty in self._found.get(spec.name, {}).items()]

@@ -1,0 +1,393 @@
+"""Predictions, from decoded requests to logged answers. Whatever breaks on the way, the caller gets a score.
+
+store away            the features last read of the entity   degraded: last_known
+  and never read      default features                       degraded: features
+store lost a view     default features of that view          degraded: empty_view:NAME
+challenger fails      the champion answers                   degraded: challenger
+champion fails        the previous champion answers          degraded: champion
+all of them fail      the spec's default score               degraded: default_score
+the log's disk full   the answer is sent all the same        degraded: log
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from time import perf_counter_ns
+from typing import Any, NamedTuple
+
+import msgspec
+
+from include.core.errors import one_line
+from include.core.spec import View
+from include.prediction_log.writer import PredictionLog, Record
+from include.serving.models.deployment import Deployment
+from include.serving.models.loaded_model import LoadedModel, ModelError
+from include.serving.prediction.circuit_breaker import Breaker
+from include.serving.prediction.coalescing import PendingRequest
+from include.serving.prediction.exploration import Exploration
+from include.serving.prediction.last_known import LastKnown
+from include.serving.prediction.online_features import FeatureReader, Features, Source
+from include.serving.prediction.request_types import Contract, Item
+from include.serving.prediction.unknown_entity import Found, without_unknown
+from include.serving.shadow import Copy, Shadow
+from include.serving.telemetry.counters import Metrics
+
+log = logging.getLogger(__name__)
+Unit = Callable[[str, str], int]
+FAILURES, OVER, PAUSE, LONGEST_PAUSE = 20, 1.0, 1.0, 30.0  # rows in a row and seconds that open a version's circuit
+_astuple, _asdict = msgspec.structs.astuple, msgspec.structs.asdict
+_encode = msgspec.json.Encoder().encode
+SETS = 8  # of views that sources are kept for
+
+
+class Answer(msgspec.Struct, gc=False):
+    id: str
+    score: float
+    label: int  # score at or above the spec's threshold; drawn at random for the share that the spec explores
+    version: int | None  # that answered; None: the default score
+    arm: str
+    degraded: list[str]
+
+
+class Row:
+    """One item on its way: what is known of it so far."""
+
+    __slots__ = ("deployment", "features", "others", "record")
+
+    def __init__(
+        self, record: Record, features: dict[str, Any], deployment: Deployment, others: Mapping[str, dict[str, Any]] | None = None
+    ) -> None:
+        """`others`: while the deployment's versions read several sets of views, the features by each of them."""
+        self.record, self.features, self.deployment, self.others = record, features, deployment, others
+
+    def by(self, version: int) -> dict[str, Any]:
+        """The features as that version reads them."""
+        return self.features if self.others is None else self.others[self.deployment.reads(version)]
+
+
+class Scored(NamedTuple):
+    """What the response cache keeps: an answer that was not degraded."""
+
+    features: dict[str, Any]
+    score: float | None
+    version: int | None
+
+
+class Predictor:
+    """Predicts for one model. Lives as long as the process; each job brings its deployment."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        reader: FeatureReader,
+        prediction_log: PredictionLog,
+        metrics: Metrics,
+        unit: Unit,
+        shadow: Shadow,
+    ) -> None:
+        self.contract, self.log = contract, prediction_log
+        spec = contract.spec
+        self._name, self._threshold, self._default = spec.name, spec.serving.threshold, spec.serving.default_score
+        self._spec, self._reader = spec, reader
+        self._sources: dict[str, tuple[Source, dict[str, None]]] = {}  # what reads a set of views, and its features, unknown
+        self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
+        self._redact = frozenset(spec.serving.redact)
+        self._explore = Exploration(spec.serving.explore, spec.name, unit)
+        self._metrics, self._unit, self._shadow = metrics, unit, shadow
+        self._circuits: dict[int, Breaker] = {}  # of versions whose last row failed
+        cache = spec.serving.cache
+        self._cache: LastKnown[Scored] | None = LastKnown(cache.total_seconds()) if cache else None
+        self._prefix = os.urandom(6).hex()
+        self._count = itertools.count()
+
+    def run(self, jobs: list[PendingRequest], finished: Callable[[], None]) -> None:
+        """Answer the jobs, already logged: at once, or when the store has sent their features."""
+        started = perf_counter_ns()
+        now = datetime.now(UTC)
+
+        def answer(features: Sequence[Found]) -> None:
+            try:
+                self._answer(jobs, features, now, started)
+            except Exception as error:
+                log.exception("requests to %s failed", self._name)
+                for job in jobs:
+                    job.fail(error)
+            finished()
+
+        if self._cache is not None:
+            jobs = self._repeated(jobs, self._cache, now, started)
+            if not jobs:
+                finished()
+                return
+        items = [item for job in jobs for item in job.items]
+        self._read(items, jobs, now.replace(tzinfo=None), answer)
+
+    def _read(
+        self, items: list[Item], jobs: list[PendingRequest], now: datetime, answer: Callable[[Sequence[Found]], None]
+    ) -> None:
+        """The features of each item; by each set of views where the versions that may answer read several."""
+        views = jobs[0].deployment.views
+        for job in jobs:
+            if job.deployment is not jobs[0].deployment:
+                views = {**views, **job.deployment.views}
+        if len(views) == 1:
+            ((name, one),) = views.items()
+            self._source(name, one).read(items, now, answer)
+            return
+        gathered: dict[str, list[Features]] = {}
+
+        def gather(name: str, found: list[Features]) -> None:
+            gathered[name] = found
+            if len(gathered) == len(views):
+                answer([{name: gathered[name][place] for name in views} for place in range(len(items))])
+
+        for name, some in views.items():
+            self._source(name, some).read(items, now, partial(gather, name))
+
+    def _source(self, name: str, views: tuple[View, ...]) -> Source:
+        known = self._sources.get(name)
+        if known is None:
+            if len(self._sources) > SETS:
+                self._sources.clear()
+            known = self._reader.source(self._spec, views), {feature.name: None for view in views for feature in view.features}
+            self._sources[name] = known
+        return known[0]
+
+    def _answer(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
+        if self._refuse_unknown:
+            jobs, features = without_unknown(jobs, features)
+        try:
+            rows = self._scored(jobs, features, now, started)
+            records = [row.record for row in rows]
+            lines = self.log.encode(records)
+        except Exception as error:
+            if len(jobs) < 2:
+                raise
+            log.warning("a turn of %s is answered request by request: %r", self._name, error)
+            self._answer_apart(jobs, features, now, started)
+            return
+        self._write(records, lines)
+        self._measure(records)
+        self._respond(jobs, records)
+        self._mirror(rows, lines)
+        if self._cache is not None:
+            moment, items = time.monotonic(), (item for job in jobs for item in job.items)
+            for item, row in zip(items, rows, strict=True):
+                if not row.record.degraded:
+                    scored = Scored(row.features, row.record.score, row.record.version)
+                    self._cache.keep(_question(item, row.deployment), scored, moment)
+
+    def _answer_apart(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
+        """Each by itself: what is wrong with one request, whatever it is, is that request's alone."""
+        place = 0
+        for job in jobs:
+            own = features[place : place + len(job.items)]
+            place += len(own)
+            try:
+                self._answer([job], own, now, started)
+            except Exception as error:
+                log.exception("a request to %s failed", self._name)
+                job.fail(error)
+
+    def _scored(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
+        """A row for each item, with its score: nothing is written or answered yet."""
+        rows = self._rows(jobs, features, now)
+        groups: dict[tuple[int, str], list[Row]] = {}
+        for row in rows:  # by deployment as well: the route may change within a turn
+            groups.setdefault((id(row.deployment), row.record.arm), []).append(row)
+        fetched = perf_counter_ns() - started
+        for group in groups.values():
+            before = perf_counter_ns()
+            self._score(group)
+            spent = (fetched + perf_counter_ns() - before) / 1000
+            for row in group:
+                row.record.latency_us = spent
+        return rows
+
+    def _repeated(
+        self, jobs: list[PendingRequest], cache: LastKnown[Scored], now: datetime, started: int
+    ) -> list[PendingRequest]:
+        """Answer and log the jobs of which every item was asked a moment ago; returns the others."""
+        known: list[tuple[PendingRequest, list[Scored]]] = []
+        others = []
+        for job in jobs:
+            scored = [each for item in job.items if (each := cache.get(_question(item, job.deployment))) is not None]
+            if len(scored) == len(job.items):
+                known.append((job, scored))
+            else:
+                others.append(job)
+        if known:
+            answers = [each for _, scored in known for each in scored]
+            rows = self._rows([job for job, _ in known], [(each.features, []) for each in answers], now)
+            for row, each in zip(rows, answers, strict=True):
+                row.record.score, row.record.version = each.score, each.version
+                row.record.latency_us = (perf_counter_ns() - started) / 1000
+            records = [row.record for row in rows]
+            self._write(records, self.log.encode(records))
+            self._measure(records)
+            self._respond([job for job, _ in known], records)
+        return others
+
+    def _rows(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime) -> list[Row]:
+        at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()
+        name, hashed, redact, known = self._name, self._unit, self._redact, iter(features)
+        pseudonym = self.log.pseudonym
+        explore = self._explore if self._explore.share else None
+        rows = []
+        for job in jobs:
+            deployment = job.deployment
+            arm, generation, reads = deployment.route.arm, deployment.generation, next(iter(deployment.views))
+            unknown = self._sources[reads][1] if reads in self._sources else {}
+            canary = deployment.route.weight < 100
+            for item in job.items:
+                entity = _asdict(item.entity)
+                request_id = item.id or f"{self._prefix}-{next(self._count):x}"
+                unit = hashed("\x1f".join(map(str, entity.values())) or request_id, name)
+                found, others = next(known), None
+                if isinstance(found, dict):
+                    reads = deployment.arm_reads(arm(unit))
+                    asked = _asdict(item.features)
+                    others = {each: {**self._sources[each][1], **of[0], **asked} for each, of in found.items()}
+                    values, degraded = others[reads], found[reads][1]
+                else:
+                    stored, degraded = found
+                    values = {**unknown, **stored, **_asdict(item.features)}
+                record = Record(
+                    "prediction", request_id, at, item.event_time.isoformat() if item.event_time else moment, pseudonym(unit),
+                    self._redacted(entity) if redact else entity, self._redacted(values) if redact else values,
+                    arm=arm(unit), degraded=degraded, generation=generation,
+                )  # fmt: skip
+                if canary and record.arm == "challenger":
+                    record.explored = "challenger"
+                if explore is not None:
+                    explore.mark(record)
+                rows.append(Row(record, values, deployment, others))
+        return rows
+
+    def _score(self, group: list[Row]) -> None:
+        """All rows of an arm in one run; where that fails, one by one, so that no row fails for another."""
+        deployment = group[0].deployment
+        _role, version = next(deployment.candidates(group[0].record.arm), ("", -1))
+        scores: list[float] = []
+        if version not in self._circuits:  # its last row did not fail
+            with suppress(ModelError):
+                scores = _loaded(deployment, version).score_all([row.features for row in group])
+        if not scores:
+            for row in group:
+                self._score_one(row)
+            return
+        for row, score in zip(group, scores, strict=True):
+            row.record.score, row.record.version = score, version
+
+    def _score_one(self, row: Row) -> None:
+        """Fill in who answered and what; the first error is the arm's own."""
+        record = row.record
+        for role, version in row.deployment.candidates(record.arm):
+            try:
+                record.score = self._guarded(_loaded(row.deployment, version), row.by(version))
+            except ModelError as error:
+                record.error = record.error or error.what
+                record.degraded = [*record.degraded, role]
+            else:
+                record.version = version
+                if row.others is not None:  # what it was scored on is what is logged
+                    row.features = row.by(version)
+                    record.features = self._redacted(row.features)
+                return
+        record.score = self._default
+        record.degraded = [*record.degraded, "default_score"]
+
+    def _guarded(self, model: LoadedModel, features: Mapping[str, Any]) -> float:
+        """The score, if the version's circuit lets it be asked. Raises ModelError."""
+        circuit = self._circuits.get(model.version)
+        if circuit is not None and not circuit.allows():
+            raise ModelError(f"version {model.version} is left alone: it failed again and again")
+        try:
+            score = model.score_row(features)
+        except ModelError:
+            if circuit is None:
+                name = f"{self._name}/{model.version}"
+                circuit = Breaker(FAILURES, PAUSE, LONGEST_PAUSE, OVER, lambda: self._metrics.circuits.add(name))
+                self._circuits[model.version] = circuit
+            circuit.failed()
+            raise
+        if circuit is not None:
+            circuit.succeeded()
+            del self._circuits[model.version]
+        return score
+
+    def _mirror(self, rows: list[Row], lines: bytes) -> None:
+        """To the shadow, once the answers are out: as the log's lines where they say all that was scored."""
+        shadows = {id(row.deployment): row.deployment for row in rows}
+        if len(shadows) == 1 and not self._redact and rows[0].others is None:
+            (deployment,) = shadows.values()
+            version = deployment.route.shadow
+            if version is not None and version in deployment.models:
+                self._shadow.offer_lines(self._name, version, lines, len(rows))
+            return
+        copies = []
+        for row in rows:
+            version, record = row.deployment.route.shadow, row.record
+            if version is not None and version in row.deployment.models:
+                copy = Copy(version, record.id, record.unit, record.generation, record.score, record.version, row.by(version))
+                copies.append(copy)
+        if copies:
+            asyncio.get_running_loop().call_soon(self._shadow.offer, self._name, copies)
+
+    def _redacted(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name not in self._redact}
+
+    def _write(self, records: list[Record], lines: bytes) -> None:
+        """If the disk does not take the lines, the records are flagged."""
+        try:
+            self.log.append(lines)
+        except OSError as error:
+            log.error("the prediction log of %s was not written: %s", self._name, one_line(error))
+            for record in records:
+                record.degraded = [*record.degraded, "log"]
+
+    def _measure(self, records: list[Record]) -> None:
+        predicted = self._metrics.predicted
+        for record in records:
+            predicted(self._name, record.version, record.arm, record.latency_us)
+            if record.error is not None:
+                self._metrics.errors.add(self._name, record.arm)
+            for reason in record.degraded:
+                self._metrics.degraded.add(self._name, reason)
+
+    def _respond(self, jobs: list[PendingRequest], records: list[Record]) -> None:
+        threshold, place = self._threshold, 0
+        for job in jobs:
+            if not job.batch:
+                job.answer(_encode(_answer(records[place], threshold)))
+                place += 1
+                continue
+            some = records[place : place + len(job.items)]
+            place += len(some)
+            job.answer(_encode({"responses": [_answer(record, threshold) for record in some]}))
+
+
+def _question(item: Item, deployment: Deployment) -> Hashable:
+    """What makes two requests equal: all but their id; and a change of the route asks anew."""
+    return deployment.generation, _astuple(item.entity), _astuple(item.features), item.event_time
+
+
+def _loaded(deployment: Deployment, version: int) -> LoadedModel:
+    try:
+        return deployment.models[version]
+    except KeyError:
+        raise ModelError(f"version {version} was refused when it was loaded") from None
+
+
+def _answer(record: Record, threshold: float) -> Answer:
+    assert record.score is not None
+    label = int(record.score >= threshold) if record.decision is None else record.decision
+    return Answer(record.id, record.score, label, record.version, record.arm, record.degraded)

@@ -1,0 +1,93 @@
+"""What the metrics page says beside the gateway's own counts: features, skew, verdicts, the log. Read elsewhere, kept a while.
+
+A scrape never waits long: it gets what was read last, while a thread reads anew. What cannot be read has no line, and
+`slipstream_health_up` says so: an alert on a missing line would never fire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from include.core.errors import one_line
+from include.core.spec import ModelSpec
+from include.prediction_log.writer import segments
+from include.serving.telemetry.exposition import Family, Sample
+
+log = logging.getLogger(__name__)
+KEPT_SECONDS, WAIT_SECONDS = 15.0, 2.0
+Source = Callable[[ModelSpec], Iterable[Sample]]
+
+MODEL = ("model",)
+UP = Family("slipstream_health_up", "Whether a source of the lines below could be read.", "gauge", ("source",))
+LOG_AGE = Family(
+    "slipstream_log_waiting_seconds", "Time since the oldest segment that is no Parquet yet was written to.", "gauge", MODEL
+)
+HEALTH = (
+    UP,
+    Family("slipstream_feature_age_seconds", "Age of the newest value online.", "gauge", ("model", "view")),
+    Family("slipstream_feature_freshness_seconds", "How old it may be, by the view's definition.", "gauge", ("model", "view")),
+    Family("slipstream_skew_share", "Share of served values that training computes differently.", "gauge", ("model", "feature")),
+    Family("slipstream_skew_limit", "The share from which on that is an error.", "gauge", MODEL),
+    Family("slipstream_alarm", "1 where the newest window's verdict is an alarm, 0 where not.", "gauge", ("model", "kind")),
+    Family("slipstream_labelled_share", "Share of the newest window's requests whose label has landed.", "gauge", MODEL),
+    Family("slipstream_monitored_seconds", "When the newest verdict was recorded, Unix time.", "gauge", MODEL),
+    Family("slipstream_monitored_window_seconds", "Length of a monitoring window.", "gauge", MODEL),
+    Family("slipstream_retrains", "Retrainings decided in the last 30 days of wall clock.", "gauge", MODEL),
+    Family("slipstream_retrain_budget", "How many the policy allows in 30 days.", "gauge", MODEL),
+    LOG_AGE,
+)
+
+
+class Health:
+    """Samples by source. For one event loop; the sources are called in a thread, never two readings at once."""
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self._sources = sources
+        self._known: list[Sample] = []
+        self._until = 0.0
+        self._reading: asyncio.Future[list[Sample]] | None = None
+
+    async def samples(self, specs: Sequence[ModelSpec]) -> list[Sample]:
+        if self._reading is None and time.monotonic() >= self._until:
+            self._reading = asyncio.ensure_future(asyncio.to_thread(self.read, specs))
+            self._reading.add_done_callback(self._keep)
+        if self._reading is not None:
+            await asyncio.wait([self._reading], timeout=WAIT_SECONDS)
+        return self._known
+
+    def _keep(self, reading: asyncio.Future[list[Sample]]) -> None:
+        self._reading, self._until = None, time.monotonic() + KEPT_SECONDS
+        if not reading.cancelled():
+            self._known = reading.result()
+
+    def read(self, specs: Sequence[ModelSpec]) -> list[Sample]:
+        """All sources, once."""
+        found: list[Sample] = []
+        for name, source in self._sources.items():
+            try:
+                found += [sample for spec in specs for sample in source(spec)]
+                up = 1.0
+            except Exception as error:  # noqa: BLE001 - a store of any vendor, away in any way, is told as a metric
+                log.warning("the metrics page lacks %s: %s", name, one_line(error))
+                up = 0.0
+            found.append((UP.name, (name,), up))
+        return found
+
+
+def log_source(home: Path) -> Source:
+    """How long the oldest segment has waited for rotation."""
+
+    def source(spec: ModelSpec) -> Iterable[Sample]:
+        written = []
+        for segment in segments(home, spec.name):
+            try:
+                written.append(segment.stat().st_mtime)
+            except FileNotFoundError:  # rotated since it was listed
+                continue
+        return [(LOG_AGE.name, (spec.name,), max(0.0, time.time() - min(written)))] if written else []
+
+    return source

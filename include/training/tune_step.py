@@ -1,0 +1,51 @@
+"""The step `tune`: the grid of `training.search`, each point fitted on the newest rows in one process."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from include.core.digest import digest_json
+from include.core.reference import load
+from include.core.request import Json, Outcome
+from include.core.task import Task
+from include.training.checkpoint import CheckpointStore
+from include.training.job import Rows, TrainingJob
+from include.training.train_step import read_rows, verify
+
+TRIALS = 8  # a larger grid is sampled
+ROWS = 20_000  # the newest training rows each trial sees
+
+
+def run(task: Task) -> Outcome:
+    """Params: `features`, `training`, `label`. Value: the best `params` and every trial's log loss."""
+    training: Mapping[str, Any] = task.params["training"]
+    train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
+    recent = Rows(train.features[-ROWS:], train.labels[-ROWS:])
+    trials: list[dict[str, Json]] = []
+    for chosen in grid(training.get("search", {}), int(training.get("seed", 7))):
+        params = {**training.get("params", {}), **chosen}
+        job = _trial(task, Path(task.workdir), recent, validation, signature, params)
+        load(training["fit"])(job)
+        trials.append({"params": params, "log_loss": verify(job)["log_loss"]})
+    best = min(trials, key=lambda trial: float(trial["log_loss"]))
+    return Outcome({"params": best["params"], "trials": trials})
+
+
+def grid(search: Mapping[str, Any], seed: int) -> list[dict[str, Json]]:
+    """Every point of the grid, or TRIALS of them drawn with the seed. One empty point if there is no grid."""
+    names = sorted(search)
+    points = [dict(zip(names, values, strict=True)) for values in itertools.product(*(search[name] for name in names))]
+    return points if len(points) <= TRIALS else random.Random(seed).sample(points, TRIALS)
+
+
+def _trial(
+    task: Task, workdir: Path, train: Rows, validation: Rows, signature: Mapping[str, Json], params: Mapping[str, Json]
+) -> TrainingJob:
+    name = digest_json(dict(params))[:16]
+    store = CheckpointStore(task.storage, f"{task.attempt.checkpoints}/trial-{name}")
+    seed = int(task.params["training"].get("seed", 7))
+    return TrainingJob(train, validation, signature, params, store, workdir / f"{name}.onnx", seed, workers=1)

@@ -1,0 +1,23 @@
+"""Moving a version by hand, in a transaction of its own with an audit row. The moves: include/versions/lifecycle.py."""
+
+from __future__ import annotations
+
+from include.core.control import ControlStore
+from include.versions.lifecycle import MOVES as MOVES
+from include.versions.lifecycle import Stage, move_in
+from include.versions.lifecycle import allowed as allowed
+from include.versions.queries import at_version
+from include.versions.record import VersionRecord
+
+
+def move(control: ControlStore, model: str, version: int, wanted: Stage, actor: str) -> VersionRecord:
+    """Set one version's stage, with an audit row. Moving to where it stands changes nothing.
+
+    Raises ConflictError on a move that is not allowed, DataError for an unknown version.
+    """
+    with control.transaction() as connection:
+        before = move_in(connection, model, version, wanted)
+        if before != wanted:
+            detail = {"version": version, "from": str(before), "to": str(wanted)}
+            control.append_audit(connection, actor, "stage", model, detail)
+        return at_version(connection, model, version)

@@ -1,0 +1,101 @@
+"""The Jobs API's answers that are not what we hope for: from a stand-in on a port of its own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from include.backends.ray import jobs as ray_jobs
+from include.backends.ray.jobs import RayJobs
+from include.core.errors import PermanentError, UnreachableError
+
+
+class Head(BaseHTTPRequestHandler):
+    """`pages`: status, content type and body by the path's beginning; the longest that fits."""
+
+    pages: dict[str, tuple[int, str, bytes]]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        found = max((start for start in self.pages if self.path.startswith(start)), key=len, default=None)
+        status, kind, body = self.pages[found] if found else (404, "text/plain", b"")
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def head() -> Iterator[str]:
+    Head.pages = {}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Head)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+def test_rays_log_service_gives_the_last_lines(head: str) -> None:
+    Head.pages["/api/v0/logs/file?submission_id=a&lines=2"] = 200, "text/plain; charset=utf-8", b"one\ntwo\n"
+    assert RayJobs(head).logs("a", 2) == "one\ntwo"
+
+
+def test_without_it_the_whole_log_is_read_through_and_its_end_kept(head: str) -> None:
+    log = "".join(f"line {n}\n" for n in range(200_000))
+    Head.pages["/api/v0/"] = 500, "text/plain", b"no such file"
+    Head.pages["/api/jobs/a/logs"] = 200, "application/json", json.dumps({"logs": log}).encode()
+    assert RayJobs(head).logs("a", 2) == "line 199998\nline 199999"
+
+
+def test_an_empty_log_gives_rays_own_message(head: str) -> None:
+    Head.pages["/api/jobs/a/logs"] = 200, "application/json", b'{"logs": ""}'
+    Head.pages["/api/jobs/a"] = 200, "application/json", b'{"status": "FAILED", "message": "no worker"}'
+    assert RayJobs(head).logs("a") == "no worker"
+
+
+def test_a_log_that_trickles_is_not_waited_for(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_jobs, "TIMEOUT", -1.0)
+    client = RayJobs(head)
+    client._client.timeout = 5.0
+    Head.pages["/api/v0/"] = 200, "text/plain", b"x" * 3 * ray_jobs.CHUNK
+    with pytest.raises(UnreachableError, match=r"(?s)log of job a did not come.*dashboard"):
+        client.logs("a")
+
+
+@pytest.mark.parametrize("body", [b"<html>please log in</html>", b"[]", b'"FAILED"', b"\xff\xfe"])
+def test_what_is_not_rays_answer_is_told_with_the_address(head: str, body: bytes) -> None:
+    Head.pages["/api/jobs/a"] = 200, "text/html", body
+    with pytest.raises(UnreachableError, match=r"(?s)is not Ray's Jobs API.*SLIPSTREAM_RAY_URL"):
+        RayJobs(head).status("a")
+
+
+@pytest.mark.parametrize("status", [b'"PREEMPTED"', b"null", b"7"])
+def test_a_status_of_another_ray_is_told_with_those_that_are_known(head: str, status: bytes) -> None:
+    Head.pages["/api/jobs/a"] = 200, "application/json", b'{"status": ' + status + b"}"
+    with pytest.raises(PermanentError, match=r"(?s)does not know.*PENDING, RUNNING"):
+        RayJobs(head).status("a")
+
+
+def test_the_jobs_under_way_are_listed_and_drivers_without_a_name_of_ours_are_left_out(head: str) -> None:
+    jobs = [
+        {"type": "SUBMISSION", "submission_id": "slip-b", "status": "RUNNING"},
+        {"type": "SUBMISSION", "submission_id": "slip-a", "status": "PENDING"},
+        {"type": "SUBMISSION", "submission_id": "slip-c", "status": "SUCCEEDED"},
+        {"type": "DRIVER", "submission_id": None, "status": "RUNNING"},
+    ]
+    Head.pages["/api/jobs/"] = 200, "application/json", json.dumps(jobs).encode()
+    assert RayJobs(head).under_way() == ["slip-a", "slip-b"]
+    Head.pages["/api/jobs/"] = 200, "application/json", b"[]"
+    assert RayJobs(head).under_way() == []
+
+
+@pytest.mark.parametrize("body", [b"<html>please log in</html>", b"{}", b'"none"', b"[1]", b"\xff\xfe"])
+def test_a_list_of_jobs_that_is_none_is_no_answer(head: str, body: bytes) -> None:
+    Head.pages["/api/jobs/"] = 200, "text/html", body
+    with pytest.raises(UnreachableError, match="is not Ray's Jobs API"):
+        RayJobs(head).under_way()

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from include.core.errors import DataError
+from include.core.ledger import Ledger
+from include.core.request import Json, Request, Result
+from include.core.task import perform
+from tests.unit.training.example import FEATURES, settings, table, train_request, training_set
+
+EVALUATION: dict[str, Json] = {"metric": "auc", "minimum": 0.6, "baseline": "carrier", "slices": ["carrier"]}
+
+
+class Bench:
+    """Two trained models (the second one is worse) and `evaluate` run on them."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = settings(home)
+        self.ledger = Ledger(self.settings.storage())
+        self.home = home
+        self.data = training_set(self.ledger, home / "in", table(), table(600, seed=2))
+        self.model = self.run(train_request(self.ledger, self.data))
+
+    def run(self, request: Request) -> Result:
+        return perform(request, self.ledger.open_attempt(request.key, 0), self.ledger, self.settings)
+
+    def evaluate(self, data: Result | None = None, champion: Result | None = None, **changes: Json) -> Result:
+        inputs = {"training_set": self.ledger.ref(data or self.data), "train": self.ledger.ref(self.model)}
+        if champion:
+            inputs["champion"] = self.ledger.ref(champion)
+        params = {"features": FEATURES, "evaluation": {**EVALUATION, **changes}, "label": "late"}
+        return self.run(Request("evaluate", "include.evaluation.evaluate_step:run", "example", params, inputs))
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("home"))
+
+
+def test_a_model_is_measured_beside_its_baselines(bench: Bench) -> None:
+    value = bench.evaluate().value
+    assert value["rows"] == 600
+    assert value["metrics"]["auc"] > value["baselines"]["historical_rate"]["auc"] > 0.5
+    assert value["baselines"]["boosted"]["auc"] > 0.7
+    assert value["champion"] is None
+    assert {row["value"] for row in value["slices"]} == {"C0", "C1", "C2", "C3"}
+    latency = value["latency_ms"]
+    assert 0 < latency["p50"] <= latency["p99"]
+    assert latency["seen"]["p99"] >= latency["p50"]
+    assert latency["reference"]["slowdown"] >= 1
+    assert latency["load"] >= 0
+    assert value["bytes"] == bench.model.files["model.onnx"].bytes
+    assert value["gate"] == {"passed": True, "reasons": []}
+    assert (value["alone"], value["warnings"]) == ([], [])
+
+
+def test_the_champion_is_scored_on_the_same_rows_and_holds_back_a_worse_model(bench: Bench) -> None:
+    good = bench.evaluate().value["metrics"]["auc"]
+    other = training_set(bench.ledger, bench.home / "other", shuffled_labels(table()), table(600, seed=2))
+    strong, bench.model = bench.model, bench.run(train_request(bench.ledger, other))
+    try:
+        value = bench.evaluate(champion=strong, minimum=0.0).value
+    finally:
+        bench.model = strong
+    assert value["champion"]["auc"] == good
+    assert not value["gate"]["passed"]
+    assert "champion" in value["gate"]["reasons"][0]
+
+
+def shuffled_labels(rows: pa.Table) -> pa.Table:
+    labels = rows["late"].to_pylist()
+    return rows.set_column(rows.schema.get_field_index("late"), "late", pa.array(labels[::-1], pa.int8()))
+
+
+def test_the_report_stands_alone_and_tells_all_three(bench: Bench) -> None:
+    result = bench.evaluate(champion=bench.model)
+    page = bench.ledger.storage.read(result.files["report.html"].path).decode()
+    for text in (
+        "this model",
+        "champion",
+        "HistGradientBoosting",
+        "historical rate",
+        "train_accuracy",
+        "C3",
+        "<svg",
+        "Time of a row",
+        "its known cost",
+    ):
+        assert text in page
+    assert not re.search(r"(src|href)=|https?://|@import|<script", page)
+
+
+def test_a_closed_gate_shows_its_reasons_in_the_report(bench: Bench) -> None:
+    result = bench.evaluate(minimum=0.99)
+    assert not result.value["gate"]["passed"]
+    assert "below the floor 0.9900" in bench.ledger.storage.read(result.files["report.html"].path).decode()
+
+
+def test_a_holdout_without_rows_is_refused(bench: Bench) -> None:
+    empty = training_set(bench.ledger, bench.home / "empty", table(700), table(600).slice(0, 0))
+    with pytest.raises(DataError, match="rows with the label"):
+        bench.evaluate(empty)

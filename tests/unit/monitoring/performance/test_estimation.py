@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.special import expit
+
+from include.core.spec import Feature
+from include.data.window import moment
+from include.metrics.estimates import auc, log_loss
+from include.monitoring.additive import Scale, design, fit, predict
+from include.monitoring.performance.estimation import estimate, parts, spaced
+from include.monitoring.performance.slices import Terms
+from include.monitoring.profile.binning import Axis, axes
+
+TERMS = Terms("auc", 200)
+FEATURES = (Feature(name="x"), Feature(name="z"), Feature(name="kind", dtype="category"))
+START = np.datetime64(moment("2013-03-01"), "us")
+
+
+def world(seed: int, n: int, moved: float = 0.0, days: int = 28) -> tuple[pa.Table, float, float]:
+    """Rows of a world whose score misses `z`: it is sharp where z is low and blunt where z is high. With the expected AUC and
+    log loss given the inputs. `moved`: shift of z, so the score becomes worse and no label changes its meaning."""
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=n), rng.normal(moved, 1, n)
+    p = expit(2 * x * expit(-2 * z) - 1)
+    score = expit(x - 1)
+    kind = np.where(rng.random(n) < 0.3, "jet", "turboprop")
+    label = (rng.random(n) < p).astype(float)
+    time = START + np.sort(rng.integers(0, days * 86_400_000_000, n))
+    table = pa.table({"x": x, "z": z, "kind": kind, "score": score, "label": label, "event_time": pa.array(time)})
+    yes, no = np.repeat([1.0, 0.0], n), np.concatenate([p, 1 - p])
+    order = np.argsort(np.tile(score, 2), kind="stable")
+    below = np.cumsum((no * (1 - yes))[order])
+    up = np.concatenate([p, np.zeros(n)])[order]
+    expected = float(up @ below / (p.sum() * (1 - p).sum()))
+    return table, expected, float(-(p * np.log(score) + (1 - p) * np.log(1 - score)).mean())
+
+
+HOLDOUT = world(1, 8000)[0]
+AXES = axes(FEATURES, HOLDOUT)
+
+
+def test_where_only_the_inputs_move_it_sees_most_of_the_fall() -> None:
+    for seed in (2, 3):
+        window, expected, loss = world(seed, 8000, moved=0.8)
+        found = estimate(HOLDOUT, window.drop_columns("label"), AXES, TERMS)
+        assert not found.why
+        assert found.base - expected > 0.04
+        assert abs(found.value - expected) < (found.base - expected) / 2
+        told = estimate(HOLDOUT, window, AXES, Terms("log_loss", 200))
+        assert abs(told.value - loss) < abs(told.base - loss) / 2
+
+
+def test_where_nothing_moves_it_says_what_the_holdout_said() -> None:
+    found = estimate(HOLDOUT, world(4, 8000)[0], AXES, TERMS)
+    assert found.base == pytest.approx(auc(*(HOLDOUT[name].to_numpy() for name in ("label", "score"))))
+    assert abs(found.value - found.base) < 2 * found.base_error
+    loss = estimate(HOLDOUT, world(4, 8000)[0], AXES, Terms("log_loss", 200))
+    assert loss.base == pytest.approx(log_loss(*(HOLDOUT[name].to_numpy() for name in ("label", "score"))))
+    assert abs(loss.value - loss.base) < 3 * loss.base_error
+
+
+def test_beyond_what_the_holdout_knows_there_is_no_estimate() -> None:
+    far = estimate(HOLDOUT, world(5, 2000, moved=12.0)[0], AXES, TERMS)
+    assert "the holdout never showed" in far.why
+    window = world(5, 2000)[0]
+    new = window.set_column(window.column_names.index("kind"), "kind", pa.array(["rocket"] * 2000))
+    assert "the holdout never showed" in estimate(HOLDOUT, new, AXES, TERMS).why
+    apart = world(5, 8000, moved=2.5)[0]
+    apart = apart.set_column(0, "x", pa.array(apart["x"].to_numpy() + 2.5))
+    assert "moved so far" in estimate(HOLDOUT, apart, AXES, TERMS).why
+
+
+def test_few_rows_or_one_class_give_no_estimate() -> None:
+    assert estimate(HOLDOUT, world(6, 8)[0], AXES, TERMS).why == "8 answered requests; 200 are needed."
+    none = HOLDOUT.set_column(HOLDOUT.column_names.index("label"), "label", pa.array(np.zeros(8000)))
+    assert "too few to learn from" in estimate(none, world(6, 500)[0], AXES, TERMS).why
+    assert "kept 0 rows" in estimate(HOLDOUT.slice(0, 0), world(6, 500)[0], AXES, TERMS).why
+
+
+def test_missing_values_and_a_missing_column_are_no_obstacle() -> None:
+    window = world(7, 3000)[0]
+    hollow = window.set_column(1, "z", pa.array(np.where(np.arange(3000) % 10 == 0, np.nan, window["z"].to_numpy())))
+    hollowed = estimate(HOLDOUT, hollow, AXES, TERMS)
+    assert abs(hollowed.value - hollowed.base) < 0.05
+    found = estimate(HOLDOUT, window.drop_columns("z"), AXES, TERMS)
+    assert abs(found.value - found.base) < 0.05
+
+
+def test_the_holdout_is_cut_into_whole_windows_each_with_the_rest() -> None:
+    cut = parts(HOLDOUT, timedelta(days=7))
+    assert [name for name, _, _ in cut] == [
+        "2013-03-01/2013-03-08", "2013-03-08/2013-03-15", "2013-03-15/2013-03-22", "2013-03-22/2013-03-29",
+    ]  # fmt: skip
+    assert all(inside.num_rows + rest.num_rows == 8000 for _, inside, rest in cut)
+    assert parts(HOLDOUT, timedelta(days=28)) == []
+
+
+def test_additive_regression_finds_the_rate_of_each_code() -> None:
+    rng = np.random.default_rng(0)
+    table = pa.table({"c": rng.choice(["a", "b", "c"], 20_000), "x": rng.random(20_000)})
+    rate = {"a": 0.2, "b": 0.5, "c": 0.8}
+    p = np.array([rate[str(value)] for value in table["c"].to_pylist()])
+    scales = [Scale.of(Axis("c", "category", categories=("a", "b")), table["c"]), Scale.of(Axis("x"), table["x"])]
+    rows = design(scales, table)
+    found = predict(rows, fit(rows, (rng.random(20_000) < p).astype(float), np.ones(20_000), 1.0))
+    assert np.abs(found - p).mean() < 0.02  # `c` is no known category: all others share a code
+
+
+def test_a_sample_is_evenly_spaced_and_the_same_every_time() -> None:
+    assert spaced(HOLDOUT, 100)["event_time"].to_pylist() == spaced(HOLDOUT, 100)["event_time"].to_pylist()
+    assert spaced(HOLDOUT, 100).num_rows == 100
+    assert spaced(HOLDOUT, 9000) is HOLDOUT

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from include.data.window import Window
+from include.monitoring.performance.comparison import Baseline, Performance, measure
+from include.monitoring.performance.realised import assess, comparisons, history
+from include.monitoring.performance.slices import Terms
+from tests.unit.monitoring.synthetic import MADE, beside, predictions, put, rows
+
+TERMS = Terms("auc", 200)
+WEEK = timedelta(days=7)
+HERE = Window(MADE, MADE + WEEK)
+
+
+def measured(table: pa.Table) -> Performance:
+    return measure(table, Baseline({"auc": 0.82}, 1400), (), TERMS)
+
+
+def week(start: datetime, delay: timedelta, as_of: datetime, seed: int = 5) -> pa.Table:
+    """A week's predictions whose labels come `delay` after the request, as they stand at `as_of`."""
+    table = predictions(rows(start, 7, 150, seed))
+    came = table["event_time"].to_numpy() + np.timedelta64(delay)
+    known = came <= np.datetime64(as_of)
+    label = np.where(known, table["label"].to_numpy().astype(float), np.nan)
+    table = put(table, "label", pa.array(label, from_pandas=True))
+    return put(table, "label_timestamp", pa.array(came, pa.timestamp("us"), mask=~known))
+
+
+def before(delay: timedelta) -> pa.Table:
+    return pa.concat_tables([week(MADE - n * WEEK, delay, HERE.end, n) for n in (2, 1)])
+
+
+def test_labels_that_come_at_once_judge_the_window_itself() -> None:
+    found = assess(HERE, week(MADE, timedelta(hours=1), HERE.end), before(timedelta(hours=1)), 1, measured, 0.9)
+    assert found.landing.enough
+    assert (found.performance.verdict, found.performance.window) == ("measured", "")
+    assert [name for name, _, _ in found.earlier] == ["2013-03-26/2013-04-02", "2013-03-19/2013-03-26"]
+
+
+def test_labels_a_week_late_judge_the_week_before_once_they_are_enough() -> None:
+    late = timedelta(days=6)
+    found = assess(HERE, week(MADE, late, HERE.end), before(late), 1, measured, 0.9)
+    assert not found.landing.enough
+    assert found.performance.window == "2013-03-26/2013-04-02"
+    assert found.performance.words.startswith("2013-03-26 to 2013-04-02, late labels landed: AUC on 1,050 landed rows 0.")
+    assert set(found.realised) == {"2013-03-26/2013-04-02", "2013-03-19/2013-03-26"}
+    assert found.earlier_json()[0]["landing"]["enough"]
+
+
+def test_a_window_is_told_as_judged_late_only_once() -> None:
+    late = timedelta(days=6)
+    earlier = week(MADE - 2 * WEEK, late, HERE.end, 2)  # it was enough a week ago already; the week before has no rows
+    found = assess(HERE, week(MADE, late, HERE.end), earlier, 1, measured, 0.9)
+    assert (found.performance.verdict, found.performance.window) == ("abstain", "")
+    assert "of the labels that will come have landed" in found.performance.words
+    assert list(found.realised) == ["2013-03-19/2013-03-26"]
+
+
+def test_nothing_before_and_no_label_is_no_error() -> None:
+    open_ = week(MADE, timedelta(days=60), HERE.end)
+    found = assess(HERE, open_, open_.slice(0, 0), 1, measured, 0.9)
+    assert found.performance.words == "0 labels of the champion's own answers have landed; 200 are needed."
+    assert (found.landing.share, found.earlier) == (0.0, ())
+
+
+def test_a_shadow_is_compared_on_the_rows_that_the_champion_answered() -> None:
+    table = week(MADE, timedelta(hours=1), HERE.end)
+    pairs = beside(table, shadow=None)["shadow.parquet"]
+    assert isinstance(pairs, pa.Table)
+    assert list(comparisons(pairs, 1, TERMS)) == []
+    shadow = table.select(["request_id", "event_time", "label"]).append_column("version", pa.array([2] * 1050))
+    shadow = shadow.append_column("score", pa.array(np.random.default_rng(0).random(1050)))
+    shadow = shadow.append_column("answered", table["score"]).append_column("answered_by", pa.array([1] * 900 + [7] * 150))
+    (found,) = comparisons(shadow, 1, TERMS)
+    assert (found.challenger, found.rows) == (2, 900 - table["label"].slice(0, 900).null_count)
+    assert "worse than the champion" in found.words
+    assert list(comparisons(shadow.slice(0, 100), 1, TERMS)) == []
+
+
+def value(as_of: str, estimate: float, realised: float | None, champion: int = 1, **changes: Any) -> dict[str, Any]:
+    measured_ = {"verdict": "abstain", "metric": "auc", "metrics": {}, "errors": {}, "window": ""}
+    if realised is not None:
+        measured_ |= {"verdict": "measured", "metrics": {"auc": realised}, "errors": {"auc": 0.01}}
+    raw = {"value": estimate, "base": 0.75, "why": ""}
+    base = {"as_of": as_of, "champion": {"version": champion}, "performance": measured_, "estimate": {"raw": raw}, "earlier": []}
+    return {**base, **changes}
+
+
+def test_history_holds_what_was_estimated_and_what_was_known_by_then() -> None:
+    late = {"window": "b", "performance": value("", 0, 0.72)["performance"]}
+    values = {
+        "a": value("2013-04-08", 0.74, 0.73),
+        "b": value("2013-04-15", 0.73, None),
+        "c": value("2013-04-22", 0.71, None, earlier=[late]),
+        "other": value("2013-04-22", 0.5, 0.5, champion=9),
+        "later": value("2013-05-06", 0.5, 0.5),
+        "unknown": value("2013-04-22", 0.0, 0.7) | {"estimate": {"raw": {"value": 0.0, "base": 0.0, "why": "too far"}}},
+    }
+    found = history(values, 1, "2013-04-22")
+    assert [(each["window"], each["estimate"], each["realised"]) for each in found] == [
+        ("a", 0.74, 0.73),
+        ("b", 0.73, 0.72),
+        ("c", 0.71, None),
+    ]
+    assert history({}, 1, "2013-04-22") == []

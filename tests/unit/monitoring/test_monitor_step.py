@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from include.core.ledger import Ledger
+from include.core.request import Ref, Request, Result
+from include.core.settings import Settings
+from include.core.task import perform
+from include.monitoring.performance.estimate_calibration import backtest
+from include.monitoring.performance.slices import Terms
+from include.monitoring.profile.binning import axes
+from include.monitoring.profile.profile_file import read_profiles, write_profiles
+from include.monitoring.profile.profiles import profile_parts
+from tests.unit.monitoring.synthetic import INPUTS, MADE, START, beside, collected, commit, predictions, put, rows, spec, training
+
+FACTS: dict[str, Any] = {"clocks": [], "rows": 9100, "importance": {}, "center": 0.3}
+
+
+class Monitor:
+    """Runs the step on a table of predictions."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, scratch: Path) -> None:
+        self.ledger, self.settings, self.scratch = ledger, settings, scratch
+        table = training()
+        value = {"rows": table.num_rows, "holdout_rows": 2800, "as_of": MADE.isoformat()}
+        files = {"train.parquet": table.slice(0, 6300), "holdout.parquet": table.slice(6300)}
+        self.training_set = commit(ledger, "training_set", value, files, scratch)
+
+    def reference(self) -> Ref:
+        """What `reference` would have made, had a model been trained: its holdout with scores, and their record."""
+        table = predictions(rows(START, 28, 200, 8))
+        found = axes(INPUTS, table)
+        path = write_profiles(self.scratch / "made.parquet", found, profile_parts(table, found, "event_time"), FACTS)
+        held = backtest(table, found, Terms("auc", 200), timedelta(days=7))
+        value = {"rows": 9100, "holdout_rows": 2800, "as_of": MADE.isoformat(), "backtest": [each.to_json() for each in held]}
+        files = {"reference.parquet": path.read_bytes(), "sample.parquet": table.slice(0, 100), "holdout.parquet": table}
+        return commit(self.ledger, "reference", value, files, self.scratch)
+
+    def __call__(
+        self, table: pa.Table, params: dict[str, Any] | None = None, reference: Ref | None = None, **counts: Any
+    ) -> Result:
+        collect = commit(self.ledger, "collect", collected(table, **counts), beside(table), self.scratch)
+        model = spec()
+        base = {
+            "monitoring": model.monitoring.model_dump(mode="json"),
+            "features": model.features.model_dump(mode="json"),
+            "label": "late",
+            "metric": "auc",
+            "champion": 1,
+            "holdout_metrics": {"auc": 0.81},
+            "slices": ["carrier_code"],
+        }
+        inputs = {"collect": collect, "training_set": self.training_set} | ({"reference": reference} if reference else {})
+        request = Request("monitor", "include.monitoring.monitor_step:run", model.name, {**base, **(params or {})}, inputs)
+        return perform(request, self.ledger.open_attempt(request.key, 0), self.ledger, self.settings)
+
+    def path(self, result: Result, name: str) -> Path:
+        return Path(self.ledger.storage.uri(result.files[name].path))
+
+    def read(self, result: Result, name: str) -> str:
+        return self.path(result, name).read_text()
+
+
+@pytest.fixture
+def monitor(ledger: Ledger, settings: Settings, scratch: Path) -> Monitor:
+    return Monitor(ledger, settings, scratch)
+
+
+def week(seed: int = 5) -> pa.Table:
+    return predictions(rows(MADE, 7, 150, seed))
+
+
+def test_an_ordinary_week_is_judged_whole_calm_and_as_good_as_before(monitor: Monitor) -> None:
+    value = monitor(week()).value
+    assert value["quality"]["passed"]
+    assert value["drift"]["verdict"] == "none"
+    assert value["performance"]["verdict"] == "measured"
+    assert abs(value["performance"]["drop"]) < 3 * value["performance"]["drop_error"]
+    assert value["champion"] == {"version": 1, "data_until": "2013-04-02T00:00:00", "rows": 6300}
+    assert value["words"][0] == "The data are whole."
+
+
+def test_the_report_tells_the_verdict_first_and_opens_offline(monitor: Monitor) -> None:
+    result = monitor(put(week(), "temp", [90.0 + i % 17 for i in range(1050)]))
+    page = monitor.read(result, "report.html")
+    assert page.index("temp mean is") < page.index(
+        "Evidently&#x27;s own view" if "Evidently&#x27;s" in page else "Evidently's own view"
+    )
+    assert "2013-04-02 to 2013-04-09" in page
+    assert "plotly" in page.lower()
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']https?://", page)
+    assert result.value["drift"]["verdict"] == "drift"
+
+
+def test_equal_windows_give_equal_bytes(monitor: Monitor) -> None:
+    first = monitor(week())
+    second = monitor(week(), {"nonce": 1})
+    assert first.key != second.key
+    assert {n: f.digest for n, f in first.files.items()} == {n: f.digest for n, f in second.files.items()}
+
+
+def test_the_window_is_kept_as_daily_profiles_of_everyone_and_of_each_slice(monitor: Monitor) -> None:
+    stored = read_profiles(monitor.path(monitor(week()), "profile.parquet"), segment=None)
+    assert [axis.name for axis in stored.axes] == ["temp", "precip", "hour", "carrier_code"]
+    days = [day for day, segment in stored.parts if segment == ""]
+    assert days == [f"2013-04-0{n}" for n in range(2, 9)]
+    assert sum(stored.parts[day, ""]["temp"].count for day in days) == 1050
+    assert sum(rows["temp"].count for (_, segment), rows in stored.parts.items() if segment) == 1050
+
+
+@pytest.mark.parametrize("size", [0, 8])
+def test_a_window_of_almost_nothing_abstains(monitor: Monitor, size: int) -> None:
+    result = monitor(week().slice(0, size))
+    assert result.value["drift"]["verdict"] == "abstain"
+    assert result.value["performance"]["verdict"] == "abstain"
+    assert result.value["quality"]["passed"] == (size > 0)
+    assert "not judged" in monitor.read(result, "report.html")
+
+
+def test_a_column_that_disappeared_is_a_matter_of_quality(monitor: Monitor) -> None:
+    gone = put(week(), "temp", pa.nulls(1050, pa.float64()))
+    result = monitor(gone, absent_columns=["temp"])
+    assert not result.value["quality"]["passed"]
+    assert result.value["drift"]["verdict"] == "none"
+    assert "temp" in result.value["drift"]["not_judged"]
+
+
+def test_no_labels_no_champion_no_metrics_still_report(monitor: Monitor) -> None:
+    unlabelled = put(week(), "label", pa.nulls(1050, pa.float64()))
+    result = monitor(unlabelled, {"champion": None, "holdout_metrics": {}}, labelled=0)
+    assert result.value["champion"] is None
+    assert result.value["performance"]["words"] == "0 labels of the champion's own answers have landed; 200 are needed."
+
+
+def test_before_labels_the_estimate_stands_on_the_holdout_and_says_what_it_lacks(monitor: Monitor) -> None:
+    open_ = put(put(week(), "label", pa.nulls(1050, pa.float64())), "label_timestamp", pa.nulls(1050, pa.timestamp("us")))
+    value = monitor(open_, labelled=0).value
+    assert value["landing"] == {"rows": 1050, "landed": 0, "coming": 0.0, "share": 0.0, "enough": False, "enough_by": ""}
+    assert value["estimate"]["words"] == "No AUC before labels: The champion's holdout was not kept."
+    assert value["words"][-1] == value["estimate"]["words"]  # nothing else speaks for the window
+
+
+def test_a_reference_with_its_holdout_gives_an_estimate_from_the_record(monitor: Monitor) -> None:
+    reference = monitor.reference()
+    open_ = put(put(week(), "label", pa.nulls(1050, pa.float64())), "label_timestamp", pa.nulls(1050, pa.timestamp("us")))
+    estimate = monitor(open_, reference=reference, labelled=0).value["estimate"]
+    assert (estimate["verdict"], estimate["landed"]) == ("estimated", 4)
+    assert estimate["value"] == pytest.approx(estimate["raw"]["base"], abs=0.05)
+    history = [
+        {"window": f"2013-03-{n:02d}/2013-03-{n + 1:02d}", "estimate": 0.8, "base": 0.8, "realised": 0.55, "noise": 0.01}
+        for n in (29,)
+    ]
+    moved = monitor(open_, {"history": history}, reference=reference, labelled=0).value["estimate"]
+    assert moved["verdict"] == "abstain"
+    assert "has just moved" in moved["words"] or "only labels tell" in moved["words"]

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.core.errors import DataError
+from include.core.ledger import Ledger
+from include.core.request import Ref, Result
+from include.core.settings import Settings
+from include.core.task import perform
+from include.scoring import scorer
+from include.scoring.score_step import SCHEMA
+from tests.unit.scoring.synthetic import DAYS, publish, request
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "home"), "SLIPSTREAM_JOB_BACKEND": "process"})
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Ledger:
+    return Ledger(settings.storage())
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    return folder
+
+
+def score(ledger: Ledger, settings: Settings, inputs: dict[str, Ref], **changes: Any) -> Result:
+    asked = request(inputs, **changes)
+    return perform(asked, ledger.open_attempt(asked.key, 0), ledger, settings)
+
+
+def table(ledger: Ledger, result: Result) -> pa.Table:
+    return pq.read_table(ledger.storage.uri(result.files["scores.parquet"].path))
+
+
+def test_each_entity_of_the_day_is_scored_with_what_was_known_when_it_asked(
+    ledger: Ledger, settings: Settings, scratch: Path
+) -> None:
+    result = score(ledger, settings, publish(ledger, scratch, count=40))
+    rows = table(ledger, result).to_pylist()
+    assert result.value == {"day": DAYS[1], "rows": 40, "version": 7}
+    assert [row["request_id"] for row in rows] == [f"{DAYS[1]}-{n}" for n in range(40)]
+    # Request 1: JFK at 00:31 knows the weather of 00:00 (100), UA is code 2. Request 31: 01:01 knows 101.
+    assert rows[1]["score"] == pytest.approx(1 / (1 + exp(-(1.00 + 2))), rel=1e-6)
+    assert rows[31]["score"] == pytest.approx(1 / (1 + exp(-(1.01 + 2))), rel=1e-6)
+    # Request 0: EWR has no weather (default 10), and its carrier was never seen (code 0).
+    assert rows[0]["score"] == pytest.approx(1 / (1 + exp(-0.10)), rel=1e-6)
+    assert {row["version"] for row in rows} == {7}
+
+
+def test_the_day_before_feeds_its_first_minutes(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    inputs = publish(ledger, scratch)
+    alone = score(ledger, settings, {name: ref for name, ref in inputs.items() if name != DAYS[0]})
+    both = score(ledger, settings, inputs)
+    assert alone.key != both.key
+    assert alone.files["scores.parquet"].digest == both.files["scores.parquet"].digest  # midnight's weather is the day's own
+
+
+def test_days_after_the_scored_one_are_not_looked_at(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    rows = table(ledger, score(ledger, settings, publish(ledger, scratch), day=DAYS[0])).to_pylist()
+    assert rows[1]["score"] == pytest.approx(1 / (1 + exp(-2.0)), rel=1e-6)  # 0 degrees at midnight of the first day
+
+
+def test_scored_again_it_gives_the_same_bytes(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    first = score(ledger, settings, publish(ledger, scratch))
+    again = score(ledger, settings, publish(ledger, scratch), nonce=1)
+    assert first.key != again.key
+    assert first.files["scores.parquet"].digest == again.files["scores.parquet"].digest
+
+
+def test_batches_do_not_change_the_scores(
+    ledger: Ledger, settings: Settings, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = publish(ledger, scratch, count=50)
+    whole = table(ledger, score(ledger, settings, inputs))
+    monkeypatch.setattr(scorer, "BATCH_ROWS", 7)
+    assert table(ledger, score(ledger, settings, inputs, nonce=1)).equals(whole)
+
+
+def test_a_day_without_entities_has_an_empty_file_of_the_same_schema(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    result = score(ledger, settings, publish(ledger, scratch, count=0))
+    found = table(ledger, result)
+    assert (result.value["rows"], found.num_rows, found.schema) == (0, 0, SCHEMA)
+
+
+def test_an_unpublished_day_is_refused_by_name(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    with pytest.raises(DataError, match=r"2013-04-09 is not published"):
+        score(ledger, settings, publish(ledger, scratch), day="2013-04-09")
+
+
+def test_a_model_without_a_version_number_scores_too(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    rows = table(ledger, score(ledger, settings, publish(ledger, scratch), version=None)).to_pylist()
+    assert [row["version"] for row in rows] == [None] * 9

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from include.core.spec import ModelSpec
+from include.serving.http.request_error import RequestError
+from include.serving.prediction.ingest import decode_labels, decode_rows
+from include.serving.prediction.request_types import Contract
+
+
+def encode(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def test_features_with_defaults_may_be_left_out(spec: ModelSpec) -> None:
+    items, batch = Contract(spec).decode(encode({"entity": {"place": "oslo"}}))
+    assert not batch
+    assert (items[0].features.size, items[0].features.hour) == (3.0, 0)
+
+
+def test_null_says_unknown(spec: ModelSpec) -> None:
+    (item,), _ = Contract(spec).decode(encode({"entity": {"place": 7}, "features": {"size": None}}))
+    assert item.features.size is None
+    assert item.entity.place == "7"
+
+
+def test_a_batch_is_bounded(spec: ModelSpec) -> None:
+    good = {"entity": {"place": "a"}}
+    items, batch = Contract(spec).decode(encode({"requests": [good] * 1000}))
+    assert batch
+    assert len(items) == 1000
+    with pytest.raises(RequestError) as refused:
+        Contract(spec).decode(encode({"requests": [good] * (1000 + 1)}))
+    assert refused.value.body["allowed"] == f"1 to {1000}"
+
+
+@pytest.mark.parametrize("hour", [1.5, True, "1", 2**60])
+def test_what_is_no_whole_number_is_refused_for_an_int(spec: ModelSpec, hour: Any) -> None:
+    with pytest.raises(RequestError) as refused:
+        Contract(spec).decode(encode({"entity": {"place": "a"}, "features": {"hour": hour}}))
+    assert refused.value.body["field"] == "features.hour"
+    assert refused.value.body["value"] == hour
+    assert refused.value.body["allowed"] == "a whole number, or null if unknown"
+
+
+def test_pushed_rows_become_the_views_table_in_utc(spec: ModelSpec) -> None:
+    rows = [
+        {"place": "a", "heat": 1.5, "event_timestamp": "2020-01-01T02:00:00+02:00"},
+        {"place": "b", "event_timestamp": "2020-01-01"},
+    ]
+    table = decode_rows(spec, spec.features.views[0], encode({"rows": [rows[0]]}))
+    assert table.to_pylist()[0]["event_timestamp"].isoformat() == "2020-01-01T00:00:00"
+    for wrong in ({"rows": rows}, {"rows": []}, {"rows": [{**rows[0], "wet": 1}]}, {"rows": [{**rows[0], "heat": "hot"}]}, {}):
+        with pytest.raises(RequestError):
+            decode_rows(spec, spec.features.views[0], encode(wrong))
+
+
+def test_labels_are_numbers_by_request_id() -> None:
+    assert [r.label for r in decode_labels(encode({"labels": [{"id": "a", "label": True}, {"id": "b", "label": 0}]}))] == [
+        1.0,
+        0.0,
+    ]
+    for wrong in ({"id": "a"}, {"id": "", "label": 1}, {"labels": []}, {"id": "a", "label": None}, []):
+        with pytest.raises(RequestError):
+            decode_labels(encode(wrong))

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from include.core.errors import DataError, IntegrityError
+from include.core.ledger import Ledger
+from include.core.request import Request, Result
+from include.core.settings import Settings
+from include.core.task import perform
+from tests.unit.training.example import HERE, settings, table, train_request, training_set
+
+
+class Bench:
+    """A ledger in a temporary folder, and `train` run on it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.settings: Settings = settings(home)
+        self.ledger = Ledger(self.settings.storage())
+
+    def run(self, request: Request) -> Result:
+        return perform(request, self.ledger.open_attempt(request.key, 0), self.ledger, self.settings)
+
+    def train(self, rows: pa.Table, fit: str = f"{HERE}:fit_logistic", **training: object) -> Result:
+        data = training_set(self.ledger, self.home / "in", rows, table(200, seed=2))
+        return self.run(train_request(self.ledger, data, fit, **training))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_fit_of_any_library_gives_a_model_its_signature_and_metrics(bench: Bench) -> None:
+    result = bench.train(table())
+    assert set(result.files) == {"model.onnx", "signature.json"}
+    signature = json.loads(bench.ledger.storage.read(result.files["signature.json"].path))
+    assert [item["name"] for item in signature["inputs"]] == ["wind", "hour", "carrier"]
+    assert signature["output"] == "score"
+    assert signature["label"] == "late"
+    assert result.value["metrics"]["auc"] > 0.75
+    assert result.value["history"][0]["train_accuracy"] > 0.6
+
+
+def test_a_pickle_is_refused_unopened(bench: Bench) -> None:
+    with pytest.raises(IntegrityError, match="pickle"):
+        bench.train(table(), f"{HERE}:fit_pickle")
+
+
+def test_a_fit_that_writes_nothing_is_told_so(bench: Bench) -> None:
+    with pytest.raises(DataError, match=r"job\.model_path"):
+        bench.train(table(), f"{HERE}:fit_nothing")
+
+
+def test_too_few_rows_are_refused(bench: Bench) -> None:
+    with pytest.raises(DataError, match="Too few rows"):
+        bench.train(table(80))
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_one_class_only_is_refused_with_its_count(bench: Bench, value: int) -> None:
+    rows = table(400)
+    same = rows.set_column(rows.schema.get_field_index("late"), "late", pa.array(np.full(400, value, np.int8)))
+    with pytest.raises(DataError, match=f"'{value}.0': 400"):
+        bench.train(same)
+
+
+def test_a_missing_label_is_refused(bench: Bench) -> None:
+    rows = table(400)
+    some = pa.array([None, *rows["late"].to_pylist()[1:]], pa.int8())
+    with pytest.raises(DataError, match="each labelled"):
+        bench.train(rows.set_column(rows.schema.get_field_index("late"), "late", some))
+
+
+def test_an_onnx_file_that_scores_unlike_its_model_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from include.training.job import TrainingJob
+
+    expect = TrainingJob.expect
+    monkeypatch.setattr(TrainingJob, "expect", lambda job, scores: expect(job, scores + 0.01))
+    with pytest.raises(DataError, match="does not score like"):
+        bench.train(table())
+
+
+def test_the_grid_is_searched_and_the_best_point_is_chosen(bench: Bench) -> None:
+    data = training_set(bench.ledger, bench.home / "in", table(), table(200, seed=2))
+    request = train_request(bench.ledger, data, search={"c": [1e-6, 1.0]}, params={"other": 1})
+    tuned = Request("tune", "include.training.tune_step:run", "example", request.params, request.inputs)
+    value = bench.run(tuned).value
+    assert value["params"] == {"other": 1, "c": 1.0}
+    assert len(value["trials"]) == 2
+
+
+def test_a_large_grid_is_sampled_the_same_way_each_time() -> None:
+    from include.training.tune_step import TRIALS, grid
+
+    search = {"a": list(range(5)), "b": list(range(5))}
+    assert len(grid(search, 7)) == TRIALS
+    assert grid(search, 7) == grid(search, 7)
+    assert grid({}, 7) == [{}]
