@@ -24,8 +24,17 @@ from include.core.errors import FencedError, PermanentError, StorageFullError, T
 from include.core.request import Json
 from include.core.schema import TABLE
 from include.core.schema.state import create, refusal, stored
+from include.core.versioned import Format
+from include.core.versioned_column import VersionedJson
 
 metadata = sa.MetaData()
+# What each JSON column holds. A format that changes gets a version and a function that makes it of the one before.
+EFFECT, EVENT, ROUTE = (
+    Format("the result of an effect"),
+    Format("the evidence of a rollout's event"),
+    Format("the route of a model"),
+)
+PARTITION, VERSION, DECISION = Format("a published day"), Format("the record of a version"), Format("the evidence of a decision")
 ATTEMPTS = 5  # to make the tables, where others are making them
 
 effects = sa.Table(
@@ -33,7 +42,7 @@ effects = sa.Table(
     sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("resource", sa.String(255), nullable=False, index=True),
     sa.Column("epoch", sa.Integer, nullable=False),
-    sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("result", VersionedJson(EFFECT), nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
@@ -66,7 +75,7 @@ rollout_events = sa.Table(
     sa.Column("rollout", sa.String(64), nullable=False, index=True),
     sa.Column("stage", sa.String(32), nullable=False),
     sa.Column("event", sa.String(32), nullable=False),  # entered, paused, resumed, alert, verdict, ...
-    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("evidence", VersionedJson(EVENT), nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
@@ -82,7 +91,7 @@ routes = sa.Table(
     "slipstream_routes", metadata,
     sa.Column("model", sa.String(128), primary_key=True),
     sa.Column("generation", sa.Integer, nullable=False),
-    sa.Column("route", sa.JSON, nullable=False),  # include.routing.route.Route
+    sa.Column("route", VersionedJson(ROUTE), nullable=False),  # include.routing.route.Route
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
@@ -90,7 +99,7 @@ partitions = sa.Table(
     "slipstream_partitions", metadata,
     sa.Column("model", sa.String(128), primary_key=True),
     sa.Column("day", sa.String(10), primary_key=True),
-    sa.Column("ref", sa.JSON, nullable=False),  # Ref of the `features` result that is published for the day
+    sa.Column("ref", VersionedJson(PARTITION), nullable=False),  # Ref of the `features` result that is published for the day
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("rows", sa.JSON, nullable=False),  # {dataset: rows}
     sa.Column("at", sa.String(40), nullable=False),
@@ -103,7 +112,7 @@ versions = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),  # the registry's own number
     sa.Column("semver", sa.String(32), nullable=False),
     sa.Column("stage", sa.String(32), nullable=False),  # Staging, Candidate, Production, Archived
-    sa.Column("record", sa.JSON, nullable=False),  # include.versions.record.VersionRecord
+    sa.Column("record", VersionedJson(VERSION), nullable=False),  # include.versions.record.VersionRecord
     sa.Column("at", sa.String(40), nullable=False),
     sa.UniqueConstraint("model", "version"),
     sa.UniqueConstraint("model", "semver"),
@@ -124,7 +133,7 @@ decisions = sa.Table(
     sa.Column("as_of", sa.String(40), nullable=False),
     sa.Column("action", sa.String(32), nullable=False),  # retrain, hold
     sa.Column("reasons", sa.JSON, nullable=False),
-    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("evidence", VersionedJson(DECISION), nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 

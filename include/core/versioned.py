@@ -19,7 +19,7 @@ Body = dict[str, Any]  # a JSON object
 Upgrade = Callable[[Body], Body]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Format:
     """`name` is for people, "the route of a model". `upgrades[n]` makes a body of version n + 1 of one of version n."""
 
