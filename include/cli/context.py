@@ -28,7 +28,13 @@ class Desk:
 
     @cached_property
     def control(self) -> ControlStore:
-        """The control store. Raises NotReadyError where no platform has ever run."""
+        """The control store. Raises NotReadyError where no platform has ever run, and for one of an earlier release."""
+        self.any_control.create_tables()
+        return self.any_control
+
+    @cached_property
+    def any_control(self) -> ControlStore:
+        """The control store of whatever release. Raises NotReadyError where no platform has ever run."""
         store = ControlStore(self.settings.control_url)
         database = store.engine.url.database
         if store.engine.dialect.name == "sqlite" and not Path(database or "").exists():
@@ -36,7 +42,6 @@ class Desk:
                 f"There is no control store at {database}: nothing has run here yet.",
                 hint="`make up` starts a platform; SLIPSTREAM_HOME says where another one is.",
             )
-        store.create_tables()
         return store
 
     def labels(self) -> Any:

@@ -63,6 +63,8 @@ def test_documents_are_moved_and_every_other_row_stays(old_url: str) -> None:
         assert (kept["kind"], kept["subject"], kept["at"]) == (key.partition("/")[0], "shop", row["at"])
         assert kept["body"] == row["result"]
     assert [row["subject"] for row in documents.values() if row["kind"] == "notice"] == ["shop"]
+    assert [row["action"] for row in after["slipstream_audit"] if row not in before["slipstream_audit"]] == ["upgrade"]
+    after["slipstream_audit"] = before["slipstream_audit"]
     before["slipstream_effects"] = [row for row in before["slipstream_effects"] if row["key"] not in moved]
     assert after == before
 

@@ -49,6 +49,12 @@ def move_documents(connection: sa.Connection) -> int:
     return len(new)
 
 
+def count_documents(connection: sa.Connection) -> int:
+    """How many effects are none: what `move_documents` would move."""
+    found = sa.select(sa.func.count()).select_from(_effects).where(sa.or_(*map(_of, MOVED)))
+    return int(connection.execute(found).scalar_one())
+
+
 def _of(kind: str) -> sa.ColumnElement[bool]:
     return sa.and_(_effects.c.key.like(f"{kind}/%"), _effects.c.epoch == 0)
 

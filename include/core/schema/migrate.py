@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from include.core import fault
 from include.core.control import ControlStore, metadata
 from include.core.schema import HEAD, revision
-from include.core.schema.former import move_documents
+from include.core.schema.former import count_documents, move_documents
 from include.core.schema.state import create, refusal, stored, stored_in
 
 HERE = Path(__file__).parent
@@ -58,8 +58,14 @@ def read_number(control: ControlStore) -> int | None:
     return number
 
 
-def migrate(control: ControlStore) -> Migrated:
-    """Everything in one transaction: killed at any moment, the store is as it was before or as it is to be.
+def count_left(control: ControlStore) -> int:
+    """How many documents still stand among the effects, where earlier releases kept them."""
+    with control.transaction() as connection:
+        return count_documents(connection)
+
+
+def migrate(control: ControlStore, actor: str = "upgrade") -> Migrated:
+    """Everything in one transaction, with its row in the audit: killed at any moment, the store is as it was or as it is to be.
 
     Of two at once the second waits, and finds nothing left to do. Raises PermanentError for a newer store.
     """
@@ -76,6 +82,9 @@ def migrate(control: ControlStore) -> Migrated:
         if steps:
             command.upgrade(_config(connection), revision(HEAD))
         documents = move_documents(connection)
+        if steps:
+            detail = {"from": before, "to": HEAD, "steps": [step.what for step in steps]}
+            control.append_audit(connection, actor, "upgrade", "control store", detail)
         fault.point("schema.migrate.done")
     fault.point("schema.migrate.committed")
     return Migrated(before, steps, 0 if steps else documents)
