@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from include.core import fault
-from include.core.control import ControlStore, documents, now
+from include.core.control import ControlStore, documents
 from include.core.request import Json
+from include.core.time import timestamp
 from include.core.versioned import Format
 
 
@@ -49,7 +50,7 @@ class DocumentKind:
     def save_in(self, connection: sa.Connection, key: str, subject: str, body: Mapping[str, Json]) -> bool:
         """The same in the caller's transaction."""
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        row = {"key": key, "kind": self.name, "subject": subject, "body": self.format.stamp(body), "at": now()}
+        row = {"key": key, "kind": self.name, "subject": subject, "body": self.format.stamp(body), "at": timestamp()}
         return bool(connection.execute(insert(documents).values(**row).on_conflict_do_nothing()).rowcount)
 
     def load(self, control: ControlStore, key: str) -> Document | None:
@@ -79,7 +80,7 @@ class DocumentKind:
             return self._read(connection, query)
 
     def since_in(self, connection: sa.Connection, at: str) -> list[Document]:
-        """All that were saved at or after a moment (as `now` writes it), whatever they are about; oldest first."""
+        """All that were saved at or after a moment (as `timestamp` writes it), whatever they are about; oldest first."""
         return self._read(connection, sa.select(documents).where(documents.c.at >= at).order_by(documents.c.at))
 
     def _read(self, connection: sa.Connection, query: sa.Select[Any]) -> list[Document]:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from include.core.control import effects
 from include.core.errors import PermanentError, SlipstreamError
 from include.core.request import Json
+from include.core.time import timestamp
 from include.reconcile import candidates, days, decisions, jobs, leftovers, rollouts
 from include.reconcile.world import NOTICES, Finding, Notice, World
 
@@ -70,7 +71,7 @@ def reconcile(world: World, *, dry_run: bool = False) -> Report:
 
 def untold(world: World) -> list[Notice]:
     """Alerts that were written down and not told yet, oldest first."""
-    since = (world.now - UNTOLD).isoformat(timespec="milliseconds")
+    since = timestamp(world.now - UNTOLD)
     with world.control.transaction() as connection:
         notices = [Notice.from_json(dict(kept.body)) for kept in NOTICES.since_in(connection, since)]
         keys = [f"told/{notice.key}" for notice in notices]

@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from include.core.control import ControlStore, now
+from include.core.control import ControlStore
 from include.core.documents import DocumentKind
 from include.core.errors import PermanentError
+from include.core.time import timestamp
 from include.core.versioned import Format
 
 NOTES, OTHERS = DocumentKind("note", Format("a note")), DocumentKind("other", Format("another thing"))
@@ -25,7 +26,7 @@ def test_the_first_under_a_key_stays(control: ControlStore) -> None:
 
 
 def test_they_are_found_by_kind_subject_and_time(control: ControlStore) -> None:
-    begun = now()
+    begun = timestamp()
     for number in range(3):
         NOTES.save(control, f"k{number}", "m", {"number": number})
         control_gap(control)
@@ -42,8 +43,8 @@ def test_they_are_found_by_kind_subject_and_time(control: ControlStore) -> None:
 
 def control_gap(control: ControlStore) -> None:
     """Until the clock has moved on: times have milliseconds."""
-    at = now()
-    while now() == at:
+    at = timestamp()
+    while timestamp() == at:
         control.effect("nothing")
 
 

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, Rollout, Training, View
 
-HERE = "include.models.late_departure"
+HERE = __name__.removesuffix(".spec")  # the package that this folder is, wherever it was copied to
 
 SPEC = ModelSpec(
     name="late_departure",

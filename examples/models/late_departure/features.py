@@ -1,4 +1,4 @@
-"""SQL over the sources."""
+"""How raw partitions become features, entity rows and labels: SQL over tables named like the sources."""
 
 from datetime import date
 

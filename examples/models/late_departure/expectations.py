@@ -1,4 +1,4 @@
-"""What must hold."""
+"""What the data must look like."""
 
 from include.row_rules.expectation import Expectation
 
