@@ -19,7 +19,6 @@ from include.local.orphans import find
 from include.local.platform import Platform
 from include.local.supervisor import Supervisor
 
-CONNECTION = "slipstream_airflow"
 TIMEOUT = 5.0  # seconds that Airflow is given to say how it is
 SHOWN = 5
 
