@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from include.backends.airflow.client import AirflowClient
 from include.cli.context import Desk, open_desk
-from include.cli.table import table
 from include.core.errors import NotReadyError
 from include.core.ledger import Attempt
 from include.core.ports import JobBackend, JobStatus
+from include.core.table import table
 from include.governance.jobs import live, stop
 from include.services.services import AIRFLOW
 

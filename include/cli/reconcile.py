@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from include.backends.airflow.client import AirflowClient
 from include.cli.context import Desk, open_desk
 from include.core.errors import JobFailedError, NotReadyError, UnreachableError
 from include.core.request import Json
+from include.core.time import now
 from include.reconcile.airflow import OVER, Airflow, NoAirflow, RunState
 from include.reconcile.run import Report, reconcile
 from include.reconcile.world import World
@@ -53,7 +53,7 @@ def _text(report: Report, dry_run: bool) -> str:
 def _world(desk: Desk) -> World:
     return World(
         desk.settings, desk.control, desk.ledger, _airflow(desk), desk.jobs, desk.spec, tuple(desk.model_names()),
-        datetime.now(UTC), desk.actor,
+        now(), desk.actor,
     )  # fmt: skip
 
 

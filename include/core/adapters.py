@@ -22,13 +22,6 @@ ADAPTERS: dict[str, str] = {
     "model.quantize": "include.backends.onnx.model:quantize",
     # include/online_store/open.py: OnlineStore
     "online": "include.backends.online:open_online",
-    # To be plain imports:
-    "encoder": "include.model_contract.encoder:Encoder",
-    "routes": "include.routing.route:read_routes",
-    "routes.reader": "include.routing.route:RouteReader",
-    "unit": "include.routing.route:unit",
-    "predictions": "include.prediction_log.writer:read_records",
-    "predictions.tail": "include.prediction_log.tail:read_tail",
     # include/features/online/materialize.py: bringing a published day online
     "materialize": "include.backends.feast.materialize:materialize",
     # include/governance/registry.py: Registry

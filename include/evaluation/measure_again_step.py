@@ -7,7 +7,6 @@ import shutil
 
 import pyarrow.parquet as pq
 
-from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
@@ -15,6 +14,7 @@ from include.evaluation import int8
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.report import render
+from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
 
 
@@ -27,7 +27,7 @@ def run(task: Task) -> Outcome:
     before = task.input("evaluation").value
     holdout = pq.read_table(task.file("training_set", "holdout.parquet")).slice(0, LATENCY_ROWS)
     signature = json.loads(task.file("train", "signature.json").read_text())
-    rows = load("include.model_contract.encoder:Encoder").from_json(signature).encode_table(holdout)
+    rows = Encoder.from_json(signature).encode_table(holdout)
     model = open_model(task.file("train", "model.onnx"))
     value: dict[str, Json] = {**before, "latency_ms": measure_latency(model, rows, spec.max_latency_ms)}
     value["measured_again"] = task.params["measurement"]
