@@ -22,8 +22,8 @@ class BuildHistoryOperator(ComputeOperator):
 
     def build(self, context: Context, services: Services) -> Request:
         from include.data.published import newest
-        from include.features.offline.known import known_days
         from include.monitoring.shadows_step import WINDOWS
+        from include.point_in_time.known import known_days
 
         watched(services, self.model)
         spec = services.spec(self.model)

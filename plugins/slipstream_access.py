@@ -79,9 +79,9 @@ def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, Bas
 def _require(model: str) -> None:
     """Raises DataError, which answers 404 with the models there are."""
     from include.governance.models import require_model
-    from plugins import slipstream_api as api
+    from plugins.slipstream_services import services
 
-    require_model(model, api.services().settings.models, lambda: api.services().control)
+    require_model(model, services().settings.models, lambda: services().control)
 
 
 def any_access(request: Request, user: GetUserDep) -> BaseUser:
