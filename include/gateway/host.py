@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from include.core.connection import from_env
-from include.core.control import ControlStore
 from include.core.environment import GATEWAY_WORKERS
 from include.core.errors import NotReadyError, PermanentError, StorageFullError, UnreachableError
 from include.core.private_files import set_mask, tighten
@@ -89,7 +88,7 @@ def _require_schema(settings: Settings) -> None:
     """Raises NotReadyError for a control store of an earlier release, PermanentError for one of a later release or one that
     refuses us. One that is away is waited for by the workers."""
     with contextlib.suppress(UnreachableError, StorageFullError):
-        ControlStore(settings.control_url).create_tables()
+        _ = Services(settings).control
 
 
 def _allow_files(bounds: Bounds) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,17 @@ def test_each_backend_is_opened_by_the_name_in_the_settings(settings: Settings) 
     services = Services(settings)
     assert type(services.jobs()).__name__ == "ProcessJobs"
     assert type(services.jobs("ray")).__name__ == "RayJobs"
+
+
+def test_nobody_else_opens_the_stores() -> None:
+    """Of what runs in production: stages are handed what they work on, or open it from the settings of a step."""
+    tops = [PROJECT / "operators", PROJECT / "plugins", PROJECT / "dags"]
+    tops += [PROJECT / "include" / name for name in ("cli", "demo", "local", "gateway")]
+    found = {
+        f"{path.relative_to(PROJECT)}: {node.func.id}"
+        for top in tops
+        for path in top.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("ControlStore", "Ledger")
+    }
+    assert found == set()
