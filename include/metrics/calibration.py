@@ -1,22 +1,19 @@
 """Whether a score is worth what it says: a score of 0.3 should come true three times in ten.
 
 The calibration error is the expected calibration error over bins of equal width (Naeini, Cooper, Hauskrecht 2015; Guo et
-al. 2017): the mean gap between score and rate, weighted by rows. The calibration slope is Cox's (1958).
+al. 2017): the mean gap between score and rate, weighted by rows.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from include.metrics.ranks import Floats, Values
 
 BINS = 10  # of equal width, for the table and for the error
-NEWTON_STEPS = 25  # an upper limit: about five are needed
-CLOSE = 1e-9  # a step that is smaller ends the search
 
 
 class Bin(TypedDict):
@@ -25,14 +22,6 @@ class Bin(TypedDict):
     rows: int
     score: float
     rate: float
-
-
-class Slope(NamedTuple):
-    """The label's log odds over the score's: slope 1 and offset 0 where a score is a probability."""
-
-    slope: float
-    slope_error: float
-    offset: float
 
 
 def bin_of(scores: Values) -> NDArray[np.intp]:
@@ -57,19 +46,3 @@ def gaps(labels: Values, scores: Values) -> Floats:
     signs = np.sign(np.bincount(place, residual, BINS))
     found: Floats = residual * signs[place]
     return found
-
-
-def calibration_slope(labels: Floats, scores: Floats) -> Slope:
-    """A logistic regression of the label on the score's log odds, by Newton's method."""
-    odds = logit(np.clip(scores, 1e-6, 1 - 1e-6))
-    rows = np.stack([np.ones_like(odds), odds], axis=1)
-    found, information = np.array([0.0, 1.0]), np.eye(2)
-    for _ in range(NEWTON_STEPS):
-        p = expit(rows @ found)
-        information = (rows * (p * (1 - p))[:, None]).T @ rows + 1e-9 * np.eye(2)
-        step = np.linalg.solve(information, rows.T @ (labels - p))
-        found = found + step
-        if np.abs(step).max() < CLOSE:
-            break
-    error = float(np.sqrt(np.linalg.inv(information)[1, 1]))
-    return Slope(float(found[1]), error, float(found[0]))

@@ -9,15 +9,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.special import expit, logit
 
 from include.core.request import Json
 from include.metrics.binary import METRICS, title, worse_by
-from include.metrics.calibration import calibration_slope
 from include.metrics.errors import influence
+from include.metrics.ranks import Floats
 from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.slices import by_slice, worst
 from include.monitoring.performance.slices import summary as slice_summary
 from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays, smaller_class
+
+STEPS = 25  # of Newton's method, which needs some five
 
 
 class Expected(NamedTuple):
@@ -119,7 +122,7 @@ def measure(rows: pa.Table, baseline: Baseline, slices: Sequence[str], terms: Te
         drop,
         None if drop is None else errors[metric] * both,
         parts,
-        calibration_slope(label, score)._asdict(),
+        calibration(label, score),
     )
 
 
@@ -133,6 +136,22 @@ def judged(performance: Performance, landing: LabelDelay) -> Performance:
 def of_window(performance: Performance, window: str) -> Performance:
     """Told as that of an earlier window, judged now that its labels have come."""
     return replace(performance, window=window, words=f"{window.replace('/', ' to ')}, late labels landed: {performance.words}")
+
+
+def calibration(label: Floats, score: Floats) -> dict[str, float]:
+    """`slope`, its `error`, and `offset`: a logistic regression of the label on the score's log odds (Cox 1958)."""
+    odds = logit(np.clip(score, 1e-6, 1 - 1e-6))
+    rows = np.stack([np.ones_like(odds), odds], axis=1)
+    found, information = np.array([0.0, 1.0]), np.eye(2)
+    for _ in range(STEPS):
+        p = expit(rows @ found)
+        information = (rows * (p * (1 - p))[:, None]).T @ rows + 1e-9 * np.eye(2)
+        step = np.linalg.solve(information, rows.T @ (label - p))
+        found = found + step
+        if np.abs(step).max() < 1e-9:
+            break
+    error = float(np.sqrt(np.linalg.inv(information)[1, 1]))
+    return {"slope": float(found[1]), "slope_error": error, "offset": float(found[0])}
 
 
 def _words(metric: str, value: float, error: float, rows: int, expected: Expected) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from include.metrics.binary import value
-from include.metrics.calibration import calibration_slope, calibration_table, gaps
+from include.metrics.calibration import calibration_table, gaps
 from tests.unit.metrics.samples import scores
 
 
@@ -33,11 +33,3 @@ def test_the_error_does_not_depend_on_the_order_of_the_rows() -> None:
 def test_scores_of_zero_and_one_have_a_bin() -> None:
     table = calibration_table(np.array([0.0, 1.0]), np.array([0.0, 1.0], np.float32))
     assert table == [{"rows": 1, "score": 0.0, "rate": 0.0}, {"rows": 1, "score": 1.0, "rate": 1.0}]
-
-
-def test_the_calibration_slope_tells_scores_that_are_too_far_apart() -> None:
-    label, score = scores(20_000)
-    sharp = 1 / (1 + np.exp(-2 * np.log(score.clip(0.01, 0.99) / (1 - score.clip(0.01, 0.99)))))
-    true, double = calibration_slope(label, score), calibration_slope(label, sharp)
-    assert abs(true.slope - 1) < 3 * true.slope_error
-    assert double.slope == pytest.approx(0.5, abs=3 * double.slope_error)

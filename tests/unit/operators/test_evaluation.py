@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.versions.lifecycle import set_production
+from include.versions.queries import records
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.registry import RegisterModelOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
@@ -52,7 +53,8 @@ def test_the_threshold_that_serves_is_part_of_the_request_and_of_the_record(
     registered: Life, nursery: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = registered.services.spec(MODEL)
-    assert record(registered.services.control, MODEL, 1).entry.threshold == spec.serving.threshold == 0.5
+    (version,) = records(registered.services.control, MODEL)
+    assert version.entry.threshold == spec.serving.threshold == 0.5
     run = nursery.run()
     before = evaluate().build(run.context("evaluate"), registered.services)
     lower = spec.model_copy(update={"serving": spec.serving.model_copy(update={"threshold": 0.3})})

@@ -6,9 +6,10 @@ import pytest
 
 from include.metrics import binary
 from include.metrics.binary import METRICS
-from include.monitoring.performance.comparison import Baseline, judged, landed, measure
+from include.monitoring.performance.comparison import Baseline, calibration, judged, landed, measure
 from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.terms import Terms
+from tests.unit.metrics.samples import scores
 from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
 
 TERMS = Terms("auc", 200, 0.5)
@@ -96,6 +97,14 @@ def test_only_full_answers_of_the_champion_with_a_label_count() -> None:
     assert landed(table, 1).num_rows == 1
     assert landed(table, None).num_rows == 3
     assert landed(put(table, "label", pa.nulls(4, pa.float64())), None).num_rows == 0
+
+
+def test_the_calibration_slope_tells_scores_that_are_too_far_apart() -> None:
+    label, score = scores(20_000)
+    sharp = 1 / (1 + np.exp(-2 * np.log(score.clip(0.01, 0.99) / (1 - score.clip(0.01, 0.99)))))
+    true, double = calibration(label, score), calibration(label, sharp)
+    assert abs(true["slope"] - 1) < 3 * true["slope_error"]
+    assert double["slope"] == pytest.approx(0.5, abs=3 * double["slope_error"])
 
 
 def test_too_few_landed_labels_speak_for_nobody() -> None:
