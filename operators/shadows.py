@@ -59,5 +59,6 @@ class TrainShadowsOperator(ComputeOperator):
             "training": {name: getattr(spec.training, name) for name in ("window_days", "holdout_days")},
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
+            "threshold": spec.serving.threshold,
         }
         return Request.of(self.step, self.function, self.model, params=params, inputs={"history": history})
