@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.control import ControlStore
 from include.core.errors import ConflictError
 from include.core.request import Json
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.prediction_log.tail import read_tail
 from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.evidence import Evidence
 from include.rollout.evidence_accumulator import LABELS, EvidenceAccumulator, StageAccumulator
@@ -56,9 +56,8 @@ def see(
     seq, fold = load_accumulator(control, rollout.id)
     begin(control, spec, rollout, stage, fold)
     before = dict(fold.cursor)
-    read = adapter("predictions.tail")
     while True:
-        records, fold.cursor = read(settings.home, spec.name, since, fold.cursor)
+        records, fold.cursor = read_tail(settings.home, spec.name, since, fold.cursor)
         if not records:
             break
         fold.add(records)

@@ -28,7 +28,8 @@ import msgspec
 from include.core.errors import TransientError, one_line
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
-from include.prediction_log.writer import PredictionLog, Record, timestamp
+from include.prediction_log.record import Record, timestamp
+from include.prediction_log.writer import PredictionLog
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.stores import Stores
 from include.serving.telemetry.counters import Metrics

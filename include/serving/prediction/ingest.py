@@ -15,7 +15,7 @@ from include.core.keys import INT64, key_text
 from include.core.spec import ModelSpec, View
 from include.core.time import ALLOWED as TIME
 from include.core.time import utc
-from include.prediction_log.writer import Record, timestamp
+from include.prediction_log.record import Record, timestamp
 from include.serving.http.request_error import UNREADABLE, RequestError, told
 from include.serving.prediction.request_types import ALLOWED, KEY, KEYS_ALLOWED
 
