@@ -12,7 +12,7 @@ from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.errors import SlipstreamError
 from include.core.request import Json
-from include.governance.overview import Overview
+from include.overview.standing import Overview
 
 if TYPE_CHECKING:
     from include.core.spec import ModelSpec, View

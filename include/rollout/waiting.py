@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, effects, now, rollouts
+from include.core.control import ControlStore, rollouts
+from include.core.effects import note_in, results_in
+from include.core.request import Json
 from include.routing.route import route_in
 from include.versions.gate import offered_in
 from include.versions.lifecycle import Stage, at_stage, move_in
@@ -37,10 +39,9 @@ def supersede_in(connection: sa.Connection, control: ControlStore, model: str, c
     for version in gone:
         move_in(connection, model, version, Stage.ARCHIVED)
         reason = f"version {champion} came into production before it had its turn"
-        detail = {"version": version, "by": champion, "reason": reason}
+        detail: dict[str, Json] = {"version": version, "by": champion, "reason": reason}
         control.append_audit(connection, actor, SUPERSEDED, model, detail)
-        row = {"key": _key(model, version), "resource": f"rollout/{model}", "epoch": 0, "result": detail, "at": now()}
-        connection.execute(effects.insert().values(**row))
+        note_in(connection, _key(model, version), f"rollout/{model}", detail)
     return gone
 
 
@@ -59,6 +60,6 @@ def without_a_turn(connection: sa.Connection, model: str) -> list[int]:
     had = set(connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.model == model)).scalars())
     found = [version for version in at_stage(connection, model, Stage.CANDIDATE) if version not in had]
     keys = {_key(model, version): version for version in found}
-    known = connection.execute(sa.select(effects.c.key).where(effects.c.key.in_(keys))).scalars() if keys else ()
+    known = results_in(connection, keys)
     left = set(found) - {keys[key] for key in known} - (offered_in(connection, model) if found else set())
     return sorted(left, reverse=True)

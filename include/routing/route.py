@@ -80,6 +80,17 @@ def route_in(connection: sa.Connection, model: str) -> tuple[int, Route]:
     return (row.generation, Route.from_json(row.route)) if row else (0, Route())
 
 
+def set_at(control: ControlStore, model: str) -> str:
+    """When a model's route was written last: ISO 8601, UTC; empty before the first rollout."""
+    with control.transaction() as connection:
+        return connection.execute(sa.select(routes.c.at).where(routes.c.model == model)).scalar() or ""
+
+
+def models_in(connection: sa.Connection) -> set[str]:
+    """The models that have a route."""
+    return set(connection.execute(sa.select(routes.c.model).distinct()).scalars())
+
+
 def set_route(connection: sa.Connection, model: str, route: Route) -> int:
     """Write a model's route in the caller's transaction (of `ControlStore.once`); returns the new generation."""
     values = {"route": route.to_json(), "at": now()}

@@ -13,9 +13,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, effects, partitions
+from include.core.control import ControlStore, effects
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
+from include.data.published import rows_in
 from include.online_store.store import OnlineStore
 
 
@@ -74,10 +75,9 @@ class Presence:
 
 def published_rows(control: ControlStore, model: str) -> Published:
     """Reads the published days and the records of what was brought online."""
-    days = sa.select(partitions.c.day, partitions.c.rows).where(partitions.c.model == model)
     records = sa.select(effects.c.result, effects.c.at).where(effects.c.resource == resource(model)).order_by(effects.c.at)
     with control.transaction() as connection:
-        rows = {date.fromisoformat(row.day): row.rows for row in connection.execute(days)}
+        rows = rows_in(connection, model)
         brought = connection.execute(records).all()
     at = {date.fromisoformat(row.result["day"]): _naive(row.at) for row in brought}
     return Published(rows, at, [row.result for row in brought])
