@@ -33,6 +33,7 @@ COMMANDS = {
     "token": "who may ask the gateway for what",
     "jobs": "the jobs under way, and who waits for each",
     "relocate": "after an installation was moved: rewrite what names its former place",
+    "upgrade": "bring the stores of an earlier release up to this one",
     "audit": "whether anybody edited history: verify it, seal it",
     "demo": "run the whole loop on real flights",
 }
@@ -66,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
 def _require_model(name: str) -> None:
     """One check for every command that takes a model, those to come as well. Raises DataError."""
     from include.cli.context import open_desk
-    from include.governance.models import require_model
+    from include.overview.models import require_model
 
     desk = open_desk()
     require_model(name, desk.settings.models, lambda: desk.control_if_there)

@@ -8,9 +8,9 @@ from typing import Any
 
 from include.cli.context import Desk, open_desk
 from include.cli.rollback import follow
-from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.errors import DataError
+from include.core.table import table
 from include.core.time import instant, now
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume

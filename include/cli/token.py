@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from include.cli.context import open_desk
-from include.cli.table import table
 from include.core.catalog import model_names
 from include.core.errors import DataError
 from include.core.settings import Settings
+from include.core.table import table
 from include.core.time import now
 from include.serving.http.routes import RIGHTS
 from include.serving.http.tokens import Token, digest, make, named, read_file, write_file

@@ -6,41 +6,38 @@ So the variant has a gate of its own, and the model as it was trained is what st
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 
-from include.core.adapters import adapter
 from include.core.spec import Evaluation
-from include.evaluation.gate import worse
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
-from include.metrics.values import Array, measure
-from include.model_contract.model import Floats, Model
+from include.metrics.binary import measure, worse_by
+from include.metrics.ranks import Values
+from include.model_contract.model import Floats, open_model, quantize
 from include.step_values.evaluation import Int8Value
 from include.step_values.training import Metrics
 
 FILE = "model.int8.onnx"
 
 
-def variant(path: Path, target: Path, rows: Floats, labels: Array, spec: Evaluation) -> Int8Value:
+def variant(path: Path, target: Path, rows: Floats, labels: Values, spec: Evaluation, threshold: float) -> Int8Value:
     """Quantise the model at `path` into `target`, and measure both side by side on the same rows.
 
     {"accepted", "reason", "metrics", "latency_ms", "bytes", "largest_difference"}; only the first two where it cannot
     be quantised at all.
     """
-    full = adapter("model")(path)
+    full = open_model(path)
     try:
-        adapter("model.quantize")(path, target)
-        small: Model = adapter("model")(target)
+        quantize(path, target)
+        small = open_model(target)
         scores = small.score(rows)
     except Exception as error:  # noqa: BLE001 - the quantiser knows not every operator, and says so in many ways
         return {"accepted": False, "reason": f"it cannot be quantised: {str(error).strip()[:200]}"}
     before = full.score(rows)
     latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # compared, so in the same minutes
-    metrics = measure(labels, scores)
-    lost = worse(spec.metric, _defined(metrics, spec), _defined(measure(labels, before), spec))
-    reason = _reason(lost, latency[0]["p50"], latency[1]["p50"], spec)
+    metrics = measure(labels, scores, threshold)
+    reason = _worse(metrics, measure(labels, before, threshold), spec) or _slower(latency[0]["p50"], latency[1]["p50"])
     return {
         "accepted": not reason,
         "reason": reason,
@@ -51,16 +48,19 @@ def variant(path: Path, target: Path, rows: Floats, labels: Array, spec: Evaluat
     }
 
 
-def _defined(metrics: Metrics, spec: Evaluation) -> float:
-    """The spec's metric, NaN where it is not defined for the rows."""
-    value = metrics[spec.metric]
-    return math.nan if value is None else value
-
-
-def _reason(lost: float, small_ms: float, full_ms: float, spec: Evaluation) -> str:
-    """Why the variant may not serve; empty if it may. `lost`: by how much its metric is worse."""
-    if not lost <= spec.int8_margin:  # NaN is not within the margin, either
+def _worse(small: Metrics, full: Metrics, spec: Evaluation) -> str:
+    """Why the variant is not as good; empty if it is."""
+    ours, theirs = small[spec.metric], full[spec.metric]
+    if ours is None or theirs is None:
+        return f"{spec.metric} is not defined on these rows"
+    lost = worse_by(spec.metric, ours, than=theirs)
+    if lost > spec.int8_margin:
         return f"{spec.metric} is worse by {lost:.4f}, more than {spec.int8_margin:.4f} (evaluation.int8_margin)"
+    return ""
+
+
+def _slower(small_ms: float, full_ms: float) -> str:
+    """Why the variant is not worth it; empty if it is."""
     if small_ms >= full_ms:
         return f"it is not faster: p50 {small_ms:.4f} ms against {full_ms:.4f} ms"
     return ""

@@ -8,10 +8,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from include.core.control import ControlStore
 from include.core.errors import ConflictError, PermanentError, UnreachableError
 from include.core.private_files import private_folder, set_mask, tighten
-from include.core.settings import Settings
 from include.local import orphans as strays
 from include.local import ports
 from include.local.components import COMPONENTS, Component, select
@@ -19,6 +17,7 @@ from include.local.connections import addresses, write_file
 from include.local.credentials import Credentials
 from include.local.platform import Platform
 from include.local.supervisor import Supervisor
+from include.services.services import Services
 
 Say = Callable[[str], None]
 POLL = 0.3  # seconds
@@ -29,20 +28,21 @@ def up(platform: Platform, only: Collection[str] = (), say: Say = print, timeout
     """Bring the platform up; all of it, or the named components and what they need.
 
     Returns the seconds until each was healthy (0.0: it ran already). Raises ConflictError for a port that
-    is taken, PermanentError for a component that dies, UnreachableError for one that stays silent.
+    is taken, PermanentError for a component that dies, UnreachableError for one that stays silent, and NotReadyError,
+    before anything is started, where the home is of an earlier release: `slipstream upgrade` is a person's word.
     """
     wanted = select(only)
     set_mask()
     for line in tighten(platform.home):
         say(f"  {line}")
     credentials = Credentials.load(platform.home)
+    _ = Services.from_env(addresses(platform)).control  # before anything starts
     supervisor = Supervisor(platform)
     if supervisor.running():
         _refuse_other_ports(platform)
     else:
         _start_daemon(platform, supervisor, credentials, wanted)
     write_file(platform, credentials)
-    ControlStore(Settings.from_env({**addresses(platform)}).control_url).create_tables()
     return _Start(platform, credentials, supervisor, say, timeout).run(wanted)
 
 

@@ -1,4 +1,4 @@
-"""The newest window's verdicts where the metrics page finds them: one row of the control store a window."""
+"""The newest window's verdicts where the metrics page finds them: one document of the control store a window."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
-from include.core import control as store
 from include.core.control import ControlStore
+from include.core.documents import DocumentKind
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
 from include.core.time import instant, now, timestamp
+from include.core.versioned import Format
 from include.monitoring.retraining.policy import NOISE
+from include.monitoring.retraining.retrainings import count_since
 from include.step_values.monitoring import MonitorValue
 
-NEWEST = 20  # rows looked through for the newest window: one that was run again late is not newer
+NEWEST = 20  # documents looked through for the newest window: one that was run again late is not newer
 MONTH = timedelta(days=30)
-
-
-def resource(model: str) -> str:
-    return f"monitored/{model}"
+VERDICTS = DocumentKind("monitored", Format("the verdicts of a window"))
 
 
 def record(control: ControlStore, spec: ModelSpec, monitored: Result) -> None:
@@ -34,7 +31,7 @@ def record(control: ControlStore, spec: ModelSpec, monitored: Result) -> None:
         "labelled": collected["labelled"] / collected["rows"] if collected["rows"] else None,
         "at": timestamp(),
     }
-    control.once(f"monitored/{monitored.key}/{monitored.generation}", resource(spec.name), 0, lambda _: body)
+    VERDICTS.save(control, f"monitored/{monitored.key}/{monitored.generation}", spec.name, body)
 
 
 def alarms(value: MonitorValue, tolerated: float | None) -> dict[str, bool]:
@@ -48,17 +45,14 @@ def alarms(value: MonitorValue, tolerated: float | None) -> dict[str, bool]:
 
 def newest(control: ControlStore, model: str) -> dict[str, Any] | None:
     """What was recorded of the window that ends last; None before the first."""
-    table = store.effects.c
-    query = sa.select(table.result).where(table.resource == resource(model)).order_by(table.at.desc()).limit(NEWEST)
-    with control.transaction() as connection:
-        found = [row.result for row in connection.execute(query)]
-    return max(found, key=lambda row: (row["as_of"], row["at"])) if found else None
+    found = [dict(document.body) for document in VERDICTS.newest(control, model, NEWEST)]
+    return max(found, key=lambda body: (body["as_of"], body["at"])) if found else None
 
 
 def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ...], float]]:
     """For the metrics page. Nothing of a window before the first was judged."""
     model = (spec.name,)
-    yield "slipstream_retrains", model, float(_retrains(control, spec.name))
+    yield "slipstream_retrains", model, float(count_since(control, spec.name, now() - MONTH))
     yield "slipstream_retrain_budget", model, float(spec.retraining.budget_per_month)
     found = newest(control, spec.name)
     if found is None:
@@ -69,12 +63,3 @@ def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple
         yield "slipstream_labelled_share", model, found["labelled"]
     for kind, alarm in found["alarms"].items():
         yield "slipstream_alarm", (spec.name, kind), float(alarm)
-
-
-def _retrains(control: ControlStore, model: str) -> int:
-    """Decided in the last 30 days of wall clock, whatever window they were about."""
-    since = timestamp(now() - MONTH)
-    table = store.decisions.c
-    mine = (table.model == model, table.action == "retrain", table.at >= since)
-    with control.transaction() as connection:
-        return int(connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one())

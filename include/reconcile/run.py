@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import sqlalchemy as sa
-
-from include.core.control import effects
+from include.core.effects import results_in
 from include.core.errors import PermanentError, SlipstreamError
 from include.core.request import Json
 from include.core.time import timestamp
 from include.reconcile import candidates, days, decisions, jobs, leftovers, rollouts
-from include.reconcile.world import RESOURCE, Finding, Notice, World
+from include.reconcile.world import NOTICES, Finding, Notice, World
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +70,7 @@ def reconcile(world: World, *, dry_run: bool = False) -> Report:
 def untold(world: World) -> list[Notice]:
     """Alerts that were written down and not told yet, oldest first."""
     since = timestamp(world.now - UNTOLD)
-    mine = sa.and_(effects.c.resource == RESOURCE, effects.c.at >= since)
     with world.control.transaction() as connection:
-        rows = connection.execute(sa.select(effects.c.result).where(mine).order_by(effects.c.at)).scalars().all()
-        notices = [Notice.from_json(row["notice"]) for row in rows]
-        keys = [f"told/{notice.key}" for notice in notices]
-        told = set(connection.execute(sa.select(effects.c.key).where(effects.c.key.in_(keys))).scalars()) if keys else set()
+        notices = [Notice.from_json(dict(kept.body)) for kept in NOTICES.since_in(connection, since)]
+        told = results_in(connection, [f"told/{notice.key}" for notice in notices])
     return [notice for notice in notices if f"told/{notice.key}" not in told]

@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from include.core.request import Json
+from include.prediction_log.record import Record
 from include.rollout.alpha_spending import slice_of, turn_of
 from include.rollout.entity_bitmap import EntityBitmap, unit_number
 from include.rollout.evidence import (
@@ -31,7 +32,6 @@ from include.rollout.evidence import (
     REQUESTS,
     Count,
     Evidence,
-    Observation,
 )
 from include.rollout.guardrails import LOSS, QUANTILES, SCORES, outcome_stream
 
@@ -52,7 +52,7 @@ class Baseline:
     latencies: list[int] = field(default_factory=list)  # microseconds, the newest KEPT
     scores: list[float] = field(default_factory=list)
 
-    def add(self, record: Observation) -> None:
+    def add(self, record: Record) -> None:
         self.requests += 1
         self.errors += record.error is not None
         self.latencies.append(round(record.latency_us))
@@ -60,6 +60,25 @@ class Baseline:
             self.scores.append(round(record.score, 6))
         if len(self.latencies) > 2 * KEPT:
             self.latencies, self.scores = self.latencies[-KEPT:], self.scores[-KEPT:]
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "requests": self.requests,
+            "errors": self.errors,
+            "labels": self.labels,
+            "latencies": self.latencies,
+            "scores": self.scores,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return cls(
+            requests=value["requests"],
+            errors=value["errors"],
+            labels=value["labels"],
+            latencies=list(value["latencies"]),
+            scores=list(value["scores"]),
+        )
 
     def limits(self, floor_us: float) -> dict[str, float]:
         """The champion's quantiles. Nobody is slow below `floor_us`; of limits that are the same, one is judged."""
@@ -100,7 +119,7 @@ class StageAccumulator:
         if not self.slices:  # one that was begun by an earlier version goes on as it was begun
             self.slices[FIRST] = ([], [])
 
-    def add(self, record: Observation) -> None:
+    def add(self, record: Record) -> None:
         mirrored = record.kind == "shadow"
         if mirrored and not self.shadow:
             return  # mirrored before the stage, written after it
@@ -130,7 +149,7 @@ class StageAccumulator:
         if self._mark(AGAIN, unit, arm, memory) and failed:
             self._count(AGAIN_ERRORS, arm)
 
-    def _measure(self, record: Observation, unit: int, arm: int) -> None:
+    def _measure(self, record: Record, unit: int, arm: int) -> None:
         """Latency and score of an answer, against the champion's quantiles."""
         for name in QUANTILES:
             if record.latency_us > self.limits.get(name, float("inf")):
@@ -150,7 +169,7 @@ class StageAccumulator:
         if len(self.pending) > 2 * PENDING:
             self.pending = dict(list(self.pending.items())[-PENDING:])
 
-    def learn(self, record: Observation) -> bool:
+    def learn(self, record: Record) -> bool:
         """A label or a named outcome of a request of this stage; False for one of another."""
         known = self.pending.get(request_number(record.id))
         if known is None or record.label is None or known[1] == CONTESTED:
@@ -204,19 +223,48 @@ class StageAccumulator:
         )
 
     def to_json(self) -> dict[str, Json]:
-        plain = {name: value for name, value in vars(self).items() if name not in ("seen", "pending")}
+        """As it is stored: each field by name (include/rollout/accumulator_store.py has the versions)."""
         ids, units, bits = (array("Q", column) for column in _columns(self.pending))
-        packed = {"ids": _pack(ids), "units": _pack(units), "bits": _pack(bits)}
-        return {**plain, "seen": {name: seen.pack() for name, seen in self.seen.items()}, "pending": packed}
+        return {
+            "stage": self.stage,
+            "generation": self.generation,
+            "planned": self.planned,
+            "shadow": self.shadow,
+            "limits": self.limits,
+            "labelled": self.labelled,
+            "threshold": self.threshold,
+            "joined": self.joined,
+            "before": self.before,
+            "before_errors": self.before_errors,
+            "clock": self.clock,
+            "gap": self.gap,
+            "gaps": self.gaps,
+            "slices": self.slices,
+            "seen": {name: seen.pack() for name, seen in self.seen.items()},
+            "pending": {"ids": _pack(ids), "units": _pack(units), "bits": _pack(bits)},
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        plain: dict[str, Any] = dict(value)
-        columns = [_unpack(plain["pending"][name]) for name in ("ids", "units", "bits")]
-        plain["pending"] = {key: (unit, bits) for key, unit, bits in zip(*columns, strict=True)}
-        plain["seen"] = {name: EntityBitmap.unpack(plain["planned"], text) for name, text in plain["seen"].items()}
-        plain["slices"] = {name: (list(pair[0]), list(pair[1])) for name, pair in plain["slices"].items()}
-        return cls(**plain)
+        columns = [_unpack(value["pending"][name]) for name in ("ids", "units", "bits")]
+        return cls(
+            stage=value["stage"],
+            generation=value["generation"],
+            planned=value["planned"],
+            shadow=value["shadow"],
+            limits=dict(value["limits"]),
+            labelled=value["labelled"],
+            threshold=value["threshold"],
+            joined=value["joined"],
+            before=value["before"],
+            before_errors=value["before_errors"],
+            clock=value["clock"],
+            gap=value["gap"],
+            gaps=value["gaps"],
+            slices={name: (list(pair[0]), list(pair[1])) for name, pair in value["slices"].items()},
+            seen={name: EntityBitmap.unpack(value["planned"], text) for name, text in value["seen"].items()},
+            pending={key: (unit, bits) for key, unit, bits in zip(*columns, strict=True)},
+        )
 
 
 @dataclass
@@ -233,11 +281,11 @@ class EvidenceAccumulator:
         if self.stage is None or self.stage.generation < stage.generation:
             self.stage = stage
 
-    def add(self, records: Iterable[Observation]) -> None:
+    def add(self, records: Iterable[Record]) -> None:
         for record in records:
             self._add(record)
 
-    def _add(self, record: Observation) -> None:
+    def _add(self, record: Record) -> None:
         if record.kind in ("label", "outcome"):
             self.baseline.labels += record.kind == "label"
             if self.stage is not None:
@@ -250,12 +298,12 @@ class EvidenceAccumulator:
 
     def to_json(self) -> dict[str, Json]:
         stage = self.stage.to_json() if self.stage else None
-        return {"since": self.since, "cursor": self.cursor, "baseline": vars(self.baseline), "stage": stage}
+        return {"since": self.since, "cursor": self.cursor, "baseline": self.baseline.to_json(), "stage": stage}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         stage = StageAccumulator.from_json(value["stage"]) if value["stage"] else None
-        return cls(value["since"], dict(value["cursor"]), Baseline(**value["baseline"]), stage)
+        return cls(value["since"], dict(value["cursor"]), Baseline.from_json(value["baseline"]), stage)
 
 
 def request_number(request: str) -> int:

@@ -102,6 +102,7 @@ class EvaluateValue(TypedDict):
     """A trained model on the holdout, beside its champion and its baselines."""
 
     rows: int
+    threshold: NotRequired[float]
     metrics: Metrics
     champion: Metrics | None
     paired: NotRequired[PairedValue]

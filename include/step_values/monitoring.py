@@ -187,6 +187,7 @@ class MonitorValue(TypedDict):
 
     window: str
     as_of: str
+    threshold: NotRequired[float | None]
     champion: WatchedChampion | None
     collected: CollectValue
     quality: QualityValue

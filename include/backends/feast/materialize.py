@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 from feast import FeatureStore
@@ -15,23 +16,23 @@ from feast import FeatureStore
 from include.backends.feast.engine import record_interval
 from include.backends.feast.repo import open_feast, registry_lock
 from include.core import fault
-from include.core.adapters import adapter
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
-from include.core.request import Json, Result
+from include.core.request import Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import ModelSpec, View
 from include.core.time import end_of_day, instant, start_of_day, zoned
 from include.data.session import open_session
+from include.features.offline.newest import newest_rows
 from include.features.offline.pinned import pinned_rows
 from include.features.online.catch_up import record
-from include.features.online.materialize import materialize_view, newest_rows
+from include.features.online.materialize import materialize_view
 from include.model_contract.definition import routed_pins, views_of
-from include.online_store.store import OnlineStore
+from include.online_store.open import open_online
 
 
-def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Json]:
+def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Any]:
     """The newest value of each key of a `features` result into the online store. Returns counts by view.
 
     Rows go under the version of the definition that computed them. Beside it, for as long as a routed model pins
@@ -39,12 +40,12 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     Safe to repeat, and for many days at once in any order: of two values the newer event stands, of two
     results for one event the one committed later. Raises DataError if the values do not read back.
     """
-    store: OnlineStore = adapter("online")(settings.online_url)
+    store = open_online(settings.online_url)
     feast, day = open_feast(spec, settings), date.fromisoformat(result.value["day"])
     created, control = instant(result.committed_at), ControlStore(settings.control_url)
     control.create_tables()
     pins = routed_pins(control, ledger, spec.name)
-    reports: dict[str, Json] = {}
+    reports: dict[str, Any] = {}
     brought: list[View] = []
     views = views_of(result, spec.features)
     computed = {(view.name, view.version) for view in views}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from include.core.spec import ModelSpec, View
-from include.routing.route import Route as Route
+from include.routing.route import Route
 from include.serving.models.loaded_model import LoadedModel
 
 
@@ -59,13 +59,3 @@ class Deployment:
 
 def _named(views: tuple[View, ...] | None) -> str:
     return ",".join(f"{view.name}@{view.version}" for view in views or () if view.version)
-
-
-def named(route: Route) -> set[int]:
-    """Every version that a route names."""
-    return needed(route) | ({route.previous} if route.previous is not None else set())
-
-
-def needed(route: Route) -> set[int]:
-    """Versions without which a route is not applied."""
-    return {version for version in (route.champion, route.challenger, route.shadow) if version is not None}
