@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from include.cli.context import Desk
-from include.cli.table import table
 from include.core.catalog import load_spec, model_names
 from include.core.digest import code_digest
 from include.core.errors import SlipstreamError
 from include.core.moved import present
 from include.core.request import Ref, Request
 from include.core.spec import ModelSpec
+from include.core.table import table
 from include.data.published import published
 from include.features.request import uses
 from include.governance.jobs import live

@@ -11,13 +11,13 @@ import argparse
 
 from include.cli.anew import anew
 from include.cli.context import open_desk
-from include.cli.table import table
 from include.cli.writers import Writer, writers
 from include.core.address import shown
 from include.core.control import ControlStore
 from include.core.errors import ConflictError
 from include.core.schema import HEAD
 from include.core.schema.migrate import Migrated, count_left, migrate, pending, read_number
+from include.core.table import table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
