@@ -5,8 +5,9 @@ from __future__ import annotations
 from airflow.sdk import Context
 
 from include.core.request import Json, Request, Result
+from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.links import ReportLink, report_url
 from operators.run import is_backfill, pulled, wants_fresh
 
@@ -27,6 +28,7 @@ class EvaluateModelOperator(ComputeOperator):
             "features": spec.features.model_dump(mode="json"),
             "evaluation": spec.evaluation.model_dump(mode="json"),
             "label": spec.label,
+            "threshold": spec.serving.threshold,
         }
         inputs = {"training_set": pulled(context, "build_training_set"), "train": pulled(context, "train")}
         if not is_backfill(context):

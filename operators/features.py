@@ -10,8 +10,8 @@ from airflow.sdk import Context
 
 from include.core.errors import SupersededError
 from include.core.request import Json, Request, Result
+from include.services.services import Services
 from operators.base import ComputeOperator, ReconcileOperator
-from operators.hooks import Services
 from operators.run import holder, partition_day, pulled, pulled_json
 
 
@@ -88,12 +88,10 @@ class MaterializeFeaturesOperator(ReconcileOperator):
             yield f"{name}: {rows}"
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
-        from include.core.reference import load
+        from include.features.online.materialize import materialize
 
         result = services.ledger.resolve(pulled(context, "publish"))
-        materialize = load("include.backends.feast.materialize:materialize")
-        report: Json = materialize(services.spec(self.model), result, services.ledger, services.settings)
-        return report
+        return materialize(services.spec(self.model), result, services.ledger, services.settings)
 
 
 class BuildTrainingSetOperator(ComputeOperator):
@@ -103,7 +101,7 @@ class BuildTrainingSetOperator(ComputeOperator):
     function = "include.features.training_set_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.features.offline.known import known_days
+        from include.point_in_time.known import known_days
 
         spec, plan = services.spec(self.model), pulled_json(context, "plan")
         moment = datetime.fromisoformat(plan["as_of"])

@@ -11,8 +11,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Json, Request
 from include.core.time import end_of_day, parse_time
+from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.links import JobLink
 from operators.run import as_of, event_extra, event_extras, is_asset_run, pulled
 
@@ -41,11 +42,12 @@ class PlanTrainingOperator(SlipstreamOperator):
 
     def _consume(self, context: Context, services: Services) -> None:
         """A decision is trained on by one run, whose retries and clears keep it. An event that comes twice is skipped."""
+        from include.monitoring.retraining.retrainings import take
+
         mine, holders = context["ti"].run_id, []
         # An event brings it, or the conf of a run that the reconciler made in place of a lost event.
         for key in {str(extra["decision"]) for extra in (*event_extras(context), _conf(context)) if "decision" in extra}:
-            used, _ = services.control.once(f"consumed/{key}", f"training/{self.model}", 0, lambda _: {"run": mine})
-            holders.append((key, used["run"]))
+            holders.append((key, take(services.control, self.model, key, mine)))
         if holders and all(run != mine for _, run in holders):
             key, run = holders[0]
             raise AirflowSkipException(

@@ -13,16 +13,12 @@ from dataclasses import dataclass
 
 from include.cli.components import components
 from include.cli.context import Desk
-from include.core.adapters import adapter
-from include.core.connection import from_env
 from include.core.errors import SlipstreamError
-from include.core.ports import JobBackend
 from include.governance.jobs import live
 from include.local.orphans import find
 from include.local.platform import Platform
 from include.local.supervisor import Supervisor
 
-CONNECTION = "slipstream_airflow"
 TIMEOUT = 5.0  # seconds that Airflow is given to say how it is
 SHOWN = 5
 
@@ -73,12 +69,10 @@ def _schedules(url: str) -> bool:
 
 def _runs(desk: Desk) -> Iterator[Writer]:
     """Unfinished runs of our models, where Airflow may be asked."""
-    connection = from_env(CONNECTION, desk.settings.environ)
-    if connection is None:
+    airflow = desk.airflow()
+    if airflow is None:
         return
-    from include.demo.airflow import AirflowClient
-
-    found = [f"{dag_id} {run_id}" for dag_id, run_id, _ in AirflowClient(connection).unfinished()]
+    found = [f"{dag_id} {run_id}" for dag_id, run_id, _ in airflow.unfinished()]
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         yield Writer(f"unfinished runs: {', '.join(found[:SHOWN])}{more}", "let the runs end, or mark them")
@@ -88,9 +82,8 @@ def _jobs(desk: Desk) -> Iterator[Writer]:
     attempts = live(desk.ledger)
     if not attempts:
         return
-    backend: JobBackend = adapter(f"jobs.{desk.settings.job_backend}")(desk.settings)
     try:
-        running = set(backend.under_way())
+        running = set(desk.jobs().under_way())
     except SlipstreamError:  # a backend that is away runs nothing that could be told to stop
         return
     for attempt in attempts:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from include.core.adapters import adapter
+from include.core.settings import Settings
 
 
 class JobStatus(StrEnum):
@@ -23,12 +26,22 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Job:
-    """A command to run somewhere, under a name we choose."""
+    """One of our modules to run somewhere, under a name we choose.
+
+    It says what to run and never where things lie: the interpreter, the project's folder and the settings of the place are
+    the backend's to say, which may run it on another machine.
+    """
 
     name: str
-    command: tuple[str, ...]
+    module: str
+    """Run as `python -m module`."""
+    arguments: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables beside those that the backend gives every job. No path of this machine."""
+    code: str = ""
+    """Digest of the code that the job is to run, by which whoever looks at a job tells one working tree from another."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    """Shown with the job, and of no effect."""
 
 
 class JobBackend(Protocol):
@@ -51,3 +64,9 @@ class JobBackend(Protocol):
 
     def url(self, name: str) -> str:
         """Where a person looks at it; empty if nowhere."""
+
+
+def open_jobs(settings: Settings, backend: str = "") -> JobBackend:
+    """The job backend of that name, else the one that the settings name."""
+    opener: Callable[[Settings], JobBackend] = adapter(f"jobs.{backend or settings.job_backend}")
+    return opener(settings)

@@ -7,26 +7,30 @@ labels. A kill between the two leaves an orphan in the registry, which the next 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import sqlalchemy as sa
 
 from include.core import fault
-from include.core.control import ControlStore, versions
+from include.core.adapters import adapter
+from include.core.control import ControlStore
 from include.core.errors import ConflictError, SlipstreamError, TransientError
 from include.core.request import Json
+from include.core.settings import Settings
 from include.core.time import timestamp
 from include.governance.labels import ALIASES as ALIASES
 from include.governance.mirror import mirror as mirror
 from include.governance.mirror import note
 from include.governance.package import Package
 from include.governance.semver import next_version
+from include.rollout_state.queries import challenger
 from include.versions import queries as known
 from include.versions.gate import offered_in
 from include.versions.lifecycle import move_in, stage_in
 from include.versions.record import Stage, VersionRecord
+from include.versions.store import add_in, rewrite_in
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,12 @@ class Registry(Protocol):
 
     def url(self, record: VersionRecord) -> str:
         """Where a person looks at the run that a version came from."""
+
+
+def open_registry(settings: Settings, control: ControlStore) -> Registry:
+    """The registry that the settings name. Raises UnreachableError when it is used, not here."""
+    opener: Callable[[Settings, ControlStore], Registry] = adapter(f"registry.{settings.registry}")
+    return opener(settings, control)
 
 
 def resource(model: str) -> str:
@@ -140,7 +150,7 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
     entry = package.entry
     with control.transaction() as connection:
         by_hand = record.version in offered_in(connection, entry.model)
-    waits = record.stage in (Stage.STAGING, Stage.CANDIDATE) and record.version != known.challenger(control, entry.model)
+    waits = record.stage in (Stage.STAGING, Stage.CANDIDATE) and record.version != challenger(control, entry.model)
     same = record.entry.lineage.evaluation.digest == entry.lineage.evaluation.digest
     stands = record.stage == entry.first_stage or not waits or by_hand  # a person's word outlives the same evaluation
     if entry.run_type == "backfill" or (same and stands):
@@ -148,14 +158,14 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
 
     def commit(connection: sa.Connection) -> dict[str, Json]:
         lineage = replace(record.entry.lineage, evaluation=entry.lineage.evaluation)
-        again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics)
+        again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics, threshold=entry.threshold)
         stage = stage_in(connection, entry.model, record.version)
         if waits and stage is record.stage:
             # One that had its turn goes back to where it was offered from: a rollback may have to return to it.
             stage = Stage.ARCHIVED if by_hand and entry.first_stage is Stage.STAGING else entry.first_stage
             move_in(connection, entry.model, record.version, stage)
         made = replace(record, entry=again, stage=stage)
-        connection.execute(versions.update().where(versions.c.key == entry.key).values(record=made.to_json()))
+        rewrite_in(connection, made)
         detail = {"version": record.version, "from": str(record.stage), "to": str(made.stage), "gate": entry.gate.passed}
         control.append_audit(connection, "register", "evaluate_again", entry.model, detail)
         return made.to_json()
@@ -170,10 +180,7 @@ def _insert(control: ControlStore, connection: sa.Connection, package: Package, 
     entry = package.entry
     semver = next_version(known.newest(connection, entry.model), entry.lineage)
     record = VersionRecord(entry, published.version, semver, entry.first_stage, published.run_id, timestamp())
-    connection.execute(versions.insert().values(
-        key=entry.key, model=entry.model, version=record.version, semver=semver,
-        stage=str(record.stage), record=record.to_json(), at=record.created_at,
-    ))  # fmt: skip
+    add_in(connection, record)
     detail = {"version": record.version, "semver": semver, "key": entry.key, "stage": str(record.stage)}
     control.append_audit(connection, "register", "register", entry.model, detail)
     return record

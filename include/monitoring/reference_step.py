@@ -15,15 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.request import Json, Outcome
 from include.core.spec import Feature, Features
 from include.core.task import Task
-from include.metrics.estimates import THRESHOLD
 from include.model_contract.encoder import Encoder
+from include.model_contract.model import open_model
 from include.monitoring.performance.estimate_calibration import backtest
 from include.monitoring.performance.estimation import spaced
-from include.monitoring.performance.slices import Terms
+from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import Axis, Floats, axes
 from include.monitoring.profile.prediction_columns import LABEL, answer_axes, appended, importance, label_axis, prediction_columns
 from include.monitoring.profile.profile_file import write_profiles
@@ -78,7 +77,7 @@ def _backtest(held: pa.Table, found: Sequence[Axis], clocks: Sequence[str], para
     if "monitoring" not in params:
         return []
     watched = params["monitoring"]
-    terms = Terms(params.get("metric", "auc"), int(watched["minimum_rows"]), params.get("threshold", THRESHOLD))
+    terms = Terms(params["metric"], int(watched["minimum_rows"]), float(params["threshold"]))
     inputs = [axis for axis in found if not axis.name.startswith("(") and axis.name not in clocks]
     return [landed.to_json() for landed in backtest(held, inputs, terms, timedelta(days=int(watched["window_days"])))]
 
@@ -111,7 +110,7 @@ def _answers(task: Task, holdout: pa.Table) -> tuple[Floats, dict[str, float]]:
     """The champion's scores [n] of the holdout, and the importance of its inputs."""
     signature: Mapping[str, Any] = json.loads(task.file("train", "signature.json").read_text())
     encoder = Encoder.from_json(signature)
-    model = adapter("model")(task.file("train", "model.onnx"))
+    model = open_model(task.file("train", "model.onnx"))
     encoded = encoder.encode_table(holdout)
     names = [str(each["name"]) for each in signature["inputs"]]
     scores: Floats = np.asarray(model.score(encoded), dtype=np.float64)

@@ -1,6 +1,6 @@
 """The gateway: one raw ASGI app. A framework would cost more than everything it does (measured: a third of the requests).
 
-Hosted by uvicorn (include/serving/host.py). Nothing here waits for a model file or the control store: the fleet's
+Hosted by uvicorn (include/gateway/host.py). Nothing here waits for a model file or the control store: the fleet's
 thread brings deployments, the switch says which of them answers, the shadow's process takes copies. Predictions are
 answered a turn of the event loop at a time (include/serving/prediction/coalescing.py).
 """
@@ -26,6 +26,7 @@ from include.serving.http.asgi import (
     DIGITS,
     THREAD_BYTES,
     Disconnected,
+    Done,
     Headers,
     HttpRequest,
     Receive,
@@ -37,7 +38,6 @@ from include.serving.http.asgi import (
     read_body,
     respond,
 )
-from include.serving.http.openapi import OPENAPI, PAGE
 from include.serving.http.origin import Writes
 from include.serving.http.rate_limit import Rates
 from include.serving.http.request_error import RequestError
@@ -46,7 +46,8 @@ from include.serving.http.routes import BY_PATTERN, PREDICT, Route, find
 from include.serving.models.deployment import Deployment
 from include.serving.models.deployment_manager import DeploymentManager
 from include.serving.models.route_switch import Switch
-from include.serving.prediction.coalescing import Done, RequestCoalescer
+from include.serving.openapi import OPENAPI, PAGE
+from include.serving.prediction.coalescing import RequestCoalescer
 from include.serving.prediction.infer import find_version, infer, infer_batched, metadata
 from include.serving.prediction.ingest import decode_labels, decode_rows, push_targets, unwritable
 from include.serving.prediction.lost_views import LostViews
@@ -66,7 +67,7 @@ START_SECONDS = 30.0  # to load the first routes before the socket opens
 
 @dataclass(frozen=True)
 class Parts:
-    """What a gateway is made of; include/serving/host.py puts the real ones together."""
+    """What a gateway is made of; include/gateway/build.py puts the real ones together."""
 
     fleet: DeploymentManager
     reader: FeatureReader
@@ -83,7 +84,7 @@ class Parts:
 
 
 class Gateway:
-    writes = Writes()  # who may write from where; include/serving/host.py gives one that has an audit
+    writes = Writes()  # who may write from where; include/gateway/build.py gives one that has an audit
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._fleet, self._access = parts, parts.fleet, parts.access

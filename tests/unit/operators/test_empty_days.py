@@ -10,8 +10,8 @@ import pytest
 from include.core.errors import DataError
 from include.core.spec import ModelSpec
 from include.data.published import published
-from include.features.offline.partition import results
 from include.features.online.stream import stream_rows
+from include.point_in_time.partition import results
 from include.versions.lifecycle import set_production
 from operators.monitoring import CollectPredictionsOperator, MonitorModelOperator, ProfileReferenceOperator
 from operators.scoring import ScoreBatchOperator
@@ -24,7 +24,7 @@ ALLOWED = SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"empty_da
 
 
 def use(monkeypatch: pytest.MonkeyPatch, spec: ModelSpec) -> None:
-    monkeypatch.setattr("operators.hooks.Services.spec", lambda self, model: spec)
+    monkeypatch.setattr("include.services.services.Services.spec", lambda self, model: spec)
 
 
 def land_empty(life: Life, number: int) -> None:

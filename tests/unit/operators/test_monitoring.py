@@ -15,7 +15,8 @@ from include.core.control import decisions, effects
 from include.governance.mirror import behind
 from include.monitoring.profile.profile_file import read_profiles
 from include.monitoring.retraining.decision import history
-from include.prediction_log.writer import PredictionLog, Record, parts
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog, parts
 from include.versions.lifecycle import set_production
 from operators import lifecycle
 from operators.monitoring import (
@@ -101,6 +102,8 @@ def test_a_window_is_collected_judged_and_decided_on_once(served: Life) -> None:
     report = served.result(run.xcom["monitor"])
     assert report.value["champion"]["version"] == 1
     assert report.value["performance"]
+    asked = served.services.ledger.request(report.key).params
+    assert (asked["threshold"], asked["holdout_threshold"]) == (0.5, 0.5)
 
     assert [each.model for each in behind(served.services.control)] == [MODEL]  # it was crowned, and nobody showed it
     first = decide(run)

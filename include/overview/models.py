@@ -1,0 +1,39 @@
+"""Which models there are: those with a spec, and those that the control store still knows of. Any other name is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from include.core.catalog import model_names
+from include.core.control import ControlStore
+from include.core.errors import DataError
+from include.core.nearest import meant
+from include.data import published
+from include.monitoring.retraining import decision as decisions
+from include.rollout_state import queries as rollouts
+from include.routing import route as routes
+from include.versions import queries as versions
+
+OWNERS = (versions.models_in, routes.models_in, rollouts.models_in, decisions.models_in, published.models_in)
+
+
+def known_models(control: ControlStore) -> set[str]:
+    """The models of which the control store holds anything: their folders may be gone since."""
+    with control.transaction() as connection:
+        return {name for models_in in OWNERS for name in models_in(connection)}
+
+
+def require_model(name: str, package: str, control: Callable[[], ControlStore | None]) -> None:
+    """Raises DataError with the models there are, and the closest, for a name of none. Without a store the specs alone count."""
+    specs = model_names(package)
+    if name in specs:  # the usual case asks no store: a command may be for when it is away
+        return
+    store = control()
+    stored = known_models(store) if store is not None else set()
+    if name not in stored:
+        raise DataError(
+            f"There is no model {name!r}.",
+            seen=name,
+            safe="nothing was read or changed for it.",
+            hint=meant(name, {*specs, *stored}, "models"),
+        )

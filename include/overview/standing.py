@@ -1,0 +1,97 @@
+"""Where a model stands, read from the control store alone: for the console and `slipstream status`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from include.core.control import ControlStore
+from include.core.request import Json
+from include.data.published import extent
+from include.governance.mirror import behind
+from include.monitoring.retraining.decision import newest as newest_decisions
+from include.rollout_state.queries import newest_events, newest_rollout
+from include.routing.route import read_route, set_at
+from include.versions import queries as versions
+from include.versions.record import VersionRecord
+
+EVENTS = 12  # of the newest rollout
+DECISIONS = 5
+
+Row = dict[str, Json]
+
+
+@dataclass(frozen=True)
+class Partitions:
+    newest: str  # YYYY-MM-DD; empty if none is published
+    days: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    model: str
+    versions: tuple[VersionRecord, ...]  # newest first
+    route: Row  # as the gateway is told to serve; empty before the first rollout
+    rollout: Row  # the newest, live or not; empty if there was none
+    events: tuple[Row, ...]  # of that rollout, newest first
+    decisions: tuple[Row, ...]  # newest first
+    partitions: Partitions
+    registry: str  # how far the registry is behind what stands here, in words; empty where it shows it
+
+    @property
+    def champion(self) -> VersionRecord | None:
+        return versions.champion(list(reversed(self.versions)))
+
+    @property
+    def live(self) -> bool:
+        return bool(self.rollout.get("live"))
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Percent of the entities by version, as text: what the route says."""
+        share = int(self.route.get("weight", 0))
+        shares = ((self.route.get("champion"), 100 - share), (self.route.get("challenger"), share))
+        return {str(version): percent for version, percent in shares if version is not None and percent}
+
+    def to_json(self) -> dict[str, Json]:
+        champion = self.champion
+        return {
+            "model": self.model,
+            "champion": champion.version if champion else None,
+            "weights": self.weights,
+            "versions": [record.to_json() for record in self.versions],
+            "route": self.route,
+            "rollout": self.rollout,
+            "events": list(self.events),
+            "decisions": list(self.decisions),
+            "partitions": vars(self.partitions),
+            "registry": self.registry,
+        }
+
+
+def overview(control: ControlStore, model: str) -> Overview:
+    """One look at a model. The parts are read one after another, so a promotion may fall between two of them."""
+    rollout = newest_rollout(control, model)
+    newest_day, days = extent(control, model)
+    return Overview(
+        model=model,
+        versions=tuple(reversed(versions.records(control, model))),
+        route=_route(control, model),
+        rollout={**rollout} if rollout else {},
+        events=tuple({**event} for event in newest_events(control, rollout["id"], EVENTS)) if rollout else (),
+        decisions=tuple(newest_decisions(control, model, DECISIONS)),
+        partitions=Partitions(str(newest_day or ""), days),
+        registry=_registry(control, model),
+    )
+
+
+def _route(control: ControlStore, model: str) -> Row:
+    generation, route = read_route(control, model)
+    return {**route.to_json(), "generation": generation, "at": set_at(control, model)} if generation else {}
+
+
+def _registry(control: ControlStore, model: str) -> str:
+    found = behind(control, model)
+    if not found:
+        return ""
+    since = f" since {found[0].since[:16]}" if found[0].since else ""
+    return f"its labels are behind{since}: " + (found[0].problem or f"not shown yet. Next: slipstream mirror {model}")

@@ -1,0 +1,135 @@
+"""What is known of a view at a moment: the one definition that training, replay, batch scoring and catching up share.
+
+A value stands at a moment t if its row is the newest of its key that was known by t (include/point_in_time/join.py), and no
+older than the view's `ttl`. A partition holds what became known on its day. So the rows that may stand from t on lie in
+the days from the one of t - ttl; without a ttl in every published day, for a value that never changes again is known for
+ever, as it is online.
+
+Rows of the days before t are all known by t: of those only the newest of each key can stand. They are reduced to it
+while they are read, so memory follows the keys, not the days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+
+from include.core.control import ControlStore
+from include.core.ledger import Ledger
+from include.core.request import Ref, Result
+from include.core.spec import View
+from include.data.published import published
+from include.data.sql import quoted
+from include.model_contract.view_version import one_version
+from include.point_in_time.join import CREATED, EVENT, Side, join, side
+from include.point_in_time.partition import DailyFiles, files_of
+
+ROW, NEWEST = '"_row"', '"_newest"'  # SQL names that no author's column can have
+
+
+@dataclass(frozen=True)
+class KnownFiles:
+    """Files by dataset, oldest first: those of the days asked about, and the views' files of the days before them."""
+
+    days: DailyFiles
+    before: DailyFiles
+
+    def of_view(self, name: str) -> list[str]:
+        return [*self.before.get(name, ()), *self.days.get(name, ())]
+
+
+def oldest_day(view: View, start: datetime) -> date:
+    """The oldest day whose partition may hold a value that stands at `start` (UTC, without zone) or later."""
+    for_ever = view.ttl is None or view.ttl.days >= start.toordinal() - 1
+    return date.min if for_ever or view.ttl is None else (start - view.ttl).date()
+
+
+def first_day(views: Iterable[View], start: datetime) -> date:
+    """The same of several views; the day of `start` for none."""
+    return min((oldest_day(view, start) for view in views), default=start.date())
+
+
+def known_days(control: ControlStore, model: str, views: Sequence[View], start: datetime, last: date) -> dict[str, Ref]:
+    """Inputs of a request that asks about times from `start` to the end of `last`: every published day that may matter, by
+    its ISO date. A day that is published late, or again, makes another request."""
+    found = published(control, model, first_day(views, start), last)
+    return {day.isoformat(): ref for day, ref in sorted(found.items())}
+
+
+def within(views: Iterable[View], days: Mapping[str, Result], start: datetime) -> dict[str, dict[str, str]]:
+    """By day the versions of the views that are read of it: of all from `start`'s day on, before it of those in reach."""
+    reach = {view.name: oldest_day(view, start).isoformat() for view in views}
+    return {
+        day: {name: made for name, made in result.value.get("versions", {}).items() if reach.get(name, day) <= day}
+        for day, result in days.items()
+    }
+
+
+def checked_version(views: Iterable[View], days: Mapping[str, Result], start: datetime) -> dict[str, str]:
+    """The version of each view that all days share of which it is read. Raises DataError where there are more."""
+    return one_version(within(views, days, start))
+
+
+def known_files(
+    ledger: Ledger,
+    views: Iterable[View],
+    days: Mapping[str, Result],
+    start: datetime,
+    folder: Path,
+    others: Sequence[str] = ("entities", "labels"),
+    only: Mapping[str, str] | None = None,
+) -> KnownFiles:
+    """Local files of the published `days`, by ISO date, for what is asked from `start` on. Of the days before it nothing
+    is fetched but the views' rows that may still stand.
+
+    `others`: datasets that are no views. `only`: versions of the views; days that were computed by another are left out.
+    """
+    asked = start.date().isoformat()
+    now = files_of(ledger, {day: each for day, each in days.items() if day >= asked}, folder, others)
+    before: DailyFiles = {}
+    for view in views:
+        first = oldest_day(view, start).isoformat()
+        held = {day: each for day, each in days.items() if day >= first and _is(each, view.name, only)}
+        now |= files_of(ledger, {day: each for day, each in held.items() if day >= asked}, folder, [view.name])
+        before |= files_of(ledger, {day: each for day, each in held.items() if day < asked}, folder, [view.name])
+    return KnownFiles(now, before)
+
+
+def _is(result: Result, view: str, only: Mapping[str, str] | None) -> bool:
+    """Whether the day's rows of a view are of the version that is meant; a day that recorded none is taken as it is."""
+    made = result.value.get("versions", {}).get(view)
+    return only is None or made is None or made == only.get(view, made)
+
+
+def known_at(views: Iterable[View], files: KnownFiles, entities: str, before: Sequence[str], after: Sequence[str] = ()) -> str:
+    """SQL: the point-in-time join (include/point_in_time/join.py) over the files.
+
+    The files of the days before are reduced to what stands.
+
+    `entities`, `before` and `after` are those of `point_in_time`; no entity row may be older than the first day asked about.
+    """
+    return join([known_side(view, files) for view in views], entities, before, after)
+
+
+def known_side(view: View, files: KnownFiles) -> Side:
+    """A view's rows for entity rows of the days asked about."""
+    now, earlier = files.days.get(view.name, ()), files.before.get(view.name, ())
+    if not earlier:
+        return side(view, now)
+    standing = _standing(side(view, earlier))
+    if not now:
+        return replace(side(view, earlier), rows=f"({standing})")
+    rows = side(view, now)
+    return replace(rows, rows=f"(SELECT * FROM {rows.rows} UNION ALL BY NAME {standing})")
+
+
+def _standing(earlier: Side) -> str:
+    """SQL of each key's newest row. Ties there are none: a partition's keys and times are unique, and its times its own."""
+    created = f"coalesce({CREATED}, {EVENT})" if earlier.created else EVENT
+    order = f"({EVENT}, {created})" if earlier.created else EVENT
+    by_key = f"GROUP BY {quoted(*earlier.keys)}" if earlier.keys else ""
+    finite = f"isfinite({EVENT}) AND isfinite({created})"
+    newest = f"SELECT arg_max({ROW}, {order}) AS {NEWEST} FROM {earlier.rows} AS {ROW} WHERE {finite} {by_key}"
+    return f"SELECT unnest({NEWEST}) FROM ({newest}) WHERE {NEWEST} IS NOT NULL"
