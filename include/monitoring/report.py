@@ -89,7 +89,9 @@ def _who(champion: WatchedChampion | None, answered: Mapping[str, int]) -> str:
 
 
 def _quality(quality: QualityValue) -> str:
-    tag = ("good", "whole") if not quality["issues"] else ("warn", "look") if quality["passed"] else ("bad", "failed")
+    tag = ("warn", "look") if quality["passed"] else ("bad", "failed")
+    if not quality["issues"]:
+        tag = ("good", "whole")
     lines = [f"<p>{escape(issue['words'])}</p>" for issue in quality["issues"]] or ["<p>Nothing wrong with the data.</p>"]
     return _section("Data quality", tag, "".join(lines))
 
@@ -153,7 +155,9 @@ def _metrics(performance: PerformanceValue) -> str:
     cells = "".join(f"<td class=n>{value:.3f}<br><span class=dim>± {error:.3f}</span></td>" for value, error in pairs)
     slope = performance["calibration"]["slope"]
     error = 1.96 * performance["calibration"]["slope_error"]
-    held = "as far apart as they should be" if abs(slope - 1) <= error else "too far apart" if slope < 1 else "too close together"
+    held = "too far apart" if slope < 1 else "too close together"
+    if abs(slope - 1) <= error:
+        held = "as far apart as they should be"
     note = f"<p class=dim>Calibration slope {slope:.2f} ± {error:.2f} (1 is right): low and high scores are {held}.</p>"
     return f"<table><tr>{head}</tr><tr>{cells}</tr></table>{note}"
 
