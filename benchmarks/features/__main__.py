@@ -12,13 +12,16 @@ from importlib.util import find_spec
 
 from benchmarks.features.line import Line
 from benchmarks.table import Table
+from tests.support import programs
 
 PARTS = ("join", "materialize", "online", "redis_client")
 
 
 def main(wanted: list[str]) -> int:
     table = Table()
-    for part in wanted or [name for name in PARTS if find_spec(f"benchmarks.features.{name}")]:
+    parts = wanted or [name for name in PARTS if find_spec(f"benchmarks.features.{name}")]
+    programs.require(*(f"benchmarks.features.{part}" for part in parts))
+    for part in parts:
         found: list[Line] = import_module(f"benchmarks.features.{part}").run()
         table.head(f"{part}, measured at a load of {os.getloadavg()[2]:.1f} over a quarter of an hour")
         for line in found:

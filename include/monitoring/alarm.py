@@ -1,25 +1,25 @@
-"""The newest window's verdicts where the metrics page finds them: one row of the control store a window."""
+"""The newest window's verdicts where the metrics page finds them: one document of the control store a window."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from include.core import control as store
 from include.core.control import ControlStore
+from include.core.documents import DocumentKind
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
+from include.core.time import instant, now, timestamp
+from include.core.versioned import Format
 from include.monitoring.retraining.policy import NOISE
 
-NEWEST = 20  # rows looked through for the newest window: one that was run again late is not newer
+NEWEST = 20  # documents looked through for the newest window: one that was run again late is not newer
 MONTH = timedelta(days=30)
-
-
-def resource(model: str) -> str:
-    return f"monitored/{model}"
+VERDICTS = DocumentKind("monitored", Format("the verdicts of a window"))
 
 
 def record(control: ControlStore, spec: ModelSpec, monitored: Result) -> None:
@@ -30,9 +30,9 @@ def record(control: ControlStore, spec: ModelSpec, monitored: Result) -> None:
         "as_of": value["as_of"],
         "alarms": alarms(value, spec.retraining.on_performance_drop),
         "labelled": collected["labelled"] / collected["rows"] if collected["rows"] else None,
-        "at": store.now(),
+        "at": timestamp(),
     }
-    control.once(f"monitored/{monitored.key}/{monitored.generation}", resource(spec.name), 0, lambda _: body)
+    VERDICTS.save(control, f"monitored/{monitored.key}/{monitored.generation}", spec.name, body)
 
 
 def alarms(value: Mapping[str, Any], tolerated: float | None) -> dict[str, Json]:
@@ -46,11 +46,8 @@ def alarms(value: Mapping[str, Any], tolerated: float | None) -> dict[str, Json]
 
 def newest(control: ControlStore, model: str) -> dict[str, Any] | None:
     """What was recorded of the window that ends last; None before the first."""
-    table = store.effects.c
-    query = sa.select(table.result).where(table.resource == resource(model)).order_by(table.at.desc()).limit(NEWEST)
-    with control.transaction() as connection:
-        found = [row.result for row in connection.execute(query)]
-    return max(found, key=lambda row: (row["as_of"], row["at"])) if found else None
+    found = [dict(document.body) for document in VERDICTS.newest(control, model, NEWEST)]
+    return max(found, key=lambda body: (body["as_of"], body["at"])) if found else None
 
 
 def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ...], float]]:
@@ -61,7 +58,7 @@ def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple
     found = newest(control, spec.name)
     if found is None:
         return
-    yield "slipstream_monitored_seconds", model, datetime.fromisoformat(found["at"]).timestamp()
+    yield "slipstream_monitored_seconds", model, instant(found["at"]).timestamp()
     yield "slipstream_monitored_window_seconds", model, timedelta(days=spec.monitoring.window_days).total_seconds()
     if found["labelled"] is not None:
         yield "slipstream_labelled_share", model, found["labelled"]
@@ -71,7 +68,7 @@ def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple
 
 def _retrains(control: ControlStore, model: str) -> int:
     """Decided in the last 30 days of wall clock, whatever window they were about."""
-    since = (datetime.now(UTC) - MONTH).isoformat(timespec="milliseconds")
+    since = timestamp(now() - MONTH)
     table = store.decisions.c
     mine = (table.model == model, table.action == "retrain", table.at >= since)
     with control.transaction() as connection:

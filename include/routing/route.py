@@ -15,9 +15,10 @@ from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, now, routes
+from include.core.control import ROUTE, ControlStore, routes
 from include.core.errors import DataError
 from include.core.request import Json
+from include.core.time import timestamp
 
 Arm = Literal["champion", "challenger"]
 BUCKETS = 10_000
@@ -133,8 +134,7 @@ class RouteReader:
 
 def _decoded(value: Any) -> Mapping[str, Json]:
     """A JSON column as its driver gives it: SQLite as text."""
-    decoded: Mapping[str, Json] = json.loads(value) if isinstance(value, str) else value
-    return decoded
+    return ROUTE.read(json.loads(value) if isinstance(value, str) else value)
 
 
 def read_route(control: ControlStore, model: str) -> tuple[int, Route]:
@@ -151,7 +151,7 @@ def route_in(connection: sa.Connection, model: str) -> tuple[int, Route]:
 
 def set_route(connection: sa.Connection, model: str, route: Route) -> int:
     """Write a model's route in the caller's transaction (of `ControlStore.once`); returns the new generation."""
-    values = {"route": route.to_json(), "at": now()}
+    values = {"route": route.to_json(), "at": timestamp()}
     generation = route_in(connection, model)[0] + 1
     if generation == 1:
         connection.execute(routes.insert().values(model=model, generation=1, **values))

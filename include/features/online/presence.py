@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, effects, partitions
+from include.core.control import ControlStore, partitions
+from include.core.documents import DocumentKind
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
+from include.core.time import end_of_day, parse_time, utc_now
+from include.core.versioned import Format
 from include.online_store.store import OnlineStore
 
-
-def resource(model: str) -> str:
-    """Under which the records of a model's materializations are kept."""
-    return f"online/{model}"
+MATERIALIZATIONS = DocumentKind("online", Format("the record of a materialization"))  # by model
 
 
 def named(view: View) -> str:
@@ -39,7 +39,7 @@ class Published:
     def served(self, view: View, now: datetime) -> bool:
         """Whether some published row of a view should be online at `now` (UTC, without zone)."""
         days = [day for day, rows in self.rows.items() if rows.get(view.name, 0) > 0]
-        return any(_end(day) > outlived(view, now) or self.lives(day, view, now) for day in days)
+        return any(end_of_day(day) > outlived(view, now) or self.lives(day, view, now) for day in days)
 
     def lives(self, day: date, view: View, now: datetime) -> bool:
         """Whether what was brought online of a day is still to be there: it lives a ttl from then on."""
@@ -75,12 +75,11 @@ class Presence:
 def published_rows(control: ControlStore, model: str) -> Published:
     """Reads the published days and the records of what was brought online."""
     days = sa.select(partitions.c.day, partitions.c.rows).where(partitions.c.model == model)
-    records = sa.select(effects.c.result, effects.c.at).where(effects.c.resource == resource(model)).order_by(effects.c.at)
     with control.transaction() as connection:
         rows = {date.fromisoformat(row.day): row.rows for row in connection.execute(days)}
-        brought = connection.execute(records).all()
-    at = {date.fromisoformat(row.result["day"]): _naive(row.at) for row in brought}
-    return Published(rows, at, [row.result for row in brought])
+        brought = MATERIALIZATIONS.about_in(connection, model)
+    at = {date.fromisoformat(record.body["day"]): parse_time(record.at) for record in brought}
+    return Published(rows, at, [record.body for record in brought])
 
 
 def presence(store: OnlineStore, spec: ModelSpec, views: Sequence[View], published: Published, now: datetime) -> list[Presence]:
@@ -101,7 +100,7 @@ def empty_views(
     somebody removes rows one by one; one read for all views."""
     if not views:
         return []
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = utc_now()
     held = store.holds(spec.name, views) if closely else [at is not None for at in store.newest(spec.name, views)]
     looks = zip(views, held, strict=True)
     return [view.name for view, holds in looks if not holds and published.served(view, now)]
@@ -126,11 +125,3 @@ def outlived(view: View, now: datetime) -> datetime:
     """What was written before this moment has outlived its ttl at `now`."""
     endless = view.ttl is None or view.ttl.days >= now.toordinal() - 1
     return datetime.fromordinal(1) if endless or view.ttl is None else now - view.ttl
-
-
-def _end(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time())
-
-
-def _naive(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
