@@ -28,8 +28,9 @@ from include.backends.redis.online_store import READ, SCRIPT, RedisOnlineStore, 
 from include.backends.redis.rows import Done, RedisRows
 from include.backends.redis.value import row_of, values_of
 from include.core.spec import Feature, View
-from include.online_store.row_codec import Packed, Row
-from include.online_store.store import Exchange
+from include.online_store.packed_store import Exchange
+from include.online_store.row_codec import Packed
+from include.online_store.store import Row
 
 TURNS = 15
 DAY = datetime.fromisoformat("2013-03-01")

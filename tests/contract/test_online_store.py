@@ -17,9 +17,9 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.features.convergence import series
-from include.backends.online import open_online
 from include.core.errors import SpecError, UnreachableError
 from include.core.spec import Feature, View
+from include.online_store.open import open_online
 from include.online_store.store import OnlineStore
 
 DAY = datetime.fromisoformat("2013-03-01")
@@ -251,7 +251,7 @@ def test_rows_that_were_written_back_expire_too_also_beside_newer_ones(store: On
 
 
 def test_a_table_of_several_chunks_is_written_back_as_one(store: OnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.online_store.store.CHUNK", 3)
+    monkeypatch.setattr("include.online_store.packed_store.CHUNK", 3)
     store.write("m", ROUTE, routes(("JFK", "D4", DAY + HOUR, 9.0, None, None)), DAY)
     report = store.write_back("m", ROUTE, routes(*(("JFK", f"D{n}", DAY, float(n), "a" * n, n) for n in range(8))), DAY)
     assert (report.rows, report.written, report.newer, report.lost) == (8, 7, 1, ())

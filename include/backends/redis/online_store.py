@@ -22,8 +22,10 @@ from include.backends.redis.scripts import COMPARE, EXPIRE, GUARDED_SET, ORDERS
 from include.backends.redis.value import row_of, stored_of, values_of
 from include.core.address import shown
 from include.core.errors import UnreachableError
-from include.online_store.row_codec import AHEAD, MICROSECOND, Packed, Row
-from include.online_store.store import Exchange, PackedStore, Rows, Stored
+from include.online_store.layout import AHEAD, MICROSECOND
+from include.online_store.packed_store import Exchange, PackedStore, Stored
+from include.online_store.row_codec import Packed
+from include.online_store.store import Row, RowFetcher
 
 SCRIPT = 500  # rows a script call: Redis serves nobody else meanwhile
 READ = 1000  # keys an MGET
@@ -112,7 +114,7 @@ class RedisOnlineStore(PackedStore):
     def fetch(self, keys: Sequence[str]) -> list[Row | None]:
         return [None if value is None else row_of(value) for value in self._read(keys)]
 
-    def rows(self, loop: asyncio.AbstractEventLoop) -> Rows:
+    def rows(self, loop: asyncio.AbstractEventLoop) -> RowFetcher:
         return RedisRows(self._url, loop)
 
     def _read(self, keys: Sequence[str]) -> list[bytes | None]:

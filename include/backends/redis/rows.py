@@ -23,10 +23,10 @@ from include.backends.redis.command import command
 from include.backends.redis.value import row_of
 from include.core.address import shown
 from include.core.errors import UnreachableError
-from include.online_store.row_codec import Row
+from include.online_store.store import Fetched
 
 SECONDS = 0.1  # for an answer, and for the connection: beyond that features are not worth their wait
-Done = Callable[[list[Row | None] | Exception], None]
+Done = Callable[[Fetched], None]
 
 
 class RedisRows(asyncio.Protocol):

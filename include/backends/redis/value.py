@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from include.online_store.row_codec import EARLIEST, Packed, Row
-from include.online_store.store import Stored
+from include.online_store.layout import EARLIEST
+from include.online_store.packed_store import Stored
+from include.online_store.row_codec import Packed
+from include.online_store.store import Row
 
 WIDTH = 17  # digits of a time: microseconds since 1653, so that text sorts as time does
 

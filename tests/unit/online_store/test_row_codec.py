@@ -13,7 +13,8 @@ import pytest
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import DataError
 from include.core.spec import Feature, View
-from include.online_store.row_codec import Layout, moment, pack, version_of
+from include.online_store.layout import Layout, moment, version_of
+from include.online_store.row_codec import pack
 
 AT = datetime.fromisoformat("2013-03-01T10:00:00")
 VIEW = View(

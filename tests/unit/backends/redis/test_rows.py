@@ -8,7 +8,7 @@ from include.backends.redis.command import command
 from include.backends.redis.rows import RedisRows
 from include.backends.redis.value import WIDTH
 from include.core.errors import UnreachableError
-from include.online_store.row_codec import EARLIEST
+from include.online_store.layout import EARLIEST
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 VALUE = b"%0*d%0*d%b" % (WIDTH, 5 - EARLIEST, WIDTH, 6 - EARLIEST, b"pay\r\nload")

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from include.backends.redis.value import row_of, stored_of, values_of
-from include.online_store.row_codec import EARLIEST, Packed
+from include.online_store.layout import EARLIEST
+from include.online_store.row_codec import Packed
 
 
 @pytest.mark.parametrize("event", [EARLIEST, -1, 0, 1_362_096_000_000_000])

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.backends.online import open_online
 from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request, Result
@@ -25,6 +24,7 @@ from include.core.task import Task, perform
 from include.features.offline.known import first_day, known_files, oldest_day
 from include.features.offline.partition import results
 from include.features.skew.comparison import compare
+from include.online_store.open import open_online
 from include.scoring.rows import rows_of_day
 
 Row = dict[str, Any]
