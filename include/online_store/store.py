@@ -152,7 +152,10 @@ class OnlineStore(RowWriter, Protocol):
         ...
 
     def newest(self, model: str, views: Sequence[View]) -> list[datetime | None]:
-        """The newest event time ever written to each view (UTC, without zone): how fresh it is."""
+        """The newest event time ever written to each view (UTC, without zone): how fresh it is.
+
+        Of a view without a version: to any of its versions.
+        """
         ...
 
     def count(self, model: str, view: View) -> int:

@@ -182,7 +182,8 @@ def _read_back(keys: Sequence[str], ttl: int | None) -> Iterator[bytes]:
 
 def _added(keys: Sequence[str], values: Sequence[bytes]) -> bytes:
     """The command that stores all of these rows if none of their keys is there."""
-    return command("MSETNX", *chain.from_iterable(zip(keys, values, strict=True)))
+    pairs: Iterator[str | bytes] = chain.from_iterable(zip(keys, values, strict=True))
+    return command("MSETNX", *pairs)
 
 
 def _lifetime(ttl: int | None) -> bytes:
