@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from include.features.online.materialize import materialize_view, newest_rows
+from include.features.offline.newest import newest_rows
+from include.features.online.materialize import materialize_view
 from include.features.online.stream import stream_rows
 from include.online_store.open import open_online
 from tests.unit.features.shop import SPEC, Shop
