@@ -4,7 +4,7 @@ While an answer is on its way, requests gather; the next MGET takes them all. So
 round trips, and an idle one does not wait. What does not answer in time fails those who asked, and the connection
 is made anew for the next.
 
-redis-py's asyncio client takes three times as long for a request alone, and half as long again for many (`make bench
+redis-py's asyncio client takes some two and a half times as long for a request alone, and nearly twice for many (`make bench
 AREA=features`): a stream, a pool and a task stand between it and the socket. Packing and parsing are hiredis'.
 """
 
