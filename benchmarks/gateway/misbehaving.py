@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 
+from include.core import adapters
+from include.model_contract.model import Floats, Model
 from include.serving import host, shadow
-from include.serving.models.loaded_model import Floats
 
 COMMAND = (sys.executable, "-m", "benchmarks.gateway.misbehaving", "shadow")
 
@@ -15,29 +17,29 @@ COMMAND = (sys.executable, "-m", "benchmarks.gateway.misbehaving", "shadow")
 class Misbehaving:
     """Warm-up passes: a model that never answers would be refused before traffic."""
 
-    def __init__(self, scorer: object) -> None:
+    def __init__(self, scorer: Model) -> None:
         self._scorer, self._born = scorer, time.monotonic()
 
     def score(self, features: Floats) -> Floats:
         if time.monotonic() - self._born < 1.0:
-            return self._scorer.score(features)  # type: ignore[attr-defined,no-any-return]
+            return self._scorer.score(features)
         if os.environ["BENCH_SHADOW"] == "raises":
             raise RuntimeError("this shadow never answers")
         time.sleep(len(features))
-        return self._scorer.score(features)  # type: ignore[attr-defined,no-any-return]
+        return self._scorer.score(features)
+
+
+def open_model(path: Path) -> Misbehaving:
+    """What stands behind the adapter `model` in the shadow's process."""
+    from include.backends.onnx.model import open_model as open_real
+
+    return Misbehaving(open_real(path))
 
 
 def main() -> int:
     if sys.argv[1:2] != ["shadow"]:
         return host.main(shadow_command=COMMAND)
-    from include.core import adapters
-    from include.serving.models import loaded_model as model
-
-    def misbehaving(name: str) -> object:
-        found = adapters.adapter(name)
-        return (lambda path: Misbehaving(found(path))) if name == "model" else found
-
-    model.adapter = misbehaving
+    adapters.ADAPTERS["model"] = "benchmarks.gateway.misbehaving:open_model"
     return shadow.main(sys.argv[2:])
 
 
