@@ -32,6 +32,7 @@ from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.settings import Settings
+from include.core.time import timestamp
 from include.reconcile.airflow import RunState
 from include.reconcile.run import Report, reconcile, untold
 from include.reconcile.world import World
@@ -130,7 +131,7 @@ def _last(number: int) -> date | None:
 
 
 def _rows(control: ControlStore, name: str, number: int) -> None:
-    at, fresh = "2026-01-01T00:00:00.000+00:00", store.now()
+    at, fresh = "2026-01-01T00:00:00.000+00:00", timestamp()
     end = _last(number) or datetime.now(UTC).date() - timedelta(days=1)
     published: Row = {"model": name, "ref": {}, "digest": "d", "rows": {}, "at": at}
     days = [{**published, "day": str(end - timedelta(days=n))} for n in range(365)]

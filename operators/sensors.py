@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.core.errors import TransientError
 from include.core.nearest import nearest_day
 from include.core.spec import ModelSpec
-from include.core.time import utc
+from include.core.time import utc, utc_now
 from operators.hooks import Services, open_services
 from operators.run import partition_day
 from operators.summary import subject
@@ -78,7 +78,7 @@ class FreshnessSensor(BaseSensorOperator):
         self.model = model
 
     def poke(self, context: Context) -> bool:
-        from include.features.online.freshness import freshness, stale_words, utc_now
+        from include.features.online.freshness import freshness, stale_words
 
         services = open_services()
         end = context.get("data_interval_end")

@@ -11,13 +11,13 @@ from datetime import date
 from include.cli.changed import make_changed
 from include.cli.context import Desk, open_desk
 from include.cli.late import SHOWN, tell_late
-from include.cli.table import table
 from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.reference import load
 from include.core.request import Ref, Result
 from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
+from include.core.table import table
 from include.features.offline.partition import results
 from include.features.online.catch_up import lost_days, pending, recent
 from include.features.online.presence import published_rows

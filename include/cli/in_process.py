@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +11,7 @@ from include.core.adapters import adapter
 from include.core.errors import DataError, UnreachableError
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
-from include.core.time import parse_time, utc
+from include.core.time import parse_time, utc_now
 from include.routing.route import read_route
 from include.serving.models.loaded_model import load_model
 from include.serving.prediction.lost_views import FLAG
@@ -39,7 +38,7 @@ def _online(
     desk: Desk, spec: ModelSpec, views: tuple[View, ...], entity: Mapping[str, str], at: str
 ) -> tuple[dict[str, Json], list[str]]:
     """The entity's features at that moment, and what is degraded: the model's defaults stand in for them."""
-    naive = parse_time(at) if at else utc(datetime.now(UTC))
+    naive = parse_time(at) if at else utc_now()
     try:
         store = adapter("online")(desk.settings.online_url)
         found = store.read_entity(spec.name, views, entity, naive)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.cli.context import Desk, open_desk
-from include.cli.table import table
 from include.core.adapters import adapter
 from include.core.connection import from_env
 from include.core.errors import NotReadyError
 from include.core.ledger import Attempt
 from include.core.ports import JobBackend, JobStatus
+from include.core.table import table
 from include.governance.jobs import live, stop
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from include.core.catalog import load_spec, model_names
 from include.core.connection import from_env
 from include.core.errors import JobFailedError, NotReadyError, UnreachableError
 from include.core.request import Json
+from include.core.time import now
 from include.reconcile.airflow import OVER, Airflow, NoAirflow, RunState
 from include.reconcile.run import Report, reconcile
 from include.reconcile.world import World
@@ -60,7 +60,7 @@ def _world(desk: Desk) -> World:
     settings = desk.settings
     return World(
         settings, desk.control, desk.ledger, _airflow(desk), lambda: adapter(f"jobs.{settings.job_backend}")(settings),
-        lambda name: load_spec(name, settings.models), tuple(model_names(settings.models)), datetime.now(UTC), desk.actor,
+        lambda name: load_spec(name, settings.models), tuple(model_names(settings.models)), now(), desk.actor,
     )  # fmt: skip
 
 

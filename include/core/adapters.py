@@ -17,24 +17,6 @@ ADAPTERS: dict[str, str] = {
     "online": "include.backends.online:open_online",
     # LoggedStore(store: OnlineStore, storage: Storage): keeps pushed rows of views that ask for it, offline
     "online.kept": "include.features.online.pushed:LoggedStore",
-    # Encoder.from_json(signature: dict) -> Encoder: `encode_row(dict) -> list[float]`
-    "encoder": "include.model_contract.encoder:Encoder",
-    # views_of_model(signature: dict, features: Features) -> tuple[View]: what it reads online; DataError if nobody has that
-    "signature.views": "include.model_contract.definition:views_of_model",
-    # fallback_views(signature, features) -> tuple[View]: what is left online for a model of which that is true
-    "signature.fallback": "include.model_contract.definition:fallback_views",
-    # present_views(features: Features) -> tuple[View]: the views as the present versions of them
-    "features.present": "include.model_contract.definition:present_views",
-    # read_routes(control: ControlStore) -> {model: (generation, Route)}: which version answers whom
-    "routes": "include.routing.route:read_routes",
-    # RouteReader(control: ControlStore) -> object: `read()` is read_routes, cheap where nothing has changed
-    "routes.reader": "include.routing.route:RouteReader",
-    # unit(entity_id: str, model: str) -> int: the hash that the routes share out
-    "unit": "include.routing.route:unit",
-    # read_records(home: Path, model: str, since: str | None) -> Iterator[Record]: the gateway's prediction log
-    "predictions": "include.prediction_log.writer:read_records",
-    # read_tail(home, model, since, cursor) -> (records, cursor): what was written to it since the cursor
-    "predictions.tail": "include.prediction_log.tail:read_tail",
     # (store: OnlineStore or control: ControlStore, spec: ModelSpec) -> samples of the gateway's metrics page
     "health.features": "include.features.online.freshness:samples",
     # (store: OnlineStore, spec: ModelSpec, views, published) -> names of the views that are published and have no row online

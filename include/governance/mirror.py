@@ -14,8 +14,9 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from include.core.advisory_lock import TIMEOUT, advisory_lock
-from include.core.control import ControlStore, mirrors, now
+from include.core.control import ControlStore, mirrors
 from include.core.errors import FencedError, SlipstreamError
+from include.core.time import timestamp
 from include.governance.labels import Labels, digests, labels
 from include.versions.record import VersionRecord
 
@@ -125,11 +126,12 @@ def _remember(control: ControlStore, model: str, epoch: int | None, **values: st
     with control.transaction() as connection:
         if epoch is not None:
             control.fence(connection, resource(model), epoch)
-            values["at"] = now()
+            values["at"] = timestamp()
         if connection.execute(mirrors.update().where(mine).values(**values)).rowcount:
             return
         try:
             with connection.begin_nested():
-                connection.execute(mirrors.insert().values(model=model, **{"shown": "", "at": now(), "problem": "", **values}))
+                row = {"shown": "", "at": timestamp(), "problem": "", **values}
+                connection.execute(mirrors.insert().values(model=model, **row))
         except sa.exc.IntegrityError:  # another process was first
             connection.execute(mirrors.update().where(mine).values(**values))

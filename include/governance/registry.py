@@ -14,9 +14,10 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from include.core import fault
-from include.core.control import ControlStore, now, versions
+from include.core.control import ControlStore, versions
 from include.core.errors import ConflictError, SlipstreamError, TransientError
 from include.core.request import Json
+from include.core.time import timestamp
 from include.governance.labels import ALIASES as ALIASES
 from include.governance.mirror import mirror as mirror
 from include.governance.mirror import note
@@ -168,7 +169,7 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
 def _insert(control: ControlStore, connection: sa.Connection, package: Package, published: Published) -> VersionRecord:
     entry = package.entry
     semver = next_version(known.newest(connection, entry.model), entry.lineage)
-    record = VersionRecord(entry, published.version, semver, entry.first_stage, published.run_id, now())
+    record = VersionRecord(entry, published.version, semver, entry.first_stage, published.run_id, timestamp())
     connection.execute(versions.insert().values(
         key=entry.key, model=entry.model, version=record.version, semver=semver,
         stage=str(record.stage), record=record.to_json(), at=record.created_at,

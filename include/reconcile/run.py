@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from include.core.control import effects
 from include.core.errors import PermanentError, SlipstreamError
 from include.core.request import Json
+from include.core.time import timestamp
 from include.reconcile import candidates, days, decisions, jobs, leftovers, rollouts
 from include.reconcile.world import RESOURCE, Finding, Notice, World
 
@@ -70,7 +71,7 @@ def reconcile(world: World, *, dry_run: bool = False) -> Report:
 
 def untold(world: World) -> list[Notice]:
     """Alerts that were written down and not told yet, oldest first."""
-    since = (world.now - UNTOLD).isoformat(timespec="milliseconds")
+    since = timestamp(world.now - UNTOLD)
     mine = sa.and_(effects.c.resource == RESOURCE, effects.c.at >= since)
     with world.control.transaction() as connection:
         rows = connection.execute(sa.select(effects.c.result).where(mine).order_by(effects.c.at)).scalars().all()

@@ -13,12 +13,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from include.core.errors import DataError, PermanentError, SlipstreamError, one_line
 from include.core.spec import ModelSpec
+from include.core.time import now
 from include.prediction_log.writer import PredictionLog, Syncer
 from include.serving.http.access import Access
 from include.serving.http.admission import OVERLOADED, Admission
@@ -300,7 +300,7 @@ class Gateway:
     async def _push(self, call: HttpRequest, model: str, view: str) -> Response:
         spec, deployment = self._spec(model), self._fleet.deployments.get(model)
         targets = push_targets(spec, view, deployment.views.values() if deployment else ())
-        rows, moment = decode_rows(spec, targets[0], call.body), datetime.now(UTC)
+        rows, moment = decode_rows(spec, targets[0], call.body), now()
         try:
             written = max([await asyncio.to_thread(self._parts.reader.write, model, each, rows, moment) for each in targets])
         except DataError as error:

@@ -25,6 +25,7 @@ from include.core.errors import SpecError
 from include.core.origin import SETTING, origins_of
 from include.core.private_files import set_mask, tighten
 from include.core.settings import Settings
+from include.routing.route import unit
 from include.serving import shadow
 from include.serving.gateway import Gateway, Parts
 from include.serving.http.access import CONNECTION, Access, from_settings
@@ -68,7 +69,7 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
         lambda: metrics.circuits.add("store"),
     )
     copies = shadow.Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
-    unit, admission = adapter("unit"), GatewayProtocol.admission
+    admission = GatewayProtocol.admission
     lost = LostViews(
         lambda spec, views, published, closely: adapter("features.lost")(
             reader.opened(), spec, views, published, closely=closely

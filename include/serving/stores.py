@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.routing.route import RouteReader
 from include.serving.models.deployment_manager import Routes
 from include.serving.models.loaded_model import LoadedModel, load_model
 
@@ -20,7 +20,7 @@ class Stores:
         self.control = ControlStore(settings.control_url)
         self.control.create_tables()
         self._ledger = Ledger(settings.storage())
-        self._routes = adapter("routes.reader")(self.control)
+        self._routes = RouteReader(self.control)
 
     def read_routes(self) -> Routes:
         routes: Routes = self._routes.read()

@@ -20,6 +20,8 @@ from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Features
 from include.core.task import Task
+from include.metrics.values import measure
+from include.model_contract.encoder import Encoder
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows, TrainingJob
 from include.training.split import split_newest
@@ -76,7 +78,7 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     older, newer = split_newest(table)
     check_labels(older, label)
     features = Features(**task.params["features"])
-    encoder = load("include.model_contract.encoder:Encoder").fit(older, features.inputs, label)
+    encoder = Encoder.fit(older, features.inputs, label)
     # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
     pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
     signature = {**encoder.to_json(), **pins}
@@ -98,7 +100,7 @@ def check_labels(table: pa.Table, label: str) -> None:
         )
 
 
-def _rows(encoder: Any, table: pa.Table, label: str) -> Rows:
+def _rows(encoder: Encoder, table: pa.Table, label: str) -> Rows:
     return Rows(encoder.encode_table(table), table[label].to_numpy().astype(np.float32))
 
 
@@ -115,7 +117,7 @@ def verify(job: TrainingJob) -> dict[str, Json]:
         gap = float(np.abs(expected - scores).max()) if expected.shape == scores.shape else math.inf
         if not gap <= PARITY:
             raise DataError(f"The ONNX file does not score like the model it came from, within {PARITY}.", seen=gap)
-    measured: dict[str, Json] = load("include.metrics.values:measure")(job.validation.labels, scores)
+    measured: dict[str, Json] = measure(job.validation.labels, scores)
     return {**measured, "rows": len(job.validation)}
 
 

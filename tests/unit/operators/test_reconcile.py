@@ -15,8 +15,9 @@ from airflow.sdk.api.client import ServerResponseError
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse, OKResponse, TriggerDagRun
 
-from include.core.control import effects, now, versions
+from include.core.control import effects, versions
 from include.core.errors import NotReadyError, UnreachableError
+from include.core.time import timestamp
 from include.governance.folder_registry import FolderRegistry
 from include.governance.mirror import behind
 from include.governance.registry import register, resource
@@ -187,7 +188,14 @@ def look(ti: Ti) -> Any:
 def registered(services: Services, *numbers: int) -> None:
     with services.control.transaction() as connection:
         for number in numbers:
-            row = {"key": f"k{number}", "model": MODEL, "version": number, "semver": f"1.{number}.0", "record": {}, "at": now()}
+            row = {
+                "key": f"k{number}",
+                "model": MODEL,
+                "version": number,
+                "semver": f"1.{number}.0",
+                "record": {},
+                "at": timestamp(),
+            }
             connection.execute(versions.insert().values(stage="Candidate", **row))
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from include.cli.table import table
 from include.core.errors import DataError
+from include.core.table import table
 
 
 def test_a_cell_of_several_lines_stays_in_its_row() -> None:

@@ -1,4 +1,4 @@
-"""Columns of text."""
+"""A table as text: what the command, `make status` and the demonstration print."""
 
 from __future__ import annotations
 
