@@ -17,7 +17,7 @@ from include.data.published import newest, published
 from include.data.raw import RawPartitions
 from include.data.window import Window
 from include.features.offline.late import Digests, Made, late_days, made_of
-from operators.hooks import Services
+from include.services.services import Services
 
 PENDING_SECONDS = 600.0  # an event's work has that long before the next event is sent
 AGAIN_SECONDS = 3600.0  # what is still to be done after that long gets its event once more, then after twice as long, ...

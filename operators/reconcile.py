@@ -19,8 +19,9 @@ from include.core.errors import NotReadyError, UnreachableError
 from include.core.request import Json
 from include.core.time import now
 from include.reconcile.airflow import RunState
+from include.services.services import Services
 from operators.alert import Alert, send_alert
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.run import holder
 
 DAG_ID = "slipstream_reconcile"

@@ -9,8 +9,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Request
 from include.core.time import start_of_day
+from include.services.services import Services
 from operators.base import ComputeOperator
-from operators.hooks import Services
 from operators.links import JobLink
 from operators.run import partition_day
 

@@ -12,7 +12,8 @@ from include.core.errors import TransientError
 from include.core.nearest import nearest_day
 from include.core.spec import ModelSpec
 from include.core.time import utc, utc_now
-from operators.hooks import Services, open_services
+from include.services.services import Services
+from operators.hooks import open_services
 from operators.run import partition_day
 from operators.summary import subject
 from operators.triggers import described

@@ -11,8 +11,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Json, Request
 from include.core.time import end_of_day, parse_time
+from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.links import JobLink
 from operators.run import as_of, event_extra, event_extras, is_asset_run, pulled
 

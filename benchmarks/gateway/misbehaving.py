@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
+from unittest.mock import patch
 
-from include.core import adapters
-from include.model_contract.model import Floats, Model
-from include.serving import host, shadow
+from include.gateway import host, shadow
+from include.model_contract.model import Floats, Model, open_model
 
 COMMAND = (sys.executable, "-m", "benchmarks.gateway.misbehaving", "shadow")
 
@@ -18,6 +17,7 @@ class Misbehaving:
     """Warm-up passes: a model that never answers would be refused before traffic."""
 
     def __init__(self, scorer: Model) -> None:
+        self.inputs = scorer.inputs
         self._scorer, self._born = scorer, time.monotonic()
 
     def score(self, features: Floats) -> Floats:
@@ -29,18 +29,13 @@ class Misbehaving:
         return self._scorer.score(features)
 
 
-def open_model(path: Path) -> Misbehaving:
-    """What stands behind the adapter `model` in the shadow's process."""
-    from include.backends.onnx.model import open_model as open_real
-
-    return Misbehaving(open_real(path))
-
-
 def main() -> int:
     if sys.argv[1:2] != ["shadow"]:
         return host.main(shadow_command=COMMAND)
-    adapters.ADAPTERS["model"] = "benchmarks.gateway.misbehaving:open_model"
-    return shadow.main(sys.argv[2:])
+    from include.serving.models import loaded_model
+
+    with patch.object(loaded_model, "open_model", lambda path: Misbehaving(open_model(path))):
+        return shadow.main(sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ class World:
         await_health(process, health, self.home / "servers.log")
         return process
 
-    def start(self, *arguments: str, module: str = "include.serving.host", **environ: str) -> str:
+    def start(self, *arguments: str, module: str = "include.gateway", **environ: str) -> str:
         """Our gateway; returns its address."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"

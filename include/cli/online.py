@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from include.cli.context import Desk
-from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.errors import SlipstreamError
 from include.core.request import Json
@@ -43,7 +42,7 @@ def _look(desk: Desk, spec: ModelSpec) -> Online:
     from include.features.online.presence import presence, published_rows  # Arrow: not where nothing is published
 
     now = utc_now()
-    store = adapter("online")(desk.settings.online_url)
+    store = desk.online()
     found = presence(store, spec, _views(desk, spec), published_rows(desk.control, spec.name), now)
     wrong = [f"{each.words}: slipstream features catch-up {spec.name}" for each in found if each.words]
     views = {f"{each.view.name}@{each.view.version}": {"empty": each.empty, "lost_days": each.lost} for each in found}

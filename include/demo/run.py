@@ -6,6 +6,7 @@ import os
 import time
 import traceback
 
+from include.backends.airflow.client import AirflowClient
 from include.core.catalog import load_spec
 from include.core.connection import Connection, from_env
 from include.core.control import ControlStore
@@ -14,7 +15,6 @@ from include.core.errors import SlipstreamError, UnreachableError, one_line
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.demo.account import write_account
-from include.demo.airflow import AirflowClient
 from include.demo.journal import Journal
 from include.demo.story import Story
 from include.local.connections import read_file

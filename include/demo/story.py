@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from include.backends.airflow.client import AirflowClient
 from include.core.control import ControlStore
 from include.core.errors import JobFailedError
 from include.core.ledger import Ledger
@@ -24,7 +25,6 @@ from include.core.storage import LocalStorage
 from include.core.time import days_between
 from include.data.published import published
 from include.data.raw import RawPartitions
-from include.demo.airflow import AirflowClient
 from include.demo.finding import finding
 from include.demo.flights import land
 from include.demo.journal import Journal

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.request import Json, Outcome
 from include.core.spec import Evaluation
@@ -25,7 +24,7 @@ from include.evaluation.slices import by_slice, paired_slices
 from include.metrics.paired import difference
 from include.metrics.values import Array, calibration, measure
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import Floats, Model
+from include.model_contract.model import Floats, Model, open_model
 
 SEED = 7
 DAY = 86_400_000_000  # microseconds
@@ -70,7 +69,7 @@ def _open(task: Task, name: str) -> tuple[Model, Encoder, Path]:
     """The model of a `train` input, its encoder and its file."""
     path = task.file(name, "model.onnx")
     signature: Mapping[str, Json] = json.loads(task.file(name, "signature.json").read_text())
-    return adapter("model")(path), Encoder.from_json(signature), path
+    return open_model(path), Encoder.from_json(signature), path
 
 
 def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -> dict[str, Json]:

@@ -13,9 +13,11 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from include.core.adapters import adapter
 from include.core.advisory_lock import TIMEOUT, advisory_lock
 from include.core.control import ControlStore, mirrors
 from include.core.errors import FencedError, SlipstreamError
+from include.core.settings import Settings
 from include.core.time import timestamp
 from include.governance.labels import Labels, digests, labels
 from include.versions.record import VersionRecord
@@ -30,6 +32,12 @@ class Shows(Protocol):
 
     def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
         """Make tags (stage, semver, gate) and aliases exactly these; writes only what differs."""
+
+
+def open_labels(settings: Settings, control: ControlStore) -> Shows:
+    """What shows stages in the registry that the settings name, without importing the registry's own client."""
+    opener: Callable[[Settings, ControlStore], Shows] = adapter(f"labels.{settings.registry}")
+    return opener(settings, control)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from include.core.adapters import adapter
 from include.core.scratch import scratch_folder
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import Model
+from include.model_contract.model import Model, open_model
 
 BATCH_ROWS = 4096  # fixed: the same rows in the same batches give the same bits, wherever they are scored
 
@@ -46,8 +45,7 @@ class Scorer:
         with scratch_folder() as folder:
             path = folder / "model.onnx"
             path.write_bytes(self.model)
-            model: Model = adapter("model")(path)
-            return model
+            return open_model(path)
 
 
 def batches(rows: pa.Table) -> Iterator[pa.Table]:

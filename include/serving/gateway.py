@@ -1,6 +1,6 @@
 """The gateway: one raw ASGI app. A framework would cost more than everything it does (measured: a third of the requests).
 
-Hosted by uvicorn (include/serving/host.py). Nothing here waits for a model file or the control store: the fleet's
+Hosted by uvicorn (include/gateway/host.py). Nothing here waits for a model file or the control store: the fleet's
 thread brings deployments, the switch says which of them answers, the shadow's process takes copies. Predictions are
 answered a turn of the event loop at a time (include/serving/prediction/coalescing.py).
 """
@@ -66,7 +66,7 @@ START_SECONDS = 30.0  # to load the first routes before the socket opens
 
 @dataclass(frozen=True)
 class Parts:
-    """What a gateway is made of; include/serving/host.py puts the real ones together."""
+    """What a gateway is made of; include/gateway/build.py puts the real ones together."""
 
     fleet: DeploymentManager
     reader: FeatureReader
@@ -83,7 +83,7 @@ class Parts:
 
 
 class Gateway:
-    writes = Writes()  # who may write from where; include/serving/host.py gives one that has an audit
+    writes = Writes()  # who may write from where; include/gateway/build.py gives one that has an audit
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._fleet, self._access = parts, parts.fleet, parts.access

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.reference import load
 from include.core.request import Json, Outcome
@@ -22,10 +21,12 @@ from include.core.spec import Features
 from include.core.task import Task
 from include.metrics.values import measure
 from include.model_contract.encoder import Encoder
+from include.model_contract.model import check_model, open_model
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows, TrainingJob
 from include.training.split import split_newest
 from include.training.spool import MetricSpool
+from include.training.tracking import tracked
 
 log = logging.getLogger(__name__)
 
@@ -51,23 +52,13 @@ def run(task: Task) -> Outcome:
         workers=int(training.get("workers", 1)),
         spool=spool,
     )
-    with _tracked(task), closing(spool):
+    with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     value = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
     return Outcome(value, {"model.onnx": job.model_path, "signature.json": described})
-
-
-def _tracked(task: Task) -> AbstractContextManager[None]:
-    """Metrics are shown while the body runs, where the registry's server can. What it has not taken, registration delivers."""
-    if task.settings.registry != "mlflow":
-        return nullcontext()
-    shown: AbstractContextManager[None] = adapter("tracking.mlflow")(
-        task.settings, task.storage, task.attempt.metrics, task.request.model
-    )
-    return shown
 
 
 def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
@@ -108,8 +99,8 @@ def verify(job: TrainingJob) -> dict[str, Json]:
     """Check the ONNX file and measure it on the validation rows. Raises DataError, IntegrityError."""
     if not job.model_path.is_file():
         raise DataError("The model's fit returned without writing job.model_path.", seen=str(job.model_path))
-    adapter("model.check")(job.model_path, len(job.inputs))
-    model = adapter("model")(job.model_path)
+    check_model(job.model_path, len(job.inputs))
+    model = open_model(job.model_path)
     scores = model.score(job.validation.features)
     _check_scores(scores, len(job.validation), "the validation rows")
     _check_scores(model.score(_hostile(job)), 3, "rows of missing and unknown values")

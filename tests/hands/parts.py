@@ -15,7 +15,7 @@ from include.core.time import timestamp
 from include.rollout.history import list_rollouts, live_rollout
 from include.rollout.waiting import SUPERSEDED
 from include.routing.route import Route, read_route, set_route
-from operators.hooks import Services
+from include.services.services import Services
 from tests.hands.specs import dag_of
 from tests.unit.operators.life import Life, Run, day
 

@@ -16,7 +16,8 @@ import pytest
 
 from include.core.errors import SlipstreamError
 from include.local.connections import addresses
-from operators.hooks import Services, open_services
+from include.services.services import Services
+from operators.hooks import open_services
 from tests.hands import toys
 from tests.hands.specs import PACKAGE, dag_of
 from tests.integration.airflow_world import World, airflow_world

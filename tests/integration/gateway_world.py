@@ -239,7 +239,7 @@ class World:
 
     # -- the process ---------------------------------------------------------------------------------
 
-    def start(self, *arguments: str, host: str = "include.serving.host", seconds: float = 60) -> GatewayClient:
+    def start(self, *arguments: str, host: str = "include.gateway", seconds: float = 60) -> GatewayClient:
         command = [sys.executable, "-m", host, *arguments]
         with (self.home / "gateway.log").open("ab") as out:
             self.process = subprocess.Popen(command, env=self.environ, cwd=PROJECT, stdout=out, stderr=out)

@@ -15,7 +15,6 @@ from feast import FeatureStore
 from include.backends.feast.engine import record_interval
 from include.backends.feast.repo import open_feast, registry_lock
 from include.core import fault
-from include.core.adapters import adapter
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.request import Json, Result
@@ -28,7 +27,7 @@ from include.features.offline.pinned import pinned_rows
 from include.features.online.catch_up import record
 from include.features.online.materialize import materialize_view, newest_rows
 from include.model_contract.definition import routed_pins, views_of
-from include.online_store.store import OnlineStore
+from include.online_store.open import open_online
 
 
 def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Json]:
@@ -39,7 +38,7 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     Safe to repeat, and for many days at once in any order: of two values the newer event stands, of two
     results for one event the one committed later. Raises DataError if the values do not read back.
     """
-    store: OnlineStore = adapter("online")(settings.online_url)
+    store = open_online(settings.online_url)
     feast, day = open_feast(spec, settings), date.fromisoformat(result.value["day"])
     created, control = instant(result.committed_at), ControlStore(settings.control_url)
     control.create_tables()

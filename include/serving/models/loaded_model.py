@@ -13,7 +13,6 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from include.core.adapters import adapter
 from include.core.control import ControlStore, versions
 from include.core.errors import DataError, SlipstreamError, one_line
 from include.core.ledger import Ledger
@@ -21,6 +20,7 @@ from include.core.request import Ref, Result
 from include.core.spec import Feature, ModelSpec, View
 from include.model_contract.definition import fallback_views, views_of_model
 from include.model_contract.encoder import Encoder
+from include.model_contract.model import open_model
 
 Floats = NDArray[np.float32]
 WARM_RUNS = 20
@@ -88,7 +88,7 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     result, name = _variant(ledger, record, result)
     file = ledger.fetch(result, name, scratch)
     size = file.stat().st_size
-    scorer = adapter("model")(file)
+    scorer = open_model(file)
     encoder = Encoder.from_json(signature)
     digest, width = result.files[name].digest, len(signature["inputs"])
     views, misfit = _views(spec, version, signature)
@@ -101,12 +101,12 @@ def _views(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> tuple
     """What the model reads online, and why that is not what it was trained on."""
     if not signature.get("views"):
         _check_inputs(spec, version, signature)  # nothing but the spec says what it is fed with
+
     try:
-        views = views_of_model(signature, spec.features)
+        return views_of_model(signature, spec.features), ""
     except DataError as error:
         _check_inputs(spec, version, signature)
         return fallback_views(signature, spec.features), one_line(error)
-    return views, ""
 
 
 def _variant(ledger: Ledger, record: Mapping[str, Any], trained: Result) -> tuple[Result, str]:

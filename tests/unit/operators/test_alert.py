@@ -11,9 +11,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.core.errors import DataError, GateClosed
+from include.services.services import Services
 from operators import alert as module
 from operators.alert import Alert, FailureNotifier, send_alert
-from operators.hooks import Services
 from tests.integration.webhook import Webhook
 from tests.unit.docker.test_alerts import anchors
 from tests.unit.operators.life import MODEL, Run

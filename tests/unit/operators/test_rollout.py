@@ -21,9 +21,9 @@ from include.rollout.history import Rollout, entered, events, list_rollouts, liv
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.pause import abort, pause, resume
 from include.routing.route import Route, read_route, set_route, unit
+from include.services.services import Services
 from include.versions.record import Stage, VersionRecord
 from operators.alert import Alert
-from operators.hooks import Services
 from operators.rollout import (
     ConcludeRolloutOperator,
     OpenRolloutOperator,
@@ -108,7 +108,7 @@ def test_a_rollout_that_opens_is_shown_and_a_registry_that_is_away_holds_up_noth
         with services.control.transaction() as connection:
             connection.execute(versions.update().where(versions.c.version == version).values(record=made))
     with monkeypatch.context() as patch:
-        patch.setattr("operators.hooks.Services.labels", lambda _: 1 / 0)
+        patch.setattr("include.services.services.Services.labels", lambda _: 1 / 0)
         Run({"version": 2}, run_id="away")(OpenRolloutOperator(task_id="open", model=MODEL))
     assert "ZeroDivisionError" in behind(services.control, MODEL)[0].problem
     Run({"version": 2}, run_id="there")(OpenRolloutOperator(task_id="open", model=MODEL))
