@@ -44,6 +44,7 @@ format: setup  ## format the code and the imports, and mend what ruff can mend
 docs: setup  ## the documentation site, into dist/site; fails on a broken link, or a page that its contents lack
 	@$(PY) scripts/cli_reference.py
 	@$(PY) scripts/spec_reference.py
+	@$(PY) scripts/settings_reference.py
 	@.venv/bin/mkdocs build --strict
 	@echo 'docs: dist/site/index.html'
 

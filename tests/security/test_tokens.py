@@ -24,10 +24,10 @@ from include.serving.client import GatewayClient, open_client
 from include.serving.http.access import Access, from_settings, open_access
 from include.serving.http.asgi import Headers
 from include.serving.http.asgi import access as access_module
-from include.serving.http.openapi import DOCUMENT
 from include.serving.http.request_error import RequestError
 from include.serving.http.routes import BY_PATTERN, PUBLIC, RIGHTS, ROUTES, find
 from include.serving.http.tokens import digest, make, parse, read_file
+from include.serving.openapi import DOCUMENT
 from tests.integration.gateway_world import MODEL, World, constant
 
 Slipstream = Callable[..., tuple[int, str, str]]

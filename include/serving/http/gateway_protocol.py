@@ -18,7 +18,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from include.serving.http.admission import OVERLOADED, RETRY_AFTER, Admission
-from include.serving.http.asgi import Headers, HttpRequest, Response, encode, header_lines, packed
+from include.serving.http.asgi import Done, Headers, HttpRequest, Response, encode, header_lines, packed
 from include.serving.http.body import Body, Chunks, Sized
 from include.serving.http.bounds import LINGER_SECONDS, MAX_DISCARDED, Bounds
 from include.serving.http.compression import MIN_ANSWER
@@ -26,7 +26,6 @@ from include.serving.http.connections import Connections
 from include.serving.http.corked_transport import CorkedTransport
 from include.serving.http.request_error import RequestError
 from include.serving.http.request_head import Head, Heads, unfinished
-from include.serving.prediction.coalescing import Done
 
 _OWN = b"content-type: %b\r\ncontent-length: %d\r\n%b"
 _CLOSE = b"connection: close\r\n"

@@ -12,20 +12,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from include.serving.http.admission import Admission
+from include.serving.http.asgi import Done
 from include.serving.prediction.request_types import Item
 
 log = logging.getLogger(__name__)
-
-
-class Done(Protocol):
-    """Who takes the body of an answer: a future, or what stands in for one."""
-
-    def done(self) -> bool:
-        """Whether nobody waits any more."""
-
-    def set_result(self, body: bytes, /) -> None: ...
-
-    def set_exception(self, error: BaseException, /) -> None: ...
 
 
 class PendingRequest:
