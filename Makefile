@@ -27,8 +27,8 @@ PATHS ?=
 test: setup $(if $(PATHS),,lint)  ## linters, types, import contracts, and the fast suite; PATHS=tests/unit/core for some tests alone
 	@$(PY) -m pytest -n 2 --dist loadscope $(PATHS)
 
-test-unit: setup  ## the unit tests that start no server and train no network: what to run while you write
-	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not e2e" tests/unit
+test-unit: setup  ## the unit tests but for the thorough ones: what to run while you write
+	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not thorough and not e2e" tests/unit
 
 lint: setup  ## ruff, mypy --strict, import-linter, the documentation site
 	@.venv/bin/ruff check .
