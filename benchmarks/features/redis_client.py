@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -109,7 +110,7 @@ class RedisPyRows:
             values = await self._client.mget([key for keys, _ in asked for key in keys])
             place = 0
             for keys, done in asked:
-                done([None if value is None else row_of(value) for value in values[place : place + len(keys)]])
+                done([row_of(value) if isinstance(value, bytes) else None for value in values[place : place + len(keys)]])
                 place += len(keys)
         self._task = None
 
@@ -163,7 +164,10 @@ def _reads(ours: RedisOnlineStore, theirs: RedisOnlineStore) -> Ratios:
             for each in keys:
                 store.fetch(each)
 
-        found[f"rows of {many} entities, waiting"] = in_turns(lambda read=read: read(ours), lambda read=read: read(theirs))
+        found[f"rows of {many} entities, waiting"] = in_turns(partial(read, ours), partial(read, theirs))
+    found["the keys of a view counted"] = in_turns(
+        lambda: ours.size(f"{LAYOUTS[0].prefix}:"), lambda: theirs.size(f"{LAYOUTS[0].prefix}:")
+    )
     return found
 
 
@@ -178,7 +182,7 @@ async def _gateway(url: str) -> Ratios:
             await asyncio.gather(*(_client(rows, each, 1000 // len(keys)) for each in keys))
 
         found[f"the gateway, {together} request{'s' if together > 1 else ''} under way"] = await _in_turns(
-            lambda busy=busy: busy(ours), lambda busy=busy: busy(theirs)
+            partial(busy, ours), partial(busy, theirs)
         )
     ours.close()
     await theirs.close()
@@ -225,7 +229,7 @@ def _writes(ours: RedisOnlineStore, theirs: RedisOnlineStore, url: str) -> Ratio
             write(store)
 
         kept = "without a ttl" if ttl is None else "with a ttl"
-        found[f"new rows, {kept}"] = in_turns(lambda anew=anew: anew(ours), lambda anew=anew: anew(theirs))
+        found[f"new rows, {kept}"] = in_turns(partial(anew, ours), partial(anew, theirs))
     return found
 
 

@@ -214,11 +214,13 @@ def _alarms(trials: int, shift: float, wobble: float) -> float:
     return found / trials
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wobble", [0.0, 0.1])
 def test_false_alarms_of_the_whole_check_are_rare(wobble: float) -> None:
     assert _alarms(60, 0.0, wobble) <= 0.1
 
 
+@pytest.mark.thorough
 def test_a_third_of_a_standard_deviation_in_three_of_twenty_columns_is_found() -> None:
     assert _alarms(40, 0.3, 0.05) >= 0.9
 
