@@ -74,7 +74,7 @@ def changed(policy: Retraining, fields: Sequence[str], price: float | None) -> R
 
 def _decisions(found: list[Decision], policy: Retraining) -> None:
     made = {decision.key: decision for decision in decided(found, policy)}
-    rows = [(d.as_of[:10], d.action, made[d.key].action, made[d.key].words) for d in found if d.key in made]
+    rows = [(d.as_of[:10], d.action, made[d.key].action, made[d.key].summary) for d in found if d.key in made]
     print(table(("as of", "recorded", "would have", "why"), rows))
     before, after = (sum(row[place] == "retrain" for row in rows) for place in (1, 2))
     print(f"\n{len(rows)} windows: {before} retrains recorded, {after} by this policy; the champions are those of the record.")

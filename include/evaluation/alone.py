@@ -54,7 +54,7 @@ def _rates(codes: Floats, known: Values, wanted: Floats) -> Values:
     return shares
 
 
-def words(found: Sequence[Json]) -> list[str]:
+def warnings(found: Sequence[Json]) -> list[str]:
     return [
         f"{each['input']} alone predicts the label with an AUC of {each['auc']:.3f}: see that it does not hold the answer "
         "(when it becomes known, and what makes it)."

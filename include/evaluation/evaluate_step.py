@@ -18,7 +18,7 @@ from include.core.request import Json, Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
 from include.evaluation import int8
-from include.evaluation.alone import alone, words
+from include.evaluation.alone import alone, warnings
 from include.evaluation.baselines import boosted, historical_rate
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
@@ -55,7 +55,7 @@ def run(task: Task) -> Outcome:
         **_champion(task, holdout, scores, spec),
         "baselines": _baselines(task, train, holdout, encoder, spec.baseline),
         "alone": (solitary := _alone(train, encoder, label, rows, labels)),
-        "warnings": [*task.input("training_set").value.get("warnings", ()), *words(solitary)],
+        "warnings": [*task.input("training_set").value.get("warnings", ()), *warnings(solitary)],
         "slices": by_slice(holdout, spec.slices, labels, scores),
         "calibration": calibration_table(labels, scores),
         "latency_ms": measure_latency(model, rows[:LATENCY_ROWS], spec.max_latency_ms),

@@ -211,9 +211,9 @@ def _clock(predictions: pa.Table) -> dict[str, int]:
 def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged, before: Before) -> dict[str, Json]:
     version, training_set, known = params.get("champion"), before.value, judged.labelled
     rows = int(training_set["rows"]) - int(training_set["holdout_rows"])
-    broken = [issue.words for issue in judged.quality.issues]
+    broken = [issue.summary for issue in judged.quality.issues]
     beside = [
-        found.words for name, found in judged.drift_types.items() if name in ("label", "concept") and found.verdict == "drift"
+        found.summary for name, found in judged.drift_types.items() if name in ("label", "concept") and found.verdict == "drift"
     ]
     return {
         "window": collected["window"],
@@ -229,7 +229,7 @@ def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged,
         "earlier": known.earlier_json(),
         "estimate": judged.estimate.to_json(),
         "comparisons": [found.to_json() for found in judged.comparisons],
-        "words": [*(broken or ["The data are whole."]), judged.drift.words, *beside, *_told(judged)],
+        "words": [*(broken or ["The data are whole."]), judged.drift.summary, *beside, *_told(judged)],
     }
 
 
@@ -237,4 +237,4 @@ def _told(judged: Judged) -> list[str]:
     """Performance as far as labels tell it; the estimate where they do not; the shadows beside."""
     measured = judged.labelled.performance
     open_ = measured.verdict == "abstain" or bool(measured.window)
-    return [measured.words, *([judged.estimate.words] if open_ else []), *(found.summary for found in judged.comparisons)]
+    return [measured.summary, *([judged.estimate.summary] if open_ else []), *(found.summary for found in judged.comparisons)]

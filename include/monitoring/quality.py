@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from include.core.request import Json
-from include.monitoring.formatting import percent
+from include.monitoring.formatting import percent, stored
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.profile.summary import Summary
@@ -29,7 +29,7 @@ class Issue:
     kind: Kind
     severity: Severity
     column: str
-    words: str
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Quality:
     def columns(self) -> dict[str, str]:
         """The columns that quality speaks of, with the reason: drift sets them aside."""
         kinds = ("missing", "unseen", "constant", "absent")
-        return {issue.column: f"data quality: {issue.words}" for issue in self.issues if issue.kind in kinds}
+        return {issue.column: f"data quality: {issue.summary}" for issue in self.issues if issue.kind in kinds}
 
     def to_json(self) -> dict[str, Json]:
-        return {"passed": self.passed, "rows": self.rows, "issues": [asdict(issue) for issue in self.issues]}
+        return {"passed": self.passed, "rows": self.rows, "issues": [stored(asdict(issue)) for issue in self.issues]}
 
 
 def inspect(window: Profile, reference: Reference, collected: Mapping[str, Any]) -> Quality:
@@ -87,11 +87,11 @@ def _counts(collected: Mapping[str, Any], rows: int) -> Iterator[Issue]:
         yield Issue("labels", severity, "", f"{wrong} requests have labels that contradict each other; they count as unlabelled.")
     early = collected.get("labels_before_request", 0)
     if early:
-        words = (
+        summary = (
             f"{early} labels were known before their requests were asked; they count as unlabelled, as in a training set. One "
             "of the two clocks is wrong, or the question comes after the event that answers it."
         )
-        yield Issue("clock", "fail" if early > FAIL * rows else "warn", "", words)
+        yield Issue("clock", "fail" if early > FAIL * rows else "warn", "", summary)
 
 
 def _column(axis: Axis, here: Summary, past: list[Summary]) -> Iterator[Issue]:
@@ -107,8 +107,8 @@ def _share(kind: Literal["missing", "unseen"], name: str, share: float, past: li
     usual = max(past, default=0.0)
     if share > usual + WARN:
         what = "missing" if kind == "missing" else "a category the champion never saw"
-        words = f"{name} is {what} in {percent(share)} of the rows (at most {percent(usual)} in the training windows)."
-        yield Issue(kind, "fail" if share > usual + FAIL else "warn", name, words)
+        summary = f"{name} is {what} in {percent(share)} of the rows (at most {percent(usual)} in the training windows)."
+        yield Issue(kind, "fail" if share > usual + FAIL else "warn", name, summary)
 
 
 def _constant(axis: Axis, summary: Summary) -> bool:

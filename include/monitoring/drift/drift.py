@@ -40,7 +40,7 @@ class ColumnDrift:
     name: str
     drifted: bool
     distance: Distance
-    words: str
+    summary: str
     importance: float | None = None
     weight: float = 0.0
 
@@ -49,7 +49,7 @@ class ColumnDrift:
         return {
             "name": self.name,
             "drifted": self.drifted,
-            "words": self.words,
+            "words": self.summary,
             "score": round(self.distance.score, 4),
             "importance": _rounded(self.importance),
             "weight": round(self.weight, 4),
@@ -62,7 +62,7 @@ class DriftVerdict:
     """`statistic` and `critical` are multiples of a column's usual spread; `columns` the farthest first."""
 
     verdict: Verdict
-    words: str
+    summary: str
     statistic: float | None = None
     critical: float | None = None
     p_value: float | None = None
@@ -78,7 +78,7 @@ class DriftVerdict:
         numbers = {name: _rounded(getattr(self, name)) for name in ("statistic", "critical", "p_value")}
         return {
             "verdict": self.verdict,
-            "words": self.words,
+            "words": self.summary,
             **numbers,
             "past_windows": self.past_windows,
             "columns": [column.to_json() for column in self.columns],
@@ -205,7 +205,7 @@ def _verdict(found: _Found, reference: Reference, apart: dict[str, str], caution
     drifted = sorted((column for column in judged if column.drifted), key=lambda column: (-column.weight, column.name))
     return DriftVerdict(
         verdict="drift" if drifted else "none",
-        words=_summary(drifted, found, judged[0].name) + caution,
+        summary=_summary(drifted, found, judged[0].name) + caution,
         statistic=found.statistic,
         critical=found.critical,
         p_value=found.p_value,
@@ -237,7 +237,7 @@ def _summary(drifted: Sequence[ColumnDrift], found: _Found, farthest: str) -> st
         return f"No drift: {at}; {tail}."
     count = len(drifted) - TOLD
     more = f"; and {count} more column{'s' if count > 1 else ''}" if count > 0 else ""
-    told = "; ".join(column.words for column in drifted[:TOLD]) + more
+    told = "; ".join(column.summary for column in drifted[:TOLD]) + more
     shares = [column.importance for column in drifted if column.importance is not None]
     rests = f" {_rest(drifted)} {percent(sum(shares))} of the model's score." if shares else ""
     return f"{told} (an alarm from {found.critical:.1f} times on).{rests}"

@@ -61,7 +61,7 @@ class Estimate:
     """`verdict` "abstain" keeps no `value`; `raw` is kept either way, for the day when its labels land."""
 
     verdict: Literal["estimated", "abstain"]
-    words: str
+    summary: str
     metric: str
     raw: Raw
     value: float | None = None
@@ -70,7 +70,7 @@ class Estimate:
 
     def to_json(self) -> dict[str, Json]:
         numbers = {n: None if v is None else float(f"{v:.6g}") for n, v in (("value", self.value), ("error", self.error))}
-        told = {"verdict": self.verdict, "words": self.words, "metric": self.metric, "landed": self.landed}
+        told = {"verdict": self.verdict, "words": self.summary, "metric": self.metric, "landed": self.landed}
         return {**told, **numbers, "raw": self.raw.to_json()}
 
 
@@ -107,21 +107,21 @@ def believe(raw: Raw, past: Sequence[Landed], metric: str, lag: int = 1) -> Esti
         return Estimate("abstain", f"{_before(metric)}{raw.why}", metric, raw, landed=len(past))
     if len(past) < FEWEST:
         known = f"{len(past)} earlier windows have their labels; {FEWEST} are needed to know what an estimate is worth."
-        words = f"{_before(metric)}{known}"
-        return Estimate("abstain", words, metric, raw, landed=len(past))
+        summary = f"{_before(metric)}{known}"
+        return Estimate("abstain", summary, metric, raw, landed=len(past))
     why = _distrust(past, lag)
     if why:
         return Estimate("abstain", f"{_before(metric)}{why}", metric, raw, landed=len(past))
     value, error = _next(raw.value, raw.base, past, lag)
     error = float(np.hypot(error, raw.error))
     if 1.96 * error > WIDE:
-        words = f"{_before(metric)}it could be anything from {value - 1.96 * error:.2f} to {value + 1.96 * error:.2f}."
-        return Estimate("abstain", words, metric, raw, landed=len(past))
-    words = (
+        summary = f"{_before(metric)}it could be anything from {value - 1.96 * error:.2f} to {value + 1.96 * error:.2f}."
+        return Estimate("abstain", summary, metric, raw, landed=len(past))
+    summary = (
         f"{title(metric)} before labels: about {value:.3f} (± {1.96 * error:.3f}), was {raw.base:.3f} on the holdout; "
         f"the last {min(len(past), LAST)} such estimates missed by {_missed(past, lag)[0]:.3f} on average"
     )
-    return Estimate("estimated", words, metric, raw, value, error, len(past))
+    return Estimate("estimated", summary, metric, raw, value, error, len(past))
 
 
 def _before(metric: str) -> str:

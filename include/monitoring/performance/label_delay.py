@@ -81,7 +81,7 @@ class LabelDelay:
         return self.share >= self.needed
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         if not self.landed:
             return "No label has landed yet."
         until = f", expected by {self.enough_by}" if self.enough_by else ""

@@ -42,7 +42,7 @@ def record_decision(control: ControlStore, decision: Decision, epoch: int, *, qu
         row = {"key": decision.key, "model": decision.model, "as_of": decision.as_of, "action": decision.action}
         connection.execute(store.decisions.insert().values(**row, reasons=body["reasons"], evidence=details, at=store.now()))
         control.append_audit(
-            connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.words}
+            connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.summary}
         )
         return {**body, QUIET: quiet}
 

@@ -17,7 +17,7 @@ import numpy as np
 from include.core.request import Json
 from include.core.spec import Retraining
 from include.data.window import moment
-from include.monitoring.formatting import percent
+from include.monitoring.formatting import percent, stored
 from include.monitoring.retraining.staleness_probe import Forecast, forecast
 
 Action = Literal["retrain", "hold"]
@@ -92,7 +92,7 @@ class Decision:
     action: Action
     reasons: tuple[str, ...]
     blocked_by: tuple[str, ...]
-    words: str
+    summary: str
     evidence: Mapping[str, Json] = field(default_factory=dict)
 
     @property
@@ -100,11 +100,13 @@ class Decision:
         return Signals(**self.evidence["signals"])
 
     def to_json(self) -> dict[str, Json]:
-        return {**asdict(self), "reasons": list(self.reasons), "blocked_by": list(self.blocked_by)}
+        return stored({**asdict(self), "reasons": list(self.reasons), "blocked_by": list(self.blocked_by)})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return cls(**{**value, "reasons": tuple(value["reasons"]), "blocked_by": tuple(value["blocked_by"])})
+        fields = {name: body for name, body in value.items() if name != "words"}
+        lists = {name: tuple(value[name]) for name in ("reasons", "blocked_by")}
+        return cls(**{**fields, **lists, "summary": value["words"]})
 
 
 def decide(history: Sequence[Decision], facts: Facts, policy: Retraining) -> Decision:
@@ -120,8 +122,8 @@ def decide(history: Sequence[Decision], facts: Facts, policy: Retraining) -> Dec
     blocked = tuple(_guards(past, later, facts, policy)) if facts.champion else ("there is no champion to replace",)
     action: Action = "retrain" if reasons and not blocked else "hold"
     evidence = {"signals": signals.to_json(), **facts.evidence()}
-    key, words = f"{facts.model}:{facts.window}", _words(action, reasons, blocked, tuple(_notes(past, facts, signals, policy)))
-    return Decision(key, facts.model, facts.as_of, action, reasons, blocked, words, evidence)
+    summary = _summary(action, reasons, blocked, tuple(_notes(past, facts, signals, policy)))
+    return Decision(f"{facts.model}:{facts.window}", facts.model, facts.as_of, action, reasons, blocked, summary, evidence)
 
 
 def _signals(facts: Facts, policy: Retraining) -> Signals:
@@ -217,11 +219,11 @@ def _notes(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retrain
     for what, said, found in seen:
         count = _seen(past, now, what, policy) if getattr(now, what) else 0
         if 0 < count < policy.consecutive:
-            words = str(found.get("words", "")).rstrip(".")
-            yield f"{said} in {count} of the {policy.consecutive} {takes} that it takes: {words}"
+            summary = str(found.get("words", "")).rstrip(".")
+            yield f"{said} in {count} of the {policy.consecutive} {takes} that it takes: {summary}"
 
 
-def _words(action: Action, reasons: Sequence[str], blocked: Sequence[str], notes: Sequence[str]) -> str:
+def _summary(action: Action, reasons: Sequence[str], blocked: Sequence[str], notes: Sequence[str]) -> str:
     if action == "retrain":
         return f"Retraining: {'; '.join(reasons)}."
     seen = f" Seen: {'; '.join(notes)}." if notes else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.evaluation.alone import alone, words
+from include.evaluation.alone import alone, warnings
 from include.evaluation.report import _warnings
 
 CHANCE = np.random.default_rng(3)
@@ -40,7 +40,7 @@ def test_one_class_says_nothing() -> None:
 
 
 def test_it_stands_at_the_head_of_the_report() -> None:
-    shown = _warnings(words([{"input": "x<y", "auc": 0.991}]))
+    shown = _warnings(warnings([{"input": "x<y", "auc": 0.991}]))
     assert "may hold their own answer" in shown
     assert "x&lt;y alone predicts the label with an AUC of 0.991" in shown
     assert _warnings([]) == ""
