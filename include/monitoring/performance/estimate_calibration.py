@@ -77,7 +77,7 @@ class Estimate:
 def record(
     backtested: Sequence[Mapping[str, Any]], history: Sequence[Mapping[str, Any]], realised: Mapping[str, Performance]
 ) -> list[Landed]:
-    """What has landed, oldest first: the holdout's windows, then those watched since. `history`: see `labelled.history`;
+    """What has landed, oldest first: the holdout's windows, then those watched since. `history`: see `realised.history`;
     `realised`: what is known better by now, by window."""
     found = [Landed.from_json(each) for each in backtested]
     for each in history:

@@ -7,7 +7,7 @@ where the window lies. Together they estimate the joint law of score and label (
 the metric is read off it. The residuals' part is drawn to nothing as far as it is noise (James, Stein 1961). The same idea
 with the density alone: Białek et al. 2024 (PAPE); with the score alone: CBPE.
 
-If what a label means has moved, none of this holds and nothing in the inputs tells; see `track_record`.
+If what a label means has moved, none of this holds and nothing in the inputs tells: see estimate_calibration.
 """
 
 from __future__ import annotations

@@ -62,15 +62,15 @@ def gather(
     spec: ModelSpec,
     monitored: Result,
     busy: Sequence[str] = (),
-    shadows: Mapping[str, Json] | None = None,
+    probe: Mapping[str, Json] | None = None,
 ) -> Facts:
     """The facts of a window: the `monitor` result, the labels published since, what runs and what was rejected."""
     with control.transaction() as connection:
-        return _facts(connection, spec.name, monitored.value, busy, shadows)
+        return _facts(connection, spec.name, monitored.value, busy, probe)
 
 
 def _facts(
-    connection: sa.Connection, model: str, value: Mapping[str, Any], busy: Sequence[str], shadows: Mapping[str, Json] | None
+    connection: sa.Connection, model: str, value: Mapping[str, Any], busy: Sequence[str], probe: Mapping[str, Json] | None
 ) -> Facts:
     champion = Champion(**value["champion"]) if value["champion"] else None
     return Facts(
@@ -84,7 +84,7 @@ def _facts(
         performance=value["performance"],
         busy=(*_rollouts(connection, model), *busy),
         rejected=tuple(_rejected(connection, model, champion, value["as_of"])) if champion else (),
-        shadows=shadows or {},
+        probe=probe or {},
     )
 
 
@@ -94,13 +94,13 @@ def decide_window(
     monitored: Result,
     epoch: int,
     busy: Sequence[str] = (),
-    shadows: Mapping[str, Json] | None = None,
+    probe: Mapping[str, Json] | None = None,
     *,
     quiet: bool = False,
 ) -> tuple[Decision, bool]:
     """Decide on the window of a `monitor` result and store it. A window run again gets its stored decision."""
     with control.transaction() as connection:
-        facts = _facts(connection, spec.name, monitored.value, busy, shadows)
+        facts = _facts(connection, spec.name, monitored.value, busy, probe)
         past = _history(connection, spec.name)
     return record_decision(control, decide(past, facts, spec.retraining), epoch, quiet=quiet)
 

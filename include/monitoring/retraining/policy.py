@@ -49,7 +49,7 @@ class Facts:
     performance: Mapping[str, Json] = field(default_factory=dict)
     busy: tuple[str, ...] = ()  # what runs: "rollout of version 3"
     rejected: tuple[str, ...] = ()  # challengers since the champion that came to nothing, oldest first, each with its reason
-    shadows: Mapping[str, Json] = field(default_factory=dict)  # the value of `shadows`: their errors, window by window
+    probe: Mapping[str, Json] = field(default_factory=dict)  # the value of the step `shadows`: errors, window by window
 
     def evidence(self) -> dict[str, Json]:
         """What a replay needs of them: the verdicts, not the columns behind."""
@@ -57,7 +57,7 @@ class Facts:
         body: dict[str, Json] = {name: {k: getattr(self, name).get(k) for k in keys} for name, keys in kept.items()}
         body["quality"]["issues"] = [i for i in self.quality.get("issues", ()) if i["severity"] == "fail"][:3]
         champion = asdict(self.champion) if self.champion else None
-        known = {"window": self.window, "new_labels": self.new_labels, "champion": champion, "shadows": dict(self.shadows)}
+        known = {"window": self.window, "new_labels": self.new_labels, "champion": champion, "shadows": dict(self.probe)}
         return {**known, **body, "busy": list(self.busy), "rejected": list(self.rejected)}
 
     @classmethod
@@ -141,10 +141,10 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
         yield f"drift in {_often(past, now, 'drift', policy)}: {facts.drift.get('words', '')}"
     if now.drop and _seen(past, now, "drop", policy) >= policy.consecutive:
         yield f"performance fell in {_often(past, now, 'drop', policy)}: {facts.performance.get('words', '')}"
-    if policy.price is not None and (ahead := outlook(facts.shadows, policy.price)) is not None and ahead.worth:
+    if policy.price is not None and (ahead := outlook(facts.probe, policy.price)) is not None and ahead.worth:
         yield (
             f"staying costs {ahead.excess:.4f} errors a request beyond a fresh model, more than the {ahead.pace:.4f} that "
-            f"retraining costs at its best pace (price {policy.price:g}; {ahead.windows} windows of shadows)"
+            f"retraining costs at its best pace (price {policy.price:g}; {ahead.windows} windows of the staleness probe)"
         )
     share = facts.new_labels / max(facts.champion.rows, 1)
     if policy.on_new_labels is not None and share >= policy.on_new_labels:
@@ -154,12 +154,12 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
         yield f"the champion's data end {age.days} days ago (the schedule's floor is {policy.floor.days})"
 
 
-def outlook(shadows: Mapping[str, Json], price: float) -> Forecast | None:
-    """What keeping the champion costs, by the errors of `shadows`; None without any."""
-    if not shadows:
+def outlook(probe: Mapping[str, Json], price: float) -> Forecast | None:
+    """What keeping the champion costs, by the errors of the staleness probe; None without one."""
+    if not probe:
         return None
-    error = np.array([[np.nan if value is None else value for value in row] for row in shadows["error"]], dtype=np.float64)
-    return forecast(error, int(shadows["champion"]), price)
+    error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
+    return forecast(error, int(probe["champion"]), price)
 
 
 def _said(past: Sequence[Decision], now: Signals, what: Signal) -> Iterator[bool]:

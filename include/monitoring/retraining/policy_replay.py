@@ -24,8 +24,11 @@ DELAY = 1  # windows until a window's labels are known
 
 @dataclass(frozen=True)
 class Known:
-    """What a policy may look at before window `now`. `error` [now+1, now+1] as `errors` gives it, NaN in the windows whose
-    labels are not there yet; its rows are models that could have been trained by now: shadows, where none was asked for."""
+    """What a policy may look at before window `now`.
+
+    `error` [now+1, now+1] as `errors` gives it, NaN in the windows whose labels are not there yet. Its rows are the models that
+    could have been trained by now, whether they were asked for or not.
+    """
 
     error: Floats
     champion: int

@@ -179,7 +179,7 @@ def test_challengers_rejected_one_after_the_other_open_the_circuit() -> None:
     )
 
 
-def shadows(gap: float, windows: int = 20) -> dict[str, Any]:
+def probe(gap: float, windows: int = 20) -> dict[str, Any]:
     """A champion, the first model, that errs `gap` more than every fresh one; nothing known of the last two windows."""
     error = [
         [None if t < s - 1 or t >= windows - 2 else 0.2 + gap * (s < 10 <= t) for t in range(windows)] for s in range(windows)
@@ -187,13 +187,13 @@ def shadows(gap: float, windows: int = 20) -> dict[str, Any]:
     return {"error": error, "champion": 0}
 
 
-def test_a_price_is_weighed_against_what_shadows_say_that_staying_costs() -> None:
+def test_a_price_is_weighed_against_what_the_staleness_probe_says_that_staying_costs() -> None:
     policy = Retraining(on_drift=False, on_performance_drop=None, on_new_labels=None, floor=None, price=0.1)
-    stale = decide([], facts("2013-05-31", shadows=shadows(0.1)), policy)
+    stale = decide([], facts("2013-05-31", probe=probe(0.1)), policy)
     assert stale.action == "retrain"
     assert "errors a request beyond a fresh model" in stale.reasons[0]
-    assert decide([], facts("2013-05-31", shadows=shadows(0.0)), policy).action == "hold"
-    assert decide([], facts("2013-05-31", shadows=shadows(0.1)), policy.model_copy(update={"price": 10.0})).action == "hold"
+    assert decide([], facts("2013-05-31", probe=probe(0.0)), policy).action == "hold"
+    assert decide([], facts("2013-05-31", probe=probe(0.1)), policy.model_copy(update={"price": 10.0})).action == "hold"
     assert decide([], facts("2013-05-31"), policy).action == "hold"
 
 
