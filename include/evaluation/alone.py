@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from include.core.request import Json
+from include.metrics.arrays import Values
 from include.metrics.binary import auc
-from include.metrics.ranks import Values
 from include.model_contract.model import Floats
 
 TOO_GOOD = 0.95  # AUC of one input alone; honest problems are not solved by one column

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from include.metrics.ranks import Values
+from include.metrics.arrays import Values
 from include.model_contract.model import Floats
 
 SMOOTHING = 20.0  # rows of the overall rate mixed into a category's own

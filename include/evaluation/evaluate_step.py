@@ -24,10 +24,10 @@ from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.report import render
 from include.evaluation.slices import by_slice, paired_slices
+from include.metrics.arrays import Bools, Values
 from include.metrics.binary import measure
 from include.metrics.calibration import calibration_table
 from include.metrics.paired import Difference, difference
-from include.metrics.ranks import Bools, Values
 from include.model_contract.model import Floats, Model
 
 SEED = 7

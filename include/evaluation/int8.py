@@ -14,8 +14,8 @@ from include.core.adapters import adapter
 from include.core.request import Json
 from include.core.spec import Evaluation
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
+from include.metrics.arrays import Values
 from include.metrics.binary import measure, worse_by
-from include.metrics.ranks import Values
 from include.model_contract.model import Floats, Model
 
 FILE = "model.int8.onnx"

@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 
 from include.core.request import Json
-from include.metrics.ranks import Values
+from include.metrics.arrays import Values
 from include.model_contract.model import Floats, Model
 
 Clock = Callable[[], float]  # seconds

@@ -1,10 +1,9 @@
-"""Verdicts as a person understands them without knowing the statistic, and how their summaries are stored."""
+"""Verdicts as a person understands them without knowing the statistic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from include.core.request import Json
 from include.monitoring.drift.distance import Distance, Windows
 from include.monitoring.profile.binning import Axis
 
@@ -35,8 +34,3 @@ def percent(share: float) -> str:
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def stored(fields: Mapping[str, Json]) -> dict[str, Json]:
-    """Fields as results and decisions keep them: `summary` has the name `words` there."""
-    return {"words" if name == "summary" else name: value for name, value in fields.items()}

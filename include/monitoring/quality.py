@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from include.core.request import Json
-from include.monitoring.formatting import percent, stored
+from include.monitoring.formatting import percent
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.profile.summary import Summary
 from include.monitoring.reference import Reference
+from include.monitoring.stored import stored
 
 WARN, FAIL = 0.05, 0.2  # share of rows beyond the highest share of any past window
 MAJORITY = 0.9  # a column whose commonest value stays below this share does not become constant by chance

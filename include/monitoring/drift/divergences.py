@@ -13,6 +13,7 @@ from scipy.special import chdtrc
 
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.summary import Summary
+from include.monitoring.stored import rounded
 
 Floats = npt.NDArray[np.float64]
 
@@ -99,7 +100,8 @@ class Comparison:
     shift: float  # of the mean, in standard deviations of the reference
 
     def to_json(self) -> dict[str, float | None]:
-        return {name: None if value is None else float(f"{value:.6g}") for name, value in asdict(self).items()}
+        result: dict[str, float | None] = rounded(asdict(self))
+        return result
 
 
 def compare(here: Summary, before: Summary, axis: Axis) -> Comparison:

@@ -23,6 +23,7 @@ from include.monitoring.formatting import listed, moved, percent
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.reference import PAST, Reference
+from include.monitoring.stored import rounded
 
 ALPHA = 0.03  # nominal, of the whole check; benchmarks/drift measures what comes of it
 VALUES = 30  # fewer present values of a column are not judged
@@ -51,7 +52,7 @@ class ColumnDrift:
             "drifted": self.drifted,
             "words": self.summary,
             "score": round(self.distance.score, 4),
-            "importance": _rounded(self.importance),
+            "importance": rounded(self.importance),
             "weight": round(self.weight, 4),
             **numbers,
         }
@@ -75,7 +76,7 @@ class DriftVerdict:
         return tuple(column for column in self.columns if column.drifted)
 
     def to_json(self) -> dict[str, Json]:
-        numbers = {name: _rounded(getattr(self, name)) for name in ("statistic", "critical", "p_value")}
+        numbers = {name: rounded(getattr(self, name)) for name in ("statistic", "critical", "p_value")}
         return {
             "verdict": self.verdict,
             "words": self.summary,
@@ -119,7 +120,7 @@ class _Column:
 
     @classmethod
     def of(cls, axis: Axis, window: Profile, reference: Reference) -> _Column | str:
-        """The column, or in words why it is not judged."""
+        """The column, or the reason why it is not judged."""
         history = [rows.get(axis.name) for rows in reference.past.values()]
         known = [(index, summary) for index, summary in enumerate(history) if summary and summary.present >= VALUES]
         if axis.name not in window or window[axis.name].present < VALUES:
@@ -256,7 +257,3 @@ def _caution(windows: int) -> str:
         f" Judged with caution: {windows} past {plural} known where {PAST} tell what is usual, so windows are taken to "
         f"differ by {ASSUMED_MEAN:g} sd of themselves."
     )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.6g}")

@@ -36,7 +36,7 @@ class DriftType:
 def drift_types(
     window: Profile, counts: Mapping[str, int], reference: Reference, quality: Quality, covariate: DriftVerdict, minimum: int
 ) -> dict[str, DriftType]:
-    """Every kind by name. `window` holds the answers' columns (see `answers`) as far as they are known.
+    """Every kind by name. `window` holds the answers' columns (see prediction_columns) as far as they are known.
 
     `counts`: `rows` of the window, `labelled` of them, `due` that ever will be (by default all); `answered` by the champion
     itself and in full, `own` labelled ones.
@@ -83,10 +83,11 @@ def _concept(window: Profile, rows: int, reference: Reference, minimum: int) -> 
     if isinstance(found, DriftType):
         return found
     more = window[RESIDUAL].mean
-    summary = f"The label comes true {number(abs(100 * more))} points {'more' if more > 0 else 'less'} often than the score says"
+    side = "more" if more > 0 else "less"
+    summary = f"The label comes true {number(abs(100 * more))} points {side} often than the score says"
     if any(column.name == SLOPE and column.drifted for column in found.columns):
-        sharper = window[SLOPE].mean > 0
-        summary += f", and high scores promise {'less than they hold' if sharper else 'more than they hold'}"
+        promise = "less than they hold" if window[SLOPE].mean > 0 else "more than they hold"
+        summary += f", and high scores promise {promise}"
     return _kind(found, summary)
 
 

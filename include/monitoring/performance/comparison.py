@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 from scipy.special import expit, logit
 
 from include.core.request import Json
+from include.metrics.arrays import Floats
 from include.metrics.binary import METRICS, title, worse_by
 from include.metrics.errors import influence
-from include.metrics.ranks import Floats
-from include.monitoring.formatting import stored
 from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.slices import by_slice, worst
 from include.monitoring.performance.slices import summary as slice_summary
 from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays, smaller_class
+from include.monitoring.stored import rounded, stored
 
 STEPS = 25  # of Newton's method, which needs some five
 
@@ -81,8 +81,8 @@ class Performance:
 
     def to_json(self) -> dict[str, Json]:
         body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        rounded: dict[str, Json] = _rounded(stored({**body, "slices": list(self.slices)}))
-        return rounded
+        result: dict[str, Json] = rounded(stored(body))
+        return result
 
 
 def landed(predictions: pa.Table, version: int | None) -> pa.Table:
@@ -165,11 +165,3 @@ def _summary(metric: str, value: float, error: float, rows: int, expected: Expec
 def _worst(slices: Sequence[Mapping[str, Json]], metric: str) -> str:
     found = worst(slices)
     return "" if found is None else f"; {slice_summary(found, metric)}"
-
-
-def _rounded(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_rounded(one) for one in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value

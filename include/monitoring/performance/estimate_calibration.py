@@ -10,7 +10,7 @@ uncertainty, there is no next one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal, Self
 
@@ -24,6 +24,7 @@ from include.monitoring.performance.comparison import Performance
 from include.monitoring.performance.estimation import Raw, estimate, parts
 from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import Axis, Floats
+from include.monitoring.stored import rounded
 
 FEWEST = 3  # landed windows, before an estimate is believed
 LAST = 8  # of them the newest that are judged by
@@ -52,8 +53,8 @@ class Landed:
         return cls(**value)
 
     def to_json(self) -> dict[str, Json]:
-        numbers = {name: float(f"{getattr(self, name):.6g}") for name in ("estimate", "base", "realised", "noise")}
-        return {"window": self.window, **numbers}
+        result: dict[str, Json] = rounded(asdict(self))
+        return result
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Estimate:
     landed: int = 0
 
     def to_json(self) -> dict[str, Json]:
-        numbers = {n: None if v is None else float(f"{v:.6g}") for n, v in (("value", self.value), ("error", self.error))}
+        numbers = {"value": rounded(self.value), "error": rounded(self.error)}
         told = {"verdict": self.verdict, "words": self.summary, "metric": self.metric, "landed": self.landed}
         return {**told, **numbers, "raw": self.raw.to_json()}
 

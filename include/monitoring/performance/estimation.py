@@ -13,7 +13,7 @@ If what a label means has moved, none of this holds and nothing in the inputs te
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -30,6 +30,7 @@ from include.monitoring.additive import Scale, design, fit, predict
 from include.monitoring.formatting import percent
 from include.monitoring.performance.terms import Terms, arrays
 from include.monitoring.profile.binning import Axis, Floats
+from include.monitoring.stored import rounded
 
 ROWS = 20_000  # of either side, evenly spaced: what the two regressions are fitted on
 SCORE_BINS = 15
@@ -61,8 +62,8 @@ class Raw:
     why: str = ""
 
     def to_json(self) -> dict[str, Json]:
-        body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in body.items()}
+        result: dict[str, Json] = rounded(asdict(self))
+        return result
 
 
 def estimate(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: Terms) -> Raw:

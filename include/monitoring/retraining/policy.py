@@ -17,8 +17,9 @@ import numpy as np
 from include.core.request import Json
 from include.core.spec import Retraining
 from include.data.window import moment
-from include.monitoring.formatting import percent, stored
+from include.monitoring.formatting import percent
 from include.monitoring.retraining.staleness_probe import Forecast, forecast
+from include.monitoring.stored import stored
 
 Action = Literal["retrain", "hold"]
 Signal = Literal["drift", "drop"]
