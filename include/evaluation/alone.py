@@ -11,8 +11,8 @@ from include.metrics.arrays import Values
 from include.metrics.binary import auc
 from include.model_contract.model import Floats
 
-TOO_GOOD = 0.95  # AUC of one input alone; honest problems are not solved by one column
-ROWS = 50_000  # looked at, evenly spread
+TOO_GOOD = 0.95  # no honest problem is solved to this AUC by one column
+ROWS = 50_000  # no more rows are looked at, evenly spread
 
 
 def alone(

@@ -35,7 +35,7 @@ def variant(path: Path, target: Path, rows: Floats, labels: Values, spec: Evalua
     except Exception as error:  # noqa: BLE001 - the quantiser knows not every operator, and says so in many ways
         return {"accepted": False, "reason": f"it cannot be quantised: {str(error).strip()[:200]}"}
     before = full.score(rows)
-    latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # compared, so in the same minutes
+    latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # both in the same minutes, for they are compared
     found: dict[str, Json] = {
         "metrics": measure(labels, scores, threshold),
         "latency_ms": latency[0],

@@ -23,26 +23,31 @@ from include.core.request import Json
 from include.metrics.arrays import Values
 from include.model_contract.model import Floats, Model
 
-Clock = Callable[[], float]  # seconds
-Reference = Callable[[int], None]  # does the work that many times
+Clock = Callable[[], float]
+"""Seconds."""
+Reference = Callable[[int], None]
+"""Does the reference's work so many times."""
 
-NOMINAL = 0.015  # milliseconds of one unit of the reference, on the machine whose milliseconds a spec's limit means
-WIDTH, LAYERS = 256, 4  # of the reference: as many products of a row with a square matrix as layers
-LATENCY_ROWS = 256  # of the holdout: enough for a p99 over rows
-WARM_UP, CALLS = 50, 1000  # calls a model at least, where they are fast
-PASSES, MOST_PASSES = 4, 16  # over the rows; more only while the limit is exceeded
-BLOCK = 16  # rows that a model takes before it is another one's turn
-SECONDS = 10.0  # about as long as the first passes of a slow model may take
-MOST_UNITS = 2000  # of a reference call: 30 ms
+NOMINAL = 0.015  # one unit of the reference takes so many milliseconds on the machine that a spec's limit means
+WIDTH, LAYERS = 256, 4  # the reference multiplies a row with a square matrix as often as it has layers
+LATENCY_ROWS = 256  # so many rows of the holdout are enough for a p99 over rows
+WARM_UP, CALLS = 50, 1000  # a fast model is called so many times at least
+PASSES, MOST_PASSES = 4, 16  # passes over the rows: beyond the first number only while the limit is exceeded
+BLOCK = 16  # a model takes so many rows before it is another one's turn
+SECONDS = 10.0  # the first passes of a slow model may take about so long
+MOST_UNITS = 2000  # a reference call has no more units, which take 30 ms
 
 
 @dataclass
 class Turns:
-    """The fastest call with each row, by model, and of the reference in each of its places; and all calls of the first."""
+    """The fastest call with each row, by model, and of the reference in each of its places; and all calls of the first model.
+
+    `units`: of a reference call.
+    """
 
     rows: int
     models: int
-    units: int  # of a reference call
+    units: int
     best: list[Values] = field(init=False)
     reference: Values = field(init=False)
     seen: list[float] = field(default_factory=list)

@@ -17,9 +17,9 @@ from include.monitoring.profile.summary import Summary
 from include.monitoring.reference import Reference
 from include.monitoring.stored import stored
 
-WARN, FAIL = 0.05, 0.2  # share of rows beyond the highest share of any past window
+WARN, FAIL = 0.05, 0.2  # by so much a share of rows may exceed the highest of any past window
 MAJORITY = 0.9  # a column whose commonest value stays below this share does not become constant by chance
-LOW, HIGH = 0.5, 2.0  # rows against the usual
+LOW, HIGH = 0.5, 2.0  # so many times the usual rows are nothing to warn of
 
 Severity = Literal["fail", "warn"]
 Kind = Literal["missing", "unseen", "constant", "absent", "unexpected", "degraded", "volume", "empty", "labels", "clock"]

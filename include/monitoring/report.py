@@ -14,9 +14,9 @@ from include.metrics.binary import METRICS, title
 from include.monitoring.formatting import percent
 from include.monitoring.performance.slices import LEVEL
 
-ROWS = 5000  # of either side, evenly spaced in time: enough to see a distribution, few enough to draw fast
+ROWS = 5000  # drawn of either side: enough to see a distribution, few enough to draw fast
 SHOWN = 8
-LEAST = 0.001  # a smaller chance is as good as none
+LEAST = 0.001  # a smaller chance is shown as being under this
 KINDS = {"prediction": "the scores", "label": "the labels", "concept": "what a score means"}
 
 # Every rule is scoped: Evidently's own page follows in the same document.

@@ -25,8 +25,8 @@ from include.data.window import moment
 from include.monitoring.retraining.labelled_stream import Floats
 from include.monitoring.retraining.policy_replay import logistic
 
-WINDOWS = 26  # of the past that the probe covers
-MOST_ROWS = 20_000  # that a probe model is fitted on, evenly spaced: it is to be cheap
+WINDOWS = 26  # the probe covers so many past windows
+MOST_ROWS = 20_000  # a probe model is fitted on no more rows, evenly spaced, so that it is cheap
 CLASS_ROWS = 20  # with fewer rows of either label nothing is fitted
 FILES = ("train.parquet", "holdout.parquet")
 MICROSECOND = timedelta(microseconds=1)

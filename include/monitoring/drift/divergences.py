@@ -87,7 +87,10 @@ def chi_square(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every distance of one column's window from a reference. `ks`, `wasserstein`: None for a category."""
+    """Every distance of one column's window from a reference. `ks`, `wasserstein`: None for a category.
+
+    `missing`, `missing_before`: shares of the rows. `shift`: of the mean, in standard deviations of the reference.
+    """
 
     psi: float
     kl: float
@@ -95,9 +98,9 @@ class Comparison:
     p_value: float
     ks: float | None
     wasserstein: float | None
-    missing: float  # share of the window's rows
+    missing: float
     missing_before: float
-    shift: float  # of the mean, in standard deviations of the reference
+    shift: float
 
     def to_json(self) -> dict[str, float | None]:
         result: dict[str, float | None] = rounded(asdict(self))

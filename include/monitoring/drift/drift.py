@@ -25,11 +25,11 @@ from include.monitoring.profile.profiles import Profile
 from include.monitoring.reference import PAST, Reference
 from include.monitoring.stored import rounded
 
-ALPHA = 0.03  # nominal, of the whole check; benchmarks/drift measures what comes of it
-VALUES = 30  # fewer present values of a column are not judged
-MOVED = 0.1  # standard deviations
-EXCESS = 0.1  # PSI: the common reading of "some change"
-TOLD = 3  # columns that the summary names
+ALPHA = 0.03  # the nominal chance of a false alarm of the whole check; benchmarks/drift measures the real one
+VALUES = 30  # a column with fewer present values is not judged
+MOVED = 0.1  # a mean that moved less, in standard deviations of a row, does not matter
+EXCESS = 0.1  # a smaller PSI does not matter: this is the common reading of "some change"
+NAMED = 3  # the summary names so many columns
 
 Verdict = Literal["drift", "none", "abstain"]
 
@@ -174,7 +174,7 @@ def _assumed(columns: Sequence[_Column]) -> _Found:
     distances = []
     for column in columns:
         d, freedom = column.now(floor), max(column.past.bins.shape[-1] - 1, 1)
-        skewed = (float(chdtri(freedom, ALPHA / tests)) - freedom) / (2 * freedom) ** 0.5  # a chi-square's tail is longer
+        skewed = (float(chdtri(freedom, ALPHA / tests)) - freedom) / (2 * freedom) ** 0.5  # a chi-square has a longer tail
         distances.append(replace(d, shape=d.shape * critical / skewed))
     statistic = max(d.score for d in distances)
     return _found(columns, distances, critical, min(1.0, float(2 * tests * ndtr(-statistic))))
@@ -225,7 +225,7 @@ def _weighed(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
     known = any(column.importance is not None for column in columns)
     parts = [(c.importance or 0.0 if known else 1.0) * c.distance.score if c.drifted else 0.0 for c in columns]
     if known and not sum(parts):
-        parts = [c.distance.score if c.drifted else 0.0 for c in columns]  # nothing rests on them: by distance alone
+        parts = [c.distance.score if c.drifted else 0.0 for c in columns]  # where no score rests on them, distance alone counts
     total = sum(parts) or 1.0
     return [replace(column, weight=part / total) for column, part in zip(columns, parts, strict=True)]
 
@@ -236,17 +236,17 @@ def _summary(drifted: Sequence[ColumnDrift], found: _Found, farthest: str) -> st
         beyond = found.statistic > found.critical
         tail = "surely, but too little to matter" if beyond else f"{found.critical:.1f} would be an alarm"
         return f"No drift: {at}; {tail}."
-    count = len(drifted) - TOLD
+    count = len(drifted) - NAMED
     more = f"; and {count} more column{'s' if count > 1 else ''}" if count > 0 else ""
-    told = "; ".join(column.summary for column in drifted[:TOLD]) + more
+    named = "; ".join(column.summary for column in drifted[:NAMED]) + more
     shares = [column.importance for column in drifted if column.importance is not None]
     rests = f" {_rest(drifted)} {percent(sum(shares))} of the model's score." if shares else ""
-    return f"{told} (an alarm from {found.critical:.1f} times on).{rests}"
+    return f"{named} (an alarm from {found.critical:.1f} times on).{rests}"
 
 
 def _rest(drifted: Sequence[ColumnDrift]) -> str:
-    names = [column.name for column in drifted[:TOLD]]
-    if len(drifted) > TOLD:
+    names = [column.name for column in drifted[:NAMED]]
+    if len(drifted) > NAMED:
         return f"These {len(drifted)} columns carry"
     return f"{listed(names)} carr{'ies' if len(names) == 1 else 'y'}"
 

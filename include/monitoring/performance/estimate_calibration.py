@@ -26,16 +26,16 @@ from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import Axis, Floats
 from include.monitoring.stored import rounded
 
-FEWEST = 3  # landed windows, before an estimate is believed
-LAST = 8  # of them the newest that are judged by
-SHARE, SHARE_SPREAD = 1.0, 0.5  # of the seen move that comes true: before anything landed
+FEWEST = 3  # with fewer landed windows no estimate is believed
+LAST = 8  # the newest landed windows, up to so many, are what estimates are judged by
+SHARE, SHARE_SPREAD = 1.0, 0.5  # how much of a seen move is taken to come true before anything has landed
 # What nobody can see coming, in standard errors of a window's metric: how far the offset wanders from window to window, and
-# how far one window alone lies off. The record says which of them are likely; before it, the smaller ones are more so.
+# how far one window alone lies off. The record tells which of them are likely; without one, the smaller ones are likelier.
 UNSEEN = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 LIKELY = (0.3, 0.2, 0.2, 0.15, 0.1, 0.05)
-SURPRISE = 3.5  # standard errors that the newest landed window may lie off
-WIDE = 0.15  # half of an interval that says nothing any more, in the metric's unit
-MARGIN = 1.15  # times the misses of "nothing has changed": what its own may come to, for a few windows' misses are mostly noise
+SURPRISE = 3.5  # the newest landed window may lie off by so many standard errors
+WIDE = 0.15  # an interval whose half is wider, in the metric's unit, says nothing any more
+MARGIN = 1.15  # estimates may miss by so many times what "nothing has changed" misses: few misses are mostly noise
 
 
 @dataclass(frozen=True)

@@ -32,15 +32,15 @@ from include.monitoring.performance.terms import Terms, arrays
 from include.monitoring.profile.binning import Axis, Floats
 from include.monitoring.stored import rounded
 
-ROWS = 20_000  # of either side, evenly spaced: what the two regressions are fitted on
+ROWS = 20_000  # the two regressions are fitted on no more rows of either side, evenly spaced
 SCORE_BINS = 15
 RIDGE, DENSITY_RIDGE = 50.0, 100.0
-HEAVIEST = 5.0  # times that a row of the holdout counts at most
+HEAVIEST = 5.0  # a row of the holdout counts so many times at most
 FEWEST_DAYS, GROUPS = 7, 20
-EFFECTIVE = 0.05  # share of the holdout that must be left once weighted, and
-EFFECTIVE_ROWS = 200.0  # so many rows of it
-UNSURE = 5.0  # times the error of the holdout's own metric that the residuals' part may have
-OUTSIDE = 0.2  # share of the window's rows with a value that the holdout never showed
+EFFECTIVE = 0.05  # once weighted, at least this share of the holdout must be left
+EFFECTIVE_ROWS = 200.0  # once weighted, at least so many rows must be left
+UNSURE = 5.0  # the residuals' part may have so many times the error of the holdout's own metric
+OUTSIDE = 0.2  # no larger share of the window may have a value that the holdout never showed
 SCORE = "(score)"
 
 

@@ -15,7 +15,7 @@ from include.core.spec import ModelSpec
 from include.data.window import moment
 from include.monitoring.retraining.policy import Champion, Decision, Facts, decide
 
-QUIET = "quiet"  # of the row that keeps a decision's effect
+QUIET = "quiet"  # the key of a stored decision that tells whether it starts nothing
 
 
 def resource(model: str) -> str:

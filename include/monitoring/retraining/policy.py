@@ -24,7 +24,7 @@ from include.monitoring.stored import stored
 Action = Literal["retrain", "hold"]
 Signal = Literal["drift", "drop"]
 MONTH = timedelta(days=30)
-NOISE = 1.645  # standard errors: a drop this large is chance one time in twenty
+NOISE = 1.645  # a drop of so many standard errors is chance one time in twenty
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,24 @@ class Champion:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known at the end of a window. `quality`, `drift`, `performance`: as in the value of `monitor`."""
+    """What is known at the end of a window. `quality`, `drift`, `performance`: as in the value of `monitor`.
+
+    `new_labels`: labelled rows since the champion's data. `busy`: what runs, such as "rollout of version 3". `rejected`: the
+    challengers since the champion that came to nothing, oldest first, each with its reason. `probe`: the value of the step
+    `shadows`.
+    """
 
     model: str
     window: str
     as_of: str
     champion: Champion | None
-    new_labels: int = 0  # labelled rows since the champion's data
+    new_labels: int = 0
     quality: Mapping[str, Json] = field(default_factory=dict)
     drift: Mapping[str, Json] = field(default_factory=dict)
     performance: Mapping[str, Json] = field(default_factory=dict)
-    busy: tuple[str, ...] = ()  # what runs: "rollout of version 3"
-    rejected: tuple[str, ...] = ()  # challengers since the champion that came to nothing, oldest first, each with its reason
-    probe: Mapping[str, Json] = field(default_factory=dict)  # the value of the step `shadows`: errors, window by window
+    busy: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    probe: Mapping[str, Json] = field(default_factory=dict)
 
     def evidence(self) -> dict[str, Json]:
         """What a replay needs of them: the verdicts, not the columns behind."""
@@ -73,10 +78,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Signals:
-    """What one window said, kept in its decision's evidence: later windows count how often it was said in a row."""
+    """What one window said, kept in its decision's evidence: later windows count how often it was said in a row.
+
+    None where the check abstained.
+    """
 
     version: int | None
-    drift: bool | None  # None: the check abstained
+    drift: bool | None
     drop: bool | None
 
     def to_json(self) -> dict[str, Json]:

@@ -18,8 +18,8 @@ from include.monitoring.retraining.labelled_stream import Floats, Stream
 from include.monitoring.retraining.policy import Decision, Facts, decide
 from include.monitoring.retraining.staleness_probe import forecast
 
-TRAINED_ON = 5  # windows a model is trained on
-DELAY = 1  # windows until a window's labels are known
+TRAINED_ON = 5  # a model is trained on so many windows
+DELAY = 1  # a window's labels are known so many windows later
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 # Chosen on simulated streams (benchmarks/policy/simulated.py); regret there is flat around all of them.
-QUARTILE = 0.674  # standard errors below the estimate lies its lower quartile
-MEMORY = 0.9  # a window weighs so much less than the one after it
+QUARTILE = 0.674  # so many standard errors below the estimate lies its lower quartile
+MEMORY = 0.9  # a window weighs so many times what the one after it weighs
 CALM = 4.0  # the curve starts from so many windows without a gap
 LASTING = 0.4  # the share of a gap's variance that is taken to last before anything is seen
 GUESS = 10.0  # the guess above weighs as much as so many windows
 AGES = 15  # a model that is older, in windows, tells nothing of noise
-HORIZON = 60  # windows that are looked ahead
+HORIZON = 60  # so many windows are looked ahead
 
 
 @dataclass(frozen=True)
