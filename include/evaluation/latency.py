@@ -39,7 +39,7 @@ MOST_UNITS = 2000  # a reference call has no more units, which take 30 ms
 
 
 @dataclass
-class Turns:
+class Timings:
     """The fastest call with each row, by model, and of the reference in each of its places; and all calls of the first model.
 
     `units`: of a reference call.
@@ -95,14 +95,14 @@ def measure_in_turns(
     now, work = clock or time.perf_counter, reference or _reference()
     cost = max(_warm(model, rows, now) for model in models)
     rows = rows[: max(BLOCK, min(len(rows), int(SECONDS / PASSES / cost)))] if cost > 0 else rows
-    turns = Turns(len(rows), len(models), max(1, min(MOST_UNITS, round(cost / _warm_reference(work, now)))))
+    timings = Timings(len(rows), len(models), max(1, min(MOST_UNITS, round(cost / _warm_reference(work, now)))))
     passes = max(PASSES, -(-CALLS // len(rows)) if cost * CALLS < SECONDS else 0)
-    while turns.passes < passes or (turns.passes < MOST_PASSES and limit is not None and _p99(turns) > limit):
-        _pass(turns, models, rows, now, work)
-    return [_told(turns, number) for number in range(len(models))]
+    while timings.passes < passes or (timings.passes < MOST_PASSES and limit is not None and _p99(timings) > limit):
+        _time_once(timings, models, rows, now, work)
+    return [_figures(timings, number) for number in range(len(models))]
 
 
-def _pass(turns: Turns, models: Sequence[Model], rows: Floats, now: Clock, work: Reference) -> None:
+def _time_once(timings: Timings, models: Sequence[Model], rows: Floats, now: Clock, work: Reference) -> None:
     """Once over the rows: a block by each model, then the reference twice."""
     for block, start in enumerate(range(0, len(rows), BLOCK)):
         for number, model in enumerate(models):
@@ -111,29 +111,29 @@ def _pass(turns: Turns, models: Sequence[Model], rows: Floats, now: Clock, work:
                 started = now()
                 model.score(row)
                 spent = now() - started
-                turns.best[number][place] = min(turns.best[number][place], spent)
+                timings.best[number][place] = min(timings.best[number][place], spent)
                 if number == 0:
-                    turns.seen.append(spent)
+                    timings.seen.append(spent)
         for place in (2 * block, 2 * block + 1):
             started = now()
-            work(turns.units)
-            turns.reference[place] = min(turns.reference[place], now() - started)
-    turns.passes += 1
+            work(timings.units)
+            timings.reference[place] = min(timings.reference[place], now() - started)
+    timings.passes += 1
 
 
-def _p99(turns: Turns) -> float:
-    return float(np.percentile(turns.row_ms(0), 99))
+def _p99(timings: Timings) -> float:
+    return float(np.percentile(timings.row_ms(0), 99))
 
 
-def _told(turns: Turns, number: int) -> dict[str, Json]:
-    p50, p99 = np.percentile(turns.row_ms(number), (50, 99))
-    told: dict[str, Json] = {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
-    told["mean"] = round(float(turns.row_ms(number).mean()), 4)
+def _figures(timings: Timings, number: int) -> dict[str, Json]:
+    p50, p99 = np.percentile(timings.row_ms(number), (50, 99))
+    figures: dict[str, Json] = {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
+    figures["mean"] = round(float(timings.row_ms(number).mean()), 4)
     if number == 0:
-        seen = np.percentile(turns.seen, (50, 99)) * 1000
-        told["seen"] = {"p50": round(float(seen[0]), 4), "p99": round(float(seen[1]), 4)}
-    told["reference"] = {"ms": round(turns.unit_ms, 5), "nominal": NOMINAL, "slowdown": round(turns.slowdown, 2)}
-    return {**told, "load": round(os.getloadavg()[0] / (os.cpu_count() or 1), 2), "passes": turns.passes}
+        seen = np.percentile(timings.seen, (50, 99)) * 1000
+        figures["seen"] = {"p50": round(float(seen[0]), 4), "p99": round(float(seen[1]), 4)}
+    figures["reference"] = {"ms": round(timings.unit_ms, 5), "nominal": NOMINAL, "slowdown": round(timings.slowdown, 2)}
+    return {**figures, "load": round(os.getloadavg()[0] / (os.cpu_count() or 1), 2), "passes": timings.passes}
 
 
 def _warm(model: Model, rows: Floats, now: Clock) -> float:

@@ -15,7 +15,7 @@ TOO_GOOD = 0.95  # no honest problem is solved to this AUC by one column
 ROWS = 50_000  # no more rows are looked at, evenly spread
 
 
-def alone(
+def leaking_inputs(
     names: Sequence[str], categories: Sequence[int], train: Floats, known: Values, rows: Floats, labels: Values
 ) -> list[Json]:
     """`input` and `auc` on the holdout's encoded `rows` of each input that reaches TOO_GOOD alone, either way up.
