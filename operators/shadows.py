@@ -1,4 +1,4 @@
-"""Tasks for a model whose retraining has a price: shadows of its past, trained cheaply, that tell what keeping it costs."""
+"""Tasks for a model whose retraining has a price: the staleness probe, which tells what keeping its champion costs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from operators.run import as_of, pulled
 
 
 class BuildHistoryOperator(ComputeOperator):
-    """The rows of every training that could have been, over the past that shadows look at: one point-in-time snapshot."""
+    """The rows of every training that could have been, over the past that the probe covers: one point-in-time snapshot."""
 
     step = "training_set"
     function = "include.features.training_set_step:run"

@@ -180,7 +180,7 @@ class Story:
         if decision is None:
             raise JobFailedError(f"Monitoring left no decision for {as_of}.")
         self.journal.tell(str(as_of), f"monitoring: {finding(self._monitored(as_of), decision.to_json())}")
-        self.journal.say(f"  {decision.words}")
+        self.journal.say(f"  {decision.summary}")
         if decision.action == "retrain":
             self._retrain(as_of, pump)
 

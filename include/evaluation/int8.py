@@ -12,8 +12,8 @@ import numpy as np
 
 from include.core.spec import Evaluation
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
+from include.metrics.arrays import Values
 from include.metrics.binary import measure, worse_by
-from include.metrics.ranks import Values
 from include.model_contract.model import Floats, open_model, quantize
 from include.step_values.evaluation import Int8Value
 from include.step_values.training import Metrics
@@ -35,7 +35,7 @@ def variant(path: Path, target: Path, rows: Floats, labels: Values, spec: Evalua
     except Exception as error:  # noqa: BLE001 - the quantiser knows not every operator, and says so in many ways
         return {"accepted": False, "reason": f"it cannot be quantised: {str(error).strip()[:200]}"}
     before = full.score(rows)
-    latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # compared, so in the same minutes
+    latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # both in the same minutes, for they are compared
     metrics = measure(labels, scores, threshold)
     reason = _worse(metrics, measure(labels, before, threshold), spec) or _slower(latency[0]["p50"], latency[1]["p50"])
     return {

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from scipy.special import stdtr, stdtrit
 
+from include.metrics.arrays import Groups, Values
 from include.metrics.binary import worse_by
-from include.metrics.errors import Groups, influence
-from include.metrics.ranks import Values
+from include.metrics.errors import influence
 from include.step_values.evaluation import DifferenceValue
 
 

@@ -23,9 +23,9 @@ from include.step_values.monitoring import (
     WatchedChampion,
 )
 
-ROWS = 5000  # of either side, evenly spaced in time: enough to see a distribution, few enough to draw fast
+ROWS = 5000  # drawn of either side: enough to see a distribution, few enough to draw fast
 SHOWN = 8
-LEAST = 0.001  # a smaller chance is as good as none
+LEAST = 0.001  # a smaller chance is shown as being under this
 KINDS = {"prediction": "the scores", "label": "the labels", "concept": "what a score means"}
 
 # Every rule is scoped: Evidently's own page follows in the same document.
@@ -89,9 +89,9 @@ def _who(champion: WatchedChampion | None, answered: Mapping[str, int]) -> str:
 
 
 def _quality(quality: QualityValue) -> str:
-    tag = ("warn", "look") if quality["passed"] else ("bad", "failed")
-    if not quality["issues"]:
-        tag = ("good", "whole")
+    tag = ("good", "whole") if quality["passed"] else ("bad", "failed")
+    if quality["issues"] and quality["passed"]:
+        tag = ("warn", "look")
     lines = [f"<p>{escape(issue['words'])}</p>" for issue in quality["issues"]] or ["<p>Nothing wrong with the data.</p>"]
     return _section("Data quality", tag, "".join(lines))
 

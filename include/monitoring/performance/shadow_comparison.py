@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,7 @@ from include.metrics.binary import title
 from include.metrics.binary import value as measured
 from include.metrics.paired import difference
 from include.monitoring.performance.terms import Terms, arrays
+from include.monitoring.stored import rounded
 from include.step_values.monitoring import ComparisonValue
 
 NOISE = 1.96  # standard errors: a difference this large is chance one time in twenty
@@ -42,16 +44,7 @@ class Comparison:
         return "better than" if self.better > 0 else "worse than"
 
     def to_json(self) -> ComparisonValue:
-        return {
-            "challenger": self.challenger,
-            "rows": self.rows,
-            "metric": self.metric,
-            "champion_value": float(f"{self.champion_value:.6g}"),
-            "challenger_value": float(f"{self.challenger_value:.6g}"),
-            "better": float(f"{self.better:.6g}"),
-            "error": float(f"{self.error:.6g}"),
-            "words": self.summary,
-        }
+        return cast("ComparisonValue", {**rounded(asdict(self)), "words": self.summary})
 
 
 def comparisons(shadow: pa.Table, champion: int | None, terms: Terms) -> Iterator[Comparison]:
