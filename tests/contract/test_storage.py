@@ -18,9 +18,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from include.backends.s3 import storage as s3
 from include.backends.s3.client import client_from_session
 from include.backends.s3.storage import S3Storage, open_storage
-from include.backends.s3.storage import storage as s3
 from include.core.errors import PermanentError, SpecError, StorageFullError, UnreachableError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
