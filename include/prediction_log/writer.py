@@ -3,7 +3,7 @@
     <home>/predictions/{model}/{YYYYMMDD-HHMMSS-pid}.jsonl       a segment: a process writes it
     <home>/predictions/{model}/date=YYYY-MM-DD/{segment}.parquet  what became of it (include/prediction_log/rotation.py)
 
-One write to an O_APPEND file a turn of the event loop: the bytes are the kernel's before any caller of the turn
+One write to an O_APPEND file an iteration of the event loop: the bytes are the kernel's before any caller of it
 has an answer, so kill -9 loses no record of an answered request. A thread syncs once a second: a power cut loses
 at most that. A segment is closed at a size or an age; a new process always opens a new one. The writer holds a lock
 on its segment, which the kernel drops with the process: an unlocked segment is complete.

@@ -61,8 +61,8 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
     shared = shared or Shared()
     stores, switch = Stores(settings), Switch(shared.switch, slot)
     metrics = Metrics(shared.metrics, 2 * slot)
-    room = CacheLimits.from_env(settings.environ)
-    fleet = DeploymentManager(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), room, switch)
+    limits = CacheLimits.from_env(settings.environ)
+    manager = DeploymentManager(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), limits, switch)
     reader = FeatureReader(
         lambda: adapter("online.kept")(adapter("online")(settings.online_url), settings.storage()),
         lambda: metrics.circuits.add("store"),
@@ -76,10 +76,12 @@ def build(settings: Settings, access: Access, shared: Shared | None = None, slot
         lambda spec: adapter("features.published")(stores.control, spec.name),
         reader,
         metrics,
-        lambda: fleet.deployments,
+        lambda: manager.deployments,
     )
     health = Health({**sources(reader, stores, settings), "views": lost.samples})
-    parts = Parts(fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health, lost)
+    parts = Parts(
+        manager, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies, admission, health, lost
+    )
     gateway = Gateway(parts)
     gateway.writes = Writes(lambda: stores.control, origins_of(settings.environ.get(SETTING, "")))
     return gateway
@@ -97,9 +99,9 @@ def sources(reader: FeatureReader, stores: Stores, settings: Settings) -> dict[s
 
 
 def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
-    door = GatewayProtocol.of(app.predict, app.refuse, app.allow, bounds)
+    protocol = GatewayProtocol.of(app.predict, app.refuse, app.allow, bounds)
     config = uvicorn.Config(
-        app, loop="uvloop", http=door, ws="none", lifespan="on", backlog=2048,
+        app, loop="uvloop", http=protocol, ws="none", lifespan="on", backlog=2048,
         access_log=False, log_config=None, server_header=False, proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=bounds.idle_seconds,  # type: ignore[arg-type]  # a float does as well
     )  # fmt: skip

@@ -3,7 +3,7 @@
 It can neither slow nor fail a response: a full socket drops the copy (counted), a crash of the model's runtime is
 another process's, and that process yields the processor. It starts with the first copy and ends with the gateway.
 
-    python -m include.serving.shadow --socket FD --page FD --arena N
+    python -m include.serving.shadow --socket FD --memory FD --arena N
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COMMAND = (sys.executable, "-m", "include.serving.shadow")
 BUFFER = 1 << 20  # bytes of copies that may wait; the kernel may grant less
 RESTART_SECONDS = 5.0  # before a shadow process that died is started again
 FRAME = 200  # copies a message
-TURNS, WAIT_SECONDS = 64, 0.005  # of the event loop that a message of the log's lines may gather
+GATHERED, WAIT_SECONDS = 64, 0.005  # iterations of the event loop that a message of the log's lines may gather
 NICE = 10
 STOP_SECONDS = 10.0  # it may just have started: importing and loading take some, at this priority more
 _decode_lines = msgspec.json.Decoder(Record).decode_lines
@@ -70,15 +70,15 @@ class Frame(msgspec.Struct, array_like=True):
 class Shadow:
     """The gateway's end. Used by the event loop only."""
 
-    def __init__(self, metrics: Metrics, page: SharedMemory, arena: int, command: Sequence[str] = COMMAND) -> None:
-        self._metrics, self._page, self._arena, self._command = metrics, page, arena, command
+    def __init__(self, metrics: Metrics, memory: SharedMemory, arena: int, command: Sequence[str] = COMMAND) -> None:
+        self._metrics, self._memory, self._arena, self._command = metrics, memory, arena, command
         self._encode = msgspec.msgpack.Encoder().encode
         self._socket: socket.socket | None = None
         self._rest = b""  # of a message that the socket took in part
         self._process: subprocess.Popen[bytes] | None = None
         self._starter: threading.Thread | None = None
         self._not_before = 0.0
-        self._waiting: dict[tuple[str, int], list[tuple[bytes, int]]] = {}  # lines and how many, turn by turn
+        self._waiting: dict[tuple[str, int], list[tuple[bytes, int]]] = {}  # lines and how many, batch by batch
         self._timed = False
 
     def offer(self, model: str, copies: list[Copy]) -> None:
@@ -92,11 +92,11 @@ class Shadow:
     def offer_lines(self, model: str, version: int, lines: bytes, count: int) -> None:
         """The same for what the log has just taken; never waits, never raises.
 
-        They go a few milliseconds later, with those of the turns between: each message wakes another process.
+        They go a few milliseconds later, with those of the batches between: each message wakes another process.
         """
         waiting = self._waiting.setdefault((model, version), [])
         waiting.append((lines, count))
-        if len(waiting) >= TURNS:
+        if len(waiting) >= GATHERED:
             self._flush()
         elif not self._timed:
             self._timed = True
@@ -108,9 +108,9 @@ class Shadow:
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        for (model, version), turns in waiting.items():
-            if not self._send(self._encode(Frame(model, [], version, b"".join([lines for lines, _ in turns])))):
-                self._metrics.shadow.add(model, str(version), "dropped", by=sum(count for _, count in turns))
+        for (model, version), batches in waiting.items():
+            if not self._send(self._encode(Frame(model, [], version, b"".join([lines for lines, _ in batches])))):
+                self._metrics.shadow.add(model, str(version), "dropped", by=sum(count for _, count in batches))
 
     def _send(self, data: bytes) -> bool:
         if self._socket is None and not self._start():
@@ -146,10 +146,10 @@ class Shadow:
         return True
 
     def _spawn(self, theirs: socket.socket) -> None:
-        page = self._page.fd
-        command = [*self._command, "--socket", str(theirs.fileno()), "--page", str(page), "--arena", str(self._arena)]
+        memory = self._memory.fd
+        command = [*self._command, "--socket", str(theirs.fileno()), "--memory", str(memory), "--arena", str(self._arena)]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(), page))
+            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(), memory))
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Let it score what is queued, for at most that long; what it has not scored by then is lost, and logged so."""
@@ -169,7 +169,7 @@ class Shadow:
 
 
 def shadow_record(copy: Copy, score: float | None, error: str | None) -> Record:
-    """The pair as evidence: what the shadow said, and what the caller was told."""
+    """The pair as evidence: what the shadow said, and what the caller was answered."""
     return Record(
         kind="shadow", id=copy.id, at=timestamp(), unit=copy.unit, version=copy.version, score=score, error=error,
         against=copy.score, against_version=copy.answered, generation=copy.generation,
@@ -253,7 +253,7 @@ def frames(stream: Any) -> Iterator[Frame]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
-    for name in ("--socket", "--page", "--arena"):
+    for name in ("--socket", "--memory", "--arena"):
         parser.add_argument(name, type=int, required=True)
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -262,7 +262,7 @@ def main(argv: list[str] | None = None) -> int:
     os.nice(NICE)
     settings = Settings.from_env()
     stores = Stores(settings)
-    metrics = Metrics(SharedMemory(os.fstat(options.page).st_size, options.page), options.arena)
+    metrics = Metrics(SharedMemory(os.fstat(options.memory).st_size, options.memory), options.arena)
 
     def load_version(model: str, version: int, scratch: Path) -> LoadedModel:
         return stores.load(stores.load_spec(model), version, scratch)

@@ -1,7 +1,7 @@
 """`python -m include.backends.ray.serve`: the gateway on Ray Serve, for many nodes, GPUs, or a cluster that is there anyway.
 
 The app is the one that uvicorn hosts (include/serving/host.py), raw ASGI under `@serve.ingress`: each replica is a
-gateway of its own, with its own fleet. Compared with the workers of the uvicorn host, a replica follows a new route
+gateway of its own, with its own deployment manager. Compared with the workers of the uvicorn host, a replica follows a new route
 by itself, within a poll: there is no moment at which all change over. docs/gateway.md says when to choose which.
 
 Without RAY_ADDRESS it starts a Ray of its own on this machine: on loopback, with token authentication, gone with

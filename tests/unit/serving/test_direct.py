@@ -18,7 +18,7 @@ from include.serving.http.bounds import Bounds
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.http.request_error import RequestError
 from include.serving.http.request_head import KEPT, Head, Heads, read_head
-from include.serving.prediction.coalescing import Done
+from include.serving.prediction.coalescing import Reply
 
 BODY = b'{"a":1}'
 
@@ -94,13 +94,13 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 class Site:
-    """A server whose door answers `later` (seconds) with what was asked; says no, breaks, or declines by the model's name."""
+    """A server that answers `later` (seconds) with what was asked; says no, breaks, or declines by the model's name."""
 
     def __init__(self) -> None:
         self.later, self.waiting, self.idle = 0.0, 0, 5
         self.server: uvicorn.Server
 
-    def predict(self, call: HttpRequest, model: str, done: Done) -> bool:
+    def predict(self, call: HttpRequest, model: str, done: Reply) -> bool:
         if model == "cold":
             return False
         if model == "no":
@@ -122,8 +122,8 @@ class Site:
 
         async def both() -> Any:
             listening = socket.create_server(("127.0.0.1", 0))
-            door = GatewayProtocol.of(self.predict, self.refuse, bounds=Bounds())
-            config = uvicorn.Config(app, http=door, ws="none", lifespan="off", log_config=None, timeout_keep_alive=self.idle)
+            protocol = GatewayProtocol.of(self.predict, self.refuse, bounds=Bounds())
+            config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=self.idle)
             self.server = uvicorn.Server(config)
             serving = asyncio.create_task(self.server.serve(sockets=[listening]))
             try:
