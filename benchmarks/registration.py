@@ -49,7 +49,7 @@ def race(settings: Settings, folder: Path, rounds: int, start: Barrier, answers:
         registry = adapter(f"registry.{settings.registry}")(settings, control)
         start.wait(300)
         try:
-            with exclusive(control, resource(MODEL), f"run-{name}", patience=60) as epoch:
+            with exclusive(control, resource(MODEL), f"run-{name}", timeout=60) as epoch:
                 answers.put((number, register(control, registry, package, epoch).version, ""))
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller was refused
             answers.put((number, 0, f"{type(error).__name__}: {error}"))

@@ -49,7 +49,7 @@ from operators.rollout import (
 )
 from operators.scoring import ScoreBatchOperator
 from operators.sensors import FreshnessSensor, PartitionSensor, s3_partition_sensor
-from operators.shadows import BuildHistoryOperator, TrainShadowsOperator
+from operators.staleness import BuildHistoryOperator, TrainStalenessProbesOperator
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
 
@@ -184,8 +184,8 @@ def monitoring_dag(spec: ModelSpec) -> DAG:
             decide := DecideRetrainingOperator(task_id="decide", model=spec.name),
         )
         if spec.retraining.price is not None:  # what keeping the champion costs, beside what it may not cost
-            shadows = TrainShadowsOperator(task_id="shadows", model=spec.name)
-            chain(BuildHistoryOperator(task_id="history", model=spec.name), shadows, decide)
+            staleness = TrainStalenessProbesOperator(task_id="shadows", model=spec.name)
+            chain(BuildHistoryOperator(task_id="history", model=spec.name), staleness, decide)
         # Whatever came of reading the log. Not after skew: the run's fate is that of the tasks that nothing follows.
         chain(collect, RotateLogOperator(task_id="rotate", model=spec.name, trigger_rule=TriggerRule.ALL_DONE))
     return dag

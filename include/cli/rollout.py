@@ -14,7 +14,7 @@ from include.core.errors import DataError
 from include.core.request import Json
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume
-from include.rollout.power import foresee, foresee_entities
+from include.rollout.power import entities_needed, stage_powers
 from include.routing.route import read_route
 
 VERBS = {
@@ -61,9 +61,9 @@ def _plan(desk: Desk, model: str, entities: int | None) -> None:
     if champion is None:
         print(f"{model} has no champion yet: its first rollout has nothing to compare with (first={spec.rollout.first}).")
         champion = 0  # the plan of the rollouts after it
-    for stage in foresee(spec, champion, BASES, entities):
-        print(stage.words)
-    for words in foresee_entities(spec, champion, entities):
+    for stage in stage_powers(spec, champion, BASES, entities):
+        print(stage.summary)
+    for words in entities_needed(spec, champion, entities):
         print(words)
 
 

@@ -19,20 +19,20 @@ from include.core.digest import digest_json
 from include.core.request import Json
 from include.core.time import parse_time
 from include.reconcile.airflow import RunState
-from include.reconcile.world import Finding, Notice, World, make_run, note, remedy
+from include.reconcile.world import Finding, PendingAlert, World, make_run, record_once, remedy
 
-FRESH = timedelta(minutes=10)  # since the decision: its own event comes first, and Airflow may have two runs before it
-FORGOTTEN = timedelta(days=30)  # an older decision is not acted on: monitoring has decided since
+GRACE = timedelta(minutes=10)  # since the decision: its own event comes first, and Airflow may have two runs before it
+MAX_AGE = timedelta(days=30)  # an older decision is not acted on: monitoring has decided since
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostDecision:
     """A model's newest decision to retrain that no version has answered."""
 
     key: str
     model: str
     as_of: str
-    words: str
+    summary: str
     run_id: str  # of the training run that took it; empty: none did
     made_by: str  # "run", "backfill", or "unknown" for a row of an earlier version
 
@@ -43,15 +43,15 @@ def find(world: World) -> Iterator[Finding]:
         if each.run_id:
             yield from _taken(world, each, dag_id)
         elif each.made_by == "unknown":
-            words = f"the decision {each.key} says retrain, and no run took it; whether a backfill made it was not written down"
-            yield _told(world, each, "unknown", words, f"if it is wanted: trigger {dag_id} with as_of={each.as_of}")
+            summary = f"the decision {each.key} says retrain, and no run took it; whether a backfill made it was not written down"
+            yield _report(world, each, "unknown", summary, f"if it is wanted: trigger {dag_id} with as_of={each.as_of}")
         elif each.made_by == "run":
             yield from _resend(world, each, dag_id)
 
 
-def unanswered(control: ControlStore, now: datetime) -> list[Lost]:
+def unanswered(control: ControlStore, now: datetime) -> list[LostDecision]:
     """Decisions of the last 30 days, one a model, made at least some minutes ago."""
-    wanted = (decisions.c.action == "retrain", decisions.c.at >= (now - FORGOTTEN).isoformat(timespec="milliseconds"))
+    wanted = (decisions.c.action == "retrain", decisions.c.at >= (now - MAX_AGE).isoformat(timespec="milliseconds"))
     with control.transaction() as connection:
         rows = connection.execute(sa.select(decisions).where(*wanted).order_by(decisions.c.as_of)).mappings().all()
         newest = {row["model"]: row for row in rows}  # the last of each model
@@ -60,7 +60,7 @@ def unanswered(control: ControlStore, now: datetime) -> list[Lost]:
 
 def _open(connection: sa.Connection, row: sa.RowMapping, now: datetime) -> bool:
     """Whether it is old enough, and no version was trained as of its window's end or later."""
-    if now - datetime.fromisoformat(row["at"]) < FRESH:
+    if now - datetime.fromisoformat(row["at"]) < GRACE:
         return False
     records = connection.execute(sa.select(versions.c.record).where(versions.c.model == row["model"])).scalars()
     as_of = parse_time(row["as_of"])
@@ -72,12 +72,15 @@ def _answers(record: dict[str, Any], as_of: datetime) -> bool:
     return bool(made) and record.get("run_type") != "backfill" and parse_time(str(made)) >= as_of
 
 
-def _lost(connection: sa.Connection, row: sa.RowMapping) -> Lost:
+def _lost(connection: sa.Connection, row: sa.RowMapping) -> LostDecision:
     keys = {name: f"{name}/{row['key']}" for name in ("decide", "consumed", "asked")}
     found = connection.execute(sa.select(effects.c.key, effects.c.result).where(effects.c.key.in_(keys.values())))
     known: dict[str, dict[str, Any]] = {row.key: dict(row.result) for row in found}
-    words, run = str((row["evidence"] or {}).get("words", "")), str(known.get(keys["consumed"], {}).get("run", ""))
-    return Lost(row["key"], row["model"], row["as_of"], words, run, _made_by(known.get(keys["decide"]), keys["asked"] in known))
+    summary = str((row["evidence"] or {}).get("words", ""))
+    run = str(known.get(keys["consumed"], {}).get("run", ""))
+    return LostDecision(
+        row["key"], row["model"], row["as_of"], summary, run, _made_by(known.get(keys["decide"]), keys["asked"] in known)
+    )
 
 
 def _made_by(effect: dict[str, Any] | None, asked: bool) -> str:
@@ -87,47 +90,47 @@ def _made_by(effect: dict[str, Any] | None, asked: bool) -> str:
     return "unknown" if quiet is None else ("backfill" if quiet else "run")
 
 
-def _resend(world: World, each: Lost, dag_id: str) -> Iterator[Finding]:
+def _resend(world: World, each: LostDecision, dag_id: str) -> Iterator[Finding]:
     run_id = f"reconciled__decision-{digest_json(each.key)[:16]}"
     paused = world.airflow.paused(dag_id)
     if paused is None or paused:
         state = "is paused" if paused else "is not there"
-        words = f"the decision {each.key} says retrain, and no run took it: the DAG {dag_id} {state}"
-        yield _told(world, each, "paused" if paused else "gone", words, remedy(dag_id, paused))
+        summary = f"the decision {each.key} says retrain, and no run took it: the DAG {dag_id} {state}"
+        yield _report(world, each, "paused" if paused else "gone", summary, remedy(dag_id, paused))
     elif world.airflow.run(dag_id, run_id) is RunState.GONE:
         if not world.airflow.unfinished(dag_id):  # else a run that is under way may be its own, or train as late
-            words = f"the decision {each.key} says retrain, and no run took it"
+            summary = f"the decision {each.key} says retrain, and no run took it"
             act = partial(_send, world, each, dag_id, run_id)
-            yield Finding("decision.lost", f"decision/{each.key}", each.model, words, f"sent again: the run {run_id}", act)
+            yield Finding("decision.lost", f"decision/{each.key}", each.model, summary, f"sent again: the run {run_id}", act)
     elif world.airflow.run(dag_id, run_id).over:
-        words = f"the decision {each.key} says retrain, and its run {run_id} ended before it was planned"
-        yield _told(world, each, "ended", words, "read the run's log, then clear it")
+        summary = f"the decision {each.key} says retrain, and its run {run_id} ended before it was planned"
+        yield _report(world, each, "ended", summary, "read the run's log, then clear it")
 
 
-def _send(world: World, each: Lost, dag_id: str, run_id: str) -> bool:
-    text = f"{each.model}: the decision {each.key} to retrain had no training run; the run {run_id} is one. {each.words}"
+def _send(world: World, each: LostDecision, dag_id: str, run_id: str) -> bool:
+    text = f"{each.model}: the decision {each.key} to retrain had no training run; the run {run_id} is one. {each.summary}"
     finding = f"decision/{digest_json(each.key)[:32]}"
-    note(world, finding, "reconcile.resend", Notice(finding, "decision_sent_again", "info", each.model, text))
+    record_once(world, finding, "reconcile.resend", PendingAlert(finding, "decision_sent_again", "info", each.model, text))
 
-    def refused(words: str) -> bool:
-        words = f"the decision {each.key} says retrain, and no run can be made: {words}"
-        return _told(world, each, "refused", words, f"mend {dag_id}").act()
+    def refused(summary: str) -> bool:
+        summary = f"the decision {each.key} says retrain, and no run can be made: {summary}"
+        return _report(world, each, "refused", summary, f"mend {dag_id}").act()
 
-    conf: dict[str, Json] = {"as_of": each.as_of, "decision": each.key, "words": each.words}
+    conf: dict[str, Json] = {"as_of": each.as_of, "decision": each.key, "words": each.summary}
     return make_run(world, dag_id, run_id, conf, refused)
 
 
-def _taken(world: World, each: Lost, dag_id: str) -> Iterator[Finding]:
+def _taken(world: World, each: LostDecision, dag_id: str) -> Iterator[Finding]:
     """A run that took it and is deleted trains nothing, and no other run may take it: that is a person's to know."""
     if world.airflow.run(dag_id, each.run_id) is RunState.GONE:
-        words = (
+        summary = (
             f"the decision {each.key} says retrain, and the run {each.run_id} that took it was deleted before it made a version"
         )
-        yield _told(world, each, "deleted", words, f"to train all the same: trigger {dag_id} with as_of={each.as_of}")
+        yield _report(world, each, "deleted", summary, f"to train all the same: trigger {dag_id} with as_of={each.as_of}")
 
 
-def _told(world: World, each: Lost, why: str, words: str, remedy: str) -> Finding:
+def _report(world: World, each: LostDecision, why: str, summary: str, remedy: str) -> Finding:
     finding = f"decision/{digest_json(each.key)[:32]}/{why}"
-    notice = Notice(finding, "decision_waits", "ticket", each.model, f"{each.model}: {words}. Next: {remedy}.")
-    act = partial(note, world, finding, "reconcile.told", notice)
-    return Finding("decision.lost", finding, each.model, words, f"told; {remedy}", act)
+    pending = PendingAlert(finding, "decision_waits", "ticket", each.model, f"{each.model}: {summary}. Next: {remedy}.")
+    act = partial(record_once, world, finding, "reconcile.told", pending)
+    return Finding("decision.lost", finding, each.model, summary, f"alert sent; {remedy}", act)

@@ -14,7 +14,7 @@ from include.versions.lifecycle import Stage
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingCandidates:
     """A model's candidates that are not being rolled out, newest first."""
 
     model: str
@@ -36,7 +36,7 @@ class Waiting:
         return None if self.live or newest in self.superseded else newest
 
 
-def all_waiting(control: ControlStore) -> list[Waiting]:
+def all_waiting(control: ControlStore) -> list[WaitingCandidates]:
     """Every model with such candidates."""
     columns = (versions.c.model, versions.c.version, versions.c.at)
     query = (
@@ -52,9 +52,9 @@ def all_waiting(control: ControlStore) -> list[Waiting]:
         return [_waiting(connection, model, known, model in live) for model, known in found.items()]
 
 
-def _waiting(connection: sa.Connection, model: str, known: list[tuple[int, str]], live: bool) -> Waiting:
+def _waiting(connection: sa.Connection, model: str, known: list[tuple[int, str]], live: bool) -> WaitingCandidates:
     fresh = tuple(without_a_turn(connection, model))
     again = tuple(version for version, _ in known if version not in fresh)
     epoch = connection.execute(sa.select(fences.c.epoch).where(fences.c.resource == f"rollout/{model}")).scalar()
     newest = max(datetime.fromisoformat(at) for _, at in known)
-    return Waiting(model, route_in(connection, model)[1].champion, live, fresh, again, newest, int(epoch or 0))
+    return WaitingCandidates(model, route_in(connection, model)[1].champion, live, fresh, again, newest, int(epoch or 0))

@@ -57,8 +57,8 @@ def served_in(connection: sa.Connection, model: str) -> set[int]:
     for row in connection.execute(query):
         found |= {row.champion, row.challenger if row.state == "promoted" else None}
     acts = ("stage", "rollout.return", RETURNED)
-    told = sa.select(audit.c.action, audit.c.detail).where(audit.c.subject == model, audit.c.action.in_(acts))
-    for act in connection.execute(told):
+    entries = sa.select(audit.c.action, audit.c.detail).where(audit.c.subject == model, audit.c.action.in_(acts))
+    for act in connection.execute(entries):
         found.add(_brought_in(act.action, act.detail))
     return {version for version in found if version is not None}
 

@@ -12,7 +12,7 @@ from include.routing.route import Route
 
 
 @dataclass(frozen=True)
-class Stage:
+class RolloutStage:
     """One stage: the challenger's weight in percent, and whether it sees a copy of the traffic."""
 
     name: str
@@ -31,11 +31,11 @@ class Stage:
         return cls(**value)
 
 
-def plan(spec: ModelSpec) -> tuple[Stage, ...]:
+def rollout_stages(spec: ModelSpec) -> tuple[RolloutStage, ...]:
     """smoke, shadow, canary_5, canary_20, full_100 for the default steps; blue/green has smoke, shadow, full_100.
 
     The same without a champion (the first rollout ever): only the judge then has nothing to compare with,
     and says so in its reasons.
     """
-    steps = tuple(Stage("full_100" if step == 100 else f"canary_{step}", weight=step) for step in spec.rollout.weights)
-    return (Stage("smoke"), Stage("shadow", shadow=True), *steps)
+    steps = tuple(RolloutStage("full_100" if step == 100 else f"canary_{step}", weight=step) for step in spec.rollout.weights)
+    return (RolloutStage("smoke"), RolloutStage("shadow", shadow=True), *steps)

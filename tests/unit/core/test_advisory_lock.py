@@ -56,7 +56,7 @@ def test_a_holder_that_is_stuck_is_waited_for_so_long_and_then_fenced_off(contro
 
 
 def take_over(control: ControlStore) -> None:
-    with exclusive(control, "r", "the next", patience=0.1) as epoch:
+    with exclusive(control, "r", "the next", timeout=0.1) as epoch:
         act(control, "effect", epoch)
 
 
@@ -71,10 +71,10 @@ def test_the_turn_of_a_killed_process_is_free_at_once(control: ControlStore) -> 
     holder = FORK.Process(target=hold)
     holder.start()
     assert there.wait(10)
-    with advisory_lock(control, "r", patience=0.05) as alone:
+    with advisory_lock(control, "r", timeout=0.05) as alone:
         assert not alone
     assert holder.pid is not None
     os.kill(holder.pid, signal.SIGKILL)
     holder.join(10)
-    with advisory_lock(control, "r", patience=10) as alone:
+    with advisory_lock(control, "r", timeout=10) as alone:
         assert alone
