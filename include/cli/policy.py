@@ -81,18 +81,18 @@ def _decisions(found: list[Decision], policy: Retraining) -> None:
         print(f"{older} earlier decisions kept no facts and are left out.")
     if policy.price is not None:
         print(f"Retraining would have cost {after * policy.price:g} errors of a window, recorded {before * policy.price:g}.")
-        _shadowed(found, policy.price)
+        _probed(found, policy.price)
 
 
-def _shadowed(found: list[Decision], price: float) -> None:
-    """Error too, where shadows were kept: theirs tell what each choice would have given."""
-    shadows = next((d.evidence["shadows"] for d in reversed(found) if d.evidence.get("shadows")), None)
-    if shadows is None:
-        print("No shadows were kept, so the errors of other choices are not known (retraining.price switches them on).")
+def _probed(found: list[Decision], price: float) -> None:
+    """Error too, where a staleness probe ran: it shows what each choice would have given."""
+    probe = next((d.evidence["shadows"] for d in reversed(found) if d.evidence.get("shadows")), None)
+    if probe is None:
+        print("No staleness probe ran, so the errors of other choices are not known (retraining.price switches them on).")
         return
-    error = np.array([[np.nan if value is None else value for value in row] for row in shadows["error"]], dtype=np.float64)
+    error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
     known = int(np.isfinite(np.diagonal(error)).sum())
-    print(f"\nBy the shadows of the last {known} labelled windows:")
+    print(f"\nBy the staleness probe of the last {known} labelled windows:")
     _costs(error[:known, :known], price)
 
 

@@ -1,4 +1,4 @@
-"""`slipstream rollout status|plan|pause|resume|abort MODEL`: a person's hand on a rollout, with Airflow up or down."""
+"""`slipstream rollout status|plan|pause|resume|abort MODEL`: manual control of a rollout, with Airflow up or down."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VERBS = {
     "resume": "go on where it was paused",
     "abort": "end the live rollout: the champion answers all",
 }
-BASES = (0.01, 0.005, 0.001)  # error rates of a champion that the plan is told for
+BASES = (0.01, 0.005, 0.001)  # error rates of a champion that the plan is printed for
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -163,9 +163,9 @@ class ControlStore:
                 metadata.create_all(self.engine)
                 return
             except DatabaseError as error:  # another one was making it
-                told = explained(self.url, error)
-                if attempt == 4 or is_full(error) or isinstance(told, PermanentError):
-                    raise told from error
+                explanation = explained(self.url, error)
+                if attempt == 4 or is_full(error) or isinstance(explanation, PermanentError):
+                    raise explanation from error
                 time.sleep(0.2 * (attempt + 1))
 
     @contextmanager
@@ -176,8 +176,8 @@ class ControlStore:
         except (OperationalError, InterfaceError) as error:
             raise explained(self.url, error) from error
         except DatabaseError as error:  # of the callers' own making, unless the server refuses us: a right that is lacking
-            if isinstance(told := explained(self.url, error), PermanentError):
-                raise told from error
+            if isinstance(explanation := explained(self.url, error), PermanentError):
+                raise explanation from error
             raise
 
     # -- fencing -------------------------------------------------------------------------------------

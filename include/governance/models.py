@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from include.core.catalog import model_names
 from include.core.control import ControlStore, decisions, partitions, rollouts, routes, versions
 from include.core.errors import DataError
-from include.core.nearest import meant
+from include.core.nearest import did_you_mean
 
 TABLES = (versions, routes, rollouts, decisions, partitions)
 
@@ -32,5 +32,5 @@ def require_model(name: str, package: str, control: Callable[[], ControlStore | 
             f"There is no model {name!r}.",
             seen=name,
             safe="nothing was read or changed for it.",
-            hint=meant(name, {*specs, *stored}, "models"),
+            hint=did_you_mean(name, {*specs, *stored}, "models"),
         )

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from include.core.housekeeping import housekeeping
-from include.core.scratch import PREFIX, is_left, sweep_scratch
+from include.core.scratch import PREFIX, is_abandoned, sweep_scratch
 from include.prediction_log.rotation import DAY_SECONDS, KEEP_DAYS, rotate_days
 from include.reconcile.world import Finding, World
 
@@ -24,7 +24,7 @@ EXTRA_DAYS = 2.0  # beyond the days that a segment is kept: the monitoring DAG c
 def find(world: World) -> Iterator[Finding]:
     home = world.settings.home
     places = [folder for folder in (home / "scratch", Path(tempfile.gettempdir())) if folder.is_dir()]
-    left = [path for folder in places for path in folder.glob(f"{PREFIX}*") if is_left(path)]
+    left = [path for folder in places for path in folder.glob(f"{PREFIX}*") if is_abandoned(path)]
     if left:
         summary = f"{len(left)} scratch folders of processes that are gone, such as {left[0]}"
         yield Finding("leftover.scratch", "leftover/scratch", "", summary, "removed", partial(_sweep, places))
