@@ -1,12 +1,12 @@
 # Slipstream. `make demo` runs the whole loop; `make up` leaves the platform running. Needs Python 3.11 only.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true
+export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true NO_MKDOCS_2_WARNING=1
 
-.PHONY: help setup demo up down status test lint chaos hands e2e bench clean lock sbom audit
+.PHONY: help setup demo up down status test test-unit lint format docs chaos hands e2e bench clean lock sbom audit
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv from the hash-locked requirements; reuses one that is up to date
 	@scripts/setup.sh
@@ -23,14 +23,29 @@ down:  ## stop everything; the data stay
 status:  ## what runs, and whether it answers
 	@$(PY) -m include.local status
 
-test: setup lint  ## linters, types, import contracts, and the fast suite
-	@$(PY) -m pytest -n 2 --dist loadscope
+PATHS ?=
+test: setup $(if $(PATHS),,lint)  ## linters, types, import contracts, and the fast suite; PATHS=tests/unit/core for some tests alone
+	@$(PY) -m pytest -n 2 --dist loadscope $(PATHS)
 
-lint: setup  ## ruff, mypy --strict, import-linter
+test-unit: setup  ## the unit tests that start no server and train no network: what to run while you write
+	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not e2e" tests/unit
+
+lint: setup  ## ruff, mypy --strict, import-linter, the documentation site
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@PYTHONPATH=. .venv/bin/lint-imports --no-logo
+	@.venv/bin/mkdocs build --strict
+
+format: setup  ## format the code and the imports, and mend what ruff can mend
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+docs: setup  ## the documentation site, into dist/site; fails on a broken link, or a page that its contents lack
+	@$(PY) scripts/cli_reference.py
+	@$(PY) scripts/spec_reference.py
+	@.venv/bin/mkdocs build --strict
+	@echo 'docs: dist/site/index.html'
 
 e2e: setup  ## the long end-to-end: a walk-forward backfill of six versions through a real Airflow
 	@$(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e
@@ -38,6 +53,7 @@ e2e: setup  ## the long end-to-end: a walk-forward backfill of six versions thro
 SEEDS ?= 3
 STOCK_SEEDS ?= 2
 chaos: setup  ## the fault matrix, SEEDS=3 a cell: every step killed, paused, cut off; writes docs/guarantees.md
+	@$(PY) -m tests.support.programs tests.chaos.scheduler tests.hands tests.chaos
 	@$(PY) -m tests.chaos.stock --seeds $(STOCK_SEEDS)
 	@$(PY) -m tests.chaos.scheduler
 	@$(PY) -m tests.hands
@@ -60,5 +76,5 @@ sbom:  ## the software bill of materials (CycloneDX), from the lock files: dist/
 audit:  ## known vulnerabilities of what is locked, images without a digest; STRICT=1 fails for want of either answer
 	@if [ -x $(PY) ]; then $(PY) scripts/audit.py; else python3 scripts/audit.py; fi
 
-lock:  ## resolve requirements.in and write the hash-locked files
+lock:  ## resolve pyproject.toml's dependencies and write the hash-locked files; KEEP=1 moves no locked version
 	@scripts/lock.sh

@@ -38,6 +38,7 @@ from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Input
 from include.training.spool import MetricSpool
 from tests.integration.mlflow_server import MlflowServer
+from tests.support import programs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -217,6 +218,8 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=15, help="of fits, to see what the spool costs")
     options = parser.parse_args()
     parts = options.parts or list(PARTS)
+    if options.store == "postgresql":
+        programs.require("benchmarks.metrics")
     logging.disable(logging.WARNING)
     import include.backends.lightning.fit  # noqa: F401 - before the forks
 

@@ -31,11 +31,13 @@ from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.settings import Settings
+from include.core.time import timestamp
 from include.reconcile.airflow import RunState
 from include.reconcile.run import Report, reconcile, unsent
 from include.reconcile.world import World
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.routing.route import Route, set_route
+from tests.support import programs
 from tests.unit.reconcile.fake_airflow import FakeAirflow
 
 GOAL_SECONDS = 2.0
@@ -125,7 +127,7 @@ def _last(number: int) -> date | None:
 
 
 def _rows(control: ControlStore, name: str, number: int) -> None:
-    at, fresh = "2026-01-01T00:00:00.000+00:00", store.now()
+    at, fresh = "2026-01-01T00:00:00.000+00:00", timestamp()
     end = _last(number) or datetime.now(UTC).date() - timedelta(days=1)
     published = {"model": name, "ref": {}, "digest": "d", "rows": {}, "at": at}
     days = [{**published, "day": str(end - timedelta(days=n))} for n in range(365)]
@@ -186,6 +188,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", type=int, default=100)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     options = parser.parse_args(argv)
+    if options.store == "postgresql":
+        programs.require("benchmarks.reconcile")
     with tempfile.TemporaryDirectory(prefix="reconcile-") as folder, store_of(options.store, Path(folder)) as place:
         fill(place, options.models)
         asked, amiss = place.airflow.asked, 0

@@ -25,6 +25,7 @@ from include.core.settings import Settings
 from include.governance.registry import register, resource
 from include.versions import queries as versions
 from tests.integration.mlflow_server import MlflowServer
+from tests.support import programs
 from tests.unit.governance.samples import MODEL, Loop
 
 RACERS = 8
@@ -107,6 +108,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--mlflow-rounds", type=int, default=10)
     options = parser.parse_args()
+    programs.require("benchmarks.registration")
     missed = False
     print(f"{'registry, control store':28}{'rounds':>8}{'versions':>10}{'disagreed':>11}{'refused':>9}{'s a round':>11}")
     for registry, rounds in (("folder", options.rounds), ("mlflow", options.mlflow_rounds)):

@@ -1,4 +1,4 @@
-"""A bench's table: what was measured, beside its goal."""
+"""A bench's table: what was measured, beside its goal. The benches of the judge and of the features print through it too."""
 
 from __future__ import annotations
 
@@ -14,15 +14,24 @@ class Table:
 
     def head(self, title: str) -> None:
         load = os.getloadavg()[0]
-        print(f"\n{title} (load {load:.1f} on {os.cpu_count()} cores)")
+        print(f"\n{title} (load {load:.1f} on {os.cpu_count()} cores)", flush=True)
 
     def say(self, text: str) -> None:
         print(f"  {text}", flush=True)
 
     def row(self, name: str, measured: float, unit: str, *, least: float | None = None, most: float | None = None) -> None:
         """A figure with its goal: at least, at most, or none."""
-        goal = f"at least {least:g}" if least is not None else f"at most {most:g}" if most is not None else ""
-        bad = (least is not None and measured < least) or (most is not None and measured > most)
-        print(f"  {name:58}{measured:12.3f} {unit:8}{goal:18}{'MISSED' if bad else 'met' if goal else ''}", flush=True)
-        if bad:
+        figure = f"{measured:12.3f} {unit}"
+        if least is not None:
+            self.line(name, figure, f"at least {least:g}", measured >= least)
+        elif most is not None:
+            self.line(name, figure, f"at most {most:g}", measured <= most)
+        else:
+            self.line(name, figure)
+
+    def line(self, name: str, measured: str, goal: str = "", met: bool | None = None) -> None:
+        """As text; `met` is None where it is told for comparison, without a goal."""
+        verdict = {None: "", True: "met", False: "MISSED"}[met]
+        print(f"  {name:<72}{measured:<34}{goal:<24}{verdict}".rstrip(), flush=True)
+        if met is False:
             self.missed.append(name)

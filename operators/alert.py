@@ -31,7 +31,7 @@ LONGEST_TEXT = 4000  # characters of one value: an error may quote a whole row
 _MARKUP = re.compile(r"<(?=[!@#/A-Za-z])")  # <!channel>, <@U1>, <https://elsewhere|the report>, HTML; "0.7 < 0.8" stays
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 ATTEMPTS, PAUSE_SECONDS, TIMEOUT_SECONDS = 3, 1.0, 5.0
-MONITORING, ROLLOUT = "docs/monitoring.md#", "docs/rollout.md#"
+MONITORING, ROLLOUT = "docs/monitoring/operating.md#", "docs/rollout.md#"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.request import Json, Request, Result
 from include.core.task import perform
-from operators.hooks import Services, job_of, open_services
+from include.services.services import Services
+from operators.hooks import job_of, open_services
 from operators.run import holder, is_retry, run_token, wants_fresh
 from operators.summary import subject, summary
 from operators.triggers import JobTrigger

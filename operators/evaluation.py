@@ -5,8 +5,9 @@ from __future__ import annotations
 from airflow.sdk import Context
 
 from include.core.request import Json, Request, Result
+from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.links import ReportLink, report_url
 from operators.run import is_backfill, pulled, wants_fresh
 

@@ -10,8 +10,8 @@ from airflow.sdk import Context
 
 from include.core.errors import SupersededError
 from include.core.request import Json, Request, Result
+from include.services.services import Services
 from operators.base import ComputeOperator, ReconcileOperator
-from operators.hooks import Services
 from operators.run import holder, partition_day, pulled, pulled_json
 
 
@@ -88,12 +88,10 @@ class MaterializeFeaturesOperator(ReconcileOperator):
             yield f"{name}: {rows}"
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
-        from include.core.reference import load
+        from include.features.online.materialize import materialize
 
         result = services.ledger.resolve(pulled(context, "publish"))
-        materialize = load("include.backends.feast.materialize:materialize")
-        report: Json = materialize(services.spec(self.model), result, services.ledger, services.settings)
-        return report
+        return materialize(services.spec(self.model), result, services.ledger, services.settings)
 
 
 class BuildTrainingSetOperator(ComputeOperator):

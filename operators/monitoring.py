@@ -12,10 +12,11 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.errors import DataError
 from include.core.request import Json, Ref, Request, Result
+from include.services.services import Services
 from operators.alert import Alert, send_alert
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.links import ReportLink, report_url
 from operators.run import as_of, may_deploy, pulled
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 from croniter import croniter  # type: ignore[import-untyped]
@@ -12,11 +12,12 @@ from croniter import croniter  # type: ignore[import-untyped]
 from include.core.control import decisions
 from include.core.request import Json
 from include.core.spec import ModelSpec
+from include.core.time import end_of_day, utc, zoned
 from include.data.published import newest, published
 from include.data.raw import RawPartitions
 from include.data.window import Window
 from include.features.offline.late import Digests, Made, late_days, made_of
-from operators.hooks import Services
+from include.services.services import Services
 
 PENDING_SECONDS = 600.0  # an event's work has that long before the next event is sent
 AGAIN_SECONDS = 3600.0  # what is still to be done after that long gets its event once more, then after twice as long, ...
@@ -51,7 +52,7 @@ def closed_window(services: Services, spec: ModelSpec) -> list[Event]:
     last = newest(services.control, spec.name)
     if last is None or services.champion(spec.name) is None:
         return []
-    end = _last_scheduled(spec.monitoring.schedule, datetime.combine(last + timedelta(days=1), time()))
+    end = _last_scheduled(spec.monitoring.schedule, end_of_day(last))
     window = Window.ending(end, spec.monitoring.window_days)
     wanted = [day for day in map(date.fromisoformat, window.days()) if day >= spec.data.first]
     known = published(services.control, spec.name, wanted[0], wanted[-1]) if wanted else {}
@@ -81,9 +82,9 @@ def _may_send(sent: tuple[float, int] | None, now: float) -> bool:
 
 def _last_scheduled(schedule: str, moment: datetime) -> datetime:
     """The last time of a cron schedule at or before a moment; UTC, without zone."""
-    after = moment.replace(tzinfo=UTC) + timedelta(seconds=1)
+    after = zoned(moment) + timedelta(seconds=1)
     found: datetime = croniter(schedule, after).get_prev(datetime)
-    return found.replace(tzinfo=None)
+    return utc(found)
 
 
 def _decided(services: Services, key: str) -> bool:

@@ -7,7 +7,7 @@ tasks, whether a DAG is paused, and a new run under a name of ours. Counts take 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pendulum
@@ -17,9 +17,11 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 
 from include.core.errors import NotReadyError, UnreachableError
 from include.core.request import Json
+from include.core.time import now
 from include.reconcile.airflow import RunState
+from include.services.services import Services
 from operators.alert import Alert, send_alert
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.run import holder
 
 DAG_ID = "slipstream_reconcile"
@@ -160,7 +162,7 @@ def make_world(services: Services, context: Context) -> Any:
 
     return World(
         services.settings, services.control, services.ledger, TaskAirflow(context["ti"]), services.jobs, services.spec,
-        tuple(model_names(services.settings.models)), datetime.now(UTC), f"reconciler {holder(context)}"[:255],
+        tuple(model_names(services.settings.models)), now(), f"reconciler {holder(context)}"[:255],
     )  # fmt: skip
 
 
@@ -170,7 +172,7 @@ class ReconcilerFailed(BaseNotifier):
     def notify(self, context: Context) -> None:
         error = context.get("exception")
         text = f"The reconciler could not look at everything: {error or 'its task failed'}"
-        alert = Alert(f"reconciler_failed/{datetime.now(UTC):%Y-%m-%d}", "reconciler_failed", "ticket", "", text, PLAYBOOK)
+        alert = Alert(f"reconciler_failed/{now():%Y-%m-%d}", "reconciler_failed", "ticket", "", text, PLAYBOOK)
         send_alert(alert, open_services().control)
 
 

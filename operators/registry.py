@@ -12,9 +12,9 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.digest import PROJECT
 from include.core.request import Json
+from include.services.services import Services
 from operators.assets import candidate_asset
 from operators.base import ReconcileOperator
-from operators.hooks import Services
 from operators.links import MlflowRunLink, ReportLink, report_url
 from operators.run import is_backfill, may_deploy, pulled, pulled_json
 

@@ -12,10 +12,11 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError, one_line
 from include.core.request import Json
+from include.services.services import Services
 from operators.alert import MONITORING, ROLLOUT, Alert, send_alert
 from operators.assets import candidate_asset
 from operators.base import ReconcileOperator, SlipstreamOperator
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.links import ReportLink, evidence_url
 from operators.run import event_extra, holder, is_asset_run, is_manual, pulled_json, run_token
 from operators.triggers import QuestionTrigger

@@ -8,8 +8,9 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Request
+from include.core.time import start_of_day
+from include.services.services import Services
 from operators.base import ComputeOperator
-from operators.hooks import Services
 from operators.links import JobLink
 from operators.run import partition_day
 
@@ -23,7 +24,7 @@ class ScoreBatchOperator(ComputeOperator):
     operator_extra_links = (JobLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        from datetime import date, datetime, time, timedelta
+        from datetime import date, timedelta
 
         from include.core.nearest import nearest_day
         from include.data.published import published
@@ -32,7 +33,7 @@ class ScoreBatchOperator(ComputeOperator):
         spec, day, record = services.spec(self.model), partition_day(context), services.champion(self.model)
         if record is None:
             raise AirflowSkipException(f"{self.model} has no version in production yet.")
-        start = datetime.combine(day, time()) - timedelta(days=spec.data.lookback_days)  # a day's rows may have been asked late
+        start = start_of_day(day) - timedelta(days=spec.data.lookback_days)  # a day's rows may have been asked late
         days = known_days(services.control, self.model, spec.features.views, start, day)
         if day.isoformat() not in days:
             near = nearest_day(day, published(services.control, self.model, date.min, date.max))

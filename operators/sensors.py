@@ -11,8 +11,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.core.errors import TransientError
 from include.core.nearest import nearest_day
 from include.core.spec import ModelSpec
-from include.core.time import utc
-from operators.hooks import Services, open_services
+from include.core.time import utc, utc_now
+from include.services.services import Services
+from operators.hooks import open_services
 from operators.run import partition_day
 from operators.summary import subject
 from operators.triggers import described
@@ -78,7 +79,7 @@ class FreshnessSensor(BaseSensorOperator):
         self.model = model
 
     def poke(self, context: Context) -> bool:
-        from include.features.online.freshness import freshness, stale_words, utc_now
+        from include.features.online.freshness import freshness, stale_words
 
         services = open_services()
         end = context.get("data_interval_end")

@@ -8,8 +8,8 @@ from typing import Any
 from airflow.sdk import Context
 
 from include.core.request import Request
+from include.services.services import Services
 from operators.base import ComputeOperator
-from operators.hooks import Services
 from operators.monitoring import monitored_version
 from operators.run import as_of, pulled
 

@@ -10,8 +10,10 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Json, Request
+from include.core.time import end_of_day, parse_time
+from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.links import JobLink
 from operators.run import as_of, event_extra, event_extras, is_asset_run, pulled
 
@@ -55,7 +57,7 @@ class PlanTrainingOperator(SlipstreamOperator):
         if newest is None or newest < first.date():
             raise AirflowSkipException(f"No labelled rows between {first:%Y-%m-%d} and {moment:%Y-%m-%d}: nothing to train on.")
         trained = _newest_trained(services, self.model)
-        if trained is not None and min(moment, _end_of(newest)) <= trained:
+        if trained is not None and min(moment, end_of_day(newest)) <= trained:
             raise AirflowSkipException(f"No labelled rows newer than those of the newest version ({trained:%Y-%m-%d}).")
 
 
@@ -118,8 +120,4 @@ def _newest_trained(services: Services, model: str) -> datetime | None:
     from include.versions import queries as versions
 
     records = versions.records(services.control, model)
-    return datetime.fromisoformat(records[-1].entry.as_of) if records else None
-
-
-def _end_of(day: date) -> datetime:
-    return datetime.combine(day, datetime.min.time()) + timedelta(days=1)
+    return parse_time(records[-1].entry.as_of) if records else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from airflow.sdk import Context
 
 from include.core.request import Json, Request, Result
+from include.services.services import Services
 from operators.base import ComputeOperator
-from operators.hooks import Services
 from operators.links import DataDocsLink, report_url
 from operators.run import partition_day, pulled
 

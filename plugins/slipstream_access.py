@@ -81,7 +81,7 @@ def _require(model: str) -> None:
     from include.governance.models import require_model
     from plugins import slipstream_api as api
 
-    require_model(model, api._settings().models, api._control)
+    require_model(model, api.services().settings.models, lambda: api.services().control)
 
 
 def any_access(request: Request, user: GetUserDep) -> BaseUser:

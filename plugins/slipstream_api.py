@@ -12,14 +12,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from include.core.adapters import adapter
-from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
 from include.core.html import STYLE
 from include.core.html_policy import script_policy, scripts
-from include.core.ledger import Ledger
-from include.core.settings import Settings
 from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named, require_step
 from include.governance.lineage import trace
@@ -31,6 +27,7 @@ from include.rollout.pause import abort, pause, resume
 from include.rollout.report import rollout_page
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
+from include.services.services import Services
 from plugins.slipstream_access import any_access, check, guard_writes, may, model_access
 from plugins.slipstream_input import VERSIONS, Guard, explain_input
 from plugins.slipstream_reports import headers_of, read_report
@@ -75,7 +72,7 @@ class Invalidation(Reason):
 
 
 def _audited() -> ControlStore:
-    return _control()
+    return services().control
 
 
 guard_writes(app, _audited)
@@ -100,37 +97,37 @@ def models_page(user: User) -> HTMLResponse:
 
 @app.get("/api/models")
 def models(request: Request, user: User) -> list[str]:
-    return [name for name in model_names(_settings().models) if may(name, request, user)]
+    return [name for name in services().model_names() if may(name, request, user)]
 
 
 @app.get("/api/models/{model}")
 def model(model: str, request: Request, user: Reader) -> dict[str, Any]:
-    spec, settings = load_spec(model, _settings().models), _settings()
+    spec, settings = services().spec(model), services().settings
     links = {"registry": f"{settings.mlflow_url}/#/models/{model}", "jobs": settings.ray_url}
     dags = [f"{model}_{name}" for name in ("features", "training", "rollout", "monitoring", "scoring")]
     rights = {"roll_back": may(model, request, user, "POST"), "recompute": may(model, request, user, "POST", "training")}
-    rows = [row.to_json() for row in history(_control(), model, limit=20)]
-    shown = model_view(_ledger(), spec, overview(_control(), model))
+    rows = [row.to_json() for row in history(services().control, model, limit=20)]
+    shown = model_view(services().ledger, spec, overview(services().control, model))
     return {**shown, "links": links, "dags": dags, "may": rights, "audit": rows}
 
 
 @app.get("/api/models/{model}/windows")
 def watched(model: str, user: Reader) -> list[dict[str, Any]]:
     del user
-    return windows(_ledger(), _control(), load_spec(model, _settings().models))
+    return windows(services().ledger, services().control, services().spec(model))
 
 
 @app.get("/api/models/{model}/trace")
 def lineage(model: str, user: Reader, version: Version = None) -> dict[str, Any]:
     del user
-    traced = trace(_ledger(), _control(), model, version)
+    traced = trace(services().ledger, services().control, model, version)
     return {**traced.to_json(), "text": render(traced)}
 
 
 @app.post("/api/models/{model}/rollback")
 def rollback(model: str, body: Reason, user: Operator, later: BackgroundTasks) -> dict[str, Any]:
     later.add_task(_mirror, model)
-    return dict(vars(roll_back_model(_control(), model, actor=_name(user), reason=body.reason)))
+    return dict(vars(roll_back_model(services().control, model, actor=_name(user), reason=body.reason)))
 
 
 @app.post("/api/models/{model}/restore")
@@ -138,7 +135,7 @@ def restore_version(model: str, body: Restoration, user: Operator, later: Backgr
     """A version that had its rollout is offered again, or returns to production."""
     later.add_task(_mirror, model)
     act = restore_now if body.now else restore
-    given = (_control(), _ledger(), model, body.version)
+    given = (services().control, services().ledger, model, body.version)
     return dict(vars(act(*given, actor=_name(user), reason=body.reason, despite_gate=body.despite_gate)))
 
 
@@ -149,9 +146,9 @@ def control_rollout(
     """A person's hand on the live rollout."""
     if verb == "abort":
         later.add_task(_mirror, model)
-        return dict(vars(abort(_control(), model, actor=_name(user), reason=body.reason)))
+        return dict(vars(abort(services().control, model, actor=_name(user), reason=body.reason)))
     act = pause if verb == "pause" else resume
-    rollout = act(_control(), model, actor=_name(user), reason=body.reason)
+    rollout = act(services().control, model, actor=_name(user), reason=body.reason)
     return {"rollout": rollout.id, "state": rollout.state, "stage": rollout.stage, "challenger": rollout.challenger}
 
 
@@ -159,54 +156,43 @@ def control_rollout(
 def evidence(model: str, rollout: str, user: Reader) -> Response:
     """The rollout as a page: what was seen against the boundaries."""
     del user
-    known = read_rollout(_control(), rollout)
+    known = read_rollout(services().control, rollout)
     if known.model != model:
         raise HTTPException(404, f"{rollout} is of another model.")
-    page = rollout_page(known, events(_control(), rollout)).encode()
+    page = rollout_page(known, events(services().control, rollout)).encode()
     return HTMLResponse(page, headers={**headers_of(page), "Cache-Control": "no-store"})
 
 
 @app.post("/api/models/{model}/invalidate")
 def recompute(model: str, body: Invalidation, user: Trainer) -> dict[str, Any]:
-    ledger = _ledger()
+    ledger = services().ledger
     if not body.key:
         require_step(ledger, model, body.step)
     chosen = [named(ledger, body.key)] if body.key else find(ledger, model, body.step, body.day or None)
     if any(each.model != model for each in chosen):
         raise HTTPException(404, f"{body.key} is of another model.")
     affected = dependents(ledger, [each.key for each in chosen])
-    opened = invalidate(ledger, _control(), chosen, actor=_name(user), reason=body.reason) if body.confirm else []
+    opened = invalidate(ledger, services().control, chosen, actor=_name(user), reason=body.reason) if body.confirm else []
     shown = {"chosen": chosen, "dependents": affected, "opened": opened}
     return {name: [each.to_json() for each in held] for name, held in shown.items()}
 
 
 @app.get("/files/{path:path}")
 def report(path: str, request: Request, user: User) -> Response:
-    about, data = read_report(_ledger(), path)
+    about, data = read_report(services().ledger, path)
     check("GET", about, request, user)
     return Response(data, media_type="text/html; charset=utf-8", headers=headers_of(data))
 
 
 @cache
-def _settings() -> Settings:
-    return Settings.from_env()
-
-
-@cache
-def _control() -> ControlStore:
-    control = ControlStore(_settings().control_url)
-    control.create_tables()
-    return control
-
-
-@cache
-def _ledger() -> Ledger:
-    return Ledger(_settings().storage())
+def services() -> Services:
+    """Of the API server: its own environment holds every login that the page needs."""
+    return Services.from_env()
 
 
 def _mirror(model: str) -> None:
     """After the answer: have the registry show what was decided. Where it is away, that is remembered."""
-    follow(_control(), lambda: adapter(f"labels.{_settings().registry}")(_settings(), _control()), model)
+    follow(services().control, services().labels, model)
 
 
 def _name(user: BaseUser) -> str:

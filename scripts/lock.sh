@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolve requirements.in and requirements/dev.in together and write the four hash-locked files.
+# Resolve pyproject.toml's dependencies and its group `dev` together and write the four hash-locked files.
 # KEEP=1 scripts/lock.sh adds what is new and leaves every locked version as it is.
 #
 # torch is locked apart, once for each build (CPU, default): a lock that holds both installs the wrong one.
@@ -12,17 +12,17 @@ work="$(mktemp -d)"; trap 'rm -rf "$work"' EXIT
 
 compile=("$uv" pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade)
 if [ -n "${KEEP:-}" ]; then  # a new package without moving the others: what is locked stays
-  grep -hoE '^[a-zA-Z0-9._-]+(\[[a-z,]+\])?==[^ ;]+' requirements.txt requirements/dev.txt requirements/torch-default.txt > "$work/keep.txt"
+  grep -hoE '^[a-zA-Z0-9._-]+(\[[a-z,]+\])?==[^ ;]+' requirements.txt requirements/dev.txt requirements/torch-default.txt requirements/uv.txt > "$work/keep.txt"
   compile+=(-c "$work/keep.txt")
 fi
-"${compile[@]}" requirements.in requirements/dev.in -o "$work/all.txt"
+"${compile[@]}" pyproject.toml --group dev -o "$work/all.txt"
 
 torch_family() { grep -oE '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==' "$work/all.txt" | tr -d '=' ; }
 omit=(); for name in $(torch_family); do omit+=(--no-emit-package "$name"); done
 
 header() { printf '# Written by `make lock`: do not edit. %s\n' "$1"; }
-"${compile[@]}" -c "$work/all.txt" "${omit[@]}" requirements.in -o "$work/base.txt"
-"${compile[@]}" -c "$work/all.txt" "${omit[@]}" requirements/dev.in -o "$work/dev.txt"
+"${compile[@]}" -c "$work/all.txt" "${omit[@]}" pyproject.toml -o "$work/base.txt"
+"${compile[@]}" -c "$work/all.txt" "${omit[@]}" --group dev -o "$work/dev.txt"
 
 { header 'Everything but torch.'; cat "$work/base.txt"; } > requirements.txt
 { header 'Tests and linters.'; cat "$work/dev.txt"; } > requirements/dev.txt

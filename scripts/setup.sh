@@ -14,7 +14,7 @@ fi
 [ -n "$python" ] || { echo 'setup: no Python 3.11 found. Install it, or name it: make setup PYTHON=/path/to/python3.11' >&2; exit 2; }
 
 stamp=.venv/.locked
-locks=(requirements.txt requirements/*.txt scripts/setup.sh)
+locks=(requirements.txt requirements/*.txt scripts/setup.sh scripts/launchers.py)
 want="$(sha256sum "${locks[@]}" | sha256sum | cut -d' ' -f1) ${TORCH:-auto}"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then
   echo 'setup: .venv is up to date (reused)'
@@ -43,14 +43,7 @@ fi
 (cd .venv/lib/python3.11/site-packages && ../../../bin/python -m compileall -q -j 0 \
   -x '/tests?/|/plotly/validators/|/plotly/graph_objs/[a-z]' .) \
   >/dev/null 2>&1 || true  # a package may carry templates that are no Python
-"$python" - <<'PY'
-import pathlib, sys
-# The `slipstream` command: a launcher in the environment, so that it works from any folder.
-root = pathlib.Path.cwd()
-launcher = root / ".venv/bin/slipstream"
-launcher.write_text(f"#!{root}/.venv/bin/python\nimport sys\nsys.path.insert(0, {str(root)!r})\nfrom include.cli.main import main\nsys.exit(main())\n")
-launcher.chmod(0o755)
-PY
+"$python" scripts/launchers.py  # the `slipstream` command, from any folder
 echo "$want" > "$stamp"
 echo "$((SECONDS - started))" > .venv/.seconds  # the demonstration tells it
 echo "setup: .venv ready in $((SECONDS - started)) s"

@@ -10,23 +10,24 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-from benchmarks.features.line import HEADING, Line
+from benchmarks.features.line import Line
+from benchmarks.table import Table
+from tests.support import programs
 
-PARTS = ("join", "materialize", "online")
+PARTS = ("join", "materialize", "online", "redis_client")
 
 
 def main(wanted: list[str]) -> int:
-    lines: list[Line] = []
-    for part in wanted or [name for name in PARTS if find_spec(f"benchmarks.features.{name}")]:
+    table = Table()
+    parts = wanted or [name for name in PARTS if find_spec(f"benchmarks.features.{name}")]
+    programs.require(*(f"benchmarks.features.{part}" for part in parts))
+    for part in parts:
         found: list[Line] = import_module(f"benchmarks.features.{part}").run()
-        print(
-            f"{part}; load before {os.getloadavg()[2]:.1f}, after {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n{HEADING}"
-        )
-        print(*found, sep="\n", flush=True)
-        lines += found
-    missed = [line.name for line in lines if line.met is False]
-    print(f"missed: {'; '.join(missed)}" if missed else "all goals met")
-    return int(bool(missed))
+        table.head(f"{part}, measured at a load of {os.getloadavg()[2]:.1f} over a quarter of an hour")
+        for line in found:
+            table.line(*line)
+    print(f"missed: {'; '.join(table.missed)}" if table.missed else "all goals met")
+    return int(bool(table.missed))
 
 
 if __name__ == "__main__":

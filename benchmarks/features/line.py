@@ -6,14 +6,9 @@ from typing import NamedTuple
 
 
 class Line(NamedTuple):
+    """A row of `benchmarks.table.Table`."""
+
     name: str
     measured: str
     goal: str = ""
     met: bool | None = None  # None: told for comparison, no goal
-
-    def __str__(self) -> str:
-        verdict = {None: "", True: "met", False: "MISSED"}[self.met]
-        return f"{self.name:<62}{self.measured:>22}{self.goal:>14}  {verdict}".rstrip()
-
-
-HEADING = f"{'':<62}{'measured':>22}{'goal':>14}"

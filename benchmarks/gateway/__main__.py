@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.table import Table
+from tests.support import programs
 
 SECTIONS = ("closed", "open", "overload", "shadow", "switch", "rollback", "peers")
 MODULES = {name: f"benchmarks.gateway.{name}" for name in SECTIONS} | {"open": "benchmarks.gateway.opened"}
@@ -22,8 +23,10 @@ MODULES = {name: f"benchmarks.gateway.{name}" for name in SECTIONS} | {"open": "
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.gateway")
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], help=f"default: all of {' '.join(SECTIONS)}")
+    sections = parser.parse_args().sections or SECTIONS
+    programs.require(*(MODULES[section] for section in sections))
     table = Table()
-    for section in parser.parse_args().sections or SECTIONS:
+    for section in sections:
         home = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
         try:
             import_module(MODULES[section]).run(table, home)

@@ -6,8 +6,8 @@ import os
 import sys
 import time
 
-from include.serving import host, shadow
-from include.serving.models.loaded_model import Floats
+from include.gateway import host, shadow
+from include.model_contract.model import Floats, Model, open_model
 
 COMMAND = (sys.executable, "-m", "benchmarks.gateway.misbehaving", "shadow")
 
@@ -15,29 +15,25 @@ COMMAND = (sys.executable, "-m", "benchmarks.gateway.misbehaving", "shadow")
 class Misbehaving:
     """Warm-up passes: a model that never answers would be refused before traffic."""
 
-    def __init__(self, scorer: object) -> None:
+    def __init__(self, scorer: Model) -> None:
+        self.inputs = scorer.inputs
         self._scorer, self._born = scorer, time.monotonic()
 
     def score(self, features: Floats) -> Floats:
         if time.monotonic() - self._born < 1.0:
-            return self._scorer.score(features)  # type: ignore[attr-defined,no-any-return]
+            return self._scorer.score(features)
         if os.environ["BENCH_SHADOW"] == "raises":
             raise RuntimeError("this shadow never answers")
         time.sleep(len(features))
-        return self._scorer.score(features)  # type: ignore[attr-defined,no-any-return]
+        return self._scorer.score(features)
 
 
 def main() -> int:
     if sys.argv[1:2] != ["shadow"]:
         return host.main(shadow_command=COMMAND)
-    from include.core import adapters
-    from include.serving.models import loaded_model as model
+    from include.serving.models import loaded_model
 
-    def misbehaving(name: str) -> object:
-        found = adapters.adapter(name)
-        return (lambda path: Misbehaving(found(path))) if name == "model" else found
-
-    model.adapter = misbehaving
+    loaded_model.open_model = lambda path: Misbehaving(open_model(path))
     return shadow.main(sys.argv[2:])
 
 

@@ -99,6 +99,6 @@ def _pair(world: World, home: Path, tuning: dict[str, str]) -> tuple[str, Path]:
 
 def _ours_under_serve(world: World, home: Path) -> tuple[str, Path]:
     port = free_port()
-    command = [sys.executable, "-m", "include.backends.ray.serve", "--port", str(port)]
+    command = [sys.executable, "-m", "include.gateway.on_ray", "--port", str(port)]
     world.spawn(command, f"http://127.0.0.1:{port}/v2/health/ready", **QUIET, **TUNED)
     return f"http://127.0.0.1:{port}", wrk.script("/predict/plain", bodies("plain"), home / "plain.lua")

@@ -27,12 +27,13 @@ import pyarrow as pa
 from onnx import TensorProto, helper, numpy_helper
 
 from include.backends.online import open_online
-from include.core.control import ControlStore, now, versions
+from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT, digest_json
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.core.time import timestamp
 from include.routing.route import Route, set_route
 
 WIDTH, ENTITIES = 20, 10_000
@@ -181,7 +182,7 @@ class World:
         result = ledger.commit(request, ledger.open_attempt(request.key, 0), Outcome({}, files), 0.1)
         row = {"key": f"{model}{version}", "model": model, "version": version, "semver": f"1.{version}.0", "stage": "Candidate"}
         with self.control.transaction() as connection:
-            connection.execute(versions.insert().values(**row, record={"train": ledger.ref(result).to_json()}, at=now()))
+            connection.execute(versions.insert().values(**row, record={"train": ledger.ref(result).to_json()}, at=timestamp()))
 
     def route(self, model: str, **route: Any) -> int:
         with self.control.transaction() as connection:
@@ -209,7 +210,7 @@ class World:
         await_health(process, health, self.home / "servers.log")
         return process
 
-    def start(self, *arguments: str, module: str = "include.serving.host", **environ: str) -> str:
+    def start(self, *arguments: str, module: str = "include.gateway", **environ: str) -> str:
         """Our gateway; returns its address."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"

@@ -13,7 +13,7 @@ import time
 
 from benchmarks.judge import cells
 from benchmarks.judge.entities import entities
-from benchmarks.judge.table import Table
+from benchmarks.judge.table import RateTable
 
 PARTS = {
     "false": cells.false_rollbacks,
@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, "shipped", []], help="all without any")
     parser.add_argument("--stages", type=int, default=20_000, help="simulated stages a cell")
     options = parser.parse_args()
-    start, table, chosen = time.perf_counter(), Table(), options.parts or [*PARTS, "shipped"]
+    start, table, chosen = time.perf_counter(), RateTable(), options.parts or [*PARTS, "shipped"]
     print(f"{options.stages:,} stages a cell; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     for name, part in PARTS.items():
         if name in chosen:

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.judge import rules
 from benchmarks.judge.streams import Ints, Stream, Traffic, coarse, latency_marks, simulate
-from benchmarks.judge.table import Table
+from benchmarks.judge.table import RateTable
 from include.rollout.alpha_spending import SLICES, first_crossings
 from include.rollout.confidence_bounds import look_part, most_allowed, odds_share
 from include.rollout.evidence_accumulator import KEPT
@@ -46,7 +46,7 @@ def rolled_back(first: Ints, looks: int, requests: int) -> tuple[int, float]:
     return int(crossed.sum()), float(np.median(np.where(crossed, seen, 9.0)))
 
 
-def false_rollbacks(table: Table, stages: int) -> None:
+def false_rollbacks(table: RateTable, stages: int) -> None:
     table.head("False rollback: healthy challenger, errors alone, alpha .05, share 5 %")
     for requests in (20_000, 100_000, 1_000_000):
         name = f"{requests:,} requests"
@@ -70,7 +70,7 @@ def false_rollbacks(table: Table, stages: int) -> None:
         table.at_most(f"{name}, counted once", counted, stages, 0.06)
 
 
-def joint(table: Table, stages: int) -> None:
+def joint(table: RateTable, stages: int) -> None:
     table.head("Joint: errors, p50, p90 and p99 share alpha " + ", ".join(f"{n} {w:.2f}" for n, w in FOUR.items()))
     traffic, rolled, alone = Traffic(), 0, dict.fromkeys(FOUR, 0)
     for count, rng in portions("joint", stages):
@@ -82,10 +82,10 @@ def joint(table: Table, stages: int) -> None:
             any_one |= crossed
         rolled += int(any_one.sum())
     table.at_most("20,000 requests, limits from 2,000 earlier answers, any of the four", rolled, stages, 0.05, 0.055)
-    table.show("each alone", ", ".join(f"{name} {hits / stages:.4f}" for name, hits in alone.items()))
+    table.line("each alone", ", ".join(f"{name} {hits / stages:.4f}" for name, hits in alone.items()))
 
 
-def power(table: Table, stages: int) -> None:
+def power(table: RateTable, stages: int) -> None:
     table.head("Power: base 1 %, share 5 %, 1,000 canary requests")
     for ratio, goal in ((2, 0.75), (3, 0.99), (5, 0.999)):
         name = f"errors alone, {ratio}x"
@@ -103,7 +103,7 @@ def power(table: Table, stages: int) -> None:
     table.at_least(f"{name}, alpha shared over four metrics", shared, 0.99)
 
 
-def ceilings(table: Table, stages: int) -> None:
+def ceilings(table: RateTable, stages: int) -> None:
     table.head("Power where errors are rare, beside the fixed-sample ceiling (the same exact test, once, at the end)")
     for base in (0.01, 0.005, 0.001):
         for ratio in (2, 3, 5, 10):
@@ -115,7 +115,7 @@ def ceilings(table: Table, stages: int) -> None:
             table.at_least(name, hits / stages, round(once / stages - 0.05, 4), f"ceiling {once / stages:.4f}")
 
 
-def wrong_promotion(table: Table, stages: int) -> None:
+def wrong_promotion(table: RateTable, stages: int) -> None:
     table.head(f"Wrong promotion: a challenger at the margin ({MARGIN}x), looks at 1, 2, 4, 8 and 16 planned lengths, beta .05")
     cells = {
         "ratio bound alone, base 1 %, 1,000 canary requests": (0.01, 20_000, 0.0),
@@ -128,7 +128,7 @@ def wrong_promotion(table: Table, stages: int) -> None:
         table.at_most(name, int(promoted(name, base, MARGIN, requests, accepted, stages, LOOKS).sum()), stages, 0.05, 0.055)
     table.head("Promotion of a healthy challenger at the planned end (a stage that is not shown to be good waits)")
     for name, base, requests in (("base 1 %, 1,000 canary requests", 0.01, 20_000), ("base 0, 100 canary requests", 0.0, 2_000)):
-        table.show(name, f"{promoted('healthy ' + name, base, 1.0, requests, 0.05, stages, 1).mean():.4f}")
+        table.line(name, f"{promoted('healthy ' + name, base, 1.0, requests, 0.05, stages, 1).mean():.4f}")
 
 
 def promoted(name: str, base: float, ratio: float, requests: int, accepted: float, stages: int, looks: int) -> np.ndarray:
@@ -154,7 +154,7 @@ def _allowed(trials: Ints, p: float, level: float) -> Ints:
     return np.array([most_allowed(int(n), p, level) for n in different])[place]
 
 
-def peers(table: Table, stages: int) -> None:
+def peers(table: RateTable, stages: int) -> None:
     """The false rollbacks and the power of everybody on the same streams; none of these has a goal."""
     columns = {
         "healthy": Traffic(), "healthy 100k": Traffic(100_000), "incident": Traffic(base=0.03), "bursts of 3": Traffic(burst=3.0),
@@ -191,7 +191,7 @@ def _everybody(stream: Stream) -> dict[str, np.ndarray]:
     }
 
 
-def shipped(table: Table, stages: int) -> None:
+def shipped(table: RateTable, stages: int) -> None:
     """The judge itself on folded records, asked after every request, against the simulation's shortcut."""
     from benchmarks.judge.records import asked_after_every_request
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.judge.streams import Ints
-from benchmarks.judge.table import Table
+from benchmarks.judge.table import RateTable
 from include.rollout.alpha_spending import OCTAVE, SLICES, first_crossings, period_boundaries, period_sums, periods, slice_ends
 from include.rollout.confidence_bounds import look_part, most_allowed, odds_share
 
@@ -166,7 +166,7 @@ def rates(cell: Cell, stages: int) -> dict[str, float]:
     return found
 
 
-def entities(table: Table, stages: int) -> None:
+def entities(table: RateTable, stages: int) -> None:
     """Every cell, at the rates that are hardest: healthy at the accepted rate, bad at the margin."""
     stages = min(stages, MOST)
     table.head(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from include.cli.context import open_desk
-from include.cli.table import table
 from include.core.errors import DataError
+from include.core.table import table
 from include.governance.backtest import Fold, folds
 from include.versions.queries import records
 

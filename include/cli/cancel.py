@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from include.cli.context import Desk, open_desk
-from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
 from include.core.ports import JobStatus
@@ -19,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     desk = open_desk()
     name = _name(desk, options.job)
-    jobs = adapter(f"jobs.{desk.settings.job_backend}")(desk.settings)
+    jobs = desk.jobs()
     before = JobStatus(jobs.status(name))
     if before is JobStatus.UNKNOWN:
         raise DataError(

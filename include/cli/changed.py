@@ -11,12 +11,12 @@ from datetime import date
 
 from include.cli.context import Desk
 from include.cli.late import SHOWN, print_commands, print_more
-from include.cli.table import table
 from include.core.advisory_lock import exclusive
 from include.core.digest import code_digest
 from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError, SupersededError
 from include.core.request import Request, Result
 from include.core.spec import ModelSpec
+from include.core.table import table
 from include.core.task import perform
 from include.data.published import publish, published, resource
 from include.data.raw import RawPartitions

@@ -11,20 +11,15 @@ from datetime import date
 from include.cli.changed import make_changed
 from include.cli.context import Desk, open_desk
 from include.cli.late import SHOWN, print_late
-from include.cli.table import table
-from include.core.adapters import adapter
 from include.core.catalog import load_spec
-from include.core.reference import load
 from include.core.request import Ref, Result
 from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
+from include.core.table import table
 from include.features.offline.partition import results
 from include.features.online.catch_up import lost_days, pending, recent
 from include.features.online.presence import published_rows
 from include.model_contract.definition import routed_pins
-from include.online_store.store import OnlineStore
-
-MATERIALIZE = "include.backends.feast.materialize:materialize"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _missing(desk: Desk, spec: ModelSpec, refs: Mapping[date, Ref], made: Mapping[str, Result]) -> list[date]:
     """The days without a record that stands, and those of which the store itself, asked for their rows, lacks some."""
-    store: OnlineStore = adapter("online")(desk.settings.online_url)
+    store = desk.online()
     days = pending(desk.control, spec, refs, made, routed_pins(desk.control, desk.ledger, spec.name), store)
     recorded = {day: result for day, result in made.items() if date.fromisoformat(day) not in days}
     with scratch_folder(desk.settings.scratch()) as folder:
@@ -68,7 +63,8 @@ def _missing(desk: Desk, spec: ModelSpec, refs: Mapping[date, Ref], made: Mappin
 
 def _materialize(desk: Desk, spec: ModelSpec, days: Sequence[date], made: Mapping[str, Result]) -> None:
     """Oldest first; of several at once, or interrupted and begun again, the newest values stand all the same."""
-    materialize = load(MATERIALIZE)
+    from include.features.online.materialize import materialize  # Feast: not where nothing is to be brought online
+
     rows = []
     for day in days:
         report = materialize(spec, made[day.isoformat()], desk.ledger, desk.settings)

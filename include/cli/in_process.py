@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from include.cli.context import Desk
-from include.core.adapters import adapter
 from include.core.errors import DataError, UnreachableError
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
-from include.core.time import parse_time, utc
+from include.core.time import parse_time, utc_now
+from include.features.online.presence import empty_views, published_rows
 from include.routing.route import read_route
 from include.serving.models.loaded_model import load_model
 from include.serving.prediction.lost_views import FLAG
@@ -39,11 +38,11 @@ def _online(
     desk: Desk, spec: ModelSpec, views: tuple[View, ...], entity: Mapping[str, str], at: str
 ) -> tuple[dict[str, Json], list[str]]:
     """The entity's features at that moment, and what is degraded: the model's defaults stand in for them."""
-    naive = parse_time(at) if at else utc(datetime.now(UTC))
+    naive = parse_time(at) if at else utc_now()
     try:
-        store = adapter("online")(desk.settings.online_url)
+        store = desk.online()
         found = store.read_entity(spec.name, views, entity, naive)
-        lost = adapter("features.lost")(store, spec, views, adapter("features.published")(desk.control, spec.name))
+        lost = empty_views(store, spec, views, published_rows(desk.control, spec.name))
         return found, [f"{FLAG}{name}" for name in lost]
     except UnreachableError:
         return {}, ["features"]

@@ -6,7 +6,7 @@ import argparse
 
 from include.cli.arguments import day
 from include.cli.context import Desk, open_desk
-from include.cli.table import table
+from include.core.table import table
 from include.governance.invalidation import LedgerEntry, dependents, find, invalidate, named, require_step
 
 HEAD = ("step", "day", "generation", "computed", "key")

@@ -9,21 +9,15 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from include.backends.airflow.client import AirflowClient
 from include.cli.context import Desk, open_desk
-from include.cli.table import table
-from include.core.adapters import adapter
-from include.core.connection import from_env
 from include.core.errors import NotReadyError
 from include.core.ledger import Attempt
 from include.core.ports import JobBackend, JobStatus
+from include.core.table import table
 from include.governance.jobs import live, stop
-
-if TYPE_CHECKING:
-    from include.demo.airflow import AirflowClient
-
-CONNECTION = "slipstream_airflow"
+from include.services.services import AIRFLOW
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     desk = open_desk()
-    jobs: JobBackend = adapter(f"jobs.{desk.settings.job_backend}")(desk.settings)
+    jobs = desk.jobs()
     airflow = _airflow(desk)
     watched = watch(desk, jobs, airflow)
     rows = [(one.attempt.job, one.model, str(one.status), ", ".join(one.holders) or "nobody") for one in watched]
@@ -83,13 +77,11 @@ def _stop(desk: Desk, jobs: JobBackend, airflow: AirflowClient, orphan: Watched)
 
 
 def _airflow(desk: Desk) -> AirflowClient:
-    from include.demo.airflow import AirflowClient
-
-    connection = from_env(CONNECTION, desk.settings.environ)
-    if connection is None:
+    airflow = desk.airflow()
+    if airflow is None:
         raise NotReadyError(
             "There is no connection to Airflow, so it is not known which jobs are wanted.",
             safe="no job was stopped.",
-            hint=f"set AIRFLOW_CONN_{CONNECTION.upper()}; `make up` writes it to connections.env.",
+            hint=f"set AIRFLOW_CONN_{AIRFLOW.upper()}; `make up` writes it to connections.env.",
         )
-    return AirflowClient(connection)
+    return airflow

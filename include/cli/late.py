@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 from include.cli.context import Desk
-from include.cli.table import table
 from include.core.errors import DataError
 from include.core.request import Ref
 from include.core.spec import ModelSpec
+from include.core.table import table
 from include.data.published import published
 from include.data.raw import RawPartitions
 from include.features.offline.late import Digests, Made, late_days, made_of, ranges

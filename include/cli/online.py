@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.cli.context import Desk
-from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.errors import SlipstreamError
 from include.core.request import Json
+from include.core.time import utc_now
 from include.governance.overview import Overview
 
 if TYPE_CHECKING:
@@ -42,8 +41,8 @@ def online_facts(desk: Desk, seen: Overview) -> Online:
 def _look(desk: Desk, spec: ModelSpec) -> Online:
     from include.features.online.presence import presence, published_rows  # Arrow: not where nothing is published
 
-    now = datetime.now(UTC).replace(tzinfo=None)
-    store = adapter("online")(desk.settings.online_url)
+    now = utc_now()
+    store = desk.online()
     found = presence(store, spec, _views(desk, spec), published_rows(desk.control, spec.name), now)
     wrong = [f"{each.words}: slipstream features catch-up {spec.name}" for each in found if each.words]
     views = {f"{each.view.name}@{each.view.version}": {"empty": each.empty, "lost_days": each.lost} for each in found}

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from include.cli.context import open_desk
-from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.errors import DataError, SpecError
 from include.core.spec import Retraining
+from include.core.table import table
 from include.monitoring.retraining.decision import history
 from include.monitoring.retraining.labelled_stream import Floats, from_csv
 from include.monitoring.retraining.policy import Decision

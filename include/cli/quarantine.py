@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 
 from include.cli.arguments import day
 from include.cli.context import Desk, open_desk
-from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
 from include.core.spec import ModelSpec
+from include.core.table import table
 from include.governance.invalidation import find
 from include.row_rules.expectation import load_suite
 from include.validation.quarantine import QuarantinedRows, quarantines, reasons, would_pass

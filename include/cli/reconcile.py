@@ -8,24 +8,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+from include.backends.airflow.client import AirflowClient
 from include.cli.context import Desk, open_desk
-from include.core.adapters import adapter
-from include.core.catalog import load_spec, model_names
-from include.core.connection import from_env
 from include.core.errors import JobFailedError, NotReadyError, UnreachableError
 from include.core.request import Json
+from include.core.time import now
 from include.reconcile.airflow import OVER, Airflow, NoAirflow, RunState
 from include.reconcile.run import Report, reconcile
 from include.reconcile.world import World
 
-if TYPE_CHECKING:
-    from include.demo.airflow import AirflowClient
-
-CONNECTION = "slipstream_airflow"
 T = TypeVar("T")
 
 
@@ -57,18 +51,15 @@ def _text(report: Report, dry_run: bool) -> str:
 
 
 def _world(desk: Desk) -> World:
-    settings = desk.settings
     return World(
-        settings, desk.control, desk.ledger, _airflow(desk), lambda: adapter(f"jobs.{settings.job_backend}")(settings),
-        lambda name: load_spec(name, settings.models), tuple(model_names(settings.models)), datetime.now(UTC), desk.actor,
+        desk.settings, desk.control, desk.ledger, _airflow(desk), desk.jobs, desk.spec, tuple(desk.model_names()),
+        now(), desk.actor,
     )  # fmt: skip
 
 
 def _airflow(desk: Desk) -> Airflow:
-    from include.demo.airflow import AirflowClient
-
-    connection = from_env(CONNECTION, desk.settings.environ)
-    return RestAirflow(AirflowClient(connection)) if connection is not None else NoAirflow()
+    client = desk.airflow()
+    return RestAirflow(client) if client is not None else NoAirflow()
 
 
 class RestAirflow:

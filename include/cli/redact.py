@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.cli.context import Desk, open_desk
-from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.digest import digest_json
 from include.core.entity_key import entity_key, pseudonym
 from include.core.errors import SpecError
 from include.core.ledger import Ledger
 from include.core.scratch import scratch_folder
+from include.core.table import table
 from include.governance.invalidation import LedgerEntry, dependents, find
 from include.prediction_log.redaction import Wanted, redact, requests_of
 from include.prediction_log.writer import Record

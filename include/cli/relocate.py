@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from include.cli.context import Desk, open_desk
-from include.cli.table import table
 from include.core.errors import ConflictError, PermanentError
 from include.core.private_files import write_private
 from include.core.settings import Settings
+from include.core.table import table
 from include.governance.relocation import Moved, relocate, unresolved
 from include.local.connections import former_home, read_file
 from include.local.platform import Platform

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from include.cli.context import Desk, open_desk
 from include.cli.rollback import follow
-from include.cli.table import table
 from include.core.catalog import load_spec
 from include.core.errors import DataError
 from include.core.request import Json
+from include.core.table import table
+from include.core.time import instant, now
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume
 from include.rollout.power import entities_needed, stage_powers
@@ -97,7 +97,7 @@ def _elapsed(desk: Desk, rollout: Rollout) -> str:
     if rollout.stage == "opened":
         return "its opening"
     since, _ = entered(desk.control, rollout, rollout.stage)
-    return str(datetime.now(UTC) - datetime.fromisoformat(since)).split(".")[0]
+    return str(now() - instant(since)).split(".")[0]
 
 
 def _version(number: int | None) -> str:

@@ -10,10 +10,10 @@ from datetime import date, timedelta
 from include.cli.components import Component, components
 from include.cli.context import Desk, open_desk
 from include.cli.online import Online, online_facts
-from include.cli.table import table
 from include.core.catalog import model_names
 from include.core.errors import NotReadyError
 from include.core.request import Json
+from include.core.table import table
 from include.governance.jobs import live
 from include.governance.overview import Overview, overview
 

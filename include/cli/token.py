@@ -9,16 +9,17 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from include.cli.context import open_desk
-from include.cli.table import table
 from include.core.catalog import model_names
 from include.core.errors import DataError
 from include.core.settings import Settings
+from include.core.table import table
+from include.core.time import now
 from include.serving.http.routes import RIGHTS
-from include.serving.http.tokens import Token, digest, make, named, now, read_file, write_file
+from include.serving.http.tokens import Token, digest, make, named, read_file, write_file
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +136,7 @@ def _after(*, days: float = 0.0, hours: float = 0.0) -> datetime:
     """Raises DataError for a time that is none."""
     try:
         span = timedelta(days=days, hours=hours)
-        ends = datetime.now(UTC).replace(microsecond=0) + span
+        ends = now().replace(microsecond=0) + span
     except (OverflowError, ValueError):
         span, ends = timedelta(-1), now()
     if span < timedelta(0):

@@ -6,8 +6,8 @@ import argparse
 import json
 
 from include.cli.context import open_desk
-from include.cli.table import table
 from include.core.errors import DataError
+from include.core.table import table
 from include.versions.queries import records
 from include.versions.record import VersionRecord
 

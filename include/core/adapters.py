@@ -1,4 +1,8 @@
-"""Which vendor stands behind each port: names to import strings, so that a stage imports no vendor."""
+"""Which vendor stands behind each port: names to import strings, so that no stage imports a vendor.
+
+Only vendors are named here: each string is of `include.backends`. Nobody but a port asks for one: beside each port stands a
+function that opens it and returns the port's type (`include.model_contract.model:open_model` for "model").
+"""
 
 from __future__ import annotations
 
@@ -7,62 +11,36 @@ from typing import Any
 from include.core.reference import load
 
 ADAPTERS: dict[str, str] = {
-    # open_model(path: Path) -> Model: scores rows with an ONNX file (include/model_contract/model.py has the port)
-    "model": "include.backends.onnx.model:open_model",
-    # check_model(path: Path, inputs: int) -> None: refuses a model file that serving could not hold to
-    "model.check": "include.backends.onnx.model:check_model",
-    # quantize(source: Path, target: Path) -> None: the model with INT8 weights
-    "model.quantize": "include.backends.onnx.model:quantize",
-    # open_online(url: str) -> OnlineStore (include/online_store/store.py has the port)
-    "online": "include.backends.online:open_online",
-    # LoggedStore(store: OnlineStore, storage: Storage): keeps pushed rows of views that ask for it, offline
-    "online.kept": "include.features.online.pushed:LoggedStore",
-    # Encoder.from_json(signature: dict) -> Encoder: `encode_row(dict) -> list[float]`
-    "encoder": "include.model_contract.encoder:Encoder",
-    # views_of_model(signature: dict, features: Features) -> tuple[View]: what it reads online; DataError if nobody has that
-    "signature.views": "include.model_contract.definition:views_of_model",
-    # fallback_views(signature, features) -> tuple[View]: what is left online for a model of which that is true
-    "signature.fallback": "include.model_contract.definition:fallback_views",
-    # present_views(features: Features) -> tuple[View]: the views as the present versions of them
-    "features.present": "include.model_contract.definition:present_views",
-    # read_routes(control: ControlStore) -> {model: (generation, Route)}: which version answers whom
-    "routes": "include.routing.route:read_routes",
-    # RouteReader(control: ControlStore) -> object: `read()` is read_routes, cheap where nothing has changed
-    "routes.reader": "include.routing.route:RouteReader",
-    # unit(entity_id: str, model: str) -> int: the hash that the routes share out
-    "unit": "include.routing.route:unit",
-    # read_records(home: Path, model: str, since: str | None) -> Iterator[Record]: the gateway's prediction log
-    "predictions": "include.prediction_log.writer:read_records",
-    # read_tail(home, model, since, cursor) -> (records, cursor): what was written to it since the cursor
-    "predictions.tail": "include.prediction_log.tail:read_tail",
-    # (store: OnlineStore or control: ControlStore, spec: ModelSpec) -> samples of the gateway's metrics page
-    "health.features": "include.features.online.freshness:samples",
-    # (store: OnlineStore, spec: ModelSpec, views, published) -> names of the views that are published and have no row online
-    "features.lost": "include.features.online.presence:empty_views",
-    # (control: ControlStore, model: str) -> what is published of a model: the last argument above
-    "features.published": "include.features.online.presence:published_rows",
-    "health.skew": "include.features.skew.findings:samples",
-    "health.monitoring": "include.monitoring.alarm:samples",
-    # open_registry(settings: Settings, control: ControlStore) -> Registry (include/governance/registry.py has the port)
-    "registry.mlflow": "include.backends.mlflow.registry:open_registry",
-    "registry.folder": "include.governance.folder_registry:open_registry",
-    # open_labels(settings, control) -> the part of the Registry port that shows stages (include/governance/mirror.py); light
-    "labels.mlflow": "include.backends.mlflow.labels:open_labels",
-    "labels.folder": "include.governance.folder_registry:open_registry",
-    # tracking(settings, storage, folder, model) -> context: delivers a training's metric spool while the body runs
-    "tracking.mlflow": "include.backends.mlflow.tracking:tracking",
-    # open_jobs(settings: Settings) -> JobBackend
+    # include/core/storage.py: Storage, by the scheme of its root; a folder needs no vendor
+    "storage.s3": "include.backends.s3.storage:open_storage",
+    # include/core/ports.py: JobBackend
     "jobs.ray": "include.backends.ray.jobs:open_jobs",
     "jobs.process": "include.backends.process.jobs:open_jobs",
-    # open_expectations() -> ExpectationRunner (include/validation/port.py has the port)
+    # include/model_contract/model.py: Model
+    "model": "include.backends.onnx.model:open_model",
+    "model.check": "include.backends.onnx.model:check_model",
+    "model.quantize": "include.backends.onnx.model:quantize",
+    # include/online_store/open.py: OnlineStore
+    "online": "include.backends.online:open_online",
+    # include/features/online/materialize.py: bringing a published day online
+    "materialize": "include.backends.feast.materialize:materialize",
+    # include/governance/registry.py: Registry
+    "registry.mlflow": "include.backends.mlflow.registry:open_registry",
+    "registry.folder": "include.backends.folder.registry:open_registry",
+    # include/governance/mirror.py: the part of Registry that shows stages. It must be light: commands and pages open it.
+    "labels.mlflow": "include.backends.mlflow.labels:open_labels",
+    "labels.folder": "include.backends.folder.registry:open_registry",
+    # include/training/tracking.py: delivers a training's metrics while it runs
+    "tracking.mlflow": "include.backends.mlflow.tracking:tracking",
+    # include/validation/port.py: ExpectationRunner
     "expectations": "include.backends.great_expectations.expectations:open_expectations",
-    # drift_report(current, reference: pyarrow.Table, features, head: str) -> str: one HTML page that opens offline
+    # include/monitoring/drift_report.py: one HTML page that opens offline
     "drift_report": "include.backends.evidently.report:drift_report",
-    # score_batches(rows: pyarrow.Table, scorer: Scorer) -> list[pyarrow.Table], in order, on Ray Data
+    # include/scoring/batches.py: the batches of a table, scored on a cluster
     "batches.ray": "include.backends.ray.data:score_batches",
 }
 
 
 def adapter(name: str) -> Any:
-    """The factory registered under a port's name."""
+    """The factory registered under a port's name. The port's own opener gives it its type."""
     return load(ADAPTERS[name])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +22,7 @@ from include.core.digest import digest_json
 from include.core.errors import FencedError, PermanentError
 from include.core.request import Json
 from include.core.scratch import is_full
+from include.core.time import timestamp
 
 metadata = sa.MetaData()
 
@@ -139,11 +139,6 @@ audit = sa.Table(
 )  # fmt: skip
 
 
-def now() -> str:
-    """UTC, ISO 8601, milliseconds: sorts as text."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 def audit_hash(row: Mapping[str, Any] | sa.RowMapping) -> str:
     """What a row of the chain has as its `hash`: of all it says, and of the hash of the row before."""
     return digest_json({name: row[name] for name in ("at", "actor", "action", "subject", "detail", "previous")})
@@ -220,7 +215,7 @@ class ControlStore:
                 return dict(known.result), False
             self.fence(connection, resource, epoch)
             result = effect(connection)
-            connection.execute(effects.insert().values(key=key, resource=resource, epoch=epoch, result=result, at=now()))
+            connection.execute(effects.insert().values(key=key, resource=resource, epoch=epoch, result=result, at=timestamp()))
             fault.point("control.once.effect")
         fault.point("control.once.committed")
         return result, True
@@ -238,7 +233,7 @@ class ControlStore:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7531)"))  # one writer at a time
         last = connection.execute(sa.select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
         previous = last.hash if last else "0" * 64
-        row = {"at": now(), "actor": actor, "action": action, "subject": subject, "detail": detail, "previous": previous}
+        row = {"at": timestamp(), "actor": actor, "action": action, "subject": subject, "detail": detail, "previous": previous}
         connection.execute(audit.insert().values(seq=(last.seq if last else 0) + 1, hash=audit_hash(row), **row))
 
     def broken_audit_rows(self) -> list[int]:
@@ -253,7 +248,7 @@ class ControlStore:
 
 
 def _bump(connection: sa.Connection, resource: str, holder: str) -> int:
-    values = {"holder": holder, "at": now()}
+    values = {"holder": holder, "at": timestamp()}
     changed = connection.execute(fences.update().where(fences.c.resource == resource).values(epoch=fences.c.epoch + 1, **values))
     if changed.rowcount == 0:
         try:

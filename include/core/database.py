@@ -62,7 +62,7 @@ def open_engine(url: str) -> sa.Engine:
 
 
 def _parsed(url: str) -> sa.URL:
-    """A plain `postgresql://` means psycopg2, which is in requirements.in; SQLAlchemy 2.1 would take psycopg 3."""
+    """A plain `postgresql://` means psycopg2, which is among the dependencies; SQLAlchemy 2.1 would take psycopg 3."""
     hint = "use sqlite:////absolute/path.db or postgresql://user:password@host:5432/database (psycopg2)."
     try:
         parsed = sa.make_url(url)

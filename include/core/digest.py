@@ -138,13 +138,15 @@ def _parsed(source: str) -> ast.Module:
 
 
 class _Bare(ast.NodeTransformer):
-    """Drops docstrings, so that documenting code does not recompute what it computed."""
+    """Drops docstrings, those of attributes too, so that documenting code does not recompute what it computed."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
-            first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-                node.body = body[1:] or [ast.Pass()]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+            node.body = [each for each in node.body if not _is_text(each)] or [ast.Pass()]
         return node
+
+
+def _is_text(node: ast.stmt) -> bool:
+    """Whether a statement is a string alone, which does nothing: a docstring."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

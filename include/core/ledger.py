@@ -18,7 +18,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -29,6 +28,7 @@ from include.core.housekeeping import housekeeping
 from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile, relative
 from include.core.scratch import scratch_folder
 from include.core.storage import Storage
+from include.core.time import timestamp
 
 _OUTPUT = re.compile(r"a\d+/[0-9a-f]{12}/.+")
 
@@ -91,7 +91,7 @@ class Ledger:
             if mine:
                 return mine[0]
             number = max(known, default=0) + 1
-            body = {"token": token, "reason": reason, "at": _now()}
+            body = {"token": token, "reason": reason, "at": timestamp()}
             if self.storage.create(f"ledger/{key}/g{number}/open.json", canonical_json(body)):
                 return number
 
@@ -110,7 +110,9 @@ class Ledger:
         """
         attempt = self._next(key, generation)
         fault.point("ledger.attempt.open")
-        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.json", canonical_json({"job": attempt.job, "at": _now()}))
+        self.storage.create(
+            f"{attempt.folder}/attempt-{attempt.number}.json", canonical_json({"job": attempt.job, "at": timestamp()})
+        )
         fault.point("ledger.attempt.opened")
         return attempt
 
@@ -128,7 +130,7 @@ class Ledger:
 
     def end_attempt(self, attempt: Attempt, reason: str) -> None:
         """Say that an attempt is over without a result; the next `open_attempt` opens another."""
-        body = {"reason": reason[:4000], "at": _now()}
+        body = {"reason": reason[:4000], "at": timestamp()}
         self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.end.json", canonical_json(body))
 
     def ended(self, key: str, generation: int) -> list[str]:
@@ -174,7 +176,7 @@ class Ledger:
         path = f"{attempt.folder}/result.json"
         if not self.storage.exists(path):
             files = {name: self._store(attempt, name, local) for name, local in sorted(outcome.files.items())}
-            result = Result(request.key, attempt.generation, attempt.number, outcome.value, files, round(seconds, 3), _now())
+            result = Result(request.key, attempt.generation, attempt.number, outcome.value, files, round(seconds, 3), timestamp())
             fault.point("ledger.commit.stored")
             self.record(request)
             self.storage.create(path, canonical_json(result.to_json()))
@@ -269,7 +271,3 @@ class Ledger:
         except ValueError as error:
             raise IntegrityError(f"{self.storage.uri(path)} is not JSON.", seen=digest_bytes(data)) from error
         return value
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from include.core.adapters import adapter
+from include.core.settings import Settings
 
 
 class JobStatus(StrEnum):
@@ -51,3 +54,9 @@ class JobBackend(Protocol):
 
     def url(self, name: str) -> str:
         """Where a person looks at it; empty if nowhere."""
+
+
+def open_jobs(settings: Settings, backend: str = "") -> JobBackend:
+    """The job backend of that name, else the one that the settings name."""
+    opener: Callable[[Settings], JobBackend] = adapter(f"jobs.{backend or settings.job_backend}")
+    return opener(settings)

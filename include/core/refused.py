@@ -6,8 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-from include.core.control import ControlStore, now
+from include.core.control import ControlStore
 from include.core.errors import SlipstreamError
+from include.core.time import timestamp
 
 log = logging.getLogger(__name__)
 ACTION = "refused"
@@ -26,7 +27,7 @@ class RefusedWrites:
 
     def note(self, actor: str, route: str, why: str, subject: str = "", detail: str = "") -> threading.Thread | None:
         """`route` and `why` are of ours, few, and make the kind; the others may be anything. Returns the thread that writes."""
-        minute, kind = now()[:16], f"{route} {why}"
+        minute, kind = timestamp()[:16], f"{route} {why}"
         with self._lock:
             if self._noted.get(kind) == minute:
                 return None

@@ -8,20 +8,15 @@ outside Airflow `include.core.connection` reads the same connection URIs from th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
 from include.core.address import shown, without_login
 from include.core.digest import PROJECT
-from include.core.errors import SpecError
-from include.core.reference import load
 from include.core.scratch import as_full
-from include.core.storage import LocalStorage, Storage
+from include.core.storage import Storage, open_storage
 
-# A scheme's storage, registered by whoever owns the vendor's library (include/backends/s3/storage.py).
-STORAGES: dict[str, str] = {"s3": "include.backends.s3.storage:open_storage"}
 SERVERS = ("mlflow", "ray", "gateway", "airflow")  # whose logins are connections, never part of the address
 
 
@@ -64,17 +59,7 @@ class Settings:
 
     def storage(self) -> Storage:
         """The storage behind `root`."""
-        scheme, separator, _ = self.root.partition("://")
-        if not separator:
-            return LocalStorage(self.root)
-        if scheme not in STORAGES:
-            raise SpecError(
-                f"SLIPSTREAM_ROOT has an unknown scheme {scheme!r}.",
-                seen=shown(self.root),
-                hint=f"use a folder or one of {sorted(STORAGES)}",
-            )
-        opener: Callable[[str], Storage] = load(STORAGES[scheme])
-        return opener(self.root)
+        return open_storage(self.root)
 
     def scratch(self) -> Path:
         """A folder for temporary files of this machine, made if needed. Raises StorageFullError."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from include.core import fault
+from include.core.adapters import ADAPTERS, adapter
+from include.core.address import shown
+from include.core.errors import SpecError
 from include.core.private_files import private_file
 from include.core.scratch import is_full, mark, storage_full, sweep
 
@@ -182,3 +185,17 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def open_storage(root: str) -> Storage:
+    """The storage behind a root: a folder, or an address whose scheme a vendor answers to. Raises SpecError."""
+    scheme, separator, _ = root.partition("://")
+    if not separator:
+        return LocalStorage(root)
+    if f"storage.{scheme}" not in ADAPTERS:
+        known = sorted(name.partition(".")[2] for name in ADAPTERS if name.startswith("storage."))
+        raise SpecError(
+            f"SLIPSTREAM_ROOT has an unknown scheme {scheme!r}.", seen=shown(root), hint=f"use a folder or one of {known}"
+        )
+    opener: Callable[[str], Storage] = adapter(f"storage.{scheme}")
+    return opener(root)

@@ -7,9 +7,10 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, now, partitions
+from include.core.control import ControlStore, partitions
 from include.core.errors import DataError
 from include.core.request import Json, Ref
+from include.core.time import timestamp
 
 ACTOR = "features"
 
@@ -32,7 +33,7 @@ def publish(
             return {"changed": False}
         if present:
             _refuse_shrunk(model, day, present.rows, rows, minimum_share)
-        values = {"ref": ref.to_json(), "digest": ref.digest, "rows": dict(rows), "at": now()}
+        values = {"ref": ref.to_json(), "digest": ref.digest, "rows": dict(rows), "at": timestamp()}
         if known is None:
             connection.execute(partitions.insert().values(model=model, day=day.isoformat(), **values))
         else:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +16,7 @@ from pyarrow.lib import ArrowException
 from include.core.digest import digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, NotReadyError
 from include.core.storage import Storage
+from include.core.time import days_between
 from include.data.pages import damage
 
 _PARTITION = re.compile(r"date=(\d{4}-\d{2}-\d{2})/part\.parquet", re.ASCII)
@@ -66,7 +67,7 @@ class RawPartitions:
 
     def digests(self, source: str, first: date, last: date) -> dict[str, str]:
         """`{YYYY-MM-DD: digest}` of the partitions present between two days, both included."""
-        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        days = days_between(first, last)
         return {day.isoformat(): self.digest(source, day) for day in days if self.exists(source, day)}
 
     def days(self, source: str) -> list[date]:

@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from typing import Self
 
 from include.core.errors import DataError
-from include.core.time import parse_time, utc
+from include.core.time import days_between, parse_time, utc
 
 
 def moment(value: str | datetime) -> datetime:
@@ -38,7 +38,7 @@ class Window:
     def days(self) -> list[str]:
         """The calendar days it touches, as `YYYY-MM-DD`."""
         first, last = self.start.date(), (self.end - timedelta(microseconds=1)).date()
-        return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+        return [day.isoformat() for day in days_between(first, last)]
 
 
 def _short(at: datetime) -> str:

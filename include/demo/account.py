@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 import re
 from pathlib import Path
+from textwrap import indent
 
 from include.core.html import document, tiles
+from include.core.table import table
 from include.demo.journal import BUDGET, Journal
 from include.demo.story import Story
 from include.demo.weeks import monitored, picture
@@ -32,7 +34,7 @@ def write_account(journal: Journal, platform: Platform, story: Story | None, pro
     }
     verdict = f"FAILED: {problem}" if problem else "Everything happened as it should."
     path.write_text(_page(verdict, not problem, _tiles(journal, story), _weeks(story), sections))
-    return "\n\n".join([_text(title, table) for title, table in sections.items()] + [verdict])
+    return "\n\n".join([_text(title, section) for title, section in sections.items()] + [verdict])
 
 
 def _events(journal: Journal) -> Table:
@@ -85,10 +87,9 @@ def _addresses(platform: Platform, path: Path) -> Table:
     ]
 
 
-def _text(title: str, table: Table) -> str:
-    widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))]
-    lines = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    return f"{title}\n" + "\n".join(lines)
+def _text(title: str, section: Table) -> str:
+    head, *rows = section
+    return f"{title}\n{indent(table(head, rows), '  ')}"
 
 
 def _tiles(journal: Journal, story: Story | None) -> dict[str, str]:
@@ -113,12 +114,12 @@ def _weeks(story: Story | None) -> str:
 def _page(verdict: str, good: bool, numbers: dict[str, str], weeks: str, sections: dict[str, Table]) -> str:
     title = "Slipstream: the loop on the flights of 2013"
     banner = f"<div class='banner {'good' if good else 'bad'}'><strong>{html.escape(verdict)}</strong></div>"
-    summary, *rest = (f"<h2>{html.escape(name)}</h2>{_table(table)}" for name, table in sections.items())
+    summary, *rest = (f"<h2>{html.escape(name)}</h2>{_table(section)}" for name, section in sections.items())
     return document(title, f"<h1>{title}</h1>{banner}{tiles(numbers)}{summary}{weeks}{''.join(rest)}")
 
 
-def _table(table: Table) -> str:
-    head, *rows = table
+def _table(section: Table) -> str:
+    head, *rows = section
     numeric = [all(NUMBERS.match(row[n]) or not row[n] for row in rows) and any(row[n] for row in rows) for n in range(len(head))]
     lines = "".join(f"<tr>{''.join(map(_cell, row, numeric))}</tr>" for row in rows)
     cells = "".join(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from datetime import date, timedelta
+from datetime import date
 from importlib.metadata import files
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.core.storage import Storage
+from include.core.time import days_between
 from include.data.raw import RawPartitions
 from include.data.session import open_session
 from include.data.sql import exact, literal
@@ -132,8 +133,7 @@ def _by_day(table: pa.Table, first: date, last: date) -> list[tuple[date, pa.Tab
     """(day, its rows) for every day of the range: `table` is sorted by `day`, so each is a slice."""
     counts = {row["values"]: row["counts"] for row in pc.value_counts(table["day"]).to_pylist()}
     rows, start, days = table.drop_columns("day"), 0, []
-    for offset in range((last - first).days + 1):
-        day = first + timedelta(days=offset)
+    for day in days_between(first, last):
         days.append((day, rows.slice(start, counts.get(day, 0))))
         start += counts.get(day, 0)
     return days

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from include.core.private_files import write_private
+from include.core.time import now
 
 # Seconds a phase may take on two cores; printed beside what it took.
 BUDGET = {"set-up": 60, "start": 60, "features": 150, "v1": 120, "replay and v2": 360, "broken version": 45}
@@ -45,7 +45,7 @@ class Journal:
 
     def record(self, when: str, what: str) -> None:
         """Something that belongs in the account: `when` is the day in the flights' own time."""
-        self.events.append({"at": datetime.now(UTC).isoformat(timespec="seconds"), "when": when, "what": what})
+        self.events.append({"at": now().isoformat(timespec="seconds"), "when": when, "what": what})
         self.save()
         self.print_line(f"{when}: {what}")
 

@@ -6,6 +6,7 @@ import os
 import time
 import traceback
 
+from include.backends.airflow.client import AirflowClient
 from include.core.catalog import load_spec
 from include.core.connection import Connection, from_env
 from include.core.control import ControlStore
@@ -14,7 +15,6 @@ from include.core.errors import SlipstreamError, UnreachableError, one_line
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.demo.account import write_account
-from include.demo.airflow import AirflowClient
 from include.demo.journal import Journal
 from include.demo.story import Story
 from include.local.connections import read_file
@@ -61,7 +61,7 @@ def _start(platform: Platform, journal: Journal) -> Story:
     """The platform up, the DAGs seen and switched on. A second demo finds all of it there."""
     started = time.monotonic()
     journal.print_line("starting the platform (make down stops it)")
-    waited = up(platform, say=journal.print_line)
+    waited = up(platform, print_line=journal.print_line)
     settings = Settings.from_env({**os.environ, **read_file(platform.home)})
     airflow = AirflowClient(_connection(settings, "slipstream_airflow"))
     for part in DAGS:

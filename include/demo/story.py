@@ -15,15 +15,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from include.backends.airflow.client import AirflowClient
 from include.core.control import ControlStore
 from include.core.errors import JobFailedError
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage
+from include.core.time import days_between
 from include.data.published import published
 from include.data.raw import RawPartitions
-from include.demo.airflow import AirflowClient
 from include.demo.finding import finding
 from include.demo.flights import land
 from include.demo.journal import Journal
@@ -306,11 +307,6 @@ def weeks(first: date, last: date) -> Iterator[tuple[date, date]]:
         end = min(first + timedelta(days=6), last)
         yield first, end
         first = end + timedelta(days=1)
-
-
-def days_between(first: date, last: date) -> Iterator[date]:
-    for n in range((last - first).days + 1):
-        yield first + timedelta(days=n)
 
 
 def describe(record: VersionRecord) -> str:

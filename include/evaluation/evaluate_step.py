@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.errors import DataError
-from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
@@ -26,7 +23,8 @@ from include.evaluation.report import render
 from include.evaluation.slices import by_slice, paired_slices
 from include.metrics.paired import difference
 from include.metrics.values import Array, calibration, measure
-from include.model_contract.model import Floats, Model
+from include.model_contract.encoder import Encoder
+from include.model_contract.model import Floats, Model, open_model
 
 SEED = 7
 DAY = 86_400_000_000  # microseconds
@@ -67,11 +65,11 @@ def run(task: Task) -> Outcome:
     return Outcome(value, files)
 
 
-def _open(task: Task, name: str) -> tuple[Model, Any, Path]:
+def _open(task: Task, name: str) -> tuple[Model, Encoder, Path]:
     """The model of a `train` input, its encoder and its file."""
     path = task.file(name, "model.onnx")
     signature: Mapping[str, Json] = json.loads(task.file(name, "signature.json").read_text())
-    return adapter("model")(path), load("include.model_contract.encoder:Encoder").from_json(signature), path
+    return open_model(path), Encoder.from_json(signature), path
 
 
 def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -> dict[str, Json]:
@@ -88,7 +86,7 @@ def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -
     return {"champion": measure(labels, theirs), "paired": paired}
 
 
-def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Any, category: str | None) -> dict[str, Json]:
+def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Encoder, category: str | None) -> dict[str, Json]:
     """Metrics of the baselines, fitted on all training rows."""
     known, labels = _labels(train, label), _labels(holdout, label)
     codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
@@ -99,7 +97,7 @@ def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Any, cat
     return found
 
 
-def _alone(train: pa.Table, encoder: Any, label: str, rows: Floats, labels: Array) -> list[Json]:
+def _alone(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Array) -> list[Json]:
     """Inputs that predict the label too well, each alone."""
     names, codes = (
         [each.name for each in encoder.inputs],

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from include.core.adapters import adapter
 from include.core.request import Json
 from include.core.spec import Evaluation
 from include.evaluation.gate import worse
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
 from include.metrics.values import Array, measure
-from include.model_contract.model import Floats, Model
+from include.model_contract.model import Floats, open_model, quantize
 
 FILE = "model.int8.onnx"
 
@@ -27,10 +26,10 @@ def variant(path: Path, target: Path, rows: Floats, labels: Array, spec: Evaluat
     {"accepted", "reason", "metrics", "latency_ms", "bytes", "largest_difference"}; only the first two where it cannot
     be quantised at all.
     """
-    full = adapter("model")(path)
+    full = open_model(path)
     try:
-        adapter("model.quantize")(path, target)
-        small: Model = adapter("model")(target)
+        quantize(path, target)
+        small = open_model(target)
         scores = small.score(rows)
     except Exception as error:  # noqa: BLE001 - the quantiser knows not every operator, and says so in many ways
         return {"accepted": False, "reason": f"it cannot be quantised: {str(error).strip()[:200]}"}

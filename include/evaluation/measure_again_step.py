@@ -7,8 +7,6 @@ import shutil
 
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
-from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
@@ -16,6 +14,8 @@ from include.evaluation import int8
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.report import render
+from include.model_contract.encoder import Encoder
+from include.model_contract.model import open_model
 
 
 def run(task: Task) -> Outcome:
@@ -27,8 +27,8 @@ def run(task: Task) -> Outcome:
     before = task.input("evaluation").value
     holdout = pq.read_table(task.file("training_set", "holdout.parquet")).slice(0, LATENCY_ROWS)
     signature = json.loads(task.file("train", "signature.json").read_text())
-    rows = load("include.model_contract.encoder:Encoder").from_json(signature).encode_table(holdout)
-    model = adapter("model")(task.file("train", "model.onnx"))
+    rows = Encoder.from_json(signature).encode_table(holdout)
+    model = open_model(task.file("train", "model.onnx"))
     value: dict[str, Json] = {**before, "latency_ms": measure_latency(model, rows, spec.max_latency_ms)}
     value["measured_again"] = task.params["measurement"]
     value["gate"] = decide(value, spec).to_json()

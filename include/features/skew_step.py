@@ -15,7 +15,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.core.adapters import adapter
 from include.core.digest import digest_json
 from include.core.errors import DataError, NotReadyError
 from include.core.request import Json, Outcome, Ref, Request
@@ -27,6 +26,7 @@ from include.data.session import open_session
 from include.features.offline import known
 from include.features.offline.partition import DailyFiles, results
 from include.features.skew.comparison import Finding, compare
+from include.prediction_log.writer import read_records
 
 SAMPLE = 20_000  # requests compared: those whose id hashes lowest, so that any two readings take the same
 LOST = "empty_view:"  # before a view's name: the store had lost all of its rows
@@ -156,7 +156,7 @@ def read_sample(
     first, last = start.isoformat(), end.isoformat()
     seen: dict[str, Any] = {}
     contested: set[str] = set()
-    for record in adapter("predictions")(settings.home, model, None):
+    for record in read_records(settings.home, model, None):
         if record.kind != "prediction" or not record.event_time or (until and record.at > until):
             continue
         if first <= record.event_time < last:

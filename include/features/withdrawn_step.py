@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.digest import digest_json
 from include.core.errors import NotReadyError
 from include.core.request import Outcome, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.task import Task
+from include.prediction_log.writer import read_records
 
 INPUT = "withdrawn"  # of the `training_set` step
 
@@ -66,7 +66,7 @@ def _requests(
         return []
     asked: dict[str, set[str]] = {}  # the entities of each id
     found: dict[tuple[str, str], str | None] = {}
-    for record in adapter("predictions")(settings.home, model, None):
+    for record in read_records(settings.home, model, None):
         if record.kind != "prediction" or not start <= (record.event_time or "") < end:
             continue
         asked.setdefault(record.id, set()).add(record.unit)

@@ -13,9 +13,12 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from include.core.adapters import adapter
 from include.core.advisory_lock import TIMEOUT, advisory_lock
-from include.core.control import ControlStore, mirrors, now
+from include.core.control import ControlStore, mirrors
 from include.core.errors import FencedError, SlipstreamError
+from include.core.settings import Settings
+from include.core.time import timestamp
 from include.governance.labels import Labels, digests, labels
 from include.versions.record import VersionRecord
 
@@ -29,6 +32,12 @@ class RegistryLabels(Protocol):
 
     def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
         """Make tags (stage, semver, gate) and aliases exactly these; writes only what differs."""
+
+
+def open_labels(settings: Settings, control: ControlStore) -> RegistryLabels:
+    """What shows stages in the registry that the settings name, without importing the registry's own client."""
+    opener: Callable[[Settings, ControlStore], RegistryLabels] = adapter(f"labels.{settings.registry}")
+    return opener(settings, control)
 
 
 @dataclass(frozen=True)
@@ -127,11 +136,12 @@ def _record(control: ControlStore, model: str, epoch: int | None, **values: str)
     with control.transaction() as connection:
         if epoch is not None:
             control.fence(connection, resource(model), epoch)
-            values["at"] = now()
+            values["at"] = timestamp()
         if connection.execute(mirrors.update().where(mine).values(**values)).rowcount:
             return
         try:
             with connection.begin_nested():
-                connection.execute(mirrors.insert().values(model=model, **{"shown": "", "at": now(), "problem": "", **values}))
+                row = {"shown": "", "at": timestamp(), "problem": "", **values}
+                connection.execute(mirrors.insert().values(model=model, **row))
         except sa.exc.IntegrityError:  # another process was first
             connection.execute(mirrors.update().where(mine).values(**values))

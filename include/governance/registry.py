@@ -7,16 +7,19 @@ labels. A kill between the two leaves an orphan in the registry, which the next 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import sqlalchemy as sa
 
 from include.core import fault
-from include.core.control import ControlStore, now, versions
+from include.core.adapters import adapter
+from include.core.control import ControlStore, versions
 from include.core.errors import ConflictError, SlipstreamError, TransientError
 from include.core.request import Json
+from include.core.settings import Settings
+from include.core.time import timestamp
 from include.governance.labels import ALIASES as ALIASES
 from include.governance.mirror import mirror as mirror
 from include.governance.mirror import note
@@ -59,6 +62,12 @@ class Registry(Protocol):
 
     def url(self, record: VersionRecord) -> str:
         """Where a person looks at the run that a version came from."""
+
+
+def open_registry(settings: Settings, control: ControlStore) -> Registry:
+    """The registry that the settings name. Raises UnreachableError when it is used, not here."""
+    opener: Callable[[Settings, ControlStore], Registry] = adapter(f"registry.{settings.registry}")
+    return opener(settings, control)
 
 
 def resource(model: str) -> str:
@@ -168,7 +177,7 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
 def _insert(control: ControlStore, connection: sa.Connection, package: Package, published: Published) -> VersionRecord:
     entry = package.entry
     semver = next_version(known.newest(connection, entry.model), entry.lineage)
-    record = VersionRecord(entry, published.version, semver, entry.first_stage, published.run_id, now())
+    record = VersionRecord(entry, published.version, semver, entry.first_stage, published.run_id, timestamp())
     connection.execute(versions.insert().values(
         key=entry.key, model=entry.model, version=record.version, semver=semver,
         stage=str(record.stage), record=record.to_json(), at=record.created_at,

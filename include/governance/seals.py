@@ -20,11 +20,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.core import fault
-from include.core.control import ControlStore, audit, now
+from include.core.control import ControlStore, audit
 from include.core.digest import canonical_json, digest_bytes
 from include.core.errors import IntegrityError
 from include.core.request import Json
 from include.core.storage import Storage
+from include.core.time import timestamp
 
 FOLDER = "audit/seals"
 ACTION = "audit.seal"
@@ -101,7 +102,7 @@ def write_seal(
         number=max(last.number if last else 0, named) + 1,  # a seal that was deleted keeps its number
         seq=head.seq,
         hash=head.hash,
-        at=now(),
+        at=timestamp(),
         previous=last.digest if last else "",
         accepted=tuple(accepted),
         reason=reason,

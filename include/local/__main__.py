@@ -13,7 +13,7 @@ from include.local import environment
 from include.local.credentials import Credentials
 from include.local.down import down
 from include.local.platform import Platform
-from include.local.status import status, table
+from include.local.status import shown, status
 from include.local.up import up
 
 
@@ -42,8 +42,9 @@ def _run(options: argparse.Namespace, platform: Platform) -> int:
     elif options.command == "down":
         down(platform)
     elif options.command == "status":
-        print(table(platform))
-        return int(any(line.problem for line in status(platform)) or not status(platform))
+        lines = status(platform)
+        print(shown(platform, lines))
+        return int(not lines or any(line.problem for line in lines))
     else:
         _print_environment(platform)
     return 0

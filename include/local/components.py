@@ -78,7 +78,7 @@ def _ray(platform: Platform) -> list[str]:
 
 def _gateway(platform: Platform) -> list[str]:
     del platform  # it reads SLIPSTREAM_GATEWAY_URL
-    return [sys.executable, "-m", "include.serving.host"]
+    return [sys.executable, "-m", "include.gateway"]
 
 
 COMPONENTS: tuple[Component, ...] = (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from include.core.table import table
 from include.local.components import COMPONENTS
 from include.local.credentials import Credentials
 from include.local.platform import Platform
@@ -36,13 +38,13 @@ def status(platform: Platform) -> list[Line]:
     return lines
 
 
-def table(platform: Platform) -> str:
-    lines = status(platform)
+def shown(platform: Platform, lines: Sequence[Line]) -> str:
+    """`lines` as a person reads them."""
     if not lines:
         return f"no platform runs in {platform.home}: `make up` starts one"
-    return "\n".join(map(_row, lines))
+    head = ("component", "state", "pid", "running for", "health")
+    return table(head, [(line.name, line.state, line.pid or None, _since(line), line.problem or "healthy") for line in lines])
 
 
-def _row(line: Line) -> str:
-    since = f"{line.seconds:.0f} s" if line.pid else ""
-    return f"{line.name:<14}{line.state:<9}{line.pid or '':<8}{since:>8}  {line.problem or 'healthy'}"
+def _since(line: Line) -> str | None:
+    return f"{line.seconds:.0f} s" if line.pid else None

@@ -1,6 +1,6 @@
 """Logistic regression that adds up one step function a column: what recalibration and density ratios are made of.
 
-Columns become a few codes each (quantile bins, common categories, missing). NumPy only, ridge-penalised, Newton's method.
+Columns become a few codes each (quantile bins, common categories, missing). Ridge-penalised.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.special import expit
 
+from include.monitoring.logistic import newton
 from include.monitoring.profile.binning import Axis, Floats
 from include.monitoring.profile.column_scan import codes_of
 
 BINS = 8
 LEVELS = 15  # the commonest categories; all others share a code
 BEYOND = 0.25  # of the span of the known values: so far outside nothing is known any more
-STEPS = 12
-CLOSE = 1e-4
+STEPS = 12  # of Newton's method, at most
+CLOSE = 1e-4  # in log odds: when a coefficient counts as found
 
 Codes = npt.NDArray[np.intp]
 Design = npt.NDArray[np.float32]
@@ -87,16 +88,7 @@ def fit(rows: Design, target: Floats, weight: Floats, ridge: float, offset: Floa
     columns = np.hstack([np.ones((len(rows), 1), dtype=np.float32), rows])
     penalty = np.full(columns.shape[1], ridge)
     penalty[0] = 1e-6
-    found = np.zeros(columns.shape[1])
-    for _ in range(STEPS):
-        p = expit(columns @ found.astype(np.float32) + offset)
-        slope = columns.T @ (weight * (target - p)).astype(np.float32) - penalty * found
-        curve = ((columns * (weight * p * (1 - p)).astype(np.float32)[:, None]).T @ columns).astype(np.float64)
-        step = np.linalg.solve(curve + np.diag(penalty), slope)
-        found = found + step
-        if np.abs(step).max() < CLOSE:
-            break
-    return found
+    return newton(columns, target, weight, penalty, offset, close=CLOSE, steps=STEPS).coefficients
 
 
 def predict(rows: Design, coefficients: Floats, offset: Floats | float = 0.0) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,7 @@ from include.core import control as store
 from include.core.control import ControlStore
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
+from include.core.time import instant, now, timestamp
 from include.monitoring.retraining.policy import NOISE
 
 NEWEST = 20  # rows looked through for the newest window: one that was run again late is not newer
@@ -30,7 +31,7 @@ def record(control: ControlStore, spec: ModelSpec, monitored: Result) -> None:
         "as_of": value["as_of"],
         "alarms": alarms(value, spec.retraining.on_performance_drop),
         "labelled": collected["labelled"] / collected["rows"] if collected["rows"] else None,
-        "at": store.now(),
+        "at": timestamp(),
     }
     control.once(f"monitored/{monitored.key}/{monitored.generation}", resource(spec.name), 0, lambda _: body)
 
@@ -61,7 +62,7 @@ def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple
     found = newest(control, spec.name)
     if found is None:
         return
-    yield "slipstream_monitored_seconds", model, datetime.fromisoformat(found["at"]).timestamp()
+    yield "slipstream_monitored_seconds", model, instant(found["at"]).timestamp()
     yield "slipstream_monitored_window_seconds", model, timedelta(days=spec.monitoring.window_days).total_seconds()
     if found["labelled"] is not None:
         yield "slipstream_labelled_share", model, found["labelled"]
@@ -71,7 +72,7 @@ def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple
 
 def _retrains(control: ControlStore, model: str) -> int:
     """Decided in the last 30 days of wall clock, whatever window they were about."""
-    since = (datetime.now(UTC) - MONTH).isoformat(timespec="milliseconds")
+    since = timestamp(now() - MONTH)
     table = store.decisions.c
     mine = (table.model == model, table.action == "retrain", table.at >= since)
     with control.transaction() as connection:

@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.entity_key import entity_key, pseudonym
 from include.core.errors import NotReadyError
 from include.core.request import Json, Outcome, Ref, Request
@@ -24,6 +23,7 @@ from include.core.task import Task
 from include.data.sql import copy, parquet
 from include.data.window import Window, moment
 from include.prediction_log.reader import COLUMNS, Units, log_files, open_log, select, settle
+from include.routing.route import unit
 
 
 def snapshot(
@@ -109,7 +109,7 @@ def run(task: Task) -> Outcome:
 
 def _units(task: Task) -> Units:
     """What the gateway's log may hold for an entity: its keyed hash, and the plain one of earlier releases."""
-    hashed, model = adapter("unit"), task.request.model
+    hashed, model = unit, task.request.model
 
     def units(values: Sequence[str]) -> set[str]:
         unit = hashed("\x1f".join(values), model)

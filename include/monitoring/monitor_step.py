@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.errors import DataError, IntegrityError
 from include.core.request import Json, Outcome
 from include.core.spec import Feature, Features
@@ -21,6 +20,7 @@ from include.metrics.estimates import THRESHOLD
 from include.metrics.paired_by_day import Comparison
 from include.monitoring.drift.drift import DriftVerdict, judge
 from include.monitoring.drift.drift_type import DriftType, drift_types
+from include.monitoring.drift_report import drift_report
 from include.monitoring.performance.comparison import Baseline, Performance, landed, measure
 from include.monitoring.performance.estimate_calibration import Estimate, believe, lag, nothing, record
 from include.monitoring.performance.estimation import estimate
@@ -81,7 +81,7 @@ def run(task: Task) -> Outcome:
     files = {name: task.workdir / name for name in ("profile.parquet", "report.html")}
     write_profiles(files["profile.parquet"], before.reference.axes, parts, {"window": collected["window"]})
     head = verdict_html(task.request.model, value)
-    files["report.html"].write_text(adapter("drift_report")(sample(predictions), before.drawn, features, head))
+    files["report.html"].write_text(drift_report(sample(predictions), before.drawn, features, head))
     return Outcome(value, files)
 
 

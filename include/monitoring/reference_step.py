@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.request import Json, Outcome
 from include.core.spec import Feature, Features
 from include.core.task import Task
 from include.metrics.estimates import THRESHOLD
+from include.model_contract.encoder import Encoder
+from include.model_contract.model import open_model
 from include.monitoring.performance.estimate_calibration import backtest
 from include.monitoring.performance.estimation import spaced
 from include.monitoring.performance.slices import Terms
@@ -109,8 +110,8 @@ def _profiles(
 def _answers(task: Task, holdout: pa.Table) -> tuple[Floats, dict[str, float]]:
     """The champion's scores [n] of the holdout, and the importance of its inputs."""
     signature: Mapping[str, Any] = json.loads(task.file("train", "signature.json").read_text())
-    encoder = adapter("encoder").from_json(signature)
-    model = adapter("model")(task.file("train", "model.onnx"))
+    encoder = Encoder.from_json(signature)
+    model = open_model(task.file("train", "model.onnx"))
     encoded = encoder.encode_table(holdout)
     names = [str(each["name"]) for each in signature["inputs"]]
     scores: Floats = np.asarray(model.score(encoded), dtype=np.float64)

@@ -17,11 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Features
 from include.core.task import Task
 from include.data.window import moment
+from include.model_contract.encoder import Encoder
 from include.monitoring.retraining.labelled_stream import Floats
 from include.monitoring.retraining.policy_replay import logistic
 
@@ -73,7 +73,7 @@ def run(task: Task) -> Outcome:
 def _errors(rows: pa.Table, plan: Plan, params: Mapping[str, Any]) -> Floats:
     """[WINDOWS + 1, WINDOWS + 1]: NaN before a shadow serves, where a window has too few rows, and where nothing was fitted."""
     features, label = Features.model_validate(params["features"]).inputs, str(params["label"])
-    encoder = load("include.model_contract.encoder:Encoder").fit(rows, features, label)
+    encoder = Encoder.fit(rows, features, label)
     inputs, labels = encoder.encode_table(rows).astype(np.float64), rows[label].to_numpy().astype(np.float64)
     times = rows["event_timestamp"].cast(pa.timestamp("us")).to_numpy()
     starts = [np.datetime64(plan.start(window), "us") for window in range(WINDOWS + 1)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain, compress, repeat
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from include.core.digest import digest_json
 from include.core.errors import DataError
 from include.core.keys import EXACT, key_text
 from include.core.spec import View
-from include.core.time import utc
+from include.core.time import now, utc
 
 Values = dict[str, Any]  # feature name to value; NaN comes back as None
 Row = tuple[int, bytes]  # event time and payload, as stored
@@ -256,7 +256,7 @@ def _times(view: View, name: str, column: pa.ChunkedArray, created: datetime) ->
         raise _bad(view, f"{name!r} must not be null", f"{column.null_count} nulls", "say when the values were known")
     events = column.cast(pa.timestamp("us", column.type.tz if pa.types.is_timestamp(column.type) else None), safe=False)
     found: npt.NDArray[np.int64] = events.cast(pa.int64()).to_numpy()
-    latest = max(microseconds(created), microseconds(datetime.now(UTC))) + AHEAD // MICROSECOND
+    latest = max(microseconds(created), microseconds(now())) + AHEAD // MICROSECOND
     if len(found) and (found.max() > latest or found.min() < EARLIEST):
         wrong = found.max() if found.max() > latest else found.min()
         what = f"{name!r} lies ahead of every clock (by more than {AHEAD}) or before 1653"

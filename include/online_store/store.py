@@ -12,12 +12,13 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
 from include.core.spec import View
+from include.core.time import now
 from include.online_store.row_codec import (
     Layout,
     Packed,
@@ -236,7 +237,7 @@ class PackedStore(ABC):
         """Name the epoch, if the view has none. Of several that do so at once the one that began first stands, for all."""
         if self.get([layout.epoch])[0] is None:
             name = uuid.uuid4().hex[:EPOCH_LENGTH].encode()
-            self.put(Packed([layout.epoch], [-microseconds(datetime.now(UTC))], [0], [name], [0]), None)
+            self.put(Packed([layout.epoch], [-microseconds(now())], [0], [name], [0]), None)
 
     def epochs(self, model: str, views: Sequence[View]) -> list[str]:
         stored = self.get([layout.epoch for layout in self._layouts(model, views)])

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from include.prediction_log.writer import Record, copies, moment, parts, recent
+from include.core.time import instant, precise
+from include.prediction_log.writer import Record, copies, parts, recent
 
 PORTION = 16 << 20  # bytes of each segment a call, so that a first look at a long log stays small
 Decoder = msgspec.json.Decoder[Record]
@@ -24,7 +25,7 @@ def read_tail(home: Path, model: str, since: str, cursor: Mapping[str, int]) -> 
     all of its copies leaves the cursor.
     """
     decoder = msgspec.json.Decoder(Record)
-    start = moment(since).isoformat(timespec="microseconds")
+    start = precise(instant(since))
     found: list[Record] = []
     places: dict[str, int] = {}
     written, files = parts(home, model, start[:10])

@@ -17,13 +17,13 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from include.core.entity_key import entity_key, pseudonyms
 from include.core.errors import one_line
+from include.core.time import instant, now, precise
 
 logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
@@ -60,10 +60,6 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     metric: str = ""
     explored: str = ""  # why the champion's score did not decide: "challenger" (a canary's arm), "random"; else empty
     decision: int | None = None  # that was answered, where it was drawn at random; else it follows from the score
-
-
-def timestamp() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def folder(home: Path, model: str) -> Path:
@@ -165,7 +161,7 @@ class PredictionLog:
     def _rotate(self) -> None:
         self._retire()
         self._folder.mkdir(parents=True, exist_ok=True)
-        stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
+        stem = f"{now():%Y%m%d-%H%M%S}-{os.getpid()}"
         for suffix in ("", *(f"-{n:04d}" for n in range(1, 10_000))):
             try:
                 path = self._folder / f"{stem}{suffix}.jsonl"
@@ -191,17 +187,11 @@ def segments(home: Path, model: str, since: str | None = None) -> list[Path]:
     return recent(sorted(folder(home, model).glob("*.jsonl"), key=lambda file: file.stem), since)
 
 
-def moment(text: str) -> datetime:
-    """ISO 8601 as a time in UTC, which is also what a text without zone means, wherever the host stands."""
-    at = datetime.fromisoformat(text)
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-
-
 def recent(files: Iterable[Path], since: str | None) -> list[Path]:
     """Those written to at or after `since` (ISO 8601, UTC). One that was rotated since it was listed is kept."""
     if since is None:
         return list(files)
-    start = moment(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
+    start = instant(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
     return [file for file in files if _written(file) >= start]
 
 
@@ -235,7 +225,7 @@ def read_records(home: Path, model: str, since: str | None = None) -> Iterator[R
     Half a line, which a full disk or a power cut can leave, is skipped.
     """
     decoder = msgspec.json.Decoder(Record)
-    start = moment(since).isoformat(timespec="microseconds") if since else ""
+    start = precise(instant(since)) if since else ""
     for line in _lines(home, model, since, start[:10]):
         try:
             record = decoder.decode(line)

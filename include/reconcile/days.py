@@ -8,7 +8,7 @@ made for such a day, once; a day that never validates does not fail for ever. Wi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, partitions
 from include.core.errors import SlipstreamError
 from include.core.spec import ModelSpec
+from include.core.time import ONE_DAY, days_between, end_of_day, zoned
 from include.data.raw import RawPartitions
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Finding, PendingAlert, World, make_run, record_once
@@ -64,7 +65,7 @@ def _whole(now: datetime, known: frozenset[date]) -> bool:
 
 def _done_by(day: date) -> datetime:
     """When a day's run should have been done: a daily schedule fires within the day after it."""
-    return datetime.combine(day + timedelta(days=2), time(), tzinfo=UTC) + LATE
+    return zoned(end_of_day(day) + ONE_DAY) + LATE
 
 
 def _missing(world: World, spec: ModelSpec, known: frozenset[date]) -> list[date]:
@@ -73,7 +74,7 @@ def _missing(world: World, spec: ModelSpec, known: frozenset[date]) -> list[date
         return []  # nobody has started it yet
     data, newest = spec.data, max(known, default=spec.data.first)
     first, last = max(data.first, newest - MARGIN), min(data.last or date.max, newest + MARGIN)
-    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    days = days_between(first, last)
     raw = RawPartitions(world.ledger.storage, spec.name)
     due = (day for day in days if day not in known and _due(world.now, spec, day, newest))
     return [day for day in due if all(raw.exists(source, day) for source in data.sources)]

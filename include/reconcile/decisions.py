@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, decisions, effects, versions
 from include.core.digest import digest_json
 from include.core.request import Json
-from include.core.time import parse_time
+from include.core.time import instant, parse_time, timestamp
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Finding, PendingAlert, World, make_run, record_once, remedy
 
@@ -51,7 +51,7 @@ def find(world: World) -> Iterator[Finding]:
 
 def unanswered(control: ControlStore, now: datetime) -> list[LostDecision]:
     """Decisions of the last 30 days, one a model, made at least some minutes ago."""
-    wanted = (decisions.c.action == "retrain", decisions.c.at >= (now - MAX_AGE).isoformat(timespec="milliseconds"))
+    wanted = (decisions.c.action == "retrain", decisions.c.at >= timestamp(now - MAX_AGE))
     with control.transaction() as connection:
         rows = connection.execute(sa.select(decisions).where(*wanted).order_by(decisions.c.as_of)).mappings().all()
         newest = {row["model"]: row for row in rows}  # the last of each model
@@ -60,7 +60,7 @@ def unanswered(control: ControlStore, now: datetime) -> list[LostDecision]:
 
 def _open(connection: sa.Connection, row: sa.RowMapping, now: datetime) -> bool:
     """Whether it is old enough, and no version was trained as of its window's end or later."""
-    if now - datetime.fromisoformat(row["at"]) < GRACE:
+    if now - instant(row["at"]) < GRACE:
         return False
     records = connection.execute(sa.select(versions.c.record).where(versions.c.model == row["model"])).scalars()
     as_of = parse_time(row["as_of"])

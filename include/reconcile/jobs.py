@@ -14,6 +14,7 @@ from functools import partial
 
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
+from include.core.time import instant
 from include.reconcile.world import Finding, PendingAlert, World, record_once
 
 GRACE = timedelta(minutes=2)  # since the attempt was opened: its task may be between two states
@@ -58,7 +59,7 @@ def _wanted(world: World, attempt: Attempt) -> bool:
 def _opened(world: World, attempt: Attempt) -> datetime | None:
     path = f"{attempt.folder}/attempt-{attempt.number}.json"
     try:
-        return datetime.fromisoformat(json.loads(world.ledger.storage.read(path))["at"])
+        return instant(json.loads(world.ledger.storage.read(path))["at"])
     except FileNotFoundError:
         return None
 

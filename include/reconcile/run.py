@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from include.core.control import effects
 from include.core.errors import PermanentError, SlipstreamError
 from include.core.request import Json
+from include.core.time import timestamp
 from include.reconcile import candidates, days, decisions, jobs, leftovers, rollouts
 from include.reconcile.world import RESOURCE, Finding, PendingAlert, World
 
@@ -70,7 +71,7 @@ def reconcile(world: World, *, dry_run: bool = False) -> Report:
 
 def unsent(world: World) -> list[PendingAlert]:
     """Alerts that were recorded and not sent yet, oldest first."""
-    since = (world.now - RESEND_FOR).isoformat(timespec="milliseconds")
+    since = timestamp(world.now - RESEND_FOR)
     mine = sa.and_(effects.c.resource == RESOURCE, effects.c.at >= since)
     with world.control.transaction() as connection:
         rows = connection.execute(sa.select(effects.c.result).where(mine).order_by(effects.c.at)).scalars().all()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, now, rollout_folds, rollouts
+from include.core.control import ControlStore, rollout_folds, rollouts
+from include.core.time import timestamp
 from include.rollout.evidence_accumulator import EvidenceAccumulator
 
 
@@ -26,7 +27,7 @@ def save_accumulator(control: ControlStore, rollout: str, stage: str, seq: int, 
     Nor is it stored if the rollout is over, or has gone on to another stage: the log may hold records of that
     stage by now, and this accumulator would have passed them by.
     """
-    values = {"fold": accumulator.to_json(), "at": now()}
+    values = {"fold": accumulator.to_json(), "at": timestamp()}
     with control.transaction() as connection:
         current = connection.execute(sa.select(rollouts.c.stage, rollouts.c.live).where(rollouts.c.id == rollout)).first()
         if current is None or current.stage != stage or current.live is None:

@@ -9,14 +9,16 @@ first request in the stage: neither many requests of one entity nor their likene
 The looks are at 1, 2, 4, 8, ... planned lengths of the stage; their levels add up to beta (Bonferroni), so a
 challenger at the margin is promoted with a probability of at most beta, however long the stage waits.
 Source: Clopper and Pearson (1934) for the bound; the conditional test is Przyborowski and Wilenski's (1940).
+
+scipy is imported where it is asked for: it takes .2 s, and `slipstream rollback` imports this module without
+needing a bound.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from functools import lru_cache
-
-import numpy as np
 
 FIRST, SECOND = 0.6, 0.2  # of beta at the first two looks; each later one has half of the one before
 
@@ -38,11 +40,13 @@ def most_allowed(trials: int, p: float, level: float) -> int:
         return -1
     if p >= 1:
         return trials - 1
-    k = np.arange(trials)
-    steps = np.log(trials - k) - np.log(k + 1) + np.log(p) - np.log1p(-p)
-    logs = np.concatenate([[0.0], np.cumsum(steps)]) + trials * np.log1p(-p)
-    cumulated = np.cumsum(np.exp(logs))
-    return int((cumulated <= level).sum()) - 1
+    from scipy.special import betaincc
+
+    def at_most(hits: int) -> float:
+        """P(Binomial(trials, p) <= hits): the complement of the incomplete beta function, at p and not at 1 - p, which rounds."""
+        return float(betaincc(hits + 1, trials - hits, p))
+
+    return bisect_right(range(trials), level, key=at_most) - 1
 
 
 def fewest(p: float, level: float) -> int:
@@ -54,11 +58,9 @@ def upper(hits: int, trials: int, level: float) -> float:
     """The upper Clopper-Pearson bound of a chance: values above it are ruled out at `level`. 1 without trials."""
     if trials == 0 or hits >= trials:
         return 1.0
-    low, high = hits / trials, 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if most_allowed(trials, middle, level) >= hits else (middle, high)
-    return high
+    from scipy.special import betainccinv
+
+    return float(betainccinv(hits + 1, trials - hits, level))
 
 
 def upper_ratio(hits: int, events: int, share: float, level: float) -> float:

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, fences, now, rollout_events, rollouts
+from include.core.control import ControlStore, fences, rollout_events, rollouts
 from include.core.digest import digest_json
+from include.core.time import instant, timestamp
 from include.rollout.history import Rollout, event_key, rollout_in
 
 EPISODE = ("undriven", "driven")
@@ -62,7 +63,7 @@ def _live(connection: sa.Connection, rollout_id: str) -> LiveRollout:
     asked = [str(row["evidence"].get("request", "")) for row in found if row["event"] in ("opened", "adopted")]
     drivers = (Driver.of(request) for request in asked)
     episodes = [row for row in found if row["event"] in EPISODE]
-    begun = [datetime.fromisoformat(row["at"]) for row in episodes if row["event"] == "undriven"]
+    begun = [instant(row["at"]) for row in episodes if row["event"] == "undriven"]
     ended = len(episodes) - len(begun)
     epoch = connection.execute(sa.select(fences.c.epoch).where(fences.c.resource == rollout.resource)).scalar()
     since = begun[-1] if len(begun) > ended else None
@@ -87,7 +88,7 @@ def mark(
     connection: sa.Connection, rollout_id: str, event: Literal["undriven", "driven"], episode: int, reason: str, at: datetime
 ) -> None:
     """Begin or end an episode, as of the moment of the look; `episode` counts from 1."""
-    _write(connection, rollout_id, event, str(episode), {"reason": reason}, at.isoformat(timespec="milliseconds"))
+    _write(connection, rollout_id, event, str(episode), {"reason": reason}, timestamp(at))
 
 
 def still_running(connection: sa.Connection, rollout: Rollout) -> bool:
@@ -100,5 +101,5 @@ def still_running(connection: sa.Connection, rollout: Rollout) -> bool:
 
 def _write(connection: sa.Connection, rollout_id: str, event: str, name: str, evidence: dict[str, Any], at: str = "") -> None:
     stage = rollout_in(connection, rollout_id).stage
-    row = {"rollout": rollout_id, "stage": stage, "event": event, "evidence": evidence, "at": at or now()}
+    row = {"rollout": rollout_id, "stage": stage, "event": event, "evidence": evidence, "at": at or timestamp()}
     connection.execute(rollout_events.insert().values(key=event_key(rollout_id, event, name), **row))

@@ -13,6 +13,7 @@ from include.core.control import ControlStore, audit, effects, rollout_events, r
 from include.core.digest import digest_json
 from include.core.errors import ConflictError, DataError
 from include.core.request import Json
+from include.core.time import instant
 from include.rollout.plan import RolloutStage
 from include.versions.gate import RETURNED
 from include.versions.lifecycle import Stage as VersionStage
@@ -150,9 +151,9 @@ def paused_for(control: ControlStore, rollout: Rollout, stage: str, at: datetime
     total, since = timedelta(0), None
     for event in events(control, rollout.id):
         if event["stage"] == stage and event["event"] == "paused":
-            since = datetime.fromisoformat(event["at"])
+            since = instant(event["at"])
         elif event["stage"] == stage and event["event"] == "resumed" and since is not None:
-            total, since = total + datetime.fromisoformat(event["at"]) - since, None
+            total, since = total + instant(event["at"]) - since, None
     return total + (at - since if since is not None else timedelta(0))
 
 

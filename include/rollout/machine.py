@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, now, rollout_events, rollouts
+from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.request import Json
 from include.core.spec import ModelSpec
+from include.core.time import timestamp
 from include.rollout.accumulator_store import delete_accumulator
 from include.rollout.driver import adopt
 from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
@@ -156,7 +157,7 @@ def _admit(connection: sa.Connection, model: str, challenger: int) -> int | None
 
 
 def _insert(connection: sa.Connection, rollout_id: str, model: str, challenger: int, champion: int | None) -> None:
-    at = now()
+    at = timestamp()
     row = {"id": rollout_id, "model": model, "live": model, "challenger": challenger, "champion": champion}
     try:
         with connection.begin_nested():
@@ -238,7 +239,7 @@ def revert_route(control: ControlStore, connection: sa.Connection, rollout: Roll
 
 
 def _update(connection: sa.Connection, rollout: Rollout, **values: str | None) -> None:
-    connection.execute(rollouts.update().where(rollouts.c.id == rollout.id).values(updated_at=now(), **values))
+    connection.execute(rollouts.update().where(rollouts.c.id == rollout.id).values(updated_at=timestamp(), **values))
 
 
 def _event(
@@ -247,5 +248,5 @@ def _event(
     """`once`: the rollout has one such event, whatever the stage."""
     single = once or event in ("opened", "promoted")
     key = event_key(rollout_id, event, "" if single else stage)
-    row = {"rollout": rollout_id, "stage": stage or "opened", "event": event, "evidence": evidence, "at": now()}
+    row = {"rollout": rollout_id, "stage": stage or "opened", "event": event, "evidence": evidence, "at": timestamp()}
     connection.execute(rollout_events.insert().values(key=key, **row))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, now, rollout_events, rollouts
+from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.errors import ConflictError
 from include.core.request import Json
+from include.core.time import timestamp
 from include.rollout.history import Rollout, event_key, live_rollout, rollout_in
 from include.rollout.machine import roll_back
 from include.rollout.rollback import RolledBack
@@ -43,7 +44,7 @@ def _switch(control: ControlStore, model: str, old: str, new: str, actor: str, r
     with control.transaction() as connection:
         mine = sa.and_(rollouts.c.id == rollout.id, rollouts.c.state == old)
         note = reason if new == "paused" else ""
-        if connection.execute(rollouts.update().where(mine).values(state=new, reason=note, updated_at=now())).rowcount:
+        if connection.execute(rollouts.update().where(mine).values(state=new, reason=note, updated_at=timestamp())).rowcount:
             stage = rollout_in(connection, rollout.id).stage
             _event(connection, rollout.id, stage, event, {"reason": reason, "actor": actor})
             detail = {"rollout": rollout.id, "stage": stage, "reason": reason}
@@ -69,5 +70,5 @@ def _event(connection: sa.Connection, rollout_id: str, stage: str, event: str, e
     """Pauses may come again: each has a number."""
     count = sa.select(sa.func.count()).where(rollout_events.c.rollout == rollout_id, rollout_events.c.event == event)
     number = int(connection.execute(count).scalar_one()) + 1
-    row = {"rollout": rollout_id, "stage": stage, "event": event, "evidence": evidence, "at": now()}
+    row = {"rollout": rollout_id, "stage": stage, "event": event, "evidence": evidence, "at": timestamp()}
     connection.execute(rollout_events.insert().values(key=event_key(rollout_id, event, str(number)), **row))

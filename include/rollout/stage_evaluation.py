@@ -8,15 +8,16 @@ nothing but that row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from include.core.adapters import adapter
 from include.core.catalog import load_spec
 from include.core.control import ControlStore
 from include.core.errors import ConflictError
 from include.core.request import Json
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.core.time import instant, now
+from include.prediction_log.tail import read_tail
 from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.evidence import Evidence
 from include.rollout.evidence_accumulator import LABELS, EvidenceAccumulator, StageAccumulator
@@ -35,7 +36,7 @@ def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Json] |
     if not known.live:
         return {"answer": "roll_back", "reasons": [f"ended by somebody else: {known.state} {known.reason}".rstrip()]}
     spec = load_spec(model, settings.models)
-    verdict, plan, evidence = read_and_judge(control, spec, known, stage, settings, datetime.now(UTC))
+    verdict, plan, evidence = read_and_judge(control, spec, known, stage, settings, now())
     if verdict.alerts and not alerted(control, known, stage):
         return {**verdict.to_json(), "answer": "hold"}
     if verdict.answer == "insufficient" or (known.state == "paused" and verdict.answer == "promote"):
@@ -56,9 +57,8 @@ def read_and_judge(
     seq, accumulator = load_accumulator(control, rollout.id)
     begin_stage(control, spec, rollout, stage, accumulator)
     before = dict(accumulator.cursor)
-    read = adapter("predictions.tail")
     while True:
-        records, accumulator.cursor = read(settings.home, spec.name, since, accumulator.cursor)
+        records, accumulator.cursor = read_tail(settings.home, spec.name, since, accumulator.cursor)
         if not records:
             break
         accumulator.add(records)
@@ -100,7 +100,7 @@ def judge_accumulated(
     if accumulator.stage is None:
         raise ConflictError(f"Rollout {rollout.id} has no stage to judge yet.", hint="enter a stage first.")
     since, _ = entered(control, rollout, accumulator.stage.stage)
-    elapsed = at - datetime.fromisoformat(since) - paused_for(control, rollout, accumulator.stage.stage, at)
+    elapsed = at - instant(since) - paused_for(control, rollout, accumulator.stage.stage, at)
     step, evidence = rollout.find(accumulator.stage.stage), accumulator.stage.evidence()
     plan = judge_plan(spec, step, rollout.champion, evidence.limits, accumulator.stage.labelled)
     return at_deadline(judge(evidence, plan), spec, elapsed), plan, evidence

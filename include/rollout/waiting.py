@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, effects, now, rollouts
+from include.core.control import ControlStore, effects, rollouts
+from include.core.time import timestamp
 from include.routing.route import route_in
 from include.versions.gate import offered_in
 from include.versions.lifecycle import Stage, at_stage, move_in
@@ -39,7 +40,7 @@ def supersede_in(connection: sa.Connection, control: ControlStore, model: str, c
         reason = f"version {champion} came into production before it had its turn"
         detail = {"version": version, "by": champion, "reason": reason}
         control.append_audit(connection, actor, SUPERSEDED, model, detail)
-        row = {"key": _key(model, version), "resource": f"rollout/{model}", "epoch": 0, "result": detail, "at": now()}
+        row = {"key": _key(model, version), "resource": f"rollout/{model}", "epoch": 0, "result": detail, "at": timestamp()}
         connection.execute(effects.insert().values(**row))
     return gone
 

@@ -15,9 +15,10 @@ from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, now, routes
+from include.core.control import ControlStore, routes
 from include.core.errors import DataError
 from include.core.request import Json
+from include.core.time import timestamp
 
 Arm = Literal["champion", "challenger"]
 BUCKETS = 10_000
@@ -151,7 +152,7 @@ def route_in(connection: sa.Connection, model: str) -> tuple[int, Route]:
 
 def set_route(connection: sa.Connection, model: str, route: Route) -> int:
     """Write a model's route in the caller's transaction (of `ControlStore.once`); returns the new generation."""
-    values = {"route": route.to_json(), "at": now()}
+    values = {"route": route.to_json(), "at": timestamp()}
     generation = route_in(connection, model)[0] + 1
     if generation == 1:
         connection.execute(routes.insert().values(model=model, generation=1, **values))

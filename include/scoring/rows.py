@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 import duckdb
@@ -13,6 +13,7 @@ from include.core.errors import DataError
 from include.core.reference import load
 from include.core.spec import Features
 from include.core.task import Task
+from include.core.time import start_of_day
 from include.data.session import open_session
 from include.data.sql import parquet
 
@@ -43,7 +44,7 @@ def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
 
 def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: date) -> datetime:
     """When the day begins, or earlier: rows of the day's partition may have been asked before it."""
-    midnight = datetime.combine(day, time())
+    midnight = start_of_day(day)
     first = connection.execute(f"SELECT min(event_timestamp) FROM {entities} WHERE isfinite(event_timestamp)").fetchall()[0][0]
     return min(midnight, first) if first else midnight
 

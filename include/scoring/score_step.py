@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.request import Outcome
-from include.core.settings import Settings
 from include.core.spec import Features
 from include.core.task import Task
+from include.scoring.batches import open_mapper
 from include.scoring.rows import rows_of_day
-from include.scoring.scorer import Scorer, batches
+from include.scoring.scorer import Scorer
 
 SCHEMA = pa.schema(
     [("request_id", pa.string()), ("event_timestamp", pa.timestamp("us")), ("score", pa.float32()), ("version", pa.int32())]
@@ -31,16 +29,8 @@ def run(task: Task) -> Outcome:
     scorer = Scorer(
         task.file("train", "model.onnx").read_bytes(), task.file("train", "signature.json").read_bytes(), params.get("version")
     )
-    scored = _mapper(task.settings)(rows, scorer)
+    scored = open_mapper(task.settings)(rows, scorer)
     table = pa.concat_tables([SCHEMA.empty_table(), *(part.cast(SCHEMA) for part in scored)])
     path = task.workdir / "scores.parquet"
     pq.write_table(table, path, compression="zstd")
     return Outcome({"day": params["day"], "rows": table.num_rows, "version": params.get("version")}, {"scores.parquet": path})
-
-
-def _mapper(settings: Settings) -> Callable[[pa.Table, Scorer], list[pa.Table]]:
-    """Ray Data inside a Ray job (which has RAY_ADDRESS), else a loop in this process."""
-    if settings.job_backend == "ray" and settings.environ.get("RAY_ADDRESS"):
-        mapper: Callable[[pa.Table, Scorer], list[pa.Table]] = adapter("batches.ray")
-        return mapper
-    return lambda rows, scorer: [scorer(batch) for batch in batches(rows)]

@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import pyarrow as pa
 
-from include.core.adapters import adapter
-from include.core.reference import load
 from include.core.scratch import scratch_folder
+from include.model_contract.encoder import Encoder
+from include.model_contract.model import Model, open_model
 
-ENCODER = "include.model_contract.encoder:Encoder"
 BATCH_ROWS = 4096  # fixed: the same rows in the same batches give the same bits, wherever they are scored
 
 
@@ -39,15 +37,15 @@ class Scorer:
         )
 
     @cached_property
-    def _encoder(self) -> Any:
-        return load(ENCODER).from_json(json.loads(self.signature))
+    def _encoder(self) -> Encoder:
+        return Encoder.from_json(json.loads(self.signature))
 
     @cached_property
-    def _model(self) -> Any:
+    def _model(self) -> Model:
         with scratch_folder() as folder:
             path = folder / "model.onnx"
             path.write_bytes(self.model)
-            return adapter("model")(path)
+            return open_model(path)
 
 
 def batches(rows: pa.Table) -> Iterator[pa.Table]:

@@ -1,6 +1,6 @@
 """The gateway: one raw ASGI app. A framework would cost more than everything it does (measured: a third of the requests).
 
-Hosted by uvicorn (include/serving/host.py). Nothing here waits for a model file or the control store: the manager's
+Hosted by uvicorn (include/gateway/host.py). Nothing here waits for a model file or the control store: the manager's
 thread brings deployments, the switch says which of them answers, the shadow's process takes copies. Predictions are
 answered one iteration of the event loop at a time (include/serving/prediction/coalescing.py).
 """
@@ -13,12 +13,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from include.core.errors import DataError, PermanentError, SlipstreamError, one_line
 from include.core.spec import ModelSpec
+from include.core.time import now
 from include.prediction_log.writer import PredictionLog, Syncer
 from include.serving.http.access import Access
 from include.serving.http.admission import OVERLOADED, Admission
@@ -66,7 +66,7 @@ START_SECONDS = 30.0  # to load the first routes before the socket opens
 
 @dataclass(frozen=True)
 class Parts:
-    """What a gateway is made of; include/serving/host.py puts the real ones together."""
+    """What a gateway is made of; include/gateway/build.py puts the real ones together."""
 
     manager: DeploymentManager
     reader: FeatureReader
@@ -83,7 +83,7 @@ class Parts:
 
 
 class Gateway:
-    writes = Writes()  # who may write from where; include/serving/host.py gives one that has an audit
+    writes = Writes()  # who may write from where; include/gateway/build.py gives one that has an audit
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._manager, self._access = parts, parts.manager, parts.access
@@ -300,7 +300,7 @@ class Gateway:
     async def _push(self, call: HttpRequest, model: str, view: str) -> Response:
         spec, deployment = self._spec(model), self._manager.deployments.get(model)
         targets = push_targets(spec, view, deployment.views.values() if deployment else ())
-        rows, moment = decode_rows(spec, targets[0], call.body), datetime.now(UTC)
+        rows, moment = decode_rows(spec, targets[0], call.body), now()
         try:
             written = max([await asyncio.to_thread(self._parts.reader.write, model, each, rows, moment) for each in targets])
         except DataError as error:

@@ -2,21 +2,16 @@
 
 It can neither slow nor fail a response: a full socket drops the copy (counted), a crash of the model's runtime is
 another process's, and that process yields the processor. It starts with the first copy and ends with the gateway.
-
-    python -m include.serving.shadow --socket FD --memory FD --arena N
+Both ends are here; include/gateway/shadow.py is the process's command.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
-import os
-import signal
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,20 +22,17 @@ import msgspec
 
 from include.core.errors import TransientError, one_line
 from include.core.scratch import scratch_folder
-from include.core.settings import Settings
-from include.prediction_log.writer import PredictionLog, Record, timestamp
+from include.core.time import precise
+from include.prediction_log.writer import PredictionLog, Record
 from include.serving.models.loaded_model import LoadedModel, ModelError
-from include.serving.stores import Stores
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
 
 log = logging.getLogger(__name__)
-COMMAND = (sys.executable, "-m", "include.serving.shadow")
 BUFFER = 1 << 20  # bytes of copies that may wait; the kernel may grant less
 RESTART_SECONDS = 5.0  # before a shadow process that died is started again
 FRAME = 200  # copies a message
 GATHERED, WAIT_SECONDS = 64, 0.005  # iterations of the event loop that a message of the log's lines may gather
-NICE = 10
 STOP_SECONDS = 10.0  # it may just have started: importing and loading take some, at this priority more
 _decode_lines = msgspec.json.Decoder(Record).decode_lines
 _LENGTH = struct.Struct("<I")
@@ -70,7 +62,7 @@ class Frame(msgspec.Struct, array_like=True):
 class Shadow:
     """The gateway's end. Used by the event loop only."""
 
-    def __init__(self, metrics: Metrics, memory: SharedMemory, arena: int, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, metrics: Metrics, memory: SharedMemory, arena: int, command: Sequence[str]) -> None:
         self._metrics, self._memory, self._arena, self._command = metrics, memory, arena, command
         self._encode = msgspec.msgpack.Encoder().encode
         self._socket: socket.socket | None = None
@@ -171,7 +163,7 @@ class Shadow:
 def shadow_record(copy: Copy, score: float | None, error: str | None) -> Record:
     """The pair as evidence: what the shadow said, and what the caller was answered."""
     return Record(
-        kind="shadow", id=copy.id, at=timestamp(), unit=copy.unit, version=copy.version, score=score, error=error,
+        kind="shadow", id=copy.id, at=precise(), unit=copy.unit, version=copy.version, score=score, error=error,
         against=copy.score, against_version=copy.answered, generation=copy.generation,
     )  # fmt: skip
 
@@ -251,31 +243,10 @@ def frames(stream: Any) -> Iterator[Frame]:
         yield decode(data)
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser()
-    for name in ("--socket", "--memory", "--arena"):
-        parser.add_argument(name, type=int, required=True)
-    options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when the gateway closes its end of the socket
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICE)
-    settings = Settings.from_env()
-    stores = Stores(settings)
-    metrics = Metrics(SharedMemory(os.fstat(options.memory).st_size, options.memory), options.arena)
-
-    def load_version(model: str, version: int, scratch: Path) -> LoadedModel:
-        return stores.load(stores.load_spec(model), version, scratch)
-
-    scorer = Scorer(load_version, settings.home, settings.scratch(), metrics)
-    with socket.socket(fileno=options.socket) as end, end.makefile("rb") as stream:
-        for frame in frames(stream):
-            try:
-                scorer.take(frame)
-            except Exception as error:  # noqa: BLE001 - nothing may end this process
-                log.warning("copies of %s were not scored: %s", frame.model, one_line(error))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def score_frames(stream: Any, scorer: Scorer) -> None:
+    """Until the gateway closes its end. Nothing that a frame holds ends the process."""
+    for frame in frames(stream):
+        try:
+            scorer.take(frame)
+        except Exception as error:  # noqa: BLE001 - nothing may end this process
+            log.warning("copies of %s were not scored: %s", frame.model, one_line(error))

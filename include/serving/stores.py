@@ -1,33 +1,29 @@
-"""What the processes of a gateway read: specs, and registered versions from the control store and the ledger."""
+"""What the processes of a gateway read: routes, specs, and registered versions from the control store and the ledger."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
-from include.core.adapters import adapter
-from include.core.catalog import load_spec
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
-from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.serving.models.deployment_manager import Routes
 from include.serving.models.loaded_model import LoadedModel, load_model
 
 
+class ReadsRoutes(Protocol):
+    def read(self) -> Routes:
+        """Model to generation and route; cheap where nothing has changed."""
+
+
 class Stores:
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.control = ControlStore(settings.control_url)
-        self.control.create_tables()
-        self._ledger = Ledger(settings.storage())
-        self._routes = adapter("routes.reader")(self.control)
+    def __init__(self, routes: ReadsRoutes, control: ControlStore, ledger: Ledger, load_spec: Callable[[str], ModelSpec]) -> None:
+        self._routes, self._control, self._ledger, self.load_spec = routes, control, ledger, load_spec
 
     def read_routes(self) -> Routes:
-        routes: Routes = self._routes.read()
-        return routes
-
-    def load_spec(self, model: str) -> ModelSpec:
-        return load_spec(model, self.settings.models)
+        return self._routes.read()
 
     def load(self, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:
-        return load_model(self.control, self._ledger, spec, version, scratch)
+        return load_model(self._control, self._ledger, spec, version, scratch)

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Features
 from include.core.task import Task
+from include.metrics.values import measure
+from include.model_contract.encoder import Encoder
+from include.model_contract.model import check_model, open_model
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows, TrainingJob
 from include.training.split import split_newest
 from include.training.spool import MetricSpool
+from include.training.tracking import tracked
 
 log = logging.getLogger(__name__)
 
@@ -49,23 +52,13 @@ def run(task: Task) -> Outcome:
         workers=int(training.get("workers", 1)),
         spool=spool,
     )
-    with _tracked(task), closing(spool):
+    with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     value = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
     return Outcome(value, {"model.onnx": job.model_path, "signature.json": described})
-
-
-def _tracked(task: Task) -> AbstractContextManager[None]:
-    """Metrics are shown while the body runs, where the registry's server can. What it has not taken, registration delivers."""
-    if task.settings.registry != "mlflow":
-        return nullcontext()
-    shown: AbstractContextManager[None] = adapter("tracking.mlflow")(
-        task.settings, task.storage, task.attempt.metrics, task.request.model
-    )
-    return shown
 
 
 def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
@@ -76,7 +69,7 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     older, newer = split_newest(table)
     check_labels(older, label)
     features = Features(**task.params["features"])
-    encoder = load("include.model_contract.encoder:Encoder").fit(older, features.inputs, label)
+    encoder = Encoder.fit(older, features.inputs, label)
     # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
     pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
     signature = {**encoder.to_json(), **pins}
@@ -98,7 +91,7 @@ def check_labels(table: pa.Table, label: str) -> None:
         )
 
 
-def _rows(encoder: Any, table: pa.Table, label: str) -> Rows:
+def _rows(encoder: Encoder, table: pa.Table, label: str) -> Rows:
     return Rows(encoder.encode_table(table), table[label].to_numpy().astype(np.float32))
 
 
@@ -106,8 +99,8 @@ def verify(job: TrainingJob) -> dict[str, Json]:
     """Check the ONNX file and measure it on the validation rows. Raises DataError, IntegrityError."""
     if not job.model_path.is_file():
         raise DataError("The model's fit returned without writing job.model_path.", seen=str(job.model_path))
-    adapter("model.check")(job.model_path, len(job.inputs))
-    model = adapter("model")(job.model_path)
+    check_model(job.model_path, len(job.inputs))
+    model = open_model(job.model_path)
     scores = model.score(job.validation.features)
     _check_scores(scores, len(job.validation), "the validation rows")
     _check_scores(model.score(_hostile(job)), 3, "rows of missing and unknown values")
@@ -115,7 +108,7 @@ def verify(job: TrainingJob) -> dict[str, Json]:
         gap = float(np.abs(expected - scores).max()) if expected.shape == scores.shape else math.inf
         if not gap <= PARITY:
             raise DataError(f"The ONNX file does not score like the model it came from, within {PARITY}.", seen=gap)
-    measured: dict[str, Json] = load("include.metrics.values:measure")(job.validation.labels, scores)
+    measured: dict[str, Json] = measure(job.validation.labels, scores)
     return {**measured, "rows": len(job.validation)}
 
 

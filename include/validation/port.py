@@ -1,12 +1,13 @@
-"""The port behind which expectations are evaluated; `include.core.adapters` names who does it."""
+"""The port behind which expectations are evaluated."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import pyarrow as pa
 
+from include.core.adapters import adapter
 from include.row_rules.expectation import Expectation
 from include.validation.verdict import Check
 
@@ -17,3 +18,8 @@ class ExpectationRunner(Protocol):
 
         Raises SpecError for a rule that the library itself refuses.
         """
+
+
+def open_expectations() -> ExpectationRunner:
+    opener: Callable[[], ExpectationRunner] = adapter("expectations")
+    return opener()

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from include.core.adapters import adapter
 from include.core.errors import DataError, SpecError
 from include.row_rules.expectation import Expectation
 from include.validation import scan
 from include.validation.batch import Batch
-from include.validation.port import ExpectationRunner
+from include.validation.port import open_expectations
 
 
 def passing(batch: Batch, rules: Sequence[Expectation]) -> tuple[list[Expectation], list[Expectation]]:
@@ -20,7 +19,7 @@ def passing(batch: Batch, rules: Sequence[Expectation]) -> tuple[list[Expectatio
     A partition of the next day may be larger or smaller than this one: both ways must pass. One that is larger than
     the library is given whole is only scanned.
     """
-    runner: ExpectationRunner = adapter("expectations")()
+    runner = open_expectations()
     kept = [rule for rule in rules if _fits(batch, rule)]
     ways = [scan.scan_batch] if batch.rows > scan.WHOLE_ROWS else [scan.check_batch, scan.scan_batch]
     for check in ways:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from include.core.adapters import adapter
 from include.core.request import Outcome
 from include.core.task import Task
 from include.data.raw import RawPartitions
 from include.row_rules.expectation import Suite, load_suite
 from include.validation.batch import Batch, open_database
 from include.validation.page import verdict_page
-from include.validation.port import ExpectationRunner
+from include.validation.port import ExpectationRunner, open_expectations
 from include.validation.scan import check_batch
 from include.validation.verdict import SourceVerdict, refuse_broken, verdict_value
 
@@ -25,7 +24,7 @@ def run(task: Task) -> Outcome:
     Raises DataError for a partition that cannot be read, PermanentError for a check that cannot be evaluated.
     """
     day, sources = str(task.params["day"]), sorted(task.params["sources"])
-    runner: ExpectationRunner = adapter("expectations")()
+    runner = open_expectations()
     files: dict[str, Path] = {}
     verdicts: dict[str, SourceVerdict] = {}
     database = open_database()

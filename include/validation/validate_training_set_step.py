@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from include.core.adapters import adapter
 from include.core.errors import SpecError
 from include.core.request import Json, Outcome
 from include.core.task import Task
 from include.row_rules.expectation import Expectation, Suite, load_suite
 from include.validation.batch import Batch, open_database
 from include.validation.page import verdict_page
-from include.validation.port import ExpectationRunner
+from include.validation.port import open_expectations
 from include.validation.scan import check_batch
 from include.validation.verdict import Check, SourceVerdict, refuse_broken, verdict_value
 
@@ -28,7 +27,7 @@ def run(task: Task) -> Outcome:
     label = str(task.params["label"])
     declared = _declared(str(task.params["expectations"]))
     rules = (*standard_rules(label, _inputs(task.params["features"])), *declared.rules)
-    runner: ExpectationRunner = adapter("expectations")()
+    runner = open_expectations()
     database = open_database()
     batches: dict[str, Batch] = {}
     verdicts: dict[str, SourceVerdict] = {}

@@ -15,6 +15,7 @@ from include.core.digest import PROJECT
 from tests.chaos.points import dead, sources_digest
 from tests.chaos.protocol import FAULTS, Absent, Backends, Step
 from tests.chaos.warm import prepare_process, warm_up
+from tests.support import programs
 
 if TYPE_CHECKING:
     from tests.chaos.record import Record
@@ -68,6 +69,8 @@ def sampled(steps: Mapping[str, Step], faults: Sequence[str]) -> list[tuple[str,
 def main(arguments: Sequence[str] | None = None) -> int:
     prepare_process()
     options = _options(arguments)
+    if not options.sample:  # the sample starts no server, and is run where the system has less
+        programs.require("tests.chaos")
     seeds = [options.seed] if options.seed is not None else list(range(options.seeds))
     steps = load_steps(options.steps)
     trials = sampled(steps, options.faults) if options.sample else planned(steps, options.faults, seeds)

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from include.core.request import Request
+from include.services.services import Services
 from operators.base import ComputeOperator
-from operators.hooks import Services
 from tests.chaos.bench import Bench
 from tests.chaos.protocol import Absent, Cell, Full, Kill, Step, Variant
 from tests.chaos.report import Report

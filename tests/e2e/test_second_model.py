@@ -23,7 +23,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     project, home = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("home")
     for part in PARTS:
         shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("__pycache__", "chaos", "integration"))
-    shutil.copytree(ROOT / "tests/e2e/second_model", project / "include/models/late_departure")
+    shutil.copytree(ROOT / "examples/models/late_departure", project / "include/models/late_departure")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "SLIPSTREAM", "RAY_", "PYTEST"))}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from include.backends.airflow.client import AirflowClient
 from include.core.connection import from_env
 from include.core.control import ControlStore
 from include.core.settings import Settings
 from include.data.published import published
-from include.demo.airflow import AirflowClient
 from include.demo.flights import land
 from include.local import environment
 from include.local.connections import read_file

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from include.core.digest import PROJECT
 from tests.chaos.warm import prepare_process
+from tests.support import programs
 
 RECORD = PROJECT / ".slipstream" / "hands.json"
 PAGE = PROJECT / "docs" / "guarantees.md"
@@ -20,6 +21,7 @@ PAGE = PROJECT / "docs" / "guarantees.md"
 def main(arguments: Sequence[str] | None = None) -> int:
     prepare_process()
     options = _options(arguments)
+    programs.require("tests.hands")
     from tests.hands import cells, record
     from tests.hands.run import run_cells
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit, decisions, effects, now, partitions, rollouts, versions
+from include.core.control import ControlStore, audit, decisions, effects, partitions, rollouts, versions
 from include.core.request import Json
+from include.core.time import timestamp
 from include.rollout.history import list_rollouts, live_rollout
 from include.rollout.waiting import SUPERSEDED
 from include.routing.route import Route, read_route, set_route
-from operators.hooks import Services
+from include.services.services import Services
 from tests.hands.specs import dag_of
 from tests.unit.operators.life import Life, Run, day
 
@@ -249,7 +250,7 @@ class RolloutPart(Part):
 
     def _insert(self, connection: sa.Connection, number: int, stage: str) -> None:
         row = {"key": f"{self.model}-{number}", "model": self.model, "version": number, "semver": f"1.{number}.0", "record": {}}
-        connection.execute(versions.insert().values(stage=stage, at=now(), **row))
+        connection.execute(versions.insert().values(stage=stage, at=timestamp(), **row))
 
     def conf(self, thing: Thing) -> dict[str, Json]:
         return {"version": int(thing)}

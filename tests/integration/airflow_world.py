@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
+from include.backends.airflow.client import AirflowClient
 from include.backends.process.jobs import ProcessJobs
 from include.core.connection import parse
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend, JobStatus
 from include.core.request import Ref, Result
 from include.core.settings import Settings
-from include.demo.airflow import AirflowClient
 from include.local.connections import addresses, read_file
 from include.local.down import down
 from include.local.platform import Platform

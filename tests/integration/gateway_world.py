@@ -21,12 +21,13 @@ import onnx
 import sqlalchemy as sa
 from onnx import TensorProto, helper, numpy_helper
 
-from include.core.control import ControlStore, now, versions
+from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT, digest_json
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.core.time import timestamp
 from include.routing.route import Route, set_route
 from include.serving.client import GatewayClient
 
@@ -227,7 +228,7 @@ class World:
         self._insert(*({"model": name, "version": number, "record": record} for name, number in made))
 
     def _insert(self, *rows: dict[str, Any]) -> None:
-        common = {"stage": "Candidate", "at": now()}
+        common = {"stage": "Candidate", "at": timestamp()}
         values = [{**common, **row, "key": f"{row['model']}-{row['version']}", "semver": f"1.{row['version']}.0"} for row in rows]
         with self.control.transaction() as connection:
             connection.execute(versions.insert(), values)
@@ -238,7 +239,7 @@ class World:
 
     # -- the process ---------------------------------------------------------------------------------
 
-    def start(self, *arguments: str, host: str = "include.serving.host", seconds: float = 60) -> GatewayClient:
+    def start(self, *arguments: str, host: str = "include.gateway", seconds: float = 60) -> GatewayClient:
         command = [sys.executable, "-m", host, *arguments]
         with (self.home / "gateway.log").open("ab") as out:
             self.process = subprocess.Popen(command, env=self.environ, cwd=PROJECT, stdout=out, stderr=out)

@@ -21,12 +21,13 @@ from include.backends.feast.repo import SERVICE, open_feast
 from include.backends.online import open_online
 from include.cli.context import Desk
 from include.cli.main import main
-from include.core.control import ControlStore, now
+from include.core.control import ControlStore
 from include.core.control import versions as registered
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
 from include.core.spec import Feature
+from include.core.time import timestamp
 from include.data.published import publish
 from include.features.online.pushed import pushed
 from include.model_contract.definition import Definition, definitions, present_views
@@ -135,7 +136,7 @@ def _serve(made: Shop, settings: Settings, version: int, signature: dict[str, An
     control = ControlStore(settings.control_url)
     control.create_tables()
     with control.transaction() as connection:
-        connection.execute(registered.insert().values(**row, record={"train": made.ledger.ref(result).to_json()}, at=now()))
+        connection.execute(registered.insert().values(**row, record={"train": made.ledger.ref(result).to_json()}, at=timestamp()))
         set_route(connection, SPEC.name, Route(champion=version))
 
 

@@ -98,7 +98,7 @@ def test_another_user_starts_what_was_moved(place: Path) -> None:
         record = connection.execute(sa.select(versions.c.record)).scalar_one()
     assert record["train"]["uri"].startswith("ledger/train/")
     give_away(world.home)  # this look at the database was ours
-    gateway = as_user(world, "-m", "include.serving.host")
+    gateway = as_user(world, "-m", "include.gateway")
     try:
         answered = wait_for_answer(world, gateway)
     finally:

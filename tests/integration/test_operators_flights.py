@@ -12,8 +12,8 @@ from include.core.errors import DataError, ValidationFailed
 from include.data.published import published
 from include.data.raw import RawPartitions
 from include.demo.flights import MODEL, land
+from include.services.services import Services
 from operators.features import BuildTrainingSetOperator, PublishFeaturesOperator
-from operators.hooks import Services
 from operators.sensors import PartitionSensor
 from operators.training import PlanTrainingOperator
 from operators.validation import ValidateDataOperator

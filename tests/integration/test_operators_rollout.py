@@ -167,7 +167,7 @@ def shop(nursery: Nursery, patch: pytest.MonkeyPatch) -> Iterator[Shop]:
     life = Life(settle_in(nursery.home, patch, gateway_url=url))
     log = (nursery.home / "gateway.log").open("wb")
     env = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    gateway = subprocess.Popen([sys.executable, "-m", "include.serving.host"], env=env, cwd=PROJECT, stdout=log, stderr=log)
+    gateway = subprocess.Popen([sys.executable, "-m", "include.gateway"], env=env, cwd=PROJECT, stdout=log, stderr=log)
     try:
         _wait(url, gateway, nursery.home / "gateway.log")
         yield Shop(life, nursery.run(), GatewayClient(url, "secret"))

@@ -16,8 +16,8 @@ from include.backends.s3.client import client_from_session
 from include.core.errors import UnreachableError
 from include.core.request import Ref
 from include.data.published import published
+from include.services.services import Services
 from operators.features import BuildTrainingSetOperator
-from operators.hooks import Services
 from operators.sensors import s3_partition_sensor
 from operators.training import PlanTrainingOperator
 from tests.unit.operators.life import MODEL, Life, Run, day, settle_in

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit, now, versions
+from include.core.control import ControlStore, audit, versions
+from include.core.time import timestamp
 from include.local import postgres
 from include.local.credentials import Credentials
 from include.rollout.history import live_rollout
@@ -49,7 +50,7 @@ def control(world: World, webhook: Webhook) -> ControlStore:
 
 
 def register(control: ControlStore, number: int, stage: str = "Candidate") -> None:
-    at = now() if stage == "Candidate" else "2026-01-01T00:00:00.000+00:00"
+    at = timestamp() if stage == "Candidate" else "2026-01-01T00:00:00.000+00:00"
     row = {"key": f"k{number}", "model": MODEL, "version": number, "semver": f"1.{number}.0", "record": {}, "at": at}
     with control.transaction() as connection:
         connection.execute(versions.insert().values(stage=stage, **row))

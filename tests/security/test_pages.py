@@ -16,11 +16,11 @@ import pyarrow as pa
 import pytest
 
 from include.backends.evidently.report import drift_report, sealed
-from include.cli.table import table
 from include.core.html import document
 from include.core.html_policy import in_script, policy_of, scripts
 from include.core.markdown import code, plain
 from include.core.spec import Feature
+from include.core.table import table
 from include.evaluation.report import render as evaluation_page
 from include.governance.card import render as card
 from include.monitoring.report import verdict_html

@@ -228,7 +228,8 @@ def settings_with_secrets(tmp_path: Path) -> Settings:
 
 
 def test_what_ray_is_handed_and_shows_holds_no_password(tmp_path: Path) -> None:
-    from operators.hooks import Services, job_of
+    from include.services.services import Services
+    from operators.hooks import job_of
 
     settings = settings_with_secrets(tmp_path)
     job = job_of(Attempt("train/abc", 1, 1), Services(settings), "m", "train")

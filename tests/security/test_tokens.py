@@ -18,8 +18,8 @@ from include.cli.main import main
 from include.core.connection import parse as parse_connection
 from include.core.errors import DataError, SpecError
 from include.core.settings import Settings
+from include.gateway import host as server
 from include.routing.route import Route as Served
-from include.serving import host as server
 from include.serving.client import GatewayClient, open_client
 from include.serving.http import access as access_module
 from include.serving.http.access import Access, from_settings, open_access

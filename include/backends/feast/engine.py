@@ -14,7 +14,7 @@ import fcntl
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ from feast.utils import _get_column_names, _run_pyarrow_field_mapping
 from include.backends.feast.online import SlipstreamOnlineStore, online_view, open_store
 from include.backends.feast.repo import SCHEME
 from include.core.errors import SpecError
+from include.core.time import now, zoned
 from include.features.online.materialize import materialize_view
 from include.online_store.row_codec import CREATED
 
@@ -104,7 +105,7 @@ def materialize_task(config: RepoConfig, offline: Any, registry: BaseRegistry, t
     """The newest row of each key in the task's interval, online and read back. Returns a ViewReport."""
     view = task.feature_view
     source: Any = view.batch_source
-    started = datetime.now(UTC)  # before reading: whatever is created later is newer than what we read
+    started = now()  # before reading: whatever is created later is newer than what we read
     entities = [registry.get_entity(name, task.project) for name in view.entities]
     keys, features, time, created = _get_column_names(view, [e for e in entities if e.join_key != DUMMY_ENTITY_ID])
     job = offline.pull_latest_from_table_or_query(
@@ -122,8 +123,8 @@ def materialize_task(config: RepoConfig, offline: Any, registry: BaseRegistry, t
 def record_interval(registry: BaseRegistry, project: str, view: Any, start: datetime, end: datetime) -> None:
     """Tell the registry that an interval is online, once, whatever is repeated. The caller holds the registry's lock."""
     fresh = registry.get_feature_view(view.name, project, allow_cache=False)
-    known = [(first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)) for first, last in fresh.materialization_intervals]
-    if (start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)) not in known:
+    known = [(zoned(first), zoned(last)) for first, last in fresh.materialization_intervals]
+    if (zoned(start), zoned(end)) not in known:
         registry.apply_materialization(fresh, project, start, end)
 
 

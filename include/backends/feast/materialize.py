@@ -7,7 +7,7 @@ lock, so that two days at once collide.
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 import pyarrow as pa
 from feast import FeatureStore
@@ -15,19 +15,19 @@ from feast import FeatureStore
 from include.backends.feast.engine import record_interval
 from include.backends.feast.repo import open_feast, registry_lock
 from include.core import fault
-from include.core.adapters import adapter
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.request import Json, Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import ModelSpec, View
+from include.core.time import end_of_day, instant, start_of_day, zoned
 from include.data.session import open_session
 from include.features.offline.pinned import pinned_rows
 from include.features.online.catch_up import record
 from include.features.online.materialize import materialize_view, newest_rows
 from include.model_contract.definition import routed_pins, views_of
-from include.online_store.store import OnlineStore
+from include.online_store.open import open_online
 
 
 def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Json]:
@@ -38,9 +38,9 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     Safe to repeat, and for many days at once in any order: of two values the newer event stands, of two
     results for one event the one committed later. Raises DataError if the values do not read back.
     """
-    store: OnlineStore = adapter("online")(settings.online_url)
+    store = open_online(settings.online_url)
     feast, day = open_feast(spec, settings), date.fromisoformat(result.value["day"])
-    created, control = datetime.fromisoformat(result.committed_at), ControlStore(settings.control_url)
+    created, control = instant(result.committed_at), ControlStore(settings.control_url)
     control.create_tables()
     pins = routed_pins(control, ledger, spec.name)
     reports: dict[str, Json] = {}
@@ -71,7 +71,7 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
 
 def _record_day(feast: FeatureStore, settings: Settings, day: date) -> None:
     """Tell the registry that the day is online: once for each view, whatever is repeated."""
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    start, end = zoned(start_of_day(day)), zoned(end_of_day(day))
     with registry_lock(settings):
         for view in feast.registry.list_feature_views(feast.project, allow_cache=False):
-            record_interval(feast.registry, feast.project, view, start, start + timedelta(days=1))
+            record_interval(feast.registry, feast.project, view, start, end)

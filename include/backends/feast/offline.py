@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,6 +33,8 @@ from include.backends.feast.repo import COLUMNS, view_of
 from include.backends.feast.retrieval import Batches, BatchJob
 from include.backends.feast.source import Between, Reader, shown, side_of
 from include.core.settings import Settings
+from include.core.time import now
+from include.core.time import utc as without_zone
 from include.data.session import open_session
 from include.features.offline.batch import ROWS
 from include.features.offline.dataset import quoted
@@ -122,9 +124,7 @@ class SlipstreamOfflineStore(OfflineStore):
         config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None
     ) -> None:
         """Keep pushed rows of a model's view (`store.push(..., to=PushMode.ONLINE_AND_OFFLINE)`) for its partition."""
-        append(
-            Settings(root=config.offline_store.root).storage(), config.project, view_of(feature_view), table, datetime.now(UTC)
-        )
+        append(Settings(root=config.offline_store.root).storage(), config.project, view_of(feature_view), table, now())
         if progress:
             progress(table.num_rows)
 
@@ -172,7 +172,7 @@ def _pulled(
     suffix: str = "",
 ) -> RetrievalJob:
     """The rows of a source with event times in [first, last), under its own column names; times in UTC without zone."""
-    first, last = (_plain(moment) if moment else None for moment in between)
+    first, last = (without_zone(moment) if moment else None for moment in between)
 
     @contextmanager
     def run() -> Iterator[Batches]:
@@ -180,11 +180,6 @@ def _pulled(
             yield Batches(reader.connection, iter([_pull(reader, source, names, time, created, (first, last)) + suffix]))
 
     return BatchJob(run)
-
-
-def _plain(moment: datetime) -> datetime:
-    """UTC without zone, which is also what a time without zone means."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _pull(reader: Reader, source: DataSource, names: list[str], time: str, created: str | None, between: Between) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +21,7 @@ from include.backends.feast.repo import VERSION
 from include.backends.online import open_online
 from include.core.errors import SpecError
 from include.core.spec import Dtype, Feature, View
-from include.core.time import utc
+from include.core.time import now, utc, zoned
 from include.online_store.row_codec import CREATED, Values
 from include.online_store.store import OnlineStore
 
@@ -70,7 +70,7 @@ class SlipstreamOnlineStore(FeastOnlineStore):
     ) -> None:
         if data:
             view = online_view(table)
-            open_store(config).write(config.project, view, _arrow(view, data), datetime.now(UTC))
+            open_store(config).write(config.project, view, _arrow(view, data), now())
         if progress:
             progress(len(data))
 
@@ -82,7 +82,7 @@ class SlipstreamOnlineStore(FeastOnlineStore):
         wanted = [field for field in table.features if requested_features is None or field.name in requested_features]
         fields = {field.name: TYPES[str(field.dtype)][1] for field in wanted}
         return [
-            (row.event_timestamp.replace(tzinfo=UTC), _protos(fields, row.values)) if row else (None, None)
+            (zoned(row.event_timestamp), _protos(fields, row.values)) if row else (None, None)
             for row in open_store(config).read_stamped(config.project, view, keys)
         ]
 

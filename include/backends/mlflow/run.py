@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -16,6 +15,7 @@ from include.core import fault
 from include.core.markdown import plain
 from include.core.request import Json
 from include.core.scratch import scratch_folder
+from include.core.time import instant
 from include.governance.card import render
 from include.governance.package import REPORT, Package
 
@@ -76,8 +76,7 @@ def _experiment(client: MlflowClient, name: str) -> str:
 
 def _metrics(package: Package) -> list[Metric]:
     # A fixed time: MLflow drops a metric it holds already, so a second try adds no second point.
-    at = datetime.fromisoformat(package.entry.as_of)
-    milliseconds = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    milliseconds = int(instant(package.entry.as_of).timestamp() * 1000)
     return [Metric(encoded(name), value, milliseconds, 0) for name, value in package.entry.metrics.items()]
 
 

@@ -1,51 +1,25 @@
-"""`python -m include.backends.ray.serve`: the gateway on Ray Serve, for many nodes, GPUs, or a cluster that is there anyway.
+"""Ray Serve as the host of an ASGI app: a Ray of this process's own, or a cluster that is there anyway.
 
-The app is the one that uvicorn hosts (include/serving/host.py), raw ASGI under `@serve.ingress`: each replica is a
-gateway of its own, with its own deployment manager. Compared with the workers of the uvicorn host, a replica follows a new route
-by itself, within a poll: there is no moment at which all change over. docs/gateway.md says when to choose which.
-
-Without RAY_ADDRESS it starts a Ray of its own on this machine: on loopback, with token authentication, gone with
-this process. With it, the nodes must have the gateway's environment (SLIPSTREAM_*, AIRFLOW_CONN_SLIPSTREAM_GATEWAY).
+Which app that is, and with which settings, is said by whoever calls it: include/gateway/on_ray.py.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import secrets
 import shutil
-import signal
-import sys
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-from include.core.connection import from_env
-from include.core.errors import SpecError
-from include.core.settings import Settings
-from include.serving.http.access import CONNECTION, Access, from_settings, is_loopback
 
 HA_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 ONGOING = 1000  # requests in a replica at once: the gateway pushes back by itself before that
 
 
-def gateway() -> Any:
-    """The ASGI app, built in the replica from its environment."""
-    from include.serving.host import build
-
-    settings = Settings.from_env()
-    host = os.environ["SLIPSTREAM_SERVE_HOST"]
-    if os.environ["SLIPSTREAM_SERVE_ALONE"] == "yes" and is_loopback(host):
-        _stay_on_loopback()
-    return build(settings, _access(settings, host))
-
-
-def _stay_on_loopback() -> None:
+def stay_on_loopback() -> None:
     """For a Ray of this machine alone: on a cluster, the proxies of other nodes must reach the replicas.
 
     Serve 2.60 binds each replica's gRPC port, which unpickles what it is sent, to every interface; no setting says no.
@@ -57,23 +31,18 @@ def _stay_on_loopback() -> None:
     replica.add_port_to_grpc_server = lambda server, address: bind(server, address.replace("[::]", "127.0.0.1"))
 
 
-def _access(settings: Settings, host: str) -> Access:
-    return from_settings(host, settings, from_env(CONNECTION, settings.environ))
-
-
-def deploy(host: str, port: int, replicas: int, *, alone: bool) -> None:
-    """Run the gateway on the connected Ray; returns when it answers. `alone`: that Ray is this process's own."""
+def deploy(app: Callable[[], Any], host: str, port: int, replicas: int, environ: Mapping[str, str]) -> None:
+    """Run the app that `app` makes in each replica, with `environ` added to its own; returns when it answers."""
     from ray import serve
     from ray.serve.config import HTTPOptions, ProxyLocation
     from ray.serve.schema import LoggingConfig
 
     quiet = LoggingConfig(enable_access_log=False, log_level="WARNING")
     serve.start(logging_config=quiet, proxy_location=ProxyLocation.HeadOnly, http_options=HTTPOptions(host=host, port=port))
-    environment = {"env_vars": {"SLIPSTREAM_SERVE_HOST": host, "SLIPSTREAM_SERVE_ALONE": "yes" if alone else "no"}}
     deployment = serve.deployment(
         name="gateway", num_replicas=replicas, max_ongoing_requests=ONGOING, logging_config=quiet,
-        ray_actor_options={"num_cpus": 1, "runtime_env": environment},
-    )(serve.ingress(gateway)())  # fmt: skip
+        ray_actor_options={"num_cpus": 1, "runtime_env": {"env_vars": dict(environ)}},
+    )(serve.ingress(app)())  # fmt: skip
     serve.run(deployment.bind(), name="slipstream", route_prefix="/")
 
 
@@ -111,39 +80,6 @@ def _guard(folder: Path) -> None:
     )  # fmt: skip
 
 
-def main(argv: list[str] | None = None) -> int:
-    settings = Settings.from_env()
-    options = _options(settings, argv)
-    try:
-        _access(settings, options.host)  # refuse strangers without a token here, not in a replica that never starts
-    except SpecError as error:
-        sys.exit(str(error))
-    if options.ha_proxy:
-        print("HAProxy listens on every interface of this machine, ports 8404 and 9101, whatever the host is.", file=sys.stderr)
-        os.environ.update(HA_PROXY)
-    stopped = threading.Event()
-    with connected(options.replicas) as alone:
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(sign, lambda *_: stopped.set())
-        deploy(options.host, options.port, options.replicas, alone=alone)
-        print(f"the gateway answers on http://{options.host}:{options.port}", flush=True)
-        stopped.wait()
-        serve: Any = import_module("ray.serve")
-        serve.shutdown()
-    return 0
-
-
-def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:
-    default = urlsplit(settings.gateway_url)
-    parser = argparse.ArgumentParser(prog="include.backends.ray.serve", description="Serve the routed models on Ray Serve.")
-    parser.add_argument("--host", default=default.hostname or "127.0.0.1")
-    parser.add_argument("--port", type=int, default=default.port or 8500)
-    parser.add_argument("--replicas", type=int, default=1)
-    parser.add_argument(
-        "--ha-proxy", action="store_true", help="Serve's HAProxy and throughput settings; HAProxy opens 8404 and 9101 to everyone"
-    )
-    return parser.parse_args(argv)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def shut_down() -> None:
+    serve: Any = import_module("ray.serve")
+    serve.shutdown()

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from posixpath import normpath
 from typing import Any
@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, N
 from include.backends.s3.client import CONNECTION_SETTING, client_from_env
 from include.core.errors import ConflictError, PermanentError, SpecError, UnreachableError
 from include.core.scratch import STALE, is_full, storage_full
+from include.core.time import zoned
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _TAKEN = frozenset({"412", "PreconditionFailed"})
@@ -156,7 +157,7 @@ class S3Storage:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{key.rstrip('/')}/")
             found = {entry["Key"]: entry["LastModified"] for page in pages for entry in page.get("Contents", ())}
         for key in sorted(found, key=lambda each: each.split("/")):
-            yield key.removeprefix(self._prefix), found[key].astimezone(UTC)
+            yield key.removeprefix(self._prefix), zoned(found[key])
 
     def delete(self, prefix: str) -> None:
         with self._reaching(prefix) as key:

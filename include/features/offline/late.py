@@ -18,6 +18,7 @@ from include.core.errors import PermanentError
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.spec import Data
+from include.core.time import days_between, instant
 from include.data.raw import RawPartitions
 
 CLOCKS = timedelta(hours=1)  # that the clocks of a storage and of a worker may differ, and a run take from reading to its commit
@@ -33,7 +34,7 @@ class Made:
 
     @classmethod
     def of(cls, ledger: Ledger, result: Result) -> Made:
-        return cls(ledger.request(result.key).params["partitions"], datetime.fromisoformat(result.committed_at))
+        return cls(ledger.request(result.key).params["partitions"], instant(result.committed_at))
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _changed(raw: RawPartitions, source: str) -> dict[date, datetime]:
 def lookback(data: Data, day: date) -> list[date]:
     """The days whose partitions a day's features read, itself the last."""
     first = max(data.first, day - timedelta(days=data.lookback_days))
-    return [first + timedelta(days=n) for n in range((day - first).days + 1)]
+    return days_between(first, day)
 
 
 def lacked(data: Data, day: date, partitions: Partitions) -> dict[str, list[str]]:

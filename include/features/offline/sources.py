@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -10,16 +10,12 @@ from pathlib import Path
 import duckdb
 
 from include.core.errors import DataError
-from include.core.reference import load
 from include.data.authored import memory
 from include.data.columns import EXACT, NULL, Types, culprit, same, stored
 from include.data.raw import RawPartitions
 from include.data.session import open_session, seal
 from include.data.sql import identifier, parquet
-
-# (expectations reference, source, files, their types) -> SELECT of the rows that no expectation sets aside. Stages never import
-# each other, so it goes by name.
-GOOD_ROWS = "include.row_rules.predicate:good_rows"
+from include.row_rules.predicate import good_rows
 
 Partitions = Mapping[str, Mapping[str, str]]  # {source: {YYYY-MM-DD: digest}}
 
@@ -34,7 +30,6 @@ def open_sources(
     One thread, so that sums of floats come out the same every time. Raises DataError for a partition that is missing,
     empty, truncated or of another schema than its neighbours, IntegrityError for changed bytes.
     """
-    good_rows: Callable[[str, str, list[str], Types], str] = load(GOOD_ROWS)
     with open_session(1, memory(), spill=scratch / "spill", nan_counts=True, lock=False) as connection:
         connection.execute("CREATE SCHEMA today")
         for source, digests in partitions.items():

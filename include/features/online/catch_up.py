@@ -8,7 +8,7 @@ where everything is there. What a store has lost without losing its epoch is fou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from include.core.digest import digest_json
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Result
 from include.core.spec import ModelSpec, View
+from include.core.time import instant, utc_now
 from include.data.published import newest, published
 from include.data.session import open_session
 from include.features.offline.known import first_day
@@ -96,10 +97,10 @@ def lost_days(
 
     What has outlived its ttl since it was brought online is lost to nobody.
     """
-    now, found = datetime.now(UTC).replace(tzinfo=None), dict[date, int]()
+    now, found = utc_now(), dict[date, int]()
     with open_session() as connection:
         for text, result in sorted(results.items()):
-            day, created, lost = date.fromisoformat(text), datetime.fromisoformat(result.committed_at), 0
+            day, created, lost = date.fromisoformat(text), instant(result.committed_at), 0
             for view in views_of(result, spec.features):
                 if known.lives(day, view, now):
                     rows = newest_rows(connection, view, ledger.fetch(result, f"{view.name}.parquet", folder))

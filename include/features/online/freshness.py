@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from include.core.spec import ModelSpec
+from include.core.time import end_of_day, utc_now
 from include.online_store.store import OnlineStore
 
 AGE, LIMIT = "slipstream_feature_age_seconds", "slipstream_feature_freshness_seconds"
@@ -30,7 +31,7 @@ def freshness(store: OnlineStore, spec: ModelSpec, now: datetime) -> list[Freshn
     Raises UnreachableError if the store does not answer.
     """
     if spec.data.last is not None:
-        now = min(now, datetime.combine(spec.data.last + timedelta(days=1), time()))
+        now = min(now, end_of_day(spec.data.last))
     views = spec.features.views
     newest = zip(views, store.newest(spec.name, views), strict=True)
     return [Freshness(view.name, at, None if at is None else max(now - at, timedelta(0)), view.freshness) for view, at in newest]
@@ -53,7 +54,3 @@ def samples(store: OnlineStore, spec: ModelSpec) -> Iterator[tuple[str, tuple[st
             yield AGE, (spec.name, each.view), each.age.total_seconds()
         if each.limit is not None:
             yield LIMIT, (spec.name, each.view), each.limit.total_seconds()
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,9 +14,13 @@ import duckdb
 import pyarrow as pa
 
 from include.core import fault
+from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.housekeeping import housekeeping
-from include.core.spec import View
+from include.core.ledger import Ledger
+from include.core.request import Json, Result
+from include.core.settings import Settings
+from include.core.spec import ModelSpec, View
 from include.data.sql import parquet
 from include.features.offline.dataset import quoted
 from include.online_store.store import OnlineStore
@@ -33,6 +37,16 @@ class ViewReport:
     newer: int
     compared: int
     without_key: int = 0  # rows left out: one of their keys is null
+
+
+def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Json]:
+    """The port of a feature store: bring the newest values of a `features` result online, and record that they are.
+
+    Gives `day` and, by view, the counts of a ViewReport. Safe to repeat, and for many days at once in any order.
+    Raises DataError if the values do not read back.
+    """
+    bring: Callable[[ModelSpec, Result, Ledger, Settings], dict[str, Json]] = adapter("materialize")
+    return bring(spec, result, ledger, settings)
 
 
 def newest_rows(connection: duckdb.DuckDBPyConnection, view: View, path: Path | Sequence[Path]) -> pa.Table:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, effects, partitions
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
+from include.core.time import end_of_day, parse_time, utc_now
 from include.online_store.store import OnlineStore
 
 
@@ -39,7 +40,7 @@ class Published:
     def served(self, view: View, now: datetime) -> bool:
         """Whether some published row of a view should be online at `now` (UTC, without zone)."""
         days = [day for day, rows in self.rows.items() if rows.get(view.name, 0) > 0]
-        return any(_end(day) > outlived(view, now) or self.lives(day, view, now) for day in days)
+        return any(end_of_day(day) > outlived(view, now) or self.lives(day, view, now) for day in days)
 
     def lives(self, day: date, view: View, now: datetime) -> bool:
         """Whether what was brought online of a day is still to be there: it lives a ttl from then on."""
@@ -79,7 +80,7 @@ def published_rows(control: ControlStore, model: str) -> Published:
     with control.transaction() as connection:
         rows = {date.fromisoformat(row.day): row.rows for row in connection.execute(days)}
         brought = connection.execute(records).all()
-    at = {date.fromisoformat(row.result["day"]): _naive(row.at) for row in brought}
+    at = {date.fromisoformat(row.result["day"]): parse_time(row.at) for row in brought}
     return Published(rows, at, [row.result for row in brought])
 
 
@@ -101,7 +102,7 @@ def empty_views(
     somebody removes rows one by one; one read for all views."""
     if not views:
         return []
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = utc_now()
     held = store.holds(spec.name, views) if closely else [at is not None for at in store.newest(spec.name, views)]
     looks = zip(views, held, strict=True)
     return [view.name for view, holds in looks if not holds and published.served(view, now)]
@@ -126,11 +127,3 @@ def outlived(view: View, now: datetime) -> datetime:
     """What was written before this moment has outlived its ttl at `now`."""
     endless = view.ttl is None or view.ttl.days >= now.toordinal() - 1
     return datetime.fromordinal(1) if endless or view.ttl is None else now - view.ttl
-
-
-def _end(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time())
-
-
-def _naive(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)

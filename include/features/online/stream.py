@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from include.core.reference import load
 from include.core.spec import ModelSpec, View
+from include.core.time import days_between
 from include.data.authored import admitted
 from include.data.raw import RawPartitions
 from include.features.offline.dataset import check, of_view
@@ -27,8 +28,7 @@ def stream_rows(spec: ModelSpec, raw: RawPartitions, first: date, last: date) ->
     The nightly partition holds the same values, so an online store that was pushed these rows does not change
     when the day is materialized. Raises DataError as the `features` step does.
     """
-    for offset in range((last - first).days + 1):
-        day = first + timedelta(days=offset)
+    for day in days_between(first, last):
         with TemporaryDirectory() as scratch, _open(spec, raw, day, Path(scratch)) as connection:
             connection.execute("USE memory.main")
             queries: dict[str, str] = load(spec.features.build)(day)

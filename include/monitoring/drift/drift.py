@@ -3,7 +3,7 @@
 Each past window is judged as if it were new, against the others (leave one out): its score is the
 largest distance of any column. The new window's score is held against that distribution, so the chance
 of a false alarm is of the whole check, however many columns there are, and the season's ordinary coming
-and going sets the scale (docs/monitoring.md, "The drift test"). Significance (`critical`) and effect (`MOVED`,
+and going sets the scale (docs/monitoring/method.md, "The drift test"). Significance (`critical`) and effect (`MOVED`,
 `EXCESS`: what is too small to matter however sure) are kept apart; both must speak.
 """
 

@@ -9,15 +9,14 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from include.core.request import Json
 from include.metrics.estimates import HIGHER_IS_BETTER, Floats, metric_name, metrics, standard_error
+from include.monitoring.logistic import newton
 from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays, by_slice, worst
 from include.monitoring.performance.slices import words as slice_words
-
-STEPS = 25  # of Newton's method, which needs some five
 
 
 @dataclass(frozen=True)
@@ -111,19 +110,15 @@ def of_window(performance: Performance, window: str) -> Performance:
 
 
 def calibration(label: Floats, score: Floats) -> dict[str, float]:
-    """`slope`, its `error`, and `offset`: a logistic regression of the label on the score's log odds (Cox 1958)."""
+    """`slope`, its `error`, and `offset`: a logistic regression of the label on the score's log odds (Cox 1958).
+
+    Its offset are those log odds themselves, so that the coefficients are what a calibrated score lacks.
+    """
     odds = logit(np.clip(score, 1e-6, 1 - 1e-6))
     rows = np.stack([np.ones_like(odds), odds], axis=1)
-    found, information = np.array([0.0, 1.0]), np.eye(2)
-    for _ in range(STEPS):
-        p = expit(rows @ found)
-        information = (rows * (p * (1 - p))[:, None]).T @ rows + 1e-9 * np.eye(2)
-        step = np.linalg.solve(information, rows.T @ (label - p))
-        found = found + step
-        if np.abs(step).max() < 1e-9:
-            break
+    found, information = newton(rows, label, 1.0, np.full(2, 1e-9), odds)
     error = float(np.sqrt(np.linalg.inv(information)[1, 1]))
-    return {"slope": float(found[1]), "slope_error": error, "offset": float(found[0])}
+    return {"slope": 1 + float(found[1]), "slope_error": error, "offset": float(found[0])}
 
 
 def _drop(metric: str, value: float, expected: float) -> float:

@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from scipy.special import logit
 
 from include.core.request import Json
+from include.core.time import end_of_day
 from include.data.window import Window
 from include.metrics.estimates import losses, metrics, standard_error
 from include.monitoring.additive import Scale, design, fit, predict
@@ -93,7 +94,7 @@ def parts(holdout: pa.Table, length: timedelta) -> list[tuple[str, pa.Table, pa.
     """The holdout cut into windows of one length, from its end; each with its name, and all the rest of the holdout."""
     time = holdout["event_time"].cast(pa.timestamp("us"))
     first, stop = (cast(datetime, found.as_py()) for found in (pc.min(time), pc.max(time)))
-    end = datetime.combine(stop.date(), datetime.min.time()) + timedelta(days=1)
+    end = end_of_day(stop.date())
     found = []
     while end - length >= first - length / 10:
         inside = pc.and_(pc.greater_equal(time, pa.scalar(end - length)), pc.less(time, pa.scalar(end)))

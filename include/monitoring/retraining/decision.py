@@ -12,6 +12,7 @@ from include.core import control as store
 from include.core.control import ControlStore
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
+from include.core.time import timestamp
 from include.data.window import moment
 from include.monitoring.retraining.policy import Champion, Decision, Facts, decide
 
@@ -40,7 +41,7 @@ def record_decision(control: ControlStore, decision: Decision, epoch: int, *, qu
         body = decision.to_json()
         details = {name: body[name] for name in ("blocked_by", "words", "evidence")}
         row = {"key": decision.key, "model": decision.model, "as_of": decision.as_of, "action": decision.action}
-        connection.execute(store.decisions.insert().values(**row, reasons=body["reasons"], evidence=details, at=store.now()))
+        connection.execute(store.decisions.insert().values(**row, reasons=body["reasons"], evidence=details, at=timestamp()))
         control.append_audit(
             connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.words}
         )

@@ -19,10 +19,11 @@ from time import monotonic
 from include.core.connection import Connection
 from include.core.errors import SpecError
 from include.core.settings import Settings
+from include.core.time import now
 from include.serving.http.asgi import Headers, encode
 from include.serving.http.request_error import RequestError
 from include.serving.http.routes import PREDICT, PUBLIC, READ
-from include.serving.http.tokens import Token, admin, digest, now, parse, read_file
+from include.serving.http.tokens import Token, admin, digest, parse, read_file
 
 log = logging.getLogger(__name__)
 CONNECTION = "slipstream_gateway"

@@ -14,7 +14,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -125,10 +125,6 @@ def write_file(path: Path, tokens: Iterable[Token]) -> None:
     text = msgspec.json.format(msgspec.json.encode(Tokens(tuple(tokens))), indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, text.decode() + "\n")
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _wrong(where: str, why: str) -> SpecError:

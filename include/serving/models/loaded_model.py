@@ -13,21 +13,18 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from include.core.adapters import adapter
 from include.core.control import ControlStore, versions
 from include.core.errors import DataError, SlipstreamError, one_line
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.spec import Feature, ModelSpec, View
+from include.model_contract.definition import fallback_views, views_of_model
+from include.model_contract.encoder import Encoder
+from include.model_contract.model import open_model
 
 Floats = NDArray[np.float32]
 WARM_RUNS = 20
 INT8 = "model.int8.onnx"  # what the evaluation wrote, if it let an INT8 variant through
-
-
-class Encoder(Protocol):
-    def encode_row(self, row: Mapping[str, Any]) -> list[float]: ...
-    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> Floats: ...
 
 
 class Scorer(Protocol):
@@ -91,8 +88,8 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     result, name = _variant(ledger, record, result)
     file = ledger.fetch(result, name, scratch)
     size = file.stat().st_size
-    scorer = adapter("model")(file)
-    encoder = adapter("encoder").from_json(signature)
+    scorer = open_model(file)
+    encoder = Encoder.from_json(signature)
     digest, width = result.files[name].digest, len(signature["inputs"])
     views, misfit = _views(spec, version, signature)
     inputs = tuple(Feature(name=e["name"], dtype=e["dtype"], default=e.get("default")) for e in signature["inputs"])
@@ -104,12 +101,12 @@ def _views(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> tuple
     """What the model reads online, and why that is not what it was trained on."""
     if not signature.get("views"):
         _check_inputs(spec, version, signature)  # nothing but the spec says what it is fed with
+
     try:
-        views: tuple[View, ...] = adapter("signature.views")(signature, spec.features)
+        return views_of_model(signature, spec.features), ""
     except DataError as error:
         _check_inputs(spec, version, signature)
-        return adapter("signature.fallback")(signature, spec.features), one_line(error)
-    return views, ""
+        return fallback_views(signature, spec.features), one_line(error)
 
 
 def _variant(ledger: Ledger, record: Mapping[str, Any], trained: Result) -> tuple[Result, str]:

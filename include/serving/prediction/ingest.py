@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import msgspec
 import pyarrow as pa
 
-from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.keys import INT64, key_text
 from include.core.spec import ModelSpec, View
 from include.core.time import ALLOWED as TIME
-from include.core.time import utc
-from include.prediction_log.writer import Record, timestamp
+from include.core.time import precise, utc
+from include.model_contract.definition import present_views
+from include.prediction_log.writer import Record
 from include.serving.http.request_error import UNREADABLE, RequestError, decode_problem
 from include.serving.prediction.request_types import ALLOWED, KEY, KEYS_ALLOWED
 
@@ -67,7 +67,7 @@ _label, _labels = msgspec.json.Decoder(Label), msgspec.json.Decoder(Feedback)
 def _record(label: Label, field: str) -> Record:
     known = _moment(label.at, field).isoformat() if label.at else None
     kind = "outcome" if label.metric else "label"
-    return Record(kind=kind, id=label.id, at=timestamp(), event_time=known, label=float(label.label), metric=label.metric or "")
+    return Record(kind=kind, id=label.id, at=precise(), event_time=known, label=float(label.label), metric=label.metric or "")
 
 
 def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> list[View]:
@@ -94,7 +94,7 @@ def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> 
 def _present(spec: ModelSpec) -> tuple[View, ...]:
     """The versions of the code that runs: they change with the process only."""
     if spec.name not in _presents:
-        _presents[spec.name] = adapter("features.present")(spec.features)
+        _presents[spec.name] = present_views(spec.features)
     return _presents[spec.name]
 
 

@@ -1,4 +1,4 @@
-"""The page that Prometheus scrapes, for all processes of a gateway. Docs: docs/monitoring.md, Service health."""
+"""The page that Prometheus scrapes, for all processes of a gateway. Docs: docs/monitoring/reference.md, Service health."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from functools import partial
 from tests.chaos.scheduler.trials import Trial, clear, kill_component, kill_ray_head, kill_task, kill_worker, mark
 from tests.chaos.scheduler.world import RayWorld, ray_world
 from tests.chaos.warm import prepare_process
+from tests.support import programs
 
 WORKER_LIMIT = 30.0  # seconds
 AGAIN = "until its task runs again"
@@ -33,6 +34,7 @@ once more under their old name.
 
 
 def main() -> int:
+    programs.require("tests.chaos.scheduler")
     prepare_process()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else nobody takes the platform down
     began, load = time.monotonic(), os.getloadavg()[0]

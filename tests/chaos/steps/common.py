@@ -16,9 +16,10 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from include.core.control import audit, decisions, effects, partitions, rollout_events, rollouts, routes, versions
 from include.core.storage import TEMPORARY
+from include.services.services import Services
 from include.training.spool import MetricSpool
 from operators.features import BuildTrainingSetOperator
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.training import PlanTrainingOperator
 from tests.chaos.protocol import Call, Deferred, Done, Finding, State
 from tests.chaos.world import World

@@ -179,7 +179,7 @@ class Traffic(OperatorStep):
 
 
 def _host(port: int) -> int:
-    from include.serving.host import main
+    from include.gateway.host import main
 
     return main(["--host", "127.0.0.1", "--port", str(port), "--workers", "1"])
 

@@ -11,10 +11,10 @@ from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Context, CronDataI
 
 from include.core.errors import DataError
 from include.core.request import Json, Request
+from include.services.services import Services
 from operators.alert import FailureNotifier
 from operators.assets import candidate_asset
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
-from operators.hooks import Services
 from operators.lifecycle import RETRIES, RETRYING, TIMEZONE
 from operators.run import may_deploy, partition_day
 from operators.triggers import QuestionTrigger

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from include.backends.folder.registry import FolderRegistry
 from include.cli.main import main
 from include.core.control import ControlStore
-from include.governance.folder_registry import FolderRegistry
 from include.governance.registry import register, resource
 from include.routing.route import Route, set_route
 from include.versions.moves import move

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from include.backends.folder.registry import FolderRegistry
 from include.backends.online import open_online
 from include.backends.process.jobs import open_jobs
 from include.core.control import ControlStore, versions
@@ -20,7 +21,6 @@ from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 from include.governance.audit import history
-from include.governance.folder_registry import FolderRegistry
 from include.rollout.machine import enter_stage, open_rollout
 from include.routing.route import read_route
 from include.versions.queries import champion, records
@@ -242,7 +242,7 @@ def test_jobs_shows_who_waits_for_each_and_stops_what_nobody_wants(
     jobs = open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))
     jobs.submit(Job(attempt.job, (sys.executable, "-c", "import time; time.sleep(60)")))
     seen: list[tuple[str, str, dict[str, str]]] = []
-    monkeypatch.setattr("include.demo.airflow.AirflowClient.unfinished", lambda _: seen)
+    monkeypatch.setattr("include.backends.airflow.client.AirflowClient.unfinished", lambda _: seen)
     for state in ("waiting", "deferred", "running", "up_for_retry"):  # a cleared task waits, and adopts the job
         seen[:] = [(f"{MODEL}_training", "manual__1", {"train": state})]
         assert f"{MODEL}_training manual__1" in slipstream("jobs", "--stop-orphans")[1]

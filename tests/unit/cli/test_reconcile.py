@@ -144,7 +144,7 @@ def test_an_airflow_that_is_down_is_named_and_asked_once(
 ) -> None:
     canary(control)
     waits: list[float] = []
-    monkeypatch.setattr("include.demo.airflow.time.sleep", waits.append)
+    monkeypatch.setattr("include.backends.airflow.client.time.sleep", waits.append)
     monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_AIRFLOW", "http://u:p@127.0.0.1:1")
     status, out, _ = slipstream("reconcile")
     assert (status, "Airflow at http://127.0.0.1:1 does not answer" in out) == (1, True)

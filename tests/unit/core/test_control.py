@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from include.core import control as tables
 from include.core.control import ControlStore
 from include.core.errors import FencedError, UnreachableError
+from include.core.time import timestamp
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -21,8 +22,8 @@ SPAWN = multiprocessing.get_context("spawn")
 def count_up(connection: sa.Connection) -> dict[str, Any]:
     """An effect that can be counted: one decision more."""
     number = connection.execute(sa.select(sa.func.count()).select_from(tables.decisions)).scalar_one()
-    row = {"model": "m", "as_of": "", "action": "hold", "reasons": [], "evidence": {}, "at": tables.now()}
-    connection.execute(tables.decisions.insert().values(key=f"{number}-{tables.now()}-{id(connection)}", **row))
+    row = {"model": "m", "as_of": "", "action": "hold", "reasons": [], "evidence": {}, "at": timestamp()}
+    connection.execute(tables.decisions.insert().values(key=f"{number}-{timestamp()}-{id(connection)}", **row))
     return {"number": number}
 
 

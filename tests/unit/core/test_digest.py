@@ -70,10 +70,11 @@ def now() -> str:
         ("stage/step.py", '"""A step."""', ""),
         ("stage/step.py", "return half(task)", "return (half(\n        task))"),
         ("other/unused.py", "TWO = 2", "TWO = 3"),
+        ("other/leaf.py", "ONE = 1", 'ONE = 1\n"""One of them."""'),
         ("core/storage.py", "A = 1", "A = 2"),
         ("backends/vendor.py", "B = 1", "B = 2"),
     ],
-    ids=["comment", "docstring", "module docstring", "layout", "not imported", "kernel", "backend"],
+    ids=["comment", "docstring", "module docstring", "layout", "not imported", "attribute's docstring", "kernel", "backend"],
 )
 def test_what_changes_no_result_changes_no_digest(project: Path, file: str, old: str, new: str) -> None:
     before = now()

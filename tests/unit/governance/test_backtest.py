@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from include.backends.folder.registry import FolderRegistry
 from include.core.control import ControlStore, versions
 from include.governance.backtest import folds
-from include.governance.folder_registry import FolderRegistry
 from include.governance.registry import register, resource
 from include.versions.queries import records
 from tests.unit.cli.conftest import Slipstream

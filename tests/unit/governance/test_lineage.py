@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from include.backends.folder.registry import FolderRegistry
 from include.core.control import ControlStore
 from include.core.errors import DataError
-from include.governance.folder_registry import FolderRegistry
 from include.governance.lineage import Trace, trace
 from include.governance.node import State
 from include.governance.registry import register, resource

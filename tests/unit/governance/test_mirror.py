@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from include.backends.folder.registry import FolderRegistry
 from include.core.advisory_lock import advisory_lock
 from include.core.control import ControlStore
 from include.core.errors import UnreachableError
 from include.governance import mirror as module
-from include.governance.folder_registry import FolderRegistry
 from include.governance.mirror import behind, catch_up, follow, mirror
 from include.governance.registry import register, resource
 from include.versions.moves import move

@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
+from include.backends.folder.registry import FolderRegistry
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, FencedError, UnreachableError
-from include.governance.folder_registry import FolderRegistry
 from include.governance.mirror import behind
 from include.governance.package import Package
 from include.governance.registry import Published, Registry, mirror, register, resource

@@ -17,6 +17,7 @@ from include.core.control import ControlStore
 from include.core.errors import FencedError
 from include.core.request import Result
 from include.core.spec import Retraining
+from include.core.time import timestamp
 from include.data.window import Window, moment
 from include.monitoring.retraining.decision import decide_window, history, resource
 from include.monitoring.retraining.policy import Decision
@@ -40,7 +41,7 @@ def alarm(day: int, **changes: Any) -> Result:
 @pytest.fixture
 def labelled(control: ControlStore) -> ControlStore:
     with control.transaction() as connection:
-        row = {"model": SPEC.name, "day": "2013-04-02", "ref": {}, "digest": "d", "rows": {"labels": 5000}, "at": store.now()}
+        row = {"model": SPEC.name, "day": "2013-04-02", "ref": {}, "digest": "d", "rows": {"labels": 5000}, "at": timestamp()}
         connection.execute(store.partitions.insert().values(**row))
     return control
 

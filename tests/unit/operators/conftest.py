@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from include.core.adapters import ADAPTERS
-from operators.hooks import Services, open_services
+from include.services.services import Services
+from operators.hooks import open_services
 from tests.unit.operators.fake_jobs import FakeJobs
 from tests.unit.operators.life import Life, settle_in
 from tests.unit.operators.nursery import Nursery

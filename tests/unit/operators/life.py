@@ -20,9 +20,10 @@ from airflow.triggers.base import BaseTrigger
 
 from include.core.request import Outcome, Ref, Request, Result
 from include.data.raw import RawPartitions
+from include.services.services import Services
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.features import BuildTrainingSetOperator, MaterializeFeaturesOperator, PublishFeaturesOperator
-from operators.hooks import Services, open_services
+from operators.hooks import open_services
 from operators.registry import RegisterModelOperator
 from operators.training import PlanTrainingOperator, TrainModelOperator
 from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator

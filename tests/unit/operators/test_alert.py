@@ -11,15 +11,16 @@ import pytest
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.core.errors import DataError, GateClosed
+from include.services.services import Services
 from operators import alert as module
 from operators.alert import Alert, FailureNotifier, send_alert
-from operators.hooks import Services
 from tests.integration.webhook import Webhook
 from tests.unit.docker.test_alerts import anchors
 from tests.unit.operators.life import MODEL, Run
 
 ROOT = Path(__file__).parents[3]
-ALERT = Alert("retrain/shop:w1", "retrain", "info", MODEL, "drift in two windows", "docs/monitoring.md#drift-alarm", {"rows": 7})
+PLAYBOOK = "docs/monitoring/operating.md#drift-alarm"
+ALERT = Alert("retrain/shop:w1", "retrain", "info", MODEL, "drift in two windows", PLAYBOOK, {"rows": 7})
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_an_event_is_told_once_with_the_connections_secrets(services: Services, 
     assert (path, token) == ("/hooks/secret", "Bearer hush")
     assert body == {
         "key": "retrain/shop:w1", "event": "retrain", "severity": "info", "model": MODEL, "text": "drift in two windows",
-        "playbook": "docs/monitoring.md#drift-alarm", "detail": {"rows": 7},
+        "playbook": PLAYBOOK, "detail": {"rows": 7},
     }  # fmt: skip
 
 

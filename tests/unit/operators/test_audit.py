@@ -9,10 +9,10 @@ import pytest
 
 from include.core.control import audit
 from include.core.errors import IntegrityError
+from include.services.services import Services
 from operators import audit as module
 from operators.alert import Alert
 from operators.audit import VerifyAuditOperator, audit_dag
-from operators.hooks import Services
 from tests.unit.operators.life import Run
 
 

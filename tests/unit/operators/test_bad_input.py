@@ -145,7 +145,9 @@ def test_code_that_cannot_be_imported_is_named_by_its_reference(
     run = published.snapshot(Run())
     spec = published.services.spec(MODEL)
     training = Training(**{**spec.training.model_dump(), "fit": fit})
-    monkeypatch.setattr("operators.hooks.Services.spec", lambda self, model: spec.model_copy(update={"training": training}))
+    monkeypatch.setattr(
+        "include.services.services.Services.spec", lambda self, model: spec.model_copy(update={"training": training})
+    )
     with pytest.raises(SpecError) as refused:
         run(TrainModelOperator(task_id="train", model=MODEL))
     assert f"{fit!r} cannot be imported" in str(refused.value)

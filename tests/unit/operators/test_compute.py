@@ -14,8 +14,8 @@ from include.core.errors import DataError, JobFailedError, PermanentError, Super
 from include.core.ledger import Attempt
 from include.core.ports import Job, JobStatus
 from include.core.request import Outcome, Ref, Request
+from include.services.services import Services
 from operators.base import ComputeOperator
-from operators.hooks import Services
 from tests.unit.operators.fake_jobs import FakeJobs
 
 Make = Callable[..., dict[str, Any]]

@@ -24,7 +24,7 @@ ALLOWED = SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"empty_da
 
 
 def use(monkeypatch: pytest.MonkeyPatch, spec: ModelSpec) -> None:
-    monkeypatch.setattr("operators.hooks.Services.spec", lambda self, model: spec)
+    monkeypatch.setattr("include.services.services.Services.spec", lambda self, model: spec)
 
 
 def land_empty(life: Life, number: int) -> None:

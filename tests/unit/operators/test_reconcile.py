@@ -15,9 +15,10 @@ from airflow.sdk.api.client import ServerResponseError
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse, OKResponse, TriggerDagRun
 
-from include.core.control import effects, now, versions
+from include.backends.folder.registry import FolderRegistry
+from include.core.control import effects, versions
 from include.core.errors import NotReadyError, UnreachableError
-from include.governance.folder_registry import FolderRegistry
+from include.core.time import timestamp
 from include.governance.mirror import behind
 from include.governance.registry import register, resource
 from include.monitoring.retraining.decision import QUIET
@@ -25,9 +26,9 @@ from include.reconcile.airflow import RunState
 from include.rollout.driver import live_rollouts
 from include.rollout.machine import open_rollout
 from include.routing.route import Route, read_route, set_route
+from include.services.services import Services
 from include.versions.lifecycle import set_production
 from operators import alert as alerts
-from operators.hooks import Services
 from operators.reconcile import DAG_ID, ReconcilerFailed, ReconcileStoresOperator, TaskAirflow, reconcile_dag
 from operators.rollout import OpenRolloutOperator
 from operators.training import PlanTrainingOperator
@@ -187,7 +188,14 @@ def look(ti: Ti) -> Any:
 def registered(services: Services, *numbers: int) -> None:
     with services.control.transaction() as connection:
         for number in numbers:
-            row = {"key": f"k{number}", "model": MODEL, "version": number, "semver": f"1.{number}.0", "record": {}, "at": now()}
+            row = {
+                "key": f"k{number}",
+                "model": MODEL,
+                "version": number,
+                "semver": f"1.{number}.0",
+                "record": {},
+                "at": timestamp(),
+            }
             connection.execute(versions.insert().values(stage="Candidate", **row))
 
 

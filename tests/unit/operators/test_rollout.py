@@ -11,18 +11,19 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
-from include.core.control import now, versions
+from include.core.control import versions
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
+from include.core.time import precise, timestamp
 from include.governance.mirror import behind
-from include.prediction_log.writer import PredictionLog, Record, timestamp
+from include.prediction_log.writer import PredictionLog, Record
 from include.rollout import stage_evaluation as evaluation
 from include.rollout.history import Rollout, entered, events, list_rollouts, live_rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.pause import abort, pause, resume
 from include.routing.route import Route, read_route, set_route, unit
+from include.services.services import Services
 from include.versions.record import Stage, VersionRecord
 from operators.alert import Alert
-from operators.hooks import Services
 from operators.rollout import (
     ConcludeRolloutOperator,
     OpenRolloutOperator,
@@ -48,7 +49,14 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setattr(RolloutOperator, "enter", enter)
     with made.control.transaction() as connection:
         for number in (1, 2):
-            row = {"key": f"k{number}", "model": MODEL, "version": number, "semver": f"1.{number}.0", "record": {}, "at": now()}
+            row = {
+                "key": f"k{number}",
+                "model": MODEL,
+                "version": number,
+                "semver": f"1.{number}.0",
+                "record": {},
+                "at": timestamp(),
+            }
             connection.execute(versions.insert().values(stage="Candidate", **row))
         set_route(connection, MODEL, Route(champion=1))
     rollout = open_rollout(made.control, made.spec(MODEL), 2, request="r", actor="t", epoch=1)
@@ -73,7 +81,7 @@ def answer(services: Services, rollout: Rollout, failing: tuple[str, ...] = (), 
         arm = route.arm(key)
         error = "boom" if arm in failing and number % 2 else None
         known = {"unit": f"{key:016x}", "arm": arm, "generation": generation}
-        log.write([Record("prediction", str(number), timestamp(), score=0.5, error=error, **known)])
+        log.write([Record("prediction", str(number), precise(), score=0.5, error=error, **known)])
     log.close()
 
 
@@ -96,11 +104,11 @@ def test_a_rollout_that_opens_is_shown_and_a_registry_that_is_away_holds_up_noth
     loop = Loop.under(services.settings.home)
     for version in (1, 2):  # records that can be shown
         entry = replace(loop.package(days=version + 2).entry, model=MODEL)
-        made = VersionRecord(entry, version, f"1.{version}.0", Stage.ARCHIVED, "run", now()).to_json()
+        made = VersionRecord(entry, version, f"1.{version}.0", Stage.ARCHIVED, "run", timestamp()).to_json()
         with services.control.transaction() as connection:
             connection.execute(versions.update().where(versions.c.version == version).values(record=made))
     with monkeypatch.context() as patch:
-        patch.setattr("operators.hooks.Services.labels", lambda _: 1 / 0)
+        patch.setattr("include.services.services.Services.labels", lambda _: 1 / 0)
         Run({"version": 2}, run_id="away")(OpenRolloutOperator(task_id="open", model=MODEL))
     assert "ZeroDivisionError" in behind(services.control, MODEL)[0].problem
     Run({"version": 2}, run_id="there")(OpenRolloutOperator(task_id="open", model=MODEL))
@@ -223,7 +231,14 @@ def idle(quiet: Services) -> Services:
 def add(services: Services, *numbers: int) -> None:
     with services.control.transaction() as connection:
         for number in numbers:
-            row = {"key": f"k{number}", "model": MODEL, "version": number, "semver": f"1.{number}.0", "record": {}, "at": now()}
+            row = {
+                "key": f"k{number}",
+                "model": MODEL,
+                "version": number,
+                "semver": f"1.{number}.0",
+                "record": {},
+                "at": timestamp(),
+            }
             connection.execute(versions.insert().values(stage="Candidate", **row))
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from include.backends.folder.registry import FolderRegistry
 from include.core.control import ControlStore
 from include.core.digest import PROJECT
-from include.governance.folder_registry import FolderRegistry
 from include.governance.registry import register, resource
 from include.routing.route import Route, set_route
 from tests.unit.governance.samples import MODEL, Loop

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from include.prediction_log.writer import PredictionLog, Record, moment, read_records, segments, timestamp
+from include.core.time import instant, precise
+from include.prediction_log.writer import PredictionLog, Record, read_records, segments
 
 
 def record(number: int) -> Record:
-    return Record(kind="prediction", id=f"r{number}", at=timestamp(), features={"a": 1.5, "b": None, "c": "x"}, score=0.5)
+    return Record(kind="prediction", id=f"r{number}", at=precise(), features={"a": 1.5, "b": None, "c": "x"}, score=0.5)
 
 
 def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -57,6 +58,6 @@ def test_since_without_a_zone_is_utc_on_every_host(zone: str, monkeypatch: pytes
     with monkeypatch.context() as patched:
         patched.setenv("TZ", zone)
         time.tzset()
-        found = [moment(text) for text in ("2013-01-02T03:00:00", "2013-01-02T03:00:00Z", "2013-01-02T16:00:00+13:00")]
+        found = [instant(text) for text in ("2013-01-02T03:00:00", "2013-01-02T03:00:00Z", "2013-01-02T16:00:00+13:00")]
     time.tzset()
     assert found == [datetime(2013, 1, 2, 3, tzinfo=UTC)] * 3

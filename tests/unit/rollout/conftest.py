@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from include.core.control import ControlStore, now, versions
+from include.core.control import ControlStore, versions
 from include.core.spec import Data, Feature, Features, ModelSpec, Rollout, Training
+from include.core.time import timestamp
 
 MODEL = "toy"
 
@@ -41,7 +42,7 @@ def control(tmp_path: Path) -> ControlStore:
                 "version": version,
                 "semver": f"1.{version}.0",
                 "record": {},
-                "at": now(),
+                "at": timestamp(),
             }
             connection.execute(versions.insert().values(stage=stage, **row))
     return store

@@ -11,7 +11,8 @@ from include.core.control import ControlStore
 from include.core.errors import ConflictError
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
-from include.prediction_log.writer import PredictionLog, Record, timestamp
+from include.core.time import precise
+from include.prediction_log.writer import PredictionLog, Record
 from include.rollout import stage_evaluation as evaluation
 from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.history import entered, paused_for
@@ -39,7 +40,7 @@ def write_pairs(home: Path, generation: int, n: int, score: float) -> None:
     log = PredictionLog(home, "toy")
     log.write(
         [
-            Record(kind="shadow", id=str(k), at=timestamp(), unit=str(k), generation=generation, score=score, against=0.5)
+            Record(kind="shadow", id=str(k), at=precise(), unit=str(k), generation=generation, score=score, against=0.5)
             for k in range(n)
         ]
     )
@@ -87,7 +88,7 @@ def write_answers(home: Path, generation: int, n: int, failing: tuple[str, ...] 
         key = unit(f"{salt}{k}", "toy")
         arm = route.arm(key)
         log.write([
-            Record(kind="prediction", id=f"{salt}{k}", at=timestamp(), unit=f"{key:016x}", arm=arm, generation=generation,
+            Record(kind="prediction", id=f"{salt}{k}", at=precise(), unit=f"{key:016x}", arm=arm, generation=generation,
                    score=0.5, error="boom" if arm in failing and k % 3 == 0 else None)
         ])  # fmt: skip
     log.close()

@@ -19,6 +19,8 @@ from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.metrics_page import metrics_page
 from include.serving.telemetry.shared_memory import SharedMemory
 
+NOBODY = (sys.executable, "-c", "pass")  # a shadow process that ends at once
+
 
 def copies(count: int, size: float = 1.0) -> list[Copy]:
     return [Copy(3, f"r{n}", "00", 5, 0.25, 1, {"size": size}) for n in range(count)]
@@ -111,7 +113,7 @@ def test_a_shadow_that_takes_nothing_drops_and_never_waits(tmp_path: Path) -> No
 def test_a_shadow_that_dies_is_started_again_and_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("include.serving.shadow.RESTART_SECONDS", 0.0)
     memory = SharedMemory(2 * ARENA)
-    shadow = Shadow(Metrics(memory, 0), memory, 1, (sys.executable, "-c", "pass"))
+    shadow = Shadow(Metrics(memory, 0), memory, 1, NOBODY)
     started = set()
     for _ in range(50):
         shadow.offer("toy", copies(1))
@@ -127,7 +129,7 @@ def test_a_shadow_that_dies_is_started_again_and_harms_nobody(monkeypatch: pytes
 
 
 def test_lines_of_several_turns_go_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    shadow, sent = Shadow(Metrics(), SharedMemory(2 * ARENA), 1), []
+    shadow, sent = Shadow(Metrics(), SharedMemory(2 * ARENA), 1, NOBODY), []
     monkeypatch.setattr(shadow, "_send", lambda data: sent.append(msgspec.msgpack.decode(data, type=Frame)) or True)
 
     async def offers() -> None:
@@ -146,7 +148,7 @@ def test_lines_of_several_turns_go_in_one_message(monkeypatch: pytest.MonkeyPatc
 
 def test_lines_that_do_not_fit_are_counted_as_dropped_and_none_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = Metrics()
-    shadow = Shadow(metrics, SharedMemory(2 * ARENA), 1)
+    shadow = Shadow(metrics, SharedMemory(2 * ARENA), 1, NOBODY)
     monkeypatch.setattr(shadow, "_send", lambda _: False)
 
     async def offers() -> None:

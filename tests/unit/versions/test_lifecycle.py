@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from include.core.control import ControlStore, now, versions
+from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT
 from include.core.errors import ConflictError, DataError
+from include.core.time import timestamp
 from include.versions.lifecycle import MOVES, Stage, allowed, at_stage, move_in, set_production, stage_in
 
 
@@ -20,7 +21,14 @@ def control(tmp_path: Path) -> ControlStore:
     store.create_tables()
     with store.transaction() as connection:
         for number, stage in enumerate(Stage, 1):
-            row = {"key": f"k{number}", "model": "toy", "version": number, "semver": f"1.{number}.0", "record": {}, "at": now()}
+            row = {
+                "key": f"k{number}",
+                "model": "toy",
+                "version": number,
+                "semver": f"1.{number}.0",
+                "record": {},
+                "at": timestamp(),
+            }
             connection.execute(versions.insert().values(stage=str(stage), **row))
     return store
 

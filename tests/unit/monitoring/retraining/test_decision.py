@@ -10,6 +10,7 @@ from include.core import control as store
 from include.core.control import ControlStore
 from include.core.errors import FencedError
 from include.core.request import Result
+from include.core.time import timestamp
 from include.monitoring.retraining.decision import decide_window, gather, history, record_decision, resource
 from include.monitoring.retraining.policy import decide
 from tests.unit.monitoring.retraining.test_policy import CALM, DRIFT, POLICY, WHOLE, facts
@@ -35,7 +36,7 @@ def publish(control: ControlStore, day: str, labels: int) -> None:
     with control.transaction() as connection:
         connection.execute(
             store.partitions.insert().values(
-                model=SPEC.name, day=day, ref={}, digest="d", rows={"labels": labels}, at=store.now()
+                model=SPEC.name, day=day, ref={}, digest="d", rows={"labels": labels}, at=timestamp()
             )
         )
 
@@ -75,7 +76,7 @@ def test_new_labels_are_those_published_after_the_champions_data(control: Contro
 def test_a_live_rollout_freezes_the_decision(control: ControlStore) -> None:
     with control.transaction() as connection:
         row = {"id": "r1", "model": SPEC.name, "challenger": 3, "stage": "shadow", "state": "running", "reason": ""}
-        times = {"created_at": store.now(), "updated_at": store.now()}
+        times = {"created_at": timestamp(), "updated_at": timestamp()}
         connection.execute(store.rollouts.insert().values(**row, live=SPEC.name, **times))
     publish(control, "2013-05-02", 5000)
     decision, _ = decide_window(
@@ -97,7 +98,7 @@ def test_decisions_join_the_audit_chain(control: ControlStore) -> None:
 def register(control: ControlStore, version: int, passed: bool, as_of: str = "2013-05-20", run_type: str = "manual") -> None:
     reasons = [] if passed else ["auc 0.5000 is below the floor 0.6000"]
     record = {"as_of": as_of, "run_type": run_type, "gate": {"passed": passed, "reasons": reasons}}
-    row = {"key": f"v{version}", "version": version, "semver": f"1.{version}.0", "stage": "Staging", "at": store.now()}
+    row = {"key": f"v{version}", "version": version, "semver": f"1.{version}.0", "stage": "Staging", "at": timestamp()}
     with control.transaction() as connection:
         connection.execute(store.versions.insert().values(**row, model=SPEC.name, record=record))
 
@@ -111,6 +112,6 @@ def test_challengers_that_came_to_nothing_are_told_with_their_reason(control: Co
     register(control, 6, passed=True)  # on its way
     with control.transaction() as connection:
         row = {"id": "r4", "model": SPEC.name, "challenger": 4, "stage": "canary_5", "state": "rolled_back", "reason": "errors"}
-        connection.execute(store.rollouts.insert().values(**row, created_at=store.now(), updated_at=store.now()))
+        connection.execute(store.rollouts.insert().values(**row, created_at=timestamp(), updated_at=timestamp()))
     found = gather(control, SPEC, monitored("2013-05-31")).rejected
     assert found == ("version 2: auc 0.5000 is below the floor 0.6000", "version 4 was rolled back")

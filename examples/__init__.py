@@ -1,0 +1,1 @@
+"""Models to copy from: what an author writes, complete, and nothing else."""

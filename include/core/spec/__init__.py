@@ -1,0 +1,41 @@
+"""ModelSpec: everything Slipstream knows of a model, on one screen, typed and frozen.
+
+A spec names its code by string, so reading one imports no library. Times of day are UTC. An unknown
+field, a wrong type or an impossible value is refused with the field, the value and what is allowed.
+docs/reference/spec.md lists every field; it is made from the docstrings below the fields.
+"""
+
+from __future__ import annotations
+
+from include.core.spec.base import Cron, DailyCron, Dtype, Frozen, Name, Reference
+from include.core.spec.data import Data
+from include.core.spec.evaluation import Evaluation
+from include.core.spec.features import Feature, Features, View
+from include.core.spec.model import ModelSpec
+from include.core.spec.monitoring import Monitoring, Retraining
+from include.core.spec.rollout import BusinessMetric, Rollout
+from include.core.spec.serving import Objectives, Serving, Triggers
+from include.core.spec.training import Training
+
+__all__ = [
+    "BusinessMetric",
+    "Cron",
+    "DailyCron",
+    "Data",
+    "Dtype",
+    "Evaluation",
+    "Feature",
+    "Features",
+    "Frozen",
+    "ModelSpec",
+    "Monitoring",
+    "Name",
+    "Objectives",
+    "Reference",
+    "Retraining",
+    "Rollout",
+    "Serving",
+    "Training",
+    "Triggers",
+    "View",
+]

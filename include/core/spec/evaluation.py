@@ -1,0 +1,48 @@
+"""The section `evaluation`: the gate that a trained model must pass to become a candidate."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from include.core.spec.base import Frozen, Name
+
+
+class Evaluation(Frozen):
+    """What a trained model must show on the held-out days, alone and against the champion."""
+
+    metric: Literal["auc", "log_loss", "accuracy"] = "auc"
+    """The metric that the gate, the drop in performance and the reports are about."""
+
+    minimum: float | None = 0.5
+    """The value of the metric that the model must reach. For log_loss it is a ceiling. None: any value passes."""
+
+    margin: float = Field(0.01, gt=0)
+    """How much worse than the champion a model may be, in units of the metric, and still pass."""
+
+    alpha: float = Field(0.025, gt=0, lt=0.5)
+    """The probability that a model which is worse than the champion by more than `margin` passes all the same."""
+
+    slice_margin: float = Field(0.03, ge=0)
+    """How much worse than the champion a slice may be, in units of the metric. A larger difference is refused unless it may be
+    chance, considering how many slices there are."""
+
+    baseline: Name | None = None
+    """A category feature whose historical rate of the label, by category, is a baseline to beat. By default there is none."""
+
+    slices: tuple[Name, ...] = ()
+    """The features by whose values the metric is also reported, and compared with the champion's."""
+
+    max_latency_ms: float = Field(5.0, gt=0)
+    """The largest accepted p99 of scoring one row with ONNX Runtime, in milliseconds, measured against a reference workload
+    of known cost."""
+
+    max_bytes: int = Field(50_000_000, gt=0)
+    """The largest accepted size of the model file, in bytes."""
+
+    int8: bool = False
+    """Whether to make an INT8 variant too. It serves where it is faster, and as good within `int8_margin`."""
+
+    int8_margin: float = Field(0.002, ge=0)
+    """How much worse than the model as it was trained the INT8 variant may be, in units of the metric."""

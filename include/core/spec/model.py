@@ -1,0 +1,98 @@
+"""ModelSpec: the sections together, and what must hold between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from include.core.names import clashes
+from include.core.spec.base import Frozen, Name, Reference
+from include.core.spec.data import Data
+from include.core.spec.evaluation import Evaluation
+from include.core.spec.features import Features
+from include.core.spec.monitoring import Monitoring, Retraining
+from include.core.spec.rollout import Rollout
+from include.core.spec.serving import Objectives, Serving, Triggers
+from include.core.spec.training import Training
+
+
+class ModelSpec(Frozen):
+    """One model. The folder `include/models/<name>/` holds it and all the code it names."""
+
+    name: Name
+    """The name of the model, which is also the name of its folder and begins the ids of its DAGs."""
+
+    owner: str
+    """Who answers for the model. Airflow, MLflow and the model card show it."""
+
+    description: str
+    """What the model predicts, in a sentence. Airflow, MLflow and the model card show it."""
+
+    label: Name
+    """The column of the label, which is 0 or 1. The model predicts the probability of 1."""
+
+    data: Data
+    """Where the raw partitions come from."""
+
+    features: Features
+    """The model's inputs, and the SQL that makes them."""
+
+    expectations: Reference
+    """The mapping `{source or "training_set": (Expectation, ...)}` of what the data must look like."""
+
+    training: Training
+    """How the model is fitted."""
+
+    evaluation: Evaluation = Evaluation()
+    """What a trained model must show before it becomes a candidate."""
+
+    rollout: Rollout = Rollout()
+    """How a candidate takes over the traffic."""
+
+    monitoring: Monitoring = Monitoring()
+    """How predictions and labels are watched."""
+
+    retraining: Retraining = Retraining()
+    """When the model is trained again."""
+
+    serving: Serving = Serving()
+    """How the gateway answers."""
+
+    objectives: Objectives = Objectives()
+    """What callers are promised."""
+
+    triggers: Triggers = Triggers()
+    """What starts the DAGs beside their schedules."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = list(clashes(self))
+        if problems:
+            raise ValueError("; ".join(problems))
+        names = [feature.name for feature in self.features.inputs]
+        for field, used in (
+            ("evaluation.slices", self.evaluation.slices),
+            ("evaluation.baseline", (self.evaluation.baseline,)),
+            ("serving.redact", self.serving.redact),
+        ):
+            unknown = [name for name in used if name and name not in (*names, *self.features.keys)]
+            if unknown:
+                raise ValueError(f"{field}: {unknown} is neither a feature nor a key of this model")
+        return self
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Import strings of all the model's own code."""
+        return (self.features.build, self.features.entities, self.features.labels, self.expectations, self.training.fit)
+
+    @classmethod
+    def heading(cls, values: Mapping[str, Any]) -> str:
+        """What an error about this spec, made from `values`, begins with."""
+        return f"The spec of model {values.get('name', '?')!r}"
+
+    @classmethod
+    def whole(cls) -> str:
+        """What an error calls the spec as a whole, where no single field of it is wrong."""
+        return "spec"

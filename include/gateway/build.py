@@ -1,0 +1,104 @@
+"""The gateway's composition: its parts over the stores that the settings name.
+
+The stage `serving` knows no other stage. What it needs of features and of monitoring it is handed here, as functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from include.core.origin import SETTING, origins_of
+from include.gateway.shadow import COMMAND
+from include.routing.route import RouteReader, unit
+from include.services.services import Services
+from include.serving.gateway import Gateway, Parts
+from include.serving.http.access import Access
+from include.serving.http.gateway_protocol import GatewayProtocol
+from include.serving.http.origin import Writes
+from include.serving.models.deployment_manager import DeploymentManager
+from include.serving.models.eviction import CacheLimits
+from include.serving.models.route_switch import SIZE, Switch
+from include.serving.prediction.lost_views import LostViews
+from include.serving.prediction.online_features import FeatureReader
+from include.serving.shadow import Shadow
+from include.serving.stores import Stores
+from include.serving.telemetry.counters import ARENA, Metrics
+from include.serving.telemetry.health import Health, Source, log_source
+from include.serving.telemetry.shared_memory import SharedMemory
+
+if TYPE_CHECKING:
+    from include.core.spec import ModelSpec, View
+    from include.features.online.pushed import LoggedStore
+
+
+class Shared:
+    """What the workers of one gateway have in common: the switch, and an arena of metrics for each and its shadow."""
+
+    def __init__(self, workers: int = 1, shadow_command: Sequence[str] = COMMAND) -> None:
+        self.switch, self.metrics, self.shadow_command = SharedMemory(SIZE), SharedMemory(2 * workers * ARENA), shadow_command
+
+    def leave(self, slot: int) -> None:
+        Switch(self.switch, slot).leave()
+
+
+def build(services: Services, access: Access, shared: Shared | None = None, slot: int = 0) -> Gateway:
+    """The app over those services, as the worker of that slot."""
+    shared, settings = shared or Shared(), services.settings
+    stores, switch = stores_of(services), Switch(shared.switch, slot)
+    metrics = Metrics(shared.metrics, 2 * slot)
+    limits = CacheLimits.from_env(settings.environ)
+    fleet = DeploymentManager(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), limits, switch)
+    reader = FeatureReader(lambda: _logged_store(services), lambda: metrics.circuits.add("store"))
+    copies = Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
+    lost = _lost_views(services, reader, metrics, fleet)
+    health = Health({**sources(reader, services), "views": lost.samples})
+    parts = Parts(
+        fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies,
+        GatewayProtocol.admission, health, lost,
+    )  # fmt: skip
+    gateway = Gateway(parts)
+    gateway.writes = Writes(lambda: services.control, origins_of(settings.environ.get(SETTING, "")))
+    return gateway
+
+
+def stores_of(services: Services) -> Stores:
+    """What the gateway and its shadow load versions from."""
+    return Stores(RouteReader(services.control), services.control, services.ledger, services.spec)
+
+
+def sources(reader: FeatureReader, services: Services) -> dict[str, Source]:
+    """What the metrics page reads elsewhere. Imported now: an import would hold up the first scrape's neighbours."""
+    from include.features.online import freshness
+    from include.features.skew import findings
+    from include.monitoring import alarm
+
+    return {
+        "features": lambda spec: freshness.samples(reader.opened(), spec),
+        "skew": lambda spec: findings.samples(services.control, spec),
+        "monitoring": lambda spec: alarm.samples(services.control, spec),
+        "log": log_source(services.settings.home),
+    }
+
+
+def _logged_store(services: Services) -> LoggedStore:
+    """The online store, which keeps the pushed rows of views that ask for it. Raises UnreachableError when it is used."""
+    from include.features.online.pushed import LoggedStore
+
+    return LoggedStore(services.online(), services.storage)
+
+
+def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, fleet: DeploymentManager) -> LostViews:
+    from include.features.online.presence import Published, empty_views, published_rows
+
+    def look(spec: ModelSpec, views: Sequence[View], published: object, closely: bool) -> list[str]:
+        assert isinstance(published, Published)  # it comes from the function below
+        return empty_views(reader.opened(), spec, views, published, closely=closely)
+
+    return LostViews(
+        look,
+        lambda spec: published_rows(services.control, spec.name),
+        reader,
+        metrics,
+        lambda: fleet.deployments,
+    )

@@ -1,0 +1,112 @@
+"""`python -m include.gateway`: the gateway on uvicorn (uvloop, httptools), one worker process or several.
+
+Settings come from the environment (include/core/settings.py). A worker takes connections once its routes are loaded
+and warm; SIGTERM stops accepting, lets the requests in flight finish, then the shadow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from include.core.connection import from_env
+from include.core.errors import SpecError
+from include.core.private_files import set_mask, tighten
+from include.core.settings import Settings
+from include.gateway.build import Shared, build
+from include.gateway.shadow import COMMAND
+from include.services.services import Services
+from include.serving.gateway import Gateway
+from include.serving.http.access import CONNECTION, from_settings
+from include.serving.http.bounds import Bounds
+from include.serving.http.gateway_protocol import GatewayProtocol
+from include.serving.models.route_switch import SLOTS
+from include.serving.shadow import STOP_SECONDS
+from include.serving.supervisor import Supervisor, listen
+
+DRAIN_SECONDS = 10
+WORKERS = "SLIPSTREAM_GATEWAY_WORKERS"
+
+
+def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
+    door = GatewayProtocol.of(app.predict, app.refuse, app.allow, bounds)
+    config = uvicorn.Config(
+        app, loop="uvloop", http=door, ws="none", lifespan="on", backlog=2048,
+        access_log=False, log_config=None, server_header=False, proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=bounds.idle_seconds,  # type: ignore[arg-type]  # a float does as well
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    return 0 if server.started else 3
+
+
+def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND) -> int:
+    settings = Settings.from_env()
+    _keep_private(settings)
+    options = _options(settings, argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
+        bounds = Bounds.from_env(settings.environ)
+    except SpecError as error:
+        sys.exit(str(error))
+    _allow_files(bounds)
+    shared = Shared(options.workers, shadow_command)
+    try:
+        listening = listen(options.host, options.port)
+    except OSError as error:
+        sys.exit(f"The gateway cannot listen on {options.host}:{options.port}: {error.strerror}. It did not start.")
+    if options.workers == 1:
+        return serve(build(Services(settings), access, shared), listening, bounds)
+
+    def work(slot: int, parent: int) -> int:
+        threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
+        return serve(build(Services(settings), access, shared, slot), listening, bounds)
+
+    return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + STOP_SECONDS + 5).run()
+
+
+def _keep_private(settings: Settings) -> None:
+    set_mask()
+    for line in tighten(settings.home):
+        logging.getLogger(__name__).warning("%s", line)
+
+
+def _allow_files(bounds: Bounds) -> None:
+    """So many sockets as there may be connections, and those that are being closed, beside the files of models and logs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * bounds.connections + 1000
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:
+    default = urlsplit(settings.gateway_url)
+    parser = argparse.ArgumentParser(prog="include.gateway", description="Serve the models that the routes name.")
+    parser.add_argument(
+        "--host", default=default.hostname or "127.0.0.1", help="address (default: that of SLIPSTREAM_GATEWAY_URL)"
+    )
+    parser.add_argument("--port", type=int, default=default.port or 8500)
+    workers = settings.environ.get(WORKERS, "1")
+    parser.add_argument("--workers", type=int, default=workers, help=f"processes on the one port (default: {WORKERS}, else 1)")
+    options = parser.parse_args(argv)
+    if not 1 <= options.workers <= SLOTS:
+        parser.error(f"--workers: {options.workers} is not within 1 and {SLOTS}")
+    return options
+
+
+def _end_with(parent: int) -> None:
+    """End this worker when the supervisor is gone, however it went: nobody would replace or stop it."""
+    os.read(parent, 1)
+    os.kill(os.getpid(), signal.SIGTERM)

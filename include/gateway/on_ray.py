@@ -1,0 +1,80 @@
+"""`python -m include.gateway.on_ray`: the gateway on Ray Serve, for many nodes, GPUs, or a cluster that is there anyway.
+
+The app is the one that uvicorn hosts (include/gateway/host.py), raw ASGI under `@serve.ingress`: each replica is a
+gateway of its own, with its own deployments. Compared with the workers of the uvicorn host, a replica follows a new route
+by itself, within a poll: there is no moment at which all change over. docs/gateway.md says when to choose which.
+
+Without RAY_ADDRESS it starts a Ray of its own on this machine: on loopback, with token authentication, gone with
+this process. With it, the nodes must have the gateway's environment (SLIPSTREAM_*, AIRFLOW_CONN_SLIPSTREAM_GATEWAY).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from urllib.parse import urlsplit
+
+from include.backends.ray.serve import HA_PROXY, connected, deploy, shut_down, stay_on_loopback
+from include.core.connection import from_env
+from include.core.errors import SpecError
+from include.core.settings import Settings
+from include.gateway.build import build
+from include.services.services import Services
+from include.serving.gateway import Gateway
+from include.serving.http.access import CONNECTION, Access, from_settings, is_loopback
+
+HOST, ALONE = "SLIPSTREAM_SERVE_HOST", "SLIPSTREAM_SERVE_ALONE"  # what this command tells its replicas
+
+
+def gateway() -> Gateway:
+    """The ASGI app, built in the replica from its environment."""
+    settings = Settings.from_env()
+    host = os.environ[HOST]
+    if os.environ[ALONE] == "yes" and is_loopback(host):
+        stay_on_loopback()
+    return build(Services(settings), _access(settings, host))
+
+
+def _access(settings: Settings, host: str) -> Access:
+    return from_settings(host, settings, from_env(CONNECTION, settings.environ))
+
+
+def main(argv: list[str] | None = None) -> int:
+    settings = Settings.from_env()
+    options = _options(settings, argv)
+    try:
+        _access(settings, options.host)  # refuse strangers without a token here, not in a replica that never starts
+    except SpecError as error:
+        sys.exit(str(error))
+    if options.ha_proxy:
+        print("HAProxy listens on every interface of this machine, ports 8404 and 9101, whatever the host is.", file=sys.stderr)
+        os.environ.update(HA_PROXY)
+    stopped = threading.Event()
+    with connected(options.replicas) as alone:
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, lambda *_: stopped.set())
+        told = {HOST: options.host, ALONE: "yes" if alone else "no"}
+        deploy(gateway, options.host, options.port, options.replicas, told)
+        print(f"the gateway answers on http://{options.host}:{options.port}", flush=True)
+        stopped.wait()
+        shut_down()
+    return 0
+
+
+def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:
+    default = urlsplit(settings.gateway_url)
+    parser = argparse.ArgumentParser(prog="include.gateway.on_ray", description="Serve the routed models on Ray Serve.")
+    parser.add_argument("--host", default=default.hostname or "127.0.0.1")
+    parser.add_argument("--port", type=int, default=default.port or 8500)
+    parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument(
+        "--ha-proxy", action="store_true", help="Serve's HAProxy and throughput settings; HAProxy opens 8404 and 9101 to everyone"
+    )
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

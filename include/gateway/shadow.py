@@ -1,0 +1,49 @@
+"""`python -m include.gateway.shadow --socket FD --page FD --arena N`: the process that scores a gateway's copies."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from include.services.services import Services
+from include.serving.models.loaded_model import LoadedModel, load_model
+from include.serving.shadow import Scorer, score_frames
+from include.serving.telemetry.counters import Metrics
+from include.serving.telemetry.shared_memory import SharedMemory
+
+COMMAND = (sys.executable, "-m", "include.gateway.shadow")
+NICE = 10  # the gateway's workers come first on a busy machine
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = _options(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when the gateway closes its end of the socket
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICE)
+    services = Services.from_env()
+    metrics = Metrics(SharedMemory(os.fstat(options.page).st_size, options.page), options.arena)
+
+    def load_version(model: str, version: int, scratch: Path) -> LoadedModel:
+        return load_model(services.control, services.ledger, services.spec(model), version, scratch)
+
+    scorer = Scorer(load_version, services.settings.home, services.settings.scratch(), metrics)
+    with socket.socket(fileno=options.socket) as end, end.makefile("rb") as stream:
+        score_frames(stream, scorer)
+    return 0
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="include.gateway.shadow")
+    for name in ("--socket", "--page", "--arena"):
+        parser.add_argument(name, type=int, required=True)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,140 @@
+"""The composition root: every store, server and vendor that a process works with, opened in this one place.
+
+Airflow's tasks, the `slipstream` command, the Models page, the gateway and the demonstration all hold a `Services`. They
+differ in where logins come from (`connections`), and in whether a missing control store is made or is an error.
+
+Importing this module is cheap, for DAG files import it: what costs is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from include.core.catalog import load_spec, model_names
+from include.core.errors import NotReadyError
+from include.core.housekeeping import housekeeping
+from include.core.ledger import Ledger
+from include.core.ports import JobBackend, open_jobs
+from include.core.scratch import sweep_scratch
+from include.core.settings import Settings
+from include.core.spec import ModelSpec
+from include.core.storage import Storage
+from include.services.connections import Connections, EnvironmentConnections
+
+AIRFLOW = "slipstream_airflow"  # the connection to Airflow's REST API
+
+if TYPE_CHECKING:
+    from include.backends.airflow.client import AirflowClient
+    from include.core.control import ControlStore
+    from include.governance.mirror import RegistryLabels
+    from include.governance.registry import Registry
+    from include.online_store.store import OnlineStore
+    from include.serving.client import GatewayClient
+    from include.versions.record import VersionRecord
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a process may talk to. Each is opened on first use, so that holding it all costs nothing."""
+
+    settings: Settings
+    connections: Connections = field(default_factory=EnvironmentConnections)
+    # A command that reads must not leave an empty database behind where no platform has ever run.
+    control_must_exist: bool = False
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Services:
+        """For a process whose environment holds every login that it needs."""
+        return cls(Settings.from_env(None if environ is None else dict(environ)))
+
+    @cached_property
+    def storage(self) -> Storage:
+        return self.connections.storage(self.settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.storage)
+
+    @cached_property
+    def control(self) -> ControlStore:
+        """The control store, with its tables. Raises NotReadyError where it must exist and does not."""
+        from include.core.control import ControlStore  # SQLAlchemy: not while DAG files are parsed
+
+        store = ControlStore(self.settings.control_url)
+        database = store.engine.url.database
+        if self.control_must_exist and store.engine.dialect.name == "sqlite" and not Path(database or "").exists():
+            raise NotReadyError(
+                f"There is no control store at {database}: nothing has run here yet.",
+                hint="`make up` starts a platform; SLIPSTREAM_HOME says where another one is.",
+            )
+        store.create_tables()
+        return store
+
+    @cached_property
+    def online_store(self) -> OnlineStore:
+        from include.online_store.open import open_online
+
+        return open_online(self.settings.online_url)
+
+    def online(self) -> OnlineStore:
+        """The online store, opened when a caller that was handed this function first needs it."""
+        return self.online_store
+
+    def jobs(self, backend: str = "") -> JobBackend:
+        """The job backend of that name, else the one that the settings name."""
+        return open_jobs(self.with_connection("slipstream_ray"), backend)
+
+    def registry(self) -> Registry:
+        from include.governance.registry import open_registry
+
+        return open_registry(self.with_connection("slipstream_mlflow"), self.control)
+
+    def labels(self) -> RegistryLabels:
+        """What shows stages in the registry, without importing the registry's client."""
+        from include.governance.mirror import open_labels
+
+        return open_labels(self.with_connection("slipstream_mlflow"), self.control)
+
+    def gateway(self) -> GatewayClient:
+        from include.serving.client import open_client
+
+        return open_client(self.with_connection("slipstream_gateway"))
+
+    def airflow(self) -> AirflowClient | None:
+        """Airflow's REST API with the login of `slipstream_airflow`; None where there is no such connection."""
+        from include.backends.airflow.client import AirflowClient
+        from include.core.connection import from_env
+
+        connection = from_env(AIRFLOW, self.with_connection(AIRFLOW).environ)
+        return None if connection is None else AirflowClient(connection)
+
+    def spec(self, model: str) -> ModelSpec:
+        """Raises SpecError for an unknown model."""
+        return load_spec(model, self.settings.models)
+
+    def model_names(self) -> list[str]:
+        return model_names(self.settings.models)
+
+    def champion(self, model: str) -> VersionRecord | None:
+        """The version in production."""
+        from include.versions import queries as versions
+
+        return versions.champion(versions.records(self.control, model))
+
+    def sweep(self, key: str = "", generation: int = 0) -> None:
+        """Remove what killed tasks left on this machine's scratch; and of a key's attempts, in the ledger."""
+        with housekeeping("scratch of killed tasks"):
+            sweep_scratch(self.settings.scratch())
+        if key:
+            self.ledger.sweep(key, generation)
+
+    def with_connection(self, conn_id: str) -> Settings:
+        """Settings whose environment holds that connection's URI, where there is one."""
+        uri = self.connections.uri(conn_id)
+        if uri is None:
+            return self.settings
+        return replace(self.settings, environ={**self.settings.environ, f"AIRFLOW_CONN_{conn_id.upper()}": uri})

@@ -1,0 +1,1 @@
+"""What several suites, the fault matrix and the benchmarks use."""

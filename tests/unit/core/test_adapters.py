@@ -1,0 +1,75 @@
+"""The table of vendors, and who asks it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from include.core.adapters import ADAPTERS
+from include.core.digest import PROJECT
+
+ROOTS = ("include", "operators", "plugins", "dags")
+# The modules beside a port: each gives what the table names the port's type.
+OPENERS = {
+    "include/core/ports.py",
+    "include/core/storage.py",
+    "include/features/online/materialize.py",
+    "include/governance/mirror.py",
+    "include/governance/registry.py",
+    "include/model_contract/model.py",
+    "include/monitoring/drift_report.py",
+    "include/online_store/open.py",
+    "include/scoring/batches.py",
+    "include/training/tracking.py",
+    "include/validation/port.py",
+}
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_each_name_is_a_vendors(name: str) -> None:
+    module, _, function = ADAPTERS[name].partition(":")
+    assert module.startswith("include.backends."), f"{name} names a stage: import it, or hand it in"
+    found = find_spec(module)
+    assert found is not None
+    assert found.origin is not None
+    tree = ast.parse(Path(found.origin).read_text())
+    assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def test_only_a_ports_own_opener_asks_the_table() -> None:
+    callers = {str(path.relative_to(PROJECT)) for path in _sources() if _calls(path, "adapter")}
+    assert callers == OPENERS
+
+
+def test_no_stage_loads_another_by_name() -> None:
+    """`load` is for what an author names in a spec: a constant that names our own code hides an import from the linter."""
+    hidden = {
+        f"{path.relative_to(PROJECT)}: {text}"
+        for path in _sources()
+        for text in _constants(path, "load")
+        if text.startswith("include.") and not text.startswith("include.models")
+    }
+    assert hidden == set()
+
+
+def _sources() -> Iterator[Path]:
+    for root in ROOTS:
+        yield from (path for path in (PROJECT / root).rglob("*.py") if path.name != "adapters.py")
+
+
+def _calls(path: Path, name: str) -> list[ast.Call]:
+    tree = ast.parse(path.read_text())
+    return [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    ]
+
+
+def _constants(path: Path, name: str) -> Iterator[str]:
+    for call in _calls(path, name):
+        for argument in call.args:
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                yield argument.value

@@ -1,0 +1,96 @@
+"""What the code digests of the real steps cover: the rooms that stages share, and nothing behind a name that they cannot see."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from include.core import digest
+from include.core.adapters import ADAPTERS
+from include.core.digest import REFERENCE, code_digest
+
+INCLUDE = digest.PROJECT / "include"
+STEPS = sorted(
+    ".".join(path.relative_to(digest.PROJECT).with_suffix("").parts)
+    for path in INCLUDE.rglob("*_step.py")
+    if "backends" not in path.parts
+)
+# A room that stages share, and the steps that certainly use it.
+ROOMS = {
+    "model_contract/encoder.py": ("reference", "evaluate", "measure_again", "train", "tune", "shadows", "score"),
+    "model_contract/definition.py": ("features",),
+    "model_contract/view_version.py": ("features", "training_set", "skew", "score"),
+    "metrics/values.py": ("train", "evaluate"),
+    "metrics/estimates.py": ("reference", "monitor"),
+    "routing/route.py": ("collect",),
+    "prediction_log/reader.py": ("collect",),
+    "prediction_log/writer.py": ("skew", "withdrawn"),
+    "row_rules/predicate.py": ("features", "validate"),
+    "data/raw.py": ("features", "validate"),
+}
+# Code that a request names in `uses`, and so counts beside its step's.
+OF_THE_MODEL = {
+    "features.build",
+    "features.entities",
+    "features.labels",
+    "training['fit']",
+    "reference",  # of expectations
+}
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this project's sources that a test may edit."""
+    root = tmp_path_factory.mktemp("project")
+    shutil.copytree(INCLUDE, root / "include", ignore=shutil.ignore_patterns("__pycache__", "demo", "cli", "local"))
+    return root
+
+
+@pytest.mark.parametrize(("room", "step"), [(room, step) for room, steps in ROOMS.items() for step in steps])
+def test_a_change_of_a_shared_room_is_a_change_of_every_step_that_uses_it(
+    room: str, step: str, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digest, "PROJECT", copied)
+    (module,) = (each for each in STEPS if each.endswith(f".{step}_step"))
+    path = copied / "include" / room
+    text = path.read_text()
+    before = code_digest(f"{module}:run")
+    try:
+        path.write_text(f"{text}\nCHANGED = True\n")
+        os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1_000_000))
+        assert code_digest(f"{module}:run") != before
+    finally:
+        path.write_text(text)
+        os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 2_000_000))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_loads_nothing_by_a_name_that_its_digest_does_not_follow(step: str) -> None:
+    for module in sorted(digest._closure(step)):
+        for called, argument in _loads(module):
+            if called == "adapter":
+                assert isinstance(argument, ast.Constant), f"{module}: adapter({ast.unparse(argument)}) names no port"
+                assert ADAPTERS[str(argument.value)].startswith("include.backends."), f"{module}: {argument.value} is no vendor's"
+            elif isinstance(argument, ast.Constant):
+                assert REFERENCE.fullmatch(str(argument.value)), f"{module}: load({argument.value!r}) is not followed"
+            else:
+                assert ast.unparse(argument) in OF_THE_MODEL, f"{module}: load({ast.unparse(argument)}) may name anything"
+
+
+def _loads(module: str) -> Iterator[tuple[str, ast.expr]]:
+    """The calls of `adapter` and `load` in a module: which, and what they name."""
+    tree = ast.parse(digest._file(module).read_text())
+    taken = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in ("include.core.adapters", "include.core.reference")
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and taken.get(node.func.id) in ("adapter", "load"):
+            yield taken[node.func.id], node.args[0]

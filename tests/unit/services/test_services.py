@@ -1,0 +1,78 @@
+"""The composition root: opened late, the same for everybody, and cheap to import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.core.digest import PROJECT
+from include.core.errors import NotReadyError
+from include.core.settings import Settings
+from include.core.storage import LocalStorage, Storage
+from include.services.services import Services
+
+# What DAG files and the triggerer must not pay for: each is imported when a service that needs it is opened.
+HEAVY = ("sqlalchemy", "duckdb", "pyarrow", "httpx", "boto3", "mlflow", "feast", "ray", "onnxruntime")
+
+
+class Given:
+    """Connections that hold one login, and a storage of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def uri(self, conn_id: str) -> str | None:
+        return "http://:hush@127.0.0.1" if conn_id == "slipstream_ray" else None
+
+    def storage(self, settings: Settings) -> Storage:
+        return LocalStorage(str(self._folder))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "home"), "SLIPSTREAM_JOB_BACKEND": "process"})
+
+
+def test_importing_it_imports_no_store_and_no_vendor() -> None:
+    code = f"import sys, include.services.services; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_stores_are_opened_once(settings: Settings) -> None:
+    services = Services(settings)
+    assert services.control is services.control
+    assert services.ledger.storage is services.storage
+    assert services.online() is services.online_store
+
+
+def test_logins_come_from_the_connections_it_was_given(settings: Settings, tmp_path: Path) -> None:
+    services = Services(settings, Given(tmp_path / "elsewhere"))
+    assert services.with_connection("slipstream_ray").environ["AIRFLOW_CONN_SLIPSTREAM_RAY"] == "http://:hush@127.0.0.1"
+    assert services.with_connection("slipstream_mlflow") is settings
+    assert services.storage.root == str(tmp_path / "elsewhere")
+
+
+def test_a_command_makes_no_control_store_where_no_platform_has_run(settings: Settings) -> None:
+    with pytest.raises(NotReadyError, match="nothing has run here yet"):
+        _ = Services(settings, control_must_exist=True).control
+    assert not (settings.home / "control.db").exists()
+
+
+def test_a_command_reads_the_control_store_that_is_there(settings: Settings) -> None:
+    settings.home.mkdir(parents=True)
+    Services(settings).control.engine.dispose()
+    assert Services(settings, control_must_exist=True).champion("nobody") is None
+
+
+def test_airflow_is_nobody_without_a_connection(settings: Settings) -> None:
+    assert Services(settings).airflow() is None
+
+
+def test_each_backend_is_opened_by_the_name_in_the_settings(settings: Settings) -> None:
+    services = Services(settings)
+    assert type(services.jobs()).__name__ == "ProcessJobs"
+    assert type(services.jobs("ray")).__name__ == "RayJobs"
