@@ -21,6 +21,7 @@ from airflow.sdk import (
 from include.core.markdown import plain
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.rollout.plan import rollout_stages
 from operators.alert import FailureNotifier
 from operators.assets import candidate_asset, retrain_asset
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
@@ -152,10 +153,11 @@ def rollout_dag(spec: ModelSpec) -> DAG:
         "offered again, if its gate is open). An event brings its own.",
     )
     with _dag(spec, "rollout", [candidate_asset(spec.name)], {"version": version}, _ROLLOUT_DOC, max_active_runs=1) as dag:
-        stages = [RolloutStageOperator(task_id="shadow", model=spec.name, stage="shadow", pool="gateway")]
-        for percent in spec.rollout.weights:
-            name = f"canary_{percent}" if percent < 100 else "full_100"
-            stages.append(RolloutStageOperator(task_id=name, model=spec.name, stage=name, pool="gateway"))
+        stages = [
+            RolloutStageOperator(task_id=stage.name, model=spec.name, stage=stage.name, pool="gateway")
+            for stage in rollout_stages(spec)
+            if stage.judged
+        ]
         forward = [
             OpenRolloutOperator(task_id="open", model=spec.name),
             SmokeTestOperator(task_id="smoke", model=spec.name),

@@ -51,7 +51,7 @@ class Guard:
     fewer: bool = False  # the event is good: too few of the challenger's are bad
 
     @property
-    def describe(self) -> str:
+    def description(self) -> str:
         return DESCRIPTIONS.get(self.stream, self.stream.replace("outcome:", "events of ").replace("_", " "))
 
     def null(self, share: float) -> float:

@@ -197,7 +197,7 @@ def _more_than_its_share(evidence: Evidence, plan: JudgePlan, guard: Guard) -> I
     at, whose = int(over[0]), "champion's" if guard.fewer else "challenger's"
     of = "which sees every request that the champion sees" if plan.shadow else f"with {plan.share:.0%} of the entities"
     tolerated = "" if guard.tolerated == 1 else f" ({guard.tolerated:g} times as many are tolerated)"
-    yield f"{hits[at]} of the first {events[at]} {guard.words} were the {whose}, {of}{tolerated}"
+    yield f"{hits[at]} of the first {events[at]} {guard.description} were the {whose}, {of}{tolerated}"
 
 
 def _beyond_the_limit(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:

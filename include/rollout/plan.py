@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from include.core.request import Json
 from include.core.spec import ModelSpec
-from include.routing.route import Route
+
+if TYPE_CHECKING:
+    from include.routing.route import Route
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,15 @@ class RolloutStage:
     weight: int = 0
     shadow: bool = False
 
+    @property
+    def judged(self) -> bool:
+        """Whether it is decided on traffic, whole or copied; the smoke test has none."""
+        return self.shadow or self.weight > 0
+
     def route(self, champion: int | None, challenger: int, previous: int | None) -> Route:
         """The route while the stage lasts."""
+        from include.routing.route import Route  # SQLAlchemy: the DAG files read the stages, too
+
         return Route(champion, challenger, self.weight, challenger if self.shadow else None, previous)
 
     def to_json(self) -> dict[str, Json]:

@@ -82,7 +82,8 @@ def entities_needed(spec: ModelSpec, champion: int | None, entities: int | None 
 def _rules(spec: ModelSpec, champion: int | None) -> list[JudgePlan]:
     """Of the stages that are judged by entities. Their baselines know all: errors then have the least of alpha."""
     everything = dict.fromkeys(WEIGHTS, 0.0)
-    rules = [judge_plan(spec, stage, champion, everything, labelled=True) for stage in rollout_stages(spec)[1:]]
+    judged = [stage for stage in rollout_stages(spec) if stage.judged]
+    rules = [judge_plan(spec, stage, champion, everything, labelled=True) for stage in judged]
     return [rule for rule in rules if not rule.shadow and (rule.compared or rule.first == "absolute")]
 
 

@@ -54,7 +54,7 @@ def _allow(method: str, path: str, headers: Headers) -> None:
 class DirectReply:
     """Takes one request's answer, without a future of its own."""
 
-    __slots__ = ("_door", "call")
+    __slots__ = ("_protocol", "call")
 
     def __init__(self, protocol: GatewayProtocol, call: HttpRequest) -> None:
         self._protocol, self.call = protocol, call

@@ -31,7 +31,7 @@ class Reply(Protocol):
 class PendingRequest:
     """The items of one HTTP request, and the body that answers it."""
 
-    __slots__ = ("batch", "deployment", "done", "items")
+    __slots__ = ("batch", "deployment", "items", "reply")
 
     def __init__(self, items: list[Item], batch: bool, deployment: Any, reply: Reply) -> None:
         self.items, self.batch, self.deployment, self.reply = items, batch, deployment, reply
