@@ -61,7 +61,7 @@ def test_what_is_said_before_a_rollout_names_the_traffic_it_needs(spec: ModelSpe
     assert [each.stage for each in seen] == ["canary_5", "canary_20"]
     blind = seen[0]
     assert blind.power < 0.8
-    assert f"0.8 would need {blind.needed:,} requests" in blind.words
+    assert f"0.8 would need {blind.needed:,} requests" in blind.summary
     alpha = 0.05 * 0.8 / 2 * 0.4
     assert power_ceiling(0.01, 2.0, blind.needed, 0.05, alpha) == pytest.approx(0.8, abs=0.08)
     assert stage_powers(spec, champion=None) == []
