@@ -61,7 +61,7 @@ def _start(platform: Platform, journal: Journal) -> Story:
     """The platform up, the DAGs seen and switched on. A second demo finds all of it there."""
     started = time.monotonic()
     journal.print_line("starting the platform (make down stops it)")
-    waited = up(platform, print_line=journal.print_line)
+    waited = up(platform, say=journal.print_line)
     settings = Settings.from_env({**os.environ, **read_file(platform.home)})
     airflow = AirflowClient(_connection(settings, "slipstream_airflow"))
     for part in DAGS:
