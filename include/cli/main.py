@@ -33,6 +33,7 @@ COMMANDS = {
     "token": "who may ask the gateway for what",
     "jobs": "the jobs under way, and who waits for each",
     "relocate": "after an installation was moved: rewrite what names its former place",
+    "upgrade": "bring the stores of an earlier release up to this one",
     "audit": "whether anybody edited history: verify it, seal it",
     "demo": "run the whole loop on real flights",
 }

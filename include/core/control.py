@@ -19,19 +19,30 @@ from sqlalchemy.exc import IntegrityError as SqlIntegrityError
 from include.core import fault
 from include.core.database import explained, open_engine
 from include.core.digest import digest_json
-from include.core.errors import FencedError, PermanentError
+from include.core.errors import FencedError, PermanentError, StorageFullError, TransientError
 from include.core.request import Json
-from include.core.scratch import is_full
+from include.core.schema import TABLE
+from include.core.schema.state import create, refusal, stored
 from include.core.time import timestamp
+from include.core.versioned import Format
+from include.core.versioned_column import VersionedJson
 
 metadata = sa.MetaData()
+# What each JSON column holds. A format that changes gets a version and a function that makes it of the one before.
+EFFECT, EVENT, ROUTE = (
+    Format("the result of an effect"),
+    Format("the evidence of a rollout's event"),
+    Format("the route of a model"),
+)
+PARTITION, VERSION, DECISION = Format("a published day"), Format("the record of a version"), Format("the evidence of a decision")
+ATTEMPTS = 5  # to make the tables, where others are making them
 
 effects = sa.Table(
     "slipstream_effects", metadata,
     sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("resource", sa.String(255), nullable=False, index=True),
     sa.Column("epoch", sa.Integer, nullable=False),
-    sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("result", VersionedJson(EFFECT), nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
@@ -64,7 +75,7 @@ rollout_events = sa.Table(
     sa.Column("rollout", sa.String(64), nullable=False, index=True),
     sa.Column("stage", sa.String(32), nullable=False),
     sa.Column("event", sa.String(32), nullable=False),  # entered, paused, resumed, alert, verdict, ...
-    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("evidence", VersionedJson(EVENT), nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
@@ -80,7 +91,7 @@ routes = sa.Table(
     "slipstream_routes", metadata,
     sa.Column("model", sa.String(128), primary_key=True),
     sa.Column("generation", sa.Integer, nullable=False),
-    sa.Column("route", sa.JSON, nullable=False),  # include.routing.route.Route
+    sa.Column("route", VersionedJson(ROUTE), nullable=False),  # include.routing.route.Route
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
@@ -88,7 +99,7 @@ partitions = sa.Table(
     "slipstream_partitions", metadata,
     sa.Column("model", sa.String(128), primary_key=True),
     sa.Column("day", sa.String(10), primary_key=True),
-    sa.Column("ref", sa.JSON, nullable=False),  # Ref of the `features` result that is published for the day
+    sa.Column("ref", VersionedJson(PARTITION), nullable=False),  # Ref of the `features` result that is published for the day
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("rows", sa.JSON, nullable=False),  # {dataset: rows}
     sa.Column("at", sa.String(40), nullable=False),
@@ -101,7 +112,7 @@ versions = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),  # the registry's own number
     sa.Column("semver", sa.String(32), nullable=False),
     sa.Column("stage", sa.String(32), nullable=False),  # Staging, Candidate, Production, Archived
-    sa.Column("record", sa.JSON, nullable=False),  # include.versions.record.VersionRecord
+    sa.Column("record", VersionedJson(VERSION), nullable=False),  # include.versions.record.VersionRecord
     sa.Column("at", sa.String(40), nullable=False),
     sa.UniqueConstraint("model", "version"),
     sa.UniqueConstraint("model", "semver"),
@@ -122,8 +133,23 @@ decisions = sa.Table(
     sa.Column("as_of", sa.String(40), nullable=False),
     sa.Column("action", sa.String(32), nullable=False),  # retrain, hold
     sa.Column("reasons", sa.JSON, nullable=False),
-    sa.Column("evidence", sa.JSON, nullable=False),
+    sa.Column("evidence", VersionedJson(DECISION), nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+documents = sa.Table(  # small things that are kept to be read again: include/core/documents.py
+    "slipstream_documents", metadata,
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("subject", sa.String(255), nullable=False),  # what it is about; most often a model
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Index("ix_slipstream_documents_subject", "kind", "subject", "at"),
+)  # fmt: skip
+
+schema = sa.Table(  # one row, the number of the schema: include/core/schema
+    TABLE, metadata,
+    sa.Column("version_num", sa.String(32), primary_key=True),
 )  # fmt: skip
 
 audit = sa.Table(
@@ -152,22 +178,40 @@ class ControlStore:
         self.engine = open_engine(url)
 
     def create_tables(self) -> None:
-        """Make what is missing. Safe to call from many processes at once."""
-        for attempt in range(5):
+        """Make the tables of an empty database; of a store that is there, see that its schema is this code's. One query then.
+
+        Safe to call from many processes at once. Raises NotReadyError for a store of an earlier release, which `slipstream
+        upgrade` migrates, and PermanentError for one of a later release.
+        """
+        for attempt in range(ATTEMPTS):
             try:
-                metadata.create_all(self.engine)
-                return
-            except DatabaseError as error:  # another one was making it
-                explanation = explained(self.url, error)
-                if attempt == 4 or is_full(error) or isinstance(explanation, PermanentError):
-                    raise explanation from error
+                with self.explaining():
+                    number = stored(self.engine)
+                    if number is None:
+                        self._create()
+                        number = stored(self.engine)
+                break
+            except TransientError as error:  # another one was making it
+                if attempt == ATTEMPTS - 1 or isinstance(error, StorageFullError):
+                    raise
                 time.sleep(0.2 * (attempt + 1))
+        if number is not None and (refused := refusal(self.url, number)) is not None:
+            raise refused
+
+    def _create(self) -> None:
+        with self.engine.begin() as connection:
+            create(connection, metadata)
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
+        with self.explaining(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """What the database raises, as one of our errors; what a caller's own statement broke, as it is."""
         try:
-            with self.engine.begin() as connection:
-                yield connection
+            yield
         except (OperationalError, InterfaceError) as error:
             raise explained(self.url, error) from error
         except DatabaseError as error:  # of the callers' own making, unless the server refuses us: a right that is lacking

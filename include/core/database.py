@@ -57,7 +57,7 @@ def open_engine(url: str) -> sa.Engine:
         return engine
     path = sa.make_url(url).database or ""
     engine = sa.create_engine(url, poolclass=NullPool, creator=lambda: _open_sqlite(path))
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    sa.event.listen(engine, "begin", _begin_immediate)
     return engine
 
 
@@ -75,10 +75,17 @@ def _parsed(url: str) -> sa.URL:
 
 
 def _set_local(connection: sa.Connection) -> None:
-    if (
-        connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT"
-    ):  # a lock that a session holds has its own time-out
+    if not _autocommits(connection):  # a lock that a session holds has its own time-out
         connection.exec_driver_sql(POSTGRES)
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    if not _autocommits(connection):  # one that only reads needs no lock
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _autocommits(connection: sa.Connection) -> bool:
+    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
 def _open_sqlite(path: str) -> sqlite3.Connection:

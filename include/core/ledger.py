@@ -29,7 +29,9 @@ from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile
 from include.core.scratch import scratch_folder
 from include.core.storage import Storage
 from include.core.time import timestamp
+from include.core.versioned import Format
 
+REQUEST, RESULT, MARK = Format("a request of the ledger"), Format("a result of the ledger"), Format("a mark of the ledger")
 _OUTPUT = re.compile(r"a\d+/[0-9a-f]{12}/.+")
 
 
@@ -72,10 +74,10 @@ class Ledger:
 
     def record(self, request: Request) -> None:
         """Write the request beside its results, for lineage. Idempotent."""
-        self.storage.create(f"ledger/{request.key}/request.json", canonical_json(request.to_json()))
+        self.storage.create(f"ledger/{request.key}/request.json", canonical_json(REQUEST.stamp(request.to_json())))
 
     def request(self, key: str) -> Request:
-        return Request.from_json(self._json(f"ledger/{key}/request.json"))
+        return Request.from_json(self._json(f"ledger/{key}/request.json", REQUEST))
 
     # -- generations ---------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class Ledger:
                 return mine[0]
             number = max(known, default=0) + 1
             body = {"token": token, "reason": reason, "at": timestamp()}
-            if self.storage.create(f"ledger/{key}/g{number}/open.json", canonical_json(body)):
+            if self.storage.create(f"ledger/{key}/g{number}/open.json", canonical_json(MARK.stamp(body))):
                 return number
 
     def _generations(self, key: str) -> Iterator[tuple[int, str]]:
@@ -110,9 +112,8 @@ class Ledger:
         """
         attempt = self._next(key, generation)
         fault.point("ledger.attempt.open")
-        self.storage.create(
-            f"{attempt.folder}/attempt-{attempt.number}.json", canonical_json({"job": attempt.job, "at": timestamp()})
-        )
+        mark = MARK.stamp({"job": attempt.job, "at": timestamp()})
+        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.json", canonical_json(mark))
         fault.point("ledger.attempt.opened")
         return attempt
 
@@ -131,7 +132,7 @@ class Ledger:
     def end_attempt(self, attempt: Attempt, reason: str) -> None:
         """Say that an attempt is over without a result; the next `open_attempt` opens another."""
         body = {"reason": reason[:4000], "at": timestamp()}
-        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.end.json", canonical_json(body))
+        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.end.json", canonical_json(MARK.stamp(body)))
 
     def ended(self, key: str, generation: int) -> list[str]:
         """Reasons of the attempts that ended without a result, first to last."""
@@ -147,7 +148,7 @@ class Ledger:
         # An author's own subclass is known to no other process: the nearest class of ours says what to do.
         kind = next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
         body = {"type": kind, **fields}
-        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.error.json", canonical_json(body))
+        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.error.json", canonical_json(MARK.stamp(body)))
 
     def error(self, attempt: Attempt) -> SlipstreamError | None:
         """The error recorded for an attempt, if its job wrote one."""
@@ -179,7 +180,7 @@ class Ledger:
             result = Result(request.key, attempt.generation, attempt.number, outcome.value, files, round(seconds, 3), timestamp())
             fault.point("ledger.commit.stored")
             self.record(request)
-            self.storage.create(path, canonical_json(result.to_json()))
+            self.storage.create(path, canonical_json(RESULT.stamp(result.to_json())))
             fault.point("ledger.commit.recorded")
         self.sweep(request.key, attempt.generation)
         return self._result(path)
@@ -262,12 +263,14 @@ class Ledger:
         return local
 
     def _result(self, path: str) -> Result:
-        return Result.from_json(self._json(path))
+        return Result.from_json(self._json(path, RESULT))
 
-    def _json(self, path: str) -> Mapping[str, Json]:
+    def _json(self, path: str, format: Format = MARK) -> Mapping[str, Json]:
         data = self.storage.read(path)
         try:
-            value: Mapping[str, Json] = json.loads(data)
+            value = json.loads(data)
         except ValueError as error:
             raise IntegrityError(f"{self.storage.uri(path)} is not JSON.", seen=digest_bytes(data)) from error
-        return value
+        if not isinstance(value, dict):
+            raise IntegrityError(f"{self.storage.uri(path)} is no JSON object.", seen=digest_bytes(data))
+        return format.read(value, self.storage.uri(path))

@@ -7,11 +7,12 @@ from typing import Any
 
 from include.core.author import describe
 from include.core.errors import SlipstreamError, SpecError
+from include.core.moved import present
 
 
 def load(reference: str) -> Any:
-    """The object behind `"package.module:name"`. Raises SpecError naming the reference."""
-    module, _, name = reference.partition(":")
+    """The object behind `"package.module:name"`, wherever it has moved since. Raises SpecError naming the reference."""
+    module, _, name = present(reference).partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except (SlipstreamError, OSError, MemoryError):

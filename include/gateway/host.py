@@ -7,6 +7,7 @@ and warm; SIGTERM stops accepting, lets the requests in flight finish, then the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import resource
@@ -20,7 +21,8 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from include.core.connection import from_env
-from include.core.errors import SpecError
+from include.core.control import ControlStore
+from include.core.errors import NotReadyError, PermanentError, StorageFullError, UnreachableError
 from include.core.private_files import set_mask, tighten
 from include.core.settings import Settings
 from include.gateway.build import Shared, build
@@ -58,7 +60,8 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND)
     try:
         access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
         bounds = Bounds.from_env(settings.environ)
-    except SpecError as error:
+        _require_schema(settings)
+    except (PermanentError, NotReadyError) as error:
         sys.exit(str(error))
     _allow_files(bounds)
     shared = Shared(options.workers, shadow_command)
@@ -80,6 +83,13 @@ def _keep_private(settings: Settings) -> None:
     set_mask()
     for line in tighten(settings.home):
         logging.getLogger(__name__).warning("%s", line)
+
+
+def _require_schema(settings: Settings) -> None:
+    """Raises NotReadyError for a control store of an earlier release, PermanentError for one of a later release or one that
+    refuses us. One that is away is waited for by the workers."""
+    with contextlib.suppress(UnreachableError, StorageFullError):
+        ControlStore(settings.control_url).create_tables()
 
 
 def _allow_files(bounds: Bounds) -> None:

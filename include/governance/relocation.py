@@ -21,6 +21,7 @@ from include.core.errors import SlipstreamError
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request, relative
 from include.core.storage import Storage
+from include.core.versioned_column import VersionedJson
 
 BATCH = 200  # rows a transaction: nobody who writes waits long
 _IN_TEXT = re.compile(r"`[^`\s]+`")  # where a model card names a path
@@ -83,7 +84,7 @@ def _references(control: ControlStore) -> Iterator[tuple[str, Ref]]:
 
 
 def _rows(control: ControlStore, table: sa.Table, moved: Moved, dry_run: bool) -> None:
-    columns = [column for column in table.columns if isinstance(column.type, sa.JSON)]
+    columns = [column for column in table.columns if isinstance(column.type, sa.JSON | VersionedJson)]
     if not columns:
         return
     keys = list(table.primary_key.columns)

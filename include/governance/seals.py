@@ -26,10 +26,12 @@ from include.core.errors import IntegrityError
 from include.core.request import Json
 from include.core.storage import Storage
 from include.core.time import timestamp
+from include.core.versioned import FIELD, Format
 
 FOLDER = "audit/seals"
 ACTION = "audit.seal"
 SUBJECT = "audit"
+FORMAT = Format("a seal")
 
 
 def path_of(number: int) -> str:
@@ -166,9 +168,17 @@ def _newest_named(control: ControlStore) -> int:
         return max(map(named_in, connection.execute(query).scalars()), default=0)
 
 
+def _require_known(value: Json, number: int) -> None:
+    """Raises PermanentError for a seal of a later release. The first version is not written: a seal's digest is of its bytes."""
+    version = value.get(FIELD) if isinstance(value, dict) else None
+    if isinstance(version, int) and version > FORMAT.version:
+        FORMAT.check(version, path_of(number))
+
+
 def _seal(data: bytes, number: int) -> Seal | None:
     try:
         value = json.loads(data)
+        _require_known(value, number)
         seal = replace(Seal(**value), accepted=tuple(value["accepted"]))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -29,20 +29,21 @@ def up(platform: Platform, only: Collection[str] = (), say: Say = print, timeout
     """Bring the platform up; all of it, or the named components and what they need.
 
     Returns the seconds until each was healthy (0.0: it ran already). Raises ConflictError for a port that
-    is taken, PermanentError for a component that dies, UnreachableError for one that stays silent.
+    is taken, PermanentError for a component that dies, UnreachableError for one that stays silent, and NotReadyError,
+    before anything is started, where the home is of an earlier release: `slipstream upgrade` is a person's word.
     """
     wanted = select(only)
     set_mask()
     for line in tighten(platform.home):
         say(f"  {line}")
     credentials = Credentials.load(platform.home)
+    ControlStore(Settings.from_env({**addresses(platform)}).control_url).create_tables()  # before anything starts
     supervisor = Supervisor(platform)
     if supervisor.running():
         _refuse_other_ports(platform)
     else:
         _start_daemon(platform, supervisor, credentials, wanted)
     write_file(platform, credentials)
-    ControlStore(Settings.from_env({**addresses(platform)}).control_url).create_tables()
     return _Start(platform, credentials, supervisor, say, timeout).run(wanted)
 
 

@@ -1,4 +1,4 @@
-"""The newest window's verdicts where the metrics page finds them: one row of the control store a window."""
+"""The newest window's verdicts where the metrics page finds them: one document of the control store a window."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import sqlalchemy as sa
 
 from include.core import control as store
 from include.core.control import ControlStore
+from include.core.documents import DocumentKind
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
 from include.core.time import instant, now, timestamp
+from include.core.versioned import Format
 from include.monitoring.retraining.policy import NOISE
 
-NEWEST = 20  # rows looked through for the newest window: one that was run again late is not newer
+NEWEST = 20  # documents looked through for the newest window: one that was run again late is not newer
 MONTH = timedelta(days=30)
-
-
-def resource(model: str) -> str:
-    return f"monitored/{model}"
+VERDICTS = DocumentKind("monitored", Format("the verdicts of a window"))
 
 
 def record(control: ControlStore, spec: ModelSpec, monitored: Result) -> None:
@@ -33,7 +32,7 @@ def record(control: ControlStore, spec: ModelSpec, monitored: Result) -> None:
         "labelled": collected["labelled"] / collected["rows"] if collected["rows"] else None,
         "at": timestamp(),
     }
-    control.once(f"monitored/{monitored.key}/{monitored.generation}", resource(spec.name), 0, lambda _: body)
+    VERDICTS.save(control, f"monitored/{monitored.key}/{monitored.generation}", spec.name, body)
 
 
 def alarms(value: Mapping[str, Any], tolerated: float | None) -> dict[str, Json]:
@@ -47,11 +46,8 @@ def alarms(value: Mapping[str, Any], tolerated: float | None) -> dict[str, Json]
 
 def newest(control: ControlStore, model: str) -> dict[str, Any] | None:
     """What was recorded of the window that ends last; None before the first."""
-    table = store.effects.c
-    query = sa.select(table.result).where(table.resource == resource(model)).order_by(table.at.desc()).limit(NEWEST)
-    with control.transaction() as connection:
-        found = [row.result for row in connection.execute(query)]
-    return max(found, key=lambda row: (row["as_of"], row["at"])) if found else None
+    found = [dict(document.body) for document in VERDICTS.newest(control, model, NEWEST)]
+    return max(found, key=lambda body: (body["as_of"], body["at"])) if found else None
 
 
 def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ...], float]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from include.core.time import instant, precise
-from include.prediction_log.writer import Record, copies, parts, recent
+from include.prediction_log.writer import Record, copies, known, parts, recent
 
 PORTION = 16 << 20  # bytes of each segment a call, so that a first look at a long log stays small
 Decoder = msgspec.json.Decoder[Record]
@@ -62,7 +62,7 @@ def _portion(path: Path, place: int, decoder: Decoder) -> tuple[list[Record], in
     records = []
     for line in whole.splitlines():
         try:
-            records.append(decoder.decode(line))
+            records.append(known(decoder.decode(line)))
         except msgspec.DecodeError:  # a full disk or a power cut left half a line
             continue
     return records, len(whole)
@@ -75,6 +75,6 @@ def _rotated(days: Iterable[Path], place: int, decoder: Decoder) -> tuple[list[R
     records, after = [], place
     for path in days:
         rows = pq.read_table(path, columns=["record", "upto"], filters=[("upto", ">", place)])
-        records += [decoder.decode(line) for line in rows["record"].to_pylist()]
+        records += [known(decoder.decode(line)) for line in rows["record"].to_pylist()]
         after = max([after, *rows["upto"].to_pylist()])
     return records, after

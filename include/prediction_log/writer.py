@@ -24,11 +24,13 @@ import msgspec
 from include.core.entity_key import entity_key, pseudonyms
 from include.core.errors import one_line
 from include.core.time import instant, now, precise
+from include.core.versioned import FIRST, Format
 
 logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
 SEGMENT_SECONDS = 3600.0
 SYNC_SECONDS = 0.9  # and the sync itself: within a second
+FORMAT = Format("a record of the prediction log")
 
 
 class Record(msgspec.Struct, gc=False, omit_defaults=True):
@@ -60,6 +62,7 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     metric: str = ""
     explored: str = ""  # why the champion's score did not decide: "challenger" (a canary's arm), "random"; else empty
     decision: int | None = None  # that was answered, where it was drawn at random; else it follows from the score
+    v: int = FIRST  # version of the line's format; the first one is not written out
 
 
 def folder(home: Path, model: str) -> Path:
@@ -219,6 +222,13 @@ def copies(segment: Path) -> list[Path]:
     return sorted(segment.parent.glob(f"date=*/{segment.stem}.parquet"))
 
 
+def known(record: Record) -> Record:
+    """The record, if this release knows its format. Raises PermanentError for one of a later release."""
+    if record.v != FORMAT.version:
+        FORMAT.check(record.v, record.id)
+    return record
+
+
 def read_records(home: Path, model: str, since: str | None = None) -> Iterator[Record]:
     """Records in the order they were written, those at or after `since` (ISO 8601, UTC).
 
@@ -232,7 +242,7 @@ def read_records(home: Path, model: str, since: str | None = None) -> Iterator[R
         except msgspec.DecodeError:
             continue
         if record.at >= start:
-            yield record
+            yield known(record)
 
 
 def _lines(home: Path, model: str, since: str | None, first_day: str) -> Iterator[bytes | str]:

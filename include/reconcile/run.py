@@ -14,7 +14,7 @@ from include.core.errors import PermanentError, SlipstreamError
 from include.core.request import Json
 from include.core.time import timestamp
 from include.reconcile import candidates, days, decisions, jobs, leftovers, rollouts
-from include.reconcile.world import RESOURCE, Finding, PendingAlert, World
+from include.reconcile.world import NOTICES, Finding, PendingAlert, World
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +72,8 @@ def reconcile(world: World, *, dry_run: bool = False) -> Report:
 def unsent(world: World) -> list[PendingAlert]:
     """Alerts that were recorded and not sent yet, oldest first."""
     since = timestamp(world.now - RESEND_FOR)
-    mine = sa.and_(effects.c.resource == RESOURCE, effects.c.at >= since)
     with world.control.transaction() as connection:
-        rows = connection.execute(sa.select(effects.c.result).where(mine).order_by(effects.c.at)).scalars().all()
-        notices = [PendingAlert.from_json(row["notice"]) for row in rows]
+        notices = [PendingAlert.from_json(dict(kept.body)) for kept in NOTICES.since_in(connection, since)]
         keys = [f"told/{pending.key}" for pending in notices]
         sent = set(connection.execute(sa.select(effects.c.key).where(effects.c.key.in_(keys))).scalars()) if keys else set()
     return [pending for pending in notices if f"told/{pending.key}" not in sent]

@@ -11,15 +11,18 @@ import sqlalchemy as sa
 
 from include.core import fault
 from include.core.control import ControlStore
+from include.core.documents import DocumentKind
 from include.core.errors import NotReadyError
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend
 from include.core.request import Json
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.core.versioned import Format
 from include.reconcile.airflow import Airflow
 
 PREFIX, RESOURCE = "reconcile/", "reconcile"
+NOTICES = DocumentKind("notice", Format("a notice of the reconciler"))
 PLAYBOOK = "docs/operating.md#the-reconciler"
 Effect = Callable[[sa.Connection], dict[str, Json]]
 
@@ -83,9 +86,11 @@ def record_once(world: World, finding: str, action: str, pending: PendingAlert, 
         more = effect(connection) if effect is not None else {}
         detail = {"finding": finding, "words": pending.text, **more}
         world.control.append_audit(connection, world.actor, action, pending.model, detail)
-        return {"notice": asdict(pending), **more}
+        NOTICES.save_in(connection, key, pending.model, asdict(pending))
+        return more
 
-    _, new = world.control.once(f"{PREFIX}{finding}", RESOURCE, 0, together)
+    key = f"{PREFIX}{finding}"
+    _, new = world.control.once(key, RESOURCE, 0, together)
     fault.point("reconciler.noted")
     return new
 

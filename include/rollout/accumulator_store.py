@@ -10,7 +10,11 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, rollout_folds, rollouts
 from include.core.time import timestamp
+from include.core.versioned import Format
+from include.rollout.accumulator_v1 import from_first
 from include.rollout.evidence_accumulator import EvidenceAccumulator
+
+FORMAT = Format("the evidence that a live rollout has read", version=2, upgrades={1: from_first})
 
 
 def load_accumulator(control: ControlStore, rollout: str) -> tuple[int, EvidenceAccumulator]:
@@ -18,7 +22,7 @@ def load_accumulator(control: ControlStore, rollout: str) -> tuple[int, Evidence
     with control.transaction() as connection:
         query = sa.select(rollout_folds.c.seq, rollout_folds.c.fold).where(rollout_folds.c.rollout == rollout)
         row = connection.execute(query).first()
-    return (row.seq, EvidenceAccumulator.from_json(row.fold)) if row else (0, EvidenceAccumulator())
+    return (row.seq, EvidenceAccumulator.from_json(FORMAT.read(row.fold, rollout))) if row else (0, EvidenceAccumulator())
 
 
 def save_accumulator(control: ControlStore, rollout: str, stage: str, seq: int, accumulator: EvidenceAccumulator) -> bool:
@@ -27,7 +31,7 @@ def save_accumulator(control: ControlStore, rollout: str, stage: str, seq: int, 
     Nor is it stored if the rollout is over, or has gone on to another stage: the log may hold records of that
     stage by now, and this accumulator would have passed them by.
     """
-    values = {"fold": accumulator.to_json(), "at": timestamp()}
+    values = {"fold": FORMAT.stamp(accumulator.to_json()), "at": timestamp()}
     with control.transaction() as connection:
         current = connection.execute(sa.select(rollouts.c.stage, rollouts.c.live).where(rollouts.c.id == rollout)).first()
         if current is None or current.stage != stage or current.live is None:

@@ -12,7 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -60,6 +60,25 @@ class Baseline:
             self.scores.append(round(record.score, 6))
         if len(self.latencies) > 2 * KEPT:
             self.latencies, self.scores = self.latencies[-KEPT:], self.scores[-KEPT:]
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "requests": self.requests,
+            "errors": self.errors,
+            "labels": self.labels,
+            "latencies": self.latencies,
+            "scores": self.scores,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> Self:
+        return cls(
+            requests=value["requests"],
+            errors=value["errors"],
+            labels=value["labels"],
+            latencies=list(value["latencies"]),
+            scores=list(value["scores"]),
+        )
 
     def limits(self, floor_us: float) -> dict[str, float]:
         """The champion's quantiles. Nobody is slow below `floor_us`; of limits that are the same, one is judged."""
@@ -204,19 +223,48 @@ class StageAccumulator:
         )
 
     def to_json(self) -> dict[str, Json]:
-        plain = {name: value for name, value in vars(self).items() if name not in ("seen", "pending")}
+        """As it is stored: each field by name (include/rollout/accumulator_store.py has the versions)."""
         ids, units, bits = (array("Q", column) for column in _columns(self.pending))
-        packed = {"ids": _pack(ids), "units": _pack(units), "bits": _pack(bits)}
-        return {**plain, "seen": {name: seen.pack() for name, seen in self.seen.items()}, "pending": packed}
+        return {
+            "stage": self.stage,
+            "generation": self.generation,
+            "planned": self.planned,
+            "shadow": self.shadow,
+            "limits": self.limits,
+            "labelled": self.labelled,
+            "threshold": self.threshold,
+            "joined": self.joined,
+            "before": self.before,
+            "before_errors": self.before_errors,
+            "clock": self.clock,
+            "gap": self.gap,
+            "gaps": self.gaps,
+            "slices": self.slices,
+            "seen": {name: seen.pack() for name, seen in self.seen.items()},
+            "pending": {"ids": _pack(ids), "units": _pack(units), "bits": _pack(bits)},
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Self:
-        plain: dict[str, Any] = dict(value)
-        columns = [_unpack(plain["pending"][name]) for name in ("ids", "units", "bits")]
-        plain["pending"] = {key: (unit, bits) for key, unit, bits in zip(*columns, strict=True)}
-        plain["seen"] = {name: EntityBitmap.unpack(plain["planned"], text) for name, text in plain["seen"].items()}
-        plain["slices"] = {name: (list(pair[0]), list(pair[1])) for name, pair in plain["slices"].items()}
-        return cls(**plain)
+        columns = [_unpack(value["pending"][name]) for name in ("ids", "units", "bits")]
+        return cls(
+            stage=value["stage"],
+            generation=value["generation"],
+            planned=value["planned"],
+            shadow=value["shadow"],
+            limits=dict(value["limits"]),
+            labelled=value["labelled"],
+            threshold=value["threshold"],
+            joined=value["joined"],
+            before=value["before"],
+            before_errors=value["before_errors"],
+            clock=value["clock"],
+            gap=value["gap"],
+            gaps=value["gaps"],
+            slices={name: (list(pair[0]), list(pair[1])) for name, pair in value["slices"].items()},
+            seen={name: EntityBitmap.unpack(value["planned"], text) for name, text in value["seen"].items()},
+            pending={key: (unit, bits) for key, unit, bits in zip(*columns, strict=True)},
+        )
 
 
 @dataclass
@@ -250,12 +298,12 @@ class EvidenceAccumulator:
 
     def to_json(self) -> dict[str, Json]:
         stage = self.stage.to_json() if self.stage else None
-        return {"since": self.since, "cursor": self.cursor, "baseline": vars(self.baseline), "stage": stage}
+        return {"since": self.since, "cursor": self.cursor, "baseline": self.baseline.to_json(), "stage": stage}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Self:
         stage = StageAccumulator.from_json(value["stage"]) if value["stage"] else None
-        return cls(value["since"], dict(value["cursor"]), Baseline(**value["baseline"]), stage)
+        return cls(value["since"], dict(value["cursor"]), Baseline.from_json(value["baseline"]), stage)
 
 
 def request_number(request: str) -> int:

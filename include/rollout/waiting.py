@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, effects, rollouts
-from include.core.time import timestamp
+from include.core.control import ControlStore, rollouts
+from include.core.documents import DocumentKind
+from include.core.versioned import Format
 from include.routing.route import route_in
 from include.versions.gate import offered_in
 from include.versions.lifecycle import Stage, at_stage, move_in
 
 SUPERSEDED = "candidate.superseded"  # the audit's word; its detail is {"version", "by", "reason"}
+ENDS = DocumentKind("superseded", Format("the end of a candidate without a turn"))  # its body is that detail
 
 
 def waiting(control: ControlStore, model: str) -> list[int]:
@@ -40,15 +42,14 @@ def supersede_in(connection: sa.Connection, control: ControlStore, model: str, c
         reason = f"version {champion} came into production before it had its turn"
         detail = {"version": version, "by": champion, "reason": reason}
         control.append_audit(connection, actor, SUPERSEDED, model, detail)
-        row = {"key": _key(model, version), "resource": f"rollout/{model}", "epoch": 0, "result": detail, "at": timestamp()}
-        connection.execute(effects.insert().values(**row))
+        ENDS.save_in(connection, _key(model, version), model, detail)
     return gone
 
 
 def superseded_by(control: ControlStore, model: str, version: int) -> int | None:
     """The version that came into production before this one had its turn; None if that never happened."""
-    known = control.effect(_key(model, version))
-    return int(known["by"]) if known is not None else None
+    known = ENDS.load(control, _key(model, version))
+    return int(known.body["by"]) if known is not None else None
 
 
 def _key(model: str, version: int) -> str:
@@ -60,6 +61,6 @@ def without_a_turn(connection: sa.Connection, model: str) -> list[int]:
     had = set(connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.model == model)).scalars())
     found = [version for version in at_stage(connection, model, Stage.CANDIDATE) if version not in had]
     keys = {_key(model, version): version for version in found}
-    known = connection.execute(sa.select(effects.c.key).where(effects.c.key.in_(keys))).scalars() if keys else ()
-    left = set(found) - {keys[key] for key in known} - (offered_in(connection, model) if found else set())
+    known = ENDS.load_in(connection, keys)
+    left = set(found) - {keys[end.key] for end in known} - (offered_in(connection, model) if found else set())
     return sorted(left, reverse=True)

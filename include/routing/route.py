@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, routes
+from include.core.control import ROUTE, ControlStore, routes
 from include.core.errors import DataError
 from include.core.request import Json
 from include.core.time import timestamp
@@ -134,8 +134,7 @@ class RouteReader:
 
 def _decoded(value: Any) -> Mapping[str, Json]:
     """A JSON column as its driver gives it: SQLite as text."""
-    decoded: Mapping[str, Json] = json.loads(value) if isinstance(value, str) else value
-    return decoded
+    return ROUTE.read(json.loads(value) if isinstance(value, str) else value)
 
 
 def read_route(control: ControlStore, model: str) -> tuple[int, Route]:

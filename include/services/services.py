@@ -61,7 +61,13 @@ class Services:
 
     @cached_property
     def control(self) -> ControlStore:
-        """The control store, with its tables. Raises NotReadyError where it must exist and does not."""
+        """The control store, with its tables. Raises NotReadyError where it must exist and does not, or is of another release."""
+        self.any_control.create_tables()
+        return self.any_control
+
+    @cached_property
+    def any_control(self) -> ControlStore:
+        """The control store of whatever release. Raises NotReadyError where it must exist and does not."""
         from include.core.control import ControlStore  # SQLAlchemy: not while DAG files are parsed
 
         store = ControlStore(self.settings.control_url)
@@ -71,7 +77,6 @@ class Services:
                 f"There is no control store at {database}: nothing has run here yet.",
                 hint="`make up` starts a platform; SLIPSTREAM_HOME says where another one is.",
             )
-        store.create_tables()
         return store
 
     @cached_property

@@ -15,6 +15,10 @@ SOURCES = ("include", "operators")
 ELSEWHERE = {
     "audit.seal": "tests/security/test_audit.py",
     "audit.sealed": "tests/security/test_audit.py",
+    "schema.migrate.begin": "tests/upgrade/test_migrate.py",
+    "schema.documents.copied": "tests/upgrade/test_migrate.py",
+    "schema.migrate.done": "tests/upgrade/test_migrate.py",
+    "schema.migrate.committed": "tests/upgrade/test_migrate.py",
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }

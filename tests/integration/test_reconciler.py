@@ -41,7 +41,7 @@ def control(world: World, webhook: Webhook) -> ControlStore:
     store = ControlStore(world.settings.control_url)
     store.create_tables()
     with store.transaction() as connection:
-        for table in ("versions", "rollouts", "rollout_events", "effects", "routes"):
+        for table in ("versions", "rollouts", "rollout_events", "effects", "documents", "routes"):
             connection.execute(sa.text(f"DELETE FROM slipstream_{table}"))
         set_route(connection, MODEL, Route(champion=1))
     register(store, 1, "Production")

@@ -17,10 +17,13 @@ from include.core.housekeeping import housekeeping
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.storage import Storage
+from include.core.versioned import Format
 from include.governance.card import render
 from include.governance.package import Package
 from include.governance.registry import ALIASES, Published
 from include.versions.record import Stage, VersionRecord
+
+LABELS, PACKAGE = Format("the labels of the folder registry"), Format("a version of the folder registry")
 
 
 class FolderRegistry:
@@ -43,7 +46,7 @@ class FolderRegistry:
                 self.storage.upload(local, f"{folder}/{name}")
         self.storage.write(f"{folder}/card.md", render(package).encode())
         body = {"key": package.key, "tags": package.tags, "metrics": dict(package.entry.metrics)}
-        self.storage.write(f"{folder}/package.json", canonical_json(body))
+        self.storage.write(f"{folder}/package.json", canonical_json(PACKAGE.stamp(body)))
         return Published(number, package.key)
 
     def _claim(self, model: str, key: str) -> int:
@@ -77,21 +80,21 @@ class FolderRegistry:
     def labels(self, model: str) -> dict[str, Any]:
         """`{"tags": {version: {...}}, "aliases": {alias: version}}`."""
         try:
-            value: dict[str, Any] = json.loads(self.storage.read(f"registry/{model}/labels.json"))
+            data = self.storage.read(f"registry/{model}/labels.json")
         except FileNotFoundError:
             return {"tags": {}, "aliases": {}}
-        return value
+        return LABELS.read(json.loads(data))
 
     def _versions(self, model: str) -> dict[int, Any]:
         paths = self.storage.list(f"registry/{model}/versions")
         found = [path for path in paths if path.endswith("/package.json")]
-        return {int(path.split("/")[-2]): json.loads(self.storage.read(path)) for path in found}
+        return {int(path.split("/")[-2]): PACKAGE.read(json.loads(self.storage.read(path)), path) for path in found}
 
     def _folder(self, model: str, version: int) -> str:
         return f"registry/{model}/versions/{version}"
 
     def _write_labels(self, model: str, labels: dict[str, Any]) -> None:
-        self.storage.write(f"registry/{model}/labels.json", canonical_json(labels))
+        self.storage.write(f"registry/{model}/labels.json", canonical_json(LABELS.stamp(labels)))
 
 
 def gate_tag(record: VersionRecord) -> str:

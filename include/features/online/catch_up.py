@@ -1,7 +1,7 @@
 """Which published days are not online as they stand: re-published since, lacking a version that a routed model pins, or lost.
 
-Every materialization leaves a row in the control store: the day, the result, the versions it brought online, and the
-store's epoch of each view. A day whose row is missing, or is of another epoch, is materialized again, which changes nothing
+Every materialization leaves a document in the control store: the day, the result, the versions it brought online, and the
+store's epoch of each view. A day whose document is missing, or is of another epoch, is materialized again, which changes nothing
 where everything is there. What a store has lost without losing its epoch is found by asking it for the rows (`lost_days`).
 """
 
@@ -11,9 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 
-import sqlalchemy as sa
-
-from include.core.control import ControlStore, effects
+from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Result
@@ -23,7 +21,7 @@ from include.data.published import newest, published
 from include.data.session import open_session
 from include.features.offline.known import first_day
 from include.features.online.materialize import newest_rows
-from include.features.online.presence import Published, named, of_epochs, resource
+from include.features.online.presence import MATERIALIZATIONS, Published, named, of_epochs
 from include.model_contract.definition import Pins, views_of
 from include.online_store.store import OnlineStore
 
@@ -33,7 +31,7 @@ def record(control: ControlStore, model: str, result: Result, pins: Pins, store:
     day, epochs = result.value["day"], of_epochs(views, store.epochs(model, views))
     detail: dict[str, Json] = {"day": day, "pinned": _pinned(pins), "result": _named(result), "epochs": epochs}
     key = f"{_key(model, day, result.key, result.generation, pins)}/{digest_json(epochs)[:12]}"
-    control.once(key, resource(model), 0, lambda _: detail)
+    MATERIALIZATIONS.save(control, key, model, detail)
 
 
 def pending(
@@ -46,16 +44,14 @@ def pending(
 ) -> list[date]:
     """The days whose published result is not online, or not with all that is pinned, or is of an epoch that the store has
     lost; oldest first."""
-    with control.transaction() as connection:
-        query = sa.select(effects.c.key, effects.c.result).where(effects.c.resource == resource(spec.name))
-        rows = connection.execute(query).all()
+    records = MATERIALIZATIONS.about(control, spec.name)
     views = {named(view): view for view in _read_by_somebody(spec, results.values(), pins)}
     present = of_epochs(views.values(), store.epochs(spec.name, list(views.values())))
     brought: dict[str, set[str]] = {}
-    for row in rows:
-        stands = {name for name, epoch in row.result.get("epochs", {}).items() if present.get(name) == epoch}
-        brought.setdefault(row.result.get("result", ""), set()).update(stands)
-    recorded = {row.key for row in rows}  # those from before epochs were kept name what they brought by their key alone
+    for record in records:
+        stands = {name for name, epoch in record.body.get("epochs", {}).items() if present.get(name) == epoch}
+        brought.setdefault(record.body.get("result", ""), set()).update(stands)
+    recorded = {record.key for record in records}  # those from before epochs were kept name what they brought by their key alone
     made = {day: results[day.isoformat()] for day in sorted(days)}
     return [
         day

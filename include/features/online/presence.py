@@ -13,16 +13,15 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, effects, partitions
+from include.core.control import ControlStore, partitions
+from include.core.documents import DocumentKind
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
 from include.core.time import end_of_day, parse_time, utc_now
+from include.core.versioned import Format
 from include.online_store.store import OnlineStore
 
-
-def resource(model: str) -> str:
-    """Under which the records of a model's materializations are kept."""
-    return f"online/{model}"
+MATERIALIZATIONS = DocumentKind("online", Format("the record of a materialization"))  # by model
 
 
 def named(view: View) -> str:
@@ -76,12 +75,11 @@ class Presence:
 def published_rows(control: ControlStore, model: str) -> Published:
     """Reads the published days and the records of what was brought online."""
     days = sa.select(partitions.c.day, partitions.c.rows).where(partitions.c.model == model)
-    records = sa.select(effects.c.result, effects.c.at).where(effects.c.resource == resource(model)).order_by(effects.c.at)
     with control.transaction() as connection:
         rows = {date.fromisoformat(row.day): row.rows for row in connection.execute(days)}
-        brought = connection.execute(records).all()
-    at = {date.fromisoformat(row.result["day"]): parse_time(row.at) for row in brought}
-    return Published(rows, at, [row.result for row in brought])
+        brought = MATERIALIZATIONS.about_in(connection, model)
+    at = {date.fromisoformat(record.body["day"]): parse_time(record.at) for record in brought}
+    return Published(rows, at, [record.body for record in brought])
 
 
 def presence(store: OnlineStore, spec: ModelSpec, views: Sequence[View], published: Published, now: datetime) -> list[Presence]:

@@ -22,6 +22,7 @@ import msgspec
 
 from include.core.errors import SpecError
 from include.core.private_files import write_private
+from include.core.versioned import FIRST
 from include.serving.http.request_error import UNREADABLE, decode_problem
 from include.serving.http.routes import ADMIN
 
@@ -49,8 +50,9 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         return has and (model is None or model in self.models or "*" in self.models)
 
 
-class Tokens(msgspec.Struct, forbid_unknown_fields=True):
+class Tokens(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     tokens: tuple[Token, ...]
+    v: int = FIRST  # version of the file's format; the first one is not written out
 
 
 def make() -> str:
@@ -81,10 +83,13 @@ def admin(secret: str) -> Token:
 def parse(text: bytes, where: str) -> tuple[Token, ...]:
     """Raises SpecError with the entry and what is allowed. Two entries of one name or one token are an error."""
     try:
-        tokens = msgspec.json.decode(text, type=Tokens).tokens
+        file = msgspec.json.decode(text, type=Tokens)
     except UNREADABLE as error:
         said, field = decode_problem(error)
         raise _wrong(where, f"{said}{f' ({field})' if field else ''}") from None
+    if file.v != FIRST:
+        raise _wrong(where, f"its format has version {file.v}; this release reads version {FIRST}")
+    tokens = file.tokens
     for kind in ("name", "sha256"):
         seen: set[str] = set()
         for token in tokens:

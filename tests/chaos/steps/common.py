@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from airflow.sdk.exceptions import TaskDeferred
 
-from include.core.control import audit, decisions, effects, partitions, rollout_events, rollouts, routes, versions
+from include.core.control import audit, decisions, documents, effects, partitions, rollout_events, rollouts, routes, versions
 from include.core.storage import TEMPORARY
 from include.services.services import Services
 from include.training.spool import MetricSpool
@@ -160,7 +160,8 @@ class Holdings:
     def control(self) -> State:
         """The control store, without times, and without fences: who tried is no part of what was done."""
         return {
-            "effects": sorted({_effect(key) for (key,) in self.rows(effects, "key") if not key.startswith("online/")}),
+            "effects": sorted({_effect(key) for (key,) in self.rows(effects, "key")}),
+            "documents": [row for row in self.rows(documents, "key", "kind", "subject") if row[1] != "online"],
             "partitions": self.rows(partitions, "model", "day", "digest"),
             "versions": self.rows(versions, "model", "semver", "stage"),
             "rollouts": self.rows(rollouts, "id", "live", "challenger", "champion", "stage", "state"),

@@ -34,9 +34,10 @@ BEFORE = ("ledger.attempt.open", "ledger.attempt.opened", "task.begin", "task.co
 MIDDLE = (
     "storage.upload.temporary", "storage.upload.renamed", "storage.create.temporary", "control.once.effect", "materialize.online",
 )  # fmt: skip
-UNRECORDED = ("ledger.commit.stored", "compute.deliver", "control.once.begin", "materialize.interval")
+UNRECORDED = ("ledger.commit.stored", "compute.deliver", "control.once.begin", "documents.save", "materialize.interval")
 RECORDED = (
-    "ledger.commit.recorded", "control.once.committed", "compute.delivered", "materialize.recorded", "reconcile.done",
+    "ledger.commit.recorded", "control.once.committed", "documents.saved", "compute.delivered", "materialize.recorded",
+    "reconcile.done",
 )  # fmt: skip
 OUTSIDE_LOCKS = tuple({*BEFORE, *MIDDLE, *UNRECORDED, *RECORDED} - {"control.once.effect"})
 POSTGRES, REDIS = Backends(control="postgres"), Backends(online="redis")

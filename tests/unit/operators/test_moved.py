@@ -14,6 +14,7 @@ from include.cli.main import main
 from include.core.control import ControlStore, audit, metadata, versions
 from include.core.request import Ref
 from include.core.storage import LocalStorage
+from include.core.versioned_column import VersionedJson
 from include.data.published import published as published_days
 from include.routing.route import Route, set_route
 from include.versions.moves import move
@@ -40,7 +41,7 @@ def age(life: Life, root: str) -> int:
     """Make the state what an earlier release would have left; how many rows and files named the root then."""
     count = 0
     for table in metadata.sorted_tables:
-        columns = [column.name for column in table.columns if isinstance(column.type, sa.JSON)]
+        columns = [column.name for column in table.columns if isinstance(column.type, sa.JSON | VersionedJson)]
         keys = [column.name for column in table.primary_key.columns]
         if not columns or table is audit:
             continue

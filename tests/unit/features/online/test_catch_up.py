@@ -13,7 +13,7 @@ from include.core.control import ControlStore
 from include.core.request import Result
 from include.core.spec import View
 from include.features.online.catch_up import _key, pending, record
-from include.features.online.presence import resource
+from include.features.online.presence import MATERIALIZATIONS
 from include.model_contract.definition import Definition, Pins
 from tests.unit.features.shop import SPEC
 
@@ -83,6 +83,6 @@ def test_a_record_of_a_lost_epoch_counts_for_nothing(shop: Shop) -> None:
 
 def test_a_record_from_before_epochs_were_kept_stands(shop: Shop) -> None:
     key = _key(SPEC.name, DAY.isoformat(), shop.result.key, 0, pins(VIEW))
-    shop.control.once(key, resource(SPEC.name), 0, lambda _: {"day": DAY.isoformat(), "pinned": ["customer@new"]})
+    MATERIALIZATIONS.save(shop.control, key, SPEC.name, {"day": DAY.isoformat(), "pinned": ["customer@new"]})
     assert not shop.lacks(pins(VIEW))
     assert shop.lacks(pins(OLD))

@@ -1,0 +1,95 @@
+"""What the present code would compute anew: the code that made a result is part of its key, and releases change code.
+
+Nothing that is stored is lost or leaves its place by that: published days stay published, versions stay registered and serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from include.cli.context import Desk
+from include.core.catalog import load_spec, model_names
+from include.core.digest import code_digest
+from include.core.errors import SlipstreamError
+from include.core.moved import present
+from include.core.request import Ref, Request
+from include.core.spec import ModelSpec
+from include.core.table import table
+from include.data.published import published
+from include.features.request import uses
+from include.governance.jobs import live
+from include.versions.queries import champion, records
+from include.versions.record import VersionRecord
+
+Row = tuple[str, str, int, int, str]
+
+
+def anew(desk: Desk) -> Iterator[str]:
+    """In words, for people; nothing where every result is of the present code."""
+    rows = [row for name in model_names(desk.settings.models) for row in _model(desk, name) if row[3]]
+    if rows:
+        yield "Results of other code than this release's, which their keys name:"
+        yield table(("model", "what", "stored", "other code", "what follows"), rows)
+    if attempts := live(desk.ledger):
+        yield (
+            f"{len(attempts)} attempts are open, and no job computes them. A task that is cleared asks under the key of the "
+            "present code, and begins anew; their checkpoints stay where they are."
+        )
+
+
+def _model(desk: Desk, name: str) -> Iterator[Row]:
+    try:
+        spec = load_spec(name, desk.settings.models)
+    except SlipstreamError as error:
+        yield name, f"its spec cannot be loaded: {error}", 0, 1, "nothing is known of it"
+        return
+    control = desk.any_control
+    days = list(published(control, name, date.min, date.max).values())
+    following = f"they stay published; to look at them: slipstream features catch-up {name} --dry-run"
+    yield name, "published days", len(days), _others(desk, days, uses(spec)), following
+    known = records(control, name)
+    trained = [record.entry.lineage.train for record in known]
+    following = "they stay registered and serve; the next training computes its own"
+    yield name, "trained versions", len(trained), _others(desk, trained, (spec.training.fit,)), following
+    yield from _reference(desk, spec, champion(known))
+
+
+def _reference(desk: Desk, spec: ModelSpec, serving: VersionRecord | None) -> Iterator[Row]:
+    """The profile of the champion's past, which monitoring keeps for as long as it serves."""
+    if serving is None:
+        return
+    lineage = serving.entry.lineage
+    storage, found = desk.ledger.storage, list[Request]()
+    for path in storage.list("ledger/reference"):
+        if path.endswith("/request.json"):
+            request = desk.ledger.request(path.removeprefix("ledger/").removesuffix("/request.json"))
+            if request.model == spec.name and _digest(request, "train") == lineage.train.digest:
+                found.append(request)
+    if found and all(_is_other(request, ()) for request in found):
+        yield spec.name, "the champion's reference", 1, 1, "the next monitoring run profiles it anew, once"
+
+
+def _digest(request: Request, name: str) -> str:
+    ref = request.inputs.get(name)
+    return ref.digest if ref is not None else ""
+
+
+def _others(desk: Desk, refs: Sequence[Ref], uses: tuple[str, ...]) -> int:
+    return sum(_made_by_other(desk, ref, uses) for ref in refs)
+
+
+def _made_by_other(desk: Desk, ref: Ref, uses: tuple[str, ...]) -> bool:
+    """Whether the request of a result names other code. Of one that is gone or damaged nothing is said."""
+    try:
+        request = desk.ledger.request(desk.ledger.resolve(ref).key)
+    except (SlipstreamError, FileNotFoundError):
+        return False
+    return _is_other(request, uses)
+
+
+def _is_other(request: Request, uses: tuple[str, ...]) -> bool:
+    try:
+        return bool(request.code) and request.code != code_digest(present(request.function), *uses)
+    except SlipstreamError:  # its function is no more
+        return True

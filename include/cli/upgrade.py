@@ -1,0 +1,76 @@
+"""`slipstream upgrade`: the stores that an earlier release has made become those of this one, once, while nothing runs.
+
+The control store is migrated in one transaction. The ledger, the online store and the prediction log are read as they are: each
+of their files, rows and lines says which version of its format it has. What has to be computed again, because code is part of
+every key, is said and not done.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from include.cli.anew import anew
+from include.cli.context import open_desk
+from include.cli.writers import Writer, writers
+from include.core.address import shown
+from include.core.control import ControlStore
+from include.core.errors import ConflictError
+from include.core.schema import HEAD
+from include.core.schema.migrate import Migrated, count_left, migrate, pending, read_number
+from include.core.table import table
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Doing it again changes nothing. Raises ConflictError while processes of the earlier release may write."""
+    desk = open_desk()
+    control = desk.any_control
+    number, place = read_number(control), shown(control.url)
+    steps, left = pending(number), count_left(control) if number is not None else 0
+    if not steps and not left:
+        print(f"The control store at {place} has the schema of this release ({HEAD}): nothing is to be migrated.")
+    elif options.dry_run:
+        _tell_plan(control, number, left)
+        _tell_writers(writers(desk))
+    else:
+        _refuse_writers(writers(desk))
+        _tell_done(place, migrate(control, desk.actor), left)
+    print("The ledger, the online store and the prediction log are read as they are.")
+    for line in anew(desk):
+        print(line)
+    if options.dry_run:
+        print("Nothing was changed.")
+    return 0
+
+
+def _tell_plan(control: ControlStore, number: int | None, left: int) -> None:
+    print(f"The control store at {shown(control.url)} has schema {number}; this release needs {HEAD}. To be done:")
+    rows = [(step.number, step.what) for step in pending(number)]
+    print(table(("schema", "what"), [*rows, ("", f"{left} documents move out of the effects")]))
+
+
+def _tell_writers(found: list[Writer]) -> None:
+    if found:
+        print("It would be refused now, for these may write:")
+        print(table(("what runs", "to stop it"), [(each.what, each.stop) for each in found]))
+
+
+def _refuse_writers(found: list[Writer]) -> None:
+    if found:
+        raise ConflictError(
+            f"The stores are not upgraded while these may write: {'; '.join(each.what for each in found)}.",
+            safe="nothing was changed.",
+            hint=f"{'; '.join(dict.fromkeys(each.stop for each in found))}; then: slipstream upgrade.",
+        )
+
+
+def _tell_done(place: str, done: Migrated, left: int) -> None:
+    if done.steps:
+        print(f"The control store at {place} was migrated from schema {done.before} to {HEAD}:")
+        print(table(("schema", "what"), [(step.number, step.what) for step in done.steps]))
+        print(f"{left} documents moved out of the effects.")
+    else:
+        print(f"{done.documents} documents, which a process of an earlier release had written since, moved out of the effects.")
