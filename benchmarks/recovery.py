@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from include.backends.process import jobs as process_jobs
 from include.backends.ray import jobs as ray_jobs
 from include.core.ledger import Attempt, Ledger
-from include.core.ports import Job, JobBackend, JobStatus
+from include.core.ports import JobBackend, JobStatus
 from include.core.settings import Settings
+from include.core.task import job_of
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, TrainingJob
 from tests.contract.ray_head import running_ray_head
@@ -126,16 +127,15 @@ def course(folder: Path, environ: Mapping[str, str], backend: str, workers: int)
         attempt = ledger.open_attempt(request.key, 0)
         if attempt.number > 2:
             raise RuntimeError(f"the second attempt failed, too:\n{jobs.logs(f'{attempt.job[:-1]}2')}")
-        status = run(jobs, attempt)
+        status = run(jobs, attempt, ledger)
         if status is not JobStatus.SUCCEEDED:
             ledger.end_attempt(attempt, str(status))
     stamps = tuple(json.loads(line) for line in (folder / "stamps").read_text().splitlines())
     return Course(began, time.time(), stamps)
 
 
-def run(jobs: JobBackend, attempt: Attempt) -> JobStatus:
-    command = ("python", "-m", "include.core.task", attempt.key, "--generation", "0", "--attempt", str(attempt.number))
-    jobs.submit(Job(attempt.job, command))
+def run(jobs: JobBackend, attempt: Attempt, ledger: Ledger) -> JobStatus:
+    jobs.submit(job_of(attempt, ledger))
     until = time.monotonic() + PATIENCE
     while not (status := jobs.status(attempt.job)).over:
         if time.monotonic() > until:

@@ -18,9 +18,9 @@ from include.core.errors import FencedError, IntegrityError, JobFailedError, Per
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.request import Json, Request, Result
-from include.core.task import perform
+from include.core.task import job_of, perform
 from include.services.services import Services
-from operators.hooks import job_of, open_services
+from operators.hooks import open_services
 from operators.run import holder, is_retry, run_token, wants_fresh
 from operators.summary import subject, summary
 from operators.triggers import JobTrigger
@@ -136,13 +136,13 @@ class ComputeOperator(SlipstreamOperator):
         jobs = services.jobs()
         self.links["Job"] = jobs.url(attempt.job)
         fault.point("compute.submit")
-        jobs.submit(job_of(attempt, services, self.model, self.step))
+        jobs.submit(job_of(attempt, services.ledger))
         fault.point("compute.submitted")
         if self.deferrable and not jobs.status(attempt.job).over:
             self._defer(attempt, services)
         while not (status := jobs.status(attempt.job)).over:
             if status is JobStatus.UNKNOWN:  # the backend forgot it: same name, so still one job
-                jobs.submit(job_of(attempt, services, self.model, self.step))
+                jobs.submit(job_of(attempt, services.ledger))
             time.sleep(self.poll_seconds)
         return self._settle(attempt, status, context, services)
 

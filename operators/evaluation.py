@@ -28,6 +28,7 @@ class EvaluateModelOperator(ComputeOperator):
             "features": spec.features.model_dump(mode="json"),
             "evaluation": spec.evaluation.model_dump(mode="json"),
             "label": spec.label,
+            "threshold": spec.serving.threshold,
         }
         inputs = {"training_set": pulled(context, "build_training_set"), "train": pulled(context, "train")}
         if not is_backfill(context):

@@ -101,7 +101,7 @@ class BuildTrainingSetOperator(ComputeOperator):
     function = "include.features.training_set_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.features.offline.known import known_days
+        from include.point_in_time.known import known_days
 
         spec, plan = services.spec(self.model), pulled_json(context, "plan")
         moment = datetime.fromisoformat(plan["as_of"])

@@ -21,6 +21,7 @@ from operators.links import ReportLink, report_url
 from operators.run import as_of, may_deploy, pulled
 
 if TYPE_CHECKING:
+    from include.core.spec import ModelSpec
     from include.versions.record import VersionRecord
 
 
@@ -82,7 +83,8 @@ class MonitorModelOperator(ComputeOperator):
             "slices": list(spec.evaluation.slices),
             "champion": record.version,
             "holdout_metrics": dict(record.entry.metrics),
-            "history": _history(services, self.model, record.version, pulled(context, "collect")),
+            "holdout_threshold": record.entry.threshold,
+            "history": _history(services, spec, record.version, pulled(context, "collect")),
         }
         training_set = record.entry.lineage.training_set
         inputs = {
@@ -101,18 +103,27 @@ class MonitorModelOperator(ComputeOperator):
         return super().deliver(result, context, services)
 
 
-def _history(services: Services, model: str, champion: int, collect: Ref) -> list[dict[str, Json]]:
+def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -> list[dict[str, Json]]:
     """What was estimated before labels in the champion's earlier windows, and what came true."""
     from include.governance.invalidation import find
     from include.monitoring.performance.realised import history
 
     try:
-        held = sorted(find(services.ledger, model, "monitor"), key=lambda each: each.committed_at)
+        held = sorted(find(services.ledger, spec.name, "monitor"), key=lambda each: each.committed_at)
     except DataError:
         return []
     results = [services.ledger.result(each.key) for each in held if each.committed_at]
-    values = {result.value["window"]: result.value for result in results if result}  # one computed again replaces the one before
-    return history(values, champion, services.ledger.resolve(collect).value["window"].split("/")[0])
+    # A window that was computed again replaces the one before.
+    values = {result.value["window"]: _with_threshold(services, result) for result in results if result}
+    start = services.ledger.resolve(collect).value["window"].split("/")[0]
+    return history(values, champion, start, spec.evaluation.metric, spec.serving.threshold)
+
+
+def _with_threshold(services: Services, monitored: Result) -> Json:
+    """The value of a `monitor` result, with the threshold it was measured at: older results left it to their request."""
+    if "threshold" in monitored.value:
+        return monitored.value
+    return {**monitored.value, "threshold": services.ledger.request(monitored.key).params.get("threshold")}
 
 
 def monitored_version(services: Services, model: str) -> VersionRecord:

@@ -28,7 +28,7 @@ class ScoreBatchOperator(ComputeOperator):
 
         from include.core.nearest import nearest_day
         from include.data.published import published
-        from include.features.offline.known import known_days
+        from include.point_in_time.known import known_days
 
         spec, day, record = services.spec(self.model), partition_day(context), services.champion(self.model)
         if record is None:

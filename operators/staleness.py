@@ -22,8 +22,8 @@ class BuildHistoryOperator(ComputeOperator):
 
     def build(self, context: Context, services: Services) -> Request:
         from include.data.published import newest
-        from include.features.offline.known import known_days
         from include.monitoring.shadows_step import WINDOWS
+        from include.point_in_time.known import known_days
 
         monitored_version(services, self.model)
         spec = services.spec(self.model)
@@ -59,5 +59,6 @@ class TrainStalenessProbesOperator(ComputeOperator):
             "training": {name: getattr(spec.training, name) for name in ("window_days", "holdout_days")},
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
+            "threshold": spec.serving.threshold,
         }
         return Request.of(self.step, self.function, self.model, params=params, inputs={"history": history})

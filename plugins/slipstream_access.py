@@ -6,7 +6,6 @@ Airflow's own, too: a browser sends its cookie along with what any other page as
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
 from typing import Literal
@@ -20,7 +19,8 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from include.core.control import ControlStore
-from include.core.origin import SAFE, SETTING, foreign, origins_of
+from include.core.environment import ORIGINS
+from include.core.origin import SAFE, foreign, origins_of
 from include.core.refused import RefusedWrites
 
 Method = Literal["GET", "POST"]
@@ -45,7 +45,7 @@ def own_page(request: Request, user: GetUserDep) -> None:
     request.state.user = user
     if request.method not in SAFE and (why := foreign(request.headers.raw, _ours())):
         request.state.why = "origin"
-        raise HTTPException(403, f"Nothing was changed: {why}. Act on Airflow's own pages, or name the origin in {SETTING}.")
+        raise HTTPException(403, f"Nothing was changed: {why}. Act on Airflow's own pages, or name the origin in {ORIGINS.name}.")
 
 
 def _note(refused: RefusedWrites, request: Request, text: str) -> None:
@@ -58,7 +58,7 @@ def _note(refused: RefusedWrites, request: Request, text: str) -> None:
 
 @cache
 def _ours() -> frozenset[str]:
-    return origins_of(f"{conf.get('api', 'base_url', fallback='')},{os.environ.get(SETTING, '')}")
+    return origins_of(f"{conf.get('api', 'base_url', fallback='')},{ORIGINS.read()}")
 
 
 def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, BaseUser], BaseUser]:
@@ -79,9 +79,9 @@ def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, Bas
 def _require(model: str) -> None:
     """Raises DataError, which answers 404 with the models there are."""
     from include.governance.models import require_model
-    from plugins import slipstream_api as api
+    from plugins.slipstream_services import services
 
-    require_model(model, api.services().settings.models, lambda: api.services().control)
+    require_model(model, services().settings.models, lambda: services().control)
 
 
 def any_access(request: Request, user: GetUserDep) -> BaseUser:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,10 +26,10 @@ from include.rollout.pause import abort, pause, resume
 from include.rollout.report import rollout_page
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
-from include.services.services import Services
 from plugins.slipstream_access import any_access, check, guard_writes, may, model_access
 from plugins.slipstream_input import VERSIONS, Guard, explain_input
 from plugins.slipstream_reports import headers_of, read_report
+from plugins.slipstream_services import services
 from plugins.slipstream_view import model_view, windows
 
 app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None)
@@ -182,12 +181,6 @@ def report(path: str, request: Request, user: User) -> Response:
     about, data = read_report(services().ledger, path)
     check("GET", about, request, user)
     return Response(data, media_type="text/html; charset=utf-8", headers=headers_of(data))
-
-
-@cache
-def services() -> Services:
-    """Of the API server: its own environment holds every login that the page needs."""
-    return Services.from_env()
 
 
 def _mirror(model: str) -> None:

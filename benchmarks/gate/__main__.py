@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from include.core.spec import Evaluation
+from include.core.spec import Evaluation, Serving
 from include.evaluation.gate import decide
+from include.metrics.binary import measure
 from include.metrics.paired import difference
-from include.metrics.values import measure
 from include.rollout.confidence_bounds import upper
 
 Floats = npt.NDArray[np.float64]
@@ -30,6 +30,7 @@ SPEC = Evaluation(minimum=None)
 DAYS, SLICES = 28, 10
 AUC = 0.75  # the champion's
 GOAL = 0.05
+THRESHOLD = Serving().threshold
 FITS = {"latency_ms": {"p99": 0.1}, "bytes": 1000}
 
 
@@ -104,15 +105,16 @@ def _value(case: Case, rng: np.random.Generator) -> dict[str, object]:
         labels * _distance(auc, case.days) + each for auc, each in zip((AUC, AUC - worse), noise, strict=True)
     )
     scores = ndtr(challenger - 0.5), ndtr(champion - 0.5)
-    paired = difference("auc", labels, scores[0], scores[1], days).to_json()
+    paired = difference("auc", labels, scores[0], scores[1], days, THRESHOLD).to_json()
     rows = []
     for value in range(SLICES):
         here = airport == value
         if here.sum() >= 100:
-            found = difference("auc", labels[here], scores[0][here], scores[1][here], days[here])
+            found = difference("auc", labels[here], scores[0][here], scores[1][here], days[here], THRESHOLD)
             rows.append({"slice": "airport", "value": str(value), **found.to_json()})
     paired["slices"] = rows
-    return {"metrics": measure(labels, scores[0]), "champion": measure(labels, scores[1]), "paired": paired, **FITS}
+    ours, theirs = (measure(labels, each, THRESHOLD) for each in scores)
+    return {"metrics": ours, "champion": theirs, "paired": paired, **FITS}
 
 
 def _distance(auc: Floats | float, days: float) -> Floats:

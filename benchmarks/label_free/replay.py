@@ -12,17 +12,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from include.core.spec import Feature
-from include.metrics.estimates import auc, standard_error
+from include.metrics.binary import auc
 from include.monitoring.performance.estimate_calibration import Estimate, Landed, backtest, believe
 from include.monitoring.performance.estimation import estimate
-from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
+from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays
 from include.monitoring.profile.binning import Axis, axes
 
 Floats = npt.NDArray[np.float64]
 TRAIN, HOLDOUT, WATCHED = 12, 4, 12  # windows
 LENGTH = timedelta(days=7)  # what a window is told to last
 DAY = 86_400_000_000
-TERMS = Terms("auc", 200)
+TERMS = Terms("auc", 200, 0.5)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def watch(champion: Champion, holdout: Rows, windows: Iterator[Rows]) -> Iterato
         if min(label.sum(), (1 - label).sum()) < CLASS_ROWS:
             continue
         raw = estimate(held, table.drop_columns("label"), found, TERMS)
-        realised, noise = auc(label, score), standard_error("auc", label, score, arrays(table)[2])
+        realised, noise = TERMS.measured_arrays(label, score, arrays(table)[2])
         yield Seen(believe(raw, past, "auc"), realised, noise, last)
         past.append(Landed(str(rows.window[0]), raw.value, raw.base, realised, noise))
         last = realised

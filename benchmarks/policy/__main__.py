@@ -22,9 +22,11 @@ import numpy as np
 from benchmarks.policy.peers import peers
 from benchmarks.policy.simulated import simulated
 from benchmarks.policy.streams import packaged
+from include.core.spec import Serving
 from include.monitoring.retraining.labelled_stream import Floats, Stream, from_csv
 from include.monitoring.retraining.policy_replay import Policy, Replay, account, errors, every, never, oracle, priced, replay
 
+THRESHOLD = Serving().threshold  # the streams have no spec of their own
 OURS = "ours (retraining.price)"
 PRICES = {0.02: 0.05, 0.1: 0.08}  # and the regret that is the goal
 CLOCKS: dict[str, Policy] = {"never": never, "every window": every(1), "every 5 windows": every(5)}
@@ -39,7 +41,7 @@ def main() -> int:
     start, met = time.perf_counter(), True
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     learner = _forest if options.forest else None
-    found = [_case(stream, errors(stream, learner)) for stream in _streams(options)]
+    found = [_case(stream, errors(stream, THRESHOLD, learner)) for stream in _streams(options)]
     for stream, error, _ in found:
         kin = f", kin of {stream.kin}" if stream.kin else ""
         fresh = np.diagonal(error).mean()

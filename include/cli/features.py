@@ -16,10 +16,10 @@ from include.core.request import Ref, Result
 from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
 from include.core.table import table
-from include.features.offline.partition import results
 from include.features.online.catch_up import lost_days, pending, recent
 from include.features.online.presence import published_rows
 from include.model_contract.definition import routed_pins
+from include.point_in_time.partition import results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -46,7 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     desk = open_desk()
-    policy = changed(load_spec(options.model, desk.settings.models).retraining, options.set, options.price)
+    spec = load_spec(options.model, desk.settings.models)
+    policy = changed(spec.retraining, options.set, options.price)
     if options.csv is None:
         found = history(desk.control, options.model)
         if not found:
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
             )
         _decisions(found, policy)
     else:
-        _csv(options, policy)
+        _csv(options, policy, spec.serving.threshold)
     return 0
 
 
@@ -96,7 +97,7 @@ def _probed(found: list[Decision], price: float) -> None:
     _costs(error[:known, :known], price)
 
 
-def _csv(options: argparse.Namespace, policy: Retraining) -> None:
+def _csv(options: argparse.Namespace, policy: Retraining, threshold: float) -> None:
     if policy.price is None or not options.label:
         missing = "--label" if not options.label else "--price"
         raise DataError(f"A replay of a CSV needs {missing}.", hint="--price .05 --label COLUMN --window ROWS")
@@ -107,7 +108,7 @@ def _csv(options: argparse.Namespace, policy: Retraining) -> None:
             f"{options.csv.name} is too short.", seen=f"{len(stream.label)} rows", hint=f"{needed} rows, or less a window"
         )
     print(f"{stream.name}: {served} windows of {options.window} rows served, labels {DELAY} window late, {TRAINED_ON} trained on")
-    _costs(errors(stream), policy.price)
+    _costs(errors(stream, threshold), policy.price)
 
 
 def _costs(error: Floats, price: float) -> None:

@@ -7,12 +7,12 @@ a Ray job and the `slipstream` command (which must work while Airflow is down) r
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from include.core import environment
 from include.core.errors import SpecError
 
 
@@ -64,5 +64,5 @@ def _from_uri(uri: str) -> Connection:
 
 def from_env(conn_id: str, environ: Mapping[str, str] | None = None) -> Connection | None:
     """The connection of that id, or None where it is not set."""
-    uri = (os.environ if environ is None else environ).get(f"AIRFLOW_CONN_{conn_id.upper()}")
+    uri = environment.connection(conn_id).read(environ)
     return parse(uri) if uri else None

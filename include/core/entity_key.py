@@ -7,7 +7,6 @@ first use and readable by its owner alone. Records of before it was there carry 
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ FILE = "entity_key"
 
 def entity_key(home: Path, environ: Mapping[str, str] | None = None) -> bytes:
     """32 bytes. The same for every process of an installation, until somebody changes it."""
-    connection = from_env(CONNECTION, os.environ if environ is None else environ)
+    connection = from_env(CONNECTION, environ)
     text = connection.password if connection and connection.password else _kept(home / "secrets" / FILE)
     return hashlib.sha256(text.encode()).digest()
 

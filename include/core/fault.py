@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
-ENVIRONMENT = "SLIPSTREAM_FAULT"
+from include.core.environment import FAULT
 
 Action = Literal["none", "kill", "pause", "delay", "lose"]
 
@@ -110,5 +110,5 @@ def _first(mark: str) -> bool:
     return True
 
 
-if ENVIRONMENT in os.environ:
-    arm(Fault.from_json(os.environ[ENVIRONMENT]))
+if FAULT.is_set():
+    arm(Fault.from_json(FAULT.read()))

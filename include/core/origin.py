@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
-SETTING = "SLIPSTREAM_ORIGINS"  # more origins that are ours, with commas between: behind a proxy that changes the Host
 _OWN_SITE = frozenset({b"same-origin", b"none"})  # the second: typed or chosen by the person
 _PORTS = {"http": 80, "https": 443}
 

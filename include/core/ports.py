@@ -26,12 +26,22 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Job:
-    """A command to run somewhere, under a name we choose."""
+    """One of our modules to run somewhere, under a name we choose.
+
+    It says what to run and never where things lie: the interpreter, the project's folder and the settings of the place are
+    the backend's to say, which may run it on another machine.
+    """
 
     name: str
-    command: tuple[str, ...]
+    module: str
+    """Run as `python -m module`."""
+    arguments: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables beside those that the backend gives every job. No path of this machine."""
+    code: str = ""
+    """Digest of the code that the job is to run, by which whoever looks at a job tells one working tree from another."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    """Shown with the job, and of no effect."""
 
 
 class JobBackend(Protocol):

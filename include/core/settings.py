@@ -1,7 +1,7 @@
 """Where everything is. Read once from the environment; no secret is ever kept here.
 
-Every field has an environment variable `SLIPSTREAM_<FIELD>` (upper case). Secrets (MLflow's password,
-Ray's token, the gateway's admin token) come from Airflow connections: operators hand them over, and
+Every field is an environment variable `SLIPSTREAM_<FIELD>` (upper case), described in include/core/environment.py.
+Secrets (MLflow's password, Ray's token, the gateway's admin token) come from Airflow connections: operators hand them over, and
 outside Airflow `include.core.connection` reads the same connection URIs from the environment.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
+from include.core import environment
 from include.core.address import shown, without_login
 from include.core.digest import PROJECT
 from include.core.scratch import as_full
@@ -22,29 +23,30 @@ SERVERS = ("mlflow", "ray", "gateway", "airflow")  # whose logins are connection
 
 @dataclass(frozen=True, repr=False)
 class Settings:
-    home: Path = PROJECT / ".slipstream"  # this machine's runtime state: databases, sockets, logs
-    root: str = ""  # ledger, partitions, snapshots, checkpoints, logs; default: <home>/store
-    control_url: str = ""  # SQLAlchemy URL; default: sqlite under home
-    online_url: str = ""  # online feature store: sqlite:///... or redis://...; default: sqlite under home
-    mlflow_url: str = "http://127.0.0.1:5500"
-    ray_url: str = "http://127.0.0.1:8265"  # the Jobs API
-    gateway_url: str = "http://127.0.0.1:8500"
-    gateway_tokens: str = ""  # the file of the gateway's tokens by model and right; default: gateway-tokens.json under home
-    airflow_url: str = "http://127.0.0.1:8080"
-    models: str = "include.models"  # the package whose sub-packages are the models
-    job_backend: str = "ray"  # "ray", or "process" (a local process: tests, and machines without Ray)
-    registry: str = "mlflow"  # "mlflow", or "folder" (under the root: tests, and platforms without MLflow)
+    home: Path = PROJECT / ".slipstream"
+    root: str = ""
+    control_url: str = ""
+    online_url: str = ""
+    mlflow_url: str = environment.MLFLOW_URL.default
+    ray_url: str = environment.RAY_URL.default
+    ray_project: str = ""
+    gateway_url: str = environment.GATEWAY_URL.default
+    gateway_tokens: str = ""
+    airflow_url: str = environment.AIRFLOW_URL.default
+    models: str = environment.MODELS.default
+    job_backend: str = environment.JOB_BACKEND.default
+    registry: str = environment.REGISTRY.default
     environ: dict[str, str] = field(default_factory=dict, repr=False)  # read by connections
 
     @classmethod
     def from_env(cls, environ: dict[str, str] | None = None) -> Self:
         env = dict(os.environ if environ is None else environ)
-        given = {f.name: env[f"SLIPSTREAM_{f.name.upper()}"] for f in fields(cls) if f"SLIPSTREAM_{f.name.upper()}" in env}
+        given = {name: variable.read(env) for name, variable in environment.SETTINGS.items() if variable.is_set(env)}
         home = Path(given.pop("home", str(PROJECT / ".slipstream"))).absolute()
         for server in SERVERS:
             if (url := given.get(f"{server}_url", "")) != (plain := without_login(url)):
                 given[f"{server}_url"] = plain  # it is shown, logged and handed to jobs
-                env.setdefault(f"AIRFLOW_CONN_SLIPSTREAM_{server.upper()}", url)
+                env.setdefault(environment.connection(f"slipstream_{server}").name, url)
         given.setdefault("root", str(home / "store"))
         given.setdefault("control_url", f"sqlite:///{home / 'control.db'}")
         given.setdefault("online_url", f"sqlite:///{home / 'online.db'}")

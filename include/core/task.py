@@ -19,6 +19,7 @@ from include.core import fault
 from include.core.author import as_slipstream_error, log_exception
 from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
+from include.core.ports import Job
 from include.core.private_files import set_mask
 from include.core.reference import load
 from include.core.request import Json, Outcome, Request, Result
@@ -80,6 +81,14 @@ def _perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Setti
         outcome = function(Task(request, attempt, ledger, settings, folder))
         fault.point("task.computed")
         return ledger.commit(request, attempt, outcome, time.monotonic() - started)
+
+
+def job_of(attempt: Attempt, ledger: Ledger) -> Job:
+    """The job that computes an attempt's request: the same whatever the backend."""
+    request = ledger.request(attempt.key)
+    arguments = (attempt.key, "--generation", str(attempt.generation), "--attempt", str(attempt.number))
+    labels = {"model": request.model, "step": request.step}
+    return Job(attempt.job, "include.core.task", arguments, code=request.code, labels=labels)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -6,35 +6,35 @@ REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE; without those the system's au
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from include.core.environment import CA_BUNDLE, CURL_CA_BUNDLE, REQUESTS_CA_BUNDLE, SSL_CERT_FILE, Variable
 from include.core.errors import SpecError
 
-BUNDLE = "SLIPSTREAM_CA_BUNDLE"
-OTHERS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+OTHERS = (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE)
 
 
-def bundle(environ: Mapping[str, str] | None = None, *own: str) -> str:
+def bundle(environ: Mapping[str, str] | None = None, *own: Variable) -> str:
     """The path of the authorities' certificates, or empty. `own`: names that a server's own client reads come first."""
-    env = os.environ if environ is None else environ
-    return next((env[name] for name in (*own, BUNDLE, *OTHERS) if env.get(name)), "")
+    found = (variable.read(environ) for variable in (*own, CA_BUNDLE, *OTHERS))
+    return next(filter(None, found), "")
 
 
-def context(environ: Mapping[str, str] | None = None, *own: str) -> ssl.SSLContext:
+def context(environ: Mapping[str, str] | None = None, *own: Variable) -> ssl.SSLContext:
     """What a client checks a server's certificate by. Raises SpecError if the file cannot be read as certificates."""
     path = bundle(environ, *own)
     try:
         folder = bool(path) and Path(path).is_dir()
         return ssl.create_default_context(cafile=None if folder else path or None, capath=path if folder else None)
     except (OSError, ValueError) as error:
+        others = ", ".join(each.name for each in (*own, *OTHERS))
         raise SpecError(
             f"The authorities' certificates cannot be read: {error}.",
             seen=path,
             safe="nothing was sent.",
-            hint=f"name a PEM file that this process can read in {BUNDLE} (or {', '.join((*own, *OTHERS))}).",
+            hint=f"name a PEM file that this process can read in {CA_BUNDLE.name} (or {others}).",
         ) from error
 
 

@@ -8,7 +8,6 @@ by functions that touch no file, setting or memory. `bounded` holds the run to a
 from __future__ import annotations
 
 import json
-import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -18,11 +17,9 @@ from typing import Any
 
 import duckdb
 
+from include.core.environment import SQL_MEMORY, SQL_SECONDS
 from include.core.errors import DataError, SpecError
 
-SECONDS = 1800.0  # of one query
-MEMORY = "50%"  # of this machine's memory, or of its container's
-SECONDS_SETTING, MEMORY_SETTING = "SLIPSTREAM_SQL_SECONDS", "SLIPSTREAM_SQL_MEMORY"
 SLACK = 2 << 30  # bytes beyond DuckDB's bound: it does not count a single long text while it is made
 TEXT = 1 << 20  # characters of a query
 
@@ -86,14 +83,14 @@ def bounded(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[None]:
         raise DataError(
             f"The SQL of {name!r} ran longer than {seconds:g} seconds and was stopped.",
             safe="nothing was published.",
-            hint=f"make it cheaper (a join without a condition?), or set {SECONDS_SETTING} for the workers.",
+            hint=f"make it cheaper (a join without a condition?), or set {SQL_SECONDS.name} for the workers.",
         ) from error
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise DataError(
             f"The SQL of {name!r} needs more memory or temporary space than it may have.",
             seen=str(error)[:400],
             safe="nothing was published.",
-            hint=f"make it cheaper (a join without a condition?), or set {MEMORY_SETTING} for the workers.",
+            hint=f"make it cheaper (a join without a condition?), or set {SQL_MEMORY.name} for the workers.",
         ) from error
     finally:
         timer.cancel()
@@ -101,17 +98,17 @@ def bounded(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[None]:
 
 def memory() -> str:
     """DuckDB's bound for sessions that run authors' SQL."""
-    return os.environ.get(MEMORY_SETTING, MEMORY)
+    return SQL_MEMORY.read()
 
 
 def _seconds() -> float:
-    text = os.environ.get(SECONDS_SETTING, str(SECONDS))
+    text = SQL_SECONDS.read()
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < threading.TIMEOUT_MAX:
-        raise SpecError(f"{SECONDS_SETTING} must be a number of seconds above 0.", seen=text)
+        raise SpecError(f"{SQL_SECONDS.name} must be a number of seconds above 0.", seen=text)
     return seconds
 
 

@@ -19,6 +19,11 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def quoted(*names: str) -> str:
+    """Names of columns that a spec has checked, with commas between."""
+    return ", ".join(f'"{name}"' for name in names)
+
+
 def literal(value: Any) -> str:
     """A DuckDB literal of a text, number, boolean, date or time. Raises SpecError for any other value."""
     if isinstance(value, bool):

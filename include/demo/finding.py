@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.core.request import Json
-from include.metrics.estimates import metric_name
+from include.metrics.binary import title
 from include.monitoring.formatting import listed
 
 CALLED = {
@@ -49,9 +49,9 @@ def _performance(value: Mapping[str, Json], things: str) -> str:
     if found["verdict"] == "abstain":
         before = value["estimate"]
         guess = f", about {before['value']:.2f} expected" if before["verdict"] == "estimated" else ""
-        return f"{metric_name(found['metric'])} not judged yet{guess}"
+        return f"{title(found['metric'])} not judged yet{guess}"
     was = "" if found["expected"] is None else f", was {found['expected']:.2f}"
-    return f"{metric_name(found['metric'])} on {found['rows']:,} landed {things} {found['metrics'][found['metric']]:.2f}{was}"
+    return f"{title(found['metric'])} on {found['rows']:,} landed {things} {found['metrics'][found['metric']]:.2f}{was}"
 
 
 def _fell(performance: Mapping[str, Json]) -> bool:

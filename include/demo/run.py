@@ -7,12 +7,9 @@ import time
 import traceback
 
 from include.backends.airflow.client import AirflowClient
-from include.core.catalog import load_spec
 from include.core.connection import Connection, from_env
-from include.core.control import ControlStore
 from include.core.digest import PROJECT
 from include.core.errors import SlipstreamError, UnreachableError, one_line
-from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.demo.account import write_account
 from include.demo.journal import Journal
@@ -21,6 +18,7 @@ from include.local.connections import read_file
 from include.local.platform import Platform
 from include.local.up import up
 from include.rollout.history import list_rollouts
+from include.services.services import AIRFLOW, Services
 
 MODEL = "flight_delay"
 DAGS = ("features", "training", "rollout", "monitoring", "scoring")
@@ -62,17 +60,16 @@ def _start(platform: Platform, journal: Journal) -> Story:
     started = time.monotonic()
     journal.print_line("starting the platform (make down stops it)")
     waited = up(platform, say=journal.print_line)
-    settings = Settings.from_env({**os.environ, **read_file(platform.home)})
-    airflow = AirflowClient(_connection(settings, "slipstream_airflow"))
+    services = Services.from_env({**os.environ, **read_file(platform.home)})
+    airflow = AirflowClient(_connection(services.settings, AIRFLOW))
     for part in DAGS:
         airflow.wait_for_dag(f"{MODEL}_{part}")
     if any(waited.values()):
         journal.seconds["start"] = round(time.monotonic() - started, 1)
     else:
         journal.print_line("the platform was running already: reused")
-    control = ControlStore(settings.control_url)
-    token = _connection(settings, "slipstream_gateway").password
-    return Story(load_spec(MODEL), settings, airflow, control, Ledger(settings.storage()), journal, token)
+    token = _connection(services.settings, "slipstream_gateway").password
+    return Story(services.spec(MODEL), services, airflow, journal, token)
 
 
 def _connection(settings: Settings, conn_id: str) -> Connection:

@@ -33,6 +33,7 @@ from include.demo.weeks import Week, monitored
 from include.monitoring.retraining.decision import history as decisions
 from include.monitoring.retraining.policy import Decision
 from include.rollout.history import Rollout, list_rollouts
+from include.services.services import Services
 from include.versions import queries as versions
 from include.versions.record import VersionRecord
 
@@ -45,13 +46,23 @@ ROLLOUT_PACE = 220.0  # requests a second while a rollout collects evidence
 @dataclass
 class Story:
     spec: ModelSpec
-    settings: Settings
+    services: Services
     airflow: AirflowClient
-    control: ControlStore
-    ledger: Ledger
     journal: Journal
     token: str
     _kept: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        return self.services.settings
+
+    @property
+    def control(self) -> ControlStore:
+        return self.services.control
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.services.ledger
 
     # -- phases ----------------------------------------------------------------------------------------
 
@@ -95,7 +106,6 @@ class Story:
 
     def broken_version(self) -> None:
         """v3: the champion's file with one input rescaled. The rollout must catch it."""
-        from include.backends.mlflow.registry import open_registry
         from include.demo.sabotage import FACTOR, INPUT, break_model
         from include.governance.registration import Inputs, propose
         from include.governance.registry import register, resource
@@ -105,7 +115,7 @@ class Story:
         inputs = Inputs(break_model(champion, self.ledger, self.settings), lineage.training_set, lineage.evaluation)
         package = propose(self.ledger, self.spec, inputs, as_of=champion.entry.as_of, origin="derived")
         epoch = self.control.take(resource(self.spec.name), "demo")
-        record = register(self.control, open_registry(self.settings, self.control), package, epoch)
+        record = register(self.control, self.services.registry(), package, epoch)
         when = str(REPLAY[1] + timedelta(days=1))
         self.journal.record(when, f"version {record.version} ({record.semver}) registered without training: {INPUT} x {FACTOR:g}")
         run = self.airflow.trigger(self._dag("rollout"), version=record.version)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from include.core.request import Json
-from include.metrics.values import Array, auc
+from include.metrics.binary import auc
+from include.metrics.ranks import Values
 from include.model_contract.model import Floats
 
 TOO_GOOD = 0.95  # AUC of one input alone; honest problems are not solved by one column
@@ -15,7 +16,7 @@ ROWS = 50_000  # looked at, evenly spread
 
 
 def alone(
-    names: Sequence[str], categories: Sequence[int], train: Floats, known: Array, rows: Floats, labels: Array
+    names: Sequence[str], categories: Sequence[int], train: Floats, known: Values, rows: Floats, labels: Values
 ) -> list[Json]:
     """`input` and `auc` on the holdout's encoded `rows` of each input that reaches TOO_GOOD alone, either way up.
 
@@ -28,7 +29,7 @@ def alone(
         return []
     found: list[Json] = []
     for place, name in enumerate(names):
-        column: Array = held[:, place].astype(np.float64)
+        column: Values = held[:, place].astype(np.float64)
         if place in categories:
             column = _rates(train[:, place], known, held[:, place])
         value = _best(truth, column)
@@ -37,19 +38,19 @@ def alone(
     return found
 
 
-def _best(labels: Array, column: Array) -> float:
+def _best(labels: Values, column: Values) -> float:
     """The best AUC of a column: rising or falling, what is missing at either end."""
     filled = (np.where(np.isnan(column), end, column) for end in (-np.inf, np.inf))
     found = [auc(labels, each) for each in filled]
     return max(max(each, 1 - each) for each in found)
 
 
-def _rates(codes: Floats, known: Array, wanted: Floats) -> Array:
+def _rates(codes: Floats, known: Values, wanted: Floats) -> Values:
     """Each wanted code's share of positives among the training rows; the overall share for one that was not among them."""
     seen, place = np.unique(np.nan_to_num(codes, nan=-1), return_inverse=True)
     rates = np.bincount(place, known) / np.bincount(place)
     at = np.minimum(np.searchsorted(seen, filled := np.nan_to_num(wanted, nan=-1)), len(seen) - 1)
-    shares: Array = np.where(seen[at] == filled, rates[at], known.mean())
+    shares: Values = np.where(seen[at] == filled, rates[at], known.mean())
     return shares
 
 

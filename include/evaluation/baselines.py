@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from include.metrics.values import Array
+from include.metrics.ranks import Values
 from include.model_contract.model import Floats
 
 SMOOTHING = 20.0  # rows of the overall rate mixed into a category's own
 
 
-def boosted(train: Floats, labels: Array, holdout: Floats, categories: list[int], seed: int) -> NDArray[np.float64]:
+def boosted(train: Floats, labels: Values, holdout: Floats, categories: list[int], seed: int) -> NDArray[np.float64]:
     """Scores [n] of scikit-learn's HistGradientBoostingClassifier, default settings, fitted on `train`.
 
     `categories` are the columns that hold codes; those of more than 255 values stay numbers (its limit).
@@ -27,7 +27,7 @@ def boosted(train: Floats, labels: Array, holdout: Floats, categories: list[int]
     return scores
 
 
-def historical_rate(train: pa.Table, labels: Array, holdout: pa.Table, category: str) -> NDArray[np.float64]:
+def historical_rate(train: pa.Table, labels: Values, holdout: pa.Table, category: str) -> NDArray[np.float64]:
     """Scores [n]: the training rows' share of positives of the same category, smoothed to the overall share."""
     overall = float(labels.mean())
     values = np.array([str(value) for value in train[category].to_pylist()])

@@ -21,8 +21,10 @@ from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.report import render
 from include.evaluation.slices import by_slice, paired_slices
-from include.metrics.paired import difference
-from include.metrics.values import Array, calibration, measure
+from include.metrics.binary import measure
+from include.metrics.calibration import calibration_table
+from include.metrics.paired import Difference, difference
+from include.metrics.ranks import Bools, Values
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import Floats, Model, open_model
 
@@ -31,12 +33,14 @@ DAY = 86_400_000_000  # microseconds
 
 
 def run(task: Task) -> Outcome:
-    """Inputs `training_set`, `train` and, if there is one, `champion`; params `features`, `evaluation`, `label`.
+    """Inputs `training_set`, `train` and, if there is one, `champion`; params `features`, `evaluation`, `label`, `threshold`.
 
+    `threshold`: from which score on the gateway says yes (`serving.threshold`). What is decided is measured there, and the
+    value keeps it: figures of two thresholds are not compared.
     `warnings` of the value, and at the head of the report: what looks as if the rows held their own answer.
     """
     spec = Evaluation(**task.params["evaluation"])
-    label = str(task.params["label"])
+    label, threshold = str(task.params["label"]), float(task.params["threshold"])
     train, holdout = (pq.read_table(task.file("training_set", f"{name}.parquet")) for name in ("train", "holdout"))
     labels = _labels(holdout, label)
     model, encoder, path = _open(task, "train")
@@ -44,20 +48,21 @@ def run(task: Task) -> Outcome:
     scores = model.score(rows)
     value: dict[str, Json] = {
         "rows": len(labels),
-        "metrics": measure(labels, scores),
+        "threshold": threshold,
+        "metrics": measure(labels, scores, threshold),
         **_champion(task, holdout, scores, spec),
-        "baselines": _baselines(train, holdout, label, encoder, spec.baseline),
+        "baselines": _baselines(task, train, holdout, encoder, spec.baseline),
         "alone": (solitary := _alone(train, encoder, label, rows, labels)),
         "warnings": [*task.input("training_set").value.get("warnings", ()), *words(solitary)],
         "slices": by_slice(holdout, spec.slices, labels, scores),
-        "calibration": calibration(labels, scores),
+        "calibration": calibration_table(labels, scores),
         "latency_ms": measure_latency(model, rows[:LATENCY_ROWS], spec.max_latency_ms),
         "bytes": path.stat().st_size,
     }
     files = {"report.html": task.workdir / "report.html"}
     if spec.int8:
         small = task.workdir / int8.FILE
-        value["int8"] = int8.variant(path, small, rows, labels, spec)
+        value["int8"] = int8.variant(path, small, rows, labels, spec, threshold)
         if value["int8"]["accepted"]:
             files[int8.FILE] = small
     value["gate"] = decide(value, spec).to_json()
@@ -77,27 +82,32 @@ def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -
     `scores`, over all rows and by slice. Only `champion`, None, if there is no champion."""
     if "champion" not in task.request.inputs:
         return {"champion": None}
-    labels = _labels(holdout, str(task.params["label"]))
+    labels, threshold = _labels(holdout, str(task.params["label"])), float(task.params["threshold"])
     model, encoder, _ = _open(task, "champion")
     theirs = model.score(encoder.encode_table(holdout))
     days = holdout["event_timestamp"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() // DAY
-    paired = difference(spec.metric, labels, scores, theirs, days).to_json()
-    paired["slices"] = paired_slices(holdout, spec, labels, (scores, theirs), days)
-    return {"champion": measure(labels, theirs), "paired": paired}
+
+    def compare(chosen: Bools) -> Difference:
+        return difference(spec.metric, labels[chosen], scores[chosen], theirs[chosen], days[chosen], threshold)
+
+    every = np.ones(len(labels), dtype=np.bool_)
+    paired = {**compare(every).to_json(), "slices": paired_slices(holdout, spec.slices, labels, compare)}
+    return {"champion": measure(labels, theirs, threshold), "paired": paired}
 
 
-def _baselines(train: pa.Table, holdout: pa.Table, label: str, encoder: Encoder, category: str | None) -> dict[str, Json]:
+def _baselines(task: Task, train: pa.Table, holdout: pa.Table, encoder: Encoder, category: str | None) -> dict[str, Json]:
     """Metrics of the baselines, fitted on all training rows."""
+    label, threshold = str(task.params["label"]), float(task.params["threshold"])
     known, labels = _labels(train, label), _labels(holdout, label)
     codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
     forest = boosted(encoder.encode_table(train), known, encoder.encode_table(holdout), codes, SEED)
-    found: dict[str, Json] = {"boosted": measure(labels, forest)}
+    found: dict[str, Json] = {"boosted": measure(labels, forest, threshold)}
     if category:
-        found["historical_rate"] = measure(labels, historical_rate(train, known, holdout, category))
+        found["historical_rate"] = measure(labels, historical_rate(train, known, holdout, category), threshold)
     return found
 
 
-def _alone(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Array) -> list[Json]:
+def _alone(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Values) -> list[Json]:
     """Inputs that predict the label too well, each alone."""
     names, codes = (
         [each.name for each in encoder.inputs],
@@ -106,7 +116,7 @@ def _alone(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: 
     return alone(names, codes, encoder.encode_table(train), _labels(train, label), rows, labels)
 
 
-def _labels(table: pa.Table, label: str) -> Array:
+def _labels(table: pa.Table, label: str) -> Values:
     """float64 [n] of 0 and 1. Raises DataError where there are no rows, or rows without a label."""
     if label not in table.column_names or not table.num_rows or table[label].null_count:
         raise DataError(
@@ -115,5 +125,5 @@ def _labels(table: pa.Table, label: str) -> Array:
             safe="the trained model is kept in the ledger.",
             hint="widen training.holdout_days, or check the label's source.",
         )
-    values: Array = table[label].to_numpy().astype(np.float64)
+    values: Values = table[label].to_numpy().astype(np.float64)
     return values

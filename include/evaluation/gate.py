@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 
 from include.core.request import Json
 from include.core.spec import Evaluation
+from include.metrics.binary import METRICS, worse_by
 from include.metrics.paired import Difference
 
-LOWER_IS_BETTER = {"log_loss"}
 SLICE_ALPHA = 0.05  # chance that the slices close the gate on a challenger that is as good in every one of them
 
 
@@ -34,8 +34,8 @@ def _floor(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
     value = _number(evaluation.get("metrics"), spec.metric)
     if value is None:
         yield f"{spec.metric} is missing or not a number"
-    elif spec.minimum is not None and worse(spec.metric, value, spec.minimum) > 0:
-        side = "above the ceiling" if spec.metric in LOWER_IS_BETTER else "below the floor"
+    elif spec.minimum is not None and worse_by(spec.metric, value, spec.minimum) > 0:
+        side = "below the floor" if METRICS[spec.metric].higher_is_better else "above the ceiling"
         yield f"{spec.metric} {value:.4f} is {side} {spec.minimum:.4f} (evaluation.minimum)"
 
 
@@ -109,11 +109,6 @@ def _size(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
         yield "the model's size is missing or not a number"
     elif size > spec.max_bytes:
         yield f"the model has {size:.0f} bytes, more than {spec.max_bytes} (evaluation.max_bytes)"
-
-
-def worse(metric: str, value: float, than: float) -> float:
-    """By how much `value` is worse; negative if it is better."""
-    return value - than if metric in LOWER_IS_BETTER else than - value
 
 
 def _number(values: Json, name: str) -> float | None:

@@ -12,15 +12,15 @@ import numpy as np
 
 from include.core.request import Json
 from include.core.spec import Evaluation
-from include.evaluation.gate import worse
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
-from include.metrics.values import Array, measure
+from include.metrics.binary import measure, worse_by
+from include.metrics.ranks import Values
 from include.model_contract.model import Floats, open_model, quantize
 
 FILE = "model.int8.onnx"
 
 
-def variant(path: Path, target: Path, rows: Floats, labels: Array, spec: Evaluation) -> dict[str, Json]:
+def variant(path: Path, target: Path, rows: Floats, labels: Values, spec: Evaluation, threshold: float) -> dict[str, Json]:
     """Quantise the model at `path` into `target`, and measure both side by side on the same rows.
 
     {"accepted", "reason", "metrics", "latency_ms", "bytes", "largest_difference"}; only the first two where it cannot
@@ -36,19 +36,22 @@ def variant(path: Path, target: Path, rows: Floats, labels: Array, spec: Evaluat
     before = full.score(rows)
     latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # compared, so in the same minutes
     found: dict[str, Json] = {
-        "metrics": measure(labels, scores),
+        "metrics": measure(labels, scores, threshold),
         "latency_ms": latency[0],
         "bytes": target.stat().st_size,
         "largest_difference": float(np.abs(scores - before).max()),
     }
-    reason = _reason(found, {"metrics": measure(labels, before), "latency_ms": latency[1]}, spec)
+    reason = _reason(found, {"metrics": measure(labels, before, threshold), "latency_ms": latency[1]}, spec)
     return {"accepted": not reason, "reason": reason, **found}
 
 
 def _reason(small: dict[str, Json], full: dict[str, Json], spec: Evaluation) -> str:
     """Why the variant may not serve; empty if it may."""
-    lost = worse(spec.metric, small["metrics"][spec.metric], full["metrics"][spec.metric])
-    if not lost <= spec.int8_margin:  # also for NaN
+    ours, theirs = (each["metrics"][spec.metric] for each in (small, full))
+    if ours is None or theirs is None:
+        return f"{spec.metric} is not defined on these rows"
+    lost = worse_by(spec.metric, ours, than=theirs)
+    if lost > spec.int8_margin:
         return f"{spec.metric} is worse by {lost:.4f}, more than {spec.int8_margin:.4f} (evaluation.int8_margin)"
     times = [each["latency_ms"]["p50"] for each in (small, full)]
     if times[0] >= times[1]:

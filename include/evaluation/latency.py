@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 
 from include.core.request import Json
-from include.metrics.values import Array
+from include.metrics.ranks import Values
 from include.model_contract.model import Floats, Model
 
 Clock = Callable[[], float]  # seconds
@@ -43,8 +43,8 @@ class Turns:
     rows: int
     models: int
     units: int  # of a reference call
-    best: list[Array] = field(init=False)
-    reference: Array = field(init=False)
+    best: list[Values] = field(init=False)
+    reference: Values = field(init=False)
     seen: list[float] = field(default_factory=list)
     passes: int = 0
 
@@ -62,9 +62,9 @@ class Turns:
         """How many times its known cost the reference took; 1 at least."""
         return max(1.0, self.unit_ms / NOMINAL)
 
-    def row_ms(self, model: int) -> Array:
+    def row_ms(self, model: int) -> Values:
         """Milliseconds of each row, less what the machine added."""
-        times: Array = self.best[model] * 1000 / self.slowdown
+        times: Values = self.best[model] * 1000 / self.slowdown
         return times
 
 

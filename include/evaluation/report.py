@@ -7,13 +7,10 @@ from html import escape
 
 from include.core.html import document, tiles
 from include.core.request import Json
+from include.metrics.binary import METRICS
 
-METRICS = ("auc", "log_loss", "brier", "ece", "accuracy", "precision", "recall", "f1")
 NAMES = {"boosted": "HistGradientBoosting, same rows and features", "historical_rate": "historical rate of the category"}
-TITLES = {
-    "auc": "AUC", "log_loss": "log loss", "brier": "Brier", "ece": "calibration error", "f1": "F1", "rate": "share of positives",
-    "train_loss": "training loss", "validation_loss": "validation loss",
-}  # fmt: skip
+TITLES = {"rate": "share of positives", "train_loss": "training loss", "validation_loss": "validation loss"}
 
 
 def render(model: str, value: Mapping[str, Json], history: Sequence[Mapping[str, Json]]) -> str:
@@ -24,7 +21,7 @@ def render(model: str, value: Mapping[str, Json], history: Sequence[Mapping[str,
         _warnings(value.get("warnings", ())),
         _tiles(value),
         _section("Metrics on the holdout", f"{_metrics(value)}<p class=note>{value['rows']:,} rows, none of them trained on. "
-                 f"The champion is scored on the same rows with its own encoding.{_paired(value)} "
+                 f"The champion is scored on the same rows with its own encoding.{_paired(value)} {_decided(value)}"
                  "Of log loss, Brier and calibration error, less is better.</p>"),
         _section("Calibration", _calibration(value["calibration"])),
         _latency(value["latency_ms"]),
@@ -93,6 +90,14 @@ def _paired(value: Mapping[str, Json]) -> str:
     return f" Row by row this model is {side} by {abs(paired['worse']):.4f} (± {1.96 * paired['error']:.4f})."
 
 
+def _decided(value: Mapping[str, Json]) -> str:
+    """Where the metrics of a decision were taken; nothing of an evaluation that did not keep it."""
+    if "threshold" not in value:
+        return ""
+    named = ", ".join(metric.title for metric in METRICS.values() if metric.uses_threshold)
+    return f"Measured at serving.threshold ({value['threshold']:g}): {named}. "
+
+
 def _calibration(bins: Sequence[Mapping[str, Json]]) -> str:
     """Mean score against share of positives; a dot's area shows its rows."""
     most = max((row["rows"] for row in bins), default=1)
@@ -132,13 +137,17 @@ def _table(columns: Iterable[str], rows: Sequence[Mapping[str, Json]], marked: i
     columns = tuple(columns)
     if not rows:
         return "<p class=note>none</p>"
-    head = "".join(f"<th{_align(name)}>{escape(TITLES.get(name, name))}</th>" for name in columns)
+    head = "".join(f"<th{_align(name)}>{escape(_heading(name))}</th>" for name in columns)
     body = "".join(
         f"<tr{' class=ours' if number == marked else ''}>"
         f"{''.join(f'<td{_align(name)}>{_cell(row.get(name))}</td>' for name in columns)}</tr>"
         for number, row in enumerate(rows)
     )
     return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
+
+
+def _heading(column: str) -> str:
+    return METRICS[column].title if column in METRICS else TITLES.get(column, column)
 
 
 def _align(name: str) -> str:

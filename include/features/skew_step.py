@@ -23,9 +23,9 @@ from include.core.spec import Features, ModelSpec
 from include.core.task import Task
 from include.core.time import parse_time
 from include.data.session import open_session
-from include.features.offline import known
-from include.features.offline.partition import DailyFiles, results
 from include.features.skew.comparison import Finding, compare
+from include.point_in_time import known
+from include.point_in_time.partition import DailyFiles, results
 from include.prediction_log.writer import read_records
 
 SAMPLE = 20_000  # requests compared: those whose id hashes lowest, so that any two readings take the same

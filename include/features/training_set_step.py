@@ -16,12 +16,12 @@ from include.core.task import Task
 from include.core.time import parse_time
 from include.data.session import open_session
 from include.data.sql import copy, parquet
-from include.features.offline.join import value
-from include.features.offline.known import KnownFiles, checked_version, known_at, known_files
-from include.features.offline.partition import DailyFiles, results
 from include.features.skew.own_event import same_instant, warnings
 from include.features.withdrawn_step import INPUT as WITHDRAWN
 from include.features.withdrawn_step import matches
+from include.point_in_time.join import value
+from include.point_in_time.known import KnownFiles, checked_version, known_at, known_files
+from include.point_in_time.partition import DailyFiles, results
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 TOLD, ANSWERED, AT_ONCE = '"_told"', '"_answered"', '"_at_once"'  # SQL names that no author's column can have
@@ -45,7 +45,7 @@ class Window:
 
 def run(task: Task) -> Outcome:
     """Writes `train.parquet` and `holdout.parquet`; a value of counts and view versions. Inputs: a published day each, those
-    of the window and before it those whose values may still stand in it (include/features/offline/known.py); and `withdrawn`
+    of the window and before it those whose values may still stand in it (include/point_in_time/known.py); and `withdrawn`
     (include/features/withdrawn_step.py) where its requests are to be left out.
 
     Columns: request_id, event_timestamp, keys, features, label (int8). The same inputs give the same bytes.

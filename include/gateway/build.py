@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from include.core.origin import SETTING, origins_of
+from include.core.environment import ORIGINS
+from include.core.origin import origins_of
 from include.gateway.shadow import COMMAND
 from include.routing.route import RouteReader, unit
 from include.services.services import Services
@@ -58,7 +59,7 @@ def build(services: Services, access: Access, shared: Shared | None = None, slot
         GatewayProtocol.admission, health, lost,
     )  # fmt: skip
     gateway = Gateway(parts)
-    gateway.writes = Writes(lambda: services.control, origins_of(settings.environ.get(SETTING, "")))
+    gateway.writes = Writes(lambda: services.control, origins_of(ORIGINS.read(settings.environ)))
     return gateway
 
 

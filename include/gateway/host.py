@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from include.core.connection import from_env
-from include.core.control import ControlStore
+from include.core.environment import GATEWAY_WORKERS
 from include.core.errors import NotReadyError, PermanentError, StorageFullError, UnreachableError
 from include.core.private_files import set_mask, tighten
 from include.core.settings import Settings
@@ -37,7 +37,6 @@ from include.serving.shadow import STOP_SECONDS
 from include.serving.supervisor import Supervisor, listen
 
 DRAIN_SECONDS = 10
-WORKERS = "SLIPSTREAM_GATEWAY_WORKERS"
 
 
 def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
@@ -89,7 +88,7 @@ def _require_schema(settings: Settings) -> None:
     """Raises NotReadyError for a control store of an earlier release, PermanentError for one of a later release or one that
     refuses us. One that is away is waited for by the workers."""
     with contextlib.suppress(UnreachableError, StorageFullError):
-        ControlStore(settings.control_url).create_tables()
+        _ = Services(settings).control
 
 
 def _allow_files(bounds: Bounds) -> None:
@@ -108,8 +107,10 @@ def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:
         "--host", default=default.hostname or "127.0.0.1", help="address (default: that of SLIPSTREAM_GATEWAY_URL)"
     )
     parser.add_argument("--port", type=int, default=default.port or 8500)
-    workers = settings.environ.get(WORKERS, "1")
-    parser.add_argument("--workers", type=int, default=workers, help=f"processes on the one port (default: {WORKERS}, else 1)")
+    workers = GATEWAY_WORKERS.read(settings.environ)
+    parser.add_argument(
+        "--workers", type=int, default=workers, help=f"processes on the one port (default: {GATEWAY_WORKERS.name}, else 1)"
+    )
     options = parser.parse_args(argv)
     if not 1 <= options.workers <= SLOTS:
         parser.error(f"--workers: {options.workers} is not within 1 and {SLOTS}")

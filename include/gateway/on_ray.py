@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from include.backends.ray.serve import HA_PROXY, connected, deploy, shut_down, stay_on_loopback
 from include.core.connection import from_env
+from include.core.environment import SERVE_ALONE, SERVE_HOST
 from include.core.errors import SpecError
 from include.core.settings import Settings
 from include.gateway.build import build
@@ -26,14 +27,12 @@ from include.services.services import Services
 from include.serving.gateway import Gateway
 from include.serving.http.access import CONNECTION, Access, from_settings, is_loopback
 
-HOST, ALONE = "SLIPSTREAM_SERVE_HOST", "SLIPSTREAM_SERVE_ALONE"  # what this command tells its replicas
-
 
 def gateway() -> Gateway:
     """The ASGI app, built in the replica from its environment."""
     settings = Settings.from_env()
-    host = os.environ[HOST]
-    if os.environ[ALONE] == "yes" and is_loopback(host):
+    host = SERVE_HOST.read()
+    if SERVE_ALONE.read() == "yes" and is_loopback(host):
         stay_on_loopback()
     return build(Services(settings), _access(settings, host))
 
@@ -56,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     with connected(options.replicas) as alone:
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, lambda *_: stopped.set())
-        told = {HOST: options.host, ALONE: "yes" if alone else "no"}
+        told = {SERVE_HOST.name: options.host, SERVE_ALONE.name: "yes" if alone else "no"}
         deploy(gateway, options.host, options.port, options.replicas, told)
         print(f"the gateway answers on http://{options.host}:{options.port}", flush=True)
         stopped.wait()

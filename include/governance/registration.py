@@ -10,7 +10,7 @@ from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request, Result
 from include.core.spec import ModelSpec
 from include.governance.package import Facts, Package, read_signature
-from include.versions.record import Entry, Gate, Lineage, Origin
+from include.versions.record import MEASURED_BEFORE, Entry, Gate, Lineage, Origin
 
 RECIPE = ("fit", "params", "seed", "window_days", "holdout_days")  # of spec.training: what shapes the weights
 
@@ -45,7 +45,9 @@ def propose(
         params=digest_json(params),
         commit=commit,
     )  # fmt: skip
-    entry = Entry(spec.name, as_of, lineage, Gate.from_json(evaluation.value["gate"]), _metrics(evaluation), origin, run_type)
+    threshold = float(evaluation.value.get("threshold", MEASURED_BEFORE))
+    gate = Gate.from_json(evaluation.value["gate"])
+    entry = Entry(spec.name, as_of, lineage, gate, _metrics(evaluation), origin, run_type, threshold)
     partitions = digest_json(sorted((name, ref.digest) for name, ref in data.inputs.items()))
     facts = Facts(spec, train, ledger.resolve(inputs.training_set), evaluation, signature, params, partitions)
     return Package(entry, facts, ledger)

@@ -156,7 +156,7 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
 
     def commit(connection: sa.Connection) -> dict[str, Json]:
         lineage = replace(record.entry.lineage, evaluation=entry.lineage.evaluation)
-        again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics)
+        again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics, threshold=entry.threshold)
         stage = stage_in(connection, entry.model, record.version)
         if waits and stage is record.stage:
             # One that had its rollout goes back to where it was offered from: a rollback may have to return to it.

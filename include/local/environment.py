@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from include.core.environment import AWS_CONN_ID, DAGS, PATH, PLATFORM
 from include.core.private_files import write_private
 from include.local import postgres, roles
 from include.local.connections import MLFLOW, MLFLOW_JOBS, addresses, connections
@@ -24,8 +25,6 @@ from include.local.rights import RIGHTS, Rights, inherited
 FOREIGN = (
     "AIRFLOW__", "AIRFLOW_HOME", "MLFLOW_", "RAY_", "SUPERVISOR_", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE",
 )  # fmt: skip
-DAGS = "SLIPSTREAM_DAGS"  # another folder of DAG files than the project's
-MARK = "SLIPSTREAM_PLATFORM"  # names the home in every process of it, children included
 USERS = {"admin": "airflow_admin", "op": "airflow_op", "viewer": "airflow_viewer"}  # user (and role) to credential
 
 QUIET = {  # no telemetry
@@ -42,10 +41,10 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THR
 def common(platform: Platform, rights: Rights, shell: Mapping[str, str] | None = None) -> dict[str, str]:
     """What every process sees, and what of the shell's secrets its rights name."""
     base = dict(os.environ if shell is None else shell)
-    base = inherited(base, rights, base.get("SLIPSTREAM_AWS_CONN_ID", ""))
+    base = inherited(base, rights, AWS_CONN_ID.read(base))
     return {
         **{name: value for name, value in base.items() if not name.startswith(FOREIGN)},
-        "PATH": f"{Path(sys.executable).parent}:{base.get('PATH', os.defpath)}",
+        "PATH": f"{Path(sys.executable).parent}:{PATH.read(base)}",
         "PYTHONPATH": str(platform.project),
         "PYTHONUNBUFFERED": "1",
         **addresses(platform),
@@ -53,7 +52,7 @@ def common(platform: Platform, rights: Rights, shell: Mapping[str, str] | None =
         **QUIET,
         **THREADS,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        MARK: platform.digest,
+        PLATFORM.name: platform.digest,
     }
 
 
@@ -129,7 +128,7 @@ def _airflow_core(platform: Platform) -> dict[str, str]:
         "executor": "LocalExecutor",
         "parallelism": "4",  # workers are forked ahead: each costs memory
         "load_examples": "false",
-        "dags_folder": os.environ.get(DAGS, str(platform.project / "dags")),
+        "dags_folder": DAGS.read() or str(platform.project / "dags"),
         "plugins_folder": str(platform.project / "plugins"),
         "execution_api_server_url": f"{platform.url('airflow')}/execution/",
         "simple_auth_manager_users": ",".join(f"{user}:{user}" for user in USERS),

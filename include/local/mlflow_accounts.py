@@ -6,13 +6,13 @@ MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD and MLFLOW_JOBS_PASSWORD.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Mapping
 
 import httpx
 
 from include.core.catalog import model_names
+from include.core.environment import MLFLOW_ADMIN_PASSWORD, MLFLOW_JOBS_PASSWORD, MLFLOW_REGISTRY_PASSWORD
 from include.core.errors import PermanentError, SlipstreamError, UnreachableError
 from include.core.private_files import set_mask
 from include.core.settings import Settings
@@ -75,12 +75,13 @@ def _call(client: httpx.Client, method: str, path: str, body: Mapping[str, str])
 def main() -> int:
     set_mask()
     settings = Settings.from_env()
+    for needed in (MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD):
+        if not needed.is_set():
+            print(f"slipstream: {needed.name} is not set: it is a password of docker/secrets/.", file=sys.stderr)
+            return 2
+    passwords = {REGISTRY: MLFLOW_REGISTRY_PASSWORD.read(), JOBS: MLFLOW_JOBS_PASSWORD.read()}
     try:
-        passwords = {REGISTRY: os.environ["MLFLOW_REGISTRY_PASSWORD"], JOBS: os.environ["MLFLOW_JOBS_PASSWORD"]}
-        ensure(settings.mlflow_url, os.environ["MLFLOW_ADMIN_PASSWORD"], passwords, model_names(settings.models))
-    except KeyError as missing:
-        print(f"slipstream: {missing.args[0]} is not set: it is a password of docker/secrets/.", file=sys.stderr)
-        return 2
+        ensure(settings.mlflow_url, MLFLOW_ADMIN_PASSWORD.read(), passwords, model_names(settings.models))
     except SlipstreamError as error:
         print(f"slipstream: {error}", file=sys.stderr)
         return 1

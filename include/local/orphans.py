@@ -11,12 +11,11 @@ from pathlib import Path
 
 import psutil
 
+from include.core.environment import PLATFORM, RAY_JOB
 from include.core.scratch import mark
-from include.local.environment import MARK
 from include.local.platform import Platform
 
 GRACE = 5.0  # seconds between asking and killing
-RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it in a job's process
 
 
 def replace(platform: Platform, name: str) -> None:
@@ -113,7 +112,7 @@ def _ray_jobs(platform: Platform) -> Iterator[psutil.Process]:
             environ = process.environ()
         except psutil.Error:
             continue
-        if environ.get(MARK) == platform.digest and RAY_JOB in environ:
+        if PLATFORM.read(environ) == platform.digest and RAY_JOB.is_set(environ):
             yield process
 
 

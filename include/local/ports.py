@@ -7,29 +7,24 @@ from collections.abc import Iterable, Mapping
 
 import psutil
 
+from include.core.environment import PORTS
 from include.core.errors import ConflictError, SpecError
 
-DEFAULT_PORTS: dict[str, int] = {
-    "airflow": 8080,
-    "mlflow": 5500,
-    "ray": 8265,  # the dashboard, which serves the Jobs API
-    "gateway": 8500,
-    "postgres": 5540,
-    "ray_gcs": 6390,  # what Ray's workers and jobs connect to
-    "ray_agent": 6391,  # the dashboard's agent
-    "ray_client": 6392,  # Ray starts its client server whether it is used or not
-}
+DEFAULT_PORTS: dict[str, int] = {name: int(variable.default) for name, variable in PORTS.items()}
 
 
 def setting(name: str) -> str:
     """The environment variable that moves a port."""
-    return f"SLIPSTREAM_{name.upper()}_PORT"
+    return PORTS[name].name
 
 
 def read_ports(environ: Mapping[str, str], running: Mapping[str, int] | None = None) -> dict[str, int]:
     """All ports: the environment's, else the running platform's, else the defaults. Raises SpecError for a bad one."""
     fallback = {**DEFAULT_PORTS, **(running or {})}
-    return {name: _read(name, environ.get(setting(name), str(fallback[name]))) for name in DEFAULT_PORTS}
+    return {
+        name: _read(name, PORTS[name].read(environ) if PORTS[name].is_set(environ) else str(fallback[name]))
+        for name in DEFAULT_PORTS
+    }
 
 
 def _read(name: str, text: str) -> int:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from include.core.address import shown
+from include.core.environment import STORES
 from include.local.connections import GATEWAY, MLFLOW, MLFLOW_JOBS, RAY
 
-STORES = ("SLIPSTREAM_CONTROL_URL", "SLIPSTREAM_ONLINE_URL")
 _SECRET = re.compile(
     r"PASSW|SECRET|TOKEN|CREDENTIAL|(^|_)KEYS?($|_)|^AIRFLOW_(CONN|VAR)_|^AWS_|^GOOGLE_|^AZURE_|^PG|_URL$|_URI$|_DSN$"
 )

@@ -8,10 +8,8 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from include.core.control import ControlStore
 from include.core.errors import ConflictError, PermanentError, UnreachableError
 from include.core.private_files import private_folder, set_mask, tighten
-from include.core.settings import Settings
 from include.local import orphans as strays
 from include.local import ports
 from include.local.components import COMPONENTS, Component, select
@@ -19,6 +17,7 @@ from include.local.connections import addresses, write_file
 from include.local.credentials import Credentials
 from include.local.platform import Platform
 from include.local.supervisor import Supervisor
+from include.services.services import Services
 
 Say = Callable[[str], None]
 POLL = 0.3  # seconds
@@ -37,7 +36,7 @@ def up(platform: Platform, only: Collection[str] = (), say: Say = print, timeout
     for line in tighten(platform.home):
         say(f"  {line}")
     credentials = Credentials.load(platform.home)
-    ControlStore(Settings.from_env({**addresses(platform)}).control_url).create_tables()  # before anything starts
+    _ = Services.from_env(addresses(platform)).control  # before anything starts
     supervisor = Supervisor(platform)
     if supervisor.running():
         _refuse_other_ports(platform)

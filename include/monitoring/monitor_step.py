@@ -16,16 +16,15 @@ from include.core.request import Json, Outcome
 from include.core.spec import Feature, Features
 from include.core.task import Task
 from include.data.window import Window, moment
-from include.metrics.estimates import THRESHOLD
-from include.metrics.paired_by_day import Comparison
 from include.monitoring.drift.drift import DriftVerdict, judge
 from include.monitoring.drift.drift_type import DriftType, drift_types
 from include.monitoring.drift_report import drift_report
 from include.monitoring.performance.comparison import Baseline, Performance, landed, measure
 from include.monitoring.performance.estimate_calibration import Estimate, believe, lag, nothing, record
 from include.monitoring.performance.estimation import estimate
-from include.monitoring.performance.realised import Labelled, assess, comparisons
-from include.monitoring.performance.slices import Terms
+from include.monitoring.performance.realised import Labelled, assess
+from include.monitoring.performance.shadow_comparison import Comparison, comparisons
+from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import axes
 from include.monitoring.profile.prediction_columns import RESIDUAL, SLOPE, appended, prediction_columns
 from include.monitoring.profile.profile_file import read_profiles, write_profiles
@@ -64,11 +63,12 @@ def run(task: Task) -> Outcome:
     """Inputs `collect`, the champion's `training_set` and its `reference`. Writes `report.html` and `profile.parquet`.
 
     Without `reference` the training set's own rows are profiled here, and nothing is known of the champion's answers.
-    Params: `monitoring`, `features`, `label`; optional `metric`, `threshold`, `slices`, `champion` (its version),
-    `holdout_metrics` {metric: value}, without which performance has nothing to be compared with, and `history` (see
-    `labelled.history`), without which an estimate before labels stands on the holdout's own windows alone.
-    Value: `window`, `as_of`, `champion`, `quality`, `drift`, `kinds`, `performance`, `landing` (of the labels), `estimate`
-    (before them), `earlier` (windows judged again), `comparisons` (with shadows), `words`.
+    Params: `monitoring`, `features`, `label`, `metric`, `threshold` (`serving.threshold`); optional `slices`, `champion` (its
+    version), `holdout_metrics` {metric: value}, without which performance has nothing to be compared with,
+    `holdout_threshold` (from which score on a decision was yes in them), and `history` (see `realised.history`), without
+    which an estimate before labels stands on the holdout's own windows alone.
+    Value: `window`, `as_of`, `threshold`, `champion`, `quality`, `drift`, `kinds`, `performance`, `landing` (of the labels),
+    `estimate` (before them), `earlier` (windows judged again), `comparisons` (with shadows), `words`.
     """
     params = task.params
     features = Features.model_validate(params["features"]).inputs
@@ -156,7 +156,7 @@ def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> 
     else:
         drift = judge(here, predictions.num_rows, watched, minimum_rows=minimum, set_aside=quality.columns)
     champion = params.get("champion")
-    terms = Terms(params.get("metric", "auc"), minimum, params.get("threshold", THRESHOLD))
+    terms = Terms(params["metric"], minimum, float(params["threshold"]))
     known = _labelled(task, predictions, before, terms)
     counts = {
         "rows": predictions.num_rows,
@@ -172,7 +172,8 @@ def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> 
 
 def _labelled(task: Task, predictions: pa.Table, before: Before, terms: Terms) -> Labelled:
     params = task.params
-    baseline = Baseline(params.get("holdout_metrics") or {}, int(before.value["holdout_rows"]), before.holdout)
+    rows, threshold = int(before.value["holdout_rows"]), params.get("holdout_threshold")
+    baseline = Baseline(params.get("holdout_metrics") or {}, rows, before.holdout, threshold)
     needed = float(params["monitoring"]["labels_needed"])
     window = Window(*map(moment, task.input("collect").value["window"].split("/")))
 
@@ -217,6 +218,7 @@ def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged,
     return {
         "window": collected["window"],
         "as_of": collected["as_of"],
+        "threshold": params["threshold"],
         "champion": {"version": version, "data_until": training_set["as_of"], "rows": rows} if version is not None else None,
         "collected": collected,
         "quality": judged.quality.to_json(),
@@ -235,4 +237,4 @@ def _told(judged: Judged) -> list[str]:
     """Performance as far as labels tell it; the estimate where they do not; the shadows beside."""
     measured = judged.labelled.performance
     open_ = measured.verdict == "abstain" or bool(measured.window)
-    return [measured.words, *([judged.estimate.words] if open_ else []), *(found.words for found in judged.comparisons)]
+    return [measured.words, *([judged.estimate.words] if open_ else []), *(found.summary for found in judged.comparisons)]

@@ -18,12 +18,11 @@ import pyarrow.parquet as pq
 from include.core.request import Json, Outcome
 from include.core.spec import Feature, Features
 from include.core.task import Task
-from include.metrics.estimates import THRESHOLD
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
 from include.monitoring.performance.estimate_calibration import backtest
 from include.monitoring.performance.estimation import spaced
-from include.monitoring.performance.slices import Terms
+from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import Axis, Floats, axes
 from include.monitoring.profile.prediction_columns import LABEL, answer_axes, appended, importance, label_axis, prediction_columns
 from include.monitoring.profile.profile_file import write_profiles
@@ -78,7 +77,7 @@ def _backtest(held: pa.Table, found: Sequence[Axis], clocks: Sequence[str], para
     if "monitoring" not in params:
         return []
     watched = params["monitoring"]
-    terms = Terms(params.get("metric", "auc"), int(watched["minimum_rows"]), params.get("threshold", THRESHOLD))
+    terms = Terms(params["metric"], int(watched["minimum_rows"]), float(params["threshold"]))
     inputs = [axis for axis in found if not axis.name.startswith("(") and axis.name not in clocks]
     return [landed.to_json() for landed in backtest(held, inputs, terms, timedelta(days=int(watched["window_days"])))]
 

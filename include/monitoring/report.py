@@ -10,14 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from include.core.request import Json
-from include.metrics.estimates import metric_name
+from include.metrics.binary import METRICS, title
 from include.monitoring.formatting import percent
 from include.monitoring.performance.slices import LEVEL
 
 ROWS = 5000  # of either side, evenly spaced in time: enough to see a distribution, few enough to draw fast
 SHOWN = 8
 LEAST = 0.001  # a smaller chance is as good as none
-SHOWN_METRICS = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "brier", "calibration_error")
 KINDS = {"prediction": "the scores", "label": "the labels", "concept": "what a score means"}
 
 # Every rule is scoped: Evidently's own page follows in the same document.
@@ -138,8 +137,8 @@ def _metrics(performance: Mapping[str, Json]) -> str:
     """Every metric with its interval, and what a score is worth as a probability."""
     if not performance["metrics"]:
         return ""
-    names = [name for name in SHOWN_METRICS if name in performance["metrics"]]
-    head = "".join(f"<th class=n>{escape(metric_name(name))}</th>" for name in names)
+    names = [name for name in METRICS if name in performance["metrics"]]
+    head = "".join(f"<th class=n>{escape(title(name))}</th>" for name in names)
     pairs = [(performance["metrics"][name], 1.96 * performance["errors"][name]) for name in names]
     cells = "".join(f"<td class=n>{value:.3f}<br><span class=dim>± {error:.3f}</span></td>" for value, error in pairs)
     slope = performance["calibration"]["slope"]
@@ -157,7 +156,7 @@ def _slices(performance: Mapping[str, Json]) -> str:
         for s in performance["slices"]
         if metric in s
     ]
-    names = ("rows", "positive rate", escape(metric_name(metric)), "on the holdout", "chance of such a fall")
+    names = ("rows", "positive rate", escape(title(metric)), "on the holdout", "chance of such a fall")
     head = f"<tr><th>slice</th>{''.join(f'<th class=n>{name}</th>' for name in names)}</tr>"
     return f"<table>{head}{''.join(rows)}</table>" if rows else ""
 

@@ -51,7 +51,7 @@ class Plan:
 
 def run(task: Task) -> Outcome:
     """Input `history`: a training set long enough. Params `as_of`, `window_days`, `training`, `features`, `label`,
-    `data_until` (the champion's), `minimum_rows` of a window.
+    `threshold` (`serving.threshold`: an error is a wrong decision), `data_until` (the champion's), `minimum_rows` of a window.
 
     Value: `error` [n+1, n+1] (window t of the shadow that served from window s on; null where unknown; the last is the window
     to come), `champion` (its row), `first` (the first window's start). Empty lists where the history is too short for any.
@@ -86,11 +86,19 @@ def _errors(rows: pa.Table, plan: Plan, params: Mapping[str, Any]) -> Floats:
         if model is None:
             continue
         seen = max(served - 1, 0) if plan.held_out >= plan.window else served  # the window before was not trained on either
-        wrong = model.predict(inputs[cuts[seen] :]) != labels[cuts[seen] :] if cuts[seen] < len(labels) else np.empty(0, bool)
+        wrong = _wrong(model, inputs[cuts[seen] :], labels[cuts[seen] :], float(params["threshold"]))
         sums = np.add.reduceat(np.append(wrong, False), cuts[seen:] - cuts[seen])[:-1]
         enough = counts[seen:] >= int(params["minimum_rows"])
         error[served, seen:-1] = np.where(enough, sums / np.maximum(counts[seen:], 1), np.nan)
     return error
+
+
+def _wrong(model: Any, inputs: Floats, labels: Floats, threshold: float) -> npt.NDArray[np.bool_]:
+    """Which rows [n] the gateway would have answered wrongly with this model's scores."""
+    if not len(labels):
+        return np.empty(0, dtype=np.bool_)
+    found: npt.NDArray[np.bool_] = (model.predict_proba(inputs)[:, 1] >= threshold) != (labels > 0.5)
+    return found
 
 
 def _first(known: npt.NDArray[np.bool_]) -> int:

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from include.core.errors import DataError
-from include.core.reference import load
 from include.core.spec import Features
 from include.core.task import Task
 from include.core.time import start_of_day
 from include.data.session import open_session
 from include.data.sql import parquet
+from include.point_in_time.join import value
+from include.point_in_time.known import KnownFiles, checked_version, known_at, known_files
+from include.point_in_time.partition import results
 
 
 def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
     """request_id, event_timestamp, keys and every model input, sorted by time and id.
 
     The inputs named `YYYY-MM-DD` are the published days; of those before `day` come the values that still stand. They are
-    found by the training set's own code, by name, since stages never import each other: batch and training cannot differ.
+    found by the same join as the training set's: batch and training cannot differ.
     """
     refs = {name: ref for name, ref in task.request.inputs.items() if name != "train" and name <= day.isoformat()}
     if day.isoformat() not in refs:
         raise DataError(
             f"{day} is not published.", seen=sorted(refs), safe="nothing was scored.", hint="run the features DAG for the day."
         )
-    days = load("include.features.offline.partition:results")(task.ledger, refs)
+    days = results(task.ledger, refs)
     path = task.file(day.isoformat(), "entities.parquet")
     with open_session() as connection:
         entities = parquet([path])
         start = _first_asked(connection, entities, day)
-        load("include.features.offline.known:checked_version")(features.views, days, start)
-        files = load("include.features.offline.known:known_files")(
-            task.ledger, features.views, days, start, task.workdir / "inputs", others=("entities",)
-        )
+        checked_version(features.views, days, start)
+        files = known_files(task.ledger, features.views, days, start, task.workdir / "inputs", others=("entities",))
         query = _query(features, files, entities)
         return connection.sql(f"{query} ORDER BY event_timestamp, request_id").to_arrow_table()
 
@@ -49,9 +47,7 @@ def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: date
     return min(midnight, first) if first else midnight
 
 
-def _query(features: Features, files: Any, entities: str) -> str:
-    known_at: Callable[..., str] = load("include.features.offline.known:known_at")
-    value: Callable[..., str] = load("include.features.offline.join:value")
+def _query(features: Features, files: KnownFiles, entities: str) -> str:
     keys = [f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys)]
     own = [value(f'entity."{feature.name}"', feature) for feature in features.request]
     return known_at(features.views, files, entities, keys, own)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.core.catalog import load_spec, model_names
+from include.core.environment import connection
 from include.core.errors import NotReadyError
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Ledger
@@ -114,8 +115,8 @@ class Services:
         from include.backends.airflow.client import AirflowClient
         from include.core.connection import from_env
 
-        connection = from_env(AIRFLOW, self.with_connection(AIRFLOW).environ)
-        return None if connection is None else AirflowClient(connection)
+        login = from_env(AIRFLOW, self.with_connection(AIRFLOW).environ)
+        return None if login is None else AirflowClient(login)
 
     def spec(self, model: str) -> ModelSpec:
         """Raises SpecError for an unknown model."""
@@ -142,4 +143,4 @@ class Services:
         uri = self.connections.uri(conn_id)
         if uri is None:
             return self.settings
-        return replace(self.settings, environ={**self.settings.environ, f"AIRFLOW_CONN_{conn_id.upper()}": uri})
+        return replace(self.settings, environ={**self.settings.environ, connection(conn_id).name: uri})

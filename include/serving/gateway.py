@@ -26,6 +26,7 @@ from include.serving.http.asgi import (
     DIGITS,
     THREAD_BYTES,
     Disconnected,
+    Done,
     Headers,
     HttpRequest,
     Receive,
@@ -37,7 +38,6 @@ from include.serving.http.asgi import (
     read_body,
     respond,
 )
-from include.serving.http.openapi import OPENAPI, PAGE
 from include.serving.http.origin import Writes
 from include.serving.http.rate_limit import Rates
 from include.serving.http.request_error import RequestError
@@ -46,7 +46,8 @@ from include.serving.http.routes import BY_PATTERN, PREDICT, Route, find
 from include.serving.models.deployment import Deployment
 from include.serving.models.deployment_manager import DeploymentManager
 from include.serving.models.route_switch import Switch
-from include.serving.prediction.coalescing import Reply, RequestCoalescer
+from include.serving.openapi import OPENAPI, PAGE
+from include.serving.prediction.coalescing import RequestCoalescer
 from include.serving.prediction.infer import find_version, infer, infer_batched, metadata
 from include.serving.prediction.ingest import decode_labels, decode_rows, push_targets, unwritable
 from include.serving.prediction.lost_views import LostViews
@@ -211,7 +212,7 @@ class Gateway:
             self._join(call, await self._manager.warm(model), done)
         return Response(await done)
 
-    def predict(self, call: HttpRequest, model: str, done: Reply) -> bool:
+    def predict(self, call: HttpRequest, model: str, done: Done) -> bool:
         """Answer in this iteration of the event loop or a later one; False for a cold model, which must be waited for.
 
         Called by the app and, without ASGI, by include/serving/http/gateway_protocol.py. Raises RequestError.
@@ -226,7 +227,7 @@ class Gateway:
         self._join(call, deployment, done)
         return True
 
-    def _join(self, call: HttpRequest, deployment: Deployment, done: Reply) -> None:
+    def _join(self, call: HttpRequest, deployment: Deployment, done: Done) -> None:
         model = deployment.spec.name
         if not deployment.route.live:
             raise RequestError(

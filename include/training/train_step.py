@@ -19,7 +19,7 @@ from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Features
 from include.core.task import Task
-from include.metrics.values import measure
+from include.metrics.binary import measure
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import check_model, open_model
 from include.training.checkpoint import CheckpointStore
@@ -96,7 +96,11 @@ def _rows(encoder: Encoder, table: pa.Table, label: str) -> Rows:
 
 
 def verify(job: TrainingJob) -> dict[str, Json]:
-    """Check the ONNX file and measure it on the validation rows. Raises DataError, IntegrityError."""
+    """Check the ONNX file and measure it on the validation rows. Raises DataError, IntegrityError.
+
+    The metrics of a decision are left to the evaluation: `serving.threshold` is no part of a training, which is not done again
+    when it changes.
+    """
     if not job.model_path.is_file():
         raise DataError("The model's fit returned without writing job.model_path.", seen=str(job.model_path))
     check_model(job.model_path, len(job.inputs))
@@ -108,8 +112,7 @@ def verify(job: TrainingJob) -> dict[str, Json]:
         gap = float(np.abs(expected - scores).max()) if expected.shape == scores.shape else math.inf
         if not gap <= PARITY:
             raise DataError(f"The ONNX file does not score like the model it came from, within {PARITY}.", seen=gap)
-    measured: dict[str, Json] = measure(job.validation.labels, scores)
-    return {**measured, "rows": len(job.validation)}
+    return {**measure(job.validation.labels, scores, threshold=None), "rows": len(job.validation)}
 
 
 def _hostile(job: TrainingJob) -> Floats:

@@ -10,6 +10,7 @@ from include.core.digest import digest_json
 from include.core.request import Json, Ref
 from include.versions.lifecycle import Stage as Stage
 
+MEASURED_BEFORE = 0.5  # where decisions were measured by evaluations that did not keep their threshold
 Origin = Literal["trained", "derived"]  # derived: made from another version's model without training
 
 
@@ -54,6 +55,7 @@ class Entry:
     metrics: Mapping[str, float] = field(default_factory=dict)
     origin: Origin = "trained"
     run_type: str = ""  # of the Airflow run: "backfill" is never rolled out
+    threshold: float = MEASURED_BEFORE  # the score from which on a decision was yes when `metrics` were taken
 
     @property
     def key(self) -> str:
@@ -94,6 +96,6 @@ class VersionRecord:
     def from_json(cls, value: Mapping[str, Json]) -> Self:
         entry = Entry(
             value["model"], value["as_of"], Lineage.from_json(value), Gate.from_json(value["gate"]),
-            value["metrics"], value["origin"], value["run_type"],
+            value["metrics"], value["origin"], value["run_type"], value.get("threshold", MEASURED_BEFORE),
         )  # fmt: skip
         return cls(entry, value["version"], value["semver"], Stage(value["stage"]), value["run_id"], value["created_at"])

@@ -12,7 +12,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
 from include.routing.route import Route
-from include.serving.http.openapi import DOCUMENT
+from include.serving.openapi import DOCUMENT
 from tests.integration.gateway_world import MODEL, TOKEN, World, constant
 
 EXAMPLES = 20  # an operation

@@ -17,9 +17,13 @@ import pytest
 
 from include.backends.process import jobs as process_jobs
 from include.backends.ray import jobs as ray_jobs
-from include.core.errors import PermanentError, UnreachableError
+from include.core.digest import PROJECT
+from include.core.errors import PermanentError, SpecError, UnreachableError
+from include.core.ledger import Ledger
 from include.core.ports import Job, JobBackend, JobStatus
+from include.core.request import Request
 from include.core.settings import Settings
+from include.core.task import job_of
 from tests.contract.ray_head import running_ray_head
 
 
@@ -52,7 +56,7 @@ def jobs(request: pytest.FixtureRequest) -> JobBackend:
 
 
 def python(code: str, **env: str) -> Job:
-    return Job(f"slip-test-{uuid.uuid4().hex[:8]}", ("python", "-c", code), env, {"model": "m"})
+    return Job(f"slip-test-{uuid.uuid4().hex[:8]}", "tests.contract.job_body", (code,), env, labels={"model": "m"})
 
 
 def wait(jobs: JobBackend, name: str, until: set[JobStatus] | None = None) -> JobStatus:
@@ -130,6 +134,43 @@ def test_a_person_can_look_at_a_job(jobs: JobBackend) -> None:
     assert "slip-x" in jobs.url("slip-x")
 
 
+def test_a_job_names_no_place_of_this_machine(tmp_path: Path) -> None:
+    """Whoever runs it knows where its own interpreter, project and folders are."""
+    settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)})
+    ledger = Ledger(settings.storage())
+    request = Request("train", "include.training.train_step:run", "m", {}, code="c0de")
+    ledger.record(request)
+    job = job_of(ledger.open_attempt(request.key, 0), ledger)
+    said = [job.name, job.module, *job.arguments, *job.env.values(), *job.labels.values()]
+    assert [each for each in said if "/" in each and Path(each).is_absolute()] == []
+    assert sys.executable not in repr(job)
+    assert str(PROJECT) not in repr(job) + repr(job.env)
+    assert (job.module, job.code) == ("include.core.task", "c0de")
+
+
+def test_a_ray_cluster_of_this_machine_runs_what_this_process_runs(tmp_path: Path) -> None:
+    body = ray_jobs.open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))._request(python("pass"))
+    assert body["entrypoint"].startswith(f"{sys.executable} -m tests.contract.job_body")
+    assert body["runtime_env"]["env_vars"]["PYTHONPATH"] == str(PROJECT)
+
+
+def test_a_ray_cluster_elsewhere_runs_its_own_python_in_its_own_project(tmp_path: Path) -> None:
+    environ = {"SLIPSTREAM_HOME": str(tmp_path), "SLIPSTREAM_ROOT": "s3://bucket/store", "SLIPSTREAM_RAY_PROJECT": "/opt/project"}
+    body = ray_jobs.open_jobs(Settings.from_env(environ))._request(python("pass"))
+    env = body["runtime_env"]["env_vars"]
+    assert body["entrypoint"].startswith("python -m tests.contract.job_body")
+    assert (env["PYTHONPATH"], env["SLIPSTREAM_ROOT"]) == ("/opt/project", "s3://bucket/store")
+    assert "SLIPSTREAM_HOME" not in env
+    assert str(tmp_path) not in str(body)
+    assert str(PROJECT) not in str(body)
+
+
+def test_a_ray_cluster_elsewhere_is_not_sent_to_a_storage_in_this_machines_home(tmp_path: Path) -> None:
+    environ = {"SLIPSTREAM_HOME": str(tmp_path), "SLIPSTREAM_RAY_PROJECT": "/opt/project"}
+    with pytest.raises(SpecError, match="SLIPSTREAM_ROOT"):
+        ray_jobs.open_jobs(Settings.from_env(environ))
+
+
 @pytest.mark.integration_ray
 def test_ray_refuses_a_wrong_token_with_the_name_of_the_connection(ray_head: tuple[str, str]) -> None:
     url, _ = ray_head
@@ -197,7 +238,7 @@ def test_a_process_outlives_its_submitter_and_another_reads_its_state(tmp_path: 
     code = (
         "import os, signal; from include.backends.process.jobs import open_jobs; from include.core.ports import Job;"
         "from include.core.settings import Settings;"
-        "job = Job('slip-long', ('python', '-c', 'import time; time.sleep(1.5); print(\"done\")'));"
+        "job = Job('slip-long', 'tests.contract.job_body', ('import time; time.sleep(1.5); print(\"done\")',));"
         "open_jobs(Settings.from_env()).submit(job);"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -10,8 +10,9 @@ import pytest
 
 from include.backends.ray.jobs import RayJobs, open_jobs
 from include.core.ledger import Attempt, Ledger
-from include.core.ports import Job, JobStatus
+from include.core.ports import JobStatus
 from include.core.settings import Settings
+from include.core.task import job_of
 from include.training.spool import MetricSpool
 from tests.contract.ray_head import running_ray_head
 from tests.unit.training.example import HERE, NETWORK, table, train_request, training_set
@@ -41,8 +42,7 @@ def test_two_workers_train_one_model_and_a_killed_worker_costs_no_attempt(tmp_pa
         params = {**NETWORK, "track_every": 1, "mark": str(tmp_path / "mark")}
         request = train_request(ledger, data, f"{HERE}:fit_killed", params=params, workers=2)
         attempt: Attempt = ledger.open_attempt(request.key, 0)
-        command = ("python", "-m", "include.core.task", attempt.key, "--generation", "0", "--attempt", "1")
-        jobs.submit(Job(attempt.job, command))
+        jobs.submit(job_of(attempt, ledger))
         assert wait(jobs, attempt.job) is JobStatus.SUCCEEDED, jobs.logs(attempt.job)
 
         log = jobs.logs(attempt.job, 500)

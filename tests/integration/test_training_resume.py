@@ -13,8 +13,9 @@ import pytest
 
 from include.backends.process.jobs import ProcessJobs, open_jobs
 from include.core.ledger import Attempt, Ledger
-from include.core.ports import Job, JobStatus
+from include.core.ports import JobStatus
 from include.core.request import Request, Result
+from include.core.task import job_of
 from tests.unit.training.example import HERE, NETWORK, settings, table, train_request, training_set
 
 
@@ -35,8 +36,7 @@ class Training:
 
     def attempt(self) -> tuple[Attempt, JobStatus]:
         attempt = self.ledger.open_attempt(self.request.key, 0)
-        command = ("python", "-m", "include.core.task", attempt.key, "--generation", "0", "--attempt", str(attempt.number))
-        self.jobs.submit(Job(attempt.job, command))
+        self.jobs.submit(job_of(attempt, self.ledger))
         deadline = time.monotonic() + 120
         while not (status := self.jobs.status(attempt.job)).over and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -14,11 +14,10 @@ from typing import Any
 import uvicorn
 
 from include.serving.http.admission import OVERLOADED, Admission
-from include.serving.http.asgi import HttpRequest, Receive, Response, Scope, Send, encode, read_body, respond
+from include.serving.http.asgi import Done, HttpRequest, Receive, Response, Scope, Send, encode, read_body, respond
 from include.serving.http.bounds import Bounds
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.http.request_error import RequestError
-from include.serving.prediction.coalescing import Reply
 
 WAYS = ("direct", "app", "full")  # without ASGI, through it, and refused because the worker is full
 
@@ -35,7 +34,7 @@ class Site:
     def connections(self) -> int:
         return len(self.server.server_state.connections)
 
-    def predict(self, call: HttpRequest, model: str, done: Reply) -> bool:
+    def predict(self, call: HttpRequest, model: str, done: Done) -> bool:
         if self.way == "app":
             return False
         if model == "refused":

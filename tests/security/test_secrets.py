@@ -22,11 +22,13 @@ from include.core.address import shown, without_login, without_secrets
 from include.core.control import ControlStore
 from include.core.database import open_engine
 from include.core.errors import ConflictError, SlipstreamError
-from include.core.ledger import Attempt
+from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job
 from include.core.private_files import private_folder, tighten
+from include.core.request import Request
 from include.core.settings import Settings
 from include.core.storage import LocalStorage
+from include.core.task import job_of
 from include.local import environment
 from include.local.components import COMPONENTS, component
 from include.local.connections import write_file
@@ -228,11 +230,10 @@ def settings_with_secrets(tmp_path: Path) -> Settings:
 
 
 def test_what_ray_is_handed_and_shows_holds_no_password(tmp_path: Path) -> None:
-    from include.services.services import Services
-    from operators.hooks import job_of
-
     settings = settings_with_secrets(tmp_path)
-    job = job_of(Attempt("train/abc", 1, 1), Services(settings), "m", "train")
+    ledger = Ledger(settings.storage())
+    ledger.record(request := Request("train", "x:y", "m", {}))
+    job = job_of(Attempt(request.key, 1, 1), ledger)
     body = ray_jobs.open_jobs(settings)._request(job)
     assert HIDDEN not in json.dumps(body)
     assert HIDDEN not in repr(job) + repr(settings) + str(settings)
@@ -242,7 +243,7 @@ def test_what_ray_is_handed_and_shows_holds_no_password(tmp_path: Path) -> None:
 
 
 def test_even_a_job_that_asks_for_it_hands_ray_no_password(tmp_path: Path) -> None:
-    job = Job("j", ("python", "-c", "pass"), {**STORES, "MINE": f"amqp://u:{HIDDEN}@h/v", "COLOUR": "teal"})
+    job = Job("j", "m", env={**STORES, "MINE": f"amqp://u:{HIDDEN}@h/v", "COLOUR": "teal"})
     env = ray_jobs.open_jobs(settings_with_secrets(tmp_path))._request(job)["runtime_env"]["env_vars"]
     assert HIDDEN not in str(env)
     assert (env["MINE"], env["COLOUR"]) == ("amqp://h/v", "teal")
@@ -259,7 +260,7 @@ def test_a_local_job_sees_neither_airflows_secrets_nor_other_logins(tmp_path: Pa
     ):
         monkeypatch.setenv(name, HIDDEN)
     monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS", "http://jobs:little@h")
-    env = process_jobs.open_jobs(settings_with_secrets(tmp_path))._env(Job("j", ("python", "-c", "pass"), STORES))
+    env = process_jobs.open_jobs(settings_with_secrets(tmp_path))._env(Job("j", "m", env=STORES))
     assert HIDDEN not in str(env)
     assert env["AIRFLOW_CONN_SLIPSTREAM_MLFLOW"] == "http://jobs:little@h"
     assert env["SLIPSTREAM_HOME"] == str(tmp_path)

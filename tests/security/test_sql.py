@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from include.core.environment import SQL_MEMORY, SQL_SECONDS
 from include.core.errors import DataError, SpecError
 from include.core.ledger import Ledger
 from include.core.settings import Settings
@@ -244,7 +245,7 @@ WITHOUT_END = "WITH RECURSIVE r AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM r)
 def test_a_query_that_runs_too_long_is_stopped(
     sql: str, session: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(authored.SECONDS_SETTING, "0.3")
+    monkeypatch.setenv(SQL_SECONDS.name, "0.3")
     with pytest.raises(DataError, match=r"longer than 0\.3 seconds"):
         check_text(session, sql)
     assert session.execute("SELECT 1").fetchall() == [(1,)]
@@ -278,11 +279,11 @@ def check_text(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def test_the_bounds_are_those_that_an_operator_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(authored.MEMORY_SETTING, "256MiB")
+    monkeypatch.setenv(SQL_MEMORY.name, "256MiB")
     with open_session(1, authored.memory()) as connection:
         assert connection.execute("SELECT current_setting('memory_limit')").fetchall() == [("256.0 MiB",)]
-        monkeypatch.setenv(authored.SECONDS_SETTING, "soon")
-        with pytest.raises(SpecError, match=authored.SECONDS_SETTING), bounded(connection, "v"):
+        monkeypatch.setenv(SQL_SECONDS.name, "soon")
+        with pytest.raises(SpecError, match=SQL_SECONDS.name), bounded(connection, "v"):
             pass
 
 

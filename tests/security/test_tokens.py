@@ -16,6 +16,7 @@ import pytest
 
 from include.cli.main import main
 from include.core.connection import parse as parse_connection
+from include.core.environment import GATEWAY_HOSTS
 from include.core.errors import DataError, SpecError
 from include.core.settings import Settings
 from include.gateway import host as server
@@ -24,10 +25,10 @@ from include.serving.client import GatewayClient, open_client
 from include.serving.http import access as access_module
 from include.serving.http.access import Access, from_settings, open_access
 from include.serving.http.asgi import Headers
-from include.serving.http.openapi import DOCUMENT
 from include.serving.http.request_error import RequestError
 from include.serving.http.routes import BY_PATTERN, PUBLIC, RIGHTS, ROUTES, find
 from include.serving.http.tokens import digest, make, parse, read_file
+from include.serving.openapi import DOCUMENT
 from tests.integration.gateway_world import MODEL, World, constant
 
 Slipstream = Callable[..., tuple[int, str, str]]
@@ -283,7 +284,7 @@ def test_what_is_open_asks_for_a_host_of_this_machine(token: str) -> None:
 
 def test_a_name_is_taken_from_the_settings() -> None:
     settings = Settings(
-        gateway_url="http://inner.example:8500/", gateway_tokens="", environ={access_module.HOSTS: "a.example, b.example"}
+        gateway_url="http://inner.example:8500/", gateway_tokens="", environ={GATEWAY_HOSTS.name: "a.example, b.example"}
     )
     access = from_settings("127.0.0.1", settings, None)
     seen = [verdict(access, None, "predict", host=host) for host in ("inner.example", "a.example", "b.example:1", "c.example")]

@@ -13,10 +13,10 @@ from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_
 
 from include.backends.feast.retrieval import ROW
 from include.core.errors import DataError
+from include.data.sql import quoted
 from include.features.offline.as_of_search import Ints
-from include.features.offline.dataset import quoted
-from include.features.offline.join import EVENT, Side
 from include.features.offline.parquet import family, utc, zoned
+from include.point_in_time.join import EVENT, Side
 
 TABLE = "entity_rows"
 NULL = '"NULL"'  # DuckDB's type of a column without any value

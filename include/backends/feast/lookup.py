@@ -13,7 +13,7 @@ from include.backends.feast.entities import Entities
 from include.backends.feast.retrieval import Batches, beside
 from include.features.offline.as_of_search import Fetched, Index, Ints, Range, count, fetch, index
 from include.features.offline.batch import Step, spans, steps
-from include.features.offline.join import EVENT, Side, join
+from include.point_in_time.join import EVENT, Side, join
 
 T = TypeVar("T")
 AT = "slipstream_at"  # an entity row's time, microseconds since 1970 UTC

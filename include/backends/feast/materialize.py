@@ -23,9 +23,10 @@ from include.core.settings import Settings
 from include.core.spec import ModelSpec, View
 from include.core.time import end_of_day, instant, start_of_day, zoned
 from include.data.session import open_session
+from include.features.offline.newest import newest_rows
 from include.features.offline.pinned import pinned_rows
 from include.features.online.catch_up import record
-from include.features.online.materialize import materialize_view, newest_rows
+from include.features.online.materialize import materialize_view
 from include.model_contract.definition import routed_pins, views_of
 from include.online_store.open import open_online
 

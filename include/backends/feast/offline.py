@@ -36,11 +36,11 @@ from include.core.settings import Settings
 from include.core.time import now
 from include.core.time import utc as without_zone
 from include.data.session import open_session
+from include.data.sql import quoted
 from include.features.offline.batch import ROWS
-from include.features.offline.dataset import quoted
-from include.features.offline.join import Side
 from include.features.offline.parquet import columns, read, utc
 from include.features.online.pushed import append
+from include.point_in_time.join import Side
 
 
 class SlipstreamOfflineStoreConfig(FeastConfigBaseModel):

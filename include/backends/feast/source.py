@@ -20,10 +20,10 @@ from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.data.published import published
-from include.features.offline.dataset import quoted
-from include.features.offline.join import CREATED, EVENT, Output, Side, empty
+from include.data.sql import quoted
 from include.features.offline.parquet import columns, read, utc
-from include.features.offline.partition import daily_files
+from include.point_in_time.join import CREATED, EVENT, Output, Side, empty
+from include.point_in_time.partition import daily_files
 
 FAMILIES = {
     "Int32": "number", "Int64": "number", "Float32": "number", "Float64": "number",

@@ -13,9 +13,9 @@ from mlflow.exceptions import MlflowException
 
 from include.backends.mlflow.rest import CONNECTION, tls_context
 from include.core.connection import from_env
+from include.core.environment import CA_BUNDLE, MLFLOW_CERTIFICATES, MLFLOW_INSECURE
 from include.core.errors import PermanentError, TransientError, UnreachableError
 from include.core.settings import Settings
-from include.core.tls import BUNDLE
 
 TIMEOUT = 5.0  # seconds, to learn whether anybody listens
 STALE = "were matched"  # its server's words (SQLAlchemy's) for a row that another request changed meanwhile; as HTTP 400
@@ -35,9 +35,9 @@ def open_client(settings: Settings) -> MlflowClient:
     """A client of `settings.mlflow_url`, with the login of the connection `slipstream_mlflow`."""
     os.environ.update(PROCESS)
     # MLflow's client has a name of its own for it, and refuses it beside the other.
-    insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1")
-    if (authorities := os.environ.get(BUNDLE)) and not insecure:
-        os.environ.setdefault("MLFLOW_TRACKING_SERVER_CERT_PATH", authorities)
+    insecure = MLFLOW_INSECURE.is_on()
+    if (authorities := CA_BUNDLE.read()) and not insecure:
+        os.environ.setdefault(MLFLOW_CERTIFICATES.name, authorities)
     connection = from_env(CONNECTION, settings.environ)
     if connection is not None and connection.login:
         os.environ["MLFLOW_TRACKING_USERNAME"] = connection.login

@@ -6,7 +6,6 @@ Source: MLflow REST API 2.0 (mlflow/protos/service.proto). Limits: 1,000 metrics
 from __future__ import annotations
 
 import logging
-import os
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ import httpx
 
 from include.core import tls
 from include.core.connection import from_env
+from include.core.environment import MLFLOW_CERTIFICATES, MLFLOW_INSECURE
 from include.core.errors import PermanentError, SlipstreamError, UnreachableError
 from include.core.settings import Settings
 
@@ -117,9 +117,9 @@ class MlflowRest:
 
 def tls_context() -> ssl.SSLContext:
     """By the settings that MLflow's own client takes, so that probes, live metrics and registration agree."""
-    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
+    if MLFLOW_INSECURE.is_on():
         return tls.unverified()
-    return tls.context(None, "MLFLOW_TRACKING_SERVER_CERT_PATH")
+    return tls.context(None, MLFLOW_CERTIFICATES)
 
 
 def open_rest(settings: Settings) -> MlflowRest:

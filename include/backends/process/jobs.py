@@ -16,17 +16,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from include.backends.job_environment import environment
 from include.backends.process.log_tail import of_file
 from include.core import fault
 from include.core.address import without_login
 from include.core.digest import PROJECT
+from include.core.environment import AWS_CONN_ID, RAY_ADDRESS, STORES, connection
 from include.core.ports import Job, JobStatus
 from include.core.scratch import as_full, storage_full
 from include.core.settings import Settings
-from include.core.tls import BUNDLE
 
 # The shell outlives its submitter, and writes the exit status by rename: never half of it.
 _WRAPPER = """
@@ -34,8 +35,6 @@ echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > pid.new && mv pid.new pid
 {command} >> log 2>&1
 echo $? > exit.new && mv exit.new exit
 """
-# Addresses that hold passwords, of stores that no job works on.
-STORES = frozenset({"SLIPSTREAM_CONTROL_URL", "SLIPSTREAM_ONLINE_URL"})
 LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW"
 JOBS_LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS"  # of an account that can log runs and do nothing else: becomes the job's LOGIN
 # Airflow's own secrets, and the registry's login, which MLflow's client wants in the environment of whoever registers.
@@ -57,7 +56,8 @@ class ProcessJobs:
         except FileExistsError:
             return
         fault.point("jobs.claimed")
-        command = f"cd {shlex.quote(str(PROJECT))} && exec {shlex.join(self._command(job))}"
+        program = shlex.join([sys.executable, "-m", job.module, *job.arguments])
+        command = f"cd {shlex.quote(str(PROJECT))} && exec {program}"
         subprocess.Popen(
             ["/bin/sh", "-c", _WRAPPER.format(command=f"( {command} )")],
             cwd=folder,
@@ -79,9 +79,6 @@ class ProcessJobs:
         if shutil.disk_usage(self._folder).free < ROOM:
             raise storage_full(self._folder, ROOM)
 
-    def _command(self, job: Job) -> tuple[str, ...]:
-        return (sys.executable, *job.command[1:]) if job.command[0] == "python" else job.command
-
     def _env(self, job: Job) -> dict[str, str]:
         """What the submitter has, but for Airflow's own secrets, the stores' passwords and connections that no job uses."""
         env = {name: value for name, value in {**os.environ, **self._environ}.items() if _may_have(name, self._environ)}
@@ -89,7 +86,7 @@ class ProcessJobs:
         if own := env.pop(JOBS_LOGIN, ""):
             env[LOGIN] = own
         env |= {"PYTHONPATH": str(PROJECT), **{name: value for name, value in job.env.items() if name not in STORES}}
-        env.pop("RAY_ADDRESS", None)  # a process is no Ray job: it trains by itself
+        env.pop(RAY_ADDRESS.name, None)  # a process is no Ray job: it trains by itself
         return env
 
     def status(self, name: str) -> JobStatus:
@@ -156,7 +153,7 @@ def _age(folder: Path) -> float:
 def _may_have(name: str, environ: Mapping[str, str]) -> bool:
     if name in STORES or name.startswith(NOT_HANDED_ON):
         return False
-    storage = f"AIRFLOW_CONN_{environ.get('SLIPSTREAM_AWS_CONN_ID', 'aws_default').upper()}"
+    storage = connection(AWS_CONN_ID.read(environ)).name
     return not name.startswith("AIRFLOW_CONN_") or name in (LOGIN, JOBS_LOGIN, storage)
 
 
@@ -164,17 +161,3 @@ def open_jobs(settings: Settings) -> ProcessJobs:
     """The jobs under `settings.home`."""
     given = {name: value for name, value in settings.environ.items() if name.startswith(("SLIPSTREAM_", "AIRFLOW_CONN_"))}
     return ProcessJobs(settings.home / "jobs", {**given, **environment(settings)})
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as a job's environment. No secrets: the storage's and MLflow's come by connection, of the job's own place."""
-    return dict(_fields(settings))
-
-
-def _fields(settings: Settings) -> Iterator[tuple[str, str]]:
-    for name in ("home", "root", "mlflow_url", "ray_url", "gateway_url", "models", "job_backend"):
-        value = str(getattr(settings, name))
-        if value:
-            yield f"SLIPSTREAM_{name.upper()}", value
-    if authorities := settings.environ.get(BUNDLE):  # a path that must be there on the job's machine, too
-        yield BUNDLE, authorities

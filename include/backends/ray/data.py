@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pyarrow as pa
 
+from include.core.environment import RAY_ADDRESS
 from include.core.errors import UnreachableError
 from include.scoring.scorer import Scorer, batches
 
@@ -41,7 +40,7 @@ def _connect() -> None:
 
     if ray.is_initialized():
         return
-    address = os.environ["RAY_ADDRESS"]
+    address = RAY_ADDRESS.read()
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except ConnectionError as error:

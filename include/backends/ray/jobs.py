@@ -8,17 +8,19 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from include.backends.process.jobs import STORES, environment
+from include.backends.job_environment import environment
 from include.backends.process.log_tail import last_bytes, last_lines, of_json_field
 from include.core import fault, tls
 from include.core.address import without_login
 from include.core.connection import from_env
 from include.core.digest import PROJECT
-from include.core.errors import JobFailedError, PermanentError, UnreachableError
+from include.core.environment import STORES
+from include.core.errors import JobFailedError, PermanentError, SpecError, UnreachableError
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 
@@ -29,10 +31,15 @@ TIMEOUT = 30.0  # seconds; the head starts an actor before it answers a submit
 
 
 class RayJobs:
-    """The port `JobBackend`. `url` is the head's dashboard address, which serves the Jobs API."""
+    """The port `JobBackend`. `url` is the head's dashboard address, which serves the Jobs API.
 
-    def __init__(self, url: str, token: str = "", env: Mapping[str, str] | None = None) -> None:
+    `project` is the project's folder on the cluster's nodes, whose own `python` then runs the jobs. Empty: the cluster is
+    this machine's, and jobs run as this process does.
+    """
+
+    def __init__(self, url: str, token: str = "", env: Mapping[str, str] | None = None, project: str = "") -> None:
         self._url, self._env = without_login(url.rstrip("/")), dict(env or {})
+        self._python, self._project = ("python", project) if project else (sys.executable, str(PROJECT))
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # The head is an address of ours: a proxy from the environment has no business in between.
         secure = tls.context() if self._url.startswith("https:") else False
@@ -57,16 +64,14 @@ class RayJobs:
             )
 
     def _request(self, job: Job) -> dict[str, Any]:
-        program, *arguments = job.command
-        program = sys.executable if program == "python" else program
-        env = {**self._env, "PYTHONPATH": str(PROJECT), **job.env}
+        env = {**self._env, "PYTHONPATH": self._project, **job.env}
         # Ray keeps a job's environment and shows it to whoever may look at its dashboard: a password would stay there for good.
         env = {name: without_login(value) for name, value in env.items() if name not in STORES}
         return {
-            "entrypoint": shlex.join([program, *arguments]),
+            "entrypoint": shlex.join([self._python, "-m", job.module, *job.arguments]),
             "submission_id": job.name,
             "runtime_env": {"env_vars": env},
-            "metadata": dict(job.labels),
+            "metadata": {**job.labels, **({"code": job.code} if job.code else {})},
         }
 
     def status(self, name: str) -> JobStatus:
@@ -202,6 +207,20 @@ class RayJobs:
 
 
 def open_jobs(settings: Settings, token: str = "") -> RayJobs:
-    """The cluster at `settings.ray_url`; the token is given, or the password of connection `slipstream_ray`."""
+    """The cluster at `settings.ray_url`; the token is given, or the password of connection `slipstream_ray`.
+
+    Raises SpecError where a cluster elsewhere is to read a storage that lies in this machine's home.
+    """
     connection = from_env(CONNECTION, settings.environ)
-    return RayJobs(settings.ray_url, token or (connection.password if connection else ""), environment(settings))
+    token = token or (connection.password if connection else "")
+    if not settings.ray_project:
+        return RayJobs(settings.ray_url, token, environment(settings))
+    if Path(settings.root).is_relative_to(settings.home):
+        raise SpecError(
+            "A Ray cluster elsewhere cannot read the storage in this machine's home.",
+            seen=settings.root,
+            safe="no job was started.",
+            hint="set SLIPSTREAM_ROOT to what both reach (s3://bucket/prefix, a shared folder), or no SLIPSTREAM_RAY_PROJECT.",
+        )
+    # Scratch and logs of a node lie where the node's own environment says.
+    return RayJobs(settings.ray_url, token, environment(settings, without=("home",)), settings.ray_project)

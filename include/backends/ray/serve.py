@@ -15,6 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from include.core.environment import RAY_ADDRESS
+
 HA_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 ONGOING = 1000  # requests in a replica at once: the gateway pushes back by itself before that
 
@@ -49,7 +51,7 @@ def deploy(app: Callable[[], Any], host: str, port: int, replicas: int, environ:
 @contextmanager
 def connected(replicas: int) -> Iterator[bool]:
     """Ray: the cluster that RAY_ADDRESS names, or one of this process's own; gives whether it is the latter."""
-    folder = None if "RAY_ADDRESS" in os.environ else Path(tempfile.mkdtemp(prefix="ray-"))  # Ray wants short paths
+    folder = None if RAY_ADDRESS.is_set() else Path(tempfile.mkdtemp(prefix="ray-"))  # Ray wants short paths
     if folder is not None:
         _guard(folder)
     import ray  # reads the token's settings when it is imported

@@ -11,6 +11,7 @@ import numpy as np
 
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
 from include.core.author import as_slipstream_error, describe, log_exception
+from include.core.environment import RAY_ADDRESS
 from include.core.errors import JobFailedError, PermanentError, SlipstreamError, UnreachableError
 from include.core.settings import Settings
 from include.training.checkpoint import CheckpointStore
@@ -38,7 +39,7 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
     """
     if job.checkpoints.load(HISTORY) is None:
         plan = Plan.of(job)
-        if job.workers > 1 and os.environ.get("RAY_ADDRESS"):
+        if job.workers > 1 and RAY_ADDRESS.read():
             _fit_on_ray(job, plan, build)
         else:
             _fit_here(job, plan, build)
@@ -110,11 +111,11 @@ def _attach() -> None:
     """Join the cluster this job runs on. Never starts one: an address is always given."""
     import ray
 
-    address = os.environ["RAY_ADDRESS"]
+    address = RAY_ADDRESS.read()
     for name, value in LEAN.items():
         os.environ.setdefault(name, value)
     # Ray Train's own actors look the cluster up again, and with two on a host they need to be told which.
-    runtime_env = {"env_vars": {"RAY_ADDRESS": address}}
+    runtime_env = {"env_vars": {RAY_ADDRESS.name: address}}
     try:
         ray.init(address=address, runtime_env=runtime_env, ignore_reinit_error=True, configure_logging=False)
     except ConnectionError as error:

@@ -5,7 +5,6 @@ What one of them would not honour is refused by name when the store is opened: e
 
 from __future__ import annotations
 
-import os
 import ssl
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,8 +13,8 @@ import redis
 from redis.connection import SSLConnection, parse_url
 
 from include.core.address import shown, without_secrets
+from include.core.environment import CA_BUNDLE
 from include.core.errors import SpecError
-from include.core.tls import BUNDLE
 
 Options = dict[str, Any]
 TLS = frozenset({
@@ -47,8 +46,8 @@ def options_of(url: str) -> Options:
             safe="nothing was written.",
             hint=f"leave them out; known are {', '.join(sorted(known))}. {hint}",
         )
-    if known >= TLS and not {"ssl_ca_certs", "ssl_ca_data", "ssl_ca_path"} & set(options) and os.environ.get(BUNDLE):
-        options["ssl_ca_certs"] = os.environ[BUNDLE]
+    if known >= TLS and not {"ssl_ca_certs", "ssl_ca_data", "ssl_ca_path"} & set(options) and CA_BUNDLE.read():
+        options["ssl_ca_certs"] = CA_BUNDLE.read()
     return options
 
 

@@ -22,7 +22,8 @@ from typing import Any
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError
 
-from include.backends.s3.client import CONNECTION_SETTING, client_from_env
+from include.backends.s3.client import client_from_env
+from include.core.environment import AWS_CONN_ID
 from include.core.errors import ConflictError, PermanentError, SpecError, UnreachableError
 from include.core.scratch import STALE, is_full, storage_full
 from include.core.time import zoned
@@ -242,7 +243,7 @@ class S3Storage:
         )
 
 
-_SETTINGS = f"check AWS_ENDPOINT_URL, or the Airflow connection that {CONNECTION_SETTING} names."
+_SETTINGS = f"check AWS_ENDPOINT_URL, or the Airflow connection that {AWS_CONN_ID.name} names."
 
 
 _CHECKSUMS = (

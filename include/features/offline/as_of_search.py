@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.features.offline.join import CREATED, EVENT, MICROSECOND, Side, interval
+from include.point_in_time.join import CREATED, EVENT, MICROSECOND, Side, interval
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -160,7 +160,7 @@ def _ordered(some: Ints, by: Ints, there: Ints, different: int) -> Ints:
 
 
 def _stairs(some: Ints, events: Ints, created: Ints, known: Ints, there: Ints) -> Ints | None:
-    """Of places by key the rows that can ever be the answer (`features/offline/join.py`); of one moment the last of them."""
+    """Of places by key the rows that can ever be the answer (include/point_in_time/join.py); of one moment the last of them."""
     ranked = some[np.lexsort((created[some], events[some], there[some]))]
     same = (np.diff(there[ranked]) == 0) & (np.diff(events[ranked]) == 0) & (np.diff(created[ranked]) == 0)
     if same.any():

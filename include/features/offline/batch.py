@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import duckdb
 
-from include.features.offline.dataset import quoted
-from include.features.offline.join import CREATED, EVENT, Side, interval, join, known, order
+from include.data.sql import quoted
+from include.point_in_time.join import CREATED, EVENT, Side, interval, join, known, order
 
 ROWS = 250_000  # entity rows a batch: a few hundred MB with four views
 

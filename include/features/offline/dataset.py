@@ -12,15 +12,12 @@ import duckdb
 
 from include.core.errors import DataError
 from include.core.scratch import is_full
-from include.core.spec import Dtype, Feature, Features, View
+from include.core.spec import Feature, Features, View
 from include.data.authored import bounded
-from include.data.sql import copy
+from include.data.sql import copy, quoted
+from include.data.sql_types import INTEGERS, SQL_TYPES, key_text
 
 KEY = "KEY"  # of a column that says which entity a row is of: text, or what becomes text
-SQL_TYPES: dict[Dtype, str] = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
-
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "BOOLEAN"}
-_WHOLE = _INTEGERS - {"BOOLEAN"} | {"UHUGEINT"}
 _TIMES = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE"}
 
 
@@ -59,10 +56,6 @@ def of_labels(label: str) -> Dataset:
 
 def _types(features: tuple[Feature, ...]) -> dict[str, str]:
     return {feature.name: SQL_TYPES[feature.dtype] for feature in features}
-
-
-def quoted(*names: str) -> str:
-    return ", ".join(f'"{name}"' for name in names)
 
 
 def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date, path: Path) -> int:
@@ -127,33 +120,16 @@ def _cast(name: str, type_: str) -> str:
     return f'"{name}"::{type_} AS "{name}"' if type_ else f'"{name}"'
 
 
-def key_text(name: str, relation: str = "") -> str:
-    """SQL of a key in its one form, text (include/core/keys.py), whatever its type. The query fails on one that is no key.
-
-    Its type is known before the first row is read: of a text column nothing but the column is left.
-    """
-    column = f'{relation}."{name}"' if relation else f'"{name}"'
-    text, type_, whole = f"{column}::VARCHAR", f"typeof({column})", ", ".join(f"'{each}'" for each in sorted(_WHOLE))
-    digits = f"regexp_replace(regexp_replace({text}, '\\.0*$', ''), '^-0$', '0')"
-    no_key = f"error('key {name} is neither text nor a whole number: ' || {text})"
-    return f"""CASE WHEN {type_} IN ('VARCHAR', 'UUID', {whole}) OR {type_} LIKE 'ENUM%' THEN {text}
-        WHEN {column} IS NULL THEN NULL
-        WHEN {type_} = 'DOUBLE' AND regexp_full_match({text}, '-?[0-9]{{1,15}}\\.0') THEN {digits}
-        WHEN {type_} = 'FLOAT' AND regexp_full_match({text}, '-?[0-9]{{1,7}}\\.0') THEN {digits}
-        WHEN {type_} LIKE 'DECIMAL%' AND regexp_full_match({text}, '-?[0-9]+(\\.0*)?') THEN {digits}
-        ELSE {no_key} END"""
-
-
 def _fits(seen: str, expected: str) -> bool:
     """Whether a cast changes no meaning: an integer may become DOUBLE, a text never a number."""
-    number = seen in _INTEGERS or seen in {"DOUBLE", "FLOAT"} or seen.startswith("DECIMAL")
+    number = seen in INTEGERS or seen in {"DOUBLE", "FLOAT"} or seen.startswith("DECIMAL")
     return {
         "": True,
         KEY: (number and seen != "BOOLEAN") or seen in {"VARCHAR", "UUID", "UHUGEINT", '"NULL"'} or seen.startswith("ENUM"),
         "VARCHAR": seen in {"VARCHAR"} or seen.startswith("ENUM"),
         "DOUBLE": number,
-        "BIGINT": seen in _INTEGERS,
-        "TINYINT": seen in _INTEGERS,
+        "BIGINT": seen in INTEGERS,
+        "TINYINT": seen in INTEGERS,
         "TIMESTAMP": seen in _TIMES,
     }[expected]
 

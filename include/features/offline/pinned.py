@@ -14,8 +14,8 @@ from include.data.authored import admitted
 from include.data.raw import RawPartitions
 from include.data.session import open_session
 from include.features.offline.dataset import of_view, write
+from include.features.offline.newest import newest_rows
 from include.features.offline.sources import open_sources
-from include.features.online.materialize import newest_rows
 from include.model_contract.definition import Definition
 
 

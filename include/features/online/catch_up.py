@@ -19,11 +19,11 @@ from include.core.spec import ModelSpec, View
 from include.core.time import instant, utc_now
 from include.data.published import newest, published
 from include.data.session import open_session
-from include.features.offline.known import first_day
-from include.features.online.materialize import newest_rows
+from include.features.offline.newest import newest_rows
 from include.features.online.presence import MATERIALIZATIONS, Published, named, of_epochs
 from include.model_contract.definition import Pins, views_of
 from include.online_store.store import OnlineStore
+from include.point_in_time.known import first_day
 
 
 def record(control: ControlStore, model: str, result: Result, pins: Pins, store: OnlineStore, views: Sequence[View]) -> None:

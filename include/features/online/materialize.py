@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from include.core import fault
@@ -21,8 +19,6 @@ from include.core.ledger import Ledger
 from include.core.request import Json, Result
 from include.core.settings import Settings
 from include.core.spec import ModelSpec, View
-from include.data.sql import parquet
-from include.features.offline.dataset import quoted
 from include.online_store.store import OnlineStore
 
 SAMPLE = 200  # entities read as serving reads them and compared value by value; all are compared byte by byte
@@ -47,20 +43,6 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     """
     bring: Callable[[ModelSpec, Result, Ledger, Settings], dict[str, Json]] = adapter("materialize")
     return bring(spec, result, ledger, settings)
-
-
-def newest_rows(connection: duckdb.DuckDBPyConnection, view: View, path: Path | Sequence[Path]) -> pa.Table:
-    """The last row of each key in partition files: keys, event_timestamp, features; sorted by keys.
-
-    Of two rows for one event time the one created later.
-    """
-    paths = [str(each) for each in ([path] if isinstance(path, Path) else path)]
-    keys, columns = quoted(*view.keys), quoted(*view.keys, "event_timestamp", *(f.name for f in view.features))
-    order = "event_timestamp DESC" + (f', "{view.created}" DESC NULLS LAST' if view.created else "")
-    return connection.sql(
-        f"SELECT {columns} FROM {parquet(paths)} "
-        f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1 ORDER BY {keys}"
-    ).to_arrow_table()
 
 
 def materialize_view(store: OnlineStore, model: str, view: View, rows: pa.Table, created: datetime) -> ViewReport:

@@ -22,8 +22,8 @@ from include.core.digest import digest_bytes, digest_file
 from include.core.errors import IntegrityError
 from include.core.spec import View
 from include.core.storage import Storage
-from include.data.sql import parquet
-from include.features.offline.dataset import key_text, quoted
+from include.data.sql import parquet, quoted
+from include.data.sql_types import key_text
 from include.online_store.row_codec import CREATED, Layout, microseconds, moment, pack
 from include.online_store.store import OnlineStore
 

@@ -18,10 +18,9 @@ import duckdb
 
 from include.core.request import Json
 from include.core.spec import Feature, Features, View
-from include.data.sql import parquet
-from include.features.offline.dataset import quoted
-from include.features.offline.join import EVENT, KNOWN, Side, interval, known, point_in_time, side
-from include.features.offline.partition import DailyFiles
+from include.data.sql import parquet, quoted
+from include.point_in_time.join import EVENT, KNOWN, Side, interval, known, point_in_time, side
+from include.point_in_time.partition import DailyFiles
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # of floats: what the model's float32 can just tell apart
 STALE_SHARE = 0.05  # of a view's requests, from which on its staleness is worth a warning

@@ -15,8 +15,8 @@ import duckdb
 
 from include.core.request import Json
 from include.core.spec import View
-from include.features.offline.join import EVENT, KNOWN, known
-from include.features.offline.known import KnownFiles, known_side
+from include.point_in_time.join import EVENT, KNOWN, known
+from include.point_in_time.known import KnownFiles, known_side
 
 MOST = 0.5  # of the rows, from which on a view's values of the same instant are worth a warning
 

@@ -19,7 +19,8 @@ from scipy.special import chdtri, ndtr, ndtri, stdtr, stdtrit
 from include.core.request import Json
 from include.monitoring.drift.distance import ASSUMED_MEAN, ASSUMED_PSI, Distance, Floor, Windows, distance, left_out
 from include.monitoring.drift.divergences import Floats
-from include.monitoring.formatting import listed, moved, percent
+from include.monitoring.drift.moved import moved
+from include.monitoring.formatting import listed, percent
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.reference import PAST, Reference

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,20 +12,47 @@ import pyarrow.compute as pc
 from scipy.special import logit
 
 from include.core.request import Json
-from include.metrics.estimates import HIGHER_IS_BETTER, Floats, metric_name, metrics, standard_error
+from include.metrics.binary import METRICS, title, worse_by
+from include.metrics.errors import influence
+from include.metrics.ranks import Floats
 from include.monitoring.logistic import newton
 from include.monitoring.performance.label_delay import LabelDelay
-from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays, by_slice, worst
-from include.monitoring.performance.slices import words as slice_words
+from include.monitoring.performance.slices import by_slice, worst
+from include.monitoring.performance.slices import summary as slice_summary
+from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays, smaller_class
+
+
+class Expected(NamedTuple):
+    """What the champion did on its holdout, on how many rows; no `value` where that is not known, and `why`."""
+
+    value: float | None
+    rows: int
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the champion did on its holdout: metrics by name, the rows they came from; and, if kept, those rows themselves."""
+    """What the champion did on its holdout: metrics by name, the rows they came from; and, if kept, those rows themselves.
+
+    `threshold`: from which score on a decision was yes when the metrics were taken.
+    """
 
     metrics: Mapping[str, float]
     rows: int
     holdout: pa.Table | None = None
+    threshold: float | None = None
+
+    def expected(self, terms: Terms) -> Expected:
+        """The holdout's metric on the same terms. Decisions at another threshold are another quantity: the rows that were
+        kept are then measured again, and without them there is nothing to compare with."""
+        known = self.metrics.get(terms.metric)
+        if known is None or not METRICS[terms.metric].uses_threshold or self.threshold == terms.threshold:
+            return Expected(known, self.rows)
+        again = terms.measured(self.holdout) if self.holdout is not None else None
+        if self.holdout is not None and again is not None:
+            return Expected(again.value, self.holdout.num_rows)
+        at = "an unknown threshold" if self.threshold is None else f"the threshold {self.threshold:g}"
+        return Expected(None, self.rows, f"; not compared with the holdout, measured at {at} and not at {terms.threshold:g}")
 
 
 @dataclass(frozen=True)
@@ -67,29 +94,30 @@ def landed(predictions: pa.Table, version: int | None) -> pa.Table:
 def measure(rows: pa.Table, baseline: Baseline, slices: Sequence[str], terms: Terms) -> Performance:
     """Performance on `rows` (see `landed`). Abstains, saying so, on few rows or one class."""
     label, score, day = arrays(rows)
-    metric, n, positives = terms.metric, len(label), int(label.sum())
+    metric, n = terms.metric, len(label)
     if n < terms.minimum_rows:
         words = f"{n} labels of the champion's own answers have landed; {terms.minimum_rows} are needed."
         return Performance("abstain", words, metric, n)
-    if min(positives, n - positives) < CLASS_ROWS:
-        words = f"{positives} of {n} labels are positive: fewer than {CLASS_ROWS} of a class give no metric."
-        return Performance("abstain", words, metric, n, positives / n)
-    values = {name: function(label, score) for name, function in metrics(terms.threshold).items()}
-    errors = {name: standard_error(name, label, score, day, terms.threshold) for name in values}
-    expected = baseline.metrics.get(metric)
-    drop = None if expected is None else _drop(metric, values[metric], expected)
+    if smaller_class(label) < CLASS_ROWS:
+        words = f"{int(label.sum())} of {n} labels are positive: fewer than {CLASS_ROWS} of a class give no metric."
+        return Performance("abstain", words, metric, n, float(label.mean()))
+    found = {name: influence(name, label, score, terms.threshold) for name in METRICS}
+    values = {name: each.value for name, each in found.items()}
+    errors = {name: each.error(day) for name, each in found.items()}
+    expected = baseline.expected(terms)
+    drop = None if expected.value is None else worse_by(metric, values[metric], expected.value)
     # The holdout's own noise is the window's, scaled by its rows.
-    both = float(np.sqrt(1 + n / baseline.rows)) if baseline.rows else 1.0
+    both = float(np.sqrt(1 + n / expected.rows)) if expected.rows else 1.0
     parts = by_slice(rows, slices, terms, baseline.holdout)
     return Performance(
         "measured",
         _words(metric, values[metric], errors[metric], n, expected) + _worst(parts, metric),
         metric,
         n,
-        positives / n,
+        float(label.mean()),
         values,
         errors,
-        expected,
+        expected.value,
         drop,
         None if drop is None else errors[metric] * both,
         parts,
@@ -121,18 +149,14 @@ def calibration(label: Floats, score: Floats) -> dict[str, float]:
     return {"slope": 1 + float(found[1]), "slope_error": error, "offset": float(found[0])}
 
 
-def _drop(metric: str, value: float, expected: float) -> float:
-    return expected - value if HIGHER_IS_BETTER[metric] else value - expected
-
-
-def _words(metric: str, value: float, error: float, rows: int, expected: float | None) -> str:
-    before = "" if expected is None else f", was {expected:.3f} on the champion's holdout"
-    return f"{metric_name(metric)} on {rows:,} landed rows {value:.3f} (± {1.96 * error:.3f}){before}"
+def _words(metric: str, value: float, error: float, rows: int, expected: Expected) -> str:
+    before = expected.why if expected.value is None else f", was {expected.value:.3f} on the champion's holdout"
+    return f"{title(metric)} on {rows:,} landed rows {value:.3f} (± {1.96 * error:.3f}){before}"
 
 
 def _worst(slices: Sequence[Mapping[str, Json]], metric: str) -> str:
     found = worst(slices)
-    return "" if found is None else f"; {slice_words(found, metric)}"
+    return "" if found is None else f"; {slice_summary(found, metric)}"
 
 
 def _rounded(value: Json) -> Json:

@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from include.core.request import Json
 from include.data.window import moment
-from include.metrics.estimates import metric_name, metrics, standard_error
+from include.metrics.binary import title
 from include.monitoring.performance.comparison import Performance
 from include.monitoring.performance.estimation import Raw, estimate, parts
-from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
+from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import Axis, Floats
 
 FEWEST = 3  # landed windows, before an estimate is believed
@@ -118,14 +118,14 @@ def believe(raw: Raw, past: Sequence[Landed], metric: str, lag: int = 1) -> Esti
         words = f"{_before(metric)}it could be anything from {value - 1.96 * error:.2f} to {value + 1.96 * error:.2f}."
         return Estimate("abstain", words, metric, raw, landed=len(past))
     words = (
-        f"{metric_name(metric)} before labels: about {value:.3f} (± {1.96 * error:.3f}), was {raw.base:.3f} on the holdout; "
+        f"{title(metric)} before labels: about {value:.3f} (± {1.96 * error:.3f}), was {raw.base:.3f} on the holdout; "
         f"the last {min(len(past), LAST)} such estimates missed by {_missed(past, lag)[0]:.3f} on average"
     )
     return Estimate("estimated", words, metric, raw, value, error, len(past))
 
 
 def _before(metric: str) -> str:
-    return f"No {metric_name(metric)} before labels: "
+    return f"No {title(metric)} before labels: "
 
 
 def _distrust(past: Sequence[Landed], lag: int) -> str:
@@ -194,10 +194,8 @@ def backtest(holdout: pa.Table, axes: Sequence[Axis], terms: Terms, length: time
     """The record that a new champion starts with: each window of its holdout, estimated from the others."""
     found = []
     for name, window, rest in parts(holdout, length):
-        label, score, day = arrays(window)
-        if window.num_rows >= terms.minimum_rows and min(label.sum(), (1 - label).sum()) >= CLASS_ROWS:
+        realised = terms.measured(window)
+        if realised is not None:
             raw = estimate(rest, window, axes, terms)
-            realised = metrics(terms.threshold)[terms.metric](label, score)
-            noise = standard_error(terms.metric, label, score, day, terms.threshold)
-            found += [] if raw.why else [Landed(name, raw.value, raw.base, realised, noise)]
+            found += [] if raw.why else [Landed(name, raw.value, raw.base, realised.value, realised.error)]
     return found

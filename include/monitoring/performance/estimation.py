@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -27,10 +26,10 @@ from scipy.special import logit
 from include.core.request import Json
 from include.core.time import end_of_day
 from include.data.window import Window
-from include.metrics.estimates import losses, metrics, standard_error
+from include.metrics.fractional import FractionalMetric
 from include.monitoring.additive import Scale, design, fit, predict
 from include.monitoring.formatting import percent
-from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
+from include.monitoring.performance.terms import Terms, arrays
 from include.monitoring.profile.binning import Axis, Floats
 
 ROWS = 20_000  # of either side, evenly spaced: what the two regressions are fitted on
@@ -71,11 +70,10 @@ def estimate(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: T
     """`holdout`: `score`, `label`, `event_time` and the columns of `axes`; `window`: the same without labels, any number of
     rows. Columns that follow the calendar must not be among the axes."""
     label, score, day = arrays(holdout)
-    yes = int(label.sum())
-    if min(yes, len(label) - yes) < CLASS_ROWS or len(label) < terms.minimum_rows:
-        return Raw(0.0, 0.0, 0.0, 0.0, 0.0, why=f"The holdout kept {len(label)} rows, {yes} positive: too few to learn from.")
-    base = metrics(terms.threshold)[terms.metric](label, score)
-    base_error = standard_error(terms.metric, label, score, day, terms.threshold)
+    if not terms.enough(label):
+        why = f"The holdout kept {len(label)} rows, {int(label.sum())} positive: too few to learn from."
+        return Raw(0.0, 0.0, 0.0, 0.0, 0.0, why=why)
+    base, base_error = terms.measured_arrays(label, score, day)
     noise = base_error * float(np.sqrt(len(label) / max(window.num_rows, 1)))
     if window.num_rows < terms.minimum_rows:
         why = f"{window.num_rows} answered requests; {terms.minimum_rows} are needed."
@@ -103,32 +101,6 @@ def parts(holdout: pa.Table, length: timedelta) -> list[tuple[str, pa.Table, pa.
     return found[::-1] if len(found) > 1 else []
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """Scores [n], and the metric where so many yeses and noes [n] lie at each: fractions, or below zero what is taken back."""
-
-    score: Floats
-    terms: Terms
-
-    def metric(self, yes: Floats, no: Floats) -> float:
-        if self.terms.metric == "auc":
-            ups, downs = np.bincount(self._place, yes), np.bincount(self._place, no)
-            below = np.cumsum(downs) - downs / 2
-            return float(np.clip(ups @ below / (ups.sum() * downs.sum()), 0, 1))
-        up, down = self._losses
-        return float((up @ yes + down @ no) / (yes.sum() + no.sum()))
-
-    @cached_property
-    def _place(self) -> npt.NDArray[np.intp]:
-        """Equal scores share a place."""
-        return np.unique(self.score, return_inverse=True)[1]
-
-    @cached_property
-    def _losses(self) -> list[Floats]:
-        kinds = (np.full(len(self.score), kind) for kind in (1.0, 0.0))
-        return [losses(self.terms.metric, kind, self.score, self.terms.threshold) for kind in kinds]
-
-
 def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: Terms, known: Raw) -> Raw:
     held = spaced(holdout)
     label, score, day = arrays(held)
@@ -142,9 +114,10 @@ def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms:
     odds = [logit(np.clip(each, 1e-4, 1 - 1e-4)) for each in (score, answered)]
     found = fit(sides[0], label, np.ones(len(label)), RIDGE, odds[0])
     expected, chance = (predict(side, found, before) for side, before in zip(sides, odds, strict=True))
-    there, here = _Scores(score, terms), _Scores(answered, terms)
-    both = _Scores(np.concatenate([answered, score]), terms)
-    plain = here.metric(chance, 1 - chance), there.metric(expected, 1 - expected)
+    there, here, both = (
+        FractionalMetric(terms.metric, each, terms.threshold) for each in (score, answered, np.concatenate([answered, score]))
+    )
+    plain = here.value(chance, 1 - chance), there.value(expected, 1 - expected)
     weight = np.minimum(ratio, HEAVIEST)
     wrong, scaled = label - expected, weight * (label - expected) * (window.num_rows / weight.sum())
 
@@ -152,7 +125,7 @@ def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms:
         """What the residuals add to the metric in the window beyond what they add on the holdout."""
         back = np.concatenate([chance, scaled * keep]), np.concatenate([1 - chance, -scaled * keep])
         same = expected + wrong * keep
-        return both.metric(*back) - plain[0] - there.metric(same, 1 - same) + plain[1]
+        return both.value(*back) - plain[0] - there.value(same, 1 - same) + plain[1]
 
     corrected, error = correction(np.ones(len(label))), jackknife(correction, day)
     trusted = max(0.0, 1 - (error / corrected) ** 2) if corrected else 0.0

@@ -11,10 +11,9 @@ import pyarrow.compute as pc
 
 from include.core.request import Json
 from include.data.window import Window, moment
-from include.metrics.paired_by_day import Comparison, compare
+from include.metrics.binary import METRICS
 from include.monitoring.performance.comparison import Performance, judged, landed, of_window
 from include.monitoring.performance.label_delay import Delays, LabelDelay, landing
-from include.monitoring.performance.slices import CLASS_ROWS, Terms, arrays
 
 Measure = Callable[[pa.Table], Performance]
 
@@ -59,24 +58,17 @@ def assess(
     return Labelled(told, at, tuple(found))
 
 
-def comparisons(shadow: pa.Table, champion: int | None, terms: Terms) -> Iterator[Comparison]:
-    """Each version that shadowed the champion, on the labelled rows that both scored."""
-    known = shadow.filter(pc.and_(pc.is_valid(shadow["label"]), pc.fill_null(pc.equal(shadow["answered_by"], champion), False)))
-    for version in sorted(pc.unique(known["version"]).to_pylist()):
-        rows = known.filter(pc.equal(known["version"], version))
-        label, score, day = arrays(rows)
-        if version != champion and len(label) >= terms.minimum_rows and min(label.sum(), (1 - label).sum()) >= CLASS_ROWS:
-            answered = rows["answered"].cast(pa.float64()).to_numpy()
-            yield compare(label, answered, score, day, terms.metric, int(version), terms.threshold)
-
-
-def history(values: Mapping[str, Mapping[str, Json]], champion: int | None, before: str) -> list[dict[str, Json]]:
+def history(
+    values: Mapping[str, Mapping[str, Json]], champion: int | None, before: str, metric: str, threshold: float
+) -> list[dict[str, Json]]:
     """What was estimated in each window that ends by `before` (ISO), oldest first, and what came true as far as it was known.
 
-    `values`: window name to `monitor` value. Only windows of the same champion: another's record says nothing of this one.
+    `values`: window name to `monitor` value. Only windows of the same champion, the same metric and, where it matters, the
+    same threshold: another's record says nothing of this one.
     """
     until = moment(before)
-    own = {n: v for n, v in values.items() if moment(v["as_of"]) <= until and _champion(v) == champion and "estimate" in v}
+    alike = {n: v for n, v in values.items() if _champion(v) == champion and _on_terms(v, metric, threshold)}
+    own = {n: v for n, v in alike.items() if moment(v["as_of"]) <= until}
     found: dict[str, dict[str, Json]] = {}
     for name, value in sorted(own.items(), key=lambda pair: str(pair[1]["as_of"])):
         raw = value["estimate"]["raw"]
@@ -90,6 +82,13 @@ def history(values: Mapping[str, Mapping[str, Json]], champion: int | None, befo
                 realised = {"realised": performance["metrics"][metric], "noise": performance["errors"][metric]}
                 found[each["window"]] |= realised
     return list(found.values())
+
+
+def _on_terms(value: Mapping[str, Json], metric: str, threshold: float) -> bool:
+    """Whether a window's estimate is of this metric, decided at this threshold."""
+    if "estimate" not in value or value["estimate"]["metric"] != metric:
+        return False
+    return not METRICS[metric].uses_threshold or value.get("threshold") == threshold
 
 
 def _champion(value: Mapping[str, Json]) -> int | None:

@@ -7,37 +7,26 @@ named only where its fall stands out of as many tries (Holm 1979).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import ndtr
 
 from include.core.request import Json
-from include.metrics.estimates import HIGHER_IS_BETTER, THRESHOLD, Floats, metrics, standard_error
+from include.metrics.binary import worse_by
 from include.monitoring.formatting import percent
+from include.monitoring.performance.terms import Terms
 
-CLASS_ROWS = 20  # fewer rows of either class give no metric worth naming
 VALUES = 20  # the commonest values of a slice column
 LEVEL = 0.05  # chance that any slice is named although none fell
 
 Slice = dict[str, Json]
 
 
-@dataclass(frozen=True)
-class Terms:
-    """By what slices are measured: the metric, the rows that it takes, the score that says yes."""
-
-    metric: str
-    minimum_rows: int
-    threshold: float = THRESHOLD
-
-
 def by_slice(rows: pa.Table, columns: Sequence[str], terms: Terms, holdout: pa.Table | None = None) -> tuple[Slice, ...]:
-    """A body for each of the commonest values of each column, largest first. `rows`, `holdout`: see `arrays`.
+    """A body for each of the commonest values of each column, largest first. `rows`, `holdout`: labelled, see `arrays` of terms.
 
     Where the holdout has enough rows of it: `expected`, `drop` (positive: worse) with its error, and `p`, the chance of such
     a fall in any of the slices, Holm's.
@@ -55,15 +44,9 @@ def worst(slices: Sequence[Mapping[str, Json]]) -> Mapping[str, Json] | None:
     return max(fell, key=lambda each: each["drop"] / each["drop_error"], default=None)
 
 
-def words(found: Mapping[str, Json], metric: str) -> str:
+def summary(found: Mapping[str, Json], metric: str) -> str:
     """`worst slice origin_code = JFK: 0.612, was 0.703`."""
     return f"worst slice {found['column']} = {found['value']}: {found[metric]:.3f}, was {found['expected']:.3f}"
-
-
-def arrays(rows: pa.Table) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
-    """Label, score and UTC day [n] of labelled rows (`label`, `score`, `event_time`)."""
-    day = rows["event_time"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() // 86_400_000_000
-    return rows["label"].cast(pa.float64()).to_numpy(), rows["score"].cast(pa.float64()).to_numpy(), day
 
 
 def _of(rows: pa.Table, column: str, terms: Terms, holdout: pa.Table | None) -> Iterator[Slice]:
@@ -80,30 +63,20 @@ def _of(rows: pa.Table, column: str, terms: Terms, holdout: pa.Table | None) -> 
 
 def _slice(rows: pa.Table, column: str, value: str, terms: Terms) -> Slice:
     body: Slice = {"column": column, "value": value, "rows": rows.num_rows}
-    measured = _measured(rows, terms)
+    found = terms.measured(rows)
     label = rows["label"].cast(pa.float64()).to_numpy()
     body["positive_rate"] = float(label.mean()) if len(label) else 0.0
-    if measured is None:
+    if found is None:
         return {**body, "words": f"too few rows ({len(label)}, {percent(body['positive_rate'])} positive)"}
-    return {**body, terms.metric: measured[0], "error": measured[1]}
-
-
-def _measured(rows: pa.Table, terms: Terms) -> tuple[float, float] | None:
-    label, score, day = arrays(rows)
-    positives = int(label.sum())
-    if len(label) < terms.minimum_rows or min(positives, len(label) - positives) < CLASS_ROWS:
-        return None
-    error = standard_error(terms.metric, label, score, day, terms.threshold)
-    return metrics(terms.threshold)[terms.metric](label, score), error
+    return {**body, terms.metric: found.value, "error": found.error}
 
 
 def _against(body: Slice, holdout: pa.Table, terms: Terms) -> Slice:
-    before = _measured(holdout, terms)
+    before = terms.measured(holdout)
     if before is None:
         return {}
-    fall = before[0] - body[terms.metric]
-    drop = fall if HIGHER_IS_BETTER[terms.metric] else -fall
-    return {"expected": before[0], "drop": drop, "drop_error": float(np.hypot(body["error"], before[1]))}
+    drop = worse_by(terms.metric, body[terms.metric], before.value)
+    return {"expected": before.value, "drop": drop, "drop_error": float(np.hypot(body["error"], before.error))}
 
 
 def _chance(body: Mapping[str, Any]) -> float:

@@ -49,11 +49,12 @@ class Replay:
     windows: int
 
 
-def errors(stream: Stream, learner: Callable[[], Any] | None = None) -> Floats:
+def errors(stream: Stream, threshold: float, learner: Callable[[], Any] | None = None) -> Floats:
     """`[s, t]`: the error rate in window t of the model that begins to serve in window s. NaN where t < s - 1.
 
     Window 0 is the first that a model can serve: it was trained on the five windows whose labels are known by then, and
-    so is every other. `learner` makes an unfitted scikit-learn classifier; by default a logistic regression.
+    so is every other. From `threshold` on a score says yes. `learner` makes an unfitted scikit-learn classifier; by default
+    a logistic regression.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -64,19 +65,20 @@ def errors(stream: Stream, learner: Callable[[], Any] | None = None) -> Floats:
     with threadpool_limits(1):  # threads spin: on a busy machine two are many times slower than one
         for s in range(served):
             past, ahead = stream.rows(s, s + TRAINED_ON), stream.rows(max(s - 1, 0) + first, stream.windows)
-            wrong = _predicted(stream, past, ahead, learner or logistic) != stream.label[ahead]
+            wrong = _decided(stream, past, ahead, threshold, learner or logistic) != stream.label[ahead]
             share = np.bincount(stream.window[ahead], wrong, minlength=stream.windows) / np.maximum(rows, 1)
             error[s, max(s - 1, 0) :] = share[max(s - 1, 0) + first :]
     return error
 
 
-def _predicted(stream: Stream, past: slice, ahead: slice, learner: Callable[[], Any]) -> Floats:
-    """What a model of the rows `past` says of those `ahead`: always the one label, where it has seen no other."""
+def _decided(stream: Stream, past: slice, ahead: slice, threshold: float, learner: Callable[[], Any]) -> Floats:
+    """What a model of the rows `past` decides on those `ahead`: always the one label, where it has seen no other."""
     seen = np.unique(stream.label[past])
     if len(seen) == 1:
         return np.full(ahead.stop - ahead.start, seen[0])
-    predicted: Floats = learner().fit(stream.inputs[past], stream.label[past]).predict(stream.inputs[ahead])
-    return predicted
+    scores = learner().fit(stream.inputs[past], stream.label[past]).predict_proba(stream.inputs[ahead])[:, 1]
+    decided: Floats = (scores >= threshold).astype(np.float64)
+    return decided
 
 
 def logistic() -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from include.core.connection import Connection
+from include.core.environment import GATEWAY_HOSTS
 from include.core.errors import SpecError
 from include.core.settings import Settings
 from include.core.time import now
@@ -30,7 +31,6 @@ CONNECTION = "slipstream_gateway"
 OPEN = frozenset((PREDICT, READ))  # on loopback, before anybody was given a token
 LOOK_SECONDS = 1.0  # between two looks at the file
 KNOWN = 1000  # headers that are remembered
-HOSTS = "SLIPSTREAM_GATEWAY_HOSTS"  # more names that this gateway is asked by, with commas between
 _PORT = re.compile(rb":[0-9]*\Z")
 
 
@@ -116,7 +116,7 @@ class Access:
             good = self._host_known[host] = is_loopback(name) or name in self._hosts
         if not good:
             what = "Without a token this gateway answers by its own name only."
-            allowed = f"a name of this machine's loopback, one in {HOSTS}, or a token"
+            allowed = f"a name of this machine's loopback, one in {GATEWAY_HOSTS.name}, or a token"
             raise RequestError(403, what, field="Host", value=host, allowed=allowed)
 
     @staticmethod
@@ -193,7 +193,7 @@ def from_settings(host: str, settings: Settings, connection: Connection | None) 
     listed = connection.extra.get("tokens") if connection else None
     tokens = parse(encode({"tokens": listed}), f"the extra of {CONNECTION}") if listed is not None else ()
     file = Path(settings.gateway_tokens) if settings.gateway_tokens else None
-    named = [_name(settings.gateway_url), *(each.strip() for each in settings.environ.get(HOSTS, "").split(","))]
+    named = [_name(settings.gateway_url), *(each.strip() for each in GATEWAY_HOSTS.read(settings.environ).split(","))]
     return open_access(host, token, tokens=tokens, file=file, hosts=named)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -27,6 +27,17 @@ encode = msgspec.json.Encoder().encode
 
 class Disconnected(Exception):
     """The caller left before its body had arrived."""
+
+
+class Done(Protocol):
+    """Who takes the body of an answer: a future, or what stands in for one."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def set_result(self, body: bytes, /) -> None: ...
+
+    def set_exception(self, error: BaseException, /) -> None: ...
 
 
 @dataclass

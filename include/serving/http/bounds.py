@@ -7,9 +7,10 @@ cost as much as the request's head.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
+from include.core.environment import BOUNDS
 from include.core.errors import SpecError
 
 MAX_TARGET = 8 << 10  # bytes of the request's path and query
@@ -22,7 +23,6 @@ FREE_OVERHEAD = 64 << 10  # bytes that the frames of chunks may take; beyond it 
 MAX_BUFFERED = 256 << 20  # bytes of bodies that are under way, in one worker
 MAX_DISCARDED = 16 << 20  # bytes that a caller may go on sending after it was refused
 LINGER_SECONDS = 3.0  # in which a caller that was refused may read why
-PREFIX = "SLIPSTREAM_GATEWAY_"
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ class Bounds:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Raises SpecError, which names the variable."""
-        names = {each.name: PREFIX + each.name.upper() for each in fields(cls)}
         given: dict[str, Any] = {
-            field: _number(name, environ[name], type(getattr(cls, field))) for field, name in names.items() if name in environ
+            field: _number(variable.name, variable.read(environ), type(getattr(cls, field)))
+            for field, variable in BOUNDS.items()
+            if variable.is_set(environ)
         }
         return cls(**given)
 

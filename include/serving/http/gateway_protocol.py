@@ -18,7 +18,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from include.serving.http.admission import OVERLOADED, RETRY_AFTER, Admission
-from include.serving.http.asgi import Headers, HttpRequest, Response, encode, header_lines, packed
+from include.serving.http.asgi import Done, Headers, HttpRequest, Response, encode, header_lines, packed
 from include.serving.http.body import Body, Chunks, Sized
 from include.serving.http.bounds import LINGER_SECONDS, MAX_DISCARDED, Bounds
 from include.serving.http.compression import MIN_ANSWER
@@ -26,7 +26,6 @@ from include.serving.http.connections import Connections
 from include.serving.http.corked_transport import CorkedTransport
 from include.serving.http.request_error import RequestError
 from include.serving.http.request_head import Head, Heads, unfinished
-from include.serving.prediction.coalescing import Reply
 
 _OWN = b"content-type: %b\r\ncontent-length: %d\r\n%b"
 _CLOSE = b"connection: close\r\n"
@@ -35,7 +34,7 @@ _BODY = encode(OVERLOADED.body)
 _FULL = _OWN % (b"application/json", len(_BODY), b"retry-after: %d\r\n" % RETRY_AFTER)
 REFUSED = b"%b%b\r\n%b" % (STATUS_LINE[429], _FULL, _BODY)
 
-Predict = Callable[[HttpRequest, str, Reply], bool]  # request, model, who takes the body of the answer; False: not this way
+Predict = Callable[[HttpRequest, str, Done], bool]  # request, model, who takes the body of the answer; False: not this way
 Refuse = Callable[[HttpRequest, BaseException], Response]  # what a request that failed is answered
 Allow = Callable[[str, str, Headers], None]  # method, path, headers: raises RequestError before the body is read
 
@@ -51,7 +50,7 @@ def _allow(method: str, path: str, headers: Headers) -> None:
     del method, path, headers
 
 
-class DirectReply:
+class Reply:
     """Takes one request's answer, without a future of its own."""
 
     __slots__ = ("_protocol", "call")
@@ -78,7 +77,7 @@ class GatewayProtocol(HttpToolsProtocol):
     allow: Allow = staticmethod(_allow)
     heads = Heads()
     all_connections = Connections(Bounds())
-    reply: DirectReply | None = None  # that is awaited
+    reply: Reply | None = None  # that is awaited
     deadline = math.inf  # of what the caller is to do next
     idle = True  # nothing of a request is here: the rest of the state says what is, where it is False
     _stalled = math.inf  # until when the caller may leave its answers untaken
@@ -263,7 +262,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.idle, self._busy, self._keep = False, True, head.keep and self._keep
         if head.model:
             call = HttpRequest("POST", head.path, head.headers, body)
-            reply = self.reply = DirectReply(self, call)
+            reply = self.reply = Reply(self, call)
             try:
                 if self.admission.full:
                     self._turn_away(head)
@@ -306,7 +305,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     # -- answering -----------------------------------------------------------------------------------
 
-    def answered(self, reply: DirectReply, response: Response) -> None:
+    def answered(self, reply: Reply, response: Response) -> None:
         """Send it, unless the caller has left."""
         if self.reply is not reply:
             return
@@ -315,7 +314,7 @@ class GatewayProtocol(HttpToolsProtocol):
             return
         self._write(response.status, response.body, _OWN % (response.kind, len(response.body), header_lines(response.headers)))
 
-    async def _pack(self, reply: DirectReply, response: Response) -> None:
+    async def _pack(self, reply: Reply, response: Response) -> None:
         body, headers = await packed(response, reply.call.headers)
         if self.reply is reply:
             self._write(response.status, body, header_lines(headers))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from include.core.control import ControlStore
-from include.core.origin import SAFE, SETTING, foreign
+from include.core.environment import ORIGINS
+from include.core.origin import SAFE, foreign
 from include.core.refused import RefusedWrites
 from include.serving.http.asgi import HttpRequest, Scope
 from include.serving.http.request_error import RequestError
@@ -28,7 +29,7 @@ class Writes:
         if is_write(scope["method"], scope["path"]) and (why := foreign(scope["headers"], self._ours)):
             what = f"The gateway takes no writes from other pages: {why}."
             raise RequestError(
-                403, what, field="Origin", allowed=f"a page of this gateway's own, an origin in {SETTING}, or no browser"
+                403, what, field="Origin", allowed=f"a page of this gateway's own, an origin in {ORIGINS.name}, or no browser"
             )
 
     def note(self, call: HttpRequest, status: int, error: BaseException) -> None:

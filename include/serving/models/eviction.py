@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from include.core.environment import GATEWAY_MEGABYTES, GATEWAY_MODELS, Variable
 from include.core.errors import SpecError
-
-MODELS, MEGABYTES = "SLIPSTREAM_GATEWAY_MODELS", "SLIPSTREAM_GATEWAY_MEGABYTES"
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,13 @@ class CacheLimits:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Raises SpecError."""
-        return cls(_positive(environ, MODELS, cls.models), _positive(environ, MEGABYTES, cls.bytes >> 20) << 20)
+        return cls(_positive(environ, GATEWAY_MODELS), _positive(environ, GATEWAY_MEGABYTES) << 20)
 
 
-def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name, str(default))
+def _positive(environ: Mapping[str, str], variable: Variable) -> int:
+    text = variable.read(environ)
     if not text.isdecimal() or not int(text):
-        raise SpecError(f"{name} must be a whole number above 0.", seen=text, safe="the gateway did not start.")
+        raise SpecError(f"{variable.name} must be a whole number above 0.", seen=text, safe="the gateway did not start.")
     return int(text)
 
 

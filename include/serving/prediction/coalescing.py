@@ -12,20 +12,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from include.serving.http.admission import Admission
+from include.serving.http.asgi import Done
 from include.serving.prediction.request_types import Item
 
 log = logging.getLogger(__name__)
-
-
-class Reply(Protocol):
-    """Who takes the body of an answer: a future, or what stands in for one."""
-
-    def done(self) -> bool:
-        """Whether nobody waits any more."""
-
-    def set_result(self, body: bytes, /) -> None: ...
-
-    def set_exception(self, error: BaseException, /) -> None: ...
 
 
 class PendingRequest:
@@ -33,7 +23,7 @@ class PendingRequest:
 
     __slots__ = ("batch", "deployment", "items", "reply")
 
-    def __init__(self, items: list[Item], batch: bool, deployment: Any, reply: Reply) -> None:
+    def __init__(self, items: list[Item], batch: bool, deployment: Any, reply: Done) -> None:
         self.items, self.batch, self.deployment, self.reply = items, batch, deployment, reply
 
     def answer(self, body: bytes) -> None:
@@ -58,7 +48,7 @@ class RequestCoalescer:
         self._pending: dict[Answerer, list[PendingRequest]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def join(self, answerer: Answerer, items: list[Item], batch: bool, deployment: Any, reply: Reply) -> None:
+    def join(self, answerer: Answerer, items: list[Item], batch: bool, deployment: Any, reply: Done) -> None:
         """`reply` gets the response's body, in this iteration of the event loop or a later one."""
         loop = self._loop
         if loop is None:

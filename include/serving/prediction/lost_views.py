@@ -15,13 +15,13 @@ from include.core.spec import ModelSpec, View
 from include.serving.models.deployment import Deployment
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.telemetry.counters import Metrics
-from include.serving.telemetry.exposition import Family, Sample
+from include.serving.telemetry.exposition import Sample
+from include.serving.telemetry.health import EMPTY
 
 log = logging.getLogger(__name__)
 CHECK_SECONDS = 2.0  # between two checks of the store
 THOROUGH_SECONDS = 60.0  # between two checks of the rows themselves, not only the view's marks, and at what is published
 FLAG = "empty_view:"  # before the view's name, in `degraded`
-EMPTY = Family("slipstream_view_empty", "1 where a published view has no row online, 0 where it has.", "gauge", ("model", "view"))
 
 FindLost = Callable[
     [ModelSpec, Sequence[View], object, bool], Iterable[str]

@@ -26,6 +26,7 @@ UP = Family("slipstream_health_up", "Whether a source of the lines below could b
 LOG_AGE = Family(
     "slipstream_log_waiting_seconds", "Time since the oldest segment that is no Parquet yet was written to.", "gauge", MODEL
 )
+EMPTY = Family("slipstream_view_empty", "1 where a published view has no row online, 0 where it has.", "gauge", ("model", "view"))
 HEALTH = (
     UP,
     Family("slipstream_feature_age_seconds", "Age of the newest value online.", "gauge", ("model", "view")),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from include.core.spec import Objectives
-from include.serving.prediction.lost_views import EMPTY
 from include.serving.telemetry.counters import FAMILIES, Series
 from include.serving.telemetry.exposition import Family, Sample, lines
-from include.serving.telemetry.health import HEALTH
+from include.serving.telemetry.health import EMPTY, HEALTH
 from include.serving.telemetry.service_level import OBJECTIVES, samples
 
 ROUTE = Family("slipstream_route_generation", "Generation of the applied route.", "gauge", ("model",))

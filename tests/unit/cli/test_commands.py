@@ -219,7 +219,7 @@ def test_cancel_stops_the_job_that_computes_a_key(slipstream: Slipstream, loop: 
     generation = loop.ledger.open_generation(key, "t", "test")
     attempt = loop.ledger.open_attempt(key, generation)
     jobs = open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))
-    jobs.submit(Job(attempt.job, (sys.executable, "-c", "import time; time.sleep(60)")))
+    jobs.submit(Job(attempt.job, "tests.contract.job_body", ("import time; time.sleep(60)",)))
     assert attempt.job in slipstream("status")[1]
     status, out, _ = slipstream("cancel", key)
     assert status == 0
@@ -240,7 +240,7 @@ def test_jobs_shows_who_waits_for_each_and_stops_what_nobody_wants(
     key = "/".join(key.split("/")[:2])
     attempt = loop.ledger.open_attempt(key, loop.ledger.open_generation(key, "t", "test"))
     jobs = open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))
-    jobs.submit(Job(attempt.job, (sys.executable, "-c", "import time; time.sleep(60)")))
+    jobs.submit(Job(attempt.job, "tests.contract.job_body", ("import time; time.sleep(60)",)))
     seen: list[tuple[str, str, dict[str, str]]] = []
     monkeypatch.setattr("include.backends.airflow.client.AirflowClient.unfinished", lambda _: seen)
     for state in ("waiting", "deferred", "running", "up_for_retry"):  # a cleared task waits, and adopts the job

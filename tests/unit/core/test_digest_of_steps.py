@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from include.core import digest
-from include.core.adapters import ADAPTERS
 from include.core.digest import REFERENCE, code_digest
 
 INCLUDE = digest.PROJECT / "include"
@@ -25,8 +24,7 @@ ROOMS = {
     "model_contract/encoder.py": ("reference", "evaluate", "measure_again", "train", "tune", "shadows", "score"),
     "model_contract/definition.py": ("features",),
     "model_contract/view_version.py": ("features", "training_set", "skew", "score"),
-    "metrics/values.py": ("train", "evaluate"),
-    "metrics/estimates.py": ("reference", "monitor"),
+    "metrics/binary.py": ("train", "evaluate", "monitor", "reference"),
     "routing/route.py": ("collect",),
     "prediction_log/reader.py": ("collect",),
     "prediction_log/writer.py": ("skew", "withdrawn"),
@@ -72,25 +70,23 @@ def test_a_change_of_a_shared_room_is_a_change_of_every_step_that_uses_it(
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_loads_nothing_by_a_name_that_its_digest_does_not_follow(step: str) -> None:
     for module in sorted(digest._closure(step)):
-        for called, argument in _loads(module):
-            if called == "adapter":
-                assert isinstance(argument, ast.Constant), f"{module}: adapter({ast.unparse(argument)}) names no port"
-                assert ADAPTERS[str(argument.value)].startswith("include.backends."), f"{module}: {argument.value} is no vendor's"
-            elif isinstance(argument, ast.Constant):
+        for argument in _loads(module):  # `adapter` names vendors alone: test_adapters.py
+            if isinstance(argument, ast.Constant):
                 assert REFERENCE.fullmatch(str(argument.value)), f"{module}: load({argument.value!r}) is not followed"
             else:
                 assert ast.unparse(argument) in OF_THE_MODEL, f"{module}: load({ast.unparse(argument)}) may name anything"
 
 
-def _loads(module: str) -> Iterator[tuple[str, ast.expr]]:
-    """The calls of `adapter` and `load` in a module: which, and what they name."""
+def _loads(module: str) -> Iterator[ast.expr]:
+    """What the calls of `load` in a module name."""
     tree = ast.parse(digest._file(module).read_text())
-    taken = {
-        alias.asname or alias.name: alias.name
+    names = {
+        alias.asname or alias.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module in ("include.core.adapters", "include.core.reference")
+        if isinstance(node, ast.ImportFrom) and node.module == "include.core.reference"
         for alias in node.names
+        if alias.name == "load"
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and taken.get(node.func.id) in ("adapter", "load"):
-            yield taken[node.func.id], node.args[0]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+            yield node.args[0]

@@ -13,6 +13,7 @@ import pytest
 
 from include.core import fault
 from include.core.digest import PROJECT
+from include.core.environment import FAULT
 from include.core.fault import Fault, ResponseLost, arm, point
 
 
@@ -44,7 +45,7 @@ def test_it_happens_at_its_point_after_the_skips_and_once_for_all_who_share_the_
 
 def run(armed: Fault) -> subprocess.Popen[bytes]:
     code = "from include.core.fault import point; point('here'); print('after')"
-    env = {**os.environ, fault.ENVIRONMENT: armed.to_json(), "PYTHONPATH": str(PROJECT)}
+    env = {**os.environ, FAULT.name: armed.to_json(), "PYTHONPATH": str(PROJECT)}
     return subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
 
 

@@ -13,7 +13,7 @@ import pytest
 from include.core.errors import DataError
 from include.core.keys import key_text
 from include.core.spec import Feature, View
-from include.features.offline import dataset
+from include.data import sql_types
 from include.online_store.row_codec import Layout, pack
 
 AT = datetime.fromisoformat("2013-03-01T10:00:00")
@@ -65,7 +65,7 @@ def test_rows_of_any_key_column_are_one_entitys(column: pa.Array) -> None:
     ],
 )  # fmt: skip
 def test_sql_writes_the_same_text(sql: str, text: str | None) -> None:
-    assert duckdb.sql(f"SELECT {dataset.key_text('k')} FROM (SELECT {sql} AS k)").fetchall() == [(text,)]
+    assert duckdb.sql(f"SELECT {sql_types.key_text('k')} FROM (SELECT {sql} AS k)").fetchall() == [(text,)]
 
 
 @pytest.mark.parametrize(
@@ -73,4 +73,4 @@ def test_sql_writes_the_same_text(sql: str, text: str | None) -> None:
 )
 def test_sql_refuses_what_is_no_key(sql: str) -> None:
     with pytest.raises(duckdb.Error, match="key k is neither text nor a whole number"):
-        duckdb.sql(f"SELECT {dataset.key_text('k')} FROM (SELECT {sql} AS k)").fetchall()
+        duckdb.sql(f"SELECT {sql_types.key_text('k')} FROM (SELECT {sql} AS k)").fetchall()

@@ -7,7 +7,7 @@ import pytest
 from include.core.errors import DataError
 from include.evaluation.baselines import boosted, historical_rate
 from include.evaluation.slices import by_slice
-from include.metrics.values import auc
+from include.metrics.binary import auc
 
 
 def test_the_historical_rate_is_the_training_rows_own_smoothed() -> None:

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import accuracy_score, f1_score
 
+from include.backends.onnx.model import open_model
 from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Json, Request, Result
 from include.core.task import perform
+from include.model_contract.encoder import Encoder
+from include.monitoring.performance.comparison import Baseline
+from include.monitoring.performance.comparison import measure as monitored
+from include.monitoring.performance.terms import Terms
 from tests.unit.training.example import FEATURES, settings, table, train_request, training_set
 
 EVALUATION: dict[str, Json] = {"metric": "auc", "minimum": 0.6, "baseline": "carrier", "slices": ["carrier"]}
@@ -28,11 +37,19 @@ class Bench:
     def run(self, request: Request) -> Result:
         return perform(request, self.ledger.open_attempt(request.key, 0), self.ledger, self.settings)
 
-    def evaluate(self, data: Result | None = None, champion: Result | None = None, **changes: Json) -> Result:
+    def scores(self, holdout: pa.Table) -> np.ndarray:
+        """The model's own [n]."""
+        signature = json.loads(self.ledger.storage.read(self.model.files["signature.json"].path))
+        model = open_model(Path(self.ledger.storage.uri(self.model.files["model.onnx"].path)))
+        return model.score(Encoder.from_json(signature).encode_table(holdout))
+
+    def evaluate(
+        self, data: Result | None = None, champion: Result | None = None, threshold: float = 0.5, **changes: Json
+    ) -> Result:
         inputs = {"training_set": self.ledger.ref(data or self.data), "train": self.ledger.ref(self.model)}
         if champion:
             inputs["champion"] = self.ledger.ref(champion)
-        params = {"features": FEATURES, "evaluation": {**EVALUATION, **changes}, "label": "late"}
+        params = {"features": FEATURES, "evaluation": {**EVALUATION, **changes}, "label": "late", "threshold": threshold}
         return self.run(Request("evaluate", "include.evaluation.evaluate_step:run", "example", params, inputs))
 
 
@@ -69,6 +86,32 @@ def test_the_champion_is_scored_on_the_same_rows_and_holds_back_a_worse_model(be
     assert value["champion"]["auc"] == good
     assert not value["gate"]["passed"]
     assert "champion" in value["gate"]["reasons"][0]
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5])
+def test_what_is_decided_is_measured_at_the_threshold_that_serves(bench: Bench, threshold: float) -> None:
+    """The model, the champion and the baselines alike, and the gate's comparison too."""
+    value = bench.evaluate(champion=bench.model, threshold=threshold, metric="accuracy", minimum=0.0).value
+    holdout = pq.read_table(bench.ledger.storage.uri(bench.data.files["holdout.parquet"].path))
+    label, score = holdout["late"].to_numpy(), bench.scores(holdout)
+    assert value["threshold"] == threshold
+    assert value["metrics"]["accuracy"] == pytest.approx(accuracy_score(label, score >= threshold), abs=1e-6)
+    assert value["metrics"]["f1"] == pytest.approx(f1_score(label, score >= threshold), abs=1e-6)
+    assert value["champion"]["accuracy"] == value["metrics"]["accuracy"]
+    shown = value["baselines"]["historical_rate"]
+    assert (shown["recall"] > 0.5) == (threshold < 0.5)  # few of its scores reach a half
+
+
+def test_the_same_rows_are_no_drop_for_the_monitoring(bench: Bench) -> None:
+    """Evaluated at another threshold than served, the champion's own holdout would look like a fallen model."""
+    evaluated = bench.evaluate(threshold=0.3, metric="accuracy", minimum=0.0).value
+    holdout = pq.read_table(bench.ledger.storage.uri(bench.data.files["holdout.parquet"].path))
+    columns = {"label": holdout["late"].cast(pa.float64()), "score": bench.scores(holdout).astype(float)}
+    seen = pa.table({**columns, "event_time": holdout["event_timestamp"]})
+    baseline = Baseline(evaluated["metrics"], evaluated["rows"], threshold=evaluated["threshold"])
+    found = monitored(seen, baseline, (), Terms("accuracy", 200, 0.3))
+    assert found.expected == pytest.approx(found.metrics["accuracy"], abs=1e-6)
+    assert found.drop == pytest.approx(0, abs=1e-6)
 
 
 def shuffled_labels(rows: pa.Table) -> pa.Table:

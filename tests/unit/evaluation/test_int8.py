@@ -52,7 +52,7 @@ def rows(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def test_a_wide_network_gets_smaller_and_faster_and_stays_as_good(tmp_path: Path) -> None:
     path = network(tmp_path / "model.onnx", 1024)
     features, labels = rows(path)
-    found = variant(path, tmp_path / "small.onnx", features, labels, SPEC)
+    found = variant(path, tmp_path / "small.onnx", features, labels, SPEC, 0.5)
     assert found["bytes"] < path.stat().st_size / 3
     assert found["largest_difference"] < 0.05
     assert found["metrics"]["auc"] > 0.99
@@ -63,10 +63,25 @@ def test_a_loss_beyond_the_margin_is_refused_with_its_reason(tmp_path: Path) -> 
     path = network(tmp_path / "model.onnx", 32)
     features, labels = rows(path)
     strict = Evaluation(int8=True, int8_margin=0.0)
-    found = variant(path, tmp_path / "small.onnx", features, labels, strict)
+    found = variant(path, tmp_path / "small.onnx", features, labels, strict, 0.5)
     assert not found["accepted"]
     assert found["metrics"]["auc"] < 1.0
     assert "int8_margin" in found["reason"]
+
+
+def test_one_class_alone_is_no_comparison(tmp_path: Path) -> None:
+    path = network(tmp_path / "model.onnx", 8)
+    features, labels = rows(path)
+    found = variant(path, tmp_path / "small.onnx", features, np.zeros_like(labels), SPEC, 0.5)
+    assert (found["accepted"], found["reason"]) == (False, "auc is not defined on these rows")
+
+
+def test_the_margin_is_judged_at_the_threshold(tmp_path: Path) -> None:
+    path = network(tmp_path / "model.onnx", 8)
+    features, labels = rows(path)
+    middle = float(np.median(open_model(path).score(features)))
+    found = variant(path, tmp_path / "small.onnx", features, labels, Evaluation(int8=True, metric="accuracy"), middle)
+    assert found["metrics"]["accuracy"] > 0.9  # at .5, where these scores do not reach, it would be a half
 
 
 def test_the_variant_and_its_model_are_compared_in_the_same_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +94,7 @@ def test_the_variant_and_its_model_are_compared_in_the_same_minutes(tmp_path: Pa
         return [{"p50": 0.02, "p99": 0.03}, {"p50": 0.01, "p99": 0.02}]
 
     monkeypatch.setattr("include.evaluation.int8.measure_in_turns", in_turns)
-    found = variant(path, tmp_path / "small.onnx", features, labels, SPEC)
+    found = variant(path, tmp_path / "small.onnx", features, labels, SPEC, 0.5)
     assert asked == [2]
     assert "not faster: p50 0.0200 ms against 0.0100 ms" in found["reason"] or "int8_margin" in found["reason"]
 
@@ -87,6 +102,6 @@ def test_the_variant_and_its_model_are_compared_in_the_same_minutes(tmp_path: Pa
 def test_a_model_that_cannot_be_quantised_falls_back_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = network(tmp_path / "model.onnx", 8)
     features, labels = rows(path)
-    found = variant(path, tmp_path / "no such folder" / "small.onnx", features, labels, SPEC)
+    found = variant(path, tmp_path / "no such folder" / "small.onnx", features, labels, SPEC, 0.5)
     assert found["accepted"] is False
     assert "cannot be quantised" in found["reason"]

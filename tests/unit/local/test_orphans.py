@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from include.core.environment import PLATFORM, RAY_JOB
 from include.local import orphans as strays
-from include.local.environment import MARK
 from include.local.platform import Platform
 
 # A leader that starts a child and waits; killed, it leaves the child behind.
@@ -86,9 +86,9 @@ def test_a_broken_record_is_no_reason_to_fail(tmp_path: Path) -> None:
 
 def test_jobs_of_a_killed_ray_head_are_killed_before_the_next_head_starts(tmp_path: Path) -> None:
     platform, other = Platform(tmp_path), Platform(tmp_path / "other")
-    homes = {"job": (platform, {strays.RAY_JOB: "{}"}), "process": (platform, {}), "elsewhere": (other, {strays.RAY_JOB: "{}"})}
+    homes = {"job": (platform, {RAY_JOB.name: "{}"}), "process": (platform, {}), "elsewhere": (other, {RAY_JOB.name: "{}"})}
     started = {
-        name: subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: home.digest, **more}, start_new_session=True)
+        name: subprocess.Popen(["sleep", "60"], env={**os.environ, PLATFORM.name: home.digest, **more}, start_new_session=True)
         for name, (home, more) in homes.items()
     }
     try:

@@ -13,7 +13,7 @@ from include.core.request import Ref, Request, Result
 from include.core.settings import Settings
 from include.core.task import perform
 from include.monitoring.performance.estimate_calibration import backtest
-from include.monitoring.performance.slices import Terms
+from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import axes
 from include.monitoring.profile.profile_file import read_profiles, write_profiles
 from include.monitoring.profile.profiles import profile_parts
@@ -37,7 +37,7 @@ class Monitor:
         table = predictions(rows(START, 28, 200, 8))
         found = axes(INPUTS, table)
         path = write_profiles(self.scratch / "made.parquet", found, profile_parts(table, found, "event_time"), FACTS)
-        held = backtest(table, found, Terms("auc", 200), timedelta(days=7))
+        held = backtest(table, found, Terms("auc", 200, 0.5), timedelta(days=7))
         value = {"rows": 9100, "holdout_rows": 2800, "as_of": MADE.isoformat(), "backtest": [each.to_json() for each in held]}
         files = {"reference.parquet": path.read_bytes(), "sample.parquet": table.slice(0, 100), "holdout.parquet": table}
         return commit(self.ledger, "reference", value, files, self.scratch)
@@ -52,6 +52,7 @@ class Monitor:
             "features": model.features.model_dump(mode="json"),
             "label": "late",
             "metric": "auc",
+            "threshold": 0.5,
             "champion": 1,
             "holdout_metrics": {"auc": 0.81},
             "slices": ["carrier_code"],

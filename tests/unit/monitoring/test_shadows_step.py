@@ -40,6 +40,7 @@ def shadows(home: Path, table: pa.Table, **changes: Json) -> dict[str, Any]:
     params: dict[str, Json] = {
         "as_of": AS_OF.isoformat(), "data_until": (AS_OF - timedelta(days=28)).isoformat(), "window_days": 7,
         "minimum_rows": 100, "training": {"window_days": 21, "holdout_days": 7}, "features": FEATURES, "label": "late",
+        "threshold": 0.5,
     }  # fmt: skip
     request = Request(
         "shadows", "include.monitoring.shadows_step:run", "example", {**params, **changes}, {"history": ledger.ref(history)}

@@ -28,7 +28,7 @@ class FakeJobs:
 
     def finish(self, job: Job) -> None:
         try:
-            main(list(job.command[3:]))
+            main(list(job.arguments))
         except Exception:  # noqa: BLE001 (whatever a job dies of, it has failed)
             self.set(job.name, JobStatus.FAILED)
 

@@ -12,8 +12,9 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from include.core.errors import DataError, JobFailedError, PermanentError, SupersededError, UnreachableError
 from include.core.ledger import Attempt
-from include.core.ports import Job, JobStatus
+from include.core.ports import JobStatus
 from include.core.request import Outcome, Ref, Request
+from include.core.task import job_of
 from include.services.services import Services
 from operators.base import ComputeOperator
 from tests.unit.operators.fake_jobs import FakeJobs
@@ -118,7 +119,7 @@ def test_resume_returns_the_jobs_result(services: Services, jobs: FakeJobs, cont
         task(where="job").execute(context())
     kwargs = deferred.value.kwargs or {}
     attempt = Attempt(kwargs["key"], kwargs["generation"], kwargs["number"])
-    jobs.finish(Job(attempt.job, ("python", "-m", "include.core.task", attempt.key, "--generation", "0", "--attempt", "1")))
+    jobs.finish(job_of(attempt, services.ledger))
     jobs.set(attempt.job, JobStatus.SUCCEEDED)
     ref = Ref.from_json(task(where="job").resume(context(), {"status": "SUCCEEDED"}, **kwargs))
     assert services.ledger.resolve(ref).value == {"twice": 42}
@@ -213,7 +214,7 @@ def test_a_retry_of_airflows_own_does_not_start_a_stopped_job_again(services: Se
 def test_a_result_that_came_while_nobody_waited_is_taken(services: Services, jobs: FakeJobs, context: Make) -> None:
     kwargs = waits(services, context)
     attempt = Attempt(kwargs["key"], kwargs["generation"], kwargs["number"])
-    jobs.finish(Job(attempt.job, ("python", "-m", "include.core.task", attempt.key, "--generation", "0", "--attempt", "1")))
+    jobs.finish(job_of(attempt, services.ledger))
     jobs.stop(attempt.job)  # too late
     assert services.ledger.resolve(Ref.from_json(task(where="job").execute(context()))).attempt == 1
     assert len(jobs.submitted()) == 1

@@ -10,8 +10,8 @@ import pytest
 from include.core.errors import DataError
 from include.core.spec import ModelSpec
 from include.data.published import published
-from include.features.offline.partition import results
 from include.features.online.stream import stream_rows
+from include.point_in_time.partition import results
 from include.versions.lifecycle import set_production
 from operators.monitoring import CollectPredictionsOperator, MonitorModelOperator, ProfileReferenceOperator
 from operators.scoring import ScoreBatchOperator

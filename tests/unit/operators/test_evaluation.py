@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.versions.lifecycle import set_production
+from include.versions.queries import records
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.registry import RegisterModelOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
@@ -46,6 +47,21 @@ def test_the_champion_is_measured_on_the_same_holdout(registered: Life) -> None:
     value = registered.result(run.xcom["evaluate"]).value
     assert value["champion"]["auc"] > 0.8
     assert value["rows"] == PER_DAY
+
+
+def test_the_threshold_that_serves_is_part_of_the_request_and_of_the_record(
+    registered: Life, nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = registered.services.spec(MODEL)
+    (version,) = records(registered.services.control, MODEL)
+    assert version.entry.threshold == spec.serving.threshold == 0.5
+    run = nursery.run()
+    before = evaluate().build(run.context("evaluate"), registered.services)
+    lower = spec.model_copy(update={"serving": spec.serving.model_copy(update={"threshold": 0.3})})
+    monkeypatch.setattr(type(registered.services), "spec", lambda *_: lower)
+    after = evaluate().build(run.context("evaluate"), registered.services)
+    assert (before.params["threshold"], after.params["threshold"]) == (0.5, 0.3)
+    assert after.key != before.key
 
 
 def test_the_champion_is_not_compared_with_itself(registered: Life, nursery: Nursery) -> None:

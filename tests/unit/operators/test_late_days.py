@@ -8,7 +8,7 @@ import pytest
 
 from include.cli.main import main
 from include.data.published import published
-from include.features.offline.partition import results
+from include.point_in_time.partition import results
 from operators import watchers
 from operators.pending_events import landed_days
 from operators.watchers import LandingTrigger

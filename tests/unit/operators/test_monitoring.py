@@ -101,6 +101,8 @@ def test_a_window_is_collected_judged_and_decided_on_once(served: Life) -> None:
     report = served.result(run.xcom["monitor"])
     assert report.value["champion"]["version"] == 1
     assert report.value["performance"]
+    asked = served.services.ledger.request(report.key).params
+    assert (asked["threshold"], asked["holdout_threshold"]) == (0.5, 0.5)
 
     assert [each.model for each in behind(served.services.control)] == [MODEL]  # it was crowned, and nobody showed it
     first = decide(run)

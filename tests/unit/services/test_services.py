@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ class Given:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "home").mkdir()
     return Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "home"), "SLIPSTREAM_JOB_BACKEND": "process"})
 
 
@@ -63,7 +65,6 @@ def test_a_command_makes_no_control_store_where_no_platform_has_run(settings: Se
 
 
 def test_a_command_reads_the_control_store_that_is_there(settings: Settings) -> None:
-    settings.home.mkdir(parents=True)
     Services(settings).control.engine.dispose()
     assert Services(settings, control_must_exist=True).champion("nobody") is None
 
@@ -76,3 +77,17 @@ def test_each_backend_is_opened_by_the_name_in_the_settings(settings: Settings) 
     services = Services(settings)
     assert type(services.jobs()).__name__ == "ProcessJobs"
     assert type(services.jobs("ray")).__name__ == "RayJobs"
+
+
+def test_nobody_else_opens_the_stores() -> None:
+    """Of what runs in production: stages are handed what they work on, or open it from the settings of a step."""
+    tops = [PROJECT / "operators", PROJECT / "plugins", PROJECT / "dags"]
+    tops += [PROJECT / "include" / name for name in ("cli", "demo", "local", "gateway")]
+    found = {
+        f"{path.relative_to(PROJECT)}: {node.func.id}"
+        for top in tops
+        for path in top.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("ControlStore", "Ledger")
+    }
+    assert found == set()

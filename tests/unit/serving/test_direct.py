@@ -13,12 +13,11 @@ import httpx
 import pytest
 import uvicorn
 
-from include.serving.http.asgi import HttpRequest, Response, encode
+from include.serving.http.asgi import Done, HttpRequest, Response, encode
 from include.serving.http.bounds import Bounds
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.http.request_error import RequestError
 from include.serving.http.request_head import KEPT, Head, Heads, read_head
-from include.serving.prediction.coalescing import Reply
 
 BODY = b'{"a":1}'
 
@@ -100,7 +99,7 @@ class Site:
         self.later, self.waiting, self.idle = 0.0, 0, 5
         self.server: uvicorn.Server
 
-    def predict(self, call: HttpRequest, model: str, done: Reply) -> bool:
+    def predict(self, call: HttpRequest, model: str, done: Done) -> bool:
         if model == "cold":
             return False
         if model == "no":

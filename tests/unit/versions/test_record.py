@@ -20,6 +20,14 @@ def test_a_record_survives_json_and_shows_the_gateway_its_train_ref() -> None:
     assert value["gate"] == {"passed": True, "reasons": []}
 
 
+def test_a_record_of_before_was_measured_at_a_half() -> None:
+    made = record(3, "1.2.0")
+    lower = replace(made, entry=replace(made.entry, threshold=0.3))
+    assert VersionRecord.from_json(lower.to_json()).entry.threshold == 0.3
+    older = {name: value for name, value in lower.to_json().items() if name != "threshold"}
+    assert VersionRecord.from_json(older).entry.threshold == 0.5
+
+
 def test_the_key_depends_on_the_model_and_what_was_trained_alone() -> None:
     entry = record(1, "1.0.0").entry
     assert replace(entry, as_of="2014-01-01", run_type="backfill").key == entry.key

@@ -10,8 +10,8 @@ import pytest
 
 from include.backends.online import open_online
 from include.backends.redis.address import check, context_of, options_of, words_of
+from include.core.environment import CA_BUNDLE
 from include.core.errors import SpecError
-from include.core.tls import BUNDLE
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_one_of_the_two_ways_would_not_honour_is_refused_when_the_store_is_
 
 
 def test_the_one_setting_for_private_authorities_holds_for_redis_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(BUNDLE, certifi.where())
+    monkeypatch.setenv(CA_BUNDLE.name, certifi.where())
     assert check("rediss://h/0")["ssl_ca_certs"] == certifi.where()
     assert "ssl_ca_certs" not in check("redis://h/0")
     assert "ssl_ca_certs" not in options_of(f"rediss://h/0?ssl_ca_path={tmp_path}")

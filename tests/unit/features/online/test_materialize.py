@@ -13,7 +13,8 @@ import pytest
 
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import DataError
-from include.features.online.materialize import SAMPLE, materialize_view, newest_rows
+from include.features.offline.newest import newest_rows
+from include.features.online.materialize import SAMPLE, materialize_view
 from include.online_store.row_codec import Layout, Packed
 from tests.unit.features.shop import SPEC
 

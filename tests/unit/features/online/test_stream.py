@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from include.backends.online import open_online
-from include.features.online.materialize import materialize_view, newest_rows
+from include.features.offline.newest import newest_rows
+from include.features.online.materialize import materialize_view
 from include.features.online.stream import stream_rows
 from tests.unit.features.shop import SPEC, Shop
 

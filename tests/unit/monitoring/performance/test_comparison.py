@@ -3,69 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from sklearn.metrics import brier_score_loss, f1_score, log_loss, precision_score, recall_score, roc_auc_score
 
-from include.metrics import estimates as metric
+from include.metrics import binary
+from include.metrics.binary import METRICS
 from include.monitoring.performance.comparison import Baseline, calibration, judged, landed, measure
 from include.monitoring.performance.label_delay import LabelDelay
-from include.monitoring.performance.slices import Terms
+from include.monitoring.performance.terms import Terms
+from tests.unit.metrics.samples import scores
 from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
 
-TERMS = Terms("auc", 200)
+TERMS = Terms("auc", 200, 0.5)
 
 
 def window(seed: int = 3, per_day: int = 200) -> pa.Table:
     return predictions(rows(MADE, 7, per_day, seed))
-
-
-def scores(n: int = 3000, seed: int = 0) -> tuple[metric.Floats, metric.Floats]:
-    rng = np.random.default_rng(seed)
-    score = np.round(rng.beta(2, 4, n), 2)  # rounded: ties
-    return (rng.random(n) < score).astype(float), score
-
-
-def test_metrics_agree_with_scikit_learn() -> None:
-    label, score = scores()
-    assert metric.auc(label, score) == pytest.approx(roc_auc_score(label, score))
-    assert metric.log_loss(label, score) == pytest.approx(log_loss(label, np.clip(score, 1e-7, 1 - 1e-7)))
-    assert metric.brier(label, score) == pytest.approx(brier_score_loss(label, score))
-    assert metric.calibration_error(label, score) < 0.03
-    assert metric.calibration_error(label, score / 2) > 0.1
-
-
-def test_decisions_at_a_threshold_agree_with_scikit_learn() -> None:
-    label, score = scores()
-    for threshold in (0.3, 0.5):
-        said = score >= threshold
-        found = metric.metrics(threshold)
-        assert found["precision"](label, score) == pytest.approx(precision_score(label, said))
-        assert found["recall"](label, score) == pytest.approx(recall_score(label, said))
-        assert found["f1"](label, score) == pytest.approx(f1_score(label, said))
-    assert metric.metrics(1.1)["precision"](label, score) == metric.metrics(1.1)["f1"](label, score) == 0.0
-
-
-@pytest.mark.parametrize("name", ["precision", "recall", "f1", "accuracy", "log_loss", "brier"])
-def test_the_error_of_a_metric_is_the_spread_of_fresh_samples(name: str) -> None:
-    samples = [scores(1500, seed) for seed in range(200)]
-    spread = np.std([metric.metrics(0.4)[name](*sample) for sample in samples])
-    one_group = np.zeros(1500, np.int64)
-    error = np.mean([metric.standard_error(name, *sample, one_group, 0.4) for sample in samples])
-    assert error == pytest.approx(spread, rel=0.15)
-
-
-def test_delong_agrees_with_the_spread_of_fresh_samples() -> None:
-    samples = [scores(1500, seed) for seed in range(200)]
-    spread = np.std([metric.auc(*sample) for sample in samples])
-    error = np.mean([metric.auc_error(*sample) for sample in samples])
-    assert error == pytest.approx(spread, rel=0.15)
-
-
-def test_days_that_differ_widen_the_error() -> None:
-    label, score = scores(2100)
-    day = np.repeat(np.arange(7), 300)
-    stormy = np.where(day == 3, 1 - label, label)  # one day the model is wrong about everything
-    assert metric.standard_error("auc", stormy, score, day) > 3 * metric.auc_error(stormy, score)
-    assert metric.standard_error("auc", label, score, np.zeros(2100, np.int64)) == metric.auc_error(label, score)
 
 
 def test_a_model_as_good_as_on_its_holdout_has_no_drop_beyond_noise() -> None:
@@ -90,7 +41,7 @@ def test_a_broken_model_drops_beyond_noise() -> None:
 
 
 def test_a_higher_log_loss_is_a_drop() -> None:
-    found = measure(window(), Baseline({"log_loss": 0.1}, 1000), (), Terms("log_loss", 200))
+    found = measure(window(), Baseline({"log_loss": 0.1}, 1000), (), Terms("log_loss", 200, 0.5))
     assert found.drop is not None
     assert found.drop > 0
 
@@ -109,6 +60,34 @@ def test_few_labels_or_one_class_abstain() -> None:
 def test_without_holdout_metrics_it_measures_and_compares_nothing() -> None:
     found = measure(window(), Baseline({}, 0), (), TERMS)
     assert (found.verdict, found.expected, found.drop, found.drop_error) == ("measured", None, None, None)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_on_the_same_rows_the_evaluation_and_the_monitoring_say_the_same(name: str) -> None:
+    """Wherever the threshold lies, the champion's own holdout is no drop."""
+    table = window()
+    label, score = (table[each].cast(pa.float64()).to_numpy() for each in ("label", "score"))
+    evaluated = {metric: value for metric, value in binary.measure(label, score, 0.3).items() if value is not None}
+    found = measure(table, Baseline(evaluated, table.num_rows, threshold=0.3), (), Terms(name, 200, 0.3))
+    assert found.metrics[name] == pytest.approx(evaluated[name], abs=1e-6)
+    assert found.drop == pytest.approx(0, abs=1e-6)
+
+
+def test_decisions_measured_at_another_threshold_are_not_compared() -> None:
+    table, terms = window(), Terms("accuracy", 200, 0.3)
+    for before, where in ((Baseline({"accuracy": 0.9}, 1400, threshold=0.5), "the threshold 0.5"),
+                          (Baseline({"accuracy": 0.9}, 1400), "an unknown threshold")):  # fmt: skip
+        found = measure(table, before, (), terms)
+        assert (found.verdict, found.expected, found.drop, found.drop_error) == ("measured", None, None, None)
+        assert f"not compared with the holdout, measured at {where} and not at 0.3" in found.words
+    assert measure(table, Baseline({"auc": 0.9}, 1400, threshold=0.5), (), Terms("auc", 200, 0.3)).drop is not None
+
+
+def test_where_the_holdout_was_kept_it_is_measured_again_at_the_new_threshold() -> None:
+    table = window()
+    found = measure(table, Baseline({"accuracy": 0.9}, 9000, table, threshold=0.5), (), Terms("accuracy", 200, 0.3))
+    assert found.drop == pytest.approx(0)
+    assert found.drop_error == pytest.approx(np.sqrt(2) * found.errors["accuracy"])  # of as many rows as were kept
 
 
 def test_only_full_answers_of_the_champion_with_a_label_count() -> None:

@@ -9,7 +9,7 @@ import pytest
 from include.monitoring.performance.comparison import Performance
 from include.monitoring.performance.estimate_calibration import Landed, backtest, believe, lag, nothing, record
 from include.monitoring.performance.estimation import Raw
-from include.monitoring.performance.slices import Terms
+from include.monitoring.performance.terms import Terms
 from tests.unit.monitoring.performance.test_estimation import AXES, HOLDOUT
 
 BASE, NOISE = 0.75, 0.01
@@ -99,11 +99,11 @@ def test_the_lag_counts_windows_to_the_newest_landed_one() -> None:
 
 
 def test_a_champion_starts_with_the_record_of_its_holdout() -> None:
-    found = backtest(HOLDOUT, AXES, Terms("auc", 200), timedelta(days=7))
+    found = backtest(HOLDOUT, AXES, Terms("auc", 200, 0.5), timedelta(days=7))
     assert found[0].window == "2013-03-01/2013-03-08"
     assert len(found) == 4
     assert all(abs(each.estimate - each.realised) < 5 * each.noise for each in found)
-    assert backtest(HOLDOUT.slice(0, 700), AXES, Terms("auc", 200), timedelta(days=28)) == []
+    assert backtest(HOLDOUT.slice(0, 700), AXES, Terms("auc", 200, 0.5), timedelta(days=28)) == []
 
 
 def test_an_interval_that_says_nothing_is_not_told() -> None:

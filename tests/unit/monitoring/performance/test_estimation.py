@@ -9,13 +9,13 @@ from scipy.special import expit
 
 from include.core.spec import Feature
 from include.data.window import moment
-from include.metrics.estimates import auc, log_loss
+from include.metrics.binary import auc, log_loss
 from include.monitoring.additive import Scale, design, fit, predict
 from include.monitoring.performance.estimation import estimate, parts, spaced
-from include.monitoring.performance.slices import Terms
+from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import Axis, axes
 
-TERMS = Terms("auc", 200)
+TERMS = Terms("auc", 200, 0.5)
 FEATURES = (Feature(name="x"), Feature(name="z"), Feature(name="kind", dtype="category"))
 START = np.datetime64(moment("2013-03-01"), "us")
 
@@ -50,7 +50,7 @@ def test_where_only_the_inputs_move_it_sees_most_of_the_fall() -> None:
         assert not found.why
         assert found.base - expected > 0.04
         assert abs(found.value - expected) < (found.base - expected) / 2
-        told = estimate(HOLDOUT, window, AXES, Terms("log_loss", 200))
+        told = estimate(HOLDOUT, window, AXES, Terms("log_loss", 200, 0.5))
         assert abs(told.value - loss) < abs(told.base - loss) / 2
 
 
@@ -58,7 +58,7 @@ def test_where_nothing_moves_it_says_what_the_holdout_said() -> None:
     found = estimate(HOLDOUT, world(4, 8000)[0], AXES, TERMS)
     assert found.base == pytest.approx(auc(*(HOLDOUT[name].to_numpy() for name in ("label", "score"))))
     assert abs(found.value - found.base) < 2 * found.base_error
-    loss = estimate(HOLDOUT, world(4, 8000)[0], AXES, Terms("log_loss", 200))
+    loss = estimate(HOLDOUT, world(4, 8000)[0], AXES, Terms("log_loss", 200, 0.5))
     assert loss.base == pytest.approx(log_loss(*(HOLDOUT[name].to_numpy() for name in ("label", "score"))))
     assert abs(loss.value - loss.base) < 3 * loss.base_error
 

@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from include.data.window import Window
 from include.monitoring.performance.comparison import Baseline, Performance, measure
-from include.monitoring.performance.realised import assess, comparisons, history
-from include.monitoring.performance.slices import Terms
-from tests.unit.monitoring.synthetic import MADE, beside, predictions, put, rows
+from include.monitoring.performance.realised import assess, history
+from include.monitoring.performance.terms import Terms
+from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
 
-TERMS = Terms("auc", 200)
+TERMS = Terms("auc", 200, 0.5)
 WEEK = timedelta(days=7)
 HERE = Window(MADE, MADE + WEEK)
 
@@ -68,26 +68,18 @@ def test_nothing_before_and_no_label_is_no_error() -> None:
     assert (found.landing.share, found.earlier) == (0.0, ())
 
 
-def test_a_shadow_is_compared_on_the_rows_that_the_champion_answered() -> None:
-    table = week(MADE, timedelta(hours=1), HERE.end)
-    pairs = beside(table, shadow=None)["shadow.parquet"]
-    assert isinstance(pairs, pa.Table)
-    assert list(comparisons(pairs, 1, TERMS)) == []
-    shadow = table.select(["request_id", "event_time", "label"]).append_column("version", pa.array([2] * 1050))
-    shadow = shadow.append_column("score", pa.array(np.random.default_rng(0).random(1050)))
-    shadow = shadow.append_column("answered", table["score"]).append_column("answered_by", pa.array([1] * 900 + [7] * 150))
-    (found,) = comparisons(shadow, 1, TERMS)
-    assert (found.challenger, found.rows) == (2, 900 - table["label"].slice(0, 900).null_count)
-    assert "worse than the champion" in found.words
-    assert list(comparisons(shadow.slice(0, 100), 1, TERMS)) == []
-
-
 def value(as_of: str, estimate: float, realised: float | None, champion: int = 1, **changes: Any) -> dict[str, Any]:
     measured_ = {"verdict": "abstain", "metric": "auc", "metrics": {}, "errors": {}, "window": ""}
     if realised is not None:
         measured_ |= {"verdict": "measured", "metrics": {"auc": realised}, "errors": {"auc": 0.01}}
     raw = {"value": estimate, "base": 0.75, "why": ""}
-    base = {"as_of": as_of, "champion": {"version": champion}, "performance": measured_, "estimate": {"raw": raw}, "earlier": []}
+    base = {
+        "as_of": as_of,
+        "champion": {"version": champion},
+        "performance": measured_,
+        "estimate": {"raw": raw, "metric": "auc"},
+        "earlier": [],
+    }
     return {**base, **changes}
 
 
@@ -99,12 +91,23 @@ def test_history_holds_what_was_estimated_and_what_was_known_by_then() -> None:
         "c": value("2013-04-22", 0.71, None, earlier=[late]),
         "other": value("2013-04-22", 0.5, 0.5, champion=9),
         "later": value("2013-05-06", 0.5, 0.5),
-        "unknown": value("2013-04-22", 0.0, 0.7) | {"estimate": {"raw": {"value": 0.0, "base": 0.0, "why": "too far"}}},
+        "unknown": value("2013-04-22", 0.0, 0.7)
+        | {"estimate": {"raw": {"value": 0.0, "base": 0.0, "why": "too far"}, "metric": "auc"}},
     }
-    found = history(values, 1, "2013-04-22")
+    found = history(values, 1, "2013-04-22", "auc", 0.5)
     assert [(each["window"], each["estimate"], each["realised"]) for each in found] == [
         ("a", 0.74, 0.73),
         ("b", 0.73, 0.72),
         ("c", 0.71, None),
     ]
-    assert history({}, 1, "2013-04-22") == []
+    assert history({}, 1, "2013-04-22", "auc", 0.5) == []
+
+
+def test_another_metric_or_another_threshold_makes_another_record() -> None:
+    known = value("2013-04-08", 0.74, 0.73)
+    assert history({"a": known}, 1, "2013-04-22", "log_loss", 0.5) == []
+    assert len(history({"a": known}, 1, "2013-04-22", "auc", 0.3)) == 1  # the AUC knows no threshold
+    performance = known["performance"] | {"metric": "accuracy", "metrics": {"accuracy": 0.73}, "errors": {"accuracy": 0.01}}
+    decided = known | {"performance": performance, "estimate": known["estimate"] | {"metric": "accuracy"}, "threshold": 0.3}
+    assert len(history({"a": decided}, 1, "2013-04-22", "accuracy", 0.3)) == 1
+    assert history({"a": decided}, 1, "2013-04-22", "accuracy", 0.5) == []

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pytest
 
 from include.data.window import moment
-from include.monitoring.performance.slices import Terms, by_slice, words, worst
+from include.monitoring.performance.slices import by_slice, summary, worst
+from include.monitoring.performance.terms import Terms
 
-TERMS = Terms("auc", 200)
+TERMS = Terms("auc", 200, 0.5)
 
 
 def table(seed: int, broken: str = "", values: int = 12, rows: int = 500) -> pa.Table:
@@ -27,7 +28,7 @@ def test_the_slice_that_fell_is_named_with_what_it_was() -> None:
     assert named is not None
     assert named["value"] == "A05"
     assert named["p"] < 1e-6
-    assert words(named, "auc").startswith("worst slice airport = A05: 0.")
+    assert summary(named, "auc").startswith("worst slice airport = A05: 0.")
 
 
 def test_of_quiet_slices_the_worst_is_rarely_named() -> None:

@@ -51,7 +51,7 @@ def test_errors_are_of_models_that_saw_nothing_of_the_window() -> None:
     rng, rows, windows = np.random.default_rng(2), 60, 20
     inputs, window = rng.normal(size=(rows * windows, 2)), np.repeat(np.arange(windows), rows)
     label = ((inputs[:, 0] > 0) ^ (window >= 12)).astype(float)
-    error = errors(Stream("turns", inputs, label, window))
+    error = errors(Stream("turns", inputs, label, window), 0.5)
     first = TRAINED_ON + DELAY
     assert error.shape == (windows - first, windows - first)
     assert error[0, 12 - first - 1] < 0.1
@@ -64,7 +64,7 @@ def test_errors_are_of_models_that_saw_nothing_of_the_window() -> None:
 def test_a_past_of_one_label_predicts_that_label() -> None:
     window = np.repeat(np.arange(9), 4)
     label = (window >= 7).astype(float)
-    error = errors(Stream("quiet", np.zeros((36, 1)), label, window))
+    error = errors(Stream("quiet", np.zeros((36, 1)), label, window), 0.5)
     assert error[0].tolist() == [0.0, 1.0, 1.0]  # windows 6, 7, 8
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from include.core.spec import Feature, View
 from include.features.offline.as_of_search import fetch, index
 from include.features.offline.batch import batches, spans, steps
-from include.features.offline.join import CREATED, EVENT, Output, Side, join, point_in_time, staircase
 from include.features.offline.parquet import utc
+from include.point_in_time.join import CREATED, EVENT, Output, Side, join, point_in_time, staircase
 
 EXAMPLES, GROUPS = 125, 17  # a case is a key with its rows: 2,000 in all, and each time one null key
 START = datetime(2013, 3, 31, tzinfo=UTC)  # the night with an hour that does not exist in Europe

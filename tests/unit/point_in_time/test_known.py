@@ -22,9 +22,9 @@ from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
 from include.core.spec import Feature, Features, View
 from include.core.task import Task, perform
-from include.features.offline.known import first_day, known_files, oldest_day
-from include.features.offline.partition import results
 from include.features.skew.comparison import compare
+from include.point_in_time.known import first_day, known_files, oldest_day
+from include.point_in_time.partition import results
 from include.scoring.rows import rows_of_day
 
 Row = dict[str, Any]

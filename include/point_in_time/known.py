@@ -1,6 +1,6 @@
 """What is known of a view at a moment: the one definition that training, replay, batch scoring and catching up share.
 
-A value stands at a moment t if its row is the newest of its key that was known by t (include/features/offline/join.py), and no
+A value stands at a moment t if its row is the newest of its key that was known by t (include/point_in_time/join.py), and no
 older than the view's `ttl`. A partition holds what became known on its day. So the rows that may stand from t on lie in
 the days from the one of t - ttl; without a ttl in every published day, for a value that never changes again is known for
 ever, as it is online.
@@ -21,10 +21,10 @@ from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.spec import View
 from include.data.published import published
-from include.features.offline.dataset import quoted
-from include.features.offline.join import CREATED, EVENT, Side, join, side
-from include.features.offline.partition import DailyFiles, files_of
+from include.data.sql import quoted
 from include.model_contract.view_version import one_version
+from include.point_in_time.join import CREATED, EVENT, Side, join, side
+from include.point_in_time.partition import DailyFiles, files_of
 
 ROW, NEWEST = '"_row"', '"_newest"'  # SQL names that no author's column can have
 
@@ -104,7 +104,7 @@ def _is(result: Result, view: str, only: Mapping[str, str] | None) -> bool:
 
 
 def known_at(views: Iterable[View], files: KnownFiles, entities: str, before: Sequence[str], after: Sequence[str] = ()) -> str:
-    """SQL: the point-in-time join (include/features/offline/join.py) over the files.
+    """SQL: the point-in-time join (include/point_in_time/join.py) over the files.
 
     The files of the days before are reduced to what stands.
 

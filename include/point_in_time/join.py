@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from include.core.spec import Feature, View
-from include.data.sql import parquet
-from include.features.offline.dataset import SQL_TYPES, key_text, quoted
+from include.data.sql import parquet, quoted
+from include.data.sql_types import SQL_TYPES, key_text
 
 EVENT, CREATED, KNOWN = "event_timestamp", "created_timestamp", "known_timestamp"
 MICROSECOND = timedelta(microseconds=1)

@@ -1,0 +1,25 @@
+"""What of the settings a job is told, whichever backend runs it. It holds no secret.
+
+The logins of the storage and of MLflow come by connection, from the environment of the place where the job runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from include.core.environment import CA_BUNDLE, SETTINGS
+from include.core.settings import Settings
+
+
+def environment(settings: Settings, without: Iterable[str] = ()) -> dict[str, str]:
+    """The settings as a job's environment; `without` names fields that mean nothing where the job runs."""
+    return dict(_fields(settings, frozenset(without)))
+
+
+def _fields(settings: Settings, without: frozenset[str]) -> Iterator[tuple[str, str]]:
+    for name, variable in SETTINGS.items():
+        value = str(getattr(settings, name))
+        if variable.jobs and value and name not in without:
+            yield variable.name, value
+    if authorities := CA_BUNDLE.read(settings.environ):  # a path that must be there on the job's machine, too
+        yield CA_BUNDLE.name, authorities
