@@ -6,35 +6,23 @@ window, by whatever run, has answered it. What a backfill decided starts nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, decisions, effects, versions
+from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.request import Json
-from include.core.time import instant, parse_time, timestamp
+from include.core.time import parse_time
+from include.monitoring.retraining.retrainings import Retraining, newest_in
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Finding, PendingAlert, World, make_run, record_once, remedy
+from include.versions.queries import stored_in
 
 GRACE = timedelta(minutes=10)  # since the decision: its own event comes first, and Airflow may have two runs before it
 MAX_AGE = timedelta(days=30)  # an older decision is not acted on: monitoring has decided since
-
-
-@dataclass(frozen=True)
-class LostDecision:
-    """A model's newest decision to retrain that no version has answered."""
-
-    key: str
-    model: str
-    as_of: str
-    summary: str
-    run_id: str  # of the training run that took it; empty: none did
-    made_by: str  # "run", "backfill", or "unknown" for a row of an earlier version
 
 
 def find(world: World) -> Iterator[Finding]:
@@ -49,48 +37,25 @@ def find(world: World) -> Iterator[Finding]:
             yield from _resend(world, each, dag_id)
 
 
-def unanswered(control: ControlStore, now: datetime) -> list[LostDecision]:
-    """Decisions of the last 30 days, one a model, made at least some minutes ago."""
-    wanted = (decisions.c.action == "retrain", decisions.c.at >= timestamp(now - MAX_AGE))
+def unanswered(control: ControlStore, now: datetime) -> list[Retraining]:
+    """Decisions of the last 30 days, one a model, made at least some minutes ago, that no version has answered."""
     with control.transaction() as connection:
-        rows = connection.execute(sa.select(decisions).where(*wanted).order_by(decisions.c.as_of)).mappings().all()
-        newest = {row["model"]: row for row in rows}  # the last of each model
-        return [_lost(connection, row) for row in newest.values() if _open(connection, row, now)]
+        newest = newest_in(connection, now - MAX_AGE)
+        return [each for each in newest if now - each.at >= GRACE and not _answered(connection, each)]
 
 
-def _open(connection: sa.Connection, row: sa.RowMapping, now: datetime) -> bool:
-    """Whether it is old enough, and no version was trained as of its window's end or later."""
-    if now - instant(row["at"]) < GRACE:
-        return False
-    records = connection.execute(sa.select(versions.c.record).where(versions.c.model == row["model"])).scalars()
-    as_of = parse_time(row["as_of"])
-    return not any(_answers(record, as_of) for record in records)
+def _answered(connection: sa.Connection, each: Retraining) -> bool:
+    """Whether a version was trained as of its window's end or later."""
+    as_of = parse_time(each.as_of)
+    return any(_answers(record, as_of) for record in stored_in(connection, each.model).values())
 
 
-def _answers(record: dict[str, Any], as_of: datetime) -> bool:
+def _answers(record: Mapping[str, Json], as_of: datetime) -> bool:
     made = record.get("as_of")
     return bool(made) and record.get("run_type") != "backfill" and parse_time(str(made)) >= as_of
 
 
-def _lost(connection: sa.Connection, row: sa.RowMapping) -> LostDecision:
-    keys = {name: f"{name}/{row['key']}" for name in ("decide", "consumed", "asked")}
-    found = connection.execute(sa.select(effects.c.key, effects.c.result).where(effects.c.key.in_(keys.values())))
-    known: dict[str, dict[str, Any]] = {row.key: dict(row.result) for row in found}
-    summary = str((row["evidence"] or {}).get("words", ""))
-    run = str(known.get(keys["consumed"], {}).get("run", ""))
-    return LostDecision(
-        row["key"], row["model"], row["as_of"], summary, run, _made_by(known.get(keys["decide"]), keys["asked"] in known)
-    )
-
-
-def _made_by(effect: dict[str, Any] | None, asked: bool) -> str:
-    if asked or effect is None:
-        return "run"
-    quiet = effect.get("quiet")
-    return "unknown" if quiet is None else ("backfill" if quiet else "run")
-
-
-def _resend(world: World, each: LostDecision, dag_id: str) -> Iterator[Finding]:
+def _resend(world: World, each: Retraining, dag_id: str) -> Iterator[Finding]:
     run_id = f"reconciled__decision-{digest_json(each.key)[:16]}"
     paused = world.airflow.paused(dag_id)
     if paused is None or paused:
@@ -107,7 +72,7 @@ def _resend(world: World, each: LostDecision, dag_id: str) -> Iterator[Finding]:
         yield _report(world, each, "ended", summary, "read the run's log, then clear it")
 
 
-def _send(world: World, each: LostDecision, dag_id: str, run_id: str) -> bool:
+def _send(world: World, each: Retraining, dag_id: str, run_id: str) -> bool:
     text = f"{each.model}: the decision {each.key} to retrain had no training run; the run {run_id} is one. {each.summary}"
     finding = f"decision/{digest_json(each.key)[:32]}"
     record_once(world, finding, "reconcile.resend", PendingAlert(finding, "decision_sent_again", "info", each.model, text))
@@ -120,7 +85,7 @@ def _send(world: World, each: LostDecision, dag_id: str, run_id: str) -> bool:
     return make_run(world, dag_id, run_id, conf, refused)
 
 
-def _taken(world: World, each: LostDecision, dag_id: str) -> Iterator[Finding]:
+def _taken(world: World, each: Retraining, dag_id: str) -> Iterator[Finding]:
     """A run that took it and is deleted trains nothing, and no other run may take it: that is a person's to know."""
     if world.airflow.run(dag_id, each.run_id) is RunState.GONE:
         summary = (
@@ -129,7 +94,7 @@ def _taken(world: World, each: LostDecision, dag_id: str) -> Iterator[Finding]:
         yield _report(world, each, "deleted", summary, f"to train all the same: trigger {dag_id} with as_of={each.as_of}")
 
 
-def _report(world: World, each: LostDecision, why: str, summary: str, remedy: str) -> Finding:
+def _report(world: World, each: Retraining, why: str, summary: str, remedy: str) -> Finding:
     finding = f"decision/{digest_json(each.key)[:32]}/{why}"
     pending = PendingAlert(finding, "decision_waits", "ticket", each.model, f"{each.model}: {summary}. Next: {remedy}.")
     act = partial(record_once, world, finding, "reconcile.told", pending)

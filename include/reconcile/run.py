@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import sqlalchemy as sa
-
-from include.core.control import effects
+from include.core.effects import results_in
 from include.core.errors import PermanentError, SlipstreamError
 from include.core.request import Json
 from include.core.time import timestamp
@@ -74,6 +72,5 @@ def unsent(world: World) -> list[PendingAlert]:
     since = timestamp(world.now - RESEND_FOR)
     with world.control.transaction() as connection:
         notices = [PendingAlert.from_json(dict(kept.body)) for kept in NOTICES.since_in(connection, since)]
-        keys = [f"told/{pending.key}" for pending in notices]
-        sent = set(connection.execute(sa.select(effects.c.key).where(effects.c.key.in_(keys))).scalars()) if keys else set()
+        sent = results_in(connection, [f"told/{pending.key}" for pending in notices])
     return [pending for pending in notices if f"told/{pending.key}" not in sent]

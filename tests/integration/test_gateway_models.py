@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from include.core.environment import GATEWAY_MODELS
-from include.prediction_log.writer import read_records
-from include.routing.route import Route, bucket
+from include.prediction_log.reader import read_records
+from include.routing.entity_hash import bucket
+from include.routing.route import Route
 from tests.integration.gateway_world import MODEL, World, body, constant, eventually
 
 HUNDRED = [f"m{n:02d}" for n in range(100)]

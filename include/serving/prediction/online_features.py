@@ -15,6 +15,7 @@ import msgspec
 
 from include.core.errors import one_line
 from include.core.spec import ModelSpec, View
+from include.online_store.row_codec import Row
 from include.serving.prediction.circuit_breaker import Breaker
 from include.serving.prediction.last_known import LastKnown
 from include.serving.prediction.request_types import Item
@@ -28,7 +29,6 @@ AWAY, STALE = ["features"], ["last_known"]  # what is degraded: the defaults sta
 
 Features = tuple[dict[str, Any], list[str]]  # feature to value (absent: unknown), and what is degraded
 Answer = Callable[[list[Features]], None]
-Row = tuple[int, bytes]
 Views = tuple[str, tuple[tuple[str, str], ...]]  # a model, and the names and versions of a set of its views
 
 

@@ -14,8 +14,8 @@ from include.core.errors import UnreachableError
 from include.governance import mirror as module
 from include.governance.mirror import behind, catch_up, follow, mirror
 from include.governance.registry import register, resource
-from include.versions.moves import move
 from include.versions.record import Stage, VersionRecord
+from tests.support.versions import move
 from tests.unit.governance.samples import MODEL, Loop
 
 

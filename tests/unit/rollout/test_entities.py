@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.judge.entities import Cell, rates
 from include.core.spec import ModelSpec
-from include.prediction_log.writer import Record
+from include.prediction_log.record import Record
 from include.rollout.alpha_spending import OCTAVE, SLICES, period_boundaries, period_of, period_sums, periods, spent
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed
 from include.rollout.evidence import AGAIN, CHALLENGER, ENTITIES, ERRORS, FIRST, Evidence
@@ -20,7 +20,8 @@ from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan
 from include.rollout.plan import rollout_stages
 from include.rollout.power import entities_needed, stage_powers
 from include.rollout.stage_evaluation import at_deadline, recompute
-from include.routing.route import Route, unit
+from include.routing.entity_hash import unit
+from include.routing.route import Route
 from tests.unit.rollout.test_judge import CANARY, FULL, GENERATION, evidence, stage_accumulator, traffic
 
 
@@ -139,7 +140,7 @@ def test_the_plan_names_the_entities_of_each_stage_and_which_are_too_few(spec: M
 def test_the_plan_promises_no_pass_that_few_entities_cannot_give(spec: ModelSpec) -> None:
     few = stage_powers(spec, 1, bases=(0.001,), entities=12)
     assert [each.promoted for each in few] == [0.0, 0.0]
-    assert all("of 12 entities" in each.summary for each in few)
+    assert all("of 12 entities" in each.words for each in few)
     assert [each.promoted for each in stage_powers(spec, 1, bases=(0.001,), entities=10**6)] == [
         each.promoted for each in stage_powers(spec, 1, bases=(0.001,))
     ]

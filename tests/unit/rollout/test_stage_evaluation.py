@@ -12,13 +12,15 @@ from include.core.errors import ConflictError
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.time import precise
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from include.rollout import stage_evaluation as evaluation
 from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.history import entered, paused_for
 from include.rollout.machine import enter_stage, open_rollout, record_alert, record_verdict, roll_back
 from include.rollout.pause import abort, pause, resume
-from include.routing.route import Route, read_route, set_route, unit
+from include.routing.entity_hash import unit
+from include.routing.route import Route, read_route, set_route
 
 
 @pytest.fixture
