@@ -70,6 +70,7 @@ def decide(run: Run) -> dict[str, Any]:
     return value
 
 
+@pytest.mark.thorough
 def test_a_priced_decision_looks_at_shadows(served: Life) -> None:
     run = watched(Run(interval=WEEK, run_type="scheduled"))
     run(BuildHistoryOperator(task_id="history", model=MODEL))
