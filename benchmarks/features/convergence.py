@@ -18,10 +18,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.backends.online import open_online
 from include.core.spec import Feature, View
 from include.features.online.materialize import materialize_view
-from include.online_store.row_codec import Layout, microseconds, pack
+from include.online_store.layout import Layout, microseconds
+from include.online_store.open import open_online
+from include.online_store.row_codec import pack
 
 DAY = datetime.fromisoformat("2013-03-01")
 HOUR = timedelta(hours=1)

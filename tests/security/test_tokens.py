@@ -21,9 +21,9 @@ from include.core.settings import Settings
 from include.gateway import host as server
 from include.routing.route import Route as Served
 from include.serving.client import GatewayClient, open_client
+from include.serving.http import access as access_module
 from include.serving.http.access import Access, from_settings, open_access
 from include.serving.http.asgi import Headers
-from include.serving.http.asgi import access as access_module
 from include.serving.http.request_error import RequestError
 from include.serving.http.routes import BY_PATTERN, PUBLIC, RIGHTS, ROUTES, find
 from include.serving.http.tokens import digest, make, parse, read_file
