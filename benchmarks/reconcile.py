@@ -34,7 +34,7 @@ from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.core.time import timestamp
 from include.reconcile.airflow import RunState
-from include.reconcile.run import Report, reconcile, untold
+from include.reconcile.run import Report, reconcile, unsent
 from include.reconcile.world import World
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.routing.route import Route, set_route
@@ -100,7 +100,7 @@ class Store:
             lambda name: load_spec(name, PACKAGE), tuple(model_names(PACKAGE)), datetime.now(UTC), "bench",
         )  # fmt: skip
         report = reconcile(world)
-        untold(world)
+        unsent(world)
         return report
 
     def _see(self, _conn: Any, _cursor: Any, statement: str, *_: Any) -> None:

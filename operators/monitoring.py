@@ -53,7 +53,7 @@ class ProfileReferenceOperator(ComputeOperator):
     function = "include.monitoring.reference_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, lineage = services.spec(self.model), watched(services, self.model).entry.lineage
+        spec, lineage = services.spec(self.model), monitored_version(services, self.model).entry.lineage
         params = {
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
@@ -74,7 +74,7 @@ class MonitorModelOperator(ComputeOperator):
     operator_extra_links = (ReportLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, record = services.spec(self.model), watched(services, self.model)
+        spec, record = services.spec(self.model), monitored_version(services, self.model)
         params: dict[str, Any] = {
             "monitoring": spec.monitoring.model_dump(mode="json"),
             "features": spec.features.model_dump(mode="json"),
@@ -104,7 +104,7 @@ class MonitorModelOperator(ComputeOperator):
         return super().deliver(result, context, services)
 
 
-def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -> list[dict[str, Json]]:
+def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -> list[dict[str, Any]]:
     """What was estimated before labels in the champion's earlier windows, and what came true."""
     from include.governance.invalidation import find
     from include.monitoring.performance.realised import history
@@ -129,7 +129,7 @@ def _with_threshold(services: Services, monitored: Result) -> MonitorValue:
     return {**value, "threshold": threshold}
 
 
-def watched(services: Services, model: str) -> VersionRecord:
+def monitored_version(services: Services, model: str) -> VersionRecord:
     record = services.champion(model)
     if record is None:
         raise AirflowSkipException(f"{model} has no version in production: there is nothing to watch.")
@@ -148,7 +148,7 @@ def _reference(context: Context, services: Services, training_set: Ref) -> dict[
 class CheckSkewOperator(ComputeOperator):
     """Replays logged requests through the offline path. Fails where serving and training compute a value differently.
 
-    A backfill's finding is told and fails nothing: it pages nobody.
+    A backfill's finding is logged and fails nothing: no alert is sent.
     """
 
     step = "skew"
@@ -182,14 +182,14 @@ class CheckSkewOperator(ComputeOperator):
 class DecideRetrainingOperator(ReconcileOperator):
     """One decision for each window, stored with its evidence. `retrain` sends one event, under the decision's key."""
 
-    patience = 5
+    lock_timeout = 5
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         decided = super().execute(context)
-        if decided["action"] == "retrain" and may_deploy(context):  # told out of turn: a slow webhook holds up nobody
+        if decided["action"] == "retrain" and may_deploy(context):  # without the lock: a slow webhook delays nobody
             alert = Alert(f"retrain/{decided['key']}", "retrain", "info", self.model, decided["words"])
             send_alert(alert, open_services().control)
         catch_up_registry(self, open_services())
@@ -200,7 +200,7 @@ class DecideRetrainingOperator(ReconcileOperator):
 
         return resource(self.model)
 
-    def account(self, value: Mapping[str, Any]) -> Iterable[str]:
+    def summary_lines(self, value: Mapping[str, Any]) -> Iterable[str]:
         yield f"{value['action']}: {value['words']}"
         yield f"the decision {value['key']} is {'new' if value['new'] else 'the one that was made before'}"
 

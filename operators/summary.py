@@ -106,7 +106,7 @@ def _skew(value: Value) -> Iterator[str]:
     yield f"{value['level']}: {' '.join(value['words'])}"
 
 
-def _shadows(value: Value) -> Iterator[str]:
+def _staleness(value: Value) -> Iterator[str]:
     yield f"{len(value['error'])} models of the past, the first of {value['first']}; the champion is number {value['champion']}"
 
 
@@ -124,7 +124,7 @@ SUMMARIES: Mapping[str, Callable[[Value], Iterable[str]]] = {
     "evaluate": _evaluate,
     "monitor": _monitor,
     "skew": _skew,
-    "shadows": _shadows,
+    "shadows": _staleness,
     "reference": _reference,
 }
 

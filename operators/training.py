@@ -33,9 +33,9 @@ class PlanTrainingOperator(SlipstreamOperator):
         run_type = str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type))
         if run_type == "scheduled" and not is_asset_run(context):
             self._skip_if_nothing_new(services, newest, first, moment)
-        told = event_extra(context).get("words") or _conf(context).get("words")
+        asked = event_extra(context).get("words") or _conf(context).get("words")
         usual = {"backfill": "walk-forward backtest", "scheduled": "schedule floor"}
-        reason = told or usual.get(run_type, "asked for by hand")
+        reason = asked or usual.get(run_type, "asked for by hand")
         plan = {"as_of": moment.isoformat(), "reason": reason, "run_type": run_type}
         self.log.info("Training as of %s: %s", moment, reason)
         return plan
@@ -91,7 +91,7 @@ class TrainModelOperator(ComputeOperator):
 
     def build(self, context: Context, services: Services) -> Request:
         tuned = context["ti"].xcom_pull(task_ids="tune")
-        chosen: dict[str, Json] = {}
+        chosen: dict[str, Any] = {}
         if tuned:
             from include.core.request import Ref
 
@@ -99,7 +99,7 @@ class TrainModelOperator(ComputeOperator):
         return training_request(self, context, services, chosen)
 
 
-def training_request(operator: ComputeOperator, context: Context, services: Services, chosen: dict[str, Json]) -> Request:
+def training_request(operator: ComputeOperator, context: Context, services: Services, chosen: dict[str, Any]) -> Request:
     """A request over the training set with the spec's training section, some of its `params` replaced."""
     spec = services.spec(operator.model)
     training = spec.training.model_dump(mode="json", exclude=NOT_OF_A_FIT)

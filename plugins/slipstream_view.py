@@ -12,7 +12,7 @@ from include.core.spec import ModelSpec
 from include.governance.invalidation import find
 from include.monitoring.retraining.decision import history
 from include.overview.standing import Overview
-from include.rollout.plan import plan
+from include.rollout.plan import rollout_stages
 from include.step_values.monitoring import MonitorValue
 from include.versions.record import VersionRecord
 
@@ -29,7 +29,7 @@ def model_view(ledger: Ledger, spec: ModelSpec, seen: Overview) -> dict[str, Jso
         "owner": spec.owner,
         "label": spec.label,
         "metric": spec.evaluation.metric,
-        "stages": [stage.name for stage in plan(spec)],
+        "stages": [stage.name for stage in rollout_stages(spec)],
     }
 
 

@@ -86,10 +86,10 @@ def _decisions(found: list[Decision], policy: Retraining) -> None:
 
 
 def _probed(found: list[Decision], price: float) -> None:
-    """Error too, where a staleness probe was kept: it tells what each choice would have given."""
+    """Error too, where a staleness probe ran: it shows what each choice would have given."""
     probe = next((d.evidence["shadows"] for d in reversed(found) if d.evidence.get("shadows")), None)
     if probe is None:
-        print("No staleness probe was kept, so the errors of other choices are not known (retraining.price switches it on).")
+        print("No staleness probe ran, so the errors of other choices are not known (retraining.price switches it on).")
         return
     error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
     known = int(np.isfinite(np.diagonal(error)).sum())

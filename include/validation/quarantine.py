@@ -22,7 +22,7 @@ from include.validation.batch import open_database
 
 
 @dataclass(frozen=True)
-class Held:
+class QuarantinedRows:
     """One source's quarantine of one day, by the newest verdict on it."""
 
     day: str
@@ -36,9 +36,9 @@ class Held:
         return f"quarantine-{self.source}.parquet"
 
 
-def quarantines(ledger: Ledger, verdicts: Iterable[str]) -> list[Held]:
+def quarantines(ledger: Ledger, verdicts: Iterable[str]) -> list[QuarantinedRows]:
     """The sources with rows in quarantine among the verdicts of these `validate` keys, oldest day first."""
-    newest: dict[tuple[str, str], Held] = {}
+    newest: dict[tuple[str, str], QuarantinedRows] = {}
     for result in filter(None, (ledger.result(key) for key in verdicts)):
         for held in _sources(result):
             before = newest.get((held.day, held.source))
@@ -47,10 +47,10 @@ def quarantines(ledger: Ledger, verdicts: Iterable[str]) -> list[Held]:
     return [held for _, held in sorted(newest.items()) if held.quarantined]
 
 
-def _sources(result: Result) -> Iterator[Held]:
+def _sources(result: Result) -> Iterator[QuarantinedRows]:
     value = result.read(ValidateValue)
     for name, source in value["sources"].items():
-        yield Held(str(value["day"]), name, source["rows"], source["quarantined"], result)
+        yield QuarantinedRows(str(value["day"]), name, source["rows"], source["quarantined"], result)
 
 
 def reasons(path: Path) -> list[tuple[str, int]]:

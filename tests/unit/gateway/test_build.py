@@ -11,7 +11,7 @@ import pytest
 from include.core.digest import PROJECT
 from include.core.settings import Settings
 from include.gateway.build import build, sources, stores_of
-from include.routing.route import RouteReader
+from include.routing.reader import RouteReader
 from include.services.services import Services
 from include.serving.http.access import from_settings
 
