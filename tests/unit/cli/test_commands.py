@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.backends.folder.registry import FolderRegistry
-from include.backends.online import open_online
 from include.backends.process.jobs import open_jobs
 from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 from include.governance.audit import history
+from include.online_store.open import open_online
 from include.rollout.machine import enter_stage, open_rollout
 from include.routing.route import read_route
 from include.versions.queries import champion, records
@@ -223,7 +223,7 @@ def test_cancel_stops_the_job_that_computes_a_key(slipstream: Slipstream, loop: 
     assert attempt.job in slipstream("status")[1]
     status, out, _ = slipstream("cancel", key)
     assert status == 0
-    assert f"{attempt.job} was told to stop, and is over (STOPPED)." in out
+    assert f"{attempt.job} was asked to stop, and is over (STOPPED)." in out
     assert jobs.status(attempt.job) in (JobStatus.STOPPED, JobStatus.FAILED)
     assert "is over already" in slipstream("cancel", attempt.job)[1]
     assert slipstream("cancel", "slip-none")[0] == 1
@@ -250,7 +250,7 @@ def test_jobs_shows_who_waits_for_each_and_stops_what_nobody_wants(
     seen[:] = [(f"{MODEL}_training", "manual__1", {"train": "failed"}), ("other_training", "manual__2", {"train": "running"})]
     assert "nobody" in slipstream("jobs")[1]
     assert not jobs.status(attempt.job).over
-    assert f"{attempt.job} was told to stop" in slipstream("jobs", "--stop-orphans")[1]
+    assert f"{attempt.job} was asked to stop" in slipstream("jobs", "--stop-orphans")[1]
     assert jobs.status(attempt.job) in (JobStatus.STOPPED, JobStatus.FAILED)
 
 

@@ -15,7 +15,7 @@ import pytest
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.spec import Feature, ModelSpec
 from include.model_contract.encoder import Encoder, Input
-from include.online_store.store import EntityReader
+from include.online_store.packed_store import LayoutReader
 from include.prediction_log.reader import read_records
 from include.prediction_log.writer import PredictionLog
 from include.routing.entity_hash import unit
@@ -81,17 +81,17 @@ class Desk:
         model = LoadedModel(1, "d", Encoder(tuple(Input(f.name, f.dtype) for f in inputs)), First(), 3, inputs=inputs)
         self.deployment = Deployment(self.spec, Route(champion=1), 1, {1: model})
 
-    def jobs(self) -> list[tuple[PendingRequest, Caller]]:
+    def requests(self) -> list[tuple[PendingRequest, Caller]]:
         callers = [Caller() for _ in PLACES]
         bodies = [json.dumps({"entity": {"place": place}, "id": place}).encode() for place in PLACES]
         asked = [self.contract.decode(body) for body in bodies]
         return [(PendingRequest(*each, self.deployment, caller), caller) for each, caller in zip(asked, callers, strict=True)]
 
     def ask(self) -> list[tuple[float, list[str]] | str]:
-        jobs, ended = self.jobs(), []
-        self.predictor.run([job for job, _ in jobs], lambda: ended.append(1))
+        requests, ended = self.requests(), []
+        self.predictor.run([request for request, _ in requests], lambda: ended.append(1))
         assert ended == [1]
-        return [caller.seen for _, caller in jobs]
+        return [caller.seen for _, caller in requests]
 
 
 @pytest.fixture
@@ -130,9 +130,9 @@ def test_a_request_that_breaks_the_turn_fails_alone_and_every_other_is_logged_on
 def test_an_entity_that_the_store_cannot_be_asked_for_is_degraded_alone(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    known, calls = getattr(EntityReader, method), []
+    known, calls = getattr(LayoutReader, method), []
 
-    def poisoned(self: EntityReader, given: Any, *more: Any) -> Any:
+    def poisoned(self: LayoutReader, given: Any, *more: Any) -> Any:
         calls.append(given)
         if method == "keys" and given["place"] == "poison":
             raise OverflowError("a key")
@@ -140,7 +140,7 @@ def test_an_entity_that_the_store_cannot_be_asked_for_is_degraded_alone(
             raise OverflowError("a value")
         return known(self, given, *more)
 
-    monkeypatch.setattr(EntityReader, method, poisoned)
+    monkeypatch.setattr(LayoutReader, method, poisoned)
     assert desk.ask() == [(0.5, []), (0.5, []), (0.125, ["features"]), (0.5, [])]
     assert (desk.reader.breaker.state, desk.reader.failures) == ("closed", 0)
 
@@ -149,22 +149,22 @@ def test_rows_of_which_none_can_be_read_are_the_stores_fault(desk: Desk, monkeyp
     def broken(*_: Any) -> Any:
         raise ValueError("no row")
 
-    monkeypatch.setattr(EntityReader, "values", broken)
+    monkeypatch.setattr(LayoutReader, "values", broken)
     assert desk.ask() == [(0.125, ["features"])] * 4
     assert desk.reader.breaker.state == "open"
 
 
 def test_a_job_that_an_answerer_cannot_take_leaves_the_others_theirs(desk: Desk) -> None:
-    turns: Any = RequestCoalescer.__new__(RequestCoalescer)
-    turns.admission = type("Admission", (), {"answered": lambda self, count: None})()
-    jobs = desk.jobs()
+    coalescer: Any = RequestCoalescer.__new__(RequestCoalescer)
+    coalescer.admission = type("Admission", (), {"answered": lambda self, count: None})()
+    requests = desk.requests()
 
     class Answerer:
         def run(self, some: list[PendingRequest], finished: Any) -> None:
-            if any(job.items[0].id == "poison" for job in some):
+            if any(request.items[0].id == "poison" for request in some):
                 raise KeyError("poison")
             desk.predictor.run(some, finished)
 
-    turns._jobs = {Answerer(): [job for job, _ in jobs]}
-    turns._run()
-    assert [caller.seen for _, caller in jobs] == [(0.5, []), (0.5, []), "KeyError", (0.5, [])]
+    coalescer._pending = {Answerer(): [request for request, _ in requests]}
+    coalescer._run()
+    assert [caller.seen for _, caller in requests] == [(0.5, []), (0.5, []), "KeyError", (0.5, [])]
