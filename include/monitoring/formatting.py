@@ -1,4 +1,4 @@
-"""Verdicts in words that a person understands without knowing the statistic."""
+"""Verdicts as a person understands them without knowing the statistic."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from include.monitoring.drift.distance import Distance, Windows
 from include.monitoring.profile.binning import Axis
 
-CLEAR = 3.0  # a mean that moved this far is told as such, even if the shape moved further
+CLEAR = 3.0  # a mean that moved this far is reported as such, even if the shape moved further
 
 
 def moved(axis: Axis, d: Distance, here: Windows) -> str:

@@ -21,7 +21,7 @@ from include.monitoring.performance.slices import summary as slice_summary
 from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays, smaller_class
 from include.monitoring.stored import rounded, stored
 
-STEPS = 25  # of Newton's method, which needs some five
+STEPS = 25  # Newton's method may take so many steps, and needs about five
 
 
 class Expected(NamedTuple):
