@@ -37,6 +37,7 @@ from include.reconcile.run import Report, reconcile, untold
 from include.reconcile.world import World
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.routing.route import Route, set_route
+from include.versions.lifecycle import Stage
 from tests.support import programs
 from tests.unit.reconcile.fake_airflow import FakeAirflow
 
@@ -132,7 +133,7 @@ def _rows(control: ControlStore, name: str, number: int) -> None:
     published = {"model": name, "ref": {}, "digest": "d", "rows": {}, "at": at}
     days = [{**published, "day": str(end - timedelta(days=n))} for n in range(365)]
     record = {"as_of": datetime.now(UTC).replace(tzinfo=None).isoformat(), "run_type": "scheduled"}
-    stages = ["Archived"] * 18 + ["Production", "Staging"]
+    stages = [*[str(Stage.ARCHIVED)] * 18, str(Stage.PRODUCTION), str(Stage.STAGING)]
     rows = [
         {"key": f"{name}/{n}", "model": name, "version": n, "semver": f"1.{n}.0", "stage": stage, "record": record, "at": at}
         for n, stage in enumerate(stages, start=1)
@@ -157,7 +158,7 @@ def _live(control: ControlStore, airflow: SlowAirflow, name: str) -> None:
     with control.transaction() as connection:
         for number in (21, 22):
             row = {"key": f"{name}/{number}", "model": name, "version": number, "semver": f"2.{number}.0", "record": {}, "at": at}
-            connection.execute(store.versions.insert().values(stage="Candidate", **row))
+            connection.execute(store.versions.insert().values(stage=str(Stage.CANDIDATE), **row))
     spec, request = load_spec(name, PACKAGE), f"{name}_rollout/r/open/-1"
     rollout = open_rollout(control, spec, 21, request=request, actor="bench", epoch=1)
     for stage in ("smoke", "shadow"):

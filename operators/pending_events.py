@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-import sqlalchemy as sa
 from croniter import croniter  # type: ignore[import-untyped]
 
-from include.core.control import decisions
 from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.core.time import end_of_day, utc, zoned
@@ -17,6 +15,7 @@ from include.data.published import newest, published
 from include.data.raw import RawPartitions
 from include.data.window import Window
 from include.features.offline.late import Digests, Made, late_days, made_of
+from include.monitoring.retraining.decision import decided
 from include.services.services import Services
 
 PENDING_SECONDS = 600.0  # an event's work has that long before the next event is sent
@@ -57,7 +56,7 @@ def closed_window(services: Services, spec: ModelSpec) -> list[Event]:
     wanted = [day for day in map(date.fromisoformat, window.days()) if day >= spec.data.first]
     known = published(services.control, spec.name, wanted[0], wanted[-1]) if wanted else {}
     key = f"{spec.name}:{window.name}"
-    if not wanted or len(known) < len(wanted) or _decided(services, key):
+    if not wanted or len(known) < len(wanted) or decided(services.control, key):
         return []
     return [{"key": key, "as_of": end.isoformat()}]
 
@@ -85,8 +84,3 @@ def _tick(schedule: str, moment: datetime) -> datetime:
     after = zoned(moment) + timedelta(seconds=1)
     found: datetime = croniter(schedule, after).get_prev(datetime)
     return utc(found)
-
-
-def _decided(services: Services, key: str) -> bool:
-    with services.control.transaction() as connection:
-        return connection.execute(sa.select(decisions.c.key).where(decisions.c.key == key)).first() is not None

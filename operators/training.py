@@ -42,11 +42,12 @@ class PlanTrainingOperator(SlipstreamOperator):
 
     def _consume(self, context: Context, services: Services) -> None:
         """A decision is trained on by one run, whose retries and clears keep it. An event that comes twice is skipped."""
+        from include.monitoring.retraining.retrainings import take
+
         mine, holders = context["ti"].run_id, []
         # An event brings it, or the conf of a run that the reconciler made in place of a lost event.
         for key in {str(extra["decision"]) for extra in (*event_extras(context), _conf(context)) if "decision" in extra}:
-            used, _ = services.control.once(f"consumed/{key}", f"training/{self.model}", 0, lambda _: {"run": mine})
-            holders.append((key, used["run"]))
+            holders.append((key, take(services.control, self.model, key, mine)))
         if holders and all(run != mine for _, run in holders):
             key, run = holders[0]
             raise AirflowSkipException(

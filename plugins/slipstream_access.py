@@ -78,7 +78,7 @@ def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, Bas
 
 def _require(model: str) -> None:
     """Raises DataError, which answers 404 with the models there are."""
-    from include.governance.models import require_model
+    from include.overview.models import require_model
     from plugins.slipstream_services import services
 
     require_model(model, services().settings.models, lambda: services().control)

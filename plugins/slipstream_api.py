@@ -19,8 +19,8 @@ from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named, require_step
 from include.governance.lineage import trace
 from include.governance.mirror import follow
-from include.governance.overview import overview
 from include.governance.tree import render
+from include.overview.standing import overview
 from include.rollout.history import events, read_rollout
 from include.rollout.pause import abort, pause, resume
 from include.rollout.report import rollout_page

@@ -12,8 +12,8 @@ from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Result
 from include.core.spec import ModelSpec
 from include.governance.invalidation import find
-from include.governance.overview import Overview
 from include.monitoring.retraining.decision import history
+from include.overview.standing import Overview
 from include.rollout.plan import plan
 from include.versions.record import VersionRecord
 

@@ -21,7 +21,7 @@ from onnx import TensorProto, helper
 from benchmarks.gateway import wrk
 from benchmarks.gateway.world import TOKEN, Weights, World, entity_of, network
 from benchmarks.table import Table
-from include.prediction_log.writer import read_records
+from include.prediction_log.reader import read_records
 from include.rollout.history import Rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.stage_evaluation import see

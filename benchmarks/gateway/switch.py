@@ -26,8 +26,10 @@ from benchmarks.gateway import wrk
 from benchmarks.gateway.world import TOKEN, World, bodies, network
 from benchmarks.table import Table
 from include.core.errors import UnreachableError
-from include.prediction_log.writer import Record, read_records
-from include.routing.route import Route, unit
+from include.prediction_log.reader import read_records
+from include.prediction_log.record import Record
+from include.routing.entity_hash import unit
+from include.routing.route import Route
 from include.serving.client import GatewayClient
 
 WORKERS, CHANGES, GAP_SECONDS, ENTITIES = 4, 200, 0.35, 10_000

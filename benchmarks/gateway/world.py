@@ -35,6 +35,7 @@ from include.core.spec import ModelSpec
 from include.core.time import timestamp
 from include.online_store.open import open_online
 from include.routing.route import Route, set_route
+from include.versions.lifecycle import Stage
 
 WIDTH, ENTITIES = 20, 10_000
 MODELS = ("plain", "views")
@@ -180,7 +181,13 @@ class World:
         request = Request("train", "bench:none", model, {"version": version})
         files = {name: folder / name for name in ("model.onnx", "signature.json")}
         result = ledger.commit(request, ledger.open_attempt(request.key, 0), Outcome({}, files), 0.1)
-        row = {"key": f"{model}{version}", "model": model, "version": version, "semver": f"1.{version}.0", "stage": "Candidate"}
+        row = {
+            "key": f"{model}{version}",
+            "model": model,
+            "version": version,
+            "semver": f"1.{version}.0",
+            "stage": str(Stage.CANDIDATE),
+        }
         with self.control.transaction() as connection:
             connection.execute(versions.insert().values(**row, record={"train": ledger.ref(result).to_json()}, at=timestamp()))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.prediction_log.writer import Record
+from include.prediction_log.record import Record
 from include.rollout.alpha_spending import SLICES, first_crossings
 from include.rollout.evidence import CHALLENGER, ERRORS, Evidence
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator

@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
 def _require_model(name: str) -> None:
     """One check for every command that takes a model, those to come as well. Raises DataError."""
     from include.cli.context import open_desk
-    from include.governance.models import require_model
+    from include.overview.models import require_model
 
     desk = open_desk()
     require_model(name, desk.settings.models, lambda: desk.control_if_there)

@@ -11,7 +11,7 @@ from include.core.catalog import load_spec
 from include.core.errors import SlipstreamError
 from include.core.request import Json
 from include.core.time import utc_now
-from include.governance.overview import Overview
+from include.overview.standing import Overview
 
 if TYPE_CHECKING:
     from include.core.spec import ModelSpec, View

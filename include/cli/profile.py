@@ -13,7 +13,7 @@ from include.cli.context import open_desk
 from include.core.errors import ConflictError, DataError
 from include.core.nearest import meant, nearest_day
 from include.data.raw import RawPartitions
-from include.governance.models import require_model
+from include.overview.models import require_model
 from include.validation.batch import Batch, open_database
 from include.validation.propose import propose
 

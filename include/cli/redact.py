@@ -14,15 +14,15 @@ import pyarrow.parquet as pq
 from include.cli.context import Desk, open_desk
 from include.core.catalog import load_spec
 from include.core.digest import digest_json
-from include.core.entity_key import entity_key, pseudonym
+from include.core.entity_key import entity_key
 from include.core.errors import SpecError
 from include.core.ledger import Ledger
 from include.core.scratch import scratch_folder
 from include.core.table import table
 from include.governance.invalidation import Held, dependents, find
+from include.prediction_log.record import Record
 from include.prediction_log.redaction import Wanted, redact, requests_of
-from include.prediction_log.writer import Record
-from include.routing.route import unit
+from include.prediction_log.units import units_of
 
 HEAD = ("step", "day", "key")
 SHOWN = 40
@@ -84,8 +84,7 @@ def _of_entity(desk: Desk, model: str, keys: Sequence[str], given: Sequence[str]
             f"An entity of {model} has the keys {', '.join(keys) or 'none'}.",
             seen=sorted(given), safe="nothing was changed.", hint="give --entity KEY=VALUE once for each.",
         )  # fmt: skip
-    number = unit("\x1f".join(values[key] for key in keys), model)
-    units = {pseudonym(entity_key(desk.settings.home, desk.settings.environ), number), f"{number:016x}"}
+    units = units_of(desk.settings, model)([values[key] for key in keys])
     plain = {key: values[key] for key in keys}
     return lambda record: record.unit in units or {name: str(value) for name, value in record.entity.items()} == plain
 

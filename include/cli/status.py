@@ -15,7 +15,7 @@ from include.core.errors import NotReadyError
 from include.core.request import Json
 from include.core.table import table
 from include.governance.jobs import live
-from include.governance.overview import Overview, overview
+from include.overview.standing import Overview, overview
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

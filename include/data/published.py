@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 
 import sqlalchemy as sa
 
@@ -77,3 +77,47 @@ def newest(control: ControlStore, model: str) -> date | None:
     with control.transaction() as connection:
         day = connection.execute(sa.select(sa.func.max(partitions.c.day)).where(partitions.c.model == model)).scalar()
     return date.fromisoformat(day) if day else None
+
+
+def extent(control: ControlStore, model: str) -> tuple[date | None, int]:
+    """The newest published day, and how many days are published."""
+    counted = sa.select(sa.func.max(partitions.c.day).label("newest"), sa.func.count().label("days"))
+    with control.transaction() as connection:
+        row = connection.execute(counted.where(partitions.c.model == model)).one()
+    return date.fromisoformat(row.newest) if row.newest else None, int(row.days)
+
+
+def rows_in(
+    connection: sa.Connection, model: str, first: date = date.min, last: date = date.max
+) -> dict[date, Mapping[str, int]]:
+    """How many rows each published day has between two days, both included, by dataset."""
+    between = partitions.c.day.between(first.isoformat(), last.isoformat())
+    query = sa.select(partitions.c.day, partitions.c.rows).where(partitions.c.model == model, between)
+    return {date.fromisoformat(row.day): row.rows for row in connection.execute(query)}
+
+
+def published_lately(control: ControlStore, around: timedelta) -> dict[str, frozenset[date]]:
+    """By model: its newest published day and those of so long before it."""
+    with control.transaction() as connection:
+        newest = sa.select(partitions.c.model, sa.func.max(partitions.c.day).label("day")).group_by(partitions.c.model)
+        last = {row.model: date.fromisoformat(row.day) for row in connection.execute(newest)}
+        if not last:
+            return {}
+        mine = (sa.and_(partitions.c.model == model, partitions.c.day >= str(day - around)) for model, day in last.items())
+        found: dict[str, set[date]] = {}
+        for row in connection.execute(sa.select(partitions.c.model, partitions.c.day).where(sa.or_(*mine))):
+            found.setdefault(row.model, set()).add(date.fromisoformat(row.day))
+    return {model: frozenset(days) for model, days in found.items()}
+
+
+def references(control: ControlStore) -> Iterator[tuple[str, str, Ref]]:
+    """(model, day as YYYY-MM-DD, result) of every published day of any model."""
+    with control.transaction() as connection:
+        rows = connection.execute(sa.select(partitions.c.model, partitions.c.day, partitions.c.ref)).all()
+    for row in rows:
+        yield row.model, row.day, Ref.from_json(row.ref)
+
+
+def models_in(connection: sa.Connection) -> set[str]:
+    """The models that have a published day."""
+    return set(connection.execute(sa.select(partitions.c.model).distinct()).scalars())

@@ -26,7 +26,8 @@ from include.data.session import open_session
 from include.features.skew.comparison import Finding, compare
 from include.point_in_time import known
 from include.point_in_time.partition import DailyFiles, results
-from include.prediction_log.writer import read_records
+from include.prediction_log.reader import read_requests
+from include.prediction_log.record import Record
 
 SAMPLE = 20_000  # requests compared: those whose id hashes lowest, so that any two readings take the same
 LOST = "empty_view:"  # before a view's name: the store had lost all of its rows
@@ -38,10 +39,10 @@ ARROW = {"float": pa.float64(), "int": pa.float64(), "category": pa.string()}
 class Served:
     """A sample of a window's requests, and how many there were."""
 
-    records: list[Any]
+    records: list[Record]
     requests: int
     degraded: int
-    until: str  # when the last of them was written
+    until: str  # the wall clock of the last record that says what counts
     elsewhere: int = 0  # answered by models of other versions of the views: nothing offline to compare them with
     contested: int = 0  # ids that several entities were asked about
 
@@ -149,33 +150,29 @@ def _not_served(reason: str) -> bool:
 def read_sample(
     settings: Settings, model: str, start: datetime, end: datetime, until: str = "", left_out: Sequence[int] = ()
 ) -> Served:
-    """The window's predictions, the first written of each id; those written after `until`, or by some versions, are left out.
+    """The window's requests, one record for each by the log's rule (include/prediction_log/first.py); what was written after
+    `until`, or answered by the versions `left_out`, is left out.
 
     So is an id that several entities were asked about: nobody can tell here whose it is.
     """
-    first, last = start.isoformat(), end.isoformat()
-    seen: dict[str, Any] = {}
-    contested: set[str] = set()
-    for record in read_records(settings.home, model, None):
-        if record.kind != "prediction" or not record.event_time or (until and record.at > until):
-            continue
-        if first <= record.event_time < last:
-            known = seen.setdefault(record.id, record)
-            if known.unit != record.unit:
-                contested.add(record.id)
-            if (record.at, str(record.features)) < (known.at, str(known.features)):
-                seen[record.id] = record
-    mine = [record for record in seen.values() if record.id not in contested]
+    requests = read_requests(settings.home, model, start.isoformat(), end.isoformat(), until)
+    mine = requests.undisputed
     made = [record for record in mine if not any(map(_not_served, record.degraded))]
     whole = [record for record in made if record.version not in left_out]
     sample = heapq.nsmallest(SAMPLE, whole, key=lambda record: (zlib.crc32(record.id.encode()), record.id))
-    last_written = max((record.at for record in seen.values()), default="")
-    return Served(sample, len(seen), len(mine) - len(made), last_written, len(made) - len(whole), len(contested))
+    return Served(
+        records=sample,
+        requests=len(requests.entities),
+        degraded=len(mine) - len(made),
+        until=requests.last_written,
+        elsewhere=len(made) - len(whole),
+        contested=len(requests.contested),
+    )
 
 
-def served_table(features: Features, records: list[Any]) -> pa.Table:
+def served_table(features: Features, records: list[Record]) -> pa.Table:
     """Columns: _place, request_id, event_timestamp (UTC, without zone), keys, every input as it was served."""
-    times = [parse_time(record.event_time) for record in records]
+    times = [parse_time(record.event_time or "") for record in records]
     columns: dict[str, pa.Array] = {
         "_place": pa.array(range(len(records)), pa.int64()),
         "request_id": pa.array([record.id for record in records], pa.string()),

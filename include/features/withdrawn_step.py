@@ -1,7 +1,8 @@
 """Step `withdrawn`: which requests were answered by versions that were rolled back since, for a training set to leave out.
 
 What a broken model did to them may have changed what became of them: their labels are no truth about the world.
-The log is no ledger object, so the request names its content by digest, as the skew check's does.
+Of a request that was sent again the record counts that counts everywhere (include/prediction_log/first.py). The log is no
+ledger object, so the request names its content by digest, as the skew check's does.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from include.core.request import Outcome, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.task import Task
-from include.prediction_log.writer import read_records
+from include.prediction_log.reader import read_requests
+from include.prediction_log.record import Record
+from include.routing.entity_hash import entity_id
 
 INPUT = "withdrawn"  # of the `training_set` step
 
@@ -64,14 +67,16 @@ def _requests(
     gone = set(versions)
     if not gone:
         return []
-    asked: dict[str, set[str]] = {}  # the entities of each id
-    found: dict[tuple[str, str], str | None] = {}
-    for record in read_records(settings.home, model, None):
-        if record.kind != "prediction" or not start <= (record.event_time or "") < end:
-            continue
-        asked.setdefault(record.id, set()).add(record.unit)
-        if record.version in gone:
-            known = all(key in record.entity for key in keys) and keys
-            found[record.id, record.unit] = "\x1f".join(str(record.entity[key]) for key in keys) if known else None
-    rows = {(request, entity if len(asked[request]) > 1 else None) for (request, _), entity in found.items()}
+    requests = read_requests(settings.home, model, start, end)
+    rows = {
+        (record.id, _entity(record, keys) if record.id in requests.contested else None)
+        for record in requests.first.values()
+        if record.version in gone
+    }
     return sorted(rows, key=lambda row: (row[0], row[1] or ""))
+
+
+def _entity(record: Record, keys: Sequence[str]) -> str | None:
+    if not keys or any(key not in record.entity for key in keys):
+        return None
+    return entity_id(str(record.entity[key]) for key in keys)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from include.core.environment import ORIGINS
 from include.core.origin import origins_of
 from include.gateway.shadow import COMMAND
-from include.routing.route import RouteReader, unit
+from include.routing.entity_hash import unit
+from include.routing.reader import RouteReader
 from include.services.services import Services
 from include.serving.gateway import Gateway, Parts
 from include.serving.http.access import Access

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import sqlalchemy as sa
-
-from include.core.control import ControlStore, rollouts, versions
+from include.core.control import ControlStore
 from include.core.digest import digest_json
-from include.versions import queries as known
+from include.core.request import Json
+from include.rollout_state.queries import challenger, challengers_in
+from include.versions.queries import records as records_of
+from include.versions.queries import standings_in
 from include.versions.record import Stage, VersionRecord
 
 ALIASES = {Stage.PRODUCTION: "champion", Stage.CANDIDATE: "candidate"}
@@ -26,20 +26,17 @@ class Labels:
 def labels(control: ControlStore, model: str) -> Labels:
     """A model's labels as they are now."""
     digest = digests(control, model).get(model, "")
-    records = tuple(known.records(control, model))
-    return Labels(records, _aliases(records, known.challenger(control, model)), digest)
+    records = tuple(records_of(control, model))
+    return Labels(records, _aliases(records, challenger(control, model)), digest)
 
 
 def digests(control: ControlStore, model: str = "") -> dict[str, str]:
     """A digest of the labels of every model that has versions, or of one: two are equal where nothing is to be shown anew."""
-    mine = [versions.c.model == model] if model else []
-    columns = (versions.c.model, versions.c.version, versions.c.semver, versions.c.stage, versions.c.record)
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Json]] = {}
     with control.transaction() as connection:
-        live = {row.live: row.challenger for row in connection.execute(sa.select(rollouts).where(rollouts.c.live.is_not(None)))}
-        for row in connection.execute(sa.select(*columns).where(*mine).order_by(versions.c.version)):
-            gate = (row.record or {}).get("gate")
-            found.setdefault(row.model, []).append([row.version, row.semver, row.stage, gate])
+        live = challengers_in(connection)
+        for each in standings_in(connection, model=model):
+            found.setdefault(each.model, []).append([each.version, each.semver, str(each.stage), each.gate])
     return {name: digest_json([shown, live.get(name)]) for name, shown in found.items()}
 
 

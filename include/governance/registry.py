@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from include.core import fault
 from include.core.adapters import adapter
-from include.core.control import ControlStore, versions
+from include.core.control import ControlStore
 from include.core.errors import ConflictError, SlipstreamError, TransientError
 from include.core.request import Json
 from include.core.settings import Settings
@@ -25,10 +25,12 @@ from include.governance.mirror import mirror as mirror
 from include.governance.mirror import note
 from include.governance.package import Package
 from include.governance.semver import next_version
+from include.rollout_state.queries import challenger
 from include.versions import queries as known
 from include.versions.gate import offered_in
 from include.versions.lifecycle import move_in, stage_in
 from include.versions.record import Stage, VersionRecord
+from include.versions.store import add_in, rewrite_in
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +150,7 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
     entry = package.entry
     with control.transaction() as connection:
         by_hand = record.version in offered_in(connection, entry.model)
-    waits = record.stage in (Stage.STAGING, Stage.CANDIDATE) and record.version != known.challenger(control, entry.model)
+    waits = record.stage in (Stage.STAGING, Stage.CANDIDATE) and record.version != challenger(control, entry.model)
     same = record.entry.lineage.evaluation.digest == entry.lineage.evaluation.digest
     stands = record.stage == entry.first_stage or not waits or by_hand  # a person's word outlives the same evaluation
     if entry.run_type == "backfill" or (same and stands):
@@ -163,7 +165,7 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
             stage = Stage.ARCHIVED if by_hand and entry.first_stage is Stage.STAGING else entry.first_stage
             move_in(connection, entry.model, record.version, stage)
         made = replace(record, entry=again, stage=stage)
-        connection.execute(versions.update().where(versions.c.key == entry.key).values(record=made.to_json()))
+        rewrite_in(connection, made)
         detail = {"version": record.version, "from": str(record.stage), "to": str(made.stage), "gate": entry.gate.passed}
         control.append_audit(connection, "register", "evaluate_again", entry.model, detail)
         return made.to_json()
@@ -178,10 +180,7 @@ def _insert(control: ControlStore, connection: sa.Connection, package: Package, 
     entry = package.entry
     semver = next_version(known.newest(connection, entry.model), entry.lineage)
     record = VersionRecord(entry, published.version, semver, entry.first_stage, published.run_id, timestamp())
-    connection.execute(versions.insert().values(
-        key=entry.key, model=entry.model, version=record.version, semver=semver,
-        stage=str(record.stage), record=record.to_json(), at=record.created_at,
-    ))  # fmt: skip
+    add_in(connection, record)
     detail = {"version": record.version, "semver": semver, "key": entry.key, "stage": str(record.stage)}
     control.append_audit(connection, "register", "register", entry.model, detail)
     return record

@@ -15,17 +15,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit, metadata, partitions, versions
+from include.core.control import ControlStore, audit, metadata
 from include.core.digest import canonical_json
 from include.core.errors import SlipstreamError
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request, relative
 from include.core.storage import Storage
 from include.core.versioned_column import VersionedJson
+from include.data import published
+from include.versions import queries as versions
 
 BATCH = 200  # rows a transaction: nobody who writes waits long
 _IN_TEXT = re.compile(r"`[^`\s]+`")  # where a model card names a path
-_REFS = ("train", "training_set", "evaluation")  # of a version's record
 
 
 @dataclass
@@ -69,15 +70,10 @@ def unresolved(ledger: Ledger, control: ControlStore) -> tuple[int, list[str]]:
 
 
 def _references(control: ControlStore) -> Iterator[tuple[str, Ref]]:
-    with control.transaction() as connection:
-        days = connection.execute(sa.select(partitions.c.model, partitions.c.day, partitions.c.ref)).all()
-        registered = connection.execute(sa.select(versions.c.model, versions.c.version, versions.c.record)).all()
-    for row in days:
-        yield f"{row.model} {row.day}", Ref.from_json(row.ref)
-    for row in registered:
-        for name in _REFS:
-            if name in row.record:
-                yield f"{row.model} version {row.version}, {name}", Ref.from_json(row.record[name])
+    for model, day, ref in published.references(control):
+        yield f"{model} {day}", ref
+    for model, version, name, ref in versions.references(control):
+        yield f"{model} version {version}, {name}", ref
 
 
 # -- the control store -----------------------------------------------------------------------------------------------------

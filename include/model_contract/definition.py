@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Self
 
-from include.core.control import ControlStore, routes
-from include.core.control import versions as registered
+from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.reference import load
 from include.core.request import Json, Ref, Result
 from include.core.spec import Feature, Features, View
 from include.model_contract.view_version import DAY, pinned, versions
+from include.routing.route import route_in
+from include.versions.queries import stored_in
 
 OTHER = date(2008, 11, 27)  # a second day, to see what differs between two
 _DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 _PLACE = re.compile(r"\{\{day([+-]\d+)?\}\}")
-ROLES = ("champion", "challenger", "shadow", "previous")  # of a route: whose features must be online
 
 
 @dataclass(frozen=True)
@@ -164,12 +164,9 @@ class Pins:
 def routed_pins(control: ControlStore, ledger: Ledger, model: str) -> Pins:
     """Reads the route, the versions it names and their signatures."""
     with control.transaction() as connection:
-        row = connection.execute(routes.select().where(routes.c.model == model)).first()
-        named = {row.route.get(role) for role in ROLES} - {None} if row else set()
-        records = connection.execute(
-            registered.select().where(registered.c.model == model, registered.c.version.in_(named))
-        ).all()
-    signatures = [signature_of(ledger, record.record) for record in records]
+        _, route = route_in(connection, model)
+        records = stored_in(connection, model)
+    signatures = [signature_of(ledger, records[version]) for version in sorted(route.named & records.keys())]
     found = {
         (name, each.view.version): each
         for signature in signatures
@@ -182,8 +179,8 @@ def routed_pins(control: ControlStore, ledger: Ledger, model: str) -> Pins:
 def of_other_versions(control: ControlStore, ledger: Ledger, model: str, present: Mapping[str, str]) -> list[int]:
     """The registered versions of a model that pin another version of a view than the present ones."""
     with control.transaction() as connection:
-        rows = connection.execute(registered.select().where(registered.c.model == model)).all()
-    pins = {row.version: pinned(signature_of(ledger, row.record)) for row in rows}
+        records = stored_in(connection, model)
+    pins = {version: pinned(signature_of(ledger, record)) for version, record in records.items()}
     return sorted(number for number, views in pins.items() if any(present.get(n, of) != of for n, of in views.items()))
 
 

@@ -6,9 +6,6 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
-from include.core import control as store
 from include.core.control import ControlStore
 from include.core.documents import DocumentKind
 from include.core.request import Json, Result
@@ -16,6 +13,7 @@ from include.core.spec import ModelSpec
 from include.core.time import instant, now, timestamp
 from include.core.versioned import Format
 from include.monitoring.retraining.policy import NOISE
+from include.monitoring.retraining.retrainings import count_since
 
 NEWEST = 20  # documents looked through for the newest window: one that was run again late is not newer
 MONTH = timedelta(days=30)
@@ -53,7 +51,7 @@ def newest(control: ControlStore, model: str) -> dict[str, Any] | None:
 def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, ...], float]]:
     """For the metrics page. Nothing of a window before the first was judged."""
     model = (spec.name,)
-    yield "slipstream_retrains", model, float(_retrains(control, spec.name))
+    yield "slipstream_retrains", model, float(count_since(control, spec.name, now() - MONTH))
     yield "slipstream_retrain_budget", model, float(spec.retraining.budget_per_month)
     found = newest(control, spec.name)
     if found is None:
@@ -64,12 +62,3 @@ def samples(control: ControlStore, spec: ModelSpec) -> Iterator[tuple[str, tuple
         yield "slipstream_labelled_share", model, found["labelled"]
     for kind, alarm in found["alarms"].items():
         yield "slipstream_alarm", (spec.name, kind), float(alarm)
-
-
-def _retrains(control: ControlStore, model: str) -> int:
-    """Decided in the last 30 days of wall clock, whatever window they were about."""
-    since = timestamp(now() - MONTH)
-    table = store.decisions.c
-    mine = (table.model == model, table.action == "retrain", table.at >= since)
-    with control.transaction() as connection:
-        return int(connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one())

@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from include.core.entity_key import entity_key, pseudonym
 from include.core.errors import NotReadyError
 from include.core.request import Json, Outcome, Ref, Request
 from include.core.settings import Settings
@@ -22,8 +21,10 @@ from include.core.spec import Features, ModelSpec
 from include.core.task import Task
 from include.data.sql import copy, parquet
 from include.data.window import Window, moment
-from include.prediction_log.reader import COLUMNS, Units, log_files, open_log, select, settle
-from include.routing.route import unit
+from include.prediction_log.layout import log_files
+from include.prediction_log.owners import settle
+from include.prediction_log.sql_view import COLUMNS, open_log, select
+from include.prediction_log.units import units_of
 
 
 def snapshot(
@@ -44,7 +45,7 @@ def snapshot(
     window = Window.ending(as_of, window_days or spec.monitoring.window_days)
     wide = Window(window.start - spec.monitoring.label_wait * (window.end - window.start), window.end)
     inputs = spec.features.inputs
-    with open_log(log_files(settings, spec.name), inputs, window, earlier=window.start - wide.start) as connection:
+    with open_log(log_files(settings.home, spec.name), inputs, window, earlier=window.start - wide.start) as connection:
         selection = select(connection, inputs)
     params: dict[str, Json] = {
         "as_of": window.end.isoformat(),
@@ -75,7 +76,7 @@ def run(task: Task) -> Outcome:
     features = Features.model_validate(params["features"])
     inputs = features.inputs
     window = Window(moment(params["window_start"]), moment(params["as_of"]))
-    files = log_files(task.settings, task.request.model)
+    files = log_files(task.settings.home, task.request.model)
     earlier = window.start - moment(params["earlier_start"])
     with open_log(files, inputs, window, params["until"], earlier) as connection:
         selection = select(connection, inputs)
@@ -90,7 +91,12 @@ def run(task: Task) -> Outcome:
         label_files = [str(task.file(day, "labels.parquet")) for day in sorted(task.request.inputs)]
         _labels(connection, label_files, window)
         days = sorted(task.request.inputs)
-        settle(connection, lambda: [str(task.file(day, "entities.parquet")) for day in days], features.keys, _units(task))
+        settle(
+            connection,
+            lambda: [str(task.file(day, "entities.parquet")) for day in days],
+            features.keys,
+            units_of(task.settings, task.request.model),
+        )
         names = [feature.name for feature in inputs]
         tags = f"explored, {_withdrawn(params)}"
         queries = {
@@ -105,17 +111,6 @@ def run(task: Task) -> Outcome:
         for query, path in zip(queries.values(), written.values(), strict=True):
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
         return Outcome(_counts(connection, window, set(names) - set(params["redacted"])), written)
-
-
-def _units(task: Task) -> Units:
-    """What the gateway's log may hold for an entity: its keyed hash, and the plain one of earlier releases."""
-    hashed, model = unit, task.request.model
-
-    def units(values: Sequence[str]) -> set[str]:
-        unit = hashed("\x1f".join(values), model)
-        return {pseudonym(entity_key(task.settings.home, task.settings.environ), unit), f"{unit:016x}"}
-
-    return units
 
 
 def _columns(inputs: list[str]) -> str:

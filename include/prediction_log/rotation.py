@@ -4,7 +4,7 @@
 
 A segment becomes one Parquet file a day under `date=YYYY-MM-DD/`, with columns to search by, the line itself in `record`
 and in `upto` the bytes of the segment up to its end, and is then removed. Killed between the two, both are there: readers
-believe the segment, and the next rotation writes the same files again. A segment somebody writes is locked, and left alone.
+believe the segment, and the next rotation writes the same files again. A segment that is written is locked, and left alone.
 """
 
 from __future__ import annotations
@@ -17,22 +17,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.core.settings import Settings
-from include.prediction_log.writer import Record, parts, segments
+from include.prediction_log.layout import COLUMNS, models, parquet_file, segments
+from include.prediction_log.record import Record, parse_line
 
 DAY_SECONDS = 86_400
 KEEP_DAYS = 7.0  # since a segment was last written to
-SCHEMA = pa.schema(
-    [
-        ("kind", pa.string()), ("id", pa.string()), ("at", pa.string()), ("event_time", pa.string()), ("unit", pa.string()),
-        ("version", pa.int64()), ("arm", pa.string()), ("score", pa.float64()), ("label", pa.float64()),
-        ("generation", pa.int64()), ("error", pa.string()), ("record", pa.string()), ("upto", pa.int64()),
-    ]
-)  # fmt: skip
+SCHEMA = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
+FIELDS = [name for name in COLUMNS if name in Record.__struct_fields__]
 
 
 def rotate(home: Path, model: str, older_than: float) -> list[Path]:
@@ -61,25 +56,22 @@ def _left_alone(segment: Path) -> Iterator[bool]:
 
 
 def _convert(segment: Path) -> list[Path]:
-    decoder = msgspec.json.Decoder(Record)
     days: dict[str, list[tuple[Record, str, int]]] = {}
     upto = 0
     with segment.open("rb") as lines:
         for line in lines:
             upto += len(line)
-            try:
-                record = decoder.decode(line)
-            except msgspec.DecodeError:  # half a line, of a full disk or a power cut
-                continue
-            days.setdefault(record.at[:10], []).append((record, line.decode().rstrip("\n"), upto))
+            record = parse_line(line)
+            if record is not None:
+                days.setdefault(record.at[:10], []).append((record, line.decode().rstrip("\n"), upto))
     return [_write(segment, day, records) for day, records in sorted(days.items())]
 
 
 def _write(segment: Path, day: str, records: list[tuple[Record, str, int]]) -> Path:
     """Whole under its name, or not there; on the disk before the segment goes."""
-    target = segment.parent / f"date={day}" / f"{segment.stem}.parquet"
+    target = parquet_file(segment, day)
     target.parent.mkdir(exist_ok=True)
-    columns = {name: [getattr(record, name) for record, _, _ in records] for name in SCHEMA.names[:-2]}
+    columns = {name: [getattr(record, name) for record, _, _ in records] for name in FIELDS}
     lines = {"record": [line for _, line, _ in records], "upto": [upto for _, _, upto in records]}
     temporary = target.with_suffix(".tmp")
     with temporary.open("wb") as file:
@@ -100,11 +92,6 @@ def _sync(directory: Path) -> None:
         os.close(handle)
 
 
-def rotated(home: Path, model: str) -> list[Path]:
-    """The Parquet files, oldest day first, without those whose segment is still there."""
-    return parts(home, model)[1]
-
-
 def rotate_days(home: Path, model: str, days: float) -> list[Path]:
     return rotate(home, model, days * DAY_SECONDS)
 
@@ -115,8 +102,7 @@ def main(argv: Iterable[str] | None = None) -> int:
     parser.add_argument("--days", type=float, default=KEEP_DAYS, help="since a segment was last written to")
     options = parser.parse_args(list(argv) if argv is not None else None)
     home = Settings.from_env().home
-    found = sorted(path.name for path in (home / "predictions").glob("*") if path.is_dir())
-    for model in options.models or found:
+    for model in options.models or models(home):
         for file in rotate_days(home, model, options.days):
             print(file)
     return 0

@@ -9,72 +9,74 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import msgspec
-
-from include.core.time import instant, precise
-from include.prediction_log.writer import Record, copies, known, parts, recent
+from include.prediction_log.layout import PARQUET, log_files, parquet_files_of, recent, segment_name, since_text
+from include.prediction_log.record import Record, parse_line
 
 PORTION = 16 << 20  # bytes of each segment a call, so that a first look at a long log stays small
-Decoder = msgspec.json.Decoder[Record]
 
 
 def read_tail(home: Path, model: str, since: str, cursor: Mapping[str, int]) -> tuple[list[Record], dict[str, int]]:
-    """The next records at or after `since` (ISO 8601, UTC) in the order of their times, and the new cursor.
+    """The next records at or after `since` (ISO 8601, UTC) and the new cursor.
 
+    They are sorted by their times, those of one moment in the order of reading: of one id the record that counts comes first
+    (include/prediction_log/first.py), unless its writer was so slow that a repeated request was read in a call before.
     No record means that the end was reached. Half a line is left for the next call. A segment that is gone with
-    all of its copies leaves the cursor.
+    all of its Parquet files leaves the cursor.
     """
-    decoder = msgspec.json.Decoder(Record)
-    start = precise(instant(since))
+    start = since_text(since)
     found: list[Record] = []
     places: dict[str, int] = {}
-    written, files = parts(home, model, start[:10])
-    rotated: dict[str, list[Path]] = {}
-    for file in files:
-        rotated.setdefault(f"{file.stem}.jsonl", []).append(file)
-    for path in recent(written, since):
-        try:
-            records, places[path.name] = _new(path, cursor.get(path.name, 0), start, decoder)
-            found += records
-        except FileNotFoundError:  # rotated since it was listed
-            rotated[path.name] = copies(path)
-    for name, days in rotated.items():
-        records, places[name] = _rotated(days, cursor.get(name, 0), decoder)
-        found += [record for record in records if record.at >= start]
+    for name, files in _by_segment(log_files(home, model, start[:10]), since).items():
+        records, places[name] = _read_on(files, cursor.get(name, 0), start)
+        found += records
     return sorted(found, key=lambda record: record.at), places
 
 
-def _new(path: Path, place: int, start: str, decoder: Decoder) -> tuple[list[Record], int]:
+def _by_segment(files: Iterable[Path], since: str) -> dict[str, list[Path]]:
+    """The files to read, by segment in the order of reading: a segment itself, or its Parquet files."""
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        if path.suffix == PARQUET or recent([path], since):
+            found.setdefault(segment_name(path), []).append(path)
+    return found
+
+
+def _read_on(files: list[Path], place: int, start: str) -> tuple[list[Record], int]:
     """What a segment holds from a place on, and the place after it."""
-    records, read = _portion(path, place, decoder)
+    if files[0].suffix == PARQUET:
+        return _rotated(files, place, start)
+    try:
+        return _new(files[0], place, start)
+    except FileNotFoundError:  # rotated since it was listed
+        return _rotated(parquet_files_of(files[0]), place, start)
+
+
+def _new(path: Path, place: int, start: str) -> tuple[list[Record], int]:
+    records, read = _portion(path, place)
     while read and not any(record.at >= start for record in records):  # an old segment: on to what is asked for
         place += read
-        records, read = _portion(path, place, decoder)
+        records, read = _portion(path, place)
     return [record for record in records if record.at >= start], place + read
 
 
-def _portion(path: Path, place: int, decoder: Decoder) -> tuple[list[Record], int]:
-    """Whole lines from a place on, and how many bytes they are."""
+def _portion(path: Path, place: int) -> tuple[list[Record], int]:
+    """The records of whole lines from a place on, and how many bytes those lines are."""
     with path.open("rb") as file:
         file.seek(place)
         data = file.read(PORTION)
     whole = data[: data.rfind(b"\n") + 1]
-    records = []
-    for line in whole.splitlines():
-        try:
-            records.append(known(decoder.decode(line)))
-        except msgspec.DecodeError:  # a full disk or a power cut left half a line
-            continue
-    return records, len(whole)
+    parsed = map(parse_line, whole.splitlines())
+    return [record for record in parsed if record is not None], len(whole)
 
 
-def _rotated(days: Iterable[Path], place: int, decoder: Decoder) -> tuple[list[Record], int]:
+def _rotated(days: Iterable[Path], place: int, start: str) -> tuple[list[Record], int]:
     """The same of a segment's Parquet files: all at once."""
     import pyarrow.parquet as pq
 
     records, after = [], place
     for path in days:
         rows = pq.read_table(path, columns=["record", "upto"], filters=[("upto", ">", place)])
-        records += [known(decoder.decode(line)) for line in rows["record"].to_pylist()]
+        parsed = map(parse_line, rows["record"].to_pylist())
+        records += [record for record in parsed if record is not None and record.at >= start]
         after = max([after, *rows["upto"].to_pylist()])
     return records, after

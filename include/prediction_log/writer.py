@@ -1,7 +1,4 @@
-"""The prediction log: one JSON line a record, written before the response is sent.
-
-    <home>/predictions/{model}/{YYYYMMDD-HHMMSS-pid}.jsonl       a segment: a process writes it
-    <home>/predictions/{model}/date=YYYY-MM-DD/{segment}.parquet  what became of it (include/prediction_log/rotation.py)
+"""Writing the prediction log: one JSON line a record, written before the response is sent.
 
 One write to an O_APPEND file a turn of the event loop: the bytes are the kernel's before any caller of the turn
 has an answer, so kill -9 loses no record of an answered request. A thread syncs once a second: a power cut loses
@@ -16,57 +13,21 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from include.core.entity_key import entity_key, pseudonyms
 from include.core.errors import one_line
-from include.core.time import instant, now, precise
-from include.core.versioned import FIRST, Format
+from include.prediction_log.layout import folder, new_segment_names
+from include.prediction_log.record import Record
 
 logger = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
 SEGMENT_SECONDS = 3600.0
-SYNC_SECONDS = 0.9  # and the sync itself: within a second
-FORMAT = Format("a record of the prediction log")
-
-
-class Record(msgspec.Struct, gc=False, omit_defaults=True):
-    """A line of the log. Which fields are set depends on `kind`.
-
-    prediction: all but `against*` and `label`. `features` holds every model input by name, before encoding.
-    shadow: the copy's `version`, `score`, `error`, and in `against*` what was answered to the caller.
-    label: `id` of the prediction and `label`.
-    outcome: `id` of the prediction, in `metric` the name of a business metric, in `label` its value.
-    """
-
-    kind: str  # prediction, shadow, label, outcome
-    id: str
-    at: str  # ISO 8601, UTC, microseconds
-    event_time: str | None = None  # ISO 8601, UTC, no zone: the moment asked about, by default now
-    unit: str = ""  # hash of the entity, keyed by a secret of the installation: counting once per entity survives redaction
-    entity: dict[str, str | int] = {}
-    features: dict[str, float | str | None] = {}
-    version: int | None = None  # that answered; None: the default score
-    arm: str = ""  # that the entity belongs to
-    score: float | None = None
-    against: float | None = None
-    against_version: int | None = None
-    label: float | None = None
-    degraded: list[str] = []
-    generation: int = 0  # of the route; 0 where the route could not be applied in full
-    latency_us: float = 0.0  # from the decoded request to the score, features included
-    error: str | None = None  # why the arm's own model gave no score
-    metric: str = ""
-    explored: str = ""  # why the champion's score did not decide: "challenger" (a canary's arm), "random"; else empty
-    decision: int | None = None  # that was answered, where it was drawn at random; else it follows from the score
-    v: int = FIRST  # version of the line's format; the first one is not written out
-
-
-def folder(home: Path, model: str) -> Path:
-    return home / "predictions" / model
+SYNC_SECONDS = 0.9  # The sync itself takes time, too: together they stay within a second.
 
 
 class Syncer:
@@ -126,7 +87,7 @@ class PredictionLog:
         """Whole lines, in one write."""
         with self._lock:
             if self._handle is None or self._size + len(data) > self._limit:
-                self._rotate()
+                self._open_segment()
             assert self._handle is not None
             written = os.write(self._handle, data)
             self._size += written
@@ -161,15 +122,13 @@ class PredictionLog:
             self._retired.append(self._handle)
             self._handle = None
 
-    def _rotate(self) -> None:
+    def _open_segment(self) -> None:
         self._retire()
         self._folder.mkdir(parents=True, exist_ok=True)
-        stem = f"{now():%Y%m%d-%H%M%S}-{os.getpid()}"
-        for suffix in ("", *(f"-{n:04d}" for n in range(1, 10_000))):
+        for name in new_segment_names(datetime.now(UTC), os.getpid()):
             try:
-                path = self._folder / f"{stem}{suffix}.jsonl"
-                self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-            except FileExistsError:  # rotated twice within a second
+                self._handle = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            except FileExistsError:  # a second one within a second
                 continue
             fcntl.flock(self._handle, fcntl.LOCK_EX)
             self._size = self._synced = 0
@@ -183,79 +142,3 @@ def _sync_and_close(handles: list[int]) -> None:
             os.fdatasync(handle)
         finally:
             os.close(handle)
-
-
-def segments(home: Path, model: str, since: str | None = None) -> list[Path]:
-    """The files that are written, oldest first; with `since` (ISO 8601, UTC) only those written to at or after it."""
-    return recent(sorted(folder(home, model).glob("*.jsonl"), key=lambda file: file.stem), since)
-
-
-def recent(files: Iterable[Path], since: str | None) -> list[Path]:
-    """Those written to at or after `since` (ISO 8601, UTC). One that was rotated since it was listed is kept."""
-    if since is None:
-        return list(files)
-    start = instant(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
-    return [file for file in files if _written(file) >= start]
-
-
-def _written(file: Path) -> float:
-    try:
-        return file.stat().st_mtime
-    except FileNotFoundError:
-        return float("inf")
-
-
-def parts(home: Path, model: str, first_day: str = "") -> tuple[list[Path], list[Path]]:
-    """The log: its segments, and the Parquet files from that day on, oldest first, of segments that are no more.
-
-    The segments are listed first: one that is rotated meanwhile shows in both lists or in the first, never in none.
-    A segment that is listed counts, not its copies.
-    """
-    written = segments(home, model)
-    stems = {segment.stem for segment in written}
-    days = sorted(day for day in folder(home, model).glob("date=*") if day.name.removeprefix("date=") >= first_day)
-    return written, [file for day in days for file in sorted(day.glob("*.parquet")) if file.stem not in stems]
-
-
-def copies(segment: Path) -> list[Path]:
-    """The Parquet files of a segment, oldest day first."""
-    return sorted(segment.parent.glob(f"date=*/{segment.stem}.parquet"))
-
-
-def known(record: Record) -> Record:
-    """The record, if this release knows its format. Raises PermanentError for one of a later release."""
-    if record.v != FORMAT.version:
-        FORMAT.check(record.v, record.id)
-    return record
-
-
-def read_records(home: Path, model: str, since: str | None = None) -> Iterator[Record]:
-    """Records in the order they were written, those at or after `since` (ISO 8601, UTC).
-
-    Half a line, which a full disk or a power cut can leave, is skipped.
-    """
-    decoder = msgspec.json.Decoder(Record)
-    start = precise(instant(since)) if since else ""
-    for line in _lines(home, model, since, start[:10]):
-        try:
-            record = decoder.decode(line)
-        except msgspec.DecodeError:
-            continue
-        if record.at >= start:
-            yield known(record)
-
-
-def _lines(home: Path, model: str, since: str | None, first_day: str) -> Iterator[bytes | str]:
-    """Of the Parquet files from that day on, then of the segments."""
-    import pyarrow.parquet as pq
-
-    written, rotated = parts(home, model, first_day)
-    for path in rotated:
-        yield from pq.read_table(path, columns=["record"])["record"].to_pylist()
-    for path in recent(written, since):
-        try:
-            with path.open("rb") as lines:
-                yield from lines
-        except FileNotFoundError:  # rotated since it was listed
-            for copy in copies(path):
-                yield from pq.read_table(copy, columns=["record"])["record"].to_pylist()

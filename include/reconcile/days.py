@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
 
-import sqlalchemy as sa
-
-from include.core.control import ControlStore, partitions
 from include.core.errors import SlipstreamError
 from include.core.spec import ModelSpec
 from include.core.time import ONE_DAY, days_between, end_of_day, zoned
+from include.data.published import published_lately
 from include.data.raw import RawPartitions
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Finding, Notice, World, make_run, note
@@ -27,7 +25,7 @@ LIVING = timedelta(days=30)  # a source whose newest days are older is a replay 
 
 
 def find(world: World) -> Iterator[Finding]:
-    recent = published_lately(world.control)
+    recent = published_lately(world.control, AROUND)
     for model in world.models:
         known = recent.get(model, frozenset())
         if _whole(world.now, known):
@@ -39,20 +37,6 @@ def find(world: World) -> Iterator[Finding]:
         days = _missing(world, spec, known)
         if days and not world.airflow.unfinished(f"{model}_features"):
             yield from _of_model(world, spec, days)
-
-
-def published_lately(control: ControlStore) -> dict[str, frozenset[date]]:
-    """By model: its newest published day and those of the week before it."""
-    with control.transaction() as connection:
-        newest = sa.select(partitions.c.model, sa.func.max(partitions.c.day).label("day")).group_by(partitions.c.model)
-        last = {row.model: date.fromisoformat(row.day) for row in connection.execute(newest)}
-        if not last:
-            return {}
-        mine = (sa.and_(partitions.c.model == model, partitions.c.day >= str(day - AROUND)) for model, day in last.items())
-        found: dict[str, set[date]] = {}
-        for row in connection.execute(sa.select(partitions.c.model, partitions.c.day).where(sa.or_(*mine))):
-            found.setdefault(row.model, set()).add(date.fromisoformat(row.day))
-    return {model: frozenset(days) for model, days in found.items()}
 
 
 def _whole(now: datetime, known: frozenset[date]) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from include.core.housekeeping import housekeeping
 from include.core.scratch import PREFIX, is_left, sweep_scratch
+from include.prediction_log.layout import models, segments
 from include.prediction_log.rotation import DAY_SECONDS, KEEP_DAYS, rotate_days
 from include.reconcile.world import Finding, World
 
@@ -28,12 +29,12 @@ def find(world: World) -> Iterator[Finding]:
     if left:
         words = f"{len(left)} scratch folders of processes that are gone, such as {left[0]}"
         yield Finding("leftover.scratch", "leftover/scratch", "", words, "removed", partial(_sweep, places))
-    for folder in sorted((home / "predictions").glob("*")):
-        old = [segment for segment in folder.glob("*.jsonl") if _age_days(segment) >= KEEP_DAYS + PATIENCE_DAYS]
+    for model in models(home):
+        old = [segment for segment in segments(home, model) if _age_days(segment) >= KEEP_DAYS + PATIENCE_DAYS]
         if old:
             words = f"{len(old)} segments of the prediction log that nobody has rotated, such as {old[0].name}"
-            act = partial(_rotate, home, folder.name)
-            yield Finding("leftover.log", f"leftover/log/{folder.name}", folder.name, words, "rotated to Parquet", act)
+            act = partial(_rotate, home, model)
+            yield Finding("leftover.log", f"leftover/log/{model}", model, words, "rotated to Parquet", act)
 
 
 def _sweep(places: list[Path]) -> bool:

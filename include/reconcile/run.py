@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import sqlalchemy as sa
-
-from include.core.control import effects
+from include.core.effects import results_in
 from include.core.errors import PermanentError, SlipstreamError
 from include.core.request import Json
 from include.core.time import timestamp
@@ -74,6 +72,5 @@ def untold(world: World) -> list[Notice]:
     since = timestamp(world.now - UNTOLD)
     with world.control.transaction() as connection:
         notices = [Notice.from_json(dict(kept.body)) for kept in NOTICES.since_in(connection, since)]
-        keys = [f"told/{notice.key}" for notice in notices]
-        told = set(connection.execute(sa.select(effects.c.key).where(effects.c.key.in_(keys))).scalars()) if keys else set()
+        told = results_in(connection, [f"told/{notice.key}" for notice in notices])
     return [notice for notice in notices if f"told/{notice.key}" not in told]

@@ -7,10 +7,13 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, fences, rollouts, versions
+from include.core.control import ControlStore
+from include.core.effects import epoch_in
 from include.rollout.waiting import without_a_turn
+from include.rollout_state.queries import challengers_in
 from include.routing.route import route_in
 from include.versions.lifecycle import Stage
+from include.versions.queries import standings_in
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,18 @@ class Waiting:
 
 def all_waiting(control: ControlStore) -> list[Waiting]:
     """Every model with such candidates."""
-    columns = (versions.c.model, versions.c.version, versions.c.at)
-    query = (
-        sa.select(*columns).where(versions.c.stage == str(Stage.CANDIDATE)).order_by(versions.c.model, versions.c.version.desc())
-    )
     with control.transaction() as connection:
-        carried = connection.execute(sa.select(rollouts.c.model, rollouts.c.challenger).where(rollouts.c.live.is_not(None)))
-        live = {row.model: row.challenger for row in carried}
+        live = challengers_in(connection)
         found: dict[str, list[tuple[int, str]]] = {}
-        for row in connection.execute(query):
-            if live.get(row.model) != row.version:
-                found.setdefault(row.model, []).append((row.version, row.at))
-        return [_waiting(connection, model, known, model in live) for model, known in found.items()]
+        for each in reversed(standings_in(connection, stage=Stage.CANDIDATE)):
+            if live.get(each.model) != each.version:
+                found.setdefault(each.model, []).append((each.version, each.registered))
+        return [_waiting(connection, model, found[model], model in live) for model in sorted(found)]
 
 
 def _waiting(connection: sa.Connection, model: str, known: list[tuple[int, str]], live: bool) -> Waiting:
     fresh = tuple(without_a_turn(connection, model))
     again = tuple(version for version, _ in known if version not in fresh)
-    epoch = connection.execute(sa.select(fences.c.epoch).where(fences.c.resource == f"rollout/{model}")).scalar()
+    epoch = epoch_in(connection, f"rollout/{model}")
     newest = max(datetime.fromisoformat(at) for _, at in known)
-    return Waiting(model, route_in(connection, model)[1].champion, live, fresh, again, newest, int(epoch or 0))
+    return Waiting(model, route_in(connection, model)[1].champion, live, fresh, again, newest, epoch)

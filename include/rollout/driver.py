@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, fences, rollout_events, rollouts
+from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.digest import digest_json
+from include.core.effects import epoch_in
 from include.core.time import instant, timestamp
 from include.rollout.history import Rollout, event_key, rollout_in
 
@@ -65,9 +66,8 @@ def _live(connection: sa.Connection, rollout_id: str) -> Live:
     episodes = [row for row in found if row["event"] in EPISODE]
     begun = [instant(row["at"]) for row in episodes if row["event"] == "undriven"]
     ended = len(episodes) - len(begun)
-    epoch = connection.execute(sa.select(fences.c.epoch).where(fences.c.resource == rollout.resource)).scalar()
     since = begun[-1] if len(begun) > ended else None
-    return Live(rollout, tuple(each for each in drivers if each), len(begun), since, int(epoch or 0))
+    return Live(rollout, tuple(each for each in drivers if each), len(begun), since, epoch_in(connection, rollout.resource))
 
 
 def _events(connection: sa.Connection, rollout_id: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,33 +25,6 @@ ERRORS, REQUESTS, ENTITIES, FAILURES = "errors", "requests", "entities", "failur
 FIRST = "first_errors"  # entities whose first request in the stage met an error
 # After the plan entities are observed anew in each turn of the stage, a doubling of its length.
 AGAIN, AGAIN_ERRORS = "entities_again", "first_errors_again"
-
-
-class Observation(Protocol):
-    """A record of the prediction log (include/prediction_log/writer.py)."""
-
-    @property
-    def kind(self) -> str: ...  # prediction, shadow, label, outcome
-    @property
-    def id(self) -> str: ...
-    @property
-    def unit(self) -> str: ...  # hash of the entity
-    @property
-    def arm(self) -> str: ...  # the arm the entity belongs to, whoever answered in the end
-    @property
-    def generation(self) -> int: ...
-    @property
-    def latency_us(self) -> float: ...
-    @property
-    def error(self) -> str | None: ...  # why the arm's model gave no score
-    @property
-    def score(self) -> float | None: ...
-    @property
-    def against(self) -> float | None: ...  # of a shadow record: the score that was answered
-    @property
-    def label(self) -> float | None: ...  # of a label: the truth; of an outcome: above 0 if it happened
-    @property
-    def metric(self) -> str: ...  # of an outcome: its name
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 
 from include.core.request import Json
+from include.prediction_log.record import Record
 from include.rollout.alpha_spending import slice_of, turn_of
 from include.rollout.entity_bitmap import EntityBitmap, unit_number
 from include.rollout.evidence import (
@@ -31,7 +32,6 @@ from include.rollout.evidence import (
     REQUESTS,
     Count,
     Evidence,
-    Observation,
 )
 from include.rollout.guardrails import LOSS, QUANTILES, SCORES, outcome_stream
 
@@ -52,7 +52,7 @@ class Baseline:
     latencies: list[int] = field(default_factory=list)  # microseconds, the newest KEPT
     scores: list[float] = field(default_factory=list)
 
-    def add(self, record: Observation) -> None:
+    def add(self, record: Record) -> None:
         self.requests += 1
         self.errors += record.error is not None
         self.latencies.append(round(record.latency_us))
@@ -119,7 +119,7 @@ class StageAccumulator:
         if not self.slices:  # one that was begun by an earlier version goes on as it was begun
             self.slices[FIRST] = ([], [])
 
-    def add(self, record: Observation) -> None:
+    def add(self, record: Record) -> None:
         mirrored = record.kind == "shadow"
         if mirrored and not self.shadow:
             return  # mirrored before the stage, written after it
@@ -149,7 +149,7 @@ class StageAccumulator:
         if self._mark(AGAIN, unit, arm, memory) and failed:
             self._count(AGAIN_ERRORS, arm)
 
-    def _measure(self, record: Observation, unit: int, arm: int) -> None:
+    def _measure(self, record: Record, unit: int, arm: int) -> None:
         """Latency and score of an answer, against the champion's quantiles."""
         for name in QUANTILES:
             if record.latency_us > self.limits.get(name, float("inf")):
@@ -169,7 +169,7 @@ class StageAccumulator:
         if len(self.pending) > 2 * PENDING:
             self.pending = dict(list(self.pending.items())[-PENDING:])
 
-    def learn(self, record: Observation) -> bool:
+    def learn(self, record: Record) -> bool:
         """A label or a named outcome of a request of this stage; False for one of another."""
         known = self.pending.get(request_number(record.id))
         if known is None or record.label is None or known[1] == CONTESTED:
@@ -281,11 +281,11 @@ class EvidenceAccumulator:
         if self.stage is None or self.stage.generation < stage.generation:
             self.stage = stage
 
-    def add(self, records: Iterable[Observation]) -> None:
+    def add(self, records: Iterable[Record]) -> None:
         for record in records:
             self._add(record)
 
-    def _add(self, record: Observation) -> None:
+    def _add(self, record: Record) -> None:
         if record.kind in ("label", "outcome"):
             self.baseline.labels += record.kind == "label"
             if self.stage is not None:

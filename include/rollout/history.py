@@ -9,14 +9,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit, effects, rollout_events, rollouts, versions
+from include.core.acts import acts_in
+from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.digest import digest_json
+from include.core.effects import results_in
 from include.core.errors import ConflictError, DataError
 from include.core.request import Json
 from include.core.time import instant
 from include.rollout.plan import Stage
 from include.versions.gate import RETURNED
 from include.versions.lifecycle import Stage as VersionStage
+from include.versions.lifecycle import at_stage
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,8 @@ def opened_by(control: ControlStore, model: str, request: str) -> Rollout | None
     with control.transaction() as connection:
         tried = connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.model == model).distinct()).scalars()
         keys = [opening_key(model, challenger, request) for challenger in tried]
-        query = sa.select(effects.c.result).where(effects.c.key.in_(keys)).order_by(effects.c.at.desc())
-        row = connection.execute(query).first() if keys else None
-        return rollout_in(connection, row.result["id"]) if row else None
+        results = list(results_in(connection, keys).values())
+        return rollout_in(connection, results[-1]["id"]) if results else None
 
 
 def withdrawn(control: ControlStore, model: str) -> list[int]:
@@ -109,16 +111,13 @@ def withdrawn(control: ControlStore, model: str) -> list[int]:
     """
     ended = rollouts.c.state.in_(("rolled_back", "promoted"))
     tried = sa.select(rollouts.c.challenger, rollouts.c.state, rollouts.c.updated_at).where(rollouts.c.model == model, ended)
-    acts = audit.c.action.in_(("rollout.return", RETURNED))
-    returned = sa.select(audit.c.at, audit.c.detail).where(audit.c.subject == model, acts)
-    serving = sa.select(versions.c.version).where(versions.c.model == model, versions.c.stage == str(VersionStage.PRODUCTION))
     with control.transaction() as connection:
         fates = [(row.updated_at, row.challenger, row.state == "promoted") for row in connection.execute(tried)]
-        for row in connection.execute(returned):
-            fates += [(row.at, row.detail["from"], False), (row.at, row.detail["to"], True)]
+        for act in acts_in(connection, model, ("rollout.return", RETURNED)):
+            fates += [(act.at, act.detail["from"], False), (act.at, act.detail["to"], True)]
         last = {version: kept for _, version, kept in sorted(fates, key=lambda fate: fate[0])}
         gone = {version for version, kept in last.items() if version is not None and not kept}
-        return sorted(gone - set(connection.execute(serving).scalars()))
+        return sorted(gone - set(at_stage(connection, model, VersionStage.PRODUCTION)))
 
 
 def events(control: ControlStore, rollout_id: str) -> list[dict[str, Json]]:

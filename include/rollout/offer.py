@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit, rollouts
+from include.core.acts import acts_in
+from include.core.control import ControlStore, rollouts
 from include.core.errors import ConflictError, GateClosed
 from include.routing.route import route_in
 from include.versions.gate import OFFERED, RETURNED, obstacles
@@ -56,9 +57,7 @@ def served_in(connection: sa.Connection, model: str) -> set[int]:
     found = {route.champion, route.previous}
     for row in connection.execute(query):
         found |= {row.champion, row.challenger if row.state == "promoted" else None}
-    acts = ("stage", "rollout.return", RETURNED)
-    told = sa.select(audit.c.action, audit.c.detail).where(audit.c.subject == model, audit.c.action.in_(acts))
-    for act in connection.execute(told):
+    for act in acts_in(connection, model, ("stage", "rollout.return", RETURNED)):
         found.add(_brought_in(act.action, act.detail))
     return {version for version in found if version is not None}
 

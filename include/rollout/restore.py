@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, versions
+from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, IntegrityError
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref
@@ -21,6 +21,7 @@ from include.rollout.rollback import RolledBack
 from include.routing.route import Route, read_route, route_in, set_route
 from include.versions.gate import RETURNED
 from include.versions.lifecycle import Stage, set_production, stage_in
+from include.versions.queries import stored
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,9 @@ def restore_now(
 
 def check_files(control: ControlStore, ledger: Ledger, model: str, version: int) -> None:
     """Raises IntegrityError if the version's files are not in the ledger as they were, DataError for an unknown version."""
-    query = sa.select(versions.c.record).where(versions.c.model == model, versions.c.version == version)
     with control.transaction() as connection:
         stage_in(connection, model, version)
-        record = connection.execute(query).scalar() or {}
+    record = stored(control, model, version)
     if "train" not in record:
         return
     try:

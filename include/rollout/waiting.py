@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, rollouts
 from include.core.documents import DocumentKind
+from include.core.request import Json
 from include.core.versioned import Format
 from include.routing.route import route_in
 from include.versions.gate import offered_in
@@ -40,7 +41,7 @@ def supersede_in(connection: sa.Connection, control: ControlStore, model: str, c
     for version in gone:
         move_in(connection, model, version, Stage.ARCHIVED)
         reason = f"version {champion} came into production before it had its turn"
-        detail = {"version": version, "by": champion, "reason": reason}
+        detail: dict[str, Json] = {"version": version, "by": champion, "reason": reason}
         control.append_audit(connection, actor, SUPERSEDED, model, detail)
         ENDS.save_in(connection, _key(model, version), model, detail)
     return gone

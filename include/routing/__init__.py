@@ -1,0 +1,1 @@
+"""Which version answers whom: the hash of an entity, the route of a model, and how a gateway reads all routes."""

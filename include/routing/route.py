@@ -6,35 +6,19 @@ The gateway applies a route; the rollout machine writes it. Every write bumps th
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import sqlalchemy as sa
 
-from include.core.control import ROUTE, ControlStore, routes
+from include.core.control import ControlStore, routes
 from include.core.errors import DataError
 from include.core.request import Json
 from include.core.time import timestamp
+from include.routing.entity_hash import BUCKETS
 
 Arm = Literal["champion", "challenger"]
-BUCKETS = 10_000
-
-
-def unit(entity_id: str, model: str) -> int:
-    """A stable 64-bit hash of an entity: the unit of randomisation, and of counting.
-
-    The model is part of it, so an unlucky entity is not in every model's canary.
-    """
-    return int.from_bytes(blake2b(f"{model}\x1f{entity_id}".encode(), digest_size=8).digest())
-
-
-def bucket(entity_id: str, model: str) -> int:
-    """0 to 9999, the same for ever. A weight of w percent is the buckets below 100 w: raising it moves nobody back."""
-    return unit(entity_id, model) % BUCKETS
 
 
 @dataclass(frozen=True)
@@ -61,6 +45,16 @@ class Route:
         """Whether any version may answer: not before the first canary of the first rollout."""
         return self.champion is not None or self.weight > 0
 
+    @property
+    def needed(self) -> set[int]:
+        """The versions without which a gateway does not apply the route."""
+        return {version for version in (self.champion, self.challenger, self.shadow) if version is not None}
+
+    @property
+    def named(self) -> set[int]:
+        """Every version that the route names: the features of each must be online."""
+        return self.needed | ({self.previous} if self.previous is not None else set())
+
     def arm(self, unit: int) -> Arm:
         """Who answers an entity of that hash. Without a champion, the challenger answers all."""
         if self.weight and (unit % BUCKETS < self.weight * 100 or self.champion is None):
@@ -75,68 +69,6 @@ class Route:
         return cls(**value)
 
 
-def read_routes(control: ControlStore) -> dict[str, tuple[int, Route]]:
-    """Every model's generation and route. One short query: the gateway asks ten times a second."""
-    with control.transaction() as connection:
-        rows = connection.execute(sa.select(routes.c.model, routes.c.generation, routes.c.route)).all()
-    return {row.model: (row.generation, Route.from_json(row.route)) for row in rows}
-
-
-class RouteReader:
-    """`read_routes` for a gateway that asks twenty times a second: where nothing has changed, a few microseconds.
-
-    Keeps one connection. SQLite tells by itself that another connection wrote; elsewhere the small table is read.
-    """
-
-    def __init__(self, control: ControlStore) -> None:
-        self._engine = control.engine
-        self._connection: sa.PoolProxiedConnection | None = None
-        self._seen: tuple[object, ...] = ()
-        self._routes: dict[str, tuple[int, Route]] = {}
-
-    def read(self) -> dict[str, tuple[int, Route]]:
-        """Every model's generation and route. Raises what the database raises."""
-        try:
-            return self._read()
-        except Exception:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection, self._seen = None, ()
-
-    def _read(self) -> dict[str, tuple[int, Route]]:
-        lite, path = self._engine.dialect.name == "sqlite", self._engine.url.database
-        state: tuple[object, ...] = ()
-        if lite and path:
-            file = os.stat(path)  # another file under the name is another database
-            state = (file.st_dev, file.st_ino)
-            if self._seen[:2] != state:
-                self.close()
-        if self._connection is None:
-            self._connection = self._engine.raw_connection()
-            if not lite:
-                self._connection.driver_connection.autocommit = True  # type: ignore[union-attr]
-        cursor = self._connection.cursor()
-        if lite:
-            state += tuple(cursor.execute("PRAGMA data_version").fetchone())
-            if state == self._seen:
-                return self._routes
-        cursor.execute("SELECT model, generation, route FROM slipstream_routes")
-        rows = cursor.fetchall()
-        cursor.close()
-        self._routes = {model: (generation, Route.from_json(_decoded(route))) for model, generation, route in rows}
-        self._seen = state
-        return self._routes
-
-
-def _decoded(value: Any) -> Mapping[str, Json]:
-    """A JSON column as its driver gives it: SQLite as text."""
-    return ROUTE.read(json.loads(value) if isinstance(value, str) else value)
-
-
 def read_route(control: ControlStore, model: str) -> tuple[int, Route]:
     """Generation and route of a model; generation 0 and an empty route before the first rollout."""
     with control.transaction() as connection:
@@ -147,6 +79,17 @@ def route_in(connection: sa.Connection, model: str) -> tuple[int, Route]:
     """The same, inside the caller's transaction."""
     row = connection.execute(sa.select(routes.c.generation, routes.c.route).where(routes.c.model == model)).first()
     return (row.generation, Route.from_json(row.route)) if row else (0, Route())
+
+
+def set_at(control: ControlStore, model: str) -> str:
+    """When a model's route was written last: ISO 8601, UTC; empty before the first rollout."""
+    with control.transaction() as connection:
+        return connection.execute(sa.select(routes.c.at).where(routes.c.model == model)).scalar() or ""
+
+
+def models_in(connection: sa.Connection) -> set[str]:
+    """The models that have a route."""
+    return set(connection.execute(sa.select(routes.c.model).distinct()).scalars())
 
 
 def set_route(connection: sa.Connection, model: str, route: Route) -> int:

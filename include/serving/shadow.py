@@ -23,7 +23,8 @@ import msgspec
 from include.core.errors import TransientError, one_line
 from include.core.scratch import scratch_folder
 from include.core.time import precise
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory

@@ -9,7 +9,7 @@ from typing import Protocol
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.spec import ModelSpec
-from include.serving.models.deployment_manager import Routes
+from include.routing.reader import Routes
 from include.serving.models.loaded_model import LoadedModel, load_model
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from include.core.control import audit, versions
+from include.core.acts import acts_in
+from include.core.control import versions
 from include.versions.lifecycle import Stage
 
 # The audit's words. The detail of the first names the version; that of the second where the traffic went, `from` and `to`.
@@ -29,5 +30,4 @@ def obstacles(connection: sa.Connection, model: str, version: int, stage: Stage)
 
 def offered_in(connection: sa.Connection, model: str) -> set[int]:
     """The versions that a person has offered again, at any time: they wait for a rollout by hand, not for an event."""
-    query = sa.select(audit.c.detail).where(audit.c.subject == model, audit.c.action == OFFERED)
-    return {int(row.detail["version"]) for row in connection.execute(query)}
+    return {int(act.detail["version"]) for act in acts_in(connection, model, (OFFERED,))}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, rollouts, versions
+from include.core.control import ControlStore, versions
 from include.core.errors import DataError
 from include.core.nearest import nearest_number
-from include.core.request import Ref
+from include.core.request import Json, Ref
 from include.versions.record import Stage, VersionRecord
 
 LARGEST = 2**31 - 1  # of a version's column
@@ -63,10 +65,66 @@ def champion(known: list[VersionRecord]) -> VersionRecord | None:
     return next((record for record in reversed(known) if record.stage is Stage.PRODUCTION), None)
 
 
-def challenger(control: ControlStore, model: str) -> int | None:
-    """The version that a live rollout is bringing in."""
+def stored_in(connection: sa.Connection, model: str) -> dict[int, Mapping[str, Json]]:
+    """By number, ascending: the records as they are stored. One that an early release wrote may lack what `records` asks for."""
+    rows = connection.execute(_of(model).order_by(versions.c.version)).mappings()
+    return {row["version"]: row["record"] or {} for row in rows}
+
+
+def stored(control: ControlStore, model: str, version: int) -> Mapping[str, Json]:
+    """One such record. Raises DataError for a version that is not registered."""
+    query = sa.select(versions.c.record).where(versions.c.model == model, versions.c.version == version)
     with control.transaction() as connection:
-        return connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.live == model)).scalar()
+        row = connection.execute(query).first()
+    if row is None:
+        raise DataError(f"{model} has no registered version {version}.", hint="register it before it is routed to.")
+    found: Mapping[str, Json] = row.record or {}
+    return found
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A version and where it stands."""
+
+    model: str
+    version: int
+    semver: str
+    stage: Stage
+    gate: Mapping[str, Json] | None
+    registered: str  # ISO 8601, UTC
+
+
+def standings_in(connection: sa.Connection, *, model: str = "", stage: Stage | None = None) -> list[Standing]:
+    """All versions, or those of one model or one stage; by model, then by number."""
+    query = sa.select(versions).order_by(versions.c.model, versions.c.version)
+    if model:
+        query = query.where(versions.c.model == model)
+    if stage is not None:
+        query = query.where(versions.c.stage == str(stage))
+    return [_standing(row) for row in connection.execute(query).mappings()]
+
+
+REFERENCES = ("train", "training_set", "evaluation")  # of a version's record
+
+
+def references(control: ControlStore) -> Iterator[tuple[str, int, str, Ref]]:
+    """(model, version, name, result) of every result that a version of any model names."""
+    with control.transaction() as connection:
+        rows = connection.execute(sa.select(versions.c.model, versions.c.version, versions.c.record)).all()
+    for row in rows:
+        for name in REFERENCES:
+            if name in row.record:
+                yield row.model, row.version, name, Ref.from_json(row.record[name])
+
+
+def models_in(connection: sa.Connection) -> set[str]:
+    """The models that have a version."""
+    return set(connection.execute(sa.select(versions.c.model).distinct()).scalars())
+
+
+def _standing(row: sa.RowMapping) -> Standing:
+    gate = (row["record"] or {}).get("gate")
+    return Standing(row["model"], row["version"], row["semver"], Stage(row["stage"]), gate, row["at"])
 
 
 def _of(model: str) -> sa.Select[Any]:

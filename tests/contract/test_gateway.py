@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from include.core.errors import GateClosed
-from include.prediction_log.writer import read_records
-from include.routing.route import Route, bucket
+from include.prediction_log.reader import read_records
+from include.routing.entity_hash import bucket
+from include.routing.route import Route
 from include.serving.client import GatewayClient
 from tests.integration.gateway_world import MODEL, TOKEN, World, body, constant, eventually, fails_on_size_over, heat_score
 

@@ -18,9 +18,10 @@ import pytest
 
 from include.core.errors import DataError, UnreachableError
 from include.online_store.open import open_online
-from include.prediction_log.writer import read_records
+from include.prediction_log.reader import read_records
 from include.rollout.smoke import smoke_test
-from include.routing.route import Route, bucket
+from include.routing.entity_hash import bucket
+from include.routing.route import Route
 from include.serving.client import GatewayClient
 from include.serving.telemetry.metrics_page import names
 from tests.integration.gateway_world import (

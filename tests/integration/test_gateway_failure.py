@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.prediction_log.writer import read_records, segments
+from include.prediction_log.layout import segments
+from include.prediction_log.reader import read_records
 from include.routing.route import Route
 from tests.integration.gateway_world import MODEL, World, body, constant, eventually, heat_score
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from include.prediction_log.writer import read_records
-from include.routing.route import Route, bucket
+from include.prediction_log.reader import read_records
+from include.routing.entity_hash import bucket
+from include.routing.route import Route
 from include.serving.models.eviction import MODELS as ROOM
 from tests.integration.gateway_world import MODEL, World, body, constant, eventually
 

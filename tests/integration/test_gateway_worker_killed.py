@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from include.prediction_log.writer import read_records
+from include.prediction_log.reader import read_records
 from include.routing.route import Route
 from tests.integration.gateway_world import MODEL, World, body, constant, eventually
 

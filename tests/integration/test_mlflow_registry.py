@@ -17,9 +17,9 @@ from include.core.settings import Settings
 from include.governance.mirror import behind, catch_up, follow
 from include.governance.package import Package
 from include.governance.registry import mirror, register, resource
-from include.versions.moves import move
 from include.versions.record import Stage
 from tests.integration.mlflow_server import PASSWORD, mlflow_server
+from tests.support.versions import move
 from tests.unit.governance.samples import MODEL, Loop
 
 

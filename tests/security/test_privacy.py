@@ -25,13 +25,16 @@ from include.features.skew_step import read_sample
 from include.features.withdrawn_step import snapshot as withdrawn
 from include.governance.audit import history
 from include.monitoring.collect_step import snapshot
-from include.prediction_log.reader import log_files, open_log, select
+from include.prediction_log.layout import log_files, segments
+from include.prediction_log.reader import read_records
+from include.prediction_log.record import Record
 from include.prediction_log.redaction import redact
 from include.prediction_log.rotation import rotate
+from include.prediction_log.sql_view import open_log, select
 from include.prediction_log.tail import read_tail
-from include.prediction_log.writer import PredictionLog, Record, read_records, segments
+from include.prediction_log.writer import PredictionLog
 from include.rollout.evidence_accumulator import StageAccumulator
-from include.routing.route import unit
+from include.routing.entity_hash import unit
 from tests.unit.features import shop
 from tests.unit.monitoring.synthetic import commit, labels, spec
 
@@ -233,7 +236,7 @@ def test_a_request_is_taken_out_of_the_log_whole(settings: Settings, log: Predic
     assert len(left) == before - 3
     assert {record.id for record in left} == {"r2", "other"}
     inputs = spec().features.inputs
-    with open_log(log_files(settings, MODEL), inputs, Window(moment("2013-04-01"), moment("2013-04-08"))) as connection:
+    with open_log(log_files(settings.home, MODEL), inputs, Window(moment("2013-04-01"), moment("2013-04-08"))) as connection:
         assert select(connection, inputs).records == 2
     held = b"".join(path.read_bytes() for path in (settings.home / "predictions").rglob("*.*"))
     assert rotated or b'"r1"' not in held

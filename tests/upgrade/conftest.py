@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,14 @@ def expected() -> dict[str, Any]:
     """What that release's own code answered."""
     answers: dict[str, Any] = json.loads((FIXTURE / "expected.json").read_text())
     return answers
+
+
+@pytest.fixture(autouse=True)
+def _mask() -> Iterator[None]:
+    """A command sets the mask of its process; PostgreSQL's user must reach what the next test makes."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-import sqlalchemy as sa
-
-from include.core.control import ControlStore, partitions
+from include.core.control import ControlStore
 from include.core.documents import DocumentKind
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
 from include.core.time import end_of_day, parse_time, utc_now
 from include.core.versioned import Format
+from include.data.published import rows_in
 from include.online_store.store import OnlineStore
 
 MATERIALIZATIONS = DocumentKind("online", Format("the record of a materialization"))  # by model
@@ -74,9 +73,8 @@ class Presence:
 
 def published_rows(control: ControlStore, model: str) -> Published:
     """Reads the published days and the records of what was brought online."""
-    days = sa.select(partitions.c.day, partitions.c.rows).where(partitions.c.model == model)
     with control.transaction() as connection:
-        rows = {date.fromisoformat(row.day): row.rows for row in connection.execute(days)}
+        rows = rows_in(connection, model)
         brought = MATERIALIZATIONS.about_in(connection, model)
     at = {date.fromisoformat(record.body["day"]): parse_time(record.at) for record in brought}
     return Published(rows, at, [record.body for record in brought])

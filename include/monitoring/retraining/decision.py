@@ -8,13 +8,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core import control as store
-from include.core.control import ControlStore
+from include.core.control import ControlStore, decisions
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
 from include.core.time import timestamp
+from include.data.published import rows_in
 from include.data.window import moment
 from include.monitoring.retraining.policy import Champion, Decision, Facts, decide
+from include.rollout_state.queries import challengers_in, rolled_back_in
+from include.versions.queries import stored_in
 
 QUIET = "quiet"  # of the row that keeps a decision's effect
 
@@ -30,6 +32,24 @@ def history(control: ControlStore, model: str) -> list[Decision]:
         return _history(connection, model)
 
 
+def newest(control: ControlStore, model: str, limit: int) -> list[dict[str, Json]]:
+    """A model's newest decisions as the rows are, the newest window first."""
+    query = sa.select(decisions).where(decisions.c.model == model).order_by(decisions.c.as_of.desc()).limit(limit)
+    with control.transaction() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def decided(control: ControlStore, key: str) -> bool:
+    """Whether a window has its decision."""
+    with control.transaction() as connection:
+        return connection.execute(sa.select(decisions.c.key).where(decisions.c.key == key)).first() is not None
+
+
+def models_in(connection: sa.Connection) -> set[str]:
+    """The models about which anything was decided."""
+    return set(connection.execute(sa.select(decisions.c.model).distinct()).scalars())
+
+
 def record_decision(control: ControlStore, decision: Decision, epoch: int, *, quiet: bool = False) -> tuple[Decision, bool]:
     """Store it under its key, or return the one stored there before; and whether it is new. Raises FencedError.
 
@@ -41,7 +61,7 @@ def record_decision(control: ControlStore, decision: Decision, epoch: int, *, qu
         body = decision.to_json()
         details = {name: body[name] for name in ("blocked_by", "words", "evidence")}
         row = {"key": decision.key, "model": decision.model, "as_of": decision.as_of, "action": decision.action}
-        connection.execute(store.decisions.insert().values(**row, reasons=body["reasons"], evidence=details, at=timestamp()))
+        connection.execute(decisions.insert().values(**row, reasons=body["reasons"], evidence=details, at=timestamp()))
         control.append_audit(
             connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.words}
         )
@@ -107,7 +127,7 @@ def decide_window(
 
 
 def _history(connection: sa.Connection, model: str) -> list[Decision]:
-    query = sa.select(store.decisions).where(store.decisions.c.model == model).order_by(store.decisions.c.as_of)
+    query = sa.select(decisions).where(decisions.c.model == model).order_by(decisions.c.as_of)
     return [_decision(row) for row in connection.execute(query)]
 
 
@@ -120,15 +140,12 @@ def _new_labels(connection: sa.Connection, model: str, champion: Champion, as_of
     """Labels published for the days between the champion's data and the window's end."""
     first = moment(champion.data_until).date()
     last = (moment(as_of) - timedelta(microseconds=1)).date()
-    table = store.partitions.c
-    query = sa.select(table.rows).where(table.model == model, table.day >= first.isoformat(), table.day <= last.isoformat())
-    return sum(int(row.rows.get("labels", 0)) for row in connection.execute(query))
+    return sum(int(rows.get("labels", 0)) for rows in rows_in(connection, model, first, last).values())
 
 
 def _rollouts(connection: sa.Connection, model: str) -> list[str]:
-    table = store.rollouts.c
-    query = sa.select(table.challenger).where(table.model == model, table.live.is_not(None))
-    return [f"rollout of version {row.challenger}" for row in connection.execute(query)]
+    live = challengers_in(connection).get(model)
+    return [] if live is None else [f"rollout of version {live}"]
 
 
 def _rejected(connection: sa.Connection, model: str, champion: Champion, as_of: str) -> Iterator[str]:
@@ -136,15 +153,11 @@ def _rejected(connection: sa.Connection, model: str, champion: Champion, as_of: 
 
     A backfill's are no challengers: they were never meant to serve.
     """
-    versions, rollouts = store.versions.c, store.rollouts.c
-    newer = sa.select(versions.version, versions.record).where(versions.model == model, versions.version > champion.version)
-    back = sa.select(rollouts.challenger).where(rollouts.model == model, rollouts.state == "rolled_back")
-    rows = connection.execute(newer.order_by(versions.version)).all()
-    rolled = {row.challenger for row in connection.execute(back)}
-    for row in rows:
-        if row.record["run_type"] == "backfill" or moment(row.record["as_of"]) > moment(as_of):
+    rolled = rolled_back_in(connection, model)
+    for version, record in stored_in(connection, model).items():
+        if version <= champion.version or record["run_type"] == "backfill" or moment(record["as_of"]) > moment(as_of):
             continue
-        if row.version in rolled:
-            yield f"version {row.version} was rolled back"
-        elif not row.record["gate"]["passed"]:
-            yield f"version {row.version}: {'; '.join(row.record['gate']['reasons'])}"
+        if version in rolled:
+            yield f"version {version} was rolled back"
+        elif not record["gate"]["passed"]:
+            yield f"version {version}: {'; '.join(record['gate']['reasons'])}"

@@ -5,29 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 from include.core.spec import ModelSpec, View
+from include.routing.route import Route
 from include.serving.models.loaded_model import LoadedModel
-
-
-class Route(Protocol):
-    """A model's route (include/routing/route.py)."""
-
-    @property
-    def champion(self) -> int | None: ...
-    @property
-    def challenger(self) -> int | None: ...
-    @property
-    def weight(self) -> int: ...
-    @property
-    def shadow(self) -> int | None: ...
-    @property
-    def previous(self) -> int | None: ...
-    @property
-    def live(self) -> bool: ...
-    def arm(self, unit: int) -> str: ...
-    def to_json(self) -> dict[str, object]: ...
 
 
 @dataclass(frozen=True)
@@ -78,13 +59,3 @@ class Deployment:
 
 def _named(views: tuple[View, ...] | None) -> str:
     return ",".join(f"{view.name}@{view.version}" for view in views or () if view.version)
-
-
-def named(route: Route) -> set[int]:
-    """Every version that a route names."""
-    return needed(route) | ({route.previous} if route.previous is not None else set())
-
-
-def needed(route: Route) -> set[int]:
-    """Versions without which a route is not applied."""
-    return {version for version in (route.champion, route.challenger, route.shadow) if version is not None}

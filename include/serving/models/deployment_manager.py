@@ -20,8 +20,10 @@ from typing import Any
 
 from include.core.errors import SpecError, TransientError, one_line
 from include.core.spec import ModelSpec
+from include.routing.reader import Routes
+from include.routing.route import Route
 from include.serving.http.request_error import RequestError
-from include.serving.models.deployment import Deployment, Route, named, needed
+from include.serving.models.deployment import Deployment
 from include.serving.models.eviction import CacheLimits, EvictionPolicy
 from include.serving.models.loading import Load, Loaded, load_versions
 from include.serving.models.route_switch import Switch
@@ -33,8 +35,6 @@ RETRY_SECONDS = 5.0  # before a refused version is tried again: somebody may hav
 COLD_SECONDS = 5.0  # that a caller waits for a cold model; then 503, and the load goes on
 CATCH_UP_SECONDS = 20.0  # that a starting worker waits for the others to follow a route it already has
 LOADERS = 2  # models loaded at once
-
-Routes = Mapping[str, tuple[int, Route]]
 
 
 class DeploymentManager:
@@ -153,8 +153,8 @@ class DeploymentManager:
     def _begin(self, model: str, generation: int, route: Route) -> None:
         current = self.deployments.get(model)
         held = current.models if current else {}
-        if current and not current.cold and named(route) <= held.keys():  # at once, whatever is still being loaded
-            self._apply(Loaded(current.spec, route, generation, {version: held[version] for version in named(route)}, {}))
+        if current and not current.cold and route.named <= held.keys():  # at once, whatever is still being loaded
+            self._apply(Loaded(current.spec, route, generation, {version: held[version] for version in route.named}, {}))
             return
         if model in self._loading:  # for a route before: what it brings is dropped, then comes this one's turn
             return
@@ -187,7 +187,7 @@ class DeploymentManager:
     def _apply(self, loaded: Loaded) -> None:
         """Swap in what was loaded, or as much of it as is better than what there is."""
         model, current = loaded.spec.name, self.deployments.get(loaded.spec.name)
-        blocked = any(str(version) in loaded.problems for version in needed(loaded.route))
+        blocked = any(str(version) in loaded.problems for version in loaded.route.needed)
         if not blocked:
             self._swap(Deployment(loaded.spec, loaded.route, loaded.generation, loaded.models))
             log.info("applied route %d of %s, %.0f ms of loading: %s", loaded.generation, model, loaded.ms, loaded.route)

@@ -10,10 +10,9 @@ from time import perf_counter_ns
 from typing import Any, Protocol
 
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from include.core.control import ControlStore, versions
+from include.core.control import ControlStore
 from include.core.errors import DataError, SlipstreamError, one_line
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
@@ -21,6 +20,7 @@ from include.core.spec import Feature, ModelSpec, View
 from include.model_contract.definition import fallback_views, views_of_model
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
+from include.versions.queries import stored
 
 Floats = NDArray[np.float32]
 WARM_RUNS = 20
@@ -82,7 +82,7 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
 
     Raises DataError or IntegrityError for a model that must not serve, TransientError if a store is away.
     """
-    record = _record(control, spec.name, version)
+    record = stored(control, spec.name, version)
     result = ledger.resolve(Ref.from_json(record["train"]))
     signature = json.loads(ledger.fetch(result, "signature.json", scratch).read_bytes())
     result, name = _variant(ledger, record, result)
@@ -116,16 +116,6 @@ def _variant(ledger: Ledger, record: Mapping[str, Any], trained: Result) -> tupl
         if INT8 in evaluated.files:
             return evaluated, INT8
     return trained, "model.onnx"
-
-
-def _record(control: ControlStore, model: str, version: int) -> Mapping[str, Any]:
-    query = sa.select(versions.c.record).where(versions.c.model == model, versions.c.version == version)
-    with control.transaction() as connection:
-        record = connection.execute(query).scalar()
-    if record is None:
-        raise DataError(f"{model} has no registered version {version}.", hint="register it before it is routed to.")
-    found: Mapping[str, Any] = record
-    return found
 
 
 def _check_inputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> None:

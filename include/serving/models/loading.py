@@ -10,7 +10,7 @@ from pathlib import Path
 from include.core.errors import DataError, TransientError
 from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
-from include.serving.models.deployment import Route, named
+from include.routing.route import Route
 from include.serving.models.loaded_model import LoadedModel
 
 Load = Callable[[ModelSpec, int, Path], LoadedModel]
@@ -33,7 +33,7 @@ def load_versions(
     started = time.perf_counter()
     models: dict[int, LoadedModel] = {}
     problems: dict[str, str] = {}
-    for version in sorted(named(route)):
+    for version in sorted(route.named):
         try:
             model = held[version] if version in held else _open(load, spec, version, scratch)
             # Not for those in service: their features changed under them, and an answer is better than none.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from include.prediction_log.writer import Record
+from include.prediction_log.record import Record
 
 SPAN = 1 << 32
 

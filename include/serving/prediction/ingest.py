@@ -15,7 +15,7 @@ from include.core.spec import ModelSpec, View
 from include.core.time import ALLOWED as TIME
 from include.core.time import precise, utc
 from include.model_contract.definition import present_views
-from include.prediction_log.writer import Record
+from include.prediction_log.record import Record
 from include.serving.http.request_error import UNREADABLE, RequestError, told
 from include.serving.prediction.request_types import ALLOWED, KEY, KEYS_ALLOWED
 

@@ -27,7 +27,9 @@ import msgspec
 
 from include.core.errors import one_line
 from include.core.spec import View
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
+from include.routing.entity_hash import SEPARATOR
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.prediction.circuit_breaker import Breaker
@@ -250,7 +252,7 @@ class Predictor:
             for item in job.items:
                 entity = _asdict(item.entity)
                 request_id = item.id or f"{self._prefix}-{next(self._count):x}"
-                unit = hashed("\x1f".join(map(str, entity.values())) or request_id, name)
+                unit = hashed(SEPARATOR.join(map(str, entity.values())) or request_id, name)
                 found, others = next(known), None
                 if isinstance(found, dict):
                     reads = deployment.arm_reads(arm(unit))

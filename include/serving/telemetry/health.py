@@ -14,7 +14,7 @@ from pathlib import Path
 
 from include.core.errors import one_line
 from include.core.spec import ModelSpec
-from include.prediction_log.writer import segments
+from include.prediction_log.layout import segments
 from include.serving.telemetry.exposition import Family, Sample
 
 log = logging.getLogger(__name__)

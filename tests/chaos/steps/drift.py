@@ -10,7 +10,8 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from include.versions.lifecycle import set_production
 from operators.features import BuildTrainingSetOperator
 from operators.monitoring import CollectPredictionsOperator, DecideRetrainingOperator, MonitorModelOperator

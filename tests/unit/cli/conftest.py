@@ -14,8 +14,8 @@ from include.cli.main import main
 from include.core.control import ControlStore
 from include.governance.registry import register, resource
 from include.routing.route import Route, set_route
-from include.versions.moves import move
 from include.versions.record import Stage
+from tests.support.versions import move
 from tests.unit.governance.samples import MODEL, Loop
 
 Slipstream = Callable[..., tuple[int, str, str]]

@@ -25,9 +25,9 @@ ROOMS = {
     "model_contract/definition.py": ("features",),
     "model_contract/view_version.py": ("features", "training_set", "skew", "score"),
     "metrics/binary.py": ("train", "evaluate", "monitor", "reference"),
-    "routing/route.py": ("collect",),
-    "prediction_log/reader.py": ("collect",),
-    "prediction_log/writer.py": ("skew", "withdrawn"),
+    "routing/entity_hash.py": ("collect",),
+    "prediction_log/sql_view.py": ("collect",),
+    "prediction_log/reader.py": ("skew", "withdrawn"),
     "row_rules/predicate.py": ("features", "validate"),
     "data/raw.py": ("features", "validate"),
 }

@@ -21,7 +21,8 @@ from include.features.online.stream import stream_rows
 from include.features.skew.comparison import Finding, compare
 from include.features.skew_step import check, first_day, read_sample, served_table, snapshot
 from include.online_store.open import open_online
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from tests.unit.features.shop import SPEC, Shop, orders_of
 
 DAY = date(2013, 1, 4)

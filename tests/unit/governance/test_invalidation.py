@@ -10,7 +10,7 @@ from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named
-from include.governance.overview import overview
+from include.overview.standing import overview
 from tests.unit.governance.samples import MODEL, Loop
 
 

@@ -15,8 +15,8 @@ from include.governance.lineage import Trace, trace
 from include.governance.node import State
 from include.governance.registry import register, resource
 from include.governance.tree import render
-from include.versions.moves import move
 from include.versions.record import Stage
+from tests.support.versions import move
 from tests.unit.governance.samples import MODEL, Loop
 
 

@@ -14,8 +14,8 @@ from include.core.errors import UnreachableError
 from include.governance import mirror as module
 from include.governance.mirror import behind, catch_up, follow, mirror
 from include.governance.registry import register, resource
-from include.versions.moves import move
 from include.versions.record import Stage, VersionRecord
+from tests.support.versions import move
 from tests.unit.governance.samples import MODEL, Loop
 
 
@@ -132,7 +132,7 @@ def test_one_that_has_waited_for_a_stuck_one_goes_ahead_and_gives_no_word_for_wh
 ) -> None:
     promote(control)
     with advisory_lock(control, module.resource(MODEL)):  # somebody holds the place, and may write an older state and be killed
-        mirror(control, registry, MODEL, patience=0.05)
+        mirror(control, registry, MODEL, timeout=0.05)
         assert shown(registry) == {"champion": 2}
         assert "may be stuck" in behind(control)[0].problem
     assert catch_up(control, lambda: registry) == {MODEL: ""}

@@ -14,8 +14,8 @@ from include.governance.mirror import behind
 from include.governance.package import Package
 from include.governance.registry import Published, Registry, mirror, register, resource
 from include.versions import queries as versions
-from include.versions.moves import move
 from include.versions.record import Stage
+from tests.support.versions import move
 from tests.unit.governance.samples import MODEL, Loop
 
 

@@ -15,7 +15,8 @@ from include.core.control import decisions, effects
 from include.governance.mirror import behind
 from include.monitoring.profile.profile_file import read_profiles
 from include.monitoring.retraining.decision import history
-from include.prediction_log.writer import PredictionLog, Record, parts
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog, parts
 from include.versions.lifecycle import set_production
 from operators import lifecycle
 from operators.monitoring import (

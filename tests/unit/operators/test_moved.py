@@ -17,9 +17,9 @@ from include.core.storage import LocalStorage
 from include.core.versioned_column import VersionedJson
 from include.data.published import published as published_days
 from include.routing.route import Route, set_route
-from include.versions.moves import move
 from include.versions.queries import champion, records
 from include.versions.record import Stage
+from tests.support.versions import move
 from tests.unit.operators.life import MODEL, Life, Run, day, settle_in
 from tests.unit.operators.nursery import Nursery
 

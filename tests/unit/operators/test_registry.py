@@ -17,9 +17,9 @@ from include.rollout.machine import open_rollout
 from include.rollout.restore import restore
 from include.versions import queries as versions
 from include.versions.lifecycle import set_production
-from include.versions.moves import move
 from include.versions.record import Stage
 from operators.registry import RegisterModelOperator, _commit
+from tests.support.versions import move
 from tests.unit.operators.life import MODEL, Life, Run
 from tests.unit.operators.nursery import Nursery
 from tests.unit.operators.said import assert_says

@@ -15,12 +15,14 @@ from include.core.control import versions
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.time import precise, timestamp
 from include.governance.mirror import behind
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from include.rollout import stage_evaluation as watch
 from include.rollout.history import Rollout, entered, events, list_rollouts, live_rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.pause import abort, pause, resume
-from include.routing.route import Route, read_route, set_route, unit
+from include.routing.entity_hash import unit
+from include.routing.route import Route, read_route, set_route
 from include.services.services import Services
 from include.versions.record import Stage, VersionRecord
 from operators.alert import Alert

@@ -9,7 +9,8 @@ import pytest
 
 from include.core.errors import DataError
 from include.features.skew.findings import last_shares
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from operators.monitoring import CheckSkewOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import orders_of

@@ -11,7 +11,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import DataError, PermanentError
 from include.core.request import Request
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from operators.features import BuildTrainingSetOperator, ListWithdrawnOperator
 from operators.lifecycle import training_dag
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator

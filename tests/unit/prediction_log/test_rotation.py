@@ -11,13 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.core.errors import NotReadyError
-from include.core.settings import Settings
 from include.core.spec import Feature
 from include.data.window import Window, moment
-from include.prediction_log.reader import log_files, open_log, select
-from include.prediction_log.rotation import rotate, rotated
+from include.prediction_log.layout import log_files, rotated_files, segments
+from include.prediction_log.reader import read_records
+from include.prediction_log.record import Record
+from include.prediction_log.rotation import rotate
+from include.prediction_log.sql_view import open_log, select
 from include.prediction_log.tail import read_tail
-from include.prediction_log.writer import PredictionLog, Record, read_records, segments
+from include.prediction_log.writer import PredictionLog
 
 INPUTS = (Feature(name="a"), Feature(name="c", dtype="category"))
 WEEK = Window(moment("2026-01-01T00:00:00"), moment("2026-01-08T00:00:00"))
@@ -40,7 +42,7 @@ def written(home: Path) -> list[Record]:
 
 
 def selection(home: Path) -> object:
-    with open_log(log_files(Settings(home=home), "toy"), INPUTS, WEEK) as connection:
+    with open_log(log_files(home, "toy"), INPUTS, WEEK) as connection:
         return select(connection, INPUTS)
 
 
@@ -78,7 +80,7 @@ def test_killed_between_writing_and_removing_nothing_counts_twice(tmp_path: Path
     shutil.copy(segment, copy)
     rotate(tmp_path, "toy", 0)
     shutil.copy(copy, segment)
-    assert rotated(tmp_path, "toy") == []
+    assert rotated_files(tmp_path, "toy") == []
     assert list(read_records(tmp_path, "toy")) == before
     assert selection(tmp_path) == chosen
     rotate(tmp_path, "toy", 0)
@@ -135,7 +137,7 @@ def test_readers_beside_many_rotations_see_every_record_once(tmp_path: Path) -> 
 
 def test_a_window_whose_segment_goes_while_it_is_read_is_read_again(tmp_path: Path) -> None:
     written(tmp_path)
-    listed = log_files(Settings(home=tmp_path), "toy")
+    listed = log_files(tmp_path, "toy")
     rotate(tmp_path, "toy", 0)
     with pytest.raises(NotReadyError, match="rotated while it was read"):
         open_log(listed, INPUTS, WEEK)

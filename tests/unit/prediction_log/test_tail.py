@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from include.prediction_log import tail
+from include.prediction_log.record import Record
 from include.prediction_log.rotation import rotate
 from include.prediction_log.tail import read_tail
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.writer import PredictionLog
 
 SINCE = "2020-01-01T00:00:00+00:00"
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from include.core.time import instant, precise
-from include.prediction_log.writer import PredictionLog, Record, read_records, segments
+from include.prediction_log.layout import segments
+from include.prediction_log.reader import read_records
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 
 
 def record(number: int) -> Record:

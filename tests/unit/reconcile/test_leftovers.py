@@ -13,7 +13,10 @@ import pytest
 
 from include.core.digest import PROJECT
 from include.core.scratch import PREFIX, scratch_folder
-from include.prediction_log.writer import PredictionLog, Record, read_records, segments
+from include.prediction_log.layout import segments
+from include.prediction_log.reader import read_records
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from tests.unit.reconcile.conftest import Place
 
 KILLED = """

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.judge.entities import Cell, rates
 from include.core.spec import ModelSpec
-from include.prediction_log.writer import Record
+from include.prediction_log.record import Record
 from include.rollout.alpha_spending import OCTAVE, SLICES, spent, turn_boundaries, turn_of, turn_sums, turns
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed
 from include.rollout.evidence import AGAIN, CHALLENGER, ENTITIES, ERRORS, FIRST, Evidence
@@ -20,7 +20,8 @@ from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan
 from include.rollout.plan import plan
 from include.rollout.power import foresee, foresee_entities
 from include.rollout.stage_evaluation import at_deadline, recompute
-from include.routing.route import Route, unit
+from include.routing.entity_hash import unit
+from include.routing.route import Route
 from tests.unit.rollout.test_judge import CANARY, FULL, GENERATION, evidence, stage_fold, traffic
 
 

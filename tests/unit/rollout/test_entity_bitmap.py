@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from include.rollout.entity_bitmap import EntityBitmap, unit_number
 from include.rollout.evidence import CHALLENGER, CHAMPION
-from include.routing.route import unit
+from include.routing.entity_hash import unit
 
 
 def test_an_entity_is_new_once_on_each_arm() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from include.core.catalog import load_spec
 from include.core.spec import ModelSpec
-from include.prediction_log.writer import Record
+from include.prediction_log.record import Record
 from include.rollout.alpha_spending import OCTAVE, SLICES
 from include.rollout.evidence import Evidence
 from include.rollout.evidence_accumulator import BASELINE, EvidenceAccumulator, StageAccumulator
@@ -19,7 +19,8 @@ from include.rollout.guardrails import LOSS, WEIGHTS, Guard, scaled
 from include.rollout.judge import JudgePlan, judge, judge_plan
 from include.rollout.plan import plan
 from include.rollout.stage_evaluation import at_deadline, recompute
-from include.routing.route import Route, unit
+from include.routing.entity_hash import unit
+from include.routing.route import Route
 
 CANARY = JudgePlan("canary_5", share=0.05, requests=100, alpha=0.05, compared=True)
 SHADOW = JudgePlan("shadow", share=0.0, requests=100, alpha=0.05, compared=True, tolerance=0.2)

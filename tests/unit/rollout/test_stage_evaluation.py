@@ -12,13 +12,15 @@ from include.core.errors import ConflictError
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.time import precise
-from include.prediction_log.writer import PredictionLog, Record
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from include.rollout import stage_evaluation as watch
 from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.history import entered, paused_for
 from include.rollout.machine import enter_stage, open_rollout, record_alert, record_verdict, roll_back
 from include.rollout.pause import abort, pause, resume
-from include.routing.route import Route, read_route, set_route, unit
+from include.routing.entity_hash import unit
+from include.routing.route import Route, read_route, set_route
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ def test_a_look_that_dies_before_it_has_stored_what_it_read_loses_and_doubles_no
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(watch, "remember", killed)
+        dying.setattr(watch, "save_accumulator", killed)
         with pytest.raises(KeyboardInterrupt):
             watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
     assert watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None

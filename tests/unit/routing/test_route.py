@@ -4,20 +4,8 @@ import pytest
 
 from include.core.control import ControlStore
 from include.core.errors import DataError
-from include.routing.route import BUCKETS, Route, bucket, read_route, read_routes, set_route, unit
-
-
-def test_buckets_are_stable_over_processes_and_releases() -> None:
-    """Literal values: a change of the hash would move every entity in the middle of a rollout."""
-    assert [bucket(entity, "flight_delay") for entity in ("a", "b", "EWR\x1fUA")] == [8317, 8967, 8308]
-
-
-def test_buckets_spread_evenly_and_differ_between_models() -> None:
-    counts = [0] * 10
-    for n in range(20_000):
-        counts[bucket(f"entity-{n}", "toy") * 10 // BUCKETS] += 1
-    assert all(1800 < count < 2200 for count in counts)
-    assert sum(bucket(f"e{n}", "a") == bucket(f"e{n}", "b") for n in range(1000)) < 10
+from include.routing.entity_hash import unit
+from include.routing.route import Route, read_route, set_route
 
 
 def test_raising_a_weight_moves_no_entity_off_the_challenger() -> None:
@@ -52,4 +40,9 @@ def test_every_write_bumps_the_generation(control: ControlStore) -> None:
         with control.transaction() as connection:
             assert set_route(connection, "toy", route) == generation
         assert read_route(control, "toy") == (generation, route)
-    assert read_routes(control) == {"toy": (2, route)}
+
+
+def test_a_route_knows_the_versions_that_it_names_and_those_it_cannot_do_without() -> None:
+    route = Route(champion=1, challenger=2, weight=5, shadow=3, previous=4)
+    assert (route.named, route.needed) == ({1, 2, 3, 4}, {1, 2, 3})
+    assert (Route().named, Route(champion=1, previous=1).named) == (set(), {1})

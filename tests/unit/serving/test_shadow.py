@@ -12,7 +12,9 @@ import pytest
 from msgspec import structs
 
 from include.core.errors import DataError, UnreachableError
-from include.prediction_log.writer import PredictionLog, Record, read_records
+from include.prediction_log.reader import read_records
+from include.prediction_log.record import Record
+from include.prediction_log.writer import PredictionLog
 from include.serving.models.loaded_model import ModelError
 from include.serving.shadow import _LENGTH, TURNS, Copy, Frame, Scorer, Shadow, frames
 from include.serving.telemetry.counters import ARENA, Metrics

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from include.prediction_log.writer import Record
-from include.routing.route import unit
+from include.prediction_log.record import Record
+from include.routing.entity_hash import unit
 from include.serving.prediction.exploration import Exploration
 
 

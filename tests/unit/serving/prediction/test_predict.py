@@ -16,8 +16,10 @@ from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.spec import Feature, ModelSpec
 from include.model_contract.encoder import Encoder, Input
 from include.online_store.packed_store import LayoutReader
-from include.prediction_log.writer import PredictionLog, read_records
-from include.routing.route import Route, unit
+from include.prediction_log.reader import read_records
+from include.prediction_log.writer import PredictionLog
+from include.routing.entity_hash import unit
+from include.routing.route import Route
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import Floats, LoadedModel
 from include.serving.prediction.coalescing import PendingRequest, RequestCoalescer

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import sqlalchemy as sa
-
-from include.core.control import ControlStore, decisions, partitions, rollout_events, rollouts, routes
+from include.core.control import ControlStore
 from include.core.request import Json
+from include.data.published import extent
 from include.governance.mirror import behind
+from include.monitoring.retraining.decision import newest as newest_decisions
+from include.rollout_state.queries import newest_events, newest_rollout
+from include.routing.route import read_route, set_at
 from include.versions import queries as versions
 from include.versions.record import VersionRecord
 
@@ -70,36 +70,23 @@ class Overview:
 
 def overview(control: ControlStore, model: str) -> Overview:
     """One look at a model. The parts are read one after another, so a promotion may fall between two of them."""
-    rollout = _first(_rows(control, _newest(rollouts, model, rollouts.c.created_at, 1)))
+    rollout = newest_rollout(control, model)
+    newest_day, days = extent(control, model)
     return Overview(
-        model,
-        tuple(reversed(versions.records(control, model))),
-        _route(control, model),
-        rollout,
-        tuple(_events(control, rollout)),
-        tuple(_rows(control, _newest(decisions, model, decisions.c.as_of, DECISIONS))),
-        _partitions(control, model),
-        _registry(control, model),
+        model=model,
+        versions=tuple(reversed(versions.records(control, model))),
+        route=_route(control, model),
+        rollout={**rollout} if rollout else {},
+        events=tuple({**event} for event in newest_events(control, rollout["id"], EVENTS)) if rollout else (),
+        decisions=tuple(newest_decisions(control, model, DECISIONS)),
+        partitions=Partitions(str(newest_day or ""), days),
+        registry=_registry(control, model),
     )
 
 
 def _route(control: ControlStore, model: str) -> Row:
-    row = _first(_rows(control, sa.select(routes).where(routes.c.model == model)))
-    return {**row["route"], "generation": row["generation"], "at": row["at"]} if row else {}
-
-
-def _events(control: ControlStore, rollout: Row) -> list[Row]:
-    if not rollout:
-        return []
-    columns = (rollout_events.c.stage, rollout_events.c.event, rollout_events.c.evidence, rollout_events.c.at)
-    of_this = sa.select(*columns).where(rollout_events.c.rollout == rollout["id"])
-    return _rows(control, of_this.order_by(rollout_events.c.at.desc()).limit(EVENTS))
-
-
-def _partitions(control: ControlStore, model: str) -> Partitions:
-    counted = sa.select(sa.func.max(partitions.c.day).label("newest"), sa.func.count().label("days"))
-    row = _first(_rows(control, counted.where(partitions.c.model == model)))
-    return Partitions(row["newest"] or "", int(row["days"]))
+    generation, route = read_route(control, model)
+    return {**route.to_json(), "generation": generation, "at": set_at(control, model)} if generation else {}
 
 
 def _registry(control: ControlStore, model: str) -> str:
@@ -108,16 +95,3 @@ def _registry(control: ControlStore, model: str) -> str:
         return ""
     since = f" since {found[0].since[:16]}" if found[0].since else ""
     return f"its labels are behind{since}: " + (found[0].problem or f"not shown yet. Next: slipstream mirror {model}")
-
-
-def _newest(table: sa.Table, model: str, order: sa.Column[Any], limit: int) -> sa.Select[Any]:
-    return sa.select(table).where(table.c.model == model).order_by(order.desc()).limit(limit)
-
-
-def _rows(control: ControlStore, query: sa.Executable) -> list[Row]:
-    with control.transaction() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def _first(rows: Sequence[Row]) -> Row:
-    return rows[0] if rows else {}

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import sqlalchemy as sa
-
 from include.core.catalog import model_names
-from include.core.control import ControlStore, decisions, partitions, rollouts, routes, versions
+from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.nearest import meant
+from include.data import published
+from include.monitoring.retraining import decision as decisions
+from include.rollout_state import queries as rollouts
+from include.routing import route as routes
+from include.versions import queries as versions
 
-TABLES = (versions, routes, rollouts, decisions, partitions)
+OWNERS = (versions.models_in, routes.models_in, rollouts.models_in, decisions.models_in, published.models_in)
 
 
 def known_models(control: ControlStore) -> set[str]:
     """The models of which the control store holds anything: their folders may be gone since."""
     with control.transaction() as connection:
-        return {name for table in TABLES for name in connection.execute(sa.select(table.c.model).distinct()).scalars()}
+        return {name for models_in in OWNERS for name in models_in(connection)}
 
 
 def require_model(name: str, package: str, control: Callable[[], ControlStore | None]) -> None:

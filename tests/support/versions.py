@@ -1,17 +1,15 @@
-"""Moving a version by hand, in a transaction of its own with an audit row. The moves: include/versions/lifecycle.py."""
+"""Bringing a registered version where a test wants it."""
 
 from __future__ import annotations
 
 from include.core.control import ControlStore
-from include.versions.lifecycle import MOVES as MOVES
 from include.versions.lifecycle import Stage, move_in
-from include.versions.lifecycle import allowed as allowed
 from include.versions.queries import at_version
 from include.versions.record import VersionRecord
 
 
 def move(control: ControlStore, model: str, version: int, wanted: Stage, actor: str) -> VersionRecord:
-    """Set one version's stage, with an audit row. Moving to where it stands changes nothing.
+    """Move one version in a transaction of its own, with the audit row that earlier releases wrote for it by hand.
 
     Raises ConflictError on a move that is not allowed, DataError for an unknown version.
     """

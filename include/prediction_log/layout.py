@@ -1,0 +1,122 @@
+"""Where the prediction log is on the disk, and in which order its files are read.
+
+    <home>/predictions/{model}/{segment}.jsonl                     a segment, {YYYYMMDD-HHMMSS-pid[-NNNN]}: one process writes it
+    <home>/predictions/{model}/date=YYYY-MM-DD/{segment}.parquet   what became of it, a file for each day of its records
+
+The order of reading is that of the segments' names, whatever they are by now, then of the days, then of the lines: rotation
+changes no reader's order. Segments are always listed before Parquet files, so that one that is rotated meanwhile is found at
+least once; a segment that is still there counts, not its Parquet files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from include.core.time import parse_time
+
+SEGMENT, PARQUET, DAY = ".jsonl", ".parquet", "date="
+
+# The columns of a rotated file, by Arrow's names of the types. All but the last two are the record's fields, to search by.
+COLUMNS = {
+    "kind": "string",
+    "id": "string",
+    "at": "string",
+    "event_time": "string",
+    "unit": "string",
+    "version": "int64",
+    "arm": "string",
+    "score": "double",
+    "label": "double",
+    "generation": "int64",
+    "error": "string",
+    "record": "string",  # the line itself
+    "upto": "int64",  # bytes of the segment up to the line's end
+}
+
+
+def folder(home: Path, model: str) -> Path:
+    """The log of a model."""
+    return home / "predictions" / model
+
+
+def models(home: Path) -> list[str]:
+    """The models that have a log, sorted."""
+    return sorted(path.name for path in (home / "predictions").glob("*") if path.is_dir())
+
+
+def new_segment_names(at: datetime, pid: int) -> Iterator[str]:
+    """File names for a segment that a process opens, of which it takes the first that is free."""
+    stem = f"{at:%Y%m%d-%H%M%S}-{pid}"
+    yield f"{stem}{SEGMENT}"
+    for number in range(1, 10_000):
+        yield f"{stem}-{number:04d}{SEGMENT}"
+
+
+def segments(home: Path, model: str, since: str | None = None) -> list[Path]:
+    """The segments that are not rotated yet; with `since` (ISO 8601, UTC) only those written to at or after it."""
+    return recent(sorted(folder(home, model).glob(f"*{SEGMENT}"), key=_place), since)
+
+
+def rotated_files(home: Path, model: str) -> list[Path]:
+    """The Parquet files whose segment is gone."""
+    return [path for path in log_files(home, model) if path.suffix == PARQUET]
+
+
+def log_files(home: Path, model: str, first_day: str = "") -> list[Path]:
+    """Segments, and the Parquet files from that day (YYYY-MM-DD) on of segments that are gone, in the order of reading."""
+    written = segments(home, model)
+    names = {segment.stem for segment in written}
+    days = (day for day in folder(home, model).glob(f"{DAY}*") if day.name.removeprefix(DAY) >= first_day)
+    rotated = [path for day in days for path in day.glob(f"*{PARQUET}") if path.stem not in names]
+    return sorted([*written, *rotated], key=_place)
+
+
+def parquet_file(segment: Path, day: str) -> Path:
+    """What a segment's records of a day (YYYY-MM-DD) become."""
+    return segment.parent / f"{DAY}{day}" / f"{segment.stem}{PARQUET}"
+
+
+def parquet_files(home: Path, model: str) -> list[Path]:
+    """Every Parquet file, those of segments that are still there included: a rotation that was killed leaves such."""
+    return sorted(folder(home, model).glob(f"{DAY}*/*{PARQUET}"), key=_place)
+
+
+def parquet_files_of(segment: Path) -> list[Path]:
+    """The Parquet files that there are of a segment, oldest day first."""
+    return sorted(segment.parent.glob(f"{DAY}*/{segment.stem}{PARQUET}"))
+
+
+def segment_name(path: Path) -> str:
+    """The file name of the segment that a file of the log is, or was."""
+    return f"{path.stem}{SEGMENT}"
+
+
+def recent(files: Iterable[Path], since: str | None) -> list[Path]:
+    """Those written to at or after `since` (ISO 8601, UTC). One that was rotated since it was listed is kept."""
+    if since is None:
+        return list(files)
+    start = moment(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
+    return [file for file in files if _written(file) >= start]
+
+
+def moment(text: str) -> datetime:
+    """ISO 8601 as a time in UTC, which is also what a text without zone means, wherever the host stands."""
+    return parse_time(text).replace(tzinfo=UTC)
+
+
+def since_text(since: str | None) -> str:
+    """`since` as `Record.at` is written, to compare with it; empty for None."""
+    return moment(since).isoformat(timespec="microseconds") if since else ""
+
+
+def _place(path: Path) -> tuple[str, str]:
+    return path.stem, path.parent.name
+
+
+def _written(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

@@ -1,0 +1,74 @@
+"""Questions to the tables of rollouts and their events. Who changes them is include/rollout."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, rollout_events, rollouts
+from include.core.request import Json
+
+
+class RolloutRow(TypedDict):
+    """A rollout as the control store has it. Times are ISO 8601, UTC."""
+
+    id: str
+    model: str
+    live: str | None  # the model while it is live
+    challenger: int
+    champion: int | None
+    stage: str
+    state: str  # running, paused, promoted or rolled_back
+    reason: str
+    created_at: str
+    updated_at: str
+
+
+class EventRow(TypedDict):
+    """Something that happened in a rollout."""
+
+    stage: str
+    event: str
+    evidence: dict[str, Json]
+    at: str
+
+
+def challengers_in(connection: sa.Connection) -> dict[str, int]:
+    """By model: the version that its live rollout is bringing in."""
+    query = sa.select(rollouts.c.model, rollouts.c.challenger).where(rollouts.c.live.is_not(None))
+    return {row.model: row.challenger for row in connection.execute(query)}
+
+
+def challenger(control: ControlStore, model: str) -> int | None:
+    """The version that a model's live rollout is bringing in."""
+    with control.transaction() as connection:
+        return connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.live == model)).scalar()
+
+
+def rolled_back_in(connection: sa.Connection, model: str) -> set[int]:
+    """The versions of which a rollout was rolled back."""
+    mine = sa.and_(rollouts.c.model == model, rollouts.c.state == "rolled_back")
+    return set(connection.execute(sa.select(rollouts.c.challenger).where(mine)).scalars())
+
+
+def newest_rollout(control: ControlStore, model: str) -> RolloutRow | None:
+    """A model's newest rollout, live or not."""
+    query = sa.select(rollouts).where(rollouts.c.model == model).order_by(rollouts.c.created_at.desc()).limit(1)
+    with control.transaction() as connection:
+        row = connection.execute(query).mappings().first()
+    return RolloutRow(**row) if row else None  # type: ignore[typeddict-item]  # the columns are the keys
+
+
+def newest_events(control: ControlStore, rollout: str, limit: int) -> list[EventRow]:
+    """What happened last in a rollout, newest first."""
+    columns = (rollout_events.c.stage, rollout_events.c.event, rollout_events.c.evidence, rollout_events.c.at)
+    query = sa.select(*columns).where(rollout_events.c.rollout == rollout)
+    with control.transaction() as connection:
+        rows = connection.execute(query.order_by(rollout_events.c.at.desc()).limit(limit)).all()
+    return [EventRow(stage=row.stage, event=row.event, evidence=row.evidence, at=row.at) for row in rows]
+
+
+def models_in(connection: sa.Connection) -> set[str]:
+    """The models that ever had a rollout."""
+    return set(connection.execute(sa.select(rollouts.c.model).distinct()).scalars())

@@ -1,0 +1,29 @@
+"""Writing versions: a new one, and what is known of one by now. The stage is moved by include/versions/lifecycle.py alone."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from include.core.control import versions
+from include.versions.record import VersionRecord
+
+
+def add_in(connection: sa.Connection, record: VersionRecord) -> None:
+    """A version that was not there, in the stage where it enters the state machine; the caller writes the audit row."""
+    connection.execute(
+        versions.insert().values(
+            key=record.entry.key,
+            model=record.entry.model,
+            version=record.version,
+            semver=record.semver,
+            stage=str(record.entry.first_stage),
+            record=record.to_json(),
+            at=record.created_at,
+        )
+    )
+
+
+def rewrite_in(connection: sa.Connection, record: VersionRecord) -> None:
+    """What is known of a version by now; its stage stays what the column says."""
+    mine = versions.c.key == record.entry.key
+    connection.execute(versions.update().where(mine).values(record=record.to_json()))

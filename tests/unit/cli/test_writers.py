@@ -1,0 +1,111 @@
+"""What may still write while the stores are upgraded: a gateway, Airflow's scheduler and its runs, jobs, the local platform."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from include.backends.process.jobs import open_jobs
+from include.cli.context import Desk
+from include.cli.writers import writers
+from include.core.ports import Job
+from include.core.request import Request
+from include.core.settings import Settings
+from include.local.supervisor import Supervisor
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+@contextmanager
+def server(answers: dict[str, object]) -> Iterator[str]:
+    """Answers paths with JSON."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = answers.get(self.path.partition("?")[0])
+            self.send_response(404 if body is None else 200)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        do_POST = do_GET  # noqa: N815 - the name is the library's
+
+        def log_message(self, *_: object) -> None: ...
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{running.server_port}"
+    running.shutdown()
+    running.server_close()
+
+
+Make = Callable[..., Desk]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Make:
+    def make(**settings: str) -> Desk:
+        given = {"home": str(tmp_path), "job_backend": "process", **settings}
+        named = {f"SLIPSTREAM_{name.upper()}": value for name, value in given.items()}
+        nowhere = {f"SLIPSTREAM_{name}_URL": NOWHERE for name in ("AIRFLOW", "MLFLOW", "RAY", "GATEWAY")}
+        login = {"AIRFLOW_CONN_SLIPSTREAM_AIRFLOW": given.get("airflow_url", NOWHERE).replace("//", "//me:secret@")}
+        return Desk(Settings.from_env({**nowhere, **named, **login}))
+
+    return make
+
+
+def test_where_nothing_answers_nothing_writes(desk: Make) -> None:
+    assert writers(desk()) == []
+
+
+def test_a_gateway_that_answers_is_named_by_its_address(desk: Make) -> None:
+    with server({"/v2/health/live": {}}) as url:
+        (found,) = writers(desk(gateway_url=url))
+    assert (found.what, found.stop) == (f"the gateway at {url}", "stop the gateway")
+
+
+@pytest.mark.parametrize("status", ["healthy", "unhealthy"])
+def test_airflow_is_asked_for_its_scheduler_and_its_unfinished_runs(desk: Make, status: str) -> None:
+    run = {"dag_id": "shop_training", "dag_run_id": "asset__1"}
+    answers: dict[str, object] = {
+        "/api/v2/monitor/health": {"scheduler": {"status": status}},
+        "/auth/token": {"access_token": "t"},
+        "/api/v2/dags/~/dagRuns": {"dag_runs": [run], "total_entries": 1},
+        "/api/v2/dags/shop_training/dagRuns/asset__1/taskInstances": {"task_instances": []},
+    }
+    with server(answers) as url:
+        told = [each.what for each in writers(desk(airflow_url=url))]
+    scheduler = [f"Airflow's scheduler at {url}, which may start a task at any moment"] if status == "healthy" else []
+    assert told == [*scheduler, "unfinished runs: shop_training asset__1"]
+
+
+def test_a_job_of_an_open_attempt_writes_while_it_runs(desk: Make) -> None:
+    made = desk()
+    request = Request("train", "f:g", "shop")
+    made.ledger.record(request)
+    attempt = made.ledger.open_attempt(request.key, 0)
+    assert writers(made) == []  # nobody computes it
+    jobs = open_jobs(made.settings)
+    jobs.submit(Job(attempt.job, (sys.executable, "-c", "import time; time.sleep(60)")))
+    jobs.submit(Job("slip-train-of-others-g0-a1", (sys.executable, "-c", "import time; time.sleep(60)")))
+    (found,) = writers(made)
+    assert (found.what, found.stop) == (f"the job {attempt.job}", f"slipstream cancel {attempt.job}")
+    for name in (attempt.job, "slip-train-of-others-g0-a1"):
+        jobs.stop(name)
+    assert writers(made) == []
+
+
+def test_the_local_platform_is_named_once_with_what_runs_in_it(desk: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {"gateway": {"pid": 7}, "scheduler": {"pid": 8}, "migrate": {"pid": 0}}
+    monkeypatch.setattr(Supervisor, "running", lambda self: True)
+    monkeypatch.setattr(Supervisor, "states", lambda self: states)
+    with server({"/v2/health/live": {}}) as url:
+        (found,) = writers(desk(gateway_url=url))
+    assert "(gateway, scheduler)" in found.what
+    assert found.stop == "make down"

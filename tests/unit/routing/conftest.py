@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from include.core.control import ControlStore
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> ControlStore:
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    store.create_tables()
+    return store
