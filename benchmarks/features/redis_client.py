@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -93,7 +94,7 @@ class RedisPyRows:
     """Rows for an event loop by redis-py's client: requests gather while an answer is on its way, as in ours."""
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
-        self._client = redis.asyncio.Redis.from_url(url, protocol=2)
+        self._client: Any = redis.asyncio.Redis.from_url(url, protocol=2)
         self._loop = loop
         self._waiting: list[tuple[Sequence[str], Done]] = []
         self._task: asyncio.Task[None] | None = None
@@ -163,7 +164,7 @@ def _reads(ours: RedisOnlineStore, theirs: RedisOnlineStore) -> Ratios:
             for each in keys:
                 store.fetch(each)
 
-        found[f"rows of {many} entities, waiting"] = in_turns(lambda read=read: read(ours), lambda read=read: read(theirs))
+        found[f"rows of {many} entities, waiting"] = in_turns(partial(read, ours), partial(read, theirs))
     return found
 
 
@@ -178,7 +179,7 @@ async def _gateway(url: str) -> Ratios:
             await asyncio.gather(*(_client(rows, each, 1000 // len(keys)) for each in keys))
 
         found[f"the gateway, {together} request{'s' if together > 1 else ''} under way"] = await _in_turns(
-            lambda busy=busy: busy(ours), lambda busy=busy: busy(theirs)
+            partial(busy, ours), partial(busy, theirs)
         )
     ours.close()
     await theirs.close()
@@ -225,7 +226,7 @@ def _writes(ours: RedisOnlineStore, theirs: RedisOnlineStore, url: str) -> Ratio
             write(store)
 
         kept = "without a ttl" if ttl is None else "with a ttl"
-        found[f"new rows, {kept}"] = in_turns(lambda anew=anew: anew(ours), lambda anew=anew: anew(theirs))
+        found[f"new rows, {kept}"] = in_turns(partial(anew, ours), partial(anew, theirs))
     return found
 
 
