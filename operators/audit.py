@@ -17,7 +17,7 @@ AUDIT = "docs/security.md#audit"
 
 
 class VerifyAuditOperator(BaseOperator):
-    """Checks every row and every seal; seals the newest row if all is well, pages and fails if it is not."""
+    """Checks every row and every seal; seals the newest row if all is well, sends an alert and fails if it is not."""
 
     def execute(self, context: Context) -> Json:
         from include.governance.audit_chain import to_json, verify

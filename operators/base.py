@@ -34,7 +34,7 @@ class SlipstreamOperator(BaseOperator):
         self.model = model
         self.links: dict[str, str] = {}  # shown as buttons: see operators/links.py
 
-    def tell_subject(self, context: Context, params: Mapping[str, Json], before: str = "") -> None:
+    def log_subject(self, context: Context, params: Mapping[str, Json], before: str = "") -> None:
         """The first line of a task's log: the day or moment it is about. A day stands in the XCom `day` too."""
         if words := " ".join(filter(None, (before, subject(context, params)))):
             self.log.info("%s", words)
@@ -42,8 +42,8 @@ class SlipstreamOperator(BaseOperator):
         if params.get("day") and push is not None:
             push(key="day", value=params["day"])
 
-    def tell(self, head: str, lines: Iterable[str] = ()) -> None:
-        """A task's own account of what it did: a line that says what, and the figures below it."""
+    def log_summary(self, head: str, lines: Iterable[str] = ()) -> None:
+        """A task's own summary of what it did: a line that says what, and the figures below it."""
         self.log.info("%s", head)
         for line in lines:
             self.log.info("  %s", line)
@@ -86,23 +86,23 @@ class ComputeOperator(SlipstreamOperator):
     def execute(self, context: Context) -> Json:
         services = open_services()
         request = self.build(context, services)
-        self.tell_subject(context, request.params, f"{request.step} of {request.model}.")
+        self.log_subject(context, request.params, f"{request.step} of {request.model}.")
         self.log.info("  key %s", request.key)
         services.ledger.record(request)
         generation = self._generation(request, context, services)
         services.sweep(request.key, generation)
         known = services.ledger.result(request.key, generation)
         if known is not None:
-            self._account(known, services, reused=True)
+            self._log_result(known, services, reused=True)
             return self._deliver(known, context, services)
         if self.where == "job" and not is_retry(context):
             self._end_unwatched(request.key, generation, services)
         attempt = services.ledger.open_attempt(request.key, generation)
         about = {name: request.params[name] for name in ("day", "as_of") if name in request.params}
-        self._remember(context, {**about, "key": request.key, "generation": generation, "attempt": attempt.number})
+        self._show_progress(context, {**about, "key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":
             result = perform(request, attempt, services.ledger, services.settings)
-            self._account(result, services)
+            self._log_result(result, services)
             return self._deliver(result, context, services)
         return self._wait(attempt, context, services)
 
@@ -119,9 +119,9 @@ class ComputeOperator(SlipstreamOperator):
         return generation
 
     def _end_unwatched(self, key: str, generation: int, services: Services) -> None:
-        """Where a person or a new run asks: a job that ended while nobody waited is told in the log, and another attempt is made.
+        """Where a person or a new run asks: a job that ended while nobody waited is logged, and another attempt is made.
 
-        A retry of Airflow's own adopts such a job, and tells what became of it: to stop a job must stop its task.
+        A retry of Airflow's own adopts such a job, and reports what became of it: to stop a job must stop its task.
         """
         ledger = services.ledger
         attempt = ledger.live_attempt(key, generation)
@@ -169,7 +169,7 @@ class ComputeOperator(SlipstreamOperator):
         if result is not None:
             if broken := ledger.verify(result):
                 raise IntegrityError(f"{result.path} is damaged.", seen=broken, hint="clear the task: it is computed again.")
-            self._account(result, services)
+            self._log_result(result, services)
             return self._deliver(result, context, services)
         # The job's own error first: it is the better one, and its log may not come.
         if (error := ledger.error(attempt)) is not None:
@@ -177,8 +177,8 @@ class ComputeOperator(SlipstreamOperator):
             raise error
         try:
             tail = services.jobs().logs(attempt.job, 30)
-        except SlipstreamError as away:  # a log that does not come must not hide that the job is over
-            tail = f"(its log could not be read: {away.what})"
+        except SlipstreamError as unread:  # a log that does not come must not hide that the job is over
+            tail = f"(its log could not be read: {unread.what})"
             error = self._error_before(attempt, services)
         ledger.end_attempt(attempt, f"{status}: {tail}")
         if error is not None:
@@ -202,11 +202,11 @@ class ComputeOperator(SlipstreamOperator):
         error = next(filter(None, map(services.ledger.error, before)), None)
         return error if isinstance(error, PermanentError) else None
 
-    def _account(self, result: Result, services: Services, *, reused: bool = False) -> None:
-        """What was computed, in a few lines: before it is delivered, so that a verdict that stops the task is told too."""
+    def _log_result(self, result: Result, services: Services, *, reused: bool = False) -> None:
+        """What was computed, in a few lines: before it is delivered, so that a verdict that stops the task is logged too."""
         made = f"attempt {result.attempt} in {result.seconds:.1f} s, {result.committed_at[:19]} UTC"
         head = f"{'Reused' if reused else 'Computed'} {result.key}, generation {result.generation} ({made}):"
-        self.tell(head, [*summary(self.step, result.value), f"it lies at {services.storage.uri(result.path)}"])
+        self.log_summary(head, [*summary(self.step, result.value), f"it lies at {services.storage.uri(result.path)}"])
         if reused:
             self.log.info("  to compute it anew: run with fresh=true, or `slipstream invalidate %s` and clear.", result.key)
 
@@ -216,7 +216,7 @@ class ComputeOperator(SlipstreamOperator):
         fault.point("compute.delivered")
         return value
 
-    def _remember(self, context: Context, progress: dict[str, Json]) -> None:
+    def _show_progress(self, context: Context, progress: dict[str, Json]) -> None:
         """Show in the UI what this run works on. The ledger needs none of it: losing it is harmless."""
         store = context.get("task_state_store")
         if store is not None:
@@ -230,7 +230,7 @@ class ReconcileOperator(SlipstreamOperator):
     """Makes the world match a desired state. Every mutation is keyed and fenced by `epoch`."""
 
     # Seconds to wait for others that may rightly do the same at this moment. 0: whoever comes last does it, at once.
-    patience: ClassVar[float] = 0
+    lock_timeout: ClassVar[float] = 0
 
     def resource(self, context: Context) -> str:
         """What this task mutates. Starting it fences off every attempt that started before."""
@@ -244,7 +244,7 @@ class ReconcileOperator(SlipstreamOperator):
         del context
         return {}
 
-    def account(self, value: Json) -> Iterable[str]:
+    def summary_lines(self, value: Json) -> Iterable[str]:
         """What it found or changed, in a few lines."""
         return summary("", value)
 
@@ -253,23 +253,23 @@ class ReconcileOperator(SlipstreamOperator):
         services.sweep()
         fault.point("reconcile.begin")
         resource, who = self.resource(context), holder(context)
-        self.tell_subject(context, self.about(context))
-        if self.patience:
-            value = self._in_turn(resource, who, context, services)
+        self.log_subject(context, self.about(context))
+        if self.lock_timeout:
+            value = self._with_lock(resource, who, context, services)
         else:
             value = self.reconcile(context, services, services.control.take(resource, who))
         fault.point("reconcile.done")
-        self.tell(f"{resource} is as it should be, after {time.monotonic() - started:.1f} s:", self.account(value))
+        self.log_summary(f"{resource} is as it should be, after {time.monotonic() - started:.1f} s:", self.summary_lines(value))
         return value
 
-    def _in_turn(self, resource: str, who: str, context: Context, services: Services) -> Json:
+    def _with_lock(self, resource: str, who: str, context: Context, services: Services) -> Json:
         from include.core.advisory_lock import exclusive  # SQLAlchemy: not while DAG files are parsed
 
         for last in (False, False, True):
             try:
-                with exclusive(services.control, resource, who, self.patience) as epoch:
+                with exclusive(services.control, resource, who, self.lock_timeout) as epoch:
                     return self.reconcile(context, services, epoch)
-            except FencedError:  # it took longer than the others' patience: what they did is found now
+            except FencedError:  # it took longer than the others wait: what they did is found now
                 if last:
                     raise
         raise AssertionError("the loop returns or raises")

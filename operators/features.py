@@ -36,18 +36,18 @@ class PublishFeaturesOperator(ComputeOperator):
             self._require_current(result, context, services)  # after the take: whoever replaces it takes later, and fences us
             share = services.spec(self.model).data.minimum_share
             changed = publish(services.control, self.model, day, ref, result.value["rows"], epoch, share)
-        self._tell_lacked(day, result)
+        self._log_missing(day, result)
         self.log.info("%s", f"{day} is published now." if changed else f"{day} was published with this result already.")
         if changed:
-            self._tell_late(day, services)
+            self._log_late(day, services)
         return ref.to_json()
 
-    def _tell_lacked(self, day: date, result: Result) -> None:
+    def _log_missing(self, day: date, result: Result) -> None:
         for source, days in result.value.get("lacked", {}).items():
             self.log.warning("The features of %s lack %s of %s: those partitions of its look-back have not landed. When they do, "
                              "the day is to be made again (docs/operating.md).", day, source, ", ".join(days))  # fmt: skip
 
-    def _tell_late(self, day: date, services: Services) -> None:
+    def _log_late(self, day: date, services: Services) -> None:
         """Later days that read this one's partitions as they were before, or lacked them."""
         from include.data.published import published
         from include.data.raw import RawPartitions
@@ -82,7 +82,7 @@ class MaterializeFeaturesOperator(ReconcileOperator):
     def about(self, context: Context) -> Mapping[str, Json]:
         return {"day": partition_day(context).isoformat()}
 
-    def account(self, value: Json) -> Iterable[str]:
+    def summary_lines(self, value: Json) -> Iterable[str]:
         for name, seen in value["views"].items():
             rows = f"{seen['entities']:,} entities, {seen['written']:,} written, {seen['newer']:,} newer online already"
             yield f"{name}: {rows}"

@@ -21,6 +21,7 @@ from airflow.sdk import (
 from include.core.markdown import plain
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
+from include.rollout.plan import rollout_stages
 from operators.alert import FailureNotifier
 from operators.assets import candidate_asset, retrain_asset
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
@@ -49,7 +50,7 @@ from operators.rollout import (
 )
 from operators.scoring import ScoreBatchOperator
 from operators.sensors import FreshnessSensor, PartitionSensor, s3_partition_sensor
-from operators.shadows import BuildHistoryOperator, TrainShadowsOperator
+from operators.staleness import BuildHistoryOperator, TrainStalenessProbesOperator
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
 
@@ -152,10 +153,11 @@ def rollout_dag(spec: ModelSpec) -> DAG:
         "offered again, if its gate is open). An event brings its own.",
     )
     with _dag(spec, "rollout", [candidate_asset(spec.name)], {"version": version}, _ROLLOUT_DOC, max_active_runs=1) as dag:
-        stages = [RolloutStageOperator(task_id="shadow", model=spec.name, stage="shadow", pool="gateway")]
-        for percent in spec.rollout.weights:
-            name = f"canary_{percent}" if percent < 100 else "full_100"
-            stages.append(RolloutStageOperator(task_id=name, model=spec.name, stage=name, pool="gateway"))
+        stages = [
+            RolloutStageOperator(task_id=stage.name, model=spec.name, stage=stage.name, pool="gateway")
+            for stage in rollout_stages(spec)
+            if stage.judged
+        ]
         forward = [
             OpenRolloutOperator(task_id="open", model=spec.name),
             SmokeTestOperator(task_id="smoke", model=spec.name),
@@ -184,8 +186,8 @@ def monitoring_dag(spec: ModelSpec) -> DAG:
             decide := DecideRetrainingOperator(task_id="decide", model=spec.name),
         )
         if spec.retraining.price is not None:  # what keeping the champion costs, beside what it may not cost
-            shadows = TrainShadowsOperator(task_id="shadows", model=spec.name)
-            chain(BuildHistoryOperator(task_id="history", model=spec.name), shadows, decide)
+            staleness = TrainStalenessProbesOperator(task_id="shadows", model=spec.name)
+            chain(BuildHistoryOperator(task_id="history", model=spec.name), staleness, decide)
         # Whatever came of reading the log. Not after skew: the run's fate is that of the tasks that nothing follows.
         chain(collect, RotateLogOperator(task_id="rotate", model=spec.name, trigger_rule=TriggerRule.ALL_DONE))
     return dag

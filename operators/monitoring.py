@@ -52,7 +52,7 @@ class ProfileReferenceOperator(ComputeOperator):
     function = "include.monitoring.reference_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, lineage = services.spec(self.model), watched(services, self.model).entry.lineage
+        spec, lineage = services.spec(self.model), monitored_version(services, self.model).entry.lineage
         params = {
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
@@ -73,7 +73,7 @@ class MonitorModelOperator(ComputeOperator):
     operator_extra_links = (ReportLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, record = services.spec(self.model), watched(services, self.model)
+        spec, record = services.spec(self.model), monitored_version(services, self.model)
         params: dict[str, Any] = {
             "monitoring": spec.monitoring.model_dump(mode="json"),
             "features": spec.features.model_dump(mode="json"),
@@ -126,7 +126,7 @@ def _with_threshold(services: Services, monitored: Result) -> Json:
     return {**monitored.value, "threshold": services.ledger.request(monitored.key).params.get("threshold")}
 
 
-def watched(services: Services, model: str) -> VersionRecord:
+def monitored_version(services: Services, model: str) -> VersionRecord:
     record = services.champion(model)
     if record is None:
         raise AirflowSkipException(f"{model} has no version in production: there is nothing to watch.")
@@ -145,7 +145,7 @@ def _reference(context: Context, services: Services, training_set: Ref) -> dict[
 class CheckSkewOperator(ComputeOperator):
     """Replays logged requests through the offline path. Fails where serving and training compute a value differently.
 
-    A backfill's finding is told and fails nothing: it pages nobody.
+    A backfill's finding is logged and fails nothing: no alert is sent.
     """
 
     step = "skew"
@@ -179,14 +179,14 @@ class CheckSkewOperator(ComputeOperator):
 class DecideRetrainingOperator(ReconcileOperator):
     """One decision for each window, stored with its evidence. `retrain` sends one event, under the decision's key."""
 
-    patience = 5
+    lock_timeout = 5
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
 
     def execute(self, context: Context) -> Json:
         decided = super().execute(context)
-        if decided["action"] == "retrain" and may_deploy(context):  # told out of turn: a slow webhook holds up nobody
+        if decided["action"] == "retrain" and may_deploy(context):  # without the lock: a slow webhook delays nobody
             alert = Alert(f"retrain/{decided['key']}", "retrain", "info", self.model, decided["words"])
             send_alert(alert, open_services().control)
         catch_up_registry(self, open_services())
@@ -197,7 +197,7 @@ class DecideRetrainingOperator(ReconcileOperator):
 
         return resource(self.model)
 
-    def account(self, value: Json) -> Iterable[str]:
+    def summary_lines(self, value: Json) -> Iterable[str]:
         yield f"{value['action']}: {value['words']}"
         yield f"the decision {value['key']} is {'new' if value['new'] else 'the one that was made before'}"
 
@@ -206,15 +206,15 @@ class DecideRetrainingOperator(ReconcileOperator):
 
         result = services.ledger.resolve(pulled(context, "monitor"))
         busy = running(services, self.model)
-        shadows = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
+        probe = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
         quiet = not may_deploy(context)
-        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, shadows, quiet=quiet)
+        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, probe, quiet=quiet)
         if decision.action == "retrain" and not quiet:
             asked_for(services.control, decision, epoch)
-            extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
+            extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.summary}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
         fault.point("decide.sent")
-        return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}
+        return {"key": decision.key, "action": decision.action, "words": decision.summary, "new": new}
 
 
 def catch_up_registry(operator: SlipstreamOperator, services: Services) -> None:

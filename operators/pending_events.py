@@ -1,4 +1,4 @@
-"""What has landed and waits to be worked on, from the state of the stores: no mark is kept that could be lost."""
+"""What has landed and waits to be worked on, from the state of the stores. Nothing is stored that could be lost."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Event = Mapping[str, Json]  # its values are strings; `key` says what it is abou
 
 
 @dataclass
-class Memory:
-    """What need not be read at every look, since it never changes: what results were made from, and digests by time of change."""
+class EventCache:
+    """What need not be read at every check, since it never changes: what results were made from, digests by time of change."""
 
     made: dict[str, Made] = field(default_factory=dict)  # by the digest of the result
     digests: dict[str, Digests] = field(default_factory=dict)  # by model
 
 
-def landed_days(services: Services, spec: ModelSpec, memory: Memory | None = None) -> list[Event]:
+def landed_days(services: Services, spec: ModelSpec, cache: EventCache | None = None) -> list[Event]:
     """Days to be made, oldest first: whose raw partitions have all landed and that are not published. After them the published
     days that were made from less, or other, than is there now (include/features/offline/late.py)."""
     raw, data = RawPartitions(services.storage, spec.name), spec.data
@@ -40,9 +40,9 @@ def landed_days(services: Services, spec: ModelSpec, memory: Memory | None = Non
     days = sorted(day for day in landed if day >= data.first and (data.last is None or day <= data.last))
     known = published(services.control, spec.name, days[0], days[-1]) if days else {}
     new: list[Event] = [{"key": f"{spec.name}:{day}", "day": day.isoformat()} for day in days if day not in known]
-    memory = memory or Memory()
-    digests = memory.digests.setdefault(spec.name, Digests(trust_times=True))
-    late = late_days(raw, data, made_of(services.ledger, known, memory.made), digests)
+    cache = cache or EventCache()
+    digests = cache.digests.setdefault(spec.name, Digests(trust_times=True))
+    late = late_days(raw, data, made_of(services.ledger, known, cache.made), digests)
     return new + [{"key": f"{spec.name}:{each.day}@{each.key}", "day": each.day.isoformat()} for each in late]
 
 
@@ -51,7 +51,7 @@ def closed_window(services: Services, spec: ModelSpec) -> list[Event]:
     last = newest(services.control, spec.name)
     if last is None or services.champion(spec.name) is None:
         return []
-    end = _tick(spec.monitoring.schedule, end_of_day(last))
+    end = _last_scheduled(spec.monitoring.schedule, end_of_day(last))
     window = Window.ending(end, spec.monitoring.window_days)
     wanted = [day for day in map(date.fromisoformat, window.days()) if day >= spec.data.first]
     known = published(services.control, spec.name, wanted[0], wanted[-1]) if wanted else {}
@@ -61,7 +61,7 @@ def closed_window(services: Services, spec: ModelSpec) -> list[Event]:
     return [{"key": key, "as_of": end.isoformat()}]
 
 
-def due(waiting: Sequence[Event], sent: Mapping[str, tuple[float, int]], now: float) -> Event | None:
+def next_event(waiting: Sequence[Event], sent: Mapping[str, tuple[float, int]], now: float) -> Event | None:
     """The event to send: one at a time, for Airflow makes one run of events that wait together; lost ones once more.
 
     `sent`: when each key's event was sent last, on the clock of `now`, in seconds; and how often.
@@ -69,17 +69,17 @@ def due(waiting: Sequence[Event], sent: Mapping[str, tuple[float, int]], now: fl
     known = [(now - sent[str(event["key"])][0]) for event in waiting if event["key"] in sent]
     if any(age < PENDING_SECONDS for age in known):
         return None
-    return next((event for event in waiting if _again(sent.get(str(event["key"])), now)), None)
+    return next((event for event in waiting if _may_send(sent.get(str(event["key"])), now)), None)
 
 
-def _again(sent: tuple[float, int] | None, now: float) -> bool:
+def _may_send(sent: tuple[float, int] | None, now: float) -> bool:
     if sent is None:
         return True
     at, times = sent
     return now - at >= min(AGAIN_SECONDS * 2.0 ** (times - 1), LONGEST_SECONDS)
 
 
-def _tick(schedule: str, moment: datetime) -> datetime:
+def _last_scheduled(schedule: str, moment: datetime) -> datetime:
     """The last time of a cron schedule at or before a moment; UTC, without zone."""
     after = zoned(moment) + timedelta(seconds=1)
     found: datetime = croniter(schedule, after).get_prev(datetime)

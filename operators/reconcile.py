@@ -78,7 +78,7 @@ class TaskAirflow:
         except API_ERRORS as error:
             if _status(error) in REFUSED:
                 raise NotReadyError(
-                    f"Airflow makes no run of {dag_id}: {_words(error)}.",
+                    f"Airflow makes no run of {dag_id}: {_message(error)}.",
                     safe="nothing was changed.",
                     hint="airflow dags list-import-errors",
                 ) from error
@@ -99,7 +99,7 @@ def _status(error: ApiError) -> int:
     return int(_detail(error).get("status_code") or 0)
 
 
-def _words(error: ApiError) -> str:
+def _message(error: ApiError) -> str:
     """The innermost words of an answer that is nested: {"detail": {"detail": {"reason": ..., "message": ...}}}."""
     value: Any = error.detail if isinstance(error, ServerResponseError) else _detail(error)
     while isinstance(value, Mapping):
@@ -113,7 +113,7 @@ def _detail(error: AirflowRuntimeError) -> Mapping[str, Any]:
 
 def _unanswered(error: ApiError) -> UnreachableError:
     return UnreachableError(
-        f"Airflow's execution API did not answer the reconciler: {_words(error)}.",
+        f"Airflow's execution API did not answer the reconciler: {_message(error)}.",
         safe="nothing was changed.",
         hint="see the API server's log; the next run looks again.",
     )
@@ -127,17 +127,17 @@ class ReconcileStoresOperator(BaseOperator):
     """
 
     def execute(self, context: Context) -> Json:
-        from include.reconcile.run import reconcile, untold
+        from include.reconcile.run import reconcile, unsent
 
         services = open_services()
         world = make_world(services, context)
         report = reconcile(world)
         for finding in report.found:
-            self.log.info("%s: %s. %s", finding.kind, finding.words, finding.remedy)
+            self.log.info("%s: %s. %s", finding.kind, finding.summary, finding.remedy)
         for name, error in report.unknown.items():
             self.log.warning("%s: not known. %s", name, error)
-        for notice in untold(world):
-            if not send_alert(Alert(**vars(notice)), services.control):
+        for pending in unsent(world):
+            if not send_alert(Alert(**vars(pending)), services.control):
                 break  # nobody listens, or the webhook does not take it: the next run tries again
         self._show(services)
         self.log.info("%d found, %d changed, %d unknown", len(report.found), len(report.changed), len(report.unknown))
@@ -167,7 +167,7 @@ def make_world(services: Services, context: Context) -> Any:
 
 
 class ReconcilerFailed(BaseNotifier):
-    """Told once a day, not every few minutes."""
+    """Sent once a day, not every few minutes."""
 
     def notify(self, context: Context) -> None:
         error = context.get("exception")
@@ -201,12 +201,12 @@ Every two minutes it reads the control store and the ledger, asks Airflow, and c
 
 | it finds | it does |
 |---|---|
-| a live rollout that no run drives (its run failed, was marked or deleted; the DAG is paused) | tells; after 5 minutes the \
+| a live rollout that no run drives (its run failed, was marked or deleted; its DAG is paused) | alerts; after 5 minutes the \
 traffic goes back, or a new run takes it over (the spec's `rollout.orphaned_after`, `rollout.orphaned`) |
 | a candidate without a turn | makes its run, newest first; one that is older than the champion is marked superseded |
 | a decision to retrain that no training run took | makes that run |
-| a day that landed and is unpublished | makes its run where the spec has `triggers.landing`, else tells |
-| a job that nobody waits for | tells, with the command that stops it |
+| a day that landed and is unpublished | makes its run where the spec has `triggers.landing`, else sends an alert |
+| a job that nobody waits for | sends an alert with the command that stops it |
 | what crashed gateways left on this machine | clears it away |
 
 Each finding is acted on once, with a row in the audit chain and an alert, and a second run at the same moment changes nothing.

@@ -1,4 +1,4 @@
-"""The task that registers a version, and tells the rollout when its gate is open."""
+"""The task that registers a version, and announces it to the rollout when its gate is open."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEPLOYED = "backfill_to_deploy"  # the run type of a version whose backfill's co
 class RegisterModelOperator(ReconcileOperator):
     """One MLflow run and one version for each trained result, however often this runs."""
 
-    patience = 30  # it uploads files
+    lock_timeout = 30  # it uploads files
     operator_extra_links = (MlflowRunLink(), ReportLink())
 
     def __init__(self, *, model: str, **kwargs: object) -> None:
@@ -62,7 +62,7 @@ class RegisterModelOperator(ReconcileOperator):
         fault.point("register.sent")
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
 
-    def account(self, value: Json) -> Iterable[str]:
+    def summary_lines(self, value: Json) -> Iterable[str]:
         yield f"version {value['version']} ({value['semver']}) of {self.model} is {value['stage']}"
         yield from (f"{name}: {url}" for name, url in self.links.items())
 

@@ -24,7 +24,7 @@ from operators.triggers import QuestionTrigger
 if TYPE_CHECKING:
     from include.rollout.history import Rollout
 
-LOOK_EVERY = 2.0  # seconds between two looks at a stage's evidence
+EVALUATE_SECONDS = 2.0  # seconds between two looks at a stage's evidence
 ASK_AGAIN = 86_400.0  # seconds after which a task that waits out a pause is started afresh
 NOTHING = "nothing_to_do"  # the XCom in which `open` says why it was skipped
 
@@ -51,7 +51,7 @@ class RolloutOperator(ReconcileOperator):
         self.log.warning("Waiting: %s", one_line(paused))
         question = {"rollout": pulled_json(context, "open")["rollout"]}
         self.defer(
-            trigger=QuestionTrigger("include.rollout.stage_evaluation:resumed", question, ASK_AGAIN, LOOK_EVERY),
+            trigger=QuestionTrigger("include.rollout.stage_evaluation:resumed", question, ASK_AGAIN, EVALUATE_SECONDS),
             method_name="go_on",
         )
 
@@ -85,7 +85,7 @@ class RolloutOperator(ReconcileOperator):
 class OpenRolloutOperator(RolloutOperator):
     """Opens the rollout of the version that the run names; a run that an event started takes the newest that waits.
 
-    An event is only a reason to look: some are lost, some come twice or late, and several make one run. A version has its turn
+    An event is only a reason to check: some are lost, some come twice or late, and several make one run. A version has its turn
     once, unless a person asks for it by its number.
     """
 
@@ -98,7 +98,7 @@ class OpenRolloutOperator(RolloutOperator):
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         from include.rollout.machine import open_rollout
-        from include.rollout.power import foresee, foresee_entities
+        from include.rollout.power import entities_needed, stage_powers
 
         asked = context["params"].get("version")
         version = asked or self._choose(context, services)
@@ -113,9 +113,9 @@ class OpenRolloutOperator(RolloutOperator):
             epoch=epoch,
             by_hand=bool(asked) and is_manual(context),
         )
-        for stage in foresee(services.spec(self.model), rollout.champion):
-            self.log.info("%s", stage.words)
-        for words in foresee_entities(services.spec(self.model), rollout.champion):
+        for stage in stage_powers(services.spec(self.model), rollout.champion):
+            self.log.info("%s", stage.summary)
+        for words in entities_needed(services.spec(self.model), rollout.champion):
             self.log.info("%s", words)
         _mirror(self, services, rollout)
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
@@ -178,7 +178,7 @@ class SmokeTestOperator(RolloutOperator):
 
 
 class RolloutStageOperator(RolloutOperator):
-    """One stage: set the weights, then wait for the judge. Waits in the triggerer; every look is repeatable."""
+    """One stage: set the weights, then wait for the judge. Waits in the triggerer; every evaluation is repeatable."""
 
     operator_extra_links = (ReportLink(),)
 
@@ -188,9 +188,9 @@ class RolloutStageOperator(RolloutOperator):
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
         self.enter(context, services, self.stage, epoch)
-        return self._look(context, services, epoch)
+        return self._evaluate(context, services, epoch)
 
-    def _look(self, context: Context, services: Services, epoch: int) -> Json:
+    def _evaluate(self, context: Context, services: Services, epoch: int) -> Json:
         """Conclude the stage if its evidence suffices; else wait in the triggerer for evidence or the deadline."""
         from include.rollout.machine import record_alert, record_verdict
         from include.rollout.stage_evaluation import evaluate_stage
@@ -200,7 +200,7 @@ class RolloutStageOperator(RolloutOperator):
         question = {"rollout": rollout.id, "model": self.model, "stage": self.stage}
         decision = evaluate_stage(**question)
         if decision is not None and decision["answer"] == "hold":
-            self.page(rollout, decision, services)
+            self.send_hold_alert(rollout, decision, services)
             record_alert(services.control, rollout, self.stage, decision, epoch)
             decision = None
         if decision is None:
@@ -209,7 +209,7 @@ class RolloutStageOperator(RolloutOperator):
                     function="include.rollout.stage_evaluation:evaluate_stage",
                     kwargs=question,
                     seconds=spec.rollout.deadline.total_seconds(),
-                    poll_seconds=LOOK_EVERY,
+                    poll_seconds=EVALUATE_SECONDS,
                 ),
                 method_name="resume",
             )
@@ -222,13 +222,13 @@ class RolloutStageOperator(RolloutOperator):
         services = open_services()
         epoch = services.control.take(self.resource(context), holder(context))
         try:
-            value = self._look(context, services, epoch)
+            value = self._evaluate(context, services, epoch)
         except PausedError as paused:
             self.wait_until_resumed(context, paused)
-        self.tell(f"{self.resource(context)} is as it should be:", self.account(value))
+        self.log_summary(f"{self.resource(context)} is as it should be:", self.summary_lines(value))
         return value
 
-    def page(self, rollout: Rollout, decision: Mapping[str, Any], services: Services) -> None:
+    def send_hold_alert(self, rollout: Rollout, decision: Mapping[str, Any], services: Services) -> None:
         """Both arms are beyond the service's objective: call someone. At ERROR too, for whatever watches the logs."""
         words = f"{self.stage} of {self.model} holds at version {rollout.challenger}: {'; '.join(decision['alerts'])}"
         self.log.error("%s", words)
@@ -242,7 +242,7 @@ class EndingOperator(RolloutOperator):
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(model=model, outlets=[AssetAlias(f"{model}_waiting")], **kwargs)
 
-    def call_next(self, context: Context, services: Services) -> None:
+    def announce_next(self, context: Context, services: Services) -> None:
         from include.rollout.waiting import waiting
 
         if waits := waiting(services.control, self.model):
@@ -263,7 +263,7 @@ class PromoteModelOperator(EndingOperator):
         _mirror(self, services, rollout)
         words = f"{self.model}: version {rollout.challenger} is in production (before: {rollout.champion or 'none'})"
         send_alert(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
-        self.call_next(context, services)
+        self.announce_next(context, services)
         return {"champion": rollout.challenger, "previous": rollout.champion, "generation": generation}
 
 
@@ -289,11 +289,11 @@ class RollBackModelOperator(EndingOperator):
         generation = roll_back(services.control, rollout, reason=reason, actor=holder(context), epoch=epoch)
         services.gateway().wait_applied(self.model, generation)
         _mirror(self, services, rollout)
-        self._tell(read_rollout(services.control, rollout.id), services)
-        self.call_next(context, services)
+        self._send_alert(read_rollout(services.control, rollout.id), services)
+        self.announce_next(context, services)
         return {"champion": rollout.champion, "rolled_back": rollout.challenger, "generation": generation}
 
-    def _tell(self, rollout: Rollout, services: Services) -> None:
+    def _send_alert(self, rollout: Rollout, services: Services) -> None:
         words = f"{self.model}: version {rollout.challenger} was rolled back in {rollout.stage}: {rollout.reason}"
         playbook = f"{ROLLOUT}the-canary-was-rolled-back-what-now"
         send_alert(Alert(f"rolled_back/{rollout.id}", "rolled_back", "ticket", self.model, words, playbook), services.control)
@@ -315,7 +315,7 @@ class ConcludeRolloutOperator(SlipstreamOperator):
                 hint=f"clear roll_back, or slipstream rollback {self.model}.",
             )
         if rollout.state != "promoted":
-            raise GateClosed(  # told already, by who rolled it back
+            raise GateClosed(  # an alert was sent by what rolled it back
                 f"Version {rollout.challenger} of {self.model} was not promoted: {rollout.state} in {rollout.stage}.",
                 seen=rollout.reason or None,
                 safe=f"version {rollout.champion} serves all traffic." if rollout.champion else "no version serves, as before.",
@@ -343,14 +343,14 @@ def opened_in(context: Context, services: Services, model: str) -> Rollout | Non
     """The rollout of this run. `open` may have been killed, or marked, between opening it and saying so."""
     from include.rollout.history import opened_by, read_rollout
 
-    told = context["ti"].xcom_pull(task_ids="open")
-    if told is not None:
-        return read_rollout(services.control, told["rollout"])
+    opened = context["ti"].xcom_pull(task_ids="open")
+    if opened is not None:
+        return read_rollout(services.control, opened["rollout"])
     return opened_by(services.control, model, run_token(context, "open"))
 
 
 def _mirror(operator: RolloutOperator, services: Services, rollout: Rollout) -> None:
-    """Copy the stages to the registry's aliases. Traffic never waits for the registry: what it lacks is remembered, and told."""
+    """Copy the stages to the registry's aliases. Traffic never waits for the registry: what it lacks is recorded and reported."""
     from include.governance.mirror import follow
 
     if problem := follow(services.control, services.labels, operator.model):

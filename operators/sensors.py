@@ -37,7 +37,7 @@ class PartitionSensor(BaseSensorOperator):
         try:
             missing = missing_paths(services, spec, day)
         except (TransientError, OSError) as error:  # retries of the task would be over before a throttled store answers again
-            self.log.warning("This look is lost, the next comes in %g s: %s", self.poke_interval, described(error))
+            self.log.warning("This check failed, the next comes in %g s: %s", self.poke_interval, described(error))
             return False
         if missing:
             self.log.info("%s Waiting for %s", subject(context, {"day": day.isoformat()}), ", ".join(missing))
@@ -87,7 +87,7 @@ class FreshnessSensor(BaseSensorOperator):
         try:
             words = stale_words(freshness(services.online(), services.spec(self.model), moment))
         except (TransientError, OSError) as error:
-            self.log.warning("This look is lost, the next comes in %g s: %s", self.poke_interval, described(error))
+            self.log.warning("This check failed, the next comes in %g s: %s", self.poke_interval, described(error))
             return False
         nothing = self._without_rows(context, services)
         words = [each for each in words if each.partition(":")[0] not in nothing]  # each begins with its view

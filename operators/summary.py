@@ -107,12 +107,12 @@ def _skew(value: Value) -> Iterator[str]:
     yield f"{value['level']}: {' '.join(value['words'])}"
 
 
-def _shadows(value: Value) -> Iterator[str]:
+def _staleness(value: Value) -> Iterator[str]:
     yield f"{len(value['error'])} models of the past, the first of {value['first']}; the champion is number {value['champion']}"
 
 
 def _reference(value: Value) -> Iterator[str]:
-    yield f"{value['columns']} columns over {value['days']} days, {len(value['backtest'])} windows judged in hindsight"
+    yield f"{value['columns']} columns over {value['days']} days, {len(value['backtest'])} windows of the holdout estimated"
 
 
 SUMMARIES: Mapping[str, Callable[[Value], Iterable[str]]] = {
@@ -125,7 +125,7 @@ SUMMARIES: Mapping[str, Callable[[Value], Iterable[str]]] = {
     "evaluate": _evaluate,
     "monitor": _monitor,
     "skew": _skew,
-    "shadows": _shadows,
+    "shadows": _staleness,
     "reference": _reference,
 }
 

@@ -33,9 +33,9 @@ class PlanTrainingOperator(SlipstreamOperator):
         run_type = str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type))
         if run_type == "scheduled" and not is_asset_run(context):
             self._skip_if_nothing_new(services, newest, first, moment)
-        told = event_extra(context).get("words") or _conf(context).get("words")
+        asked = event_extra(context).get("words") or _conf(context).get("words")
         usual = {"backfill": "walk-forward backtest", "scheduled": "schedule floor"}
-        reason = told or usual.get(run_type, "asked for by hand")
+        reason = asked or usual.get(run_type, "asked for by hand")
         plan = {"as_of": moment.isoformat(), "reason": reason, "run_type": run_type}
         self.log.info("Training as of %s: %s", moment, reason)
         return plan

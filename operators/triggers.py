@@ -17,7 +17,7 @@ from include.core.errors import PermanentError, SlipstreamError, one_line
 from include.core.ports import JobStatus
 from include.core.reference import load
 
-LOST_AFTER = 3  # times in a row that the backend does not know the job, before the task is told
+LOST_AFTER = 3  # times in a row that the backend does not know the job, before the task is resumed
 
 
 class JobTrigger(BaseTrigger):
@@ -46,10 +46,10 @@ class JobTrigger(BaseTrigger):
         try:
             self._jobs = self._jobs or await asyncio.to_thread(_open_jobs, self.backend)
             status: JobStatus = await asyncio.to_thread(self._jobs.status, self.name)
-        except PermanentError:  # the task asks the backend itself, and tells it
+        except PermanentError:  # the task asks the backend itself, and reports it
             return JobStatus.UNKNOWN
         except Exception as error:  # noqa: BLE001 - one look is lost
-            self.log.warning("This look is lost, the next comes in %g s: %s", self.poll_seconds, described(error))
+            self.log.warning("This check failed, the next comes in %g s: %s", self.poll_seconds, described(error))
             return None
         return status
 
@@ -87,7 +87,7 @@ class QuestionTrigger(BaseTrigger):
         except PermanentError:
             raise
         except Exception as error:  # noqa: BLE001 - one look is lost
-            self.log.warning("This look is lost, the next comes in %g s: %s", self.poll_seconds, described(error))
+            self.log.warning("This check failed, the next comes in %g s: %s", self.poll_seconds, described(error))
             return None
 
 

@@ -1,4 +1,4 @@
-"""Event triggers behind asset watchers: landed data and labels, and messages of an SQS queue. They only look.
+"""Event triggers behind asset watchers: landed data and labels, and messages of an SQS queue. They change nothing.
 
 Imported by the triggerer, and where a spec asks for it while DAG files are parsed: nothing heavy here.
 """
@@ -25,10 +25,10 @@ from operators.triggers import described
 
 log = logging.getLogger(__name__)
 What = Literal["day", "window"]
-LOOK_SECONDS = 30.0
-UNSEEN_SECONDS = 600  # that a received message stays invisible to others: then its event is in the database, or it comes again
+CHECK_SECONDS = 30.0
+VISIBILITY_SECONDS = 600  # that a received message stays invisible to others: by then its event is stored, or it comes again
 DELETE_AT_ONCE = 10  # SQS takes no more in one call
-_memory: dict[str, Any] = {}  # of this process's looks, by the store's root
+_cache: dict[str, Any] = {}  # of this process's checks, by the store's root
 
 
 def landed_asset(spec: ModelSpec) -> Asset:
@@ -53,7 +53,7 @@ def _watcher(name: str, trigger: BaseEventTrigger) -> AssetWatcher:
 class LandingTrigger(BaseEventTrigger):
     """Sends an event for each landed day that is unpublished, or for the newest complete window that is undecided."""
 
-    def __init__(self, model: str, what: What, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, model: str, what: What, look_seconds: float = CHECK_SECONDS) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.model, self.what, self.look_seconds = model, what, look_seconds
 
@@ -61,11 +61,11 @@ class LandingTrigger(BaseEventTrigger):
         return f"{__name__}.LandingTrigger", {"model": self.model, "what": self.what, "look_seconds": self.look_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        from operators.pending_events import due
+        from operators.pending_events import next_event
 
         sent: dict[str, tuple[float, int]] = {}
         while True:
-            event = due(await self._waiting(), sent, time.monotonic())
+            event = next_event(await self._waiting(), sent, time.monotonic())
             if event is not None:
                 key = str(event["key"])
                 sent[key] = (time.monotonic(), sent.get(key, (0.0, 0))[1] + 1)
@@ -75,23 +75,23 @@ class LandingTrigger(BaseEventTrigger):
     async def _waiting(self) -> Sequence[Any]:
         try:
             # A hook in that thread may ask the triggerer for a connection: this way it can.
-            found: Sequence[Any] = await sync_to_async(_look, thread_sensitive=False)(self.model, self.what)
-        except Exception as error:  # noqa: BLE001 - the next look may not fail, and a watcher that ended is missed by nobody
-            self.log.warning("This look is lost, the next comes in %g s: %s", self.look_seconds, described(error))
+            found: Sequence[Any] = await sync_to_async(_check, thread_sensitive=False)(self.model, self.what)
+        except Exception as error:  # noqa: BLE001 - the next check may succeed, and nobody would notice a watcher that ended
+            self.log.warning("This check failed, the next comes in %g s: %s", self.look_seconds, described(error))
             return ()
         return found
 
 
-def _look(model: str, what: What) -> Sequence[Any]:
+def _check(model: str, what: What) -> Sequence[Any]:
     from operators.hooks import open_services
-    from operators.pending_events import Memory, closed_window, landed_days
+    from operators.pending_events import EventCache, closed_window, landed_days
 
     services = open_services()
     spec = services.spec(model)
     if what == "window":
         return closed_window(services, spec)
-    # A store moved elsewhere is another one: its memory is its own.
-    return landed_days(services, spec, _memory.setdefault(services.storage.root, Memory()))
+    # A store moved elsewhere is another one: its cache is its own.
+    return landed_days(services, spec, _cache.setdefault(services.storage.root, EventCache()))
 
 
 class QueueTrigger(BaseEventTrigger):
@@ -101,7 +101,7 @@ class QueueTrigger(BaseEventTrigger):
     before that, it comes again, and leads to the same decision.
     """
 
-    def __init__(self, model: str, queue: str, connection: str, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, model: str, queue: str, connection: str, look_seconds: float = CHECK_SECONDS) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.model, self.queue, self.connection, self.look_seconds = model, queue, connection, look_seconds
 
@@ -151,27 +151,25 @@ class QueueProducer(SharedStreamProducer):
         from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger  # aiobotocore: not while DAG files are parsed
 
         sqs = SqsSensorTrigger(
-            self._queue, self._connection, max_messages=DELETE_AT_ONCE, visibility_timeout=UNSEEN_SECONDS,
+            self._queue, self._connection, max_messages=DELETE_AT_ONCE, visibility_timeout=VISIBILITY_SECONDS,
             delete_message_on_reception=False,
         )  # fmt: skip
         async with AsyncExitStack() as opened:
             while True:
-                messages = await self._look(sqs, opened)
+                messages = await self._check(sqs, opened)
                 for message in messages:
                     yield message, message
                 if not messages:
                     await asyncio.sleep(self._look_seconds)
 
-    async def _look(self, sqs: Any, opened: AsyncExitStack) -> Sequence[Any]:
-        """What is in the queue. Nothing from a look that failed: raised here, an error would end every watcher of the queue."""
+    async def _check(self, sqs: Any, opened: AsyncExitStack) -> Sequence[Any]:
+        """What is in the queue. Nothing from a check that failed: raised here, an error would end every watcher of the queue."""
         try:
             if self._client is None:
                 self._client = await opened.enter_async_context(await sqs.hook.get_async_conn())
             messages: Sequence[Any] = await sqs.poke(self._client)
-        except Exception as error:  # noqa: BLE001 - one look is lost
-            log.warning(
-                "This look into %s is lost, the next comes in %g s: %s", self._queue, self._look_seconds, described(error)
-            )
+        except Exception as error:  # noqa: BLE001 - one check is lost
+            log.warning("This check of %s failed, the next comes in %g s: %s", self._queue, self._look_seconds, described(error))
             return ()
         return messages
 

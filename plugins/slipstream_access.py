@@ -48,11 +48,11 @@ def own_page(request: Request, user: GetUserDep) -> None:
         raise HTTPException(403, f"Nothing was changed: {why}. Act on Airflow's own pages, or name the origin in {ORIGINS.name}.")
 
 
-def _note(refused: RefusedWrites, request: Request, told: str) -> None:
+def _note(refused: RefusedWrites, request: Request, text: str) -> None:
     user, route = getattr(request.state, "user", None), getattr(request.scope.get("route"), "path", "another")
     why = getattr(request.state, "why", "right" if user is not None else "login")
     actor = f"{user.get_name()} (Airflow)" if user is not None else "nobody (Airflow)"
-    detail = f"{told} {request.headers.get('origin', '')}".strip()
+    detail = f"{text} {request.headers.get('origin', '')}".strip()
     refused.note(actor, f"{request.method} {route}", why, str(request.path_params.get("model", "")), detail)
 
 
@@ -64,7 +64,7 @@ def _ours() -> frozenset[str]:
 def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, BaseUser], BaseUser]:
     """A dependency of a route with `{model}` in its path: the right to read or run that model's DAG, and that there is one.
 
-    Asked for in that order: who may not read a model is not told whether it exists.
+    Asked for in that order: who may not read a model does not learn whether it exists.
     """
 
     def inner(request: Request, user: GetUserDep) -> BaseUser:

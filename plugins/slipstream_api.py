@@ -62,7 +62,7 @@ class Restoration(Reason):
 
 
 class Invalidation(Reason):
-    """Either a key, or a step and perhaps a day. Without `confirm` it only tells what would be affected."""
+    """Either a key, or a step and perhaps a day. Without `confirm` it only shows what would be affected."""
 
     key: str = Field(default="", pattern=r"^([a-z0-9_]{1,100}/[0-9a-f]{8,64})?$")
     step: str = Field(default="", pattern=r"^[a-z0-9_]{0,100}$")
@@ -86,7 +86,7 @@ def explain(request: Request, error: SlipstreamError) -> JSONResponse:
 
 
 @app.get("/")
-def page(user: User) -> HTMLResponse:
+def models_page(user: User) -> HTMLResponse:
     del user
     text = PAGE.read_text().replace("/*LOOK*/", STYLE)
     policy = f"{script_policy(scripts(text))}; {PAGE_POLICY}"
@@ -130,8 +130,8 @@ def rollback(model: str, body: Reason, user: Operator, later: BackgroundTasks) -
 
 
 @app.post("/api/models/{model}/restore")
-def bring_back(model: str, body: Restoration, user: Operator, later: BackgroundTasks) -> dict[str, Any]:
-    """A version that had its turn is offered again, or returns to production."""
+def restore_version(model: str, body: Restoration, user: Operator, later: BackgroundTasks) -> dict[str, Any]:
+    """A version that had its rollout is offered again, or returns to production."""
     later.add_task(_mirror, model)
     act = restore_now if body.now else restore
     given = (services().control, services().ledger, model, body.version)
@@ -139,7 +139,7 @@ def bring_back(model: str, body: Restoration, user: Operator, later: BackgroundT
 
 
 @app.post("/api/models/{model}/rollout/{verb}")
-def hand(
+def control_rollout(
     model: str, verb: Literal["pause", "resume", "abort"], body: Reason, user: Operator, later: BackgroundTasks
 ) -> dict[str, Any]:
     """A person's hand on the live rollout."""

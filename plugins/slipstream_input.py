@@ -45,12 +45,12 @@ class Guard:
             if scope["method"] not in ("GET", "HEAD"):
                 receive = _again(await _read(scope, receive))
         except Unreadable as error:
-            await told(error.status, error.what, error.allowed)(scope, receive, send)
+            await error_response(error.status, error.what, error.allowed)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-def told(status: int, what: str, allowed: str, seen: str | None = None) -> JSONResponse:
+def error_response(status: int, what: str, allowed: str, seen: str | None = None) -> JSONResponse:
     return JSONResponse({"error": what, "seen": seen, "safe": "nothing was changed.", "next": f"send {allowed}."}, status)
 
 
@@ -59,7 +59,7 @@ async def explain_input(request: Request, error: Exception) -> JSONResponse:
     del request
     assert isinstance(error, RequestValidationError)
     each = [f"{_place(found['loc'])}: {found['msg']}" for found in error.errors()[:5]]
-    return told(422, "The request has not the form of this route.", "what this route takes", "; ".join(each)[:1000])
+    return error_response(422, "The request has not the form of this route.", "what this route takes", "; ".join(each)[:1000])
 
 
 def check_target(path: str, query: bytes) -> None:

@@ -14,7 +14,7 @@ from include.core.spec import ModelSpec
 from include.governance.invalidation import find
 from include.monitoring.retraining.decision import history
 from include.overview.standing import Overview
-from include.rollout.plan import plan
+from include.rollout.plan import rollout_stages
 from include.versions.record import VersionRecord
 
 WINDOWS = 26  # the newest: half a year of weeks
@@ -30,7 +30,7 @@ def model_view(ledger: Ledger, spec: ModelSpec, seen: Overview) -> dict[str, Jso
         "owner": spec.owner,
         "label": spec.label,
         "metric": spec.evaluation.metric,
-        "stages": [stage.name for stage in plan(spec)],
+        "stages": [stage.name for stage in rollout_stages(spec)],
     }
 
 
@@ -41,7 +41,7 @@ def windows(ledger: Ledger, control: ControlStore, spec: ModelSpec) -> list[dict
     rows = []
     for window, result in sorted(latest.items())[-WINDOWS:]:
         decision = decided.get(window)
-        action = {"action": decision.action, "decision": decision.words} if decision else {"action": "", "decision": ""}
+        action = {"action": decision.action, "decision": decision.summary} if decision else {"action": "", "decision": ""}
         rows.append({"window": window, **_window(result), **action})
     return rows
 

@@ -110,7 +110,7 @@ class RedisPyRows:
             values = await self._client.mget([key for keys, _ in asked for key in keys])
             place = 0
             for keys, done in asked:
-                done([None if value is None else row_of(value) for value in values[place : place + len(keys)]])
+                done([row_of(value) if isinstance(value, bytes) else None for value in values[place : place + len(keys)]])
                 place += len(keys)
         self._task = None
 

@@ -24,7 +24,7 @@ PARTS = {
     "entities": entities,
     "peers": cells.peers,
 }
-SHIPPED = 40  # stages through fold and judge, request by request
+SHIPPED = 40  # stages through accumulator and judge, request by request
 
 
 def main() -> int:

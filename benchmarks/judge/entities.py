@@ -4,7 +4,7 @@ A cell has E entities with R requests each at uniformly random times of a stage 
 Requests of one entity fail independently (`alike` 0), or all or none of them do (`alike` 1). Only the time of each
 entity's first request and of its first error are drawn, so a cell of 50 million requests costs what its entities do.
 Under many requests nearly every entity meets an error once, under few entities there is little to see: neither may
-roll back a healthy challenger, nor pass a bad one. That the shipped fold counts like this, tests show.
+roll back a healthy challenger, nor pass a bad one. That the shipped accumulator counts like this, tests show.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.judge.streams import Ints
 from benchmarks.judge.table import RateTable
-from include.rollout.alpha_spending import OCTAVE, SLICES, first_crossings, slice_ends, turn_boundaries, turn_sums, turns
+from include.rollout.alpha_spending import OCTAVE, SLICES, first_crossings, period_boundaries, period_sums, periods, slice_ends
 from include.rollout.confidence_bounds import look_part, most_allowed, odds_share
 
 ENTITIES = (5, 12, 50, 500, 5_000)
@@ -53,7 +53,7 @@ class Seen:
     erred: tuple[Ints, Ints]
     new: tuple[Ints, Ints]
     first: tuple[Ints, Ints]
-    again: Ints  # the challenger's new ones of each turn, and those that failed at once
+    again: Ints  # the challenger's new ones of each period, and those that failed at once
     first_again: Ints
 
 
@@ -67,8 +67,8 @@ def simulate(cell: Cell, share: float, rates: tuple[float, float], stages: int, 
     lasting = float(ENDS[-1])
     found: dict[str, list[Ints]] = {"erred": [], "new": [], "first": [], "again": [], "first_again": []}
     met, seen = np.zeros(shape, bool), np.zeros(shape, bool)
-    for turn in turns(LENGTH):
-        ended = float(ENDS[turn.stop - 1])
+    for period in periods(LENGTH):
+        ended = float(ENDS[period.stop - 1])
         here = rng.binomial(left, min(1.0, (ended - began) / (lasting - began)))
         left = left - here
         fails, first_fails, errors = _failures(cell, here, rate, broken, rng)
@@ -82,7 +82,7 @@ def simulate(cell: Cell, share: float, rates: tuple[float, float], stages: int, 
             ("again", active, asked_at),
             ("first_again", active & first_fails, asked_at),
         ):
-            found[name].append(_counts(marked, at, own, turn))
+            found[name].append(_counts(marked, at, own, period))
         met, seen, began = met | fails, seen | active, ended
     counts = {name: np.concatenate(parts, axis=2) for name, parts in found.items()}
     pairs = {name: (counts[name][0], counts[name][1]) for name in ("erred", "new", "first")}
@@ -92,7 +92,7 @@ def simulate(cell: Cell, share: float, rates: tuple[float, float], stages: int, 
 def _failures(
     cell: Cell, here: Ints, rate: Floats, broken: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Ints]:
-    """Whether each entity fails in this turn, whether at its first request, and how many later ones fail."""
+    """Whether each entity fails in this period, whether at its first request, and how many later ones fail."""
     first = (broken if cell.alike else rng.random(here.shape) < rate) & (here > 0)
     rest = np.maximum(here - 1, 0)
     later = np.where(broken, rest, 0) if cell.alike else rng.binomial(rest, rate)
@@ -109,10 +109,10 @@ def _later(after: Floats, count: Ints, ended: float, rng: np.random.Generator) -
     return after + (ended - after) * rng.beta(1.0, np.maximum(count, 1))
 
 
-def _counts(marked: NDArray[np.bool_], at: Floats, own: NDArray[np.bool_], turn: slice) -> Ints:
-    """[arm, stages, slices of the turn]."""
-    width, stages = turn.stop - turn.start, len(at)
-    place = np.clip(np.searchsorted(ENDS, at), turn.start, turn.stop - 1) - turn.start
+def _counts(marked: NDArray[np.bool_], at: Floats, own: NDArray[np.bool_], period: slice) -> Ints:
+    """[arm, stages, slices of the period]."""
+    width, stages = period.stop - period.start, len(at)
+    place = np.clip(np.searchsorted(ENDS, at), period.start, period.stop - 1) - period.start
     number = (own * stages + np.arange(stages)[:, None]) * width + place
     return np.bincount(number[marked], minlength=2 * stages * width).reshape(2, stages, width).astype(np.int64)
 
@@ -125,7 +125,9 @@ def rolled_back(seen: Seen, share: float) -> NDArray[np.bool_]:
         np.concatenate([a[1][:, :SLICES], b[:, SLICES:]], axis=1)
         for a, b in ((seen.new, seen.again), (seen.first, seen.first_again))
     )
-    return (turn_sums(hits) >= turn_boundaries(ACCEPTED, ALPHA, trials)).any(axis=1)
+    crossed = period_sums(hits) >= period_boundaries(ACCEPTED, ALPHA, trials)
+    rolled: NDArray[np.bool_] = np.any(crossed, axis=1)
+    return rolled
 
 
 def promoted(seen: Seen, share: float) -> NDArray[np.bool_]:

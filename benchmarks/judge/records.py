@@ -1,4 +1,4 @@
-"""Whole stages as log records through the shipped fold and judge."""
+"""Whole stages as log records through the shipped accumulator and judge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def asked_after_every_request(stages: int) -> tuple[int, int]:
     same = rolled = 0
     for number in range(stages):
         at, evidence = _first_rollback(rng, 0.1 if number % 2 else 0.0)
-        trials, hits = (sum(evidence.arms(ERRORS, SLICES)), evidence.arms(ERRORS, SLICES)[CHALLENGER])
+        arms = evidence.arms(ERRORS, SLICES)
+        trials, hits = np.sum(arms, axis=0), arms[CHALLENGER]
         expected = int(first_crossings(PLAN.share, PLAN.alpha, trials[None, :], hits[None, :])[0])
         same += at == expected
         rolled += at >= 0
@@ -28,19 +29,19 @@ def asked_after_every_request(stages: int) -> tuple[int, int]:
 
 def _first_rollback(rng: np.random.Generator, bad: float) -> tuple[int, Evidence]:
     """(slice, evidence) of one stage; the slice is -1 without a rollback."""
-    fold = EvidenceAccumulator(since=1)
-    fold.begin(StageAccumulator(PLAN.stage, 1, PLAN.planned, False, {}, False, 0.5, False))
-    assert fold.stage is not None
+    accumulator = EvidenceAccumulator(since=1)
+    accumulator.begin(StageAccumulator(PLAN.stage, 1, PLAN.planned, False, {}, False, 0.5, False))
+    assert accumulator.stage is not None
     at = -1
     for number in range(PLAN.planned):
         canary = rng.random() < PLAN.share
         failed = rng.random() < 0.02 + (bad if canary else 0.0)
         unit = f"{rng.integers(1 << 62):016x}"
         arm = "challenger" if canary else "champion"
-        fold.add(
+        accumulator.add(
             [Record("prediction", str(number), "", unit=unit, arm=arm, score=0.5, generation=1, error="x" if failed else None)]
         )
-        evidence = fold.stage.evidence()
+        evidence = accumulator.stage.evidence()
         whole = evidence.complete * PLAN.planned // SLICES == number + 1  # a slice has just ended: else nothing is new
         if at < 0 and whole and judge(evidence, PLAN).answer == "roll_back":
             at = evidence.complete - 1

@@ -13,7 +13,7 @@ from include.governance.seals import accept, write_seal
 VERBS = {
     "verify": "check every row and every seal; nothing is written",
     "seal": "verify, then copy the newest row's hash to the storage root",
-    "accept": "seal what was found, with the reason: it is told from then on, and no alarm",
+    "accept": "seal what was found, with the reason: it is reported from then on, and no alarm",
 }
 
 
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(to_json(verdict), indent=2))
         return 0 if verdict.intact else 1
-    _tell_accepted(verdict)
+    _print_accepted(verdict)
     verdict.raise_if_broken()
     print(verdict.words)
     if options.verb == "seal":
@@ -57,6 +57,6 @@ def _accept(desk: Desk, verdict: Verdict, reason: str) -> int:
     return 0
 
 
-def _tell_accepted(verdict: Verdict) -> None:
+def _print_accepted(verdict: Verdict) -> None:
     for found, seal in verdict.accepted:
         print(f"accepted by {seal.actor} on {seal.at[:10]} ({seal.reason}): {found.id}: {found.what}")

@@ -6,7 +6,7 @@ import argparse
 
 from include.cli.context import Desk, open_desk
 from include.core.errors import DataError
-from include.core.nearest import meant
+from include.core.nearest import did_you_mean
 from include.core.ports import JobStatus
 from include.governance.jobs import live, stop
 
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
             f"The {desk.settings.job_backend} backend has no job {name!r}.",
             seen=name,
             safe="no job was stopped.",
-            hint=meant(name, [attempt.job for attempt in live(desk.ledger)], "jobs under way"),
+            hint=did_you_mean(name, [attempt.job for attempt in live(desk.ledger)], "jobs under way"),
         )
     if before.over:
         print(f"{name} is over already: {before}.")
@@ -45,6 +45,6 @@ def _name(desk: Desk, given: str) -> str:
             f"Nothing is computing {given!r}.",
             seen=given,
             safe="no job was stopped.",
-            hint=meant(given, working, "keys that are being computed"),
+            hint=did_you_mean(given, working, "keys that are being computed"),
         )
     return working[given]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from include.cli.context import Desk
-from include.cli.late import SHOWN, tell_commands, tell_more
+from include.cli.late import SHOWN, print_commands, print_more
 from include.core.advisory_lock import exclusive
 from include.core.digest import code_digest
 from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError, SupersededError
@@ -30,12 +30,12 @@ def make_changed(desk: Desk, spec: ModelSpec, *, dry_run: bool) -> None:
     """Say which days are of another definition, and make them again. Oldest first; interrupted, it goes on where it was."""
     days = _results(desk, spec)
     changed = changed_days(days, versions(spec.features))
-    _tell_other_code(desk, spec, {day: each for day, each in days.items() if day not in {each.day for each in changed}})
+    _print_other_code(desk, spec, {day: each for day, each in days.items() if day not in {each.day for each in changed}})
     if not changed:
         return
     print(f"{len(changed)} published days of {spec.name} were computed by another definition of its views:")
     print(table(("day", "because"), [(each.day, each.words) for each in changed[:SHOWN]]))
-    tell_more(len(changed))
+    print_more(len(changed))
     requests = {each.day: request for each in changed if (request := _request(desk, spec, each, days[each.day])) is not None}
     if dry_run:
         print(f"To be computed again, published and materialized: {len(requests)} of {len(changed)} days.")
@@ -44,11 +44,11 @@ def make_changed(desk: Desk, spec: ModelSpec, *, dry_run: bool) -> None:
     left = [each.day for each in changed if each.day not in requests]
     if left:
         print(f"{len(left)} of them are to be validated again first: their raw partitions or expectations have changed.")
-        tell_commands(spec, left, _whole(desk, spec))
+        print_commands(spec, left, _whole(desk, spec))
     print()
 
 
-def _tell_other_code(desk: Desk, spec: ModelSpec, days: Mapping[date, Result]) -> None:
+def _print_other_code(desk: Desk, spec: ModelSpec, days: Mapping[date, Result]) -> None:
     """Views have versions. Of what else a day is made of, entities, labels and the rules of quarantine, only the code's digest
     is known, which Slipstream's own releases change as well: that is said, and left to a person."""
     present = code_digest(FUNCTION, *uses(spec))
@@ -58,7 +58,7 @@ def _tell_other_code(desk: Desk, spec: ModelSpec, days: Mapping[date, Result]) -
             f"{len(other)} published days of {spec.name} ({min(other)} to {max(other)}) have the present views, and were made by "
             "other code of the entities, labels or expectations, or by another release of Slipstream. Nothing is done about them."
         )
-        tell_commands(spec, other, _whole(desk, spec))
+        print_commands(spec, other, _whole(desk, spec))
         print()
 
 

@@ -10,7 +10,7 @@ from datetime import date
 
 from include.cli.changed import make_changed
 from include.cli.context import Desk, open_desk
-from include.cli.late import SHOWN, tell_late
+from include.cli.late import SHOWN, print_late
 from include.core.catalog import load_spec
 from include.core.request import Ref, Result
 from include.core.scratch import scratch_folder
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"To be materialized ({len(days)} of {len(refs)}): {', '.join(map(str, days))}")
     else:
         _materialize(desk, spec, days, made)
-    tell_late(desk, spec)
+    print_late(desk, spec)
     return 0
 
 

@@ -7,7 +7,7 @@ import argparse
 from include.cli.arguments import day
 from include.cli.context import Desk, open_desk
 from include.core.table import table
-from include.governance.invalidation import Held, dependents, find, invalidate, named, require_step
+from include.governance.invalidation import LedgerEntry, dependents, find, invalidate, named, require_step
 
 HEAD = ("step", "day", "generation", "computed", "key")
 SHOWN = 20
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _choose(options: argparse.Namespace, desk: Desk) -> list[Held]:
+def _choose(options: argparse.Namespace, desk: Desk) -> list[LedgerEntry]:
     if options.key and not (options.model or options.step):
         return [named(desk.ledger, options.key)]
     if options.key or not (options.model and options.step):
@@ -47,7 +47,7 @@ def _choose(options: argparse.Namespace, desk: Desk) -> list[Held]:
     return find(desk.ledger, options.model, options.step, options.day.isoformat() if options.day else None)
 
 
-def _list(held: list[Held]) -> str:
+def _list(held: list[LedgerEntry]) -> str:
     rows = [(each.step, each.day, each.generation, each.committed_at[:19] or "being computed", each.key) for each in held]
     more = f"\n… and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
     return table(HEAD, rows[:SHOWN]) + more

@@ -80,7 +80,7 @@ def _airflow(desk: Desk) -> AirflowClient:
     airflow = desk.airflow()
     if airflow is None:
         raise NotReadyError(
-            "There is no connection to Airflow, so nobody can tell which jobs are wanted.",
+            "There is no connection to Airflow, so it is not known which jobs are wanted.",
             safe="no job was stopped.",
             hint=f"set AIRFLOW_CONN_{AIRFLOW.upper()}; `make up` writes it to connections.env.",
         )

@@ -17,7 +17,7 @@ from include.versions.queries import training_sets
 SHOWN = 40
 
 
-def tell_late(desk: Desk, spec: ModelSpec) -> None:
+def print_late(desk: Desk, spec: ModelSpec) -> None:
     """Print them; nothing where every day was made from what is there now. Every raw partition is read once."""
     raw, data = RawPartitions(desk.ledger.storage, spec.name), spec.data
     known: dict[str, Made] = {}
@@ -29,21 +29,21 @@ def tell_late(desk: Desk, spec: ModelSpec) -> None:
     if late:
         print(f"\n{len(late)} published days of {spec.name} were made from other raw partitions than are there now:")
         print(table(("day", "because"), [(each.day, each.words) for each in late[:SHOWN]]))
-        tell_more(len(late))
+        print_more(len(late))
     if unmade:
         print(f"\n{len(unmade)} days of {spec.name} have landed and are not published: {', '.join(map(str, unmade[:SHOWN]))}")
-        tell_more(len(unmade))
+        print_more(len(unmade))
     if late or unmade:
-        tell_commands(spec, [*(each.day for each in late), *unmade], whole)
-    _tell_versions(desk, spec, raw, digests, known)
+        print_commands(spec, [*(each.day for each in late), *unmade], whole)
+    _print_versions(desk, spec, raw, digests, known)
 
 
-def tell_more(count: int) -> None:
+def print_more(count: int) -> None:
     if count > SHOWN:
         print(f"... and {count - SHOWN} more")
 
 
-def tell_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
+def print_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
     found = ranges(days, whole.__contains__)
     also = ", one after the other (Airflow has one active backfill a DAG)" if len(found) > 1 else ""
     print(f"\nTo make them again, published and online{also}:")
@@ -54,7 +54,7 @@ def tell_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
         )
 
 
-def _tell_versions(desk: Desk, spec: ModelSpec, raw: RawPartitions, digests: Digests, known: dict[str, Made]) -> None:
+def _print_versions(desk: Desk, spec: ModelSpec, raw: RawPartitions, digests: Digests, known: dict[str, Made]) -> None:
     """Versions whose training set read days that would be made otherwise now, also where those are published anew since."""
     rows = []
     for version, stage, as_of, training_set in training_sets(desk.control, spec.name):

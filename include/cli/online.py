@@ -28,13 +28,13 @@ class Online:
 
 
 def online_facts(desk: Desk, seen: Overview) -> Online:
-    """Asks the online store. What hinders that is a line, too: this command tells what is wrong, whatever it is."""
+    """Asks the online store. What hinders that is a line, too: this command reports what is wrong, whatever it is."""
     if not seen.partitions.days:
         return Online()
     try:
         return _look(desk, load_spec(seen.model, desk.settings.models))
     except (SlipstreamError, FileNotFoundError) as error:
-        why = f"cannot be told: {error.what if isinstance(error, SlipstreamError) else error}"
+        why = f"cannot be read: {error.what if isinstance(error, SlipstreamError) else error}"
         return Online([why], [why])
 
 

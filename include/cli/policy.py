@@ -74,7 +74,7 @@ def changed(policy: Retraining, fields: Sequence[str], price: float | None) -> R
 
 def _decisions(found: list[Decision], policy: Retraining) -> None:
     made = {decision.key: decision for decision in decided(found, policy)}
-    rows = [(d.as_of[:10], d.action, made[d.key].action, made[d.key].words) for d in found if d.key in made]
+    rows = [(d.as_of[:10], d.action, made[d.key].action, made[d.key].summary) for d in found if d.key in made]
     print(table(("as of", "recorded", "would have", "why"), rows))
     before, after = (sum(row[place] == "retrain" for row in rows) for place in (1, 2))
     print(f"\n{len(rows)} windows: {before} retrains recorded, {after} by this policy; the champions are those of the record.")
@@ -82,18 +82,18 @@ def _decisions(found: list[Decision], policy: Retraining) -> None:
         print(f"{older} earlier decisions kept no facts and are left out.")
     if policy.price is not None:
         print(f"Retraining would have cost {after * policy.price:g} errors of a window, recorded {before * policy.price:g}.")
-        _shadowed(found, policy.price)
+        _probed(found, policy.price)
 
 
-def _shadowed(found: list[Decision], price: float) -> None:
-    """Error too, where shadows were kept: theirs tell what each choice would have given."""
-    shadows = next((d.evidence["shadows"] for d in reversed(found) if d.evidence.get("shadows")), None)
-    if shadows is None:
-        print("No shadows were kept, so the errors of other choices are not known (retraining.price switches them on).")
+def _probed(found: list[Decision], price: float) -> None:
+    """Error too, where a staleness probe ran: it shows what each choice would have given."""
+    probe = next((d.evidence["shadows"] for d in reversed(found) if d.evidence.get("shadows")), None)
+    if probe is None:
+        print("No staleness probe ran, so the errors of other choices are not known (retraining.price switches it on).")
         return
-    error = np.array([[np.nan if value is None else value for value in row] for row in shadows["error"]], dtype=np.float64)
+    error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
     known = int(np.isfinite(np.diagonal(error)).sum())
-    print(f"\nBy the shadows of the last {known} labelled windows:")
+    print(f"\nBy the staleness probe of the last {known} labelled windows:")
     _costs(error[:known, :known], price)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from include.cli.context import Desk, open_desk
 from include.core.catalog import load_spec
 from include.core.errors import DataError, UnreachableError
-from include.core.nearest import meant
+from include.core.nearest import did_you_mean
 from include.core.request import Json
 from include.core.spec import ModelSpec
 
@@ -69,7 +69,7 @@ def _pairs(option: str, given: Sequence[str], allowed: Sequence[str]) -> dict[st
     for text in given:
         name, separator, value = text.partition("=")
         if not separator or name not in allowed:
-            raise DataError(f"{option} takes NAME=VALUE.", seen=text, hint=meant(name, allowed, "names"))
+            raise DataError(f"{option} takes NAME=VALUE.", seen=text, hint=did_you_mean(name, allowed, "names"))
         pairs[name] = value
     return pairs
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from include.cli.arguments import day
 from include.cli.context import open_desk
 from include.core.errors import ConflictError, DataError
-from include.core.nearest import meant, nearest_day
+from include.core.nearest import did_you_mean, nearest_day
 from include.data.raw import RawPartitions
 from include.overview.models import require_model
 from include.validation.batch import Batch, open_database
@@ -69,7 +69,7 @@ def _require(raw: RawPartitions, source: str, day: date) -> None:
         raise DataError(
             f"Nothing of a source {source!r} of {raw.model} has landed.",
             seen=raw.storage.uri(folder),
-            hint=meant(source, sources, f"sources of {raw.model}"),
+            hint=did_you_mean(source, sources, f"sources of {raw.model}"),
         )
     raise DataError(
         f"The {source} partition of {day} has not landed.",

@@ -11,12 +11,12 @@ from include.cli.arguments import day
 from include.cli.context import Desk, open_desk
 from include.core.catalog import load_spec
 from include.core.errors import DataError
-from include.core.nearest import meant
+from include.core.nearest import did_you_mean
 from include.core.spec import ModelSpec
 from include.core.table import table
 from include.governance.invalidation import find
 from include.row_rules.expectation import load_suite
-from include.validation.quarantine import Held, quarantines, reasons, would_pass
+from include.validation.quarantine import QuarantinedRows, quarantines, reasons, would_pass
 
 SHOWN = 8
 
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         raise DataError(
             f"{options.model} has no source {options.source!r}.",
             seen=options.source,
-            hint=meant(options.source, spec.data.sources, f"sources of {options.model}"),
+            hint=did_you_mean(options.source, spec.data.sources, f"sources of {options.model}"),
         )
     wanted = options.day.isoformat() if options.day else None
     keys = [each.key for each in find(desk.ledger, options.model, "validate", wanted)]
@@ -51,14 +51,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _row(desk: Desk, spec: ModelSpec, held: Held) -> tuple[object, ...]:
+def _row(desk: Desk, spec: ModelSpec, held: QuarantinedRows) -> tuple[object, ...]:
     with TemporaryDirectory() as folder:
         path = desk.ledger.fetch(held.result, held.file, Path(folder))
         passing = would_pass(path, load_suite(spec.expectations, held.source).rules)
         return held.day, held.source, held.rows, held.quarantined, passing, reasons(path)[0][0]
 
 
-def _print_reasons(desk: Desk, held: list[Held]) -> None:
+def _print_reasons(desk: Desk, held: list[QuarantinedRows]) -> None:
     for each in held:
         with TemporaryDirectory() as folder:
             found = reasons(desk.ledger.fetch(each.result, each.file, Path(folder)))

@@ -40,7 +40,7 @@ def _text(report: Report, dry_run: bool) -> str:
     lines = [
         line
         for finding in report.found
-        for line in (f"{finding.kind}: {finding.words}", f"  {'would be' if dry_run else 'remedy'}: {finding.remedy}")
+        for line in (f"{finding.kind}: {finding.summary}", f"  {'would be' if dry_run else 'remedy'}: {finding.remedy}")
     ]
     lines += [] if report.found else ["Nothing is amiss in what could be looked at." if report.unknown else "Nothing is amiss."]
     for name, error in report.unknown.items():

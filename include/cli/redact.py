@@ -19,7 +19,7 @@ from include.core.errors import SpecError
 from include.core.ledger import Ledger
 from include.core.scratch import scratch_folder
 from include.core.table import table
-from include.governance.invalidation import Held, dependents, find
+from include.governance.invalidation import LedgerEntry, dependents, find
 from include.prediction_log.record import Record
 from include.prediction_log.redaction import Wanted, redact, requests_of
 from include.prediction_log.units import units_of
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if options.yes:
         count = _redact(desk, options, mine, ids)
         print(f"{count} records of the prediction log were overwritten." if count else "The prediction log holds none of them.")
-    _tell(options.model, holding, derived)
+    _print(options.model, holding, derived)
     if not options.yes:
         print("\nNothing was changed. Add --yes to do it.")
     return 0
@@ -89,7 +89,7 @@ def _of_entity(desk: Desk, model: str, keys: Sequence[str], given: Sequence[str]
     return lambda record: record.unit in units or {name: str(value) for name, value in record.entity.items()} == plain
 
 
-def _holding(ledger: Ledger, model: str, ids: set[str]) -> list[Held]:
+def _holding(ledger: Ledger, model: str, ids: set[str]) -> list[LedgerEntry]:
     """The `features` results whose entity rows or labels name one of the requests."""
     if not ids or not any(path.startswith("ledger/features/") for path in ledger.storage.list("ledger/features")):
         return []
@@ -108,7 +108,7 @@ def _names(path: str, ids: set[str]) -> bool:
     return bool(pc.any(pc.is_in(pc.cast(column, "string"), value_set=pa.array(sorted(ids), pa.string()))).as_py())
 
 
-def _tell(model: str, holding: Sequence[Held], derived: Sequence[Held]) -> None:
+def _print(model: str, holding: Sequence[LedgerEntry], derived: Sequence[LedgerEntry]) -> None:
     if not holding:
         print("No published partition names them.")
     else:
@@ -123,6 +123,6 @@ def _tell(model: str, holding: Sequence[Held], derived: Sequence[Held]) -> None:
         )
 
 
-def _list(held: Sequence[Held]) -> str:
+def _list(held: Sequence[LedgerEntry]) -> str:
     more = f"\n… and {len(held) - SHOWN} more" if len(held) > SHOWN else ""
     return table(HEAD, [(each.step, each.day, each.key) for each in held[:SHOWN]]) + more

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     desk = open_desk()
     _settle_home(home, dry_run=options.dry_run)
     moved = relocate(desk.ledger, desk.control, dry_run=options.dry_run)
-    _tell(moved, dry_run=options.dry_run)
+    _print(moved, dry_run=options.dry_run)
     return _check(desk, moved)
 
 
@@ -80,7 +80,7 @@ def _require_stopped(platform: Platform) -> None:
         )
 
 
-def _tell(moved: Moved, *, dry_run: bool) -> None:
+def _print(moved: Moved, *, dry_run: bool) -> None:
     what = "to be rewritten" if dry_run else "rewritten"
     print(table(("where", "looked at", what), [(place, count, moved.rewritten[place]) for place, count in moved.seen.items()]))
     if moved.damaged:

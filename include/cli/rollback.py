@@ -8,7 +8,7 @@ from include.cli.context import Desk, open_desk
 from include.core.errors import SlipstreamError
 from include.rollout.rollback import RolledBack, roll_back_model
 
-PATIENCE = 5.0  # seconds for the gateway to be seen to follow; it polls many times a second
+TIMEOUT = 5.0  # seconds for the gateway to be seen to follow; it polls many times a second
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def _gateway(desk: Desk, done: RolledBack) -> str:
     from include.serving.client import open_client
 
     try:
-        open_client(desk.settings).wait_applied(done.model, done.generation, timeout=PATIENCE)
+        open_client(desk.settings).wait_applied(done.model, done.generation, timeout=TIMEOUT)
     except SlipstreamError as error:
         return f"The gateway was not seen to follow: {error.what} It does as soon as it reads the control store."
     return f"The gateway at {desk.settings.gateway_url} serves it."

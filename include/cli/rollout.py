@@ -1,4 +1,4 @@
-"""`slipstream rollout status|plan|pause|resume|abort MODEL`: a person's hand on a rollout, with Airflow up or down."""
+"""`slipstream rollout status|plan|pause|resume|abort MODEL`: manual control of a rollout, with Airflow up or down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.core.table import table
 from include.core.time import instant, now
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume
-from include.rollout.power import foresee, foresee_entities
+from include.rollout.power import entities_needed, stage_powers
 from include.routing.route import read_route
 
 VERBS = {
@@ -24,7 +24,7 @@ VERBS = {
     "resume": "go on where it was paused",
     "abort": "end the live rollout: the champion answers all",
 }
-BASES = (0.01, 0.005, 0.001)  # error rates of a champion that the plan is told for
+BASES = (0.01, 0.005, 0.001)  # error rates of a champion that the plan is printed for
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,9 +61,9 @@ def _plan(desk: Desk, model: str, entities: int | None) -> None:
     if champion is None:
         print(f"{model} has no champion yet: its first rollout has nothing to compare with (first={spec.rollout.first}).")
         champion = 0  # the plan of the rollouts after it
-    for stage in foresee(spec, champion, BASES, entities):
-        print(stage.words)
-    for words in foresee_entities(spec, champion, entities):
+    for stage in stage_powers(spec, champion, BASES, entities):
+        print(stage.summary)
+    for words in entities_needed(spec, champion, entities):
         print(words)
 
 

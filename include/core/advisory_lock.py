@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 
 from include.core.control import ControlStore
 
-TIMEOUT = 5.0  # seconds; most turns are one transaction
+TIMEOUT = 5.0  # seconds; most holders need one transaction
 POLL = 0.02  # seconds between two looks at a taken file lock
 FILES = 64  # lock files beside a SQLite store; names that share one only wait for each other
 
@@ -39,8 +39,8 @@ def advisory_lock(control: ControlStore, name: str, timeout: float = TIMEOUT) ->
     """Be alone under a name; yields False where that took longer than `timeout` seconds and somebody else is there."""
     number = int.from_bytes(hashlib.sha256(f"slipstream/{name}".encode()).digest()[:8], signed=True)
     hold = _file_lock if control.engine.dialect.name == "sqlite" else _postgres_lock
-    with hold(control, number, timeout) as alone:
-        yield alone
+    with hold(control, number, timeout) as acquired:
+        yield acquired
 
 
 @contextmanager
@@ -48,9 +48,9 @@ def _file_lock(control: ControlStore, number: int, timeout: float) -> Iterator[b
     path = Path(f"{control.engine.url.database}.turn-{number % FILES}.lock")
     deadline = time.monotonic() + timeout
     with path.open("w") as file:
-        while not (alone := _locked(file.fileno())) and time.monotonic() < deadline:
+        while not (acquired := _locked(file.fileno())) and time.monotonic() < deadline:
             time.sleep(POLL)
-        yield alone
+        yield acquired
 
 
 def _locked(handle: int) -> bool:
@@ -68,7 +68,7 @@ def _postgres_lock(control: ControlStore, number: int, timeout: float) -> Iterat
         connection.execute(sa.text(f"SET lock_timeout = {max(1, int(timeout * 1000))}"))
         try:
             connection.execute(sa.text("SELECT pg_advisory_lock(:number)"), {"number": number})
-            alone = True
+            acquired = True
         except OperationalError:  # the time is up
-            alone = False
-        yield alone
+            acquired = False
+        yield acquired

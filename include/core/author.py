@@ -1,4 +1,4 @@
-"""What to tell of an exception that is none of ours, and whether to try again.
+"""What to report of an exception that is not one of ours, and whether to try again.
 
 A model's own code runs inside our steps. The same code on the same input raises the same ValueError again, so a
 retry only costs time; memory, network, disk and workers may be there the next time. Its exception may be of a class
@@ -28,7 +28,7 @@ _WRONG_SQL = ("ProgrammingError", "DataError", "NotSupportedError")  # names of 
 _DEEPEST = 20  # links of a chain of causes
 
 
-def ours(error: BaseException) -> SlipstreamError:
+def as_slipstream_error(error: BaseException) -> SlipstreamError:
     """The exception as one of our errors: CodeError if a retry cannot help, else JobFailedError. Ours are kept."""
     if isinstance(error, SlipstreamError):
         return error
@@ -66,7 +66,7 @@ def is_permanent(error: BaseException) -> bool:
     return isinstance(error, _WRONG) or _is_wrong_sql(error)
 
 
-def tell(error: BaseException) -> None:
+def log_exception(error: BaseException) -> None:
     """Log where it came from. Without its text: that may be an array of a million numbers."""
     log.error("%s\n%s", describe(error), "".join(traceback.format_tb(error.__traceback__)))
 

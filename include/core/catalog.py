@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from include.core.errors import SpecError
-from include.core.nearest import meant
+from include.core.nearest import did_you_mean
 from include.core.spec import ModelSpec
 
 SPEC_FILE = "spec.py"
@@ -51,7 +51,7 @@ def load_spec(name: str, package: str = "include.models") -> ModelSpec:
         raise SpecError(
             f"{name!r} cannot be a model's name: its folder is imported as a Python package.",
             seen=name,
-            hint=f"name the folder in lower case letters, digits and _; {meant(name, model_names(package), 'models')}",
+            hint=f"name the folder in lower case letters, digits and _; {did_you_mean(name, model_names(package), 'models')}",
         )
     module = _import(name, package)
     if getattr(importlib.import_module(f"{package}.{name}"), "__file__", None) is None:  # a namespace, not a package
@@ -71,7 +71,7 @@ def _import(name: str, package: str) -> object:
         raise SpecError(f"{error.what}\nIn {_place(error, name)}.", seen=error.seen, hint=error.hint) from error
     except ModuleNotFoundError as error:
         if error.name == f"{package}.{name}":
-            hint = meant(name, model_names(package), "models")
+            hint = did_you_mean(name, model_names(package), "models")
             raise SpecError(f"There is no model {name!r}.", seen=error.name, hint=hint) from error
         if error.name == f"{package}.{name}.spec":
             hint = f"write {name}/{SPEC_FILE} with SPEC = ModelSpec(...), or remove the folder; {_others(name, package)}"
@@ -88,7 +88,7 @@ def _import(name: str, package: str) -> object:
 
 
 def _others(name: str, package: str) -> str:
-    return meant(name, [other for other in model_names(package) if other != name], "other models")
+    return did_you_mean(name, [other for other in model_names(package) if other != name], "other models")
 
 
 def _place(error: BaseException, name: str) -> str:

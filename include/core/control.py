@@ -215,8 +215,8 @@ class ControlStore:
         except (OperationalError, InterfaceError) as error:
             raise explained(self.url, error) from error
         except DatabaseError as error:  # of the callers' own making, unless the server refuses us: a right that is lacking
-            if isinstance(told := explained(self.url, error), PermanentError):
-                raise told from error
+            if isinstance(explanation := explained(self.url, error), PermanentError):
+                raise explanation from error
             raise
 
     # -- fencing -------------------------------------------------------------------------------------

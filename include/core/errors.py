@@ -63,8 +63,8 @@ class SlipstreamError(Exception):
 
     def lines(self) -> list[str]:
         """What happened, and those of the other three parts that are known, each with its word before it."""
-        told = {"Seen": "" if self.seen is None else f"{shown(self.seen)}.", "Safe": self.safe, "Next": self.hint}
-        return [self.what.strip(), *(f"{word}: {text}" for word, text in told.items() if text)]
+        parts = {"Seen": "" if self.seen is None else f"{shown(self.seen)}.", "Safe": self.safe, "Next": self.hint}
+        return [self.what.strip(), *(f"{word}: {text}" for word, text in parts.items() if text)]
 
     def __format__(self, spec: str) -> str:
         return format(one_line(self), spec)

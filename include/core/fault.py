@@ -21,7 +21,7 @@ Action = Literal["none", "kill", "pause", "delay", "lose"]
 
 
 class ResponseLost(ConnectionError):
-    """What came before the point has happened, and its caller is not told so."""
+    """What came before the point has happened, and its caller does not learn of it."""
 
 
 @dataclass(frozen=True)

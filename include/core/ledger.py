@@ -144,10 +144,10 @@ class Ledger:
 
     def record_error(self, attempt: Attempt, error: SlipstreamError) -> None:
         """Keep the error a job died of: the task that waits for it raises it as it was."""
-        told = {"what": error.what, "seen": errors.shown(error.seen), "safe": error.safe, "hint": error.hint}
+        fields = {"what": error.what, "seen": errors.shown(error.seen), "safe": error.safe, "hint": error.hint}
         # An author's own subclass is known to no other process: the nearest class of ours says what to do.
         kind = next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
-        body = {"type": kind, **told}
+        body = {"type": kind, **fields}
         self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.error.json", canonical_json(MARK.stamp(body)))
 
     def error(self, attempt: Attempt) -> SlipstreamError | None:

@@ -10,7 +10,7 @@ SHOWN = 20  # of what there is
 ALIKE = 0.5  # of 1: how much of a name must agree
 
 
-def meant(given: str, known: Iterable[str], kind: str) -> str:
+def did_you_mean(given: str, known: Iterable[str], kind: str) -> str:
     """A hint: the closest name, and the names there are. `kind` is their plural, such as "models"."""
     names = sorted(set(known))
     if not names:

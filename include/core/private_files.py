@@ -85,7 +85,7 @@ def tighten(home: Path, *others: Path) -> list[str]:
     another account, and has to pass through.
     """
     passing = stat.S_IXOTH if os.geteuid() == 0 else 0
-    told = []
+    changed = []
     for path in (home, *_entries(home), *others):
         try:
             found = path.lstat()
@@ -97,8 +97,8 @@ def tighten(home: Path, *others: Path) -> list[str]:
         allowed = mode & ~(MASK & ~passing) if path == home else mode & ~MASK
         if mode != allowed:
             path.chmod(allowed)
-            told.append(f"{path}: was {mode:04o}, is {allowed:04o} now: others may not read it")
-    return told
+            changed.append(f"{path}: was {mode:04o}, is {allowed:04o} now: others may not read it")
+    return changed
 
 
 def _entries(home: Path) -> Iterator[Path]:

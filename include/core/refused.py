@@ -13,7 +13,7 @@ from include.core.time import timestamp
 log = logging.getLogger(__name__)
 ACTION = "refused"
 RESOURCE = "audit/refused"
-KINDS = 1000  # remembered here; what is forgotten is told once more at most, by the control store's key
+KINDS = 1000  # remembered here; what is forgotten is recorded once more at most, by the control store's key
 LONGEST = 200  # characters of what came from outside
 
 
@@ -22,18 +22,18 @@ class RefusedWrites:
 
     def __init__(self, where: str, control: Callable[[], ControlStore]) -> None:
         self._where, self._control = where, control
-        self._told: dict[str, str] = {}
+        self._noted: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def note(self, actor: str, route: str, why: str, subject: str = "", detail: str = "") -> threading.Thread | None:
         """`route` and `why` are of ours, few, and make the kind; the others may be anything. Returns the thread that writes."""
         minute, kind = timestamp()[:16], f"{route} {why}"
         with self._lock:
-            if self._told.get(kind) == minute:
+            if self._noted.get(kind) == minute:
                 return None
-            if len(self._told) >= KINDS:
-                self._told.clear()
-            self._told[kind] = minute
+            if len(self._noted) >= KINDS:
+                self._noted.clear()
+            self._noted[kind] = minute
         row = {"route": route, "why": why, "detail": detail[:LONGEST]}
         writing = threading.Thread(target=self._write, args=(actor, subject or self._where, row, minute), daemon=True)
         writing.start()

@@ -34,8 +34,8 @@ def mark() -> str:
     return f"{_machine(os.getpid())}-{pid}-{_start(pid)}-{uuid.uuid4().hex[:12]}"
 
 
-def is_left(path: Path) -> bool:
-    """Whether whoever made this temporary file or folder is gone. False where that cannot be told."""
+def is_abandoned(path: Path) -> bool:
+    """Whether whoever made this temporary file or folder is gone. False where that is not known."""
     parts = path.name.rpartition(PREFIX if path.name.startswith(PREFIX) else ".tmp-")[2].split("-")
     if len(parts) == 4 and parts[0] == _machine(os.getpid()):
         return _start(parts[1]) != parts[2]
@@ -48,7 +48,7 @@ def is_left(path: Path) -> bool:
 def sweep(folder: Path, prefix: str, *, below: bool = False) -> None:
     """Remove the temporary files and folders of that prefix whose writers are gone; with `below` in subfolders, too."""
     for path in folder.rglob(f"{prefix}*") if below else folder.glob(f"{prefix}*"):
-        if is_left(path):
+        if is_abandoned(path):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

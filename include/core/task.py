@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from include.core import fault
-from include.core.author import ours, tell
+from include.core.author import as_slipstream_error, log_exception
 from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job
@@ -69,8 +69,8 @@ def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settin
     except SlipstreamError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of an author's code: any class, any text
-        tell(error)
-        raise ours(error) from None
+        log_exception(error)
+        raise as_slipstream_error(error) from None
 
 
 def _perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:

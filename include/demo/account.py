@@ -114,8 +114,8 @@ def _weeks(story: Story | None) -> str:
 def _page(verdict: str, good: bool, numbers: dict[str, str], weeks: str, sections: dict[str, Table]) -> str:
     title = "Slipstream: the loop on the flights of 2013"
     banner = f"<div class='banner {'good' if good else 'bad'}'><strong>{html.escape(verdict)}</strong></div>"
-    told, *rest = (f"<h2>{html.escape(name)}</h2>{_table(section)}" for name, section in sections.items())
-    return document(title, f"<h1>{title}</h1>{banner}{tiles(numbers)}{told}{weeks}{''.join(rest)}")
+    summary, *rest = (f"<h2>{html.escape(name)}</h2>{_table(section)}" for name, section in sections.items())
+    return document(title, f"<h1>{title}</h1>{banner}{tiles(numbers)}{summary}{weeks}{''.join(rest)}")
 
 
 def _table(section: Table) -> str:

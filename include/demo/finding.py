@@ -14,7 +14,7 @@ CALLED = {
     "visib": "visibility", "dest_code": "destination", "origin_code": "airport", "carrier_code": "airline",
     "last_arr_delay": "the plane's last delay", "plane_seats": "seats", "plane_year": "the plane's year of make",
 }  # fmt: skip
-TOLD = 2  # columns: more of them say less
+SHOWN = 2  # columns: more of them say less
 
 
 def finding(value: Mapping[str, Json], decision: Mapping[str, Any], things: str = "flights") -> str:
@@ -33,9 +33,11 @@ def _drift(drift: Mapping[str, Json]) -> str:
     moved = [column for column in drift["columns"] if column["drifted"]]
     if not moved:
         farthest = drift["columns"][0]
-        return f"no drift ({_called(farthest['name'])} is farthest: {_far(farthest)}, {drift['critical']:.1f} would be an alarm)"
-    told = [f"{_called(column['name'])} is {_far(column)}" for column in moved[:TOLD]]
-    return listed(told) + (f" and {len(moved) - TOLD} more have moved" if len(moved) > TOLD else "")
+        return (
+            f"no drift ({_readable(farthest['name'])} is farthest: {_far(farthest)}, {drift['critical']:.1f} would be an alarm)"
+        )
+    parts = [f"{_readable(column['name'])} is {_far(column)}" for column in moved[:SHOWN]]
+    return listed(parts) + (f" and {len(moved) - SHOWN} more have moved" if len(moved) > SHOWN else "")
 
 
 def _far(column: Mapping[str, Json]) -> str:
@@ -53,7 +55,7 @@ def _performance(value: Mapping[str, Json], things: str) -> str:
 
 
 def _fell(performance: Mapping[str, Json]) -> bool:
-    """Beyond what chance explains: such a fall has been told, so `nothing to do` would not do."""
+    """Beyond what chance explains: such a fall has been reported, so `nothing to do` would not do."""
     return performance["drop"] is not None and performance["drop"] > 2 * performance["drop_error"]
 
 
@@ -67,5 +69,5 @@ def _action(decision: Mapping[str, Any], seen: bool) -> str:
     return "waiting whether it lasts" if seen else "nothing to do"
 
 
-def _called(name: str) -> str:
+def _readable(name: str) -> str:
     return CALLED.get(name, name.replace("_", " "))

@@ -1,4 +1,4 @@
-"""The demo's memory: what happened when, and which phases are done. A second run reads it and reuses."""
+"""The demo's journal: what happened when, and which phases are done. A second run reads it and reuses."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class Journal:
         kept = {name: value for name, value in asdict(self).items() if name not in ("path", "began")}
         write_private(self.path, json.dumps(kept, indent=1))
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """A line for whoever is watching."""
         print(f"[{time.monotonic() - self.began:5.0f} s] {text}", flush=True)
 
-    def tell(self, when: str, what: str) -> None:
+    def record(self, when: str, what: str) -> None:
         """Something that belongs in the account: `when` is the day in the flights' own time."""
         self.events.append({"at": now().isoformat(timespec="seconds"), "when": when, "what": what})
         self.save()
-        self.say(f"{when}: {what}")
+        self.print_line(f"{when}: {what}")
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -62,5 +62,5 @@ class Journal:
 
     def is_done(self, name: str) -> bool:
         if name in self.done:
-            self.say(f"{name}: done by an earlier demo, reused ({self.seconds.get(name, 0):.0f} s then)")
+            self.print_line(f"{name}: done by an earlier demo, reused ({self.seconds.get(name, 0):.0f} s then)")
         return name in self.done

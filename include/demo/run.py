@@ -58,8 +58,8 @@ def run() -> int:
 def _start(platform: Platform, journal: Journal) -> Story:
     """The platform up, the DAGs seen and switched on. A second demo finds all of it there."""
     started = time.monotonic()
-    journal.say("starting the platform (make down stops it)")
-    waited = up(platform, say=journal.say)
+    journal.print_line("starting the platform (make down stops it)")
+    waited = up(platform, say=journal.print_line)
     services = Services.from_env({**os.environ, **read_file(platform.home)})
     airflow = AirflowClient(_connection(services.settings, AIRFLOW))
     for part in DAGS:
@@ -67,7 +67,7 @@ def _start(platform: Platform, journal: Journal) -> Story:
     if any(waited.values()):
         journal.seconds["start"] = round(time.monotonic() - started, 1)
     else:
-        journal.say("the platform was running already: reused")
+        journal.print_line("the platform was running already: reused")
     token = _connection(services.settings, "slipstream_gateway").password
     return Story(services.spec(MODEL), services, airflow, journal, token)
 

@@ -73,11 +73,11 @@ class Story:
         have = len(published(self.control, self.spec.name, first, last))
         days = (last - first).days + 1
         if have == days:
-            self.journal.tell(str(last), f"{days} days of features were published before: reused")
+            self.journal.record(str(last), f"{days} days of features were published before: reused")
             return
         self._backfill_by_command(first, last)
         self._wait_published(first, last)
-        self.journal.tell(str(last), f"{days} daily partitions validated, published and materialized by `airflow backfill`")
+        self.journal.record(str(last), f"{days} daily partitions validated, published and materialized by `airflow backfill`")
 
     def first_version(self) -> None:
         """Champion v1: trained as of the end of the quarter, registered, rolled out."""
@@ -85,12 +85,12 @@ class Story:
         run = self.airflow.trigger(self._dag("training"), as_of=as_of.isoformat())
         self._follow("training", run)
         record = self._newest_version()
-        self.journal.tell(str(as_of), f"version {record.version} ({record.semver}) trained and registered: {describe(record)}")
+        self.journal.record(str(as_of), f"version {record.version} ({record.semver}) trained and registered: {describe(record)}")
         self._await_rollout(record, None)
 
     def replay(self) -> None:
         """April to June: requests in event order, labels as flights land, monitoring each week."""
-        with self.pumping(REPLAY[0], REPLAY[0]) as pump:
+        with self.replaying(REPLAY[0], REPLAY[0]) as pump:
             for first, last in weeks(*REPLAY):
                 self._week(pump, first, last)
             pump.until = max(pump.until, REPLAY[1])
@@ -117,9 +117,9 @@ class Story:
         epoch = self.control.take(resource(self.spec.name), "demo")
         record = register(self.control, self.services.registry(), package, epoch)
         when = str(REPLAY[1] + timedelta(days=1))
-        self.journal.tell(when, f"version {record.version} ({record.semver}) registered without training: {INPUT} x {FACTOR:g}")
+        self.journal.record(when, f"version {record.version} ({record.semver}) registered without training: {INPUT} x {FACTOR:g}")
         run = self.airflow.trigger(self._dag("rollout"), version=record.version)
-        with self.pumping(REPLAY[1] + timedelta(days=1), LAST) as pump:
+        with self.replaying(REPLAY[1] + timedelta(days=1), LAST) as pump:
             self._await_rollout(record, pump, run)
         if self.champion().version != champion.version:
             raise JobFailedError("The broken version was promoted.", seen=record.version)
@@ -127,7 +127,7 @@ class Story:
     # -- the replay's week -----------------------------------------------------------------------------
 
     @contextmanager
-    def pumping(self, first: date, until: date) -> Iterator[Pump]:
+    def replaying(self, first: date, until: date) -> Iterator[Pump]:
         """Callers over the source's own copy of the schedule; partitions land in the store only when a day is over."""
         source = LocalStorage(self.settings.home / "demo-source")
         raw = RawPartitions(source, self.spec.name)
@@ -150,7 +150,9 @@ class Story:
             time.sleep(0.2)
         self._keep(pump)
         facts = self.journal.facts
-        self.journal.say(f"{day}: {facts['requests']} requests so far, {facts['failed']} failed, {facts['degraded']} degraded")
+        self.journal.print_line(
+            f"{day}: {facts['requests']} requests so far, {facts['failed']} failed, {facts['degraded']} degraded"
+        )
 
     def _keep(self, pump: Pump) -> None:
         """Write the tally down, so that an interrupted demo goes on counting where it was."""
@@ -171,7 +173,7 @@ class Story:
         for run in runs:
             if self.airflow.wait_for_run(self._dag("features"), run, lambda tasks: None) != "success":
                 raise JobFailedError(f"The features run {run} failed.", hint="see its log in Airflow.")
-        self.journal.say(f"  {first} to {last}: partitions landed, features published, labels known")
+        self.journal.print_line(f"  {first} to {last}: partitions landed, features published, labels known")
 
     def _monitor(self, as_of: date, pump: Pump) -> None:
         run = self.airflow.trigger(self._dag("monitoring"), as_of=as_of.isoformat())
@@ -179,8 +181,8 @@ class Story:
         decision = self._decision(as_of)
         if decision is None:
             raise JobFailedError(f"Monitoring left no decision for {as_of}.")
-        self.journal.tell(str(as_of), f"monitoring: {finding(self._monitored(as_of), decision.to_json())}")
-        self.journal.say(f"  {decision.words}")
+        self.journal.record(str(as_of), f"monitoring: {finding(self._monitored(as_of), decision.to_json())}")
+        self.journal.print_line(f"  {decision.summary}")
         if decision.action == "retrain":
             self._retrain(as_of, pump)
 
@@ -192,11 +194,11 @@ class Story:
         record = self._newest_version()
         if record.version == before:
             raise JobFailedError("The retraining made no new version.", seen=before)
-        self.journal.tell(str(as_of), f"version {record.version} ({record.semver}) trained: {describe(record)}")
+        self.journal.record(str(as_of), f"version {record.version} ({record.semver}) trained: {describe(record)}")
         if record.entry.gate.passed:
             self._await_rollout(record, pump)
         else:
-            self.journal.tell(str(as_of), f"its gate stayed closed: {'; '.join(record.entry.gate.reasons)}")
+            self.journal.record(str(as_of), f"its gate stayed closed: {'; '.join(record.entry.gate.reasons)}")
 
     # -- waiting ---------------------------------------------------------------------------------------
 
@@ -211,7 +213,7 @@ class Story:
         if pump is not None:
             pump.traffic.per_second, pump.until = 0.0, pump.next_day
             day = str(pump.next_day)
-        self.journal.tell(day, self._rollout_words(record, rollout))
+        self.journal.record(day, self._rollout_words(record, rollout))
 
     def _rollout_words(self, record: VersionRecord, rollout: Rollout) -> str:
         stages = " → ".join(stage.name for stage in rollout.stages)
@@ -225,7 +227,7 @@ class Story:
         def tick(tasks: dict[str, str]) -> None:
             for name, state in tasks.items():
                 if seen.get(name) != state and state in ("running", "success", "failed", "deferred", "skipped"):
-                    self.journal.say(f"  {part}.{name}: {state}")
+                    self.journal.print_line(f"  {part}.{name}: {state}")
             seen.update(tasks)
 
         if self.airflow.wait_for_run(self._dag(part), run, tick) != "success" and must:
@@ -236,10 +238,10 @@ class Story:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             live = [one for one in self.airflow.runs(self._dag(part)) if one["run_type"] == "asset_triggered"]
-            told = self.journal.facts.setdefault("followed", [])
-            fresh = [one["dag_run_id"] for one in live if one["dag_run_id"] not in told]
+            followed = self.journal.facts.setdefault("followed", [])
+            fresh = [one["dag_run_id"] for one in live if one["dag_run_id"] not in followed]
             if fresh:
-                told.append(fresh[0])
+                followed.append(fresh[0])
                 self.journal.save()
                 return str(fresh[0])
             time.sleep(0.5)
@@ -251,7 +253,7 @@ class Story:
             counts = self.airflow.count(self._dag("features"), first.isoformat(), last.isoformat())
             done = counts.get("success", 0)
             if done >= shown + 10 or done == wanted:
-                self.journal.say(f"  {done} of {wanted} days through the features DAG")
+                self.journal.print_line(f"  {done} of {wanted} days through the features DAG")
                 shown = done
             if done == wanted:
                 return
@@ -270,7 +272,7 @@ class Story:
         options = {"dag-id": self._dag("features"), "from-date": first, "to-date": last, "max-active-runs": 8}
         words = [f"--{name}={value}" for name, value in {**options, "reprocess-behavior": "failed"}.items()]
         command = [str(Path(sys.executable).parent / "airflow"), "backfill", "create", *words]
-        self.journal.say(" ".join(["airflow", *command[1:]]))
+        self.journal.print_line(" ".join(["airflow", *command[1:]]))
         done = subprocess.run(
             command,
             env=environment.airflow(platform, Credentials.load(platform.home)),

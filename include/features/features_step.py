@@ -44,8 +44,8 @@ def run(task: Task) -> Outcome:
     made = definitions(features)
     value = {name: each.view.version for name, each in made.items()}
     kept_with = {name: each.to_json() for name, each in made.items()}
-    told = {"read": params["partitions"], "lacked": params.get("lacked", {})}
-    return Outcome({"day": day.isoformat(), "rows": rows, "versions": value, "definitions": kept_with, **told}, files)
+    sources = {"read": params["partitions"], "lacked": params.get("lacked", {})}
+    return Outcome({"day": day.isoformat(), "rows": rows, "versions": value, "definitions": kept_with, **sources}, files)
 
 
 def datasets(

@@ -94,8 +94,8 @@ def build(
         rows = f"SELECT * EXCLUDE (held_out) FROM training_set WHERE {condition} ORDER BY event_timestamp, request_id"
         connection.execute(copy(rows, path))
     instants = same_instant(connection, features.views, files, "labelled")
-    told = warnings(int(counts["rows"]), int(counts["answered"]), int(counts["at_once"]), instants)
-    return Outcome({**counts, "same_instant": instants, "warnings": told}, paths)
+    warned = warnings(int(counts["rows"]), int(counts["answered"]), int(counts["at_once"]), instants)
+    return Outcome({**counts, "same_instant": instants, "warnings": warned}, paths)
 
 
 def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, window: Window, keys: Sequence[str]) -> None:

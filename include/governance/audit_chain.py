@@ -55,9 +55,9 @@ class Verdict:
         if self.intact:
             return
         more = f"\n... and {len(self.findings) - SHOWN} more" if len(self.findings) > SHOWN else ""
-        told = "\n".join(f"{each.id}: {each.what}" for each in self.findings[:SHOWN])
+        text = "\n".join(f"{each.id}: {each.what}" for each in self.findings[:SHOWN])
         raise IntegrityError(
-            f"The audit chain is not as it was written, at {len(self.findings)} places:\n{told}{more}\n",
+            f"The audit chain is not as it was written, at {len(self.findings)} places:\n{text}{more}\n",
             seen=self.words,
             safe="nothing was changed by looking; the rows up to the newest seal that agrees are as they were written.",
             hint="keep the store and the seals as they are, compare them with a backup, and find out who had access. If the "
@@ -79,8 +79,8 @@ class _Walk:
     def take(self, row: sa.RowMapping, wanted: set[int]) -> None:
         seq = int(row["seq"])
         if problem := self._problem(row):
-            told = f"{row['action']} of {row['subject']} by {row['actor']} at {row['at'][:19]}"
-            self.findings.append(Finding(f"row:{seq}/{audit_hash(row)[:8]}", f"{problem} ({told})"))
+            text = f"{row['action']} of {row['subject']} by {row['actor']} at {row['at'][:19]}"
+            self.findings.append(Finding(f"row:{seq}/{audit_hash(row)[:8]}", f"{problem} ({text})"))
         self.rows, self.seq, self.hash = self.rows + 1, seq, row["hash"]
         if seq in wanted:
             self.sealed[seq] = row["hash"]
@@ -164,7 +164,7 @@ def _seal_problem(number: int, known: dict[int, Stored], walk: _Walk) -> str:
 
 
 def to_json(verdict: Verdict) -> dict[str, Json]:
-    told = {name: getattr(verdict, name) for name in ("rows", "seals", "sealed", "sealed_at", "unsealed", "intact")}
+    counts = {name: getattr(verdict, name) for name in ("rows", "seals", "sealed", "sealed_at", "unsealed", "intact")}
     findings = [vars(each) for each in verdict.findings]
     accepted = [{**vars(each), "seal": seal.number, "reason": seal.reason, "by": seal.actor} for each, seal in verdict.accepted]
-    return {**told, "findings": findings, "accepted": accepted}
+    return {**counts, "findings": findings, "accepted": accepted}

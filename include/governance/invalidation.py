@@ -10,12 +10,12 @@ from datetime import date
 from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.ledger import Ledger
-from include.core.nearest import meant, nearest_day
+from include.core.nearest import did_you_mean, nearest_day
 from include.core.request import Json, Request
 
 
 @dataclass(frozen=True)
-class Held:
+class LedgerEntry:
     """A key of the ledger, and what stands for it now."""
 
     key: str
@@ -29,9 +29,9 @@ class Held:
         return asdict(self)
 
 
-def find(ledger: Ledger, model: str, step: str, day: str | None = None) -> list[Held]:
+def find(ledger: Ledger, model: str, step: str, day: str | None = None) -> list[LedgerEntry]:
     """The keys of one step of a model, of one day if it is given. Raises DataError if there are none."""
-    found = [held(ledger, request) for request in _requests(ledger, step) if request.model == model]
+    found = [ledger_entry(ledger, request) for request in _requests(ledger, step) if request.model == model]
     chosen = [each for each in found if day is None or each.day == day]
     if not chosen:
         raise DataError(
@@ -50,18 +50,18 @@ def require_step(ledger: Ledger, model: str, step: str) -> None:
             f"No step {step!r} was computed yet for {model}.",
             seen=step,
             safe="nothing was changed.",
-            hint=meant(step, known, f"steps of {model}"),
+            hint=did_you_mean(step, known, f"steps of {model}"),
         )
 
 
-def named(ledger: Ledger, key: str) -> Held:
+def named(ledger: Ledger, key: str) -> LedgerEntry:
     """The key itself. Raises DataError if the ledger has no such request."""
     try:
-        return held(ledger, ledger.request(key))
+        return ledger_entry(ledger, ledger.request(key))
     except (OSError, ValueError) as error:  # not there, or no name that a file can have
         step = key.partition("/")[0]
         there = [request.key for request in _requests(ledger, step)] if step.isidentifier() else []
-        near = meant(key, there or _steps(ledger), f"keys of {step}" if there else "steps")
+        near = did_you_mean(key, there or _steps(ledger), f"keys of {step}" if there else "steps")
         raise DataError(
             f"The ledger has no {key!r}.",
             seen=key,
@@ -70,19 +70,21 @@ def named(ledger: Ledger, key: str) -> Held:
         ) from error
 
 
-def dependents(ledger: Ledger, keys: Iterable[str]) -> list[Held]:
+def dependents(ledger: Ledger, keys: Iterable[str]) -> list[LedgerEntry]:
     """Everything computed, directly or not, from these keys. It is computed again only if their digests change."""
-    wanted, found = set(keys), dict[str, Held]()
+    wanted, found = set(keys), dict[str, LedgerEntry]()
     everything = list(_requests(ledger, ""))
     while wanted:
         paths = tuple(f"ledger/{key}/" for key in wanted)
         users = [each for each in everything if each.key not in found and _reads(each, paths)]
-        found |= {request.key: held(ledger, request) for request in users}
+        found |= {request.key: ledger_entry(ledger, request) for request in users}
         wanted = {request.key for request in users}
     return sorted(found.values(), key=lambda each: (each.step, each.day))
 
 
-def invalidate(ledger: Ledger, control: ControlStore, keys: Iterable[Held], *, actor: str, reason: str) -> list[Held]:
+def invalidate(
+    ledger: Ledger, control: ControlStore, keys: Iterable[LedgerEntry], *, actor: str, reason: str
+) -> list[LedgerEntry]:
     """Open a new generation of each key: the next run or clear of its task computes it again.
 
     What is there stays, and stays readable; only a job still working on it may no longer commit.
@@ -94,11 +96,11 @@ def invalidate(ledger: Ledger, control: ControlStore, keys: Iterable[Held], *, a
             detail = {"key": each.key, "from_generation": each.generation, "reason": reason, "token": token}
             control.append_audit(connection, actor, "invalidate", each.model, detail)
         generation = ledger.open_generation(each.key, token, reason)
-        opened.append(Held(each.key, each.model, each.step, each.day, generation, ""))
+        opened.append(LedgerEntry(each.key, each.model, each.step, each.day, generation, ""))
     return opened
 
 
-def _near_day(day: str, found: list[Held]) -> str:
+def _near_day(day: str, found: list[LedgerEntry]) -> str:
     try:
         return nearest_day(date.fromisoformat(day), [date.fromisoformat(each.day) for each in found if each.day])
     except ValueError:
@@ -114,11 +116,11 @@ def _reads(request: Request, paths: tuple[str, ...]) -> bool:
     return any(path in ref.uri for ref in request.inputs.values() for path in paths)
 
 
-def held(ledger: Ledger, request: Request) -> Held:
+def ledger_entry(ledger: Ledger, request: Request) -> LedgerEntry:
     generation = ledger.generation(request.key)
     result = ledger.result(request.key, generation)
     day = str(request.params.get("day") or request.params.get("as_of") or "")[:10]
-    return Held(request.key, request.model, request.step, day, generation, result.committed_at if result else "")
+    return LedgerEntry(request.key, request.model, request.step, day, generation, result.committed_at if result else "")
 
 
 def _requests(ledger: Ledger, step: str) -> Iterator[Request]:

@@ -24,8 +24,8 @@ def stop(jobs: JobBackend, name: str, seconds: float = STOP_SECONDS) -> str:
     while not (status := JobStatus(jobs.status(name))).over and time.monotonic() < until:
         time.sleep(0.1)
     if status.over:
-        return f"{name} was told to stop, and is over ({status})."
-    return f"{name} was told to stop, and is {status} after {seconds:g} s: clear no task of it before it is over."
+        return f"{name} was asked to stop, and is over ({status})."
+    return f"{name} was asked to stop, and is {status} after {seconds:g} s: clear no task of it before it is over."
 
 
 def _keys(ledger: Ledger, step: str) -> Iterator[str]:

@@ -119,7 +119,7 @@ class _Walker:
 
 
 def _definitions(request: Request) -> list[Node]:
-    """What a step was told besides its data: feature definitions, training parameters, and the code."""
+    """What a step was given besides its data: feature definitions, training parameters, and the code."""
     found = []
     if request.step == "features":
         found.append(Node("feature definitions", State.RECORDED, digest_json(request.params.get("features"))))

@@ -27,21 +27,21 @@ TRIES = 3
 STUCK = "They were shown while another process was writing them, which may be stuck."
 
 
-class Shows(Protocol):
+class RegistryLabels(Protocol):
     """The part of the Registry port that a mirror needs (include/governance/registry.py)."""
 
     def mirror(self, model: str, records: Sequence[VersionRecord], aliases: Mapping[str, int]) -> None:
         """Make tags (stage, semver, gate) and aliases exactly these; writes only what differs."""
 
 
-def open_labels(settings: Settings, control: ControlStore) -> Shows:
+def open_labels(settings: Settings, control: ControlStore) -> RegistryLabels:
     """What shows stages in the registry that the settings name, without importing the registry's own client."""
-    opener: Callable[[Settings, ControlStore], Shows] = adapter(f"labels.{settings.registry}")
+    opener: Callable[[Settings, ControlStore], RegistryLabels] = adapter(f"labels.{settings.registry}")
     return opener(settings, control)
 
 
 @dataclass(frozen=True)
-class Behind:
+class OutOfDate:
     """A model whose labels in the registry are not those of the control store, as far as is known."""
 
     model: str
@@ -49,29 +49,29 @@ class Behind:
     problem: str  # why the last try failed; empty where none was made since
 
 
-def mirror(control: ControlStore, registry: Shows, model: str, timeout: float = TIMEOUT) -> None:
+def mirror(control: ControlStore, registry: RegistryLabels, model: str, timeout: float = TIMEOUT) -> None:
     """Show a model's stages as aliases and tags of the registry, and remember that they are shown.
 
     One at a time: who has waited for `timeout` seconds goes ahead, since the other may be stuck, and leaves the model behind
     until nobody is. Who finds, when it is done, that another has gone ahead does its work again: an older state never stands
     over a newer one. Raises what the registry raises.
     """
-    with advisory_lock(control, resource(model), timeout) as alone:
+    with advisory_lock(control, resource(model), timeout) as acquired:
         for last in (*[False] * (TRIES - 1), True):
             epoch = control.take(resource(model), "mirror")
-            shown = _show(control, registry, model)
-            if not alone:  # what the other writes when it wakes up is not known: no word that the labels are these
-                _remember(control, model, None, problem=f"{STUCK} Next: slipstream mirror {model}")
+            shown = _apply(control, registry, model)
+            if not acquired:  # what the other writes when it wakes up is not known: no word that the labels are these
+                _record(control, model, None, problem=f"{STUCK} Next: slipstream mirror {model}")
                 return
             try:
-                _remember(control, model, epoch, shown=shown.digest, problem="")
+                _record(control, model, epoch, shown=shown.digest, problem="")
                 return
             except FencedError:
                 if last:
                     raise
 
 
-def follow(control: ControlStore, open_registry: Callable[[], Shows], model: str) -> str:
+def follow(control: ControlStore, open_registry: Callable[[], RegistryLabels], model: str) -> str:
     """Mirror after a move: what stood in the way, in words; empty where nothing did.
 
     Never raises what the registry does: the move is done, and that it is not shown yet is remembered.
@@ -89,11 +89,11 @@ def note(control: ControlStore, model: str, error: Exception) -> str:
     if isinstance(error, SlipstreamError):
         words = " ".join(filter(None, (error.what, error.hint and f"Next: {error.hint}")))
     log.warning("The registry does not show the stages of %s yet: %s", model, words)
-    _remember(control, model, None, problem=words[:2000])
+    _record(control, model, None, problem=words[:2000])
     return words
 
 
-def behind(control: ControlStore, model: str = "") -> list[Behind]:
+def behind(control: ControlStore, model: str = "") -> list[OutOfDate]:
     """The models whose labels are behind, or the one. Reads the control store only: two short queries."""
     with control.transaction() as connection:
         rows = {row.model: row for row in connection.execute(sa.select(mirrors))}
@@ -101,11 +101,13 @@ def behind(control: ControlStore, model: str = "") -> list[Behind]:
     for name, digest in digests(control, model).items():
         row = rows.get(name)
         if row is None or row.shown != digest:
-            found.append(Behind(name, row.at if row else "", row.problem if row else ""))
+            found.append(OutOfDate(name, row.at if row else "", row.problem if row else ""))
     return sorted(found, key=lambda each: each.model)
 
 
-def catch_up(control: ControlStore, open_registry: Callable[[], Shows], models: Iterable[str] | None = None) -> dict[str, str]:
+def catch_up(
+    control: ControlStore, open_registry: Callable[[], RegistryLabels], models: Iterable[str] | None = None
+) -> dict[str, str]:
     """Mirror every model that is behind, of those given: its name, and what stood in the way (empty: nothing).
 
     The registry is opened only if one is.
@@ -120,7 +122,7 @@ def resource(model: str) -> str:
     return f"labels/{model}"
 
 
-def _show(control: ControlStore, registry: Shows, model: str) -> Labels:
+def _apply(control: ControlStore, registry: RegistryLabels, model: str) -> Labels:
     """Write until the labels that were written are those that stand."""
     shown, wanted = None, labels(control, model)
     while wanted.records and shown != wanted:
@@ -129,7 +131,7 @@ def _show(control: ControlStore, registry: Shows, model: str) -> Labels:
     return wanted
 
 
-def _remember(control: ControlStore, model: str, epoch: int | None, **values: str) -> None:
+def _record(control: ControlStore, model: str, epoch: int | None, **values: str) -> None:
     mine = mirrors.c.model == model
     with control.transaction() as connection:
         if epoch is not None:

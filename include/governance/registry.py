@@ -47,7 +47,7 @@ class Registry(Protocol):
     def publish(self, package: Package) -> Published:
         """Store a version, or return the one stored under the package's key.
 
-        Not safe against itself: the caller holds the model's turn (include.core.advisory_lock).
+        Not safe against itself: the caller holds the model's lock (include.core.advisory_lock).
         """
 
     def withdraw(self, model: str, version: int) -> None:
@@ -73,7 +73,7 @@ def open_registry(settings: Settings, control: ControlStore) -> Registry:
 
 
 def resource(model: str) -> str:
-    """The fenced resource of a model's registrations: `with turn(control, resource(model), holder) as epoch`."""
+    """The fenced resource of a model's registrations: `with exclusive(control, resource(model), holder) as epoch`."""
     return f"registry/{model}"
 
 
@@ -145,7 +145,7 @@ def _numbered_anew(control: ControlStore, registry: Registry, package: Package) 
 def _evaluated_again(control: ControlStore, package: Package, record: VersionRecord, epoch: int) -> VersionRecord:
     """The record by the package's evaluation. A backfill's judges nothing.
 
-    A version that had its turn, or is in its rollout, keeps its stage; its gate is remembered for whoever offers it again.
+    A version that had its rollout, or is in it, keeps its stage; its gate is remembered for whoever offers it again.
     """
     entry = package.entry
     with control.transaction() as connection:
@@ -161,7 +161,7 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
         again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics, threshold=entry.threshold)
         stage = stage_in(connection, entry.model, record.version)
         if waits and stage is record.stage:
-            # One that had its turn goes back to where it was offered from: a rollback may have to return to it.
+            # One that had its rollout goes back to where it was offered from: a rollback may have to return to it.
             stage = Stage.ARCHIVED if by_hand and entry.first_stage is Stage.STAGING else entry.first_stage
             move_in(connection, entry.model, record.version, stage)
         made = replace(record, entry=again, stage=stage)

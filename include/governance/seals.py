@@ -62,8 +62,8 @@ class Seal:
 
     def row(self) -> dict[str, Json]:
         """What the table keeps of it."""
-        told = {"reason": self.reason, "accepted": list(self.accepted)} if self.accepted else {}
-        return {"seal": self.number, "seq": self.seq, "digest": self.digest, **told}
+        accepted = {"reason": self.reason, "accepted": list(self.accepted)} if self.accepted else {}
+        return {"seal": self.number, "seq": self.seq, "digest": self.digest, **accepted}
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def write_seal(
 
 
 def accept(control: ControlStore, storage: Storage, ids: Sequence[str], *, actor: str, reason: str) -> Seal:
-    """A seal that says who knows why what was found is as it is: from then on it is told, and no longer an alarm."""
+    """A seal that says who knows why what was found is as it is: from then on it is reported, and no longer an alarm."""
     seal = write_seal(control, storage, actor=actor, accepted=ids, reason=reason)
     if seal is None:
         raise IntegrityError(

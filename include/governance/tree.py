@@ -1,4 +1,4 @@
-"""A lineage tree as text. Many alike siblings are told in one line; a broken one is never left out."""
+"""A lineage tree as text. Many alike siblings share one line; a broken one is never left out."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def render(trace: Trace, everything: bool = False) -> str:
     return "\n".join([*_lines(trace.root, "", everything, set()), f"{verdict}: {counts}"])
 
 
-def _lines(node: Node, indent: str, everything: bool, told: set[str]) -> Iterator[str]:
-    if node.uri in told and node.children:
+def _lines(node: Node, indent: str, everything: bool, shown_before: set[str]) -> Iterator[str]:
+    if node.uri in shown_before and node.children:
         yield f"{_line(node)}: as above"
         return
-    told |= {node.uri} - {""}
+    shown_before |= {node.uri} - {""}
     yield _line(node)
-    shown = list(node.children) if everything else _fold(node.children)
+    shown = list(node.children) if everything else _collapse(node.children)
     for place, child in enumerate(shown):
         last = place == len(shown) - 1
         branch, below = ("└─ ", "   ") if last else ("├─ ", "│  ")
         if isinstance(child, str):
             yield indent + branch + child
             continue
-        lines = _lines(child, indent + below, everything, told)
+        lines = _lines(child, indent + below, everything, shown_before)
         yield indent + branch + next(lines)
         yield from lines
 
@@ -49,7 +49,7 @@ def _line(node: Node) -> str:
     return " ".join([node.role, node.digest[:SHORT], MARKS[node.state], *([f"({', '.join(detail)})"] if detail else [])])
 
 
-def _fold(children: Sequence[Node]) -> list[Node | str]:
+def _collapse(children: Sequence[Node]) -> list[Node | str]:
     """Days after the first and before the last are one line, but for those with something broken below."""
     days = [child for child in children if child.role[:1].isdigit()]
     others: list[Node | str] = [child for child in children if not child.role[:1].isdigit()]

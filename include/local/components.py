@@ -35,7 +35,7 @@ class Component:
     ports: tuple[str, ...] = ()
     prepare: Action = _nothing  # before every start, in the process that becomes the server
     settle: Action = _nothing  # once it is healthy, in the process of `up`; at every `up`
-    patience: int = 8  # seconds it is given to end by itself
+    stop_timeout: int = 8  # seconds it is given to end by itself
     once: str = ""  # a program that ends: run again only when this text (a version) changes
 
 
@@ -97,7 +97,7 @@ COMPONENTS: tuple[Component, ...] = (
         environment=environment.ray,
         healthy=health.ray,
         ports=("ray", "ray_gcs", "ray_agent", "ray_client"),
-        patience=3,  # asked to end, it waits for its own children; a job that dies with it is resumed
+        stop_timeout=3,  # asked to end, it waits for its own children; a job that dies with it is resumed
     ),
     Component(
         name="migrate",
@@ -154,7 +154,7 @@ COMPONENTS: tuple[Component, ...] = (
         environment=environment.gateway,
         healthy=health.gateway,
         ports=("gateway",),
-        patience=25,  # requests in flight, then what the shadow has waiting: ten seconds each at most
+        stop_timeout=25,  # requests in flight, then what the shadow has waiting: ten seconds each at most
     ),
 )
 

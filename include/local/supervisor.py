@@ -25,7 +25,7 @@ from include.local.platform import Platform
 from include.local.rights import RIGHTS
 
 START_TIMEOUT = 10.0  # seconds
-STOP_TIMEOUT = 40.0  # longer than any component's patience
+STOP_TIMEOUT = 40.0  # longer than any component's stop_timeout
 
 DAEMON = """\
 [supervisord]
@@ -85,7 +85,7 @@ def _program(platform: Platform, component: Component) -> str:
         startsecs=0 if component.once else 1,
         signal="INT" if fast_shutdown else "TERM",
         asgroup="false" if fast_shutdown else "true",
-        stop=component.patience,
+        stop=component.stop_timeout,
     )
 
 

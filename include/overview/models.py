@@ -7,7 +7,7 @@ from collections.abc import Callable
 from include.core.catalog import model_names
 from include.core.control import ControlStore
 from include.core.errors import DataError
-from include.core.nearest import meant
+from include.core.nearest import did_you_mean
 from include.data import published
 from include.monitoring.retraining import decision as decisions
 from include.rollout_state import queries as rollouts
@@ -35,5 +35,5 @@ def require_model(name: str, package: str, control: Callable[[], ControlStore | 
             f"There is no model {name!r}.",
             seen=name,
             safe="nothing was read or changed for it.",
-            hint=meant(name, {*specs, *stored}, "models"),
+            hint=did_you_mean(name, {*specs, *stored}, "models"),
         )

@@ -1,6 +1,6 @@
 """Writing the prediction log: one JSON line a record, written before the response is sent.
 
-One write to an O_APPEND file a turn of the event loop: the bytes are the kernel's before any caller of the turn
+One write to an O_APPEND file an iteration of the event loop: the bytes are the kernel's before any caller of it
 has an answer, so kill -9 loses no record of an answered request. A thread syncs once a second: a power cut loses
 at most that. A segment is closed at a size or an age; a new process always opens a new one. The writer holds a lock
 on its segment, which the kernel drops with the process: an unlocked segment is complete.

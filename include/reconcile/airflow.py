@@ -49,11 +49,11 @@ class Airflow(Protocol):
 
 
 class NoAirflow:
-    """Where nobody can ask Airflow: whatever depends on an answer is told to be unknown."""
+    """Where nobody can ask Airflow: whatever depends on an answer is reported as unknown."""
 
     def _unknown(self) -> NotReadyError:
         return NotReadyError(
-            "There is no connection to Airflow, so nobody can tell.",
+            "There is no connection to Airflow, so this cannot be known.",
             safe="nothing was changed.",
             hint="set AIRFLOW_CONN_SLIPSTREAM_AIRFLOW (`make up` writes it to connections.env), or read the log of the DAG "
             "slipstream_reconcile.",

@@ -1,8 +1,8 @@
 """Days that landed and are unpublished: their run failed, was deleted, or never came.
 
-Looked at are the days around the newest published one, so that a look costs nothing where all is published, and a few
+Looked at are the days around the newest published one, so that a pass costs nothing where all is published, and a few
 questions to the storage where not. Older gaps are listed by `slipstream features catch-up`. With `triggers.landing` a run is
-made for such a day, once; a day that never validates does not fail for ever. Without, a person is told.
+made for such a day, once; a day that never validates does not fail for ever. Without it, an alert is sent.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from include.core.time import ONE_DAY, days_between, end_of_day, zoned
 from include.data.published import published_lately
 from include.data.raw import RawPartitions
 from include.reconcile.airflow import RunState
-from include.reconcile.world import Finding, Notice, World, make_run, note
+from include.reconcile.world import Finding, PendingAlert, World, make_run, record_once
 
-AROUND = timedelta(days=7)  # before and after the newest published day
+MARGIN = timedelta(days=7)  # before and after the newest published day
 LATE = timedelta(hours=6)  # after a day's schedule: it waits for its sensor, and is retried
-LIVING = timedelta(days=30)  # a source whose newest days are older is a replay of the past: its days come when a person asks
+REPLAY_AGE = timedelta(days=30)  # a source whose newest days are older is a replay of the past: its days come when a person asks
 
 
 def find(world: World) -> Iterator[Finding]:
-    recent = published_lately(world.control, AROUND)
+    recent = published_lately(world.control, MARGIN)
     for model in world.models:
         known = recent.get(model, frozenset())
         if _whole(world.now, known):
@@ -44,7 +44,7 @@ def _whole(now: datetime, known: frozenset[date]) -> bool:
     if not known:
         return False
     newest = max(known)
-    return len(known) == AROUND.days + 1 and now < _done_by(newest + timedelta(days=1))
+    return len(known) == MARGIN.days + 1 and now < _done_by(newest + timedelta(days=1))
 
 
 def _done_by(day: date) -> datetime:
@@ -57,7 +57,7 @@ def _missing(world: World, spec: ModelSpec, known: frozenset[date]) -> list[date
     if not known and not spec.triggers.landing:
         return []  # nobody has started it yet
     data, newest = spec.data, max(known, default=spec.data.first)
-    first, last = max(data.first, newest - AROUND), min(data.last or date.max, newest + AROUND)
+    first, last = max(data.first, newest - MARGIN), min(data.last or date.max, newest + MARGIN)
     days = days_between(first, last)
     raw = RawPartitions(world.ledger.storage, spec.name)
     due = (day for day in days if day not in known and _due(world.now, spec, day, newest))
@@ -68,41 +68,41 @@ def _due(now: datetime, spec: ModelSpec, day: date, newest: date) -> bool:
     """Whether its run should have been done by now."""
     if now < _done_by(day):
         return False
-    return spec.triggers.landing or day < newest or now.date() - day < LIVING
+    return spec.triggers.landing or day < newest or now.date() - day < REPLAY_AGE
 
 
 def _of_model(world: World, spec: ModelSpec, days: list[date]) -> Iterator[Finding]:
     dag_id = f"{spec.name}_features"
     paused = world.airflow.paused(dag_id)
     if paused is None or paused or not spec.triggers.landing:
-        yield _told(world, spec.name, days, dag_id, f": the DAG {dag_id} is paused" if paused else "")
+        yield _report(world, spec.name, days, dag_id, f": the DAG {dag_id} is paused" if paused else "")
         return
     over = []
     for day in days:
         run_id = f"reconciled__day-{day}"
         if world.airflow.run(dag_id, run_id) is RunState.GONE:
-            words, act = f"{day} landed and is unpublished", partial(_make, world, spec.name, day, dag_id, run_id)
-            yield Finding("day.unpublished", f"day/{spec.name}/{day}", spec.name, words, f"the run {run_id} of {dag_id}", act)
+            summary, act = f"{day} landed and is unpublished", partial(_make, world, spec.name, day, dag_id, run_id)
+            yield Finding("day.unpublished", f"day/{spec.name}/{day}", spec.name, summary, f"the run {run_id} of {dag_id}", act)
             break  # one at a time: a day reads those before it
         over.append(day)
     if over:
-        yield _told(world, spec.name, over, dag_id, ": the run that was made for it is over")
+        yield _report(world, spec.name, over, dag_id, ": the run that was made for it is over")
 
 
 def _make(world: World, model: str, day: date, dag_id: str, run_id: str) -> bool:
     finding, text = f"day/{model}/{day}", f"{model}: {day} landed and is unpublished; the run {run_id} of {dag_id} makes it."
-    note(world, finding, "reconcile.features", Notice(finding, "day_unpublished", "info", model, text))
+    record_once(world, finding, "reconcile.features", PendingAlert(finding, "day_unpublished", "info", model, text))
     return make_run(
-        world, dag_id, run_id, {"day": str(day)}, lambda words: _told(world, model, [day], dag_id, f": {words}").act()
+        world, dag_id, run_id, {"day": str(day)}, lambda summary: _report(world, model, [day], dag_id, f": {summary}").act()
     )
 
 
-def _told(world: World, model: str, days: list[date], dag_id: str, why: str) -> Finding:
+def _report(world: World, model: str, days: list[date], dag_id: str, why: str) -> Finding:
     """One alert for the days that are missing now; another one once a later day is missing, too."""
     named = str(days[0]) if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
-    words = f"{named} landed and {'is' if len(days) == 1 else 'are'} unpublished{why}"
+    summary = f"{named} landed and {'is' if len(days) == 1 else 'are'} unpublished{why}"
     remedy = f"clear the day's run of {dag_id}, or trigger it with day={days[0]}; slipstream features catch-up {model} --dry-run"
     finding = f"day/{model}/{days[-1]}/told"
-    notice = Notice(finding, "day_unpublished", "ticket", model, f"{model}: {words}. Next: {remedy}.")
-    act = partial(note, world, finding, "reconcile.told", notice)
-    return Finding("day.unpublished", finding, model, words, f"told; {remedy}", act)
+    pending = PendingAlert(finding, "day_unpublished", "ticket", model, f"{model}: {summary}. Next: {remedy}.")
+    act = partial(record_once, world, finding, "reconcile.told", pending)
+    return Finding("day.unpublished", finding, model, summary, f"alert sent; {remedy}", act)

@@ -18,11 +18,11 @@ from include.core.request import Json
 from include.core.time import parse_time
 from include.monitoring.retraining.retrainings import Retraining, newest_in
 from include.reconcile.airflow import RunState
-from include.reconcile.world import Finding, Notice, World, make_run, note, remedy
+from include.reconcile.world import Finding, PendingAlert, World, make_run, record_once, remedy
 from include.versions.queries import stored_in
 
-FRESH = timedelta(minutes=10)  # since the decision: its own event comes first, and Airflow may have two runs before it
-FORGOTTEN = timedelta(days=30)  # an older decision is not acted on: monitoring has decided since
+GRACE = timedelta(minutes=10)  # since the decision: its own event comes first, and Airflow may have two runs before it
+MAX_AGE = timedelta(days=30)  # an older decision is not acted on: monitoring has decided since
 
 
 def find(world: World) -> Iterator[Finding]:
@@ -31,8 +31,8 @@ def find(world: World) -> Iterator[Finding]:
         if each.run_id:
             yield from _taken(world, each, dag_id)
         elif each.made_by == "unknown":
-            words = f"the decision {each.key} says retrain, and no run took it; whether a backfill made it was not written down"
-            yield _told(world, each, "unknown", words, f"if it is wanted: trigger {dag_id} with as_of={each.as_of}")
+            summary = f"the decision {each.key} says retrain, and no run took it; whether a backfill made it was not written down"
+            yield _report(world, each, "unknown", summary, f"if it is wanted: trigger {dag_id} with as_of={each.as_of}")
         elif each.made_by == "run":
             yield from _resend(world, each, dag_id)
 
@@ -40,8 +40,8 @@ def find(world: World) -> Iterator[Finding]:
 def unanswered(control: ControlStore, now: datetime) -> list[Retraining]:
     """Decisions of the last 30 days, one a model, made at least some minutes ago, that no version has answered."""
     with control.transaction() as connection:
-        newest = newest_in(connection, now - FORGOTTEN)
-        return [each for each in newest if now - each.at >= FRESH and not _answered(connection, each)]
+        newest = newest_in(connection, now - MAX_AGE)
+        return [each for each in newest if now - each.at >= GRACE and not _answered(connection, each)]
 
 
 def _answered(connection: sa.Connection, each: Retraining) -> bool:
@@ -60,26 +60,26 @@ def _resend(world: World, each: Retraining, dag_id: str) -> Iterator[Finding]:
     paused = world.airflow.paused(dag_id)
     if paused is None or paused:
         state = "is paused" if paused else "is not there"
-        words = f"the decision {each.key} says retrain, and no run took it: the DAG {dag_id} {state}"
-        yield _told(world, each, "paused" if paused else "gone", words, remedy(dag_id, paused))
+        summary = f"the decision {each.key} says retrain, and no run took it: the DAG {dag_id} {state}"
+        yield _report(world, each, "paused" if paused else "gone", summary, remedy(dag_id, paused))
     elif world.airflow.run(dag_id, run_id) is RunState.GONE:
         if not world.airflow.unfinished(dag_id):  # else a run that is under way may be its own, or train as late
-            words = f"the decision {each.key} says retrain, and no run took it"
+            summary = f"the decision {each.key} says retrain, and no run took it"
             act = partial(_send, world, each, dag_id, run_id)
-            yield Finding("decision.lost", f"decision/{each.key}", each.model, words, f"sent again: the run {run_id}", act)
+            yield Finding("decision.lost", f"decision/{each.key}", each.model, summary, f"sent again: the run {run_id}", act)
     elif world.airflow.run(dag_id, run_id).over:
-        words = f"the decision {each.key} says retrain, and its run {run_id} ended before it was planned"
-        yield _told(world, each, "ended", words, "read the run's log, then clear it")
+        summary = f"the decision {each.key} says retrain, and its run {run_id} ended before it was planned"
+        yield _report(world, each, "ended", summary, "read the run's log, then clear it")
 
 
 def _send(world: World, each: Retraining, dag_id: str, run_id: str) -> bool:
     text = f"{each.model}: the decision {each.key} to retrain had no training run; the run {run_id} is one. {each.words}"
     finding = f"decision/{digest_json(each.key)[:32]}"
-    note(world, finding, "reconcile.resend", Notice(finding, "decision_sent_again", "info", each.model, text))
+    record_once(world, finding, "reconcile.resend", PendingAlert(finding, "decision_sent_again", "info", each.model, text))
 
-    def refused(words: str) -> bool:
-        words = f"the decision {each.key} says retrain, and no run can be made: {words}"
-        return _told(world, each, "refused", words, f"mend {dag_id}").act()
+    def refused(summary: str) -> bool:
+        summary = f"the decision {each.key} says retrain, and no run can be made: {summary}"
+        return _report(world, each, "refused", summary, f"mend {dag_id}").act()
 
     conf: dict[str, Json] = {"as_of": each.as_of, "decision": each.key, "words": each.words}
     return make_run(world, dag_id, run_id, conf, refused)
@@ -88,14 +88,14 @@ def _send(world: World, each: Retraining, dag_id: str, run_id: str) -> bool:
 def _taken(world: World, each: Retraining, dag_id: str) -> Iterator[Finding]:
     """A run that took it and is deleted trains nothing, and no other run may take it: that is a person's to know."""
     if world.airflow.run(dag_id, each.run_id) is RunState.GONE:
-        words = (
+        summary = (
             f"the decision {each.key} says retrain, and the run {each.run_id} that took it was deleted before it made a version"
         )
-        yield _told(world, each, "deleted", words, f"to train all the same: trigger {dag_id} with as_of={each.as_of}")
+        yield _report(world, each, "deleted", summary, f"to train all the same: trigger {dag_id} with as_of={each.as_of}")
 
 
-def _told(world: World, each: Retraining, why: str, words: str, remedy: str) -> Finding:
+def _report(world: World, each: Retraining, why: str, summary: str, remedy: str) -> Finding:
     finding = f"decision/{digest_json(each.key)[:32]}/{why}"
-    notice = Notice(finding, "decision_waits", "ticket", each.model, f"{each.model}: {words}. Next: {remedy}.")
-    act = partial(note, world, finding, "reconcile.told", notice)
-    return Finding("decision.lost", finding, each.model, words, f"told; {remedy}", act)
+    pending = PendingAlert(finding, "decision_waits", "ticket", each.model, f"{each.model}: {summary}. Next: {remedy}.")
+    act = partial(record_once, world, finding, "reconcile.told", pending)
+    return Finding("decision.lost", finding, each.model, summary, f"alert sent; {remedy}", act)

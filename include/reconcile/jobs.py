@@ -1,4 +1,4 @@
-"""Jobs nobody waits for: their task was marked, their run deleted. They are told, and never stopped from here.
+"""Jobs nobody waits for: their task was marked, their run deleted. They are reported, and never stopped from here.
 
 A task of any unfinished run of the model that may still come to the job's step counts as waiting, as `slipstream jobs` has it:
 its request may be this job's, and then it adopts it.
@@ -15,9 +15,9 @@ from functools import partial
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.time import instant
-from include.reconcile.world import Finding, Notice, World, note
+from include.reconcile.world import Finding, PendingAlert, World, record_once
 
-FRESH = timedelta(minutes=2)  # since the attempt was opened: its task may be between two states
+GRACE = timedelta(minutes=2)  # since the attempt was opened: its task may be between two states
 DAGS = {"tune": "training", "train": "training", "score": "scoring"}  # the DAG whose task waits for a step's job
 _NAME = re.compile(r"slip-(tune|train|score)-([0-9a-f]{20})-g(\d+)-a(\d+)")  # Attempt.job
 
@@ -28,7 +28,7 @@ def find(world: World) -> Iterator[Finding]:
     running = jobs.under_way()
     for attempt in _attempts(world, running) if running else ():
         opened = _opened(world, attempt)
-        if opened is None or opened > world.now - FRESH or _wanted(world, attempt):
+        if opened is None or opened > world.now - GRACE or _wanted(world, attempt):
             continue
         if jobs.status(attempt.job) in (JobStatus.PENDING, JobStatus.RUNNING):  # it may have ended since
             yield _finding(world, attempt)
@@ -66,8 +66,8 @@ def _opened(world: World, attempt: Attempt) -> datetime | None:
 
 def _finding(world: World, attempt: Attempt) -> Finding:
     model, finding = world.ledger.request(attempt.key).model, f"job/{attempt.job}"
-    words = f"the job {attempt.job} runs, and no run of {model} waits for it"
+    summary = f"the job {attempt.job} runs, and no run of {model} waits for it"
     remedy = f"to stop it: slipstream cancel {attempt.job}; left alone, a run that asks for the same takes its result"
-    notice = Notice(finding, "job_unwanted", "ticket", model, f"{model}: {words}. {remedy}.")
-    act = partial(note, world, finding, "reconcile.told", notice)
-    return Finding("job.unwanted", finding, model, words, f"told; {remedy}", act)
+    pending = PendingAlert(finding, "job_unwanted", "ticket", model, f"{model}: {summary}. {remedy}.")
+    act = partial(record_once, world, finding, "reconcile.told", pending)
+    return Finding("job.unwanted", finding, model, summary, f"alert sent; {remedy}", act)

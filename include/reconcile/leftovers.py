@@ -2,7 +2,7 @@
 
 A gateway's shared memory and sockets have no names, so the kernel frees them with its last process. Its scratch folders carry
 the mark of their writer. A segment of the prediction log without a writer is complete; the monitoring DAG rotates it, and this
-does where that DAG does not run any more. Nothing is lost by either, so nobody is told.
+does where that DAG does not run any more. Nothing is lost by either, so no alert is sent.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from functools import partial
 from pathlib import Path
 
 from include.core.housekeeping import housekeeping
-from include.core.scratch import PREFIX, is_left, sweep_scratch
+from include.core.scratch import PREFIX, is_abandoned, sweep_scratch
 from include.prediction_log.layout import models, segments
 from include.prediction_log.rotation import DAY_SECONDS, KEEP_DAYS, rotate_days
 from include.reconcile.world import Finding, World
 
-PATIENCE_DAYS = 2.0  # beyond the days that a segment is kept: the monitoring DAG comes first
+EXTRA_DAYS = 2.0  # beyond the days that a segment is kept: the monitoring DAG comes first
 
 
 def find(world: World) -> Iterator[Finding]:
     home = world.settings.home
     places = [folder for folder in (home / "scratch", Path(tempfile.gettempdir())) if folder.is_dir()]
-    left = [path for folder in places for path in folder.glob(f"{PREFIX}*") if is_left(path)]
+    left = [path for folder in places for path in folder.glob(f"{PREFIX}*") if is_abandoned(path)]
     if left:
-        words = f"{len(left)} scratch folders of processes that are gone, such as {left[0]}"
-        yield Finding("leftover.scratch", "leftover/scratch", "", words, "removed", partial(_sweep, places))
+        summary = f"{len(left)} scratch folders of processes that are gone, such as {left[0]}"
+        yield Finding("leftover.scratch", "leftover/scratch", "", summary, "removed", partial(_sweep, places))
     for model in models(home):
-        old = [segment for segment in segments(home, model) if _age_days(segment) >= KEEP_DAYS + PATIENCE_DAYS]
+        old = [segment for segment in segments(home, model) if _age_days(segment) >= KEEP_DAYS + EXTRA_DAYS]
         if old:
-            words = f"{len(old)} segments of the prediction log that nobody has rotated, such as {old[0].name}"
+            summary = f"{len(old)} segments of the prediction log that nobody has rotated, such as {old[0].name}"
             act = partial(_rotate, home, model)
-            yield Finding("leftover.log", f"leftover/log/{model}", model, words, "rotated to Parquet", act)
+            yield Finding("leftover.log", f"leftover/log/{model}", model, summary, "rotated to Parquet", act)
 
 
 def _sweep(places: list[Path]) -> bool:

@@ -1,4 +1,4 @@
-"""One look at the world, and what is done about what it finds. Two at once, or one that is killed, do nothing twice."""
+"""One pass over the world, and what is done about what it finds. Two at once, or one that is killed, do nothing twice."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from include.core.errors import PermanentError, SlipstreamError
 from include.core.request import Json
 from include.core.time import timestamp
 from include.reconcile import candidates, days, decisions, jobs, leftovers, rollouts
-from include.reconcile.world import NOTICES, Finding, Notice, World
+from include.reconcile.world import NOTICES, Finding, PendingAlert, World
 
 log = logging.getLogger(__name__)
 
-UNTOLD = timedelta(days=1)  # an alert that could not be sent is tried again for that long
-# Traffic first. The job backend may be away for its own reasons, which others tell: not to know its jobs fails nothing.
+RESEND_FOR = timedelta(days=1)  # an alert that could not be sent is tried again for that long
+# Traffic first. The job backend may be down for its own reasons, which others report: not to know its jobs fails nothing.
 SECTIONS: dict[str, Callable[[World], Iterator[Finding]]] = {
     "rollouts": rollouts.find,
     "candidates": candidates.find,
@@ -26,7 +26,7 @@ SECTIONS: dict[str, Callable[[World], Iterator[Finding]]] = {
     "jobs": jobs.find,
     "leftovers": leftovers.find,
 }
-MAY_BE_AWAY = ("jobs",)
+OPTIONAL = ("jobs",)
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Report:
     @property
     def failure(self) -> SlipstreamError | None:
         """The first reason of a section that should have been looked at."""
-        return next((error for name, error in self.unknown.items() if name not in MAY_BE_AWAY), None)
+        return next((error for name, error in self.unknown.items() if name not in OPTIONAL), None)
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -63,14 +63,14 @@ def reconcile(world: World, *, dry_run: bool = False) -> Report:
             report.unknown[name] = error
         except Exception as error:
             log.exception("the section %s", name)
-            report.unknown[name] = PermanentError(f"The reconciler's look at the {name} failed: {type(error).__name__}: {error}.")
+            report.unknown[name] = PermanentError(f"The reconciler's check of {name} failed: {type(error).__name__}: {error}.")
     return report
 
 
-def untold(world: World) -> list[Notice]:
-    """Alerts that were written down and not told yet, oldest first."""
-    since = timestamp(world.now - UNTOLD)
+def unsent(world: World) -> list[PendingAlert]:
+    """Alerts that were recorded and not sent yet, oldest first."""
+    since = timestamp(world.now - RESEND_FOR)
     with world.control.transaction() as connection:
-        notices = [Notice.from_json(dict(kept.body)) for kept in NOTICES.since_in(connection, since)]
-        told = results_in(connection, [f"told/{notice.key}" for notice in notices])
-    return [notice for notice in notices if f"told/{notice.key}" not in told]
+        notices = [PendingAlert.from_json(dict(kept.body)) for kept in NOTICES.since_in(connection, since)]
+        sent = results_in(connection, [f"told/{pending.key}" for pending in notices])
+    return [pending for pending in notices if f"told/{pending.key}" not in sent]

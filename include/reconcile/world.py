@@ -28,8 +28,8 @@ Effect = Callable[[sa.Connection], dict[str, Json]]
 
 
 @dataclass(frozen=True)
-class Notice:
-    """An alert that is kept until it is told. `key` names the event: whoever gets it twice drops the second."""
+class PendingAlert:
+    """An alert that is kept until it is sent. `key` names the event: whoever gets it twice drops the second."""
 
     key: str
     event: str
@@ -68,15 +68,15 @@ class Finding:
     kind: str
     key: str  # the same for as long as it is the same thing
     model: str
-    words: str
+    summary: str
     remedy: str
     act: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Json]:
-        return {"kind": self.kind, "key": self.key, "model": self.model, "words": self.words, "remedy": self.remedy}
+        return {"kind": self.kind, "key": self.key, "model": self.model, "words": self.summary, "remedy": self.remedy}
 
 
-def note(world: World, finding: str, action: str, notice: Notice, effect: Effect | None = None) -> bool:
+def record_once(world: World, finding: str, action: str, pending: PendingAlert, effect: Effect | None = None) -> bool:
     """Have something happen once, ever, under a finding's key: the effect, its audit row and its alert in one transaction.
 
     Returns whether it happened now. What the effect raises undoes all of it.
@@ -84,9 +84,9 @@ def note(world: World, finding: str, action: str, notice: Notice, effect: Effect
 
     def together(connection: sa.Connection) -> dict[str, Json]:
         more = effect(connection) if effect is not None else {}
-        detail = {"finding": finding, "words": notice.text, **more}
-        world.control.append_audit(connection, world.actor, action, notice.model, detail)
-        NOTICES.save_in(connection, key, notice.model, asdict(notice))
+        detail = {"finding": finding, "words": pending.text, **more}
+        world.control.append_audit(connection, world.actor, action, pending.model, detail)
+        NOTICES.save_in(connection, key, pending.model, asdict(pending))
         return more
 
     key = f"{PREFIX}{finding}"
@@ -110,5 +110,5 @@ def remedy(dag_id: str, paused: bool | None) -> str:
     return f"unpause {dag_id}" if paused else f"bring back the model's folder, or mend it: {dag_id} is made from it"
 
 
-def noted(world: World, finding: str) -> bool:
+def was_recorded(world: World, finding: str) -> bool:
     return world.control.effect(f"{PREFIX}{finding}") is not None

@@ -1,6 +1,6 @@
 """Where a rollout keeps what it has read of the log: one row, place and counts together, by compare-and-set.
 
-Two looks at once (the trigger's and the task's) may both read on; the first to store wins, the other's work
+Two evaluations at once (the trigger's and the task's) may both read on; the first to store wins, the other's work
 is dropped and read again. So each record counts exactly once, whoever is killed.
 """
 
@@ -18,20 +18,20 @@ FORMAT = Format("the evidence that a live rollout has read", version=2, upgrades
 
 
 def load_accumulator(control: ControlStore, rollout: str) -> tuple[int, EvidenceAccumulator]:
-    """The stored fold and its sequence number; an empty one and 0 at first."""
+    """The stored accumulator and its sequence number; an empty one and 0 at first."""
     with control.transaction() as connection:
         query = sa.select(rollout_folds.c.seq, rollout_folds.c.fold).where(rollout_folds.c.rollout == rollout)
         row = connection.execute(query).first()
     return (row.seq, EvidenceAccumulator.from_json(FORMAT.read(row.fold, rollout))) if row else (0, EvidenceAccumulator())
 
 
-def save_accumulator(control: ControlStore, rollout: str, stage: str, seq: int, fold: EvidenceAccumulator) -> bool:
-    """Store a fold that was read with `seq`. False, and nothing changes, if another one was stored since.
+def save_accumulator(control: ControlStore, rollout: str, stage: str, seq: int, accumulator: EvidenceAccumulator) -> bool:
+    """Store an accumulator that was read with `seq`. False, and nothing changes, if another one was stored since.
 
     Nor is it stored if the rollout is over, or has gone on to another stage: the log may hold records of that
-    stage by now, and this fold would have passed them by.
+    stage by now, and this accumulator would have passed them by.
     """
-    values = {"fold": FORMAT.stamp(fold.to_json()), "at": timestamp()}
+    values = {"fold": FORMAT.stamp(accumulator.to_json()), "at": timestamp()}
     with control.transaction() as connection:
         current = connection.execute(sa.select(rollouts.c.stage, rollouts.c.live).where(rollouts.c.id == rollout)).first()
         if current is None or current.stage != stage or current.live is None:

@@ -10,8 +10,8 @@ Two uses. *Relative*: a trial is an event (an error, a slow answer) on either ar
 challenger, p is its share of the entities. Conditioning on the events of both arms makes an incident that
 hits both invisible. *Absolute*: a trial is an entity, a hit is an error of its first request, p is the rate
 still accepted. So that what begins late is seen, entities are observed anew in each doubling of the stage
-after its plan (a turn), and the walk starts anew with what the turn may spend: an entity's requests may be as
-alike as they please, each walk has one of each, and the turns' levels add up to alpha.
+after its plan (a period), and the walk starts anew with what the period may spend: an entity's requests may be as
+alike as they please, each walk has one of each, and the periods' levels add up to alpha.
 
 Spending by the stage's own clock (requests of both arms) and not by the number of events needs no guess of
 the error rate. It is valid because under the null the clock and the totals say nothing of the arms.
@@ -60,13 +60,13 @@ def slice_ends(slices: int) -> Floats:
     return np.where(number <= SLICES, number / SLICES, 2.0**doublings * (1 + place / OCTAVE))
 
 
-def turn_of(number: int) -> int:
-    """The turn that a slice (from 0) belongs to: 0 is the plan, 1, 2, ... the doublings after it."""
+def period_of(number: int) -> int:
+    """The period that a slice (from 0) belongs to: 0 is the plan, 1, 2, ... the doublings after it."""
     return 0 if number < SLICES else 1 + (number - SLICES) // OCTAVE
 
 
-def turns(slices: int) -> list[slice]:
-    """The slices of each turn, as far as so many slices reach."""
+def periods(slices: int) -> list[slice]:
+    """The slices of each period, as far as so many slices reach."""
     starts = [0, *range(SLICES, max(SLICES, slices), OCTAVE)]
     return [slice(start, min(end, slices)) for start, end in zip(starts, [*starts[1:], slices], strict=True)]
 
@@ -155,19 +155,19 @@ def _limits(p: float, allowed: Floats, trials: Ints) -> Ints:
     return np.concatenate(blocks) if blocks else np.zeros(trials.shape, np.int64)
 
 
-def turn_boundaries(p: float, alpha: float, trials: Ints) -> Ints:
-    """As `boundaries`, for counts that start from zero in each turn. `trials` [stages, slices]."""
+def period_boundaries(p: float, alpha: float, trials: Ints) -> Ints:
+    """As `boundaries`, for counts that start from zero in each period. `trials` [stages, slices]."""
     budget = alpha * np.concatenate([[0.0], spent(slice_ends(trials.shape[1]))])
     limits = [
-        _limits(p, budget[turn.start + 1 : turn.stop + 1] - budget[turn.start], trials[:, turn])
-        for turn in turns(trials.shape[1])
+        _limits(p, budget[period.start + 1 : period.stop + 1] - budget[period.start], trials[:, period])
+        for period in periods(trials.shape[1])
     ]
     return np.concatenate(limits, axis=1)
 
 
-def turn_sums(counts: Ints) -> Ints:
-    """Running sums [..., slices] that start from zero in each turn."""
-    return np.concatenate([np.cumsum(counts[..., turn], axis=-1) for turn in turns(counts.shape[-1])], axis=-1)
+def period_sums(counts: Ints) -> Ints:
+    """Running sums [..., slices] that start from zero in each period."""
+    return np.concatenate([np.cumsum(counts[..., period], axis=-1) for period in periods(counts.shape[-1])], axis=-1)
 
 
 def first_crossings(p: float, alpha: float, trials: Ints, hits: Ints) -> Ints:

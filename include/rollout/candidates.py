@@ -17,7 +17,7 @@ from include.versions.queries import standings_in
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingCandidates:
     """A model's candidates that are not being rolled out, newest first."""
 
     model: str
@@ -39,7 +39,7 @@ class Waiting:
         return None if self.live or newest in self.superseded else newest
 
 
-def all_waiting(control: ControlStore) -> list[Waiting]:
+def all_waiting(control: ControlStore) -> list[WaitingCandidates]:
     """Every model with such candidates."""
     with control.transaction() as connection:
         live = challengers_in(connection)
@@ -50,9 +50,9 @@ def all_waiting(control: ControlStore) -> list[Waiting]:
         return [_waiting(connection, model, found[model], model in live) for model in sorted(found)]
 
 
-def _waiting(connection: sa.Connection, model: str, known: list[tuple[int, str]], live: bool) -> Waiting:
+def _waiting(connection: sa.Connection, model: str, known: list[tuple[int, str]], live: bool) -> WaitingCandidates:
     fresh = tuple(without_a_turn(connection, model))
     again = tuple(version for version, _ in known if version not in fresh)
     epoch = epoch_in(connection, f"rollout/{model}")
     newest = max(datetime.fromisoformat(at) for _, at in known)
-    return Waiting(model, route_in(connection, model)[1].champion, live, fresh, again, newest, epoch)
+    return WaitingCandidates(model, route_in(connection, model)[1].champion, live, fresh, again, newest, epoch)

@@ -42,7 +42,7 @@ class Driver:
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveRollout:
     """A live rollout with its drivers, oldest first."""
 
     rollout: Rollout
@@ -52,14 +52,14 @@ class Live:
     epoch: int  # of the fence before this look: who acts on it is refused if a driver has started since
 
 
-def live_rollouts(control: ControlStore) -> list[Live]:
+def live_rollouts(control: ControlStore) -> list[LiveRollout]:
     """Every model's live rollout, in one look."""
     with control.transaction() as connection:
         ids = connection.execute(sa.select(rollouts.c.id).where(rollouts.c.live.is_not(None)).order_by(rollouts.c.model))
         return [_live(connection, rollout_id) for rollout_id in ids.scalars().all()]
 
 
-def _live(connection: sa.Connection, rollout_id: str) -> Live:
+def _live(connection: sa.Connection, rollout_id: str) -> LiveRollout:
     rollout, found = rollout_in(connection, rollout_id), _events(connection, rollout_id)
     asked = [str(row["evidence"].get("request", "")) for row in found if row["event"] in ("opened", "adopted")]
     drivers = (Driver.of(request) for request in asked)
@@ -67,7 +67,9 @@ def _live(connection: sa.Connection, rollout_id: str) -> Live:
     begun = [instant(row["at"]) for row in episodes if row["event"] == "undriven"]
     ended = len(episodes) - len(begun)
     since = begun[-1] if len(begun) > ended else None
-    return Live(rollout, tuple(each for each in drivers if each), len(begun), since, epoch_in(connection, rollout.resource))
+    return LiveRollout(
+        rollout, tuple(each for each in drivers if each), len(begun), since, epoch_in(connection, rollout.resource)
+    )
 
 
 def _events(connection: sa.Connection, rollout_id: str) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from include.rollout.alpha_spending import Ints, slice_of
 CHAMPION, CHALLENGER = 0, 1
 ERRORS, REQUESTS, ENTITIES, FAILURES = "errors", "requests", "entities", "failures"
 FIRST = "first_errors"  # entities whose first request in the stage met an error
-# After the plan entities are observed anew in each turn of the stage, a doubling of its length.
+# After the plan entities are observed anew in each period of the stage, a doubling of its length.
 AGAIN, AGAIN_ERRORS = "entities_again", "first_errors_again"
 
 
@@ -42,7 +42,7 @@ class Evidence:
     """One stage's facts.
 
     `slices` by stream: `requests` and `failures` (requests that met an error) count requests, `entities` the
-    new ones and `first_errors` those of them that met an error at once, the same `again` in each turn after the
+    new ones and `first_errors` those of them that met an error at once, the same `again` in each period after the
     plan, every other stream the entities that met the event for the first time. `limits` are the
     champion's quantiles over the rollout's earlier stages, fixed when the stage began: in microseconds for
     `latency_*`, scores for `score_*`.

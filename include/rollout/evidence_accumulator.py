@@ -18,7 +18,7 @@ import numpy as np
 
 from include.core.request import Json
 from include.prediction_log.record import Record
-from include.rollout.alpha_spending import slice_of, turn_of
+from include.rollout.alpha_spending import period_of, slice_of
 from include.rollout.entity_bitmap import EntityBitmap, unit_number
 from include.rollout.evidence import (
     AGAIN,
@@ -33,7 +33,7 @@ from include.rollout.evidence import (
     Count,
     Evidence,
 )
-from include.rollout.guardrails import LOSS, QUANTILES, SCORES, outcome_stream
+from include.rollout.guardrails import LOSS, QUANTILES, SCORES, business_metric_stream
 
 BASELINE = 200  # answers of the champion needed to know its quantiles
 KEPT = 2000  # newest of the champion's answers that they are taken from
@@ -134,16 +134,16 @@ class StageAccumulator:
             if new and FIRST in self.slices:
                 self._count(FIRST, arm)
         if self.clock > self.planned:
-            self._observe_again(record.error is not None, unit, arm)
+            self._count_again(record.error is not None, unit, arm)
         if mirrored:
             if record.score is not None and record.against is not None:
                 self.gap, self.gaps = self.gap + abs(record.score - record.against), self.gaps + 1
         else:
             self._measure(record, unit, arm)
 
-    def _observe_again(self, failed: bool, unit: int, arm: int) -> None:
-        """The first request of each entity in each turn after the plan: entities that turn bad late are seen."""
-        memory = f"{AGAIN}:{turn_of(self._slice)}"
+    def _count_again(self, failed: bool, unit: int, arm: int) -> None:
+        """The first request of each entity in each period after the plan: entities that begin to fail late are seen."""
+        memory = f"{AGAIN}:{period_of(self._slice)}"
         if memory not in self.seen:
             self.seen = {name: seen for name, seen in self.seen.items() if not name.startswith(AGAIN)}
         if self._mark(AGAIN, unit, arm, memory) and failed:
@@ -169,7 +169,7 @@ class StageAccumulator:
         if len(self.pending) > 2 * PENDING:
             self.pending = dict(list(self.pending.items())[-PENDING:])
 
-    def learn(self, record: Record) -> bool:
+    def add_label(self, record: Record) -> bool:
         """A label or a named outcome of a request of this stage; False for one of another."""
         known = self.pending.get(request_number(record.id))
         if known is None or record.label is None or known[1] == CONTESTED:
@@ -177,7 +177,7 @@ class StageAccumulator:
         unit, (arm, decided) = known[0], divmod(known[1], 2)
         if record.kind == "outcome":
             if record.label > 0:
-                self._mark(outcome_stream(record.metric), unit, arm)
+                self._mark(business_metric_stream(record.metric), unit, arm)
         elif (record.label > 0.5) != bool(decided):
             self._mark(LOSS, unit, arm)
         return True
@@ -289,7 +289,7 @@ class EvidenceAccumulator:
         if record.kind in ("label", "outcome"):
             self.baseline.labels += record.kind == "label"
             if self.stage is not None:
-                self.stage.learn(record)
+                self.stage.add_label(record)
             return
         if self.stage is not None and record.generation == self.stage.generation:
             self.stage.add(record)

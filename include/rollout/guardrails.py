@@ -30,9 +30,9 @@ WEIGHTS = {
     "score_high": 0.05,
     LOSS: 0.1,
 }
-OUTCOME_WEIGHT = 0.1
+BUSINESS_METRIC_WEIGHT = 0.1
 
-WORDS = {
+DESCRIPTIONS = {
     ERRORS: "errors",
     "latency_p50": "slow answers (over the champion's p50)",
     "latency_p90": "slow answers (over the champion's p90)",
@@ -51,8 +51,8 @@ class Guard:
     fewer: bool = False  # the event is good: too few of the challenger's are bad
 
     @property
-    def words(self) -> str:
-        return WORDS.get(self.stream, self.stream.replace("outcome:", "events of ").replace("_", " "))
+    def description(self) -> str:
+        return DESCRIPTIONS.get(self.stream, self.stream.replace("outcome:", "events of ").replace("_", " "))
 
     def null(self, share: float) -> float:
         """The chance of a hit under the null: that an event is the challenger's, or the champion's if `fewer`."""
@@ -71,7 +71,7 @@ class Guard:
         return cls(**value)
 
 
-def outcome_stream(name: str) -> str:
+def business_metric_stream(name: str) -> str:
     return f"outcome:{name}"
 
 
@@ -98,5 +98,5 @@ def _learned(spec: ModelSpec, limits: Mapping[str, float], labelled: bool) -> It
                 yield Guard(name, WEIGHTS[name], rule.score_tolerance)
     if labelled:
         yield Guard(LOSS, WEIGHTS[LOSS])
-    for outcome in rule.outcomes:
-        yield Guard(outcome_stream(outcome.name), OUTCOME_WEIGHT, outcome.tolerated, outcome.worse == "fewer")
+    for metric in rule.outcomes:
+        yield Guard(business_metric_stream(metric.name), BUSINESS_METRIC_WEIGHT, metric.tolerated, metric.worse == "fewer")

@@ -16,7 +16,7 @@ from include.core.effects import results_in
 from include.core.errors import ConflictError, DataError
 from include.core.request import Json
 from include.core.time import instant
-from include.rollout.plan import Stage
+from include.rollout.plan import RolloutStage
 from include.versions.gate import RETURNED
 from include.versions.lifecycle import Stage as VersionStage
 from include.versions.lifecycle import at_stage
@@ -33,7 +33,7 @@ class Rollout:
     stage: str
     state: str
     reason: str
-    stages: tuple[Stage, ...]
+    stages: tuple[RolloutStage, ...]
 
     @property
     def resource(self) -> str:
@@ -44,7 +44,7 @@ class Rollout:
     def live(self) -> bool:
         return self.state in ("running", "paused")
 
-    def find(self, name: str) -> Stage:
+    def find(self, name: str) -> RolloutStage:
         for stage in self.stages:
             if stage.name == name:
                 return stage
@@ -96,7 +96,7 @@ def opening_key(model: str, challenger: int, request: str) -> str:
 
 
 def opened_by(control: ControlStore, model: str, request: str) -> Rollout | None:
-    """The rollout that a request has opened, even if whoever asked was killed before it was told."""
+    """The rollout that a request has opened, even if whoever asked was killed before it heard of it."""
     with control.transaction() as connection:
         tried = connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.model == model).distinct()).scalars()
         keys = [opening_key(model, challenger, request) for challenger in tried]
@@ -177,6 +177,6 @@ def event_in(connection: sa.Connection, rollout_id: str, event: str, stage: str 
 
 
 def _rollout(row: Mapping[str, Any], opened: Mapping[str, Any]) -> Rollout:
-    stages = tuple(Stage.from_json(stage) for stage in opened["evidence"]["stages"])
+    stages = tuple(RolloutStage.from_json(stage) for stage in opened["evidence"]["stages"])
     names = ("id", "model", "challenger", "champion", "stage", "state", "reason")
     return Rollout(**{name: row[name] for name in names}, stages=stages)

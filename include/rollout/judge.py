@@ -16,7 +16,7 @@ import numpy as np
 
 from include.core.request import Json
 from include.core.spec import ModelSpec
-from include.rollout.alpha_spending import OCTAVE, SLICES, Ints, boundaries, turn_boundaries, turn_of, turn_sums
+from include.rollout.alpha_spending import OCTAVE, SLICES, Ints, boundaries, period_boundaries, period_of, period_sums
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed, odds_share, upper, upper_ratio
 from include.rollout.evidence import (
     AGAIN,
@@ -32,7 +32,7 @@ from include.rollout.evidence import (
     Evidence,
 )
 from include.rollout.guardrails import Guard, stage_guards
-from include.rollout.plan import Stage
+from include.rollout.plan import RolloutStage
 
 Answer = Literal["promote", "roll_back", "insufficient"]
 RECENT = SLICES // 4  # slices over which the service's objective is watched
@@ -114,7 +114,7 @@ class Verdict:
 
 
 def judge_plan(
-    spec: ModelSpec, stage: Stage, champion: int | None, limits: Mapping[str, float] | None = None, labelled: bool = False
+    spec: ModelSpec, stage: RolloutStage, champion: int | None, limits: Mapping[str, float] | None = None, labelled: bool = False
 ) -> JudgePlan:
     """The judge's rule for a stage of the spec's rollout. `limits`: the champion's quantiles that are known by then."""
     rule, compared = spec.rollout, champion is not None
@@ -197,7 +197,7 @@ def _more_than_its_share(evidence: Evidence, plan: JudgePlan, guard: Guard) -> I
     at, whose = int(over[0]), "champion's" if guard.fewer else "challenger's"
     of = "which sees every request that the champion sees" if plan.shadow else f"with {plan.share:.0%} of the entities"
     tolerated = "" if guard.tolerated == 1 else f" ({guard.tolerated:g} times as many are tolerated)"
-    yield f"{hits[at]} of the first {events[at]} {guard.words} were the {whose}, {of}{tolerated}"
+    yield f"{hits[at]} of the first {events[at]} {guard.description} were the {whose}, {of}{tolerated}"
 
 
 def _beyond_the_limit(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
@@ -207,7 +207,7 @@ def _beyond_the_limit(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
     if over.size:
         at = int(over[0])
         first = " in their first request" if evidence.first_known else ""
-        when = f" after {2 ** (turn_of(at) - 1)} planned lengths" if evidence.first_known and turn_of(at) else ""
+        when = f" after {2 ** (period_of(at) - 1)} planned lengths" if evidence.first_known and period_of(at) else ""
         what = f"{erred[at]} of the first {entities[at]} entities{when} met an error of the challenger{first}"
         yield f"{what}, more than the accepted {plan.accepted:.1%}"
 
@@ -215,14 +215,14 @@ def _beyond_the_limit(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
 def absolute_limits(evidence: Evidence, plan: JudgePlan) -> tuple[Ints, Ints, Ints]:
     """By complete slice: entities so far, those whose first request met an error, and how many are too many.
 
-    All three start from zero in each turn of the stage. Evidence of earlier versions: entities that ever erred.
+    All three start from zero in each period of the stage. Evidence of earlier versions: entities that ever erred.
     """
     if not evidence.first_known:
         entities, erred = (evidence.arms(stream, evidence.complete)[CHALLENGER] for stream in (ENTITIES, ERRORS))
         return np.cumsum(entities), np.cumsum(erred), boundaries(plan.accepted, plan.alpha, entities[None, :])[0]
     entities, erred = (_observed(evidence, *streams) for streams in ((ENTITIES, AGAIN), (FIRST, AGAIN_ERRORS)))
-    limits = turn_boundaries(plan.accepted, plan.alpha, entities[None, :])[0]
-    return turn_sums(entities), turn_sums(erred), limits
+    limits = period_boundaries(plan.accepted, plan.alpha, entities[None, :])[0]
+    return period_sums(entities), period_sums(erred), limits
 
 
 def _observed(evidence: Evidence, in_the_plan: str, after_it: str) -> Ints:

@@ -21,7 +21,7 @@ from include.rollout.accumulator_store import delete_accumulator
 from include.rollout.driver import adopt
 from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
 from include.rollout.offer import offer_in, require_gate
-from include.rollout.plan import Stage, plan
+from include.rollout.plan import RolloutStage, rollout_stages
 from include.rollout.waiting import supersede_in
 from include.routing.route import Route, route_in, set_route
 from include.versions.lifecycle import Stage as VersionStage
@@ -40,7 +40,7 @@ def open_rollout(
     offered again, if its gate is open. Raises ConflictError while another challenger is live, or if the version is the
     champion already, GateClosed if it may not be rolled out.
     """
-    model, stages = spec.name, plan(spec)
+    model, stages = spec.name, rollout_stages(spec)
     rollout_id = rollout_id_of(model, challenger, request)
 
     def effect(connection: sa.Connection) -> dict[str, Json]:
@@ -95,7 +95,7 @@ def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision
         _require_running(connection, rollout, even_paused=answer == "roll_back")
         _event(connection, rollout.id, "verdict", stage, dict(decision))
         if answer == "roll_back":
-            take_back(control, connection, rollout, "; ".join(decision.get("reasons", ())) or f"{stage} failed", "judge")
+            revert_route(control, connection, rollout, "; ".join(decision.get("reasons", ())) or f"{stage} failed", "judge")
         return {"answer": answer}
 
     result, _ = control.once(event_key(rollout.id, "decide", stage), rollout.resource, epoch, effect)
@@ -133,7 +133,7 @@ def roll_back(control: ControlStore, rollout: Rollout, *, reason: str, actor: st
         if rollout_in(connection, rollout.id).state == "rolled_back":
             return {"generation": route_in(connection, rollout.model)[0]}
         _require_running(connection, rollout, even_paused=True)
-        return {"generation": take_back(control, connection, rollout, reason, actor)}
+        return {"generation": revert_route(control, connection, rollout, reason, actor)}
 
     result, _ = control.once(event_key(rollout.id, "roll_back"), rollout.resource, epoch, effect)
     return int(result["generation"])
@@ -206,7 +206,7 @@ def _require_running(connection: sa.Connection, rollout: Rollout, *, even_paused
         )
 
 
-def _require_passed(connection: sa.Connection, rollout: Rollout, stage: Stage) -> None:
+def _require_passed(connection: sa.Connection, rollout: Rollout, stage: RolloutStage) -> None:
     position = rollout.stages.index(stage)
     if position:
         _require_verdict(connection, rollout, rollout.stages[position - 1].name)
@@ -223,7 +223,7 @@ def _require_verdict(connection: sa.Connection, rollout: Rollout, stage: str) ->
         )
 
 
-def take_back(control: ControlStore, connection: sa.Connection, rollout: Rollout, reason: str, actor: str) -> int:
+def revert_route(control: ControlStore, connection: sa.Connection, rollout: Rollout, reason: str, actor: str) -> int:
     """End a live rollout in the caller's transaction: all traffic on its champion. Returns the route's generation."""
     _, current = route_in(connection, rollout.model)
     route = Route(champion=rollout.champion, previous=current.previous)

@@ -1,4 +1,4 @@
-"""A person's hand on a live rollout: pause, resume, abort. From the Models page and the command line.
+"""Manual control of a live rollout: pause, resume, abort. From the Models page and the command line.
 
 A pause keeps the traffic as it is and lets no stage begin or pass; the judge goes on, and may still roll back.
 It does not fence off the task that drives the rollout: that one waits, and goes on where it was.
@@ -43,8 +43,8 @@ def _switch(control: ControlStore, model: str, old: str, new: str, actor: str, r
     event = "paused" if new == "paused" else "resumed"
     with control.transaction() as connection:
         mine = sa.and_(rollouts.c.id == rollout.id, rollouts.c.state == old)
-        told = reason if new == "paused" else ""
-        if connection.execute(rollouts.update().where(mine).values(state=new, reason=told, updated_at=timestamp())).rowcount:
+        note = reason if new == "paused" else ""
+        if connection.execute(rollouts.update().where(mine).values(state=new, reason=note, updated_at=timestamp())).rowcount:
             stage = rollout_in(connection, rollout.id).stage
             _event(connection, rollout.id, stage, event, {"reason": reason, "actor": actor})
             detail = {"rollout": rollout.id, "stage": stage, "reason": reason}

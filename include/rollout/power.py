@@ -20,16 +20,16 @@ from include.rollout.alpha_spending import law
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed, odds_share
 from include.rollout.guardrails import WEIGHTS
 from include.rollout.judge import JudgePlan, judge_plan
-from include.rollout.plan import plan
+from include.rollout.plan import rollout_stages
 
 GOAL = 0.8  # power under which a stage is said to be blind to an effect
 EFFECT = 2.0  # times the champion's error rate
-FARTHEST, MOST = 1000.0, 1 << 30  # effects and requests that are not looked beyond
+LARGEST_EFFECT, MOST_REQUESTS = 1000.0, 1 << 30  # effects and requests that are not looked beyond
 POINTS = 60  # numbers of errors that a probability is summed over
 
 
 @dataclass(frozen=True)
-class Foresight:
+class StagePower:
     """What one stage can see where the champion fails `base` of its entities."""
 
     stage: str
@@ -45,8 +45,8 @@ class Foresight:
     known: bool = False  # whether the number of entities was given
 
     @property
-    def words(self) -> str:
-        told = (
+    def summary(self) -> str:
+        head = (
             f"{self.stage}, champion failing {self.base:.2%}: "
             f"{self.requests:,} requests, {self.canary:,} of them the challenger's, {self._whose}; "
             f"sees {self.smallest:.1f} times as many errors with a power of {GOAL}; "
@@ -54,18 +54,18 @@ class Foresight:
             f"for its own rate on at least {self.least:,} entities of its own"
         )
         if self.power >= GOAL:
-            return told + "."
+            return head + "."
         many = f"{self.needed:,} requests of as many entities"
-        return f"{told}. Its power at {EFFECT:g}x is {self.power:.2f} at best: {GOAL} would need {many}."
+        return f"{head}. Its power at {EFFECT:g}x is {self.power:.2f} at best: {GOAL} would need {many}."
 
     @property
     def _whose(self) -> str:
         return f"of {self.entities:,} entities" if self.known else "each of another entity"
 
 
-def foresee(
+def stage_powers(
     spec: ModelSpec, champion: int | None, bases: Iterable[float] = (0.01, 0.001), entities: int | None = None
-) -> list[Foresight]:
+) -> list[StagePower]:
     """For each stage that compares two arms, and each error rate of the champion. Empty without a champion.
 
     `entities`: how many distinct ones the service has.
@@ -74,7 +74,7 @@ def foresee(
     return [_stage(rule, base, entities) for rule in rules for base in bases]
 
 
-def foresee_entities(spec: ModelSpec, champion: int | None, entities: int | None = None) -> list[str]:
+def entities_needed(spec: ModelSpec, champion: int | None, entities: int | None = None) -> list[str]:
     """For each stage whose promotion needs a bound: the distinct entities that it needs. With a number: whether it has them."""
     return [_entities_words(rule, spec, entities) for rule in _rules(spec, champion)]
 
@@ -82,25 +82,26 @@ def foresee_entities(spec: ModelSpec, champion: int | None, entities: int | None
 def _rules(spec: ModelSpec, champion: int | None) -> list[JudgePlan]:
     """Of the stages that are judged by entities. Their baselines know all: errors then have the least of alpha."""
     everything = dict.fromkeys(WEIGHTS, 0.0)
-    rules = [judge_plan(spec, stage, champion, everything, labelled=True) for stage in plan(spec)[1:]]
+    judged = [stage for stage in rollout_stages(spec) if stage.judged]
+    rules = [judge_plan(spec, stage, champion, everything, labelled=True) for stage in judged]
     return [rule for rule in rules if not rule.shadow and (rule.compared or rule.first == "absolute")]
 
 
 def _entities_words(rule: JudgePlan, spec: ModelSpec, entities: int | None) -> str:
     both = _both(rule)
     served = f" ({both:,} on both arms)" if rule.relative else ""
-    told = (
+    head = (
         f"{rule.stage}: passes on at least {rule.entities:,} distinct entities of the challenger{served} whose first request "
         f"meets no error (accepted {rule.accepted:.1%}); more requests of the same entities show no more"
     )
     if entities is None or entities >= both:
-        return told + "."
+        return head + "."
     own = round(entities * rule.share) if rule.relative else entities
     compared = fewest(odds_share(rule.share, rule.margin), rule.rate_level * look_part(0)) if rule.relative else 0
     unless = f", unless the champion fails {compared / entities:.0%} of them" if 0 < compared < entities else ""
     late = "is rolled back at its deadline" if spec.rollout.at_deadline == "roll_back" else "waits without end"
     return (
-        f"{told}. {entities:,} entities are too few (about {own:,} are the challenger's): it {late} however good the challenger, "
+        f"{head}. {entities:,} entities are too few (about {own:,} are the challenger's): it {late} however good the challenger, "
         f"for lack of entities{unless}. Larger steps, strategy='blue_green' "
         "or a higher accepted rate (margin x error_floor) need fewer."
     )
@@ -111,22 +112,22 @@ def _both(rule: JudgePlan) -> int:
     return math.ceil(rule.entities / rule.share) if rule.relative else rule.entities
 
 
-def _stage(rule: JudgePlan, base: float, entities: int | None) -> Foresight:
+def _stage(rule: JudgePlan, base: float, entities: int | None) -> StagePower:
     alpha = rule.alpha * rule.guards[0].weight
 
     def power(ratio: float, requests: int) -> float:
-        return ceiling(base, ratio, requests, rule.share, alpha)
+        return power_ceiling(base, ratio, requests, rule.share, alpha)
 
     distinct = rule.planned if entities is None else min(entities, rule.planned)
-    smallest = _first(lambda ratio: power(ratio, distinct) >= GOAL, 1.0, FARTHEST)
-    needed = _first(lambda requests: power(EFFECT, round(requests)) >= GOAL, 1.0, float(MOST))
+    smallest = _first(lambda ratio: power(ratio, distinct) >= GOAL, 1.0, LARGEST_EFFECT)
+    needed = _first(lambda requests: power(EFFECT, round(requests)) >= GOAL, 1.0, float(MOST_REQUESTS))
     own, seen = promoted(base, distinct, rule), power(EFFECT, distinct)
-    most = round(min(needed, MOST))
-    told = (distinct, rule.entities, entities is not None)
-    return Foresight(rule.stage, base, rule.planned, rule.requests, seen, smallest, most, own, *told)
+    most = round(min(needed, MOST_REQUESTS))
+    head = (distinct, rule.entities, entities is not None)
+    return StagePower(rule.stage, base, rule.planned, rule.requests, seen, smallest, most, own, *head)
 
 
-def ceiling(base: float, ratio: float, requests: int, share: float, alpha: float) -> float:
+def power_ceiling(base: float, ratio: float, requests: int, share: float, alpha: float) -> float:
     """Power of the exact conditional test at the end of a stage of so many requests, each of another entity."""
     own, other = requests * share * min(1.0, base * ratio), requests * (1 - share) * base
     chance = own / (own + other)
@@ -162,7 +163,7 @@ def _mean(value: Callable[[int], float], expected: float) -> float:
 
 
 def _first(enough: Callable[[float], bool], low: float, high: float) -> float:
-    """Where a condition that only ever turns true does so; inf if not below `high`."""
+    """Where a condition that holds from some point on begins to hold; inf if not below `high`."""
     step = low
     while not enough(step):
         if step >= high:

@@ -52,7 +52,7 @@ def charts(plan: JudgePlan, evidence: Evidence) -> str:
     for guard in plan.guards:
         _, hits, limits = guard_limits(evidence, plan, guard)
         whose = "champion" if guard.fewer else "challenger"
-        drawn.append(_chart(f"{guard.words}: the {whose}'s", hits, limits, evidence.complete))
+        drawn.append(_chart(f"{guard.description}: the {whose}'s", hits, limits, evidence.complete))
     return f'<div style="display:flex;flex-wrap:wrap;gap:1rem">{"".join(drawn)}</div>'
 
 

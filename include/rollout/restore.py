@@ -15,7 +15,7 @@ from include.core.errors import ConflictError, DataError, IntegrityError
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref
 from include.rollout.history import live_in
-from include.rollout.machine import take_back
+from include.rollout.machine import revert_route
 from include.rollout.offer import offer_in, require_gate, served_in
 from include.rollout.rollback import RolledBack
 from include.routing.route import Route, read_route, route_in, set_route
@@ -97,7 +97,7 @@ def _end_live(control: ControlStore, connection: sa.Connection, model: str, reas
     """End the model's live rollout; returns its id, if there was one."""
     rollout = live_in(connection, model)
     if rollout is not None:
-        take_back(control, connection, rollout, reason, actor)
+        revert_route(control, connection, rollout, reason, actor)
     return rollout.id if rollout else None
 
 

@@ -11,7 +11,7 @@ from include.core.request import Json
 from include.core.spec import Feature, ModelSpec
 
 REPEATS = 10
-SLOW_REPEATS = 40  # more looks at a version that seems slow, in turns with the champion
+SLOW_REPEATS = 40  # more calls of a version that seems slow, interleaved with the champion's
 
 
 class Server(Protocol):
@@ -39,7 +39,7 @@ def smoke_test(server: Server, spec: ModelSpec, version: int, champion: int | No
     """The evidence of a passed smoke test. Raises GateClosed naming every check that failed.
 
     A busy server only ever adds time, so the fastest answer counts. If that is above the limit the `champion`, which serves,
-    is asked in turns: a minute that slows it just as much is held against neither.
+    is asked alternately: a minute that slows it just as much is held against neither.
     """
     rows = probes(spec)
     try:

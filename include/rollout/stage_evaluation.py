@@ -1,8 +1,8 @@
-"""One look at a live stage: the log read on from where the last look stopped, the judge, the deadline.
+"""One evaluation of a live stage: the log read on from where the last one stopped, the judge, the deadline.
 
 The trigger asks again and again, the task once more before it records the answer; whoever is killed, the next
-look finds what was read so far, and the moment the stage was entered, in the control store. A look changes
-nothing but that memory.
+evaluation finds what was read so far, and the moment the stage was entered, in the control store. It changes
+nothing but that row.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan, planned
 
 
 def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Json] | None:
-    """The stage's final decision as `record_verdict` stores it, or None: look again later.
+    """The stage's final decision as `record_verdict` stores it, or None: evaluate again later.
 
     The answer `hold`, until its alert is recorded: both arms are beyond the service's objective, so page someone.
     """
@@ -34,9 +34,9 @@ def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Json] |
     control = ControlStore(settings.control_url)
     known = read_rollout(control, rollout)
     if not known.live:
-        return {"answer": "roll_back", "reasons": [f"ended by another hand: {known.state} {known.reason}".rstrip()]}
+        return {"answer": "roll_back", "reasons": [f"ended by somebody else: {known.state} {known.reason}".rstrip()]}
     spec = load_spec(model, settings.models)
-    verdict, plan, evidence = see(control, spec, known, stage, settings, now())
+    verdict, plan, evidence = read_and_judge(control, spec, known, stage, settings, now())
     if verdict.alerts and not alerted(control, known, stage):
         return {**verdict.to_json(), "answer": "hold"}
     if verdict.answer == "insufficient" or (known.state == "paused" and verdict.answer == "promote"):
@@ -49,60 +49,60 @@ def resumed(*, rollout: str) -> bool | None:
     return None if read_rollout(ControlStore(Settings.from_env().control_url), rollout).state == "paused" else True
 
 
-def see(
+def read_and_judge(
     control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, settings: Settings, at: datetime
 ) -> tuple[Verdict, JudgePlan, Evidence]:
-    """Read the log on, remember, judge."""
+    """Read the log on, store what was read, judge."""
     since, _ = entered(control, rollout, rollout.stages[0].name)
-    seq, fold = load_accumulator(control, rollout.id)
-    begin(control, spec, rollout, stage, fold)
-    before = dict(fold.cursor)
+    seq, accumulator = load_accumulator(control, rollout.id)
+    begin_stage(control, spec, rollout, stage, accumulator)
+    before = dict(accumulator.cursor)
     while True:
-        records, fold.cursor = read_tail(settings.home, spec.name, since, fold.cursor)
+        records, accumulator.cursor = read_tail(settings.home, spec.name, since, accumulator.cursor)
         if not records:
             break
-        fold.add(records)
-    if fold.cursor != before or seq == 0:
-        save_accumulator(control, rollout.id, stage, seq, fold)
-    return weigh(control, spec, rollout, fold, at)
+        accumulator.add(records)
+    if accumulator.cursor != before or seq == 0:
+        save_accumulator(control, rollout.id, stage, seq, accumulator)
+    return judge_accumulated(control, spec, rollout, accumulator, at)
 
 
-def begin(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, fold: EvidenceAccumulator) -> None:
-    """Have the fold count for this stage, from its route's generation on."""
+def begin_stage(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, accumulator: EvidenceAccumulator) -> None:
+    """Have the accumulator count for this stage, from its route's generation on."""
     _, generation = entered(control, rollout, stage)
-    _, fold.since = entered(control, rollout, rollout.stages[0].name)
-    if fold.stage is not None and fold.stage.generation >= generation:
+    _, accumulator.since = entered(control, rollout, rollout.stages[0].name)
+    if accumulator.stage is not None and accumulator.stage.generation >= generation:
         return
     step, floor_us = rollout.find(stage), spec.evaluation.max_latency_ms * 1000
     requests = spec.rollout.shadow_requests if step.shadow else spec.rollout.step_requests
-    labelled = fold.baseline.labels >= LABELS
+    labelled = accumulator.baseline.labels >= LABELS
     planned = planned_requests(step.weight / 100, requests, rollout.champion is not None)
-    fold.begin(
+    accumulator.begin(
         StageAccumulator(
             stage,
             generation,
             planned,
             step.shadow,
-            fold.baseline.limits(floor_us),
+            accumulator.baseline.limits(floor_us),
             labelled,
             spec.serving.threshold,
             labelled or bool(spec.rollout.outcomes),
-            fold.baseline.requests,
-            fold.baseline.errors,
+            accumulator.baseline.requests,
+            accumulator.baseline.errors,
         )
     )
 
 
-def weigh(
-    control: ControlStore, spec: ModelSpec, rollout: Rollout, fold: EvidenceAccumulator, at: datetime
+def judge_accumulated(
+    control: ControlStore, spec: ModelSpec, rollout: Rollout, accumulator: EvidenceAccumulator, at: datetime
 ) -> tuple[Verdict, JudgePlan, Evidence]:
-    """The verdict on what a fold holds, the deadline included."""
-    if fold.stage is None:
+    """The verdict on what an accumulator holds, the deadline included."""
+    if accumulator.stage is None:
         raise ConflictError(f"Rollout {rollout.id} has no stage to judge yet.", hint="enter a stage first.")
-    since, _ = entered(control, rollout, fold.stage.stage)
-    elapsed = at - instant(since) - paused_for(control, rollout, fold.stage.stage, at)
-    step, evidence = rollout.find(fold.stage.stage), fold.stage.evidence()
-    plan = judge_plan(spec, step, rollout.champion, evidence.limits, fold.stage.labelled)
+    since, _ = entered(control, rollout, accumulator.stage.stage)
+    elapsed = at - instant(since) - paused_for(control, rollout, accumulator.stage.stage, at)
+    step, evidence = rollout.find(accumulator.stage.stage), accumulator.stage.evidence()
+    plan = judge_plan(spec, step, rollout.champion, evidence.limits, accumulator.stage.labelled)
     return at_deadline(judge(evidence, plan), spec, elapsed), plan, evidence
 
 
@@ -121,7 +121,7 @@ def at_deadline(verdict: Verdict, spec: ModelSpec, elapsed: timedelta) -> Verdic
 def recompute(stored: Mapping[str, Json]) -> Verdict:
     """The judge's answer from a stored decision, to check that it is still the same.
 
-    A rollback at the deadline is the judge's `insufficient` and the clock's: it is told by its first reason.
+    A rollback at the deadline is the judge's `insufficient` and the clock's: it is known by its first reason.
     """
     verdict = judge(Evidence.from_json(stored["evidence"]), JudgePlan.from_json(stored["plan"]))
     late = tuple(reason for reason in stored["reasons"][:1] if "(at_deadline=roll_back)" in reason)

@@ -31,7 +31,7 @@ AIRFLOW = "slipstream_airflow"  # the connection to Airflow's REST API
 if TYPE_CHECKING:
     from include.backends.airflow.client import AirflowClient
     from include.core.control import ControlStore
-    from include.governance.mirror import Shows
+    from include.governance.mirror import RegistryLabels
     from include.governance.registry import Registry
     from include.online_store.store import OnlineStore
     from include.serving.client import GatewayClient
@@ -99,7 +99,7 @@ class Services:
 
         return open_registry(self.with_connection("slipstream_mlflow"), self.control)
 
-    def labels(self) -> Shows:
+    def labels(self) -> RegistryLabels:
         """What shows stages in the registry, without importing the registry's client."""
         from include.governance.mirror import open_labels
 

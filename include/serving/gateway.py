@@ -1,8 +1,8 @@
 """The gateway: one raw ASGI app. A framework would cost more than everything it does (measured: a third of the requests).
 
-Hosted by uvicorn (include/gateway/host.py). Nothing here waits for a model file or the control store: the fleet's
+Hosted by uvicorn (include/gateway/host.py). Nothing here waits for a model file or the control store: the manager's
 thread brings deployments, the switch says which of them answers, the shadow's process takes copies. Predictions are
-answered a turn of the event loop at a time (include/serving/prediction/coalescing.py).
+answered one iteration of the event loop at a time (include/serving/prediction/coalescing.py).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ START_SECONDS = 30.0  # to load the first routes before the socket opens
 class Parts:
     """What a gateway is made of; include/gateway/build.py puts the real ones together."""
 
-    fleet: DeploymentManager
+    manager: DeploymentManager
     reader: FeatureReader
     access: Access
     load_spec: Callable[[str], ModelSpec]  # raises SpecError for an unknown model
@@ -87,7 +87,7 @@ class Gateway:
     writes = Writes()  # who may write from where; include/gateway/build.py gives one that has an audit
 
     def __init__(self, parts: Parts) -> None:
-        self._parts, self._fleet, self._access = parts, parts.fleet, parts.access
+        self._parts, self._manager, self._access = parts, parts.manager, parts.access
         self._switch, self.metrics, self._shadow = parts.switch, parts.metrics, parts.shadow
         self._predictors: dict[str, Predictor] = {}
         self._rates, self._batches = Rates(), Batches()
@@ -99,7 +99,7 @@ class Gateway:
             "/v2": _page(lambda: answer({"name": "slipstream", "version": "1", "extensions": ["binary_tensor_data"]})),
             "/v2/health/live": _page(lambda: answer({"live": True})),
             "/v2/health/ready": _page(self._ready),
-            "/v2/models": _page(lambda: answer({"models": sorted(self._fleet.deployments)})),
+            "/v2/models": _page(lambda: answer({"models": sorted(self._manager.deployments)})),
             "/v2/models/{model}": self._metadata,
             "/v2/models/{model}/ready": self._model_ready,
             "/v2/models/{model}/infer": self._infer,
@@ -155,12 +155,12 @@ class Gateway:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        self._fleet.start()
+        self._manager.start()
         self._syncer.start()
         with suppress(Exception):  # a store that is away is opened later: here only its library is imported
             await asyncio.to_thread(self._parts.reader.opened)
         # Warm before the socket opens. After that long open it all the same: /v2/health/ready says no.
-        await asyncio.to_thread(self._fleet.polled.wait, START_SECONDS)
+        await asyncio.to_thread(self._manager.polled.wait, START_SECONDS)
         self._parts.lost.start()
         self.metrics.workers.add()
         gc.collect()
@@ -173,14 +173,14 @@ class Gateway:
 
     def _close(self) -> None:
         self._parts.lost.stop()
-        self._fleet.stop()
+        self._manager.stop()
         self._shadow.stop()
         self._syncer.stop()
 
     # -- routes --------------------------------------------------------------------------------------
 
     def allow(self, method: str, path: str, headers: Headers) -> None:
-        """Raises Refusal (400, 401, 403, 404, 405) for a request that is not to be answered, whatever its body says."""
+        """Raises RequestError (400, 401, 403, 404, 405) for a request that is not to be answered, whatever its body says."""
         self._admit(method, path, headers)
 
     def _admit(self, method: str, path: str, headers: Headers) -> tuple[Route, dict[str, str]]:
@@ -189,14 +189,14 @@ class Gateway:
         return route, names
 
     def _status(self) -> dict[str, Any]:
-        status = self._fleet.status()
+        status = self._manager.status()
         for model, each in status["models"].items():
             each["empty_views"] = self._parts.lost.names(model)
         return status
 
     async def _metrics(self, call: HttpRequest) -> Response:
         del call
-        deployments = self._fleet.deployments
+        deployments = self._manager.deployments
         specs = [deployments[model].spec for model in self._switch.models if model in deployments]
         health = await self._parts.health.samples(specs)
         generations = {model: self._switch.applied(model) for model in self._switch.models}
@@ -209,13 +209,13 @@ class Gateway:
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if not self.predict(call, model, done):
             self._rates.check(self._deployment(model).spec)
-            self._join(call, await self._fleet.warm(model), done)
+            self._join(call, await self._manager.warm(model), done)
         return Response(await done)
 
     def predict(self, call: HttpRequest, model: str, done: Done) -> bool:
-        """Answer in this turn of the event loop or a later one; False for a cold model, which must be waited for.
+        """Answer in this iteration of the event loop or a later one; False for a cold model, which must be waited for.
 
-        Called by the app and, without ASGI, by include/serving/http/gateway_protocol.py. Raises Refusal.
+        Called by the app and, without ASGI, by include/serving/http/gateway_protocol.py. Raises RequestError.
         """
         self._access.check(call.headers, PREDICT, model)
         if self._turns.admission.full:
@@ -238,7 +238,7 @@ class Gateway:
         self._turns.join(predictor, items, batch, deployment, done)
 
     def _deployment(self, model: str) -> Deployment:
-        self._fleet.residency.touched.add(model)
+        self._manager.eviction.touched.add(model)
         try:
             return self._switch.get(model)
         except KeyError:
@@ -254,12 +254,12 @@ class Gateway:
     # -- Open Inference Protocol ---------------------------------------------------------------------
 
     def _ready(self) -> Response:
-        return answer({"ready": self._fleet.ready}, 200 if self._fleet.ready else 503)
+        return answer({"ready": self._manager.ready}, 200 if self._manager.ready else 503)
 
     async def _version(self, model: str, version: str | None) -> tuple[Deployment, int]:
         deployment = self._deployment(model)
         if deployment.cold:
-            deployment = await self._fleet.warm(model)
+            deployment = await self._manager.warm(model)
         return deployment, find_version(deployment, version)
 
     async def _metadata(self, call: HttpRequest, model: str, version: str | None = None) -> Response:
@@ -299,7 +299,7 @@ class Gateway:
         return answer({"accepted": len(records)})
 
     async def _push(self, call: HttpRequest, model: str, view: str) -> Response:
-        spec, deployment = self._spec(model), self._fleet.deployments.get(model)
+        spec, deployment = self._spec(model), self._manager.deployments.get(model)
         targets = push_targets(spec, view, deployment.views.values() if deployment else ())
         rows, moment = decode_rows(spec, targets[0], call.body), now()
         try:
@@ -316,7 +316,7 @@ class Gateway:
         return answer({"rows": rows.num_rows, "newer": written})
 
     def _spec(self, model: str) -> ModelSpec:
-        deployment = self._fleet.deployments.get(model)
+        deployment = self._manager.deployments.get(model)
         try:
             return deployment.spec if deployment else self._parts.load_spec(model)
         except SlipstreamError as error:
@@ -332,7 +332,7 @@ def _page(made: Callable[[], Response]) -> Handler:
 
 
 def _header_length(call: HttpRequest) -> int | None:
-    """The length of the JSON before binary tensors. Raises Refusal."""
+    """The length of the JSON before binary tensors. Raises RequestError."""
     text: Any = call.header(b"inference-header-content-length")
     if text is not None and not (text.isdecimal() and text.isascii() and len(text) <= DIGITS):
         raise RequestError(

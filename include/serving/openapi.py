@@ -26,8 +26,8 @@ def _described(path: str, operations: dict[str, Any]) -> dict[str, Any]:
     """With the names in the path, and the right that the route asks for."""
     right = BY_PATTERN[path].right
     if right != PUBLIC:
-        told = {"security": [{"token": []}], "description": f"Needs a token with the right `{right}` (or `admin`)."}
-        operations = {verb: {**operation, **told} for verb, operation in operations.items()}
+        security = {"security": [{"token": []}], "description": f"Needs a token with the right `{right}` (or `admin`)."}
+        operations = {verb: {**operation, **security} for verb, operation in operations.items()}
     return {**operations, "parameters": _parameters(path)}
 
 
@@ -106,11 +106,11 @@ OPENAPI = msgspec.json.encode(DOCUMENT)
 _SCRIPT = """
 const cell = value => Object.assign(document.createElement("td"), { textContent: value ?? "–" });
 const row = values => { const made = document.createElement("tr"); made.append(...values.map(cell)); return made; };
-const told = (name, { route, versions, ready, refused }) => [name, ready ? "ready" : "not ready", route.champion,
+const cells = (name, { route, versions, ready, refused }) => [name, ready ? "ready" : "not ready", route.champion,
   route.challenger ? `${route.challenger} (${route.weight} %)` : "–", route.shadow, Object.keys(versions).join(", "),
   Object.entries(refused).map(([version, why]) => `version ${version}: ${why}`).join("; ") || "–"];
 const look = () => fetch("status").then(answer => answer.json())
-  .then(now => Object.entries(now.models).map(([name, model]) => row(told(name, model))))
+  .then(now => Object.entries(now.models).map(([name, model]) => row(cells(name, model))))
   .catch(error => [row([`no status: ${error.message}`])])
   .then(rows => document.querySelector("#now").replaceChildren(...(rows.length ? rows : [row(["no model has a route yet"])])));
 document.querySelector("#here").textContent = location.origin;

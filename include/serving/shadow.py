@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 BUFFER = 1 << 20  # bytes of copies that may wait; the kernel may grant less
 RESTART_SECONDS = 5.0  # before a shadow process that died is started again
 FRAME = 200  # copies a message
-TURNS, WAIT_SECONDS = 64, 0.005  # of the event loop that a message of the log's lines may gather
+GATHERED, WAIT_SECONDS = 64, 0.005  # iterations of the event loop that a message of the log's lines may gather
 STOP_SECONDS = 10.0  # it may just have started: importing and loading take some, at this priority more
 _decode_lines = msgspec.json.Decoder(Record).decode_lines
 _LENGTH = struct.Struct("<I")
@@ -63,15 +63,15 @@ class Frame(msgspec.Struct, array_like=True):
 class Shadow:
     """The gateway's end. Used by the event loop only."""
 
-    def __init__(self, metrics: Metrics, page: SharedMemory, arena: int, command: Sequence[str]) -> None:
-        self._metrics, self._page, self._arena, self._command = metrics, page, arena, command
+    def __init__(self, metrics: Metrics, memory: SharedMemory, arena: int, command: Sequence[str]) -> None:
+        self._metrics, self._memory, self._arena, self._command = metrics, memory, arena, command
         self._encode = msgspec.msgpack.Encoder().encode
         self._socket: socket.socket | None = None
         self._rest = b""  # of a message that the socket took in part
         self._process: subprocess.Popen[bytes] | None = None
         self._starter: threading.Thread | None = None
         self._not_before = 0.0
-        self._waiting: dict[tuple[str, int], list[tuple[bytes, int]]] = {}  # lines and how many, turn by turn
+        self._waiting: dict[tuple[str, int], list[tuple[bytes, int]]] = {}  # lines and how many, batch by batch
         self._timed = False
 
     def offer(self, model: str, copies: list[Copy]) -> None:
@@ -85,11 +85,11 @@ class Shadow:
     def offer_lines(self, model: str, version: int, lines: bytes, count: int) -> None:
         """The same for what the log has just taken; never waits, never raises.
 
-        They go a few milliseconds later, with those of the turns between: each message wakes another process.
+        They go a few milliseconds later, with those of the batches between: each message wakes another process.
         """
         waiting = self._waiting.setdefault((model, version), [])
         waiting.append((lines, count))
-        if len(waiting) >= TURNS:
+        if len(waiting) >= GATHERED:
             self._flush()
         elif not self._timed:
             self._timed = True
@@ -101,9 +101,9 @@ class Shadow:
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        for (model, version), turns in waiting.items():
-            if not self._send(self._encode(Frame(model, [], version, b"".join([lines for lines, _ in turns])))):
-                self._metrics.shadow.add(model, str(version), "dropped", by=sum(count for _, count in turns))
+        for (model, version), batches in waiting.items():
+            if not self._send(self._encode(Frame(model, [], version, b"".join([lines for lines, _ in batches])))):
+                self._metrics.shadow.add(model, str(version), "dropped", by=sum(count for _, count in batches))
 
     def _send(self, data: bytes) -> bool:
         if self._socket is None and not self._start():
@@ -139,10 +139,10 @@ class Shadow:
         return True
 
     def _spawn(self, theirs: socket.socket) -> None:
-        page = self._page.fd
-        command = [*self._command, "--socket", str(theirs.fileno()), "--page", str(page), "--arena", str(self._arena)]
+        memory = self._memory.fd
+        command = [*self._command, "--socket", str(theirs.fileno()), "--memory", str(memory), "--arena", str(self._arena)]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(), page))
+            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(), memory))
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Let it score what is queued, for at most that long; what it has not scored by then is lost, and logged so."""
@@ -162,7 +162,7 @@ class Shadow:
 
 
 def shadow_record(copy: Copy, score: float | None, error: str | None) -> Record:
-    """The pair as evidence: what the shadow said, and what the caller was told."""
+    """The pair as evidence: what the shadow said, and what the caller was answered."""
     return Record(
         kind="shadow", id=copy.id, at=precise(), unit=copy.unit, version=copy.version, score=score, error=error,
         against=copy.score, against_version=copy.answered, generation=copy.generation,

@@ -35,10 +35,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Supervisor:
-    """Keeps `workers` processes alive until SIGTERM or SIGINT. `gone` is told the slot of each that died."""
+    """Keeps `workers` processes alive until SIGTERM or SIGINT. `on_exit` is told the slot of each that died."""
 
-    def __init__(self, serve: Serve, workers: int, gone: Callable[[int], None], drain_seconds: float) -> None:
-        self._serve, self._gone, self._drain = serve, gone, drain_seconds
+    def __init__(self, serve: Serve, workers: int, on_exit: Callable[[int], None], drain_seconds: float) -> None:
+        self._serve, self._on_exit, self._drain = serve, on_exit, drain_seconds
         self._slots = range(min(workers, SLOTS))
         self._processes: dict[int, int] = {}  # pid: slot
         self._started: dict[int, float] = {}
@@ -55,7 +55,7 @@ class Supervisor:
             slot = self._processes.pop(pid, None)
             if slot is None:
                 continue
-            self._gone(slot)
+            self._on_exit(slot)
             if not self._stopping:
                 log.error("worker %d (pid %d) ended: %s; starting it again", slot, pid, _how(status))
                 time.sleep(max(0.0, self._started[slot] + RESTART_SECONDS - time.monotonic()))

@@ -90,15 +90,15 @@ class MetricSpool:
         self.flush()
 
     def _keep_flushing(self) -> None:
-        told = False
+        warned = False
         while not self._closed.wait(self.flush_seconds):
             try:
                 self.flush()
-                told = False
+                warned = False
             except (SlipstreamError, OSError) as error:  # training does not stop for its metrics; close() raises
-                if not told:
+                if not warned:
                     log.warning("metrics wait in memory: %s", error)
-                told = True
+                warned = True
 
     def _write(self, rows: Sequence[Row]) -> None:
         while True:

@@ -21,7 +21,7 @@ from include.validation.batch import open_database
 
 
 @dataclass(frozen=True)
-class Held:
+class QuarantinedRows:
     """One source's quarantine of one day, by the newest verdict on it."""
 
     day: str
@@ -35,9 +35,9 @@ class Held:
         return f"quarantine-{self.source}.parquet"
 
 
-def quarantines(ledger: Ledger, verdicts: Iterable[str]) -> list[Held]:
+def quarantines(ledger: Ledger, verdicts: Iterable[str]) -> list[QuarantinedRows]:
     """The sources with rows in quarantine among the verdicts of these `validate` keys, oldest day first."""
-    newest: dict[tuple[str, str], Held] = {}
+    newest: dict[tuple[str, str], QuarantinedRows] = {}
     for result in filter(None, (ledger.result(key) for key in verdicts)):
         for held in _sources(result, dict(result.value)):
             before = newest.get((held.day, held.source))
@@ -46,9 +46,9 @@ def quarantines(ledger: Ledger, verdicts: Iterable[str]) -> list[Held]:
     return [held for _, held in sorted(newest.items()) if held.quarantined]
 
 
-def _sources(result: Result, value: Mapping[str, Json]) -> Iterator[Held]:
+def _sources(result: Result, value: Mapping[str, Json]) -> Iterator[QuarantinedRows]:
     for name, source in value.get("sources", {}).items():
-        yield Held(str(value["day"]), name, int(source["rows"]), int(source["quarantined"]), result)
+        yield QuarantinedRows(str(value["day"]), name, int(source["rows"]), int(source["quarantined"]), result)
 
 
 def reasons(path: Path) -> list[tuple[str, int]]:

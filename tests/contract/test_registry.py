@@ -133,5 +133,5 @@ def test_eight_processes_at_once_register_one_version(
 
 
 def race(world: World, package: Package, holder: str) -> int:
-    with exclusive(world.control, resource(MODEL), holder, patience=60) as epoch:
+    with exclusive(world.control, resource(MODEL), holder, timeout=60) as epoch:
         return register(world.control, world.registry, package, epoch).version

@@ -80,7 +80,7 @@ def look(*, rollout: str, model: str, stage: str) -> dict[str, Json] | None:
     settings = Settings.from_env()
     known = read_rollout(ControlStore(settings.control_url), rollout)
     if not known.live:
-        return {"answer": "roll_back", "reasons": [f"ended by another hand: {known.state}"]}
+        return {"answer": "roll_back", "reasons": [f"ended by somebody else: {known.state}"]}
     here, name = folder(settings.home, dag_of(model)), f"{stage}.waiting"
     if (here / name).exists():
         (here / f"{name}.held").touch()

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from include.core.environment import GATEWAY_MODELS
 from include.prediction_log.reader import read_records
 from include.routing.entity_hash import bucket
 from include.routing.route import Route
-from include.serving.models.eviction import MODELS as ROOM
 from tests.integration.gateway_world import MODEL, World, body, constant, eventually
 
 HUNDRED = [f"m{n:02d}" for n in range(100)]
@@ -33,7 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     for name in ("small", "slow", "strict", "cached", "curious"):
         world.share(5, (name, 1))
         world.route(Route(champion=1), name)
-    world.environ[ROOM] = "20"
+    world.environ[GATEWAY_MODELS.name] = "20"
     world.start().close()
     yield world
     world.stop()

@@ -1,4 +1,4 @@
-"""A server behind the gateway's door, spoken to over raw sockets: one for each way that a prediction can go."""
+"""A server behind the gateway's protocol, spoken to over raw sockets: one for each way that a prediction can go."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from typing import Any
 import uvicorn
 
 from include.serving.http.admission import OVERLOADED, Admission
-from include.serving.http.asgi import HttpRequest, Receive, Response, Scope, Send, encode, read_body, respond
+from include.serving.http.asgi import Done, HttpRequest, Receive, Response, Scope, Send, encode, read_body, respond
 from include.serving.http.bounds import Bounds
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.http.request_error import RequestError
-from include.serving.prediction.coalescing import Done
 
 WAYS = ("direct", "app", "full")  # without ASGI, through it, and refused because the worker is full
 
@@ -63,15 +62,15 @@ class Site:
 
     @contextmanager
     def running(self, bounds: Bounds | None = None, idle: float = 75) -> Iterator[Site]:
-        door = GatewayProtocol.of(self.predict, self.refuse, bounds=bounds)
-        door.admission = Admission()
+        protocol = GatewayProtocol.of(self.predict, self.refuse, bounds=bounds)
+        protocol.admission = Admission()
         if self.way == "full":
-            door.admission.waiting = door.admission.limit
+            protocol.admission.waiting = protocol.admission.limit
         listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
         self.port = listening.getsockname()[1]
         config: Any = uvicorn.Config(
             self.app,
-            http=door,
+            http=protocol,
             ws="none",
             lifespan="off",
             log_config=None,

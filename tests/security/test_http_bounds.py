@@ -10,8 +10,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from include.core.errors import SpecError
-from include.serving.http.asgi import body
-from include.serving.http.asgi import connections as crowd
+from include.serving.http import body, connections
 from include.serving.http.body import Chunks, Sized
 from include.serving.http.bounds import MAX_BODY, Bounds
 from include.serving.http.connections import Connections
@@ -27,7 +26,7 @@ FAR = 3600.0
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crowd, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "EVERY_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -151,13 +150,13 @@ def test_who_goes_on_sending_after_it_was_refused_is_cut_off(stack: ExitStack, m
 
 
 def test_all_bodies_together_are_bounded(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crowd, "MAX_BUFFERED", 3 << 20)
+    monkeypatch.setattr(connections, "MAX_BUFFERED", 3 << 20)
     site = stack.enter_context(Site("direct").running(bounds()))
     head = b"POST /predict/toy HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (2 << 20)
     first = stack.enter_context(closing(site.connect()))
     first.sendall(head + bytes(2 << 20)[1:])
     eventually(lambda: site.connections == 1)
-    counted = next(iter(site.server.server_state.connections)).crowd  # type: ignore[attr-defined]
+    counted = next(iter(site.server.server_state.connections)).all_connections  # type: ignore[attr-defined]
     eventually(lambda: counted.buffered == (2 << 20) - 1)
     assert [answer.status for answer in site.exchange(head + bytes(2 << 20)[1:])] == [503]
     first.sendall(b"x")
@@ -191,11 +190,11 @@ def test_the_sweep_ends_with_the_last_connection_and_begins_again() -> None:
             self.calls.append(call)
 
     loop, members = Loop(), Connections(Bounds())
-    assert members.came(None, loop, {1}) is None  # type: ignore[arg-type]
-    assert members.came(None, loop, {1}) is None  # type: ignore[arg-type]
+    assert members.register(None, loop, {1}) is None  # type: ignore[arg-type]
+    assert members.register(None, loop, {1}) is None  # type: ignore[arg-type]
     assert len(loop.calls) == 1
     members._sweep(loop, set())  # type: ignore[arg-type]
-    members.came(None, loop, {1})  # type: ignore[arg-type]
+    members.register(None, loop, {1})  # type: ignore[arg-type]
     assert len(loop.calls) == 2
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from include.serving.http.asgi import compression
+from include.serving.http import compression
 from include.serving.http.compression import FREE_BYTES, MAX_MEMBERS, WINDOW, coding, decompress
 from include.serving.http.request_error import RequestError
 from tests.security.site import WAYS, Site

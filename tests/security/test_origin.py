@@ -159,7 +159,7 @@ def _wait(control: ControlStore) -> None:
 
 
 def test_however_many_come_a_kind_has_one_row_a_minute(control: ControlStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.core.refused.now", lambda: "2026-11-29T10:00:01.000+00:00")
+    monkeypatch.setattr("include.core.refused.timestamp", lambda: "2026-11-29T10:00:01.000+00:00")
     mine, other = (RefusedWrites("console", lambda: control) for _ in range(2))  # two processes
     writing = [each.note("op", "POST /a", "origin", f"model{n}") for n in range(500) for each in (mine, other)]
     for thread in (each for each in writing if each is not None):
@@ -174,7 +174,7 @@ def test_however_many_come_a_kind_has_one_row_a_minute(control: ControlStore, mo
     rows = history(control)
     assert len(rows) == 2
     assert max(len(text) for text in (rows[0].actor, rows[0].subject, rows[0].detail["detail"])) <= 200
-    monkeypatch.setattr("include.core.refused.now", lambda: "2026-11-29T10:01:01.000+00:00")
+    monkeypatch.setattr("include.core.refused.timestamp", lambda: "2026-11-29T10:01:01.000+00:00")
     later = mine.note("op", "POST /a", "origin")
     assert later is not None
     later.join(30)

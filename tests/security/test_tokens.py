@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,22 @@ from typing import Any
 import httpx
 import pytest
 
-from include.cli.main import main
 from include.core.connection import parse as parse_connection
+from include.core.environment import GATEWAY_HOSTS
 from include.core.errors import DataError, SpecError
 from include.core.settings import Settings
 from include.gateway import host as server
 from include.routing.route import Route as Served
 from include.serving.client import GatewayClient, open_client
+from include.serving.http import access as access_module
 from include.serving.http.access import Access, from_settings, open_access
-from include.serving.http.asgi import Headers
-from include.serving.http.asgi import access as access_module
 from include.serving.http.request_error import RequestError
 from include.serving.http.routes import BY_PATTERN, PUBLIC, RIGHTS, ROUTES, find
-from include.serving.http.tokens import digest, make, parse, read_file
+from include.serving.http.tokens import digest, read_file
 from include.serving.openapi import DOCUMENT
 from tests.integration.gateway_world import MODEL, World, constant
+from tests.security.token_files import SECRET, entry, headers, verdict, write
 
-Slipstream = Callable[..., tuple[int, str, str]]
-SECRET = {right: f"slip_{right}" for right in RIGHTS}
 HOSTS = ["localhost", "localhost:8500", "127.0.0.1", "127.0.0.1:8500", "127.1.2.3", "[::1]", "[::1]:8500", "LOCALHOST"]
 STRANGERS = [
     "",
@@ -43,29 +40,6 @@ STRANGERS = [
     "[::2]",
     "127.1",
 ]
-
-
-def entry(name: str, secret: str, *, models: tuple[str, ...] = ("*",), rights: tuple[str, ...] = ("admin",), **times: str) -> Any:
-    return {"name": name, "sha256": digest(secret.encode()), "models": models, "rights": rights, **times}
-
-
-def write(path: Path, *entries: Any, mode: int = 0o600) -> Path:
-    path.write_text(json.dumps({"tokens": entries}))
-    path.chmod(mode)
-    return path
-
-
-def headers(secret: str | None = None, host: str = "localhost") -> Headers:
-    named = [(b"host", host.encode())]
-    return named if secret is None else [*named, (b"authorization", f"Bearer {secret}".encode())]
-
-
-def verdict(access: Access, secret: str | None, right: str, model: str | None = MODEL, host: str = "localhost") -> int:
-    try:
-        access.check(headers(secret, host), right, model)
-    except RequestError as refusal:
-        return refusal.status
-    return 200
 
 
 @pytest.fixture
@@ -283,7 +257,7 @@ def test_what_is_open_asks_for_a_host_of_this_machine(token: str) -> None:
 
 def test_a_name_is_taken_from_the_settings() -> None:
     settings = Settings(
-        gateway_url="http://inner.example:8500/", gateway_tokens="", environ={access_module.HOSTS: "a.example, b.example"}
+        gateway_url="http://inner.example:8500/", gateway_tokens="", environ={GATEWAY_HOSTS.name: "a.example, b.example"}
     )
     access = from_settings("127.0.0.1", settings, None)
     seen = [verdict(access, None, "predict", host=host) for host in ("inner.example", "a.example", "b.example:1", "c.example")]
@@ -405,86 +379,3 @@ def test_the_file_is_looked_at_once_a_second_and_read_when_it_changed(file: Path
         access.check(headers(SECRET["predict"]), "predict", MODEL)
         access._refresh()
     assert reads == []
-
-
-# -- the command -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "kept" / "tokens.json"
-    monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path))
-    monkeypatch.setenv("SLIPSTREAM_GATEWAY_TOKENS", str(path))
-    return path
-
-
-@pytest.fixture
-def slipstream(path: Path, capsys: pytest.CaptureFixture[str]) -> Slipstream:
-    """Exit status, standard output, standard error."""
-
-    def run(*given: str) -> tuple[int, str, str]:
-        status = main([*given])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
-
-
-def test_the_command_makes_a_token_shows_it_once_and_keeps_its_digest(slipstream: Slipstream, path: Path) -> None:
-    status, out, told = slipstream("token", "new", "--model", "*", "--right", "predict", "feedback", "--name", "web")
-    secret = out.strip()
-    assert status == 0
-    assert secret.startswith("slip_")
-    assert secret not in told
-    assert secret not in path.read_text()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    access = Access(file=path, loopback=True)
-    assert [verdict(access, secret, right) for right in ("predict", "feedback", "push")] == [200, 200, 403]
-    assert secret not in slipstream("token", "list")[1]
-    assert "web" in slipstream("token", "list")[1]
-
-
-def test_the_command_rotates_with_an_overlap_and_revokes(slipstream: Slipstream, path: Path) -> None:
-    first = slipstream("token", "new", "--model", "*", "--right", "push", "--name", "feed")[1].strip()
-    second = slipstream("token", "rotate", "feed", "--overlap-hours", "1")[1].strip()
-    old, new = read_file(path)
-    assert old.until is not None
-    assert timedelta(minutes=59) < old.until - datetime.now(UTC) <= timedelta(hours=1)
-    assert (new.rights, new.models, new.until) == (old.rights, old.models, None)
-    access = Access(file=path, loopback=True)
-    assert [verdict(access, secret, "push") for secret in (first, second)] == [200, 200]
-    assert slipstream("token", "revoke", "feed")[0] == 0
-    access._refresh()
-    assert [verdict(access, secret, "push") for secret in (first, second)] == [401, 200]
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        ("new", "--model", "nosuch", "--right", "predict"),
-        ("new", "--model", "*", "--right", "predict", "--name", "a b"),
-        ("new", "--model", "*", "--right", "predict", "--days", "-1"),
-        ("new", "--model", "*", "--right", "predict", "--days", "1e300"),
-        ("new", "--model", "*", "--right", "predict", "--days", "nan"),
-        ("revoke", "nosuch"),
-        ("rotate", "nosuch"),
-    ],
-)
-def test_the_command_says_what_is_wrong_and_changes_nothing(slipstream: Slipstream, path: Path, given: tuple[str, ...]) -> None:
-    status, _, told = slipstream("token", *given)
-    assert status == 1
-    assert told.startswith("error: ")
-    assert not path.exists()
-
-
-def test_the_command_refuses_a_file_that_is_open_to_others(slipstream: Slipstream, path: Path) -> None:
-    path.parent.mkdir()
-    write(path, mode=0o644)
-    assert "open to others" in slipstream("token", "list")[2]
-
-
-def test_tokens_are_long_and_never_the_same() -> None:
-    made = {make() for _ in range(100)}
-    assert len(made) == 100
-    assert min(map(len, made)) >= 48
-    assert parse(b'{"tokens":[]}', "here") == ()

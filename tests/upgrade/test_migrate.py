@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 from include.core import fault
 from include.core.control import ControlStore, metadata
 from include.core.digest import PROJECT
+from include.core.environment import FAULT
 from include.core.errors import NotReadyError, PermanentError
 from include.core.schema import BASELINE, HEAD, TABLE, revision
 from include.core.schema.migrate import HERE, _config, migrate, pending, read_number
@@ -102,7 +103,7 @@ def test_killed_anywhere_it_is_as_before_or_as_it_is_to_be_and_the_next_one_goes
     before = rows(old_url)
     program = "import sys; from include.core.control import ControlStore; from include.core.schema.migrate import migrate; "
     program += "migrate(ControlStore(sys.argv[1]))"
-    armed = {fault.ENVIRONMENT: fault.Fault(point, "kill").to_json(), "PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin"}
+    armed = {FAULT.name: fault.Fault(point, "kill").to_json(), "PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin"}
     killed = subprocess.run([sys.executable, "-c", program, old_url], env=armed, cwd=PROJECT, check=False, capture_output=True)
     assert killed.returncode == -9, killed.stderr.decode()
     done = point == "schema.migrate.committed"

@@ -30,13 +30,13 @@ from include.monitoring.alarm import newest
 from include.monitoring.retraining.decision import gather, history
 from include.monitoring.retraining.policy import decide
 from include.online_store.open import open_online
-from include.reconcile.run import untold
+from include.reconcile.run import unsent
 from include.reconcile.world import World
 from include.rollout.accumulator_store import load_accumulator
 from include.rollout.history import Rollout, list_rollouts, live_rollout
-from include.rollout.stage_evaluation import see
+from include.rollout.stage_evaluation import read_and_judge
 from include.rollout.waiting import superseded_by, waiting
-from include.routing.route import RouteReader, read_routes
+from include.routing.reader import RouteReader, read_routes
 from include.serving.http.tokens import read_file
 from include.versions.queries import records
 from operators.hooks import Services
@@ -99,7 +99,9 @@ def test_a_live_rollout_goes_on_in_the_middle_of_its_stage(upgraded: Services, e
     assert (seq, rollout.stage, fold.stage.evidence().to_json()) == (before["seq"], "canary_50", as_stored(before["evidence"]))
     assert (fold.cursor, fold.baseline.to_json()) == (before["cursor"], before["baseline"])
     look = expected["look"]
-    verdict, plan, evidence = see(control, spec, rollout, "canary_50", upgraded.settings, datetime.fromisoformat(look["at"]))
+    verdict, plan, evidence = read_and_judge(
+        control, spec, rollout, "canary_50", upgraded.settings, datetime.fromisoformat(look["at"])
+    )
     assert json.loads(json.dumps(evidence.to_json())) == look["evidence"]
     assert json.loads(json.dumps(plan.to_json())) == look["plan"]
     assert json.loads(json.dumps(verdict.to_json())) == look["verdict"]
@@ -140,7 +142,7 @@ def test_documents_say_what_they_said(upgraded: Services, expected: dict[str, An
     assert [asdict(each) for each in behind(control)] == expected["behind"]
     at = datetime.fromisoformat(expected["look"]["at"])
     world = World(upgraded.settings, control, upgraded.ledger, None, lambda: None, upgraded.spec, (MODEL,), at, "test")  # type: ignore[arg-type, return-value]
-    assert [notice.key for notice in untold(world)] == ["job/slip-train-0"]
+    assert [notice.key for notice in unsent(world)] == ["job/slip-train-0"]
 
 
 @pytest.fixture

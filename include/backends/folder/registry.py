@@ -103,5 +103,5 @@ def gate_tag(record: VersionRecord) -> str:
 
 def open_registry(settings: Settings, control: ControlStore) -> FolderRegistry:
     """The registry under the storage root."""
-    del control  # the folder needs no lock of its own: registrations take turns
+    del control  # the folder needs no lock of its own: registrations wait for each other
     return FolderRegistry(settings.storage())

@@ -32,7 +32,7 @@ from include.versions.record import Stage, VersionRecord
 
 def open_registry(settings: Settings, control: ControlStore) -> MlflowRegistry:
     """The registry at `settings.mlflow_url`. Raises UnreachableError when it is used, not here."""
-    # The turn and the fence are the caller's: include.governance.registry
+    # The lock and the fence are the caller's: include.governance.registry
     return MlflowRegistry(open_client(settings), open_rest(settings), open_labels(settings, control))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
-from include.core.author import describe, ours, tell
+from include.core.author import as_slipstream_error, describe, log_exception
 from include.core.environment import RAY_ADDRESS
 from include.core.errors import JobFailedError, PermanentError, SlipstreamError, UnreachableError
 from include.core.settings import Settings
@@ -86,7 +86,7 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
         except ray.train.TrainingFailedError as error:
             failed = _failure(job, error)
             if isinstance(failed, PermanentError) or not tries_left:
-                tell(error)
+                log_exception(error)
                 raise failed from None
             log.warning("%s Trying again.", failed)
 
@@ -96,7 +96,7 @@ def _failure(job: TrainingJob, error: Exception) -> SlipstreamError:
 
     Where one worker's code fails, its peers lose their connection to it: that is no cause of its own.
     """
-    causes = [ours(cause) for _, cause in sorted(getattr(error, "worker_failures", {}).items())]
+    causes = [as_slipstream_error(cause) for _, cause in sorted(getattr(error, "worker_failures", {}).items())]
     permanent = [cause for cause in causes if isinstance(cause, PermanentError)]
     if permanent:
         return permanent[0]
@@ -148,8 +148,8 @@ def _worker(config: dict[str, Any]) -> None:
             devices="auto",
         )
     except Exception as error:  # noqa: BLE001 - its class may be known to this worker alone: one of ours crosses over
-        tell(error)
-        raise ours(error) from None
+        log_exception(error)
+        raise as_slipstream_error(error) from None
 
 
 def _collect(job: TrainingJob) -> None:

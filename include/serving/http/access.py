@@ -83,7 +83,7 @@ class Access:
     # -- requests ------------------------------------------------------------------------------------
 
     def check(self, headers: Headers, right: str, model: str | None = None) -> None:
-        """Raises Refusal: 401 without a good token, 403 where the token does not go that far, or no token opens the route."""
+        """Raises RequestError: 401 without a good token, 403 where the token lacks the right, or no token opens the route."""
         if right == PUBLIC:
             return
         table = self.table()

@@ -27,7 +27,7 @@ class Admission:
     def __init__(self, target: float = TARGET_SECONDS) -> None:
         self.waiting = 0  # predictions let in and not yet answered
         self.limit = 200
-        self.refused: Callable[[], None] = lambda: None  # called for each one refused at the door
+        self.refused: Callable[[], None] = lambda: None  # called for each one refused on arrival
         self._target = target
         self._cost = target / self.limit  # seconds of processor each
         self._spent, self._answered = 0.0, 0

@@ -68,7 +68,7 @@ def answer(value: Any, status: int = 200) -> Response:
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """Decompressed. Raises Refusal: 413 beyond MAX_BODY, 408 when it comes too slowly, 415, 400; Disconnected."""
+    """Decompressed. Raises RequestError: 413 beyond MAX_BODY, 408 when it comes too slowly, 415, 400; Disconnected."""
     codings: list[bytes] = []
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and (len(value) > DIGITS or int(value) > MAX_BODY):

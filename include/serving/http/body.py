@@ -16,7 +16,7 @@ class Body(Protocol):
     data: bytearray
 
     def feed(self, data: bytes) -> bytes | None:
-        """What follows the body, once it is whole; None before. Raises Refusal."""
+        """What follows the body, once it is whole; None before. Raises RequestError."""
 
 
 class Sized:
@@ -65,7 +65,7 @@ class Chunks:
                 return data[at:]
 
     def _line_end(self, data: bytes, at: int) -> int:
-        """Where the line's CR LF is; -1 where it has not come. Raises Refusal."""
+        """Where the line's CR LF is; -1 where it has not come. Raises RequestError."""
         most = MAX_TRAILERS if self._last else MAX_CHUNK_LINE
         end = data.find(b"\r\n", at, at + most)
         if end < 0 and (len(data) - at >= most or b"\n" in data[at:]):

@@ -22,7 +22,7 @@ _CODINGS = {b"": "", b"identity": "", b"gzip": "gzip", b"x-gzip": "gzip", b"defl
 
 
 def coding(values: Sequence[bytes]) -> str:
-    """Of the values of Content-Encoding: "gzip", "deflate", or "" for none. Raises Refusal (415) for any other, or several."""
+    """Of the values of Content-Encoding: "gzip", "deflate", or "" for none. Raises RequestError (415) for any other."""
     kind = _CODINGS.get(values[0].strip().lower()) if len(values) == 1 else None
     if not values:
         return ""
@@ -35,7 +35,7 @@ def coding(values: Sequence[bytes]) -> str:
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body as it was before. Raises Refusal: 415 for another encoding, 413 for a bomb, 400 for a broken stream."""
+    """The body as it was before. Raises RequestError: 415 for another encoding, 413 for a bomb, 400 for a broken stream."""
     kind = coding([encoding.encode()])
     if not kind:
         return body
@@ -55,7 +55,7 @@ def _container(body: bytes) -> int:
 
 
 def _inflate(body: bytes, wbits: int, most: int) -> bytes:
-    """Every member of the stream (gzip may have several). It stops one byte after `most`. Raises Refusal, zlib.error."""
+    """Every member of the stream (gzip may have several). It stops one byte after `most`. Raises RequestError, zlib.error."""
     parts: list[bytes] = []
     size = at = members = 0
     while at < len(body):

@@ -1,4 +1,4 @@
-"""All connections of a worker: how many there may be, what their bodies take, and one look a second at who is late."""
+"""All connections of a worker: how many there may be, what their bodies take, and once a second a check for late ones."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Member(Protocol):
     def idle(self) -> bool:
         """Whether it stands between two requests, or before the first."""
 
-    def look(self, now: float) -> None:
+    def check_deadline(self, now: float) -> None:
         """End what is late."""
 
-    def leave(self) -> None:
+    def close_idle(self) -> None:
         """Close an idle connection."""
 
 
@@ -33,8 +33,8 @@ class Connections:
         self.buffered = 0  # bytes of bodies that are not whole yet
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def came(self, member: Member, loop: asyncio.AbstractEventLoop, members: set[Any]) -> RequestError | None:
-        """A connection was made: why it cannot stay, if so. Who has been idle longest makes room for it."""
+    def register(self, member: Member, loop: asyncio.AbstractEventLoop, members: set[Any]) -> RequestError | None:
+        """A connection was made: why it cannot stay, if so. The one idle longest is closed for it."""
         if self._loop is not loop:
             self._loop = loop
             loop.call_later(EVERY_SECONDS, self._sweep, loop, members)
@@ -42,13 +42,13 @@ class Connections:
             return None
         idle = min((each for each in members if each.idle and each is not member), key=lambda each: each.deadline, default=None)
         if idle is not None:
-            idle.leave()
+            idle.close_idle()
             return None
         what = "This gateway holds as many connections as it may."
         return RequestError(503, what, value=len(members) - 1, allowed=self.bounds.connections, retry_after=1)
 
-    def grew(self, size: int) -> None:
-        """Raises Refusal where all bodies together take too much."""
+    def buffer_grew(self, size: int) -> None:
+        """Raises RequestError where all bodies together take too much."""
         self.buffered += size
         if self.buffered > MAX_BUFFERED:
             raise RequestError(503, "Too many large bodies are on their way to this gateway.", field="body", retry_after=1)
@@ -56,7 +56,7 @@ class Connections:
     def _sweep(self, loop: asyncio.AbstractEventLoop, members: set[Any]) -> None:
         now = loop.time()
         for each in list(members):
-            each.look(now)
+            each.check_deadline(now)
         if members:
             loop.call_later(EVERY_SECONDS, self._sweep, loop, members)
         else:

@@ -36,7 +36,7 @@ REFUSED = b"%b%b\r\n%b" % (STATUS_LINE[429], _FULL, _BODY)
 
 Predict = Callable[[HttpRequest, str, Done], bool]  # request, model, who takes the body of the answer; False: not this way
 Refuse = Callable[[HttpRequest, BaseException], Response]  # what a request that failed is answered
-Allow = Callable[[str, str, Headers], None]  # method, path, headers: raises Refusal before the body is read
+Allow = Callable[[str, str, Headers], None]  # method, path, headers: raises RequestError before the body is read
 
 
 def _refuse(call: HttpRequest, error: BaseException) -> Response:
@@ -51,21 +51,21 @@ def _allow(method: str, path: str, headers: Headers) -> None:
 
 
 class Reply:
-    """Takes one request's answer, in place of a future."""
+    """Takes one request's answer, without a future of its own."""
 
-    __slots__ = ("_door", "call")
+    __slots__ = ("_protocol", "call")
 
-    def __init__(self, door: GatewayProtocol, call: HttpRequest) -> None:
-        self._door, self.call = door, call
+    def __init__(self, protocol: GatewayProtocol, call: HttpRequest) -> None:
+        self._protocol, self.call = protocol, call
 
     def done(self) -> bool:
-        return self._door.reply is not self  # the caller has left
+        return self._protocol.reply is not self  # the caller has left
 
     def set_result(self, body: bytes) -> None:
-        self._door.answered(self, Response(body))
+        self._protocol.answered(self, Response(body))
 
     def set_exception(self, error: BaseException) -> None:
-        self._door.answered(self, self._door.refuse(self.call, error))
+        self._protocol.answered(self, self._protocol.refuse(self.call, error))
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -76,7 +76,7 @@ class GatewayProtocol(HttpToolsProtocol):
     refuse: Refuse = staticmethod(_refuse)
     allow: Allow = staticmethod(_allow)
     heads = Heads()
-    crowd = Connections(Bounds())
+    all_connections = Connections(Bounds())
     reply: Reply | None = None  # that is awaited
     deadline = math.inf  # of what the caller is to do next
     idle = True  # nothing of a request is here: the rest of the state says what is, where it is False
@@ -89,10 +89,10 @@ class GatewayProtocol(HttpToolsProtocol):
     _held = b""  # what came behind the request that is being answered: one read of the socket at most
     _keep = True  # the connection stays after the answer
     _eof = False  # the caller sends no more
-    _lingering = False  # it was told to go
+    _lingering = False  # it was told to close
     _stopping = False  # the server ends
     _discarded = 0  # bytes since then
-    _cork: CorkedTransport
+    _corked: CorkedTransport
     _response: Any  # what the app's responses see of the connection
     _dated: tuple[Any, bytes] = (None, b"")  # the headers of all responses, and their bytes
 
@@ -104,19 +104,19 @@ class GatewayProtocol(HttpToolsProtocol):
         parts: dict[str, Any] = {name: staticmethod(part) for name, part in (("refuse", refuse), ("allow", allow))}
         if predict is not None:
             parts["predict"] = staticmethod(predict)
-        return type("GatewayDoor", (cls,), {**parts, "crowd": Connections(bounds or Bounds())})
+        return type("BoundGatewayProtocol", (cls,), {**parts, "all_connections": Connections(bounds or Bounds())})
 
     # -- the connection ------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.transport = self._cork = CorkedTransport(transport)  # type: ignore[assignment]
-        self._response = SimpleNamespace(write=self._cork.write, is_closing=transport.is_closing, close=self._end)
-        self.deadline = self.loop.time() + self.crowd.bounds.head_seconds
-        refusal = self.crowd.came(self, self.loop, self.connections)
+        self.transport = self._corked = CorkedTransport(transport)  # type: ignore[assignment]
+        self._response = SimpleNamespace(write=self._corked.write, is_closing=transport.is_closing, close=self._end)
+        self.deadline = self.loop.time() + self.all_connections.bounds.head_seconds
+        refusal = self.all_connections.register(self, self.loop, self.connections)
         if refusal is None:
             return
-        if len(self.connections) > 2 * self.crowd.bounds.connections:
+        if len(self.connections) > 2 * self.all_connections.bounds.connections:
             self.transport.abort()
         else:
             self._reject(refusal)
@@ -147,7 +147,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._stalled = self.loop.time() + self.crowd.bounds.write_seconds
+        self._stalled = self.loop.time() + self.all_connections.bounds.write_seconds
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -155,7 +155,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._busy and self.reply is None and (self.cycle is None or self.cycle.response_complete):
             self._go_on()
 
-    def look(self, now: float) -> None:
+    def check_deadline(self, now: float) -> None:
         """Called once a second."""
         if self._stalled <= now:
             self.transport.abort()
@@ -164,15 +164,15 @@ class GatewayProtocol(HttpToolsProtocol):
         elif self._lingering:
             self.transport.abort()
         elif self._body is not None:
-            allowed = f"within {self.crowd.bounds.body_seconds:g} s"
+            allowed = f"within {self.all_connections.bounds.body_seconds:g} s"
             self._reject(RequestError(408, "The body did not arrive in time.", field="body", allowed=allowed))
         elif self._part:
-            allowed = f"within {self.crowd.bounds.head_seconds:g} s"
+            allowed = f"within {self.all_connections.bounds.head_seconds:g} s"
             self._reject(RequestError(408, "The head did not arrive in time.", field="head", allowed=allowed))
         else:
-            self.leave()
+            self.close_idle()
 
-    def leave(self) -> None:
+    def close_idle(self) -> None:
         self.idle = False
         self._lingering, self.deadline = True, self.loop.time() + LINGER_SECONDS
         self.transport.close()
@@ -212,7 +212,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self._reject(refusal, bodyless=data.startswith(b"HEAD "))
         else:
             if self.idle:
-                self.idle, self.deadline = False, self.loop.time() + self.crowd.bounds.head_seconds
+                self.idle, self.deadline = False, self.loop.time() + self.all_connections.bounds.head_seconds
             self._part = data
 
     def _begin(self, head: Head, data: bytes) -> None:
@@ -225,7 +225,7 @@ class GatewayProtocol(HttpToolsProtocol):
             except RequestError as refusal:
                 self._reject(refusal)
                 return
-            self.deadline = self.loop.time() + self.crowd.bounds.body_seconds
+            self.deadline = self.loop.time() + self.all_connections.bounds.body_seconds
             if head.expects and not data:
                 self.transport.write(_CONTINUE)
         self._receive(data)
@@ -237,7 +237,7 @@ class GatewayProtocol(HttpToolsProtocol):
         assert body is not None
         self._counted += len(data)
         try:
-            self.crowd.grew(len(data))
+            self.all_connections.buffer_grew(len(data))
             rest = body.feed(data)
         except RequestError as refusal:
             self._reject(refusal)
@@ -252,7 +252,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _end_body(self) -> None:
         if self._body is not None:
-            self.crowd.buffered -= self._counted
+            self.all_connections.buffered -= self._counted
             self._head, self._body, self._counted = None, None, 0
 
     # -- asking --------------------------------------------------------------------------------------
@@ -339,7 +339,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self._write(response.status, b"" if bodyless else response.body, own)
 
     def on_response_complete(self) -> None:
-        self._cork.flush()  # of a response without a body
+        self._corked.flush()  # of a response without a body
         self._complete()
 
     def _complete(self) -> None:
@@ -367,7 +367,7 @@ class GatewayProtocol(HttpToolsProtocol):
             self.deadline = self.loop.time() + self.timeout_keep_alive
 
     def _next(self) -> None:
-        """What came behind the request before; a turn of the event loop later, so that nobody takes a turn for himself."""
+        """What came behind the last request, an iteration of the event loop later, so that no caller keeps the loop to itself."""
         if self.transport.is_closing() or not self._held:
             return
         held, self._held = self._held, b""
@@ -386,7 +386,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def _linger(self) -> None:
         """Close so that the answer arrives: a socket that is closed on unread bytes takes the answer back."""
         self._busy, self._held = False, b""
-        self._cork.flush()
+        self._corked.flush()
         if self._lingering or self.transport.is_closing():
             return
         if self._eof or self._stopping:

@@ -25,7 +25,7 @@ class Writes:
         self._ours = ours
 
     def check(self, scope: Scope) -> None:
-        """Raises Refusal (403)."""
+        """Raises RequestError (403)."""
         if is_write(scope["method"], scope["path"]) and (why := foreign(scope["headers"], self._ours)):
             what = f"The gateway takes no writes from other pages: {why}."
             raise RequestError(

@@ -32,7 +32,7 @@ class Rates:
         self._buckets: dict[str, Bucket] = {}
 
     def check(self, spec: ModelSpec) -> None:
-        """Raises Refusal (429) beyond the rate of the spec's serving section."""
+        """Raises RequestError (429) beyond the rate of the spec's serving section."""
         limit = spec.serving.requests_per_second
         if limit is None:
             return

@@ -39,7 +39,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PATH = re.compile(r" - at `\$(.*)`$")
 
 
-def told(error: Exception) -> tuple[str, str]:
+def decode_problem(error: Exception) -> tuple[str, str]:
     """What a decoder says, and the path of the field that it says it of, "" where it names none."""
     message = str(error) if not isinstance(error, RecursionError) else "it is nested too deeply"
     path = _PATH.search(message)

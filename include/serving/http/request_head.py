@@ -81,7 +81,7 @@ class Heads:
 
 
 def read_head(text: bytes) -> Head:
-    """`text`: from the method to the blank line. Raises Refusal."""
+    """`text`: from the method to the blank line. Raises RequestError."""
     if (wrong := _ill_begun(text)) is not None:  # whether its end had come when it was looked at must not change the verdict
         raise wrong
     lines = text[:-4].split(b"\r\n")
@@ -130,7 +130,7 @@ def _ill_begun(data: bytes, known: int = 0) -> RequestError | None:
 
 
 def read_field(line: bytes) -> tuple[bytes, bytes]:
-    """A header or a trailer: its name in lower case, and its value. Raises Refusal."""
+    """A header or a trailer: its name in lower case, and its value. Raises RequestError."""
     name, colon, value = line.partition(b":")
     if not colon or not _NAME.fullmatch(name) or _NOT_IN_VALUE.search(value):
         raise RequestError(400, "A header cannot be read.", field="head", value=line, allowed="Name: value, on one line")
@@ -138,7 +138,7 @@ def read_field(line: bytes) -> tuple[bytes, bytes]:
 
 
 def check_path(path: str) -> str:
-    """The path, decoded. Raises Refusal for one that means something else to somebody."""
+    """The path, decoded. Raises RequestError for one that means something else to somebody."""
     if _NOT_IN_PATH.search(path):
         allowed = "no control characters, no backslash, no . or .. between slashes, UTF-8"
         raise RequestError(400, "The path cannot be read.", field="path", value=ascii(path), allowed=allowed)
@@ -167,7 +167,7 @@ def _host(fields: dict[bytes, list[bytes]], minor: int) -> bytes:
 
 
 def _target(method: str, target: bytes, host: bytes) -> tuple[str, bytes]:
-    """Path and query. Raises Refusal."""
+    """Path and query. Raises RequestError."""
     if len(target) > MAX_TARGET:
         raise _too_long(target)
     if method == "CONNECT":
@@ -190,7 +190,7 @@ def _target(method: str, target: bytes, host: bytes) -> tuple[str, bytes]:
 
 
 def _length(fields: dict[bytes, list[bytes]], minor: int) -> int:
-    """Of the body. Raises Refusal where anybody could read another one."""
+    """Of the body. Raises RequestError where anybody could read another one."""
     lengths, codings = fields.get(b"content-length", []), fields.get(b"transfer-encoding", [])
     if codings:
         if lengths or minor == 0 or [each.lower() for each in codings] != [b"chunked"]:

@@ -45,7 +45,7 @@ BY_PATTERN = {route.pattern: route for route in ROUTES}
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
-    """The route, and the names in its path. Raises Refusal: 404, 405."""
+    """The route, and the names in its path. Raises RequestError: 404, 405."""
     parts = tuple(path.strip("/").split("/"))
     for route in ROUTES:
         names = _match(route.parts, parts)
@@ -56,7 +56,7 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
 
 
 def check_method(route: Route, method: str) -> None:
-    """Raises Refusal (405)."""
+    """Raises RequestError (405)."""
     if method != route.method and not (route.method == "GET" and method == "HEAD"):
         refusal = RequestError(405, "Wrong method.", field="method", value=method, allowed=route.method)
         refusal.headers.append((b"allow", b"GET, HEAD" if route.method == "GET" else b"POST"))

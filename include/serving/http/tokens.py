@@ -23,7 +23,7 @@ import msgspec
 from include.core.errors import SpecError
 from include.core.private_files import write_private
 from include.core.versioned import FIRST
-from include.serving.http.request_error import UNREADABLE, told
+from include.serving.http.request_error import UNREADABLE, decode_problem
 from include.serving.http.routes import ADMIN
 
 PREFIX = "slip_"  # so that scanners for leaked secrets, and people, recognise one
@@ -85,7 +85,7 @@ def parse(text: bytes, where: str) -> tuple[Token, ...]:
     try:
         file = msgspec.json.decode(text, type=Tokens)
     except UNREADABLE as error:
-        said, field = told(error)
+        said, field = decode_problem(error)
         raise _wrong(where, f"{said}{f' ({field})' if field else ''}") from None
     if file.v != FIRST:
         raise _wrong(where, f"its format has version {file.v}; this release reads version {FIRST}")

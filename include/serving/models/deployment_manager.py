@@ -30,7 +30,7 @@ from include.serving.models.route_switch import Switch
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
-PAUSE_SECONDS = 0.5  # before a store that is away is asked again
+PAUSE_SECONDS = 0.5  # before an unreachable store is asked again
 RETRY_SECONDS = 5.0  # before a refused version is tried again: somebody may have repaired its file
 COLD_SECONDS = 5.0  # that a caller waits for a cold model; then 503, and the load goes on
 CATCH_UP_SECONDS = 20.0  # that a starting worker waits for the others to follow a route it already has
@@ -38,7 +38,7 @@ LOADERS = 2  # models loaded at once
 
 
 class DeploymentManager:
-    """Deployments by model. Read from the event loop; changed only by the fleet's thread."""
+    """Deployments by model. Read from the event loop; changed only by the deployment manager's thread."""
 
     def __init__(
         self,
@@ -46,14 +46,14 @@ class DeploymentManager:
         load_spec: Callable[[str], ModelSpec],
         load: Load,
         scratch: Path,
-        room: CacheLimits = CacheLimits(),  # noqa: B008 - frozen
+        limits: CacheLimits = CacheLimits(),  # noqa: B008 - frozen
         switch: Switch | None = None,
     ) -> None:
         self._read_routes, self._load_spec, self._load, self._scratch = read_routes, load_spec, load, scratch
         self.switch = switch or Switch()
         self.deployments: Mapping[str, Deployment] = {}  # loaded; the switch says when each one answers
         self.wanted: Mapping[str, int] = {}  # generations in the control store
-        self.residency = EvictionPolicy(room)
+        self.eviction = EvictionPolicy(limits)
         self.loads, self.unloads = 0, 0
         self._routes: Routes = {}
         self._loading: dict[str, Future[Loaded]] = {}
@@ -67,7 +67,7 @@ class DeploymentManager:
         self._stopping = False
         self._born = time.monotonic()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="deployments", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -83,21 +83,21 @@ class DeploymentManager:
             try:
                 self._routes = self._read_routes()
                 self.failure = ""
-            except Exception as error:  # noqa: BLE001 - the control store is away: the routes it last said still stand
-                if (told := one_line(error)) != self.failure:
-                    log.warning("routes were not read: %s", told)
-                self.failure = told
+            except Exception as error:  # noqa: BLE001 - the control store is unreachable: the routes read last stand
+                if (reason := one_line(error)) != self.failure:
+                    log.warning("routes were not read: %s", reason)
+                self.failure = reason
             try:
                 self.step(self._routes)
             except Exception:
-                log.exception("the fleet's step failed; the deployments stay as they are")
+                log.exception("the deployment manager's step failed; the deployments stay as they are")
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
 
     # -- called by the event loop --------------------------------------------------------------------
 
     async def warm(self, model: str) -> Deployment:
-        """The model's deployment, loaded. Raises Refusal (503 with Retry-After) if that takes too long or fails."""
+        """The model's deployment, loaded. Raises RequestError (503 with Retry-After) if that takes too long or fails."""
         deployment = self.deployments[model]
         if not deployment.cold:
             return deployment
@@ -126,12 +126,12 @@ class DeploymentManager:
         """Models that a thread is bringing in."""
         return list(self._loading)
 
-    # -- the fleet's thread --------------------------------------------------------------------------
+    # -- the manager's thread ------------------------------------------------------------------------
 
     def step(self, routes: Routes) -> None:
-        """Apply what was loaded, begin what is missing, send away what is idle. Never waits for a load."""
+        """Apply what was loaded, begin what is missing, unload what is idle. Never waits for a load."""
         now = time.monotonic()
-        self.residency.settle(now)
+        self.eviction.settle(now)
         self.wanted = {model: generation for model, (generation, _) in routes.items()}
         for model in [model for model, future in self._loading.items() if future.done()]:
             self._finish(model, self._loading.pop(model))
@@ -156,7 +156,7 @@ class DeploymentManager:
         if current and not current.cold and route.named <= held.keys():  # at once, whatever is still being loaded
             self._apply(Loaded(current.spec, route, generation, {version: held[version] for version in route.named}, {}))
             return
-        if model in self._loading:  # for a route before: what it brings is dropped, then comes this one's turn
+        if model in self._loading:  # for a route before: what it brings is dropped, then this one is loaded
             return
         try:
             spec = current.spec if current else self._load_spec(model)
@@ -164,23 +164,23 @@ class DeploymentManager:
             self._note(model, generation, {"route": one_line(error)}, retry=True)
             return
         loaded = [each for each in self.deployments.values() if not each.cold]
-        if current is None and not self.residency.fits(len(loaded) + len(self._loading), sum(each.bytes for each in loaded)):
+        if current is None and not self.eviction.fits(len(loaded) + len(self._loading), sum(each.bytes for each in loaded)):
             self._swap(Deployment(spec, route, generation, cold=True))
             return
-        job = self._loaders.submit(load_versions, self._load, spec, generation, route, held, self._scratch)
-        job.add_done_callback(lambda _: self._wake.set())
-        self._loading[model] = job
+        future = self._loaders.submit(load_versions, self._load, spec, generation, route, held, self._scratch)
+        future.add_done_callback(lambda _: self._wake.set())
+        self._loading[model] = future
 
-    def _finish(self, model: str, job: Future[Loaded]) -> None:
+    def _finish(self, model: str, future: Future[Loaded]) -> None:
         try:
-            loaded = job.result()
-        except TransientError as error:  # a store is away, the route is not at fault
+            loaded = future.result()
+        except TransientError as error:  # a store is unreachable, the route is not at fault
             self.failure = one_line(error)
             self._retry_at[model] = (self.wanted.get(model, -1), time.monotonic() + PAUSE_SECONDS)
-            self._tell(model, error)
+            self._wake_waiting(model, error)
             return
         if loaded.generation == self.wanted.get(model):
-            self.residency.stamp(model, time.monotonic())
+            self.eviction.touch(model, time.monotonic())
             self.loads += 1
             self._apply(loaded)
 
@@ -195,13 +195,13 @@ class DeploymentManager:
             # At start a part is better than nothing: who is missing is answered for, flagged, by the others.
             self._swap(Deployment(loaded.spec, loaded.route, 0, loaded.models))
         self._note(model, loaded.generation, loaded.problems, retry=blocked)
-        self._tell(model, None)
+        self._wake_waiting(model, None)
 
     def _swap(self, deployment: Deployment) -> None:
         self.deployments = {**self.deployments, deployment.spec.name: deployment}
         self.switch.offer(deployment)
 
-    def _tell(self, model: str, error: TransientError | None) -> None:
+    def _wake_waiting(self, model: str, error: TransientError | None) -> None:
         """Let those who waited for a cold model go on."""
         with self._asking:
             waiting = self._asked.pop(model, None)
@@ -213,7 +213,7 @@ class DeploymentManager:
             waiting.set_exception(error)
 
     def _unload(self, now: float) -> None:
-        """Send away what there is no room for. A model whose route is not settled stays."""
+        """Unload what exceeds the limits. A model whose route is not settled stays."""
         settled = {
             model: deployment
             for model, deployment in self.deployments.items()
@@ -225,7 +225,7 @@ class DeploymentManager:
             if deployment.spec.serving.idle is not None
         }
         sizes = {model: deployment.bytes for model, deployment in settled.items()}
-        for model in self.residency.leaving(sizes, idle, now):
+        for model in self.eviction.to_evict(sizes, idle, now):
             self._swap(replace(settled[model], models={}, cold=True))
             self.unloads += 1
             log.info("unloaded %s: it was the longest unused, or idle", model)

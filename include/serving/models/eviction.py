@@ -1,4 +1,4 @@
-"""Which models stay in memory: the ones asked for last, as many as there is room for. Pure policy.
+"""Which models stay in memory: the ones asked for last, within the limits. Pure policy.
 
 A model that is not loaded is *cold*: its route is known, and its first request brings it in.
 """
@@ -34,19 +34,19 @@ def _positive(environ: Mapping[str, str], variable: Variable) -> int:
 
 
 class EvictionPolicy:
-    """When each model was last asked for. `touched` is filled by the event loop; the fleet's thread takes it."""
+    """When each model was last asked for. `touched` is filled by the event loop; the deployment manager's thread takes it."""
 
-    def __init__(self, room: CacheLimits) -> None:
-        self.room = room
+    def __init__(self, limits: CacheLimits) -> None:
+        self.limits = limits
         self.touched: set[str] = set()
         self._used: dict[str, float] = {}
 
     def settle(self, now: float) -> None:
-        """Stamp what was touched since the last call."""
+        """Note the time of what was touched since the last call."""
         touched, self.touched = self.touched, set()
         self._used.update(dict.fromkeys(touched, now))
 
-    def stamp(self, model: str, now: float) -> None:
+    def touch(self, model: str, now: float) -> None:
         """It was loaded for somebody who asks."""
         self._used[model] = now
 
@@ -54,20 +54,20 @@ class EvictionPolicy:
         """When it was last asked for; a model never asked for counts from the first question about it."""
         return self._used.setdefault(model, now)
 
-    def leaving(self, sizes: Mapping[str, int], idle: Mapping[str, float], now: float) -> list[str]:
+    def to_evict(self, sizes: Mapping[str, int], idle: Mapping[str, float], now: float) -> list[str]:
         """Which of the loaded models (bytes by name) must go: idle beyond their own seconds, or the longest unused.
 
-        For want of room the one used last is never sent away, however large: it is being asked for.
+        The one used last is never unloaded for lack of memory, however large: it is being asked for.
         """
         order = sorted(sizes, key=lambda model: self.used(model, now))
         gone = [model for model in order if model in idle and now - self.used(model, now) > idle[model]]
         stay = [model for model in order if model not in gone]
         total = sum(sizes[model] for model in stay)
-        while len(stay) > 1 and (len(stay) > self.room.models or total > self.room.bytes):
+        while len(stay) > 1 and (len(stay) > self.limits.models or total > self.limits.bytes):
             total -= sizes[stay[0]]
             gone.append(stay.pop(0))
         return gone
 
     def fits(self, loaded: int, size: int) -> bool:
         """Whether one more may be loaded before anybody asks for it."""
-        return loaded < self.room.models and size < self.room.bytes
+        return loaded < self.limits.models and size < self.limits.bytes

@@ -1,4 +1,4 @@
-"""Loading the versions of a route, in a thread of the fleet: what can serve, and why the others cannot."""
+"""Loading the versions of a route, in a thread of the deployment manager: what can serve, and why the others cannot."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ word is set before the last acknowledgement is written, so a request that starts
 
 Who does not count: a worker that is not ready yet (it catches up before it joins), one that has died (the
 supervisor says so), one that has not been seen for STALE_SECONDS (stopped; it catches up when it wakes).
-Truth stays in the control store: every worker reads it by itself, and this page may be lost at any time.
+Truth stays in the control store: every worker reads it by itself, and this memory may be lost at any time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from include.serving.telemetry.shared_memory import SharedMemory
 
 SLOTS, MODELS = 64, 2048  # workers, and models ever routed while the gateway runs
 STALE_SECONDS = 3.0
-_LIVE, _BEAT, _TABLE = 0, SLOTS, 2 * SLOTS  # words: 1 for a ready worker, when it was last seen, the models' entries
+_LIVE, _HEARTBEAT, _TABLE = 0, SLOTS, 2 * SLOTS  # words: 1 for a ready worker, when it was last seen, the models' entries
 _ENTRY = 2 + SLOTS  # the model's hash, the generation in force, each worker's acknowledgement
 SIZE = 8 * (_TABLE + MODELS * _ENTRY)
 
@@ -36,70 +36,70 @@ class ModelSlot:
 
 
 class Switch:
-    """`get` belongs to the event loop; everything else to the fleet's thread."""
+    """`get` belongs to the event loop; everything else to the deployment manager's thread."""
 
-    def __init__(self, page: SharedMemory | None = None, slot: int = 0) -> None:
-        self._page, self._slot = page or SharedMemory(SIZE), slot
-        self._words = self._page.words(0, SIZE // 8)
-        self._lanes: dict[str, ModelSlot] = {}
+    def __init__(self, memory: SharedMemory | None = None, slot: int = 0) -> None:
+        self._memory, self._slot = memory or SharedMemory(SIZE), slot
+        self._words = self._memory.words(0, SIZE // 8)
+        self._model_slots: dict[str, ModelSlot] = {}
         self.joined = False
 
     def get(self, model: str) -> Deployment:
         """What answers now. Raises KeyError for a model without a deployment."""
-        lane = self._lanes[model]
-        if self._words[lane.entry + 1] != lane.generation:
-            self._advance(lane)
-        return lane.current
+        model_slot = self._model_slots[model]
+        if self._words[model_slot.entry + 1] != model_slot.generation:
+            self._advance(model_slot)
+        return model_slot.current
 
-    def _advance(self, lane: ModelSlot) -> None:
-        following = lane.next
-        if following is not None and following.generation == self._words[lane.entry + 1]:
-            lane.current, lane.generation, lane.next = following, following.generation, None
+    def _advance(self, model_slot: ModelSlot) -> None:
+        following = model_slot.next
+        if following is not None and following.generation == self._words[model_slot.entry + 1]:
+            model_slot.current, model_slot.generation, model_slot.next = following, following.generation, None
 
     @property
     def models(self) -> list[str]:
-        return sorted(self._lanes)
+        return sorted(self._model_slots)
 
     def applied(self, model: str) -> int:
         """The generation that this worker follows, and with it all ready ones; 0 for a part of a route."""
-        return self.get(model).generation if model in self._lanes else 0
+        return self.get(model).generation if model in self._model_slots else 0
 
-    # -- the fleet's thread --------------------------------------------------------------------------
+    # -- the manager's thread ------------------------------------------------------------------------
 
     def offer(self, deployment: Deployment) -> None:
         """A deployment that is loaded and warm. It answers once every ready worker has offered its generation."""
         model, generation = deployment.spec.name, deployment.generation
-        with self._page.lock():
+        with self._memory.lock():
             entry = self._entry(model)
-            lane = self._lanes.get(model)
-            if lane is None or not generation or generation == lane.generation:
+            model_slot = self._model_slots.get(model)
+            if model_slot is None or not generation or generation == model_slot.generation:
                 # The first one; a part of a route, at start; or the same route with versions loaded or unloaded.
-                self._lanes[model] = ModelSlot(deployment, entry)
+                self._model_slots[model] = ModelSlot(deployment, entry)
             else:
-                lane.next = deployment
+                model_slot.next = deployment
             self._acknowledge(entry, generation)
 
     def settle(self) -> None:
         """Once a step: say that this worker lives, join when caught up, take the step that a dead worker held up."""
-        self._words[_BEAT + self._slot] = time.monotonic_ns()
-        waiting = [lane for lane in self._lanes.values() if lane.next is not None]
+        self._words[_HEARTBEAT + self._slot] = time.monotonic_ns()
+        waiting = [model_slot for model_slot in self._model_slots.values() if model_slot.next is not None]
         if not waiting:
             return
-        with self._page.lock():
-            for lane in waiting:
-                if lane.next is not None:
-                    self._acknowledge(lane.entry, lane.next.generation)
+        with self._memory.lock():
+            for model_slot in waiting:
+                if model_slot.next is not None:
+                    self._acknowledge(model_slot.entry, model_slot.next.generation)
 
     def join(self, *, late: bool = False) -> bool:
         """Become a worker that counts, if every route in force is this one's, too; with `late` in any case."""
-        with self._page.lock():
-            self._words[_BEAT + self._slot] = time.monotonic_ns()
-            if not late and not all(self._caught_up(lane) for lane in self._lanes.values()):
+        with self._memory.lock():
+            self._words[_HEARTBEAT + self._slot] = time.monotonic_ns()
+            if not late and not all(self._caught_up(model_slot) for model_slot in self._model_slots.values()):
                 return False
             self._words[_LIVE + self._slot] = 1
             self.joined = True
-            for lane in self._lanes.values():
-                self._acknowledge(lane.entry, lane.generation)
+            for model_slot in self._model_slots.values():
+                self._acknowledge(model_slot.entry, model_slot.generation)
         return True
 
     def leave(self) -> None:
@@ -107,9 +107,9 @@ class Switch:
         self._words[_LIVE + self._slot] = 0
         self.joined = False
 
-    def _caught_up(self, lane: ModelSlot) -> bool:
-        force = self._words[lane.entry + 1]
-        return lane.generation == force or not lane.generation or not self._others()
+    def _caught_up(self, model_slot: ModelSlot) -> bool:
+        force = self._words[model_slot.entry + 1]
+        return model_slot.generation == force or not model_slot.generation or not self._others()
 
     def _acknowledge(self, entry: int, generation: int) -> None:
         """Under the lock: put the generation in force if it is the last one missing, then say so."""
@@ -123,7 +123,7 @@ class Switch:
     def _others(self) -> list[int]:
         """Ready workers beside this one."""
         words, oldest = self._words, time.monotonic_ns() - int(STALE_SECONDS * 1e9)
-        return [s for s in range(SLOTS) if words[_LIVE + s] and s != self._slot and words[_BEAT + s] > oldest]
+        return [s for s in range(SLOTS) if words[_LIVE + s] and s != self._slot and words[_HEARTBEAT + s] > oldest]
 
     def _entry(self, model: str) -> int:
         """The model's first word; an entry is taken on first use."""

@@ -1,5 +1,5 @@
 """Decisions drawn at random for a small share of the requests: without them nobody learns what happens to those whom the
-model turns away, and it is trained on its own choices.
+model rejects, and it is trained on its own choices.
 
 L. Bottou et al., Counterfactual reasoning and learning systems, JMLR 14, 2013: log the choice and that it was random.
 """

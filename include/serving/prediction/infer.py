@@ -42,7 +42,7 @@ def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
 
 
 def find_version(deployment: Deployment, text: str | None) -> int:
-    """The version a path names; without one the champion, or the first rollout's challenger. Raises Refusal (404)."""
+    """The version a path names; without one the champion, or the first rollout's challenger. Raises RequestError (404)."""
     route = deployment.route
     default = route.champion if route.champion is not None else route.challenger
     named = int(text) if text is not None and re.fullmatch(r"[0-9]{1,18}", text) else None
@@ -57,7 +57,7 @@ Answered = tuple[bytes, int | None]  # the response's body, and the length of it
 
 
 def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Answered:
-    """Raises Refusal."""
+    """Raises RequestError."""
     request, rows, started = _decoded(deployment, version, body, header_length)
     try:
         scores = deployment.models[version].score_rows(rows)
@@ -69,7 +69,7 @@ def infer(deployment: Deployment, version: int, body: bytes, header_length: int 
 async def infer_batched(
     batches: Batches, deployment: Deployment, version: int, body: bytes, header_length: int | None
 ) -> Answered:
-    """The same, in one run with what else arrives in this turn of the event loop. Raises Refusal."""
+    """The same, in one run with what else arrives in this iteration of the event loop. Raises RequestError."""
     request, rows, started = _decoded(deployment, version, body, header_length)
     try:
         scores = await batches.score(deployment.models[version], rows)
@@ -79,7 +79,7 @@ async def infer_batched(
 
 
 def _decoded(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[InferRequest, Floats, int]:
-    """The request, its rows as the model takes them, and when their encoding began (ns). Raises Refusal."""
+    """The request, its rows as the model takes them, and when their encoding began (ns). Raises RequestError."""
     request = decode_request(body, header_length)
     _check_inputs(request, deployment.spec.serving.max_rows)
     started, model = perf_counter_ns(), deployment.models[version]
@@ -162,7 +162,7 @@ def _column(tensor: Tensor, feature: Feature) -> list[Any]:
 
 
 def _numbers(values: Any, field: str) -> NDArray[np.float32]:
-    """The numbers as float32, NaN where unknown. Raises Refusal for text, infinity and what float32 cannot hold."""
+    """The numbers as float32, NaN where unknown. Raises RequestError for text, infinity and what float32 cannot hold."""
     if not isinstance(values, np.ndarray):
         wrong = [v for v in values if v is not None and (not isinstance(v, int | float) or isinstance(v, bool))]
         if wrong:

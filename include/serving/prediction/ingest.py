@@ -16,7 +16,7 @@ from include.core.time import ALLOWED as TIME
 from include.core.time import precise, utc
 from include.model_contract.definition import present_views
 from include.prediction_log.record import Record
-from include.serving.http.request_error import UNREADABLE, RequestError, told
+from include.serving.http.request_error import UNREADABLE, RequestError, decode_problem
 from include.serving.prediction.request_types import ALLOWED, KEY, KEYS_ALLOWED
 
 MAX_ROWS = 10_000
@@ -45,7 +45,7 @@ class Feedback(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def decode_labels(body: bytes) -> list[Record]:
-    """`{"id", "label"}` or `{"labels": [...]}` as log records. Raises Refusal."""
+    """`{"id", "label"}` or `{"labels": [...]}` as log records. Raises RequestError."""
     try:
         return [_record(_label.decode(body), "at")]
     except UNREADABLE as error:
@@ -55,9 +55,9 @@ def decode_labels(body: bytes) -> list[Record]:
             return [_record(label, f"labels[{place}].at") for place, label in enumerate(_labels.decode(body).labels)]
         except UNREADABLE as error:
             # A single label may have that text as a value; the error of its own form is then the one that helps.
-            wrong = wrong if told(error)[1] in ("id", "label", "at", "metric") else error
+            wrong = wrong if decode_problem(error)[1] in ("id", "label", "at", "metric") else error
     allowed = "{id, label, at?, metric?} or {labels: [...]}, a label being a number"
-    said, field = told(wrong)
+    said, field = decode_problem(wrong)
     raise RequestError(400, f"The labels cannot be read: {said}.", field=field or "labels", allowed=allowed) from None
 
 
@@ -74,7 +74,7 @@ def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> 
     """Where rows pushed to a view go: its present version, and rows without a version if a served model reads those.
 
     `name@version` names another version that is served: it alone gets them. `read`: what the served models read.
-    Raises Refusal (404).
+    Raises RequestError (404).
     """
     served = {(view.name, view.version): view for views in read for view in views}
     plain, _, version = name.partition("@")
@@ -102,7 +102,7 @@ _presents: dict[str, tuple[View, ...]] = {}
 
 
 def decode_rows(spec: ModelSpec, view: View, body: bytes) -> pa.Table:
-    """`{"rows": [{keys, features, "event_timestamp"}]}` as the table the online store takes. Raises Refusal.
+    """`{"rows": [{keys, features, "event_timestamp"}]}` as the table the online store takes. Raises RequestError.
 
     A feature that is left out or null is unknown from that moment on.
     """
@@ -111,7 +111,7 @@ def decode_rows(spec: ModelSpec, view: View, body: bytes) -> pa.Table:
     try:
         decoded: Any = msgspec.json.decode(body, type=shape)
     except UNREADABLE as error:
-        said, field = told(error)
+        said, field = decode_problem(error)
         what = f"The rows of {spec.name}/{view.name} cannot be read: {said}."
         raise RequestError(400, what, field=field or "rows", allowed=_allowed(view, field)) from None
     return _table(view, [msgspec.structs.asdict(each) for each in decoded.rows])
@@ -153,7 +153,7 @@ def unwritable(view: View, error: DataError) -> RequestError:
 
 
 def _moment(moment: datetime, field: str) -> datetime:
-    """UTC, without a zone. Raises Refusal."""
+    """UTC, without a zone. Raises RequestError."""
     try:
         return utc(moment)
     except DataError as error:

@@ -22,7 +22,7 @@ class LastKnown(Generic[T]):
         self._old: dict[Hashable, tuple[float, T]] = {}
 
     def keep(self, entity: Hashable, values: T, now: float) -> None:
-        """`now`: time.monotonic, read once for all entities of a turn."""
+        """`now`: time.monotonic, read once for all entities of a batch."""
         if len(self._young) >= self._size:
             self._old, self._young = self._young, {}
         self._young[entity] = (now, values)

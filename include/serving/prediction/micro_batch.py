@@ -1,4 +1,4 @@
-"""Micro-batching of `/infer`: rows of one version that arrive within one turn of the event loop are scored in one run.
+"""Micro-batching of `/infer`: rows of one version that arrive within one iteration of the event loop are scored in one run.
 
 Only where it pays: below about 30 microseconds a run, gathering costs more than it saves (measured: a quarter of the
 requests/s at 8 connections). What a run costs is measured when the version is warmed. Nobody waits for a window.

@@ -38,11 +38,11 @@ Views = tuple[str, tuple[tuple[str, str], ...]]  # a model, and the names and ve
 class Tally:
     """How often a set of views was asked, and how often each of them had no row. Counted by the event loop, for one reader."""
 
-    __slots__ = ("asked", "flags", "missing", "told")
+    __slots__ = ("asked", "exported", "flags", "missing")
 
     def __init__(self, views: Sequence[View]) -> None:
         self.asked, self.missing = 0, {view.name: 0 for view in views}
-        self.told = (0, dict(self.missing))  # what the metrics have
+        self.exported = (0, dict(self.missing))  # what the metrics have
         self.flags: list[str] = []  # of answers while views are lost as a whole
 
     def miss(self, rows: Sequence[Row | None]) -> None:
@@ -52,7 +52,7 @@ class Tally:
 
 
 class FeatureReader:
-    """Reads entities' features. A failing store costs one turn in a while its timeout, and nobody an error.
+    """Reads entities' features. A failing store costs one batch now and then its timeout, and nobody an error.
 
     The store is opened on first use, so that a gateway starts while its store is down.
     """
@@ -91,10 +91,10 @@ class FeatureReader:
         for (model, _), tally in list(self._tallies.items()):
             asked, missing = tally.asked, dict(tally.missing)
             for name, count in missing.items():
-                if asked > tally.told[0]:
-                    metrics.asked.add(model, name, by=asked - tally.told[0])
-                    metrics.missing.add(model, name, by=count - tally.told[1][name])
-            tally.told = asked, missing
+                if asked > tally.exported[0]:
+                    metrics.asked.add(model, name, by=asked - tally.exported[0])
+                    metrics.missing.add(model, name, by=count - tally.exported[1][name])
+            tally.exported = asked, missing
 
     def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
         """Push a table of rows; how many were newer than what was there. Raises UnreachableError, and DataError for bad rows."""
@@ -115,14 +115,14 @@ class FeatureReader:
         return self._store
 
     def failed(self, error: Exception) -> None:
-        if self.breaker.state != "open":  # of several turns that fail at once, the first opens it
+        if self.breaker.state != "open":  # of several batches that fail at once, the first opens it
             self.breaker.failed()
         self.failures += 1
         log.warning("the online store did not answer: %s", one_line(error))
 
 
 class Source:
-    """One model's features by some versions of its views, all items of a turn in one round trip."""
+    """One model's features by some versions of its views, all items of a batch in one round trip."""
 
     def __init__(self, reader: FeatureReader, spec: ModelSpec, views: tuple[View, ...]) -> None:
         self._reader, self._model, self._views = reader, spec.name, views

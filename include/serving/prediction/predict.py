@@ -84,7 +84,7 @@ class Scored(NamedTuple):
 
 
 class Predictor:
-    """Predicts for one model. Lives as long as the process; each job brings its deployment."""
+    """Predicts for one model. Lives as long as the process; each request brings its deployment."""
 
     def __init__(
         self,
@@ -110,36 +110,36 @@ class Predictor:
         self._prefix = os.urandom(6).hex()
         self._count = itertools.count()
 
-    def run(self, jobs: list[PendingRequest], finished: Callable[[], None]) -> None:
-        """Answer the jobs, already logged: at once, or when the store has sent their features."""
+    def run(self, requests: list[PendingRequest], finished: Callable[[], None]) -> None:
+        """Answer the requests, already logged: at once, or when the store has sent their features."""
         started = perf_counter_ns()
         now = datetime.now(UTC)
 
         def answer(features: Sequence[Found]) -> None:
             try:
-                self._answer(jobs, features, now, started)
+                self._answer(requests, features, now, started)
             except Exception as error:
                 log.exception("requests to %s failed", self._name)
-                for job in jobs:
-                    job.fail(error)
+                for request in requests:
+                    request.fail(error)
             finished()
 
         if self._cache is not None:
-            jobs = self._repeated(jobs, self._cache, now, started)
-            if not jobs:
+            requests = self._repeated(requests, self._cache, now, started)
+            if not requests:
                 finished()
                 return
-        items = [item for job in jobs for item in job.items]
-        self._read(items, jobs, now.replace(tzinfo=None), answer)
+        items = [item for request in requests for item in request.items]
+        self._read(items, requests, now.replace(tzinfo=None), answer)
 
     def _read(
-        self, items: list[Item], jobs: list[PendingRequest], now: datetime, answer: Callable[[Sequence[Found]], None]
+        self, items: list[Item], requests: list[PendingRequest], now: datetime, answer: Callable[[Sequence[Found]], None]
     ) -> None:
         """The features of each item; by each set of views where the versions that may answer read several."""
-        views = jobs[0].deployment.views
-        for job in jobs:
-            if job.deployment is not jobs[0].deployment:
-                views = {**views, **job.deployment.views}
+        views = requests[0].deployment.views
+        for request in requests:
+            if request.deployment is not requests[0].deployment:
+                views = {**views, **request.deployment.views}
         if len(views) == 1:
             ((name, one),) = views.items()
             self._source(name, one).read(items, now, answer)
@@ -163,47 +163,47 @@ class Predictor:
             self._sources[name] = known
         return known[0]
 
-    def _answer(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
+    def _answer(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
         if self._refuse_unknown:
-            jobs, features = without_unknown(jobs, features)
+            requests, features = without_unknown(requests, features)
         try:
-            rows = self._scored(jobs, features, now, started)
+            rows = self._scored(requests, features, now, started)
             records = [row.record for row in rows]
             lines = self.log.encode(records)
         except Exception as error:
-            if len(jobs) < 2:
+            if len(requests) < 2:
                 raise
-            log.warning("a turn of %s is answered request by request: %r", self._name, error)
-            self._answer_apart(jobs, features, now, started)
+            log.warning("a batch of %s is answered request by request: %r", self._name, error)
+            self._answer_one_by_one(requests, features, now, started)
             return
         self._write(records, lines)
         self._measure(records)
-        self._respond(jobs, records)
+        self._respond(requests, records)
         self._mirror(rows, lines)
         if self._cache is not None:
-            moment, items = time.monotonic(), (item for job in jobs for item in job.items)
+            moment, items = time.monotonic(), (item for request in requests for item in request.items)
             for item, row in zip(items, rows, strict=True):
                 if not row.record.degraded:
                     scored = Scored(row.features, row.record.score, row.record.version)
                     self._cache.keep(_question(item, row.deployment), scored, moment)
 
-    def _answer_apart(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
+    def _answer_one_by_one(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
         """Each by itself: what is wrong with one request, whatever it is, is that request's alone."""
         place = 0
-        for job in jobs:
-            own = features[place : place + len(job.items)]
+        for request in requests:
+            own = features[place : place + len(request.items)]
             place += len(own)
             try:
-                self._answer([job], own, now, started)
+                self._answer([request], own, now, started)
             except Exception as error:
                 log.exception("a request to %s failed", self._name)
-                job.fail(error)
+                request.fail(error)
 
-    def _scored(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
+    def _scored(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
         """A row for each item, with its score: nothing is written or answered yet."""
-        rows = self._rows(jobs, features, now)
+        rows = self._rows(requests, features, now)
         groups: dict[tuple[int, str], list[Row]] = {}
-        for row in rows:  # by deployment as well: the route may change within a turn
+        for row in rows:  # by deployment as well: the route may change within a batch
             groups.setdefault((id(row.deployment), row.record.arm), []).append(row)
         fetched = perf_counter_ns() - started
         for group in groups.values():
@@ -215,41 +215,41 @@ class Predictor:
         return rows
 
     def _repeated(
-        self, jobs: list[PendingRequest], cache: LastKnown[Scored], now: datetime, started: int
+        self, requests: list[PendingRequest], cache: LastKnown[Scored], now: datetime, started: int
     ) -> list[PendingRequest]:
-        """Answer and log the jobs of which every item was asked a moment ago; returns the others."""
+        """Answer and log the requests of which every item was asked a moment ago; returns the others."""
         known: list[tuple[PendingRequest, list[Scored]]] = []
         others = []
-        for job in jobs:
-            scored = [each for item in job.items if (each := cache.get(_question(item, job.deployment))) is not None]
-            if len(scored) == len(job.items):
-                known.append((job, scored))
+        for request in requests:
+            scored = [each for item in request.items if (each := cache.get(_question(item, request.deployment))) is not None]
+            if len(scored) == len(request.items):
+                known.append((request, scored))
             else:
-                others.append(job)
+                others.append(request)
         if known:
             answers = [each for _, scored in known for each in scored]
-            rows = self._rows([job for job, _ in known], [(each.features, []) for each in answers], now)
+            rows = self._rows([request for request, _ in known], [(each.features, []) for each in answers], now)
             for row, each in zip(rows, answers, strict=True):
                 row.record.score, row.record.version = each.score, each.version
                 row.record.latency_us = (perf_counter_ns() - started) / 1000
             records = [row.record for row in rows]
             self._write(records, self.log.encode(records))
             self._measure(records)
-            self._respond([job for job, _ in known], records)
+            self._respond([request for request, _ in known], records)
         return others
 
-    def _rows(self, jobs: list[PendingRequest], features: Sequence[Found], now: datetime) -> list[Row]:
+    def _rows(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime) -> list[Row]:
         at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()
         name, hashed, redact, known = self._name, self._unit, self._redact, iter(features)
         pseudonym = self.log.pseudonym
         explore = self._explore if self._explore.share else None
         rows = []
-        for job in jobs:
-            deployment = job.deployment
+        for request in requests:
+            deployment = request.deployment
             arm, generation, reads = deployment.route.arm, deployment.generation, next(iter(deployment.views))
             unknown = self._sources[reads][1] if reads in self._sources else {}
             canary = deployment.route.weight < 100
-            for item in job.items:
+            for item in request.items:
                 entity = _asdict(item.entity)
                 request_id = item.id or f"{self._prefix}-{next(self._count):x}"
                 unit = hashed(SEPARATOR.join(map(str, entity.values())) or request_id, name)
@@ -365,16 +365,16 @@ class Predictor:
             for reason in record.degraded:
                 self._metrics.degraded.add(self._name, reason)
 
-    def _respond(self, jobs: list[PendingRequest], records: list[Record]) -> None:
+    def _respond(self, requests: list[PendingRequest], records: list[Record]) -> None:
         threshold, place = self._threshold, 0
-        for job in jobs:
-            if not job.batch:
-                job.answer(_encode(_answer(records[place], threshold)))
+        for request in requests:
+            if not request.batch:
+                request.answer(_encode(_answer(records[place], threshold)))
                 place += 1
                 continue
-            some = records[place : place + len(job.items)]
+            some = records[place : place + len(request.items)]
             place += len(some)
-            job.answer(_encode({"responses": [_answer(record, threshold) for record in some]}))
+            request.answer(_encode({"responses": [_answer(record, threshold) for record in some]}))
 
 
 def _question(item: Item, deployment: Deployment) -> Hashable:

@@ -17,7 +17,7 @@ from include.core.keys import INT64, key_text
 from include.core.spec import Feature, ModelSpec
 from include.core.time import ALLOWED as TIME
 from include.core.time import utc
-from include.serving.http.request_error import UNREADABLE, RequestError, told
+from include.serving.http.request_error import UNREADABLE, RequestError, decode_problem
 
 LARGEST = 3.4e38  # the model computes in float32: a larger number would be an infinity
 TYPES: dict[str, Any] = {
@@ -66,7 +66,7 @@ class Contract:
         return [entity, ("features", self._features, msgspec.field(default_factory=self._features))]
 
     def decode(self, body: bytes) -> tuple[list[Item], bool]:
-        """The requests in a body, and whether it was the batch form. Raises Refusal."""
+        """The requests in a body, and whether it was the batch form. Raises RequestError."""
         try:
             item = cast(Item, self._one.decode(body))
         except UNREADABLE as error:
@@ -94,7 +94,7 @@ class Contract:
         return requests, True
 
     def _normalise(self, item: Item, prefix: str) -> None:
-        """One form of keys and times from here on: text, and UTC without a zone. Raises Refusal."""
+        """One form of keys and times from here on: text, and UTC without a zone. Raises RequestError."""
         entity, moment = item.entity, item.event_time
         for key in self.keys:
             value = getattr(entity, key)
@@ -108,7 +108,7 @@ class Contract:
 
     def _refusal(self, error: Exception, value: Any) -> RequestError:
         """msgspec's message, with the field's name, its value and what is allowed there."""
-        said, full = told(error)
+        said, full = decode_problem(error)
         named = "field `" in said
         field = full.rpartition(".")[0] if named else full
         seen = _at(value, full) if not named or "unknown" in said else msgspec.UNSET
@@ -149,7 +149,7 @@ def _generic(body: bytes) -> Any:
         ) from None
     except UNREADABLE as error:
         hint = "JSON; it has no NaN and no Infinity: send null for an unknown value"
-        raise RequestError(400, f"The body is not JSON: {told(error)[0]}.", field="body", allowed=hint) from None
+        raise RequestError(400, f"The body is not JSON: {decode_problem(error)[0]}.", field="body", allowed=hint) from None
 
 
 def _at(value: Any, path: str) -> object:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from include.serving.http.request_error import UNREADABLE, RequestError, told
+from include.serving.http.request_error import UNREADABLE, RequestError, decode_problem
 
 DTYPES: dict[str, str] = {
     "BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1", "INT16": "<i2",
@@ -50,7 +50,7 @@ _decode = msgspec.json.Decoder(InferRequest).decode
 
 
 def decode_request(body: bytes, header_length: int | None) -> InferRequest:
-    """The request with every tensor's `data` a flat list or array. Raises Refusal."""
+    """The request with every tensor's `data` a flat list or array. Raises RequestError."""
     length = len(body) if header_length is None else header_length
     if not 0 < length <= len(body):
         what = "Inference-Header-Content-Length does not fit the body."
@@ -75,7 +75,7 @@ def _request(text: bytes) -> InferRequest:
                 raise
             return _decode(msgspec.json.encode(json.loads(text, parse_constant=_constant)))
     except (*UNREADABLE, ValueError) as error:
-        said, field = told(error)
+        said, field = decode_problem(error)
         raise RequestError(400, f"The body is not an inference request: {said}.", field=field or "body") from None
 
 
@@ -192,7 +192,7 @@ def wants_binary(request: InferRequest) -> bool:
 
 
 def _truth(parameters: dict[str, Any] | None, name: str) -> bool | None:
-    """A parameter that is true or false; None where it is not said. Raises Refusal."""
+    """A parameter that is true or false; None where it is not said. Raises RequestError."""
     value = (parameters or {}).get(name)
     if value is not None and not isinstance(value, bool):
         raise RequestError(400, "Not a truth.", field=f"parameters.{name}", value=value, allowed="true, false, or null")

@@ -18,21 +18,21 @@ def _nothing(found: Found) -> bool:
     return all(not values and not degraded for values, degraded in (found.values() if isinstance(found, dict) else (found,)))
 
 
-def without_unknown(jobs: list[PendingRequest], features: Sequence[Found]) -> tuple[list[PendingRequest], Sequence[Found]]:
-    """Refuse (404) the jobs that ask for an entity of which no view knows anything; the others, and their features."""
+def without_unknown(requests: list[PendingRequest], features: Sequence[Found]) -> tuple[list[PendingRequest], Sequence[Found]]:
+    """Refuse (404) the requests that ask for an entity of which no view knows anything; the others, and their features."""
     known: list[PendingRequest] = []
     known_features: list[Found] = []
     place = 0
-    for job in jobs:
-        found = features[place : place + len(job.items)]
+    for request in requests:
+        found = features[place : place + len(request.items)]
         place += len(found)
         unknown = [at for at, each in enumerate(found) if _nothing(each)]
         if unknown:
-            field = f"requests[{unknown[0]}].entity" if job.batch else "entity"
-            value = msgspec.structs.asdict(job.items[unknown[0]].entity)
+            field = f"requests[{unknown[0]}].entity" if request.batch else "entity"
+            value = msgspec.structs.asdict(request.items[unknown[0]].entity)
             allowed = "an entity that some view has current features of"
-            job.fail(RequestError(404, "Nothing is known of this entity.", field=field, value=value, allowed=allowed))
+            request.fail(RequestError(404, "Nothing is known of this entity.", field=field, value=value, allowed=allowed))
         else:
-            known.append(job)
+            known.append(request)
             known_features += found
     return known, known_features

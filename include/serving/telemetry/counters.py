@@ -23,9 +23,9 @@ ARENA = 8 * VALUES + 8 + TEXT
 class Arena:
     """One process's numbers: series are found by name and labels, then written by place."""
 
-    def __init__(self, page: SharedMemory, start: int) -> None:
-        self._memory, self._text = page.memory, start + 8 * VALUES
-        self.values: memoryview[float] = page.doubles(start, VALUES)
+    def __init__(self, memory: SharedMemory, start: int) -> None:
+        self._memory, self._text = memory.memory, start + 8 * VALUES
+        self.values: memoryview[float] = memory.doubles(start, VALUES)
         self._places: dict[tuple[str, Labels], int] = {}
         self._used = BUCKETS + 1  # the first places take what no longer fits
         self._lock = threading.Lock()
@@ -71,7 +71,7 @@ class Counter:
 ARM, VIEW = ("model", "version", "arm"), ("model", "view")
 FAMILIES = {
     "requests": Family("slipstream_requests_total", "Predictions answered.", "counter", ARM),
-    "latency": Family("slipstream_latency_seconds", "From the start of a request's turn to its score.", "histogram", ARM),
+    "latency": Family("slipstream_latency_seconds", "From the start of a request's batch to its score.", "histogram", ARM),
     "errors": Family(
         "slipstream_model_errors_total", "Predictions for which the arm's own model gave no score.", "counter", ("model", "arm")
     ),
@@ -95,9 +95,9 @@ FAMILIES = {
 class Metrics:
     """Everything the gateway counts. `arm` is the one an entity belongs to; `version` the one that answered."""
 
-    def __init__(self, page: SharedMemory | None = None, arena: int = 0) -> None:
-        self._page = page or SharedMemory(ARENA)
-        self._arena = Arena(self._page, arena * ARENA)
+    def __init__(self, memory: SharedMemory | None = None, arena: int = 0) -> None:
+        self._memory = memory or SharedMemory(ARENA)
+        self._arena = Arena(self._memory, arena * ARENA)
         made = {name: Counter(self._arena, family) for name, family in FAMILIES.items() if family.kind == "counter"}
         self.requests, self.errors, self.degraded = made["requests"], made["errors"], made["degraded"]
         self.shadow, self.refused, self.labels = made["shadow"], made["refused"], made["labels"]
@@ -123,8 +123,8 @@ class Metrics:
     def series(self) -> Series:
         """Everything counted so far, of all processes."""
         merged: Series = {family.name: {} for family in FAMILIES.values()}
-        for start in range(0, self._page.size, ARENA):
-            for name, labels, numbers in Arena(self._page, start).series():
+        for start in range(0, self._memory.size, ARENA):
+            for name, labels, numbers in Arena(self._memory, start).series():
                 known = merged.setdefault(name, {}).get(labels)
                 merged[name][labels] = [a + b for a, b in zip(known, numbers, strict=True)] if known else numbers
         return merged

@@ -72,7 +72,7 @@ class Health:
             try:
                 found += [sample for spec in specs for sample in source(spec)]
                 up = 1.0
-            except Exception as error:  # noqa: BLE001 - a store of any vendor, away in any way, is told as a metric
+            except Exception as error:  # noqa: BLE001 - a store of any vendor that does not answer, in whatever way, becomes a metric
                 log.warning("the metrics page lacks %s: %s", name, one_line(error))
                 up = 0.0
             found.append((UP.name, (name,), up))

@@ -98,11 +98,11 @@ class Traffic(OperatorStep):
         return RolloutStageOperator(task_id=task, model=MODEL, stage=task)
 
     def run(self, world: World, call: Call) -> Done | Deferred:
-        operators.rollout.LOOK_EVERY = 0.1
+        operators.rollout.EVALUATE_SECONDS = 0.1
         return super().run(world, call)
 
     def resume(self, world: World, call: Call) -> Done | Deferred:
-        operators.rollout.LOOK_EVERY = 0.1
+        operators.rollout.EVALUATE_SECONDS = 0.1
         return super().resume(world, call)
 
     def prepare(self, world: World) -> dict[str, Any]:

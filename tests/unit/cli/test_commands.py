@@ -223,7 +223,7 @@ def test_cancel_stops_the_job_that_computes_a_key(slipstream: Slipstream, loop: 
     assert attempt.job in slipstream("status")[1]
     status, out, _ = slipstream("cancel", key)
     assert status == 0
-    assert f"{attempt.job} was told to stop, and is over (STOPPED)." in out
+    assert f"{attempt.job} was asked to stop, and is over (STOPPED)." in out
     assert jobs.status(attempt.job) in (JobStatus.STOPPED, JobStatus.FAILED)
     assert "is over already" in slipstream("cancel", attempt.job)[1]
     assert slipstream("cancel", "slip-none")[0] == 1
@@ -250,7 +250,7 @@ def test_jobs_shows_who_waits_for_each_and_stops_what_nobody_wants(
     seen[:] = [(f"{MODEL}_training", "manual__1", {"train": "failed"}), ("other_training", "manual__2", {"train": "running"})]
     assert "nobody" in slipstream("jobs")[1]
     assert not jobs.status(attempt.job).over
-    assert f"{attempt.job} was told to stop" in slipstream("jobs", "--stop-orphans")[1]
+    assert f"{attempt.job} was asked to stop" in slipstream("jobs", "--stop-orphans")[1]
     assert jobs.status(attempt.job) in (JobStatus.STOPPED, JobStatus.FAILED)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core.author import TEXT, describe, is_permanent, ours
+from include.core.author import TEXT, as_slipstream_error, describe, is_permanent
 from include.core.digest import PROJECT
 from include.core.errors import CodeError, DataError, JobFailedError, SlipstreamError, TransientError
 from include.core.ledger import Ledger
@@ -52,12 +52,12 @@ MAY_PASS = [
 @pytest.mark.parametrize("error", WRONG, ids=repr)
 def test_what_the_same_code_would_raise_again_is_permanent(error: BaseException) -> None:
     assert is_permanent(error)
-    assert isinstance(ours(error), CodeError)
+    assert isinstance(as_slipstream_error(error), CodeError)
 
 
 @pytest.mark.parametrize("error", MAY_PASS, ids=lambda error: type(error).__name__)
 def test_what_may_pass_is_tried_again(error: Exception) -> None:
-    assert isinstance(ours(error), JobFailedError)
+    assert isinstance(as_slipstream_error(error), JobFailedError)
 
 
 @pytest.mark.parametrize(

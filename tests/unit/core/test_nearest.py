@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from include.core.nearest import meant, nearest_day, nearest_number
+from include.core.nearest import did_you_mean, nearest_day, nearest_number
 
 
 @pytest.mark.parametrize(
@@ -17,14 +17,14 @@ from include.core.nearest import meant, nearest_day, nearest_number
     ],
 )
 def test_the_closest_name_is_told_and_every_name(given: str, said: str) -> None:
-    assert meant(given, ["shop", "flight_delay", "shop"], "models") == said
+    assert did_you_mean(given, ["shop", "flight_delay", "shop"], "models") == said
 
 
 def test_where_there_is_none_that_is_told_and_many_are_cut() -> None:
-    assert meant("x", [], "models") == "there are no models yet."
+    assert did_you_mean("x", [], "models") == "there are no models yet."
     assert nearest_number(1, [], "versions") == "there are no versions yet."
     assert nearest_day(date(2013, 1, 1), []) == "there are no days yet."
-    assert meant("x", map(str, range(100)), "keys").endswith(", ... (100 in all).")
+    assert did_you_mean("x", map(str, range(100)), "keys").endswith(", ... (100 in all).")
 
 
 @pytest.mark.parametrize(("given", "closest"), [(0, 1), (-5, 1), (4, 3), (6, 5), (10**30, 8)])

@@ -13,7 +13,7 @@ import pytest
 from include.core.errors import StorageFullError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
-from include.core.scratch import STALE, is_left, mark, scratch_folder, sweep
+from include.core.scratch import STALE, is_abandoned, mark, scratch_folder, sweep
 from include.core.storage import TEMPORARY, LocalStorage
 
 
@@ -31,7 +31,7 @@ def test_only_what_the_dead_left_is_swept(tmp_path: Path) -> None:
     mine, unmarked = tmp_path / f"{TEMPORARY}{mark()}", tmp_path / f"{TEMPORARY}0123"
     mine.touch()
     unmarked.touch()
-    assert [is_left(path) for path in (dead, mine, unmarked)] == [True, False, False]
+    assert [is_abandoned(path) for path in (dead, mine, unmarked)] == [True, False, False]
     sweep(tmp_path, TEMPORARY)
     assert sorted(tmp_path.iterdir()) == sorted([mine, unmarked])
 
@@ -43,7 +43,7 @@ def test_only_what_the_dead_left_is_swept(tmp_path: Path) -> None:
 
 def test_a_reused_process_number_is_not_its_writer(tmp_path: Path) -> None:
     machine, pid, start, number = mark().split("-")
-    assert is_left(tmp_path / f"{TEMPORARY}{machine}-{pid}-{int(start) - 1}-{number}")
+    assert is_abandoned(tmp_path / f"{TEMPORARY}{machine}-{pid}-{int(start) - 1}-{number}")
 
 
 def test_a_scratch_folder_goes_with_its_work_and_takes_the_deads_along(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
 from include.core.storage import LocalStorage
 from include.core.versioned import Format
-from include.routing.route import Route, RouteReader, read_route, set_route
+from include.routing.reader import RouteReader
+from include.routing.route import Route, read_route, set_route
 
 THIRD = Format(
     "a thing",

@@ -22,7 +22,7 @@ def test_a_phase_is_done_only_if_it_ended_well(tmp_path: Path) -> None:
 def test_events_facts_and_times_outlive_the_process(tmp_path: Path) -> None:
     journal = Journal.load(tmp_path / "demo.json")
     journal.facts["requests"] = 12
-    journal.tell("2013-04-01", "version 1 promoted")
+    journal.record("2013-04-01", "version 1 promoted")
     again = Journal.load(tmp_path / "demo.json")
     assert again.facts == {"requests": 12}
     assert [event["what"] for event in again.events] == ["version 1 promoted"]

@@ -30,7 +30,7 @@ class SlowJobs:
 
 
 def test_it_is_over_before_anybody_may_clear_its_task() -> None:
-    assert stop(SlowJobs(3), "slip-train-1") == "slip-train-1 was told to stop, and is over (STOPPED)."
+    assert stop(SlowJobs(3), "slip-train-1") == "slip-train-1 was asked to stop, and is over (STOPPED)."
 
 
 def test_a_job_that_does_not_end_is_told() -> None:

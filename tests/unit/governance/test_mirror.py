@@ -116,7 +116,7 @@ def test_one_that_lost_its_place_writes_the_newer_state_over_its_own_older_one(
                 self.slept = True
                 promote(control)
                 control.take(module.resource(MODEL), "the newer mirror")
-                module._remember(control, MODEL, None, shown=module.labels(control, MODEL).digest)
+                module._record(control, MODEL, None, shown=module.labels(control, MODEL).digest)
             super().mirror(model, records, aliases)
 
     looks = iter([module.labels(control, MODEL)])

@@ -48,7 +48,7 @@ def labelled(control: ControlStore) -> ControlStore:
 
 def run(control: ControlStore, day: int, **changes: Any) -> tuple[Decision, bool]:
     """The task `decide`: in turn, fenced."""
-    with exclusive(control, resource(SPEC.name), f"run-{day}", patience=60) as epoch:
+    with exclusive(control, resource(SPEC.name), f"run-{day}", timeout=60) as epoch:
         return decide_window(control, SPEC, alarm(day, **changes), epoch)
 
 

@@ -19,7 +19,7 @@ from tests.unit.operators.life import Run
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Alert]:
     sent: list[Alert] = []
-    monkeypatch.setattr(module, "tell", lambda alert, control: sent.append(alert))
+    monkeypatch.setattr(module, "send_alert", lambda alert, control: sent.append(alert))
     return sent
 
 

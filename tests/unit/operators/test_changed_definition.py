@@ -17,6 +17,8 @@ from include.model_contract.view_version import versions
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop import features, spec
 
+pytestmark = pytest.mark.thorough  # whole days through every step
+
 SPEC = spec.SPEC
 HERE = "tests.unit.operators.models.shop"
 

@@ -20,6 +20,8 @@ from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import orders_of, returns_of
 from tests.unit.operators.models.shop.spec import SPEC
 
+pytestmark = pytest.mark.thorough  # whole days through every step
+
 ALLOWED = SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"empty_days": True})})
 
 
@@ -109,10 +111,10 @@ def test_the_whole_loop_goes_over_an_empty_day(life: Life, monkeypatch: pytest.M
     life.publish(day(6))
     scored = life.result(Run({"day": "2013-01-06"})(ScoreBatchOperator(task_id="score", model=MODEL)))
     assert scored.value["rows"] == 0
-    watched = Run(interval=(day(5), day(7)), run_type="scheduled")
+    monitored_version = Run(interval=(day(5), day(7)), run_type="scheduled")
     for kind, name in ((CollectPredictionsOperator, "collect"), (ProfileReferenceOperator, "reference")):
-        watched(kind(task_id=name, model=MODEL))
-    watched(MonitorModelOperator(task_id="monitor", model=MODEL))
+        monitored_version(kind(task_id=name, model=MODEL))
+    monitored_version(MonitorModelOperator(task_id="monitor", model=MODEL))
     assert list(stream_rows(ALLOWED, life.raw, day(6), day(6))) == []
 
 

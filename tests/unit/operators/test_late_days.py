@@ -15,6 +15,8 @@ from operators.watchers import LandingTrigger
 from tests.unit.operators.life import MODEL, Life, Run, day, fired
 from tests.unit.operators.models.shop.spec import SPEC
 
+pytestmark = pytest.mark.thorough  # whole days through every step
+
 WINDOW = "SELECT customer, TIMESTAMP '{day} 23:00:00' AS event_timestamp, avg(price) AS mean_price, count(*)::DOUBLE AS bought "
 
 
@@ -101,12 +103,12 @@ def test_a_published_result_that_is_gone_hides_no_landed_day(late: Life) -> None
 
 
 def test_the_watcher_reads_nothing_anew_while_nothing_changes(late: Life, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchers, "_memory", {})
-    watchers._look(MODEL, "day")
+    monkeypatch.setattr(watchers, "_cache", {})
+    watchers._check(MODEL, "day")
     reads: list[str] = []
     real = type(late.services.storage).read
     monkeypatch.setattr(type(late.services.storage), "read", lambda self, path: reads.append(path) or real(self, path))
-    assert [event["day"] for event in watchers._look(MODEL, "day")] == ["2013-01-02", "2013-01-03"]
+    assert [event["day"] for event in watchers._check(MODEL, "day")] == ["2013-01-02", "2013-01-03"]
     assert reads == []
 
 

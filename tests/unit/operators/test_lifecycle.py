@@ -11,7 +11,8 @@ from airflow.sdk import RetryAction
 from include.core import errors
 from include.core.catalog import load_spec
 from include.core.errors import PermanentError, SlipstreamError, TransientError
-from operators.lifecycle import RETRIES, lifecycle_dags
+from include.rollout.plan import rollout_stages
+from operators.lifecycle import RETRIES, lifecycle_dags, rollout_dag
 
 SPEC = load_spec("shop", "tests.unit.operators.models")
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, SlipstreamError)]
@@ -58,6 +59,14 @@ def test_what_is_scarce_has_a_pool() -> None:
     pools = {(dag.dag_id, task.task_id): task.pool for dag in lifecycle_dags(SPEC) for task in dag.tasks}
     assert pools["shop_training", "train"] == pools["shop_training", "tune"] == pools["shop_scoring", "score"] == "ray"
     assert pools["shop_rollout", "shadow"] == pools["shop_rollout", "full_100"] == "gateway"
+
+
+@pytest.mark.parametrize("rollout", [{}, {"steps": (10, 50, 100)}, {"strategy": "blue_green"}])
+def test_a_rollout_has_a_task_for_each_stage_of_its_plan_in_its_order(rollout: dict[str, object]) -> None:
+    spec = SPEC.model_copy(update={"rollout": SPEC.rollout.model_copy(update=rollout)})
+    stages = [stage.name for stage in rollout_stages(spec)]
+    walked = [task.task_id for task in rollout_dag(spec).topological_sort() if task.task_id in stages]
+    assert (walked, stages[0], stages[-1]) == (stages, "smoke", "full_100")
 
 
 def test_every_run_parameter_reads_well_in_the_trigger_form() -> None:

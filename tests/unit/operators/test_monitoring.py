@@ -15,8 +15,9 @@ from include.core.control import decisions, effects
 from include.governance.mirror import behind
 from include.monitoring.profile.profile_file import read_profiles
 from include.monitoring.retraining.decision import history
+from include.prediction_log.layout import segments
 from include.prediction_log.record import Record
-from include.prediction_log.writer import PredictionLog, parts
+from include.prediction_log.writer import PredictionLog
 from include.versions.lifecycle import set_production
 from operators import lifecycle
 from operators.monitoring import (
@@ -26,7 +27,7 @@ from operators.monitoring import (
     ProfileReferenceOperator,
     RotateLogOperator,
 )
-from operators.shadows import BuildHistoryOperator, TrainShadowsOperator
+from operators.staleness import BuildHistoryOperator, TrainStalenessProbesOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 from tests.unit.operators.models.shop.spec import SPEC
@@ -59,7 +60,7 @@ def record(order: dict[str, Any], **changes: Any) -> Record:
     )  # fmt: skip
 
 
-def watched(run: Run) -> Run:
+def monitored_version(run: Run) -> Run:
     run(CollectPredictionsOperator(task_id="collect", model=MODEL))
     run(ProfileReferenceOperator(task_id="reference", model=MODEL))
     run(MonitorModelOperator(task_id="monitor", model=MODEL))
@@ -71,10 +72,11 @@ def decide(run: Run) -> dict[str, Any]:
     return value
 
 
-def test_a_priced_decision_looks_at_shadows(served: Life) -> None:
-    run = watched(Run(interval=WEEK, run_type="scheduled"))
+@pytest.mark.thorough
+def test_a_priced_decision_looks_at_the_staleness_probe(served: Life) -> None:
+    run = monitored_version(Run(interval=WEEK, run_type="scheduled"))
     run(BuildHistoryOperator(task_id="history", model=MODEL))
-    run(TrainShadowsOperator(task_id="shadows", model=MODEL))
+    run(TrainStalenessProbesOperator(task_id="shadows", model=MODEL))
     decided = decide(run)
     error = served.result(run.xcom["shadows"]).value["error"]
     assert len(error) == len(error[0])
@@ -82,7 +84,7 @@ def test_a_priced_decision_looks_at_shadows(served: Life) -> None:
     assert stored[decided["key"]].evidence["shadows"]["error"] == error
 
 
-def test_only_a_price_brings_shadows_into_the_dag() -> None:
+def test_only_a_price_brings_the_staleness_probe_into_the_dag() -> None:
     assert "shadows" not in lifecycle.monitoring_dag(SPEC).task_ids
     priced = SPEC.model_copy(update={"retraining": SPEC.retraining.model_copy(update={"price": 0.1})})
     dag = lifecycle.monitoring_dag(priced)
@@ -96,7 +98,7 @@ def rows(life: Life) -> list[str]:
 
 
 def test_a_window_is_collected_judged_and_decided_on_once(served: Life) -> None:
-    run = watched(Run(interval=WEEK, run_type="scheduled"))
+    run = monitored_version(Run(interval=WEEK, run_type="scheduled"))
     collected = served.result(run.xcom["collect"]).value
     assert (collected["rows"], collected["labelled"]) == (2 * PER_DAY, 2 * PER_DAY)
     report = served.result(run.xcom["monitor"])
@@ -143,7 +145,7 @@ def test_broken_data_are_a_reason_to_hold_and_send_nothing(served: Life) -> None
     log = PredictionLog(served.services.settings.home, MODEL)
     log.write([record(row, mean_price=40.0) for row in orders_of(day(DAYS + 1)).to_pylist()])
     log.close()
-    run = watched(Run(interval=WEEK, run_type="scheduled"))
+    run = monitored_version(Run(interval=WEEK, run_type="scheduled"))
     decision = decide(run)
     assert decision["action"] == "hold"
     assert "mean_price has one value only" in decision["words"]
@@ -216,10 +218,10 @@ def test_old_segments_are_rotated_and_the_window_reads_the_same(served: Life) ->
     before, home = collected("one"), served.services.settings.home
     rotate = RotateLogOperator(task_id="rotate", model=MODEL)
     assert Run()(rotate) == {"files": 0}  # younger than a week
-    for segment in parts(home, MODEL)[0]:
+    for segment in segments(home, MODEL):
         os.utime(segment, (time.time() - 8 * 86_400,) * 2)
     assert Run()(rotate)["files"] >= 1
-    assert parts(home, MODEL)[0] == []
+    assert segments(home, MODEL) == []
     assert collected("two").key == before.key
     assert Run()(rotate) == {"files": 0}
 

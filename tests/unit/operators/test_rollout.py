@@ -17,7 +17,7 @@ from include.core.time import precise, timestamp
 from include.governance.mirror import behind
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
-from include.rollout import stage_evaluation as watch
+from include.rollout import stage_evaluation as evaluation
 from include.rollout.history import Rollout, entered, events, list_rollouts, live_rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.pause import abort, pause, resume
@@ -43,7 +43,7 @@ from tests.unit.operators.said import assert_says
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     """Version 2 is in its canary_50, with version 1 as the champion; the gateway is taken at its word."""
     made = settle_in(tmp_path, monkeypatch)
-    monkeypatch.setattr("operators.rollout.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("operators.rollout.EVALUATE_SECONDS", 0.05)
 
     def enter(self: RolloutOperator, context: Any, services: Services, stage: str, epoch: int) -> int:
         return enter_stage(services.control, self.rollout(context, services), stage, epoch)
@@ -176,7 +176,7 @@ def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
         canary().execute(run.context("canary_50"))
     pause(services.control, MODEL, actor="ada", reason="lunch")
     answer(services, rollout)
-    assert watch.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") is None
+    assert evaluation.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") is None
     resume(services.control, MODEL, actor="ada", reason="back")
     assert run(canary())["answer"] == "promote"
 
@@ -186,9 +186,9 @@ def test_an_incident_of_both_arms_pages_once_and_holds(services: Services, monke
     with pytest.raises(TaskDeferred):
         canary().execute(run.context("canary_50"))
     answer(services, rollout, ("champion", "challenger"))
-    strict, pages = watch.judge_plan, list[Alert]()
-    monkeypatch.setattr(watch, "judge_plan", lambda *given: replace(strict(*given), accepted=0.05))  # the shop accepts half
-    monkeypatch.setattr("operators.rollout.tell", lambda alert, control: pages.append(alert))
+    strict, pages = evaluation.judge_plan, list[Alert]()
+    monkeypatch.setattr(evaluation, "judge_plan", lambda *given: replace(strict(*given), accepted=0.05))  # the shop accepts half
+    monkeypatch.setattr("operators.rollout.send_alert", lambda alert, control: pages.append(alert))
     for _ in range(2):
         with pytest.raises(TaskDeferred):
             canary().resume(run.context("canary_50"), {"answer": None})
@@ -378,7 +378,7 @@ def test_a_registry_that_refuses_holds_up_no_rollback_and_is_told(services: Serv
     """The versions of this control store have no records: nothing that a registry could show."""
     monkeypatch.setattr("include.serving.client.GatewayClient.wait_applied", lambda *given, **named: {})
     told = list[Alert]()
-    monkeypatch.setattr("operators.rollout.tell", lambda alert, control: told.append(alert))
+    monkeypatch.setattr("operators.rollout.send_alert", lambda alert, control: told.append(alert))
     run, _ = opened(services)
     assert back(run)["rolled_back"] == 2
     assert [alert.event for alert in told] == ["registry_behind", "rolled_back"]

@@ -24,7 +24,7 @@ from include.monitoring.retraining.decision import history
 from include.versions.lifecycle import set_production
 from operators import watchers
 from operators.monitoring import CollectPredictionsOperator
-from operators.pending_events import AGAIN_SECONDS, PENDING_SECONDS, closed_window, due, landed_days
+from operators.pending_events import AGAIN_SECONDS, PENDING_SECONDS, closed_window, landed_days, next_event
 from operators.run import partition_day
 from operators.training import PlanTrainingOperator
 from operators.watchers import LandingTrigger, QueueTrigger, read_message
@@ -41,20 +41,20 @@ A, B = {"key": "a"}, {"key": "b"}
 
 
 def test_one_event_at_a_time_and_a_lost_one_once_more() -> None:
-    assert due([], {}, 0.0) is None
-    assert due([A, B], {}, 0.0) == A
-    assert due([A, B], {"a": (0.0, 1)}, PENDING_SECONDS - 1) is None  # its work is under way
-    assert due([B], {"a": (0.0, 1)}, 1.0) == B  # its work is done
-    assert due([A, B], {"a": (0.0, 1)}, PENDING_SECONDS + 1) == B  # it takes long, or failed: nobody waits for it
+    assert next_event([], {}, 0.0) is None
+    assert next_event([A, B], {}, 0.0) == A
+    assert next_event([A, B], {"a": (0.0, 1)}, PENDING_SECONDS - 1) is None  # its work is under way
+    assert next_event([B], {"a": (0.0, 1)}, 1.0) == B  # its work is done
+    assert next_event([A, B], {"a": (0.0, 1)}, PENDING_SECONDS + 1) == B  # it takes long, or failed: nobody waits for it
     sent = {"a": (0.0, 1), "b": (PENDING_SECONDS + 1, 1)}
-    assert due([A, B], sent, 2 * PENDING_SECONDS + 2) is None
-    assert due([A, B], sent, AGAIN_SECONDS) == A
+    assert next_event([A, B], sent, 2 * PENDING_SECONDS + 2) is None
+    assert next_event([A, B], sent, AGAIN_SECONDS) == A
 
 
 def test_what_never_succeeds_is_told_less_and_less_often_and_at_last_once_a_day() -> None:
     now, sent, times = 0.0, dict[str, tuple[float, int]](), []
     while len(times) < 8:
-        if due([A], sent, now) is not None:
+        if next_event([A], sent, now) is not None:
             times.append(now)
             sent["a"] = (now, len(times))
         now += AGAIN_SECONDS / 4
@@ -94,14 +94,14 @@ DAILY = SPEC.model_copy(update={"monitoring": SPEC.monitoring.model_copy(update=
 @pytest.mark.parametrize("error", [OSError("stale handle"), ValueError("what is this?"), PermissionError(13, "no")])
 def test_a_look_that_fails_for_any_reason_is_one_look_lost(life: Life, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     life.land(day(1))
-    looks, real = itertools.count(), watchers._look
+    looks, real = itertools.count(), watchers._check
 
     def fails_once(*asked: Any) -> Any:
         if next(looks) == 0:
             raise error
         return real(*asked)
 
-    monkeypatch.setattr(watchers, "_look", fails_once)
+    monkeypatch.setattr(watchers, "_check", fails_once)
     assert [event["day"] for event in first(LandingTrigger(MODEL, "day", look_seconds=0.01), 1)] == ["2013-01-01"]
 
 
@@ -241,7 +241,7 @@ def test_a_message_is_deleted_once_its_event_is_kept_and_not_before(queue: Queue
 
 
 def test_a_triggerer_that_dies_before_the_event_is_kept_leaves_the_message(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchers, "UNSEEN_SECONDS", 1)
+    monkeypatch.setattr(watchers, "VISIBILITY_SECONDS", 1)
     queue.send({"as_of": "2013-05-27"})
 
     async def dies(number: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from include.core.ports import JobBackend
 from include.core.settings import Settings
 from include.core.spec import Data, Feature, Features, ModelSpec, Rollout, Training, Triggers
 from include.core.storage import LocalStorage
-from include.reconcile.run import Report, reconcile, untold
+from include.reconcile.run import Report, reconcile, unsent
 from include.reconcile.world import World
 from include.rollout.history import Rollout as LiveRollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
@@ -72,7 +72,7 @@ class Place:
 
     def told(self) -> list[str]:
         """Events of the alerts that wait to be told, oldest first."""
-        return [notice.event for notice in untold(self.world())]
+        return [pending.event for pending in unsent(self.world())]
 
     def audited(self) -> list[str]:
         with self.control.transaction() as connection:

@@ -105,7 +105,7 @@ def test_a_paused_dag_is_told_once_and_its_candidates_keep_their_turn(place: Pla
     place.airflow.dags[ROLLOUT] = True
     for _ in range(3):
         (finding,) = place.look().found
-        assert "is paused" in finding.words
+        assert "is paused" in finding.summary
     assert (place.told(), place.stages()[1]) == (["candidate_waits"], "Candidate")
     place.airflow.dags[ROLLOUT] = False
     place.look()
@@ -118,7 +118,7 @@ def test_a_turn_whose_run_opened_nothing_is_told(place: Place) -> None:
     place.look()
     over(place, "reconciled__version-1")
     (finding,) = place.look().found
-    assert "opened no rollout" in finding.words
+    assert "opened no rollout" in finding.summary
     place.look()
     assert place.told() == ["candidate_turn", "candidate_waits"]
 
@@ -149,7 +149,7 @@ def test_one_that_a_person_offers_again_is_left_to_that_person(place: Place) -> 
     with place.control.transaction() as connection:
         connection.execute(sa.text("UPDATE slipstream_versions SET stage = 'Candidate'"))
     found = place.look().found
-    assert [finding.words.split(":")[0] for finding in found] == [
+    assert [finding.summary.split(":")[0] for finding in found] == [
         f"version {number} had its turn before and is a candidate again" for number in (2, 1)
     ]
     assert (place.airflow.made, set(place.stages().values())) == ([], {"Candidate"})

@@ -35,7 +35,7 @@ def test_where_all_is_published_nobody_is_asked(place: Place) -> None:
 def test_a_gap_is_told_once(place: Place) -> None:
     for _ in range(3):
         (finding,) = place.look().found
-        assert finding.words == f"{days_ago(5)} landed and is unpublished"
+        assert finding.summary == f"{days_ago(5)} landed and is unpublished"
         assert f"slipstream features catch-up {MODEL} --dry-run" in finding.remedy
     assert (place.told(), place.airflow.made) == (["day_unpublished"], [])
 
@@ -58,7 +58,7 @@ def test_a_day_that_does_not_validate_fails_once_and_is_told(place: Place) -> No
     place.airflow.runs = dict.fromkeys(place.airflow.runs, RunState.FAILED)
     for _ in range(3):
         (finding,) = place.look().found
-        assert "the run that was made for it is over" in finding.words
+        assert "the run that was made for it is over" in finding.summary
     assert (len(place.airflow.made), place.told()) == (1, ["day_unpublished", "day_unpublished"])
 
 
@@ -66,7 +66,7 @@ def test_a_paused_dag_is_told(place: Place) -> None:
     place.landing()
     place.airflow.dags[FEATURES] = True
     (finding,) = place.look().found
-    assert (finding.words.endswith(f"the DAG {FEATURES} is paused"), place.airflow.made) == (True, [])
+    assert (finding.summary.endswith(f"the DAG {FEATURES} is paused"), place.airflow.made) == (True, [])
 
 
 def test_a_run_that_airflow_refuses_is_told(place: Place) -> None:

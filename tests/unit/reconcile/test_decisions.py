@@ -42,7 +42,7 @@ def test_one_that_was_taken_is_left_alone(lost: Place) -> None:
 def test_a_run_that_took_it_and_was_deleted_is_told(lost: Place) -> None:
     consumed(lost, f"{MODEL}:2026-01-01/2026-01-08", "asset__1")
     (finding,) = lost.look().found
-    assert "asset__1 that took it was deleted" in finding.words
+    assert "asset__1 that took it was deleted" in finding.summary
     lost.look()
     assert (lost.told(), lost.airflow.made) == (["decision_waits"], [])
 
@@ -74,7 +74,7 @@ def test_one_of_an_earlier_version_is_told_since_a_backfill_may_have_made_it(pla
     place.airflow.dags[TRAINING] = False
     place.decided(key="as it was kept before")
     (finding,) = place.look().found
-    assert "was not written down" in finding.words
+    assert "was not written down" in finding.summary
     assert (place.airflow.made, place.told()) == ([], ["decision_waits"])
 
 

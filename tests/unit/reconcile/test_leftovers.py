@@ -53,17 +53,17 @@ def test_the_scratch_of_a_killed_gateway_goes_and_that_of_a_living_one_stays(pla
     assert len(list(scratch.glob(f"{PREFIX}*"))) == 1
     with scratch_folder(place.home) as living:
         mine = living.rename(scratch / living.name)
-        found = [finding for finding in place.look().found if str(scratch) in finding.words]
+        found = [finding for finding in place.look().found if str(scratch) in finding.summary]
         assert [finding.kind for finding in found] == ["leftover.scratch"]
         assert list(scratch.glob(f"{PREFIX}*")) == [mine]
-        assert not [finding for finding in place.look().found if str(scratch) in finding.words]
+        assert not [finding for finding in place.look().found if str(scratch) in finding.summary]
         mine.rename(living)
 
 
 def test_a_segment_that_nobody_rotates_becomes_parquet_and_loses_nothing(place: Place) -> None:
     segment = logged(place, "a_model_without_dags", days=10)
     (finding,) = [each for each in place.look().found if each.kind == "leftover.log"]
-    assert segment.name in finding.words
+    assert segment.name in finding.summary
     assert (segment.exists(), len(list(segment.parent.glob("date=*/*.parquet")))) == (False, 1)
     assert [record.id for record in read_records(place.home, "a_model_without_dags")] == ["r1"]
 

@@ -48,7 +48,7 @@ WAYS: dict[str, Callable[[Place], None]] = {
     "over (failed)": failed, "over (success)": succeeded, "was deleted": deleted, "all its tasks are over": all_over,
     "is paused": dag_paused, "is gone": dag_gone,
 }  # fmt: skip
-BY_A_RUN = [words for words in WAYS if not words.startswith("is ")]
+BY_A_RUN = [summary for summary in WAYS if not summary.startswith("is ")]
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ def test_a_driven_rollout_is_left_alone(canary: Place) -> None:
     assert weight(canary) == 5
 
 
-@pytest.mark.parametrize("words", WAYS)
-def test_one_that_nobody_drives_is_told_and_then_taken_back(canary: Place, words: str) -> None:
-    WAYS[words](canary)
+@pytest.mark.parametrize("summary", WAYS)
+def test_one_that_nobody_drives_is_told_and_then_taken_back(canary: Place, summary: str) -> None:
+    WAYS[summary](canary)
     (finding,) = canary.look().found
-    assert words in finding.words
+    assert summary in finding.summary
     assert (weight(canary), canary.told()) == (5, ["rollout_undriven"])
     canary.later(minutes=4)
     assert canary.look().changed == []  # it may come back
@@ -100,12 +100,12 @@ def test_a_run_that_was_marked_and_whose_teardown_is_at_work_drives_it_still(can
     assert len(canary.look().found) == 1
 
 
-@pytest.mark.parametrize("words", BY_A_RUN)
-def test_by_the_specs_choice_a_new_run_goes_on_with_it(canary: Place, words: str) -> None:
+@pytest.mark.parametrize("summary", BY_A_RUN)
+def test_by_the_specs_choice_a_new_run_goes_on_with_it(canary: Place, summary: str) -> None:
     canary.orphaned(orphaned="resume")
     rollout = live_rollout(canary.control, MODEL)
     assert rollout is not None
-    WAYS[words](canary)
+    WAYS[summary](canary)
     canary.look()
     canary.later(minutes=6)
     canary.look()
@@ -124,10 +124,10 @@ def test_by_the_specs_choice_a_new_run_goes_on_with_it(canary: Place, words: str
     assert told[-4:] == ["entered", "adopted", "undriven", "driven"]
 
 
-@pytest.mark.parametrize("words", ["is paused", "is gone"])
-def test_where_no_run_can_help_the_traffic_goes_back_whatever_the_spec_chose(canary: Place, words: str) -> None:
+@pytest.mark.parametrize("summary", ["is paused", "is gone"])
+def test_where_no_run_can_help_the_traffic_goes_back_whatever_the_spec_chose(canary: Place, summary: str) -> None:
     canary.orphaned(orphaned="resume")
-    WAYS[words](canary)
+    WAYS[summary](canary)
     canary.look()
     canary.later(minutes=6)
     canary.look()
@@ -240,7 +240,7 @@ def test_a_rollout_of_an_earlier_version_which_kept_no_run_counts_as_driven_whil
     assert canary.look().found == []
     failed(canary)
     (finding,) = canary.look().found
-    assert "its run is not known" in finding.words
+    assert "its run is not known" in finding.summary
 
 
 def gone(name: str) -> ModelSpec:
@@ -251,7 +251,7 @@ def gone(name: str) -> ModelSpec:
 def test_a_model_that_cannot_be_loaded_has_no_dag_whatever_airflow_lists(canary: Place, world: dict[str, Any]) -> None:
     """Its run stays `running`: Airflow looks at no run of a DAG that its file makes no longer. The default rules hold."""
     (finding,) = canary.look(**world).found
-    assert "its model cannot be loaded" in finding.words
+    assert "its model cannot be loaded" in finding.summary
     canary.later(minutes=6)
     canary.look(**world)
     assert weight(canary) == 0

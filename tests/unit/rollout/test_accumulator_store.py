@@ -28,16 +28,16 @@ FIRST: dict[str, Any] = {
 
 def test_every_attribute_is_stored_by_name_and_read_again() -> None:
     """A field that somebody adds or renames has to be named there, too."""
-    fold = EvidenceAccumulator.from_json(FORMAT.read(FIRST))
-    assert fold.stage is not None
-    body = fold.to_json()
-    assert set(body) == set(vars(fold))
-    assert set(body["stage"]) == set(vars(fold.stage))
-    assert set(body["baseline"]) == set(vars(fold.baseline))
+    accumulator = EvidenceAccumulator.from_json(FORMAT.read(FIRST))
+    assert accumulator.stage is not None
+    body = accumulator.to_json()
+    assert set(body) == set(vars(accumulator))
+    assert set(body["stage"]) == set(vars(accumulator.stage))
+    assert set(body["baseline"]) == set(vars(accumulator.baseline))
     again = EvidenceAccumulator.from_json(json.loads(json.dumps(body)))
-    assert (again.baseline, again.cursor, again.since) == (fold.baseline, fold.cursor, fold.since)
+    assert (again.baseline, again.cursor, again.since) == (accumulator.baseline, accumulator.cursor, accumulator.since)
     assert again.stage is not None
-    assert {**vars(again.stage), "seen": None} == {**vars(fold.stage), "seen": None}
+    assert {**vars(again.stage), "seen": None} == {**vars(accumulator.stage), "seen": None}
 
 
 def test_the_first_version_could_lack_fields_that_came_in_later() -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from include.rollout.alpha_spending import boundaries, turn_boundaries
+from include.rollout.alpha_spending import boundaries, period_boundaries
 from include.rollout.confidence_bounds import most_allowed, upper, upper_ratio
 from include.rollout.judge import JudgePlan
-from include.rollout.power import ceiling, promoted
+from include.rollout.power import power_ceiling, promoted
 
 BEFORE: dict[str, list[Any]] = json.loads((Path(__file__).parent / "judge_numbers.json").read_text())
 
@@ -35,12 +35,12 @@ def test_the_bounds_that_are_shown_are_those_of_before(name: str) -> None:
 
 @pytest.mark.parametrize("case", BEFORE["boundaries"], ids=lambda case: f"p={case['p']}")
 def test_the_boundaries_that_roll_back_are_those_of_before(case: dict[str, Any]) -> None:
-    limits = (turn_boundaries if case["by_turn"] else boundaries)(case["p"], case["alpha"], np.array([case["trials"]]))
+    limits = (period_boundaries if case["by_turn"] else boundaries)(case["p"], case["alpha"], np.array([case["trials"]]))
     assert limits[0].tolist() == case["limits"]
 
 
 def test_the_powers_foreseen_are_those_of_before() -> None:
-    powers = [ceiling(*given) for *given, _ in BEFORE["ceiling"]]
+    powers = [power_ceiling(*given) for *given, _ in BEFORE["ceiling"]]
     assert powers == pytest.approx([found for *_, found in BEFORE["ceiling"]], rel=1e-9, abs=1e-12)
 
 

@@ -12,17 +12,17 @@ import pytest
 from benchmarks.judge.entities import Cell, rates
 from include.core.spec import ModelSpec
 from include.prediction_log.record import Record
-from include.rollout.alpha_spending import OCTAVE, SLICES, spent, turn_boundaries, turn_of, turn_sums, turns
+from include.rollout.alpha_spending import OCTAVE, SLICES, period_boundaries, period_of, period_sums, periods, spent
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed
 from include.rollout.evidence import AGAIN, CHALLENGER, ENTITIES, ERRORS, FIRST, Evidence
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan
-from include.rollout.plan import plan
-from include.rollout.power import foresee, foresee_entities
+from include.rollout.plan import rollout_stages
+from include.rollout.power import entities_needed, stage_powers
 from include.rollout.stage_evaluation import at_deadline, recompute
 from include.routing.entity_hash import unit
 from include.routing.route import Route
-from tests.unit.rollout.test_judge import CANARY, FULL, GENERATION, evidence, stage_fold, traffic
+from tests.unit.rollout.test_judge import CANARY, FULL, GENERATION, evidence, stage_accumulator, traffic
 
 
 def busy(
@@ -44,12 +44,12 @@ def busy(
 
 def looked_at(records: Iterable[Record], plan: JudgePlan, looks: int = 20) -> Verdict:
     """The first verdict that decides, or the last one."""
-    fold, told = EvidenceAccumulator(since=1), list(records)
-    fold.begin(stage_fold(plan))
+    accumulator, told = EvidenceAccumulator(since=1), list(records)
+    accumulator.begin(stage_accumulator(plan))
     for part in np.array_split(np.arange(len(told)), looks):
-        fold.add(told[number] for number in part)
-        assert fold.stage is not None
-        verdict = judge(fold.stage.evidence(), plan)
+        accumulator.add(told[number] for number in part)
+        assert accumulator.stage is not None
+        verdict = judge(accumulator.stage.evidence(), plan)
         if verdict.answer != "insufficient":
             break
     return verdict
@@ -128,21 +128,21 @@ def test_the_deadline_keeps_what_is_missing_and_is_computed_again(spec: ModelSpe
 
 
 def test_the_plan_names_the_entities_of_each_stage_and_which_are_too_few(spec: ModelSpec) -> None:
-    rules = {stage.name: judge_plan(spec, stage, 1) for stage in plan(spec)[2:]}
-    told = foresee_entities(spec, 1)
+    rules = {stage.name: judge_plan(spec, stage, 1) for stage in rollout_stages(spec)[2:]}
+    told = entities_needed(spec, 1)
     assert [words.split(":")[0] for words in told] == list(rules)
     assert all(f"at least {rule.entities:,} distinct entities" in words for rule, words in zip(rules.values(), told, strict=True))
-    few = foresee_entities(spec, 1, entities=12)
+    few = entities_needed(spec, 1, entities=12)
     assert all("12 entities are too few" in words and "is rolled back at its deadline" in words for words in few)
-    assert not any("too few" in words for words in foresee_entities(spec, 1, entities=1_000_000))
+    assert not any("too few" in words for words in entities_needed(spec, 1, entities=1_000_000))
 
 
 def test_the_plan_promises_no_pass_that_few_entities_cannot_give(spec: ModelSpec) -> None:
-    few = foresee(spec, 1, bases=(0.001,), entities=12)
+    few = stage_powers(spec, 1, bases=(0.001,), entities=12)
     assert [each.promoted for each in few] == [0.0, 0.0]
     assert all("of 12 entities" in each.words for each in few)
-    assert [each.promoted for each in foresee(spec, 1, bases=(0.001,), entities=10**6)] == [
-        each.promoted for each in foresee(spec, 1, bases=(0.001,))
+    assert [each.promoted for each in stage_powers(spec, 1, bases=(0.001,), entities=10**6)] == [
+        each.promoted for each in stage_powers(spec, 1, bases=(0.001,))
     ]
 
 
@@ -158,17 +158,17 @@ def test_the_defaults_need_82_entities_on_a_canary() -> None:
     assert look_part(0) == 0.6
 
 
-# -- turns -------------------------------------------------------------------------------------------------------
+# -- periods -------------------------------------------------------------------------------------------------------
 
 
 def test_turns_are_the_plan_and_its_doublings() -> None:
-    assert [(turn.start, turn.stop) for turn in turns(SLICES + OCTAVE + 7)] == [(0, 200), (200, 300), (300, 307)]
-    assert [turn_of(number) for number in (0, SLICES - 1, SLICES, SLICES + OCTAVE)] == [0, 0, 1, 2]
-    assert turns(0) == [slice(0, 0)]
+    assert [(period.start, period.stop) for period in periods(SLICES + OCTAVE + 7)] == [(0, 200), (200, 300), (300, 307)]
+    assert [period_of(number) for number in (0, SLICES - 1, SLICES, SLICES + OCTAVE)] == [0, 0, 1, 2]
+    assert periods(0) == [slice(0, 0)]
 
 
 def test_the_turns_of_a_walk_spend_one_alpha() -> None:
-    """Entities that are wholly alike: each turn observes the same ones again, and still alpha holds."""
+    """Entities that are wholly alike: each period observes the same ones again, and still alpha holds."""
     rng = np.random.default_rng(4)
     stages, slices, entities = 3000, SLICES + 2 * OCTAVE, 60
     broken = (rng.random((stages, entities)) < 0.2).astype(np.int64)
@@ -176,7 +176,7 @@ def test_the_turns_of_a_walk_spend_one_alpha() -> None:
     for start in (0, SLICES, SLICES + OCTAVE):
         trials[:, start : start + entities] = 1
         hits[:, start : start + entities] = broken
-    crossed = (turn_sums(hits) >= turn_boundaries(0.2, 0.05, trials)).any(axis=1).mean()
+    crossed = (period_sums(hits) >= period_boundaries(0.2, 0.05, trials)).any(axis=1).mean()
     assert crossed <= 0.05 + 3 * (0.05 * 0.95 / stages) ** 0.5
     assert spent(np.array([4.0]))[0] <= 1
 
@@ -194,10 +194,10 @@ def test_false_rollbacks_and_wrong_promotions_stay_under_alpha_and_beta(entities
 
 
 def test_a_stage_that_an_earlier_version_began_goes_on_as_it_began() -> None:
-    fold = EvidenceAccumulator(since=1)
-    fold.begin(stage_fold(FULL))
-    fold.add(traffic(150, weight=100))
-    value = json.loads(json.dumps(fold.to_json()))
+    accumulator = EvidenceAccumulator(since=1)
+    accumulator.begin(stage_accumulator(FULL))
+    accumulator.add(traffic(150, weight=100))
+    value = json.loads(json.dumps(accumulator.to_json()))
     for stream in (FIRST, AGAIN):
         value["stage"]["slices"].pop(stream, None)
     value["stage"]["seen"] = {name: seen for name, seen in value["stage"]["seen"].items() if not name.startswith(AGAIN)}
@@ -224,4 +224,4 @@ def test_each_entity_is_counted_once_in_a_stage_and_once_in_each_turn_after_it()
     seen = stage.evidence()
     assert seen.challenger.entities == 5
     again = seen.arms(AGAIN, SLICES + 2 * OCTAVE)[CHALLENGER]
-    assert [int(again[turn].sum()) for turn in turns(SLICES + 2 * OCTAVE)] == [0, 5, 5]
+    assert [int(again[period].sum()) for period in periods(SLICES + 2 * OCTAVE)] == [0, 5, 5]

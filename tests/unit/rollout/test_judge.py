@@ -17,7 +17,7 @@ from include.rollout.evidence import Evidence
 from include.rollout.evidence_accumulator import BASELINE, EvidenceAccumulator, StageAccumulator
 from include.rollout.guardrails import LOSS, WEIGHTS, Guard, scaled
 from include.rollout.judge import JudgePlan, judge, judge_plan
-from include.rollout.plan import plan
+from include.rollout.plan import rollout_stages
 from include.rollout.stage_evaluation import at_deadline, recompute
 from include.routing.entity_hash import unit
 from include.routing.route import Route
@@ -46,20 +46,20 @@ def traffic(
         )  # fmt: skip
 
 
-def stage_fold(plan: JudgePlan, limits: dict[str, float] | None = None) -> StageAccumulator:
+def stage_accumulator(plan: JudgePlan, limits: dict[str, float] | None = None) -> StageAccumulator:
     return StageAccumulator(plan.stage, GENERATION, plan.planned, plan.shadow, limits or {}, False, 0.5, True)
 
 
 def evidence(records: Iterable[Record], plan: JudgePlan = CANARY) -> Evidence:
-    """The log's records, folded as `watch` folds them: the champion's earlier answers are the baseline."""
+    """The log's records, folded as the stage's evaluation does: the champion's earlier answers are the baseline."""
     told = list(records)
     begins = next((n for n, record in enumerate(told) if record.generation >= GENERATION), len(told))
-    fold = EvidenceAccumulator(since=1)
-    fold.add(told[:begins])
-    fold.begin(stage_fold(plan, fold.baseline.limits(1000.0)))
-    fold.add(told[begins:])
-    assert fold.stage is not None
-    return fold.stage.evidence()
+    accumulator = EvidenceAccumulator(since=1)
+    accumulator.add(told[:begins])
+    accumulator.begin(stage_accumulator(plan, accumulator.baseline.limits(1000.0)))
+    accumulator.add(told[begins:])
+    assert accumulator.stage is not None
+    return accumulator.stage.evidence()
 
 
 def guarded(seen: Evidence, plan: JudgePlan = CANARY, **rule: float) -> JudgePlan:
@@ -220,7 +220,7 @@ def test_a_decision_is_recomputed_from_its_stored_json() -> None:
 
 
 def test_the_plan_of_each_stage_comes_from_the_spec(spec: ModelSpec) -> None:
-    plans = {stage.name: judge_plan(spec, stage, champion=1) for stage in plan(spec)}
+    plans = {stage.name: judge_plan(spec, stage, champion=1) for stage in rollout_stages(spec)}
     assert (plans["shadow"].requests, plans["shadow"].tolerance) == (20, 0.2)
     assert (plans["canary_20"].requests, plans["canary_20"].share, plans["canary_20"].tolerance) == (50, 0.2, None)
 
@@ -236,7 +236,7 @@ def test_the_deadline_does_what_the_spec_says(spec: ModelSpec, rule: str, answer
 def test_all_stages_share_the_rollouts_alpha(spec: ModelSpec) -> None:
     swap = spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"strategy": "blue_green"})})
     for each in (load_spec("flight_delay"), swap):
-        plans = [judge_plan(each, stage, champion=1) for stage in plan(each)[1:]]
+        plans = [judge_plan(each, stage, champion=1) for stage in rollout_stages(each)[1:]]
         assert sum(one.alpha for one in plans) == pytest.approx(each.rollout.alpha)
         assert all(sum(guard.weight for guard in one.guards) == pytest.approx(1) for one in plans)
 
@@ -325,18 +325,18 @@ def _champions(records: list[Record], request: str) -> bool:
 def test_a_fold_that_was_stored_and_read_back_at_every_portion_counts_the_same() -> None:
     told = [*with_labels(scored(700, 5, generation=2, weight=0), 0.1), *with_labels(scored(900, 6), 0.3)]
     whole = evidence(told)
-    fold = EvidenceAccumulator(since=1)
+    accumulator = EvidenceAccumulator(since=1)
     for first in range(0, len(told), 97):
         portion = told[first : first + 97]
-        if any(each.generation == GENERATION for each in portion) and fold.stage is None:
+        if any(each.generation == GENERATION for each in portion) and accumulator.stage is None:
             at = next(n for n, each in enumerate(portion) if each.generation == GENERATION)
-            fold.add(portion[:at])
-            fold.begin(stage_fold(CANARY, fold.baseline.limits(1000.0)))
+            accumulator.add(portion[:at])
+            accumulator.begin(stage_accumulator(CANARY, accumulator.baseline.limits(1000.0)))
             portion = portion[at:]
-        fold.add(portion)
-        fold = EvidenceAccumulator.from_json(json.loads(json.dumps(fold.to_json())))
-    assert fold.stage is not None
-    assert fold.stage.evidence() == whole
+        accumulator.add(portion)
+        accumulator = EvidenceAccumulator.from_json(json.loads(json.dumps(accumulator.to_json())))
+    assert accumulator.stage is not None
+    assert accumulator.stage.evidence() == whole
 
 
 def test_evidence_stays_small_however_long_the_stage() -> None:

@@ -10,7 +10,7 @@ from include.core.errors import ConflictError, DataError, FencedError, GateClose
 from include.core.spec import ModelSpec
 from include.rollout.history import Rollout, events, list_rollouts, live_rollout, read_rollout, withdrawn
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict, roll_back
-from include.rollout.plan import plan
+from include.rollout.plan import rollout_stages
 from include.rollout.rollback import roll_back_model
 from include.routing.route import Route, read_route
 
@@ -49,7 +49,7 @@ def actions(control: ControlStore) -> list[str]:
 
 
 def test_the_stages_follow_the_spec(spec: ModelSpec) -> None:
-    assert [(s.name, s.weight, s.shadow) for s in plan(spec)] == [
+    assert [(s.name, s.weight, s.shadow) for s in rollout_stages(spec)] == [
         ("smoke", 0, False), ("shadow", 0, True), ("canary_5", 5, False), ("canary_20", 20, False), ("full_100", 100, False),
     ]  # fmt: skip
 

@@ -11,8 +11,8 @@ from include.core.spec import ModelSpec
 from include.rollout.guardrails import Guard, scaled
 from include.rollout.history import Rollout
 from include.rollout.judge import JudgePlan, judge
-from include.rollout.plan import plan
-from include.rollout.power import ceiling, foresee
+from include.rollout.plan import rollout_stages
+from include.rollout.power import power_ceiling, stage_powers
 from include.rollout.report import charts, rollout_page
 from tests.unit.rollout.test_judge import CANARY, FULL, baseline, evidence, traffic
 
@@ -53,21 +53,21 @@ def test_a_stage_without_a_second_arm_draws_its_absolute_limit() -> None:
 @pytest.mark.parametrize(("base", "ratio", "simulated"), [(0.01, 2, 0.80), (0.005, 3, 0.92), (0.001, 5, 0.73)])
 def test_the_ceiling_is_what_simulation_gives(base: float, ratio: float, simulated: float) -> None:
     """`make bench AREA=judge` simulates the same cells."""
-    assert ceiling(base, ratio, 20_000, 0.05, 0.05) == pytest.approx(simulated, abs=0.01)
+    assert power_ceiling(base, ratio, 20_000, 0.05, 0.05) == pytest.approx(simulated, abs=0.01)
 
 
 def test_what_is_said_before_a_rollout_names_the_traffic_it_needs(spec: ModelSpec) -> None:
-    seen = foresee(spec, champion=1, bases=(0.01,))
+    seen = stage_powers(spec, champion=1, bases=(0.01,))
     assert [each.stage for each in seen] == ["canary_5", "canary_20"]
     blind = seen[0]
     assert blind.power < 0.8
-    assert f"0.8 would need {blind.needed:,} requests" in blind.words
+    assert f"0.8 would need {blind.needed:,} requests" in blind.summary
     alpha = 0.05 * 0.8 / 2 * 0.4
-    assert ceiling(0.01, 2.0, blind.needed, 0.05, alpha) == pytest.approx(0.8, abs=0.08)
-    assert foresee(spec, champion=None) == []
+    assert power_ceiling(0.01, 2.0, blind.needed, 0.05, alpha) == pytest.approx(0.8, abs=0.08)
+    assert stage_powers(spec, champion=None) == []
 
 
 def test_a_blue_green_rollout_switches_once(spec: ModelSpec) -> None:
     swap = spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"strategy": "blue_green"})})
-    assert [(stage.name, stage.weight) for stage in plan(swap)] == [("smoke", 0), ("shadow", 0), ("full_100", 100)]
-    assert foresee(swap, champion=1) == []
+    assert [(stage.name, stage.weight) for stage in rollout_stages(swap)] == [("smoke", 0), ("shadow", 0), ("full_100", 100)]
+    assert stage_powers(swap, champion=1) == []

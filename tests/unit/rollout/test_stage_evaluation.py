@@ -14,7 +14,7 @@ from include.core.spec import ModelSpec
 from include.core.time import precise
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
-from include.rollout import stage_evaluation as watch
+from include.rollout import stage_evaluation as evaluation
 from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.history import entered, paused_for
 from include.rollout.machine import enter_stage, open_rollout, record_alert, record_verdict, roll_back
@@ -28,7 +28,7 @@ def settled(control: ControlStore, spec: ModelSpec, tmp_path: Path, monkeypatch:
     """A rollout in its shadow stage, in the home folder that `look` finds by itself."""
     monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path))
     monkeypatch.setenv("SLIPSTREAM_CONTROL_URL", control.url)
-    monkeypatch.setattr(watch, "load_spec", lambda name, package: spec)
+    monkeypatch.setattr(evaluation, "load_spec", lambda name, package: spec)
     with control.transaction() as connection:
         set_route(connection, "toy", Route(champion=1))
     rollout = open_rollout(control, spec, 2, request="r", actor="t", epoch=1)
@@ -50,34 +50,34 @@ def write_pairs(home: Path, generation: int, n: int, score: float) -> None:
 
 
 def test_a_stage_without_traffic_is_looked_at_again(settled: str) -> None:
-    assert watch.evaluate_stage(rollout=settled, model="toy", stage="shadow") is None
+    assert evaluation.evaluate_stage(rollout=settled, model="toy", stage="shadow") is None
 
 
 def test_a_decision_carries_its_evidence_and_is_recorded_once(settled: str, control: ControlStore, tmp_path: Path) -> None:
-    rollout = watch.read_rollout(control, settled)
+    rollout = evaluation.read_rollout(control, settled)
     _, generation = entered(control, rollout, "shadow")
     write_pairs(tmp_path, generation, 20, 0.52)
-    decision = watch.evaluate_stage(rollout=settled, model="toy", stage="shadow")
+    decision = evaluation.evaluate_stage(rollout=settled, model="toy", stage="shadow")
     assert decision is not None
     assert decision["answer"] == "promote"
     assert decision["evidence"]["challenger"]["requests"] == 20
-    assert watch.recompute(decision).answer == "promote"
+    assert evaluation.recompute(decision).answer == "promote"
     assert record_verdict(control, rollout, "shadow", decision, 1) == "promote"
 
 
 def test_a_rollout_ended_by_another_hand_ends_the_watch(settled: str, control: ControlStore) -> None:
-    roll_back(control, watch.read_rollout(control, settled), reason="abort", actor="ada", epoch=1)
-    decision = watch.evaluate_stage(rollout=settled, model="toy", stage="shadow")
+    roll_back(control, evaluation.read_rollout(control, settled), reason="abort", actor="ada", epoch=1)
+    decision = evaluation.evaluate_stage(rollout=settled, model="toy", stage="shadow")
     assert decision is not None
     assert decision["answer"] == "roll_back"
     assert "abort" in decision["reasons"][0]
 
 
-def canary(control: ControlStore, home: Path, rollout_id: str) -> tuple[watch.Rollout, int]:
+def canary(control: ControlStore, home: Path, rollout_id: str) -> tuple[evaluation.Rollout, int]:
     """From the shadow stage into canary_5; the route's generation there."""
-    rollout = watch.read_rollout(control, rollout_id)
+    rollout = evaluation.read_rollout(control, rollout_id)
     write_pairs(home, entered(control, rollout, "shadow")[1], 20, 0.52)
-    decided = watch.evaluate_stage(rollout=rollout_id, model="toy", stage="shadow")
+    decided = evaluation.evaluate_stage(rollout=rollout_id, model="toy", stage="shadow")
     assert decided is not None
     record_verdict(control, rollout, "shadow", decided, 1)
     return rollout, enter_stage(control, rollout, "canary_5", 1)
@@ -101,15 +101,17 @@ def test_each_record_counts_once_however_often_one_looks(settled: str, control: 
     for part in range(3):
         write_answers(tmp_path, generation, 100, salt=f"p{part}-")
         for _ in range(2):
-            assert watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
-    seq, fold = load_accumulator(control, settled)
-    assert fold.stage is not None
-    seen = fold.stage.evidence()
+            assert evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
+    seq, accumulator = load_accumulator(control, settled)
+    assert accumulator.stage is not None
+    seen = accumulator.stage.evidence()
     assert seen.champion.requests + seen.challenger.requests == 300
-    assert not save_accumulator(control, settled, "canary_5", seq - 1, fold)  # a look that was overtaken stores nothing
-    assert not save_accumulator(control, settled, "shadow", seq, fold)  # nor does one of a stage that is over
+    assert not save_accumulator(control, settled, "canary_5", seq - 1, accumulator)  # a look that was overtaken stores nothing
+    assert not save_accumulator(control, settled, "shadow", seq, accumulator)  # nor does one of a stage that is over
     assert load_accumulator(control, settled)[0] == seq
-    again = watch.see(control, watch.load_spec("toy", ""), rollout, "canary_5", Settings.from_env(), datetime.now(UTC))
+    again = evaluation.read_and_judge(
+        control, evaluation.load_spec("toy", ""), rollout, "canary_5", Settings.from_env(), datetime.now(UTC)
+    )
     assert again[2] == seen
 
 
@@ -118,20 +120,20 @@ def test_a_look_that_dies_before_it_has_stored_what_it_read_loses_and_doubles_no
 ) -> None:
     _, generation = canary(control, tmp_path, settled)
     write_answers(tmp_path, generation, 100, salt="first")
-    assert watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
+    assert evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
     write_answers(tmp_path, generation, 100, salt="second")
 
     def killed(*given: object) -> bool:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(watch, "save_accumulator", killed)
+        dying.setattr(evaluation, "save_accumulator", killed)
         with pytest.raises(KeyboardInterrupt):
-            watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
-    assert watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
-    _, fold = load_accumulator(control, settled)
-    assert fold.stage is not None
-    assert fold.stage.evidence().clock == 200
+            evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
+    assert evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
+    _, accumulator = load_accumulator(control, settled)
+    assert accumulator.stage is not None
+    assert accumulator.stage.evidence().clock == 200
 
 
 def test_a_pause_holds_the_promotion_and_not_the_rollback(settled: str, control: ControlStore, tmp_path: Path) -> None:
@@ -139,37 +141,39 @@ def test_a_pause_holds_the_promotion_and_not_the_rollback(settled: str, control:
     pause(control, "toy", actor="ada", reason="lunch")
     assert pause(control, "toy", actor="ada", reason="lunch again").state == "paused"
     write_answers(tmp_path, generation, 2500)
-    assert watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
-    assert watch.resumed(rollout=settled) is None
+    assert evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
+    assert evaluation.resumed(rollout=settled) is None
     with pytest.raises(ConflictError, match=r"(?s)is paused: lunch.*slipstream rollout resume toy"):
         record_verdict(control, rollout, "canary_5", {"answer": "promote"}, 1)
     resume(control, "toy", actor="ada", reason="back")
-    assert watch.resumed(rollout=settled) is True
-    decided = watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
+    assert evaluation.resumed(rollout=settled) is True
+    decided = evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
     assert decided is not None
     assert decided["answer"] == "promote"
     pause(control, "toy", actor="ada", reason="tea")
     write_answers(tmp_path, generation, 1500, ("challenger",), salt="bad")
-    decided = watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
+    decided = evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
     assert decided is not None
     assert record_verdict(control, rollout, "canary_5", decided, 1) == decided["answer"] == "roll_back"
     assert read_route(control, "toy")[1] == Route(champion=1)
-    assert watch.recompute(decided).to_json() == {key: decided[key] for key in ("answer", "reasons", "numbers")}
+    assert evaluation.recompute(decided).to_json() == {key: decided[key] for key in ("answer", "reasons", "numbers")}
 
 
 def test_the_deadline_stands_still_while_paused(settled: str, control: ControlStore) -> None:
-    rollout = watch.read_rollout(control, settled)
+    rollout = evaluation.read_rollout(control, settled)
     pause(control, "toy", actor="ada", reason="lunch")
     start = datetime.now(UTC)
     assert paused_for(control, rollout, "shadow", start + timedelta(hours=1)) >= timedelta(hours=1)
-    spec = watch.load_spec("toy", "")
-    verdict, _, _ = watch.see(control, spec, rollout, "shadow", Settings.from_env(), start + timedelta(hours=1))
+    spec = evaluation.load_spec("toy", "")
+    verdict, _, _ = evaluation.read_and_judge(control, spec, rollout, "shadow", Settings.from_env(), start + timedelta(hours=1))
     assert verdict.answer == "insufficient"
     resume(control, "toy", actor="ada", reason="back")
-    verdict, plan, evidence = watch.see(control, spec, rollout, "shadow", Settings.from_env(), start + timedelta(hours=1))
+    verdict, plan, evidence = evaluation.read_and_judge(
+        control, spec, rollout, "shadow", Settings.from_env(), start + timedelta(hours=1)
+    )
     assert (verdict.answer, verdict.reasons[0]) == ("roll_back", "not enough evidence within 0:30:00 (at_deadline=roll_back)")
     stored = {**verdict.to_json(), "plan": plan.to_json(), "evidence": evidence.to_json()}
-    assert watch.recompute(stored) == verdict
+    assert evaluation.recompute(stored) == verdict
 
 
 def test_an_incident_of_both_arms_pages_once_and_outlasts_the_deadline(
@@ -177,26 +181,26 @@ def test_an_incident_of_both_arms_pages_once_and_outlasts_the_deadline(
 ) -> None:
     rollout, generation = canary(control, tmp_path, settled)
     write_answers(tmp_path, generation, 1000, ("champion", "challenger"))
-    held = watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
+    held = evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
     assert held is not None
     assert held["answer"] == "hold"
-    assert watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5") == held  # until somebody was paged
+    assert evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5") == held  # until somebody was paged
     record_alert(control, rollout, "canary_5", held, 1)
     record_alert(control, rollout, "canary_5", held, 1)
-    assert watch.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
+    assert evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
     late = datetime.now(UTC) + timedelta(days=1)
-    spec = watch.load_spec("toy", "")
-    assert watch.see(control, spec, rollout, "canary_5", Settings.from_env(), late)[0].answer == "insufficient"
+    spec = evaluation.load_spec("toy", "")
+    assert evaluation.read_and_judge(control, spec, rollout, "canary_5", Settings.from_env(), late)[0].answer == "insufficient"
 
 
 def test_abort_ends_the_live_rollout_and_only_that(settled: str, control: ControlStore) -> None:
-    assert watch.evaluate_stage(rollout=settled, model="toy", stage="shadow") is None
-    seq, fold = load_accumulator(control, settled)
+    assert evaluation.evaluate_stage(rollout=settled, model="toy", stage="shadow") is None
+    seq, accumulator = load_accumulator(control, settled)
     assert seq == 1
     done = abort(control, "toy", actor="ada", reason="wrong version")
     assert (done.gone, done.serving) == (2, 1)
     assert load_accumulator(control, settled)[0] == 0  # what was read is forgotten, and a late look does not bring it back
-    assert not save_accumulator(control, settled, "shadow", 0, fold)
+    assert not save_accumulator(control, settled, "shadow", 0, accumulator)
     for act in (abort, pause, resume):
         with pytest.raises(ConflictError, match=r"(?s)toy has no live rollout.*slipstream rollback toy"):
             act(control, "toy", actor="ada", reason="again")

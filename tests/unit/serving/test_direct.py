@@ -13,12 +13,11 @@ import httpx
 import pytest
 import uvicorn
 
-from include.serving.http.asgi import HttpRequest, Response, encode
+from include.serving.http.asgi import Done, HttpRequest, Response, encode
 from include.serving.http.bounds import Bounds
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.http.request_error import RequestError
 from include.serving.http.request_head import KEPT, Head, Heads, read_head
-from include.serving.prediction.coalescing import Done
 
 BODY = b'{"a":1}'
 
@@ -94,7 +93,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 class Site:
-    """A server whose door answers `later` (seconds) with what was asked; says no, breaks, or declines by the model's name."""
+    """A server that answers `later` (seconds) with what was asked; says no, breaks, or declines by the model's name."""
 
     def __init__(self) -> None:
         self.later, self.waiting, self.idle = 0.0, 0, 5
@@ -122,8 +121,8 @@ class Site:
 
         async def both() -> Any:
             listening = socket.create_server(("127.0.0.1", 0))
-            door = GatewayProtocol.of(self.predict, self.refuse, bounds=Bounds())
-            config = uvicorn.Config(app, http=door, ws="none", lifespan="off", log_config=None, timeout_keep_alive=self.idle)
+            protocol = GatewayProtocol.of(self.predict, self.refuse, bounds=Bounds())
+            config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=self.idle)
             self.server = uvicorn.Server(config)
             serving = asyncio.create_task(self.server.serve(sockets=[listening]))
             try:

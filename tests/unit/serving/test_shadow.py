@@ -16,7 +16,7 @@ from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.serving.models.loaded_model import ModelError
-from include.serving.shadow import _LENGTH, TURNS, Copy, Frame, Scorer, Shadow, frames
+from include.serving.shadow import _LENGTH, GATHERED, Copy, Frame, Scorer, Shadow, frames
 from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.metrics_page import metrics_page
 from include.serving.telemetry.shared_memory import SharedMemory
@@ -95,10 +95,10 @@ def test_a_version_that_cannot_be_loaded_is_dropped(tmp_path: Path, error: Excep
 
 
 def test_a_shadow_that_takes_nothing_drops_and_never_waits(tmp_path: Path) -> None:
-    page = SharedMemory(2 * ARENA)
-    metrics = Metrics(page, 0)
+    memory = SharedMemory(2 * ARENA)
+    metrics = Metrics(memory, 0)
     sleeping = (sys.executable, "-c", "import time; time.sleep(60)")
-    shadow = Shadow(metrics, page, 1, sleeping)
+    shadow = Shadow(metrics, memory, 1, sleeping)
     done = threading.Event()
 
     def offer() -> None:
@@ -114,8 +114,8 @@ def test_a_shadow_that_takes_nothing_drops_and_never_waits(tmp_path: Path) -> No
 
 def test_a_shadow_that_dies_is_started_again_and_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("include.serving.shadow.RESTART_SECONDS", 0.0)
-    page = SharedMemory(2 * ARENA)
-    shadow = Shadow(Metrics(page, 0), page, 1, NOBODY)
+    memory = SharedMemory(2 * ARENA)
+    shadow = Shadow(Metrics(memory, 0), memory, 1, NOBODY)
     started = set()
     for _ in range(50):
         shadow.offer("toy", copies(1))
@@ -134,9 +134,9 @@ def test_lines_of_several_turns_go_in_one_message(monkeypatch: pytest.MonkeyPatc
     shadow, sent = Shadow(Metrics(), SharedMemory(2 * ARENA), 1, NOBODY), []
     monkeypatch.setattr(shadow, "_send", lambda data: sent.append(msgspec.msgpack.decode(data, type=Frame)) or True)
 
-    async def turns() -> None:
-        for turn in range(3):
-            shadow.offer_lines("toy", 3, b"%d\n" % turn, 1)
+    async def offers() -> None:
+        for number in range(3):
+            shadow.offer_lines("toy", 3, b"%d\n" % number, 1)
         shadow.offer_lines("toy", 4, b"other\n", 1)
         assert not sent
         for _ in range(200):
@@ -144,7 +144,7 @@ def test_lines_of_several_turns_go_in_one_message(monkeypatch: pytest.MonkeyPatc
                 return
             await asyncio.sleep(0.01)
 
-    asyncio.run(turns())
+    asyncio.run(offers())
     assert sent == [Frame("toy", [], 3, b"0\n1\n2\n"), Frame("toy", [], 4, b"other\n")]
 
 
@@ -153,10 +153,10 @@ def test_lines_that_do_not_fit_are_counted_as_dropped_and_none_waits_for_ever(mo
     shadow = Shadow(metrics, SharedMemory(2 * ARENA), 1, NOBODY)
     monkeypatch.setattr(shadow, "_send", lambda _: False)
 
-    async def turns() -> None:
-        for _ in range(TURNS):
+    async def offers() -> None:
+        for _ in range(GATHERED):
             shadow.offer_lines("toy", 3, b"x\n", 2)
 
-    asyncio.run(turns())
+    asyncio.run(offers())
     text = metrics_page(metrics.series(), {})
-    assert f'slipstream_shadow_total{{model="toy",version="3",result="dropped"}} {2 * TURNS}' in text
+    assert f'slipstream_shadow_total{{model="toy",version="3",result="dropped"}} {2 * GATHERED}' in text

@@ -82,7 +82,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 def over_a_socket(ask: Callable[[httpx.Client], Any]) -> Any:
-    """What `ask` makes of a server that speaks through the door."""
+    """What `ask` makes of a server that speaks GatewayProtocol."""
 
     async def run() -> Any:
         listening = socket.create_server(("127.0.0.1", 0))

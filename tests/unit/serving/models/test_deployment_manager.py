@@ -31,7 +31,7 @@ class Scene:
         self.routes: dict[str, tuple[int, Route]] = {}
         self.broken: dict[int, Exception] = {}
         self.loads: list[int] = []
-        self.fleet = DeploymentManager(lambda: self.routes, lambda model: spec, self.load, scratch)
+        self.manager = DeploymentManager(lambda: self.routes, lambda model: spec, self.load, scratch)
 
     def load(self, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:
         self.loads.append(version)
@@ -43,15 +43,15 @@ class Scene:
     def settle(self) -> None:
         """Step until nothing is being loaded; what failed before may be tried again by then."""
         time.sleep(RETRY)
-        self.fleet.step(self.routes)
-        while self.fleet.loading:
+        self.manager.step(self.routes)
+        while self.manager.loading:
             time.sleep(0.001)
-            self.fleet.step(self.routes)
+            self.manager.step(self.routes)
 
     def poll(self, generation: int, **route: Any) -> dict[str, Any]:
         self.routes = {"toy": (generation, Route(**route))}
         self.settle()
-        status: dict[str, Any] = self.fleet.status()["models"]["toy"]
+        status: dict[str, Any] = self.manager.status()["models"]["toy"]
         return status
 
 
@@ -101,7 +101,7 @@ def test_a_store_that_is_away_is_no_fault_of_the_version(scene: Scene) -> None:
     scene.broken[2] = UnreachableError("the ledger is away")
     status = scene.poll(2, champion=1, challenger=2)
     assert (status["generation"], status["refused"]) == (1, {})
-    assert "away" in scene.fleet.status()["failure"]
+    assert "away" in scene.manager.status()["failure"]
     scene.broken.clear()
     assert scene.poll(2, champion=1, challenger=2)["generation"] == 2
 
@@ -109,21 +109,21 @@ def test_a_store_that_is_away_is_no_fault_of_the_version(scene: Scene) -> None:
 def test_at_start_what_can_serve_does_and_readiness_says_no(scene: Scene) -> None:
     scene.broken[2] = DataError("rotten")
     status = scene.poll(1, champion=2, previous=1)
-    assert (status["generation"], list(status["versions"]), scene.fleet.ready) == (0, ["1"], False)
+    assert (status["generation"], list(status["versions"]), scene.manager.ready) == (0, ["1"], False)
     scene.broken.clear()
     assert scene.poll(1, champion=2, previous=1)["generation"] == 1
-    assert scene.fleet.ready
+    assert scene.manager.ready
 
 
-class Crowd:
+class ManyModels:
     """Many models, room for few; a model may be made slow to load."""
 
-    def __init__(self, spec: ModelSpec, scratch: Path, models: int, room: CacheLimits) -> None:
+    def __init__(self, spec: ModelSpec, scratch: Path, models: int, limits: CacheLimits) -> None:
         self.spec = spec
         self.routes = {f"m{n}": (1, Route(champion=1)) for n in range(models)}
         self.slow: dict[str, threading.Event] = {}
         self.broken: dict[str, Exception] = {}
-        self.fleet = DeploymentManager(lambda: self.routes, self.spec_of, self.load, scratch, room)
+        self.manager = DeploymentManager(lambda: self.routes, self.spec_of, self.load, scratch, limits)
 
     def spec_of(self, model: str) -> ModelSpec:
         return self.spec.model_copy(update={"name": model})
@@ -137,89 +137,89 @@ class Crowd:
         return LoadedModel(version, "digest", nothing, nothing, 1, bytes=10)
 
     def loaded(self) -> list[str]:
-        return [model for model, deployment in self.fleet.deployments.items() if not deployment.cold]
+        return [model for model, deployment in self.manager.deployments.items() if not deployment.cold]
 
 
 @pytest.fixture
-def crowd(spec: ModelSpec, tmp_path: Path) -> Iterator[Crowd]:
-    crowd = Crowd(spec, tmp_path, 6, CacheLimits(models=3))
-    crowd.fleet.start()
-    assert crowd.fleet.polled.wait(10)
-    yield crowd
-    for event in crowd.slow.values():
+def many(spec: ModelSpec, tmp_path: Path) -> Iterator[ManyModels]:
+    many = ManyModels(spec, tmp_path, 6, CacheLimits(models=3))
+    many.manager.start()
+    assert many.manager.polled.wait(10)
+    yield many
+    for event in many.slow.values():
         event.set()
-    crowd.fleet.stop()
+    many.manager.stop()
 
 
-def test_no_more_models_are_loaded_than_there_is_room_for_and_all_are_ready(crowd: Crowd) -> None:
-    assert len(crowd.loaded()) == 3
-    assert len(crowd.fleet.deployments) == 6
-    assert crowd.fleet.ready
+def test_no_more_models_are_loaded_than_there_is_room_for_and_all_are_ready(many: ManyModels) -> None:
+    assert len(many.loaded()) == 3
+    assert len(many.manager.deployments) == 6
+    assert many.manager.ready
 
 
-def test_a_cold_model_comes_in_when_asked_for_and_the_longest_unused_goes(crowd: Crowd) -> None:
-    crowd.fleet.residency.touched.update(["m1", "m2"])
-    deployment = asyncio.run(crowd.fleet.warm("m5"))
+def test_a_cold_model_comes_in_when_asked_for_and_the_longest_unused_goes(many: ManyModels) -> None:
+    many.manager.eviction.touched.update(["m1", "m2"])
+    deployment = asyncio.run(many.manager.warm("m5"))
     assert list(deployment.models) == [1]
-    eventually(lambda: set(crowd.loaded()) == {"m1", "m2", "m5"})
+    eventually(lambda: set(many.loaded()) == {"m1", "m2", "m5"})
 
 
-def test_a_slow_load_stalls_neither_other_models_nor_a_change_of_weights(crowd: Crowd) -> None:
-    crowd.slow["m4"] = threading.Event()
+def test_a_slow_load_stalls_neither_other_models_nor_a_change_of_weights(many: ManyModels) -> None:
+    many.slow["m4"] = threading.Event()
 
     async def ask() -> int:
-        waiting = asyncio.create_task(crowd.fleet.warm("m4"))
+        waiting = asyncio.create_task(many.manager.warm("m4"))
         await asyncio.sleep(0)
-        other = await crowd.fleet.warm("m5")
-        crowd.routes = {**crowd.routes, "m5": (2, Route(champion=1, previous=1))}
-        while crowd.fleet.deployments["m5"].generation != 2:
+        other = await many.manager.warm("m5")
+        many.routes = {**many.routes, "m5": (2, Route(champion=1, previous=1))}
+        while many.manager.deployments["m5"].generation != 2:
             await asyncio.sleep(0.01)
         assert not waiting.done()
-        crowd.slow["m4"].set()
+        many.slow["m4"].set()
         return len((await waiting).models) + len(other.models)
 
     assert asyncio.run(asyncio.wait_for(ask(), 20)) == 2
 
 
-def test_callers_of_a_model_that_takes_too_long_are_told_to_come_back(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_of_a_model_that_takes_too_long_are_told_to_come_back(many: ManyModels, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_module, "COLD_SECONDS", 0.05)
-    crowd.slow["m4"] = threading.Event()
+    many.slow["m4"] = threading.Event()
     with pytest.raises(RequestError, match="being loaded") as refused:
-        asyncio.run(crowd.fleet.warm("m4"))
+        asyncio.run(many.manager.warm("m4"))
     assert (refused.value.status, refused.value.headers) == (503, [(b"retry-after", b"1")])
-    crowd.slow["m4"].set()
-    eventually(lambda: "m4" in crowd.loaded())  # the load went on without its caller
+    many.slow["m4"].set()
+    eventually(lambda: "m4" in many.loaded())  # the load went on without its caller
 
 
-def test_a_cold_model_whose_store_is_away_is_a_503_and_its_route_is_kept(crowd: Crowd) -> None:
-    crowd.broken["m4"] = UnreachableError("the ledger is away")
+def test_a_cold_model_whose_store_is_away_is_a_503_and_its_route_is_kept(many: ManyModels) -> None:
+    many.broken["m4"] = UnreachableError("the ledger is away")
     with pytest.raises(RequestError, match="the ledger is away"):
-        asyncio.run(crowd.fleet.warm("m4"))
-    crowd.broken.clear()
-    assert list(asyncio.run(crowd.fleet.warm("m4")).models) == [1]
+        asyncio.run(many.manager.warm("m4"))
+    many.broken.clear()
+    assert list(asyncio.run(many.manager.warm("m4")).models) == [1]
 
 
-def test_a_cold_model_that_is_refused_answers_without_versions_and_says_why(crowd: Crowd) -> None:
-    crowd.broken["m4"] = DataError("rotten")
-    assert not asyncio.run(crowd.fleet.warm("m4")).models
-    assert "rotten" in crowd.fleet.status()["models"]["m4"]["refused"]["1"]
-    assert not crowd.fleet.ready
+def test_a_cold_model_that_is_refused_answers_without_versions_and_says_why(many: ManyModels) -> None:
+    many.broken["m4"] = DataError("rotten")
+    assert not asyncio.run(many.manager.warm("m4")).models
+    assert "rotten" in many.manager.status()["models"]["m4"]["refused"]["1"]
+    assert not many.manager.ready
 
 
-def test_a_new_route_of_a_cold_model_is_loaded_and_checked_at_once(crowd: Crowd) -> None:
-    crowd.broken["m5"] = DataError("rotten")
-    crowd.routes = {**crowd.routes, "m5": (2, Route(champion=2))}
-    eventually(lambda: "2" in crowd.fleet.status()["models"]["m5"]["refused"])
-    assert "rotten" in crowd.fleet.status()["models"]["m5"]["refused"]["2"]
+def test_a_new_route_of_a_cold_model_is_loaded_and_checked_at_once(many: ManyModels) -> None:
+    many.broken["m5"] = DataError("rotten")
+    many.routes = {**many.routes, "m5": (2, Route(champion=2))}
+    eventually(lambda: "2" in many.manager.status()["models"]["m5"]["refused"])
+    assert "rotten" in many.manager.status()["models"]["m5"]["refused"]["2"]
 
 
 def test_an_idle_model_is_unloaded_by_its_own_limit(spec: ModelSpec, tmp_path: Path) -> None:
     hasty = spec.model_copy(update={"serving": spec.serving.model_copy(update={"idle": timedelta(seconds=0.05)})})
-    crowd = Crowd(hasty, tmp_path, 1, CacheLimits())
-    crowd.fleet.start()
-    eventually(lambda: crowd.fleet.loads == 1 and not crowd.loaded())
-    assert list(asyncio.run(crowd.fleet.warm("m0")).models) == [1]
-    crowd.fleet.stop()
+    many = ManyModels(hasty, tmp_path, 1, CacheLimits())
+    many.manager.start()
+    eventually(lambda: many.manager.loads == 1 and not many.loaded())
+    assert list(asyncio.run(many.manager.warm("m0")).models) == [1]
+    many.manager.stop()
 
 
 def eventually(check: Callable[[], bool]) -> None:

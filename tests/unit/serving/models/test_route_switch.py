@@ -14,7 +14,7 @@ from include.serving.telemetry.shared_memory import SharedMemory
 
 
 @pytest.fixture
-def page() -> SharedMemory:
+def memory() -> SharedMemory:
     return SharedMemory(SIZE)
 
 
@@ -22,23 +22,23 @@ def deployment(spec: ModelSpec, generation: int) -> Deployment:
     return Deployment(spec, Route(champion=generation or 1), generation)
 
 
-def joined(page: SharedMemory, slot: int, spec: ModelSpec, generation: int = 1) -> Switch:
-    switch = Switch(page, slot)
+def joined(memory: SharedMemory, slot: int, spec: ModelSpec, generation: int = 1) -> Switch:
+    switch = Switch(memory, slot)
     switch.offer(deployment(spec, generation))
     assert switch.join()
     return switch
 
 
-def test_a_lone_worker_follows_at_once(page: SharedMemory, spec: ModelSpec) -> None:
-    switch = joined(page, 0, spec)
+def test_a_lone_worker_follows_at_once(memory: SharedMemory, spec: ModelSpec) -> None:
+    switch = joined(memory, 0, spec)
     switch.offer(deployment(spec, 2))
     assert switch.get("toy").generation == switch.applied("toy") == 2
     with pytest.raises(KeyError):
         switch.get("nobody")
 
 
-def test_the_last_acknowledgement_switches_all(page: SharedMemory, spec: ModelSpec) -> None:
-    workers = [joined(page, slot, spec) for slot in range(3)]
+def test_the_last_acknowledgement_switches_all(memory: SharedMemory, spec: ModelSpec) -> None:
+    workers = [joined(memory, slot, spec) for slot in range(3)]
     for worker in workers[:2]:
         worker.offer(deployment(spec, 2))
     assert [worker.applied("toy") for worker in workers] == [1, 1, 1]
@@ -46,8 +46,8 @@ def test_the_last_acknowledgement_switches_all(page: SharedMemory, spec: ModelSp
     assert [worker.applied("toy") for worker in workers] == [2, 2, 2]
 
 
-def test_a_worker_that_skips_a_route_holds_up_nobody(page: SharedMemory, spec: ModelSpec) -> None:
-    first, second = joined(page, 0, spec), joined(page, 1, spec)
+def test_a_worker_that_skips_a_route_holds_up_nobody(memory: SharedMemory, spec: ModelSpec) -> None:
+    first, second = joined(memory, 0, spec), joined(memory, 1, spec)
     first.offer(deployment(spec, 2))
     second.offer(deployment(spec, 3))
     assert (first.applied("toy"), second.applied("toy")) == (1, 1)
@@ -55,8 +55,8 @@ def test_a_worker_that_skips_a_route_holds_up_nobody(page: SharedMemory, spec: M
     assert (first.applied("toy"), second.applied("toy")) == (3, 3)
 
 
-def test_a_dead_worker_is_not_waited_for(page: SharedMemory, spec: ModelSpec) -> None:
-    first, second = joined(page, 0, spec), joined(page, 1, spec)
+def test_a_dead_worker_is_not_waited_for(memory: SharedMemory, spec: ModelSpec) -> None:
+    first, second = joined(memory, 0, spec), joined(memory, 1, spec)
     first.offer(deployment(spec, 2))
     assert first.applied("toy") == 1
     second.leave()  # as the supervisor says
@@ -65,9 +65,9 @@ def test_a_dead_worker_is_not_waited_for(page: SharedMemory, spec: ModelSpec) ->
 
 
 def test_a_stopped_worker_is_left_behind_and_catches_up(
-    page: SharedMemory, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+    memory: SharedMemory, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = joined(page, 0, spec), joined(page, 1, spec)
+    first, second = joined(memory, 0, spec), joined(memory, 1, spec)
     monkeypatch.setattr(module, "STALE_SECONDS", 0.05)
     first.offer(deployment(spec, 2))
     time.sleep(0.1)
@@ -77,9 +77,9 @@ def test_a_stopped_worker_is_left_behind_and_catches_up(
     assert second.applied("toy") == 2
 
 
-def test_a_new_worker_counts_only_once_it_has_caught_up(page: SharedMemory, spec: ModelSpec) -> None:
-    first = joined(page, 0, spec)
-    second = Switch(page, 1)
+def test_a_new_worker_counts_only_once_it_has_caught_up(memory: SharedMemory, spec: ModelSpec) -> None:
+    first = joined(memory, 0, spec)
+    second = Switch(memory, 1)
     second.offer(deployment(spec, 2))  # the store is ahead of the worker that serves
     assert not second.join()
     first.offer(deployment(spec, 2))  # which does not wait for the new one
@@ -89,17 +89,17 @@ def test_a_new_worker_counts_only_once_it_has_caught_up(page: SharedMemory, spec
     assert first.applied("toy") == 2
 
 
-def test_versions_loaded_or_unloaded_under_one_route_are_taken_at_once(page: SharedMemory, spec: ModelSpec) -> None:
-    first = joined(page, 0, spec)
-    joined(page, 1, spec)
+def test_versions_loaded_or_unloaded_under_one_route_are_taken_at_once(memory: SharedMemory, spec: ModelSpec) -> None:
+    first = joined(memory, 0, spec)
+    joined(memory, 1, spec)
     again = Deployment(spec, Route(champion=1), 1, cold=True)
     first.offer(again)
     assert first.get("toy") is again
 
 
-def test_a_part_of_a_route_answers_until_the_whole_is_there(page: SharedMemory, spec: ModelSpec) -> None:
-    first = joined(page, 0, spec)
-    second = Switch(page, 1)
+def test_a_part_of_a_route_answers_until_the_whole_is_there(memory: SharedMemory, spec: ModelSpec) -> None:
+    first = joined(memory, 0, spec)
+    second = Switch(memory, 1)
     second.offer(deployment(spec, 0))
     assert second.join()
     assert (second.get("toy").generation, first.applied("toy")) == (0, 1)
@@ -107,8 +107,8 @@ def test_a_part_of_a_route_answers_until_the_whole_is_there(page: SharedMemory, 
     assert second.applied("toy") == 1
 
 
-def test_models_have_words_of_their_own(page: SharedMemory, spec: ModelSpec, tmp_path: Path) -> None:
-    switch = joined(page, 0, spec)
+def test_models_have_words_of_their_own(memory: SharedMemory, spec: ModelSpec, tmp_path: Path) -> None:
+    switch = joined(memory, 0, spec)
     other = spec.model_copy(update={"name": "other"})
     switch.offer(deployment(other, 7))
     assert (switch.applied("toy"), switch.applied("other"), switch.models) == (1, 7, ["other", "toy"])

@@ -81,17 +81,17 @@ class Desk:
         model = LoadedModel(1, "d", Encoder(tuple(Input(f.name, f.dtype) for f in inputs)), First(), 3, inputs=inputs)
         self.deployment = Deployment(self.spec, Route(champion=1), 1, {1: model})
 
-    def jobs(self) -> list[tuple[PendingRequest, Caller]]:
+    def requests(self) -> list[tuple[PendingRequest, Caller]]:
         callers = [Caller() for _ in PLACES]
         bodies = [json.dumps({"entity": {"place": place}, "id": place}).encode() for place in PLACES]
         asked = [self.contract.decode(body) for body in bodies]
         return [(PendingRequest(*each, self.deployment, caller), caller) for each, caller in zip(asked, callers, strict=True)]
 
     def ask(self) -> list[tuple[float, list[str]] | str]:
-        jobs, ended = self.jobs(), []
-        self.predictor.run([job for job, _ in jobs], lambda: ended.append(1))
+        requests, ended = self.requests(), []
+        self.predictor.run([request for request, _ in requests], lambda: ended.append(1))
         assert ended == [1]
-        return [caller.seen for _, caller in jobs]
+        return [caller.seen for _, caller in requests]
 
 
 @pytest.fixture
@@ -155,16 +155,16 @@ def test_rows_of_which_none_can_be_read_are_the_stores_fault(desk: Desk, monkeyp
 
 
 def test_a_job_that_an_answerer_cannot_take_leaves_the_others_theirs(desk: Desk) -> None:
-    turns: Any = RequestCoalescer.__new__(RequestCoalescer)
-    turns.admission = type("Admission", (), {"answered": lambda self, count: None})()
-    jobs = desk.jobs()
+    coalescer: Any = RequestCoalescer.__new__(RequestCoalescer)
+    coalescer.admission = type("Admission", (), {"answered": lambda self, count: None})()
+    requests = desk.requests()
 
     class Answerer:
         def run(self, some: list[PendingRequest], finished: Any) -> None:
-            if any(job.items[0].id == "poison" for job in some):
+            if any(request.items[0].id == "poison" for request in some):
                 raise KeyError("poison")
             desk.predictor.run(some, finished)
 
-    turns._jobs = {Answerer(): [job for job, _ in jobs]}
-    turns._run()
-    assert [caller.seen for _, caller in jobs] == [(0.5, []), (0.5, []), "KeyError", (0.5, [])]
+    coalescer._pending = {Answerer(): [request for request, _ in requests]}
+    coalescer._run()
+    assert [caller.seen for _, caller in requests] == [(0.5, []), (0.5, []), "KeyError", (0.5, [])]

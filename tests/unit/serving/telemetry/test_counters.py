@@ -17,8 +17,8 @@ def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
 
 
 def test_counts_of_all_processes_add_up() -> None:
-    page = SharedMemory(2 * ARENA)
-    first, second = Metrics(page, 0), Metrics(page, 1)
+    memory = SharedMemory(2 * ARENA)
+    first, second = Metrics(memory, 0), Metrics(memory, 1)
     first.predicted("toy", 1, "champion", 90.0)
     second.predicted("toy", 1, "champion", 2e6)
     second.predicted("toy", None, "champion", 300.0)
@@ -34,9 +34,9 @@ def test_counts_of_all_processes_add_up() -> None:
 
 
 def test_a_process_in_a_dead_ones_place_counts_on() -> None:
-    page = SharedMemory(ARENA)
-    Metrics(page, 0).predicted("toy", 1, "champion", 90.0)
-    heir = Metrics(page, 0)
+    memory = SharedMemory(ARENA)
+    Metrics(memory, 0).predicted("toy", 1, "champion", 90.0)
+    heir = Metrics(memory, 0)
     heir.predicted("toy", 2, "challenger", 90.0)
     heir.predicted("toy", 1, "champion", 90.0)
     seen = samples(metrics_page(heir.series(), {}))

@@ -1,4 +1,4 @@
-"""Tasks for a model whose retraining has a price: shadows of its past, trained cheaply, that tell what keeping it costs."""
+"""Tasks for a model whose retraining has a price: the staleness probe, which shows what keeping its champion costs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from airflow.sdk import Context
 from include.core.request import Request
 from include.services.services import Services
 from operators.base import ComputeOperator
-from operators.monitoring import watched
+from operators.monitoring import monitored_version
 from operators.run import as_of, pulled
 
 
 class BuildHistoryOperator(ComputeOperator):
-    """The rows of every training that could have been, over the past that shadows look at: one point-in-time snapshot."""
+    """The rows of every training that could have been, over the past that the probe covers: one point-in-time snapshot."""
 
     step = "training_set"
     function = "include.features.training_set_step:run"
@@ -25,7 +25,7 @@ class BuildHistoryOperator(ComputeOperator):
         from include.monitoring.shadows_step import WINDOWS
         from include.point_in_time.known import known_days
 
-        watched(services, self.model)
+        monitored_version(services, self.model)
         spec = services.spec(self.model)
         moment = as_of(context, newest(services.control, self.model))
         days = spec.training.window_days + WINDOWS * spec.monitoring.window_days
@@ -42,7 +42,7 @@ class BuildHistoryOperator(ComputeOperator):
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
 
 
-class TrainShadowsOperator(ComputeOperator):
+class TrainStalenessProbesOperator(ComputeOperator):
     """What a model trained at each past window would have erred since. None of them ever serves."""
 
     step = "shadows"
@@ -50,7 +50,7 @@ class TrainShadowsOperator(ComputeOperator):
 
     def build(self, context: Context, services: Services) -> Request:
         spec, history = services.spec(self.model), pulled(context, "history")
-        lineage = watched(services, self.model).entry.lineage
+        lineage = monitored_version(services, self.model).entry.lineage
         params: dict[str, Any] = {
             "as_of": services.ledger.resolve(history).value["as_of"],
             "data_until": services.ledger.resolve(lineage.training_set).value["as_of"],
