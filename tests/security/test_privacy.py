@@ -168,7 +168,7 @@ def test_the_skew_check_leaves_a_contested_id_out_and_counts_it(settings: Settin
 def test_a_stranger_cannot_have_anothers_row_left_out_of_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
     settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)})
     life = shop.Shop(Ledger(settings.storage()), settings)
     life.land_days(8)
@@ -263,7 +263,7 @@ def test_a_segment_that_was_redacted_rotates_as_any_other(settings: Settings, lo
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> shop.Shop:
-    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
     monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path))
     monkeypatch.delenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", raising=False)
     command = importlib.import_module("include.cli.redact")

@@ -177,7 +177,7 @@ def test_a_models_stored_definition_is_refused_too(tmp_path: Path, secret: Path,
 
 
 def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> shop.Shop:
-    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
     settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "home")})
     life = shop.Shop(Ledger(settings.storage()), settings)
     life.land_days(1)
