@@ -48,7 +48,7 @@ def shadows(home: Path, table: pa.Table, **changes: Json) -> dict[str, Any]:
     return perform(request, ledger.open_attempt(request.key, 0), ledger, config).value
 
 
-def test_a_world_that_turned_makes_old_shadows_wrong_and_new_ones_right(tmp_path: Path) -> None:
+def test_a_world_that_turned_makes_old_probes_wrong_and_new_ones_right(tmp_path: Path) -> None:
     value = shadows(tmp_path, rows(turns=AS_OF - timedelta(days=28)))
     error = np.array(value["error"], dtype=float)
     windows = len(error) - 1

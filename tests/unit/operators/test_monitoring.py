@@ -72,7 +72,7 @@ def decide(run: Run) -> dict[str, Any]:
     return value
 
 
-def test_a_priced_decision_looks_at_shadows(served: Life) -> None:
+def test_a_priced_decision_looks_at_the_staleness_probe(served: Life) -> None:
     run = monitored_version(Run(interval=WEEK, run_type="scheduled"))
     run(BuildHistoryOperator(task_id="history", model=MODEL))
     run(TrainStalenessProbesOperator(task_id="shadows", model=MODEL))
@@ -83,7 +83,7 @@ def test_a_priced_decision_looks_at_shadows(served: Life) -> None:
     assert stored[decided["key"]].evidence["shadows"]["error"] == error
 
 
-def test_only_a_price_brings_shadows_into_the_dag() -> None:
+def test_only_a_price_brings_the_staleness_probe_into_the_dag() -> None:
     assert "shadows" not in lifecycle.monitoring_dag(SPEC).task_ids
     priced = SPEC.model_copy(update={"retraining": SPEC.retraining.model_copy(update={"price": 0.1})})
     dag = lifecycle.monitoring_dag(priced)

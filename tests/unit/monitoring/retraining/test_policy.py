@@ -187,7 +187,7 @@ def shadows(gap: float, windows: int = 20) -> dict[str, Any]:
     return {"error": error, "champion": 0}
 
 
-def test_a_price_is_weighed_against_what_shadows_say_that_staying_costs() -> None:
+def test_a_price_is_weighed_against_what_the_probe_says_that_staying_costs() -> None:
     policy = Retraining(on_drift=False, on_performance_drop=None, on_new_labels=None, floor=None, price=0.1)
     stale = decide([], facts("2013-05-31", shadows=shadows(0.1)), policy)
     assert stale.action == "retrain"
