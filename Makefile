@@ -27,8 +27,8 @@ PATHS ?=
 test: setup $(if $(PATHS),,lint)  ## linters, types, import contracts, and the fast suite; PATHS=tests/unit/core for some tests alone
 	@$(PY) -m pytest -n 2 --dist loadscope $(PATHS)
 
-test-unit: setup  ## the unit tests that start no server and train no network: what to run while you write
-	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not e2e" tests/unit
+test-unit: setup  ## the unit tests but for the thorough ones: what to run while you write
+	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not thorough and not e2e" tests/unit
 
 lint: setup  ## ruff, mypy --strict, import-linter, the documentation site
 	@.venv/bin/ruff check .
@@ -44,6 +44,7 @@ format: setup  ## format the code and the imports, and mend what ruff can mend
 docs: setup  ## the documentation site, into dist/site; fails on a broken link, or a page that its contents lack
 	@$(PY) scripts/cli_reference.py
 	@$(PY) scripts/spec_reference.py
+	@$(PY) scripts/settings_reference.py
 	@.venv/bin/mkdocs build --strict
 	@echo 'docs: dist/site/index.html'
 

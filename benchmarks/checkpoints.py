@@ -24,14 +24,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from include.backends.lightning.plan import Course, Place, Plan
-from include.core.storage import LocalStorage
+from include.core.storage import LocalStorage, Storage
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Input, Rows
 from include.training.spool import MetricSpool
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 EVERY, STEPS_PER_EPOCH, EPOCHS = 4, 10, 3
 STEPS = STEPS_PER_EPOCH * EPOCHS
@@ -127,17 +131,23 @@ def arm(death: Death) -> None:
         if reached("after the rename"):
             die()
 
-    def no_step(callback: callbacks.StepCheckpoint, *arguments: object) -> None:
-        step = callback._step(arguments[0]) - 1  # batches that are done
+    def no_step(callback: callbacks.StepCheckpoint, trainer: pl.Trainer, *others: object) -> None:
+        step = callback._step(trainer) - 1  # batches that are done
         with Path(os.environ["REACHED"]).open("a") as file:
             file.write(f"{step}\n")
         if reached("between steps"):
             die()
-        start(callback, *arguments)
+        start(callback, trainer, *others)
 
-    storage._write_synced, storage.os.replace = half_write, no_rename
-    CheckpointStore.save_step = save_and_die
-    callbacks.StepCheckpoint.on_train_batch_start = no_step
+    substitute(storage, "_write_synced", half_write)
+    substitute(os, "replace", no_rename)
+    substitute(CheckpointStore, "save_step", save_and_die)
+    substitute(callbacks.StepCheckpoint, "on_train_batch_start", no_step)
+
+
+def substitute(owner: object, name: str, by: object) -> None:
+    """For the rest of this process, which is a trial's own."""
+    setattr(owner, name, by)
 
 
 def in_process(target: Callable[..., None], *arguments: object) -> int:
@@ -237,10 +247,10 @@ def twin_of(root: Path) -> dict[int, dict[str, bytes]]:
 def fit_all(folder: Path) -> None:
     keep = CheckpointStore.__init__
 
-    def keeping(store: CheckpointStore, storage: LocalStorage, name: str) -> None:
+    def keeping(store: CheckpointStore, storage: Storage, name: str) -> None:
         keep(store, storage, name, keep=10**6)
 
-    CheckpointStore.__init__ = keeping
+    substitute(CheckpointStore, "__init__", keeping)
     fit(folder)
 
 

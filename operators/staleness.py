@@ -1,4 +1,4 @@
-"""Tasks for a model whose retraining has a price: models of its past, trained cheaply, that show what keeping it costs."""
+"""Tasks for a model whose retraining has a price: the staleness probe, which tells what keeping its champion costs."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def _staleness(value: Value) -> Iterator[str]:
 
 
 def _reference(value: Value) -> Iterator[str]:
-    yield f"{value['columns']} columns over {value['days']} days, {len(value['backtest'])} windows judged in hindsight"
+    yield f"{value['columns']} columns over {value['days']} days, {len(value['backtest'])} windows of the holdout estimated"
 
 
 SUMMARIES: Mapping[str, Callable[[Value], Iterable[str]]] = {

@@ -41,7 +41,7 @@ def windows(ledger: Ledger, control: ControlStore, spec: ModelSpec) -> list[dict
     rows = []
     for window, result in sorted(latest.items())[-WINDOWS:]:
         decision = decided.get(window)
-        action = {"action": decision.action, "decision": decision.words} if decision else {"action": "", "decision": ""}
+        action = {"action": decision.action, "decision": decision.summary} if decision else {"action": "", "decision": ""}
         rows.append({"window": window, **_window(result), **action})
     return rows
 

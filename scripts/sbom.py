@@ -65,8 +65,8 @@ def bill(root: Path = ROOT) -> dict[str, Any]:
         part = _image(name, tag, digest)
         parts.setdefault(part["bom-ref"], part)
     ordered = [parts[purl] for purl in sorted(parts)]
-    version = re.search(r'^version = "([^"]+)"', (root / "pyproject.toml").read_text(), re.MULTILINE)
-    own = {"type": "application", "bom-ref": "slipstream", "name": "slipstream", "version": version[1] if version else "0"}
+    released = re.search(r'^version = "([^"]+)"', (root / "pyproject.toml").read_text(), re.MULTILINE)
+    own = {"type": "application", "bom-ref": "slipstream", "name": "slipstream", "version": released[1] if released else "0"}
     runs = [part["bom-ref"] for part in ordered if part["scope"] != "excluded"]
     content = {
         "metadata": {"component": own},

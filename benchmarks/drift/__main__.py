@@ -28,10 +28,11 @@ def alarms() -> bool:
 
 def stability() -> bool:
     from benchmarks.drift import stability as area
+    from benchmarks.drift.alarms import SHIFTED
 
     flips = area.measure()
     sizes = f"{area.SIZES[0]:,} to {area.SIZES[-1]:,}"
-    what = f"{area.STREAMS} streams with {area.SHIFT:g} sd in {area.SHIFTED} of {area.COLUMNS} columns, {sizes} rows"
+    what = f"{area.STREAMS} streams with {area.SHIFT:g} sd in {SHIFTED} of {area.COLUMNS} columns, {sizes} rows"
     print(f"\n{what}\n{'':16}{'alarm taken back':>18}{'silent at the end':>19}")
     for name in flips.flipped:
         print(f"{name:16}{flips.flipped[name]:18}{flips.silent[name]:19}")

@@ -120,7 +120,7 @@ def _table(world: World, rng: np.random.Generator, shifts: np.ndarray[tuple[int]
 
 def _counted(table: pa.Table, world: World) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     found = profile(table, world.axes)
-    return np.stack([found[axis.name].cells for axis in world.axes])
+    return np.stack([np.asarray(found[axis.name].cells) for axis in world.axes])  # its axes are numeric: they have cells
 
 
 def show(found: Measured) -> str:

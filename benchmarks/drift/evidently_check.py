@@ -9,8 +9,9 @@ import pyarrow as pa
 from scipy.special import kolmogorov
 
 from benchmarks.drift.peers import evidently_columns
-from benchmarks.drift.world import World, law_of, rows
+from benchmarks.drift.world import Floats, World, law_of, rows
 from include.monitoring.drift.divergences import ks
+from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import profile
 
 SIZES = (200, 1000, 1001, 5000)
@@ -33,9 +34,15 @@ def _table(rng: np.random.Generator, size: int, moved: float) -> pa.Table:
     return pa.table({f"c{n}": rows(law_of(n), rng, moved, size) for n in range(COLUMNS)})
 
 
+def _cells(side: pa.Table, axis: Axis) -> Floats:
+    counted = profile(side, [axis])[axis.name].cells
+    assert counted is not None  # a numeric column has cells
+    return counted.astype(float)
+
+
 def _ours(now: pa.Table, before: pa.Table) -> Any:
     axes = World(1, COLUMNS, 0.0).axes
-    a, b = (np.stack([profile(side, axes)[axis.name].cells for axis in axes]).astype(float) for side in (now, before))
+    a, b = (np.stack([_cells(side, axis) for axis in axes]) for side in (now, before))
     n, m = a.sum(axis=1), b.sum(axis=1)
     return evidently_columns(a, b, kolmogorov(np.sqrt(n * m / (n + m)) * ks(a, b)))
 

@@ -131,7 +131,7 @@ def _gap(folder: Path) -> float:
             abs(mine.psi - float(((p - q) * np.log(p / q)).sum())),
             abs(mine.p_value - stats.chi2_contingency(np.array([x, y]), correction=False).pvalue),
         ]
-    return max(gaps)
+    return float(max(gaps))
 
 
 # -- what the children run ------------------------------------------------------------------------------

@@ -18,10 +18,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.backends.online import open_online
 from include.core.spec import Feature, View
 from include.features.online.materialize import materialize_view
-from include.online_store.row_codec import Layout, microseconds, pack
+from include.online_store.layout import Layout, microseconds
+from include.online_store.open import open_online
+from include.online_store.row_codec import pack
 
 DAY = datetime.fromisoformat("2013-03-01")
 HOUR = timedelta(hours=1)
@@ -98,9 +99,10 @@ def _run(url: str, model: str, shares: list[list[Batch]], killer: random.Random 
     workers = [_fork.Process(target=_write, args=(url, model, share)) for share in shares]
     for worker in workers:
         worker.start()
-    for worker in killer.sample(workers, 2) if killer else []:
-        time.sleep(killer.random() * 0.02)
-        worker.kill()  # SIGKILL; silent if it has ended by then
+    if killer is not None:
+        for worker in killer.sample(workers, 2):
+            time.sleep(killer.random() * 0.02)
+            worker.kill()  # SIGKILL; silent if it has ended by then
     for worker in workers:
         worker.join(60)
     died = [share for worker, share in zip(workers, shares, strict=True) if worker.exitcode != 0]

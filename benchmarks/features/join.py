@@ -228,5 +228,6 @@ def peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    side = {"frame": frame, "files": files, "both": both}[sys.argv[1]]
+    sides: dict[str, Callable[..., Measured]] = {"frame": frame, "files": files, "both": both}
+    side = sides[sys.argv[1]]
     print(json.dumps(side(Path(sys.argv[2]), *sys.argv[3:])))

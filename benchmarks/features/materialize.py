@@ -27,7 +27,7 @@ from benchmarks.features.convergence import series
 from benchmarks.features.line import Line
 from benchmarks.features.stores import online_stores
 from include.backends.feast.online import online_view
-from include.backends.online import open_online
+from include.online_store.open import open_online
 
 ROWS, ROUNDS, TRIALS = 100_000, 3, 100
 GOAL = 10.0  # times the rows a second of Feast's local engine

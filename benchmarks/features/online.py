@@ -22,10 +22,10 @@ import redis
 
 from benchmarks.features.line import Line
 from benchmarks.features.stores import online_stores
-from include.backends.online import open_online
 from include.backends.sqlite.online_store import CACHE_KIB
 from include.core.spec import Feature, View
-from include.online_store.row_codec import Layout
+from include.online_store.layout import Layout
+from include.online_store.open import open_online
 
 ENTITIES, CALLS, ROUNDS = 20_000, 1_000, 6
 GOAL_P99, GOAL_OVER = 5.0, 1.0  # milliseconds

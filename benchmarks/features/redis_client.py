@@ -1,20 +1,17 @@
-"""Our Redis wire format beside redis-py with hiredis, its parser in C: what the wire format has to earn.
+"""How we use hiredis beside redis-py's own commands: what a connection of the gateway's own, and commands packed here, earn.
 
-Both sides are the same store on the same server, and differ in how bytes travel. They take turns; a figure is the median over
-the turns of redis-py's time over ours, so that a busy machine troubles both alike. hiredis is in no lock of the project: it
-is installed into a scratch folder, and this module runs again with it as a process of its own.
+Both sides are the same store on the same server, with the same parser in C, and differ in what stands between it and the
+store. They take turns; a figure is the median over the turns of redis-py's time over ours, so that a busy machine troubles
+both alike.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -28,15 +25,15 @@ import redis.asyncio
 from benchmarks.features.line import Line
 from benchmarks.features.online import ENTITIES, LAYOUTS, fill
 from benchmarks.features.stores import redis_server
-from include.backends.redis.online_store import READ, SCRIPT, RedisOnlineStore, _lifetime, _starts, _values, row_of
+from include.backends.redis.online_store import READ, SCRIPT, RedisOnlineStore, _lifetime, _starts
 from include.backends.redis.rows import Done, RedisRows
+from include.backends.redis.value import row_of, values_of
 from include.core.spec import Feature, View
-from include.online_store.row_codec import Packed, Row
-from include.online_store.store import Exchange
+from include.online_store.packed_store import Exchange
+from include.online_store.row_codec import Packed
+from include.online_store.store import Row
 
-HIREDIS = "hiredis==3.5.0"
 TURNS = 15
-GOAL = 1.10  # of our time: within it, ours is to go
 DAY = datetime.fromisoformat("2013-03-01")
 ROWS = 60_000  # of a materialization
 TOGETHER = 32  # requests that a busy gateway has under way
@@ -45,16 +42,9 @@ Ratios = dict[str, list[float]]  # what was done: redis-py's wall time and CPU t
 
 def run() -> list[Line]:
     with TemporaryDirectory() as scratch, redis_server(Path(scratch)) as url:
-        site = Path(scratch, "site")
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), HIREDIS], check=True
-        )
-        environment = {**os.environ, "PYTHONPATH": f"{os.getcwd()}:{site}"}
-        command = [sys.executable, "-m", "benchmarks.features.redis_client", url]
-        answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-    ratios: Ratios = json.loads(answer)
+        ratios = measure(url)
     return [
-        Line(f"redis-py with hiredis / ours: {what}", f"{wall:.2f} x, CPU {cpu:.2f} x") for what, (wall, cpu) in ratios.items()
+        Line(f"redis-py's own commands / ours: {what}", f"{wall:.2f} x, CPU {cpu:.2f} x") for what, (wall, cpu) in ratios.items()
     ]
 
 
@@ -62,7 +52,7 @@ def run() -> list[Line]:
 
 
 class RedisPyStore(RedisOnlineStore):
-    """The store over redis-py's own commands, packed and parsed by hiredis."""
+    """The store over redis-py's own commands."""
 
     def _read(self, keys: Sequence[str]) -> list[bytes | None]:
         values: list[bytes | None] = []
@@ -73,7 +63,7 @@ class RedisPyStore(RedisOnlineStore):
 
     def exchange(self, rows: Packed, ttl: int | None) -> Exchange:
         """As ours: everything is sent before the first answer is read, and the next chunk is packed meanwhile."""
-        values = _values(rows)
+        values = values_of(rows)
         with self._answering(), self._connection() as connection:
             parts = [slice(start, start + SCRIPT) for start in _starts(rows.keys)]
             commands: list[tuple[Any, ...]] = [("MSETNX", *_pairs(rows.keys[part], values[part])) for part in parts]
@@ -120,7 +110,7 @@ class RedisPyRows:
             values = await self._client.mget([key for keys, _ in asked for key in keys])
             place = 0
             for keys, done in asked:
-                done([None if value is None else row_of(value) for value in values[place : place + len(keys)]])
+                done([row_of(value) if isinstance(value, bytes) else None for value in values[place : place + len(keys)]])
                 place += len(keys)
         self._task = None
 
@@ -174,7 +164,7 @@ def _reads(ours: RedisOnlineStore, theirs: RedisOnlineStore) -> Ratios:
             for each in keys:
                 store.fetch(each)
 
-        found[f"rows of {many} entities, waiting"] = in_turns(lambda read=read: read(ours), lambda read=read: read(theirs))
+        found[f"rows of {many} entities, waiting"] = in_turns(partial(read, ours), partial(read, theirs))
     found["the keys of a view counted"] = in_turns(
         lambda: ours.size(f"{LAYOUTS[0].prefix}:"), lambda: theirs.size(f"{LAYOUTS[0].prefix}:")
     )
@@ -192,7 +182,7 @@ async def _gateway(url: str) -> Ratios:
             await asyncio.gather(*(_client(rows, each, 1000 // len(keys)) for each in keys))
 
         found[f"the gateway, {together} request{'s' if together > 1 else ''} under way"] = await _in_turns(
-            lambda busy=busy: busy(ours), lambda busy=busy: busy(theirs)
+            partial(busy, ours), partial(busy, theirs)
         )
     ours.close()
     await theirs.close()
@@ -239,7 +229,7 @@ def _writes(ours: RedisOnlineStore, theirs: RedisOnlineStore, url: str) -> Ratio
             write(store)
 
         kept = "without a ttl" if ttl is None else "with a ttl"
-        found[f"new rows, {kept}"] = in_turns(lambda anew=anew: anew(ours), lambda anew=anew: anew(theirs))
+        found[f"new rows, {kept}"] = in_turns(partial(anew, ours), partial(anew, theirs))
     return found
 
 
@@ -248,7 +238,3 @@ def _table(view: View) -> pa.Table:
     values = {feature.name: chance.normal(size=ROWS) for feature in view.features}
     times = pa.array([DAY] * ROWS, pa.timestamp("us"))
     return pa.table({"key": [f"K{n:06d}" for n in range(ROWS)], "event_timestamp": times, **values})
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1])))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pydantic import JsonValue
+
 from benchmarks.fuzz.cases import FEEDBACK, GOOD, INFER, PREDICT, PUSH, Case, Grammar, binary_case
 from tests.integration.gateway_world import MODEL, TOKEN
 
 BIG = (2**63, -(2**63) - 1, 2**64, 10**30)
-NO_TIMES = (
+NO_TIMES: tuple[JsonValue, ...] = (
     "0001-01-01T00:00:00+01:00",
     "9999-12-31T23:59:59-05:00",
     "yesterday",

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from include.core.request import Json
 from include.core.spec import Evaluation, Serving
 from include.evaluation.gate import decide
 from include.metrics.binary import measure
@@ -89,7 +90,7 @@ def _gates(case: Case, gates: int) -> tuple[int, int, int]:
     return opened, naive, sliced
 
 
-def _value(case: Case, rng: np.random.Generator) -> dict[str, object]:
+def _value(case: Case, rng: np.random.Generator) -> dict[str, Json]:
     """What the step `evaluate` would hand to the gate."""
     days, airport = np.arange(case.rows) * DAYS // case.rows, rng.integers(0, SLICES, case.rows)
     labels = (rng.random(case.rows) < 0.3).astype(np.float64)
@@ -101,12 +102,11 @@ def _value(case: Case, rng: np.random.Generator) -> dict[str, object]:
     day = rng.normal(size=(2, DAYS))[:, days] * (2 * labels - 1)
     rest = 1 - case.days
     noise = [np.sqrt(0.9 * rest) * shared + np.sqrt(0.1 * rest) * own[n] + np.sqrt(case.days) * day[n] for n in (0, 1)]
-    champion, challenger = (
-        labels * _distance(auc, case.days) + each for auc, each in zip((AUC, AUC - worse), noise, strict=True)
-    )
+    champion = labels * _distance(AUC, case.days) + noise[0]
+    challenger = labels * _distance(AUC - worse, case.days) + noise[1]
     scores = ndtr(challenger - 0.5), ndtr(champion - 0.5)
     paired = difference("auc", labels, scores[0], scores[1], days, THRESHOLD).to_json()
-    rows = []
+    rows: list[Json] = []
     for value in range(SLICES):
         here = airport == value
         if here.sum() >= 100:

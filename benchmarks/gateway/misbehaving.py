@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from unittest.mock import patch
 
 from include.gateway import host, shadow
 from include.model_contract.model import Floats, Model, open_model
@@ -33,8 +34,8 @@ def main() -> int:
         return host.main(shadow_command=COMMAND)
     from include.serving.models import loaded_model
 
-    loaded_model.open_model = lambda path: Misbehaving(open_model(path))
-    return shadow.main(sys.argv[2:])
+    with patch.object(loaded_model, "open_model", lambda path: Misbehaving(open_model(path))):
+        return shadow.main(sys.argv[2:])
 
 
 if __name__ == "__main__":

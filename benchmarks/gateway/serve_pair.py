@@ -15,7 +15,6 @@ from ray import serve
 from starlette.requests import Request
 
 
-@serve.deployment
 class Model:
     def __init__(self, path: str) -> None:
         import onnxruntime
@@ -28,7 +27,6 @@ class Model:
         return float(self.session.run(None, {"features": np.array([values], np.float32)})[0][0])
 
 
-@serve.deployment
 class Router:
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -47,9 +45,10 @@ def main() -> None:
     options = parser.parse_args()
     ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": options.port})
-    serve.run(Router.bind(Model.bind(options.model)))
+    model, router = serve.deployment()(Model), serve.deployment()(Router)
+    serve.run(router.bind(model.bind(options.model)))
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    serve.shutdown()
+    serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's own function has no annotations
     ray.shutdown()
 
 

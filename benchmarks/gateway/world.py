@@ -26,7 +26,6 @@ import onnx
 import pyarrow as pa
 from onnx import TensorProto, helper, numpy_helper
 
-from include.backends.online import open_online
 from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT, digest_json
 from include.core.ledger import Ledger
@@ -34,6 +33,7 @@ from include.core.request import Outcome, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.time import timestamp
+from include.online_store.open import open_online
 from include.routing.route import Route, set_route
 from include.versions.lifecycle import Stage
 

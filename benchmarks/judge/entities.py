@@ -125,7 +125,9 @@ def rolled_back(seen: Seen, share: float) -> NDArray[np.bool_]:
         np.concatenate([a[1][:, :SLICES], b[:, SLICES:]], axis=1)
         for a, b in ((seen.new, seen.again), (seen.first, seen.first_again))
     )
-    return (period_sums(hits) >= period_boundaries(ACCEPTED, ALPHA, trials)).any(axis=1)
+    crossed = period_sums(hits) >= period_boundaries(ACCEPTED, ALPHA, trials)
+    rolled: NDArray[np.bool_] = np.any(crossed, axis=1)
+    return rolled
 
 
 def promoted(seen: Seen, share: float) -> NDArray[np.bool_]:

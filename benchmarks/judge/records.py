@@ -19,7 +19,8 @@ def asked_after_every_request(stages: int) -> tuple[int, int]:
     same = rolled = 0
     for number in range(stages):
         at, evidence = _first_rollback(rng, 0.1 if number % 2 else 0.0)
-        trials, hits = (sum(evidence.arms(ERRORS, SLICES)), evidence.arms(ERRORS, SLICES)[CHALLENGER])
+        arms = evidence.arms(ERRORS, SLICES)
+        trials, hits = np.sum(arms, axis=0), arms[CHALLENGER]
         expected = int(first_crossings(PLAN.share, PLAN.alpha, trials[None, :], hits[None, :])[0])
         same += at == expected
         rolled += at >= 0

@@ -22,15 +22,18 @@ Bools = NDArray[np.bool_]
 def success_below(stream: Stream, looks: int, least: float) -> Bools:
     """[stages, looks]: the canary's success rate since the last look was below `least`."""
     canary, bad = coarse(stream.canary, looks), coarse(stream.bad_canary, looks)
-    return (canary > 0) & (canary - bad < least * canary)
+    below: Bools = (canary > 0) & (canary - bad < least * canary)
+    return below
 
 
 def argo(stream: Stream, looks: int, least: float, limit: int) -> Bools:
-    return success_below(stream, looks, least).sum(axis=1) > limit
+    failed: Bools = success_below(stream, looks, least).sum(axis=1) > limit
+    return failed
 
 
 def flagger(stream: Stream, looks: int, least: float = 0.99, threshold: int = 5) -> Bools:
-    return success_below(stream, looks, least).sum(axis=1) >= threshold
+    failed: Bools = success_below(stream, looks, least).sum(axis=1) >= threshold
+    return failed
 
 
 def z_test(stream: Stream, looks: int, p: float = 0.05) -> Bools:
@@ -40,7 +43,8 @@ def z_test(stream: Stream, looks: int, p: float = 0.05) -> Bools:
     pooled = (ours + theirs) / (canary + champion)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (ours / canary - theirs / champion) / np.sqrt(pooled * (1 - pooled) * (1 / canary + 1 / champion))
-    return (np.nan_to_num(z) > norm.isf(p / 2)).any(axis=1)
+    worse: Bools = (np.nan_to_num(z) > norm.isf(p / 2)).any(axis=1)
+    return worse
 
 
 def kayenta(stream: Stream, points: int, confidence: float = 0.98) -> Bools:
@@ -55,7 +59,8 @@ def _mann_whitney(ours: NDArray[np.float64], theirs: NDArray[np.float64], confid
     ranks = rankdata(np.concatenate([ours, theirs], axis=1), axis=1)
     u = ranks[:, :points].sum(axis=1) - points * (points + 1) / 2
     spread = np.sqrt(points**2 / (2 * points * (2 * points - 1)) * ((ranks - ranks.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
-    return (u - points**2 / 2) / np.maximum(spread, 1e-9) > norm.isf((1 - confidence) / 2)
+    higher: Bools = (u - points**2 / 2) / np.maximum(spread, 1e-9) > norm.isf((1 - confidence) / 2)
+    return higher
 
 
 def _blocks(values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -67,7 +72,8 @@ def e_process(trials: Ints, hits: Ints, p: float, alpha: float, weight: float = 
     a, b = p * weight, (1 - p) * weight
     own, all_ = np.cumsum(hits, axis=1), np.cumsum(trials, axis=1)
     evidence = betaln(a + own, b + all_ - own) - betaln(a, b) - own * np.log(p) - (all_ - own) * np.log1p(-p)
-    return ((evidence >= -np.log(alpha)) & (own > p * all_)).any(axis=1)
+    passed: Bools = ((evidence >= -np.log(alpha)) & (own > p * all_)).any(axis=1)
+    return passed
 
 
 def fixed_sample(trials: Ints, hits: Ints, p: float, alpha: float) -> Bools:
@@ -75,4 +81,5 @@ def fixed_sample(trials: Ints, hits: Ints, p: float, alpha: float) -> Bools:
     total, own = trials.sum(axis=1), hits.sum(axis=1)
     different, place = np.unique(total, return_inverse=True)
     limits = np.array([int((np.cumsum(law(int(n), p)[::-1])[::-1] > alpha).sum()) for n in different])
-    return own >= limits[place]
+    passed: Bools = own >= limits[place]
+    return passed

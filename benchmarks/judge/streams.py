@@ -31,7 +31,8 @@ class Stream:
 
 def coarse(counts: Ints, parts: int) -> Ints:
     """[stages, fine] summed to [stages, parts]."""
-    return counts.reshape(len(counts), parts, -1).sum(axis=2)
+    summed: Ints = counts.reshape(len(counts), parts, -1).sum(axis=2)
+    return summed
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,7 @@ def cases(draw: st.DrawFn) -> Case:
     kinds = [kind for kind in KINDS if kind.family == family]
     first = draw(_days(kinds))
     second = draw(_days(kinds if draw(st.booleans()) or first.kind is None else [first.kind]))
-    damage = draw(st.sampled_from(["none"] * 8 + ["cut", "flipped"]))
+    damages: list[Damage] = [*("none",) * 8, "cut", "flipped"]
+    damage = draw(st.sampled_from(damages))
     neighbour = draw(st.sampled_from(["none"] * 6 + list(NEIGHBOURS)))
     return Case(draw(st.sampled_from(NAMES)), (first, second), neighbour, damage, draw(st.integers(0, 2**32)))

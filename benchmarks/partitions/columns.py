@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -41,9 +41,10 @@ def integers(name: str, low: int, high: int) -> Kind:
     return Kind(name, "number", small | edges | st.integers(low, high), typed(getattr(pa, name)()), float)
 
 
-def floats(name: str, width: int) -> Kind:
+def floats(name: str, width: Literal[16, 32, 64]) -> Kind:
     some = st.floats(width=width, allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, -0.0, 0.5, 1.0, -3.25])
-    numpy = {16: np.float16, 32: np.float32, 64: np.float64}[width]
+    held_as: dict[int, type[np.floating[Any]]] = {16: np.float16, 32: np.float32, 64: np.float64}
+    numpy = held_as[width]
 
     def array(values: Sequence[Any]) -> pa.Array:
         held = [None if value is None else numpy(value) for value in values]
@@ -95,7 +96,7 @@ def seconds_beyond() -> Kind:
 
 
 TROUBLE = ["", " ", "nan", "NULL", "5", "x"]
-WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=8) | st.sampled_from(TROUBLE)
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8) | st.sampled_from(TROUBLE)
 
 
 def texts(name: str, array: Callable[[Sequence[Any]], pa.Array]) -> Kind:

@@ -74,7 +74,7 @@ def changed(policy: Retraining, fields: Sequence[str], price: float | None) -> R
 
 def _decisions(found: list[Decision], policy: Retraining) -> None:
     made = {decision.key: decision for decision in decided(found, policy)}
-    rows = [(d.as_of[:10], d.action, made[d.key].action, made[d.key].words) for d in found if d.key in made]
+    rows = [(d.as_of[:10], d.action, made[d.key].action, made[d.key].summary) for d in found if d.key in made]
     print(table(("as of", "recorded", "would have", "why"), rows))
     before, after = (sum(row[place] == "retrain" for row in rows) for place in (1, 2))
     print(f"\n{len(rows)} windows: {before} retrains recorded, {after} by this policy; the champions are those of the record.")
@@ -86,10 +86,10 @@ def _decisions(found: list[Decision], policy: Retraining) -> None:
 
 
 def _probed(found: list[Decision], price: float) -> None:
-    """Error too, where a staleness probe ran: it shows what each choice would have given."""
+    """Error too, where a staleness probe was kept: it tells what each choice would have given."""
     probe = next((d.evidence["shadows"] for d in reversed(found) if d.evidence.get("shadows")), None)
     if probe is None:
-        print("No staleness probe ran, so the errors of other choices are not known (retraining.price switches them on).")
+        print("No staleness probe was kept, so the errors of other choices are not known (retraining.price switches it on).")
         return
     error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
     known = int(np.isfinite(np.diagonal(error)).sum())

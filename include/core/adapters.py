@@ -20,8 +20,11 @@ ADAPTERS: dict[str, str] = {
     "model": "include.backends.onnx.model:open_model",
     "model.check": "include.backends.onnx.model:check_model",
     "model.quantize": "include.backends.onnx.model:quantize",
-    # include/online_store/open.py: OnlineStore
-    "online": "include.backends.online:open_online",
+    # include/online_store/open.py: OnlineStore, by the scheme of its address
+    "online.sqlite": "include.backends.sqlite.online_store:open_online",
+    "online.redis": "include.backends.redis.online_store:RedisOnlineStore",
+    "online.rediss": "include.backends.redis.online_store:RedisOnlineStore",
+    "online.unix": "include.backends.redis.online_store:RedisOnlineStore",
     # include/features/online/materialize.py: bringing a published day online
     "materialize": "include.backends.feast.materialize:materialize",
     # include/governance/registry.py: Registry

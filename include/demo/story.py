@@ -182,7 +182,7 @@ class Story:
         if decision is None:
             raise JobFailedError(f"Monitoring left no decision for {as_of}.")
         self.journal.record(str(as_of), f"monitoring: {finding(self._monitored(as_of), decision.to_json())}")
-        self.journal.print_line(f"  {decision.words}")
+        self.journal.print_line(f"  {decision.summary}")
         if decision.action == "retrain":
             self._retrain(as_of, pump)
 

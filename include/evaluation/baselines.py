@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from include.metrics.ranks import Values
+from include.metrics.arrays import Values
 from include.model_contract.model import Floats
 
-SMOOTHING = 20.0  # rows of the overall rate mixed into a category's own
+SMOOTHING = 20.0  # so many rows of the overall rate are mixed into a category's own
 
 
 def boosted(train: Floats, labels: Values, holdout: Floats, categories: list[int], seed: int) -> NDArray[np.float64]:
@@ -22,7 +22,7 @@ def boosted(train: Floats, labels: Values, holdout: Floats, categories: list[int
 
     small = [column for column in categories if np.nanmax(train[:, column], initial=0) < 255]
     model = HistGradientBoostingClassifier(categorical_features=small or None, random_state=seed)
-    with threadpool_limits(1):  # OpenMP's threads spin: on a busy machine two are many times slower than one
+    with threadpool_limits(1):  # threads of OpenMP spin: on a busy machine two are many times slower than one
         scores: NDArray[np.float64] = model.fit(train, labels).predict_proba(holdout)[:, 1]
     return scores
 

@@ -15,16 +15,16 @@ from include.core.request import Json, Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
 from include.evaluation import int8
-from include.evaluation.alone import alone, words
 from include.evaluation.baselines import boosted, historical_rate
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
+from include.evaluation.leakage import leaking_inputs, warnings
 from include.evaluation.report import render
 from include.evaluation.slices import by_slice, paired_slices
+from include.metrics.arrays import Bools, Values
 from include.metrics.binary import measure
 from include.metrics.calibration import calibration_table
 from include.metrics.paired import Difference, difference
-from include.metrics.ranks import Bools, Values
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import Floats, Model, open_model
 
@@ -46,14 +46,15 @@ def run(task: Task) -> Outcome:
     model, encoder, path = _open(task, "train")
     rows: Floats = encoder.encode_table(holdout)
     scores = model.score(rows)
+    leaking = _leaking(train, encoder, label, rows, labels)
     value: dict[str, Json] = {
         "rows": len(labels),
         "threshold": threshold,
         "metrics": measure(labels, scores, threshold),
         **_champion(task, holdout, scores, spec),
         "baselines": _baselines(task, train, holdout, encoder, spec.baseline),
-        "alone": (solitary := _alone(train, encoder, label, rows, labels)),
-        "warnings": [*task.input("training_set").value.get("warnings", ()), *words(solitary)],
+        "alone": leaking,
+        "warnings": [*task.input("training_set").value.get("warnings", ()), *warnings(leaking)],
         "slices": by_slice(holdout, spec.slices, labels, scores),
         "calibration": calibration_table(labels, scores),
         "latency_ms": measure_latency(model, rows[:LATENCY_ROWS], spec.max_latency_ms),
@@ -107,13 +108,11 @@ def _baselines(task: Task, train: pa.Table, holdout: pa.Table, encoder: Encoder,
     return found
 
 
-def _alone(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Values) -> list[Json]:
+def _leaking(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Values) -> list[Json]:
     """Inputs that predict the label too well, each alone."""
-    names, codes = (
-        [each.name for each in encoder.inputs],
-        [n for n, each in enumerate(encoder.inputs) if each.dtype == "category"],
-    )
-    return alone(names, codes, encoder.encode_table(train), _labels(train, label), rows, labels)
+    names = [each.name for each in encoder.inputs]
+    codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
+    return leaking_inputs(names, codes, encoder.encode_table(train), _labels(train, label), rows, labels)
 
 
 def _labels(table: pa.Table, label: str) -> Values:

@@ -11,13 +11,15 @@ from include.core.spec import Evaluation
 from include.metrics.binary import METRICS, worse_by
 from include.metrics.paired import Difference
 
-SLICE_ALPHA = 0.05  # chance that the slices close the gate on a challenger that is as good in every one of them
+SLICE_ALPHA = 0.05  # the chance that slices close the gate on a challenger that is as good in every one of them
 
 
 @dataclass(frozen=True)
 class GateVerdict:
+    """`reasons`: why the gate is closed; empty when it is open."""
+
     passed: bool
-    reasons: tuple[str, ...]  # why it is closed; empty when it is open
+    reasons: tuple[str, ...]
 
     def to_json(self) -> dict[str, Json]:
         return {**asdict(self), "reasons": list(self.reasons)}

@@ -13,8 +13,8 @@ import numpy as np
 from include.core.request import Json
 from include.core.spec import Evaluation
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
+from include.metrics.arrays import Values
 from include.metrics.binary import measure, worse_by
-from include.metrics.ranks import Values
 from include.model_contract.model import Floats, open_model, quantize
 
 FILE = "model.int8.onnx"
@@ -34,7 +34,7 @@ def variant(path: Path, target: Path, rows: Floats, labels: Values, spec: Evalua
     except Exception as error:  # noqa: BLE001 - the quantiser knows not every operator, and says so in many ways
         return {"accepted": False, "reason": f"it cannot be quantised: {str(error).strip()[:200]}"}
     before = full.score(rows)
-    latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # compared, so in the same minutes
+    latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # both in the same minutes, for they are compared
     found: dict[str, Json] = {
         "metrics": measure(labels, scores, threshold),
         "latency_ms": latency[0],

@@ -20,29 +20,34 @@ from functools import cache
 import numpy as np
 
 from include.core.request import Json
-from include.metrics.ranks import Values
+from include.metrics.arrays import Values
 from include.model_contract.model import Floats, Model
 
-Clock = Callable[[], float]  # seconds
-Reference = Callable[[int], None]  # does the work that many times
+Clock = Callable[[], float]
+"""Seconds."""
+Reference = Callable[[int], None]
+"""Does the reference's work so many times."""
 
-NOMINAL = 0.015  # milliseconds of one unit of the reference, on the machine whose milliseconds a spec's limit means
-WIDTH, LAYERS = 256, 4  # of the reference: as many products of a row with a square matrix as layers
-LATENCY_ROWS = 256  # of the holdout: enough for a p99 over rows
-WARM_UP, CALLS = 50, 1000  # calls a model at least, where they are fast
-PASSES, MOST_PASSES = 4, 16  # over the rows; more only while the limit is exceeded
-BLOCK = 16  # rows that a model takes before it is another one's turn
-SECONDS = 10.0  # about as long as the first passes of a slow model may take
-MOST_UNITS = 2000  # of a reference call: 30 ms
+NOMINAL = 0.015  # one unit of the reference takes so many milliseconds on the machine that a spec's limit means
+WIDTH, LAYERS = 256, 4  # the reference multiplies a row with a square matrix as often as it has layers
+LATENCY_ROWS = 256  # so many rows of the holdout are enough for a p99 over rows
+WARM_UP, CALLS = 50, 1000  # a fast model is called so many times at least
+PASSES, MOST_PASSES = 4, 16  # passes over the rows: beyond the first number only while the limit is exceeded
+BLOCK = 16  # a model takes so many rows before it is another one's turn
+SECONDS = 10.0  # the first passes of a slow model may take about so long
+MOST_UNITS = 2000  # a reference call has no more units, which take 30 ms
 
 
 @dataclass
-class Turns:
-    """The fastest call with each row, by model, and of the reference in each of its places; and all calls of the first."""
+class Timings:
+    """The fastest call with each row, by model, and of the reference in each of its places; and all calls of the first model.
+
+    `units`: of a reference call.
+    """
 
     rows: int
     models: int
-    units: int  # of a reference call
+    units: int
     best: list[Values] = field(init=False)
     reference: Values = field(init=False)
     seen: list[float] = field(default_factory=list)
@@ -90,14 +95,14 @@ def measure_in_turns(
     now, work = clock or time.perf_counter, reference or _reference()
     cost = max(_warm(model, rows, now) for model in models)
     rows = rows[: max(BLOCK, min(len(rows), int(SECONDS / PASSES / cost)))] if cost > 0 else rows
-    turns = Turns(len(rows), len(models), max(1, min(MOST_UNITS, round(cost / _warm_reference(work, now)))))
+    timings = Timings(len(rows), len(models), max(1, min(MOST_UNITS, round(cost / _warm_reference(work, now)))))
     passes = max(PASSES, -(-CALLS // len(rows)) if cost * CALLS < SECONDS else 0)
-    while turns.passes < passes or (turns.passes < MOST_PASSES and limit is not None and _p99(turns) > limit):
-        _pass(turns, models, rows, now, work)
-    return [_told(turns, number) for number in range(len(models))]
+    while timings.passes < passes or (timings.passes < MOST_PASSES and limit is not None and _p99(timings) > limit):
+        _time_once(timings, models, rows, now, work)
+    return [_figures(timings, number) for number in range(len(models))]
 
 
-def _pass(turns: Turns, models: Sequence[Model], rows: Floats, now: Clock, work: Reference) -> None:
+def _time_once(timings: Timings, models: Sequence[Model], rows: Floats, now: Clock, work: Reference) -> None:
     """Once over the rows: a block by each model, then the reference twice."""
     for block, start in enumerate(range(0, len(rows), BLOCK)):
         for number, model in enumerate(models):
@@ -106,29 +111,29 @@ def _pass(turns: Turns, models: Sequence[Model], rows: Floats, now: Clock, work:
                 started = now()
                 model.score(row)
                 spent = now() - started
-                turns.best[number][place] = min(turns.best[number][place], spent)
+                timings.best[number][place] = min(timings.best[number][place], spent)
                 if number == 0:
-                    turns.seen.append(spent)
+                    timings.seen.append(spent)
         for place in (2 * block, 2 * block + 1):
             started = now()
-            work(turns.units)
-            turns.reference[place] = min(turns.reference[place], now() - started)
-    turns.passes += 1
+            work(timings.units)
+            timings.reference[place] = min(timings.reference[place], now() - started)
+    timings.passes += 1
 
 
-def _p99(turns: Turns) -> float:
-    return float(np.percentile(turns.row_ms(0), 99))
+def _p99(timings: Timings) -> float:
+    return float(np.percentile(timings.row_ms(0), 99))
 
 
-def _told(turns: Turns, number: int) -> dict[str, Json]:
-    p50, p99 = np.percentile(turns.row_ms(number), (50, 99))
-    told: dict[str, Json] = {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
-    told["mean"] = round(float(turns.row_ms(number).mean()), 4)
+def _figures(timings: Timings, number: int) -> dict[str, Json]:
+    p50, p99 = np.percentile(timings.row_ms(number), (50, 99))
+    figures: dict[str, Json] = {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
+    figures["mean"] = round(float(timings.row_ms(number).mean()), 4)
     if number == 0:
-        seen = np.percentile(turns.seen, (50, 99)) * 1000
-        told["seen"] = {"p50": round(float(seen[0]), 4), "p99": round(float(seen[1]), 4)}
-    told["reference"] = {"ms": round(turns.unit_ms, 5), "nominal": NOMINAL, "slowdown": round(turns.slowdown, 2)}
-    return {**told, "load": round(os.getloadavg()[0] / (os.cpu_count() or 1), 2), "passes": turns.passes}
+        seen = np.percentile(timings.seen, (50, 99)) * 1000
+        figures["seen"] = {"p50": round(float(seen[0]), 4), "p99": round(float(seen[1]), 4)}
+    figures["reference"] = {"ms": round(timings.unit_ms, 5), "nominal": NOMINAL, "slowdown": round(timings.slowdown, 2)}
+    return {**figures, "load": round(os.getloadavg()[0] / (os.cpu_count() or 1), 2), "passes": timings.passes}
 
 
 def _warm(model: Model, rows: Floats, now: Clock) -> float:

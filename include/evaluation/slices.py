@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from include.core.errors import DataError
 from include.core.request import Json
+from include.metrics.arrays import Bools, Values
 from include.metrics.binary import auc, log_loss
 from include.metrics.paired import Difference
-from include.metrics.ranks import Bools, Values
 
-MINIMUM = 100  # rows: below, a slice's AUC is noise and the slice is left out
-CLASS_ROWS = 20  # of each label, for a slice to be compared with the champion
+MINIMUM = 100  # the AUC of fewer rows is noise, so the slice is left out
+CLASS_ROWS = 20  # a slice with fewer rows of either label is not compared with the champion
 
 
 def by_slice(table: pa.Table, names: Sequence[str], labels: Values, scores: Values) -> list[dict[str, Json]]:

@@ -31,7 +31,7 @@ from include.serving.telemetry.shared_memory import SharedMemory
 
 if TYPE_CHECKING:
     from include.core.spec import ModelSpec, View
-    from include.features.online.pushed import LoggedStore
+    from include.online_store.store import OnlineStore, RowWriter
 
 
 class Shared:
@@ -51,7 +51,7 @@ def build(services: Services, access: Access, shared: Shared | None = None, slot
     metrics = Metrics(shared.metrics, 2 * slot)
     limits = CacheLimits.from_env(settings.environ)
     fleet = DeploymentManager(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), limits, switch)
-    reader = FeatureReader(lambda: _logged_store(services), lambda: metrics.circuits.add("store"))
+    reader = FeatureReader(services.online, lambda: metrics.circuits.add("store"), lambda store: _logged(store, services))
     copies = Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
     lost = _lost_views(services, reader, metrics, fleet)
     health = Health({**sources(reader, services), "views": lost.samples})
@@ -83,11 +83,11 @@ def sources(reader: FeatureReader, services: Services) -> dict[str, Source]:
     }
 
 
-def _logged_store(services: Services) -> LoggedStore:
-    """The online store, which keeps the pushed rows of views that ask for it. Raises UnreachableError when it is used."""
-    from include.features.online.pushed import LoggedStore
+def _logged(store: OnlineStore, services: Services) -> RowWriter:
+    """What pushes rows to the store, and keeps those of views that ask for it."""
+    from include.features.online.pushed import LoggedWriter
 
-    return LoggedStore(services.online(), services.storage)
+    return LoggedWriter(store, services.storage)
 
 
 def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, fleet: DeploymentManager) -> LostViews:

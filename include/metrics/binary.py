@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from include.metrics.arrays import Floats, Values
 from include.metrics.calibration import gaps
-from include.metrics.ranks import Floats, Values, midranks
+from include.metrics.ranks import midranks
 
 EPSILON = 1e-7  # scores are float32: closer to 0 or 1 than this they say nothing
 

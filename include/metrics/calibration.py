@@ -11,7 +11,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from include.metrics.ranks import Floats, Values
+from include.metrics.arrays import Floats, Values
 
 BINS = 10  # of equal width, for the table and for the error
 

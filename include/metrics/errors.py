@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from include.metrics.arrays import Bools, Floats, Groups, Values
 from include.metrics.binary import METRICS, share
 from include.metrics.calibration import gaps
-from include.metrics.ranks import Bools, Floats, Values, placements
+from include.metrics.ranks import placements
 
-Groups = NDArray[np.integer[Any]]
 ENOUGH_GROUPS = 3  # fewer say nothing of how groups differ
 ENOUGH_OF_A_CLASS = 2  # fewer rows of a class tell no spread
 

@@ -11,9 +11,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from include.metrics.arrays import Floats
 from include.metrics.binary import METRICS
 from include.metrics.calibration import BINS, bin_of
-from include.metrics.ranks import Floats
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pydantic import JsonValue
 from scipy.special import stdtr, stdtrit
 
+from include.metrics.arrays import Groups, Values
 from include.metrics.binary import worse_by
-from include.metrics.errors import Groups, influence
-from include.metrics.ranks import Values
+from include.metrics.errors import influence
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,9 @@ Source: DeLong, DeLong, Clarke-Pearson (1988), computed by midranks (Sun, Xu 201
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Values = NDArray[np.floating[Any]]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from include.metrics.arrays import Bools, Floats, Values
 
 
 def midranks(values: Values) -> Floats:

@@ -1,4 +1,4 @@
-"""Verdicts in words that a person understands without knowing the statistic."""
+"""Verdicts as a person understands them without knowing the statistic."""
 
 from __future__ import annotations
 

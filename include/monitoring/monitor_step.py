@@ -22,7 +22,7 @@ from include.monitoring.drift_report import drift_report
 from include.monitoring.performance.comparison import Baseline, Performance, landed, measure
 from include.monitoring.performance.estimate_calibration import Estimate, believe, lag, nothing, record
 from include.monitoring.performance.estimation import estimate
-from include.monitoring.performance.realised import Labelled, assess
+from include.monitoring.performance.realised import RealisedPerformance, assess
 from include.monitoring.performance.shadow_comparison import Comparison, comparisons
 from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import axes
@@ -54,7 +54,7 @@ class Judged:
     quality: Quality
     drift: DriftVerdict
     drift_types: Mapping[str, DriftType]
-    labelled: Labelled
+    realised: RealisedPerformance
     estimate: Estimate
     comparisons: tuple[Comparison, ...] = ()
 
@@ -157,7 +157,7 @@ def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> 
         drift = judge(here, predictions.num_rows, watched, minimum_rows=minimum, set_aside=quality.columns)
     champion = params.get("champion")
     terms = Terms(params["metric"], minimum, float(params["threshold"]))
-    known = _labelled(task, predictions, before, terms)
+    known = _realised(task, predictions, before, terms)
     counts = {
         "rows": predictions.num_rows,
         "labelled": int(collected["labelled"]),
@@ -170,7 +170,7 @@ def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> 
     return Judged(quality, drift, found, known, _estimate(task, predictions, before, known, terms), shadows)
 
 
-def _labelled(task: Task, predictions: pa.Table, before: Before, terms: Terms) -> Labelled:
+def _realised(task: Task, predictions: pa.Table, before: Before, terms: Terms) -> RealisedPerformance:
     params = task.params
     rows, threshold = int(before.value["holdout_rows"]), params.get("holdout_threshold")
     baseline = Baseline(params.get("holdout_metrics") or {}, rows, before.holdout, threshold)
@@ -183,7 +183,7 @@ def _labelled(task: Task, predictions: pa.Table, before: Before, terms: Terms) -
     return assess(window, predictions, _beside(task, "earlier"), params.get("champion"), measured, needed)
 
 
-def _estimate(task: Task, predictions: pa.Table, before: Before, known: Labelled, terms: Terms) -> Estimate:
+def _estimate(task: Task, predictions: pa.Table, before: Before, known: RealisedPerformance, terms: Terms) -> Estimate:
     """The window's performance before its labels, from the champion's holdout and the record of such estimates."""
     name, reference = task.input("collect").value["window"], before.reference
     if before.holdout is None:
@@ -191,7 +191,7 @@ def _estimate(task: Task, predictions: pa.Table, before: Before, known: Labelled
     own = predictions.filter(pa.array(np.isfinite(_own(predictions, task.params.get("champion"), _scores(predictions)))))
     inputs = [axis for axis in reference.axes if not axis.name.startswith("(") and axis.name not in reference.clocks]
     raw = estimate(before.holdout, own, inputs, terms)
-    past = record(before.value.get("backtest", ()), task.params.get("history", ()), known.realised)
+    past = record(before.value.get("backtest", ()), task.params.get("history", ()), known.by_window)
     return believe(raw, past, terms.metric, lag(name, past))
 
 
@@ -209,11 +209,11 @@ def _clock(predictions: pa.Table) -> dict[str, int]:
 
 
 def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged, before: Before) -> dict[str, Json]:
-    version, training_set, known = params.get("champion"), before.value, judged.labelled
+    version, training_set, known = params.get("champion"), before.value, judged.realised
     rows = int(training_set["rows"]) - int(training_set["holdout_rows"])
-    broken = [issue.words for issue in judged.quality.issues]
+    broken = [issue.summary for issue in judged.quality.issues]
     beside = [
-        found.words for name, found in judged.drift_types.items() if name in ("label", "concept") and found.verdict == "drift"
+        found.summary for name, found in judged.drift_types.items() if name in ("label", "concept") and found.verdict == "drift"
     ]
     return {
         "window": collected["window"],
@@ -229,12 +229,12 @@ def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged,
         "earlier": known.earlier_json(),
         "estimate": judged.estimate.to_json(),
         "comparisons": [found.to_json() for found in judged.comparisons],
-        "words": [*(broken or ["The data are whole."]), judged.drift.words, *beside, *_told(judged)],
+        "words": [*(broken or ["The data are whole."]), judged.drift.summary, *beside, *_sentences(judged)],
     }
 
 
-def _told(judged: Judged) -> list[str]:
+def _sentences(judged: Judged) -> list[str]:
     """Performance as far as labels tell it; the estimate where they do not; the shadows beside."""
-    measured = judged.labelled.performance
+    measured = judged.realised.performance
     open_ = measured.verdict == "abstain" or bool(measured.window)
-    return [measured.words, *([judged.estimate.words] if open_ else []), *(found.summary for found in judged.comparisons)]
+    return [measured.summary, *([judged.estimate.summary] if open_ else []), *(found.summary for found in judged.comparisons)]

@@ -15,10 +15,11 @@ from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.profile.summary import Summary
 from include.monitoring.reference import Reference
+from include.monitoring.stored import stored
 
-WARN, FAIL = 0.05, 0.2  # share of rows beyond the highest share of any past window
+WARN, FAIL = 0.05, 0.2  # by so much a share of rows may exceed the highest of any past window
 MAJORITY = 0.9  # a column whose commonest value stays below this share does not become constant by chance
-LOW, HIGH = 0.5, 2.0  # rows against the usual
+LOW, HIGH = 0.5, 2.0  # so many times the usual rows are nothing to warn of
 
 Severity = Literal["fail", "warn"]
 Kind = Literal["missing", "unseen", "constant", "absent", "unexpected", "degraded", "volume", "empty", "labels", "clock"]
@@ -29,7 +30,7 @@ class Issue:
     kind: Kind
     severity: Severity
     column: str
-    words: str
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Quality:
     def columns(self) -> dict[str, str]:
         """The columns that quality speaks of, with the reason: drift sets them aside."""
         kinds = ("missing", "unseen", "constant", "absent")
-        return {issue.column: f"data quality: {issue.words}" for issue in self.issues if issue.kind in kinds}
+        return {issue.column: f"data quality: {issue.summary}" for issue in self.issues if issue.kind in kinds}
 
     def to_json(self) -> dict[str, Json]:
-        return {"passed": self.passed, "rows": self.rows, "issues": [asdict(issue) for issue in self.issues]}
+        return {"passed": self.passed, "rows": self.rows, "issues": [stored(asdict(issue)) for issue in self.issues]}
 
 
 def inspect(window: Profile, reference: Reference, collected: Mapping[str, Any]) -> Quality:
@@ -87,11 +88,11 @@ def _counts(collected: Mapping[str, Any], rows: int) -> Iterator[Issue]:
         yield Issue("labels", severity, "", f"{wrong} requests have labels that contradict each other; they count as unlabelled.")
     early = collected.get("labels_before_request", 0)
     if early:
-        words = (
+        summary = (
             f"{early} labels were known before their requests were asked; they count as unlabelled, as in a training set. One "
             "of the two clocks is wrong, or the question comes after the event that answers it."
         )
-        yield Issue("clock", "fail" if early > FAIL * rows else "warn", "", words)
+        yield Issue("clock", "fail" if early > FAIL * rows else "warn", "", summary)
 
 
 def _column(axis: Axis, here: Summary, past: list[Summary]) -> Iterator[Issue]:
@@ -107,8 +108,8 @@ def _share(kind: Literal["missing", "unseen"], name: str, share: float, past: li
     usual = max(past, default=0.0)
     if share > usual + WARN:
         what = "missing" if kind == "missing" else "a category the champion never saw"
-        words = f"{name} is {what} in {percent(share)} of the rows (at most {percent(usual)} in the training windows)."
-        yield Issue(kind, "fail" if share > usual + FAIL else "warn", name, words)
+        summary = f"{name} is {what} in {percent(share)} of the rows (at most {percent(usual)} in the training windows)."
+        yield Issue(kind, "fail" if share > usual + FAIL else "warn", name, summary)
 
 
 def _constant(axis: Axis, summary: Summary) -> bool:

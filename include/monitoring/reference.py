@@ -17,7 +17,7 @@ from include.monitoring.profile.profiles import EVERYONE, Parts, Profile, profil
 from include.monitoring.profile.summary import Summary
 
 TIME = "event_timestamp"
-CLOCK = 0.98  # correlation with time above which a column tells the date and nothing else
+CLOCK = 0.98  # a column that is correlated with time above this tells the date and nothing else
 THIN = 0.5  # a past window with fewer rows than this share of the median is no yardstick
 WEEK = 7
 PAST = 6  # fewer past windows tell little of what is usual

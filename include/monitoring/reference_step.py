@@ -38,7 +38,8 @@ def run(task: Task) -> Outcome:
     of estimates before labels `monitoring`, `metric`, `threshold`.
 
     Writes `reference.parquet` (see profile_file), `sample.parquet` and, with `train`, `holdout.parquet`: the rows the champion
-    never trained on, with its scores. Value: the training set's, `columns`, `days`, `backtest` (see `track_record`).
+    never trained on, with its scores. Value: the training set's, `columns`, `days`, `backtest` (see
+    estimate_calibration).
     """
     params = task.params
     features = Features.model_validate(params["features"]).inputs

@@ -14,9 +14,9 @@ from include.metrics.binary import METRICS, title
 from include.monitoring.formatting import percent
 from include.monitoring.performance.slices import LEVEL
 
-ROWS = 5000  # of either side, evenly spaced in time: enough to see a distribution, few enough to draw fast
+ROWS = 5000  # drawn of either side: enough to see a distribution, few enough to draw fast
 SHOWN = 8
-LEAST = 0.001  # a smaller chance is as good as none
+LEAST = 0.001  # a smaller chance is shown as being under this
 KINDS = {"prediction": "the scores", "label": "the labels", "concept": "what a score means"}
 
 # Every rule is scoped: Evidently's own page follows in the same document.
@@ -80,7 +80,9 @@ def _who(champion: Mapping[str, Json] | None, answered: Mapping[str, int]) -> st
 
 
 def _quality(quality: Mapping[str, Json]) -> str:
-    tag = ("good", "whole") if not quality["issues"] else ("warn", "look") if quality["passed"] else ("bad", "failed")
+    tag = ("good", "whole") if quality["passed"] else ("bad", "failed")
+    if quality["issues"] and quality["passed"]:
+        tag = ("warn", "look")
     lines = [f"<p>{escape(issue['words'])}</p>" for issue in quality["issues"]] or ["<p>Nothing wrong with the data.</p>"]
     return _section("Data quality", tag, "".join(lines))
 
@@ -143,7 +145,9 @@ def _metrics(performance: Mapping[str, Json]) -> str:
     cells = "".join(f"<td class=n>{value:.3f}<br><span class=dim>± {error:.3f}</span></td>" for value, error in pairs)
     slope = performance["calibration"]["slope"]
     error = 1.96 * performance["calibration"]["slope_error"]
-    held = "as far apart as they should be" if abs(slope - 1) <= error else "too far apart" if slope < 1 else "too close together"
+    held = "too far apart" if slope < 1 else "too close together"
+    if abs(slope - 1) <= error:
+        held = "as far apart as they should be"
     note = f"<p class=dim>Calibration slope {slope:.2f} ± {error:.2f} (1 is right): low and high scores are {held}.</p>"
     return f"<table><tr>{head}</tr><tr>{cells}</tr></table>{note}"
 

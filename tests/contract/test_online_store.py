@@ -17,10 +17,11 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.features.convergence import series
-from include.backends.online import open_online
 from include.core.errors import SpecError, UnreachableError
 from include.core.spec import Feature, View
+from include.online_store.open import open_online
 from include.online_store.store import OnlineStore
+from tests.support.memory_store import MemoryStore
 
 DAY = datetime.fromisoformat("2013-03-01")
 HOUR = timedelta(hours=1)
@@ -51,9 +52,8 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.wait(10)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
+def _address(request: pytest.FixtureRequest, vendor: str, tmp_path: Path) -> str:
+    if vendor == "sqlite":
         return f"sqlite:///{tmp_path}/online/online.db"
     import redis
 
@@ -62,9 +62,16 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return address
 
 
-@pytest.fixture
-def store(url: str) -> OnlineStore:
-    return open_online(url)
+@pytest.fixture(params=["sqlite", "redis"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """For what a vendor's address is needed for: other processes, and what happens behind its back."""
+    return _address(request, request.param, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "redis", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> OnlineStore:
+    """The vendors' stores, and one that is written against the port alone."""
+    return MemoryStore() if request.param == "memory" else open_online(_address(request, request.param, tmp_path))
 
 
 def routes(*rows: tuple[str | None, str, datetime, float | None, str | None, int | None]) -> pa.Table:
@@ -251,7 +258,7 @@ def test_rows_that_were_written_back_expire_too_also_beside_newer_ones(store: On
 
 
 def test_a_table_of_several_chunks_is_written_back_as_one(store: OnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.online_store.store.CHUNK", 3)
+    monkeypatch.setattr("include.online_store.packed_store.CHUNK", 3)
     store.write("m", ROUTE, routes(("JFK", "D4", DAY + HOUR, 9.0, None, None)), DAY)
     report = store.write_back("m", ROUTE, routes(*(("JFK", f"D{n}", DAY, float(n), "a" * n, n) for n in range(8))), DAY)
     assert (report.rows, report.written, report.newer, report.lost) == (8, 7, 1, ())
@@ -279,6 +286,25 @@ def test_two_versions_of_a_view_lie_side_by_side(store: OnlineStore) -> None:
         None,
         None,
     ]
+
+
+def test_a_view_without_a_version_is_as_fresh_as_the_newest_of_its_versions(store: OnlineStore) -> None:
+    old, new = (PLANE.model_copy(update={"version": version}) for version in ("aa", "bb"))
+    store.write("m", old, _plane(DAY + HOUR), DAY)
+    store.write("m", new, _plane(DAY), DAY)
+    assert store.newest("m", (old, new, PLANE)) == [DAY + HOUR, DAY, DAY + HOUR]
+
+
+def test_an_entity_is_read_in_two_halves_as_in_one(store: OnlineStore) -> None:
+    store.write("m", ROUTE, routes(("JFK", "LAX", DAY, 0.25, "ok", 2)), DAY)
+    store.write("m", PLANE, _plane(DAY), DAY)
+    reader, entity = store.reader("m", (ROUTE, PLANE)), {"origin": "JFK", "dest": "LAX", "tailnum": "N1"}
+    keys = [*reader.keys(entity), "a key that nobody made", *reader.keys({**entity, "tailnum": None})]
+    rows = store.fetch(keys)
+    assert (reader.width, [row is not None for row in rows]) == (2, [True, True, False, True, False])
+    for at in (DAY + HOUR, DAY + 7 * HOUR):
+        assert reader.values(rows[:2], at) == store.read_entity("m", (ROUTE, PLANE), entity, at)
+        assert reader.values(rows[3:], at) == store.read_entity("m", (ROUTE,), entity, at)
 
 
 def _plane(at: datetime, year: float = 1999.0) -> pa.Table:
@@ -337,7 +363,8 @@ def lose(url: str, kept: str = "") -> None:
             client.delete(key)
 
 
-def test_an_epoch_lasts_as_long_as_the_rows_and_is_another_once_they_were_lost(store: OnlineStore, url: str) -> None:
+def test_an_epoch_lasts_as_long_as_the_rows_and_is_another_once_they_were_lost(url: str) -> None:
+    store = open_online(url)
     row = routes(("JFK", "LAX", DAY, 0.5, None, None))
     assert (store.epochs("m", [ROUTE, PLANE]), store.holds("m", [ROUTE, PLANE])) == (["", ""], [False, False])
     store.write_back("m", ROUTE, row, DAY)
@@ -353,7 +380,8 @@ def test_an_epoch_lasts_as_long_as_the_rows_and_is_another_once_they_were_lost(s
     assert store.epochs("m", [ROUTE])[0] not in ("", first)
 
 
-def test_of_two_that_name_an_epoch_at_once_the_first_stands(store: OnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_that_name_an_epoch_at_once_the_first_stands(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_online(url)
     row = routes(("JFK", "LAX", DAY, 0.5, None, None))
     real = type(store).get
     seen: list[str] = []
@@ -371,13 +399,15 @@ def test_of_two_that_name_an_epoch_at_once_the_first_stands(store: OnlineStore, 
     assert store.epochs("m", [ROUTE]) == seen[1:]
 
 
-def test_marks_without_rows_are_an_empty_view(store: OnlineStore, url: str) -> None:
+def test_marks_without_rows_are_an_empty_view(url: str) -> None:
+    store = open_online(url)
     store.write_back("m", ROUTE, routes(("JFK", "LAX", DAY, 0.5, None, None)), DAY)
     lose(url, kept="!")
     assert (store.newest("m", [ROUTE]), store.holds("m", [ROUTE])) == ([DAY], [False])
 
 
-def test_rows_that_are_not_there_are_counted_and_newer_ones_are_no_loss(store: OnlineStore, url: str) -> None:
+def test_rows_that_are_not_there_are_counted_and_newer_ones_are_no_loss(url: str) -> None:
+    store = open_online(url)
     rows = routes(*[("JFK", f"D{n}", DAY, 0.1, None, None) for n in range(1200)])
     assert store.lost("m", ROUTE, rows, DAY) == 1200
     store.write_back("m", ROUTE, rows, DAY)

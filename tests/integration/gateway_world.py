@@ -134,7 +134,7 @@ def _model(nodes: list[onnx.NodeProto], **constants: Any) -> onnx.ModelProto:
 
 
 def signature(inputs: tuple[tuple[str, str], ...] = INPUTS) -> dict[str, Any]:
-    columns = [{"name": name, "dtype": dtype, "default": None} for name, dtype in inputs]
+    columns: list[dict[str, Any]] = [{"name": name, "dtype": dtype, "default": None} for name, dtype in inputs]
     for column in columns:
         if column["dtype"] == "category":
             column["categories"] = ["blue", "red"]

@@ -18,7 +18,6 @@ from feast.data_source import PushMode
 
 from include.backends.feast.materialize import materialize
 from include.backends.feast.repo import SERVICE, open_feast
-from include.backends.online import open_online
 from include.cli.context import Desk
 from include.cli.main import main
 from include.core.control import ControlStore
@@ -31,6 +30,7 @@ from include.core.time import timestamp
 from include.data.published import publish
 from include.features.online.pushed import pushed
 from include.model_contract.definition import Definition, definitions, present_views
+from include.online_store.open import open_online
 from include.routing.route import Route, set_route
 from tests.unit.features import shop
 from tests.unit.features.shop import FIRST, SPEC, Shop, orders_of

@@ -15,8 +15,8 @@ import httpx
 import numpy as np
 import pytest
 
-from include.backends.online import open_online
 from include.core.errors import DataError, UnreachableError
+from include.online_store.open import open_online
 from include.prediction_log.reader import read_records
 from include.rollout.smoke import smoke_test
 from include.routing.entity_hash import bucket

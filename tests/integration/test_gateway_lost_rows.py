@@ -11,9 +11,9 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from include.backends.online import open_online
 from include.core.request import Ref
 from include.data.published import publish
+from include.online_store.open import open_online
 from include.routing.route import Route
 from tests.contract.test_online_store import lose, redis_url
 from tests.integration.gateway_world import MODEL, World, body, eventually, heat_score

@@ -33,6 +33,7 @@ REDIS = "embedded Redis"
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "benchmarks.features.materialize": (REDIS,),
     "benchmarks.features.online": (REDIS,),
+    "benchmarks.features.redis_client": (REDIS,),
     "benchmarks.gateway.closed": ("wrk", "redis-server", "redis-cli"),
     "benchmarks.gateway.opened": ("cc", "redis-server", "redis-cli"),
     "benchmarks.gateway.overload": ("wrk", "cc"),

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from include.backends.online import open_online
 from include.cli.main import main
 from include.cli.writers import Writer
 from include.core.control import ControlStore, rollout_folds
@@ -30,6 +29,7 @@ from include.model_contract.definition import routed_pins
 from include.monitoring.alarm import newest
 from include.monitoring.retraining.decision import gather, history
 from include.monitoring.retraining.policy import decide
+from include.online_store.open import open_online
 from include.reconcile.run import unsent
 from include.reconcile.world import World
 from include.rollout.accumulator_store import load_accumulator

@@ -18,12 +18,12 @@ from feast.type_map import feast_value_type_to_python_type
 from pydantic import Field
 
 from include.backends.feast.repo import VERSION
-from include.backends.online import open_online
 from include.core.errors import SpecError
 from include.core.spec import Dtype, Feature, View
 from include.core.time import now, utc, zoned
-from include.online_store.row_codec import CREATED, Values
-from include.online_store.store import OnlineStore
+from include.online_store.open import open_online
+from include.online_store.row_codec import CREATED
+from include.online_store.store import OnlineStore, Values
 
 # Feast's scalar types: the store's dtype, and the field of Feast's Value.
 TYPES: dict[str, tuple[Dtype, str]] = {

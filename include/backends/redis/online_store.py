@@ -1,7 +1,7 @@
 """The online store in Redis: a string a row, guarded by a script that Redis runs atomically.
 
-A value is its event time, its creation time (17 digits each) and the payload. Needs Redis 6.2 or later; one server, or
-a primary with replicas (the script takes many keys at once, which a Redis Cluster would refuse).
+Commands with many rows go over redis-py's connections as they are, packed here. Needs Redis 6.2 or later; one server, or a
+primary with replicas (the script takes many keys at once, which a Redis Cluster would refuse).
 """
 
 from __future__ import annotations
@@ -16,76 +16,24 @@ import msgspec
 import redis
 
 from include.backends.redis.address import check, words_of
-from include.backends.redis.wire import array, command, parse_array, strings
+from include.backends.redis.command import command
+from include.backends.redis.rows import RedisRows
+from include.backends.redis.scripts import COMPARE, EXPIRE, GUARDED_SET, ORDERS
+from include.backends.redis.value import row_of, stored_of, values_of
 from include.core.address import shown
 from include.core.errors import UnreachableError
-from include.online_store.row_codec import AHEAD, EARLIEST, MICROSECOND, Packed, Row
-from include.online_store.store import Exchange, PackedStore, Rows, Stored
+from include.online_store.layout import AHEAD, MICROSECOND
+from include.online_store.packed_store import Exchange, PackedStore, Stored
+from include.online_store.row_codec import Packed
+from include.online_store.store import Row, RowFetcher
 
-WIDTH = 17  # digits of a time: microseconds since 1653, so that text sorts as time does
 SCRIPT = 500  # rows a script call: Redis serves nobody else meanwhile
 READ = 1000  # keys an MGET
 LOOK = 20_000  # keys that a look goes through: some 5 ms of Redis' time
 FEW = 10  # rows that need no way of their own
-RECEIVE = 1 << 20  # bytes
 READ_ONLY = "READONLY"  # a replica's refusal
-ADDED = b":1\r\n"  # MSETNX's answer; it refuses in as many bytes
 _pack = msgspec.msgpack.Encoder().encode
-
-# Both scripts take the keys and the values' lengths as one MessagePack argument and the values as one text (Redis' own
-# MessagePack has no binary): the client would spend more on thousands of arguments than Redis does on the rows.
-_ROWS = """
-local function larger(a, b)  -- byte by byte: Lua's own comparison asks the locale
-    for i = 1, math.min(#a, #b) do
-        local x, y = a:byte(i), b:byte(i)
-        if x ~= y then return x > y end
-    end
-    return #a > #b
-end
-local rows, values, start = cmsgpack.unpack(ARGV[1]), {}, 1
-local keys = rows[1]
-local stored = redis.call('MGET', unpack(keys))
-local whole = true
-for i = 1, #keys do if not stored[i] or #stored[i] ~= rows[2][i] then whole = false break end end
-if whole and table.concat(stored) == ARGV[2] then return 0 end
-"""
-_VALUES = """
-for i, length in ipairs(rows[2]) do
-    values[i] = ARGV[2]:sub(start, start + length - 1)
-    start = start + length
-end
-"""
-
-_GUARDED_SET = f"""{_ROWS}{_VALUES}
-local lifetime, changed, pairs = ARGV[3], 0, {{}}
-for i, key in ipairs(keys) do
-    local new, old, newer = values[i], stored[i], true
-    if old then
-        local times, old_times = new:sub(1, 34), old:sub(1, 34)
-        newer = times > old_times or (times == old_times and new ~= old and larger(new, old))
-    end
-    if newer then
-        changed = changed + 1
-        if lifetime ~= '' then redis.call('SET', key, new, 'PX', lifetime)
-        else pairs[2 * changed - 1], pairs[2 * changed] = key, new end
-    end
-end
-if #pairs > 0 then redis.call('MSET', unpack(pairs)) end
-return changed
-"""
-
-_COMPARE = f"""{_ROWS.partition("local whole")[0]}{_VALUES}
-local orders = {{}}
-for i, new in ipairs(values) do
-    local old = stored[i]
-    if old == new then
-        orders[i] = '='
-        if ARGV[3] ~= '' then redis.call('PEXPIRE', keys[i], ARGV[3]) end
-    else orders[i] = (old and larger(old, new)) and '>' or '<' end
-end
-return table.concat(orders)
-"""
-ORDERS = {ord("="): 0, ord(">"): 1, ord("<"): -1}
+Arguments = tuple[bytes, bytes, bytes]  # of a script
 
 
 class RedisOnlineStore(PackedStore):
@@ -94,13 +42,13 @@ class RedisOnlineStore(PackedStore):
         self._url = url
         options = check(url)
         authorities = {name: options[name] for name in ("ssl_ca_certs",) if name in options}
-        # What is read here by hand is in RESP2.
+        # In RESP2, as the gateway's own connections (include/backends/redis/rows.py).
         self._client: Any = redis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=5, **authorities)
-        self._set, self._compare = map(self._client.register_script, (_GUARDED_SET, _COMPARE))
+        self._set, self._compare = map(self._client.register_script, (GUARDED_SET, COMPARE))
         self._address = shown(url)
 
     def put(self, rows: Packed, ttl: int | None) -> int:
-        return self._guarded(rows.keys, _values(rows), _starts(rows.keys), ttl)
+        return self._guarded(rows.keys, values_of(rows), _starts(rows.keys), ttl)
 
     def exchange(self, rows: Packed, ttl: int | None) -> Exchange:
         """New rows go in by MSETNX (all of a batch or none, in one step, for a third of what the script costs Redis).
@@ -108,55 +56,49 @@ class RedisOnlineStore(PackedStore):
         All is sent before the first answer is read: Redis and we work side by side. Reading back sets the time to live; a
         SET with an expiry would cost twice what all rows cost without.
         """
-        values = _values(rows)
+        keys, values = rows.keys, values_of(rows)
         with self._answering(), self._connection() as connection:
-            first, *others = [slice(start, start + SCRIPT) for start in _starts(rows.keys)] or [slice(0)]
-            added = len(rows.keys[first]) if self._adds(connection, rows.keys[first], values[first]) else 0
+            first, *others = [slice(start, start + SCRIPT) for start in _starts(keys)] or [slice(0)]
+            added = len(keys[first]) if self._adds(connection, keys[first], values[first]) else 0
             tried = others if added else []  # the first says whether the others are worth trying
-            changed = added or self._guarded(rows.keys, values, _starts(rows.keys), None)
-            sent = [_msetnx(rows.keys[each], values[each]) for each in tried]
-            connection.send_packed_command([*sent, _read_back(rows.keys, ttl)])
-            wanted = strings(values)
+            changed = added or self._guarded(keys, values, _starts(keys), None)
+            sent = [_added(keys[batch], values[batch]) for batch in tried]
+            asked = list(_read_back(keys, ttl))
+            connection.send_packed_command([*sent, *asked])
             yield
-            answers = _received(connection._sock, len(ADDED) * len(sent))
-            each_added = [answers[at : at + len(ADDED)] == ADDED for at in range(0, len(answers), len(ADDED))]
-            changed += sum(len(rows.keys[each]) for each, done in zip(tried, each_added, strict=True) if done)
-            if all(each_added) and _receives(connection._sock, wanted):
-                return changed, [0] * len(rows.keys)
-            connection.disconnect()  # what else it would say is of no use
-        left = [each.start for each, done in zip(tried, each_added, strict=True) if not done]
-        changed += self._guarded(rows.keys, values, left, None)
+            were_added = [bool(connection.read_response()) for _ in sent]
+            found = [value for _ in asked for value in connection.read_response() or ()]
+        changed += sum(len(keys[batch]) for batch, done in zip(tried, were_added, strict=True) if done)
+        if all(were_added) and found == values:
+            return changed, [0] * len(keys)
+        left = [batch.start for batch, done in zip(tried, were_added, strict=True) if not done]
+        changed += self._guarded(keys, values, left, None)
         return changed, self.compare(rows, ttl)
 
     def _adds(self, connection: Any, keys: Sequence[str], values: Sequence[bytes]) -> bool:
         """Whether none of the keys was there; then all are."""
         if len(keys) <= FEW:
             return False
-        connection.send_packed_command([_msetnx(keys, values)])
+        connection.send_packed_command([_added(keys, values)])
         return bool(connection.read_response())
 
     def _guarded(self, keys: Sequence[str], values: Sequence[bytes], starts: Iterable[int], ttl: int | None) -> int:
-        return int(sum(self._run(self._set, keys, values, starts, _lifetime(ttl))))
+        return int(sum(self._run(self._set, _batches(keys, values, starts, ttl))))
 
     def compare(self, rows: Packed, ttl: int | None = None) -> list[int]:
-        answers = self._run(self._compare, rows.keys, _values(rows), _starts(rows.keys), _lifetime(ttl))
-        return [ORDERS[order] for orders in answers for order in orders]
+        return _orders(self._run(self._compare, _batches(rows.keys, values_of(rows), _starts(rows.keys), ttl)))
 
-    def _run(
-        self, script: Any, keys: Sequence[str], values: Sequence[bytes], starts: Iterable[int], lifetime: bytes
-    ) -> list[Any]:
+    def _run(self, script: Any, batches: Iterable[Arguments]) -> list[Any]:
         """What the script answers for each batch."""
         with self._answering(), self._client.pipeline(transaction=False) as pipeline:
-            for start in starts:
-                part = slice(start, start + SCRIPT)
-                lengths = [len(value) for value in values[part]]
-                script(args=[_pack((keys[part], lengths)), b"".join(values[part]), lifetime], client=pipeline)
+            for arguments in batches:
+                script(args=arguments, client=pipeline)
             answers: list[Any] = pipeline.execute()
             return answers
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
-        """One of the client's, for commands in Redis' own form. After an error nobody gets it with answers left in it."""
+        """One of the client's, for commands that are packed here. After an error nobody gets it with answers left in it."""
         connection = self._client.connection_pool.get_connection()
         try:
             yield connection
@@ -167,14 +109,12 @@ class RedisOnlineStore(PackedStore):
             self._client.connection_pool.release(connection)
 
     def get(self, keys: Sequence[str]) -> list[Stored | None]:
-        return [None if value is None else _stored(value) for value in self._read(keys)]
+        return [None if value is None else stored_of(value) for value in self._read(keys)]
 
     def fetch(self, keys: Sequence[str]) -> list[Row | None]:
         return [None if value is None else row_of(value) for value in self._read(keys)]
 
-    def rows(self, loop: asyncio.AbstractEventLoop) -> Rows:
-        from include.backends.redis.rows import RedisRows
-
+    def rows(self, loop: asyncio.AbstractEventLoop) -> RowFetcher:
         return RedisRows(self._url, loop)
 
     def _read(self, keys: Sequence[str]) -> list[bytes | None]:
@@ -182,7 +122,7 @@ class RedisOnlineStore(PackedStore):
         with self._answering(), self._connection() as connection:
             for start in range(0, len(keys), READ):
                 connection.send_packed_command([command("MGET", *keys[start : start + READ])])
-                values += _received_array(connection._sock)
+                values += connection.read_response()
         return values
 
     def size(self, prefix: str) -> int:
@@ -219,6 +159,33 @@ class RedisOnlineStore(PackedStore):
             ) from error
 
 
+def _batches(keys: Sequence[str], values: Sequence[bytes], starts: Iterable[int], ttl: int | None) -> Iterator[Arguments]:
+    """A script's arguments for each batch of some rows (include/backends/redis/scripts.py)."""
+    lifetime = _lifetime(ttl)
+    for start in starts:
+        part = slice(start, start + SCRIPT)
+        yield _pack((keys[part], [len(value) for value in values[part]])), b"".join(values[part]), lifetime
+
+
+def _orders(answers: Iterable[bytes]) -> list[int]:
+    return [ORDERS[order] for orders in answers for order in orders]
+
+
+def _read_back(keys: Sequence[str], ttl: int | None) -> Iterator[bytes]:
+    """Commands that answer with the values, or with nothing and give the keys their time to live."""
+    for start in range(0, len(keys), READ):
+        yield command("MGET", *keys[start : start + READ])
+    if ttl is not None:
+        for start in _starts(keys):
+            yield command("EVAL", EXPIRE, 0, _lifetime(ttl), _pack(keys[start : start + SCRIPT]))
+
+
+def _added(keys: Sequence[str], values: Sequence[bytes]) -> bytes:
+    """The command that stores all of these rows if none of their keys is there."""
+    pairs: Iterator[str | bytes] = chain.from_iterable(zip(keys, values, strict=True))
+    return command("MSETNX", *pairs)
+
+
 def _lifetime(ttl: int | None) -> bytes:
     """Milliseconds, empty for ever. An event may lie a little ahead of this clock, and lives its ttl from then on."""
     return b"" if ttl is None else b"%d" % ((ttl + AHEAD // MICROSECOND) // 1000 + 1)
@@ -232,72 +199,3 @@ def _pattern(prefix: str) -> str:
 def _starts(keys: Sequence[str]) -> range:
     """Of the batches of some rows."""
     return range(0, len(keys), SCRIPT)
-
-
-def _read_back(keys: Sequence[str], ttl: int | None) -> bytes:
-    """Commands that answer with the values, and give them their time to live."""
-    verb, ending = (b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n", b"")
-    if ttl is not None:
-        lifetime = _lifetime(ttl)
-        verb, ending = b"*4\r\n$5\r\nGETEX\r\n$%d\r\n%b\r\n", b"$2\r\nPX\r\n$%d\r\n%b\r\n" % (len(lifetime), lifetime)
-    return ending.join([verb % (len(key), key) for key in map(str.encode, keys)]) + (ending if keys else b"")
-
-
-def _msetnx(keys: Sequence[str], values: Sequence[bytes]) -> bytes:
-    pairs = zip([key.encode() for key in keys], values, strict=True)
-    return array([b"MSETNX", *chain.from_iterable(pairs)])
-
-
-def _values(rows: Packed) -> list[bytes]:
-    texts = {time: b"%017d" % (time - EARLIEST) for time in {*rows.events, *rows.created}}  # many rows share few times
-    times = zip(rows.events, rows.created, rows.payloads, strict=True)
-    return [texts[event] + texts[created] + payload for event, created, payload in times]
-
-
-def _receives(stream: Any, wanted: bytes) -> bool:
-    """Whether these bytes come. Stops at the first that differs; compared as they come, since parsing would take longer."""
-    view, place = memoryview(wanted), 0
-    while place < len(wanted):
-        data = _some(stream, len(wanted) - place)
-        if view[place : place + len(data)] != data:
-            return False
-        place += len(data)
-    return True
-
-
-def _received(stream: Any, count: int) -> bytes:
-    """So many bytes."""
-    data = b""
-    while len(data) < count:
-        data += _some(stream, count - len(data))
-    return data
-
-
-def _some(stream: Any, most: int) -> bytes:
-    data: bytes = stream.recv(min(RECEIVE, most))
-    if not data:
-        raise ConnectionError("it closed the connection")
-    return data
-
-
-def _received_array(stream: Any) -> list[bytes | None]:
-    """The strings of one answer. Raises ResponseError for an error reply."""
-    data = b""
-    while True:
-        data += _some(stream, RECEIVE)
-        if data.endswith(b"\r\n"):
-            try:
-                values = parse_array(data)
-            except ValueError as error:
-                raise redis.ResponseError(str(error)) from error
-            if values is not None:
-                return values
-
-
-def row_of(value: bytes) -> Row:
-    """Event time and payload."""
-    return int(value[:WIDTH]) + EARLIEST, value[2 * WIDTH :]
-
-
-def _stored(value: bytes) -> Stored:
-    return Stored(int(value[:WIDTH]) + EARLIEST, int(value[WIDTH : 2 * WIDTH]) + EARLIEST, value[2 * WIDTH :])

@@ -16,8 +16,10 @@ from typing import Any
 from include.core.errors import UnreachableError
 from include.core.private_files import private_file
 from include.core.scratch import BLOCK, no_room, storage_full
-from include.online_store.row_codec import AHEAD, MICROSECOND, Packed, Row
-from include.online_store.store import PackedStore, Stored
+from include.online_store.layout import AHEAD, MICROSECOND
+from include.online_store.packed_store import PackedStore, Stored
+from include.online_store.row_codec import Packed
+from include.online_store.store import Row
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS feature_rows (
@@ -41,6 +43,11 @@ _ROW, TOGETHER = "(?, ?, ?, ?, ?)", 20  # rows one statement writes: two thirds 
 _UPSERT_ONE, _UPSERT_MANY = _UPSERT.format(_ROW), _UPSERT.format(", ".join([_ROW] * TOGETHER))
 PARAMETERS = 500  # of one statement
 CACHE_KIB = 64 << 10  # of each connection, at most: with SQLite's own 2 MiB most keys of a batch are read from the file
+
+
+def open_online(url: str) -> SqliteOnlineStore:
+    """`sqlite:////absolute/path.db`, as SQLAlchemy writes it."""
+    return SqliteOnlineStore(url.partition("://")[2].removeprefix("/"))
 
 
 class SqliteOnlineStore(PackedStore):

@@ -12,7 +12,6 @@ import io
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,26 +23,25 @@ from include.core.spec import View
 from include.core.storage import Storage
 from include.data.sql import parquet, quoted
 from include.data.sql_types import key_text
-from include.online_store.row_codec import CREATED, Layout, microseconds, moment, pack
-from include.online_store.store import OnlineStore
+from include.online_store.layout import Layout, microseconds, moment
+from include.online_store.row_codec import CREATED, pack
+from include.online_store.store import RowWriter
 
 EVENT = "event_timestamp"
 
 
-class LoggedStore:
-    """An online store whose `write` keeps the rows of such views offline first: refused there, they are written nowhere."""
+class LoggedWriter:
+    """Writes online, and keeps the rows of such views offline first: those refused there are written nowhere."""
 
-    def __init__(self, store: OnlineStore, storage: Storage) -> None:
+    def __init__(self, store: RowWriter, storage: Storage) -> None:
         self._store, self._storage = store, storage
 
     def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
+        """As `RowWriter.write`; raises what the storage raises, too."""
         if view.pushed:
             pack(Layout.of(model, view), rows, created)  # what the online store would refuse is not kept either
             append(self._storage, model, view, rows, created)
         return self._store.write(model, view, rows, created)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
 
 
 def append(storage: Storage, model: str, view: View, rows: pa.Table, created: datetime) -> list[str]:

@@ -22,12 +22,12 @@ from include.monitoring.profile.summary import Summary
 RARE = 0.01  # bins with a smaller share of the past are counted together
 # Windows that differ by less than this are alike: else a column that hardly ever moves, such as the weekday,
 # would make one snowstorm the yardstick of all the others.
-ALIKE_MEAN = 0.03  # standard deviations of a row
+ALIKE_MEAN = 0.03  # in standard deviations of a row
 ALIKE_PSI = 0.02  # a fifth of what is commonly called a change
 # Where too few windows are known to tell how they differ, they are taken to differ by this much.
 ASSUMED_MEAN = 0.1
 ASSUMED_PSI = 0.05
-SQUARE = 4.0  # usual spreads from which a PSI, which grows with the square of a move, is brought back by the root
+SQUARE = 4.0  # beyond so many usual spreads the root of a PSI counts, which grows with the square of a move
 
 Index = npt.NDArray[np.intp]
 
@@ -79,12 +79,15 @@ class Windows:
 
 @dataclass(frozen=True)
 class Distance:
-    """Of one window from past ones. `shift`, `shape`: multiples of the usual spread; the rest are effects."""
+    """Of one window from past ones. `shift`, `shape`: multiples of the usual spread; the rest are effects.
+
+    `moved`: the mean's move in standard deviations of a row. `excess`: PSI beyond sampling noise and what is usual.
+    """
 
     shift: float
     shape: float
-    moved: float  # the mean's move in standard deviations of a row
-    excess: float  # PSI beyond sampling noise and what is usual between windows
+    moved: float
+    excess: float
     psi: float
     ks: float
     usual_mean: float

@@ -13,6 +13,7 @@ from scipy.special import chdtrc
 
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.summary import Summary
+from include.monitoring.stored import rounded
 
 Floats = npt.NDArray[np.float64]
 
@@ -86,7 +87,10 @@ def chi_square(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every distance of one column's window from a reference. `ks`, `wasserstein`: None for a category."""
+    """Every distance of one column's window from a reference. `ks`, `wasserstein`: None for a category.
+
+    `missing`, `missing_before`: shares of the rows. `shift`: of the mean, in standard deviations of the reference.
+    """
 
     psi: float
     kl: float
@@ -94,12 +98,13 @@ class Comparison:
     p_value: float
     ks: float | None
     wasserstein: float | None
-    missing: float  # share of the window's rows
+    missing: float
     missing_before: float
-    shift: float  # of the mean, in standard deviations of the reference
+    shift: float
 
     def to_json(self) -> dict[str, float | None]:
-        return {name: None if value is None else float(f"{value:.6g}") for name, value in asdict(self).items()}
+        result: dict[str, float | None] = rounded(asdict(self))
+        return result
 
 
 def compare(here: Summary, before: Summary, axis: Axis) -> Comparison:

@@ -24,12 +24,13 @@ from include.monitoring.formatting import listed, percent
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.reference import PAST, Reference
+from include.monitoring.stored import rounded
 
-ALPHA = 0.03  # nominal, of the whole check; benchmarks/drift measures what comes of it
-VALUES = 30  # fewer present values of a column are not judged
-MOVED = 0.1  # standard deviations
-EXCESS = 0.1  # PSI: the common reading of "some change"
-TOLD = 3  # columns that the summary names
+ALPHA = 0.03  # the nominal chance of a false alarm of the whole check; benchmarks/drift measures the real one
+VALUES = 30  # a column with fewer present values is not judged
+MOVED = 0.1  # a mean that moved less, in standard deviations of a row, does not matter
+EXCESS = 0.1  # a smaller PSI does not matter: this is the common reading of "some change"
+NAMED = 3  # the summary names so many columns
 
 Verdict = Literal["drift", "none", "abstain"]
 
@@ -41,7 +42,7 @@ class ColumnDrift:
     name: str
     drifted: bool
     distance: Distance
-    words: str
+    summary: str
     importance: float | None = None
     weight: float = 0.0
 
@@ -50,9 +51,9 @@ class ColumnDrift:
         return {
             "name": self.name,
             "drifted": self.drifted,
-            "words": self.words,
+            "words": self.summary,
             "score": round(self.distance.score, 4),
-            "importance": _rounded(self.importance),
+            "importance": rounded(self.importance),
             "weight": round(self.weight, 4),
             **numbers,
         }
@@ -63,7 +64,7 @@ class DriftVerdict:
     """`statistic` and `critical` are multiples of a column's usual spread; `columns` the farthest first."""
 
     verdict: Verdict
-    words: str
+    summary: str
     statistic: float | None = None
     critical: float | None = None
     p_value: float | None = None
@@ -76,10 +77,10 @@ class DriftVerdict:
         return tuple(column for column in self.columns if column.drifted)
 
     def to_json(self) -> dict[str, Json]:
-        numbers = {name: _rounded(getattr(self, name)) for name in ("statistic", "critical", "p_value")}
+        numbers = {name: rounded(getattr(self, name)) for name in ("statistic", "critical", "p_value")}
         return {
             "verdict": self.verdict,
-            "words": self.words,
+            "words": self.summary,
             **numbers,
             "past_windows": self.past_windows,
             "columns": [column.to_json() for column in self.columns],
@@ -120,7 +121,7 @@ class _Column:
 
     @classmethod
     def of(cls, axis: Axis, window: Profile, reference: Reference) -> _Column | str:
-        """The column, or in words why it is not judged."""
+        """The column, or the reason why it is not judged."""
         history = [rows.get(axis.name) for rows in reference.past.values()]
         known = [(index, summary) for index, summary in enumerate(history) if summary and summary.present >= VALUES]
         if axis.name not in window or window[axis.name].present < VALUES:
@@ -174,7 +175,7 @@ def _assumed(columns: Sequence[_Column]) -> _Found:
     distances = []
     for column in columns:
         d, freedom = column.now(floor), max(column.past.bins.shape[-1] - 1, 1)
-        skewed = (float(chdtri(freedom, ALPHA / tests)) - freedom) / (2 * freedom) ** 0.5  # a chi-square's tail is longer
+        skewed = (float(chdtri(freedom, ALPHA / tests)) - freedom) / (2 * freedom) ** 0.5  # a chi-square has a longer tail
         distances.append(replace(d, shape=d.shape * critical / skewed))
     statistic = max(d.score for d in distances)
     return _found(columns, distances, critical, min(1.0, float(2 * tests * ndtr(-statistic))))
@@ -206,7 +207,7 @@ def _verdict(found: _Found, reference: Reference, apart: dict[str, str], caution
     drifted = sorted((column for column in judged if column.drifted), key=lambda column: (-column.weight, column.name))
     return DriftVerdict(
         verdict="drift" if drifted else "none",
-        words=_summary(drifted, found, judged[0].name) + caution,
+        summary=_summary(drifted, found, judged[0].name) + caution,
         statistic=found.statistic,
         critical=found.critical,
         p_value=found.p_value,
@@ -225,7 +226,7 @@ def _weighed(columns: Sequence[ColumnDrift]) -> list[ColumnDrift]:
     known = any(column.importance is not None for column in columns)
     parts = [(c.importance or 0.0 if known else 1.0) * c.distance.score if c.drifted else 0.0 for c in columns]
     if known and not sum(parts):
-        parts = [c.distance.score if c.drifted else 0.0 for c in columns]  # nothing rests on them: by distance alone
+        parts = [c.distance.score if c.drifted else 0.0 for c in columns]  # where no score rests on them, distance alone counts
     total = sum(parts) or 1.0
     return [replace(column, weight=part / total) for column, part in zip(columns, parts, strict=True)]
 
@@ -236,17 +237,17 @@ def _summary(drifted: Sequence[ColumnDrift], found: _Found, farthest: str) -> st
         beyond = found.statistic > found.critical
         tail = "surely, but too little to matter" if beyond else f"{found.critical:.1f} would be an alarm"
         return f"No drift: {at}; {tail}."
-    count = len(drifted) - TOLD
+    count = len(drifted) - NAMED
     more = f"; and {count} more column{'s' if count > 1 else ''}" if count > 0 else ""
-    told = "; ".join(column.words for column in drifted[:TOLD]) + more
+    named = "; ".join(column.summary for column in drifted[:NAMED]) + more
     shares = [column.importance for column in drifted if column.importance is not None]
     rests = f" {_rest(drifted)} {percent(sum(shares))} of the model's score." if shares else ""
-    return f"{told} (an alarm from {found.critical:.1f} times on).{rests}"
+    return f"{named} (an alarm from {found.critical:.1f} times on).{rests}"
 
 
 def _rest(drifted: Sequence[ColumnDrift]) -> str:
-    names = [column.name for column in drifted[:TOLD]]
-    if len(drifted) > TOLD:
+    names = [column.name for column in drifted[:NAMED]]
+    if len(drifted) > NAMED:
         return f"These {len(drifted)} columns carry"
     return f"{listed(names)} carr{'ies' if len(names) == 1 else 'y'}"
 
@@ -257,7 +258,3 @@ def _caution(windows: int) -> str:
         f" Judged with caution: {windows} past {plural} known where {PAST} tell what is usual, so windows are taken to "
         f"differ by {ASSUMED_MEAN:g} sd of themselves."
     )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.6g}")

@@ -26,24 +26,24 @@ class DriftType:
     """One kind's verdict: `drift`, `none` or `abstain`."""
 
     verdict: str
-    words: str
+    summary: str
     columns: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        return {"verdict": self.verdict, "words": self.words, "columns": list(self.columns)}
+        return {"verdict": self.verdict, "words": self.summary, "columns": list(self.columns)}
 
 
 def drift_types(
     window: Profile, counts: Mapping[str, int], reference: Reference, quality: Quality, covariate: DriftVerdict, minimum: int
 ) -> dict[str, DriftType]:
-    """Every kind by name. `window` holds the answers' columns (see `answers`) as far as they are known.
+    """Every kind by name. `window` holds the answers' columns (see prediction_columns) as far as they are known.
 
     `counts`: `rows` of the window, `labelled` of them, `due` that ever will be (by default all); `answered` by the champion
     itself and in full, `own` labelled ones.
     """
     return {
         "quality": _quality(quality),
-        "covariate": DriftType(covariate.verdict, covariate.words, tuple(column.name for column in covariate.drifted)),
+        "covariate": DriftType(covariate.verdict, covariate.summary, tuple(column.name for column in covariate.drifted)),
         "prediction": _prediction(window, counts["answered"], reference, minimum),
         "label": _label(window, counts, reference, minimum),
         "concept": _concept(window, counts["own"], reference, minimum),
@@ -52,8 +52,8 @@ def drift_types(
 
 def _quality(quality: Quality) -> DriftType:
     failed = tuple(issue.column for issue in quality.issues if issue.severity == "fail" and issue.column)
-    words = " ".join(issue.words for issue in quality.issues) or "The data are whole."
-    return DriftType("none" if quality.passed else "drift", words, failed)
+    summary = " ".join(issue.summary for issue in quality.issues) or "The data are whole."
+    return DriftType("none" if quality.passed else "drift", summary, failed)
 
 
 def _prediction(window: Profile, rows: int, reference: Reference, minimum: int) -> DriftType:
@@ -83,11 +83,12 @@ def _concept(window: Profile, rows: int, reference: Reference, minimum: int) -> 
     if isinstance(found, DriftType):
         return found
     more = window[RESIDUAL].mean
-    words = f"The label comes true {number(abs(100 * more))} points {'more' if more > 0 else 'less'} often than the score says"
+    side = "more" if more > 0 else "less"
+    summary = f"The label comes true {number(abs(100 * more))} points {side} often than the score says"
     if any(column.name == SLOPE and column.drifted for column in found.columns):
-        sharper = window[SLOPE].mean > 0
-        words += f", and high scores promise {'less than they hold' if sharper else 'more than they hold'}"
-    return _kind(found, words)
+        promise = "less than they hold" if window[SLOPE].mean > 0 else "more than they hold"
+        summary += f", and high scores promise {promise}"
+    return _kind(found, summary)
 
 
 def _of(window: Profile, rows: int, reference: Reference, minimum: int, *names: str) -> DriftVerdict | DriftType:
@@ -98,13 +99,13 @@ def _of(window: Profile, rows: int, reference: Reference, minimum: int, *names: 
     past = {name: profile for name, profile in reference.past.items() if set(names) <= set(profile)}
     only = Reference(tuple(axis for axis in reference.axes if axis.name in names), past)
     found = judge(window, rows, only, minimum_rows=minimum, set_aside={})
-    return found if found.columns else DriftType("abstain", found.words)
+    return found if found.columns else DriftType("abstain", found.summary)
 
 
-def _kind(found: DriftVerdict, words: str) -> DriftType:
+def _kind(found: DriftVerdict, summary: str) -> DriftType:
     assert found.critical is not None
     far = f"{found.statistic:.1f} times the usual spread; {found.critical:.1f} would be an alarm"
-    return DriftType(found.verdict, f"{words} ({far}).", tuple(column.name for column in found.drifted))
+    return DriftType(found.verdict, f"{summary} ({far}).", tuple(column.name for column in found.drifted))
 
 
 def _against(column: ColumnDrift, mean: float) -> str:

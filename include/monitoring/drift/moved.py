@@ -6,7 +6,7 @@ from include.monitoring.drift.distance import Distance, Windows
 from include.monitoring.formatting import number
 from include.monitoring.profile.binning import Axis
 
-CLEAR = 3.0  # a mean that moved this far is told as such, even if the shape moved further
+CLEAR = 3.0  # a mean that moved this far is reported as such, even if the shape moved further
 
 
 def moved(axis: Axis, d: Distance, here: Windows) -> str:

@@ -12,14 +12,15 @@ import pyarrow.compute as pc
 from scipy.special import logit
 
 from include.core.request import Json
+from include.metrics.arrays import Floats
 from include.metrics.binary import METRICS, title, worse_by
 from include.metrics.errors import influence
-from include.metrics.ranks import Floats
 from include.monitoring.logistic import newton
 from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.slices import by_slice, worst
 from include.monitoring.performance.slices import summary as slice_summary
 from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays, smaller_class
+from include.monitoring.stored import rounded, stored
 
 
 class Expected(NamedTuple):
@@ -64,7 +65,7 @@ class Performance:
     """
 
     verdict: Literal["measured", "abstain"]
-    words: str
+    summary: str
     metric: str
     rows: int
     positive_rate: float | None = None
@@ -79,8 +80,8 @@ class Performance:
 
     def to_json(self) -> dict[str, Json]:
         body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        rounded: dict[str, Json] = _rounded({**body, "slices": list(self.slices)})
-        return rounded
+        result: dict[str, Json] = rounded(stored(body))
+        return result
 
 
 def landed(predictions: pa.Table, version: int | None) -> pa.Table:
@@ -96,11 +97,11 @@ def measure(rows: pa.Table, baseline: Baseline, slices: Sequence[str], terms: Te
     label, score, day = arrays(rows)
     metric, n = terms.metric, len(label)
     if n < terms.minimum_rows:
-        words = f"{n} labels of the champion's own answers have landed; {terms.minimum_rows} are needed."
-        return Performance("abstain", words, metric, n)
+        summary = f"{n} labels of the champion's own answers have landed; {terms.minimum_rows} are needed."
+        return Performance("abstain", summary, metric, n)
     if smaller_class(label) < CLASS_ROWS:
-        words = f"{int(label.sum())} of {n} labels are positive: fewer than {CLASS_ROWS} of a class give no metric."
-        return Performance("abstain", words, metric, n, float(label.mean()))
+        summary = f"{int(label.sum())} of {n} labels are positive: fewer than {CLASS_ROWS} of a class give no metric."
+        return Performance("abstain", summary, metric, n, float(label.mean()))
     found = {name: influence(name, label, score, terms.threshold) for name in METRICS}
     values = {name: each.value for name, each in found.items()}
     errors = {name: each.error(day) for name, each in found.items()}
@@ -111,7 +112,7 @@ def measure(rows: pa.Table, baseline: Baseline, slices: Sequence[str], terms: Te
     parts = by_slice(rows, slices, terms, baseline.holdout)
     return Performance(
         "measured",
-        _words(metric, values[metric], errors[metric], n, expected) + _worst(parts, metric),
+        _summary(metric, values[metric], errors[metric], n, expected) + _worst(parts, metric),
         metric,
         n,
         float(label.mean()),
@@ -129,12 +130,14 @@ def judged(performance: Performance, landing: LabelDelay) -> Performance:
     """The same, unless too few labels have landed: the early ones are often another kind, and speak for nobody else."""
     if landing.enough or not landing.landed:
         return performance
-    return Performance("abstain", landing.words, performance.metric, performance.rows)
+    return Performance("abstain", landing.summary, performance.metric, performance.rows)
 
 
 def of_window(performance: Performance, window: str) -> Performance:
     """Told as that of an earlier window, judged now that its labels have come."""
-    return replace(performance, window=window, words=f"{window.replace('/', ' to ')}, late labels landed: {performance.words}")
+    return replace(
+        performance, window=window, summary=f"{window.replace('/', ' to ')}, late labels landed: {performance.summary}"
+    )
 
 
 def calibration(label: Floats, score: Floats) -> dict[str, float]:
@@ -149,7 +152,7 @@ def calibration(label: Floats, score: Floats) -> dict[str, float]:
     return {"slope": 1 + float(found[1]), "slope_error": error, "offset": float(found[0])}
 
 
-def _words(metric: str, value: float, error: float, rows: int, expected: Expected) -> str:
+def _summary(metric: str, value: float, error: float, rows: int, expected: Expected) -> str:
     before = expected.why if expected.value is None else f", was {expected.value:.3f} on the champion's holdout"
     return f"{title(metric)} on {rows:,} landed rows {value:.3f} (± {1.96 * error:.3f}){before}"
 
@@ -157,11 +160,3 @@ def _words(metric: str, value: float, error: float, rows: int, expected: Expecte
 def _worst(slices: Sequence[Mapping[str, Json]], metric: str) -> str:
     found = worst(slices)
     return "" if found is None else f"; {slice_summary(found, metric)}"
-
-
-def _rounded(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_rounded(one) for one in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -10,7 +10,7 @@ uncertainty, there is no next one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal, Self
 
@@ -24,17 +24,18 @@ from include.monitoring.performance.comparison import Performance
 from include.monitoring.performance.estimation import Raw, estimate, parts
 from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import Axis, Floats
+from include.monitoring.stored import rounded
 
-FEWEST = 3  # landed windows, before an estimate is believed
-LAST = 8  # of them the newest that are judged by
-SHARE, SHARE_SPREAD = 1.0, 0.5  # of the seen move that comes true: before anything landed
+FEWEST = 3  # with fewer landed windows no estimate is believed
+LAST = 8  # the newest landed windows, up to so many, are what estimates are judged by
+SHARE, SHARE_SPREAD = 1.0, 0.5  # how much of a seen move is taken to come true before anything has landed
 # What nobody can see coming, in standard errors of a window's metric: how far the offset wanders from window to window, and
-# how far one window alone lies off. The record says which of them are likely; before it, the smaller ones are more so.
+# how far one window alone lies off. The record tells which of them are likely; without one, the smaller ones are likelier.
 UNSEEN = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 LIKELY = (0.3, 0.2, 0.2, 0.15, 0.1, 0.05)
-SURPRISE = 3.5  # standard errors that the newest landed window may lie off
-WIDE = 0.15  # half of an interval that says nothing any more, in the metric's unit
-MARGIN = 1.15  # times the misses of "nothing has changed": what its own may come to, for a few windows' misses are mostly noise
+SURPRISE = 3.5  # the newest landed window may lie off by so many standard errors
+WIDE = 0.15  # an interval whose half is wider, in the metric's unit, says nothing any more
+MARGIN = 1.15  # estimates may miss by so many times what "nothing has changed" misses: few misses are mostly noise
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class Landed:
         return cls(**value)
 
     def to_json(self) -> dict[str, Json]:
-        numbers = {name: float(f"{getattr(self, name):.6g}") for name in ("estimate", "base", "realised", "noise")}
-        return {"window": self.window, **numbers}
+        result: dict[str, Json] = rounded(asdict(self))
+        return result
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Estimate:
     """`verdict` "abstain" keeps no `value`; `raw` is kept either way, for the day when its labels land."""
 
     verdict: Literal["estimated", "abstain"]
-    words: str
+    summary: str
     metric: str
     raw: Raw
     value: float | None = None
@@ -69,15 +70,15 @@ class Estimate:
     landed: int = 0
 
     def to_json(self) -> dict[str, Json]:
-        numbers = {n: None if v is None else float(f"{v:.6g}") for n, v in (("value", self.value), ("error", self.error))}
-        told = {"verdict": self.verdict, "words": self.words, "metric": self.metric, "landed": self.landed}
+        numbers = {"value": rounded(self.value), "error": rounded(self.error)}
+        told = {"verdict": self.verdict, "words": self.summary, "metric": self.metric, "landed": self.landed}
         return {**told, **numbers, "raw": self.raw.to_json()}
 
 
 def record(
     backtested: Sequence[Mapping[str, Any]], history: Sequence[Mapping[str, Any]], realised: Mapping[str, Performance]
 ) -> list[Landed]:
-    """What has landed, oldest first: the holdout's windows, then those watched since. `history`: see `labelled.history`;
+    """What has landed, oldest first: the holdout's windows, then those watched since. `history`: see `realised.history`;
     `realised`: what is known better by now, by window."""
     found = [Landed.from_json(each) for each in backtested]
     for each in history:
@@ -107,21 +108,21 @@ def believe(raw: Raw, past: Sequence[Landed], metric: str, lag: int = 1) -> Esti
         return Estimate("abstain", f"{_before(metric)}{raw.why}", metric, raw, landed=len(past))
     if len(past) < FEWEST:
         known = f"{len(past)} earlier windows have their labels; {FEWEST} are needed to know what an estimate is worth."
-        words = f"{_before(metric)}{known}"
-        return Estimate("abstain", words, metric, raw, landed=len(past))
+        summary = f"{_before(metric)}{known}"
+        return Estimate("abstain", summary, metric, raw, landed=len(past))
     why = _distrust(past, lag)
     if why:
         return Estimate("abstain", f"{_before(metric)}{why}", metric, raw, landed=len(past))
     value, error = _next(raw.value, raw.base, past, lag)
     error = float(np.hypot(error, raw.error))
     if 1.96 * error > WIDE:
-        words = f"{_before(metric)}it could be anything from {value - 1.96 * error:.2f} to {value + 1.96 * error:.2f}."
-        return Estimate("abstain", words, metric, raw, landed=len(past))
-    words = (
+        summary = f"{_before(metric)}it could be anything from {value - 1.96 * error:.2f} to {value + 1.96 * error:.2f}."
+        return Estimate("abstain", summary, metric, raw, landed=len(past))
+    summary = (
         f"{title(metric)} before labels: about {value:.3f} (± {1.96 * error:.3f}), was {raw.base:.3f} on the holdout; "
         f"the last {min(len(past), LAST)} such estimates missed by {_missed(past, lag)[0]:.3f} on average"
     )
-    return Estimate("estimated", words, metric, raw, value, error, len(past))
+    return Estimate("estimated", summary, metric, raw, value, error, len(past))
 
 
 def _before(metric: str) -> str:

@@ -7,13 +7,13 @@ where the window lies. Together they estimate the joint law of score and label (
 the metric is read off it. The residuals' part is drawn to nothing as far as it is noise (James, Stein 1961). The same idea
 with the density alone: Białek et al. 2024 (PAPE); with the score alone: CBPE.
 
-If what a label means has moved, none of this holds and nothing in the inputs tells; see `track_record`.
+If what a label means has moved, none of this holds and nothing in the inputs tells: see estimate_calibration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -31,16 +31,17 @@ from include.monitoring.additive import Scale, design, fit, predict
 from include.monitoring.formatting import percent
 from include.monitoring.performance.terms import Terms, arrays
 from include.monitoring.profile.binning import Axis, Floats
+from include.monitoring.stored import rounded
 
-ROWS = 20_000  # of either side, evenly spaced: what the two regressions are fitted on
+ROWS = 20_000  # the two regressions are fitted on no more rows of either side, evenly spaced
 SCORE_BINS = 15
 RIDGE, DENSITY_RIDGE = 50.0, 100.0
-HEAVIEST = 5.0  # times that a row of the holdout counts at most
+HEAVIEST = 5.0  # a row of the holdout counts so many times at most
 FEWEST_DAYS, GROUPS = 7, 20
-EFFECTIVE = 0.05  # share of the holdout that must be left once weighted, and
-EFFECTIVE_ROWS = 200.0  # so many rows of it
-UNSURE = 5.0  # times the error of the holdout's own metric that the residuals' part may have
-OUTSIDE = 0.2  # share of the window's rows with a value that the holdout never showed
+EFFECTIVE = 0.05  # once weighted, at least this share of the holdout must be left
+EFFECTIVE_ROWS = 200.0  # once weighted, at least so many rows must be left
+UNSURE = 5.0  # the residuals' part may have so many times the error of the holdout's own metric
+OUTSIDE = 0.2  # no larger share of the window may have a value that the holdout never showed
 SCORE = "(score)"
 
 
@@ -62,8 +63,8 @@ class Raw:
     why: str = ""
 
     def to_json(self) -> dict[str, Json]:
-        body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in body.items()}
+        result: dict[str, Json] = rounded(asdict(self))
+        return result
 
 
 def estimate(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: Terms) -> Raw:

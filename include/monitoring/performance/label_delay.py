@@ -21,7 +21,7 @@ from include.monitoring.formatting import percent
 from include.monitoring.profile.binning import Floats
 
 HOUR = 3_600_000_000.0  # microseconds
-STEPS = 30  # halvings of the time that is searched for: to the second within decades
+STEPS = 30  # so many halvings find a moment within decades to the second
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class LabelDelay:
         return self.share >= self.needed
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         if not self.landed:
             return "No label has landed yet."
         until = f", expected by {self.enough_by}" if self.enough_by else ""

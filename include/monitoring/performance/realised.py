@@ -19,7 +19,7 @@ Measure = Callable[[pa.Table], Performance]
 
 
 @dataclass(frozen=True)
-class Labelled:
+class RealisedPerformance:
     """`performance`: the window's; or that of the newest earlier one whose labels have become enough since the last check.
 
     `earlier`: each of the windows before, newest first, as its labels stand now.
@@ -30,7 +30,7 @@ class Labelled:
     earlier: tuple[tuple[str, LabelDelay, Performance], ...] = ()
 
     @property
-    def realised(self) -> dict[str, Performance]:
+    def by_window(self) -> dict[str, Performance]:
         """What has come true in the windows before, where they can be judged."""
         return {name: performance for name, _, performance in self.earlier if performance.verdict == "measured"}
 
@@ -40,7 +40,7 @@ class Labelled:
 
 def assess(
     window: Window, predictions: pa.Table, earlier: pa.Table, champion: int | None, measure: Measure, needed: float
-) -> Labelled:
+) -> RealisedPerformance:
     """Of all answers' labels the share that has landed; of the champion's own answers the performance."""
     length = window.end - window.start
     delays = Delays.of([predictions, earlier], window.end)
@@ -55,7 +55,7 @@ def assess(
         if performance.verdict == "measured" and now.enough and not then.enough:
             became.append(of_window(performance, stretch))
     told = became[0] if became and not at.enough else here
-    return Labelled(told, at, tuple(found))
+    return RealisedPerformance(told, at, tuple(found))
 
 
 def history(

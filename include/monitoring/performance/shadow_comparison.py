@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ from include.metrics.binary import title
 from include.metrics.binary import value as measured
 from include.metrics.paired import difference
 from include.monitoring.performance.terms import Terms, arrays
+from include.monitoring.stored import rounded
 
 NOISE = 1.96  # standard errors: a difference this large is chance one time in twenty
 
@@ -42,10 +43,7 @@ class Comparison:
         return "better than" if self.better > 0 else "worse than"
 
     def to_json(self) -> dict[str, Json]:
-        numbers = {
-            name: float(f"{getattr(self, name):.6g}") for name in ("champion_value", "challenger_value", "better", "error")
-        }
-        return {"challenger": self.challenger, "rows": self.rows, "metric": self.metric, **numbers, "words": self.summary}
+        return {**rounded(asdict(self)), "words": self.summary}
 
 
 def comparisons(shadow: pa.Table, champion: int | None, terms: Terms) -> Iterator[Comparison]:

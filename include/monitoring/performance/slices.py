@@ -19,8 +19,8 @@ from include.metrics.binary import worse_by
 from include.monitoring.formatting import percent
 from include.monitoring.performance.terms import Terms
 
-VALUES = 20  # the commonest values of a slice column
-LEVEL = 0.05  # chance that any slice is named although none fell
+VALUES = 20  # so many of the commonest values of a column are slices
+LEVEL = 0.05  # the chance that any slice is named although none fell
 
 Slice = dict[str, Json]
 

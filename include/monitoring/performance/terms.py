@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from include.metrics.arrays import Floats
 from include.metrics.errors import influence
-from include.metrics.ranks import Floats
 
 CLASS_ROWS = 20  # fewer rows of either class give no metric worth naming
 DAY = 86_400_000_000  # microseconds

@@ -17,11 +17,11 @@ from include.monitoring.profile.binning import Axis, Counts, Floats
 from include.monitoring.profile.summary import KEPT, Hashes, Summary, smallest
 
 BLOCK = 32_768
-BLOCK_FIRST = 1024  # enough to know by whether values are many, and then which hashes are too large to be kept
-PENDING = 256  # new hashes are put in order together
-MANY = 0.125  # share of a block's values that are new to their cells: from here on all are hashed, without asking
-_FIRST, _SECOND, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)  # xxHash's
-LARGEST = float(np.finfo(np.float64).max)  # of huge values the squares have no number: the largest stands for them
+BLOCK_FIRST = 1024  # a first, small block tells whether values are many, and which hashes are too large to be kept
+PENDING = 256  # so many new hashes are sorted together
+MANY = 0.125  # where this share of a block is new to its cells, all values are hashed without asking
+_FIRST, _SECOND, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)  # as in xxHash
+LARGEST = float(np.finfo(np.float64).max)  # the squares of huge values overflow: this stands for them
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
@@ -43,7 +43,7 @@ class Counter:
         self.axis = axis
         self.rows = self.present = 0
         self._cells: Counts = np.zeros(axis.cells + 2, dtype=np.int64)
-        self._sum = self._squares = 0.0  # of grid positions: near the origin, so that nothing cancels
+        self._sum = self._squares = 0.0  # of grid positions, which lie near the origin: nothing cancels
         self._low, self._high = np.inf, -np.inf
         self._hashes: Hashes = np.empty(0, dtype=np.uint32)
         self._pending: list[Hashes] = []
@@ -69,7 +69,7 @@ class Counter:
         center = self._sum / n if n else 0.0
         m2 = min(max(0.0, self._squares - n * center * center) * axis.step * axis.step, LARGEST)
         mean = axis.low + (center + self._origin) * axis.step if n else 0.0
-        m2 = 0.0 if self._low == self._high else m2  # one value only: exactly so
+        m2 = 0.0 if self._low == self._high else m2  # a single value has no variance, and rounding must not give it one
         mean = float(self._low) if n and self._low == self._high else mean
         return Summary(
             self.rows, self.rows - n, 0, axis.fold(self._cells), mean, m2,
@@ -84,7 +84,7 @@ class Counter:
         if not len(values):
             return
         low, high = values.min(), values.max()
-        if not (np.isfinite(low) and np.isfinite(high)):  # NaN comes through min and max
+        if not (np.isfinite(low) and np.isfinite(high)):  # min and max hand on a NaN
             values = values[np.isfinite(values)]
             if not len(values):
                 return
@@ -105,11 +105,11 @@ class Counter:
         if low < axis.low or high >= axis.low + axis.step * axis.cells:
             np.clip(spot, 0, axis.cells + 1, out=spot)
         np.copyto(index, spot, casting="unsafe")
-        np.add.at(self._cells, index, 1)  # in place: bincount would look for the ends first, and give 64 KB to add
+        np.add.at(self._cells, index, 1)  # bincount would search the ends first, and return 64 KB to add
 
     def _distinct(self, values: Floats) -> None:
         """Hashes what may be new. Values that their cell got last are not: a column of few values is hardly hashed at all."""
-        spot, index = self._spot[: len(values)].view(np.uint64), self._index[: len(values)]  # they are counted: room for hashes
+        spot, index = self._spot[: len(values)].view(np.uint64), self._index[: len(values)]  # their content is used up
         bits = values.view(np.uint64)
         if self._last is not None:
             np.take(self._last, index, out=spot, mode="clip")
@@ -160,7 +160,7 @@ def codes_of(column: pa.ChunkedArray, axis: Axis) -> tuple[npt.NDArray[np.int64]
         return np.empty(0, dtype=np.int64), 0, []
     words = coded.chunk(0).dictionary.cast(pa.string())
     found = pc.fill_null(pc.index_in(words, value_set=pa.array(axis.categories, pa.string())), -1).to_numpy()
-    places = np.append(found, -1).astype(np.int64)  # the last one is for the missing
+    places = np.append(found, -1).astype(np.int64)  # missing values look up the last place
     indices = pa.chunked_array([chunk.indices for chunk in coded.chunks]).cast(pa.int64())
     codes: npt.NDArray[np.int64] = places[pc.fill_null(indices, len(words)).to_numpy()]
     seen = pc.unique(indices).drop_null()

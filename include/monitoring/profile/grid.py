@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 CELLS = 8190  # with the two beyond the ends 8,192 counters: they stay in a core's cache while a column is counted
-PAD = 0.125  # of the span, on either side: a value a little beyond the training set's still has its own cell
-TAIL = 0.001  # a span is of the central values; a single wild one must not coarsen the grid of all the others
+PAD = 0.125  # the span is widened by this share on either side: a value a little beyond it still has its own cell
+TAIL = 0.001  # this share of the values lies outside the span: a wild one must not coarsen the grid of the others
 SINGLE = 2.0**-23  # twice what single precision rounds, relative to a value
 EXACT = 2.0**51  # below this a double tells halves apart
-FEW = 512  # distinct values: up to here each is kept away from borders, of more only those that are common
-SAMPLED = 20_000  # values that tell whether they are few, and which are common
-COMMON = 0.002  # of the values
+FEW = 512  # up to so many distinct values are all kept away from borders, of more only the common ones
+SAMPLED = 20_000  # so many values tell whether they are few, and which are common
+COMMON = 0.002  # a value with this share of the rows is common
 HUGE, TINY = 1e300, 1e-290  # beyond these the arithmetic of cells overflows: such values share the cells at the ends
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ def anchors_of(values: Floats) -> Anchors:
     sample = values[np.linspace(0, len(values) - 1, min(len(values), SAMPLED)).astype(np.int64)]
     found, counts = np.unique(sample, return_counts=True)
     if len(found) <= FEW and 4 * len(found) <= len(sample):
-        every = np.unique(pc.unique(pa.array(values)).to_numpy())  # by hash first: few are left to put in order
+        every = np.unique(pc.unique(pa.array(values)).to_numpy())  # hashing first leaves few values to sort
         if len(every) <= FEW:
             return Anchors(every, True)
     common = found[counts >= max(3, COMMON * len(sample))]

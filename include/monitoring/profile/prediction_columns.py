@@ -16,7 +16,7 @@ import pyarrow as pa
 from include.monitoring.profile.binning import Axis, Floats
 
 SCORE, LABEL, RESIDUAL, SLOPE = "(score)", "(label)", "(residual)", "(slope)"  # no feature may be called so
-PERMUTED = 2000  # rows that the importance of columns is measured on
+PERMUTED = 2000  # the importance of columns is measured on so many rows
 
 
 def answer_axes(scores: Floats) -> list[Axis]:

@@ -21,12 +21,14 @@ from include.monitoring.profile.summary import Summary, merged
 
 THREADS = 2
 EVERYONE = ""  # the segment of all rows
-SEGMENT_VALUES = 20  # the commonest values of a segment column; the rest is in no segment of its own
+SEGMENT_VALUES = 20  # so many of a column's commonest values are segments; the others are in none
 
 Profile = Mapping[str, Summary]
-Part = tuple[str, str]  # (day `YYYY-MM-DD`, segment: EVERYONE or `column=value`)
+Part = tuple[str, str]
+"""A day, `YYYY-MM-DD`, and a segment: EVERYONE or `column=value`."""
 Parts = Mapping[Part, Profile]
-Groups = npt.NDArray[np.int64]  # of each row: the number of its group
+Groups = npt.NDArray[np.int64]
+"""The number of each row's group."""
 
 
 def profile(table: pa.Table, axes: Sequence[Axis]) -> dict[str, Summary]:

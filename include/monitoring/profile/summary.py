@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from include.monitoring.profile.binning import Axis, Counts
 
-KEPT = 256  # smallest hashes kept: distinct values are counted exactly below this, within some 6 percent above
+KEPT = 256  # of so many smallest hashes the distinct values are counted: exactly below this, within 6 percent above
 
 Hashes = npt.NDArray[np.uint32]
 

@@ -18,7 +18,7 @@ from include.monitoring.retraining.policy import Champion, Decision, Facts, deci
 from include.rollout_state.queries import challengers_in, rolled_back_in
 from include.versions.queries import stored_in
 
-QUIET = "quiet"  # of the row that keeps a decision's effect
+QUIET = "quiet"  # the key of a stored decision that tells whether it starts nothing
 
 
 def resource(model: str) -> str:
@@ -63,7 +63,7 @@ def record_decision(control: ControlStore, decision: Decision, epoch: int, *, qu
         row = {"key": decision.key, "model": decision.model, "as_of": decision.as_of, "action": decision.action}
         connection.execute(decisions.insert().values(**row, reasons=body["reasons"], evidence=details, at=timestamp()))
         control.append_audit(
-            connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.words}
+            connection, "policy", decision.action, decision.model, {"key": decision.key, "words": decision.summary}
         )
         return {**body, QUIET: quiet}
 
@@ -83,15 +83,15 @@ def gather(
     spec: ModelSpec,
     monitored: Result,
     busy: Sequence[str] = (),
-    shadows: Mapping[str, Json] | None = None,
+    probe: Mapping[str, Json] | None = None,
 ) -> Facts:
     """The facts of a window: the `monitor` result, the labels published since, what runs and what was rejected."""
     with control.transaction() as connection:
-        return _facts(connection, spec.name, monitored.value, busy, shadows)
+        return _facts(connection, spec.name, monitored.value, busy, probe)
 
 
 def _facts(
-    connection: sa.Connection, model: str, value: Mapping[str, Any], busy: Sequence[str], shadows: Mapping[str, Json] | None
+    connection: sa.Connection, model: str, value: Mapping[str, Any], busy: Sequence[str], probe: Mapping[str, Json] | None
 ) -> Facts:
     champion = Champion(**value["champion"]) if value["champion"] else None
     return Facts(
@@ -105,7 +105,7 @@ def _facts(
         performance=value["performance"],
         busy=(*_rollouts(connection, model), *busy),
         rejected=tuple(_rejected(connection, model, champion, value["as_of"])) if champion else (),
-        shadows=shadows or {},
+        probe=probe or {},
     )
 
 
@@ -115,13 +115,13 @@ def decide_window(
     monitored: Result,
     epoch: int,
     busy: Sequence[str] = (),
-    shadows: Mapping[str, Json] | None = None,
+    probe: Mapping[str, Json] | None = None,
     *,
     quiet: bool = False,
 ) -> tuple[Decision, bool]:
     """Decide on the window of a `monitor` result and store it. A window run again gets its stored decision."""
     with control.transaction() as connection:
-        facts = _facts(connection, spec.name, monitored.value, busy, shadows)
+        facts = _facts(connection, spec.name, monitored.value, busy, probe)
         past = _history(connection, spec.name)
     return record_decision(control, decide(past, facts, spec.retraining), epoch, quiet=quiet)
 

@@ -19,11 +19,12 @@ from include.core.spec import Retraining
 from include.data.window import moment
 from include.monitoring.formatting import percent
 from include.monitoring.retraining.staleness_probe import Forecast, forecast
+from include.monitoring.stored import stored
 
 Action = Literal["retrain", "hold"]
 Signal = Literal["drift", "drop"]
 MONTH = timedelta(days=30)
-NOISE = 1.645  # standard errors: a drop this large is chance one time in twenty
+NOISE = 1.645  # a drop of so many standard errors is chance one time in twenty
 
 
 @dataclass(frozen=True)
@@ -37,19 +38,24 @@ class Champion:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known at the end of a window. `quality`, `drift`, `performance`: as in the value of `monitor`."""
+    """What is known at the end of a window. `quality`, `drift`, `performance`: as in the value of `monitor`.
+
+    `new_labels`: labelled rows since the champion's data. `busy`: what runs, such as "rollout of version 3". `rejected`: the
+    challengers since the champion that came to nothing, oldest first, each with its reason. `probe`: the value of the step
+    `shadows`.
+    """
 
     model: str
     window: str
     as_of: str
     champion: Champion | None
-    new_labels: int = 0  # labelled rows since the champion's data
+    new_labels: int = 0
     quality: Mapping[str, Json] = field(default_factory=dict)
     drift: Mapping[str, Json] = field(default_factory=dict)
     performance: Mapping[str, Json] = field(default_factory=dict)
-    busy: tuple[str, ...] = ()  # what runs: "rollout of version 3"
-    rejected: tuple[str, ...] = ()  # challengers since the champion that came to nothing, oldest first, each with its reason
-    shadows: Mapping[str, Json] = field(default_factory=dict)  # the value of `shadows`: their errors, window by window
+    busy: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    probe: Mapping[str, Json] = field(default_factory=dict)
 
     def evidence(self) -> dict[str, Json]:
         """What a replay needs of them: the verdicts, not the columns behind."""
@@ -57,7 +63,7 @@ class Facts:
         body: dict[str, Json] = {name: {k: getattr(self, name).get(k) for k in keys} for name, keys in kept.items()}
         body["quality"]["issues"] = [i for i in self.quality.get("issues", ()) if i["severity"] == "fail"][:3]
         champion = asdict(self.champion) if self.champion else None
-        known = {"window": self.window, "new_labels": self.new_labels, "champion": champion, "shadows": dict(self.shadows)}
+        known = {"window": self.window, "new_labels": self.new_labels, "champion": champion, "shadows": dict(self.probe)}
         return {**known, **body, "busy": list(self.busy), "rejected": list(self.rejected)}
 
     @classmethod
@@ -72,10 +78,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Signals:
-    """What one window said, kept in its decision's evidence: later windows count how often it was said in a row."""
+    """What one window said, kept in its decision's evidence: later windows count how often it was said in a row.
+
+    None where the check abstained.
+    """
 
     version: int | None
-    drift: bool | None  # None: the check abstained
+    drift: bool | None
     drop: bool | None
 
     def to_json(self) -> dict[str, Json]:
@@ -92,7 +101,7 @@ class Decision:
     action: Action
     reasons: tuple[str, ...]
     blocked_by: tuple[str, ...]
-    words: str
+    summary: str
     evidence: Mapping[str, Json] = field(default_factory=dict)
 
     @property
@@ -100,11 +109,13 @@ class Decision:
         return Signals(**self.evidence["signals"])
 
     def to_json(self) -> dict[str, Json]:
-        return {**asdict(self), "reasons": list(self.reasons), "blocked_by": list(self.blocked_by)}
+        return stored({**asdict(self), "reasons": list(self.reasons), "blocked_by": list(self.blocked_by)})
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return cls(**{**value, "reasons": tuple(value["reasons"]), "blocked_by": tuple(value["blocked_by"])})
+        fields = {name: body for name, body in value.items() if name != "words"}
+        lists = {name: tuple(value[name]) for name in ("reasons", "blocked_by")}
+        return cls(**{**fields, **lists, "summary": value["words"]})
 
 
 def decide(history: Sequence[Decision], facts: Facts, policy: Retraining) -> Decision:
@@ -120,8 +131,8 @@ def decide(history: Sequence[Decision], facts: Facts, policy: Retraining) -> Dec
     blocked = tuple(_guards(past, later, facts, policy)) if facts.champion else ("there is no champion to replace",)
     action: Action = "retrain" if reasons and not blocked else "hold"
     evidence = {"signals": signals.to_json(), **facts.evidence()}
-    key, words = f"{facts.model}:{facts.window}", _words(action, reasons, blocked, tuple(_notes(past, facts, signals, policy)))
-    return Decision(key, facts.model, facts.as_of, action, reasons, blocked, words, evidence)
+    summary = _summary(action, reasons, blocked, tuple(_notes(past, facts, signals, policy)))
+    return Decision(f"{facts.model}:{facts.window}", facts.model, facts.as_of, action, reasons, blocked, summary, evidence)
 
 
 def _signals(facts: Facts, policy: Retraining) -> Signals:
@@ -139,10 +150,10 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
         yield f"drift in {_often(past, now, 'drift', policy)}: {facts.drift.get('words', '')}"
     if now.drop and _seen(past, now, "drop", policy) >= policy.consecutive:
         yield f"performance fell in {_often(past, now, 'drop', policy)}: {facts.performance.get('words', '')}"
-    if policy.price is not None and (ahead := outlook(facts.shadows, policy.price)) is not None and ahead.worth:
+    if policy.price is not None and (ahead := outlook(facts.probe, policy.price)) is not None and ahead.worth:
         yield (
             f"staying costs {ahead.excess:.4f} errors a request beyond a fresh model, more than the {ahead.pace:.4f} that "
-            f"retraining costs at its best pace (price {policy.price:g}; {ahead.windows} windows of shadows)"
+            f"retraining costs at its best pace (price {policy.price:g}; {ahead.windows} windows of the staleness probe)"
         )
     share = facts.new_labels / max(facts.champion.rows, 1)
     if policy.on_new_labels is not None and share >= policy.on_new_labels:
@@ -152,12 +163,12 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
         yield f"the champion's data end {age.days} days ago (the schedule's floor is {policy.floor.days})"
 
 
-def outlook(shadows: Mapping[str, Json], price: float) -> Forecast | None:
-    """What keeping the champion costs, by the errors of `shadows`; None without any."""
-    if not shadows:
+def outlook(probe: Mapping[str, Json], price: float) -> Forecast | None:
+    """What keeping the champion costs, by the errors of the staleness probe; None without one."""
+    if not probe:
         return None
-    error = np.array([[np.nan if value is None else value for value in row] for row in shadows["error"]], dtype=np.float64)
-    return forecast(error, int(shadows["champion"]), price)
+    error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
+    return forecast(error, int(probe["champion"]), price)
 
 
 def _said(past: Sequence[Decision], now: Signals, what: Signal) -> Iterator[bool]:
@@ -217,11 +228,11 @@ def _notes(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retrain
     for what, said, found in seen:
         count = _seen(past, now, what, policy) if getattr(now, what) else 0
         if 0 < count < policy.consecutive:
-            words = str(found.get("words", "")).rstrip(".")
-            yield f"{said} in {count} of the {policy.consecutive} {takes} that it takes: {words}"
+            summary = str(found.get("words", "")).rstrip(".")
+            yield f"{said} in {count} of the {policy.consecutive} {takes} that it takes: {summary}"
 
 
-def _words(action: Action, reasons: Sequence[str], blocked: Sequence[str], notes: Sequence[str]) -> str:
+def _summary(action: Action, reasons: Sequence[str], blocked: Sequence[str], notes: Sequence[str]) -> str:
     if action == "retrain":
         return f"Retraining: {'; '.join(reasons)}."
     seen = f" Seen: {'; '.join(notes)}." if notes else ""

@@ -18,14 +18,17 @@ from include.monitoring.retraining.labelled_stream import Floats, Stream
 from include.monitoring.retraining.policy import Decision, Facts, decide
 from include.monitoring.retraining.staleness_probe import forecast
 
-TRAINED_ON = 5  # windows a model is trained on
-DELAY = 1  # windows until a window's labels are known
+TRAINED_ON = 5  # a model is trained on so many windows
+DELAY = 1  # a window's labels are known so many windows later
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a policy may look at before window `now`. `error` [now+1, now+1] as `errors` gives it, NaN in the windows whose
-    labels are not there yet; its rows are models that could have been trained by now: shadows, where none was asked for."""
+    """What a policy may look at before window `now`.
+
+    `error` [now+1, now+1] as `errors` gives it, NaN in the windows whose labels are not there yet. Its rows are the models that
+    could have been trained by now, whether they were asked for or not.
+    """
 
     error: Floats
     champion: int

@@ -1,8 +1,8 @@
-"""What keeping a champion costs, told from shadows: cheap models, one trained at each window, that never serve.
+"""What keeping a champion costs, told by probe models: cheap ones, one trained at each window, that never serve.
 
-A window's error alone does not tell whether a model went stale or the window was hard. A shadow trained later, on the same
-rows, does: the *gap* between an older model and those that were fresh then. Gaps have a mean that grows with age (the
-curve), and a part of the model's own that lasts; the rest is noise, and the past says how much.
+A window's error alone does not tell whether a model went stale or the window was hard. A probe trained later does, on the
+same rows: what counts is the *gap* between an older model and those that were fresh then. Gaps have a mean that grows with age
+(the curve), and a part of the model's own that lasts; the rest is noise, and the past says how much.
 
 When to pay for a new model is a replacement problem (Barlow, Hunter 1960): replace when what the next windows cost beyond a
 fresh model exceeds, for however long one might wait, what a window costs at the best pace of replacing. Both are taken at the
@@ -20,25 +20,28 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 # Chosen on simulated streams (benchmarks/policy/simulated.py); regret there is flat around all of them.
-QUARTILE = 0.674  # standard errors below the estimate: its lower quartile
-MEMORY = 0.9  # of a window's weight, how much is left a window later
-CALM = 4.0  # windows without a gap that the curve starts from
-LASTING = 0.4  # of a gap's variance, the share that lasts: the guess before anything is seen ...
-GUESS = 10.0  # ... and how many windows it weighs
-AGES = 15  # windows of age beyond which a model tells nothing of noise
-HORIZON = 60  # windows
+QUARTILE = 0.674  # so many standard errors below the estimate lies its lower quartile
+MEMORY = 0.9  # a window weighs so many times what the one after it weighs
+CALM = 4.0  # the curve starts from so many windows without a gap
+LASTING = 0.4  # the share of a gap's variance that is taken to last before anything is seen
+GUESS = 10.0  # the guess above weighs as much as so many windows
+AGES = 15  # a model that is older, in windows, tells nothing of noise
+HORIZON = 60  # so many windows are looked ahead
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """In error per window. `excess`: the champion's beyond a fresh model's in the window to come, cautiously; `pace`: of
-    retraining at the best regular pace, its price included; `saving`: of retraining now instead of at the best later
-    moment, less what that pace costs. Worth it where `saving` is positive."""
+    """In error per window, resting on so many `windows`.
+
+    `excess`: the champion's error beyond a fresh model's in the window to come, cautiously. `pace`: what retraining at the best
+    regular pace costs, its price included. `saving`: what retraining now saves against the best later moment, less what that
+    pace costs; retraining is worth it where that is positive.
+    """
 
     excess: float
     pace: float
     saving: float
-    windows: int  # it rests on
+    windows: int
 
     @property
     def worth(self) -> bool:

@@ -9,17 +9,20 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from include.core.errors import one_line
 from include.core.spec import ModelSpec, View
-from include.online_store.row_codec import Row
+from include.online_store.store import EntityReader, Fetched, OnlineStore, Row, RowFetcher, RowWriter
 from include.serving.prediction.circuit_breaker import Breaker
 from include.serving.prediction.last_known import LastKnown
 from include.serving.prediction.request_types import Item
 from include.serving.telemetry.counters import Metrics
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 _asdict = msgspec.structs.asdict
@@ -28,7 +31,7 @@ NO_KEY = "!none"  # no row is stored under it
 AWAY, STALE = ["features"], ["last_known"]  # what is degraded: the defaults stand in, or what was last read
 
 Features = tuple[dict[str, Any], list[str]]  # feature to value (absent: unknown), and what is degraded
-Answer = Callable[[list[Features]], None]
+Respond = Callable[[list[Features]], None]
 Views = tuple[str, tuple[tuple[str, str], ...]]  # a model, and the names and versions of a set of its views
 
 
@@ -54,11 +57,18 @@ class FeatureReader:
     The store is opened on first use, so that a gateway starts while its store is down.
     """
 
-    def __init__(self, open_store: Callable[[], Any], opened: Callable[[], None] | None = None) -> None:
-        """`opened` is called whenever the store's circuit opens."""
+    def __init__(
+        self,
+        open_store: Callable[[], OnlineStore],
+        opened: Callable[[], None] | None = None,
+        writer: Callable[[OnlineStore], RowWriter] | None = None,
+    ) -> None:
+        """`opened` is called whenever the store's circuit opens; `writer` makes what pushed rows go through, if not the store."""
         self._open = open_store
-        self._store: Any = None
-        self._rows: Any = ...
+        self._store: OnlineStore | None = None
+        self._writer = writer
+        self._fetcher: RowFetcher | None = None
+        self._fetcher_known = False
         self.breaker = Breaker(1, PAUSE_SECONDS, LONGEST_PAUSE, opened=opened)
         self.failures = 0
         self._tallies: dict[Views, Tally] = {}
@@ -86,17 +96,20 @@ class FeatureReader:
                     metrics.missing.add(model, name, by=count - tally.exported[1][name])
             tally.exported = asked, missing
 
-    def write(self, model: str, view: View, rows: Any, created: datetime) -> int:
-        """Push a table of rows; how many were newer than what was there. Raises UnreachableError."""
-        return int(self.opened().write(model, view, rows, created))
+    def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
+        """Push a table of rows; how many were newer than what was there. Raises UnreachableError, and DataError for bad rows."""
+        store = self.opened()
+        return (self._writer(store) if self._writer else store).write(model, view, rows, created)
 
-    def rows(self) -> Any:
+    def rows(self) -> RowFetcher | None:
         """What fetches without making the event loop wait; None where the store answers at once."""
-        if self._rows is ...:
-            self._rows = self.opened().rows(asyncio.get_running_loop())
-        return self._rows
+        if not self._fetcher_known:
+            self._fetcher = self.opened().rows(asyncio.get_running_loop())
+            self._fetcher_known = True
+        return self._fetcher
 
-    def opened(self) -> Any:
+    def opened(self) -> OnlineStore:
+        """The store, from the first use on. Raises SpecError for an address that names none."""
         if self._store is None:
             self._store = self._open()
         return self._store
@@ -113,11 +126,11 @@ class Source:
 
     def __init__(self, reader: FeatureReader, spec: ModelSpec, views: tuple[View, ...]) -> None:
         self._reader, self._model, self._views = reader, spec.name, views
-        self._keys: Any = None  # of the store, made on first use
+        self._entity: EntityReader | None = None  # of the store, made on first use
         self._last: LastKnown[dict[str, Any]] = LastKnown(spec.serving.last_known.total_seconds())
         self._tally = reader.tally(spec.name, views)
 
-    def read(self, items: Sequence[Item], now: datetime, answer: Answer) -> None:
+    def read(self, items: Sequence[Item], now: datetime, answer: Respond) -> None:
         """Calls `answer` with the features of each item, in order, as known at its moment (UTC, no zone).
 
         At once, or from the event loop when the store has answered.
@@ -132,7 +145,7 @@ class Source:
 
         lost: list[int] = []  # items of which no key can be made
 
-        def found(rows: list[Row | None] | Exception) -> None:
+        def found(rows: Fetched) -> None:
             features = self._features(items, entities, now, rows)
             for place in lost:
                 features[place] = ({}, AWAY)
@@ -140,24 +153,25 @@ class Source:
 
         try:
             store = self._reader.opened()
-            if self._keys is None:
-                self._keys = store.reader(self._model, self._views)
-            keys = self._keys_of(entities, lost)
-            rows = self._reader.rows()
-            fetched: list[Row | None] | Exception | None = store.fetch(keys) if rows is None else rows.fetch(keys, found)
+            if self._entity is None:
+                self._entity = store.reader(self._model, self._views)
+            keys = self._keys_of(self._entity, entities, lost)
+            fetcher = self._reader.rows()
+            if fetcher is not None:
+                fetcher.fetch(keys, found)
+                return
+            fetched: Fetched = store.fetch(keys)
         except Exception as error:  # noqa: BLE001 - a store of any vendor, broken in any way, is a degraded answer
             fetched = error
-        if fetched is not None:
-            found(fetched)
+        found(fetched)
 
-    def _features(
-        self, items: Sequence[Item], entities: list[dict[str, Any]], now: datetime, rows: list[Row | None] | Exception
-    ) -> list[Features]:
+    def _features(self, items: Sequence[Item], entities: list[dict[str, Any]], now: datetime, rows: Fetched) -> list[Features]:
         """Of each item, from the rows of all its views; what stands in for them if there are none."""
-        if isinstance(rows, Exception):
-            self._reader.failed(rows)
+        entity = self._entity
+        if entity is None or isinstance(rows, Exception):
+            self._reader.failed(rows if isinstance(rows, Exception) else ValueError("the store was never opened"))
             return self._known(entities)
-        values, width, tally = self._keys.values, self._keys.width, self._tally
+        values, width, tally = entity.values, entity.width, self._tally
         tally.asked += len(items)
         if None in rows:
             tally.miss(rows)
@@ -166,15 +180,15 @@ class Source:
             for place, item in enumerate(items):
                 found.append(values(rows[place * width : (place + 1) * width], item.event_time or now))
         except Exception:  # noqa: BLE001 - one of them, whatever it is: the others have their features
-            return self._each(items, entities, now, rows)
+            return self._each(entity, items, entities, now, rows)
         self._reader.breaker.succeeded()
         self._keep(entities, found)
         flags = tally.flags
         return [(each, flags) for each in found]
 
-    def _keys_of(self, entities: list[dict[str, Any]], lost: list[int]) -> list[str]:
+    def _keys_of(self, reader: EntityReader, entities: list[dict[str, Any]], lost: list[int]) -> list[str]:
         """Of all their rows. What no key can be made of is `lost`, and has keys that nothing is stored under."""
-        make = self._keys.keys
+        make = reader.keys
         try:
             return [key for entity in entities for key in make(entity)]
         except Exception:  # noqa: BLE001 - one of them, whatever it is: the others are asked for
@@ -184,15 +198,16 @@ class Source:
                     keys += make(entity)
                 except Exception as error:  # noqa: BLE001 - this one alone
                     log.warning("an entity of %s has no key: %s", self._model, one_line(error))
-                    keys += [NO_KEY] * self._keys.width
+                    keys += [NO_KEY] * reader.width
                     lost.append(place)
             return keys
 
     def _each(
-        self, items: Sequence[Item], entities: list[dict[str, Any]], now: datetime, rows: list[Row | None]
+        self, reader: EntityReader, items: Sequence[Item], entities: list[dict[str, Any]], now: datetime, rows: list[Row | None]
     ) -> list[Features]:
         """One by one: what nobody can read of one is as good as nothing, and no fault of the store unless none can be read."""
-        values, width, features, read = self._keys.values, self._keys.width, [], 0
+        values, width, read = reader.values, reader.width, 0
+        features: list[Features] = []
         for place, (item, entity) in enumerate(zip(items, entities, strict=True)):
             try:
                 found = values(rows[place * width : (place + 1) * width], item.event_time or now)

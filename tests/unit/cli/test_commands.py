@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.backends.folder.registry import FolderRegistry
-from include.backends.online import open_online
 from include.backends.process.jobs import open_jobs
 from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 from include.governance.audit import history
+from include.online_store.open import open_online
 from include.rollout.machine import enter_stage, open_rollout
 from include.routing.route import read_route
 from include.versions.queries import champion, records

@@ -34,6 +34,7 @@ def all_keys(url: str, worker: int) -> list[tuple[int, dict[str, Any], bool]]:
     return [(n, *store.once(f"key-{n}", "resource", 1, count_up)) for n in order]
 
 
+@pytest.mark.thorough
 def test_once_is_once_for_eight_processes_and_twenty_five_keys(url: str) -> None:
     with ProcessPoolExecutor(8, mp_context=SPAWN) as pool:
         calls = [call for worker in pool.map(all_keys, repeat(url, 8), range(8)) for call in worker]

@@ -149,6 +149,7 @@ def forget() -> None:
     digest._source_digest.cache_clear()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("restless")
 def test_threads_that_digest_at_once_do_not_trip_over_each_other() -> None:
     """Python 3.11 counts the depth of a tree under construction once for all threads."""
@@ -166,6 +167,7 @@ def test_threads_that_digest_at_once_do_not_trip_over_each_other() -> None:
         assert set().union(*pool.map(work, range(4))) == {expected}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("restless")
 def test_a_library_that_parses_in_a_thread_of_its_own_spoils_no_digest() -> None:
     expected, done = code_digest("include.stage.step:run"), threading.Event()

@@ -14,7 +14,8 @@ from include.core.errors import DataError
 from include.core.keys import key_text
 from include.core.spec import Feature, View
 from include.data import sql_types
-from include.online_store.row_codec import Layout, pack
+from include.online_store.layout import Layout
+from include.online_store.row_codec import pack
 
 AT = datetime.fromisoformat("2013-03-01T10:00:00")
 LAYOUT = Layout.of("m", View(name="v", keys=("id",), features=(Feature(name="rate"),)))

@@ -59,6 +59,7 @@ def open_attempts(root: str, worker: int) -> tuple[int, int]:
     return generation, ledger.open_attempt(KEY, generation).number
 
 
+@pytest.mark.thorough
 def test_processes_that_share_a_token_share_a_generation_and_its_attempt(tmp_path: Path) -> None:
     with ProcessPoolExecutor(6, mp_context=SPAWN) as pool:
         opened = list(pool.map(open_attempts, repeat(str(tmp_path), 18), range(18)))

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.backends.online import open_online
 from include.core.errors import DataError, NotReadyError
 from include.core.request import Ref, Request
 from include.core.spec import Features
@@ -21,6 +20,7 @@ from include.core.task import perform
 from include.features.online.stream import stream_rows
 from include.features.skew.comparison import Finding, compare
 from include.features.skew_step import check, first_day, read_sample, served_table, snapshot
+from include.online_store.open import open_online
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from tests.unit.features.shop import SPEC, Shop, orders_of

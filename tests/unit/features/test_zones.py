@@ -79,6 +79,7 @@ def in_utc(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return _lived("UTC", tmp_path_factory.mktemp("utc"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Auckland"])
 def test_the_loop_gives_the_same_bytes_in_every_zone(zone: str, in_utc: dict[str, str], tmp_path: Path) -> None:
     found = _lived(zone, tmp_path)

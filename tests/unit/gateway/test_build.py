@@ -32,7 +32,7 @@ def test_the_metrics_page_is_reported_of_other_stages_by_functions(services: Ser
     found, spec = sources(gateway._parts.reader, services), services.spec("flight_delay")
     assert set(found) == {"features", "skew", "monitoring", "log"}
     assert [sample[0] for sample in found["monitoring"](spec)] == ["slipstream_retrains", "slipstream_retrain_budget"]
-    assert list(found["skew"](spec)) == []
+    assert [sample[0] for sample in found["skew"](spec)] == ["slipstream_skew_limit"]
 
 
 def test_routes_are_read_from_the_control_store(services: Services) -> None:

@@ -99,6 +99,7 @@ def test_the_report_tells_the_verdict_first_and_opens_offline(monitor: Monitor) 
     assert result.value["drift"]["verdict"] == "drift"
 
 
+@pytest.mark.thorough
 def test_equal_windows_give_equal_bytes(monitor: Monitor) -> None:
     first = monitor(week())
     second = monitor(week(), {"nonce": 1})

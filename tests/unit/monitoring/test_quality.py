@@ -43,7 +43,7 @@ def test_eight_rows_are_reported_as_low_volume_and_nothing_else(reference: Refer
 def test_a_column_gone_fails_and_a_new_one_is_reported(reference: Reference) -> None:
     found = quality(week().drop_columns("temp"), reference, absent_columns=["temp"], unexpected_columns=["extra"])
     assert issues(found) == [("absent", "fail", "temp"), ("unexpected", "warn", "extra")]
-    assert "temp is in no prediction" in found.issues[0].words
+    assert "temp is in no prediction" in found.issues[0].summary
 
 
 def test_missing_values_beyond_the_past_warn_then_fail(reference: Reference) -> None:
@@ -58,7 +58,7 @@ def test_missing_values_beyond_the_past_warn_then_fail(reference: Reference) -> 
 def test_unseen_categories_are_named_with_their_share(reference: Reference) -> None:
     found = quality(put(week(), "carrier_code", ["ZZ"] * 350 + ["UA", "B6"] * 175), reference)
     assert issues(found) == [("unseen", "fail", "carrier_code")]
-    assert "50% of the rows" in found.issues[0].words
+    assert "50% of the rows" in found.issues[0].summary
 
 
 def test_a_constant_column_fails_unless_it_often_is(reference: Reference) -> None:

@@ -12,7 +12,7 @@ from include.core.ledger import Ledger
 from include.core.request import Json, Request
 from include.core.task import perform
 from include.monitoring.retraining.policy import outlook
-from include.monitoring.shadows_step import WINDOWS, Plan
+from include.monitoring.shadows_step import WINDOWS, ProbedPast
 from tests.unit.training.example import FEATURES, settings, training_set
 
 AS_OF = datetime(2014, 1, 1)  # noqa: DTZ001 - as in files: UTC without a zone
@@ -33,7 +33,7 @@ def rows(turns: datetime | None) -> pa.Table:
     return pa.table({**ids, **columns, "late": late.astype(np.int8)})
 
 
-def shadows(home: Path, table: pa.Table, **changes: Json) -> dict[str, Any]:
+def probe(home: Path, table: pa.Table, **changes: Json) -> dict[str, Any]:
     config = settings(home)
     ledger = Ledger(config.storage())
     history = training_set(ledger, home / "in", table.slice(0, 2000), table.slice(2000))
@@ -48,8 +48,8 @@ def shadows(home: Path, table: pa.Table, **changes: Json) -> dict[str, Any]:
     return perform(request, ledger.open_attempt(request.key, 0), ledger, config).value
 
 
-def test_a_world_that_turned_makes_old_probes_wrong_and_new_ones_right(tmp_path: Path) -> None:
-    value = shadows(tmp_path, rows(turns=AS_OF - timedelta(days=28)))
+def test_a_world_that_turned_makes_old_models_wrong_and_new_ones_right(tmp_path: Path) -> None:
+    value = probe(tmp_path, rows(turns=AS_OF - timedelta(days=28)))
     error = np.array(value["error"], dtype=float)
     windows = len(error) - 1
     assert value["first"] == (AS_OF - timedelta(days=7 * windows)).isoformat()
@@ -64,7 +64,7 @@ def test_a_world_that_turned_makes_old_probes_wrong_and_new_ones_right(tmp_path:
 
 
 def test_a_world_that_stays_is_not_paid_for(tmp_path: Path) -> None:
-    found = outlook(shadows(tmp_path, rows(turns=None)), 0.1)
+    found = outlook(probe(tmp_path, rows(turns=None)), 0.1)
     assert found is not None
     assert not found.worth
     assert found.windows >= 7
@@ -74,16 +74,16 @@ def test_windows_without_enough_labels_end_what_is_known(tmp_path: Path) -> None
     table = rows(turns=None)
     times = table["event_timestamp"].to_numpy()
     hole = (times >= np.datetime64(AS_OF - timedelta(days=28))) & (times < np.datetime64(AS_OF - timedelta(days=21)))
-    value = shadows(tmp_path, table.filter(pa.array(~hole)))
+    value = probe(tmp_path, table.filter(pa.array(~hole)))
     assert len(value["error"]) - 1 == 3  # the windows after the hole
     late = times >= np.datetime64(AS_OF - timedelta(days=7))
-    found = outlook(shadows(tmp_path / "late", table.filter(pa.array(~late))), 0.1)
+    found = outlook(probe(tmp_path / "late", table.filter(pa.array(~late))), 0.1)
     assert found is not None
     assert found.windows >= 5
 
 
 def test_too_short_a_history_says_nothing(tmp_path: Path) -> None:
-    value = shadows(tmp_path, rows(turns=None), minimum_rows=10_000)
+    value = probe(tmp_path, rows(turns=None), minimum_rows=10_000)
     assert value["error"] == [[None]]
     found = outlook(value, 0.1)
     assert found is not None
@@ -92,5 +92,5 @@ def test_too_short_a_history_says_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("days_ago", "window"), [(0, WINDOWS), (1, WINDOWS), (7, WINDOWS - 1), (10_000, 0)])
 def test_a_champion_could_serve_from_the_first_window_after_its_data(days_ago: int, window: int) -> None:
-    plan = Plan(AS_OF, timedelta(days=7), timedelta(days=21), timedelta(days=7))
+    plan = ProbedPast(AS_OF, timedelta(days=7), timedelta(days=21), timedelta(days=7))
     assert plan.champion(AS_OF - timedelta(days=days_ago)) == window

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.backends.online import open_online
 from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request, Result
@@ -23,6 +22,7 @@ from include.core.settings import Settings
 from include.core.spec import Feature, Features, View
 from include.core.task import Task, perform
 from include.features.skew.comparison import compare
+from include.online_store.open import open_online
 from include.point_in_time.known import first_day, known_files, oldest_day
 from include.point_in_time.partition import results
 from include.scoring.rows import rows_of_day

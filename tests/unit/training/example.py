@@ -140,4 +140,4 @@ def _die_once(mark: Path) -> None:
             mark.write_text(json.dumps(store.steps()))
             os.kill(os.getpid(), signal.SIGKILL)
 
-    CheckpointStore.save_step = save_and_die  # type: ignore[method-assign]
+    CheckpointStore.save_step = save_and_die  # type: ignore[method-assign, assignment]

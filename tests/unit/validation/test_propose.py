@@ -97,6 +97,7 @@ HARD = {
 }
 
 
+@pytest.mark.thorough
 def test_hard_values_make_rules_that_the_same_partition_passes(tmp_path: Path) -> None:
     """All in one partition: each of the proofs runs the library twice."""
     text, suite, batch = proposed(pa.table({"id": [f"k{n}" for n in range(ROWS)], **HARD}), tmp_path)

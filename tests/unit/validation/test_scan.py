@@ -117,6 +117,7 @@ def judged(check: Check) -> tuple[str, bool, int, bool]:
     return check.expectation, check.success, check.unexpected, bool(check.broken)
 
 
+@pytest.mark.thorough
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(table=tables(), drawn=st.lists(rules, min_size=1, max_size=12, unique_by=str))
 def test_the_scan_and_the_library_agree(

@@ -8,10 +8,10 @@ from pathlib import Path
 import certifi
 import pytest
 
-from include.backends.online import open_online
 from include.backends.redis.address import check, context_of, options_of, words_of
 from include.core.environment import CA_BUNDLE
 from include.core.errors import SpecError
+from include.online_store.open import open_online
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
-from include.backends.redis.online_store import WIDTH
+from include.backends.redis.command import command
 from include.backends.redis.rows import RedisRows
-from include.backends.redis.wire import command, parse_array
+from include.backends.redis.value import WIDTH
 from include.core.errors import UnreachableError
-from include.online_store.row_codec import EARLIEST
+from include.online_store.layout import EARLIEST
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 VALUE = b"%0*d%0*d%b" % (WIDTH, 5 - EARLIEST, WIDTH, 6 - EARLIEST, b"pay\r\nload")
@@ -19,15 +17,6 @@ VALUE = b"%0*d%0*d%b" % (WIDTH, 5 - EARLIEST, WIDTH, 6 - EARLIEST, b"pay\r\nload
 def reply(*values: bytes | None) -> bytes:
     parts = [b"$-1\r\n" if value is None else b"$%d\r\n%b\r\n" % (len(value), value) for value in values]
     return b"*%d\r\n" % len(values) + b"".join(parts)
-
-
-def test_a_reply_is_taken_whole_or_not_yet() -> None:
-    data = reply(b"a\r\nb", None, b"")
-    assert parse_array(data) == [b"a\r\nb", None, b""]
-    assert all(parse_array(data[:cut]) is None for cut in range(1, len(data)))
-    with pytest.raises(ValueError, match="NOAUTH"):
-        parse_array(b"-NOAUTH Authentication required.\r\n")
-    assert command("GET", "ü") == b"*2\r\n$3\r\nGET\r\n$2\r\n\xc3\xbc\r\n"
 
 
 async def fetch(rows: RedisRows, *keys: str) -> Any:

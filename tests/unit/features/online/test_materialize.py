@@ -15,7 +15,8 @@ from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import DataError
 from include.features.offline.newest import newest_rows
 from include.features.online.materialize import SAMPLE, materialize_view
-from include.online_store.row_codec import Layout, Packed
+from include.online_store.layout import Layout
+from include.online_store.row_codec import Packed
 from tests.unit.features.shop import SPEC
 
 VIEW = SPEC.features.views[0]

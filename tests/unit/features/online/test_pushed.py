@@ -14,7 +14,7 @@ from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import DataError, IntegrityError
 from include.core.request import Request
 from include.core.task import perform
-from include.features.online.pushed import LoggedStore, append, fetch, merged, pushed
+from include.features.online.pushed import LoggedWriter, append, fetch, merged, pushed
 from include.online_store.row_codec import CREATED
 from tests.unit.features.shop import SPEC, Shop
 
@@ -38,10 +38,11 @@ def published(shop: Shop) -> list[dict[str, object]]:
 
 
 def test_a_push_goes_online_and_into_its_days_partition(week: Shop, tmp_path: Path) -> None:
-    store = LoggedStore(SqliteOnlineStore(tmp_path / "online.db"), week.ledger.storage)
+    store = SqliteOnlineStore(tmp_path / "online.db")
     before = week.read(week.features(DAY), VIEW.name).to_pylist()
     late = NOON + timedelta(minutes=17)
-    assert store.write(SPEC.name, VIEW, rows(("ann", late, 77), ("new", late, 1)), late) == 2
+    writer = LoggedWriter(store, week.ledger.storage)
+    assert writer.write(SPEC.name, VIEW, rows(("ann", late, 77), ("new", late, 1)), late) == 2
     assert store.read(SPEC.name, VIEW, [("ann",)])[0]["orders"] == 77
     after = published(week)
     assert [row for row in after if row not in before] == rows(("ann", late, 77), ("new", late, 1)).to_pylist()
@@ -70,14 +71,14 @@ def test_sending_the_same_rows_again_keeps_them_once_each_under_its_day(week: Sh
 
 
 def test_what_the_online_store_refuses_is_not_kept(week: Shop, tmp_path: Path) -> None:
-    store = LoggedStore(SqliteOnlineStore(tmp_path / "online.db"), week.ledger.storage)
+    store = LoggedWriter(SqliteOnlineStore(tmp_path / "online.db"), week.ledger.storage)
     with pytest.raises(DataError, match="no column 'orders'"):
         store.write(SPEC.name, VIEW, rows(("ann", NOON, 1)).drop_columns("orders"), NOON)
     assert pushed(week.ledger.storage, SPEC.name, VIEW, DAY) == []
 
 
 def test_a_view_that_does_not_ask_keeps_nothing(week: Shop, tmp_path: Path) -> None:
-    store = LoggedStore(SqliteOnlineStore(tmp_path / "online.db"), week.ledger.storage)
+    store = LoggedWriter(SqliteOnlineStore(tmp_path / "online.db"), week.ledger.storage)
     store.write(SPEC.name, SPEC.features.views[0], rows(("ann", NOON, 1)), NOON)
     assert pushed(week.ledger.storage, SPEC.name, VIEW, DAY) == []
 

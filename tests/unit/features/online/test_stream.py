@@ -8,10 +8,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from include.backends.online import open_online
 from include.features.offline.newest import newest_rows
 from include.features.online.materialize import materialize_view
 from include.features.online.stream import stream_rows
+from include.online_store.open import open_online
 from tests.unit.features.shop import SPEC, Shop
 
 FIRST, LAST = date(2013, 1, 3), date(2013, 1, 4)

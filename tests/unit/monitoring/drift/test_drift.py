@@ -51,15 +51,15 @@ def test_a_shift_is_found_and_blamed_on_its_column(reference: Reference) -> None
     assert [column.name for column in found.drifted] == ["temp"]
     assert found.p_value is not None
     assert found.p_value < 0.03
-    assert "temp mean is" in found.words
-    assert "above the training windows" in found.words
+    assert "temp mean is" in found.summary
+    assert "above the training windows" in found.summary
 
 
 def test_a_changed_mix_of_categories_is_found(reference: Reference) -> None:
     n = week().num_rows
     found = verdict(put(week(), "carrier_code", ["AA"] * (n // 2) + ["UA"] * (n - n // 2)), reference)
     assert [column.name for column in found.drifted] == ["carrier_code"]
-    assert "carrier_code mix is" in found.words
+    assert "carrier_code mix is" in found.summary
 
 
 @pytest.mark.parametrize("per_day", [60, 300, 3000])
@@ -74,7 +74,7 @@ def test_a_shift_too_small_to_matter_is_no_drift_however_sure(reference: Referen
 
 def test_a_window_of_eight_rows_is_not_judged(reference: Reference) -> None:
     found = verdict(week().slice(0, 8), reference)
-    assert (found.verdict, found.words) == ("abstain", "8 rows are too few to judge drift; 200 are needed.")
+    assert (found.verdict, found.summary) == ("abstain", "8 rows are too few to judge drift; 200 are needed.")
 
 
 def test_an_empty_window_is_not_judged(reference: Reference) -> None:
@@ -88,14 +88,14 @@ def test_with_few_past_windows_the_verdict_is_cautious_and_says_so() -> None:
     assert sum(quiet) <= 1
     found = verdict(warmer(week(), 10), short)
     assert (found.verdict, found.past_windows) == ("drift", 4)
-    assert "Judged with caution: 4 past windows are known where 6 tell what is usual" in found.words
+    assert "Judged with caution: 4 past windows are known where 6 tell what is usual" in found.summary
 
 
 def test_without_any_whole_past_window_nothing_is_judged() -> None:
     short = Reference.of(training().slice(0, 300), INPUTS, timedelta(days=7), START + timedelta(days=3))
     found = verdict(warmer(week(), 30), short)
     assert found.verdict == "abstain"
-    assert "no whole window" in found.words
+    assert "no whole window" in found.summary
 
 
 def test_blame_is_weighed_by_what_the_score_rests_on(reference: Reference) -> None:
@@ -104,8 +104,8 @@ def test_blame_is_weighed_by_what_the_score_rests_on(reference: Reference) -> No
     weighed = replace(reference, importance={"temp": 0.05, "precip": 0.1, "hour": 0.05, "carrier_code": 0.8})
     alone, found = verdict(both, reference), verdict(both, weighed)
     assert {column.name for column in found.drifted} == {"temp", "carrier_code"}
-    assert found.words.index("carrier_code mix") < found.words.index("temp mean")
-    assert "carrier_code and temp carry 85% of the model's score." in found.words
+    assert found.summary.index("carrier_code mix") < found.summary.index("temp mean")
+    assert "carrier_code and temp carry 85% of the model's score." in found.summary
     assert sum(column.weight for column in found.drifted) == pytest.approx(1)
     assert (found.verdict, found.statistic, found.critical) == (alone.verdict, alone.statistic, alone.critical)
 
@@ -152,7 +152,7 @@ def test_the_same_window_with_more_rows_is_never_less_of_a_drift(moved: float, n
 )
 def test_broken_data_raise_no_drift_by_accident(reference: Reference, broken: Any) -> None:
     found = verdict(broken(week()), reference)
-    assert found.verdict == "none", found.words
+    assert found.verdict == "none", found.summary
 
 
 def test_columns_that_follow_the_calendar_are_set_aside() -> None:
@@ -214,11 +214,13 @@ def _alarms(trials: int, shift: float, wobble: float) -> float:
     return found / trials
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wobble", [0.0, 0.1])
 def test_false_alarms_of_the_whole_check_are_rare(wobble: float) -> None:
     assert _alarms(60, 0.0, wobble) <= 0.1
 
 
+@pytest.mark.thorough
 def test_a_third_of_a_standard_deviation_in_three_of_twenty_columns_is_found() -> None:
     assert _alarms(40, 0.3, 0.05) >= 0.9
 

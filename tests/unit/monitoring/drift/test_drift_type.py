@@ -69,7 +69,7 @@ def test_higher_scores_that_come_true_are_a_matter_of_prediction_and_label_not_o
     score = np.asarray(table["score"]) ** 0.5
     kind = found(past, said(table, (rng.random(table.num_rows) < score).astype(float), score))
     assert verdicts(kind) == {"quality": "none", "covariate": "none", "prediction": "drift", "label": "drift", "concept": "none"}
-    assert "The mean score is" in kind["prediction"].words
+    assert "The mean score is" in kind["prediction"].summary
 
 
 def test_scores_that_no_longer_mean_what_they_meant_are_a_matter_of_concept(past: Reference) -> None:
@@ -77,7 +77,7 @@ def test_scores_that_no_longer_mean_what_they_meant_are_a_matter_of_concept(past
     score = np.asarray(table["score"])
     kind = found(past, said(table, (rng.random(table.num_rows) < score + 0.25).astype(float)))
     assert (kind["prediction"].verdict, kind["concept"].verdict) == ("none", "drift")
-    assert "points more often than the score says" in kind["concept"].words
+    assert "points more often than the score says" in kind["concept"].summary
 
 
 def test_scores_that_have_lost_their_meaning_are_found_though_their_mean_is_right(past: Reference) -> None:
@@ -86,13 +86,13 @@ def test_scores_that_have_lost_their_meaning_are_found_though_their_mean_is_righ
     kind = found(past, said(table, label))
     assert (kind["label"].verdict, kind["concept"].verdict) == ("none", "drift")
     assert kind["concept"].columns == (SLOPE,)
-    assert "high scores promise more than they hold" in kind["concept"].words
+    assert "high scores promise more than they hold" in kind["concept"].summary
 
 
 def test_labels_that_have_mostly_not_landed_are_not_judged(past: Reference) -> None:
     kind = found(past, said(week()), labelled=600)
     assert kind["label"].verdict == "abstain"
-    assert "57% of the labels have landed; 90% are needed" in kind["label"].words
+    assert "57% of the labels have landed; 90% are needed" in kind["label"].summary
 
 
 def test_nothing_known_of_the_answers_is_reported_and_no_drift() -> None:

@@ -26,8 +26,8 @@ def test_a_model_as_good_as_on_its_holdout_has_no_drop_beyond_noise() -> None:
     assert found.drop_error is not None
     assert abs(found.drop) < 3 * found.drop_error
     assert found.drop_error > found.errors["auc"]  # the holdout is noisy too
-    assert found.words.startswith("AUC on 1,400 landed rows 0.8")
-    assert "was 0.820 on the champion's holdout" in found.words
+    assert found.summary.startswith("AUC on 1,400 landed rows 0.8")
+    assert "was 0.820 on the champion's holdout" in found.summary
 
 
 def test_a_broken_model_drops_beyond_noise() -> None:
@@ -48,13 +48,13 @@ def test_a_higher_log_loss_is_a_drop() -> None:
 
 def test_few_labels_or_one_class_abstain() -> None:
     few = measure(window().slice(0, 8), Baseline({"auc": 0.7}, 1000), (), TERMS)
-    assert (few.verdict, few.words) == ("abstain", "8 labels of the champion's own answers have landed; 200 are needed.")
+    assert (few.verdict, few.summary) == ("abstain", "8 labels of the champion's own answers have landed; 200 are needed.")
     none = measure(window().slice(0, 0), Baseline({}, 0), (), TERMS)
     assert (none.verdict, none.drop) == ("abstain", None)
     table = window()
     one = measure(put(table, "label", [0.0] * table.num_rows), Baseline({"auc": 0.7}, 1000), (), TERMS)
     assert one.verdict == "abstain"
-    assert "fewer than 20 of a class" in one.words
+    assert "fewer than 20 of a class" in one.summary
 
 
 def test_without_holdout_metrics_it_measures_and_compares_nothing() -> None:
@@ -79,7 +79,7 @@ def test_decisions_measured_at_another_threshold_are_not_compared() -> None:
                           (Baseline({"accuracy": 0.9}, 1400), "an unknown threshold")):  # fmt: skip
         found = measure(table, before, (), terms)
         assert (found.verdict, found.expected, found.drop, found.drop_error) == ("measured", None, None, None)
-        assert f"not compared with the holdout, measured at {where} and not at 0.3" in found.words
+        assert f"not compared with the holdout, measured at {where} and not at 0.3" in found.summary
     assert measure(table, Baseline({"auc": 0.9}, 1400, threshold=0.5), (), Terms("auc", 200, 0.3)).drop is not None
 
 
@@ -110,7 +110,7 @@ def test_the_calibration_slope_tells_scores_that_are_too_far_apart() -> None:
 def test_too_few_landed_labels_speak_for_nobody() -> None:
     found = measure(window(), Baseline({"auc": 0.82}, 1400), (), TERMS)
     half = LabelDelay(2000, 700, 600.0, 0.9, "2013-04-10 06:00")
-    assert judged(found, half).words.startswith("54% of the labels that will come have landed; 90% are needed")
+    assert judged(found, half).summary.startswith("54% of the labels that will come have landed; 90% are needed")
     assert judged(found, half).drop is None
     assert judged(found, LabelDelay(2000, 700, 10.0, 0.9)) is found
 

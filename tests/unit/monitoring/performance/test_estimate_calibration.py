@@ -33,7 +33,7 @@ def test_where_its_moves_came_true_it_is_believed() -> None:
     assert found.value == pytest.approx(0.72, abs=0.012)
     assert found.error is not None
     assert 0.002 < found.error < 0.02
-    assert found.words.startswith("AUC before labels: about 0.7")
+    assert found.summary.startswith("AUC before labels: about 0.7")
 
 
 def test_where_none_of_its_moves_came_true_they_are_left_out() -> None:
@@ -50,7 +50,7 @@ def test_an_offset_that_stays_is_learned() -> None:
 def test_a_meaning_that_has_just_moved_silences_it() -> None:
     found = believe(RAW, landed(noisy([BASE] * 7, 4)) + landed([0.55]), "auc")
     assert (found.verdict, found.value) == ("abstain", None)
-    assert "What a label means has just moved." in found.words
+    assert "What a label means has just moved." in found.summary
 
 
 def test_estimates_worse_than_nothing_silence_it() -> None:
@@ -58,7 +58,7 @@ def test_estimates_worse_than_nothing_silence_it() -> None:
     truth = [0.75, 0.90, 0.60, 0.60, 0.90, 0.90, 0.60, 0.75]
     found = believe(RAW, landed(truth, moves), "auc")
     assert found.verdict == "abstain"
-    assert "only labels tell" in found.words
+    assert "only labels tell" in found.summary
 
 
 def test_windows_that_differ_of_themselves_widen_the_error() -> None:
@@ -71,9 +71,9 @@ WILD = (0.05, -0.06, 0.04, -0.05, 0.06, -0.04, 0.05, -0.05)
 
 
 def test_without_a_record_or_an_estimate_it_abstains_and_says_why() -> None:
-    assert "2 earlier windows have their labels; 3 are needed" in believe(RAW, landed([BASE] * 2), "auc").words
-    assert believe(replace(RAW, why="So far."), landed([BASE] * 9), "auc").words == "No AUC before labels: So far."
-    assert nothing("Nobody kept it.", "log_loss").words == "No log loss before labels: Nobody kept it."
+    assert "2 earlier windows have their labels; 3 are needed" in believe(RAW, landed([BASE] * 2), "auc").summary
+    assert believe(replace(RAW, why="So far."), landed([BASE] * 9), "auc").summary == "No AUC before labels: So far."
+    assert nothing("Nobody kept it.", "log_loss").summary == "No log loss before labels: Nobody kept it."
     assert believe(RAW, landed(noisy([BASE] * 6, 6)), "auc").to_json()["raw"]["value"] == 0.72
 
 
@@ -110,4 +110,4 @@ def test_an_interval_that_says_nothing_is_not_reported() -> None:
     loud = [Landed(f"w{n}", BASE + d, BASE, BASE + 0.9 * d, 0.2) for n, d in enumerate((0.1, -0.1, 0.08, -0.09))]
     found = believe(replace(RAW, value=BASE), loud, "auc")
     assert found.verdict == "abstain"
-    assert "it could be anything from 0." in found.words
+    assert "it could be anything from 0." in found.summary

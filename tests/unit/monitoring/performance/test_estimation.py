@@ -43,6 +43,7 @@ HOLDOUT = world(1, 8000)[0]
 AXES = axes(FEATURES, HOLDOUT)
 
 
+@pytest.mark.thorough
 def test_where_only_the_inputs_move_it_sees_most_of_the_fall() -> None:
     for seed in (2, 3):
         window, expected, loss = world(seed, 8000, moved=0.8)
@@ -54,6 +55,7 @@ def test_where_only_the_inputs_move_it_sees_most_of_the_fall() -> None:
         assert abs(told.value - loss) < abs(told.base - loss) / 2
 
 
+@pytest.mark.thorough
 def test_where_nothing_moves_it_says_what_the_holdout_said() -> None:
     found = estimate(HOLDOUT, world(4, 8000)[0], AXES, TERMS)
     assert found.base == pytest.approx(auc(*(HOLDOUT[name].to_numpy() for name in ("label", "score"))))
@@ -63,6 +65,7 @@ def test_where_nothing_moves_it_says_what_the_holdout_said() -> None:
     assert abs(loss.value - loss.base) < 3 * loss.base_error
 
 
+@pytest.mark.thorough
 def test_beyond_what_the_holdout_knows_there_is_no_estimate() -> None:
     far = estimate(HOLDOUT, world(5, 2000, moved=12.0)[0], AXES, TERMS)
     assert "the holdout never showed" in far.why
@@ -81,6 +84,7 @@ def test_few_rows_or_one_class_give_no_estimate() -> None:
     assert "kept 0 rows" in estimate(HOLDOUT.slice(0, 0), world(6, 500)[0], AXES, TERMS).why
 
 
+@pytest.mark.thorough
 def test_missing_values_and_a_missing_column_are_no_obstacle() -> None:
     window = world(7, 3000)[0]
     hollow = window.set_column(1, "z", pa.array(np.where(np.arange(3000) % 10 == 0, np.nan, window["z"].to_numpy())))

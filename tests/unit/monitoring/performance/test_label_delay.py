@@ -42,7 +42,7 @@ def test_a_young_request_is_expected_as_the_older_ones_came() -> None:
     assert (found.landed, round(found.coming)) == (100, 100)
     assert not found.enough
     assert found.enough_by == "2013-04-09 14:00"
-    assert found.words == "50% of the labels that will come have landed; 90% are needed, expected by 2013-04-09 14:00."
+    assert found.summary == "50% of the labels that will come have landed; 90% are needed, expected by 2013-04-09 14:00."
 
 
 def test_the_share_is_that_of_the_truth_although_half_the_window_is_open() -> None:
@@ -57,6 +57,6 @@ def test_the_share_is_that_of_the_truth_although_half_the_window_is_open() -> No
 def test_without_a_label_nothing_is_known_and_nothing_is_enough() -> None:
     table = requests([5.0] * 10, [None] * 10)
     found = landing(table, Delays.of([table], AS_OF), AS_OF, 0.9)
-    assert (found.share, found.enough, found.words) == (0.0, False, "No label has landed yet.")
+    assert (found.share, found.enough, found.summary) == (0.0, False, "No label has landed yet.")
     empty = table.slice(0, 0)
     assert landing(empty, Delays.of([empty], AS_OF), AS_OF, 0.9).share == 0.0

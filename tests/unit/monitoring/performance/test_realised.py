@@ -47,8 +47,8 @@ def test_labels_a_week_late_judge_the_week_before_once_they_are_enough() -> None
     found = assess(HERE, week(MADE, late, HERE.end), before(late), 1, measured, 0.9)
     assert not found.landing.enough
     assert found.performance.window == "2013-03-26/2013-04-02"
-    assert found.performance.words.startswith("2013-03-26 to 2013-04-02, late labels landed: AUC on 1,050 landed rows 0.")
-    assert set(found.realised) == {"2013-03-26/2013-04-02", "2013-03-19/2013-03-26"}
+    assert found.performance.summary.startswith("2013-03-26 to 2013-04-02, late labels landed: AUC on 1,050 landed rows 0.")
+    assert set(found.by_window) == {"2013-03-26/2013-04-02", "2013-03-19/2013-03-26"}
     assert found.earlier_json()[0]["landing"]["enough"]
 
 
@@ -57,14 +57,14 @@ def test_a_window_is_reported_as_judged_late_only_once() -> None:
     earlier = week(MADE - 2 * WEEK, late, HERE.end, 2)  # it was enough a week ago already; the week before has no rows
     found = assess(HERE, week(MADE, late, HERE.end), earlier, 1, measured, 0.9)
     assert (found.performance.verdict, found.performance.window) == ("abstain", "")
-    assert "of the labels that will come have landed" in found.performance.words
-    assert list(found.realised) == ["2013-03-19/2013-03-26"]
+    assert "of the labels that will come have landed" in found.performance.summary
+    assert list(found.by_window) == ["2013-03-19/2013-03-26"]
 
 
 def test_nothing_before_and_no_label_is_no_error() -> None:
     open_ = week(MADE, timedelta(days=60), HERE.end)
     found = assess(HERE, open_, open_.slice(0, 0), 1, measured, 0.9)
-    assert found.performance.words == "0 labels of the champion's own answers have landed; 200 are needed."
+    assert found.performance.summary == "0 labels of the champion's own answers have landed; 200 are needed."
     assert (found.landing.share, found.earlier) == (0.0, ())
 
 

@@ -45,7 +45,7 @@ def test_a_decision_is_stored_once_and_found_again(control: ControlStore) -> Non
     epoch = control.take(resource("m"), "test")
     decision = decide([], facts("2013-05-31", drift=DRIFT), POLICY)
     assert record_decision(control, decision, epoch) == (decision, True)
-    other = replace(decision, action="hold", reasons=(), words="changed its mind")
+    other = replace(decision, action="hold", reasons=(), summary="changed its mind")
     assert record_decision(control, other, epoch) == (decision, False)
     assert history(control, "m") == [decision]
 

@@ -39,7 +39,7 @@ def test_nothing_wrong_holds_and_says_so() -> None:
     decision = decide([], facts("2013-04-29"), POLICY)
     assert (decision.action, decision.reasons, decision.blocked_by) == ("hold", (), ())
     assert decision.key == "m:2013-04-22/2013-04-29"
-    assert decision.words == "Holding: nothing speaks for training again."
+    assert decision.summary == "Holding: nothing speaks for training again."
 
 
 def test_without_a_champion_it_holds() -> None:
@@ -53,7 +53,7 @@ def test_one_drifting_window_is_not_enough_and_two_in_a_row_are() -> None:
     held = replay([*weeks, facts("2013-05-20", drift=DRIFT)])
     assert [d.action for d in held] == ["hold", "hold", "hold", "retrain"]
     assert held[-1].reasons == (f"drift in 2 windows in a row: {DRIFT['words']}",)
-    assert "temp mean is 9.1 times" in held[-1].words
+    assert "temp mean is 9.1 times" in held[-1].summary
 
 
 def test_an_abstaining_window_neither_counts_nor_interrupts() -> None:
@@ -101,7 +101,7 @@ def test_a_closed_guard_holds_with_its_reason(changes: dict[str, Any], blocked: 
     assert decision.action == "hold"
     assert decision.reasons
     assert decision.blocked_by[0].startswith(blocked)
-    assert "although" in decision.words
+    assert "although" in decision.summary
 
 
 def test_cooldown_and_budget_count_event_time() -> None:
@@ -151,7 +151,7 @@ def test_words_of_a_hold_tell_what_was_seen_but_has_not_lasted() -> None:
     drift = {"verdict": "drift", "words": "precip is 3.1 times its usual spread."}
     seen = decide([], facts("2013-04-29", drift=drift), Retraining(consecutive=2))
     assert seen.action == "hold"
-    assert "drift in 1 of the 2 windows in a row that it takes: precip is 3.1 times its usual spread" in seen.words
+    assert "drift in 1 of the 2 windows in a row that it takes: precip is 3.1 times its usual spread" in seen.summary
 
 
 def test_of_the_last_windows_so_many_must_say_it() -> None:
@@ -161,7 +161,7 @@ def test_of_the_last_windows_so_many_must_say_it() -> None:
     held = replay(weeks, policy)
     assert [d.action for d in held] == ["hold", "hold", "retrain", "hold", "hold", "hold"]
     assert held[2].reasons == (f"drift in 2 of the last 3 windows: {DRIFT['words']}",)
-    assert "drift in 1 of the 2 within 3 windows that it takes" in held[5].words
+    assert "drift in 1 of the 2 within 3 windows that it takes" in held[5].summary
 
 
 def test_within_fewer_windows_than_it_takes_is_refused() -> None:
@@ -179,7 +179,7 @@ def test_challengers_rejected_one_after_the_other_open_the_circuit() -> None:
     )
 
 
-def shadows(gap: float, windows: int = 20) -> dict[str, Any]:
+def probe(gap: float, windows: int = 20) -> dict[str, Any]:
     """A champion, the first model, that errs `gap` more than every fresh one; nothing known of the last two windows."""
     error = [
         [None if t < s - 1 or t >= windows - 2 else 0.2 + gap * (s < 10 <= t) for t in range(windows)] for s in range(windows)
@@ -187,13 +187,13 @@ def shadows(gap: float, windows: int = 20) -> dict[str, Any]:
     return {"error": error, "champion": 0}
 
 
-def test_a_price_is_weighed_against_what_the_probe_says_that_staying_costs() -> None:
+def test_a_price_is_weighed_against_what_the_staleness_probe_says_that_staying_costs() -> None:
     policy = Retraining(on_drift=False, on_performance_drop=None, on_new_labels=None, floor=None, price=0.1)
-    stale = decide([], facts("2013-05-31", shadows=shadows(0.1)), policy)
+    stale = decide([], facts("2013-05-31", probe=probe(0.1)), policy)
     assert stale.action == "retrain"
     assert "errors a request beyond a fresh model" in stale.reasons[0]
-    assert decide([], facts("2013-05-31", shadows=shadows(0.0)), policy).action == "hold"
-    assert decide([], facts("2013-05-31", shadows=shadows(0.1)), policy.model_copy(update={"price": 10.0})).action == "hold"
+    assert decide([], facts("2013-05-31", probe=probe(0.0)), policy).action == "hold"
+    assert decide([], facts("2013-05-31", probe=probe(0.1)), policy.model_copy(update={"price": 10.0})).action == "hold"
     assert decide([], facts("2013-05-31"), policy).action == "hold"
 
 

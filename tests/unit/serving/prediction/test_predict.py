@@ -15,7 +15,7 @@ import pytest
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.spec import Feature, ModelSpec
 from include.model_contract.encoder import Encoder, Input
-from include.online_store.store import EntityReader
+from include.online_store.packed_store import LayoutReader
 from include.prediction_log.reader import read_records
 from include.prediction_log.writer import PredictionLog
 from include.routing.entity_hash import unit
@@ -130,9 +130,9 @@ def test_a_request_that_breaks_the_batch_fails_alone_and_every_other_is_logged_o
 def test_an_entity_that_the_store_cannot_be_asked_for_is_degraded_alone(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    known, calls = getattr(EntityReader, method), []
+    known, calls = getattr(LayoutReader, method), []
 
-    def poisoned(self: EntityReader, given: Any, *more: Any) -> Any:
+    def poisoned(self: LayoutReader, given: Any, *more: Any) -> Any:
         calls.append(given)
         if method == "keys" and given["place"] == "poison":
             raise OverflowError("a key")
@@ -140,7 +140,7 @@ def test_an_entity_that_the_store_cannot_be_asked_for_is_degraded_alone(
             raise OverflowError("a value")
         return known(self, given, *more)
 
-    monkeypatch.setattr(EntityReader, method, poisoned)
+    monkeypatch.setattr(LayoutReader, method, poisoned)
     assert desk.ask() == [(0.5, []), (0.5, []), (0.125, ["features"]), (0.5, [])]
     assert (desk.reader.breaker.state, desk.reader.failures) == ("closed", 0)
 
@@ -149,7 +149,7 @@ def test_rows_of_which_none_can_be_read_are_the_stores_fault(desk: Desk, monkeyp
     def broken(*_: Any) -> Any:
         raise ValueError("no row")
 
-    monkeypatch.setattr(EntityReader, "values", broken)
+    monkeypatch.setattr(LayoutReader, "values", broken)
     assert desk.ask() == [(0.125, ["features"])] * 4
     assert desk.reader.breaker.state == "open"
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from include.core.request import Json
+from include.metrics.arrays import Values
 from include.metrics.binary import auc
-from include.metrics.ranks import Values
 from include.model_contract.model import Floats
 
-TOO_GOOD = 0.95  # AUC of one input alone; honest problems are not solved by one column
-ROWS = 50_000  # looked at, evenly spread
+TOO_GOOD = 0.95  # no honest problem is solved to this AUC by one column
+ROWS = 50_000  # no more rows are looked at, evenly spread
 
 
-def alone(
+def leaking_inputs(
     names: Sequence[str], categories: Sequence[int], train: Floats, known: Values, rows: Floats, labels: Values
 ) -> list[Json]:
     """`input` and `auc` on the holdout's encoded `rows` of each input that reaches TOO_GOOD alone, either way up.
@@ -54,7 +54,7 @@ def _rates(codes: Floats, known: Values, wanted: Floats) -> Values:
     return shares
 
 
-def words(found: Sequence[Json]) -> list[str]:
+def warnings(found: Sequence[Json]) -> list[str]:
     return [
         f"{each['input']} alone predicts the label with an AUC of {each['auc']:.3f}: see that it does not hold the answer "
         "(when it becomes known, and what makes it)."

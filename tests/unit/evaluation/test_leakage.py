@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from include.evaluation.alone import alone, words
+from include.evaluation.leakage import leaking_inputs, warnings
 from include.evaluation.report import _warnings
 
 CHANCE = np.random.default_rng(3)
@@ -15,7 +15,7 @@ NOISE = CHANCE.random(2000)
 def found(column: np.ndarray, *, category: bool = False) -> list[str]:
     rows = np.column_stack([NOISE, column]).astype(np.float32)
     half = len(rows) // 2
-    made = alone(["noise", "x"], [1] if category else [], rows[:half], LABELS[:half], rows[half:], LABELS[half:])
+    made = leaking_inputs(["noise", "x"], [1] if category else [], rows[:half], LABELS[:half], rows[half:], LABELS[half:])
     return [each["input"] for each in made]
 
 
@@ -36,11 +36,11 @@ def test_a_good_input_is_no_finding() -> None:
 
 def test_one_class_says_nothing() -> None:
     rows = np.ones((10, 1), dtype=np.float32)
-    assert alone(["x"], [], rows, np.ones(10), rows, np.ones(10)) == []
+    assert leaking_inputs(["x"], [], rows, np.ones(10), rows, np.ones(10)) == []
 
 
 def test_it_stands_at_the_head_of_the_report() -> None:
-    shown = _warnings(words([{"input": "x<y", "auc": 0.991}]))
+    shown = _warnings(warnings([{"input": "x<y", "auc": 0.991}]))
     assert "may hold their own answer" in shown
     assert "x&lt;y alone predicts the label with an AUC of 0.991" in shown
     assert _warnings([]) == ""

@@ -1,0 +1,21 @@
+"""How results and decisions keep what the monitoring found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from include.core.request import Json
+
+
+def stored(fields: Mapping[str, Json]) -> dict[str, Json]:
+    """Fields by the names that results have: a `summary` is kept as `words`."""
+    return {"words" if name == "summary" else name: value for name, value in fields.items()}
+
+
+def rounded(value: Json) -> Json:
+    """Every float in it to six significant digits."""
+    if isinstance(value, Mapping):
+        return {name: rounded(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(each) for each in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
