@@ -119,6 +119,13 @@ class Ledger:
         attempt = self._next(key, generation)
         return attempt if self.storage.exists(f"{attempt.folder}/attempt-{attempt.number}.json") else None
 
+    def opened_at(self, attempt: Attempt) -> datetime | None:
+        """When an attempt was opened, in UTC; None where there is no such attempt."""
+        try:
+            return datetime.fromisoformat(self._json(f"{attempt.folder}/attempt-{attempt.number}.json")["at"])
+        except FileNotFoundError:
+            return None
+
     def _next(self, key: str, generation: int) -> Attempt:
         """The first attempt that has not ended, whether it was opened or not."""
         number = 1

@@ -15,8 +15,9 @@ from include.core.control import decisions, effects
 from include.governance.mirror import behind
 from include.monitoring.profile.profile_file import read_profiles
 from include.monitoring.retraining.decision import history
+from include.prediction_log.layout import segments
 from include.prediction_log.record import Record
-from include.prediction_log.writer import PredictionLog, parts
+from include.prediction_log.writer import PredictionLog
 from include.versions.lifecycle import set_production
 from operators import lifecycle
 from operators.monitoring import (
@@ -214,10 +215,10 @@ def test_old_segments_are_rotated_and_the_window_reads_the_same(served: Life) ->
     before, home = collected("one"), served.services.settings.home
     rotate = RotateLogOperator(task_id="rotate", model=MODEL)
     assert Run()(rotate) == {"files": 0}  # younger than a week
-    for segment in parts(home, MODEL)[0]:
+    for segment in segments(home, MODEL):
         os.utime(segment, (time.time() - 8 * 86_400,) * 2)
     assert Run()(rotate)["files"] >= 1
-    assert parts(home, MODEL)[0] == []
+    assert segments(home, MODEL) == []
     assert collected("two").key == before.key
     assert Run()(rotate) == {"files": 0}
 
