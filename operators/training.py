@@ -40,7 +40,7 @@ class PlanTrainingOperator(SlipstreamOperator):
 
     def _consume(self, context: Context, services: Services) -> None:
         """A decision is trained on by one run, whose retries and clears keep it. An event that comes twice is skipped."""
-        from include.monitoring.retraining.recorded import take
+        from include.monitoring.retraining.retrainings import take
 
         mine, holders = context["ti"].run_id, []
         # An event brings it, or the conf of a run that the reconciler made in place of a lost event.

@@ -13,7 +13,7 @@ from include.core.control import ControlStore
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
 from include.monitoring.retraining.policy import NOISE
-from include.monitoring.retraining.recorded import count_since
+from include.monitoring.retraining.retrainings import count_since
 
 NEWEST = 20  # rows looked through for the newest window: one that was run again late is not newer
 MONTH = timedelta(days=30)

@@ -16,7 +16,7 @@ from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.request import Json
 from include.core.time import parse_time
-from include.monitoring.retraining.recorded import Retraining, newest_in
+from include.monitoring.retraining.retrainings import Retraining, newest_in
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Finding, Notice, World, make_run, note, remedy
 from include.versions.queries import stored_in

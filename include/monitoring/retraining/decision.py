@@ -14,7 +14,7 @@ from include.core.spec import ModelSpec
 from include.data.published import rows_in
 from include.data.window import moment
 from include.monitoring.retraining.policy import Champion, Decision, Facts, decide
-from include.monitoring.retraining.recorded import QUIET
+from include.monitoring.retraining.retrainings import QUIET
 from include.rollout_state.queries import challengers_in, rolled_back_in
 from include.versions.queries import stored_in
 
