@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     control = ControlStore(settings.control_url)
     control.create_tables()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+        patch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
         made.land_days(DAYS)
         for n in range(DAYS):
             result = made.features(FIRST + timedelta(days=n))
@@ -147,7 +147,7 @@ def test_the_version_that_a_served_model_pins_stays_online_beside_the_present_on
     rounded = Definition(
         present.view.model_copy(update={"version": "r0unded"}), present.sql.replace("avg(price)", "round(avg(price), -1)")
     )
-    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
     settings = replace(settings, control_url=f"sqlite:///{tmp_path}/control.db")
     pinning = {"inputs": [], "views": {"customer": "r0unded"}, "definitions": {"customer": rounded.to_json()}}
     _serve(made, settings, 1, pinning, tmp_path)
@@ -169,7 +169,7 @@ def test_the_version_that_a_served_model_pins_stays_online_beside_the_present_on
 def test_catching_up_brings_online_what_is_published_and_not_there(
     made: Shop, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
     settings = replace(settings, control_url=f"sqlite:///{tmp_path}/control.db")
     control = ControlStore(settings.control_url)
     control.create_tables()

@@ -130,7 +130,7 @@ def test_a_label_goes_to_the_record_of_its_own_entity(
     assert result.value["contested"] == 1
 
 
-def test_an_id_that_nothing_settles_counts_for_nobody_and_is_told(
+def test_an_id_that_nothing_settles_counts_for_nobody_and_is_reported(
     ledger: Ledger, settings: Settings, log: PredictionLog, tmp_path: Path
 ) -> None:
     log.write([prediction(log, "r", "EWR", 1), prediction(log, "r", "JFK", 2), prediction(log, "other", "LGA", 3)])
@@ -168,7 +168,7 @@ def test_the_skew_check_leaves_a_contested_id_out_and_counts_it(settings: Settin
 def test_a_stranger_cannot_have_anothers_row_left_out_of_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
     settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)})
     life = shop.Shop(Ledger(settings.storage()), settings)
     life.land_days(8)
@@ -263,7 +263,7 @@ def test_a_segment_that_was_redacted_rotates_as_any_other(settings: Settings, lo
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> shop.Shop:
-    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
     monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path))
     monkeypatch.delenv(f"AIRFLOW_CONN_{CONNECTION.upper()}", raising=False)
     command = importlib.import_module("include.cli.redact")

@@ -177,7 +177,7 @@ def test_a_models_stored_definition_is_refused_too(tmp_path: Path, secret: Path,
 
 
 def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> shop.Shop:
-    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
     settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "home")})
     life = shop.Shop(Ledger(settings.storage()), settings)
     life.land_days(1)
@@ -223,7 +223,7 @@ def test_the_queries_of_the_model_that_comes_along_are_let_through() -> None:
             assert admitted(connection, name, sql) == sql
 
 
-def test_sql_that_does_not_parse_is_told_by_its_run(session: duckdb.DuckDBPyConnection) -> None:
+def test_sql_that_does_not_parse_is_reported_by_its_run(session: duckdb.DuckDBPyConnection) -> None:
     assert admitted(session, "customer", "SELEC 1") == "SELEC 1"
 
 

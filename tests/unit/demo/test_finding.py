@@ -20,7 +20,8 @@ def column(name: str, score: float, drifted: bool = True) -> dict[str, Any]:
 
 def week(*columns: dict[str, Any], auc: float | None = 0.7123, guess: float | None = None) -> dict[str, Any]:
     drifted = any(each["drifted"] for each in columns)
-    verdict = "drift" if drifted else "none" if columns else "abstain"
+    calm = "none" if columns else "abstain"
+    verdict = "drift" if drifted else calm
     measured = {"verdict": "abstain" if auc is None else "measured", "metric": "auc", "metrics": {"auc": auc}, "rows": 6412}
     estimate = {"verdict": "abstain" if guess is None else "estimated", "value": guess}
     return {
@@ -52,12 +53,12 @@ def test_a_calm_week_says_how_far_from_an_alarm_it_was() -> None:
     assert said.endswith("; nothing to do")
 
 
-def test_before_labels_the_estimate_is_told_and_an_abstention_is_none() -> None:
+def test_before_labels_the_estimate_is_reported_and_an_abstention_is_none() -> None:
     assert "AUC not judged yet, about 0.70 expected;" in finding(week(auc=None, guess=0.701), HOLD)
     assert "drift not judged; AUC not judged yet; nothing" in finding(week(auc=None), HOLD)
 
 
-def test_other_reasons_and_closed_guards_are_told() -> None:
+def test_other_reasons_and_closed_guards_are_reported() -> None:
     more = {**RETRAIN, "reasons": ["drift in 2 windows", "9,000 new labelled rows, 80% of those it was trained on"]}
     assert finding(week(), more).endswith("retraining (9,000 new labelled rows, 80% of those it was trained on)")
     held = {

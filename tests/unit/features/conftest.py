@@ -13,7 +13,7 @@ from tests.unit.features import shop
 
 @pytest.fixture
 def empty_shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> shop.Shop:
-    monkeypatch.setattr("include.features.offline.sources.GOOD_ROWS", f"{shop.HERE}:good_rows")
+    monkeypatch.setattr("include.features.offline.sources.good_rows", shop.good_rows)
     settings = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)})
     return shop.Shop(Ledger(settings.storage()), settings)
 
