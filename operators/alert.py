@@ -18,7 +18,6 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.core.digest import digest_json
 from include.core.errors import GateClosed, SlipstreamError, one_line
-from include.core.request import Json
 from operators.hooks import open_services
 from operators.run import holder, is_backfill
 
@@ -44,7 +43,7 @@ class Alert:
     model: str
     text: str
     playbook: str = ""
-    detail: Mapping[str, Json] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 def send_alert(alert: Alert, control: ControlStore) -> bool:

@@ -34,7 +34,7 @@ class SlipstreamOperator(BaseOperator):
         self.model = model
         self.links: dict[str, str] = {}  # shown as buttons: see operators/links.py
 
-    def log_subject(self, context: Context, params: Mapping[str, Json], before: str = "") -> None:
+    def log_subject(self, context: Context, params: Mapping[str, Any], before: str = "") -> None:
         """The first line of a task's log: the day or moment it is about. A day stands in the XCom `day` too."""
         if words := " ".join(filter(None, (before, subject(context, params)))):
             self.log.info("%s", words)
@@ -216,7 +216,7 @@ class ComputeOperator(SlipstreamOperator):
         fault.point("compute.delivered")
         return value
 
-    def _show_progress(self, context: Context, progress: dict[str, Json]) -> None:
+    def _show_progress(self, context: Context, progress: dict[str, Any]) -> None:
         """Show in the UI what this run works on. The ledger needs none of it: losing it is harmless."""
         store = context.get("task_state_store")
         if store is not None:
@@ -236,19 +236,19 @@ class ReconcileOperator(SlipstreamOperator):
         """What this task mutates. Starting it fences off every attempt that started before."""
         raise TypeError(f"{type(self).__name__} must define resource()")
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         raise TypeError(f"{type(self).__name__} must define reconcile()")
 
-    def about(self, context: Context) -> Mapping[str, Json]:
+    def about(self, context: Context) -> Mapping[str, Any]:
         """The `day` or `as_of` that the task is about, if it is about one."""
         del context
         return {}
 
-    def summary_lines(self, value: Json) -> Iterable[str]:
+    def summary_lines(self, value: Mapping[str, Any]) -> Iterable[str]:
         """What it found or changed, in a few lines."""
         return summary("", value)
 
-    def execute(self, context: Context) -> Json:
+    def execute(self, context: Context) -> dict[str, Any]:
         services, started = open_services(), time.monotonic()
         services.sweep()
         fault.point("reconcile.begin")
@@ -262,7 +262,7 @@ class ReconcileOperator(SlipstreamOperator):
         self.log_summary(f"{resource} is as it should be, after {time.monotonic() - started:.1f} s:", self.summary_lines(value))
         return value
 
-    def _with_lock(self, resource: str, who: str, context: Context, services: Services) -> Json:
+    def _with_lock(self, resource: str, who: str, context: Context, services: Services) -> dict[str, Any]:
         from include.core.advisory_lock import exclusive  # SQLAlchemy: not while DAG files are parsed
 
         for last in (False, False, True):

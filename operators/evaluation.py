@@ -6,6 +6,7 @@ from airflow.sdk import Context
 
 from include.core.request import Json, Request, Result
 from include.services.services import Services
+from include.step_values.evaluation import EvaluateValue, GateValue
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import open_services
 from operators.links import ReportLink, report_url
@@ -65,10 +66,10 @@ class EvaluateModelOperator(ComputeOperator):
 class CheckGateOperator(SlipstreamOperator):
     """Reads the evaluation's gate. Closed: the version is registered for the record and goes no further."""
 
-    def execute(self, context: Context) -> Json:
+    def execute(self, context: Context) -> GateValue:
         services = open_services()
-        value = services.ledger.resolve(pulled(context, "evaluate")).value
-        gate: Json = value["gate"]
+        value = services.ledger.resolve(pulled(context, "evaluate")).read(EvaluateValue)
+        gate = value["gate"]
         for warning in value.get("warnings", ()):
             self.log.warning("%s", warning)
         for reason in gate["reasons"] or ["every condition holds"]:

@@ -79,15 +79,15 @@ class MaterializeFeaturesOperator(ReconcileOperator):
     def resource(self, context: Context) -> str:
         return f"materialize/{self.model}/{partition_day(context)}"
 
-    def about(self, context: Context) -> Mapping[str, Json]:
+    def about(self, context: Context) -> Mapping[str, Any]:
         return {"day": partition_day(context).isoformat()}
 
-    def summary_lines(self, value: Json) -> Iterable[str]:
+    def summary_lines(self, value: Mapping[str, Any]) -> Iterable[str]:
         for name, seen in value["views"].items():
             rows = f"{seen['entities']:,} entities, {seen['written']:,} written, {seen['newer']:,} newer online already"
             yield f"{name}: {rows}"
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.features.online.materialize import materialize
 
         result = services.ledger.resolve(pulled(context, "publish"))

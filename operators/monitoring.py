@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias, Context
@@ -13,6 +13,7 @@ from include.core import fault
 from include.core.errors import DataError
 from include.core.request import Json, Ref, Request, Result
 from include.services.services import Services
+from include.step_values.monitoring import MonitorValue
 from operators.alert import Alert, send_alert
 from operators.assets import retrain_asset
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
@@ -103,7 +104,7 @@ class MonitorModelOperator(ComputeOperator):
         return super().deliver(result, context, services)
 
 
-def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -> list[dict[str, Json]]:
+def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -> list[dict[str, Any]]:
     """What was estimated before labels in the champion's earlier windows, and what came true."""
     from include.governance.invalidation import find
     from include.monitoring.performance.realised import history
@@ -119,11 +120,13 @@ def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -
     return history(values, champion, start, spec.evaluation.metric, spec.serving.threshold)
 
 
-def _with_threshold(services: Services, monitored: Result) -> Json:
+def _with_threshold(services: Services, monitored: Result) -> MonitorValue:
     """The value of a `monitor` result, with the threshold it was measured at: older results left it to their request."""
-    if "threshold" in monitored.value:
-        return monitored.value
-    return {**monitored.value, "threshold": services.ledger.request(monitored.key).params.get("threshold")}
+    value = monitored.read(MonitorValue)
+    if "threshold" in value:
+        return value
+    threshold: float | None = services.ledger.request(monitored.key).params.get("threshold")
+    return {**value, "threshold": threshold}
 
 
 def monitored_version(services: Services, model: str) -> VersionRecord:
@@ -184,7 +187,7 @@ class DecideRetrainingOperator(ReconcileOperator):
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
 
-    def execute(self, context: Context) -> Json:
+    def execute(self, context: Context) -> dict[str, Any]:
         decided = super().execute(context)
         if decided["action"] == "retrain" and may_deploy(context):  # without the lock: a slow webhook delays nobody
             alert = Alert(f"retrain/{decided['key']}", "retrain", "info", self.model, decided["words"])
@@ -197,11 +200,11 @@ class DecideRetrainingOperator(ReconcileOperator):
 
         return resource(self.model)
 
-    def summary_lines(self, value: Json) -> Iterable[str]:
+    def summary_lines(self, value: Mapping[str, Any]) -> Iterable[str]:
         yield f"{value['action']}: {value['words']}"
         yield f"the decision {value['key']} is {'new' if value['new'] else 'the one that was made before'}"
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.monitoring.retraining.decision import asked_for, decide_window
 
         result = services.ledger.resolve(pulled(context, "monitor"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from croniter import croniter  # type: ignore[import-untyped]
 
-from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.core.time import end_of_day, utc, zoned
 from include.data.published import newest, published
@@ -21,7 +21,7 @@ from include.services.services import Services
 PENDING_SECONDS = 600.0  # an event's work has that long before the next event is sent
 AGAIN_SECONDS = 3600.0  # what is still to be done after that long gets its event once more, then after twice as long, ...
 LONGEST_SECONDS = 86_400.0  # ... and at last once a day: a day that never validates must not fail every hour
-Event = Mapping[str, Json]  # its values are strings; `key` says what it is about
+Event = Mapping[str, Any]  # its values are strings; `key` says what it is about
 
 
 @dataclass

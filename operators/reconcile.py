@@ -69,7 +69,7 @@ class TaskAirflow:
         except API_ERRORS as error:
             raise _unanswered(error) from error
 
-    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Json]) -> bool:
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> bool:
         from airflow.sdk.execution_time.comms import ErrorResponse, TriggerDagRun
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS  # set while a task runs
 

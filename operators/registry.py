@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import AssetAlias, Context
 from pydantic import JsonValue
 
 from include.core import fault
 from include.core.digest import PROJECT
-from include.core.request import Json
 from include.services.services import Services
 from operators.assets import candidate_asset
 from operators.base import ReconcileOperator
@@ -36,7 +36,7 @@ class RegisterModelOperator(ReconcileOperator):
 
         return resource(self.model)
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.governance.registration import Inputs, propose
         from include.governance.registry import register
 
@@ -62,7 +62,7 @@ class RegisterModelOperator(ReconcileOperator):
         fault.point("register.sent")
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
 
-    def summary_lines(self, value: Json) -> Iterable[str]:
+    def summary_lines(self, value: Mapping[str, Any]) -> Iterable[str]:
         yield f"version {value['version']} ({value['semver']}) of {self.model} is {value['stage']}"
         yield from (f"{name}: {url}" for name, url in self.links.items())
 

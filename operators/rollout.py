@@ -35,7 +35,7 @@ class RolloutOperator(ReconcileOperator):
     While the rollout is paused it waits in the triggerer, and then does all of its work again: that is repeatable.
     """
 
-    def execute(self, context: Context) -> Json:
+    def execute(self, context: Context) -> dict[str, Any]:
         try:
             return super().execute(context)
         except PausedError as paused:
@@ -89,14 +89,14 @@ class OpenRolloutOperator(RolloutOperator):
     once, unless a person asks for it by its number.
     """
 
-    def execute(self, context: Context) -> Json:
+    def execute(self, context: Context) -> dict[str, Any]:
         try:
             return super().execute(context)
         except AirflowSkipException as nothing:  # for the end of the run: a person's mark leaves the same state, and no reason
             context["ti"].xcom_push(key=NOTHING, value=str(nothing))
             raise
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.rollout.machine import open_rollout
         from include.rollout.power import entities_needed, stage_powers
 
@@ -160,7 +160,7 @@ class OpenRolloutOperator(RolloutOperator):
 class SmokeTestOperator(RolloutOperator):
     """Asks the challenger itself, on the real server, before any traffic."""
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.rollout.machine import record_verdict
         from include.rollout.smoke import smoke_test
 
@@ -186,11 +186,11 @@ class RolloutStageOperator(RolloutOperator):
         super().__init__(model=model, **kwargs)
         self.stage = stage
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         self.enter(context, services, self.stage, epoch)
         return self._evaluate(context, services, epoch)
 
-    def _evaluate(self, context: Context, services: Services, epoch: int) -> Json:
+    def _evaluate(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         """Conclude the stage if its evidence suffices; else wait in the triggerer for evidence or the deadline."""
         from include.rollout.machine import record_alert, record_verdict
         from include.rollout.stage_evaluation import evaluate_stage
@@ -254,7 +254,7 @@ class EndingOperator(RolloutOperator):
 class PromoteModelOperator(EndingOperator):
     """The challenger becomes the champion; the registry's aliases follow."""
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.rollout.machine import promote
 
         rollout = self.rollout(context, services)
@@ -273,7 +273,7 @@ class RollBackModelOperator(EndingOperator):
     A teardown: Airflow lets it run where a person has marked the whole run failed, or success.
     """
 
-    def reconcile(self, context: Context, services: Services, epoch: int) -> Json:
+    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.rollout.history import read_rollout
         from include.rollout.machine import roll_back
 
@@ -302,7 +302,7 @@ class RollBackModelOperator(EndingOperator):
 class ConcludeRolloutOperator(SlipstreamOperator):
     """The run's state is this task's: success if the version was promoted, skipped if there was nothing to do, else failed."""
 
-    def execute(self, context: Context) -> Json:
+    def execute(self, context: Context) -> dict[str, Any]:
         services = open_services()
         rollout = opened_in(context, services, self.model)
         if rollout is None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from include.core.request import Json
 from operators.run import event_extra
 
 Value = Mapping[str, Any]
@@ -17,7 +16,7 @@ LINES = 12  # of one summary
 WIDTH = 160  # characters of one line
 
 
-def summary(step: str, value: Json) -> list[str]:
+def summary(step: str, value: Mapping[str, Any]) -> list[str]:
     """The lines for a step's value, also for one that an earlier version of the step wrote and that lacks figures."""
     try:
         lines = list(islice(SUMMARIES.get(step, figures)(value), LINES))
@@ -27,7 +26,7 @@ def summary(step: str, value: Json) -> list[str]:
     return [line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..." for line in flat if line]
 
 
-def figures(value: Json, name: str = "") -> Iterator[str]:
+def figures(value: object, name: str = "") -> Iterator[str]:
     """Any value: its plain fields on one line, and a line for each field that holds more of them."""
     if not isinstance(value, Mapping):
         yield _plain(value)

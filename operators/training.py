@@ -91,7 +91,7 @@ class TrainModelOperator(ComputeOperator):
 
     def build(self, context: Context, services: Services) -> Request:
         tuned = context["ti"].xcom_pull(task_ids="tune")
-        chosen: dict[str, Json] = {}
+        chosen: dict[str, Any] = {}
         if tuned:
             from include.core.request import Ref
 
@@ -99,7 +99,7 @@ class TrainModelOperator(ComputeOperator):
         return training_request(self, context, services, chosen)
 
 
-def training_request(operator: ComputeOperator, context: Context, services: Services, chosen: dict[str, Json]) -> Request:
+def training_request(operator: ComputeOperator, context: Context, services: Services, chosen: dict[str, Any]) -> Request:
     """A request over the training set with the spec's training section, some of its `params` replaced."""
     spec = services.spec(operator.model)
     training = spec.training.model_dump(mode="json", exclude=NOT_OF_A_FIT)

@@ -16,11 +16,14 @@ class _ValidateOperator(ComputeOperator):
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """The verdict is committed before it is acted on: a batch has one verdict, whatever happens to the task."""
+        from include.step_values.validation import ValidateValue
         from include.validation.verdict import raise_if_failed
 
         if "docs.html" in result.files:
             self.links[DataDocsLink.kind] = report_url(result.files["docs.html"].path)
-        raise_if_failed(result.value, {name: services.storage.uri(file.path) for name, file in result.files.items()})
+        raise_if_failed(
+            result.read(ValidateValue), {name: services.storage.uri(file.path) for name, file in result.files.items()}
+        )
         return super().deliver(result, context, services)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from include.core.control import ControlStore
 from include.core.errors import DataError, IntegrityError
@@ -15,6 +13,7 @@ from include.governance.invalidation import find
 from include.monitoring.retraining.decision import history
 from include.overview.standing import Overview
 from include.rollout.plan import rollout_stages
+from include.step_values.monitoring import MonitorValue
 from include.versions.record import VersionRecord
 
 WINDOWS = 26  # the newest: half a year of weeks
@@ -61,8 +60,8 @@ def _monitored(ledger: Ledger, model: str) -> list[Result]:
 
 
 def _window(result: Result) -> dict[str, Json]:
-    value, performance, drift = result.value, result.value["performance"], result.value["drift"]
-    metrics: Mapping[str, Any] = performance["metrics"]
+    value = result.read(MonitorValue)
+    performance, drift, metrics = value["performance"], value["drift"], value["performance"]["metrics"]
     return {
         "metric": performance["metric"],
         "value": metrics.get(performance["metric"]),

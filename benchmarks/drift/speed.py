@@ -61,7 +61,10 @@ def write(path: Path, rows: int, moved: float, seed: int) -> None:
 
 def _values(rng: np.random.Generator, n: int, moved: float) -> pa.Array:
     values = rng.normal(moved, 1, GROUP) if n % 2 else rng.exponential(1 + moved, GROUP)
-    values = np.round(values, 2) if n % 5 == 2 else np.rint(5 * values) if n % 5 == 3 else values
+    if n % 5 == 2:
+        values = np.round(values, 2)
+    elif n % 5 == 3:
+        values = np.rint(5 * values)
     return pa.array(values, mask=rng.random(GROUP) < 0.02 if n % 4 == 1 else None)
 
 

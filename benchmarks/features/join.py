@@ -190,7 +190,9 @@ def open_store(folder: Path, kind: str) -> tuple[Any, list[str]]:
     from feast.types import Float64, Int64, String
 
     def field(name: str) -> Any:
-        return Field(name=name, dtype=Int64 if name.endswith("_flights") else String if name == "engine" else Float64)
+        if name.endswith("_flights"):
+            return Field(name=name, dtype=Int64)
+        return Field(name=name, dtype=String if name == "engine" else Float64)
 
     registry = Path(tempfile.mkdtemp(dir=folder)) / "registry.db"
     config = RepoConfig(

@@ -14,12 +14,12 @@ import argparse
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from include.core.request import Json
 from include.core.spec import Evaluation, Serving
 from include.evaluation.gate import decide
 from include.metrics.binary import measure
@@ -90,7 +90,7 @@ def _gates(case: Case, gates: int) -> tuple[int, int, int]:
     return opened, naive, sliced
 
 
-def _value(case: Case, rng: np.random.Generator) -> dict[str, Json]:
+def _value(case: Case, rng: np.random.Generator) -> dict[str, Any]:
     """What the step `evaluate` would hand to the gate."""
     days, airport = np.arange(case.rows) * DAYS // case.rows, rng.integers(0, SLICES, case.rows)
     labels = (rng.random(case.rows) < 0.3).astype(np.float64)
@@ -105,8 +105,8 @@ def _value(case: Case, rng: np.random.Generator) -> dict[str, Json]:
     champion = labels * _distance(AUC, case.days) + noise[0]
     challenger = labels * _distance(AUC - worse, case.days) + noise[1]
     scores = ndtr(challenger - 0.5), ndtr(champion - 0.5)
-    paired = difference("auc", labels, scores[0], scores[1], days, THRESHOLD).to_json()
-    rows: list[Json] = []
+    paired: dict[str, Any] = {**difference("auc", labels, scores[0], scores[1], days, THRESHOLD).to_json()}
+    rows: list[Any] = []
     for value in range(SLICES):
         here = airport == value
         if here.sum() >= 100:

@@ -18,6 +18,13 @@ from benchmarks.partitions.cases import Case, cases
 from benchmarks.partitions.chain import run
 
 
+def _kind(told: str) -> str:
+    """What a case came to, by what was said of it."""
+    if told in ("", "refused"):
+        return told or "right"
+    return "wrong"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.partitions")
     parser.add_argument("--cases", type=int, default=2000)
@@ -34,7 +41,7 @@ def main() -> int:
     def every(case: Case) -> None:
         with tempfile.TemporaryDirectory() as home:
             told = run(case, Path(home))
-        counts["refused" if told == "refused" else "wrong" if told else "right"] += 1
+        counts[_kind(told)] += 1
         if told and told != "refused":
             wrong.setdefault(told.partition(":")[0][:60], case)
             if counts["wrong"] <= 20:

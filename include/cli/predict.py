@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from include.cli.context import Desk, open_desk
 from include.core.catalog import load_spec
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(desk: Desk, spec: ModelSpec, entity: dict[str, str], features: dict[str, Json], at: str) -> dict[str, Json]:
+def _ask(desk: Desk, spec: ModelSpec, entity: dict[str, str], features: dict[str, Any], at: str) -> dict[str, Any]:
     from include.serving.client import open_client
 
     url = desk.settings.gateway_url
@@ -59,7 +60,7 @@ def _entity(spec: ModelSpec, given: Sequence[str]) -> dict[str, str]:
     return _pairs("--entity", given, spec.features.keys)
 
 
-def _features(spec: ModelSpec, given: Sequence[str]) -> dict[str, Json]:
+def _features(spec: ModelSpec, given: Sequence[str]) -> dict[str, Any]:
     kinds = {feature.name: feature.dtype for feature in spec.features.request}
     return {name: _value(name, text, kinds[name]) for name, text in _pairs("--features", given, list(kinds)).items()}
 
@@ -76,7 +77,7 @@ def _pairs(option: str, given: Sequence[str], allowed: Sequence[str]) -> dict[st
 
 def _value(name: str, text: str, dtype: str) -> Json:
     """The text as the feature's type; `null` is unknown."""
-    kinds: Mapping[str, type] = {"float": float, "int": int, "category": str}
+    kinds: Mapping[str, type[float] | type[int] | type[str]] = {"float": float, "int": int, "category": str}
     if text == "null":
         return None
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from typing import Any
 
 from include.cli.context import Desk, open_desk
 from include.cli.rollback import follow
 from include.core.catalog import load_spec
 from include.core.errors import DataError
-from include.core.request import Json
 from include.core.table import table
 from include.core.time import instant, now
 from include.rollout.history import Rollout, entered, events, list_rollouts
@@ -83,7 +83,7 @@ def _status(desk: Desk, model: str) -> None:
     print(table(["at (UTC)", "stage", "event", "what"], rows))
 
 
-def _said(evidence: dict[str, Json]) -> str:
+def _said(evidence: dict[str, Any]) -> str:
     words = evidence.get("reasons") or [evidence[name] for name in ("reason",) if evidence.get(name)]
     answer = evidence.get("answer", "")
     return ": ".join(filter(None, (answer, "; ".join(_strings(words)))))

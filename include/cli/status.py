@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from datetime import date, timedelta
+from typing import Any
 
 from include.cli.components import Component, components
 from include.cli.context import Desk, open_desk
@@ -93,6 +94,6 @@ def _reasons(reasons: Json) -> str:
     return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons)
 
 
-def _json(parts: list[Component], models: list[Overview], jobs: list[str], online: dict[str, Online]) -> dict[str, Json]:
+def _json(parts: list[Component], models: list[Overview], jobs: list[str], online: dict[str, Online]) -> dict[str, Any]:
     shown = [{**seen.to_json(), "online": online[seen.model].to_json()} for seen in models]
     return {"components": [vars(part) for part in parts], "models": shown, "jobs": jobs}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from include.core.control import audit
-from include.core.request import Json
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Act:
 
     at: str
     action: str
-    detail: dict[str, Json]
+    detail: dict[str, Any]
 
 
 def acts_in(connection: sa.Connection, subject: str, actions: Collection[str]) -> list[Act]:

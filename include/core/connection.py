@@ -40,8 +40,9 @@ def _from_json(value: Mapping[str, Any]) -> Connection:
     host, port = value.get("host") or "", value.get("port")
     schema, extra = value.get("schema"), value.get("extra") or {}
     scheme = schema if schema in ("http", "https") else value.get("conn_type") or ""
+    place = f":{port}" if port else ""
     return Connection(
-        url=f"{scheme}://{host}:{port}" if host and port else f"{scheme}://{host}" if host else "",
+        url=f"{scheme}://{host}{place}" if host else "",
         login=value.get("login") or "",
         password=value.get("password") or "",
         extra=json.loads(extra) if isinstance(extra, str) else dict(extra),

@@ -20,7 +20,6 @@ from include.core import fault
 from include.core.database import explained, open_engine
 from include.core.digest import digest_json
 from include.core.errors import FencedError, PermanentError, StorageFullError, TransientError
-from include.core.request import Json
 from include.core.schema import TABLE
 from include.core.schema.state import create, refusal, stored
 from include.core.time import timestamp
@@ -244,8 +243,8 @@ class ControlStore:
     # -- effects -------------------------------------------------------------------------------------
 
     def once(
-        self, key: str, resource: str, epoch: int, effect: Callable[[sa.Connection], dict[str, Json]]
-    ) -> tuple[dict[str, Json], bool]:
+        self, key: str, resource: str, epoch: int, effect: Callable[[sa.Connection], Mapping[str, Any]]
+    ) -> tuple[dict[str, Any], bool]:
         """Run `effect` in one transaction with its idempotency key: it happens once, ever.
 
         Returns its result and whether it happened now. Raises FencedError for a late holder.
@@ -262,9 +261,9 @@ class ControlStore:
             connection.execute(effects.insert().values(key=key, resource=resource, epoch=epoch, result=result, at=timestamp()))
             fault.point("control.once.effect")
         fault.point("control.once.committed")
-        return result, True
+        return dict(result), True
 
-    def effect(self, key: str) -> dict[str, Json] | None:
+    def effect(self, key: str) -> dict[str, Any] | None:
         with self.transaction() as connection:
             row = connection.execute(sa.select(effects.c.result).where(effects.c.key == key)).first()
             return dict(row.result) if row else None

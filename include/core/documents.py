@@ -17,7 +17,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from include.core import fault
 from include.core.control import ControlStore, documents
-from include.core.request import Json
 from include.core.time import timestamp
 from include.core.versioned import Format
 
@@ -28,7 +27,7 @@ class Document:
 
     key: str
     subject: str
-    body: Mapping[str, Json]
+    body: Mapping[str, Any]
     at: str
 
 
@@ -39,7 +38,7 @@ class DocumentKind:
     name: str
     format: Format
 
-    def save(self, control: ControlStore, key: str, subject: str, body: Mapping[str, Json]) -> bool:
+    def save(self, control: ControlStore, key: str, subject: str, body: Mapping[str, Any]) -> bool:
         """Keep it, unless there is one under the key. Returns whether it is new."""
         fault.point("documents.save")
         with control.transaction() as connection:
@@ -47,7 +46,7 @@ class DocumentKind:
         fault.point("documents.saved")
         return new
 
-    def save_in(self, connection: sa.Connection, key: str, subject: str, body: Mapping[str, Json]) -> bool:
+    def save_in(self, connection: sa.Connection, key: str, subject: str, body: Mapping[str, Any]) -> bool:
         """The same in the caller's transaction."""
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         row = {"key": key, "kind": self.name, "subject": subject, "body": self.format.stamp(body), "at": timestamp()}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import sqlalchemy as sa
 
 from include.core.control import effects, fences
-from include.core.request import Json
 
 
-def results_in(connection: sa.Connection, keys: Collection[str]) -> dict[str, dict[str, Json]]:
+def results_in(connection: sa.Connection, keys: Collection[str]) -> dict[str, dict[str, Any]]:
     """What the effects of these keys returned, by key, the latest last; a key that never happened is left out."""
     if not keys:
         return {}

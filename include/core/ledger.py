@@ -19,13 +19,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from include.core import errors, fault
 from include.core.digest import canonical_json, digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError
 from include.core.housekeeping import housekeeping
-from include.core.request import Json, Outcome, Ref, Request, Result, StoredFile, relative
+from include.core.request import Outcome, Ref, Request, Result, StoredFile, relative
 from include.core.scratch import scratch_folder
 from include.core.storage import Storage
 from include.core.time import timestamp
@@ -265,7 +265,7 @@ class Ledger:
     def _result(self, path: str) -> Result:
         return Result.from_json(self._json(path, RESULT))
 
-    def _json(self, path: str, format: Format = MARK) -> Mapping[str, Json]:
+    def _json(self, path: str, format: Format = MARK) -> Mapping[str, Any]:
         data = self.storage.read(path)
         try:
             value = json.loads(data)

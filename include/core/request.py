@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 from include.core.digest import code_digest, digest_json
+from include.core.json_types import Json as Json
 
-Json = Any  # None, bool, int, float, str, list and dict of these
+Value = TypeVar("Value")
 _RESULT = re.compile(r"(?:.*/)?(ledger/[^/]+/[^/]+/g\d+/result\.json)")
 
 
@@ -55,7 +56,7 @@ class Request:
     step: str
     function: str  # "include.training.train_step:run": called with a Task, returns an Outcome
     model: str
-    params: Mapping[str, Json] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Ref] = field(default_factory=dict)
     code: str = ""
 
@@ -66,7 +67,7 @@ class Request:
         function: str,
         model: str,
         *,
-        params: Mapping[str, Json],
+        params: Mapping[str, Any],
         inputs: Mapping[str, Ref],
         uses: tuple[str, ...] = (),
     ) -> Self:
@@ -97,7 +98,7 @@ class Request:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         inputs = {name: Ref.from_json(ref) for name, ref in value["inputs"].items()}
         return cls(value["step"], value["function"], value["model"], value["params"], inputs, value["code"])
 
@@ -106,7 +107,7 @@ class Request:
 class Outcome:
     """What a step's function returns: a small JSON value, and files it wrote under its workdir."""
 
-    value: Mapping[str, Json]
+    value: Mapping[str, object]
     files: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -124,10 +125,14 @@ class Result:
     key: str
     generation: int
     attempt: int
-    value: Mapping[str, Json]
+    value: Mapping[str, Any]
     files: Mapping[str, StoredFile]
     seconds: float
     committed_at: str
+
+    def read(self, kind: type[Value]) -> Value:
+        """The value as its step's own type (`include.step_values`), unchecked: the ledger's digest vouches for it."""
+        return cast("Value", self.value)
 
     @property
     def digest(self) -> str:
@@ -141,7 +146,7 @@ class Result:
         return {**asdict(self), "digest": self.digest}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         files = {name: StoredFile(**file) for name, file in value["files"].items()}
         return cls(
             value["key"], value["generation"], value["attempt"], value["value"], files,

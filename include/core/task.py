@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from include.core import fault
 from include.core.author import as_slipstream_error, log_exception
@@ -22,7 +22,7 @@ from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job
 from include.core.private_files import set_mask
 from include.core.reference import load
-from include.core.request import Json, Outcome, Request, Result
+from include.core.request import Outcome, Request, Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.storage import Storage
@@ -45,7 +45,7 @@ class Task:
         return self.ledger.storage
 
     @property
-    def params(self) -> dict[str, Json]:
+    def params(self) -> dict[str, Any]:
         return dict(self.request.params)
 
     def input(self, name: str) -> Result:

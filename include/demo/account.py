@@ -50,7 +50,9 @@ def _versions(story: Story | None) -> Table:
         baselines = story.ledger.resolve(entry.lineage.evaluation).value["baselines"] if story else {}
         numbers = [entry.metrics.get("auc"), _auc(baselines, "boosted"), _auc(baselines, "historical_rate")]
         shown = ["" if number is None or entry.origin == "derived" else f"{number:.3f}" for number in numbers]
-        gate = "not evaluated (derived)" if entry.origin == "derived" else "open" if entry.gate.passed else "closed"
+        gate = "open" if entry.gate.passed else "closed"
+        if entry.origin == "derived":
+            gate = "not evaluated (derived)"
         rows.append([str(record.version), record.semver, str(record.stage), entry.as_of[:10], *shown, gate])
     return rows
 
@@ -132,5 +134,6 @@ def _cell(text: str, numeric: bool) -> str:
     shown = html.escape(text)
     if LINKED.match(text):
         shown = f'<a href="{shown}">{shown}</a>'
-    kind = "n" if numeric else "d" if DAY.match(text) else ""
-    return f"<td class={kind}>{shown}</td>" if kind else f"<td>{shown}</td>"
+    if numeric:
+        return f"<td class=n>{shown}</td>"
+    return f"<td class=d>{shown}</td>" if DAY.match(text) else f"<td>{shown}</td>"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from include.core.request import Json
 from include.metrics.binary import title
 from include.monitoring.formatting import listed
+from include.step_values.monitoring import ColumnDriftValue, DriftValue, MonitorValue, PerformanceValue
 
 CALLED = {
     "temp": "temperature", "dewp": "dew point", "humid": "humidity", "wind_gust": "gusts", "precip": "precipitation",
@@ -17,7 +17,7 @@ CALLED = {
 SHOWN = 2  # columns: more of them say less
 
 
-def finding(value: Mapping[str, Json], decision: Mapping[str, Any], things: str = "flights") -> str:
+def finding(value: MonitorValue, decision: Mapping[str, Any], things: str = "flights") -> str:
     """`precipitation is 3.1 times its usual spread; AUC on 6,412 landed flights 0.71, was 0.74; retraining`.
 
     `value`: of `monitor`; `decision`: its action, reasons and closed guards.
@@ -27,7 +27,7 @@ def finding(value: Mapping[str, Json], decision: Mapping[str, Any], things: str 
     return "; ".join([*quality, _drift(value["drift"]), _performance(value, things), _action(decision, seen)])
 
 
-def _drift(drift: Mapping[str, Json]) -> str:
+def _drift(drift: DriftValue) -> str:
     if drift["verdict"] == "abstain":
         return "drift not judged"
     moved = [column for column in drift["columns"] if column["drifted"]]
@@ -40,11 +40,11 @@ def _drift(drift: Mapping[str, Json]) -> str:
     return listed(parts) + (f" and {len(moved) - SHOWN} more have moved" if len(moved) > SHOWN else "")
 
 
-def _far(column: Mapping[str, Json]) -> str:
+def _far(column: ColumnDriftValue) -> str:
     return f"{column['score']:.1f} times its usual spread"
 
 
-def _performance(value: Mapping[str, Json], things: str) -> str:
+def _performance(value: MonitorValue, things: str) -> str:
     found = value["performance"]
     if found["verdict"] == "abstain":
         before = value["estimate"]
@@ -54,9 +54,10 @@ def _performance(value: Mapping[str, Json], things: str) -> str:
     return f"{title(found['metric'])} on {found['rows']:,} landed {things} {found['metrics'][found['metric']]:.2f}{was}"
 
 
-def _fell(performance: Mapping[str, Json]) -> bool:
+def _fell(performance: PerformanceValue) -> bool:
     """Beyond what chance explains: such a fall has been reported, so `nothing to do` would not do."""
-    return performance["drop"] is not None and performance["drop"] > 2 * performance["drop_error"]
+    drop, error = performance["drop"], performance["drop_error"]
+    return drop is not None and error is not None and drop > 2 * error
 
 
 def _action(decision: Mapping[str, Any], seen: bool) -> str:

@@ -302,7 +302,7 @@ class Story:
     def _monitored(self, as_of: date) -> Week:
         """What monitoring found in the window that ends at `as_of`."""
         found = monitored(self.ledger, self.spec.name, {})
-        return next(week for week in reversed(found) if week["as_of"][:10] == str(as_of))
+        return [week for week in found if week["as_of"][:10] == str(as_of)][-1]
 
     def _decided(self, last: date) -> bool:
         return self._decision(last + timedelta(days=1)) is not None

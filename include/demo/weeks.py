@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 from include.core.errors import DataError
 from include.core.ledger import Ledger
-from include.core.request import Json
 from include.governance.invalidation import find
+from include.step_values.monitoring import MonitorValue
 
 WIDTH, LEFT, TOP, MIDDLE, LOW, BOTTOM = 1000, 44, 14, 150, 190, 250
 
-Week = Mapping[str, Any]  # a `monitor` value, and the `action` decided on it
+
+class Week(MonitorValue):
+    """A monitored window, and what was decided on it."""
+
+    action: str
 
 
 def monitored(ledger: Ledger, model: str, actions: Mapping[str, str]) -> list[Week]:
@@ -23,7 +26,7 @@ def monitored(ledger: Ledger, model: str, actions: Mapping[str, str]) -> list[We
     except DataError:
         return []
     results = [ledger.result(each.key) for each in sorted(held, key=lambda each: each.committed_at)]
-    values: dict[str, Mapping[str, Json]] = {result.value["window"]: result.value for result in results if result}
+    values = {result.value["window"]: result.read(MonitorValue) for result in results if result}
     return [{**values[window], "action": actions.get(window, "")} for window in sorted(values)]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.core.errors import DataError
-from include.core.request import Json, Outcome
+from include.core.request import Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
 from include.evaluation import int8
@@ -27,6 +28,9 @@ from include.metrics.calibration import calibration_table
 from include.metrics.paired import Difference, difference
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import Floats, Model, open_model
+from include.step_values.evaluation import AloneValue, EvaluateValue, PairedValue
+from include.step_values.features import TrainingSetValue
+from include.step_values.training import Metrics, TrainValue
 
 SEED = 7
 DAY = 86_400_000_000  # microseconds
@@ -47,19 +51,22 @@ def run(task: Task) -> Outcome:
     rows: Floats = encoder.encode_table(holdout)
     scores = model.score(rows)
     leaking = _leaking(train, encoder, label, rows, labels)
-    value: dict[str, Json] = {
+    champion, paired = _champion(task, holdout, scores, spec)
+    value: EvaluateValue = {
         "rows": len(labels),
         "threshold": threshold,
         "metrics": measure(labels, scores, threshold),
-        **_champion(task, holdout, scores, spec),
+        "champion": champion,
         "baselines": _baselines(task, train, holdout, encoder, spec.baseline),
         "alone": leaking,
-        "warnings": [*task.input("training_set").value.get("warnings", ()), *warnings(leaking)],
+        "warnings": [*task.input("training_set").read(TrainingSetValue).get("warnings", ()), *warnings(leaking)],
         "slices": by_slice(holdout, spec.slices, labels, scores),
         "calibration": calibration_table(labels, scores),
         "latency_ms": measure_latency(model, rows[:LATENCY_ROWS], spec.max_latency_ms),
         "bytes": path.stat().st_size,
     }
+    if paired is not None:
+        value["paired"] = paired
     files = {"report.html": task.workdir / "report.html"}
     if spec.int8:
         small = task.workdir / int8.FILE
@@ -67,22 +74,22 @@ def run(task: Task) -> Outcome:
         if value["int8"]["accepted"]:
             files[int8.FILE] = small
     value["gate"] = decide(value, spec).to_json()
-    files["report.html"].write_text(render(task.request.model, value, task.input("train").value["history"]))
+    files["report.html"].write_text(render(task.request.model, value, task.input("train").read(TrainValue)["history"]))
     return Outcome(value, files)
 
 
 def _open(task: Task, name: str) -> tuple[Model, Encoder, Path]:
     """The model of a `train` input, its encoder and its file."""
     path = task.file(name, "model.onnx")
-    signature: Mapping[str, Json] = json.loads(task.file(name, "signature.json").read_text())
+    signature: Mapping[str, Any] = json.loads(task.file(name, "signature.json").read_text())
     return open_model(path), Encoder.from_json(signature), path
 
 
-def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -> dict[str, Json]:
-    """`champion`: its metrics on the same rows, through its own signature; `paired`: row by row against the challenger's
-    `scores`, over all rows and by slice. Only `champion`, None, if there is no champion."""
+def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -> tuple[Metrics, PairedValue] | tuple[None, None]:
+    """The champion's metrics on the same rows, through its own signature; and row by row against the challenger's `scores`,
+    over all rows and by slice. None and None if there is no champion."""
     if "champion" not in task.request.inputs:
-        return {"champion": None}
+        return None, None
     labels, threshold = _labels(holdout, str(task.params["label"])), float(task.params["threshold"])
     model, encoder, _ = _open(task, "champion")
     theirs = model.score(encoder.encode_table(holdout))
@@ -92,23 +99,23 @@ def _champion(task: Task, holdout: pa.Table, scores: Floats, spec: Evaluation) -
         return difference(spec.metric, labels[chosen], scores[chosen], theirs[chosen], days[chosen], threshold)
 
     every = np.ones(len(labels), dtype=np.bool_)
-    paired = {**compare(every).to_json(), "slices": paired_slices(holdout, spec.slices, labels, compare)}
-    return {"champion": measure(labels, theirs, threshold), "paired": paired}
+    paired: PairedValue = {**compare(every).to_json(), "slices": paired_slices(holdout, spec.slices, labels, compare)}
+    return measure(labels, theirs, threshold), paired
 
 
-def _baselines(task: Task, train: pa.Table, holdout: pa.Table, encoder: Encoder, category: str | None) -> dict[str, Json]:
+def _baselines(task: Task, train: pa.Table, holdout: pa.Table, encoder: Encoder, category: str | None) -> dict[str, Metrics]:
     """Metrics of the baselines, fitted on all training rows."""
     label, threshold = str(task.params["label"]), float(task.params["threshold"])
     known, labels = _labels(train, label), _labels(holdout, label)
     codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
     forest = boosted(encoder.encode_table(train), known, encoder.encode_table(holdout), codes, SEED)
-    found: dict[str, Json] = {"boosted": measure(labels, forest, threshold)}
+    found: dict[str, Metrics] = {"boosted": measure(labels, forest, threshold)}
     if category:
         found["historical_rate"] = measure(labels, historical_rate(train, known, holdout, category), threshold)
     return found
 
 
-def _leaking(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Values) -> list[Json]:
+def _leaking(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Values) -> list[AloneValue]:
     """Inputs that predict the label too well, each alone."""
     names = [each.name for each in encoder.inputs]
     codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from include.core.request import Json
 from include.core.spec import Evaluation
 from include.metrics.binary import METRICS, worse_by
 from include.metrics.paired import Difference
+from include.step_values.evaluation import GateValue
 
 SLICE_ALPHA = 0.05  # the chance that slices close the gate on a challenger that is as good in every one of them
 
@@ -21,18 +21,18 @@ class GateVerdict:
     passed: bool
     reasons: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Json]:
-        return {**asdict(self), "reasons": list(self.reasons)}
+    def to_json(self) -> GateValue:
+        return {"passed": self.passed, "reasons": list(self.reasons)}
 
 
-def decide(evaluation: Mapping[str, Json], spec: Evaluation) -> GateVerdict:
+def decide(evaluation: Mapping[str, object], spec: Evaluation) -> GateVerdict:
     """Judge the step's value (`metrics`, `champion`, `paired`, `latency_ms`, `bytes`) by the spec's evaluation section."""
     judged = (_floor, _champion, _slices, _latency, _size)
     reasons = tuple(reason for judge in judged for reason in judge(evaluation, spec))
     return GateVerdict(not reasons, reasons)
 
 
-def _floor(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
+def _floor(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
     value = _number(evaluation.get("metrics"), spec.metric)
     if value is None:
         yield f"{spec.metric} is missing or not a number"
@@ -41,7 +41,7 @@ def _floor(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
         yield f"{spec.metric} {value:.4f} is {side} {spec.minimum:.4f} (evaluation.minimum)"
 
 
-def _champion(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
+def _champion(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
     """Closed unless the challenger is shown to be within the margin: too few rows to show it are no reason to trust it."""
     champion = evaluation.get("champion")
     if champion is None:  # the first version has nobody to beat
@@ -64,7 +64,7 @@ def _champion(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]
         )
 
 
-def _slices(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
+def _slices(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
     """Slices that fell by more than their margin and beyond chance: Holm's correction over all of them."""
     found = [(row, _difference(row)) for row in _rows(evaluation.get("paired"), "slices")]
     tests = sorted((each.p_worse(), place) for place, (_, each) in enumerate(found) if each is not None)
@@ -79,7 +79,7 @@ def _slices(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
             )
 
 
-def _latency(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
+def _latency(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
     p99 = _number(evaluation.get("latency_ms"), "p99")
     if p99 is None:
         yield "the p99 latency is missing or not a number"
@@ -90,22 +90,25 @@ def _latency(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
         )
 
 
-def _machine(latency: Mapping[str, Json]) -> str:
+def _machine(latency: object) -> str:
     """What the machine did meanwhile, where that was measured."""
+    if not isinstance(latency, Mapping):
+        return ""
     seen, slowdown = _number(latency.get("seen"), "p99"), _number(latency.get("reference"), "slowdown")
     if seen is None or slowdown is None:
         return ""
     return f"; {seen:.3f} ms were seen while the reference took {slowdown:.2f} times its known cost"
 
 
-def closed_by_latency_alone(evaluation: Mapping[str, Json], spec: Evaluation) -> bool:
+def closed_by_latency_alone(evaluation: Mapping[str, object], spec: Evaluation) -> bool:
     """Whether only the latency closed the gate: what depends on more than the model, so it may be measured again."""
-    if evaluation.get("gate", {}).get("passed", True):
+    gate = evaluation.get("gate")
+    if not isinstance(gate, Mapping) or gate.get("passed", True):
         return False
     return decide({**evaluation, "latency_ms": {"p99": 0.0}}, spec).passed
 
 
-def _size(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
+def _size(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
     size = _number(evaluation, "bytes")
     if size is None:
         yield "the model's size is missing or not a number"
@@ -113,20 +116,20 @@ def _size(evaluation: Mapping[str, Json], spec: Evaluation) -> Iterable[str]:
         yield f"the model has {size:.0f} bytes, more than {spec.max_bytes} (evaluation.max_bytes)"
 
 
-def _number(values: Json, name: str) -> float | None:
+def _number(values: object, name: str) -> float | None:
     value = values.get(name) if isinstance(values, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
 
 
-def _difference(body: Json) -> Difference | None:
+def _difference(body: object) -> Difference | None:
     try:
         return Difference.from_json(body)
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _rows(body: Json, name: str) -> list[Mapping[str, Json]]:
+def _rows(body: object, name: str) -> list[Mapping[str, object]]:
     rows = body.get(name) if isinstance(body, Mapping) else None
     return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from include.core.request import Json
 from include.core.spec import Evaluation
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
 from include.metrics.arrays import Values
 from include.metrics.binary import measure, worse_by
 from include.model_contract.model import Floats, open_model, quantize
+from include.step_values.evaluation import Int8Value
+from include.step_values.training import Metrics
 
 FILE = "model.int8.onnx"
 
 
-def variant(path: Path, target: Path, rows: Floats, labels: Values, spec: Evaluation, threshold: float) -> dict[str, Json]:
+def variant(path: Path, target: Path, rows: Floats, labels: Values, spec: Evaluation, threshold: float) -> Int8Value:
     """Quantise the model at `path` into `target`, and measure both side by side on the same rows.
 
     {"accepted", "reason", "metrics", "latency_ms", "bytes", "largest_difference"}; only the first two where it cannot
@@ -35,25 +36,31 @@ def variant(path: Path, target: Path, rows: Floats, labels: Values, spec: Evalua
         return {"accepted": False, "reason": f"it cannot be quantised: {str(error).strip()[:200]}"}
     before = full.score(rows)
     latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # both in the same minutes, for they are compared
-    found: dict[str, Json] = {
-        "metrics": measure(labels, scores, threshold),
+    metrics = measure(labels, scores, threshold)
+    reason = _worse(metrics, measure(labels, before, threshold), spec) or _slower(latency[0]["p50"], latency[1]["p50"])
+    return {
+        "accepted": not reason,
+        "reason": reason,
+        "metrics": metrics,
         "latency_ms": latency[0],
         "bytes": target.stat().st_size,
         "largest_difference": float(np.abs(scores - before).max()),
     }
-    reason = _reason(found, {"metrics": measure(labels, before, threshold), "latency_ms": latency[1]}, spec)
-    return {"accepted": not reason, "reason": reason, **found}
 
 
-def _reason(small: dict[str, Json], full: dict[str, Json], spec: Evaluation) -> str:
-    """Why the variant may not serve; empty if it may."""
-    ours, theirs = (each["metrics"][spec.metric] for each in (small, full))
+def _worse(small: Metrics, full: Metrics, spec: Evaluation) -> str:
+    """Why the variant is not as good; empty if it is."""
+    ours, theirs = small[spec.metric], full[spec.metric]
     if ours is None or theirs is None:
         return f"{spec.metric} is not defined on these rows"
     lost = worse_by(spec.metric, ours, than=theirs)
     if lost > spec.int8_margin:
         return f"{spec.metric} is worse by {lost:.4f}, more than {spec.int8_margin:.4f} (evaluation.int8_margin)"
-    times = [each["latency_ms"]["p50"] for each in (small, full)]
-    if times[0] >= times[1]:
-        return f"it is not faster: p50 {times[0]:.4f} ms against {times[1]:.4f} ms"
+    return ""
+
+
+def _slower(small_ms: float, full_ms: float) -> str:
+    """Why the variant is not worth it; empty if it is."""
+    if small_ms >= full_ms:
+        return f"it is not faster: p50 {small_ms:.4f} ms against {full_ms:.4f} ms"
     return ""

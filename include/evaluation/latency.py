@@ -19,9 +19,9 @@ from functools import cache
 
 import numpy as np
 
-from include.core.request import Json
 from include.metrics.arrays import Values
 from include.model_contract.model import Floats, Model
+from include.step_values.evaluation import LatencyValue
 
 Clock = Callable[[], float]
 """Seconds."""
@@ -75,7 +75,7 @@ class Timings:
 
 def measure_latency(
     model: Model, rows: Floats, limit: float | None = None, clock: Clock | None = None, reference: Reference | None = None
-) -> dict[str, Json]:
+) -> LatencyValue:
     """Milliseconds of a call with one row: `p50`, `p99`, `mean`. `rows` float32 [n, inputs] are cycled through.
 
     Beside them what was `seen` on the clock, the `reference` (its milliseconds, and how many times its known cost they are),
@@ -90,7 +90,7 @@ def measure_in_turns(
     limit: float | None = None,
     clock: Clock | None = None,
     reference: Reference | None = None,
-) -> list[dict[str, Json]]:
+) -> list[LatencyValue]:
     """The same of several models in the same minutes, so that they may be compared. `limit` is for the first."""
     now, work = clock or time.perf_counter, reference or _reference()
     cost = max(_warm(model, rows, now) for model in models)
@@ -125,10 +125,13 @@ def _p99(timings: Timings) -> float:
     return float(np.percentile(timings.row_ms(0), 99))
 
 
-def _figures(timings: Timings, number: int) -> dict[str, Json]:
+def _figures(timings: Timings, number: int) -> LatencyValue:
     p50, p99 = np.percentile(timings.row_ms(number), (50, 99))
-    figures: dict[str, Json] = {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}
-    figures["mean"] = round(float(timings.row_ms(number).mean()), 4)
+    figures: LatencyValue = {
+        "p50": round(float(p50), 4),
+        "p99": round(float(p99), 4),
+        "mean": round(float(timings.row_ms(number).mean()), 4),
+    }
     if number == 0:
         seen = np.percentile(timings.seen, (50, 99)) * 1000
         figures["seen"] = {"p50": round(float(seen[0]), 4), "p99": round(float(seen[1]), 4)}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from include.core.request import Json
 from include.metrics.arrays import Values
 from include.metrics.binary import auc
 from include.model_contract.model import Floats
+from include.step_values.evaluation import AloneValue
 
 TOO_GOOD = 0.95  # no honest problem is solved to this AUC by one column
 ROWS = 50_000  # no more rows are looked at, evenly spread
@@ -17,7 +17,7 @@ ROWS = 50_000  # no more rows are looked at, evenly spread
 
 def leaking_inputs(
     names: Sequence[str], categories: Sequence[int], train: Floats, known: Values, rows: Floats, labels: Values
-) -> list[Json]:
+) -> list[AloneValue]:
     """`input` and `auc` on the holdout's encoded `rows` of each input that reaches TOO_GOOD alone, either way up.
 
     A missing value may stand below all others or above them. `categories`: the inputs that are codes, which are ranked by
@@ -27,7 +27,7 @@ def leaking_inputs(
     held, truth = rows[::step], labels[::step]
     if len(np.unique(truth)) < 2:
         return []
-    found: list[Json] = []
+    found: list[AloneValue] = []
     for place, name in enumerate(names):
         column: Values = held[:, place].astype(np.float64)
         if place in categories:
@@ -54,7 +54,7 @@ def _rates(codes: Floats, known: Values, wanted: Floats) -> Values:
     return shares
 
 
-def warnings(found: Sequence[Json]) -> list[str]:
+def warnings(found: Sequence[AloneValue]) -> list[str]:
     return [
         f"{each['input']} alone predicts the label with an AUC of {each['auc']:.3f}: see that it does not hold the answer "
         "(when it becomes known, and what makes it)."

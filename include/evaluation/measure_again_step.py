@@ -7,7 +7,7 @@ import shutil
 
 import pyarrow.parquet as pq
 
-from include.core.request import Json, Outcome
+from include.core.request import Outcome
 from include.core.spec import Evaluation
 from include.core.task import Task
 from include.evaluation import int8
@@ -16,6 +16,8 @@ from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.report import render
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
+from include.step_values.evaluation import EvaluateValue
+from include.step_values.training import TrainValue
 
 
 def run(task: Task) -> Outcome:
@@ -24,16 +26,16 @@ def run(task: Task) -> Outcome:
     The evaluation's value with another `latency_ms` and the gate that follows from it; its report, its other files.
     """
     spec = Evaluation(**task.params["evaluation"])
-    before = task.input("evaluation").value
+    before = task.input("evaluation").read(EvaluateValue)
     holdout = pq.read_table(task.file("training_set", "holdout.parquet")).slice(0, LATENCY_ROWS)
     signature = json.loads(task.file("train", "signature.json").read_text())
     rows = Encoder.from_json(signature).encode_table(holdout)
     model = open_model(task.file("train", "model.onnx"))
-    value: dict[str, Json] = {**before, "latency_ms": measure_latency(model, rows, spec.max_latency_ms)}
-    value["measured_again"] = task.params["measurement"]
+    value: EvaluateValue = {**before, "latency_ms": measure_latency(model, rows, spec.max_latency_ms)}
+    value["measured_again"] = int(task.params["measurement"])
     value["gate"] = decide(value, spec).to_json()
     files = {"report.html": task.workdir / "report.html"}
-    files["report.html"].write_text(render(task.request.model, value, task.input("train").value["history"]))
+    files["report.html"].write_text(render(task.request.model, value, task.input("train").read(TrainValue)["history"]))
     if int8.FILE in task.input("evaluation").files:
         files[int8.FILE] = task.workdir / int8.FILE
         shutil.copyfile(task.file("evaluation", int8.FILE), files[int8.FILE])

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from include.core.html import document, tiles
-from include.core.request import Json
 from include.metrics.binary import METRICS
+from include.step_values.evaluation import CalibrationBin, EvaluateValue, GateValue, LatencyValue
+from include.step_values.training import Metrics
 
 NAMES = {"boosted": "HistGradientBoosting, same rows and features", "historical_rate": "historical rate of the category"}
 TITLES = {"rate": "share of positives", "train_loss": "training loss", "validation_loss": "validation loss"}
 
 
-def render(model: str, value: Mapping[str, Json], history: Sequence[Mapping[str, Json]]) -> str:
+def render(model: str, value: EvaluateValue, history: Sequence[Mapping[str, float]]) -> str:
     """The page of an evaluation's value (see the step) and of the training's history."""
     sections = (
         f"<h1>{escape(model)}: evaluation</h1>",
@@ -31,7 +32,7 @@ def render(model: str, value: Mapping[str, Json], history: Sequence[Mapping[str,
     return document(f"{model}: evaluation", "".join(sections))
 
 
-def _tiles(value: Mapping[str, Json]) -> str:
+def _tiles(value: EvaluateValue) -> str:
     auc, latency = value["metrics"].get("auc"), value["latency_ms"]
     boosted = value["baselines"].get("boosted", {}).get("auc")
     shown = {"AUC on the holdout": _cell(auc), "holdout rows": f"{value['rows']:,}"}
@@ -40,7 +41,7 @@ def _tiles(value: Mapping[str, Json]) -> str:
     return tiles({**shown, "ms for one row, p99": f"{latency['p99']:g}", "model file": f"{value['bytes'] / 1000:,.0f} kB"})
 
 
-def _latency(latency: Mapping[str, Json]) -> str:
+def _latency(latency: LatencyValue) -> str:
     """How the time of a row was measured, and on what kind of machine."""
     if "reference" not in latency:
         return ""
@@ -58,7 +59,7 @@ def _section(title: str, body: str) -> str:
     return f"<h2>{escape(title)}</h2>{body}"
 
 
-def _gate(gate: Mapping[str, Json]) -> str:
+def _gate(gate: GateValue) -> str:
     if gate["passed"]:
         return (
             '<div class="banner good"><strong>The gate is open.</strong> <span>The model may go on as a candidate.</span></div>'
@@ -74,15 +75,15 @@ def _warnings(warnings: Sequence[str]) -> str:
     return f'<div class="banner bad"><strong>These rows may hold their own answer.</strong><ul>{listed}</ul></div>'
 
 
-def _metrics(value: Mapping[str, Json]) -> str:
-    rows: list[tuple[str, Mapping[str, Json]]] = [("this model", value["metrics"])]
+def _metrics(value: EvaluateValue) -> str:
+    rows: list[tuple[str, Metrics]] = [("this model", value["metrics"])]
     if value["champion"]:
         rows.append(("champion", value["champion"]))
     rows += [(NAMES.get(name, name), metrics) for name, metrics in value["baselines"].items()]
     return _table(("", *METRICS), [{"": name, **metrics} for name, metrics in rows], marked=0)
 
 
-def _paired(value: Mapping[str, Json]) -> str:
+def _paired(value: EvaluateValue) -> str:
     paired = value.get("paired")
     if not paired or paired["worse"] is None or paired["error"] is None:
         return ""
@@ -90,7 +91,7 @@ def _paired(value: Mapping[str, Json]) -> str:
     return f" Row by row this model is {side} by {abs(paired['worse']):.4f} (± {1.96 * paired['error']:.4f})."
 
 
-def _decided(value: Mapping[str, Json]) -> str:
+def _decided(value: EvaluateValue) -> str:
     """Where the metrics of a decision were taken; nothing of an evaluation that did not keep it."""
     if "threshold" not in value:
         return ""
@@ -98,7 +99,7 @@ def _decided(value: Mapping[str, Json]) -> str:
     return f"Measured at serving.threshold ({value['threshold']:g}): {named}. "
 
 
-def _calibration(bins: Sequence[Mapping[str, Json]]) -> str:
+def _calibration(bins: Sequence[CalibrationBin]) -> str:
     """Mean score against share of positives; a dot's area shows its rows."""
     most = max((row["rows"] for row in bins), default=1)
     dots = "".join(
@@ -129,11 +130,11 @@ def _y(rate: float) -> str:
     return f"{256 - 244 * rate:.1f}"
 
 
-def _columns(rows: Sequence[Mapping[str, Json]]) -> tuple[str, ...]:
+def _columns(rows: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in rows for name in row))
 
 
-def _table(columns: Iterable[str], rows: Sequence[Mapping[str, Json]], marked: int = -1) -> str:
+def _table(columns: Iterable[str], rows: Sequence[Mapping[str, object]], marked: int = -1) -> str:
     columns = tuple(columns)
     if not rows:
         return "<p class=note>none</p>"
@@ -154,7 +155,7 @@ def _align(name: str) -> str:
     return "" if name in ("", "slice", "value") else " class=n"
 
 
-def _cell(value: Json) -> str:
+def _cell(value: object) -> str:
     """Three digits tell models apart; more is noise."""
     if value is None:
         return "–"

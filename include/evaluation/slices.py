@@ -8,31 +8,31 @@ import numpy as np
 import pyarrow as pa
 
 from include.core.errors import DataError
-from include.core.request import Json
 from include.metrics.arrays import Bools, Values
 from include.metrics.binary import auc, log_loss
 from include.metrics.paired import Difference
+from include.step_values.evaluation import PairedSlice, SliceValue
 
 MINIMUM = 100  # the AUC of fewer rows is noise, so the slice is left out
 CLASS_ROWS = 20  # a slice with fewer rows of either label is not compared with the champion
 
 
-def by_slice(table: pa.Table, names: Sequence[str], labels: Values, scores: Values) -> list[dict[str, Json]]:
+def by_slice(table: pa.Table, names: Sequence[str], labels: Values, scores: Values) -> list[SliceValue]:
     """A row for each value of each named column: slice, value, rows, rate, auc, log_loss. Largest first."""
-    rows: list[dict[str, Json]] = []
+    rows: list[SliceValue] = []
     for name in names:
         if name not in table.column_names:
             raise DataError(f"The holdout has no column {name!r} to slice by.", seen=table.column_names)
         found = [_slice(name, value, labels[inside], scores[inside]) for value, inside in _values(table, name)]
-        rows += sorted((row for row in found if row["rows"] >= MINIMUM), key=lambda row: -int(row["rows"]))
+        rows += sorted((row for row in found if row["rows"] >= MINIMUM), key=lambda row: -row["rows"])
     return rows
 
 
 def paired_slices(
     table: pa.Table, names: Sequence[str], labels: Values, compare: Callable[[Bools], Difference]
-) -> list[dict[str, Json]]:
+) -> list[PairedSlice]:
     """slice, value and the Difference in each slice that has the rows for one. `compare`: of the rows [n] that are chosen."""
-    rows: list[dict[str, Json]] = []
+    rows: list[PairedSlice] = []
     for name in names:
         for value, inside in _values(table, name):
             positives, chosen = int(labels[inside].sum()), int(inside.sum())
@@ -48,7 +48,7 @@ def _values(table: pa.Table, name: str) -> Iterator[tuple[str, Bools]]:
         yield str(value), values == value
 
 
-def _slice(name: str, value: str, labels: Values, scores: Values) -> dict[str, Json]:
+def _slice(name: str, value: str, labels: Values, scores: Values) -> SliceValue:
     area = auc(labels, scores)
     return {
         "slice": name,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from include.core.ledger import Ledger
-from include.core.request import Json
 from include.versions.record import VersionRecord
 
 
@@ -36,8 +36,8 @@ def folds(ledger: Ledger, records: Iterable[VersionRecord]) -> list[Fold]:
 
 def _fold(ledger: Ledger, record: VersionRecord) -> Fold:
     lineage = record.entry.lineage
-    data: Mapping[str, Json] = ledger.resolve(lineage.training_set).value
-    measured: Mapping[str, Json] = ledger.resolve(lineage.evaluation).value
+    data: Mapping[str, Any] = ledger.resolve(lineage.training_set).value
+    measured: Mapping[str, Any] = ledger.resolve(lineage.evaluation).value
     held = int(data["holdout_rows"])
     return Fold(
         record.version,

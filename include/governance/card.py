@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from include.core.markdown import code, plain
 from include.core.request import Json
@@ -35,7 +36,7 @@ def _data(package: Package) -> str:
 
 def _metrics(package: Package) -> str:
     value = package.facts.evaluation.value
-    columns: dict[str, Mapping[str, Json]] = {"this version": value.get("metrics") or {}}
+    columns: dict[str, Mapping[str, Any]] = {"this version": value.get("metrics") or {}}
     if isinstance(value.get("champion"), Mapping):
         columns["champion"] = value["champion"].get("metrics", value["champion"])
     columns |= {f"{name} (baseline)": row for name, row in (value.get("baselines") or {}).items() if isinstance(row, Mapping)}
@@ -47,8 +48,8 @@ def _metrics(package: Package) -> str:
 def _slices(package: Package) -> str:
     """Whatever shape the slices have, one row each: {slice: {value: {metric: number}}} or a list of rows."""
     slices = package.facts.evaluation.value.get("slices") or {}
-    rows = list(slices) if isinstance(slices, list) else _flatten(slices)
-    rows = [row for row in rows if isinstance(row, Mapping)][:40]
+    found = slices if isinstance(slices, list) else _flatten(slices)
+    rows: list[Mapping[str, Any]] = [row for row in found if isinstance(row, Mapping)][:40]
     if not rows:
         return ""
     first = [name for name in ("slice", "value", "rows") if name in rows[0]]
@@ -56,7 +57,7 @@ def _slices(package: Package) -> str:
     return "## Slices\n\n" + _table(map(plain, columns), [[_number(row.get(name)) for name in columns] for row in rows])
 
 
-def _flatten(slices: Mapping[str, Json]) -> list[Json]:
+def _flatten(slices: Mapping[str, Any]) -> list[Json]:
     rows: list[Json] = []
     for name, values in slices.items():
         if isinstance(values, list):

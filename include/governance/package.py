@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from include.core.ledger import Ledger
-from include.core.request import Json, Result
+from include.core.request import Result
 from include.core.spec import ModelSpec
 from include.versions.record import Entry
 
@@ -25,8 +26,8 @@ class Facts:
     train: Result
     training_set: Result
     evaluation: Result
-    signature: Mapping[str, Json]
-    params: Mapping[str, Json]  # the training parameters, hyperparameters first of all
+    signature: Mapping[str, Any]
+    params: Mapping[str, Any]  # the training parameters, hyperparameters first of all
     partitions: str  # digest of the digests of the training set's inputs
 
 
@@ -82,10 +83,10 @@ class Package:
         return found
 
 
-def read_signature(ledger: Ledger, train: Result) -> Mapping[str, Json]:
+def read_signature(ledger: Ledger, train: Result) -> Mapping[str, Any]:
     """The model's contract with serving. Raises DataError if the result has none."""
     name = SIGNATURE
     if name not in train.files:
         ledger.fetch(train, name, Path())  # raises, saying which files there are
-    value: Mapping[str, Json] = json.loads(ledger.storage.read(train.files[name].path))
+    value: Mapping[str, Any] = json.loads(ledger.storage.read(train.files[name].path))
     return value

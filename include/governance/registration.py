@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from include.core.digest import digest_json
 from include.core.ledger import Ledger
-from include.core.request import Json, Ref, Request, Result
+from include.core.request import Ref, Request, Result
 from include.core.spec import ModelSpec
 from include.governance.package import Facts, Package, read_signature
 from include.versions.record import MEASURED_BEFORE, Entry, Gate, Lineage, Origin
@@ -53,7 +54,7 @@ def propose(
     return Package(entry, facts, ledger)
 
 
-def recipe(made: Request) -> dict[str, Json]:
+def recipe(made: Request) -> dict[str, Any]:
     """The parameters of a `train` request that shape the model; all of them where it has no such section."""
     section = made.params.get("training")
     if not isinstance(section, Mapping):

@@ -124,7 +124,7 @@ def _request(storage: Storage, path: str, moved: Moved, dry_run: bool) -> None:
     """Its inputs alone: what else a request holds is what its key is made of."""
     key = path.removeprefix("ledger/").removesuffix("/request.json")
     try:
-        value: dict[str, Json] = json.loads(storage.read(path))
+        value: dict[str, Any] = json.loads(storage.read(path))
         request = Request.from_json(value)
     except (ValueError, KeyError, TypeError, AttributeError):
         moved.damaged.append(path)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from pydantic import JsonValue
 from scipy.special import stdtr, stdtrit
 
 from include.metrics.arrays import Groups, Values
 from include.metrics.binary import worse_by
 from include.metrics.errors import influence
+from include.step_values.evaluation import DifferenceValue
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,19 @@ class Difference:
             return 1.0
         return float(stdtr(self.freedom, -self.worse / self.error)) if self.error > 0 else 0.0
 
-    def to_json(self) -> dict[str, JsonValue]:
-        return {name: round(v, 6) if math.isfinite(v) else None for name, v in asdict(self).items()}
+    def to_json(self) -> DifferenceValue:
+        return {
+            "worse": _finite(self.worse),
+            "error": _finite(self.error),
+            "freedom": _finite(self.freedom),
+            "rows": _finite(self.rows),
+        }
 
     @classmethod
-    def from_json(cls, body: Mapping[str, JsonValue]) -> Difference:
+    def from_json(cls, body: object) -> Difference:
         """Raises KeyError, TypeError or ValueError for anything that is no difference."""
+        if not isinstance(body, Mapping):
+            raise TypeError(f"a difference is an object, not {type(body).__name__}")
         error = math.nan if body["error"] is None else _number(body["error"])
         return cls(_number(body["worse"]), error, int(_number(body["freedom"])), int(_number(body["rows"])))
 
@@ -64,7 +71,12 @@ def difference(metric: str, labels: Values, challenger: Values, champion: Values
     return Difference(worse, by_row, max(len(labels) - 1, 1), len(labels))
 
 
-def _number(value: JsonValue) -> float:
+def _finite(value: float) -> float | None:
+    """JSON has no NaN."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"no number: {value!r}")
     return float(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from include.core.time import instant, now, timestamp
 from include.core.versioned import Format
 from include.monitoring.retraining.policy import NOISE
 from include.monitoring.retraining.retrainings import count_since
+from include.step_values.monitoring import MonitorValue
 
 NEWEST = 20  # documents looked through for the newest window: one that was run again late is not newer
 MONTH = timedelta(days=30)
@@ -22,7 +23,7 @@ VERDICTS = DocumentKind("monitored", Format("the verdicts of a window"))
 
 def record(control: ControlStore, spec: ModelSpec, monitored: Result) -> None:
     """Keep what a `monitor` result found, once a result."""
-    value = monitored.value
+    value = monitored.read(MonitorValue)
     collected = value["collected"]
     body: dict[str, Json] = {
         "as_of": value["as_of"],
@@ -33,7 +34,7 @@ def record(control: ControlStore, spec: ModelSpec, monitored: Result) -> None:
     VERDICTS.save(control, f"monitored/{monitored.key}/{monitored.generation}", spec.name, body)
 
 
-def alarms(value: Mapping[str, Any], tolerated: float | None) -> dict[str, Json]:
+def alarms(value: MonitorValue, tolerated: float | None) -> dict[str, bool]:
     """Kind to whether it is an alarm; a kind that abstained is left out. `tolerated`: the drop that is none."""
     found = {name: kind["verdict"] == "drift" for name, kind in value["kinds"].items() if kind["verdict"] != "abstain"}
     drop, error = value["performance"].get("drop"), value["performance"].get("drop_error")

@@ -25,6 +25,7 @@ from include.prediction_log.layout import log_files
 from include.prediction_log.owners import settle
 from include.prediction_log.sql_view import COLUMNS, open_log, select
 from include.prediction_log.units import units_of
+from include.step_values.monitoring import CollectValue
 
 
 def snapshot(
@@ -157,7 +158,7 @@ def _label_column(file: str) -> str:
     return "label" if "label" in names else names[0]
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set[str]) -> dict[str, Json]:
+def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set[str]) -> CollectValue:
     def one(query: str) -> Any:
         row = connection.execute(query).fetchone()
         return row[0] if row else None

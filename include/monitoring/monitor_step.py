@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.core.errors import DataError, IntegrityError
-from include.core.request import Json, Outcome
+from include.core.request import Outcome
 from include.core.spec import Feature, Features
 from include.core.task import Task
 from include.data.window import Window, moment
@@ -33,6 +33,7 @@ from include.monitoring.quality import Quality, inspect
 from include.monitoring.reference import TIME, Reference, clocks, cut
 from include.monitoring.reference_step import PARTS, every
 from include.monitoring.report import sample, verdict_html
+from include.step_values.monitoring import CollectValue, MonitorValue
 
 EVENT_TIME = "event_time"
 
@@ -42,7 +43,7 @@ class Before:
     """The champion's past as the window meets it. `value`: of its training set. `gone`: why nothing is known, if so."""
 
     reference: Reference
-    value: Mapping[str, Json]
+    value: Mapping[str, Any]
     drawn: pa.Table
     center: float | None = None
     holdout: pa.Table | None = None
@@ -72,7 +73,7 @@ def run(task: Task) -> Outcome:
     """
     params = task.params
     features = Features.model_validate(params["features"]).inputs
-    collected = dict(task.input("collect").value)
+    collected = task.input("collect").read(CollectValue)
     predictions = pq.read_table(task.file("collect", "predictions.parquet"))
     before = _before(task, features, moment(collected["window"].split("/")[0]))
     parts = _parts(predictions, collected, before, params)
@@ -112,7 +113,7 @@ def _profiled(task: Task, features: tuple[Feature, ...], days: int, start: datet
     return Before(Reference(tuple(found), past, clocks(rows, found), rows.num_rows), value, sample(rows))
 
 
-def _trained(task: Task) -> Mapping[str, Json]:
+def _trained(task: Task) -> Mapping[str, Any]:
     """The training set's value; unknown where that is gone too."""
     try:
         return task.input("training_set").value
@@ -120,7 +121,7 @@ def _trained(task: Task) -> Mapping[str, Json]:
         return {"rows": 0, "holdout_rows": 0, "as_of": task.input("collect").value["as_of"]}
 
 
-def _parts(predictions: pa.Table, collected: Mapping[str, Any], before: Before, params: Mapping[str, Any]) -> Parts:
+def _parts(predictions: pa.Table, collected: CollectValue, before: Before, params: Mapping[str, Any]) -> Parts:
     """Daily profiles of the window, by segment too: its inputs, and what the champion itself answered."""
     absent = [name for name in collected["absent_columns"] if name in predictions.column_names]
     present = appended(predictions.drop_columns(absent), _answers(predictions, before, params.get("champion")))
@@ -145,7 +146,7 @@ def _own(predictions: pa.Table, champion: int | None, score: Any) -> Any:
 
 
 def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> Judged:
-    params, collected = task.params, dict(task.input("collect").value)
+    params, collected = task.params, task.input("collect").read(CollectValue)
     here = merge_profiles([rows for (_, segment), rows in sorted(parts.items()) if not segment])
     inputs = {name for name in here if not name.startswith("(")}
     reference, minimum = before.reference, int(params["monitoring"]["minimum_rows"])
@@ -208,7 +209,7 @@ def _clock(predictions: pa.Table) -> dict[str, int]:
     return {"labels_before_request": int((label < event)[known].sum())}
 
 
-def _value(params: Mapping[str, Any], collected: dict[str, Any], judged: Judged, before: Before) -> dict[str, Json]:
+def _value(params: Mapping[str, Any], collected: CollectValue, judged: Judged, before: Before) -> MonitorValue:
     version, training_set, known = params.get("champion"), before.value, judged.realised
     rows = int(training_set["rows"]) - int(training_set["holdout_rows"])
     broken = [issue.summary for issue in judged.quality.issues]

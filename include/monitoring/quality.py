@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from include.core.request import Json
 from include.monitoring.formatting import percent
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.profile.summary import Summary
 from include.monitoring.reference import Reference
-from include.monitoring.stored import stored
+from include.step_values.monitoring import IssueValue, QualityValue
 
 WARN, FAIL = 0.05, 0.2  # by so much a share of rows may exceed the highest of any past window
 MAJORITY = 0.9  # a column whose commonest value stays below this share does not become constant by chance
@@ -48,8 +47,12 @@ class Quality:
         kinds = ("missing", "unseen", "constant", "absent")
         return {issue.column: f"data quality: {issue.summary}" for issue in self.issues if issue.kind in kinds}
 
-    def to_json(self) -> dict[str, Json]:
-        return {"passed": self.passed, "rows": self.rows, "issues": [stored(asdict(issue)) for issue in self.issues]}
+    def to_json(self) -> QualityValue:
+        return {"passed": self.passed, "rows": self.rows, "issues": [_issue_value(issue) for issue in self.issues]}
+
+
+def _issue_value(issue: Issue) -> IssueValue:
+    return {"kind": issue.kind, "severity": issue.severity, "column": issue.column, "words": issue.summary}
 
 
 def inspect(window: Profile, reference: Reference, collected: Mapping[str, Any]) -> Quality:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.request import Json, Outcome
+from include.core.request import Outcome
 from include.core.spec import Feature, Features
 from include.core.task import Task
 from include.model_contract.encoder import Encoder
@@ -29,6 +29,7 @@ from include.monitoring.profile.profile_file import write_profiles
 from include.monitoring.profile.profiles import Parts, profile_parts
 from include.monitoring.reference import TIME, clocks
 from include.monitoring.report import sample
+from include.step_values.monitoring import BacktestedWindow
 
 PARTS = ("train", "holdout")
 
@@ -74,7 +75,7 @@ def _holdout(holdout: pa.Table, score: Floats, features: Sequence[Feature], para
     return spaced(held.filter(pa.array(np.isfinite(held["label"].to_numpy()))))
 
 
-def _backtest(held: pa.Table, found: Sequence[Axis], clocks: Sequence[str], params: Mapping[str, Any]) -> list[dict[str, Json]]:
+def _backtest(held: pa.Table, found: Sequence[Axis], clocks: Sequence[str], params: Mapping[str, Any]) -> list[BacktestedWindow]:
     if "monitoring" not in params:
         return []
     watched = params["monitoring"]
@@ -89,10 +90,10 @@ def _profiles(
     features: Sequence[Feature],
     label: str,
     slices: Sequence[str],
-) -> tuple[list[Axis], Parts, dict[str, Json]]:
+) -> tuple[list[Axis], Parts, dict[str, Any]]:
     rows = every(tables, features, label)
     found = axes(features, rows)
-    facts: dict[str, Json] = {"clocks": list(clocks(rows, found)), "rows": rows.num_rows, "importance": {}, "center": None}
+    facts: dict[str, Any] = {"clocks": list(clocks(rows, found)), "rows": rows.num_rows, "importance": {}, "center": None}
     known = _numbers(rows, label)
     told = [*found, label_axis()] if known is not None else found
     whole = rows if known is None else appended(rows, {LABEL: known})

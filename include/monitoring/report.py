@@ -9,10 +9,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from include.core.request import Json
 from include.metrics.binary import METRICS, title
 from include.monitoring.formatting import percent
 from include.monitoring.performance.slices import LEVEL
+from include.step_values.monitoring import (
+    ColumnDriftValue,
+    DriftTypeValue,
+    DriftValue,
+    EstimateValue,
+    MonitorValue,
+    PerformanceValue,
+    QualityValue,
+    WatchedChampion,
+)
 
 ROWS = 5000  # drawn of either side: enough to see a distribution, few enough to draw fast
 SHOWN = 8
@@ -47,7 +56,7 @@ def sample(rows: pa.Table) -> pa.Table:
     return rows.take(pa.array(np.linspace(0, rows.num_rows - 1, ROWS).astype(np.int64)))
 
 
-def verdict_html(model: str, value: Mapping[str, Json]) -> str:
+def verdict_html(model: str, value: MonitorValue) -> str:
     """The head of the report for a `monitor` value."""
     parts = [_title(model, value), _quality(value["quality"]), _drift(value["drift"]), _kinds(value["kinds"])]
     parts += [_performance(value["performance"]), _late(value), _before(value["estimate"])]
@@ -58,7 +67,7 @@ def verdict_html(model: str, value: Mapping[str, Json]) -> str:
     return f'{STYLE}<div class="slip">{"".join(parts)}<p class="dim">{note}</p></div>'
 
 
-def _title(model: str, value: Mapping[str, Json]) -> str:
+def _title(model: str, value: MonitorValue) -> str:
     champion, collected = value["champion"], value["collected"]
     start, end = value["window"].split("/")
     counts = f"{collected['rows']:,} predictions, {collected['labelled']:,} with their label"
@@ -66,7 +75,7 @@ def _title(model: str, value: Mapping[str, Json]) -> str:
     return f"<h1>{escape(model)}: {escape(start)} to {escape(end)}</h1>{told}"
 
 
-def _who(champion: Mapping[str, Json] | None, answered: Mapping[str, int]) -> str:
+def _who(champion: WatchedChampion | None, answered: Mapping[str, int]) -> str:
     """Which versions answered, and whether the champion of now was among them: only its own answers judge it."""
     said = ", ".join(f"version {version}: {rows:,}" for version, rows in sorted(answered.items()))
     if champion is None:
@@ -79,7 +88,7 @@ def _who(champion: Mapping[str, Json] | None, answered: Mapping[str, int]) -> st
     return f"Answered by {said}."
 
 
-def _quality(quality: Mapping[str, Json]) -> str:
+def _quality(quality: QualityValue) -> str:
     tag = ("good", "whole") if quality["passed"] else ("bad", "failed")
     if quality["issues"] and quality["passed"]:
         tag = ("warn", "look")
@@ -87,7 +96,7 @@ def _quality(quality: Mapping[str, Json]) -> str:
     return _section("Data quality", tag, "".join(lines))
 
 
-def _kinds(kinds: Mapping[str, Json]) -> str:
+def _kinds(kinds: Mapping[str, DriftTypeValue]) -> str:
     """What else can differ, each kind by its name: it asks for something else."""
     tags = {"drift": ("bad", "drift"), "none": ("good", "no drift"), "abstain": ("dim", "not judged")}
     told = [(title, kinds[name]) for name, title in KINDS.items()]
@@ -99,7 +108,7 @@ def _kinds(kinds: Mapping[str, Json]) -> str:
     return f"<h2>Answers and labels</h2><table>{''.join(lines)}</table>"
 
 
-def _drift(drift: Mapping[str, Json]) -> str:
+def _drift(drift: DriftValue) -> str:
     tag = {"drift": ("bad", "drift"), "none": ("good", "no drift"), "abstain": ("dim", "not judged")}[drift["verdict"]]
     rows = [_column(column, drift["critical"]) for column in drift["columns"][:SHOWN]]
     names = ("<th class=n>times its usual spread", "<th>against the alarm", "<th class=n>carries", "<th>what happened")
@@ -110,7 +119,7 @@ def _drift(drift: Mapping[str, Json]) -> str:
     return _section("Drift", tag, f"<p>{escape(drift['words'])}</p>{table}{rest}")
 
 
-def _column(column: Mapping[str, Any], critical: float | None) -> str:
+def _column(column: ColumnDriftValue, critical: float | None) -> str:
     name = escape(column["name"])
     shown = f"<b>{name}</b>" if column["drifted"] else name
     cells = f"<td>{shown}</td><td class=n>{column['score']:.1f}</td><td>{_gauge(column['score'], critical)}</td>"
@@ -127,15 +136,16 @@ def _gauge(score: float, critical: float | None) -> str:
     return f"<div class=gauge><i style='width:{share:.1f}%'{' class=far' if score > critical else ''}></i><u></u></div>"
 
 
-def _performance(performance: Mapping[str, Json]) -> str:
+def _performance(performance: PerformanceValue) -> str:
     tag = ("dim", "not judged") if performance["verdict"] == "abstain" else ("good", "measured")
-    if performance["drop"] is not None and performance["drop"] > 2 * performance["drop_error"]:
+    drop, error = performance["drop"], performance["drop_error"]
+    if drop is not None and error is not None and drop > 2 * error:
         tag = ("warn", "lower")
     told = f"<p>{escape(performance['words'])}</p>{_metrics(performance)}{_slices(performance)}"
     return _section("Performance", tag, told)
 
 
-def _metrics(performance: Mapping[str, Json]) -> str:
+def _metrics(performance: PerformanceValue) -> str:
     """Every metric with its interval, and what a score is worth as a probability."""
     if not performance["metrics"]:
         return ""
@@ -152,7 +162,7 @@ def _metrics(performance: Mapping[str, Json]) -> str:
     return f"<table><tr>{head}</tr><tr>{cells}</tr></table>{note}"
 
 
-def _slices(performance: Mapping[str, Json]) -> str:
+def _slices(performance: PerformanceValue) -> str:
     metric = performance["metric"]
     rows = [
         f"<tr><td>{escape(s['column'])} = {escape(str(s['value']))}</td><td class=n>{s['rows']:,}</td>"
@@ -165,7 +175,7 @@ def _slices(performance: Mapping[str, Json]) -> str:
     return f"<table>{head}{''.join(rows)}</table>" if rows else ""
 
 
-def _fall(each: Mapping[str, Json]) -> str:
+def _fall(each: Mapping[str, Any]) -> str:
     """Against the slice's own holdout; the chance counts that every slice was tried."""
     if "p" not in each:
         return "<td class=n>–</td><td class=n>–</td>"
@@ -174,7 +184,7 @@ def _fall(each: Mapping[str, Json]) -> str:
     return f"<td class=n>{each['expected']:.3f}</td><td class=n>{chance}</td>"
 
 
-def _late(value: Mapping[str, Json]) -> str:
+def _late(value: MonitorValue) -> str:
     """How far the labels are, the windows judged again with late ones, and the shadows on the same rows."""
     landing = value["landing"]
     lines = [f"{landing['landed']:,} labels have landed, about {landing['coming']:,.0f} are still to come."]
@@ -185,7 +195,7 @@ def _late(value: Mapping[str, Json]) -> str:
     return _section("Labels", tag, "".join(f"<p>{escape(line)}</p>" for line in lines))
 
 
-def _before(estimate: Mapping[str, Json]) -> str:
+def _before(estimate: EstimateValue) -> str:
     tag = ("dim", "not told") if estimate["verdict"] == "abstain" else ("good", "estimated")
     return _section("Before labels", tag, f"<p>{escape(estimate['words'])}</p>")
 

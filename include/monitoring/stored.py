@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from include.core.request import Json
 
-
-def stored(fields: Mapping[str, Json]) -> dict[str, Json]:
+def stored(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields by the names that results have: a `summary` is kept as `words`."""
     return {"words" if name == "summary" else name: value for name, value in fields.items()}
 
 
-def rounded(value: Json) -> Json:
+def rounded(value: Any) -> Any:
     """Every float in it to six significant digits."""
     if isinstance(value, Mapping):
         return {name: rounded(each) for name, each in value.items()}

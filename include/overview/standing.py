@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from include.core.control import ControlStore
-from include.core.request import Json
 from include.data.published import extent
 from include.governance.mirror import behind
 from include.monitoring.retraining.decision import newest as newest_decisions
@@ -17,7 +17,7 @@ from include.versions.record import VersionRecord
 EVENTS = 12  # of the newest rollout
 DECISIONS = 5
 
-Row = dict[str, Json]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Overview:
         shares = ((self.route.get("champion"), 100 - share), (self.route.get("challenger"), share))
         return {str(version): percent for version, percent in shares if version is not None and percent}
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         champion = self.champion
         return {
             "model": self.model,

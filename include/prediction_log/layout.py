@@ -11,10 +11,10 @@ least once; a segment that is still there counts, not its Parquet files.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from include.core.time import parse_time
+from include.core.time import parse_time, precise, zoned
 
 SEGMENT, PARQUET, DAY = ".jsonl", ".parquet", "date="
 
@@ -103,12 +103,12 @@ def recent(files: Iterable[Path], since: str | None) -> list[Path]:
 
 def moment(text: str) -> datetime:
     """ISO 8601 as a time in UTC, which is also what a text without zone means, wherever the host stands."""
-    return parse_time(text).replace(tzinfo=UTC)
+    return zoned(parse_time(text))
 
 
 def since_text(since: str | None) -> str:
     """`since` as `Record.at` is written, to compare with it; empty for None."""
-    return moment(since).isoformat(timespec="microseconds") if since else ""
+    return precise(moment(since)) if since else ""
 
 
 def _place(path: Path) -> tuple[str, str]:

@@ -14,13 +14,13 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from include.core.entity_key import entity_key, pseudonyms
 from include.core.errors import one_line
+from include.core.time import now
 from include.prediction_log.layout import folder, new_segment_names
 from include.prediction_log.record import Record
 
@@ -125,7 +125,7 @@ class PredictionLog:
     def _open_segment(self) -> None:
         self._retire()
         self._folder.mkdir(parents=True, exist_ok=True)
-        for name in new_segment_names(datetime.now(UTC), os.getpid()):
+        for name in new_segment_names(now(), os.getpid()):
             try:
                 self._handle = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             except FileExistsError:  # a second one within a second

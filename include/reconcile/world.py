@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
@@ -15,7 +15,6 @@ from include.core.documents import DocumentKind
 from include.core.errors import NotReadyError
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend
-from include.core.request import Json
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.versioned import Format
@@ -24,7 +23,7 @@ from include.reconcile.airflow import Airflow
 PREFIX, RESOURCE = "reconcile/", "reconcile"
 NOTICES = DocumentKind("notice", Format("a notice of the reconciler"))
 PLAYBOOK = "docs/operating.md#the-reconciler"
-Effect = Callable[[sa.Connection], dict[str, Json]]
+Effect = Callable[[sa.Connection], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class PendingAlert:
     playbook: str = PLAYBOOK
 
     @classmethod
-    def from_json(cls, value: dict[str, Json]) -> Self:
+    def from_json(cls, value: dict[str, Any]) -> Self:
         return cls(**value)
 
 
@@ -72,7 +71,7 @@ class Finding:
     remedy: str
     act: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "key": self.key, "model": self.model, "words": self.summary, "remedy": self.remedy}
 
 
@@ -82,7 +81,7 @@ def record_once(world: World, finding: str, action: str, pending: PendingAlert, 
     Returns whether it happened now. What the effect raises undoes all of it.
     """
 
-    def together(connection: sa.Connection) -> dict[str, Json]:
+    def together(connection: sa.Connection) -> dict[str, Any]:
         more = effect(connection) if effect is not None else {}
         detail = {"finding": finding, "words": pending.text, **more}
         world.control.append_audit(connection, world.actor, action, pending.model, detail)
@@ -95,7 +94,7 @@ def record_once(world: World, finding: str, action: str, pending: PendingAlert, 
     return new
 
 
-def make_run(world: World, dag_id: str, run_id: str, conf: dict[str, Json], refused: Callable[[str], bool]) -> bool:
+def make_run(world: World, dag_id: str, run_id: str, conf: dict[str, Any], refused: Callable[[str], bool]) -> bool:
     """A run under a name of ours; whether it was made now. Where Airflow makes none, what `refused` returns of its words."""
     try:
         made = world.airflow.trigger(dag_id, run_id, conf)

@@ -83,7 +83,7 @@ class Evidence:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         values: dict[str, Any] = dict(value)
         for name in ("champion", "challenger", "baseline"):
             values[name] = Count(**values[name])

@@ -12,7 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class Baseline:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(
             requests=value["requests"],
             errors=value["errors"],
@@ -245,7 +245,7 @@ class StageAccumulator:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         columns = [_unpack(value["pending"][name]) for name in ("ids", "units", "bits")]
         return cls(
             stage=value["stage"],
@@ -301,7 +301,7 @@ class EvidenceAccumulator:
         return {"since": self.since, "cursor": self.cursor, "baseline": self.baseline.to_json(), "stage": stage}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         stage = StageAccumulator.from_json(value["stage"]) if value["stage"] else None
         return cls(value["since"], dict(value["cursor"]), Baseline.from_json(value["baseline"]), stage)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Self
+from typing import Any, Self
 
-from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.rollout.alpha_spending import Ints
 from include.rollout.confidence_bounds import odds_share
@@ -63,11 +62,11 @@ class Guard:
         arms = evidence.arms(self.stream, slices)
         return arms[CHAMPION] + arms[CHALLENGER], arms[CHAMPION if self.fewer else CHALLENGER]
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(**value)
 
 

@@ -14,7 +14,6 @@ from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.digest import digest_json
 from include.core.effects import results_in
 from include.core.errors import ConflictError, DataError
-from include.core.request import Json
 from include.core.time import instant
 from include.rollout.plan import RolloutStage
 from include.versions.gate import RETURNED
@@ -120,7 +119,7 @@ def withdrawn(control: ControlStore, model: str) -> list[int]:
         return sorted(gone - set(at_stage(connection, model, VersionStage.PRODUCTION)))
 
 
-def events(control: ControlStore, rollout_id: str) -> list[dict[str, Json]]:
+def events(control: ControlStore, rollout_id: str) -> list[dict[str, Any]]:
     """What happened, in order: {stage, event, evidence, at}."""
     columns = (rollout_events.c.stage, rollout_events.c.event, rollout_events.c.evidence, rollout_events.c.at)
     with control.transaction() as connection:
@@ -132,7 +131,7 @@ def events(control: ControlStore, rollout_id: str) -> list[dict[str, Json]]:
     kinds = ("opened", "entered", "adopted", "alert", "paused", "undriven", "verdict", "rolled_back", "promoted")
     with_others = {"resumed": "paused", "driven": "undriven"}
 
-    def order(event: dict[str, Json]) -> tuple[int, int, str]:
+    def order(event: dict[str, Any]) -> tuple[int, int, str]:
         kind = with_others.get(event["event"], event["event"])
         return places.index(event["stage"]), kinds.index(kind), event["at"]
 

@@ -14,7 +14,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.rollout.alpha_spending import OCTAVE, SLICES, Ints, boundaries, period_boundaries, period_of, period_sums
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed, odds_share, upper, upper_ratio
@@ -86,11 +85,11 @@ class JudgePlan:
         """The fewest entities of the challenger that show the accepted rate at the planned end, if none meets an error."""
         return 0 if self.shadow else fewest(self.accepted, self.rate_level * look_part(0))
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         values: dict[str, Any] = dict(value)
         values["guards"] = tuple(Guard.from_json(guard) for guard in values["guards"])
         return cls(**values)
@@ -105,10 +104,10 @@ def planned_requests(share: float, requests: int, compared: bool) -> int:
 class Verdict:
     answer: Answer
     reasons: tuple[str, ...] = ()
-    numbers: Mapping[str, Json] = field(default_factory=dict)
+    numbers: Mapping[str, Any] = field(default_factory=dict)
     alerts: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         shown = {"answer": self.answer, "reasons": list(self.reasons), "numbers": dict(self.numbers)}
         return {**shown, "alerts": list(self.alerts)} if self.alerts else shown
 
@@ -328,7 +327,7 @@ def _said(count: Count) -> str:
     return f"{count.requests} requests of {count.entities} entities, {count.errors} with an error"
 
 
-def _numbers(evidence: Evidence, plan: JudgePlan) -> dict[str, Json]:
+def _numbers(evidence: Evidence, plan: JudgePlan) -> dict[str, Any]:
     events = {}
     for guard in plan.guards if plan.relative else ():
         champion, challenger = (int(counts.sum()) for counts in evidence.arms(guard.stream, evidence.complete + 1))

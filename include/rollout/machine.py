@@ -9,12 +9,12 @@ of the one before it: a gate that nobody wired stays closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
-from include.core.request import Json
 from include.core.spec import ModelSpec
 from include.core.time import timestamp
 from include.rollout.accumulator_store import delete_accumulator
@@ -28,7 +28,7 @@ from include.versions.lifecycle import Stage as VersionStage
 from include.versions.lifecycle import move_in, stage_in
 from include.versions.lifecycle import set_production as set_production
 
-Effect = Callable[[sa.Connection], dict[str, Json]]
+Effect = Callable[[sa.Connection], dict[str, Any]]
 
 
 def open_rollout(
@@ -43,7 +43,7 @@ def open_rollout(
     model, stages = spec.name, rollout_stages(spec)
     rollout_id = rollout_id_of(model, challenger, request)
 
-    def effect(connection: sa.Connection) -> dict[str, Json]:
+    def effect(connection: sa.Connection) -> dict[str, Any]:
         live = connection.execute(sa.select(rollouts).where(rollouts.c.live == model)).first()
         if live is not None and live.challenger == challenger:
             adopt(connection, live.id, request)  # its run drives the rollout, too
@@ -67,7 +67,7 @@ def enter_stage(control: ControlStore, rollout: Rollout, name: str, epoch: int) 
     """Set the stage's route; returns its generation, which the gateway should be seen to apply."""
     stage = rollout.find(name)
 
-    def effect(connection: sa.Connection) -> dict[str, Json]:
+    def effect(connection: sa.Connection) -> dict[str, Any]:
         _require_running(connection, rollout)
         _require_passed(connection, rollout, stage)
         _, current = route_in(connection, rollout.model)
@@ -81,7 +81,7 @@ def enter_stage(control: ControlStore, rollout: Rollout, name: str, epoch: int) 
     return int(result["generation"])
 
 
-def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision: Mapping[str, Json], epoch: int) -> str:
+def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision: Mapping[str, Any], epoch: int) -> str:
     """Store a final decision with its evidence; `decision["answer"]` is promote or roll_back.
 
     The first decision on a stage stands, and its answer is returned. roll_back takes the traffic back in
@@ -91,7 +91,7 @@ def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision
     if answer not in ("promote", "roll_back"):
         raise DataError("Only a final verdict is recorded.", seen=answer, hint="look again once there is more evidence.")
 
-    def effect(connection: sa.Connection) -> dict[str, Json]:
+    def effect(connection: sa.Connection) -> dict[str, Any]:
         _require_running(connection, rollout, even_paused=answer == "roll_back")
         _event(connection, rollout.id, "verdict", stage, dict(decision))
         if answer == "roll_back":
@@ -108,7 +108,7 @@ def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) 
     Older candidates that never had their turn are superseded in the same transaction.
     """
 
-    def effect(connection: sa.Connection) -> dict[str, Json]:
+    def effect(connection: sa.Connection) -> dict[str, Any]:
         _require_running(connection, rollout)
         _require_verdict(connection, rollout, rollout.stages[-1].name)
         route = Route(champion=rollout.challenger, previous=rollout.champion)
@@ -129,7 +129,7 @@ def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) 
 def roll_back(control: ControlStore, rollout: Rollout, *, reason: str, actor: str, epoch: int) -> int:
     """All traffic back on the champion. Returns the route's generation; a second call changes nothing."""
 
-    def effect(connection: sa.Connection) -> dict[str, Json]:
+    def effect(connection: sa.Connection) -> dict[str, Any]:
         if rollout_in(connection, rollout.id).state == "rolled_back":
             return {"generation": route_in(connection, rollout.model)[0]}
         _require_running(connection, rollout, even_paused=True)
@@ -174,10 +174,10 @@ def _busy(model: str, rollout_id: str, challenger: int | None, stage: str) -> Co
     )
 
 
-def record_alert(control: ControlStore, rollout: Rollout, stage: str, decision: Mapping[str, Json], epoch: int) -> None:
+def record_alert(control: ControlStore, rollout: Rollout, stage: str, decision: Mapping[str, Any], epoch: int) -> None:
     """Remember that somebody was paged for the stage: both arms are beyond the service's objective."""
 
-    def effect(connection: sa.Connection) -> dict[str, Json]:
+    def effect(connection: sa.Connection) -> dict[str, Any]:
         _event(connection, rollout.id, "alert", stage, dict(decision))
         detail = {"rollout": rollout.id, "stage": stage, "reasons": list(decision.get("reasons", ()))}
         control.append_audit(connection, "judge", "rollout.alert", rollout.model, detail)
@@ -243,7 +243,7 @@ def _update(connection: sa.Connection, rollout: Rollout, **values: str | None) -
 
 
 def _event(
-    connection: sa.Connection, rollout_id: str, event: str, stage: str, evidence: dict[str, Json], *, once: bool = False
+    connection: sa.Connection, rollout_id: str, event: str, stage: str, evidence: dict[str, Any], *, once: bool = False
 ) -> None:
     """`once`: the rollout has one such event, whatever the stage."""
     single = once or event in ("opened", "promoted")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from include.core.request import Json
 from include.core.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -32,11 +31,11 @@ class RolloutStage:
 
         return Route(champion, challenger, self.weight, challenger if self.shadow else None, previous)
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(**value)
 
 

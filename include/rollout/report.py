@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from include.core.html import document, tag, tiles
-from include.core.request import Json
 from include.rollout.alpha_spending import SLICES, Ints
 from include.rollout.evidence import Count, Evidence
 from include.rollout.history import Rollout
@@ -25,7 +25,7 @@ KINDS = {
 }
 
 
-def rollout_page(rollout: Rollout, events: Sequence[Mapping[str, Json]]) -> str:
+def rollout_page(rollout: Rollout, events: Sequence[Mapping[str, Any]]) -> str:
     """One HTML page that opens offline."""
     title = f"{rollout.model}: rollout of version {rollout.challenger}"
     numbers = {
@@ -56,7 +56,7 @@ def charts(plan: JudgePlan, evidence: Evidence) -> str:
     return f'<div style="display:flex;flex-wrap:wrap;gap:1rem">{"".join(drawn)}</div>'
 
 
-def _decision(stage: str, stored: Mapping[str, Json]) -> str:
+def _decision(stage: str, stored: Mapping[str, Any]) -> str:
     plan, evidence = JudgePlan.from_json(stored["plan"]), Evidence.from_json(stored["evidence"])
     again = recompute(stored)
     same = again.answer == stored["answer"] and list(again.reasons) == list(stored["reasons"])
@@ -109,7 +109,7 @@ def _steps(values: Iterable[int], place: Callable[[int, float], str]) -> str:
     return "".join(path) + f"L{place(slot + 1, last or 0)}"
 
 
-def _log(events: Sequence[Mapping[str, Json]]) -> str:
+def _log(events: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for event in events:
         evidence = event["evidence"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from include.core.control import ControlStore
 from include.core.errors import ConflictError
-from include.core.request import Json
 from include.rollout.history import live_rollout
 from include.rollout.machine import roll_back
 from include.rollout.offer import served_in
@@ -42,7 +42,7 @@ def roll_back_model(control: ControlStore, model: str, *, actor: str, reason: st
 def _return_to_previous(control: ControlStore, model: str, actor: str, reason: str, epoch: int) -> RolledBack:
     generation, _ = read_route(control, model)
 
-    def effect(connection: sa.Connection) -> dict[str, Json]:
+    def effect(connection: sa.Connection) -> dict[str, Any]:
         _, route = route_in(connection, model)
         if route.previous is None:
             raise ConflictError(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from include.core.errors import GateClosed, PermanentError
-from include.core.request import Json
 from include.core.spec import Feature, ModelSpec
 
 REPEATS = 10
@@ -20,13 +19,13 @@ class Server(Protocol):
     def columns(self, model: str, version: int) -> list[dict[str, str]]:
         """The loaded version's inputs: [{"name", "dtype"}]."""
 
-    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Json]]) -> tuple[list[float], float]:
+    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], float]:
         """Scores of rows of named inputs, and the microseconds the server spent on them."""
 
 
-def probes(spec: ModelSpec) -> list[dict[str, Json]]:
+def probes(spec: ModelSpec) -> list[dict[str, Any]]:
     """Fixed rows: everything unknown; zeros and empty text; large, negative and never-seen values."""
-    values: tuple[Mapping[str, Json], ...] = (
+    values: tuple[Mapping[str, Any], ...] = (
         {"float": None, "int": None, "category": None},
         {"float": 0.0, "int": 0, "category": ""},
         {"float": 1e6, "int": 1_000_000, "category": "never seen before"},
@@ -35,7 +34,7 @@ def probes(spec: ModelSpec) -> list[dict[str, Json]]:
     return [{feature.name: value[feature.dtype] for feature in spec.features.inputs} for value in values]
 
 
-def smoke_test(server: Server, spec: ModelSpec, version: int, champion: int | None = None) -> dict[str, Json]:
+def smoke_test(server: Server, spec: ModelSpec, version: int, champion: int | None = None) -> dict[str, Any]:
     """The evidence of a passed smoke test. Raises GateClosed naming every check that failed.
 
     A busy server only ever adds time, so the fastest answer counts. If that is above the limit the `champion`, which serves,
@@ -59,7 +58,7 @@ def smoke_test(server: Server, spec: ModelSpec, version: int, champion: int | No
     return {"scores": scores, **timed, "probes": len(rows), "columns": len(columns)}
 
 
-def _timed(server: Server, spec: ModelSpec, version: int, champion: int | None, fastest: float) -> dict[str, Json]:
+def _timed(server: Server, spec: ModelSpec, version: int, champion: int | None, fastest: float) -> dict[str, Any]:
     """Milliseconds a row: `latency_ms`, `champion_ms` where it was asked, and how many times the limit the champion needs
     at that minute (`slowdown`, 1 at least). `fastest`: microseconds of the probes so far."""
     rows, limit = probes(spec), spec.evaluation.max_latency_ms
@@ -76,7 +75,7 @@ def _timed(server: Server, spec: ModelSpec, version: int, champion: int | None, 
     return {"latency_ms": fastest / scale, "champion_ms": theirs / scale if known else None, "slowdown": slowdown}
 
 
-def _champion(server: Server, spec: ModelSpec, champion: int, rows: list[dict[str, Json]]) -> float:
+def _champion(server: Server, spec: ModelSpec, champion: int, rows: list[dict[str, Any]]) -> float:
     """Microseconds that the champion takes; endless where it does not take these rows: it may have other inputs."""
     try:
         return server.infer(spec.name, champion, rows)[1]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from include.core.catalog import load_spec
 from include.core.control import ControlStore
 from include.core.errors import ConflictError
-from include.core.request import Json
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.time import instant, now
@@ -25,7 +25,7 @@ from include.rollout.history import Rollout, alerted, entered, paused_for, read_
 from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan, planned_requests
 
 
-def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Json] | None:
+def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Any] | None:
     """The stage's final decision as `record_verdict` stores it, or None: evaluate again later.
 
     The answer `hold`, until its alert is recorded: both arms are beyond the service's objective, so page someone.
@@ -118,7 +118,7 @@ def at_deadline(verdict: Verdict, spec: ModelSpec, elapsed: timedelta) -> Verdic
     return Verdict("roll_back", (reason, *verdict.reasons), verdict.numbers)
 
 
-def recompute(stored: Mapping[str, Json]) -> Verdict:
+def recompute(stored: Mapping[str, Any]) -> Verdict:
     """The judge's answer from a stored decision, to check that it is still the same.
 
     A rollback at the deadline is the judge's `insufficient` and the clock's: it is known by its first reason.

@@ -7,11 +7,12 @@ was superseded, and is a Candidate once more was offered again by a person, and 
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, rollouts
 from include.core.documents import DocumentKind
-from include.core.request import Json
 from include.core.versioned import Format
 from include.routing.route import route_in
 from include.versions.gate import offered_in
@@ -41,7 +42,7 @@ def supersede_in(connection: sa.Connection, control: ControlStore, model: str, c
     for version in gone:
         move_in(connection, model, version, Stage.ARCHIVED)
         reason = f"version {champion} came into production before it had its turn"
-        detail: dict[str, Json] = {"version": version, "by": champion, "reason": reason}
+        detail: dict[str, Any] = {"version": version, "by": champion, "reason": reason}
         control.append_audit(connection, actor, SUPERSEDED, model, detail)
         ENDS.save_in(connection, _key(model, version), model, detail)
     return gone

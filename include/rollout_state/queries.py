@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, rollout_events, rollouts
-from include.core.request import Json
 
 
 class RolloutRow(TypedDict):
@@ -30,7 +29,7 @@ class EventRow(TypedDict):
 
     stage: str
     event: str
-    evidence: dict[str, Json]
+    evidence: dict[str, Any]
     at: str
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import sqlalchemy as sa
 
@@ -65,7 +65,7 @@ class Route:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(**value)
 
 

@@ -11,7 +11,6 @@ import httpx
 from include.core import tls
 from include.core.connection import from_env
 from include.core.errors import DataError, GateClosed, UnreachableError
-from include.core.request import Json
 from include.core.settings import Settings
 
 CONNECTION = "slipstream_gateway"  # its password is this client's token
@@ -39,39 +38,39 @@ class GatewayClient:
     # -- predictions, features, labels ---------------------------------------------------------------
 
     def predict(
-        self, model: str, entity: Mapping[str, Json], features: Mapping[str, Json], *, request_id: str = "", event_time: str = ""
-    ) -> dict[str, Json]:
+        self, model: str, entity: Mapping[str, Any], features: Mapping[str, Any], *, request_id: str = "", event_time: str = ""
+    ) -> dict[str, Any]:
         """{"id", "score", "label", "version", "arm", "degraded"}. `event_time`: ISO 8601, by default now."""
-        body: dict[str, Json] = {"entity": dict(entity), "features": dict(features)}
+        body: dict[str, Any] = {"entity": dict(entity), "features": dict(features)}
         body.update({name: value for name, value in (("id", request_id), ("event_time", event_time)) if value})
         return self._post(f"/predict/{model}", body)
 
-    def predict_batch(self, model: str, requests: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+    def predict_batch(self, model: str, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Each request as the body of `predict`: {"id"?, "entity", "features", "event_time"?}."""
-        answers: list[dict[str, Json]] = self._post(f"/predict/{model}", {"requests": list(requests)})["responses"]
+        answers: list[dict[str, Any]] = self._post(f"/predict/{model}", {"requests": list(requests)})["responses"]
         return answers
 
-    def push(self, model: str, view: str, rows: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    def push(self, model: str, view: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Rows of keys, features and event_timestamp (ISO 8601) to the online store."""
         return self._post(f"/push/{model}/{view}", {"rows": list(rows)})
 
-    def feedback(self, model: str, labels: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    def feedback(self, model: str, labels: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Labels by request id: {"id", "label", "at"?}."""
         return self._post(f"/feedback/{model}", {"labels": list(labels)})
 
     # -- status --------------------------------------------------------------------------------------
 
-    def status(self) -> dict[str, Json]:
+    def status(self) -> dict[str, Any]:
         return self._send("GET", "/status")
 
-    def wait_applied(self, model: str, generation: int, timeout: float = 60.0) -> dict[str, Json]:
+    def wait_applied(self, model: str, generation: int, timeout: float = 60.0) -> dict[str, Any]:
         """Wait until the gateway serves that generation of the model's route, or a later one.
 
         Raises GateClosed if it refuses the route, UnreachableError at the timeout.
         """
         until = time.monotonic() + timeout
         while True:
-            seen: dict[str, Json] = self.status()["models"].get(model, {})
+            seen: dict[str, Any] = self.status()["models"].get(model, {})
             if seen.get("generation", 0) >= generation:
                 return seen
             if seen.get("wanted", 0) >= generation and seen.get("refused"):
@@ -96,7 +95,7 @@ class GatewayClient:
         columns: list[dict[str, str]] = self._send("GET", f"/v2/models/{model}/versions/{version}")["parameters"]["columns"]
         return columns
 
-    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Json]]) -> tuple[list[float], float]:
+    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], float]:
         """Scores of rows of named inputs (null: unknown), and the microseconds the server spent on them."""
         inputs = [
             {
@@ -112,7 +111,7 @@ class GatewayClient:
 
     # -- HTTP ----------------------------------------------------------------------------------------
 
-    def _post(self, path: str, body: Any) -> dict[str, Json]:
+    def _post(self, path: str, body: Any) -> dict[str, Any]:
         return self._send("POST", path, json=body)
 
     def _request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
@@ -123,7 +122,7 @@ class GatewayClient:
                 raise
             return self._http.request(method, path, **kwargs)  # the worker may have died with the question; others live
 
-    def _send(self, method: str, path: str, **kwargs: Any) -> dict[str, Json]:
+    def _send(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         try:
             response = self._request(method, path, **kwargs)
         except httpx.TransportError as error:
@@ -139,7 +138,7 @@ class GatewayClient:
             )
         if response.status_code >= 400:
             raise DataError(f"The gateway refused {method} {path}: {response.text[:500]}", seen=response.status_code)
-        answer: dict[str, Json] = response.json()
+        answer: dict[str, Any] = response.json()
         return answer
 
     def _unreachable(self, why: str) -> UnreachableError:

@@ -7,11 +7,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from include.core.request import Json
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
 
@@ -53,14 +53,14 @@ class TrainingJob:
 
     train: Rows
     validation: Rows  # the newest part of the training window; never the holdout
-    signature: Mapping[str, Json]
-    params: Mapping[str, Json]
+    signature: Mapping[str, Any]
+    params: Mapping[str, Any]
     checkpoints: CheckpointStore
     model_path: Path
     seed: int = 7
     workers: int = 1
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
-    history: list[dict[str, Json]] = field(default_factory=list, init=False)
+    history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
 
     @property
@@ -85,6 +85,6 @@ class TrainingJob:
         self.expected.append(np.asarray(scores, dtype=np.float32))
 
 
-def _input(item: Mapping[str, Json]) -> Input:
+def _input(item: Mapping[str, Any]) -> Input:
     categories = item.get("categories")
     return Input(str(item["name"]), 0 if item["dtype"] != "category" else len(categories or []) + 1)

@@ -22,6 +22,7 @@ from include.core.task import Task
 from include.metrics.binary import measure
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import check_model, open_model
+from include.step_values.training import Metrics, TrainValue
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows, TrainingJob
 from include.training.split import split_newest
@@ -57,7 +58,7 @@ def run(task: Task) -> Outcome:
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
-    value = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
+    value: TrainValue = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
     return Outcome(value, {"model.onnx": job.model_path, "signature.json": described})
 
 
@@ -95,7 +96,7 @@ def _rows(encoder: Encoder, table: pa.Table, label: str) -> Rows:
     return Rows(encoder.encode_table(table), table[label].to_numpy().astype(np.float32))
 
 
-def verify(job: TrainingJob) -> dict[str, Json]:
+def verify(job: TrainingJob) -> Metrics:
     """Check the ONNX file and measure it on the validation rows. Raises DataError, IntegrityError.
 
     The metrics of a decision are left to the evaluation: `serving.threshold` is no part of a training, which is not done again

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from include.core.digest import digest_json
+from include.core.json_types import Json
 from include.core.reference import load
-from include.core.request import Json, Outcome
+from include.core.request import Outcome
 from include.core.task import Task
+from include.step_values.training import Trial, TuneValue
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
 from include.training.train_step import read_rows, verify
@@ -25,14 +27,17 @@ def run(task: Task) -> Outcome:
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
     recent = Rows(train.features[-ROWS:], train.labels[-ROWS:])
-    trials: list[dict[str, Json]] = []
+    trials: list[Trial] = []
     for chosen in grid(training.get("search", {}), int(training.get("seed", 7))):
         params = {**training.get("params", {}), **chosen}
         job = _trial(task, Path(task.workdir), recent, validation, signature, params)
         load(training["fit"])(job)
-        trials.append({"params": params, "log_loss": verify(job)["log_loss"]})
-    best = min(trials, key=lambda trial: float(trial["log_loss"]))
-    return Outcome({"params": best["params"], "trials": trials})
+        found = verify(job)["log_loss"]
+        assert found is not None  # it is defined for any scores that `verify` lets through
+        trials.append({"params": params, "log_loss": found})
+    best = min(trials, key=lambda trial: trial["log_loss"])
+    value: TuneValue = {"params": best["params"], "trials": trials}
+    return Outcome(value)
 
 
 def grid(search: Mapping[str, Any], seed: int) -> list[dict[str, Json]]:

@@ -7,18 +7,19 @@ from a CDN, and cost 70 ms and a page a source.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from include.core.html import document, tag, tiles
-from include.core.request import Json
+from include.core.json_types import Json
+from include.step_values.validation import CheckValue, SourceValue, ValidateValue
 
 _HEAD = "<tr><th>result</th><th>expectation</th><th class=n>rows against it</th><th class=n>percent</th><th>seen</th></tr>"
 _TONE = {"ok": "good", "stop": "bad", "quarantine": "warn", "warn": "warn"}
 _WORDS = re.compile(r"^Expect(?:Column|Compound)?(\w+)\((.*)\)$", re.DOTALL)
 
 
-def verdict_page(title: str, value: Mapping[str, Json]) -> str:
+def verdict_page(title: str, value: ValidateValue) -> str:
     """HTML of a verdict value (see `include.validation.verdict.verdict_value`)."""
     sources = value["sources"]
     verdict = (
@@ -36,7 +37,7 @@ def verdict_page(title: str, value: Mapping[str, Json]) -> str:
     return document(title, f"<h1>{escape(title)}</h1>{verdict}{tiles(counts)}{sections}")
 
 
-def _source(name: str, source: Mapping[str, Json]) -> str:
+def _source(name: str, source: SourceValue) -> str:
     reasons = "".join(f'<p class="bad">{escape(reason)}</p>' for reason in source["reasons"])
     against = [check for check in source["checks"] if not check["success"]]
     met = [check for check in source["checks"] if check["success"]]
@@ -47,11 +48,11 @@ def _source(name: str, source: Mapping[str, Json]) -> str:
     return f"<h2>{escape(name)} {state}</h2>{counts}{reasons}{failed}{passed}"
 
 
-def _table(checks: Sequence[Mapping[str, Json]]) -> str:
+def _table(checks: Sequence[CheckValue]) -> str:
     return f"<div class=scroll><table>{_HEAD}{''.join(map(_row, checks))}</table></div>"
 
 
-def _row(check: Mapping[str, Json]) -> str:
+def _row(check: CheckValue) -> str:
     state = "ok" if check["success"] else check["on_failure"]
     seen = ", ".join(map(str, check["sample"])) or _number(check["observed"])
     return (
@@ -60,7 +61,7 @@ def _row(check: Mapping[str, Json]) -> str:
     )
 
 
-def _words(check: Mapping[str, Json]) -> str:
+def _words(check: CheckValue) -> str:
     """`ExpectColumnValuesToBeInSet(column='origin', value_set=['JFK'])`: origin values to be in set value_set=['JFK']."""
     found = _WORDS.match(check["expectation"])
     if found is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from include.core.request import Json
+from include.core.json_types import Json
 from include.row_rules.expectation import Expectation
 from include.validation.verdict import Check
 

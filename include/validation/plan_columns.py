@@ -43,14 +43,21 @@ def _moment(rule: Expectation, columns: list[Column]) -> Plan | None:
 
     def judge(scan: Scan, values: tuple[Any, ...]) -> Check:
         del scan
-        found, plus, minus = values
-        if function == "sum" and found is None:
-            found = 0.0
+        finite, plus, minus = values
         if plus or minus:
-            found = math.nan if (plus and minus) or function == "stddev_samp" else math.inf if plus else -math.inf
-        return in_range(rule, float(found) if found is not None else None)
+            return in_range(rule, _of_infinities(function, plus, minus))
+        if finite is None:
+            return in_range(rule, 0.0 if function == "sum" else None)
+        return in_range(rule, float(finite))
 
     return Plan((f"{function}({value}) FILTER (WHERE {real})", *infinite), judge)
+
+
+def _of_infinities(function: str, plus: int, minus: int) -> float:
+    """A moment of values with so many infinities of each sign among them; at least one."""
+    if (plus and minus) or function == "stddev_samp":
+        return math.nan
+    return math.inf if plus else -math.inf
 
 
 def _share_present(rule: Expectation, columns: list[Column]) -> Plan | None:
@@ -67,8 +74,9 @@ def _distinct(rule: Expectation, columns: list[Column]) -> Plan | None:
     def judge(scan: Scan, values: tuple[Any, ...]) -> Check:
         groups = f"(SELECT {column.value} AS v FROM {scan.source} WHERE {column.present} GROUP BY v)"
         distinct, present = scan.query(f"SELECT count(*) FROM {groups}")[0][0], values[0]
-        share = rule.kind == "ExpectColumnProportionOfUniqueValuesToBeBetween"
-        return in_range(rule, distinct / present if share and present else 0.0 if share else distinct)
+        if rule.kind == "ExpectColumnProportionOfUniqueValuesToBeBetween":
+            return in_range(rule, distinct / present if present else 0.0)
+        return in_range(rule, distinct)
 
     return Plan((f"count(*) FILTER (WHERE {column.present})",), judge)
 

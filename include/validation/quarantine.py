@@ -6,17 +6,18 @@ again; either changes a digest, so running the day's features again makes a new 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from include.core.ledger import Ledger
-from include.core.request import Json, Result
+from include.core.request import Result
 from include.data.sql import identifier, parquet
 from include.row_rules.expectation import Expectation
 from include.row_rules.predicate import is_unique, predicate
+from include.step_values.validation import ValidateValue
 from include.validation.batch import open_database
 
 
@@ -39,16 +40,17 @@ def quarantines(ledger: Ledger, verdicts: Iterable[str]) -> list[QuarantinedRows
     """The sources with rows in quarantine among the verdicts of these `validate` keys, oldest day first."""
     newest: dict[tuple[str, str], QuarantinedRows] = {}
     for result in filter(None, (ledger.result(key) for key in verdicts)):
-        for held in _sources(result, dict(result.value)):
+        for held in _sources(result):
             before = newest.get((held.day, held.source))
             if before is None or before.result.committed_at <= result.committed_at:
                 newest[(held.day, held.source)] = held
     return [held for _, held in sorted(newest.items()) if held.quarantined]
 
 
-def _sources(result: Result, value: Mapping[str, Json]) -> Iterator[QuarantinedRows]:
-    for name, source in value.get("sources", {}).items():
-        yield QuarantinedRows(str(value["day"]), name, int(source["rows"]), int(source["quarantined"]), result)
+def _sources(result: Result) -> Iterator[QuarantinedRows]:
+    value = result.read(ValidateValue)
+    for name, source in value["sources"].items():
+        yield QuarantinedRows(str(value["day"]), name, source["rows"], source["quarantined"], result)
 
 
 def reasons(path: Path) -> list[tuple[str, int]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from include.core.errors import SpecError
-from include.core.request import Json, Outcome
+from include.core.request import Outcome
 from include.core.task import Task
 from include.row_rules.expectation import Expectation, Suite, load_suite
 from include.validation.batch import Batch, open_database
@@ -78,7 +79,7 @@ def _declared(reference: str) -> Suite:
     return suite
 
 
-def _inputs(features: Mapping[str, Json]) -> list[str]:
+def _inputs(features: Mapping[str, Any]) -> list[str]:
     """Names of the model's inputs, from the spec's `features` section as JSON."""
     of_views = [feature["name"] for view in features["views"] for feature in view["features"]]
     return of_views + [feature["name"] for feature in features.get("request", ())]

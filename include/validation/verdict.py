@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from include.core.errors import PermanentError, ValidationFailed
-from include.core.request import Json
+from include.core.json_types import Json
 from include.row_rules.expectation import OnFailure, Suite
+from include.step_values.validation import CheckValue, SourceValue, ValidateValue
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,35 @@ class SourceVerdict:
         return cls(rows, quarantined, tuple(checks), tuple(reasons))
 
 
-def verdict_value(day: str | None, sources: Mapping[str, SourceVerdict]) -> dict[str, Json]:
+def verdict_value(day: str | None, sources: Mapping[str, SourceVerdict]) -> ValidateValue:
     """The JSON value a validation step commits."""
-    body = {name: {"passed": not source.reasons, **_plain(source)} for name, source in sources.items()}
-    return {"passed": not any(source.reasons for source in sources.values()), "day": day, "sources": body}
+    body = {name: _source_value(source) for name, source in sources.items()}
+    return {"passed": all(source["passed"] for source in body.values()), "day": day, "sources": body}
 
 
-def _plain(source: SourceVerdict) -> dict[str, Json]:
-    value = asdict(source)
-    value["reasons"] = list(source.reasons)
-    value["checks"] = [{**asdict(check), "sample": list(check.sample)} for check in source.checks]
-    return value
+def _source_value(source: SourceVerdict) -> SourceValue:
+    return {
+        "passed": not source.reasons,
+        "rows": source.rows,
+        "quarantined": source.quarantined,
+        "checks": [_check_value(check) for check in source.checks],
+        "reasons": list(source.reasons),
+    }
+
+
+def _check_value(check: Check) -> CheckValue:
+    return {
+        "expectation": check.expectation,
+        "column": check.column,
+        "on_failure": check.on_failure,
+        "success": check.success,
+        "judged": check.judged,
+        "unexpected": check.unexpected,
+        "percent": check.percent,
+        "sample": list(check.sample),
+        "observed": check.observed,
+        "broken": check.broken,
+    }
 
 
 def refuse_broken(what: str, checks: Sequence[Check]) -> None:
@@ -77,7 +96,7 @@ def refuse_broken(what: str, checks: Sequence[Check]) -> None:
         )
 
 
-def raise_if_failed(value: Mapping[str, Json], files: Mapping[str, str] | None = None) -> None:
+def raise_if_failed(value: ValidateValue, files: Mapping[str, str] | None = None) -> None:
     """Raises ValidationFailed if a committed verdict did not pass.
 
     :param files: where the verdict's files lie, `{"docs.html": uri, "quarantine-flights.parquet": uri}`

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, versions
 from include.core.errors import DataError
 from include.core.nearest import nearest_number
-from include.core.request import Json, Ref
+from include.core.request import Ref
 from include.versions.record import Stage, VersionRecord
 
 LARGEST = 2**31 - 1  # of a version's column
@@ -65,20 +65,20 @@ def champion(known: list[VersionRecord]) -> VersionRecord | None:
     return next((record for record in reversed(known) if record.stage is Stage.PRODUCTION), None)
 
 
-def stored_in(connection: sa.Connection, model: str) -> dict[int, Mapping[str, Json]]:
+def stored_in(connection: sa.Connection, model: str) -> dict[int, Mapping[str, Any]]:
     """By number, ascending: the records as they are stored. One that an early release wrote may lack what `records` asks for."""
     rows = connection.execute(_of(model).order_by(versions.c.version)).mappings()
     return {row["version"]: row["record"] or {} for row in rows}
 
 
-def stored(control: ControlStore, model: str, version: int) -> Mapping[str, Json]:
+def stored(control: ControlStore, model: str, version: int) -> Mapping[str, Any]:
     """One such record. Raises DataError for a version that is not registered."""
     query = sa.select(versions.c.record).where(versions.c.model == model, versions.c.version == version)
     with control.transaction() as connection:
         row = connection.execute(query).first()
     if row is None:
         raise DataError(f"{model} has no registered version {version}.", hint="register it before it is routed to.")
-    found: Mapping[str, Json] = row.record or {}
+    found: Mapping[str, Any] = row.record or {}
     return found
 
 
@@ -90,7 +90,7 @@ class Standing:
     version: int
     semver: str
     stage: Stage
-    gate: Mapping[str, Json] | None
+    gate: Mapping[str, Any] | None
     registered: str  # ISO 8601, UTC
 
 

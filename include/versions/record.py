@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from include.core.digest import digest_json
-from include.core.request import Json, Ref
+from include.core.request import Ref
 from include.versions.lifecycle import Stage as Stage
 
 MEASURED_BEFORE = 0.5  # where decisions were measured by evaluations that did not keep their threshold
@@ -22,7 +22,7 @@ class Gate:
     reasons: tuple[str, ...] = ()
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(bool(value["passed"]), tuple(value.get("reasons", ())))
 
 
@@ -39,7 +39,7 @@ class Lineage:
     commit: str = ""  # git, where known
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         train, data, evaluation = (Ref.from_json(value[name]) for name in ("train", "training_set", "evaluation"))
         return cls(train, data, evaluation, value["schema"], value["code"], value["params"], value.get("commit", ""))
 
@@ -85,7 +85,7 @@ class VersionRecord:
     def at(self, stage: Stage) -> Self:
         return replace(self, stage=stage)
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         entry = asdict(self.entry)
         lineage = entry.pop("lineage")
         gate = {"passed": self.entry.gate.passed, "reasons": list(self.entry.gate.reasons)}
@@ -93,7 +93,7 @@ class VersionRecord:
         return {**entry, **lineage, **own, "gate": gate, "run_id": self.run_id, "created_at": self.created_at}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Json]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         entry = Entry(
             value["model"], value["as_of"], Lineage.from_json(value), Gate.from_json(value["gate"]),
             value["metrics"], value["origin"], value["run_type"], value.get("threshold", MEASURED_BEFORE),

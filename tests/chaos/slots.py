@@ -118,7 +118,9 @@ def tell(report: Report, count: int, total: int, *, verbose: bool) -> None:
         if count % 25 == 0 or count == total:
             print(f"{count}/{total}", flush=True)
         return
-    verdict = "good" if report.good else "FAILED" if report.findings else "the fault did not happen"
+    verdict = "FAILED" if report.findings else "the fault did not happen"
+    if report.good:
+        verdict = "good"
     name = f"{count}/{total} {report.step} {report.fault} seed {report.seed}"
     print(f"{name}: {verdict}, {report.seconds} s; {report.how}", flush=True)
     if report.good:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,15 +72,22 @@ def _of_frame(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame) -> Ent
     return Entities([f"entity.{ROW}"], {name: types[name] for name in asked.column_names}, _between(connection), asked)
 
 
+def _time_column(types: Mapping[str, str]) -> str:
+    """The column of the moments that are asked about: by its name, or the only column of times."""
+    if EVENT in types:
+        return EVENT
+    times = [name for name, type_ in types.items() if family(type_) == "time"]
+    if len(times) != 1:
+        raise _bad(f"The entity rows have no column {EVENT}, and not one other of times", times)
+    return times[0]
+
+
 def _of_sql(connection: duckdb.DuckDBPyConnection, sql: str) -> Entities:
     try:
         described = connection.execute(f"DESCRIBE {sql}").fetchall()
     except duckdb.Error as error:
         raise _bad("The SQL of the entity rows cannot run", str(error)[:400]) from error
-    times = [name for name, type_, *_ in described if family(type_) == "time"]
-    time = EVENT if EVENT in [row[0] for row in described] else times[0] if len(times) == 1 else ""
-    if not time:
-        raise _bad(f"The entity rows have no column {EVENT}, and not one other of times", times)
+    time = _time_column({name: type_ for name, type_, *_ in described})
     types = _load(connection, sql, time)
     moment = f"timezone('UTC', entity.{EVENT})" if zoned(types[time]) else f"entity.{EVENT}"
     shown = {time: f"{moment} AS {quoted(time)}"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 from feast import FeatureStore
@@ -17,7 +18,7 @@ from include.backends.feast.repo import open_feast, registry_lock
 from include.core import fault
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
-from include.core.request import Json, Result
+from include.core.request import Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import ModelSpec, View
@@ -31,7 +32,7 @@ from include.model_contract.definition import routed_pins, views_of
 from include.online_store.open import open_online
 
 
-def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Json]:
+def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Any]:
     """The newest value of each key of a `features` result into the online store. Returns counts by view.
 
     Rows go under the version of the definition that computed them. Beside it, for as long as a routed model pins
@@ -44,7 +45,7 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     created, control = instant(result.committed_at), ControlStore(settings.control_url)
     control.create_tables()
     pins = routed_pins(control, ledger, spec.name)
-    reports: dict[str, Json] = {}
+    reports: dict[str, Any] = {}
     brought: list[View] = []
     views = views_of(result, spec.features)
     computed = {(view.name, view.version) for view in views}

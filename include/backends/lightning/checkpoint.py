@@ -23,7 +23,6 @@ from include.backends.lightning import state as kept
 from include.backends.lightning.checks import cannot_keep, check_callback
 from include.backends.lightning.plan import Place, Plan
 from include.core import fault
-from include.core.request import Json
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
 
@@ -66,7 +65,7 @@ class StepCheckpoint(pl.Callback):
         self._every, self._track = plan.checkpoint_every, plan.track_every
         self._spool = spool if place.rank == 0 else None
         self._start = int(state["step"]) if state else 0
-        self.history: list[dict[str, Json]] = list(state["history"]) if state else []
+        self.history: list[dict[str, Any]] = list(state["history"]) if state else []
         losses, counted = state["losses"] if state else (0.0, 0)
         self._losses, self._counted = float(losses), int(counted)  # of the epoch so far: sum, and batches that had one
         self._due, self._accumulate = False, 0

@@ -110,10 +110,12 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
     chosen = torch.tensor([found[0] if found else -1])
     torch.distributed.broadcast(chosen, 0)
     step = int(chosen)
-    data = found[1] if found else store.load_step(step) if step >= 0 else None
-    if step >= 0 and data is None:
+    if step < 0:
+        return None
+    data = found[1] if found else store.load_step(step)
+    if data is None:
         raise RuntimeError(f"worker {place.rank} cannot read the checkpoint of step {step} that worker 0 resumes from")
-    return read_state(data) if data else None
+    return read_state(data)
 
 
 def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:

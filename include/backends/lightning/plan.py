@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.core.errors import SpecError
-from include.core.request import Json
 from include.training.job import Floats, Input, TrainingJob
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Plan:
     """The inputs, the parameters and the course of one fit."""
 
     inputs: tuple[Input, ...]
-    params: Mapping[str, Json]
+    params: Mapping[str, Any]
     course: Course
     checkpoint_every: int  # steps
     track_every: int = 50  # steps between two values of the loss in live tracking, as in Lightning's loggers
@@ -74,7 +73,7 @@ class Plan:
 Build = Callable[[Plan, Floats], "pl.LightningModule"]
 
 
-def _positive(params: Mapping[str, Json], name: str) -> int:
+def _positive(params: Mapping[str, Any], name: str) -> int:
     value = params.get(name)
     if not isinstance(value, int) or value < 1:
         raise SpecError(f"training.params.{name} must be a whole number of at least 1.", seen=value)

@@ -136,4 +136,6 @@ def _number(value: float) -> float | str:
     """JSON has no NaN and no infinity: protobuf's JSON form spells them out."""
     if value != value:
         return "NaN"
-    return value if abs(value) != float("inf") else "Infinity" if value > 0 else "-Infinity"
+    if abs(value) == float("inf"):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -40,6 +40,7 @@ JOBS_LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS"  # of an account that can log
 # Airflow's own secrets, and the registry's login, which MLflow's client wants in the environment of whoever registers.
 NOT_HANDED_ON = ("AIRFLOW__", "AIRFLOW_VAR_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 ROOM = 256 << 10  # bytes for a job's log and status
+ENDED = {"0": JobStatus.SUCCEEDED, "stopped": JobStatus.STOPPED}  # what a job's exit file says; any other text is a failure
 _STARTING = 10.0  # seconds a submitter may take between making the folder and the job's first breath
 
 
@@ -98,7 +99,7 @@ class ProcessJobs:
         alive = _is_alive(pid)  # asked before the exit file: a job that ends in between has written it
         ended = _read(folder / "exit")
         if ended:
-            return JobStatus.SUCCEEDED if ended == "0" else JobStatus.STOPPED if ended == "stopped" else JobStatus.FAILED
+            return ENDED.get(ended, JobStatus.FAILED)
         if alive:
             return JobStatus.RUNNING
         return JobStatus.FAILED if pid or _age(folder) > _STARTING else JobStatus.PENDING

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import Any
 
 from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.ledger import Ledger
-from include.core.request import Json, Ref, Result
+from include.core.request import Ref, Result
 from include.core.spec import ModelSpec, View
 from include.core.time import instant, utc_now
 from include.data.published import newest, published
@@ -29,7 +30,7 @@ from include.point_in_time.known import first_day
 def record(control: ControlStore, model: str, result: Result, pins: Pins, store: OnlineStore, views: Sequence[View]) -> None:
     """Note that a `features` result is online with what is pinned, in these views; once, however often it is repeated."""
     day, epochs = result.value["day"], of_epochs(views, store.epochs(model, views))
-    detail: dict[str, Json] = {"day": day, "pinned": _pinned(pins), "result": _named(result), "epochs": epochs}
+    detail: dict[str, Any] = {"day": day, "pinned": _pinned(pins), "result": _named(result), "epochs": epochs}
     key = f"{_key(model, day, result.key, result.generation, pins)}/{digest_json(epochs)[:12]}"
     MATERIALIZATIONS.save(control, key, model, detail)
 

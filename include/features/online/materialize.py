@@ -16,7 +16,7 @@ from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Ledger
-from include.core.request import Json, Result
+from include.core.request import Result
 from include.core.settings import Settings
 from include.core.spec import ModelSpec, View
 from include.online_store.store import OnlineStore
@@ -35,13 +35,13 @@ class ViewReport:
     without_key: int = 0  # rows left out: one of their keys is null
 
 
-def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Json]:
+def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Any]:
     """The port of a feature store: bring the newest values of a `features` result online, and record that they are.
 
     Gives `day` and, by view, the counts of a ViewReport. Safe to repeat, and for many days at once in any order.
     Raises DataError if the values do not read back.
     """
-    bring: Callable[[ModelSpec, Result, Ledger, Settings], dict[str, Json]] = adapter("materialize")
+    bring: Callable[[ModelSpec, Result, Ledger, Settings], dict[str, Any]] = adapter("materialize")
     return bring(spec, result, ledger, settings)
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from include.core.control import ControlStore
 from include.core.documents import DocumentKind
-from include.core.request import Json
 from include.core.spec import ModelSpec, View
 from include.core.time import end_of_day, parse_time, utc_now
 from include.core.versioned import Format
@@ -33,7 +33,7 @@ class Published:
 
     rows: Mapping[date, Mapping[str, int]]  # by day and dataset
     brought: Mapping[date, datetime]  # UTC, without zone
-    records: Sequence[Mapping[str, Json]] = ()  # of the materializations
+    records: Sequence[Mapping[str, Any]] = ()  # of the materializations
 
     def served(self, view: View, now: datetime) -> bool:
         """Whether some published row of a view should be online at `now` (UTC, without zone)."""

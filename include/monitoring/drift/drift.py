@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Any, cast
 
 import numpy as np
 from scipy.special import chdtri, ndtr, ndtri, stdtr, stdtrit
 
-from include.core.request import Json
 from include.monitoring.drift.distance import ASSUMED_MEAN, ASSUMED_PSI, Distance, Floor, Windows, distance, left_out
 from include.monitoring.drift.divergences import Floats
 from include.monitoring.drift.moved import moved
@@ -25,14 +24,13 @@ from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.reference import PAST, Reference
 from include.monitoring.stored import rounded
+from include.step_values.monitoring import ColumnDriftValue, DriftValue, Verdict
 
 ALPHA = 0.03  # the nominal chance of a false alarm of the whole check; benchmarks/drift measures the real one
 VALUES = 30  # a column with fewer present values is not judged
 MOVED = 0.1  # a mean that moved less, in standard deviations of a row, does not matter
 EXCESS = 0.1  # a smaller PSI does not matter: this is the common reading of "some change"
 NAMED = 3  # the summary names so many columns
-
-Verdict = Literal["drift", "none", "abstain"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,9 @@ class ColumnDrift:
     importance: float | None = None
     weight: float = 0.0
 
-    def to_json(self) -> dict[str, Json]:
-        numbers = {name: round(value, 6) for name, value in asdict(self.distance).items()}
-        return {
+    def to_json(self) -> ColumnDriftValue:
+        numbers: dict[str, Any] = {name: round(value, 6) for name, value in asdict(self.distance).items()}
+        value: dict[str, Any] = {
             "name": self.name,
             "drifted": self.drifted,
             "words": self.summary,
@@ -57,6 +55,7 @@ class ColumnDrift:
             "weight": round(self.weight, 4),
             **numbers,
         }
+        return cast("ColumnDriftValue", value)
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,13 @@ class DriftVerdict:
     def drifted(self) -> tuple[ColumnDrift, ...]:
         return tuple(column for column in self.columns if column.drifted)
 
-    def to_json(self) -> dict[str, Json]:
-        numbers = {name: rounded(getattr(self, name)) for name in ("statistic", "critical", "p_value")}
+    def to_json(self) -> DriftValue:
         return {
             "verdict": self.verdict,
             "words": self.summary,
-            **numbers,
+            "statistic": rounded(self.statistic),
+            "critical": rounded(self.critical),
+            "p_value": rounded(self.p_value),
             "past_windows": self.past_windows,
             "columns": [column.to_json() for column in self.columns],
             "not_judged": dict(self.not_judged),

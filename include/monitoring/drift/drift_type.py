@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from include.core.request import Json
 from include.monitoring.drift.drift import ColumnDrift, DriftVerdict, judge
 from include.monitoring.formatting import number, percent
 from include.monitoring.profile.prediction_columns import LABEL, RESIDUAL, SCORE, SLOPE
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.quality import Quality
 from include.monitoring.reference import Reference
+from include.step_values.monitoring import DriftTypeValue, Verdict
 
 LABELLED = 0.9  # with fewer of the labels landed, the early ones speak for the rest: often another kind
 
@@ -25,11 +25,11 @@ LABELLED = 0.9  # with fewer of the labels landed, the early ones speak for the 
 class DriftType:
     """One kind's verdict: `drift`, `none` or `abstain`."""
 
-    verdict: str
+    verdict: Verdict
     summary: str
     columns: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> DriftTypeValue:
         return {"verdict": self.verdict, "words": self.summary, "columns": list(self.columns)}
 
 

@@ -21,6 +21,7 @@ from include.monitoring.performance.slices import by_slice, worst
 from include.monitoring.performance.slices import summary as slice_summary
 from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays, smaller_class
 from include.monitoring.stored import rounded, stored
+from include.step_values.monitoring import PerformanceValue
 
 
 class Expected(NamedTuple):
@@ -78,9 +79,9 @@ class Performance:
     calibration: dict[str, float] = field(default_factory=dict)
     window: str = ""
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> PerformanceValue:
         body = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        result: dict[str, Json] = rounded(stored(body))
+        result: PerformanceValue = rounded(stored(body))
         return result
 
 

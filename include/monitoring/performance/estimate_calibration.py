@@ -17,7 +17,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import pyarrow as pa
 
-from include.core.request import Json
 from include.data.window import moment
 from include.metrics.binary import title
 from include.monitoring.performance.comparison import Performance
@@ -25,6 +24,7 @@ from include.monitoring.performance.estimation import Raw, estimate, parts
 from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import Axis, Floats
 from include.monitoring.stored import rounded
+from include.step_values.monitoring import BacktestedWindow, EstimateValue
 
 FEWEST = 3  # with fewer landed windows no estimate is believed
 LAST = 8  # the newest landed windows, up to so many, are what estimates are judged by
@@ -52,8 +52,8 @@ class Landed:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         return cls(**value)
 
-    def to_json(self) -> dict[str, Json]:
-        result: dict[str, Json] = rounded(asdict(self))
+    def to_json(self) -> BacktestedWindow:
+        result: BacktestedWindow = rounded(asdict(self))
         return result
 
 
@@ -69,10 +69,16 @@ class Estimate:
     error: float | None = None
     landed: int = 0
 
-    def to_json(self) -> dict[str, Json]:
-        numbers = {"value": rounded(self.value), "error": rounded(self.error)}
-        told = {"verdict": self.verdict, "words": self.summary, "metric": self.metric, "landed": self.landed}
-        return {**told, **numbers, "raw": self.raw.to_json()}
+    def to_json(self) -> EstimateValue:
+        return {
+            "verdict": self.verdict,
+            "words": self.summary,
+            "metric": self.metric,
+            "landed": self.landed,
+            "value": rounded(self.value),
+            "error": rounded(self.error),
+            "raw": self.raw.to_json(),
+        }
 
 
 def record(

@@ -23,7 +23,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import logit
 
-from include.core.request import Json
 from include.core.time import end_of_day
 from include.data.window import Window
 from include.metrics.fractional import FractionalMetric
@@ -32,6 +31,7 @@ from include.monitoring.formatting import percent
 from include.monitoring.performance.terms import Terms, arrays
 from include.monitoring.profile.binning import Axis, Floats
 from include.monitoring.stored import rounded
+from include.step_values.monitoring import RawEstimate
 
 ROWS = 20_000  # the two regressions are fitted on no more rows of either side, evenly spaced
 SCORE_BINS = 15
@@ -62,8 +62,8 @@ class Raw:
     outside: float = 0.0
     why: str = ""
 
-    def to_json(self) -> dict[str, Json]:
-        result: dict[str, Json] = rounded(asdict(self))
+    def to_json(self) -> RawEstimate:
+        result: RawEstimate = rounded(asdict(self))
         return result
 
 

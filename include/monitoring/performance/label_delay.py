@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from include.core.request import Json
 from include.monitoring.formatting import percent
 from include.monitoring.profile.binning import Floats
+from include.step_values.monitoring import LandingValue
 
 HOUR = 3_600_000_000.0  # microseconds
 STEPS = 30  # so many halvings find a moment within decades to the second
@@ -87,9 +87,15 @@ class LabelDelay:
         until = f", expected by {self.enough_by}" if self.enough_by else ""
         return f"{percent(self.share)} of the labels that will come have landed; {percent(self.needed)} are needed{until}."
 
-    def to_json(self) -> dict[str, Json]:
-        counts = {"rows": self.rows, "landed": self.landed, "coming": round(self.coming, 1)}
-        return {**counts, "share": round(self.share, 4), "enough": self.enough, "enough_by": self.enough_by}
+    def to_json(self) -> LandingValue:
+        return {
+            "rows": self.rows,
+            "landed": self.landed,
+            "coming": round(self.coming, 1),
+            "share": round(self.share, 4),
+            "enough": self.enough,
+            "enough_by": self.enough_by,
+        }
 
 
 def landing(window: pa.Table, delays: Delays, as_of: datetime, needed: float) -> LabelDelay:

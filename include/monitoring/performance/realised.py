@@ -14,6 +14,7 @@ from include.data.window import Window, moment
 from include.metrics.binary import METRICS
 from include.monitoring.performance.comparison import Performance, judged, landed, of_window
 from include.monitoring.performance.label_delay import Delays, LabelDelay, landing
+from include.step_values.monitoring import EarlierWindow, MonitorValue
 
 Measure = Callable[[pa.Table], Performance]
 
@@ -34,8 +35,11 @@ class RealisedPerformance:
         """What has come true in the windows before, where they can be judged."""
         return {name: performance for name, _, performance in self.earlier if performance.verdict == "measured"}
 
-    def earlier_json(self) -> list[dict[str, Json]]:
-        return [{"window": n, "landing": at.to_json(), "performance": p.to_json() | {"slices": []}} for n, at, p in self.earlier]
+    def earlier_json(self) -> list[EarlierWindow]:
+        return [
+            {"window": name, "landing": landing.to_json(), "performance": {**performance.to_json(), "slices": []}}
+            for name, landing, performance in self.earlier
+        ]
 
 
 def assess(
@@ -59,7 +63,7 @@ def assess(
 
 
 def history(
-    values: Mapping[str, Mapping[str, Json]], champion: int | None, before: str, metric: str, threshold: float
+    values: Mapping[str, MonitorValue], champion: int | None, before: str, metric: str, threshold: float
 ) -> list[dict[str, Json]]:
     """What was estimated in each window that ends by `before` (ISO), oldest first, and what came true as far as it was known.
 
@@ -74,24 +78,22 @@ def history(
         raw = value["estimate"]["raw"]
         if not raw["why"]:
             found[name] = {"window": name, "estimate": raw["value"], "base": raw["base"], "realised": None, "noise": None}
-        told = [] if value["performance"]["window"] else [{"window": name, "performance": value["performance"]}]
-        for each in (*told, *value["earlier"]):
-            performance = each["performance"]
-            if each["window"] in found and performance["verdict"] == "measured":
+        told = [] if value["performance"]["window"] else [(name, value["performance"])]
+        for window, performance in (*told, *((each["window"], each["performance"]) for each in value["earlier"])):
+            if window in found and performance["verdict"] == "measured":
                 metric = performance["metric"]
-                realised = {"realised": performance["metrics"][metric], "noise": performance["errors"][metric]}
-                found[each["window"]] |= realised
+                found[window] |= {"realised": performance["metrics"][metric], "noise": performance["errors"][metric]}
     return list(found.values())
 
 
-def _on_terms(value: Mapping[str, Json], metric: str, threshold: float) -> bool:
+def _on_terms(value: MonitorValue, metric: str, threshold: float) -> bool:
     """Whether a window's estimate is of this metric, decided at this threshold."""
     if "estimate" not in value or value["estimate"]["metric"] != metric:
         return False
     return not METRICS[metric].uses_threshold or value.get("threshold") == threshold
 
 
-def _champion(value: Mapping[str, Json]) -> int | None:
+def _champion(value: MonitorValue) -> int | None:
     return value["champion"]["version"] if value["champion"] else None
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.core.request import Json
 from include.metrics.binary import title
 from include.metrics.binary import value as measured
 from include.metrics.paired import difference
 from include.monitoring.performance.terms import Terms, arrays
 from include.monitoring.stored import rounded
+from include.step_values.monitoring import ComparisonValue
 
 NOISE = 1.96  # standard errors: a difference this large is chance one time in twenty
 
@@ -42,8 +43,8 @@ class Comparison:
             return "as good as"
         return "better than" if self.better > 0 else "worse than"
 
-    def to_json(self) -> dict[str, Json]:
-        return {**rounded(asdict(self)), "words": self.summary}
+    def to_json(self) -> ComparisonValue:
+        return cast("ComparisonValue", {**rounded(asdict(self)), "words": self.summary})
 
 
 def comparisons(shadow: pa.Table, champion: int | None, terms: Terms) -> Iterator[Comparison]:

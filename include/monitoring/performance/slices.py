@@ -22,7 +22,7 @@ from include.monitoring.performance.terms import Terms
 VALUES = 20  # so many of the commonest values of a column are slices
 LEVEL = 0.05  # the chance that any slice is named although none fell
 
-Slice = dict[str, Json]
+Slice = dict[str, Any]
 
 
 def by_slice(rows: pa.Table, columns: Sequence[str], terms: Terms, holdout: pa.Table | None = None) -> tuple[Slice, ...]:
@@ -38,7 +38,7 @@ def by_slice(rows: pa.Table, columns: Sequence[str], terms: Terms, holdout: pa.T
     return tuple(found)
 
 
-def worst(slices: Sequence[Mapping[str, Json]]) -> Mapping[str, Json] | None:
+def worst(slices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The slice that fell furthest, of those that stand out of all that were tried."""
     fell = [each for each in slices if each.get("p", 1.0) < LEVEL]
     return max(fell, key=lambda each: each["drop"] / each["drop_error"], default=None)

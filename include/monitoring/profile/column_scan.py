@@ -145,11 +145,11 @@ def _float(values: pa.Array) -> pa.Array:
 
 
 def _categories(column: pa.ChunkedArray, axis: Axis) -> Summary:
-    codes, missing, words = codes_of(column, axis)
+    codes, missing, distinct = codes_of(column, axis)
     known = codes[codes >= 0]
     bins = np.bincount(known, minlength=axis.bins).astype(np.int64)
     unseen = len(column) - missing - len(known)
-    return Summary(len(column), missing, unseen, bins, hashes=smallest(_words(words)))
+    return Summary(len(column), missing, unseen, bins, hashes=smallest(_hashed(distinct)))
 
 
 def codes_of(column: pa.ChunkedArray, axis: Axis) -> tuple[npt.NDArray[np.int64], int, list[str]]:
@@ -158,14 +158,14 @@ def codes_of(column: pa.ChunkedArray, axis: Axis) -> tuple[npt.NDArray[np.int64]
     coded = coded.unify_dictionaries()
     if not coded.num_chunks:
         return np.empty(0, dtype=np.int64), 0, []
-    words = coded.chunk(0).dictionary.cast(pa.string())
-    found = pc.fill_null(pc.index_in(words, value_set=pa.array(axis.categories, pa.string())), -1).to_numpy()
+    known = coded.chunk(0).dictionary.cast(pa.string())
+    found = pc.fill_null(pc.index_in(known, value_set=pa.array(axis.categories, pa.string())), -1).to_numpy()
     places = np.append(found, -1).astype(np.int64)  # missing values look up the last place
     indices = pa.chunked_array([chunk.indices for chunk in coded.chunks]).cast(pa.int64())
-    codes: npt.NDArray[np.int64] = places[pc.fill_null(indices, len(words)).to_numpy()]
+    codes: npt.NDArray[np.int64] = places[pc.fill_null(indices, len(known)).to_numpy()]
     seen = pc.unique(indices).drop_null()
-    return codes, column.null_count, [str(word) for word in words.take(seen).to_pylist()]
+    return codes, column.null_count, [str(category) for category in known.take(seen).to_pylist()]
 
 
-def _words(words: list[str]) -> Hashes:
-    return np.array([zlib.crc32(word.encode()) for word in words], dtype=np.uint32)
+def _hashed(categories: list[str]) -> Hashes:
+    return np.array([zlib.crc32(category.encode()) for category in categories], dtype=np.uint32)

@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.core.digest import digest_json
-from include.core.request import Json
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import EVERYONE, Part, Parts
 from include.monitoring.profile.summary import Summary
@@ -40,7 +39,7 @@ class Stored:
 
     axes: tuple[Axis, ...]
     parts: Parts
-    facts: Mapping[str, Json] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def axes_digest(axes: Sequence[Axis]) -> str:
@@ -48,7 +47,7 @@ def axes_digest(axes: Sequence[Axis]) -> str:
     return digest_json([asdict(axis) for axis in axes])
 
 
-def write_profiles(path: Path, axes: Sequence[Axis], parts: Parts, facts: Mapping[str, Json] | None = None) -> Path:
+def write_profiles(path: Path, axes: Sequence[Axis], parts: Parts, facts: Mapping[str, Any] | None = None) -> Path:
     rows = [
         {"day": day, "segment": segment, "column": name, **_row(summary)}
         for (day, segment), columns in sorted(parts.items())

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, decisions
-from include.core.request import Json, Result
+from include.core.request import Result
 from include.core.spec import ModelSpec
 from include.core.time import timestamp
 from include.data.published import rows_in
@@ -32,7 +32,7 @@ def history(control: ControlStore, model: str) -> list[Decision]:
         return _history(connection, model)
 
 
-def newest(control: ControlStore, model: str, limit: int) -> list[dict[str, Json]]:
+def newest(control: ControlStore, model: str, limit: int) -> list[dict[str, Any]]:
     """A model's newest decisions as the rows are, the newest window first."""
     query = sa.select(decisions).where(decisions.c.model == model).order_by(decisions.c.as_of.desc()).limit(limit)
     with control.transaction() as connection:
@@ -57,7 +57,7 @@ def record_decision(control: ControlStore, decision: Decision, epoch: int, *, qu
     lost (include/reconcile/decisions.py).
     """
 
-    def effect(connection: sa.Connection) -> dict[str, Json]:
+    def effect(connection: sa.Connection) -> dict[str, Any]:
         body = decision.to_json()
         details = {name: body[name] for name in ("blocked_by", "words", "evidence")}
         row = {"key": decision.key, "model": decision.model, "as_of": decision.as_of, "action": decision.action}
@@ -83,7 +83,7 @@ def gather(
     spec: ModelSpec,
     monitored: Result,
     busy: Sequence[str] = (),
-    probe: Mapping[str, Json] | None = None,
+    probe: Mapping[str, Any] | None = None,
 ) -> Facts:
     """The facts of a window: the `monitor` result, the labels published since, what runs and what was rejected."""
     with control.transaction() as connection:
@@ -91,7 +91,7 @@ def gather(
 
 
 def _facts(
-    connection: sa.Connection, model: str, value: Mapping[str, Any], busy: Sequence[str], probe: Mapping[str, Json] | None
+    connection: sa.Connection, model: str, value: Mapping[str, Any], busy: Sequence[str], probe: Mapping[str, Any] | None
 ) -> Facts:
     champion = Champion(**value["champion"]) if value["champion"] else None
     return Facts(
@@ -115,7 +115,7 @@ def decide_window(
     monitored: Result,
     epoch: int,
     busy: Sequence[str] = (),
-    probe: Mapping[str, Json] | None = None,
+    probe: Mapping[str, Any] | None = None,
     *,
     quiet: bool = False,
 ) -> tuple[Decision, bool]:

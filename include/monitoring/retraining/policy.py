@@ -14,7 +14,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from include.core.request import Json
 from include.core.spec import Retraining
 from include.data.window import moment
 from include.monitoring.formatting import percent
@@ -50,17 +49,17 @@ class Facts:
     as_of: str
     champion: Champion | None
     new_labels: int = 0
-    quality: Mapping[str, Json] = field(default_factory=dict)
-    drift: Mapping[str, Json] = field(default_factory=dict)
-    performance: Mapping[str, Json] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    drift: Mapping[str, Any] = field(default_factory=dict)
+    performance: Mapping[str, Any] = field(default_factory=dict)
     busy: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
-    probe: Mapping[str, Json] = field(default_factory=dict)
+    probe: Mapping[str, Any] = field(default_factory=dict)
 
-    def evidence(self) -> dict[str, Json]:
+    def evidence(self) -> dict[str, Any]:
         """What a replay needs of them: the verdicts, not the columns behind."""
         kept = {"drift": ("verdict", "words"), "performance": ("drop", "drop_error", "words"), "quality": ("passed",)}
-        body: dict[str, Json] = {name: {k: getattr(self, name).get(k) for k in keys} for name, keys in kept.items()}
+        body: dict[str, Any] = {name: {k: getattr(self, name).get(k) for k in keys} for name, keys in kept.items()}
         body["quality"]["issues"] = [i for i in self.quality.get("issues", ()) if i["severity"] == "fail"][:3]
         champion = asdict(self.champion) if self.champion else None
         known = {"window": self.window, "new_labels": self.new_labels, "champion": champion, "shadows": dict(self.probe)}
@@ -87,7 +86,7 @@ class Signals:
     drift: bool | None
     drop: bool | None
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
@@ -102,13 +101,13 @@ class Decision:
     reasons: tuple[str, ...]
     blocked_by: tuple[str, ...]
     summary: str
-    evidence: Mapping[str, Json] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def signals(self) -> Signals:
         return Signals(**self.evidence["signals"])
 
-    def to_json(self) -> dict[str, Json]:
+    def to_json(self) -> dict[str, Any]:
         return stored({**asdict(self), "reasons": list(self.reasons), "blocked_by": list(self.blocked_by)})
 
     @classmethod
@@ -163,7 +162,7 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
         yield f"the champion's data end {age.days} days ago (the schedule's floor is {policy.floor.days})"
 
 
-def outlook(probe: Mapping[str, Json], price: float) -> Forecast | None:
+def outlook(probe: Mapping[str, Any], price: float) -> Forecast | None:
     """What keeping the champion costs, by the errors of the staleness probe; None without one."""
     if not probe:
         return None
@@ -220,7 +219,7 @@ def _guards(past: Sequence[Decision], later: Sequence[Decision], facts: Facts, p
 
 def _notes(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Iterator[str]:
     """What was seen and does not count yet: it has to last."""
-    seen: tuple[tuple[Signal, str, Mapping[str, Json]], ...] = (
+    seen: tuple[tuple[Signal, str, Mapping[str, Any]], ...] = (
         ("drift", "drift", facts.drift),
         ("drop", "performance fell", facts.performance),
     )

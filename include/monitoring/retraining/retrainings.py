@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, decisions
 from include.core.effects import results_in
 from include.core.request import Json
+from include.core.time import timestamp
 from include.monitoring.retraining.decision import QUIET
 
 MadeBy = Literal["run", "backfill", "unknown"]  # unknown: an earlier release wrote the row
@@ -38,7 +39,7 @@ def take(control: ControlStore, model: str, decision: str, run_id: str) -> str:
 
 def newest_in(connection: sa.Connection, since: datetime) -> list[Retraining]:
     """Of each model that decided to retrain since then the decision with the newest window."""
-    wanted = (decisions.c.action == "retrain", decisions.c.at >= since.isoformat(timespec="milliseconds"))
+    wanted = (decisions.c.action == "retrain", decisions.c.at >= timestamp(since))
     rows = connection.execute(sa.select(decisions).where(*wanted).order_by(decisions.c.as_of)).mappings().all()
     newest = {row["model"]: row for row in rows}  # the last of each model
     return [_retraining(connection, row) for row in newest.values()]
@@ -47,7 +48,7 @@ def newest_in(connection: sa.Connection, since: datetime) -> list[Retraining]:
 def count_since(control: ControlStore, model: str, since: datetime) -> int:
     """How often a model decided to retrain since then by the wall clock, whatever window that was about."""
     mine = (decisions.c.model == model, decisions.c.action == "retrain")
-    recent = decisions.c.at >= since.isoformat(timespec="milliseconds")
+    recent = decisions.c.at >= timestamp(since)
     with control.transaction() as connection:
         return int(connection.execute(sa.select(sa.func.count()).where(*mine, recent)).scalar_one())
 

@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ import msgspec
 
 from include.core.errors import one_line
 from include.core.spec import View
+from include.core.time import now as present_moment
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.routing.entity_hash import SEPARATOR
@@ -113,7 +114,7 @@ class Predictor:
     def run(self, requests: list[PendingRequest], finished: Callable[[], None]) -> None:
         """Answer the requests, already logged: at once, or when the store has sent their features."""
         started = perf_counter_ns()
-        now = datetime.now(UTC)
+        now = present_moment()
 
         def answer(features: Sequence[Found]) -> None:
             try:

@@ -54,7 +54,8 @@ def _words(command: str, known: list[argparse.Action], wrong: argparse.Action, v
     for action in known:
         value = KINDS[action.dest][1 if action is wrong else 0] if action.dest in KINDS else verb
         if not action.option_strings and (action is wrong or action.nargs != "?"):
-            yield value if action.dest in KINDS or action.choices else ("1" if action.type is int else "x")
+            any_value = "1" if action.type is int else "x"
+            yield value if action.dest in KINDS or action.choices else any_value
         elif action is wrong or (action.required and action.option_strings):
             yield from (action.option_strings[-1], value or "x")
     yield from WITH.get((command, wrong.dest), [])

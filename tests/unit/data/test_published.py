@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,17 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, audit
 from include.core.errors import DataError, FencedError
 from include.core.request import Ref
-from include.data.published import newest, publish, published, resource
+from include.data.published import (
+    extent,
+    models_in,
+    newest,
+    publish,
+    published,
+    published_lately,
+    references,
+    resource,
+    rows_in,
+)
 
 DAY = date(2013, 1, 2)
 OLD, NEW = (Ref(f"/store/{digit}", digit * 64, "features") for digit in "ab")
@@ -76,3 +86,21 @@ def test_a_late_attempt_cannot_bring_back_old_data(control: ControlStore) -> Non
     with pytest.raises(FencedError):
         put(control, DAY, OLD, epoch=late)
     assert published(control, "shop", DAY, DAY) == {DAY: NEW}
+
+
+def test_what_others_ask_of_the_published_days(control: ControlStore) -> None:
+    assert (extent(control, "shop"), published_lately(control, timedelta(days=7))) == ((None, 0), {})
+    for n in (1, 2, 9, 12):
+        put(control, date(2013, 1, n), OLD)
+    publish(control, "bakery", date(2013, 2, 1), NEW, {"orders": 1}, 1)
+    assert extent(control, "shop") == (date(2013, 1, 12), 4)
+    assert published_lately(control, timedelta(days=7)) == {
+        "shop": frozenset({date(2013, 1, 9), date(2013, 1, 12)}),
+        "bakery": frozenset({date(2013, 2, 1)}),
+    }
+    with control.transaction() as connection:
+        between = rows_in(connection, "shop", date(2013, 1, 2), date(2013, 1, 9))
+        assert between == {date(2013, 1, 2): {"orders": 3}, date(2013, 1, 9): {"orders": 3}}
+        assert list(rows_in(connection, "bakery")) == [date(2013, 2, 1)]
+        assert models_in(connection) == {"shop", "bakery"}
+    assert sorted((model, day, ref.digest[0]) for model, day, ref in references(control))[0] == ("bakery", "2013-02-01", "b")

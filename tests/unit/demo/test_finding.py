@@ -20,7 +20,8 @@ def column(name: str, score: float, drifted: bool = True) -> dict[str, Any]:
 
 def week(*columns: dict[str, Any], auc: float | None = 0.7123, guess: float | None = None) -> dict[str, Any]:
     drifted = any(each["drifted"] for each in columns)
-    verdict = "drift" if drifted else "none" if columns else "abstain"
+    calm = "none" if columns else "abstain"
+    verdict = "drift" if drifted else calm
     measured = {"verdict": "abstain" if auc is None else "measured", "metric": "auc", "metrics": {"auc": auc}, "rows": 6412}
     estimate = {"verdict": "abstain" if guess is None else "estimated", "value": guess}
     return {

@@ -14,7 +14,9 @@ def week(window: str, value: float | None, score: float | None = 2.0, action: st
         "expected": None if value is None else 0.75,
         "words": words,
     }
-    verdict = "abstain" if score is None else "drift" if score > 5 else "none"
+    verdict = "abstain"
+    if score is not None:
+        verdict = "drift" if score > 5 else "none"
     drift = {"statistic": score, "critical": None if score is None else 5.0, "verdict": verdict, "words": "Said."}
     return {"window": window, "performance": performance, "drift": drift, "action": action}
 

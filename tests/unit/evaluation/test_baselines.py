@@ -4,9 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from include.core.errors import DataError
 from include.evaluation.baselines import boosted, historical_rate
-from include.evaluation.slices import by_slice
 from include.metrics.binary import auc
 
 
@@ -26,18 +24,3 @@ def test_the_boosted_forest_learns_from_codes_and_missing_values() -> None:
     labels = ((rows[:, 0] % 2 == 0) ^ np.isnan(rows[:, 1])).astype(np.float64)
     scores = boosted(rows[:1500], labels[:1500], rows[1500:], [0], 7)
     assert auc(labels[1500:], scores) > 0.95
-
-
-def test_slices_are_measured_apart_and_small_ones_left_out() -> None:
-    table = pa.table({"origin": ["EWR"] * 300 + ["JFK"] * 200 + ["LGA"] * 5})
-    scores = np.linspace(0, 1, 505)
-    labels = np.where(np.arange(505) < 300, scores > 0.3, scores < 0.8).astype(np.float64)
-    rows = by_slice(table, ("origin",), labels, scores)
-    assert [(row["value"], row["rows"]) for row in rows] == [("EWR", 300), ("JFK", 200)]
-    assert rows[0]["auc"] == 1.0
-    assert rows[1]["auc"] == 0.0
-
-
-def test_slicing_by_an_unknown_column_names_it() -> None:
-    with pytest.raises(DataError, match="'gate'"):
-        by_slice(pa.table({"origin": ["EWR"]}), ("gate",), np.zeros(1), np.zeros(1))

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from onnx import TensorProto, helper
 
 from include.core.ledger import Ledger
-from include.core.request import Json, Outcome, Ref, Request, Result
+from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.task import perform
@@ -41,14 +42,14 @@ class Life:
         self._log(refs)
         asked = snapshot(self.settings, self.spec, as_of["as_of"], refs, window_days=len(self.days))
         self._performed(asked, "week")
-        params: dict[str, Json] = {"day": str(self.days[-1]), "features": self.features, "version": 1}
+        params: dict[str, Any] = {"day": str(self.days[-1]), "features": self.features, "version": 1}
         self._step("score", "include.scoring.score_step:run", params, {"train": train, **refs})
         return self.digests
 
     def _day(self, day: date, *, validated: bool) -> Ref:
         sources = self.spec.data.sources
         if validated:
-            params: dict[str, Json] = {"day": str(day), "expectations": self.spec.expectations}
+            params: dict[str, Any] = {"day": str(day), "expectations": self.spec.expectations}
             params["sources"] = {source: self.raw.digest(source, day) for source in sources}
             self._step("validate", "include.validation.validate_step:run", params, {}, str(day))
         since = max(self.days[0], day - timedelta(days=self.spec.data.lookback_days))
@@ -87,7 +88,7 @@ class Life:
     def _rows(self, result: Result, name: str) -> pq.pa.Table:
         return pq.read_table(self.ledger.storage.uri(result.files[name].path))
 
-    def _step(self, step: str, function: str, params: Mapping[str, Json], inputs: Mapping[str, Ref], at: str = "week") -> Result:
+    def _step(self, step: str, function: str, params: Mapping[str, Any], inputs: Mapping[str, Ref], at: str = "week") -> Result:
         return self._performed(Request(step, function, self.spec.name, dict(params), dict(inputs)), at)
 
     def _performed(self, request: Request, at: str) -> Result:

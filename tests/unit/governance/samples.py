@@ -6,12 +6,13 @@ import json
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from onnx import TensorProto, helper
 
 from include.core.digest import digest_bytes, digest_json
 from include.core.ledger import Ledger
-from include.core.request import Json, Outcome, Ref, Request
+from include.core.request import Outcome, Ref, Request
 from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
 from include.core.storage import LocalStorage
 from include.governance.package import Package
@@ -52,7 +53,7 @@ class Loop:
         scratch.mkdir(parents=True, exist_ok=True)
         return cls(Ledger(LocalStorage(folder / "store")), scratch)
 
-    def commit(self, step: str, params: dict[str, Json], inputs: dict[str, Ref], value: dict[str, Json], files: dict[str, bytes],
+    def commit(self, step: str, params: dict[str, Any], inputs: dict[str, Ref], value: dict[str, Any], files: dict[str, bytes],
                code: str = "c0") -> Ref:  # fmt: skip
         request = Request(step, f"include.{step}.step:run", MODEL, params, inputs, code)
         local = {}
@@ -102,7 +103,7 @@ class Loop:
             "evaluate", {}, {"training_set": training_set, "train": train}, value, {"report.html": b"<h1>report</h1>"}
         )
 
-    def package(self, *, days: int = 3, run_type: str = "", passed: bool = True, auc: float = 0.71, **train: Json) -> Package:
+    def package(self, *, days: int = 3, run_type: str = "", passed: bool = True, auc: float = 0.71, **train: Any) -> Package:
         data = self.training_set(days)
         model = self.train(data, **train)
         inputs = Inputs(model, data, self.evaluate(data, model, passed=passed, auc=auc))

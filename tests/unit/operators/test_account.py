@@ -20,6 +20,8 @@ from operators.validation import ValidateDataOperator, ValidateTrainingSetOperat
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.nursery import Nursery
 
+pytestmark = pytest.mark.thorough  # whole days through every step
+
 Read = Callable[[], str]
 
 

@@ -17,6 +17,8 @@ from include.model_contract.view_version import versions
 from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop import features, spec
 
+pytestmark = pytest.mark.thorough  # whole days through every step
+
 SPEC = spec.SPEC
 HERE = "tests.unit.operators.models.shop"
 
@@ -65,7 +67,6 @@ def made_by(life: Life) -> dict[date, str]:
     return {each: life.services.ledger.resolve(ref).value["versions"]["customer"] for each, ref in refs.items()}
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("change", [another_sql, another_ttl, one_feature_less])
 def test_the_days_are_listed_computed_again_published_and_brought_online(
     published: Life, says: Callable[..., str], monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None]

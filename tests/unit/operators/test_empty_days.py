@@ -20,6 +20,8 @@ from tests.unit.operators.life import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import orders_of, returns_of
 from tests.unit.operators.models.shop.spec import SPEC
 
+pytestmark = pytest.mark.thorough  # whole days through every step
+
 ALLOWED = SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"empty_days": True})})
 
 

@@ -102,6 +102,7 @@ def test_a_publisher_that_is_fenced_changes_nothing(life: Life) -> None:
     assert standing(life) == stands
 
 
+@pytest.mark.thorough
 def test_three_processes_that_publish_one_day_at_once_publish_it_once(life: Life) -> None:
     life.land(day(1))
     run = validated(life)

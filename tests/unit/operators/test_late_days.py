@@ -15,6 +15,8 @@ from operators.watchers import LandingTrigger
 from tests.unit.operators.life import MODEL, Life, Run, day, fired
 from tests.unit.operators.models.shop.spec import SPEC
 
+pytestmark = pytest.mark.thorough  # whole days through every step
+
 WINDOW = "SELECT customer, TIMESTAMP '{day} 23:00:00' AS event_timestamp, avg(price) AS mean_price, count(*)::DOUBLE AS bought "
 
 

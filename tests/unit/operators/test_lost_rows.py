@@ -12,6 +12,8 @@ import pytest
 from include.cli.main import main
 from tests.unit.operators.life import MODEL, Life, Run, day
 
+pytestmark = pytest.mark.thorough  # whole days through every step
+
 DAYS = ["2013-01-01", "2013-01-02", "2013-01-03", "2013-01-04"]
 
 

@@ -72,6 +72,7 @@ def decide(run: Run) -> dict[str, Any]:
     return value
 
 
+@pytest.mark.thorough
 def test_a_priced_decision_looks_at_the_staleness_probe(served: Life) -> None:
     run = monitored_version(Run(interval=WEEK, run_type="scheduled"))
     run(BuildHistoryOperator(task_id="history", model=MODEL))

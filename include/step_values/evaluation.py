@@ -1,0 +1,118 @@
+"""The value of `evaluate`, and of measuring its latency again."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from include.step_values.training import Metrics
+
+
+class DifferenceValue(TypedDict):
+    """By how much the challenger is worse than the champion, row by row (negative: better), in units of the metric."""
+
+    worse: float | None
+    error: float | None
+    freedom: float | None
+    rows: float | None
+
+
+class PairedSlice(DifferenceValue):
+    """The same of the rows of one slice."""
+
+    slice: str
+    value: str
+
+
+class PairedValue(DifferenceValue):
+    """The same of all rows, and by slice."""
+
+    slices: NotRequired[list[PairedSlice]]
+
+
+class SliceValue(TypedDict):
+    """The rows of one value of one column."""
+
+    slice: str
+    value: str
+    rows: int
+    rate: float
+    auc: float | None
+    log_loss: float
+
+
+class CalibrationBin(TypedDict):
+    """The rows whose scores fall into one bin: how many, their mean score, their share of positives."""
+
+    rows: int
+    score: float
+    rate: float
+
+
+class AloneValue(TypedDict):
+    """An input that predicts the label too well alone."""
+
+    input: str
+    auc: float
+
+
+class Percentiles(TypedDict):
+    """Milliseconds."""
+
+    p50: float
+    p99: float
+
+
+class ReferenceCost(TypedDict):
+    """The reference workload: the milliseconds of a unit, those it has where nothing disturbs it, and their ratio."""
+
+    ms: float
+    nominal: float
+    slowdown: float
+
+
+class LatencyValue(Percentiles):
+    """Milliseconds of a call with one row, at the reference's known cost; and what the machine did meanwhile."""
+
+    mean: float
+    seen: NotRequired[Percentiles]
+    reference: NotRequired[ReferenceCost]
+    load: NotRequired[float]
+    passes: NotRequired[int]
+
+
+class Int8Value(TypedDict):
+    """The INT8 variant, and why it may not serve; the rest is missing where the model cannot be quantised."""
+
+    accepted: bool
+    reason: str
+    metrics: NotRequired[Metrics]
+    latency_ms: NotRequired[LatencyValue]
+    bytes: NotRequired[int]
+    largest_difference: NotRequired[float]
+
+
+class GateValue(TypedDict):
+    """Whether the model may be registered as a candidate; `reasons` say why not."""
+
+    passed: bool
+    reasons: list[str]
+
+
+class EvaluateValue(TypedDict):
+    """A trained model on the holdout, beside its champion and its baselines."""
+
+    rows: int
+    threshold: NotRequired[float]
+    metrics: Metrics
+    champion: Metrics | None
+    paired: NotRequired[PairedValue]
+    baselines: dict[str, Metrics]
+    alone: NotRequired[list[AloneValue]]
+    warnings: NotRequired[list[str]]
+    slices: list[SliceValue]
+    calibration: list[CalibrationBin]
+    latency_ms: LatencyValue
+    bytes: int
+    int8: NotRequired[Int8Value]
+    measured_again: NotRequired[int]
+    gate: NotRequired[GateValue]

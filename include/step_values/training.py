@@ -1,0 +1,33 @@
+"""The values of `train` and `tune`."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from include.core.json_types import Json
+
+Metrics = dict[str, float | None]
+"""Metrics by name; None where one is not defined for the rows."""
+
+
+class TrainValue(TypedDict):
+    """A fitted model: its metrics on the validation rows, and what the fit reported as it went, a row a step."""
+
+    metrics: Metrics
+    history: list[dict[str, float]]
+    params: dict[str, Json]
+    rows: int
+
+
+class Trial(TypedDict):
+    """One point of the grid, and its log loss on the validation rows."""
+
+    params: dict[str, Json]
+    log_loss: float
+
+
+class TuneValue(TypedDict):
+    """The best point of the grid, and all that were tried."""
+
+    params: dict[str, Json]
+    trials: list[Trial]

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from include.overview.standing import Partitions, overview
+from include.routing.route import Route, set_route
+from include.versions.store import add_in
+from tests.support.stores import empty_control
+from tests.unit.governance.samples import MODEL, record
+
+
+def test_nothing_is_known_of_a_model_before_its_first_version(tmp_path: Path) -> None:
+    found = overview(empty_control(tmp_path), MODEL)
+    assert (found.versions, found.route, found.rollout, found.events, found.decisions) == ((), {}, {}, (), ())
+    assert (found.partitions, found.champion, found.live, found.weights) == (Partitions("", 0), None, False, {})
+
+
+def test_the_route_with_its_generation_and_the_shares_that_it_gives(tmp_path: Path) -> None:
+    control = empty_control(tmp_path)
+    with control.transaction() as connection:
+        add_in(connection, record(1, "1.0.0"))
+        set_route(connection, MODEL, Route(champion=1, challenger=2, weight=5))
+    found = overview(control, MODEL)
+    assert {name: found.route[name] for name in ("champion", "challenger", "weight", "generation")} == {
+        "champion": 1, "challenger": 2, "weight": 5, "generation": 1,
+    }  # fmt: skip
+    assert found.route["at"]
+    assert found.weights == {"1": 95, "2": 5}
+    assert [each.version for each in found.versions] == [1]
