@@ -16,7 +16,7 @@ from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.request import Json
 from include.core.time import parse_time
-from include.monitoring.retraining.retrainings import Retraining, newest_in
+from include.monitoring.retraining.retrainings import RetrainDecision, newest_in
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Finding, PendingAlert, World, make_run, record_once, remedy
 from include.versions.queries import stored_in
@@ -37,14 +37,14 @@ def find(world: World) -> Iterator[Finding]:
             yield from _resend(world, each, dag_id)
 
 
-def unanswered(control: ControlStore, now: datetime) -> list[Retraining]:
+def unanswered(control: ControlStore, now: datetime) -> list[RetrainDecision]:
     """Decisions of the last 30 days, one a model, made at least some minutes ago, that no version has answered."""
     with control.transaction() as connection:
         newest = newest_in(connection, now - MAX_AGE)
         return [each for each in newest if now - each.at >= GRACE and not _answered(connection, each)]
 
 
-def _answered(connection: sa.Connection, each: Retraining) -> bool:
+def _answered(connection: sa.Connection, each: RetrainDecision) -> bool:
     """Whether a version was trained as of its window's end or later."""
     as_of = parse_time(each.as_of)
     return any(_answers(record, as_of) for record in stored_in(connection, each.model).values())
@@ -55,7 +55,7 @@ def _answers(record: Mapping[str, Json], as_of: datetime) -> bool:
     return bool(made) and record.get("run_type") != "backfill" and parse_time(str(made)) >= as_of
 
 
-def _resend(world: World, each: Retraining, dag_id: str) -> Iterator[Finding]:
+def _resend(world: World, each: RetrainDecision, dag_id: str) -> Iterator[Finding]:
     run_id = f"reconciled__decision-{digest_json(each.key)[:16]}"
     paused = world.airflow.paused(dag_id)
     if paused is None or paused:
@@ -72,8 +72,8 @@ def _resend(world: World, each: Retraining, dag_id: str) -> Iterator[Finding]:
         yield _report(world, each, "ended", summary, "read the run's log, then clear it")
 
 
-def _send(world: World, each: Retraining, dag_id: str, run_id: str) -> bool:
-    text = f"{each.model}: the decision {each.key} to retrain had no training run; the run {run_id} is one. {each.words}"
+def _send(world: World, each: RetrainDecision, dag_id: str, run_id: str) -> bool:
+    text = f"{each.model}: the decision {each.key} to retrain had no training run; the run {run_id} is one. {each.summary}"
     finding = f"decision/{digest_json(each.key)[:32]}"
     record_once(world, finding, "reconcile.resend", PendingAlert(finding, "decision_sent_again", "info", each.model, text))
 
@@ -81,11 +81,11 @@ def _send(world: World, each: Retraining, dag_id: str, run_id: str) -> bool:
         summary = f"the decision {each.key} says retrain, and no run can be made: {summary}"
         return _report(world, each, "refused", summary, f"mend {dag_id}").act()
 
-    conf: dict[str, Json] = {"as_of": each.as_of, "decision": each.key, "words": each.words}
+    conf: dict[str, Json] = {"as_of": each.as_of, "decision": each.key, "words": each.summary}
     return make_run(world, dag_id, run_id, conf, refused)
 
 
-def _taken(world: World, each: Retraining, dag_id: str) -> Iterator[Finding]:
+def _taken(world: World, each: RetrainDecision, dag_id: str) -> Iterator[Finding]:
     """A run that took it and is deleted trains nothing, and no other run may take it: that is a person's to know."""
     if world.airflow.run(dag_id, each.run_id) is RunState.GONE:
         summary = (
@@ -94,7 +94,7 @@ def _taken(world: World, each: Retraining, dag_id: str) -> Iterator[Finding]:
         yield _report(world, each, "deleted", summary, f"to train all the same: trigger {dag_id} with as_of={each.as_of}")
 
 
-def _report(world: World, each: Retraining, why: str, summary: str, remedy: str) -> Finding:
+def _report(world: World, each: RetrainDecision, why: str, summary: str, remedy: str) -> Finding:
     finding = f"decision/{digest_json(each.key)[:32]}/{why}"
     pending = PendingAlert(finding, "decision_waits", "ticket", each.model, f"{each.model}: {summary}. Next: {remedy}.")
     act = partial(record_once, world, finding, "reconcile.told", pending)

@@ -142,7 +142,7 @@ def test_a_store_that_ignores_conditional_writes_is_refused_before_anything_is_o
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("code", ["NotImplemented", "501", "InvalidArgument"])
-def test_a_store_that_refuses_the_condition_alone_is_told_so_and_not_of_checksums(s3_client: object, code: str) -> None:
+def test_a_store_that_refuses_the_condition_alone_is_reported_so_and_not_of_checksums(s3_client: object, code: str) -> None:
     storage = S3Storage("s3://slipstream/old", Lookalike(s3_client, refuses_condition=code))
     with pytest.raises(
         SpecError, match=r"(?s)refuses If-None-Match: no object can be created once.*store with conditional writes"

@@ -261,7 +261,7 @@ def test_a_killed_scheduler_is_replaced_and_no_task_is_lost(world: World, capsys
         assert_one_job(run, task_id)
 
 
-def test_a_landed_day_starts_a_run_about_it_and_who_must_know_of_a_failure_is_told(world: World, webhook: Webhook) -> None:
+def test_a_landed_day_starts_a_run_about_it_and_who_must_know_of_a_failure_is_reported(world: World, webhook: Webhook) -> None:
     day, storage = date(2013, 1, 5), world.settings.storage()
     raw, spec = RawPartitions(storage, "flight_delay"), load_spec("flight_delay")
     for source in spec.data.sources:

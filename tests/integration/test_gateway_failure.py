@@ -51,7 +51,7 @@ def test_kill_9_loses_no_record_of_an_answered_request(world: World) -> None:
     assert len(segments(world.home, MODEL)) == 2
 
 
-def test_a_feature_store_that_is_away_degrades_and_recovers(world: World) -> None:
+def test_a_feature_store_that_is_down_degrades_and_recovers(world: World) -> None:
     world.environ["SLIPSTREAM_ONLINE_URL"] = f"sqlite:///{world.home / 'away' / 'online.db'}"
     (world.home / "away").write_text("a file where the store's folder should be")
     world.register(1, heat_score())
@@ -77,7 +77,7 @@ def test_a_gateway_that_starts_on_a_corrupt_champion_serves_the_previous_one_and
     assert (answer["version"], answer["degraded"]) == (1, ["champion"])
 
 
-def test_a_control_store_that_is_away_leaves_the_last_routes_standing(world: World) -> None:
+def test_a_control_store_that_is_down_leaves_the_last_routes_standing(world: World) -> None:
     world.register(1, constant(0.1))
     world.route(Route(champion=1))
     client = world.start()

@@ -123,7 +123,7 @@ def test_aliases_follow_a_promotion(url: str, control: ControlStore, tmp_path: P
     assert registry.client.get_model_version(MODEL, str(old)).tags["stage"] == "Archived"
 
 
-def test_a_deleted_version_is_told_with_its_cure_and_the_rest_is_shown(url: str, control: ControlStore, tmp_path: Path) -> None:
+def test_a_deleted_version_is_reported_with_its_cure_and_the_rest_shown(url: str, control: ControlStore, tmp_path: Path) -> None:
     registry, loop = registry_at(url, control), Loop.under(tmp_path)
     epoch = control.take(resource(MODEL), "t")
     old, new = (register(control, registry, loop.package(days=days), epoch).version for days in (21, 22))
@@ -142,7 +142,7 @@ def test_a_deleted_version_is_told_with_its_cure_and_the_rest_is_shown(url: str,
     assert behind(control, MODEL) == []
 
 
-def test_a_deleted_model_is_told_with_its_cure_and_comes_back_with_the_next_version(
+def test_a_deleted_model_is_reported_with_its_cure_and_comes_back_with_the_next_version(
     url: str, control: ControlStore, tmp_path: Path
 ) -> None:
     registry, loop = registry_at(url, control), Loop.under(tmp_path)

@@ -116,7 +116,7 @@ def test_days_are_published_and_a_training_set_is_built_on_s3(life: Life) -> Non
     assert life.services.ledger.resolve(Ref.from_json(ref)) == made
 
 
-def test_s3_out_of_reach_is_told_with_its_address_and_setting(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s3_out_of_reach_is_reported_with_its_address_and_setting(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = connection("http://127.0.0.1:1", config_kwargs={"retries": {"max_attempts": 1}})
     monkeypatch.setenv("AIRFLOW_CONN_SHOP_S3", nowhere)
     unreachable = Services(life.services.settings)

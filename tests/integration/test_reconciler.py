@@ -104,7 +104,7 @@ def orphan(world: World, control: ControlStore, webhook: Webhook) -> None:
     assert look(world)["found"] == []
 
 
-def test_a_rollout_whose_run_was_deleted_is_taken_back_and_told(world: World, control: ControlStore, webhook: Webhook) -> None:
+def test_a_rollout_whose_run_was_deleted_is_reverted_and_reported(world: World, control: ControlStore, webhook: Webhook) -> None:
     register(control, 2)
     run = canary(world, control, 2)
     assert look(world)["found"] == []  # it is driven
@@ -112,7 +112,7 @@ def test_a_rollout_whose_run_was_deleted_is_taken_back_and_told(world: World, co
     orphan(world, control, webhook)
 
 
-def test_a_rollout_whose_dag_was_paused_in_the_middle_is_taken_back_and_told(
+def test_a_rollout_whose_dag_was_paused_in_the_middle_is_reverted_and_reported(
     world: World, control: ControlStore, webhook: Webhook
 ) -> None:
     register(control, 4)

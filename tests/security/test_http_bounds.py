@@ -42,7 +42,7 @@ def bounds(**given: float) -> Bounds:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_four_hundred_half_open_heads_are_told_and_let_go_while_others_are_answered(way: str, stack: ExitStack) -> None:
+def test_four_hundred_half_open_heads_are_reported_and_let_go_while_others_are_answered(way: str, stack: ExitStack) -> None:
     site = stack.enter_context(Site(way).running(bounds()))
     ends = [stack.enter_context(closing(site.connect())) for _ in range(400)]
     for place, end in enumerate(ends):
@@ -77,7 +77,7 @@ def test_a_connection_on_which_nothing_comes_is_closed(stack: ExitStack) -> None
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("field", [b"Content-Length: 9", b"Transfer-Encoding: chunked"])
-def test_a_body_that_does_not_come_is_told(way: str, field: bytes, stack: ExitStack) -> None:
+def test_a_body_that_does_not_come_is_reported(way: str, field: bytes, stack: ExitStack) -> None:
     site = stack.enter_context(Site(way).running(bounds(body_seconds=0.2)))
     head = b"POST /predict/toy HTTP/1.1\r\nHost: x\r\n" + field + b"\r\n\r\n"
     for part in (head, head + b"7\r\n{"):
@@ -99,7 +99,7 @@ def test_the_time_of_a_body_begins_with_its_own_head(stack: ExitStack) -> None:
         assert b" 200 " in end.recv(1000)
 
 
-def test_a_caller_that_ends_within_a_request_is_told(stack: ExitStack) -> None:
+def test_a_caller_that_ends_within_a_request_is_reported(stack: ExitStack) -> None:
     site = stack.enter_context(Site("direct").running(bounds()))
     for part in (PLAIN[:20], PLAIN[:-1], PLAIN + PLAIN[:-1]):
         with closing(site.connect()) as end:
@@ -121,7 +121,7 @@ def test_who_idles_longest_makes_room_for_the_next(stack: ExitStack) -> None:
         assert ends[0].recv(1) == b""
 
 
-def test_where_nobody_idles_one_more_is_told_to_come_again(stack: ExitStack) -> None:
+def test_where_nobody_idles_one_more_is_asked_to_come_again(stack: ExitStack) -> None:
     site = stack.enter_context(Site("direct").running(bounds(connections=3)))
     for _ in range(3):
         end = stack.enter_context(closing(site.connect()))

@@ -92,7 +92,7 @@ def test_one_layer_is_taken_off_and_no_more() -> None:
         b"no",
     ],
 )
-def test_a_broken_stream_is_told(body: bytes) -> None:
+def test_a_broken_stream_is_reported(body: bytes) -> None:
     assert status(body, "gzip") == 400
 
 

@@ -251,7 +251,7 @@ def test_a_bare_line_end_is_seen_wherever_the_bytes_are_cut(bare: bytes) -> None
         assert seen
 
 
-def test_a_caller_that_expects_is_told_to_go_on_before_it_sends(sites: dict[str, Site]) -> None:
+def test_a_caller_that_expects_is_asked_to_go_on_before_it_sends(sites: dict[str, Site]) -> None:
     for way in WAYS:
         with sites[way].connect() as end:
             data = request(b"Expect: 100-continue", b"Connection: close")

@@ -77,7 +77,7 @@ def ask(world: World, target: str | bytes, data: bytes = b"", *fields: bytes, me
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_that_is_none_is_told(world: World, name: str, route: str) -> None:
+def test_a_body_that_is_none_is_reported(world: World, name: str, route: str) -> None:
     answer = ask(world, ROUTES[route], BODIES[name])
     assert answer.status == 400, answer.body
     assert json.loads(answer.body)["error"]
@@ -121,7 +121,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_a_name_that_is_none_is_told_on_every_route(world: World, name: str) -> None:
+def test_a_name_that_is_none_is_reported_on_every_route(world: World, name: str) -> None:
     for route in (f"/predict/{name}", f"/feedback/{name}", f"/push/{name}/weather", f"/push/{MODEL}/{name}"):
         assert ask(world, route, b"{}").status in (400, 404)
     for route in (f"/v2/models/{name}", f"/v2/models/{MODEL}/versions/{name}", f"/{name}", f"/status/{name}"):
@@ -129,13 +129,13 @@ def test_a_name_that_is_none_is_told_on_every_route(world: World, name: str) -> 
 
 
 @pytest.mark.parametrize("length", [DIGITS, "-1", "+1", "1.0", "", "99999999999999999999", "\xb2", "0x1", "1,1", "300"])
-def test_a_length_of_the_json_part_that_is_none_is_told(world: World, length: str) -> None:
+def test_a_length_of_the_json_part_that_is_none_is_reported(world: World, length: str) -> None:
     answer = ask(world, ROUTES["infer"], b'{"inputs": []}', b"Inference-Header-Content-Length: " + length.encode("latin-1"))
     assert answer.status == 400, answer.body
 
 
 @pytest.mark.parametrize("size", [int(DIGITS[:4000]), -1, 2**63, 2**64, 1e300, "1", True, None])
-def test_a_size_of_binary_data_that_is_none_is_told(world: World, size: object) -> None:
+def test_a_size_of_binary_data_that_is_none_is_reported(world: World, size: object) -> None:
     tensor = {"name": "features", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": size}}
     part = json.dumps({"inputs": [tensor]}).encode()
     answer = ask(world, ROUTES["infer"], part + bytes(12), b"Inference-Header-Content-Length: %d" % len(part))
@@ -145,7 +145,7 @@ def test_a_size_of_binary_data_that_is_none_is_told(world: World, size: object) 
 @pytest.mark.parametrize(
     "shape", [[int(DIGITS[:4000]), 3], [2**62, 3], [-1, 3], [2**32, 2**32], [1e300, 3], [0, 3], [1] * 10_000]
 )
-def test_a_shape_that_is_none_is_told(world: World, shape: list[float]) -> None:
+def test_a_shape_that_is_none_is_reported(world: World, shape: list[float]) -> None:
     tensor = {"name": "features", "shape": shape, "datatype": "FP32", "data": [0.5, 0.5, 0.5]}
     answer = ask(world, ROUTES["infer"], json.dumps({"inputs": [tensor]}).encode())
     assert 400 <= answer.status < 500, answer.body

@@ -163,7 +163,7 @@ def test_the_runtimes_own_format_is_refused(tmp_path: Path) -> None:
         open_model(written(b"\x08\x00\x00\x00ORTM" + bytes(100), tmp_path / "model.onnx"))
 
 
-def test_the_runtime_is_told_the_format_and_a_folder_that_holds_nothing(tmp_path: Path) -> None:
+def test_the_runtime_is_reported_the_format_and_a_folder_that_holds_nothing(tmp_path: Path) -> None:
     path = written(harmless(), tmp_path / "model.onnx")
     options = open_model(path)._session.get_session_options()
     assert options.get_session_config_entry(onnx_model.FORMAT) == "ONNX"

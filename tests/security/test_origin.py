@@ -181,7 +181,7 @@ def test_however_many_come_a_kind_has_one_row_a_minute(control: ControlStore, mo
     assert len(history(control)) == 3
 
 
-def test_a_store_that_is_away_fails_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_is_down_fails_no_answer(caplog: pytest.LogCaptureFixture) -> None:
     away = RefusedWrites("console", lambda: ControlStore("postgresql://u:hidden-word@127.0.0.1:1/x"))
     done = away.note("op", "POST /a", "origin")
     assert done is not None

@@ -252,7 +252,7 @@ def test_an_alert_mentions_nobody_and_links_nowhere() -> None:
     assert len(harmless("x" * 100_000)) == 4000
 
 
-def test_a_terminal_is_told_nothing_by_a_value() -> None:
+def test_a_terminal_gets_no_command_from_a_value() -> None:
     shown = table(["a"], [["\x1b]0;owned\x07"], ["b\rc\nd"]])
     assert not [letter for letter in shown.replace("\n", "") if ord(letter) < 32]
     assert len(shown.splitlines()) == 3

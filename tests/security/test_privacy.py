@@ -130,7 +130,7 @@ def test_a_label_goes_to_the_record_of_its_own_entity(
     assert result.value["contested"] == 1
 
 
-def test_an_id_that_nothing_settles_counts_for_nobody_and_is_told(
+def test_an_id_that_nothing_settles_counts_for_nobody_and_is_reported(
     ledger: Ledger, settings: Settings, log: PredictionLog, tmp_path: Path
 ) -> None:
     log.write([prediction(log, "r", "EWR", 1), prediction(log, "r", "JFK", 2), prediction(log, "other", "LGA", 3)])

@@ -67,7 +67,7 @@ def test_the_command_and_a_job_leave_nothing_that_others_may_read(tmp_path: Path
 
 
 @pytest.mark.usefixtures("open_mask")
-def test_modes_of_an_earlier_version_are_corrected_and_told_once(tmp_path: Path) -> None:
+def test_modes_of_an_earlier_version_are_corrected_and_reported_once(tmp_path: Path) -> None:
     home = tmp_path / "home"
     for folder in ("store", "logs", "postgres"):
         (home / folder).mkdir(parents=True)

@@ -256,7 +256,7 @@ def test_an_address_is_shown_without_its_password(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", URLS[:3])
-def test_a_librarys_words_are_told_without_the_password(url: str) -> None:
+def test_a_librarys_words_are_reported_without_the_password(url: str) -> None:
     assert HIDDEN not in without_secrets(f"cannot connect as slip with {HIDDEN}", url)
 
 

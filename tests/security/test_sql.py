@@ -223,7 +223,7 @@ def test_the_queries_of_the_model_that_comes_along_are_let_through() -> None:
             assert admitted(connection, name, sql) == sql
 
 
-def test_sql_that_does_not_parse_is_told_by_its_run(session: duckdb.DuckDBPyConnection) -> None:
+def test_sql_that_does_not_parse_is_reported_by_its_run(session: duckdb.DuckDBPyConnection) -> None:
     assert admitted(session, "customer", "SELEC 1") == "SELEC 1"
 
 

@@ -163,7 +163,7 @@ def test_what_is_no_database_is_said_and_the_list_stands(broken: bytes, capsys: 
     assert "No vulnerability database was reached" in capsys.readouterr().out
 
 
-def test_a_database_that_is_away_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_database_that_is_down_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert audit.audit(ROOT, "http://127.0.0.1:1", REVIEWED) == 0
     assert "No vulnerability database was reached (http://127.0.0.1:1" in capsys.readouterr().out
     assert audit.audit(ROOT, "http://127.0.0.1:1", REVIEWED, strict=True) == 1

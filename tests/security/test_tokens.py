@@ -124,7 +124,7 @@ def test_an_answer_shows_no_token(world: World) -> None:
     assert SECRET["predict"] not in world.output()
 
 
-def test_a_client_with_too_small_a_token_is_told_where_to_put_another(world: World) -> None:
+def test_a_client_with_too_small_a_token_is_reported_where_to_put_another(world: World) -> None:
     for secret in ("wrong", SECRET["predict"]):
         with pytest.raises(DataError, match="refused GET /status") as refused:
             GatewayClient(world.url, secret).status()

@@ -19,14 +19,14 @@ MadeBy = Literal["run", "backfill", "unknown"]  # unknown: an earlier release wr
 
 
 @dataclass(frozen=True)
-class Retraining:
+class RetrainDecision:
     """A decision to retrain."""
 
     key: str
     model: str
     as_of: str  # end of its window: ISO 8601, UTC, without zone
     at: datetime  # of the decision, UTC
-    words: str
+    summary: str
     run_id: str  # of the training run that took it; empty: none did
     made_by: MadeBy
 
@@ -37,7 +37,7 @@ def take(control: ControlStore, model: str, decision: str, run_id: str) -> str:
     return str(used["run"])
 
 
-def newest_in(connection: sa.Connection, since: datetime) -> list[Retraining]:
+def newest_in(connection: sa.Connection, since: datetime) -> list[RetrainDecision]:
     """Of each model that decided to retrain since then the decision with the newest window."""
     wanted = (decisions.c.action == "retrain", decisions.c.at >= timestamp(since))
     rows = connection.execute(sa.select(decisions).where(*wanted).order_by(decisions.c.as_of)).mappings().all()
@@ -53,15 +53,15 @@ def count_since(control: ControlStore, model: str, since: datetime) -> int:
         return int(connection.execute(sa.select(sa.func.count()).where(*mine, recent)).scalar_one())
 
 
-def _retraining(connection: sa.Connection, row: sa.RowMapping) -> Retraining:
+def _retraining(connection: sa.Connection, row: sa.RowMapping) -> RetrainDecision:
     keys = {name: f"{name}/{row['key']}" for name in ("decide", "consumed", "asked")}
     known = results_in(connection, list(keys.values()))
-    return Retraining(
+    return RetrainDecision(
         key=row["key"],
         model=row["model"],
         as_of=row["as_of"],
         at=datetime.fromisoformat(row["at"]),
-        words=str((row["evidence"] or {}).get("words", "")),
+        summary=str((row["evidence"] or {}).get("words", "")),
         run_id=str(known.get(keys["consumed"], {}).get("run", "")),
         made_by=_made_by(known.get(keys["decide"]), keys["asked"] in known),
     )

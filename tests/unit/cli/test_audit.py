@@ -15,7 +15,7 @@ def rows(control: ControlStore) -> int:
         return connection.execute(sa.select(sa.func.count()).select_from(audit)).scalar_one()
 
 
-def test_a_chain_that_holds_is_told_with_how_far_it_is_sealed_and_looking_writes_nothing(
+def test_a_chain_that_holds_is_reported_with_how_far_it_is_sealed_and_looking_writes_nothing(
     slipstream: Slipstream, control: ControlStore
 ) -> None:
     before = rows(control)

@@ -141,7 +141,7 @@ def test_restore_refuses_by_name(slipstream: Slipstream, control: ControlStore, 
     assert read_route(control, MODEL) == before
 
 
-def test_what_the_registry_was_not_there_for_is_told_and_caught_up(
+def test_what_the_registry_was_not_there_for_is_reported_and_caught_up(
     slipstream: Slipstream, loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "`slipstream mirror toy`: MLflow at http://127.0.0.1:1 does not answer" in slipstream("rollback", MODEL)[1]

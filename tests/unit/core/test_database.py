@@ -66,7 +66,7 @@ def test_a_sqlite_file_that_cannot_be_one_is_permanent(tmp_path: Path) -> None:
         ControlStore(f"sqlite:///{tmp_path}/nowhere/control.db").take("r", "me")
 
 
-def test_a_role_without_rights_is_told_which(postgres: str) -> None:
+def test_a_role_without_rights_is_reported_which(postgres: str) -> None:
     server = sa.create_engine(sa.make_url(postgres).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(sa.text("CREATE ROLE nobody_here LOGIN"))

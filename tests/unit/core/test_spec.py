@@ -71,7 +71,7 @@ def test_a_wrong_spec_is_refused_with_field_value_and_what_is_allowed(changes: d
     assert re.search(message, str(caught.value)), str(caught.value)
 
 
-def test_every_mistake_is_told_at_once() -> None:
+def test_every_mistake_is_reported_at_once() -> None:
     with pytest.raises(SpecError) as caught:
         ModelSpec(**with_(name="X Y", training__window_days=0, typo=1))
     assert len(str(caught.value).splitlines()) == 4
@@ -111,7 +111,7 @@ def test_a_wrong_part_of_a_spec_is_refused_like_the_whole(make: Callable[[], obj
     assert re.search(message, str(caught.value)), str(caught.value)
 
 
-def test_every_mistake_of_a_part_is_told_with_its_place_in_the_spec() -> None:
+def test_every_mistake_of_a_part_is_reported_with_its_place_in_the_spec() -> None:
     with pytest.raises(SpecError) as caught:
         ModelSpec(**with_(features__views=({"name": "A", "keys": ("k",), "features": ({"name": "B"},)},), training__seed="x"))
     text = str(caught.value)

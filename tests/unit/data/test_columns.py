@@ -139,7 +139,7 @@ def test_an_encrypted_file_is_refused_and_ends_no_process(tmp_path: Path, plain_
 
 @pytest.mark.parametrize("dictionary", [True, False])
 @pytest.mark.parametrize("way", [check_batch, scan_batch])
-def test_text_that_is_no_utf8_is_told_with_its_column_and_only_where_a_rule_reads_it(
+def test_text_that_is_no_utf8_is_reported_with_its_column_and_only_where_a_rule_reads_it(
     tmp_path: Path, dictionary: bool, way: Callable[..., list[Check]]
 ) -> None:
     bad = pa.Array.from_buffers(pa.string(), 2, pa.array([b"fine", b"\xff\xfe"], pa.binary()).buffers())

@@ -85,7 +85,7 @@ STRAY = [
 
 
 @pytest.mark.parametrize("name", STRAY)
-def test_a_stray_folder_is_nobodys_day_and_is_told(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_unexpected_folder_is_nobodys_day_and_is_reported(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
     storage = LocalStorage(tmp_path)
     raw = RawPartitions(storage, "toy")
     for one in (date(2013, 1, 3), date(2013, 1, 1)):

@@ -53,12 +53,12 @@ def test_a_calm_week_says_how_far_from_an_alarm_it_was() -> None:
     assert said.endswith("; nothing to do")
 
 
-def test_before_labels_the_estimate_is_told_and_an_abstention_is_none() -> None:
+def test_before_labels_the_estimate_is_reported_and_an_abstention_is_none() -> None:
     assert "AUC not judged yet, about 0.70 expected;" in finding(week(auc=None, guess=0.701), HOLD)
     assert "drift not judged; AUC not judged yet; nothing" in finding(week(auc=None), HOLD)
 
 
-def test_other_reasons_and_closed_guards_are_told() -> None:
+def test_other_reasons_and_closed_guards_are_reported() -> None:
     more = {**RETRAIN, "reasons": ["drift in 2 windows", "9,000 new labelled rows, 80% of those it was trained on"]}
     assert finding(week(), more).endswith("retraining (9,000 new labelled rows, 80% of those it was trained on)")
     held = {

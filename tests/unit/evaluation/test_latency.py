@@ -123,7 +123,7 @@ def test_rows_that_take_long_are_seen_in_the_p99_and_not_in_the_p50() -> None:
     assert not gate(latency)
 
 
-def test_what_was_measured_is_told() -> None:
+def test_what_was_measured_is_reported() -> None:
     latency = measured(Machine(lambda spent: 3 * spent), 6.0)
     assert latency["reference"] == {"ms": pytest.approx(3 * NOMINAL), "nominal": NOMINAL, "slowdown": 3.0}
     assert latency["seen"]["p99"] == pytest.approx(18.0, rel=0.05)

@@ -186,7 +186,7 @@ def test_sources_may_have_any_other_name(week: Shop, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("which", ["view", "request"])
-def test_skew_is_told_of_no_feature_for_its_name(week: Shop, which: str) -> None:
+def test_skew_is_reported_of_no_feature_for_its_name(week: Shop, which: str) -> None:
     names = [*FREE[::5], "reason", "moment", "served", "offline", "differs", "distance"]
     wanted = tuple(Feature(name=name) for name in dict.fromkeys(names))
     spec = made((view(*dict.fromkeys(names)),)) if which == "view" else made((view("mean_price"),), wanted)

@@ -33,5 +33,5 @@ def test_it_is_over_before_anybody_may_clear_its_task() -> None:
     assert stop(SlowJobs(3), "slip-train-1") == "slip-train-1 was asked to stop, and is over (STOPPED)."
 
 
-def test_a_job_that_does_not_end_is_told() -> None:
+def test_a_job_that_does_not_end_is_reported() -> None:
     assert "is RUNNING after 0.3 s: clear no task of it before it is over" in stop(SlowJobs(1000), "slip-train-1", seconds=0.3)

@@ -77,7 +77,7 @@ def test_a_changed_raw_partition_is_named(loop: Loop, control: ControlStore) -> 
     assert "LINEAGE IS BROKEN" in text
 
 
-def test_a_missing_file_of_a_result_is_told_from_a_changed_one(loop: Loop, control: ControlStore) -> None:
+def test_a_missing_file_of_a_result_is_distinguished_from_a_changed_one(loop: Loop, control: ControlStore) -> None:
     train = loop.ledger.resolve(trace(loop.ledger, control, MODEL).record.entry.lineage.train)
     loop.ledger.storage.delete(train.files["model.onnx"].path)
     assert states(trace(loop.ledger, control, MODEL), "train") == {State.MISSING}
@@ -85,7 +85,7 @@ def test_a_missing_file_of_a_result_is_told_from_a_changed_one(loop: Loop, contr
     assert states(trace(loop.ledger, control, MODEL), "train") == {State.CHANGED}
 
 
-def test_why_something_is_missing_is_told_on_one_line(loop: Loop, control: ControlStore) -> None:
+def test_why_something_is_missing_is_reported_on_one_line(loop: Loop, control: ControlStore) -> None:
     train = loop.ledger.resolve(trace(loop.ledger, control, MODEL).record.entry.lineage.train)
     loop.ledger.storage.delete(train.path)
     problems = [node.detail["problem"] for node in trace(loop.ledger, control, MODEL).root.walk() if "problem" in node.detail]

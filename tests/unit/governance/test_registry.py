@@ -90,7 +90,7 @@ def test_labels_follow_the_control_store(control: ControlStore, loop: Loop, regi
     }
 
 
-def test_a_version_that_was_deleted_in_the_registry_fails_no_registration_and_a_server_that_is_away_is_waited_for(
+def test_a_version_that_was_deleted_in_the_registry_fails_no_registration_and_a_server_that_is_down_is_waited_for(
     control: ControlStore, loop: Loop
 ) -> None:
     class Failing(FolderRegistry):

@@ -72,7 +72,7 @@ def test_a_deep_home_gets_a_socket_that_the_kernel_accepts(tmp_path: Path) -> No
     assert len(str(deep.ray_folder)) < 40
 
 
-def test_every_server_is_told_to_listen_on_loopback(tmp_path: Path) -> None:
+def test_every_server_listens_on_loopback(tmp_path: Path) -> None:
     platform = Platform(tmp_path)
     for name in ("postgres", "ray", "mlflow"):
         command = " ".join(next(each for each in COMPONENTS if each.name == name).command(platform))

@@ -119,7 +119,7 @@ def test_a_home_that_was_moved_says_where_it_is_now(tmp_path: Path) -> None:
     assert str(former.home) not in "".join(f"{name}={value}" for name, value in read_file(home).items())
 
 
-def test_a_file_of_another_user_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_reported_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
 

@@ -30,7 +30,7 @@ def test_the_influences_of_all_rows_add_up_to_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_groups_are_told_as_deleting_one_at_a_time_tells_them(name: str) -> None:
+def test_groups_are_reported_as_deleting_one_at_a_time_tells_them(name: str) -> None:
     label, score = scores(2100)
     day = np.repeat(np.arange(7), 300)
     rng = np.random.default_rng(2)

@@ -44,7 +44,7 @@ def test_a_definition_gives_the_sql_of_any_day() -> None:
         lambda day: f"SELECT '{day}', '2013-99-99'",
     ],
 )
-def test_sql_that_differs_by_more_than_dates_is_not_kept_and_told(unlike: Any) -> None:
+def test_sql_that_differs_by_more_than_dates_is_not_kept_and_reported(unlike: Any) -> None:
     kept = Definition(FEATURES.views[0], template(unlike(DAY), unlike(date(2008, 11, 27))))
     with pytest.raises(DataError, match="cannot be computed any more"):
         kept.on(date(2013, 1, 1))

@@ -87,6 +87,17 @@ def test_an_ordinary_week_is_judged_whole_calm_and_as_good_as_before(monitor: Mo
     assert value["words"][0] == "The data are whole."
 
 
+def test_an_evaluation_at_another_threshold_is_no_drop(monitor: Monitor) -> None:
+    """One of the version before was taken at .5, whatever served: its accuracy is not subtracted from one at .3."""
+    older = {"metric": "accuracy", "threshold": 0.3, "holdout_metrics": {"accuracy": 0.99}, "holdout_threshold": 0.5}
+    alone = monitor(week(), older).value["performance"]
+    assert (alone["verdict"], alone["expected"], alone["drop"]) == ("measured", None, None)
+    assert "not compared with the holdout" in alone["words"]
+    kept = monitor(week(), older, reference=monitor.reference()).value
+    assert kept["threshold"] == 0.3
+    assert abs(kept["performance"]["drop"]) < 3 * kept["performance"]["drop_error"]  # of the rows that were kept
+
+
 def test_the_report_tells_the_verdict_first_and_opens_offline(monitor: Monitor) -> None:
     result = monitor(put(week(), "temp", [90.0 + i % 17 for i in range(1050)]))
     page = monitor.read(result, "report.html")

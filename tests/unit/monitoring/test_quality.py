@@ -34,13 +34,13 @@ def test_an_empty_window_fails(reference: Reference) -> None:
     assert issues(found) == [("empty", "fail", "")]
 
 
-def test_eight_rows_are_told_as_low_volume_and_nothing_else(reference: Reference) -> None:
+def test_eight_rows_are_reported_as_low_volume_and_nothing_else(reference: Reference) -> None:
     found = quality(put(week().slice(0, 8), "carrier_code", ["??"] * 8), reference)
     assert found.passed
     assert issues(found) == [("volume", "warn", "")]
 
 
-def test_a_column_gone_fails_and_a_new_one_is_told(reference: Reference) -> None:
+def test_a_column_gone_fails_and_a_new_one_is_reported(reference: Reference) -> None:
     found = quality(week().drop_columns("temp"), reference, absent_columns=["temp"], unexpected_columns=["extra"])
     assert issues(found) == [("absent", "fail", "temp"), ("unexpected", "warn", "extra")]
     assert "temp is in no prediction" in found.issues[0].summary
@@ -67,7 +67,7 @@ def test_a_constant_column_fails_unless_it_often_is(reference: Reference) -> Non
     assert issues(quality(put(week(), "precip", [0.0] * n), reference)) == []  # nine hours in ten are dry
 
 
-def test_contradicting_labels_and_degraded_answers_are_told(reference: Reference) -> None:
+def test_contradicting_labels_and_degraded_answers_are_reported(reference: Reference) -> None:
     found = quality(week(), reference, labels_contradicting=3, degraded=200)
     assert issues(found) == [("degraded", "fail", ""), ("labels", "warn", "")]
     assert not found.passed

@@ -116,7 +116,7 @@ def test_a_scheduler_that_restarts_at_random_points_decides_each_window_once(lab
     assert retrains(labelled)
 
 
-def test_a_decider_that_slept_through_another_ones_turn_changes_nothing(labelled: ControlStore) -> None:
+def test_a_decider_that_slept_through_another_ones_lock_changes_nothing(labelled: ControlStore) -> None:
     late = labelled.take(resource(SPEC.name), "asleep")
     first, _ = run(labelled, 2)
     with pytest.raises(FencedError):

@@ -132,7 +132,7 @@ def test_a_summary_is_a_few_lines_however_much_there_is() -> None:
     assert lines[0] == "x 1.235, n 1,234,567"
 
 
-def test_what_a_reconciling_task_changed_is_told_in_its_figures(
+def test_what_a_reconciling_task_changed_is_reported_in_its_figures(
     life: Life, read: Read, context: Callable[..., dict[str, Any]]
 ) -> None:
     class Moves(ReconcileOperator):

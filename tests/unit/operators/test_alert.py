@@ -33,7 +33,7 @@ def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     made.stop()
 
 
-def test_an_event_is_told_once_with_the_connections_secrets(services: Services, webhook: Webhook) -> None:
+def test_an_event_is_reported_once_with_the_connections_secrets(services: Services, webhook: Webhook) -> None:
     assert send_alert(ALERT, services.control)
     assert send_alert(ALERT, services.control)
     ((path, token, body),) = webhook.got
@@ -44,7 +44,7 @@ def test_an_event_is_told_once_with_the_connections_secrets(services: Services, 
     }  # fmt: skip
 
 
-def test_killed_before_it_was_noted_down_it_is_told_again_under_the_same_key(
+def test_killed_before_it_was_noted_down_it_is_reported_again_under_the_same_key(
     services: Services, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> None:
@@ -67,7 +67,7 @@ def test_a_webhook_that_refuses_is_tried_three_times_and_fails_nothing(services:
     assert len(webhook.got) == 4
 
 
-def test_without_a_connection_nobody_is_told(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_connection_nobody_is_reported(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(conn_id: str) -> None:
         raise AirflowNotFoundException(conn_id)
 
@@ -80,7 +80,7 @@ def failure(run: Run, error: Exception) -> None:
     FailureNotifier(MODEL)({**run.context("validate"), "exception": error})
 
 
-def test_a_task_that_failed_for_good_is_told_with_its_error(services: Services, webhook: Webhook) -> None:
+def test_a_task_that_failed_for_good_is_reported_with_its_error(services: Services, webhook: Webhook) -> None:
     error = DataError("The partition has no rows.", hint="land it again.")
     failure(Run(), error)
     failure(Run(), error)

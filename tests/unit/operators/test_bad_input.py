@@ -155,6 +155,6 @@ def test_code_that_cannot_be_imported_is_named_by_its_reference(
     assert "Next: use 'package.module:name'" in str(refused.value)
 
 
-def test_a_model_that_is_not_there_is_told_with_those_that_are(life: Life) -> None:
+def test_a_model_that_is_not_there_is_reported_with_those_that_are(life: Life) -> None:
     with pytest.raises(SpecError, match=r"(?s)There is no model 'shoop'.*models here: shop"):
         Run({"day": "2013-01-01"})(ValidateDataOperator(task_id="validate", model="shoop"))

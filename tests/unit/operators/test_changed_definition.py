@@ -144,7 +144,7 @@ def test_other_code_of_labels_or_entities_is_said_and_left_to_a_person(
     assert "another definition" not in said
 
 
-def test_a_view_that_the_code_lost_is_told(published: Life, says: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_that_the_code_lost_is_named(published: Life, says: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{HERE}.features.views", lambda when: {})
     with pytest.raises(DataError, match="gives no SQL for view"):
         versions(spec.SPEC.features)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from operators.monitoring import (
     MonitorModelOperator,
     ProfileReferenceOperator,
     RotateLogOperator,
+    _with_threshold,
 )
 from operators.staleness import BuildHistoryOperator, TrainStalenessProbesOperator
 from tests.unit.operators.life import MODEL, Life, Run, day
@@ -137,6 +139,15 @@ def test_a_window_is_collected_judged_and_decided_on_once(served: Life) -> None:
     assert control.effect(f"asked/{first['key']}") is None
     decide(run)
     assert control.effect(f"asked/{first['key']}") == {}
+
+
+def test_a_window_judged_before_was_measured_at_the_threshold_of_its_request() -> None:
+    request = SimpleNamespace(params={"threshold": 0.3})
+    services: Any = SimpleNamespace(ledger=SimpleNamespace(request={"monitor/a": request}.__getitem__))
+    older: Any = SimpleNamespace(key="monitor/a", value={"window": "a"})
+    newer: Any = SimpleNamespace(key="monitor/b", value={"window": "b", "threshold": 0.4})
+    assert _with_threshold(services, older) == {"window": "a", "threshold": 0.3}
+    assert _with_threshold(services, newer) == newer.value
 
 
 def test_broken_data_are_a_reason_to_hold_and_send_nothing(served: Life) -> None:

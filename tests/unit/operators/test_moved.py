@@ -184,7 +184,7 @@ def test_killed_in_the_middle_it_is_run_again(
     assert [names_the_root(moved, root) for root in FORMER] == [[], []]
 
 
-def test_a_copy_that_is_not_whole_is_told(moved: Life, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_copy_that_is_not_whole_is_reported(moved: Life, capsys: pytest.CaptureFixture[str]) -> None:
     ref = published_days(moved.services.control, MODEL, day(2), day(2))[day(2)]
     moved.services.storage.delete(ref.uri)
     said = call(capsys, "relocate", status=1)

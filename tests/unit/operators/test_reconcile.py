@@ -219,7 +219,7 @@ def test_the_task_tells_what_it_finds_once(life: Life, ti: Ti, webhook: Webhook)
     assert "slipstream rollout pause" in body["text"]
 
 
-def test_what_a_webhook_does_not_take_is_told_by_the_next_run(life: Life, ti: Ti, webhook: Webhook) -> None:
+def test_what_a_webhook_does_not_take_is_reported_by_the_next_run(life: Life, ti: Ti, webhook: Webhook) -> None:
     undriven(life.services)
     webhook.status = 500
     look(ti)
@@ -248,7 +248,7 @@ def test_it_shows_the_registry_what_a_killed_task_could_not(life: Life, ti: Ti, 
     assert life.services.labels().labels(TOY)["aliases"] == {"champion": version}
 
 
-def test_a_failing_reconciler_is_told_once_a_day(life: Life, webhook: Webhook) -> None:
+def test_a_failing_reconciler_is_reported_once_a_day(life: Life, webhook: Webhook) -> None:
     context = {**Run().context("reconcile"), "exception": UnreachableError("Airflow does not answer.")}
     for _ in range(3):
         ReconcilerFailed()(context)

@@ -98,7 +98,7 @@ def canary() -> RolloutStageOperator:
     return RolloutStageOperator(task_id="canary_50", model=MODEL, stage="canary_50")
 
 
-def test_a_rollout_that_opens_is_shown_and_a_registry_that_is_away_holds_up_nothing(
+def test_a_rollout_that_opens_is_shown_and_a_registry_that_is_down_holds_up_nothing(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened(services)
@@ -367,14 +367,14 @@ def test_a_promoted_run_is_green_and_its_teardown_does_nothing(idle: Services) -
         conclude(run)
 
 
-def test_a_live_rollout_that_its_run_leaves_behind_is_told(quiet: Services) -> None:
+def test_a_live_rollout_that_its_run_leaves_behind_is_reported(quiet: Services) -> None:
     run, _ = opened(quiet)
     with pytest.raises(ConflictError) as told:  # its roll_back failed, or was marked success by hand
         conclude(run)
     assert_says(told.value, "is live, and its run has ended", "nobody moves it any more", "slipstream rollback shop")
 
 
-def test_a_registry_that_refuses_holds_up_no_rollback_and_is_told(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_refuses_delays_no_rollback_and_is_reported(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """The versions of this control store have no records: nothing that a registry could show."""
     monkeypatch.setattr("include.serving.client.GatewayClient.wait_applied", lambda *given, **named: {})
     told = list[Alert]()

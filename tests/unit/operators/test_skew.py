@@ -53,7 +53,7 @@ def test_it_fails_with_the_feature_and_an_example(published: Life) -> None:
     assert last_shares(published.services.control, MODEL)["price"] == 1.0
 
 
-def test_a_backfill_is_told_and_goes_on(published: Life) -> None:
+def test_a_backfill_is_reported_and_goes_on(published: Life) -> None:
     serve(published, discount=0.9)
     assert skew(Run(interval=WINDOW, run_type="backfill"), published)["level"] == "error"
 

@@ -49,13 +49,13 @@ def job_trigger(monkeypatch: pytest.MonkeyPatch, look: Any) -> JobTrigger:
     return JobTrigger(backend="process", name="j-g0-a1", poll_seconds=2.0)
 
 
-def test_a_job_that_is_over_is_told_of_after_one_poll(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_is_over_is_reported_of_after_one_poll(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     trigger = job_trigger(monkeypatch, answering(seen, JobStatus.SUCCEEDED))
     assert fired(trigger) == {"status": "SUCCEEDED"}
     assert seen == [2.0, "look"]  # Airflow 3.3.2 retries a task whose trigger fires too soon
 
 
-def test_a_silent_backend_is_asked_again_and_a_job_it_forgot_is_told_of_at_the_third_look(
+def test_a_silent_backend_is_asked_again_and_a_job_it_forgot_is_reported_of_at_the_third_look(
     seen: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent, unknown = UnreachableError("The Ray head does not answer."), JobStatus.UNKNOWN
@@ -93,7 +93,7 @@ def test_a_trigger_is_the_same_after_it_was_stored(trigger: Any) -> None:
 @pytest.mark.parametrize(
     "error", [OSError("stale handle"), ValueError("a row that nobody can read"), KeyError("status"), RuntimeError()]
 )
-def test_whatever_one_look_dies_of_the_next_is_taken_and_it_is_told(
+def test_whatever_one_look_dies_of_the_next_is_taken_and_it_is_reported(
     seen: list[Any], monkeypatch: pytest.MonkeyPatch, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert fired(job_trigger(monkeypatch, answering(seen, error, JobStatus.FAILED))) == {"status": "FAILED"}

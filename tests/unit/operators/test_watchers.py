@@ -51,7 +51,7 @@ def test_one_event_at_a_time_and_a_lost_one_once_more() -> None:
     assert next_event([A, B], sent, AGAIN_SECONDS) == A
 
 
-def test_what_never_succeeds_is_told_less_and_less_often_and_at_last_once_a_day() -> None:
+def test_what_never_succeeds_is_reported_less_and_less_often_and_at_last_once_a_day() -> None:
     now, sent, times = 0.0, dict[str, tuple[float, int]](), []
     while len(times) < 8:
         if next_event([A], sent, now) is not None:
@@ -74,7 +74,7 @@ def first(trigger: LandingTrigger, count: int, between: Any = None) -> list[dict
     return asyncio.run(asyncio.wait_for(collect(), 60))
 
 
-def test_each_landed_day_is_told_until_it_is_published(life: Life) -> None:
+def test_each_landed_day_is_reported_until_it_is_published(life: Life) -> None:
     life.land(day(1))
     life.land(day(2))
     life.put("orders", day(3), pa.table({"x": [1]}))  # its returns have not landed
@@ -105,7 +105,7 @@ def test_a_look_that_fails_for_any_reason_is_one_look_lost(life: Life, monkeypat
     assert [event["day"] for event in first(LandingTrigger(MODEL, "day", look_seconds=0.01), 1)] == ["2013-01-01"]
 
 
-def test_a_window_is_told_once_its_last_day_is_published_until_it_is_decided(registered: Life) -> None:
+def test_a_window_is_reported_once_its_last_day_is_published_until_it_is_decided(registered: Life) -> None:
     services, end = registered.services, day(DAYS + 1)
     assert closed_window(services, DAILY) == []  # nobody is in production
     with services.control.transaction() as connection:

@@ -64,7 +64,7 @@ TARGETS = [
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_a_body_that_is_none_is_told_on_every_write(site: Site, body: bytes) -> None:
+def test_a_body_that_is_none_is_reported_on_every_write(site: Site, body: bytes) -> None:
     writes = ("rollback", "invalidate", "rollout/pause", "rollout/resume", "rollout/abort")
     with site.client("op") as op, site.client() as nobody:
         for route in writes:
@@ -89,7 +89,7 @@ KEYS = [{"key": "../../x"}, {"key": "train/" + "f" * 5000}, {"key": "train/\x7f"
 
 
 @pytest.mark.parametrize("changes", [*KEYS, {"day": "x" * 5000}])
-def test_a_key_that_is_none_is_told(site: Site, changes: dict[str, str]) -> None:
+def test_a_key_that_is_none_is_reported(site: Site, changes: dict[str, str]) -> None:
     with site.client("op") as op:
         body = json.dumps({"reason": "because", **changes})
         answer = op.post(f"/api/models/{MODEL}/invalidate", content=body, headers={"Content-Type": "application/json"})
@@ -97,7 +97,7 @@ def test_a_key_that_is_none_is_told(site: Site, changes: dict[str, str]) -> None
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target[:60])
-def test_an_address_that_is_none_is_told(site: Site, target: str) -> None:
+def test_an_address_that_is_none_is_reported(site: Site, target: str) -> None:
     """As raw bytes: a client would tidy them up."""
     place = urlsplit(site.url)
     for role in ("op", ""):

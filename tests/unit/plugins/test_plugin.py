@@ -75,7 +75,7 @@ def test_the_page_shows_what_the_control_store_holds(site: Site) -> None:
     assert f"{MODEL}_training" in shown["dags"]
 
 
-def test_the_page_is_told_what_its_reader_may_do(site: Site) -> None:
+def test_the_page_is_reported_what_its_reader_may_do(site: Site) -> None:
     allowed = {}
     for role in ("viewer", "op"):
         with site.client(role) as client:

@@ -100,7 +100,7 @@ def test_while_a_run_is_queued_or_running_nobody_else_gets_a_turn(place: Place) 
     assert place.look().found == []
 
 
-def test_a_paused_dag_is_told_once_and_its_candidates_keep_their_turn(place: Place) -> None:
+def test_a_paused_dag_is_reported_once_and_its_candidates_keep_their_turn(place: Place) -> None:
     place.version(1)
     place.airflow.dags[ROLLOUT] = True
     for _ in range(3):
@@ -112,7 +112,7 @@ def test_a_paused_dag_is_told_once_and_its_candidates_keep_their_turn(place: Pla
     assert len(place.airflow.made) == 1
 
 
-def test_a_turn_whose_run_opened_nothing_is_told(place: Place) -> None:
+def test_a_turn_whose_run_opened_nothing_is_reported(place: Place) -> None:
     place.version(1)
     place.airflow.dags[ROLLOUT] = False
     place.look()
@@ -123,7 +123,7 @@ def test_a_turn_whose_run_opened_nothing_is_told(place: Place) -> None:
     assert place.told() == ["candidate_turn", "candidate_waits"]
 
 
-def test_a_turn_that_airflow_refuses_is_told(place: Place) -> None:
+def test_a_turn_that_airflow_refuses_is_reported(place: Place) -> None:
     place.version(1)
     place.airflow.dags[ROLLOUT], place.airflow.broken = False, True
     place.look()

@@ -32,7 +32,7 @@ def test_where_all_is_published_nobody_is_asked(place: Place) -> None:
     assert place.airflow.asked == 0
 
 
-def test_a_gap_is_told_once(place: Place) -> None:
+def test_a_gap_is_reported_once(place: Place) -> None:
     for _ in range(3):
         (finding,) = place.look().found
         assert finding.summary == f"{days_ago(5)} landed and is unpublished"
@@ -52,7 +52,7 @@ def test_with_a_landing_trigger_its_run_is_made_one_day_at_a_time(place: Place) 
     assert [conf["day"] for _, _, conf in place.airflow.made] == [str(days_ago(5)), str(days_ago(2))]
 
 
-def test_a_day_that_does_not_validate_fails_once_and_is_told(place: Place) -> None:
+def test_a_day_that_does_not_validate_fails_once_and_is_reported(place: Place) -> None:
     place.landing()
     place.look()
     place.airflow.runs = dict.fromkeys(place.airflow.runs, RunState.FAILED)
@@ -62,14 +62,14 @@ def test_a_day_that_does_not_validate_fails_once_and_is_told(place: Place) -> No
     assert (len(place.airflow.made), place.told()) == (1, ["day_unpublished", "day_unpublished"])
 
 
-def test_a_paused_dag_is_told(place: Place) -> None:
+def test_a_paused_dag_is_reported(place: Place) -> None:
     place.landing()
     place.airflow.dags[FEATURES] = True
     (finding,) = place.look().found
     assert (finding.summary.endswith(f"the DAG {FEATURES} is paused"), place.airflow.made) == (True, [])
 
 
-def test_a_run_that_airflow_refuses_is_told(place: Place) -> None:
+def test_a_run_that_airflow_refuses_is_reported(place: Place) -> None:
     place.landing()
     place.airflow.broken = True
     place.look()

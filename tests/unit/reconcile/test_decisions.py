@@ -39,7 +39,7 @@ def test_one_that_was_taken_is_left_alone(lost: Place) -> None:
     assert lost.look().found == []
 
 
-def test_a_run_that_took_it_and_was_deleted_is_told(lost: Place) -> None:
+def test_a_run_that_took_it_and_was_deleted_is_reported(lost: Place) -> None:
     consumed(lost, f"{MODEL}:2026-01-01/2026-01-08", "asset__1")
     (finding,) = lost.look().found
     assert "asset__1 that took it was deleted" in finding.summary
@@ -70,7 +70,7 @@ def test_a_backfills_decision_starts_nothing_unless_a_run_asked_for_it_since(pla
     assert len(place.airflow.made) == 1
 
 
-def test_one_of_an_earlier_version_is_told_since_a_backfill_may_have_made_it(place: Place) -> None:
+def test_one_of_an_earlier_version_is_reported_since_a_backfill_may_have_made_it(place: Place) -> None:
     place.airflow.dags[TRAINING] = False
     place.decided(key="as it was kept before")
     (finding,) = place.look().found
@@ -107,14 +107,14 @@ def test_while_the_training_dag_has_a_run_under_way_no_other_is_made(lost: Place
 
 
 @pytest.mark.parametrize("paused", [True, None])
-def test_a_dag_that_is_paused_or_gone_is_told(lost: Place, paused: bool | None) -> None:
+def test_a_dag_that_is_paused_or_gone_is_reported(lost: Place, paused: bool | None) -> None:
     lost.airflow.dags = {} if paused is None else {TRAINING: paused}
     lost.look()
     lost.look()
     assert (lost.told(), lost.airflow.made) == (["decision_waits"], [])
 
 
-def test_a_run_of_ours_that_ended_before_it_was_planned_is_told(lost: Place) -> None:
+def test_a_run_of_ours_that_ended_before_it_was_planned_is_reported(lost: Place) -> None:
     lost.look()
     lost.airflow.runs = dict.fromkeys(lost.airflow.runs, RunState.FAILED)
     lost.look()
@@ -122,7 +122,7 @@ def test_a_run_of_ours_that_ended_before_it_was_planned_is_told(lost: Place) -> 
     assert (lost.told(), len(lost.airflow.made)) == (["decision_sent_again", "decision_waits"], 1)
 
 
-def test_a_run_that_airflow_refuses_is_told(lost: Place) -> None:
+def test_a_run_that_airflow_refuses_is_reported(lost: Place) -> None:
     lost.airflow.broken = True
     lost.look()
     assert lost.told() == ["decision_sent_again", "decision_waits"]

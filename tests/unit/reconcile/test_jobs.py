@@ -40,7 +40,7 @@ def submit(jobs: FakeJobs, job: str, status: JobStatus = JobStatus.RUNNING) -> N
 
 
 @pytest.mark.parametrize("step", ["tune", "train", "score"])
-def test_it_is_told_once_and_never_stopped(place: Place, jobs: FakeJobs, step: str) -> None:
+def test_it_is_reported_once_and_never_stopped(place: Place, jobs: FakeJobs, step: str) -> None:
     job = attempt(place, step).job
     submit(jobs, job)
     for _ in range(2):

@@ -75,7 +75,7 @@ def test_a_driven_rollout_is_left_alone(canary: Place) -> None:
 
 
 @pytest.mark.parametrize("summary", WAYS)
-def test_one_that_nobody_drives_is_told_and_then_taken_back(canary: Place, summary: str) -> None:
+def test_one_that_nobody_drives_is_reported_and_then_taken_back(canary: Place, summary: str) -> None:
     WAYS[summary](canary)
     (finding,) = canary.look().found
     assert summary in finding.summary
@@ -211,7 +211,7 @@ def test_a_driver_that_starts_after_the_look_is_not_overtaken(canary: Place) -> 
 
 
 @pytest.mark.parametrize("act", [pause, abort])
-def test_a_persons_hand_after_the_look_comes_first(canary: Place, act: Callable[..., object]) -> None:
+def test_a_persons_action_after_the_check_comes_first(canary: Place, act: Callable[..., object]) -> None:
     failed(canary)
     canary.look()
     canary.later(minutes=6)

@@ -150,7 +150,7 @@ def test_what_is_done_and_cannot_be_mended_is_written_down_once(
     assert writes.seen == []
 
 
-def test_an_airflow_that_does_not_answer_is_told_and_changes_nothing(place: Place) -> None:
+def test_an_airflow_that_does_not_answer_is_reported_and_changes_nothing(place: Place) -> None:
     orphan(place)
     place.airflow.away = True
     report = place.look()
@@ -191,7 +191,7 @@ def test_the_sections_are_looked_at_traffic_first() -> None:
     assert next(iter(SECTIONS)) == "rollouts"
 
 
-def test_an_alert_waits_a_day_to_be_told_and_is_forgotten_then(place: Place) -> None:
+def test_an_alert_waits_a_day_to_be_sent_and_is_forgotten_then(place: Place) -> None:
     candidate(place)
     place.look()
     assert place.told() == ["candidate_turn"]

@@ -217,7 +217,7 @@ def test_evidence_of_an_earlier_version_is_judged_as_it_was() -> None:
     assert verdict.reasons[0] == "12 of the first 12 entities met an error of the challenger, more than the accepted 5.0%"
 
 
-def test_each_entity_is_counted_once_in_a_stage_and_once_in_each_turn_after_it() -> None:
+def test_each_entity_is_counted_once_in_a_stage_and_once_in_each_period_after_it() -> None:
     stage = StageAccumulator("full_100", GENERATION, 100, False, {}, False, 0.5, False)
     for record in busy(5, 400):
         stage.add(record)

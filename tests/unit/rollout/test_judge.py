@@ -322,7 +322,7 @@ def _champions(records: list[Record], request: str) -> bool:
 # -- folding -------------------------------------------------------------------------------------------------
 
 
-def test_a_fold_that_was_stored_and_read_back_at_every_portion_counts_the_same() -> None:
+def test_an_accumulator_that_was_stored_and_read_back_at_every_portion_counts_the_same() -> None:
     told = [*with_labels(scored(700, 5, generation=2, weight=0), 0.1), *with_labels(scored(900, 6), 0.3)]
     whole = evidence(told)
     accumulator = EvidenceAccumulator(since=1)

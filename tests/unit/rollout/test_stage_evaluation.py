@@ -65,7 +65,7 @@ def test_a_decision_carries_its_evidence_and_is_recorded_once(settled: str, cont
     assert record_verdict(control, rollout, "shadow", decision, 1) == "promote"
 
 
-def test_a_rollout_ended_by_another_hand_ends_the_watch(settled: str, control: ControlStore) -> None:
+def test_a_rollout_ended_by_somebody_else_ends_the_evaluation(settled: str, control: ControlStore) -> None:
     roll_back(control, evaluation.read_rollout(control, settled), reason="abort", actor="ada", epoch=1)
     decision = evaluation.evaluate_stage(rollout=settled, model="toy", stage="shadow")
     assert decision is not None

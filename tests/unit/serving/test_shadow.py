@@ -130,7 +130,7 @@ def test_a_shadow_that_dies_is_started_again_and_harms_nobody(monkeypatch: pytes
     assert len(started) == 3
 
 
-def test_lines_of_several_turns_go_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_of_several_batches_go_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     shadow, sent = Shadow(Metrics(), SharedMemory(2 * ARENA), 1, NOBODY), []
     monkeypatch.setattr(shadow, "_send", lambda data: sent.append(msgspec.msgpack.decode(data, type=Frame)) or True)
 

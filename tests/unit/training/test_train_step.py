@@ -52,7 +52,7 @@ def test_a_pickle_is_refused_unopened(bench: Bench) -> None:
         bench.train(table(), f"{HERE}:fit_pickle")
 
 
-def test_a_fit_that_writes_nothing_is_told_so(bench: Bench) -> None:
+def test_a_fit_that_writes_nothing_is_reported_so(bench: Bench) -> None:
     with pytest.raises(DataError, match=r"job\.model_path"):
         bench.train(table(), f"{HERE}:fit_nothing")
 

@@ -65,7 +65,7 @@ def test_two_rules_about_quantiles_of_one_column_get_their_own_values() -> None:
     assert observed[1] == 3
 
 
-def test_an_exception_inside_an_expectation_is_told_apart_from_bad_data() -> None:
+def test_an_exception_inside_an_expectation_is_distinguished_from_bad_data() -> None:
     rules = [
         Expectation("ExpectColumnValuesToBeBetween", column="s", min_value=1),
         Expectation("ExpectColumnValuesToBeBetween", column="x", min_value=5),

@@ -68,14 +68,14 @@ def test_a_log_that_trickles_is_not_waited_for(head: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("body", [b"<html>please log in</html>", b"[]", b'"FAILED"', b"\xff\xfe"])
-def test_what_is_not_rays_answer_is_told_with_the_address(head: str, body: bytes) -> None:
+def test_what_is_not_rays_answer_is_reported_with_the_address(head: str, body: bytes) -> None:
     Head.pages["/api/jobs/a"] = 200, "text/html", body
     with pytest.raises(UnreachableError, match=r"(?s)is not Ray's Jobs API.*SLIPSTREAM_RAY_URL"):
         RayJobs(head).status("a")
 
 
 @pytest.mark.parametrize("status", [b'"PREEMPTED"', b"null", b"7"])
-def test_a_status_of_another_ray_is_told_with_those_that_are_known(head: str, status: bytes) -> None:
+def test_a_status_of_another_ray_is_reported_with_those_that_are_known(head: str, status: bytes) -> None:
     Head.pages["/api/jobs/a"] = 200, "application/json", b'{"status": ' + status + b"}"
     with pytest.raises(PermanentError, match=r"(?s)does not know.*PENDING, RUNNING"):
         RayJobs(head).status("a")

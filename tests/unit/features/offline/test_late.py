@@ -111,7 +111,7 @@ def test_what_is_gone_is_no_reason_and_a_day_without_its_own_cannot_be_made_agai
     assert set(store.late()) == {3}
 
 
-def test_stray_folders_are_no_reason(store: Store) -> None:
+def test_unexpected_folders_are_no_reason(store: Store) -> None:
     store.land(1)
     store.land(3)
     store.make(3)

@@ -62,7 +62,7 @@ def trained(
     return perform(request, ledger.open_attempt(request.key, 0), ledger, settings)
 
 
-def test_a_label_that_was_known_when_its_row_was_asked_is_left_out_and_told(tmp_path: Path) -> None:
+def test_a_label_that_was_known_when_its_row_was_asked_is_left_out_and_reported(tmp_path: Path) -> None:
     value = trained(tmp_path, answered=6).value
     assert (value["rows"], value["answered"], value["unlabelled"]) == (34, 6, 0)
     assert value["warnings"][0].startswith("6 rows were left out, beside 34 kept")
@@ -80,20 +80,20 @@ def test_a_label_that_was_known_before_its_row_was_asked_is_refused_too(tmp_path
 
 
 @pytest.mark.parametrize("equal", [1, 40])
-def test_a_label_of_exactly_the_questions_time_is_kept_and_told(tmp_path: Path, equal: int) -> None:
+def test_a_label_of_exactly_the_questions_time_is_kept_and_reported(tmp_path: Path, equal: int) -> None:
     value = trained(tmp_path, answered=equal, before=timedelta(0), seen=SECOND).value
     assert (value["rows"], value["answered"], value["at_once"]) == (40, 0, equal)
     assert value["warnings"][0].startswith(f"{equal} of 40 rows have a label that became known at exactly the time")
 
 
 @pytest.mark.parametrize("created", [False, True])
-def test_values_of_the_questions_own_instant_are_counted_and_told(tmp_path: Path, created: bool) -> None:
+def test_values_of_the_questions_own_instant_are_counted_and_reported(tmp_path: Path, created: bool) -> None:
     value = trained(tmp_path, answered=0, created=created).value
     assert (value["answered"], value["same_instant"]) == (0, {"taste": 40})
     assert len(value["warnings"]) == 1
     assert value["warnings"][0].startswith("40 of 40 rows see a value of view 'taste'")
 
 
-def test_a_value_known_just_after_the_question_is_neither_seen_nor_told(tmp_path: Path) -> None:
+def test_a_value_known_just_after_the_question_is_neither_seen_nor_reported(tmp_path: Path) -> None:
     value = trained(tmp_path, answered=0, seen=timedelta(microseconds=1)).value
     assert (value["same_instant"], value["warnings"]) == ({"taste": 0}, [])

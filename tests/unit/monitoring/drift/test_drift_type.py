@@ -95,7 +95,7 @@ def test_labels_that_have_mostly_not_landed_are_not_judged(past: Reference) -> N
     assert "57% of the labels have landed; 90% are needed" in kind["label"].summary
 
 
-def test_nothing_known_of_the_answers_is_told_and_no_drift() -> None:
+def test_nothing_known_of_the_answers_is_reported_and_no_drift() -> None:
     kind = drift_types({}, {"rows": 700, "labelled": 700, "answered": 0, "own": 0}, Reference((), {}), WHOLE, QUIET, 200)
     assert [kind[name].verdict for name in ("prediction", "label", "concept")] == ["abstain"] * 3
 

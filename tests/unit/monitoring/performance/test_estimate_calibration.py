@@ -106,7 +106,7 @@ def test_a_champion_starts_with_the_record_of_its_holdout() -> None:
     assert backtest(HOLDOUT.slice(0, 700), AXES, Terms("auc", 200, 0.5), timedelta(days=28)) == []
 
 
-def test_an_interval_that_says_nothing_is_not_told() -> None:
+def test_an_interval_that_says_nothing_is_not_reported() -> None:
     loud = [Landed(f"w{n}", BASE + d, BASE, BASE + 0.9 * d, 0.2) for n, d in enumerate((0.1, -0.1, 0.08, -0.09))]
     found = believe(replace(RAW, value=BASE), loud, "auc")
     assert found.verdict == "abstain"

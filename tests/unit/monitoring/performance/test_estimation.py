@@ -118,3 +118,13 @@ def test_a_sample_is_evenly_spaced_and_the_same_every_time() -> None:
     assert spaced(HOLDOUT, 100)["event_time"].to_pylist() == spaced(HOLDOUT, 100)["event_time"].to_pylist()
     assert spaced(HOLDOUT, 100).num_rows == 100
     assert spaced(HOLDOUT, 9000) is HOLDOUT
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "brier"])
+def test_decisions_are_estimated_at_the_threshold_that_serves(metric: str) -> None:
+    terms = Terms(metric, 200, 0.3)
+    window = world(2, 8000, moved=0.8)[0]
+    found, came = estimate(HOLDOUT, window.drop_columns("label"), AXES, terms), terms.measured(window)
+    assert came is not None
+    assert found.base == pytest.approx(terms.measured(HOLDOUT).value)  # type: ignore[union-attr]
+    assert abs(found.value - came.value) < abs(found.base - came.value) / 2

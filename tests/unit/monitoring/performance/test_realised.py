@@ -52,7 +52,7 @@ def test_labels_a_week_late_judge_the_week_before_once_they_are_enough() -> None
     assert found.earlier_json()[0]["landing"]["enough"]
 
 
-def test_a_window_is_told_as_judged_late_only_once() -> None:
+def test_a_window_is_reported_as_judged_late_only_once() -> None:
     late = timedelta(days=6)
     earlier = week(MADE - 2 * WEEK, late, HERE.end, 2)  # it was enough a week ago already; the week before has no rows
     found = assess(HERE, week(MADE, late, HERE.end), earlier, 1, measured, 0.9)

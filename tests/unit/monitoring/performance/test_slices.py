@@ -36,7 +36,7 @@ def test_of_quiet_slices_the_worst_is_rarely_named() -> None:
     assert sum(named) <= 5  # 5 percent, with room for chance
 
 
-def test_slices_too_small_or_unknown_before_are_told_and_not_tried() -> None:
+def test_slices_too_small_or_unknown_before_are_reported_and_not_tried() -> None:
     rows = pa.concat_tables([table(1, values=2), table(2, values=1, rows=30).set_column(0, "airport", pa.array(["NEW"] * 30))])
     found = {str(each["value"]): each for each in by_slice(rows, ["airport", "nowhere"], TERMS, table(3, values=1))}
     assert "too few rows" in found["NEW"]["words"]

@@ -97,7 +97,7 @@ def test_a_value_that_is_very_common_has_a_bin_of_its_own() -> None:
     assert count(pa.array(values), axis).bins[0] == 900
 
 
-def test_whole_numbers_are_told_apart() -> None:
+def test_whole_numbers_are_reported_apart() -> None:
     axis = Axis.spanning("hour", "int", np.arange(24.0).repeat(40))
     summary = count(pa.array(np.arange(24)), axis)
     assert summary.cells is not None

@@ -103,7 +103,7 @@ def register(control: ControlStore, version: int, passed: bool, as_of: str = "20
         connection.execute(store.versions.insert().values(**row, model=SPEC.name, record=record))
 
 
-def test_challengers_that_came_to_nothing_are_told_with_their_reason(control: ControlStore) -> None:
+def test_challengers_that_came_to_nothing_are_reported_with_their_reason(control: ControlStore) -> None:
     register(control, 1, passed=True)  # the champion
     register(control, 2, passed=False)
     register(control, 3, passed=False, run_type="backfill")  # never meant to serve

@@ -96,7 +96,7 @@ def test_a_lost_previous_champion_does_not_block_the_way_on(scene: Scene) -> Non
     assert "lost" in status["refused"]["1"]
 
 
-def test_a_store_that_is_away_is_no_fault_of_the_version(scene: Scene) -> None:
+def test_a_store_that_is_down_is_no_fault_of_the_version(scene: Scene) -> None:
     scene.poll(1, champion=1)
     scene.broken[2] = UnreachableError("the ledger is away")
     status = scene.poll(2, champion=1, challenger=2)
@@ -181,7 +181,7 @@ def test_a_slow_load_stalls_neither_other_models_nor_a_change_of_weights(many: M
     assert asyncio.run(asyncio.wait_for(ask(), 20)) == 2
 
 
-def test_callers_of_a_model_that_takes_too_long_are_told_to_come_back(many: ManyModels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_of_a_model_that_takes_too_long_are_asked_to_come_back(many: ManyModels, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_module, "COLD_SECONDS", 0.05)
     many.slow["m4"] = threading.Event()
     with pytest.raises(RequestError, match="being loaded") as refused:
@@ -191,7 +191,7 @@ def test_callers_of_a_model_that_takes_too_long_are_told_to_come_back(many: Many
     eventually(lambda: "m4" in many.loaded())  # the load went on without its caller
 
 
-def test_a_cold_model_whose_store_is_away_is_a_503_and_its_route_is_kept(many: ManyModels) -> None:
+def test_a_cold_model_whose_store_is_down_is_a_503_and_its_route_is_kept(many: ManyModels) -> None:
     many.broken["m4"] = UnreachableError("the ledger is away")
     with pytest.raises(RequestError, match="the ledger is away"):
         asyncio.run(many.manager.warm("m4"))

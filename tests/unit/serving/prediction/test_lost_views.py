@@ -110,14 +110,14 @@ def test_the_share_of_entities_without_a_row_is_counted_by_view(site: Site) -> N
     assert (site.counted("asked"), site.counted("missing")) == ({"weather": 5, "plane": 5}, {"weather": 1, "plane": 3})
 
 
-def test_what_cannot_be_seen_stays_as_it_was_and_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_checked_stays_as_it_was_and_is_reported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.lost = ["plane"]
     site.watch.step()
 
     def away(*_: object) -> list[str]:
         raise UnreachableError("away")
 
-    monkeypatch.setattr(site.watch, "_look", away)
+    monkeypatch.setattr(site.watch, "_find_lost", away)
     site.watch.step()
     assert site.ask("oslo")[0][1] == ["empty_view:plane"]
     with pytest.raises(RuntimeError, match="away"):

@@ -101,7 +101,7 @@ def desk(spec: ModelSpec, tmp_path: Path) -> Iterator[Desk]:
     desk.log.close()
 
 
-def test_a_turn_is_answered_and_logged(desk: Desk) -> None:
+def test_a_batch_is_answered_and_logged(desk: Desk) -> None:
     assert desk.ask() == [(0.5, [])] * 4
     assert [record.id for record in read_records(desk.folder, "toy")] == list(PLACES)
 
@@ -114,7 +114,7 @@ def test_the_arm_is_drawn_by_the_plain_hash_and_the_log_holds_the_keyed_one(desk
         assert record.unit == desk.log.pseudonym(number) != f"{number:016x}"
 
 
-def test_a_request_that_breaks_the_turn_fails_alone_and_every_other_is_logged_once(desk: Desk) -> None:
+def test_a_request_that_breaks_the_batch_fails_alone_and_every_other_is_logged_once(desk: Desk) -> None:
     def hashed(entity: str, model: str) -> int:
         if entity == "poison":
             raise RuntimeError("nobody foresaw this")

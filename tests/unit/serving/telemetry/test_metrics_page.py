@@ -50,12 +50,12 @@ def test_a_latency_beyond_the_last_bound_counts_against_the_longest_promise() ->
     assert values(text, "slipstream_slo_bad_total")[("toy", "latency")] == 1
 
 
-def test_every_metric_is_told_of_even_without_a_sample() -> None:
+def test_every_metric_is_reported_of_even_without_a_sample() -> None:
     told = {line.split()[2] for line in metrics_page(Metrics().series(), {}).splitlines() if line.startswith("# TYPE")}
     assert {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name in names()} == told
 
 
-def test_a_source_that_is_away_is_told_and_takes_nothing_else_with_it() -> None:
+def test_a_source_that_is_down_is_reported_and_takes_nothing_else_with_it() -> None:
     def away(spec: ModelSpec) -> list[Sample]:
         raise ConnectionError(spec.name)
 
