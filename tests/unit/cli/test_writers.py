@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,8 +91,8 @@ def test_a_job_of_an_open_attempt_writes_while_it_runs(desk: Make) -> None:
     attempt = made.ledger.open_attempt(request.key, 0)
     assert writers(made) == []  # nobody computes it
     jobs = open_jobs(made.settings)
-    jobs.submit(Job(attempt.job, (sys.executable, "-c", "import time; time.sleep(60)")))
-    jobs.submit(Job("slip-train-of-others-g0-a1", (sys.executable, "-c", "import time; time.sleep(60)")))
+    jobs.submit(Job(attempt.job, "tests.contract.job_body", ("import time; time.sleep(60)",)))
+    jobs.submit(Job("slip-train-of-others-g0-a1", "tests.contract.job_body", ("import time; time.sleep(60)",)))
     (found,) = writers(made)
     assert (found.what, found.stop) == (f"the job {attempt.job}", f"slipstream cancel {attempt.job}")
     for name in (attempt.job, "slip-train-of-others-g0-a1"):
