@@ -30,7 +30,7 @@ class Partitions:
 class Overview:
     model: str
     versions: tuple[VersionRecord, ...]  # newest first
-    route: Row  # as the gateway is told to serve; empty before the first rollout
+    route: Row  # as the gateway is to serve; empty before the first rollout
     rollout: Row  # the newest, live or not; empty if there was none
     events: tuple[Row, ...]  # of that rollout, newest first
     decisions: tuple[Row, ...]  # newest first

@@ -206,7 +206,7 @@ class Scorer:
             try:
                 with scratch_folder(self._scratch) as folder:
                     self._loaded[key] = self._load(model, version, folder)
-            except TransientError as error:  # a store is away: the next copy tries again
+            except TransientError as error:  # a store does not answer: the next copy tries again
                 log.warning("%s version %d was not loaded: %s", model, version, one_line(error))
                 return None
             except Exception as error:  # noqa: BLE001 - nothing may end this process
