@@ -12,7 +12,7 @@ from pathlib import Path
 
 from include.services.services import Services
 from include.serving.models.loaded_model import LoadedModel, load_model
-from include.serving.shadow import Scorer, score_frames
+from include.serving.shadow import OPTIONS, Scorer, score_frames
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
 
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="include.gateway.shadow")
-    for name in ("--socket", "--memory", "--arena"):
+    for name in OPTIONS:
         parser.add_argument(name, type=int, required=True)
     return parser.parse_args(argv)
 

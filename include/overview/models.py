@@ -9,7 +9,7 @@ from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
 from include.data import published
-from include.monitoring.retraining import decision as decisions
+from include.monitoring.retraining import retrainings as decisions
 from include.rollout_state import queries as rollouts
 from include.routing import route as routes
 from include.versions import queries as versions

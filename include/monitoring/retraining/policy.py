@@ -140,7 +140,9 @@ def _signals(facts: Facts, policy: Retraining) -> Signals:
     fell: bool | None = None
     if drop is not None and error is not None and policy.on_performance_drop is not None:
         fell = drop > policy.on_performance_drop and drop > NOISE * error
-    return Signals(facts.champion.version if facts.champion else None, None if verdict == "abstain" else verdict == "drift", fell)
+    drifted = None if verdict == "abstain" else verdict == "drift"
+    version = facts.champion.version if facts.champion else None
+    return Signals(version, drifted, fell)
 
 
 def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Iterator[str]:

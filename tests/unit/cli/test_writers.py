@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +15,7 @@ import pytest
 from include.backends.process.jobs import open_jobs
 from include.cli.context import CliContext
 from include.cli.writers import writers
-from include.core.ports import Job
+from include.core.ports import Job, JobStatus
 from include.core.request import Request
 from include.core.settings import Settings
 from include.local.supervisor import Supervisor
@@ -91,12 +91,14 @@ def test_a_job_of_an_open_attempt_writes_while_it_runs(context: Make) -> None:
     made.ledger.record(request)
     attempt = made.ledger.open_attempt(request.key, 0)
     assert writers(made) == []  # nobody computes it
-    jobs = open_jobs(made.settings)
-    jobs.submit(Job(attempt.job, (sys.executable, "-c", "import time; time.sleep(60)")))
-    jobs.submit(Job("slip-train-of-others-g0-a1", (sys.executable, "-c", "import time; time.sleep(60)")))
+    jobs, others = open_jobs(made.settings), "slip-train-of-others-g0-a1"
+    for name in (attempt.job, others):
+        jobs.submit(Job(name, "tests.contract.job_body", ("import time; time.sleep(60)",)))
+        while jobs.status(name) is not JobStatus.RUNNING:  # one that has not begun cannot be stopped
+            time.sleep(0.02)
     (found,) = writers(made)
     assert (found.what, found.stop) == (f"the job {attempt.job}", f"slipstream cancel {attempt.job}")
-    for name in (attempt.job, "slip-train-of-others-g0-a1"):
+    for name in (attempt.job, others):
         jobs.stop(name)
     assert writers(made) == []
 

@@ -63,8 +63,9 @@ def test_a_later_process_with_the_same_number_is_left_alone(tmp_path: Path, lead
 def test_the_processes_that_a_copied_home_names_are_left_alone(tmp_path: Path, leader: tuple[subprocess.Popen[str], int]) -> None:
     process, _ = leader
     original, copy = Platform(tmp_path / "original"), Platform(tmp_path / "copy")
-    code = "from pathlib import Path; import sys; from include.local import strays; from include.local.platform import Platform; "
-    code += "strays.replace(Platform(Path(sys.argv[1])), 'thing'); print('recorded', flush=True); sys.stdin.read()"
+    code = "from pathlib import Path; import sys; from include.local import orphans; "
+    code += "from include.local.platform import Platform; "
+    code += "orphans.replace(Platform(Path(sys.argv[1])), 'thing'); print('recorded', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(original.home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
         assert running.stdout is not None

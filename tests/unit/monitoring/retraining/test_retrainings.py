@@ -5,9 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.core.control import ControlStore
-from include.monitoring.retraining.decision import asked_for, decided, models_in, newest, record_decision, resource
+from include.monitoring.retraining.decision import asked_for, record_decision, resource
 from include.monitoring.retraining.policy import decide
-from include.monitoring.retraining.retrainings import RetrainDecision, count_since, newest_in, take
+from include.monitoring.retraining.retrainings import (
+    RetrainDecision,
+    count_since,
+    decided,
+    models_in,
+    newest,
+    newest_in,
+    take,
+)
 from tests.unit.monitoring.retraining.test_policy import DRIFT, POLICY, facts
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
