@@ -15,7 +15,7 @@ from include.data.published import newest, published
 from include.data.raw import RawPartitions
 from include.data.window import Window
 from include.features.offline.late import Digests, Made, late_days, made_of
-from include.monitoring.retraining.decision import decided
+from include.monitoring.retraining.retrainings import decided
 from include.services.services import Services
 
 PENDING_SECONDS = 600.0  # an event's work has that long before the next event is sent

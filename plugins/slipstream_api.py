@@ -142,7 +142,7 @@ def restore_version(model: str, body: Restoration, user: Operator, later: Backgr
 def control_rollout(
     model: str, verb: Literal["pause", "resume", "abort"], body: Reason, user: Operator, later: BackgroundTasks
 ) -> dict[str, Any]:
-    """A person's hand on the live rollout."""
+    """Manual control of the live rollout: pause, resume, abort."""
     if verb == "abort":
         later.add_task(_mirror, model)
         return dict(vars(abort(services().control, model, actor=_name(user), reason=body.reason)))
@@ -184,7 +184,7 @@ def report(path: str, request: Request, user: User) -> Response:
 
 
 def _mirror(model: str) -> None:
-    """After the answer: have the registry show what was decided. Where it is away, that is remembered."""
+    """After the answer: have the registry show what was decided. Where it is down, that is recorded."""
     follow(services().control, services().labels, model)
 
 

@@ -1,4 +1,4 @@
-"""What of the settings a job is told, whichever backend runs it. It holds no secret.
+"""What of the settings a job is given, whichever backend runs it. It holds no secret.
 
 The logins of the storage and of MLflow come by connection, from the environment of the place where the job runs.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from include.cli.context import Desk
+from include.cli.context import CliContext
 from include.core.catalog import load_spec, model_names
 from include.core.digest import code_digest
 from include.core.errors import SlipstreamError
@@ -25,45 +25,45 @@ from include.versions.record import VersionRecord
 Row = tuple[str, str, int, int, str]
 
 
-def anew(desk: Desk) -> Iterator[str]:
+def anew(context: CliContext) -> Iterator[str]:
     """In words, for people; nothing where every result is of the present code."""
-    rows = [row for name in model_names(desk.settings.models) for row in _model(desk, name) if row[3]]
+    rows = [row for name in model_names(context.settings.models) for row in _model(context, name) if row[3]]
     if rows:
         yield "Results of other code than this release's, which their keys name:"
         yield table(("model", "what", "stored", "other code", "what follows"), rows)
-    if attempts := live(desk.ledger):
+    if attempts := live(context.ledger):
         yield (
             f"{len(attempts)} attempts are open, and no job computes them. A task that is cleared asks under the key of the "
             "present code, and begins anew; their checkpoints stay where they are."
         )
 
 
-def _model(desk: Desk, name: str) -> Iterator[Row]:
+def _model(context: CliContext, name: str) -> Iterator[Row]:
     try:
-        spec = load_spec(name, desk.settings.models)
+        spec = load_spec(name, context.settings.models)
     except SlipstreamError as error:
         yield name, f"its spec cannot be loaded: {error}", 0, 1, "nothing is known of it"
         return
-    control = desk.any_control
+    control = context.any_control
     days = list(published(control, name, date.min, date.max).values())
     following = f"they stay published; to look at them: slipstream features catch-up {name} --dry-run"
-    yield name, "published days", len(days), _others(desk, days, uses(spec)), following
+    yield name, "published days", len(days), _others(context, days, uses(spec)), following
     known = records(control, name)
     trained = [record.entry.lineage.train for record in known]
     following = "they stay registered and serve; the next training computes its own"
-    yield name, "trained versions", len(trained), _others(desk, trained, (spec.training.fit,)), following
-    yield from _reference(desk, spec, champion(known))
+    yield name, "trained versions", len(trained), _others(context, trained, (spec.training.fit,)), following
+    yield from _reference(context, spec, champion(known))
 
 
-def _reference(desk: Desk, spec: ModelSpec, serving: VersionRecord | None) -> Iterator[Row]:
+def _reference(context: CliContext, spec: ModelSpec, serving: VersionRecord | None) -> Iterator[Row]:
     """The profile of the champion's past, which monitoring keeps for as long as it serves."""
     if serving is None:
         return
     lineage = serving.entry.lineage
-    storage, found = desk.ledger.storage, list[Request]()
+    storage, found = context.ledger.storage, list[Request]()
     for path in storage.list("ledger/reference"):
         if path.endswith("/request.json"):
-            request = desk.ledger.request(path.removeprefix("ledger/").removesuffix("/request.json"))
+            request = context.ledger.request(path.removeprefix("ledger/").removesuffix("/request.json"))
             if request.model == spec.name and _digest(request, "train") == lineage.train.digest:
                 found.append(request)
     if found and all(_is_other(request, ()) for request in found):
@@ -75,14 +75,14 @@ def _digest(request: Request, name: str) -> str:
     return ref.digest if ref is not None else ""
 
 
-def _others(desk: Desk, refs: Sequence[Ref], uses: tuple[str, ...]) -> int:
-    return sum(_made_by_other(desk, ref, uses) for ref in refs)
+def _others(context: CliContext, refs: Sequence[Ref], uses: tuple[str, ...]) -> int:
+    return sum(_made_by_other(context, ref, uses) for ref in refs)
 
 
-def _made_by_other(desk: Desk, ref: Ref, uses: tuple[str, ...]) -> bool:
+def _made_by_other(context: CliContext, ref: Ref, uses: tuple[str, ...]) -> bool:
     """Whether the request of a result names other code. Of one that is gone or damaged nothing is said."""
     try:
-        request = desk.ledger.request(desk.ledger.resolve(ref).key)
+        request = context.ledger.request(context.ledger.resolve(ref).key)
     except (SlipstreamError, FileNotFoundError):
         return False
     return _is_other(request, uses)

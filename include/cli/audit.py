@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.errors import DataError
 from include.governance.audit_chain import Verdict, to_json, verify
 from include.governance.seals import accept, write_seal
@@ -25,10 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """1 if anything is not as it was written."""
-    desk = open_desk()
-    verdict = verify(desk.control, desk.ledger.storage)
+    context = open_context()
+    verdict = verify(context.control, context.ledger.storage)
     if options.verb == "accept":
-        return _accept(desk, verdict, options.reason)
+        return _accept(context, verdict, options.reason)
     if options.json:
         print(json.dumps(to_json(verdict), indent=2))
         return 0 if verdict.intact else 1
@@ -36,12 +36,12 @@ def run(options: argparse.Namespace) -> int:
     verdict.raise_if_broken()
     print(verdict.words)
     if options.verb == "seal":
-        seal = write_seal(desk.control, desk.ledger.storage, actor=desk.actor)
+        seal = write_seal(context.control, context.ledger.storage, actor=context.actor)
         print(f"Seal {seal.number} is of row {seal.seq}." if seal else "Nothing was added since the newest seal.")
     return 0
 
 
-def _accept(desk: Desk, verdict: Verdict, reason: str) -> int:
+def _accept(context: CliContext, verdict: Verdict, reason: str) -> int:
     if verdict.intact:
         print(f"There is nothing to accept: {verdict.words}")
         return 0
@@ -52,7 +52,7 @@ def _accept(desk: Desk, verdict: Verdict, reason: str) -> int:
             hint='slipstream audit accept --reason "the store was restored from the backup of 2013-05-01"',
         )
     ids = [each.id for each in verdict.findings]
-    seal = accept(desk.control, desk.ledger.storage, ids, actor=desk.actor, reason=reason)
+    seal = accept(context.control, context.ledger.storage, ids, actor=context.actor, reason=reason)
     print(f"Seal {seal.number} of row {seal.seq} accepts {', '.join(ids)}: {reason}")
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.context import open_desk
+from include.cli.context import open_context
 from include.core.errors import DataError
 from include.core.table import table
 from include.governance.backtest import Fold, folds
@@ -18,8 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    found = folds(desk.ledger, records(desk.control, options.model))
+    context = open_context()
+    found = folds(context.ledger, records(context.control, options.model))
     if not found:
         raise DataError(
             f"No version of {options.model} was trained yet.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
 from include.core.ports import JobStatus
@@ -16,30 +16,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    name = _name(desk, options.job)
-    jobs = desk.jobs()
+    context = open_context()
+    name = _name(context, options.job)
+    jobs = context.jobs()
     before = JobStatus(jobs.status(name))
     if before is JobStatus.UNKNOWN:
         raise DataError(
-            f"The {desk.settings.job_backend} backend has no job {name!r}.",
+            f"The {context.settings.job_backend} backend has no job {name!r}.",
             seen=name,
             safe="no job was stopped.",
-            hint=did_you_mean(name, [attempt.job for attempt in live(desk.ledger)], "jobs under way"),
+            hint=did_you_mean(name, [attempt.job for attempt in live(context.ledger)], "jobs under way"),
         )
     if before.over:
         print(f"{name} is over already: {before}.")
         return 0
-    with desk.control.transaction() as connection:
-        desk.control.append_audit(connection, desk.actor, "cancel", name, {"status": str(before)})
+    with context.control.transaction() as connection:
+        context.control.append_audit(connection, context.actor, "cancel", name, {"status": str(before)})
     print(f"{stop(jobs, name)} Its task fails; its checkpoints are kept, and clearing the task goes on from them.")
     return 0
 
 
-def _name(desk: Desk, given: str) -> str:
+def _name(context: CliContext, given: str) -> str:
     if "/" not in given:
         return given
-    working = {attempt.key: attempt.job for attempt in live(desk.ledger)}
+    working = {attempt.key: attempt.job for attempt in live(context.ledger)}
     if given not in working:
         raise DataError(
             f"Nothing is computing {given!r}.",

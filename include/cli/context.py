@@ -13,7 +13,7 @@ from include.local.connections import read_file
 from include.services.services import Services
 
 
-class Desk(Services):
+class CliContext(Services):
     """The services of one command, and who gave it."""
 
     @property
@@ -30,8 +30,8 @@ class Desk(Services):
         return f"{getpass.getuser()} (slipstream command)"
 
 
-def open_desk(environ: Mapping[str, str] | None = None) -> Desk:
+def open_context(environ: Mapping[str, str] | None = None) -> CliContext:
     """Settings from the environment, and below them from `<home>/connections.env`."""
     given = dict(os.environ if environ is None else environ)
     home = Settings.from_env(given).home
-    return Desk(Settings.from_env({**read_file(home), **given}), control_must_exist=True)
+    return CliContext(Settings.from_env({**read_file(home), **given}), control_must_exist=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from include.cli.changed import make_changed
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.cli.late import SHOWN, print_late
 from include.core.catalog import load_spec
 from include.core.request import Ref, Result
@@ -31,29 +31,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    spec = load_spec(options.model, desk.settings.models)
-    make_changed(desk, spec, dry_run=options.dry_run)
-    refs = recent(desk.control, spec, everything=options.all)
-    made = results(desk.ledger, {day.isoformat(): ref for day, ref in refs.items()})
-    days = sorted(refs) if options.again else _missing(desk, spec, refs, made)
+    context = open_context()
+    spec = load_spec(options.model, context.settings.models)
+    make_changed(context, spec, dry_run=options.dry_run)
+    refs = recent(context.control, spec, everything=options.all)
+    made = results(context.ledger, {day.isoformat(): ref for day, ref in refs.items()})
+    days = sorted(refs) if options.again else _missing(context, spec, refs, made)
     if not days:
         print(f"All {len(refs)} published days of {spec.name} within reach are online as they stand.")
     elif options.dry_run:
         print(f"To be materialized ({len(days)} of {len(refs)}): {', '.join(map(str, days))}")
     else:
-        _materialize(desk, spec, days, made)
-    print_late(desk, spec)
+        _materialize(context, spec, days, made)
+    print_late(context, spec)
     return 0
 
 
-def _missing(desk: Desk, spec: ModelSpec, refs: Mapping[date, Ref], made: Mapping[str, Result]) -> list[date]:
+def _missing(context: CliContext, spec: ModelSpec, refs: Mapping[date, Ref], made: Mapping[str, Result]) -> list[date]:
     """The days without a record that stands, and those of which the store itself, asked for their rows, lacks some."""
-    store = desk.online()
-    days = pending(desk.control, spec, refs, made, routed_pins(desk.control, desk.ledger, spec.name), store)
+    store = context.online()
+    days = pending(context.control, spec, refs, made, routed_pins(context.control, context.ledger, spec.name), store)
     recorded = {day: result for day, result in made.items() if date.fromisoformat(day) not in days}
-    with scratch_folder(desk.settings.scratch()) as folder:
-        lost = lost_days(desk.ledger, spec, recorded, store, published_rows(desk.control, spec.name), folder)
+    with scratch_folder(context.settings.scratch()) as folder:
+        lost = lost_days(context.ledger, spec, recorded, store, published_rows(context.control, spec.name), folder)
     if lost:
         shown = ", ".join(f"{day} ({count})" for day, count in list(lost.items())[:SHOWN])
         more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
@@ -61,12 +61,12 @@ def _missing(desk: Desk, spec: ModelSpec, refs: Mapping[date, Ref], made: Mappin
     return sorted({*days, *lost})
 
 
-def _materialize(desk: Desk, spec: ModelSpec, days: Sequence[date], made: Mapping[str, Result]) -> None:
+def _materialize(context: CliContext, spec: ModelSpec, days: Sequence[date], made: Mapping[str, Result]) -> None:
     """Oldest first; of several at once, or interrupted and begun again, the newest values stand all the same."""
     from include.features.online.materialize import materialize  # Feast: not where nothing is to be brought online
 
     rows = []
     for day in days:
-        report = materialize(spec, made[day.isoformat()], desk.ledger, desk.settings)
+        report = materialize(spec, made[day.isoformat()], context.ledger, context.settings)
         rows += [(day, name, each["entities"], each["written"], each["newer"]) for name, each in report["views"].items()]
     print(table(("day", "view", "entities", "written", "newer online"), rows))

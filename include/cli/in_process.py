@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from include.cli.context import Desk
+from include.cli.context import CliContext
 from include.core.errors import DataError, UnreachableError
 from include.core.request import Json
 from include.core.spec import ModelSpec, View
@@ -17,17 +17,19 @@ from include.serving.models.loaded_model import load_model
 from include.serving.prediction.lost_views import FLAG
 
 
-def predict(desk: Desk, spec: ModelSpec, entity: Mapping[str, str], features: Mapping[str, Json], at: str) -> dict[str, Json]:
+def predict(
+    context: CliContext, spec: ModelSpec, entity: Mapping[str, str], features: Mapping[str, Json], at: str
+) -> dict[str, Json]:
     """The answer of the version that serves most entities, in the gateway's form. Raises DataError if none does."""
-    _, route = read_route(desk.control, spec.name)
+    _, route = read_route(context.control, spec.name)
     version = route.champion if route.champion is not None else route.challenger
     if version is None:
         raise DataError(
             f"No version of {spec.name} serves yet.", hint=f"`slipstream versions {spec.name}` lists what could be rolled out."
         )
     with TemporaryDirectory() as scratch:
-        model = load_model(desk.control, desk.ledger, spec, version, Path(scratch))
-    known, degraded = _online(desk, spec, model.views or spec.features.views, entity, at)
+        model = load_model(context.control, context.ledger, spec, version, Path(scratch))
+    known, degraded = _online(context, spec, model.views or spec.features.views, entity, at)
     row = {feature.name: feature.default for feature in spec.features.request} | known | dict(features)
     score = model.score_row({feature.name: row.get(feature.name) for feature in model.inputs or spec.features.inputs})
     label = int(score >= spec.serving.threshold)
@@ -35,14 +37,14 @@ def predict(desk: Desk, spec: ModelSpec, entity: Mapping[str, str], features: Ma
 
 
 def _online(
-    desk: Desk, spec: ModelSpec, views: tuple[View, ...], entity: Mapping[str, str], at: str
+    context: CliContext, spec: ModelSpec, views: tuple[View, ...], entity: Mapping[str, str], at: str
 ) -> tuple[dict[str, Json], list[str]]:
     """The entity's features at that moment, and what is degraded: the model's defaults stand in for them."""
     naive = parse_time(at) if at else utc_now()
     try:
-        store = desk.online()
+        store = context.online()
         found = store.read_entity(spec.name, views, entity, naive)
-        lost = empty_views(store, spec, views, published_rows(desk.control, spec.name))
+        lost = empty_views(store, spec, views, published_rows(context.control, spec.name))
         return found, [f"{FLAG}{name}" for name in lost]
     except UnreachableError:
         return {}, ["features"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from include.cli.arguments import day
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.table import table
 from include.governance.invalidation import LedgerEntry, dependents, find, invalidate, named, require_step
 
@@ -24,27 +24,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    chosen = _choose(options, desk)
+    context = open_context()
+    chosen = _choose(options, context)
     print(f"To be computed again ({len(chosen)}):\n{_list(chosen)}")
-    if others := dependents(desk.ledger, [each.key for each in chosen]):
+    if others := dependents(context.ledger, [each.key for each in chosen]):
         print(f"\nMade from it, and computed again only where its digest changes ({len(others)}):\n{_list(others)}")
     if not options.yes:
         print("\nNothing was changed. Add --yes to do it.")
         return 0
-    for each in invalidate(desk.ledger, desk.control, chosen, actor=desk.actor, reason=options.reason):
+    for each in invalidate(context.ledger, context.control, chosen, actor=context.actor, reason=options.reason):
         print(f"{each.key}: generation {each.generation} is open.")
     print("Clear the task, or run its DAG again: it computes them. What was there before is kept.")
     return 0
 
 
-def _choose(options: argparse.Namespace, desk: Desk) -> list[LedgerEntry]:
+def _choose(options: argparse.Namespace, context: CliContext) -> list[LedgerEntry]:
     if options.key and not (options.model or options.step):
-        return [named(desk.ledger, options.key)]
+        return [named(context.ledger, options.key)]
     if options.key or not (options.model and options.step):
         options.refuse("give either a KEY, or --model and --step")
-    require_step(desk.ledger, options.model, options.step)
-    return find(desk.ledger, options.model, options.step, options.day.isoformat() if options.day else None)
+    require_step(context.ledger, options.model, options.step)
+    return find(context.ledger, options.model, options.step, options.day.isoformat() if options.day else None)
 
 
 def _list(held: list[LedgerEntry]) -> str:

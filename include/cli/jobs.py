@@ -11,7 +11,7 @@ import argparse
 from dataclasses import dataclass
 
 from include.backends.airflow.client import AirflowClient
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.errors import NotReadyError
 from include.core.ledger import Attempt
 from include.core.ports import JobBackend, JobStatus
@@ -37,27 +37,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    jobs = desk.jobs()
-    airflow = _airflow(desk)
-    watched = watch(desk, jobs, airflow)
+    context = open_context()
+    jobs = context.jobs()
+    airflow = _airflow(context)
+    watched = watch(context, jobs, airflow)
     rows = [(one.attempt.job, one.model, str(one.status), ", ".join(one.holders) or "nobody") for one in watched]
     print(table(("job", "model", "status", "wanted by"), rows) if rows else "No job is under way.")
     for one in watched:
         if one.orphan and options.stop_orphans:
-            _stop(desk, jobs, airflow, one)
+            _stop(context, jobs, airflow, one)
     return 0
 
 
-def watch(desk: Desk, jobs: JobBackend, airflow: AirflowClient) -> list[Watched]:
+def watch(context: CliContext, jobs: JobBackend, airflow: AirflowClient) -> list[Watched]:
     """The attempts without a result, what the backend says of their jobs, and which runs may want them."""
-    attempts = live(desk.ledger)
+    attempts = live(context.ledger)
     unfinished = airflow.unfinished() if attempts else []
-    return [_watched(desk, jobs, attempt, unfinished) for attempt in attempts]
+    return [_watched(context, jobs, attempt, unfinished) for attempt in attempts]
 
 
-def _watched(desk: Desk, jobs: JobBackend, attempt: Attempt, unfinished: list[tuple[str, str, dict[str, str]]]) -> Watched:
-    model, step = desk.ledger.request(attempt.key).model, attempt.key.partition("/")[0]
+def _watched(
+    context: CliContext, jobs: JobBackend, attempt: Attempt, unfinished: list[tuple[str, str, dict[str, str]]]
+) -> Watched:
+    model, step = context.ledger.request(attempt.key).model, attempt.key.partition("/")[0]
     over = ("success", "failed", "skipped", "upstream_failed", "removed")
     holders = [
         f"{dag} {run}" for dag, run, tasks in unfinished if dag.startswith(f"{model}_") and tasks.get(step, "success") not in over
@@ -65,19 +67,19 @@ def _watched(desk: Desk, jobs: JobBackend, attempt: Attempt, unfinished: list[tu
     return Watched(attempt, model, JobStatus(jobs.status(attempt.job)), tuple(holders))
 
 
-def _stop(desk: Desk, jobs: JobBackend, airflow: AirflowClient, orphan: Watched) -> None:
+def _stop(context: CliContext, jobs: JobBackend, airflow: AirflowClient, orphan: Watched) -> None:
     """Stop a job that is still nobody's: a run may have started since the table was made."""
-    if not _watched(desk, jobs, orphan.attempt, airflow.unfinished()).orphan:
+    if not _watched(context, jobs, orphan.attempt, airflow.unfinished()).orphan:
         print(f"{orphan.attempt.job} is wanted again: it goes on.")
         return
     detail = {"status": str(orphan.status), "why": "no unfinished run wants it"}
-    with desk.control.transaction() as connection:
-        desk.control.append_audit(connection, desk.actor, "cancel", orphan.attempt.job, detail)
+    with context.control.transaction() as connection:
+        context.control.append_audit(connection, context.actor, "cancel", orphan.attempt.job, detail)
     print(f"{stop(jobs, orphan.attempt.job)} Nobody waits for it. Its checkpoints are kept.")
 
 
-def _airflow(desk: Desk) -> AirflowClient:
-    airflow = desk.airflow()
+def _airflow(context: CliContext) -> AirflowClient:
+    airflow = context.airflow()
     if airflow is None:
         raise NotReadyError(
             "There is no connection to Airflow, so it is not known which jobs are wanted.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from include.cli.context import Desk
+from include.cli.context import CliContext
 from include.core.errors import DataError
 from include.core.request import Ref
 from include.core.spec import ModelSpec
@@ -17,13 +17,13 @@ from include.versions.queries import training_sets
 SHOWN = 40
 
 
-def print_late(desk: Desk, spec: ModelSpec) -> None:
+def print_late(context: CliContext, spec: ModelSpec) -> None:
     """Print them; nothing where every day was made from what is there now. Every raw partition is read once."""
-    raw, data = RawPartitions(desk.ledger.storage, spec.name), spec.data
+    raw, data = RawPartitions(context.ledger.storage, spec.name), spec.data
     known: dict[str, Made] = {}
     digests = Digests(trust_times=False)
-    refs = published(desk.control, spec.name, date.min, date.max)
-    late = late_days(raw, data, made_of(desk.ledger, refs, known), digests)
+    refs = published(context.control, spec.name, date.min, date.max)
+    late = late_days(raw, data, made_of(context.ledger, refs, known), digests)
     whole = set.intersection(*(set(raw.days(source)) for source in data.sources))
     unmade = sorted(day for day in whole - set(refs) if day >= data.first and (data.last is None or day <= data.last))
     if late:
@@ -35,7 +35,7 @@ def print_late(desk: Desk, spec: ModelSpec) -> None:
         print_more(len(unmade))
     if late or unmade:
         print_commands(spec, [*(each.day for each in late), *unmade], whole)
-    _print_versions(desk, spec, raw, digests, known)
+    _print_versions(context, spec, raw, digests, known)
 
 
 def print_more(count: int) -> None:
@@ -54,12 +54,12 @@ def print_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
         )
 
 
-def _print_versions(desk: Desk, spec: ModelSpec, raw: RawPartitions, digests: Digests, known: dict[str, Made]) -> None:
+def _print_versions(context: CliContext, spec: ModelSpec, raw: RawPartitions, digests: Digests, known: dict[str, Made]) -> None:
     """Versions whose training set read days that would be made otherwise now, also where those are published anew since."""
     rows = []
-    for version, stage, as_of, training_set in training_sets(desk.control, spec.name):
-        refs = _trained_on(desk, training_set)
-        late = [each.day for each in late_days(raw, spec.data, made_of(desk.ledger, refs, known), digests)]
+    for version, stage, as_of, training_set in training_sets(context.control, spec.name):
+        refs = _trained_on(context, training_set)
+        late = [each.day for each in late_days(raw, spec.data, made_of(context.ledger, refs, known), digests)]
         if late:
             rows.append((version, stage, as_of[:10], f"{len(late)} of {len(refs)}", late[0], late[-1]))
     if rows:
@@ -70,10 +70,10 @@ def _print_versions(desk: Desk, spec: ModelSpec, raw: RawPartitions, digests: Di
         )
 
 
-def _trained_on(desk: Desk, training_set: Ref) -> dict[date, Ref]:
+def _trained_on(context: CliContext, training_set: Ref) -> dict[date, Ref]:
     """The days that a training set read; none where it is gone."""
     try:
-        inputs = desk.ledger.request(desk.ledger.resolve(training_set).key).inputs
+        inputs = context.ledger.request(context.ledger.resolve(training_set).key).inputs
     except (DataError, FileNotFoundError):
         return {}
     return {date.fromisoformat(name): ref for name, ref in inputs.items() if ref.kind == "features"}

@@ -66,11 +66,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _require_model(name: str) -> None:
     """One check for every command that takes a model, those to come as well. Raises DataError."""
-    from include.cli.context import open_desk
+    from include.cli.context import open_context
     from include.overview.models import require_model
 
-    desk = open_desk()
-    require_model(name, desk.settings.models, lambda: desk.control_if_there)
+    context = open_context()
+    require_model(name, context.settings.models, lambda: context.control_if_there)
 
 
 def explain(error: SlipstreamError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.catalog import model_names
 from include.core.errors import DataError, SlipstreamError
 from include.governance.mirror import follow, mirror, note
@@ -16,23 +16,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
+    context = open_context()
     if options.model:
-        return _one(desk, options.model)
-    names = [name for name in model_names(desk.settings.models) if records(desk.control, name)]
-    problems = {name: follow(desk.control, desk.labels, name) for name in names}
+        return _one(context, options.model)
+    names = [name for name in model_names(context.settings.models) if records(context.control, name)]
+    problems = {name: follow(context.control, context.labels, name) for name in names}
     for name, problem in problems.items():
         print(f"{name}: {problem or _DONE}")
     return 1 if any(problems.values()) else 0
 
 
-def _one(desk: Desk, model: str) -> int:
-    if not records(desk.control, model):
+def _one(context: CliContext, model: str) -> int:
+    if not records(context.control, model):
         raise DataError(f"{model} has no registered version.", hint="`slipstream status` lists the models.")
     try:
-        mirror(desk.control, desk.labels(), model)
+        mirror(context.control, context.labels(), model)
     except SlipstreamError as error:
-        note(desk.control, model, error)
+        note(context.control, model, error)
         raise
     print(f"{model}: {_DONE}")
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from include.cli.context import Desk
+from include.cli.context import CliContext
 from include.core.catalog import load_spec
 from include.core.errors import SlipstreamError
 from include.core.request import Json
@@ -27,32 +27,32 @@ class Online:
         return {"views": dict(self.views), "problems": list(self.problems)}
 
 
-def online_facts(desk: Desk, seen: Overview) -> Online:
+def online_facts(context: CliContext, seen: Overview) -> Online:
     """Asks the online store. What hinders that is a line, too: this command reports what is wrong, whatever it is."""
     if not seen.partitions.days:
         return Online()
     try:
-        return _look(desk, load_spec(seen.model, desk.settings.models))
+        return _look(context, load_spec(seen.model, context.settings.models))
     except (SlipstreamError, FileNotFoundError) as error:
         why = f"cannot be read: {error.what if isinstance(error, SlipstreamError) else error}"
         return Online([why], [why])
 
 
-def _look(desk: Desk, spec: ModelSpec) -> Online:
+def _look(context: CliContext, spec: ModelSpec) -> Online:
     from include.features.online.presence import presence, published_rows  # Arrow: not where nothing is published
 
     now = utc_now()
-    store = desk.online()
-    found = presence(store, spec, _views(desk, spec), published_rows(desk.control, spec.name), now)
+    store = context.online()
+    found = presence(store, spec, _views(context, spec), published_rows(context.control, spec.name), now)
     wrong = [f"{each.words}: slipstream features catch-up {spec.name}" for each in found if each.words]
     views = {f"{each.view.name}@{each.view.version}": {"empty": each.empty, "lost_days": each.lost} for each in found}
     return Online(wrong or [f"{sum(each.holds for each in found)} of {len(found)} views hold rows"], wrong, views)
 
 
-def _views(desk: Desk, spec: ModelSpec) -> list[View]:
+def _views(context: CliContext, spec: ModelSpec) -> list[View]:
     """What the routed versions read; before the first of them what the code says now."""
     from include.model_contract.definition import present_views, routed_pins
 
-    pins = routed_pins(desk.control, desk.ledger, spec.name)
+    pins = routed_pins(context.control, context.ledger, spec.name)
     named = [each.view for each in pins.definitions]
     return [*named, *(spec.features.views if pins.unpinned else ())] or list(present_views(spec.features))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from include.cli.context import open_desk
+from include.cli.context import open_context
 from include.core.catalog import load_spec
 from include.core.errors import DataError, SpecError
 from include.core.spec import Retraining
@@ -45,11 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    spec = load_spec(options.model, desk.settings.models)
+    context = open_context()
+    spec = load_spec(options.model, context.settings.models)
     policy = changed(spec.retraining, options.set, options.price)
     if options.csv is None:
-        found = history(desk.control, options.model)
+        found = history(context.control, options.model)
         if not found:
             raise DataError(
                 f"No window of {options.model} has been decided yet.", hint="its monitoring DAG decides every window."

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.catalog import load_spec
 from include.core.errors import DataError, UnreachableError
 from include.core.nearest import did_you_mean
@@ -28,10 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    spec = load_spec(options.model, desk.settings.models)
+    context = open_context()
+    spec = load_spec(options.model, context.settings.models)
     entity, features = _entity(spec, options.entity), _features(spec, options.features)
-    answer = _ask(desk, spec, entity, features, options.at)
+    answer = _ask(context, spec, entity, features, options.at)
     if options.json:
         print(json.dumps(answer))
         return 0
@@ -41,17 +41,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(desk: Desk, spec: ModelSpec, entity: dict[str, str], features: dict[str, Any], at: str) -> dict[str, Any]:
+def _ask(context: CliContext, spec: ModelSpec, entity: dict[str, str], features: dict[str, Any], at: str) -> dict[str, Any]:
     from include.serving.client import open_client
 
-    url = desk.settings.gateway_url
+    url = context.settings.gateway_url
     try:
-        answer = open_client(desk.settings).predict(spec.name, entity, features, event_time=at)
+        answer = open_client(context.settings).predict(spec.name, entity, features, event_time=at)
         return {**answer, "through": f"through the gateway at {url}"}
     except UnreachableError:
         from include.cli.in_process import predict
 
-        answer = predict(desk, spec, entity, features, at)
+        answer = predict(context, spec, entity, features, at)
         return {**answer, "through": f"in this process (the gateway at {url} does not answer; nothing was logged)"}
 
 

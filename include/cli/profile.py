@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from include.cli.arguments import day
-from include.cli.context import open_desk
+from include.cli.context import open_context
 from include.core.errors import ConflictError, DataError
 from include.core.nearest import did_you_mean, nearest_day
 from include.data.raw import RawPartitions
@@ -28,10 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    raw = RawPartitions(desk.ledger.storage, options.model)
+    context = open_context()
+    raw = RawPartitions(context.ledger.storage, options.model)
     if not options.model.isidentifier() or next(raw.storage.list(f"raw/{options.model}"), None) is None:
-        require_model(options.model, desk.settings.models, lambda: desk.control_if_there)
+        require_model(options.model, context.settings.models, lambda: context.control_if_there)
     _require(raw, options.source, options.day)
     digest = raw.digest(options.source, options.day)
     with TemporaryDirectory() as folder:

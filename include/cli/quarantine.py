@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from include.cli.arguments import day
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.catalog import load_spec
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
@@ -28,8 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    spec = load_spec(options.model, desk.settings.models)
+    context = open_context()
+    spec = load_spec(options.model, context.settings.models)
     if options.source not in (None, *spec.data.sources):
         raise DataError(
             f"{options.model} has no source {options.source!r}.",
@@ -37,32 +37,32 @@ def run(options: argparse.Namespace) -> int:
             hint=did_you_mean(options.source, spec.data.sources, f"sources of {options.model}"),
         )
     wanted = options.day.isoformat() if options.day else None
-    keys = [each.key for each in find(desk.ledger, options.model, "validate", wanted)]
-    held = [each for each in quarantines(desk.ledger, keys) if options.source in (None, each.source)]
+    keys = [each.key for each in find(context.ledger, options.model, "validate", wanted)]
+    held = [each for each in quarantines(context.ledger, keys) if options.source in (None, each.source)]
     if not held:
         print(f"No row of {options.model}{f' on {options.day}' if options.day else ''} is in quarantine.")
         return 0
-    rows = [_row(desk, spec, each) for each in held]
+    rows = [_row(context, spec, each) for each in held]
     print(table(("day", "source", "rows", "in quarantine", "would pass now", "first reason"), rows))
     if options.day:
-        _print_reasons(desk, held)
+        _print_reasons(context, held)
     passing = [each for each, row in zip(held, rows, strict=True) if row[4]]
     print(_next(spec, options.model, [date.fromisoformat(each.day) for each in passing]))
     return 0
 
 
-def _row(desk: Desk, spec: ModelSpec, held: QuarantinedRows) -> tuple[object, ...]:
+def _row(context: CliContext, spec: ModelSpec, held: QuarantinedRows) -> tuple[object, ...]:
     with TemporaryDirectory() as folder:
-        path = desk.ledger.fetch(held.result, held.file, Path(folder))
+        path = context.ledger.fetch(held.result, held.file, Path(folder))
         passing = would_pass(path, load_suite(spec.expectations, held.source).rules)
         return held.day, held.source, held.rows, held.quarantined, passing, reasons(path)[0][0]
 
 
-def _print_reasons(desk: Desk, held: list[QuarantinedRows]) -> None:
+def _print_reasons(context: CliContext, held: list[QuarantinedRows]) -> None:
     for each in held:
         with TemporaryDirectory() as folder:
-            found = reasons(desk.ledger.fetch(each.result, each.file, Path(folder)))
-        print(f"\n{each.source}: {desk.ledger.storage.uri(each.result.files[each.file].path)}")
+            found = reasons(context.ledger.fetch(each.result, each.file, Path(folder)))
+        print(f"\n{each.source}: {context.ledger.storage.uri(each.result.files[each.file].path)}")
         print(table(("rows", "reason"), [(count, reason) for reason, count in found[:SHOWN]]))
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from include.backends.airflow.client import AirflowClient
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.errors import JobFailedError, NotReadyError, UnreachableError
 from include.core.request import Json
 from include.core.time import now
@@ -30,8 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 1 where something could not be looked at."""
-    desk = open_desk()
-    report = reconcile(_world(desk), dry_run=options.dry_run)
+    context = open_context()
+    report = reconcile(_world(context), dry_run=options.dry_run)
     print(json.dumps(report.to_json(), indent=2) if options.json else _text(report, options.dry_run))
     return 1 if report.unknown else 0
 
@@ -50,15 +50,16 @@ def _text(report: Report, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def _world(desk: Desk) -> World:
+def _world(context: CliContext) -> World:
     return World(
-        desk.settings, desk.control, desk.ledger, _airflow(desk), desk.jobs, desk.spec, tuple(desk.model_names()),
-        now(), desk.actor,
+        context.settings, context.control, context.ledger, _airflow(context), context.jobs, context.spec,
+        tuple(context.model_names()),
+        now(), context.actor,
     )  # fmt: skip
 
 
-def _airflow(desk: Desk) -> Airflow:
-    client = desk.airflow()
+def _airflow(context: CliContext) -> Airflow:
+    client = context.airflow()
     return RestAirflow(client) if client is not None else NoAirflow()
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.catalog import load_spec
 from include.core.digest import digest_json
 from include.core.entity_key import entity_key
@@ -39,15 +39,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if bool(options.request) == bool(options.entity):
         options.refuse("give either --request, or --entity once for each of its keys")
-    desk = open_desk()
-    keys = load_spec(options.model, desk.settings.models).features.keys
-    mine = _of_entity(desk, options.model, keys, options.entity) if options.entity else _of_requests(options.request)
-    ids = requests_of(desk.settings.home, options.model, mine) | set(options.request)
-    holding = _holding(desk.ledger, options.model, ids)
-    derived = dependents(desk.ledger, [each.key for each in holding])
+    context = open_context()
+    keys = load_spec(options.model, context.settings.models).features.keys
+    mine = _of_entity(context, options.model, keys, options.entity) if options.entity else _of_requests(options.request)
+    ids = requests_of(context.settings.home, options.model, mine) | set(options.request)
+    holding = _holding(context.ledger, options.model, ids)
+    derived = dependents(context.ledger, [each.key for each in holding])
     print(f"Requests meant: {len(ids)}.")
     if options.yes:
-        count = _redact(desk, options, mine, ids)
+        count = _redact(context, options, mine, ids)
         print(f"{count} records of the prediction log were overwritten." if count else "The prediction log holds none of them.")
     _print(options.model, holding, derived)
     if not options.yes:
@@ -55,20 +55,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _redact(desk: Desk, options: argparse.Namespace, mine: Wanted, ids: set[str]) -> int:
+def _redact(context: CliContext, options: argparse.Namespace, mine: Wanted, ids: set[str]) -> int:
     """The audit row goes first: nothing goes without one. It says who was meant by a keyed digest alone."""
-    key = entity_key(desk.settings.home, desk.settings.environ)
+    key = entity_key(context.settings.home, context.settings.environ)
     whom = digest_json([options.model, sorted(options.request), sorted(options.entity)])
     detail = {"whom": hashlib.blake2b(whom.encode(), key=key, digest_size=16).hexdigest(), "requests": len(ids)}
-    with desk.control.transaction() as connection:
-        desk.control.append_audit(connection, desk.actor, "redact", options.model, detail)
+    with context.control.transaction() as connection:
+        context.control.append_audit(connection, context.actor, "redact", options.model, detail)
 
     def wanted(record: Record) -> bool:
         if record.kind in ("prediction", "shadow") and options.entity:
             return mine(record) or (record.kind == "shadow" and not record.unit and record.id in ids)
         return record.id in ids
 
-    return redact(desk.settings.home, options.model, wanted)
+    return redact(context.settings.home, options.model, wanted)
 
 
 def _of_requests(ids: Sequence[str]) -> Wanted:
@@ -76,7 +76,7 @@ def _of_requests(ids: Sequence[str]) -> Wanted:
     return lambda record: record.id in wanted
 
 
-def _of_entity(desk: Desk, model: str, keys: Sequence[str], given: Sequence[str]) -> Wanted:
+def _of_entity(context: CliContext, model: str, keys: Sequence[str], given: Sequence[str]) -> Wanted:
     """By the entity's hash, keyed or, of earlier releases, plain: also where its keys are not logged. Raises SpecError."""
     values = dict(pair.split("=", 1) for pair in given if "=" in pair)
     if sorted(values) != sorted(keys) or len(values) != len(given):
@@ -84,7 +84,7 @@ def _of_entity(desk: Desk, model: str, keys: Sequence[str], given: Sequence[str]
             f"An entity of {model} has the keys {', '.join(keys) or 'none'}.",
             seen=sorted(given), safe="nothing was changed.", hint="give --entity KEY=VALUE once for each.",
         )  # fmt: skip
-    units = units_of(desk.settings, model)([values[key] for key in keys])
+    units = units_of(context.settings, model)([values[key] for key in keys])
     plain = {key: values[key] for key in keys}
     return lambda record: record.unit in units or {name: str(value) for name, value in record.entity.items()} == plain
 

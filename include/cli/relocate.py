@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.errors import ConflictError, PermanentError
 from include.core.private_files import write_private
 from include.core.settings import Settings
@@ -29,11 +29,11 @@ def run(options: argparse.Namespace) -> int:
     """1 where some reference leads nowhere: the state is not whole here."""
     home = Settings.from_env().home
     _require_ours(home)
-    desk = open_desk()
+    context = open_context()
     _settle_home(home, dry_run=options.dry_run)
-    moved = relocate(desk.ledger, desk.control, dry_run=options.dry_run)
+    moved = relocate(context.ledger, context.control, dry_run=options.dry_run)
     _print(moved, dry_run=options.dry_run)
-    return _check(desk, moved)
+    return _check(context, moved)
 
 
 def _require_ours(home: Path) -> None:
@@ -87,12 +87,12 @@ def _print(moved: Moved, *, dry_run: bool) -> None:
         print(f"{len(moved.damaged)} files are damaged, and were left as they are: {', '.join(moved.damaged[:SHOWN])}")
 
 
-def _check(desk: Desk, moved: Moved) -> int:
-    count, wrong = unresolved(desk.ledger, desk.control)
+def _check(context: CliContext, moved: Moved) -> int:
+    count, wrong = unresolved(context.ledger, context.control)
     if not wrong:
-        print(f"All {count} references of published days and versions lead to their results under {desk.settings.root}.")
+        print(f"All {count} references of published days and versions lead to their results under {context.settings.root}.")
         return int(bool(moved.damaged))
-    print(f"{len(wrong)} of {count} references of published days and versions lead nowhere under {desk.settings.root}:")
+    print(f"{len(wrong)} of {count} references of published days and versions lead nowhere under {context.settings.root}:")
     print(
         "\n".join(f"  {line}" for line in wrong[:SHOWN])
         + (f"\n  ... and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else "")

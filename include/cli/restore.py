@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.context import open_desk
+from include.cli.context import open_context
 from include.cli.rollback import follow, show_labels
 from include.core.errors import DataError
 from include.rollout.history import live_rollout
@@ -21,18 +21,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
+    context = open_context()
     version = _number(options.version, options.model)
-    given, words = (desk.control, desk.ledger, options.model, version), {"actor": desk.actor, "reason": options.reason}
+    given, words = (context.control, context.ledger, options.model, version), {"actor": context.actor, "reason": options.reason}
     if options.now:
         back = restore_now(*given, **words, despite_gate=options.despite_gate)
         gone = f"version {back.gone}" if back.gone is not None else "nobody"
         print(f"{back.model}: {gone} is out, version {back.serving} answers again (route {back.generation}).")
-        follow(desk, back)
+        follow(context, back)
     else:
         done = restore(*given, **words, despite_gate=options.despite_gate)
-        print(_offered(done, live_rollout(desk.control, options.model) is not None))
-        print(show_labels(desk, done.model))
+        print(_offered(done, live_rollout(context.control, options.model) is not None))
+        print(show_labels(context, done.model))
     return 0
 
 

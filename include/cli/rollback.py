@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.core.errors import SlipstreamError
 from include.rollout.rollback import RolledBack, roll_back_model
 
@@ -17,35 +17,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    done = roll_back_model(desk.control, options.model, actor=desk.actor, reason=options.reason)
+    context = open_context()
+    done = roll_back_model(context.control, options.model, actor=context.actor, reason=options.reason)
     gone = f"version {done.gone}" if done.gone is not None else "nobody"
     serving = f"version {done.serving}" if done.serving is not None else "the default score"
     print(f"{done.model}: {gone} is out, {serving} answers (route {done.generation}).")
-    follow(desk, done)
+    follow(context, done)
     return 0
 
 
-def follow(desk: Desk, done: RolledBack) -> None:
+def follow(context: CliContext, done: RolledBack) -> None:
     """Say whether the gateway and the registry have followed. Neither is needed for the way back."""
-    print(_gateway(desk, done))
-    print(show_labels(desk, done.model))
+    print(_gateway(context, done))
+    print(show_labels(context, done.model))
 
 
-def _gateway(desk: Desk, done: RolledBack) -> str:
+def _gateway(context: CliContext, done: RolledBack) -> str:
     from include.serving.client import open_client
 
     try:
-        open_client(desk.settings).wait_applied(done.model, done.generation, timeout=TIMEOUT)
+        open_client(context.settings).wait_applied(done.model, done.generation, timeout=TIMEOUT)
     except SlipstreamError as error:
         return f"The gateway was not seen to follow: {error.what} It does as soon as it reads the control store."
-    return f"The gateway at {desk.settings.gateway_url} serves it."
+    return f"The gateway at {context.settings.gateway_url} serves it."
 
 
-def show_labels(desk: Desk, model: str) -> str:
-    """The registry only shows what the control store has decided: it may be away."""
+def show_labels(context: CliContext, model: str) -> str:
+    """The registry only shows what the control store has decided: it may be down."""
     from include.governance.mirror import follow
 
-    if problem := follow(desk.control, desk.labels, model):
+    if problem := follow(context.control, context.labels, model):
         return f"The registry's labels follow at the next registration, or with `slipstream mirror {model}`: {problem}"
     return "The registry's aliases follow."

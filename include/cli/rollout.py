@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.cli.rollback import follow
 from include.core.catalog import load_spec
 from include.core.errors import DataError
@@ -37,27 +37,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
+    context = open_context()
     if options.verb == "status":
-        _status(desk, options.model)
+        _status(context, options.model)
     elif options.verb == "plan":
-        _plan(desk, options.model, options.entities)
+        _plan(context, options.model, options.entities)
     elif options.verb == "abort":
-        done = abort(desk.control, options.model, actor=desk.actor, reason=options.reason)
+        done = abort(context.control, options.model, actor=context.actor, reason=options.reason)
         print(f"{done.model}: version {done.gone} is out, {_version(done.serving)} answers (route {done.generation}).")
-        follow(desk, done)
+        follow(context, done)
     else:
         act = pause if options.verb == "pause" else resume
-        rollout = act(desk.control, options.model, actor=desk.actor, reason=options.reason)
+        rollout = act(context.control, options.model, actor=context.actor, reason=options.reason)
         print(f"{options.model}: the rollout of version {rollout.challenger} is {rollout.state} in {rollout.stage}.")
     return 0
 
 
-def _plan(desk: Desk, model: str, entities: int | None) -> None:
+def _plan(context: CliContext, model: str, entities: int | None) -> None:
     if entities is not None and entities < 1:
         raise DataError("A plan needs at least one entity.", seen=entities, hint="give --entities N, or leave it out.")
-    spec = load_spec(model, desk.settings.models)
-    champion = read_route(desk.control, model)[1].champion
+    spec = load_spec(model, context.settings.models)
+    champion = read_route(context.control, model)[1].champion
     if champion is None:
         print(f"{model} has no champion yet: its first rollout has nothing to compare with (first={spec.rollout.first}).")
         champion = 0  # the plan of the rollouts after it
@@ -67,8 +67,8 @@ def _plan(desk: Desk, model: str, entities: int | None) -> None:
         print(words)
 
 
-def _status(desk: Desk, model: str) -> None:
-    known = list_rollouts(desk.control, model)
+def _status(context: CliContext, model: str) -> None:
+    known = list_rollouts(context.control, model)
     if not known:
         print(f"{model} has had no rollout.")
         return
@@ -76,9 +76,10 @@ def _status(desk: Desk, model: str) -> None:
     why = f": {rollout.reason}" if rollout.reason else ""
     print(f"{model}: rollout {rollout.id} of version {rollout.challenger}, {rollout.state} in {rollout.stage}{why}")
     if rollout.live:
-        print(f"in {rollout.stage} for {_elapsed(desk, rollout)}; {_version(rollout.champion)} is the way back")
+        print(f"in {rollout.stage} for {_elapsed(context, rollout)}; {_version(rollout.champion)} is the way back")
     rows = [
-        [event["at"][:19], event["stage"], event["event"], _said(event["evidence"])] for event in events(desk.control, rollout.id)
+        [event["at"][:19], event["stage"], event["event"], _said(event["evidence"])]
+        for event in events(context.control, rollout.id)
     ]
     print(table(["at (UTC)", "stage", "event", "what"], rows))
 
@@ -93,10 +94,10 @@ def _strings(words: Iterable[object]) -> list[str]:
     return [str(word) for word in words]
 
 
-def _elapsed(desk: Desk, rollout: Rollout) -> str:
+def _elapsed(context: CliContext, rollout: Rollout) -> str:
     if rollout.stage == "opened":
         return "its opening"
-    since, _ = entered(desk.control, rollout, rollout.stage)
+    since, _ = entered(context.control, rollout, rollout.stage)
     return str(now() - instant(since)).split(".")[0]
 
 

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from include.cli.components import Component, components
-from include.cli.context import Desk, open_desk
+from include.cli.context import CliContext, open_context
 from include.cli.online import Online, online_facts
 from include.core.catalog import model_names
 from include.core.errors import NotReadyError
@@ -25,15 +25,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    desk = open_desk()
-    parts = components(desk.settings)
+    context = open_context()
+    parts = components(context.settings)
     try:
-        models = [overview(desk.control, name) for name in _names(desk, options.model)]
+        models = [overview(context.control, name) for name in _names(context, options.model)]
     except NotReadyError as error:
         models = []
-        parts.append(Component("control store", desk.settings.control_url, error.what))
-    jobs = [attempt.job for attempt in live(desk.ledger)]
-    online = {model.model: online_facts(desk, model) for model in models}
+        parts.append(Component("control store", context.settings.control_url, error.what))
+    jobs = [attempt.job for attempt in live(context.ledger)]
+    online = {model.model: online_facts(context, model) for model in models}
     if options.json:
         print(json.dumps(_json(parts, models, jobs, online), indent=2))
     else:
@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _names(desk: Desk, only: str | None) -> list[str]:
-    return [only] if only is not None else model_names(desk.settings.models)
+def _names(context: CliContext, only: str | None) -> list[str]:
+    return [only] if only is not None else model_names(context.settings.models)
 
 
 def _text(parts: list[Component], models: list[Overview], jobs: list[str], online: dict[str, Online]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from include.cli.context import open_desk
+from include.cli.context import open_context
 from include.core.catalog import model_names
 from include.core.errors import DataError
 from include.core.settings import Settings
@@ -40,7 +40,7 @@ def _rotating(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = open_desk().settings
+    settings = open_context().settings
     path = Path(settings.gateway_tokens)
     act = {"new": _new, "rotate": _rotate, "list": _list, "revoke": _revoke}[options.verb]
     with _locked(path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from include.cli.context import open_desk
+from include.cli.context import open_context
 from include.governance.lineage import trace
 from include.governance.tree import render
 
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """1 if anything on the way is missing or changed."""
-    desk = open_desk()
-    traced = trace(desk.ledger, desk.control, options.model, options.version)
+    context = open_context()
+    traced = trace(context.ledger, context.control, options.model, options.version)
     print(json.dumps(traced.to_json(), indent=2) if options.json else render(traced, options.all))
     return 0 if traced.intact else 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 
 from include.cli.anew import anew
-from include.cli.context import open_desk
+from include.cli.context import open_context
 from include.cli.writers import Writer, writers
 from include.core.address import shown
 from include.core.control import ControlStore
@@ -26,20 +26,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Doing it again changes nothing. Raises ConflictError while processes of the earlier release may write."""
-    desk = open_desk()
-    control = desk.any_control
+    context = open_context()
+    control = context.any_control
     number, place = read_number(control), shown(control.url)
     steps, left = pending(number), count_left(control) if number is not None else 0
     if not steps and not left:
         print(f"The control store at {place} has the schema of this release ({HEAD}): nothing is to be migrated.")
     elif options.dry_run:
         _tell_plan(control, number, left)
-        _tell_writers(writers(desk))
+        _tell_writers(writers(context))
     else:
-        _refuse_writers(writers(desk))
-        _tell_done(place, migrate(control, desk.actor), left)
+        _refuse_writers(writers(context))
+        _tell_done(place, migrate(control, context.actor), left)
     print("The ledger, the online store and the prediction log are read as they are.")
-    for line in anew(desk):
+    for line in anew(context):
         print(line)
     if options.dry_run:
         print("Nothing was changed.")

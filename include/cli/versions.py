@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from include.cli.context import open_desk
+from include.cli.context import open_context
 from include.core.errors import DataError
 from include.core.table import table
 from include.versions.queries import records
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    found = list(reversed(records(open_desk().control, options.model)))
+    found = list(reversed(records(open_context().control, options.model)))
     if not found:
         raise DataError(f"{options.model} has no registered version.", hint="its training DAG registers one: run it.")
     if options.json:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from include.cli.components import components
-from include.cli.context import Desk
+from include.cli.context import CliContext
 from include.core.errors import SlipstreamError
 from include.governance.jobs import live
 from include.local.orphans import find
@@ -31,10 +31,10 @@ class Writer:
     stop: str
 
 
-def writers(desk: Desk) -> list[Writer]:
+def writers(context: CliContext) -> list[Writer]:
     """All that are found. What does not answer is taken as stopped: an upgrade begins with stopping everything."""
-    here = list(_platform(Platform(desk.settings.home)))
-    return [*(here or _servers(desk)), *_jobs(desk)]
+    here = list(_platform(Platform(context.settings.home)))
+    return [*(here or _servers(context)), *_jobs(context)]
 
 
 def _platform(platform: Platform) -> Iterator[Writer]:
@@ -47,14 +47,14 @@ def _platform(platform: Platform) -> Iterator[Writer]:
         yield Writer(f"{len(left)} processes that a platform in {platform.home} has left ({numbers})", "make down")
 
 
-def _servers(desk: Desk) -> Iterator[Writer]:
-    answering = {part.name: part.address for part in components(desk.settings) if not part.problem}
+def _servers(context: CliContext) -> Iterator[Writer]:
+    answering = {part.name: part.address for part in components(context.settings) if not part.problem}
     if url := answering.get("gateway"):
         yield Writer(f"the gateway at {url}", "stop the gateway")
     if url := answering.get("airflow"):
         if _schedules(url):
             yield Writer(f"Airflow's scheduler at {url}, which may start a task at any moment", "stop Airflow's scheduler")
-        yield from _runs(desk)
+        yield from _runs(context)
 
 
 def _schedules(url: str) -> bool:
@@ -67,9 +67,9 @@ def _schedules(url: str) -> bool:
         return False
 
 
-def _runs(desk: Desk) -> Iterator[Writer]:
+def _runs(context: CliContext) -> Iterator[Writer]:
     """Unfinished runs of our models, where Airflow may be asked."""
-    airflow = desk.airflow()
+    airflow = context.airflow()
     if airflow is None:
         return
     found = [f"{dag_id} {run_id}" for dag_id, run_id, _ in airflow.unfinished()]
@@ -78,13 +78,13 @@ def _runs(desk: Desk) -> Iterator[Writer]:
         yield Writer(f"unfinished runs: {', '.join(found[:SHOWN])}{more}", "let the runs end, or mark them")
 
 
-def _jobs(desk: Desk) -> Iterator[Writer]:
-    attempts = live(desk.ledger)
+def _jobs(context: CliContext) -> Iterator[Writer]:
+    attempts = live(context.ledger)
     if not attempts:
         return
     try:
-        running = set(desk.jobs().under_way())
-    except SlipstreamError:  # a backend that is away runs nothing that could be told to stop
+        running = set(context.jobs().under_way())
+    except SlipstreamError:  # a backend that does not answer runs nothing that could be stopped
         return
     for attempt in attempts:
         if attempt.job in running:  # others are of another ledger

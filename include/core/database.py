@@ -19,7 +19,7 @@ WAIT = 30  # seconds for a lock that somebody else holds
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={WAIT * 1000}", "foreign_keys=ON")
 
 # A holder that was stopped in the middle of a transaction must not stop the others for ever: the server ends
-# its transaction, and when it wakes it is told so. Said in each transaction, for poolers such as PgBouncer refuse it as a
+# its transaction, and when it wakes it gets an error. Said in each transaction, for poolers such as PgBouncer refuse it as a
 # startup parameter and lend the session to others between transactions.
 POSTGRES = f"SET LOCAL lock_timeout = '{WAIT}s'; SET LOCAL idle_in_transaction_session_timeout = '{2 * WAIT}s'"
 DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2", "postgresql+psycopg2": "postgresql+psycopg2"}

@@ -127,7 +127,7 @@ def _parsed(source: str) -> ast.Module:
     """`ast.parse` that threads may call at once.
 
     Python 3.11 counts the depth of the tree it builds once per interpreter, so that two threads that parse at
-    once can both be told "AST constructor recursion depth mismatch" (python/cpython#106905). Ours take turns;
+    once can both be told "AST constructor recursion depth mismatch" (python/cpython#106905). Ours wait for each other;
     a library that parses in a thread of its own can still spoil one attempt, which is then made again.
     """
     for _ in range(PARSE_ATTEMPTS - 1):

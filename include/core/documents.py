@@ -1,7 +1,7 @@
 """Documents: small things that are kept in the control store to be read again, each once, under a key of its own.
 
 What happens exactly once is an *effect* (`ControlStore.once`): it has a fence and a result for whoever asks again. A document
-only says something: what a window's verdicts were, which day is online, what is to be told. The first one under a key stays.
+only says something: what a window's verdicts were, which day is online, which alert is to be sent. The first under a key stays.
 
 Each kind of document is one `DocumentKind`, beside the code that knows its body.
 """

@@ -1,4 +1,4 @@
-"""A secret of the installation that hides entities in logs: without it nobody can tell whose hash a record carries.
+"""A secret of the installation that hides entities in logs: without it nobody knows whose hash a record carries.
 
 It comes from the Airflow connection `slipstream_entities` (its password), else from `<home>/secrets/entity_key`, made at
 first use and readable by its owner alone. Records of before it was there carry the plain hash.

@@ -25,9 +25,9 @@ class Variable:
     derived: str = ""
     """The default in words, where it follows from another variable."""
     store: bool = False
-    """It is the address of a store, which may hold a password: only processes that work on the store are told it."""
+    """It is the address of a store, which may hold a password: only processes that work on the store are given it."""
     jobs: bool = False
-    """A job is told it, whichever backend runs the job."""
+    """A job is given it, whichever backend runs the job."""
 
     def read(self, environ: Mapping[str, str] | None = None) -> str:
         """Its text in this process's environment, or in the one given; the default where it is not set."""

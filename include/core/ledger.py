@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ from include.core.housekeeping import housekeeping
 from include.core.request import Outcome, Ref, Request, Result, StoredFile, relative
 from include.core.scratch import scratch_folder
 from include.core.storage import Storage
-from include.core.time import timestamp
+from include.core.time import instant, timestamp
 from include.core.versioned import Format
 
 REQUEST, RESULT, MARK = Format("a request of the ledger"), Format("a result of the ledger"), Format("a mark of the ledger")
@@ -121,6 +122,13 @@ class Ledger:
         """The attempt that `open_attempt` would return, if somebody has opened it already."""
         attempt = self._next(key, generation)
         return attempt if self.storage.exists(f"{attempt.folder}/attempt-{attempt.number}.json") else None
+
+    def opened_at(self, attempt: Attempt) -> datetime | None:
+        """When an attempt was opened, in UTC; None where there is no such attempt."""
+        try:
+            return instant(self._json(f"{attempt.folder}/attempt-{attempt.number}.json")["at"])
+        except FileNotFoundError:
+            return None
 
     def _next(self, key: str, generation: int) -> Attempt:
         """The first attempt that has not ended, whether it was opened or not."""

@@ -134,7 +134,7 @@ def _machine(pid: int) -> str:
 
 
 def _start(pid: str) -> str:
-    """When a process began, in clock ticks since boot; empty if there is none, or only its corpse."""
+    """When a process began, in clock ticks since boot; empty if there is none, or it is a zombie."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     if fields:
         return fields[19] if fields[0] != "Z" else ""

@@ -71,15 +71,15 @@ class RawPartitions:
         return {day.isoformat(): self.digest(source, day) for day in days if self.exists(source, day)}
 
     def days(self, source: str) -> list[date]:
-        """The days present, oldest first. A file anywhere else under the source is nobody's day: it is told, and left out."""
+        """The days present, oldest first. A file anywhere else under the source is no day: it is logged, and left out."""
         folder = f"raw/{self.model}/{source}/"
-        found, stray = [], []
+        found, unexpected = [], []
         for path in self.storage.list(folder.rstrip("/")):
             day = _day_of(path.removeprefix(folder))
-            found.append(day) if day else stray.append(path)
-        if stray:
+            found.append(day) if day else unexpected.append(path)
+        if unexpected:
             log.warning("%d files under %s are no day's partition and are passed over, such as %s; a day's is "
-                        "date=YYYY-MM-DD/part.parquet", len(stray), self.storage.uri(folder), stray[0])  # fmt: skip
+                        "date=YYYY-MM-DD/part.parquet", len(unexpected), self.storage.uri(folder), unexpected[0])  # fmt: skip
         return sorted(found)
 
     def fetch(self, source: str, day: date, digest: str, scratch: Path) -> Path:

@@ -61,7 +61,7 @@ def _fell(performance: PerformanceValue) -> bool:
 
 
 def _action(decision: Mapping[str, Any], seen: bool) -> str:
-    """`retraining`, with what else spoke for it; or why not. `seen`: something is told that may speak for it later."""
+    """`retraining`, with what else spoke for it; or why not. `seen`: something is reported that may speak for it later."""
     if decision["action"] == "retrain":
         further = [each for each in decision["reasons"] if not each.startswith(("drift in", "performance fell"))]
         return f"retraining ({further[0]})" if further else "retraining"

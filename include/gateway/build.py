@@ -50,13 +50,13 @@ def build(services: Services, access: Access, shared: Shared | None = None, slot
     stores, switch = stores_of(services), Switch(shared.switch, slot)
     metrics = Metrics(shared.metrics, 2 * slot)
     limits = CacheLimits.from_env(settings.environ)
-    fleet = DeploymentManager(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), limits, switch)
+    manager = DeploymentManager(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), limits, switch)
     reader = FeatureReader(services.online, lambda: metrics.circuits.add("store"), lambda store: _logged(store, services))
     copies = Shadow(metrics, shared.metrics, 2 * slot + 1, shared.shadow_command)
-    lost = _lost_views(services, reader, metrics, fleet)
+    lost = _lost_views(services, reader, metrics, manager)
     health = Health({**sources(reader, services), "views": lost.samples})
     parts = Parts(
-        fleet, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies,
+        manager, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies,
         GatewayProtocol.admission, health, lost,
     )  # fmt: skip
     gateway = Gateway(parts)
@@ -90,7 +90,7 @@ def _logged(store: OnlineStore, services: Services) -> RowWriter:
     return LoggedWriter(store, services.storage)
 
 
-def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, fleet: DeploymentManager) -> LostViews:
+def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, manager: DeploymentManager) -> LostViews:
     from include.features.online.presence import Published, empty_views, published_rows
 
     def look(spec: ModelSpec, views: Sequence[View], published: object, closely: bool) -> list[str]:
@@ -102,5 +102,5 @@ def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, fle
         lambda spec: published_rows(services.control, spec.name),
         reader,
         metrics,
-        lambda: fleet.deployments,
+        lambda: manager.deployments,
     )

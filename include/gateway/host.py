@@ -40,9 +40,9 @@ DRAIN_SECONDS = 10
 
 
 def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
-    door = GatewayProtocol.of(app.predict, app.refuse, app.allow, bounds)
+    protocol = GatewayProtocol.of(app.predict, app.refuse, app.allow, bounds)
     config = uvicorn.Config(
-        app, loop="uvloop", http=door, ws="none", lifespan="on", backlog=2048,
+        app, loop="uvloop", http=protocol, ws="none", lifespan="on", backlog=2048,
         access_log=False, log_config=None, server_header=False, proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=bounds.idle_seconds,  # type: ignore[arg-type]  # a float does as well
     )  # fmt: skip

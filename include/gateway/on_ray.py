@@ -55,8 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     with connected(options.replicas) as alone:
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, lambda *_: stopped.set())
-        told = {SERVE_HOST.name: options.host, SERVE_ALONE.name: "yes" if alone else "no"}
-        deploy(gateway, options.host, options.port, options.replicas, told)
+        settings = {SERVE_HOST.name: options.host, SERVE_ALONE.name: "yes" if alone else "no"}
+        deploy(gateway, options.host, options.port, options.replicas, settings)
         print(f"the gateway answers on http://{options.host}:{options.port}", flush=True)
         stopped.wait()
         shut_down()

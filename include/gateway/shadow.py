@@ -1,4 +1,4 @@
-"""`python -m include.gateway.shadow --socket FD --page FD --arena N`: the process that scores a gateway's copies."""
+"""`python -m include.gateway.shadow --socket FD --memory FD --arena N`: the process that scores a gateway's copies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from include.services.services import Services
 from include.serving.models.loaded_model import LoadedModel, load_model
-from include.serving.shadow import Scorer, score_frames
+from include.serving.shadow import OPTIONS, Scorer, score_frames
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
 
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE)
     services = Services.from_env()
-    metrics = Metrics(SharedMemory(os.fstat(options.page).st_size, options.page), options.arena)
+    metrics = Metrics(SharedMemory(os.fstat(options.memory).st_size, options.memory), options.arena)
 
     def load_version(model: str, version: int, scratch: Path) -> LoadedModel:
         return load_model(services.control, services.ledger, services.spec(model), version, scratch)
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="include.gateway.shadow")
-    for name in ("--socket", "--page", "--arena"):
+    for name in OPTIONS:
         parser.add_argument(name, type=int, required=True)
     return parser.parse_args(argv)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from include.local import orphans as strays
-from include.local import postgres
+from include.local import orphans, postgres
 from include.local.components import component
 from include.local.credentials import Credentials
 from include.local.platform import Platform
@@ -19,7 +18,7 @@ def main(name: str) -> None:
     chosen = component(name)
     platform = Platform.from_env()
     credentials = Credentials.load(platform.home)
-    strays.replace(platform, name)
+    orphans.replace(platform, name)
     chosen.prepare(platform, credentials)
     environment = chosen.environment(platform, credentials)
     command = chosen.command(platform)

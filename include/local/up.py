@@ -10,8 +10,7 @@ from typing import Any
 
 from include.core.errors import ConflictError, PermanentError, UnreachableError
 from include.core.private_files import private_folder, set_mask, tighten
-from include.local import orphans as strays
-from include.local import ports
+from include.local import orphans, ports
 from include.local.components import COMPONENTS, Component, select
 from include.local.connections import addresses, write_file
 from include.local.credentials import Credentials
@@ -47,7 +46,7 @@ def up(platform: Platform, only: Collection[str] = (), say: Say = print, timeout
 
 
 def _start_daemon(platform: Platform, supervisor: Supervisor, credentials: Credentials, wanted: Collection[Component]) -> None:
-    strays.stop(strays.find(platform))  # of a supervisor that was killed
+    orphans.stop(orphans.find(platform))  # of a supervisor that was killed
     ports.refuse_taken([name for each in wanted for name in each.ports], platform.ports)
     private_folder(platform.short_folder)
     for folder in (platform.ray_folder, platform.earlier_ray_folder):

@@ -95,11 +95,11 @@ def _profiles(
     found = axes(features, rows)
     facts: dict[str, Any] = {"clocks": list(clocks(rows, found)), "rows": rows.num_rows, "importance": {}, "center": None}
     known = _numbers(rows, label)
-    told = [*found, label_axis()] if known is not None else found
+    profiled = [*found, label_axis()] if known is not None else found
     whole = rows if known is None else appended(rows, {LABEL: known})
-    parts = profile_parts(whole, told, TIME, slices)
+    parts = profile_parts(whole, profiled, TIME, slices)
     if answered is None:
-        return told, parts, facts
+        return profiled, parts, facts
     score, weights = answered
     facts |= {"importance": weights, "center": float(score.mean())}
     said = answer_axes(score)

@@ -71,8 +71,8 @@ def _title(model: str, value: MonitorValue) -> str:
     champion, collected = value["champion"], value["collected"]
     start, end = value["window"].split("/")
     counts = f"{collected['rows']:,} predictions, {collected['labelled']:,} with their label"
-    told = f"<p class='dim'>{counts}. {escape(_who(champion, collected['versions']))}</p>"
-    return f"<h1>{escape(model)}: {escape(start)} to {escape(end)}</h1>{told}"
+    text = f"<p class='dim'>{counts}. {escape(_who(champion, collected['versions']))}</p>"
+    return f"<h1>{escape(model)}: {escape(start)} to {escape(end)}</h1>{text}"
 
 
 def _who(champion: WatchedChampion | None, answered: Mapping[str, int]) -> str:
@@ -99,11 +99,11 @@ def _quality(quality: QualityValue) -> str:
 def _kinds(kinds: Mapping[str, DriftTypeValue]) -> str:
     """What else can differ, each kind by its name: it asks for something else."""
     tags = {"drift": ("bad", "drift"), "none": ("good", "no drift"), "abstain": ("dim", "not judged")}
-    told = [(title, kinds[name]) for name, title in KINDS.items()]
+    text = [(title, kinds[name]) for name, title in KINDS.items()]
     lines = [
         f"<tr><td>{title}</td><td><span class='tag {tags[k['verdict']][0]}'>{tags[k['verdict']][1]}</span></td>"
         f"<td>{escape(k['words'])}</td></tr>"
-        for title, k in told
+        for title, k in text
     ]
     return f"<h2>Answers and labels</h2><table>{''.join(lines)}</table>"
 
@@ -141,8 +141,8 @@ def _performance(performance: PerformanceValue) -> str:
     drop, error = performance["drop"], performance["drop_error"]
     if drop is not None and error is not None and drop > 2 * error:
         tag = ("warn", "lower")
-    told = f"<p>{escape(performance['words'])}</p>{_metrics(performance)}{_slices(performance)}"
-    return _section("Performance", tag, told)
+    text = f"<p>{escape(performance['words'])}</p>{_metrics(performance)}{_slices(performance)}"
+    return _section("Performance", tag, text)
 
 
 def _metrics(performance: PerformanceValue) -> str:

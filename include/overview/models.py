@@ -9,7 +9,7 @@ from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
 from include.data import published
-from include.monitoring.retraining import decision as decisions
+from include.monitoring.retraining import retrainings as decisions
 from include.rollout_state import queries as rollouts
 from include.routing import route as routes
 from include.versions import queries as versions
@@ -26,7 +26,7 @@ def known_models(control: ControlStore) -> set[str]:
 def require_model(name: str, package: str, control: Callable[[], ControlStore | None]) -> None:
     """Raises DataError with the models there are, and the closest, for a name of none. Without a store the specs alone count."""
     specs = model_names(package)
-    if name in specs:  # the usual case asks no store: a command may be for when it is away
+    if name in specs:  # the usual case asks no store: a command may be for when it is down
         return
     store = control()
     stored = known_models(store) if store is not None else set()

@@ -8,7 +8,7 @@ from typing import Any
 from include.core.control import ControlStore
 from include.data.published import extent
 from include.governance.mirror import behind
-from include.monitoring.retraining.decision import newest as newest_decisions
+from include.monitoring.retraining.retrainings import newest as newest_decisions
 from include.rollout_state.queries import newest_events, newest_rollout
 from include.routing.route import read_route, set_at
 from include.versions import queries as versions
@@ -30,7 +30,7 @@ class Partitions:
 class Overview:
     model: str
     versions: tuple[VersionRecord, ...]  # newest first
-    route: Row  # as the gateway is told to serve; empty before the first rollout
+    route: Row  # as the gateway is to serve; empty before the first rollout
     rollout: Row  # the newest, live or not; empty if there was none
     events: tuple[Row, ...]  # of that rollout, newest first
     decisions: tuple[Row, ...]  # newest first

@@ -6,15 +6,13 @@ its request may be this job's, and then it adopts it.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
-from include.core.time import instant
 from include.reconcile.world import Finding, PendingAlert, World, record_once
 
 GRACE = timedelta(minutes=2)  # since the attempt was opened: its task may be between two states
@@ -27,7 +25,7 @@ def find(world: World) -> Iterator[Finding]:
     jobs = world.jobs()
     running = jobs.under_way()
     for attempt in _attempts(world, running) if running else ():
-        opened = _opened(world, attempt)
+        opened = world.ledger.opened_at(attempt)
         if opened is None or opened > world.now - GRACE or _wanted(world, attempt):
             continue
         if jobs.status(attempt.job) in (JobStatus.PENDING, JobStatus.RUNNING):  # it may have ended since
@@ -54,14 +52,6 @@ def _wanted(world: World, attempt: Attempt) -> bool:
     step = attempt.key.partition("/")[0]
     dag_id = f"{world.ledger.request(attempt.key).model}_{DAGS[step]}"
     return bool(world.airflow.waiting(dag_id, step) or world.airflow.unfinished(dag_id))
-
-
-def _opened(world: World, attempt: Attempt) -> datetime | None:
-    path = f"{attempt.folder}/attempt-{attempt.number}.json"
-    try:
-        return instant(json.loads(world.ledger.storage.read(path))["at"])
-    except FileNotFoundError:
-        return None
 
 
 def _finding(world: World, attempt: Attempt) -> Finding:

@@ -24,7 +24,7 @@ class WaitingCandidates:
     champion: int | None
     live: bool  # whether a rollout is: then they wait for its end
     fresh: tuple[int, ...]  # neither rolled out, superseded nor offered again by a person yet
-    again: tuple[int, ...]  # a Candidate once more, by a person's hand
+    again: tuple[int, ...]  # a Candidate once more, offered again by a person
     registered: datetime  # the newest of them
     epoch: int  # of the model's rollout fence before this look
 

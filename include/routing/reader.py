@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -74,6 +73,6 @@ class RouteReader:
         return self._routes
 
 
-def _decoded(value: Any) -> Mapping[str, Json]:
+def _decoded(value: str | Mapping[str, Json]) -> Mapping[str, Json]:
     """A JSON column as its driver gives it: SQLite as text."""
     return ROUTE.read(json.loads(value) if isinstance(value, str) else value)

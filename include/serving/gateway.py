@@ -157,7 +157,7 @@ class Gateway:
         await receive()
         self._manager.start()
         self._syncer.start()
-        with suppress(Exception):  # a store that is away is opened later: here only its library is imported
+        with suppress(Exception):  # a store that does not answer is opened later: here only its library is imported
             await asyncio.to_thread(self._parts.reader.opened)
         # Warm before the socket opens. After that long open it all the same: /v2/health/ready says no.
         await asyncio.to_thread(self._manager.polled.wait, START_SECONDS)

@@ -30,6 +30,7 @@ from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
 
 log = logging.getLogger(__name__)
+OPTIONS = ("--socket", "--memory", "--arena")  # of its command: two descriptors, and which arena of the shared memory is its
 BUFFER = 1 << 20  # bytes of copies that may wait; the kernel may grant less
 RESTART_SECONDS = 5.0  # before a shadow process that died is started again
 FRAME = 200  # copies a message
@@ -140,9 +141,10 @@ class Shadow:
 
     def _spawn(self, theirs: socket.socket) -> None:
         memory = self._memory.fd
-        command = [*self._command, "--socket", str(theirs.fileno()), "--memory", str(memory), "--arena", str(self._arena)]
+        values = (theirs.fileno(), memory, self._arena)
+        told = [word for name, value in zip(OPTIONS, values, strict=True) for word in (name, str(value))]
         with theirs:
-            self._process = subprocess.Popen(command, pass_fds=(theirs.fileno(), memory))
+            self._process = subprocess.Popen([*self._command, *told], pass_fds=(theirs.fileno(), memory))
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Let it score what is queued, for at most that long; what it has not scored by then is lost, and logged so."""
@@ -204,7 +206,7 @@ class Scorer:
             try:
                 with scratch_folder(self._scratch) as folder:
                     self._loaded[key] = self._load(model, version, folder)
-            except TransientError as error:  # a store is away: the next copy tries again
+            except TransientError as error:  # a store does not answer: the next copy tries again
                 log.warning("%s version %d was not loaded: %s", model, version, one_line(error))
                 return None
             except Exception as error:  # noqa: BLE001 - nothing may end this process

@@ -35,7 +35,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Supervisor:
-    """Keeps `workers` processes alive until SIGTERM or SIGINT. `on_exit` is told the slot of each that died."""
+    """Keeps `workers` processes alive until SIGTERM or SIGINT. `on_exit` gets the slot of each that died."""
 
     def __init__(self, serve: Serve, workers: int, on_exit: Callable[[int], None], drain_seconds: float) -> None:
         self._serve, self._on_exit, self._drain = serve, on_exit, drain_seconds

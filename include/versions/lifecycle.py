@@ -45,7 +45,7 @@ def stage_in(connection: sa.Connection, model: str, version: int) -> Stage:
         raise DataError(
             f"{model} has no registered version {version}.",
             safe="nothing was changed.",
-            hint=f"{nearest_number(version, known, 'versions')} `slipstream versions {model}` tells more.",
+            hint=f"{nearest_number(version, known, 'versions')} `slipstream versions {model}` shows more.",
         )
     return Stage(found)
 

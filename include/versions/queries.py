@@ -55,7 +55,7 @@ def at_version(connection: sa.Connection, model: str, version: int) -> VersionRe
             f"There is no version {version} of {model}.",
             seen=version,
             safe="nothing was changed.",
-            hint=f"{nearest_number(version, known, 'versions')} `slipstream versions {model}` tells more.",
+            hint=f"{nearest_number(version, known, 'versions')} `slipstream versions {model}` shows more.",
         )
     return _record(row)
 

@@ -180,7 +180,7 @@ class World:
     def _fill_postgres(self) -> None:
         import sqlalchemy as sa
 
-        from include.core.control import ControlStore, metadata
+        from include.core.control import ControlStore, metadata, schema
 
         store = ControlStore(self.control_url())
         with store.engine.begin() as connection:
@@ -192,7 +192,7 @@ class World:
             return
         source = ControlStore(f"sqlite:///{held}")
         with source.engine.begin() as reading, store.engine.begin() as writing:
-            for table in metadata.sorted_tables:
+            for table in (each for each in metadata.sorted_tables if each is not schema):  # which is there already
                 rows = [dict(row) for row in reading.execute(sa.select(table)).mappings()]
                 if rows:
                     writing.execute(table.insert(), rows)

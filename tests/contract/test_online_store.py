@@ -7,58 +7,16 @@ import multiprocessing
 import random
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from benchmarks.features.convergence import series
 from include.core.errors import SpecError, UnreachableError
-from include.core.spec import Feature, View
+from include.core.spec import Feature
 from include.online_store.open import open_online
 from include.online_store.store import OnlineStore
-from tests.support.memory_store import MemoryStore
-from tests.support.online_stores import lose
-from tests.support.online_stores import redis_url as redis_url
-
-DAY = datetime.fromisoformat("2013-03-01")
-HOUR = timedelta(hours=1)
-ROUTE = View(
-    name="route",
-    keys=("origin", "dest"),
-    features=(Feature(name="rate"), Feature(name="note", dtype="category"), Feature(name="seats", dtype="int")),
-    ttl=6 * HOUR,
-)
-PLANE = View(name="plane", keys=("tailnum",), features=(Feature(name="year"),))
-
-
-def _address(request: pytest.FixtureRequest, vendor: str, tmp_path: Path) -> str:
-    if vendor == "sqlite":
-        return f"sqlite:///{tmp_path}/online/online.db"
-    import redis
-
-    address: str = request.getfixturevalue("redis_url")
-    redis.Redis.from_url(address).flushall()
-    return address
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """For what a vendor's address is needed for: other processes, and what happens behind its back."""
-    return _address(request, request.param, tmp_path)
-
-
-@pytest.fixture(params=["sqlite", "redis", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> OnlineStore:
-    """The vendors' stores, and one that is written against the port alone."""
-    return MemoryStore() if request.param == "memory" else open_online(_address(request, request.param, tmp_path))
-
-
-def routes(*rows: tuple[str | None, str, datetime, float | None, str | None, int | None]) -> pa.Table:
-    names = ["origin", "dest", "event_timestamp", "rate", "note", "seats"]
-    types = [pa.string(), pa.string(), pa.timestamp("us"), pa.float64(), pa.string(), pa.int64()]
-    columns = zip(*rows, strict=True) if rows else [()] * 6
-    return pa.table([pa.array(c, t) for c, t in zip(columns, types, strict=True)], names=names)
+from tests.contract.online_rows import DAY, HOUR, PLANE, ROUTE, plane, routes
 
 
 def test_reads_back_what_was_written_in_the_order_asked(store: OnlineStore) -> None:
@@ -217,7 +175,7 @@ def test_rows_expire_with_their_ttl_and_leave_those_that_do_not(store: OnlineSto
     short = ROUTE.model_copy(update={"ttl": timedelta(milliseconds=1) - timedelta(hours=1)})  # the clocks' hour is over
     kept = PLANE.model_copy(update={"ttl": timedelta(days=1)})
     store.write("m", short, routes(("JFK", "LAX", DAY, 0.1, None, None)), DAY)
-    store.write("m", kept, _plane(DAY), DAY)
+    store.write("m", kept, plane(DAY), DAY)
     time.sleep(0.02)
     assert store.read("m", short, [("JFK", "LAX")]) == [None]
     assert (store.count("m", short), store.count("m", kept)) == (0, 1)
@@ -259,7 +217,7 @@ def test_two_versions_of_a_view_lie_side_by_side(store: OnlineStore) -> None:
     old, new = (PLANE.model_copy(update={"version": version}) for version in ("aa", "bb"))
     wider = PLANE.model_copy(update={"features": (*PLANE.features, Feature(name="seats", dtype="int"))})
     for value, view in enumerate((old, new)):
-        store.write("m", view, _plane(DAY, float(value)), DAY)
+        store.write("m", view, plane(DAY, float(value)), DAY)
     assert [store.read("m", view, [("N1",)])[0] for view in (old, new, PLANE, wider)] == [
         {"year": 0.0},
         {"year": 1.0},
@@ -270,14 +228,14 @@ def test_two_versions_of_a_view_lie_side_by_side(store: OnlineStore) -> None:
 
 def test_a_view_without_a_version_is_as_fresh_as_the_newest_of_its_versions(store: OnlineStore) -> None:
     old, new = (PLANE.model_copy(update={"version": version}) for version in ("aa", "bb"))
-    store.write("m", old, _plane(DAY + HOUR), DAY)
-    store.write("m", new, _plane(DAY), DAY)
+    store.write("m", old, plane(DAY + HOUR), DAY)
+    store.write("m", new, plane(DAY), DAY)
     assert store.newest("m", (old, new, PLANE)) == [DAY + HOUR, DAY, DAY + HOUR]
 
 
 def test_an_entity_is_read_in_two_halves_as_in_one(store: OnlineStore) -> None:
     store.write("m", ROUTE, routes(("JFK", "LAX", DAY, 0.25, "ok", 2)), DAY)
-    store.write("m", PLANE, _plane(DAY), DAY)
+    store.write("m", PLANE, plane(DAY), DAY)
     reader, entity = store.reader("m", (ROUTE, PLANE)), {"origin": "JFK", "dest": "LAX", "tailnum": "N1"}
     keys = [*reader.keys(entity), "a key that nobody made", *reader.keys({**entity, "tailnum": None})]
     rows = store.fetch(keys)
@@ -285,10 +243,6 @@ def test_an_entity_is_read_in_two_halves_as_in_one(store: OnlineStore) -> None:
     for at in (DAY + HOUR, DAY + 7 * HOUR):
         assert reader.values(rows[:2], at) == store.read_entity("m", (ROUTE, PLANE), entity, at)
         assert reader.values(rows[3:], at) == store.read_entity("m", (ROUTE,), entity, at)
-
-
-def _plane(at: datetime, year: float = 1999.0) -> pa.Table:
-    return pa.table({"tailnum": ["N1"], "event_timestamp": pa.array([at], pa.timestamp("us")), "year": [year]})
 
 
 def _writer(url: str, seed: int) -> None:
@@ -327,58 +281,3 @@ def test_random_orders_overlaps_and_kills_leave_what_the_oracle_says(url: str) -
     done = list(series(url, 4))  # a hundred by `make bench AREA=features`
     assert [trial.wrong for trial in done] == [0] * 4
     assert sum(trial.keys for trial in done) > 400
-
-
-def test_an_epoch_lasts_as_long_as_the_rows_and_is_another_once_they_were_lost(url: str) -> None:
-    store = open_online(url)
-    row = routes(("JFK", "LAX", DAY, 0.5, None, None))
-    assert (store.epochs("m", [ROUTE, PLANE]), store.holds("m", [ROUTE, PLANE])) == (["", ""], [False, False])
-    store.write_back("m", ROUTE, row, DAY)
-    (first, none) = store.epochs("m", [ROUTE, PLANE])
-    assert (len(first), none, store.holds("m", [ROUTE, PLANE])) == (16, "", [True, False])
-    store.write_back("m", ROUTE, routes(("JFK", "LAX", DAY + HOUR, 0.6, None, None)), DAY)
-    assert open_online(url).epochs("m", [ROUTE]) == [first]
-    lose(url)
-    assert (store.epochs("m", [ROUTE]), store.holds("m", [ROUTE])) == ([""], [False])
-    store.write("m", ROUTE, row, DAY)  # a push
-    assert (store.epochs("m", [ROUTE]), store.holds("m", [ROUTE])) == ([""], [True])
-    store.write_back("m", ROUTE, row, DAY)
-    assert store.epochs("m", [ROUTE])[0] not in ("", first)
-
-
-def test_of_two_that_name_an_epoch_at_once_the_first_stands(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = open_online(url)
-    row = routes(("JFK", "LAX", DAY, 0.5, None, None))
-    real = type(store).get
-    seen: list[str] = []
-
-    def both(self: OnlineStore, keys: list[str]) -> object:
-        found = real(self, keys)  # type: ignore[attr-defined]
-        if keys[0].endswith("!epoch") and not seen:
-            seen.append("another begins in between")
-            store.write_back("m", ROUTE, row, DAY)
-            seen.extend(store.epochs("m", [ROUTE]))
-        return found
-
-    monkeypatch.setattr(type(store), "get", both)
-    store.write_back("m", ROUTE, row, DAY)
-    assert store.epochs("m", [ROUTE]) == seen[1:]
-
-
-def test_marks_without_rows_are_an_empty_view(url: str) -> None:
-    store = open_online(url)
-    store.write_back("m", ROUTE, routes(("JFK", "LAX", DAY, 0.5, None, None)), DAY)
-    lose(url, kept="!")
-    assert (store.newest("m", [ROUTE]), store.holds("m", [ROUTE])) == ([DAY], [False])
-
-
-def test_rows_that_are_not_there_are_counted_and_newer_ones_are_no_loss(url: str) -> None:
-    store = open_online(url)
-    rows = routes(*[("JFK", f"D{n}", DAY, 0.1, None, None) for n in range(1200)])
-    assert store.lost("m", ROUTE, rows, DAY) == 1200
-    store.write_back("m", ROUTE, rows, DAY)
-    store.write("m", ROUTE, routes(("JFK", "D7", DAY + HOUR, 0.9, None, None)), DAY)
-    assert store.lost("m", ROUTE, rows, DAY) == 0
-    lose(url, kept="D7")
-    assert store.lost("m", ROUTE, rows, DAY) == 1200 - len([n for n in range(1200) if "D7" in f"D{n}"])
-    assert store.lost("m", ROUTE, routes(), DAY) == 0

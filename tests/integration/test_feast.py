@@ -18,7 +18,7 @@ from feast.data_source import PushMode
 
 from include.backends.feast.materialize import materialize
 from include.backends.feast.repo import SERVICE, open_feast
-from include.cli.context import Desk
+from include.cli.context import CliContext
 from include.cli.main import main
 from include.core.control import ControlStore
 from include.core.control import versions as registered
@@ -177,7 +177,7 @@ def test_catching_up_brings_online_what_is_published_and_not_there(
         day, ref = date.fromisoformat(result.value["day"]), made.ledger.ref(result)
         publish(control, SPEC.name, day, ref, result.value["rows"], 1)
     monkeypatch.setattr("include.cli.features.load_spec", lambda *_: SPEC)
-    monkeypatch.setattr("include.cli.features.open_desk", lambda: Desk(settings))
+    monkeypatch.setattr("include.cli.features.open_context", lambda: CliContext(settings))
     monkeypatch.setattr("include.cli.main._require_model", lambda *_: None)  # it is no model of a package
 
     def said(*options: str) -> str:

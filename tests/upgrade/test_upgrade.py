@@ -225,7 +225,7 @@ def test_while_something_may_write_it_is_refused_by_name(
 ) -> None:
     before = rows(old.settings.control_url)
     job = Writer("the job slip-train-1", "slipstream cancel slip-train-1")
-    monkeypatch.setattr("include.cli.upgrade.writers", lambda desk: [job])
+    monkeypatch.setattr("include.cli.upgrade.writers", lambda context: [job])
     assert main(["upgrade"]) == 1
     told = capsys.readouterr().err
     assert "not upgraded while these may write: the job slip-train-1" in told

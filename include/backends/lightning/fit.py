@@ -15,7 +15,7 @@ from include.backends.lightning.checkpoint import State, StepCheckpoint, read_st
 from include.backends.lightning.checks import check_module
 from include.backends.lightning.data import BatchData
 from include.backends.lightning.export import Probability, export, score
-from include.backends.lightning.loops import tell
+from include.backends.lightning.loops import install_loops
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
 from include.backends.lightning.state import restore
 from include.core.scratch import scratch_folder
@@ -76,7 +76,7 @@ def _train(
     start = int(state["step"]) if state else 0
     feed = BatchData(data.train, data.validation, plan.course, start, place)
     trainer = _trainer(plan, checkpoint, **more)
-    tell(trainer, checkpoint, plan.course.epochs)
+    install_loops(trainer, checkpoint, plan.course.epochs)
     if state is None:
         trainer.fit(module, datamodule=feed)
         return

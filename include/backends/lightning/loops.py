@@ -1,4 +1,4 @@
-"""Lightning's own loops, with a word after each batch and each epoch: when everything that belongs to it is done.
+"""Lightning's own loops, which notify a listener after each batch and each epoch: when everything that belongs to it is done.
 
 A callback's hooks come too early for that: other callbacks, the module's hook, validation and the learning rate of
 the same batch or epoch follow them.
@@ -13,30 +13,30 @@ from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 
 
-class Told(Protocol):
+class LoopListener(Protocol):
     def after_batch(self, trainer: pl.Trainer) -> None: ...
     def after_epoch(self, trainer: pl.Trainer) -> None: ...
 
 
 class EpochLoop(_TrainingEpochLoop):
-    told: Told
+    listener: LoopListener
 
     def on_advance_end(self, data_fetcher: Any) -> None:
         super().on_advance_end(data_fetcher)
-        self.told.after_batch(self.trainer)
+        self.listener.after_batch(self.trainer)
 
 
 class FitLoop(_FitLoop):
-    told: Told
+    listener: LoopListener
 
     def on_advance_end(self) -> None:
         super().on_advance_end()
-        self.told.after_epoch(self.trainer)
+        self.listener.after_epoch(self.trainer)
 
 
-def tell(trainer: pl.Trainer, told: Told, epochs: int) -> None:
+def install_loops(trainer: pl.Trainer, listener: LoopListener, epochs: int) -> None:
     """Give the trainer these loops."""
     fit = FitLoop(trainer, min_epochs=None, max_epochs=epochs)
     fit.epoch_loop = epoch = EpochLoop(trainer)
-    fit.told = epoch.told = told
+    fit.listener = epoch.listener = listener
     trainer.fit_loop = fit

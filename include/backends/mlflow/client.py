@@ -1,4 +1,4 @@
-"""A client of the tracking server: credentials, short patience, and errors a person can act on."""
+"""A client of the tracking server: credentials, short timeouts, and errors a person can act on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from include.core.settings import Settings
 TIMEOUT = 5.0  # seconds, to learn whether anybody listens
 STALE = "were matched"  # its server's words (SQLAlchemy's) for a row that another request changed meanwhile; as HTTP 400
 
-# Only for this process: MLflow reads them where it makes a request. Airflow's retries have more patience.
+# Only for this process: MLflow reads them where it makes a request. Airflow's retries wait longer.
 PROCESS = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",

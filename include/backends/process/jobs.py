@@ -135,7 +135,7 @@ def _is_alive(text: str) -> bool:
 
 
 def _start_time(pid: str) -> str:
-    """Clock ticks since boot at which a process began; empty if there is none, or only its corpse."""
+    """Clock ticks since boot at which a process began; empty if there is none, or it is a zombie."""
     fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
 

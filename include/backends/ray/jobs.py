@@ -79,13 +79,13 @@ class RayJobs:
         response = self._call("GET", f"/api/jobs/{name}")
         if response.status_code == httpx.codes.NOT_FOUND:
             return JobStatus.UNKNOWN
-        told = self._ok(response).get("status")
+        answered = self._ok(response).get("status")
         try:
-            return JobStatus(str(told))
+            return JobStatus(str(answered))
         except ValueError as error:
             raise PermanentError(
                 f"Ray at {self._url} says of job {name} what this version does not know.",
-                seen=told,
+                seen=answered,
                 safe="the job goes on; nothing was submitted.",
                 hint=f"known: {', '.join(JobStatus)}; use the Ray of requirements.txt, then clear the task.",
             ) from error

@@ -119,7 +119,7 @@ def _changed(raw: RawPartitions, source: str) -> dict[date, datetime]:
     """The days of a source that are there, each with the time of its last write."""
     found = {}
     for path, at in raw.storage.changed(f"raw/{raw.model}/{source}"):
-        with suppress(ValueError):  # a stray folder, which is nobody's day
+        with suppress(ValueError):  # an unexpected folder, which is no day
             day = date.fromisoformat(path.rpartition("/date=")[2].partition("/")[0])
             if path == raw.path(source, day):
                 found[day] = at

@@ -118,9 +118,9 @@ def _finding(connection: duckdb.DuckDBPyConnection, feature: Feature, view: str,
     worst = connection.execute("""
         SELECT request_id, moment::VARCHAR, served, offline FROM judged WHERE differs AND reason IS NULL
         ORDER BY distance DESC NULLS FIRST, request_id LIMIT 1""").fetchall()
-    told = dict(zip(("request_id", "at", "served", "offline"), map(_plain, worst[0]), strict=True)) if worst else {}
+    example = dict(zip(("request_id", "at", "served", "offline"), map(_plain, worst[0]), strict=True)) if worst else {}
     compared, mismatched, stale, late, unpublished = counts
-    return Finding(feature.name, view, compared, mismatched, stale, late, unpublished, told)
+    return Finding(feature.name, view, compared, mismatched, stale, late, unpublished, example)
 
 
 def _plain(value: Any) -> Json:

@@ -146,8 +146,8 @@ def _distrust(past: Sequence[Landed], lag: int) -> str:
     *before, newest = past
     expected, error = _next(newest.estimate, newest.base, before, lag)
     if abs(newest.realised - expected) > SURPRISE * float(np.hypot(error, newest.noise)):
-        told = f"{newest.window} came out at {newest.realised:.3f} where {expected:.3f} was expected."
-        return f"{told} What a label means has just moved."
+        text = f"{newest.window} came out at {newest.realised:.3f} where {expected:.3f} was expected."
+        return f"{text} What a label means has just moved."
     return ""
 
 

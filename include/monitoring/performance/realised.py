@@ -58,8 +58,8 @@ def assess(
         found.append((stretch, now, performance))
         if performance.verdict == "measured" and now.enough and not then.enough:
             became.append(of_window(performance, stretch))
-    told = became[0] if became and not at.enough else here
-    return RealisedPerformance(told, at, tuple(found))
+    performance_now = became[0] if became and not at.enough else here
+    return RealisedPerformance(performance_now, at, tuple(found))
 
 
 def history(
@@ -78,8 +78,8 @@ def history(
         raw = value["estimate"]["raw"]
         if not raw["why"]:
             found[name] = {"window": name, "estimate": raw["value"], "base": raw["base"], "realised": None, "noise": None}
-        told = [] if value["performance"]["window"] else [(name, value["performance"])]
-        for window, performance in (*told, *((each["window"], each["performance"]) for each in value["earlier"])):
+        performance_now = [] if value["performance"]["window"] else [(name, value["performance"])]
+        for window, performance in (*performance_now, *((each["window"], each["performance"]) for each in value["earlier"])):
             if window in found and performance["verdict"] == "measured":
                 metric = performance["metric"]
                 found[window] |= {"realised": performance["metrics"][metric], "noise": performance["errors"][metric]}

@@ -15,10 +15,9 @@ from include.core.time import timestamp
 from include.data.published import rows_in
 from include.data.window import moment
 from include.monitoring.retraining.policy import Champion, Decision, Facts, decide
+from include.monitoring.retraining.retrainings import QUIET
 from include.rollout_state.queries import challengers_in, rolled_back_in
 from include.versions.queries import stored_in
-
-QUIET = "quiet"  # the key of a stored decision that tells whether it starts nothing
 
 
 def resource(model: str) -> str:
@@ -30,24 +29,6 @@ def history(control: ControlStore, model: str) -> list[Decision]:
     """Every decision of a model, oldest window first."""
     with control.transaction() as connection:
         return _history(connection, model)
-
-
-def newest(control: ControlStore, model: str, limit: int) -> list[dict[str, Any]]:
-    """A model's newest decisions as the rows are, the newest window first."""
-    query = sa.select(decisions).where(decisions.c.model == model).order_by(decisions.c.as_of.desc()).limit(limit)
-    with control.transaction() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def decided(control: ControlStore, key: str) -> bool:
-    """Whether a window has its decision."""
-    with control.transaction() as connection:
-        return connection.execute(sa.select(decisions.c.key).where(decisions.c.key == key)).first() is not None
-
-
-def models_in(connection: sa.Connection) -> set[str]:
-    """The models about which anything was decided."""
-    return set(connection.execute(sa.select(decisions.c.model).distinct()).scalars())
 
 
 def record_decision(control: ControlStore, decision: Decision, epoch: int, *, quiet: bool = False) -> tuple[Decision, bool]:

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from itertools import islice, takewhile
-from typing import Any, Literal, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from include.core.spec import Retraining
 from include.data.window import moment
 from include.monitoring.formatting import percent
-from include.monitoring.retraining.staleness_probe import Forecast, forecast
 from include.monitoring.stored import stored
+
+if TYPE_CHECKING:
+    from include.monitoring.retraining.staleness_probe import Forecast
 
 Action = Literal["retrain", "hold"]
 Signal = Literal["drift", "drop"]
@@ -140,7 +140,9 @@ def _signals(facts: Facts, policy: Retraining) -> Signals:
     fell: bool | None = None
     if drop is not None and error is not None and policy.on_performance_drop is not None:
         fell = drop > policy.on_performance_drop and drop > NOISE * error
-    return Signals(facts.champion.version if facts.champion else None, None if verdict == "abstain" else verdict == "drift", fell)
+    drifted = None if verdict == "abstain" else verdict == "drift"
+    version = facts.champion.version if facts.champion else None
+    return Signals(version, drifted, fell)
 
 
 def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Iterator[str]:
@@ -166,6 +168,10 @@ def outlook(probe: Mapping[str, Any], price: float) -> Forecast | None:
     """What keeping the champion costs, by the errors of the staleness probe; None without one."""
     if not probe:
         return None
+    import numpy as np  # not for `slipstream status`, which reads decisions and computes none
+
+    from include.monitoring.retraining.staleness_probe import forecast
+
     error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
     return forecast(error, int(probe["champion"]), price)
 

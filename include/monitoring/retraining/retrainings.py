@@ -1,4 +1,7 @@
-"""Decisions to retrain, and what became of them: who decided, and which training run took one."""
+"""What was decided, read from the control store; of decisions to retrain also who decided, and which training run took one.
+
+Imports no data library: the command line and the reconciler look here.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,11 @@ from include.core.control import ControlStore, decisions
 from include.core.effects import results_in
 from include.core.request import Json
 from include.core.time import timestamp
-from include.monitoring.retraining.decision import QUIET
 
 MadeBy = Literal["run", "backfill", "unknown"]  # unknown: an earlier release wrote the row
+
+
+QUIET = "quiet"  # of the effect that keeps a decision: it was to start nothing
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,24 @@ class RetrainDecision:
     summary: str
     run_id: str  # of the training run that took it; empty: none did
     made_by: MadeBy
+
+
+def newest(control: ControlStore, model: str, limit: int) -> list[dict[str, Json]]:
+    """A model's newest decisions as the rows are, the newest window first."""
+    query = sa.select(decisions).where(decisions.c.model == model).order_by(decisions.c.as_of.desc()).limit(limit)
+    with control.transaction() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def decided(control: ControlStore, key: str) -> bool:
+    """Whether a window has its decision."""
+    with control.transaction() as connection:
+        return connection.execute(sa.select(decisions.c.key).where(decisions.c.key == key)).first() is not None
+
+
+def models_in(connection: sa.Connection) -> set[str]:
+    """The models about which anything was decided."""
+    return set(connection.execute(sa.select(decisions.c.model).distinct()).scalars())
 
 
 def take(control: ControlStore, model: str, decision: str, run_id: str) -> str:

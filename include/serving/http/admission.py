@@ -1,4 +1,4 @@
-"""Back-pressure: how many predictions may be under way before the next ones are told to come back (429).
+"""Back-pressure: how many predictions may be under way before the next ones are refused, to come back later (429).
 
 What one costs is measured: the processor time of the event loop's thread, everything included, over the answers it
 gave. So many are let in that the last of them waits about TARGET_SECONDS; what comes beyond would only make everybody

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from include.serving.http.request_error import RequestError
 
-PUBLIC = ""  # no right: a probe has none, and nothing about a model is told
+PUBLIC = ""  # no right: a probe has none, and nothing about a model is shown
 READ, PREDICT, PUSH, FEEDBACK, ADMIN = "read", "predict", "push", "feedback", "admin"
 RIGHTS = (PREDICT, PUSH, FEEDBACK, READ, ADMIN)  # `admin` holds all the others
 

@@ -80,7 +80,7 @@ class LoadedModel:
 def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:
     """Fetch a registered version's files with their digests, check that it fits the spec, open and warm it.
 
-    Raises DataError or IntegrityError for a model that must not serve, TransientError if a store is away.
+    Raises DataError or IntegrityError for a model that must not serve, TransientError if a store does not answer.
     """
     record = stored(control, spec.name, version)
     result = ledger.resolve(Ref.from_json(record["train"]))

@@ -29,7 +29,7 @@ class Loaded:
 def load_versions(
     load: Load, spec: ModelSpec, generation: int, route: Route, held: Mapping[int, LoadedModel], scratch: Path
 ) -> Loaded:
-    """Every version that the route names. Raises TransientError where a store is away."""
+    """Every version that the route names. Raises TransientError where a store does not answer."""
     started = time.perf_counter()
     models: dict[int, LoadedModel] = {}
     problems: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""What was last read of each entity: its features, for the time in which their store is away; its answer, for a while.
+"""What was last read of each entity: its features, for the time in which their store does not answer; its answer, for a while.
 
 Two generations of a dictionary instead of an ordered one: keeping a value costs one assignment on the hot path,
 and what was read within the last `size` entities is certainly there.

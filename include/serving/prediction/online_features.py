@@ -1,4 +1,4 @@
-"""The online features of requests, and what happens when their store is away: the features last read of an entity
+"""The online features of requests, and what happens when their store does not answer: the features last read of an entity
 stand in, for as long as the spec says; of an entity never read, the defaults.
 """
 

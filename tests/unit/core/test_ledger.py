@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC
 from itertools import repeat
 from pathlib import Path
 
@@ -231,3 +232,12 @@ def test_a_job_s_error_reads_the_same_once_it_is_read_back(ledger: Ledger, seen:
     assert again is not None
     ledger.record_error(second, pickle.loads(pickle.dumps(again)))  # and handed on once more
     assert str(ledger.error(second)) == str(again) == str(error)
+
+
+def test_when_an_attempt_was_opened(ledger: Ledger) -> None:
+    attempt = ledger.open_attempt(KEY, 0)
+    opened = ledger.opened_at(attempt)
+    assert opened is not None
+    assert opened.tzinfo is UTC
+    assert ledger.opened_at(ledger.open_attempt(KEY, 0)) == opened  # whoever finds it open does not open it anew
+    assert ledger.opened_at(Attempt(KEY, 0, attempt.number + 1)) is None

@@ -134,7 +134,7 @@ def _check_log(settings: Settings, spec: ModelSpec) -> None:
     known = {"request_id": ["r"], spec.label: pa.array([1], pa.int8()), "label_timestamp": [moment("2013-01-01T01:00")]}
     pq.write_table(pa.table(known), folder / "labels.parquet")
     window = Window(moment("2013-01-01"), moment("2013-01-02"))
-    with open_log([str(folder / "a.jsonl")], spec.features.inputs, window) as connection:
+    with open_log([folder / "a.jsonl"], spec.features.inputs, window) as connection:
         assert select(connection, spec.features.inputs).records == 1
         _labels(connection, [str(folder / "labels.parquet")], window)
         query = f"SELECT {_columns([*numbers])} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1"

@@ -23,7 +23,7 @@ def services(tmp_path: Path) -> Services:
 
 def test_a_gateway_of_an_installation_without_models_is_put_together(services: Services) -> None:
     gateway = build(services, from_settings("127.0.0.1", services.settings, None))
-    assert gateway._parts.fleet.deployments == {}
+    assert gateway._parts.manager.deployments == {}
     assert gateway._parts.load_spec == services.spec
 
 

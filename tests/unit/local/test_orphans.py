@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from include.core.environment import PLATFORM, RAY_JOB
-from include.local import orphans as strays
+from include.local import orphans
 from include.local.platform import Platform
 
 # A leader that starts a child and waits; killed, it leaves the child behind.
@@ -47,9 +47,9 @@ def test_an_orphan_of_a_killed_leader_is_found_and_stopped(tmp_path: Path, leade
     record(platform, process.pid, psutil.Process(process.pid).create_time())
     process.kill()
     process.wait()
-    found = strays.find(platform)
+    found = orphans.find(platform)
     assert [each.pid for each in found] == [child]
-    assert strays.stop(found) == 1
+    assert orphans.stop(found) == 1
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
@@ -57,22 +57,23 @@ def test_a_later_process_with_the_same_number_is_left_alone(tmp_path: Path, lead
     process, _ = leader
     platform = Platform(tmp_path)
     record(platform, process.pid, time.time() - 3600)
-    assert strays.find(platform) == []
+    assert orphans.find(platform) == []
 
 
 def test_the_processes_that_a_copied_home_names_are_left_alone(tmp_path: Path, leader: tuple[subprocess.Popen[str], int]) -> None:
     process, _ = leader
     original, copy = Platform(tmp_path / "original"), Platform(tmp_path / "copy")
-    code = "from pathlib import Path; import sys; from include.local import strays; from include.local.platform import Platform; "
-    code += "strays.replace(Platform(Path(sys.argv[1])), 'thing'); print('recorded', flush=True); sys.stdin.read()"
+    code = "from pathlib import Path; import sys; from include.local import orphans; "
+    code += "from include.local.platform import Platform; "
+    code += "orphans.replace(Platform(Path(sys.argv[1])), 'thing'); print('recorded', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(original.home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "recorded\n"
         shutil.copytree(original.home, copy.home)
-        assert [each.pid for each in strays.find(original)] == [running.pid]
-        assert strays.find(copy) == []
-        strays.replace(copy, "thing")  # what a start does
+        assert [each.pid for each in orphans.find(original)] == [running.pid]
+        assert orphans.find(copy) == []
+        orphans.replace(copy, "thing")  # what a start does
         assert running.poll() is None
     assert process.poll() is None
 
@@ -81,7 +82,7 @@ def test_a_broken_record_is_no_reason_to_fail(tmp_path: Path) -> None:
     platform = Platform(tmp_path)
     record(platform, 1, 0.0)
     next((platform.run / "groups").iterdir()).write_text("{")
-    assert strays.find(platform) == []
+    assert orphans.find(platform) == []
 
 
 def test_jobs_of_a_killed_ray_head_are_killed_before_the_next_head_starts(tmp_path: Path) -> None:
@@ -92,10 +93,10 @@ def test_jobs_of_a_killed_ray_head_are_killed_before_the_next_head_starts(tmp_pa
         for name, (home, more) in homes.items()
     }
     try:
-        assert [each.pid for each in strays.find(platform)] == [started["job"].pid]
-        strays.replace(platform, "gateway")
+        assert [each.pid for each in orphans.find(platform)] == [started["job"].pid]
+        orphans.replace(platform, "gateway")
         assert started["job"].poll() is None
-        strays.replace(platform, "ray")
+        orphans.replace(platform, "ray")
         assert started["job"].wait(10) == -signal.SIGKILL
         assert started["process"].poll() is started["elsewhere"].poll() is None
     finally:

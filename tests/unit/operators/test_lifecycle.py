@@ -66,7 +66,7 @@ def test_a_rollout_has_a_task_for_each_stage_of_its_plan_in_its_order(rollout: d
     spec = SPEC.model_copy(update={"rollout": SPEC.rollout.model_copy(update=rollout)})
     stages = [stage.name for stage in rollout_stages(spec)]
     walked = [task.task_id for task in rollout_dag(spec).topological_sort() if task.task_id in stages]
-    assert (walked, stages[0], stages[-1]) == (stages, "smoke", "full_100")
+    assert walked == stages
 
 
 def test_every_run_parameter_reads_well_in_the_trigger_form() -> None:

@@ -5,9 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.core.control import ControlStore
-from include.monitoring.retraining.decision import asked_for, decided, models_in, newest, record_decision, resource
+from include.monitoring.retraining.decision import asked_for, record_decision, resource
 from include.monitoring.retraining.policy import decide
-from include.monitoring.retraining.retrainings import Retraining, count_since, newest_in, take
+from include.monitoring.retraining.retrainings import (
+    RetrainDecision,
+    count_since,
+    decided,
+    models_in,
+    newest,
+    newest_in,
+    take,
+)
 from tests.support.weekly_facts import DRIFT, POLICY, facts
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
@@ -25,7 +33,7 @@ def keys(control: ControlStore) -> list[str]:
     return made
 
 
-def look(control: ControlStore) -> Retraining:
+def look(control: ControlStore) -> RetrainDecision:
     with control.transaction() as connection:
         (found,) = newest_in(connection, LONG_AGO)
     return found

@@ -62,7 +62,7 @@ class Caller:
         return answer["score"], answer["degraded"]
 
 
-class Desk:
+class Bench:
     """A predictor of the toy over a store that knows every place's heat, .5."""
 
     def __init__(self, spec: ModelSpec, folder: Path, **serving: Any) -> None:
@@ -95,40 +95,40 @@ class Desk:
 
 
 @pytest.fixture
-def desk(spec: ModelSpec, tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(spec, tmp_path)
-    yield desk
-    desk.log.close()
+def bench(spec: ModelSpec, tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(spec, tmp_path)
+    yield bench
+    bench.log.close()
 
 
-def test_a_batch_is_answered_and_logged(desk: Desk) -> None:
-    assert desk.ask() == [(0.5, [])] * 4
-    assert [record.id for record in read_records(desk.folder, "toy")] == list(PLACES)
+def test_a_batch_is_answered_and_logged(bench: Bench) -> None:
+    assert bench.ask() == [(0.5, [])] * 4
+    assert [record.id for record in read_records(bench.folder, "toy")] == list(PLACES)
 
 
-def test_the_arm_is_drawn_by_the_plain_hash_and_the_log_holds_the_keyed_one(desk: Desk) -> None:
-    desk.ask()
-    for record in read_records(desk.folder, "toy"):
+def test_the_arm_is_drawn_by_the_plain_hash_and_the_log_holds_the_keyed_one(bench: Bench) -> None:
+    bench.ask()
+    for record in read_records(bench.folder, "toy"):
         number = unit(record.id, "toy")
-        assert record.arm == desk.deployment.route.arm(number)
-        assert record.unit == desk.log.pseudonym(number) != f"{number:016x}"
+        assert record.arm == bench.deployment.route.arm(number)
+        assert record.unit == bench.log.pseudonym(number) != f"{number:016x}"
 
 
-def test_a_request_that_breaks_the_batch_fails_alone_and_every_other_is_logged_once(desk: Desk) -> None:
+def test_a_request_that_breaks_the_batch_fails_alone_and_every_other_is_logged_once(bench: Bench) -> None:
     def hashed(entity: str, model: str) -> int:
         if entity == "poison":
             raise RuntimeError("nobody foresaw this")
         return unit(entity, model)
 
-    desk.hashed = hashed
-    assert desk.ask() == [(0.5, []), (0.5, []), "RuntimeError", (0.5, [])]
-    assert [record.id for record in read_records(desk.folder, "toy")] == ["oslo", "rome", "bern"]
-    assert desk.reader.breaker.state == "closed"
+    bench.hashed = hashed
+    assert bench.ask() == [(0.5, []), (0.5, []), "RuntimeError", (0.5, [])]
+    assert [record.id for record in read_records(bench.folder, "toy")] == ["oslo", "rome", "bern"]
+    assert bench.reader.breaker.state == "closed"
 
 
 @pytest.mark.parametrize("method", ["keys", "values"])
 def test_an_entity_that_the_store_cannot_be_asked_for_is_degraded_alone(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, method: str
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     known, calls = getattr(LayoutReader, method), []
 
@@ -141,29 +141,29 @@ def test_an_entity_that_the_store_cannot_be_asked_for_is_degraded_alone(
         return known(self, given, *more)
 
     monkeypatch.setattr(LayoutReader, method, poisoned)
-    assert desk.ask() == [(0.5, []), (0.5, []), (0.125, ["features"]), (0.5, [])]
-    assert (desk.reader.breaker.state, desk.reader.failures) == ("closed", 0)
+    assert bench.ask() == [(0.5, []), (0.5, []), (0.125, ["features"]), (0.5, [])]
+    assert (bench.reader.breaker.state, bench.reader.failures) == ("closed", 0)
 
 
-def test_rows_of_which_none_can_be_read_are_the_stores_fault(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_which_none_can_be_read_are_the_stores_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> Any:
         raise ValueError("no row")
 
     monkeypatch.setattr(LayoutReader, "values", broken)
-    assert desk.ask() == [(0.125, ["features"])] * 4
-    assert desk.reader.breaker.state == "open"
+    assert bench.ask() == [(0.125, ["features"])] * 4
+    assert bench.reader.breaker.state == "open"
 
 
-def test_a_job_that_an_answerer_cannot_take_leaves_the_others_theirs(desk: Desk) -> None:
+def test_a_job_that_an_answerer_cannot_take_leaves_the_others_theirs(bench: Bench) -> None:
     coalescer: Any = RequestCoalescer.__new__(RequestCoalescer)
     coalescer.admission = type("Admission", (), {"answered": lambda self, count: None})()
-    requests = desk.requests()
+    requests = bench.requests()
 
     class Answerer:
         def run(self, some: list[PendingRequest], finished: Any) -> None:
             if any(request.items[0].id == "poison" for request in some):
                 raise KeyError("poison")
-            desk.predictor.run(some, finished)
+            bench.predictor.run(some, finished)
 
     coalescer._pending = {Answerer(): [request for request, _ in requests]}
     coalescer._run()
