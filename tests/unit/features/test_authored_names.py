@@ -33,7 +33,7 @@ from include.prediction_log.sql_view import open_log, select
 from include.serving.prediction.request_types import Contract
 from tests.support.shop import FIRST, SPEC, Shop
 
-HERE = "tests.unit.features.test_names"
+HERE = "tests.unit.features.test_authored_names"
 ROOT = Path(__file__).parents[3]
 OUR_SQL = [
     *(ROOT / "include/features").rglob("*.py"),
