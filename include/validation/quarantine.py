@@ -49,7 +49,7 @@ def quarantines(ledger: Ledger, verdicts: Iterable[str]) -> list[QuarantinedRows
 
 def _sources(result: Result) -> Iterator[QuarantinedRows]:
     value = result.read(ValidateValue)
-    for name, source in value["sources"].items():
+    for name, source in value.get("sources", {}).items():
         yield QuarantinedRows(str(value["day"]), name, source["rows"], source["quarantined"], result)
 
 
