@@ -37,8 +37,8 @@ from include.core.storage import LocalStorage
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Input
 from include.training.spool import MetricSpool
-from tests.integration.mlflow_server import MlflowServer
 from tests.support import programs
+from tests.support.mlflow_server import MlflowServer
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

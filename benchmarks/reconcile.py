@@ -40,7 +40,7 @@ from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.routing.route import Route, set_route
 from include.versions.lifecycle import Stage
 from tests.support import programs
-from tests.unit.reconcile.fake_airflow import FakeAirflow
+from tests.support.fake_airflow import FakeAirflow
 
 GOAL_SECONDS = 2.0
 ANSWER_SECONDS = 0.010  # of Airflow's execution API

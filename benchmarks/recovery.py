@@ -26,8 +26,8 @@ from include.core.settings import Settings
 from include.core.task import job_of
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, TrainingJob
-from tests.contract.ray_head import running_ray_head
-from tests.unit.training.example import NETWORK, table, train_request, training_set
+from tests.support.ray_head import running_ray_head
+from tests.support.training_example import NETWORK, table, train_request, training_set
 
 if TYPE_CHECKING:
     from include.backends.lightning.plan import Plan

@@ -24,9 +24,9 @@ from include.core.control import ControlStore
 from include.core.settings import Settings
 from include.governance.registry import register, resource
 from include.versions import queries as versions
-from tests.integration.mlflow_server import MlflowServer
 from tests.support import programs
-from tests.unit.governance.samples import MODEL, Loop
+from tests.support.mlflow_server import MlflowServer
+from tests.support.toy_ledger import MODEL, Loop
 
 RACERS = 8
 FORK = get_context("fork")

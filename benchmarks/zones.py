@@ -45,7 +45,7 @@ def _lived(zone: str) -> dict[str, str]:
 def _live(home: Path) -> None:
     from include.demo.flights import land
     from include.models.flight_delay.spec import SPEC
-    from tests.unit.features.zone_life import Life
+    from tests.support.zone_life import Life
 
     life = Life(home, SPEC, DAYS)
     land(life.ledger.storage, DAYS[0], DAYS[-1])

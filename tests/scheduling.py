@@ -16,7 +16,7 @@ SHARED = {
     "tests/integration/test_mlflow_registry.py": "mlflow",
     "tests/integration/test_metric_delivery.py": "mlflow",
     "tests/e2e/test_browser.py": "airflow site",
-    "tests/unit/plugins/test_plugin.py": "airflow site",
+    "tests/unit/plugins/test_slipstream_plugin.py": "airflow site",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from benchmarks.fuzz.cases import FEEDBACK, GOOD, INFER, PREDICT, PUSH, Case, Grammar, binary_case
-from tests.integration.gateway_world import MODEL, TOKEN
+from tests.support.gateway_world import MODEL, TOKEN
 
 BIG = (2**63, -(2**63) - 1, 2**64, 10**30)
 NO_TIMES: tuple[JsonValue, ...] = (

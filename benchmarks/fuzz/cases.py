@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.integration.gateway_world import MODEL, TOKEN
+from tests.support.gateway_world import MODEL, TOKEN
 
 Json = Any
 KNOWN = [

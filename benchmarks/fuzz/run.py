@@ -18,11 +18,11 @@ import aiohttp
 import httpx
 import numpy as np
 
-import tests.integration.gateway_world as gateway_world
+import tests.support.gateway_world as gateway_world
 from benchmarks.fuzz.bad import draw
 from benchmarks.fuzz.cases import COLUMNS, KNOWN, PUSH, Case, Grammar, heat_of, now
 from include.routing.route import Route
-from tests.integration.gateway_world import MODEL, TOKEN, World, body, eventually, heat_score, signature
+from tests.support.gateway_world import MODEL, TOKEN, World, body, eventually, heat_score, signature
 
 CALLERS = 48
 AGAIN_SECONDS = 0.05  # after a 429, which asks to send it again

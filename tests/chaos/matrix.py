@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from include.core.digest import PROJECT
 from tests.chaos.points import dead, sources_digest
 from tests.chaos.protocol import FAULTS, Absent, Backends, Step
-from tests.chaos.warm import prepare_process, warm_up
 from tests.support import programs
+from tests.support.warm import prepare_process, warm_up
 
 if TYPE_CHECKING:
     from tests.chaos.record import Record

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from include.core.digest import PROJECT, digest_file, digest_json
 from tests.chaos.protocol import Absent, Step
+from tests.support.fault_points import SOURCES, in_sources
 
-_POINT = re.compile(r"fault\.point\(\"([^\"]+)\"\)")
-SOURCES = ("include", "operators")
 # Points of no step of the loop: each is killed at in a test of its own.
 ELSEWHERE = {
     "audit.seal": "tests/security/test_audit.py",
@@ -23,11 +21,6 @@ ELSEWHERE = {
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }
 COSTLY = ("mlflow.", "checkpoint.", "train.step")  # passed where a server runs, or a network is trained: not in a sample
-
-
-def in_sources() -> set[str]:
-    paths = (path for folder in SOURCES for path in (PROJECT / folder).rglob("*.py"))
-    return {name for path in paths for name in _POINT.findall(path.read_text())}
 
 
 def sources_digest() -> str:

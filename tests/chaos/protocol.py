@@ -53,7 +53,7 @@ class Call:
     """One try of one task of a run. After a deferral: with what it deferred to, and the event that fired."""
 
     task: str
-    run: Mapping[str, Any]  # fields of tests.unit.operators.life.Run; `xcom` holds what the tasks before have returned
+    run: Mapping[str, Any]  # fields of tests.support.operator_runs.Run; `xcom` holds what the tasks before have returned
     number: int = 1
     deferred: Deferred | None = None
     event: Any = None

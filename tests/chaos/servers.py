@@ -18,9 +18,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from include.local.postgres import binary, let_through, user
-from tests.contract.ray_head import running_ray_head
-from tests.integration.mlflow_server import PASSWORD, mlflow_server
+from tests.support.mlflow_server import PASSWORD, mlflow_server
 from tests.support.programs import embedded_redis
+from tests.support.ray_head import running_ray_head
 
 HOST = "127.0.0.1"
 

@@ -17,7 +17,7 @@ from include.prediction_log.reader import read_records
 from include.routing.entity_hash import bucket
 from include.routing.route import Route
 from include.serving.client import GatewayClient
-from tests.integration.gateway_world import MODEL, TOKEN, World, body, constant, eventually, fails_on_size_over, heat_score
+from tests.support.gateway_world import MODEL, TOKEN, World, body, constant, eventually, fails_on_size_over, heat_score
 
 HOSTS = {"uvicorn": "include.gateway", "ray": "include.gateway.on_ray"}
 

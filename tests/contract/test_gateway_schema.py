@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import status_code_conformance
 
 from include.routing.route import Route
 from include.serving.openapi import DOCUMENT
-from tests.integration.gateway_world import MODEL, TOKEN, World, constant
+from tests.support.gateway_world import MODEL, TOKEN, World, constant
 
 EXAMPLES = 20  # an operation
 

@@ -24,7 +24,7 @@ from include.core.ports import Job, JobBackend, JobStatus
 from include.core.request import Request
 from include.core.settings import Settings
 from include.core.task import job_of
-from tests.contract.ray_head import running_ray_head
+from tests.support.ray_head import running_ray_head
 
 
 @pytest.fixture(scope="module")

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from include.online_store.open import open_online
 from include.online_store.store import OnlineStore
 from tests.contract.online_rows import DAY, HOUR, PLANE, ROUTE, routes
-
-
-def lose(url: str, kept: str = "") -> None:
-    """The store forgets all, or all but what has that in its key."""
-    if url.startswith("sqlite"):
-        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-            connection.execute("DELETE FROM feature_rows WHERE ? = '' OR key NOT LIKE ?", (kept, f"%{kept}%"))
-        return
-    import redis
-
-    client = redis.Redis.from_url(url)
-    for key in client.scan_iter():
-        if not kept or kept.encode() not in key:
-            client.delete(key)
+from tests.support.online_stores import lose
 
 
 def test_an_epoch_lasts_as_long_as_the_rows_and_is_another_once_they_were_lost(url: str) -> None:

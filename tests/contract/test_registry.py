@@ -20,8 +20,8 @@ from include.core.settings import Settings
 from include.governance.package import Package
 from include.governance.registry import Registry, register, resource
 from include.versions.record import Stage
-from tests.integration.mlflow_server import PASSWORD, mlflow_server
-from tests.unit.governance.samples import MODEL, Loop
+from tests.support.mlflow_server import PASSWORD, mlflow_server
+from tests.support.toy_ledger import MODEL, Loop
 
 RACERS = 8
 

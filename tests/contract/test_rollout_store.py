@@ -16,7 +16,7 @@ from include.rollout.history import Rollout, events, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict
 from include.rollout.pause import pause, resume
 from include.routing.route import Route, read_route, set_route
-from tests.unit.core.conftest import postgres, url  # noqa: F401  (fixtures)
+from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
 from tests.unit.operators.models.shop.spec import SPEC
 
 

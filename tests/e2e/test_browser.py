@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from include.routing.route import Route, read_route, set_route
-from tests.e2e.browser import Browser, missing, until
-from tests.unit.governance.samples import MODEL
-from tests.unit.plugins.conftest import Site
-from tests.unit.plugins.conftest import site as site
+from tests.support.browser import Browser, missing, until
+from tests.support.console_site import Site
+from tests.support.console_site import site as site
+from tests.support.toy_ledger import MODEL
 
 pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from include.routing.route import Route
-from tests.integration.gateway_world import MODEL, World, constant, heat_score
+from tests.support.gateway_world import MODEL, World, constant, heat_score
 
 pytestmark = pytest.mark.e2e
 CLIENTS = Path(__file__).parent / "clients"

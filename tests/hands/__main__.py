@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from include.core.digest import PROJECT
-from tests.chaos.warm import prepare_process
 from tests.support import programs
+from tests.support.warm import prepare_process
 
 RECORD = PROJECT / ".slipstream" / "hands.json"
 PAGE = PROJECT / "docs" / "guarantees.md"

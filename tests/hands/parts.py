@@ -17,7 +17,7 @@ from include.rollout.waiting import SUPERSEDED
 from include.routing.route import Route, read_route, set_route
 from include.services.services import Services
 from tests.hands.specs import dag_of
-from tests.unit.operators.life import Life, Run, day
+from tests.support.operator_runs import Life, Run, day
 
 READY = 5  # days that are published before models are trained, watched or used for a batch
 Thing = str  # a day, a moment or a version: what a run is about

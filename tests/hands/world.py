@@ -20,8 +20,8 @@ from include.services.services import Services
 from operators.hooks import open_services
 from tests.hands import toys
 from tests.hands.specs import PACKAGE, dag_of
-from tests.integration.airflow_world import World, airflow_world
-from tests.integration.webhook import Webhook
+from tests.support.airflow_world import World, airflow_world
+from tests.support.webhook import Webhook
 
 PATIENCE = float(os.environ.get("HANDS_PATIENCE", "180"))  # seconds; only a trial that goes wrong waits so long
 CLICKS = 3  # times that a person clicks where Airflow answers with an error of its own

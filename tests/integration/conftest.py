@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.webhook import Webhook
+from tests.support.webhook import Webhook
 
 
 @pytest.fixture(scope="module")

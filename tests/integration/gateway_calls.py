@@ -12,7 +12,7 @@ import httpx
 
 from include.routing.route import Route
 from include.serving.client import GatewayClient
-from tests.integration.gateway_world import (
+from tests.support.gateway_world import (
     MODEL,
     World,
     constant,

@@ -17,8 +17,8 @@ import pytest
 from include.core.catalog import load_spec
 from include.core.ports import JobStatus
 from include.data.raw import RawPartitions
-from tests.integration.airflow_world import Run, World, airflow_world, wait_for
-from tests.integration.webhook import Webhook
+from tests.support.airflow_world import Run, World, airflow_world, wait_for
+from tests.support.webhook import Webhook
 
 pytestmark = pytest.mark.slow
 

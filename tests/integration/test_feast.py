@@ -32,8 +32,8 @@ from include.features.online.pushed import pushed
 from include.model_contract.definition import Definition, definitions, present_views
 from include.online_store.open import open_online
 from include.routing.route import Route, set_route
-from tests.unit.features import shop
-from tests.unit.features.shop import FIRST, SPEC, Shop, orders_of
+from tests.support import shop
+from tests.support.shop import FIRST, SPEC, Shop, orders_of
 
 DAYS = 4
 CUSTOMERS = [{"customer": name} for name in ("ann", "bob", "cleo", "nobody")]

@@ -24,7 +24,7 @@ from include.routing.route import Route
 from include.serving.client import GatewayClient
 from include.serving.telemetry.metrics_page import names
 from tests.integration.gateway_calls import four_versions, post, serve
-from tests.integration.gateway_world import (
+from tests.support.gateway_world import (
     MODEL,
     TOKEN,
     World,

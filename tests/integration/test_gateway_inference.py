@@ -13,7 +13,7 @@ import pytest
 
 from include.serving.client import GatewayClient
 from tests.integration.gateway_calls import four_versions, post, serve
-from tests.integration.gateway_world import (
+from tests.support.gateway_world import (
     MODEL,
     World,
 )

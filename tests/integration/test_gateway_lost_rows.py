@@ -15,9 +15,8 @@ from include.core.request import Ref
 from include.data.published import publish
 from include.online_store.open import open_online
 from include.routing.route import Route
-from tests.contract.conftest import redis_url
-from tests.contract.test_online_store_losses import lose
-from tests.integration.gateway_world import MODEL, World, body, eventually, heat_score
+from tests.support.gateway_world import MODEL, World, body, eventually, heat_score
+from tests.support.online_stores import lose, redis_url
 
 __all__ = ["redis_url"]
 NOW = datetime.now(UTC).replace(tzinfo=None)

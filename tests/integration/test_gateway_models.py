@@ -11,7 +11,7 @@ from include.core.environment import GATEWAY_MODELS
 from include.prediction_log.reader import read_records
 from include.routing.entity_hash import bucket
 from include.routing.route import Route
-from tests.integration.gateway_world import MODEL, World, body, constant, eventually
+from tests.support.gateway_world import MODEL, World, body, constant, eventually
 
 HUNDRED = [f"m{n:02d}" for n in range(100)]
 

@@ -12,7 +12,7 @@ from include.model_contract.definition import Definition, definitions
 from include.prediction_log.reader import read_records
 from include.routing.route import Route
 from include.serving.client import GatewayClient
-from tests.integration.gateway_world import MODEL, TOKEN, World, body, constant, eventually, heat_score, signature
+from tests.support.gateway_world import MODEL, TOKEN, World, body, constant, eventually, heat_score, signature
 
 OLD = "0ldversion00"
 

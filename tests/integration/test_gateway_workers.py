@@ -17,7 +17,7 @@ import pytest
 
 from include.prediction_log.reader import read_records
 from include.routing.route import Route
-from tests.integration.gateway_world import MODEL, World, body, constant, eventually
+from tests.support.gateway_world import MODEL, World, body, constant, eventually
 
 WORKERS = 3
 

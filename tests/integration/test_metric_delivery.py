@@ -22,8 +22,8 @@ from include.core.settings import Settings
 from include.core.storage import LocalStorage
 from include.governance.registry import register, resource
 from include.training.spool import MetricSpool
-from tests.integration.mlflow_server import PASSWORD, mlflow_server
-from tests.unit.governance.samples import MODEL, Loop
+from tests.support.mlflow_server import PASSWORD, mlflow_server
+from tests.support.toy_ledger import MODEL, Loop
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from include.governance.mirror import behind, catch_up, follow
 from include.governance.package import Package
 from include.governance.registry import mirror, register, resource
 from include.versions.record import Stage
-from tests.integration.mlflow_server import PASSWORD, mlflow_server
+from tests.support.mlflow_server import PASSWORD, mlflow_server
+from tests.support.toy_ledger import MODEL, Loop
 from tests.support.versions import move
-from tests.unit.governance.samples import MODEL, Loop
 
 
 @pytest.fixture(scope="module")

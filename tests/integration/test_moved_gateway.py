@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from include.core.control import versions
 from include.core.digest import PROJECT
 from include.routing.route import Route, set_route
-from tests.integration.gateway_world import MODEL, World, body, heat_score
+from tests.support.gateway_world import MODEL, World, body, heat_score
 
 USER = "nobody"
 # Nothing but reading is left of root's rights: the interpreter may lie in root's home. Writing is as that user may.

@@ -14,9 +14,9 @@ from include.core.request import Ref
 from include.data.published import published
 from operators.features import PublishFeaturesOperator
 from operators.validation import ValidateDataOperator
-from tests.unit.operators.life import MODEL, Life, Run, day, settle_in
+from tests.support.error_message import assert_says
+from tests.support.operator_runs import MODEL, Life, Run, day, settle_in
 from tests.unit.operators.models.shop.orders import PER_DAY
-from tests.unit.operators.said import assert_says
 
 CHEAP = {"price": [1.0] * PER_DAY}
 BLOCK = 4096

@@ -17,8 +17,8 @@ from operators.features import BuildTrainingSetOperator, PublishFeaturesOperator
 from operators.sensors import PartitionSensor
 from operators.training import PlanTrainingOperator
 from operators.validation import ValidateDataOperator
-from tests.unit.operators.life import Run, settle_in
-from tests.unit.operators.said import assert_says
+from tests.support.error_message import assert_says
+from tests.support.operator_runs import Run, settle_in
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 1, 3)
 

@@ -37,10 +37,10 @@ from operators.rollout import (
     RolloutStageOperator,
     SmokeTestOperator,
 )
-from tests.unit.operators.life import MODEL, Life, Run, settle_in
+from tests.support.error_message import assert_says
+from tests.support.nursery import Nursery
+from tests.support.operator_runs import MODEL, Life, Run, settle_in
 from tests.unit.operators.models.shop.orders import CUSTOMERS
-from tests.unit.operators.nursery import Nursery
-from tests.unit.operators.said import assert_says
 
 STAGES = ("shadow", "canary_50", "full_100")
 

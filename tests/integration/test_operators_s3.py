@@ -20,9 +20,9 @@ from include.services.services import Services
 from operators.features import BuildTrainingSetOperator
 from operators.sensors import s3_partition_sensor
 from operators.training import PlanTrainingOperator
-from tests.unit.operators.life import MODEL, Life, Run, day, settle_in
+from tests.support.error_message import assert_says
+from tests.support.operator_runs import MODEL, Life, Run, day, settle_in
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
-from tests.unit.operators.said import assert_says
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from operators.lifecycle import RETRIES
 from operators.registry import RegisterModelOperator
 from operators.rollout import OpenRolloutOperator, RollBackModelOperator, SmokeTestOperator
 from operators.training import TrainModelOperator
-from tests.unit.operators.life import MODEL, Life, Run, settle_in
-from tests.unit.operators.nursery import DAYS, Nursery
-from tests.unit.operators.said import assert_says
+from tests.support.error_message import assert_says
+from tests.support.nursery import DAYS, Nursery
+from tests.support.operator_runs import MODEL, Life, Run, settle_in
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from include.local.credentials import Credentials
 from include.rollout.history import live_rollout
 from include.rollout.pause import abort
 from include.routing.route import Route, read_route, set_route
-from tests.integration import airflow_world as world_module
-from tests.integration.airflow_world import Run, World, airflow_world, wait_for
-from tests.integration.webhook import Webhook
+from tests.support import airflow_world as world_module
+from tests.support.airflow_world import Run, World, airflow_world, wait_for
+from tests.support.webhook import Webhook
 
 MODEL = "flight_delay"
 ROLLOUT, RECONCILE = f"{MODEL}_rollout", "slipstream_reconcile"

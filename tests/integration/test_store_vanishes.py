@@ -20,7 +20,7 @@ from include.backends.redis.online_store import RedisOnlineStore
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import UnreachableError
 from include.features.online.materialize import materialize_view
-from tests.unit.features.shop import SPEC
+from tests.support.shop import SPEC
 
 VIEW = SPEC.features.views[0]
 DAY = datetime.fromisoformat("2013-01-03")

@@ -14,8 +14,8 @@ from include.core.ports import JobStatus
 from include.core.settings import Settings
 from include.core.task import job_of
 from include.training.spool import MetricSpool
-from tests.contract.ray_head import running_ray_head
-from tests.unit.training.example import HERE, NETWORK, table, train_request, training_set
+from tests.support.ray_head import running_ray_head
+from tests.support.training_example import HERE, NETWORK, table, train_request, training_set
 
 pytestmark = [pytest.mark.integration_ray, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from include.core.ledger import Attempt, Ledger
 from include.core.ports import JobStatus
 from include.core.request import Request, Result
 from include.core.task import job_of
-from tests.unit.training.example import HERE, NETWORK, settings, table, train_request, training_set
+from tests.support.training_example import HERE, NETWORK, settings, table, train_request, training_set
 
 
 @dataclass

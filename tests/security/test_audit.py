@@ -19,8 +19,8 @@ from include.core.errors import IntegrityError
 from include.core.storage import LocalStorage, Storage
 from include.governance.audit_chain import Verdict, verify
 from include.governance.seals import FOLDER, accept, path_of, read_seals, write_seal
-from tests.contract.conftest import s3_address, s3_client  # noqa: F401  (fixtures)
-from tests.unit.core.conftest import postgres, url  # noqa: F401  (fixtures)
+from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
+from tests.support.s3_server import s3_address, s3_client  # noqa: F401  (fixtures)
 
 at = audit.c.seq
 

@@ -15,8 +15,8 @@ from include.serving.http.body import Chunks, Sized
 from include.serving.http.bounds import MAX_BODY, Bounds
 from include.serving.http.connections import Connections
 from include.serving.http.request_error import RequestError
-from tests.integration.gateway_world import eventually
 from tests.security.site import WAYS, Site, drained, parsed
+from tests.support.gateway_world import eventually
 
 BODY = b'{"a":1}'
 PLAIN = b"POST /predict/toy HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n" + BODY

@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 
 from include.routing.route import Route
-from tests.integration.gateway_world import MODEL, TOKEN, World, body, constant
 from tests.security.site import Answer, drained, parsed
+from tests.support.gateway_world import MODEL, TOKEN, World, body, constant
 
 DIGITS = "9" * 5000
 DEEP = {

@@ -17,9 +17,9 @@ from include.routing.route import read_route
 from include.serving.http.asgi import HttpRequest
 from include.serving.http.origin import Writes, is_write
 from include.serving.http.request_error import RequestError
-from tests.unit.governance.samples import MODEL
-from tests.unit.plugins.conftest import Site
-from tests.unit.plugins.conftest import site as site
+from tests.support.console_site import Site
+from tests.support.console_site import site as site
+from tests.support.toy_ledger import MODEL
 
 HOST = {"host": "airflow.example:8080"}
 OWN = [

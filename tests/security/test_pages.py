@@ -28,8 +28,8 @@ from include.rollout.history import Rollout
 from include.rollout.report import rollout_page
 from include.validation.page import verdict_page
 from plugins.slipstream_reports import headers_of
-from tests.e2e.browser import Browser, missing
-from tests.unit.governance.samples import SPEC, Loop
+from tests.support.browser import Browser, missing
+from tests.support.toy_ledger import SPEC, Loop
 
 PWNED = "document.title='pwned'"
 ENDS = f"</script><script>{PWNED}</script>"

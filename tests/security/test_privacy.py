@@ -35,8 +35,8 @@ from include.prediction_log.tail import read_tail
 from include.prediction_log.writer import PredictionLog
 from include.rollout.evidence_accumulator import StageAccumulator
 from include.routing.entity_hash import unit
-from tests.unit.features import shop
-from tests.unit.monitoring.synthetic import commit, labels, spec
+from tests.support import shop
+from tests.support.synthetic_predictions import commit, labels, spec
 
 MODEL, WHEN = "late_small", "2013-04-02T10:00:00"
 

@@ -28,7 +28,7 @@ from include.features.online.stream import stream_rows
 from include.model_contract.definition import Definition
 from include.models.flight_delay import features as flights
 from include.models.flight_delay.spec import SPEC as FLIGHTS
-from tests.unit.features import shop
+from tests.support import shop
 
 DAY = date(2013, 1, 1)
 SECRET = "what only the installation knows"

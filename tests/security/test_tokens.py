@@ -26,8 +26,8 @@ from include.serving.http.request_error import RequestError
 from include.serving.http.routes import BY_PATTERN, PUBLIC, RIGHTS, ROUTES, find
 from include.serving.http.tokens import digest, read_file
 from include.serving.openapi import DOCUMENT
-from tests.integration.gateway_world import MODEL, World, constant
 from tests.security.token_files import SECRET, entry, headers, verdict, write
+from tests.support.gateway_world import MODEL, World, constant
 
 HOSTS = ["localhost", "localhost:8500", "127.0.0.1", "127.0.0.1:8500", "127.1.2.3", "[::1]", "[::1]:8500", "LOCALHOST"]
 STRANGERS = [

@@ -11,7 +11,7 @@ from include.serving.http.asgi import Headers
 from include.serving.http.request_error import RequestError
 from include.serving.http.routes import RIGHTS
 from include.serving.http.tokens import digest
-from tests.integration.gateway_world import MODEL
+from tests.support.gateway_world import MODEL
 
 SECRET = {right: f"slip_{right}" for right in RIGHTS}
 

@@ -23,21 +23,11 @@ from include.core.errors import NotReadyError, PermanentError
 from include.core.schema import BASELINE, HEAD, TABLE, revision
 from include.core.schema.migrate import HERE, _config, migrate, pending, read_number
 from include.core.schema.state import stored
+from tests.upgrade.stored_rows import rows
 
 SPAWN = multiprocessing.get_context("spawn")
 POINTS = ["schema.documents.copied", "schema.migrate.begin", "schema.migrate.committed", "schema.migrate.done"]
 MOVED = ("skew/", "monitored/", "online/", "superseded/")
-
-
-def rows(url: str) -> dict[str, list[dict[str, Any]]]:
-    """Every table's rows, as they are."""
-    engine = ControlStore(url).engine
-    names = sorted(sa.inspect(engine).get_table_names())
-    with engine.begin() as connection:
-        return {
-            name: sorted((dict(row) for row in connection.execute(sa.text(f"SELECT * FROM {name}")).mappings()), key=str)
-            for name in names
-        }
 
 
 def test_a_store_of_before_is_refused_with_the_command_and_nothing_is_changed(old_url: str) -> None:

@@ -40,9 +40,9 @@ from include.routing.reader import RouteReader, read_routes
 from include.serving.http.tokens import read_file
 from include.versions.queries import records
 from operators.hooks import Services
-from tests.unit.operators.life import settle_in
+from tests.support.operator_runs import settle_in
 from tests.upgrade.conftest import FIXTURE
-from tests.upgrade.test_migrate import rows
+from tests.upgrade.stored_rows import rows
 
 MODEL, KIOSK = "shop", "kiosk"
 

@@ -14,8 +14,8 @@ from functools import partial
 
 from tests.chaos.scheduler.trials import Trial, clear, kill_component, kill_ray_head, kill_task, kill_worker, mark
 from tests.chaos.scheduler.world import RayWorld, ray_world
-from tests.chaos.warm import prepare_process
 from tests.support import programs
+from tests.support.warm import prepare_process
 
 WORKER_LIMIT = 30.0  # seconds
 AGAIN = "until its task runs again"

@@ -12,7 +12,7 @@ import psutil
 from include.backends.ray.jobs import RayJobs, open_jobs
 from include.core.ports import JobStatus
 from include.local.credentials import Credentials
-from tests.integration.airflow_world import Run, World, airflow_world
+from tests.support.airflow_world import Run, World, airflow_world
 
 WAITING = {"deferred": "deferred", "polling": "running"}  # a job's task, and the state it waits in
 SHIPPED = {"SLIPSTREAM_JOB_BACKEND": "ray", "SLIPSTREAM_TEST_RETRIES": "shipped"}

@@ -25,7 +25,7 @@ from tests.chaos.protocol import (
 )
 from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, snapshot, values
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL
+from tests.support.operator_runs import MODEL
 
 EVERY = 2  # steps between two checkpoints
 BEFORE = ("ledger.attempt.opened", "task.begin")

@@ -23,7 +23,7 @@ from operators.hooks import open_services
 from operators.training import PlanTrainingOperator
 from tests.chaos.protocol import Call, Deferred, Done, Finding, State
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.operator_runs import MODEL, Life, Run, day
 
 FOREIGN = (".ses", "pymp-", "feast_metrics_")  # of libraries: not ours to sweep
 RECORDS = ("request.json", "open.json", "result.json")

@@ -35,7 +35,7 @@ from tests.chaos.protocol import (
 )
 from tests.chaos.steps.common import DAYS, PUBLISHED, Holdings, OperatorStep, compare, life, run_of
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL, Run, day
+from tests.support.operator_runs import MODEL, Run, day
 from tests.unit.operators.models.shop.orders import orders_of
 
 WEEK = [day(DAYS + 1).isoformat(), day(DAYS + 3).isoformat()]

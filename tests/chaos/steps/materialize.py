@@ -27,7 +27,7 @@ from tests.chaos.protocol import (
 )
 from tests.chaos.steps.common import Holdings, OperatorStep, compare, life
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL, Run, day
+from tests.support.operator_runs import MODEL, Run, day
 from tests.unit.operators.models.shop.orders import CUSTOMERS  # fmt: skip
 
 BEFORE = ("ledger.attempt.open", "ledger.attempt.opened", "task.begin", "task.computed", "control.taken", "materialize.write")

@@ -27,7 +27,7 @@ from tests.chaos.protocol import (
 )
 from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, life, snapshot
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL
+from tests.support.operator_runs import MODEL
 
 BEFORE = ("reconcile.begin", "control.taken", "register.publish")
 MIDDLE = (

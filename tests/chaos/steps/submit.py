@@ -25,7 +25,7 @@ from tests.chaos.protocol import (
 )
 from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, life, snapshot, values
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL
+from tests.support.operator_runs import MODEL
 
 BEFORE = ("ledger.attempt.open", "ledger.attempt.opened", "compute.submit")
 MIDDLE = ("jobs.claimed", "storage.create.temporary", "storage.create.linked")

@@ -47,7 +47,7 @@ from tests.chaos.protocol import (
 from tests.chaos.servers import until
 from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, life, snapshot
 from tests.chaos.world import TOKEN, World
-from tests.unit.operators.life import MODEL
+from tests.support.operator_runs import MODEL
 from tests.unit.operators.models.shop.orders import CUSTOMERS
 
 FORWARD, BACK = ("canary_50", "full_100", "promote"), ("canary_50", "roll_back")

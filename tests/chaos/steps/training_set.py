@@ -28,7 +28,7 @@ from tests.chaos.protocol import (
 from tests.chaos.steps.common import DAYS, PUBLISHED, Holdings, OperatorStep, compare, values
 from tests.chaos.steps.validate import ANYWHERE, BEFORE, MIDDLE, RECORDED, S3, UNRECORDED
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL, Run, day
+from tests.support.operator_runs import MODEL, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY
 
 POSTGRES = Backends(control="postgres")

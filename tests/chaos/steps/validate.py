@@ -24,7 +24,7 @@ from tests.chaos.protocol import (
 )
 from tests.chaos.steps.common import Holdings, OperatorStep, compare, life, values
 from tests.chaos.world import World
-from tests.unit.operators.life import MODEL, day
+from tests.support.operator_runs import MODEL, day
 from tests.unit.operators.models.shop.orders import PER_DAY  # fmt: skip
 
 BEFORE = ("ledger.attempt.open", "ledger.attempt.opened", "task.begin")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from tests.chaos.protocol import FAULTS, Step
-from tests.chaos.warm import prepare_process, warm_up
+from tests.support.warm import prepare_process, warm_up
 
 ROWS = ("ray_job", "sagemaker", "mlflow_register", "feast_online", "lightning_checkpoint")
 NEEDS = {

@@ -19,9 +19,9 @@ from operators.lifecycle import RETRIES, RETRYING, TIMEZONE
 from operators.run import may_deploy, partition_day
 from operators.triggers import QuestionTrigger
 from operators.watchers import LandingTrigger
-from tests.integration.airflow_steps import mark
+from tests.support.airflow_steps import mark
 
-STEPS = "tests.integration.airflow_steps"
+STEPS = "tests.support.airflow_steps"
 SOON = timedelta(seconds=1)
 # The product's own rules; only the wait before a retry is shorter, unless the product's own is asked for.
 POLICY = ExceptionRetryPolicy(rules=[replace(rule, retry_delay=rule.retry_delay and SOON) for rule in RETRIES.rules])

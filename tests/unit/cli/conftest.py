@@ -15,8 +15,8 @@ from include.core.control import ControlStore
 from include.governance.registry import register, resource
 from include.routing.route import Route, set_route
 from include.versions.record import Stage
+from tests.support.toy_ledger import MODEL, Loop
 from tests.support.versions import move
-from tests.unit.governance.samples import MODEL, Loop
 
 Slipstream = Callable[..., tuple[int, str, str]]
 
@@ -51,7 +51,7 @@ def slipstream(
     package.mkdir(parents=True)
     for folder in (package.parent, package):
         (folder / "__init__.py").touch()
-    (package / "spec.py").write_text("from tests.unit.governance.samples import SPEC as SPEC\n")
+    (package / "spec.py").write_text("from tests.support.toy_ledger import SPEC as SPEC\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     for name in [name for name in sys.modules if name.split(".")[0] == "toy_models"]:  # another test's folder
         monkeypatch.delitem(sys.modules, name)

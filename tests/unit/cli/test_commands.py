@@ -24,8 +24,8 @@ from include.online_store.open import open_online
 from include.rollout.machine import enter_stage, open_rollout
 from include.routing.route import read_route
 from include.versions.queries import champion, records
+from tests.support.toy_ledger import MODEL, SPEC, Loop
 from tests.unit.cli.conftest import Slipstream
-from tests.unit.governance.samples import MODEL, SPEC, Loop
 
 
 def test_status_says_what_is_down_and_where_the_model_stands(slipstream: Slipstream) -> None:

@@ -9,9 +9,9 @@ from include.core.control import ControlStore
 from include.core.spec import Retraining
 from include.monitoring.retraining.decision import history, record_decision, resource
 from include.monitoring.retraining.policy import decide
+from tests.support.toy_ledger import MODEL
+from tests.support.weekly_facts import DRIFT, facts
 from tests.unit.cli.conftest import Slipstream
-from tests.unit.governance.samples import MODEL
-from tests.unit.monitoring.retraining.test_policy import DRIFT, facts
 
 
 def test_policy_replays_another_policy_on_the_stored_decisions(slipstream: Slipstream, control: ControlStore) -> None:

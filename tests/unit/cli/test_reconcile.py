@@ -16,8 +16,8 @@ from include.core.control import ControlStore, effects, versions
 from include.governance.audit import history
 from include.rollout.machine import open_rollout
 from include.routing.route import read_route
+from tests.support.toy_ledger import MODEL, SPEC
 from tests.unit.cli.conftest import Slipstream
-from tests.unit.governance.samples import MODEL, SPEC
 
 ROLLOUT = f"{MODEL}_rollout"
 

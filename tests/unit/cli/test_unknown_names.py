@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.cli.main import COMMANDS
+from tests.support.toy_ledger import MODEL, Loop
 from tests.unit.cli.conftest import Slipstream
-from tests.unit.governance.samples import MODEL, Loop
 
 # What an argument of that name takes: something right, something that is not there, and what the answer must name.
 KINDS: dict[str, tuple[str, str, tuple[str, ...]]] = {

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from include.serving.telemetry.metrics_page import names
+from tests.support.markdown import anchors
 
 ROOT = Path(__file__).parents[3]
 PROMETHEUS, BOARDS = ROOT / "docker" / "prometheus", ROOT / "docker" / "grafana" / "dashboards"
@@ -21,12 +22,6 @@ ALERTS = {rule["alert"]: rule for group in RULES["groups"] for rule in group["ru
 RECORDED = {rule["record"]: rule for group in RULES["groups"] for rule in group["rules"] if "record" in rule}
 CASES = [case for file in sorted((PROMETHEUS / "tests").glob("*.yml")) for case in yaml.safe_load(file.read_text())["tests"]]
 METRIC = re.compile(r"\bslipstream[a-z_:0-9]*\b")
-
-
-def anchors(page: Path) -> set[str]:
-    """The anchors of a Markdown page's headings, as GitHub makes them."""
-    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def expressions() -> list[str]:

@@ -19,7 +19,7 @@ from include.model_contract.encoder import Encoder
 from include.monitoring.performance.comparison import Baseline
 from include.monitoring.performance.comparison import measure as monitored
 from include.monitoring.performance.terms import Terms
-from tests.unit.training.example import FEATURES, settings, table, train_request, training_set
+from tests.support.training_example import FEATURES, settings, table, train_request, training_set
 
 EVALUATION: dict[str, Json] = {"metric": "auc", "minimum": 0.6, "baseline": "carrier", "slices": ["carrier"]}
 

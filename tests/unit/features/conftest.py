@@ -8,7 +8,7 @@ import pytest
 
 from include.core.ledger import Ledger
 from include.core.settings import Settings
-from tests.unit.features import shop
+from tests.support import shop
 
 
 @pytest.fixture

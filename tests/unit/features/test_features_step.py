@@ -9,7 +9,7 @@ import pytest
 
 from include.core.errors import DataError, IntegrityError
 from include.core.spec import Feature, View
-from tests.unit.features.shop import HERE, SPEC, Shop, orders_of
+from tests.support.shop import HERE, SPEC, Shop, orders_of
 
 DAY = date(2013, 1, 3)
 CUSTOMER = SPEC.features.views[0]

@@ -23,7 +23,7 @@ from include.features.skew_step import check, first_day, read_sample, served_tab
 from include.online_store.open import open_online
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
-from tests.unit.features.shop import SPEC, Shop, orders_of
+from tests.support.shop import SPEC, Shop, orders_of
 
 DAY = date(2013, 1, 4)
 START, END = datetime.fromisoformat("2013-01-04"), datetime.fromisoformat("2013-01-05")

@@ -17,7 +17,7 @@ from include.features.withdrawn_step import snapshot
 from include.model_contract.view_version import versions
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
-from tests.unit.features.shop import FIRST, HERE, SPEC, Shop, returns_of, views
+from tests.support.shop import FIRST, HERE, SPEC, Shop, returns_of, views
 
 AS_OF = datetime.fromisoformat("2013-01-08")
 TTL = timedelta(hours=20)

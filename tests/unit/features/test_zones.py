@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.core.spec import Feature, Features, ModelSpec, View
-from tests.unit.features.shop import FIRST, SPEC, orders_of, returns_of
-from tests.unit.features.zone_life import Life
+from tests.support.shop import FIRST, SPEC, orders_of, returns_of
+from tests.support.zone_life import Life
 
 HERE = "tests.unit.features.test_zones"
 ROOT = Path(__file__).parents[3]

@@ -6,15 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from include.backends.folder.registry import FolderRegistry
-from include.core.control import ControlStore, versions
+from include.core.control import ControlStore
 from include.governance.backtest import folds
 from include.governance.registry import register, resource
 from include.versions.queries import records
-from tests.unit.cli.conftest import Slipstream
-from tests.unit.cli.conftest import control as control
-from tests.unit.cli.conftest import loop as loop
-from tests.unit.cli.conftest import slipstream as slipstream
-from tests.unit.governance.samples import MODEL, Loop
+from tests.support.toy_ledger import MODEL, Loop
 
 
 def test_a_month_that_was_trained_by_hand_before_its_backfill_is_in_the_table(tmp_path: Path) -> None:
@@ -41,18 +37,3 @@ def test_what_was_made_from_another_version_is_no_month_of_its_own(tmp_path: Pat
     derived = replace(package, entry=replace(package.entry, origin="derived"))
     register(store, FolderRegistry(loop.ledger.storage), derived, store.take(resource(MODEL), "t"))
     assert folds(loop.ledger, records(store, MODEL)) == []
-
-
-def test_the_command_shows_every_version_with_the_kind_of_run(slipstream: Slipstream) -> None:
-    status, out, _ = slipstream("backtest", MODEL)
-    assert status == 0
-    assert out.splitlines()[0].split()[-1] == "by"
-    assert len(out.splitlines()) == 3
-
-
-def test_the_command_says_what_to_do_where_nothing_was_trained(slipstream: Slipstream, control: ControlStore) -> None:
-    with control.transaction() as connection:
-        connection.execute(versions.delete())
-    status, _, err = slipstream("backtest", MODEL)
-    assert status != 0
-    assert f"airflow backfill create --dag-id {MODEL}_training" in err

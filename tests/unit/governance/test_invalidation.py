@@ -11,7 +11,7 @@ from include.core.errors import DataError
 from include.governance.audit import history
 from include.governance.invalidation import dependents, find, invalidate, named
 from include.overview.standing import overview
-from tests.unit.governance.samples import MODEL, Loop
+from tests.support.toy_ledger import MODEL, Loop
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from include.governance.node import State
 from include.governance.registry import register, resource
 from include.governance.tree import render
 from include.versions.record import Stage
+from tests.support.toy_ledger import MODEL, Loop
 from tests.support.versions import move
-from tests.unit.governance.samples import MODEL, Loop
 
 
 @pytest.fixture

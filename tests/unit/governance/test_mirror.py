@@ -15,8 +15,8 @@ from include.governance import mirror as module
 from include.governance.mirror import behind, catch_up, follow, mirror
 from include.governance.registry import register, resource
 from include.versions.record import Stage, VersionRecord
+from tests.support.toy_ledger import MODEL, Loop
 from tests.support.versions import move
-from tests.unit.governance.samples import MODEL, Loop
 
 
 class Away:

@@ -15,8 +15,8 @@ from include.governance.package import Package
 from include.governance.registry import Published, Registry, mirror, register, resource
 from include.versions import queries as versions
 from include.versions.record import Stage
+from tests.support.toy_ledger import MODEL, Loop
 from tests.support.versions import move
-from tests.unit.governance.samples import MODEL, Loop
 
 
 class Killed(BaseException):

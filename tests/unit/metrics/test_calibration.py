@@ -5,7 +5,7 @@ import pytest
 
 from include.metrics.binary import value
 from include.metrics.calibration import calibration_table, gaps
-from tests.unit.metrics.samples import scores
+from tests.support.scored_rows import scores
 
 
 def test_scores_that_are_their_own_rate_are_calibrated_and_others_are_not() -> None:

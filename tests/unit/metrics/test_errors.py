@@ -7,7 +7,7 @@ import pytest
 
 from include.metrics.binary import METRICS, value
 from include.metrics.errors import influence, standard_error
-from tests.unit.metrics.samples import scores
+from tests.support.scored_rows import scores
 
 ONE_GROUP = np.zeros(1500, np.int64)
 

@@ -5,7 +5,7 @@ import pytest
 
 from include.metrics.binary import METRICS, value
 from include.metrics.fractional import FractionalMetric
-from tests.unit.metrics.samples import scores
+from tests.support.scored_rows import scores
 
 
 @pytest.mark.parametrize("name", METRICS)

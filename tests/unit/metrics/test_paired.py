@@ -7,7 +7,7 @@ import pytest
 
 from include.metrics.binary import METRICS, auc, value, worse_by
 from include.metrics.paired import Difference, difference
-from tests.unit.metrics.samples import two_models
+from tests.support.scored_rows import two_models
 
 
 def scored(rng: np.random.Generator, rows: int = 3000) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from include.metrics.ranks import midranks, placements
-from tests.unit.metrics.samples import scores
+from tests.support.scored_rows import scores
 
 
 def test_equal_values_share_the_mean_of_their_ranks() -> None:

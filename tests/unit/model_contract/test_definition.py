@@ -11,7 +11,7 @@ from include.core.errors import DataError
 from include.core.spec import Feature
 from include.model_contract.definition import Definition, definitions, present_views, template, views_of_model
 from include.model_contract.view_version import DAY, versions
-from tests.unit.features.shop import HERE, SPEC, views
+from tests.support.shop import HERE, SPEC, views
 
 FEATURES = SPEC.features
 

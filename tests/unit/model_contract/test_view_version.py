@@ -10,7 +10,7 @@ import pytest
 from include.core.errors import DataError
 from include.core.spec import Feature
 from include.model_contract.view_version import one_version, pinned, tokens, version, versions
-from tests.unit.features.shop import HERE, SPEC
+from tests.support.shop import HERE, SPEC
 
 VIEW = SPEC.features.views[0]
 SQL = "SELECT customer, hour AS event_timestamp, count(*) AS orders FROM orders GROUP BY ALL"

@@ -9,7 +9,7 @@ from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.monitoring.reference import Reference
-from tests.unit.monitoring.synthetic import INPUTS, MADE, training
+from tests.support.synthetic_predictions import INPUTS, MADE, training
 
 
 @pytest.fixture

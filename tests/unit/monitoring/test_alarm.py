@@ -12,7 +12,7 @@ from include.core.request import Result
 from include.monitoring.alarm import alarms, newest, record, samples
 from include.monitoring.retraining.decision import record_decision, resource
 from include.monitoring.retraining.policy import Decision
-from tests.unit.monitoring.synthetic import spec
+from tests.support.synthetic_predictions import spec
 
 SPEC = spec()
 

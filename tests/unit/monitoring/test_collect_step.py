@@ -16,7 +16,7 @@ from include.core.spec import Serving
 from include.core.task import perform
 from include.data.window import moment
 from include.monitoring.collect_step import snapshot
-from tests.unit.monitoring.synthetic import commit, labels, record, spec, write_log
+from tests.support.synthetic_predictions import commit, labels, record, spec, write_log
 
 AS_OF = "2013-04-08"
 

@@ -17,7 +17,19 @@ from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.binning import axes
 from include.monitoring.profile.profile_file import read_profiles, write_profiles
 from include.monitoring.profile.profiles import profile_parts
-from tests.unit.monitoring.synthetic import INPUTS, MADE, START, beside, collected, commit, predictions, put, rows, spec, training
+from tests.support.synthetic_predictions import (
+    INPUTS,
+    MADE,
+    START,
+    beside,
+    collected,
+    commit,
+    predictions,
+    put,
+    rows,
+    spec,
+    training,
+)
 
 FACTS: dict[str, Any] = {"clocks": [], "rows": 9100, "importance": {}, "center": 0.3}
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 from include.monitoring.profile.profiles import profile
 from include.monitoring.quality import Quality, inspect
 from include.monitoring.reference import Reference
-from tests.unit.monitoring.synthetic import MADE, collected, put, rows
+from tests.support.synthetic_predictions import MADE, collected, put, rows
 
 
 def quality(table: pa.Table, reference: Reference, **changes: Any) -> Quality:

@@ -13,7 +13,7 @@ from include.core.request import Json, Request
 from include.core.task import perform
 from include.monitoring.retraining.policy import outlook
 from include.monitoring.shadows_step import WINDOWS, ProbedPast
-from tests.unit.training.example import FEATURES, settings, training_set
+from tests.support.training_example import FEATURES, settings, training_set
 
 AS_OF = datetime(2014, 1, 1)  # noqa: DTZ001 - as in files: UTC without a zone
 START = AS_OF - timedelta(days=70)

@@ -21,8 +21,8 @@ from include.core.time import timestamp
 from include.data.window import Window, moment
 from include.monitoring.retraining.decision import decide_window, history, resource
 from include.monitoring.retraining.policy import Decision
-from tests.unit.monitoring.retraining.test_policy import BROKEN, DRIFT, FELL, WHOLE
-from tests.unit.monitoring.synthetic import spec
+from tests.support.synthetic_predictions import spec
+from tests.support.weekly_facts import BROKEN, DRIFT, FELL, WHOLE
 
 COOLDOWN = timedelta(days=14)
 SPEC = spec().model_copy(update={"retraining": Retraining(cooldown=COOLDOWN, budget_per_month=9, minimum_labels=1)})

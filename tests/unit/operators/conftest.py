@@ -10,9 +10,9 @@ import pytest
 from include.core.adapters import ADAPTERS
 from include.services.services import Services
 from operators.hooks import open_services
-from tests.unit.operators.fake_jobs import FakeJobs
-from tests.unit.operators.life import Life, settle_in
-from tests.unit.operators.nursery import Nursery
+from tests.support.fake_jobs import FakeJobs
+from tests.support.nursery import Nursery
+from tests.support.operator_runs import Life, settle_in
 
 
 class FakeStateStore(dict[str, Any]):
@@ -27,7 +27,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path))
     monkeypatch.setenv("SLIPSTREAM_JOB_BACKEND", "fake")
     monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_RAY", "http://:token@127.0.0.1:1")
-    monkeypatch.setitem(ADAPTERS, "jobs.fake", "tests.unit.operators.fake_jobs:open_jobs")
+    monkeypatch.setitem(ADAPTERS, "jobs.fake", "tests.support.fake_jobs:open_jobs")
     return open_services()
 
 

@@ -14,9 +14,9 @@ from include.core.errors import DataError, GateClosed
 from include.services.services import Services
 from operators import alert as module
 from operators.alert import Alert, FailureNotifier, send_alert
-from tests.integration.webhook import Webhook
-from tests.unit.docker.test_alerts import anchors
-from tests.unit.operators.life import MODEL, Run
+from tests.support.markdown import anchors
+from tests.support.operator_runs import MODEL, Run
+from tests.support.webhook import Webhook
 
 ROOT = Path(__file__).parents[3]
 PLAYBOOK = "docs/monitoring/operating.md#drift-alarm"

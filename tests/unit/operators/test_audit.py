@@ -13,7 +13,7 @@ from include.services.services import Services
 from operators import audit as module
 from operators.alert import Alert
 from operators.audit import VerifyAuditOperator, audit_dag
-from tests.unit.operators.life import Run
+from tests.support.operator_runs import Run
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from include.data.published import published as there
 from operators.features import PublishFeaturesOperator
 from operators.training import TrainModelOperator
 from operators.validation import ValidateDataOperator
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.error_message import assert_says
+from tests.support.nursery import DAYS
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import orders_of
-from tests.unit.operators.nursery import DAYS
-from tests.unit.operators.said import assert_says
 
 Damage = Callable[[Life], None]
 

@@ -14,7 +14,7 @@ from include.core.errors import DataError
 from include.core.spec import Feature, ModelSpec
 from include.data.published import published as published_days
 from include.model_contract.view_version import versions
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop import features, spec
 
 pytestmark = pytest.mark.thorough  # whole days through every step

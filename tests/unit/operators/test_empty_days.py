@@ -16,7 +16,7 @@ from include.versions.lifecycle import set_production
 from operators.monitoring import CollectPredictionsOperator, MonitorModelOperator, ProfileReferenceOperator
 from operators.scoring import ScoreBatchOperator
 from operators.sensors import FreshnessSensor
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import orders_of, returns_of
 from tests.unit.operators.models.shop.spec import SPEC
 

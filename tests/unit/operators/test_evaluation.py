@@ -8,9 +8,9 @@ from include.versions.lifecycle import set_production
 from include.versions.queries import records
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.registry import RegisterModelOperator
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.nursery import Nursery
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY
-from tests.unit.operators.nursery import Nursery
 
 
 def evaluate() -> EvaluateModelOperator:

@@ -19,15 +19,15 @@ from include.data.published import publish, published, resource
 from include.model_contract.definition import present_views
 from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.validation import ValidateDataOperator
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.error_message import assert_says
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
-from tests.unit.operators.said import assert_says
 
 CHEAP = {"price": [1.0] * PER_DAY}
 PUBLISH = """
 import json, sys
 from operators.features import PublishFeaturesOperator
-from tests.unit.operators.life import MODEL, Run
+from tests.support.operator_runs import MODEL, Run
 run = Run(**json.loads(sys.argv[1]))
 run(PublishFeaturesOperator(task_id="publish", model=MODEL))
 """

@@ -13,7 +13,7 @@ from include.core.ledger import Ledger
 from include.core.ports import JobStatus
 from include.core.request import Request
 from operators.monitoring import running
-from tests.unit.training.example import settings
+from tests.support.training_example import settings
 
 
 def services(home: Path, status: Any) -> Any:

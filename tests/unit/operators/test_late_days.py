@@ -12,7 +12,7 @@ from include.point_in_time.partition import results
 from operators import watchers
 from operators.pending_events import landed_days
 from operators.watchers import LandingTrigger
-from tests.unit.operators.life import MODEL, Life, Run, day, fired
+from tests.support.operator_runs import MODEL, Life, Run, day, fired
 from tests.unit.operators.models.shop.spec import SPEC
 
 pytestmark = pytest.mark.thorough  # whole days through every step

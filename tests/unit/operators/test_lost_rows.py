@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from include.cli.main import main
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.operator_runs import MODEL, Life, Run, day
 
 pytestmark = pytest.mark.thorough  # whole days through every step
 

@@ -30,10 +30,10 @@ from operators.monitoring import (
     _with_threshold,
 )
 from operators.staleness import BuildHistoryOperator, TrainStalenessProbesOperator
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.nursery import DAYS
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 from tests.unit.operators.models.shop.spec import SPEC
-from tests.unit.operators.nursery import DAYS
 
 WEEK = (day(DAYS + 1), day(DAYS + 3))  # the two days after those that were trained on
 

@@ -19,9 +19,9 @@ from include.data.published import published as published_days
 from include.routing.route import Route, set_route
 from include.versions.queries import champion, records
 from include.versions.record import Stage
+from tests.support.nursery import Nursery
+from tests.support.operator_runs import MODEL, Life, Run, day, settle_in
 from tests.support.versions import move
-from tests.unit.operators.life import MODEL, Life, Run, day, settle_in
-from tests.unit.operators.nursery import Nursery
 
 FORMER = ("/srv/former/home/store", "s3://former-bucket/prefix")
 

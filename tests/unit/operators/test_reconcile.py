@@ -32,10 +32,10 @@ from operators import alert as alerts
 from operators.reconcile import DAG_ID, ReconcilerFailed, ReconcileStoresOperator, TaskAirflow, reconcile_dag
 from operators.rollout import OpenRolloutOperator
 from operators.training import PlanTrainingOperator
-from tests.integration.webhook import Webhook
-from tests.unit.governance.samples import MODEL as TOY
-from tests.unit.governance.samples import Loop
-from tests.unit.operators.life import MODEL, Life, Run
+from tests.support.operator_runs import MODEL, Life, Run
+from tests.support.toy_ledger import MODEL as TOY
+from tests.support.toy_ledger import Loop
+from tests.support.webhook import Webhook
 
 
 def refused(status: int, message: str = "no") -> AirflowRuntimeError:

@@ -19,10 +19,10 @@ from include.versions import queries as versions
 from include.versions.lifecycle import set_production
 from include.versions.record import Stage
 from operators.registry import RegisterModelOperator, _commit
+from tests.support.error_message import assert_says
+from tests.support.nursery import Nursery
+from tests.support.operator_runs import MODEL, Life, Run
 from tests.support.versions import move
-from tests.unit.operators.life import MODEL, Life, Run
-from tests.unit.operators.nursery import Nursery
-from tests.unit.operators.said import assert_says
 
 CLOSED = {"passed": False, "reasons": ["auc 0.51 is below the floor 0.55 (evaluation.minimum)"]}
 

@@ -34,9 +34,9 @@ from operators.rollout import (
     RolloutOperator,
     RolloutStageOperator,
 )
-from tests.unit.governance.samples import Loop
-from tests.unit.operators.life import MODEL, Run, settle_in
-from tests.unit.operators.said import assert_says
+from tests.support.error_message import assert_says
+from tests.support.operator_runs import MODEL, Run, settle_in
+from tests.support.toy_ledger import Loop
 
 
 @pytest.fixture

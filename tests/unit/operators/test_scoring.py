@@ -8,9 +8,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.core.request import Result
 from include.versions.lifecycle import set_production
 from operators.scoring import ScoreBatchOperator
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.nursery import DAYS
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY
-from tests.unit.operators.nursery import DAYS
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.core.errors import DataError, UnreachableError
 from operators.lifecycle import features_dag
 from operators.sensors import FreshnessSensor, PartitionSensor, missing_paths
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import orders_of
 
 

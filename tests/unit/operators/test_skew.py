@@ -12,7 +12,7 @@ from include.features.skew.findings import last_shares
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from operators.monitoring import CheckSkewOperator
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import orders_of
 
 WINDOW = (day(3), day(5))

@@ -17,11 +17,11 @@ from operators.features import BuildTrainingSetOperator, ListWithdrawnOperator
 from operators.lifecycle import training_dag
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.validation import ValidateTrainingSetOperator
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.error_message import assert_says
+from tests.support.nursery import DAYS
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 from tests.unit.operators.models.shop.spec import SPEC
-from tests.unit.operators.nursery import DAYS
-from tests.unit.operators.said import assert_says
 
 EVENT = {"as_of": "2013-01-03T00:00:00", "decision": "shop:w", "words": "drift of price"}
 NEW_YEAR = (day(1), day(4))

@@ -11,7 +11,7 @@ import pytest
 from include.core.errors import PermanentError, UnreachableError
 from include.core.ports import JobStatus
 from operators.triggers import JobTrigger, QuestionTrigger
-from tests.unit.operators.life import fired
+from tests.support.operator_runs import fired
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ from operators.pending_events import AGAIN_SECONDS, PENDING_SECONDS, closed_wind
 from operators.run import partition_day
 from operators.training import PlanTrainingOperator
 from operators.watchers import LandingTrigger, QueueTrigger, read_message
-from tests.unit.operators.life import MODEL, Life, Run, day
+from tests.support.nursery import DAYS
+from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.spec import SPEC
-from tests.unit.operators.nursery import DAYS
 
 ROOT = Path(__file__).parents[3]
 UNREADABLE = [

@@ -12,7 +12,7 @@ from include.overview.models import known_models, require_model
 from include.routing.route import Route, set_route
 from include.versions.store import add_in
 from tests.support.stores import empty_control
-from tests.unit.governance.samples import MODEL, record
+from tests.support.toy_ledger import MODEL, record
 
 
 def test_a_model_is_known_by_whatever_is_left_of_it(tmp_path: Path) -> None:

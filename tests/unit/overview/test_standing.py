@@ -6,7 +6,7 @@ from include.overview.standing import Partitions, overview
 from include.routing.route import Route, set_route
 from include.versions.store import add_in
 from tests.support.stores import empty_control
-from tests.unit.governance.samples import MODEL, record
+from tests.support.toy_ledger import MODEL, record
 
 
 def test_nothing_is_known_of_a_model_before_its_first_version(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from include.prediction_log.redaction import redact
 from include.prediction_log.rotation import rotate
 from include.prediction_log.sql_view import open_log
 from include.prediction_log.tail import read_tail
-from tests.unit.features.shop import SPEC
+from tests.support.shop import SPEC
 
 INPUTS = (Feature(name="a"),)
 START, END = "2026-01-01T00:00:00", "2026-01-08T00:00:00"

@@ -24,8 +24,8 @@ from include.reconcile.world import World
 from include.rollout.history import Rollout as LiveRollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.routing.route import Route, set_route
-from tests.unit.core.conftest import postgres, url  # noqa: F401  (fixtures)
-from tests.unit.reconcile.fake_airflow import FakeAirflow, RunState
+from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
+from tests.support.fake_airflow import FakeAirflow, RunState
 
 MODEL = "toy"
 ROLLOUT, TRAINING, FEATURES = (f"{MODEL}_{part}" for part in ("rollout", "training", "features"))

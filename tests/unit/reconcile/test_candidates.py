@@ -11,8 +11,8 @@ from include.rollout.pause import abort
 from include.rollout.waiting import supersede
 from include.routing.route import Route, set_route
 from include.versions.lifecycle import set_production
+from tests.support.fake_airflow import RunState
 from tests.unit.reconcile.conftest import MODEL, ROLLOUT, Place
-from tests.unit.reconcile.fake_airflow import RunState
 
 
 def reasons(place: Place) -> dict[int, str]:

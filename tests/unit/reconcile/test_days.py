@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from tests.support.fake_airflow import RunState
 from tests.unit.reconcile.conftest import FEATURES, MODEL, Place
-from tests.unit.reconcile.fake_airflow import RunState
 
 TODAY = date(2026, 6, 20)
 

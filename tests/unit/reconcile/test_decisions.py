@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from tests.support.fake_airflow import RunState
 from tests.unit.reconcile.conftest import MODEL, TRAINING, Place
-from tests.unit.reconcile.fake_airflow import RunState
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.request import Request
-from tests.unit.operators.fake_jobs import FakeJobs
+from tests.support.fake_airflow import RunState
+from tests.support.fake_jobs import FakeJobs
 from tests.unit.reconcile.conftest import MODEL, TRAINING, Place
-from tests.unit.reconcile.fake_airflow import RunState
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from include.rollout.history import events, live_rollout, read_rollout
 from include.rollout.machine import open_rollout
 from include.rollout.pause import abort, pause, resume
 from include.routing.route import read_route
+from tests.support.fake_airflow import RunState
 from tests.unit.reconcile.conftest import MODEL, ROLLOUT, SPEC, Place
-from tests.unit.reconcile.fake_airflow import RunState
 
 
 def failed(place: Place) -> None:

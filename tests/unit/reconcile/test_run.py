@@ -16,8 +16,8 @@ from include.core.fault import Fault, ResponseLost
 from include.reconcile.airflow import NoAirflow
 from include.reconcile.run import SECTIONS
 from include.routing.route import read_route
+from tests.support.fake_airflow import RunState
 from tests.unit.reconcile.conftest import MODEL, ROLLOUT, TRAINING, Place, Writes
-from tests.unit.reconcile.fake_airflow import RunState
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from include.rollout.power import entities_needed, stage_powers
 from include.rollout.stage_evaluation import at_deadline, recompute
 from include.routing.entity_hash import unit
 from include.routing.route import Route
-from tests.unit.rollout.test_judge import CANARY, FULL, GENERATION, evidence, stage_accumulator, traffic
+from tests.unit.rollout.judged_traffic import CANARY, FULL, GENERATION, evidence, stage_accumulator, traffic
 
 
 def busy(

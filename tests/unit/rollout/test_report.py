@@ -14,7 +14,7 @@ from include.rollout.judge import JudgePlan, judge
 from include.rollout.plan import rollout_stages
 from include.rollout.power import power_ceiling, stage_powers
 from include.rollout.report import charts, rollout_page
-from tests.unit.rollout.test_judge import CANARY, FULL, baseline, evidence, traffic
+from tests.unit.rollout.judged_traffic import CANARY, FULL, baseline, evidence, traffic
 
 
 def decided(plan: JudgePlan, **faults: float) -> dict[str, object]:

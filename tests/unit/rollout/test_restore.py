@@ -19,7 +19,7 @@ from include.rollout.machine import enter_stage, open_rollout, promote, roll_bac
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
 from include.routing.route import Route, read_route
-from tests.unit.rollout.test_machine import crowned, opened, stages, walk
+from tests.unit.rollout.walks import crowned, opened, stages, walk
 
 CLOSED = {"gate": {"passed": False, "reasons": ["auc 0.51 is below the floor 0.55"]}}
 WHO: dict[str, Any] = {"actor": "ada", "reason": "it was right"}

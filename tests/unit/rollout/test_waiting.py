@@ -8,7 +8,7 @@ from include.rollout.history import opened_by
 from include.rollout.machine import open_rollout, promote, roll_back
 from include.rollout.waiting import supersede, superseded_by, waiting
 from tests.unit.rollout.conftest import MODEL
-from tests.unit.rollout.test_machine import actions, crowned, opened, stages
+from tests.unit.rollout.walks import actions, crowned, opened, stages
 
 
 def test_the_newest_waits_first_and_one_of_staging_does_not(control: ControlStore) -> None:

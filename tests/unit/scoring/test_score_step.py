@@ -15,7 +15,7 @@ from include.core.settings import Settings
 from include.core.task import perform
 from include.scoring import scorer
 from include.scoring.score_step import SCHEMA
-from tests.unit.scoring.synthetic import DAYS, publish, request
+from tests.support.scoring_days import DAYS, publish, request
 
 
 @pytest.fixture

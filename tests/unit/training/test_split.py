@@ -9,7 +9,7 @@ import pytest
 
 from include.core.errors import DataError
 from include.training.split import split_newest
-from tests.unit.training.example import table
+from tests.support.training_example import table
 
 
 def test_validation_is_newer_than_all_that_is_trained_on() -> None:

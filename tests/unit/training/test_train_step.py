@@ -12,7 +12,7 @@ from include.core.ledger import Ledger
 from include.core.request import Request, Result
 from include.core.settings import Settings
 from include.core.task import perform
-from tests.unit.training.example import HERE, settings, table, train_request, training_set
+from tests.support.training_example import HERE, settings, table, train_request, training_set
 
 
 class Bench:

@@ -12,7 +12,7 @@ from include.versions.queries import champion, models_in, records, references, s
 from include.versions.record import Gate, VersionRecord
 from include.versions.store import add_in, rewrite_in
 from tests.support.stores import empty_control
-from tests.unit.governance.samples import MODEL, record
+from tests.support.toy_ledger import MODEL, record
 
 
 def of(number: int) -> VersionRecord:

@@ -8,7 +8,7 @@ import pytest
 from include.core.request import Ref
 from include.governance.semver import next_version
 from include.versions.record import Gate, Stage, VersionRecord
-from tests.unit.governance.samples import record
+from tests.support.toy_ledger import record
 
 
 def test_a_record_survives_json_and_shows_the_gateway_its_train_ref() -> None:

@@ -15,7 +15,7 @@ from include.core.spec import View
 from include.features.online.catch_up import _key, pending, record
 from include.features.online.presence import MATERIALIZATIONS
 from include.model_contract.definition import Definition, Pins
-from tests.unit.features.shop import SPEC
+from tests.support.shop import SPEC
 
 DAY = date(2013, 1, 1)
 VIEW = SPEC.features.views[0].model_copy(update={"version": "new"})

@@ -10,7 +10,7 @@ import pyarrow as pa
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.spec import ModelSpec
 from include.features.online.freshness import freshness, samples, stale_words
-from tests.unit.features.shop import SPEC
+from tests.support.shop import SPEC
 
 NOON = datetime.fromisoformat("2013-01-03T12:00:00")
 HOUR = timedelta(hours=1)

@@ -17,7 +17,7 @@ from include.features.offline.newest import newest_rows
 from include.features.online.materialize import SAMPLE, materialize_view
 from include.online_store.layout import Layout
 from include.online_store.row_codec import Packed
-from tests.unit.features.shop import SPEC
+from tests.support.shop import SPEC
 
 VIEW = SPEC.features.views[0]
 DAY = datetime.fromisoformat("2013-01-03")

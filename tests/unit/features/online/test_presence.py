@@ -14,7 +14,7 @@ from include.core.request import Ref
 from include.core.spec import View
 from include.data.published import publish
 from include.features.online.presence import empty_views, presence, published_rows
-from tests.unit.features.shop import SPEC
+from tests.support.shop import SPEC
 
 HOUR = timedelta(hours=1)
 TODAY = datetime.now(UTC).replace(tzinfo=None)

@@ -16,7 +16,7 @@ from include.core.request import Request
 from include.core.task import perform
 from include.features.online.pushed import LoggedWriter, append, fetch, merged, pushed
 from include.online_store.row_codec import CREATED
-from tests.unit.features.shop import SPEC, Shop
+from tests.support.shop import SPEC, Shop
 
 DAY = date(2013, 1, 3)
 NOON = datetime.fromisoformat("2013-01-03T12:00:00")

@@ -12,7 +12,7 @@ from include.features.offline.newest import newest_rows
 from include.features.online.materialize import materialize_view
 from include.features.online.stream import stream_rows
 from include.online_store.open import open_online
-from tests.unit.features.shop import SPEC, Shop
+from tests.support.shop import SPEC, Shop
 
 FIRST, LAST = date(2013, 1, 3), date(2013, 1, 4)
 VIEW = SPEC.features.views[0]

@@ -20,7 +20,7 @@ from include.monitoring.profile.profiles import profile, profile_parts
 from include.monitoring.profile.summary import Summary
 from include.monitoring.quality import inspect
 from include.monitoring.reference import Reference, cut
-from tests.unit.monitoring.synthetic import INPUTS, MADE, START, collected, put, rows, training
+from tests.support.synthetic_predictions import INPUTS, MADE, START, collected, put, rows, training
 
 NORMAL = Axis.spanning("x", "float", np.random.default_rng(0).normal(size=100_000))
 NORMALS = tuple(axes(INPUTS[:2], training()))

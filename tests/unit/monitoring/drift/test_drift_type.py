@@ -20,7 +20,7 @@ from include.monitoring.profile.prediction_columns import (
 from include.monitoring.profile.profiles import profile_parts, window
 from include.monitoring.quality import Quality
 from include.monitoring.reference import Reference, cut
-from tests.unit.monitoring.synthetic import MADE, rows
+from tests.support.synthetic_predictions import MADE, rows
 
 QUIET = DriftVerdict("none", "No drift.")
 WHOLE = Quality(700, ())

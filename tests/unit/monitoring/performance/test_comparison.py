@@ -9,8 +9,8 @@ from include.metrics.binary import METRICS
 from include.monitoring.performance.comparison import Baseline, calibration, judged, landed, measure
 from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.terms import Terms
-from tests.unit.metrics.samples import scores
-from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
+from tests.support.scored_rows import scores
+from tests.support.synthetic_predictions import MADE, predictions, put, rows
 
 TERMS = Terms("auc", 200, 0.5)
 

@@ -10,7 +10,7 @@ from include.monitoring.performance.comparison import Performance
 from include.monitoring.performance.estimate_calibration import Landed, backtest, believe, lag, nothing, record
 from include.monitoring.performance.estimation import Raw
 from include.monitoring.performance.terms import Terms
-from tests.unit.monitoring.performance.test_estimation import AXES, HOLDOUT
+from tests.unit.monitoring.performance.known_world import AXES, HOLDOUT
 
 BASE, NOISE = 0.75, 0.01
 RAW = Raw(value=0.72, error=0.003, base=BASE, base_error=NOISE, noise=NOISE)

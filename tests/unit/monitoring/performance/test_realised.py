@@ -1,34 +1,21 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from include.data.window import Window
 from include.monitoring.performance.comparison import Baseline, Performance, measure
 from include.monitoring.performance.realised import assess, history
 from include.monitoring.performance.terms import Terms
-from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
+from tests.support.synthetic_predictions import MADE
+from tests.unit.monitoring.performance.late_labels import HERE, WEEK, week
 
 TERMS = Terms("auc", 200, 0.5)
-WEEK = timedelta(days=7)
-HERE = Window(MADE, MADE + WEEK)
 
 
 def measured(table: pa.Table) -> Performance:
     return measure(table, Baseline({"auc": 0.82}, 1400), (), TERMS)
-
-
-def week(start: datetime, delay: timedelta, as_of: datetime, seed: int = 5) -> pa.Table:
-    """A week's predictions whose labels come `delay` after the request, as they stand at `as_of`."""
-    table = predictions(rows(start, 7, 150, seed))
-    came = table["event_time"].to_numpy() + np.timedelta64(delay)
-    known = came <= np.datetime64(as_of)
-    label = np.where(known, table["label"].to_numpy().astype(float), np.nan)
-    table = put(table, "label", pa.array(label, from_pandas=True))
-    return put(table, "label_timestamp", pa.array(came, pa.timestamp("us"), mask=~known))
 
 
 def before(delay: timedelta) -> pa.Table:

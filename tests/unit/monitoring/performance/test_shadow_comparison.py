@@ -8,9 +8,9 @@ import pytest
 
 from include.monitoring.performance.shadow_comparison import compare, comparisons
 from include.monitoring.performance.terms import Terms
-from tests.unit.metrics.samples import Floats, two_models
-from tests.unit.monitoring.performance.test_realised import HERE, week
-from tests.unit.monitoring.synthetic import MADE, beside
+from tests.support.scored_rows import Floats, two_models
+from tests.support.synthetic_predictions import MADE, beside
+from tests.unit.monitoring.performance.late_labels import HERE, week
 
 TERMS = Terms("auc", 200, 0.5)
 

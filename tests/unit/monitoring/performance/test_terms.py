@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays
-from tests.unit.monitoring.synthetic import MADE, predictions, put, rows
+from tests.support.synthetic_predictions import MADE, predictions, put, rows
 
 
 def test_rows_are_measured_at_the_threshold_of_the_terms() -> None:

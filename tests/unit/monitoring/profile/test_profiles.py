@@ -18,7 +18,7 @@ from include.monitoring.profile.column_scan import count
 from include.monitoring.profile.profile_file import read_profiles, write_profiles
 from include.monitoring.profile.profiles import merge_profiles, profile, profile_files, profile_parts, window
 from include.monitoring.profile.summary import KEPT, Summary, merged
-from tests.unit.monitoring.synthetic import INPUTS, put, rows, training
+from tests.support.synthetic_predictions import INPUTS, put, rows, training
 
 NUMBERS = Axis.spanning("x", "float", np.linspace(-50, 50, 1001))
 WORDS = Axis("c", "category", categories=("a", "b", "c"))

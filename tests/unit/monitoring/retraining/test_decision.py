@@ -13,8 +13,8 @@ from include.core.request import Result
 from include.core.time import timestamp
 from include.monitoring.retraining.decision import decide_window, gather, history, record_decision, resource
 from include.monitoring.retraining.policy import decide
-from tests.unit.monitoring.retraining.test_policy import CALM, DRIFT, POLICY, WHOLE, facts
-from tests.unit.monitoring.synthetic import spec
+from tests.support.synthetic_predictions import spec
+from tests.support.weekly_facts import CALM, DRIFT, POLICY, WHOLE, facts
 
 SPEC = spec()
 

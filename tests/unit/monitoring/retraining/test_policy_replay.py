@@ -10,8 +10,8 @@ from include.core.errors import DataError
 from include.core.spec import Retraining
 from include.monitoring.retraining.labelled_stream import Stream, from_csv
 from include.monitoring.retraining.policy_replay import DELAY, TRAINED_ON, account, decided, errors, every, never, oracle, replay
-from tests.unit.monitoring.retraining.test_policy import DRIFT, facts
-from tests.unit.monitoring.retraining.test_policy import replay as decisions
+from tests.support.weekly_facts import DRIFT, facts
+from tests.support.weekly_facts import replay as decisions
 
 
 def table(windows: int, seed: int = 1) -> np.ndarray:

@@ -16,7 +16,7 @@ from include.monitoring.retraining.retrainings import (
     newest_in,
     take,
 )
-from tests.unit.monitoring.retraining.test_policy import DRIFT, POLICY, facts
+from tests.support.weekly_facts import DRIFT, POLICY, facts
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
 ENDS = ("2013-05-31", "2013-06-07")

@@ -11,7 +11,7 @@ from include.core.control import versions
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
 from include.serving.models.loaded_model import load_model
-from tests.integration.gateway_world import MODEL, World, constant
+from tests.support.gateway_world import MODEL, World, constant
 
 ROW = {"heat": 0.5, "colour": "red", "size": 1.0}
 

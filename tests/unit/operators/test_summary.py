@@ -17,8 +17,8 @@ from operators.sensors import PartitionSensor
 from operators.summary import LINES, WIDTH, subject, summary
 from operators.training import TrainModelOperator
 from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
-from tests.unit.operators.life import MODEL, Life, Run, day
-from tests.unit.operators.nursery import Nursery
+from tests.support.nursery import Nursery
+from tests.support.operator_runs import MODEL, Life, Run, day
 
 pytestmark = pytest.mark.thorough  # whole days through every step
 

@@ -17,7 +17,7 @@ from include.core.request import Outcome, Ref, Request
 from include.core.task import job_of
 from include.services.services import Services
 from operators.base import ComputeOperator
-from tests.unit.operators.fake_jobs import FakeJobs
+from tests.support.fake_jobs import FakeJobs
 
 Make = Callable[..., dict[str, Any]]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.operators.life import Life, Run, settle_in
+from tests.support.operator_runs import Life, Run, settle_in
 
 DAYS = 4  # published; the first three train, the last is held out
 

@@ -1,6 +1,6 @@
 """Airflow's real API server with the plugin in it, on a database of its own. Run by the tests as a process.
 
-`python -m tests.unit.plugins.airflow_server PORT` prints a token for each role, as JSON, when it is about to listen.
+`python -m tests.support.airflow_server PORT` prints a token for each role, as JSON, when it is about to listen.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 from include.core.control import ControlStore
 from include.core.request import Json
 from plugins.slipstream_view import windows
-from tests.unit.governance.samples import SPEC, Loop
+from tests.support.toy_ledger import SPEC, Loop
 
 
 def monitored(window: str, statistic: float, auc: float) -> dict[str, Json]:

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from plugins.slipstream_input import MAX_BODY, Unreadable, check_body, check_target
-from tests.unit.governance.samples import MODEL
-from tests.unit.plugins.conftest import Site
+from tests.support.console_site import Site
+from tests.support.toy_ledger import MODEL
 
 DIGITS = "9" * 5000
 BODIES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "ray", "mlflow", "feast", "great_expectations", "evidently", "pytorch_lightning", "pandas", "duckdb", "pyarrow")
 
 PARSE = """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from include.backends.lightning.plan import Plan
     from include.models.flight_delay.network import FlightDelay
 
-HERE = "tests.unit.training.example"
+HERE = "tests.support.training_example"
 FEATURES: dict[str, Json] = {
     "build": "x:y", "entities": "x:y", "labels": "x:y", "views": [],
     "request": [{"name": "wind"}, {"name": "hour", "dtype": "int"}, {"name": "carrier", "dtype": "category"}],

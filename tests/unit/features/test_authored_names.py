@@ -31,7 +31,7 @@ from include.features.skew_step import served_table
 from include.monitoring.collect_step import _columns, _counts, _labels
 from include.prediction_log.sql_view import open_log, select
 from include.serving.prediction.request_types import Contract
-from tests.unit.features.shop import FIRST, SPEC, Shop
+from tests.support.shop import FIRST, SPEC, Shop
 
 HERE = "tests.unit.features.test_names"
 ROOT = Path(__file__).parents[3]

@@ -21,6 +21,7 @@ import pytest
 from include.backends.airflow.client import AirflowClient
 from include.backends.process.jobs import ProcessJobs
 from include.core.connection import parse
+from include.core.digest import PROJECT
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend, JobStatus
 from include.core.request import Ref, Result
@@ -31,11 +32,11 @@ from include.local.platform import Platform
 from include.local.ports import DEFAULT_PORTS, free_ports
 from include.local.status import status
 from include.local.up import up
-from tests.integration.airflow_steps import folder
+from tests.support.airflow_steps import folder
 
 AIRFLOW = ("scheduler", "api-server", "dag-processor", "triggerer")
 ENVIRONMENT = {
-    "SLIPSTREAM_DAGS": str(Path(__file__).parent / "airflow_dags"),
+    "SLIPSTREAM_DAGS": str(PROJECT / "tests" / "integration" / "airflow_dags"),
     "SLIPSTREAM_WARM": "0",
     "SLIPSTREAM_JOB_BACKEND": "process",
     "SLIPSTREAM_REGISTRY": "folder",

@@ -19,7 +19,7 @@ from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
 from include.core.task import perform
 from include.data.raw import RawPartitions
 
-HERE = "tests.unit.features.shop"
+HERE = "tests.support.shop"
 FIRST = date(2013, 1, 1)
 NAN = float("nan")
 

@@ -14,8 +14,8 @@ from include.governance.audit import history
 from include.governance.invalidation import find
 from include.rollout.machine import enter_stage, open_rollout
 from include.routing.route import Route, read_route, set_route
-from tests.unit.governance.samples import MODEL, SPEC
-from tests.unit.plugins.conftest import Site
+from tests.support.console_site import Site
+from tests.support.toy_ledger import MODEL, SPEC
 
 WALK = """
 from fastapi.routing import APIRoute

@@ -1,0 +1,194 @@
+"""Unit tests mirror the sources: `include/core/ledger.py` has `tests/unit/core/test_ledger.py`. What has none is listed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = set(subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True).splitlines())
+MIGRATIONS = "include/core/schema/versions/"  # tests/upgrade runs each of them, on the store of an earlier release
+SMALL = 30  # lines; a module of so few has no logic to test by itself
+
+# Modules without a test of their own, by the tests that run them. Names are below `include/`, unless a folder is given.
+ELSEWHERE = {
+    # A vendor's part is tested by its port's suite, or against the vendor itself.
+    "tests/contract/test_gateway.py": "backends/ray/serve",
+    "tests/contract/test_jobs.py": "backends/process/jobs core/ports",
+    "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
+    "tests/contract/test_online_port.py": "online_store/store",
+    "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
+    "tests/contract/test_storage.py": "core/storage",
+    "tests/contract/test_storage_s3.py": "backends/s3/client backends/s3/storage",
+    "tests/integration/test_feast.py": (
+        "backends/feast/engine backends/feast/materialize backends/feast/online backends/feast/repo cli/features"
+    ),
+    "tests/integration/test_feast_offline.py": (
+        "backends/feast/entities backends/feast/lookup backends/feast/offline backends/feast/retrieval backends/feast/source"
+    ),
+    "tests/integration/test_metric_delivery.py": "backends/mlflow/rest backends/mlflow/tracking",
+    "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
+    "tests/integration/test_scoring_ray.py": "backends/ray/data",
+    "tests/integration/test_training_ray.py": "backends/ray/train",
+    "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
+        "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data backends/lightning/export "
+        "backends/lightning/loops backends/lightning/plan backends/lightning/state models/flight_delay/network"
+    ),
+    "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
+    # What a stranger may send or see is tested in one place, for all that stands in the way.
+    "tests/security/test_audit.py": "governance/audit_chain governance/seals",
+    "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
+    "tests/security/test_http_framing.py": "serving/http/request_head",
+    "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
+    "tests/security/test_models.py": "backends/mlflow/model backends/onnx/wire scoring/scorer",
+    "tests/security/test_origin.py": "core/origin core/refused plugins/slipstream_access serving/gateway serving/http/origin",
+    "tests/security/test_pages.py": (
+        "backends/evidently/report core/html core/html_policy evaluation/report governance/card monitoring/report "
+        "plugins/slipstream_reports validation/page"
+    ),
+    "tests/security/test_privacy.py": "cli/redact core/entity_key features/withdrawn_step prediction_log/redaction",
+    "tests/security/test_private_files.py": "core/private_files local/mlflow_accounts",
+    "tests/security/test_secrets.py": "local/rights local/supervisor",
+    "tests/security/test_sql.py": (
+        "data/authored data/sql features/offline/dataset features/offline/pinned features/offline/sources"
+    ),
+    "tests/security/test_token_command.py": "cli/token",
+    "tests/security/test_tokens.py": "serving/http/asgi serving/http/request_error serving/http/routes serving/http/tokens",
+    # Real processes: a platform, an upgrade, the demonstration.
+    "tests/e2e/test_walk_forward.py": "backends/airflow/client demo/account demo/run demo/story",
+    "tests/integration/test_gateway.py": "gateway/host serving/client serving/supervisor",
+    "tests/integration/test_platform.py": (
+        "local/__main__ local/connections local/down local/health local/launch local/platform local/pools local/roles"
+    ),
+    "tests/upgrade/test_migrate.py": "core/schema/env core/schema/former core/schema/migrate",
+    "tests/upgrade/test_upgrade.py": "cli/anew",
+    # Commands, run as a person runs them.
+    "tests/unit/cli/test_commands.py": (
+        "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
+        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions governance/audit"
+    ),
+    "tests/unit/cli/test_writers.py": "cli/components",
+    "tests/unit/operators/test_changed_definition.py": "cli/changed features/request",
+    "tests/unit/operators/test_late_days.py": "cli/late operators/pending_events point_in_time/partition",
+    "tests/unit/operators/test_lost_rows.py": "cli/online",
+    "tests/unit/operators/test_moved.py": "cli/relocate governance/relocation",
+    # Parts of one step or one computation, which its test runs whole.
+    "tests/unit/core/test_spec.py": (
+        "core/spec/base core/spec/data core/spec/evaluation core/spec/features core/spec/model core/spec/monitoring "
+        "core/spec/rollout core/spec/serving core/spec/training"
+    ),
+    "tests/unit/core/test_ledger.py": "core/request",
+    "tests/unit/data/test_columns.py": "data/pages validation/batch validation/verdict",
+    "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation step_values/training",
+    "tests/unit/features/test_authored_names.py": "core/names prediction_log/sql_view",
+    "tests/unit/features/test_skew_step.py": "features/skew/comparison features/skew/findings",
+    "tests/unit/features/test_training_set_step.py": "step_values/features",
+    "tests/unit/governance/test_lineage.py": "governance/node",
+    "tests/unit/governance/test_registry.py": "governance/package governance/registration versions/gate",
+    "tests/unit/models/flight_delay/test_expectations.py": "models/flight_delay/spec",
+    "tests/unit/monitoring/drift/test_drift.py": "monitoring/reference monitoring/profile/summary",
+    "tests/unit/monitoring/drift/test_drift_type.py": "monitoring/profile/prediction_columns",
+    "tests/unit/monitoring/performance/test_estimation.py": "monitoring/additive",
+    "tests/unit/monitoring/profile/test_grid.py": "monitoring/profile/column_scan",
+    "tests/unit/monitoring/profile/test_profiles.py": (" monitoring/profile/binning monitoring/profile/profile_file"),
+    "tests/unit/monitoring/retraining/test_policy_replay.py": "monitoring/retraining/labelled_stream",
+    "tests/unit/monitoring/test_monitor_step.py": "monitoring/reference_step step_values/monitoring",
+    "tests/unit/operators/test_evaluation.py": "evaluation/measure_again_step operators/links",
+    "tests/unit/operators/test_monitoring.py": "operators/staleness",
+    "tests/unit/operators/test_registry.py": "operators/run",
+    "tests/unit/examples/test_models.py": "operators/catalog",
+    "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
+    "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
+    "tests/unit/point_in_time/test_known.py": "scoring/rows",
+    "tests/unit/prediction_log/test_first.py": "prediction_log/reader",
+    "tests/unit/reconcile/test_candidates.py": "rollout/candidates",
+    "tests/unit/reconcile/test_rollouts.py": "rollout/driver",
+    "tests/unit/reconcile/test_run.py": "reconcile/airflow reconcile/world",
+    "tests/unit/rollout/test_judge.py": "rollout/evidence rollout/evidence_accumulator",
+    "tests/unit/rollout/test_machine.py": "rollout/history rollout/offer rollout/rollback",
+    "tests/unit/operators/test_rollout.py": "rollout/pause",
+    "tests/unit/rollout/test_report.py": "rollout/power",
+    "tests/unit/row_rules/test_expectation.py": "row_rules/catalogue",
+    "tests/unit/serving/models/test_loaded_model.py": "model_contract/model serving/models/loading",
+    "tests/unit/serving/models/test_route_switch.py": "serving/models/deployment",
+    "tests/unit/serving/prediction/test_lost_views.py": "serving/prediction/online_features",
+    "tests/unit/serving/prediction/test_request_types.py": "serving/prediction/ingest",
+    "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
+    "tests/integration/test_gateway_inference.py": "serving/prediction/infer",
+    "tests/contract/test_gateway_schema.py": "serving/openapi",
+    "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
+    "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
+    "tests/unit/training/test_train_step.py": "training/job training/tune_step",
+    "tests/unit/operators/test_validation.py": "step_values/validation",
+    "tests/unit/validation/test_propose.py": "validation/column validation/draft validation/prove",
+    "tests/unit/validation/test_scan.py": "validation/plan_columns validation/plan_rows",
+    "tests/unit/operators/test_bad_input.py": "operators/hooks",
+}
+# Tests of what several modules do together, in the folder of the package whose promise it is.
+THEMES = {
+    "tests/unit/cli": "commands unknown_names",
+    "tests/unit/core": "digest_of_steps spec",
+    "tests/unit/data": "partitions",
+    "tests/unit/features": "authored_names zones",
+    "tests/unit/monitoring": "storm",
+    "tests/unit/models": "former_imports",
+    "tests/unit/operators": "bad_input changed_definition empty_days frozen late_days lost_rows moved skew",
+    "tests/unit/reconcile": "bench",
+    "tests/unit/rollout": "entities",
+    "tests/unit/serving": "direct",
+}
+# Folders of tests about what is no package of the sources: containers, examples, scripts, the tests' own helpers, the house.
+OTHER = ("docker", "examples", "scripts", "support")
+
+
+def source_of(name: str) -> str:
+    """The file that an entry of the list means."""
+    return f"{name}.py" if name.startswith(("operators/", "plugins/")) else f"include/{name}.py"
+
+
+def own_test(source: str) -> str:
+    """The path of a source's own test."""
+    path = Path(source.removeprefix("include/"))
+    return str(Path("tests/unit") / path.parent / f"test_{path.name}")
+
+
+SOURCES = {
+    name
+    for name in FILES
+    if name.endswith(".py") and name.startswith(("include/", "operators/", "plugins/")) and (ROOT / name).is_file()
+}
+LISTED = {source_of(name): test for test, names in ELSEWHERE.items() for name in names.split()}
+
+
+def alone() -> set[str]:
+    """The sources that are long enough to have a test, and have none of their own."""
+    modules = {name for name in SOURCES if Path(name).name != "__init__.py" and not name.startswith(MIGRATIONS)}
+
+    return {name for name in modules if own_test(name) not in FILES and len((ROOT / name).read_text().splitlines()) > SMALL}
+
+
+def test_every_module_has_a_test_of_its_own_or_stands_in_the_list() -> None:
+    assert sorted(alone() - LISTED.keys()) == []
+
+
+def test_the_list_names_no_module_that_has_a_test_or_is_gone() -> None:
+    assert sorted(LISTED.keys() - alone()) == []
+
+
+def test_what_the_list_says_tests_a_module_is_there() -> None:
+    assert sorted(test for test in ELSEWHERE if test not in FILES) == []
+    assert sum(len(names.split()) for names in ELSEWHERE.values()) == len(LISTED), "a module stands there twice"
+
+
+@pytest.mark.parametrize("folder", sorted({str(Path(name).parent) for name in FILES if name.startswith("tests/unit/")}))
+def test_a_test_file_names_a_module_or_a_theme(folder: str) -> None:
+    parts = Path(folder).parts[2:]
+    if not parts or parts[0] in OTHER:
+        return
+    themes = {f"{folder}/test_{name}.py" for name in THEMES.get(folder, "").split()}
+    mirrored = {own_test(name) for name in SOURCES}
+    tests = {name for name in FILES if str(Path(name).parent) == folder and Path(name).name.startswith("test_")}
+    assert sorted(tests - mirrored - themes) == []
+    assert sorted(themes - tests) == []
