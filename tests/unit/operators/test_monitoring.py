@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions, effects
+from include.core.request import Result
 from include.governance.mirror import behind
 from include.monitoring.profile.profile_file import read_profiles
 from include.monitoring.retraining.decision import history
@@ -144,8 +146,8 @@ def test_a_window_is_collected_judged_and_decided_on_once(served: Life) -> None:
 def test_a_window_judged_before_was_measured_at_the_threshold_of_its_request() -> None:
     request = SimpleNamespace(params={"threshold": 0.3})
     services: Any = SimpleNamespace(ledger=SimpleNamespace(request={"monitor/a": request}.__getitem__))
-    older: Any = SimpleNamespace(key="monitor/a", value={"window": "a"})
-    newer: Any = SimpleNamespace(key="monitor/b", value={"window": "b", "threshold": 0.4})
+    older = Result("monitor/a", 0, 1, {"window": "a"}, {}, 1.0, "2013-01-08T00:00:00.000+00:00")
+    newer = replace(older, key="monitor/b", value={"window": "b", "threshold": 0.4})
     assert _with_threshold(services, older) == {"window": "a", "threshold": 0.3}
     assert _with_threshold(services, newer) == newer.value
 

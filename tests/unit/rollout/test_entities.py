@@ -140,7 +140,7 @@ def test_the_plan_names_the_entities_of_each_stage_and_which_are_too_few(spec: M
 def test_the_plan_promises_no_pass_that_few_entities_cannot_give(spec: ModelSpec) -> None:
     few = stage_powers(spec, 1, bases=(0.001,), entities=12)
     assert [each.promoted for each in few] == [0.0, 0.0]
-    assert all("of 12 entities" in each.words for each in few)
+    assert all("of 12 entities" in each.summary for each in few)
     assert [each.promoted for each in stage_powers(spec, 1, bases=(0.001,), entities=10**6)] == [
         each.promoted for each in stage_powers(spec, 1, bases=(0.001,))
     ]
