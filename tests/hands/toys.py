@@ -19,7 +19,7 @@ from tests.hands.specs import dag_of
 PATIENCE = 900.0  # seconds that a gate holds at most: a trial that died must not hold a slot for ever
 JOBS = {  # the function of a job's step, and the one that holds it first
     f"include.{name}:run": f"tests.hands.toys:{held}"
-    for name, held in (("training.step", "train"), ("training.tune", "tune"), ("scoring.step", "score"))
+    for name, held in (("training.train_step", "train"), ("training.tune_step", "tune"), ("scoring.score_step", "score"))
 }
 
 
