@@ -204,9 +204,9 @@ def test_the_judge_counts_no_label_of_a_contested_id(log: PredictionLog, order: 
     stage.add(prediction(log, "mine", "LGA", 5, 0.9))
     again = StageAccumulator.from_json(stage.to_json())
     for each in (stage, again):
-        assert each.learn(Record("label", "r", "2026-01-01T00:01:00+00:00", label=0.0))
+        assert each.add_label(Record("label", "r", "2026-01-01T00:01:00+00:00", label=0.0))
         assert "loss" not in str(each.slices).lower()
-        assert each.learn(Record("label", "mine", "2026-01-01T00:01:00+00:00", label=0.0))
+        assert each.add_label(Record("label", "mine", "2026-01-01T00:01:00+00:00", label=0.0))
         assert len(each.slices) > 3
 
 

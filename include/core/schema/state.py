@@ -28,9 +28,10 @@ def stored(engine: sa.Engine) -> int | None:
 def stored_in(connection: sa.Connection) -> int | None:
     """The same inside a transaction, which PostgreSQL would break over a table that is not there."""
     inspector = sa.inspect(connection)
-    if inspector.has_table(TABLE):
-        return _number(connection)
-    return BASELINE if inspector.has_table(OLDEST) else None
+    # In this order: whoever makes a new store commits both tables at once, perhaps between these two questions.
+    if not inspector.has_table(OLDEST):
+        return None
+    return _number(connection) if inspector.has_table(TABLE) else BASELINE
 
 
 def _number(connection: sa.Connection) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 import include.core.catalog
 import include.rollout.smoke
 import include.rollout.stage_evaluation
+import include.services.services
 import include.serving.client
-import operators.hooks
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from operators.lifecycle import rollout_dag
@@ -32,6 +32,6 @@ def load_spec(name: str, package: str = "include.models") -> ModelSpec:
 include.serving.client.GatewayClient.wait_applied = lambda *args, **kwargs: {}  # type: ignore[method-assign,assignment]
 include.rollout.smoke.smoke_test = lambda *args, **kwargs: {}
 include.rollout.stage_evaluation.evaluate_stage = look
-include.core.catalog.load_spec = operators.hooks.load_spec = load_spec
+include.core.catalog.load_spec = include.services.services.load_spec = load_spec
 rollout = rollout_dag(_load("flight_delay"))
 slipstream_reconcile = reconcile_dag()

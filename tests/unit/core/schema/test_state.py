@@ -50,3 +50,18 @@ def test_a_store_that_somebody_writes_is_asked_without_waiting(tmp_path: object,
     with control.engine.raw_connection() as writer:  # type: ignore[attr-defined]
         writer.cursor().execute(f"BEGIN {held}")
         assert stored(control.engine) == HEAD
+
+
+def test_who_looks_while_a_new_store_is_made_takes_it_for_no_older_one(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Committing:
+        """Both tables are committed by another process between the first question and the second."""
+
+        asked = 0
+
+        def has_table(self, _: str) -> bool:
+            self.asked += 1
+            return self.asked > 1
+
+    with ControlStore(url).transaction() as connection:
+        monkeypatch.setattr("include.core.schema.state.sa.inspect", lambda _: Committing())
+        assert stored_in(connection) is None
