@@ -96,16 +96,23 @@ class Predictor:
         unit: Unit,
         shadow: Shadow,
     ) -> None:
-        self.contract, self.log = contract, prediction_log
+        self.contract = contract
+        self.log = prediction_log
         spec = contract.spec
-        self._name, self._threshold, self._default = spec.name, spec.serving.threshold, spec.serving.default_score
-        self._spec, self._reader = spec, reader
-        self._sources: dict[str, tuple[Source, dict[str, None]]] = {}  # what reads a set of views, and its features, unknown
-        self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
+        self._spec = spec
+        self._name = spec.name
+        self._threshold = spec.serving.threshold
+        self._default = spec.serving.default_score
         self._redact = frozenset(spec.serving.redact)
+        self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         self._explore = Exploration(spec.serving.explore, spec.name, unit)
-        self._metrics, self._unit, self._shadow = metrics, unit, shadow
-        self._circuits: dict[int, Breaker] = {}  # of versions whose last row failed
+        self._reader = reader
+        self._metrics = metrics
+        self._unit = unit
+        self._shadow = shadow
+        # By set of views: what reads it, and all of its features as they are where nothing is known.
+        self._sources: dict[str, tuple[Source, dict[str, None]]] = {}
+        self._circuits: dict[int, Breaker] = {}  # of the versions whose last row failed
         cache = spec.serving.cache
         self._cache: LastKnown[Scored] | None = LastKnown(cache.total_seconds()) if cache else None
         self._prefix = os.urandom(6).hex()
