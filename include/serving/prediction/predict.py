@@ -98,8 +98,7 @@ class Predictor:
     ) -> None:
         self.contract = contract
         self.log = prediction_log
-        spec = contract.spec
-        self._spec = spec
+        spec = self._spec = contract.spec
         self._name = spec.name
         self._threshold = spec.serving.threshold
         self._default = spec.serving.default_score
@@ -107,9 +106,7 @@ class Predictor:
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         self._explore = Exploration(spec.serving.explore, spec.name, unit)
         self._reader = reader
-        self._metrics = metrics
-        self._unit = unit
-        self._shadow = shadow
+        self._metrics, self._unit, self._shadow = metrics, unit, shadow
         # By set of views: what reads it, and all of its features as they are where nothing is known.
         self._sources: dict[str, tuple[Source, dict[str, None]]] = {}
         self._circuits: dict[int, Breaker] = {}  # of the versions whose last row failed
