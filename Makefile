@@ -25,10 +25,10 @@ status:  ## what runs, and whether it answers
 
 PATHS ?=
 test: setup $(if $(PATHS),,lint)  ## linters, types, import contracts, and the fast suite; PATHS=tests/unit/core for some tests alone
-	@$(PY) -m pytest -n 3 --dist loadscope $(PATHS)
+	@$(PY) -m pytest -n 2 --dist loadscope $(PATHS)
 
 test-unit: setup  ## the unit tests but for the thorough ones: what to run while you write
-	@$(PY) -m pytest -n 3 --dist loadscope -m "not slow and not thorough and not e2e" tests/unit
+	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not thorough and not e2e" tests/unit
 
 lint: setup  ## ruff, mypy --strict, import-linter, the documentation site
 	@.venv/bin/ruff check .
