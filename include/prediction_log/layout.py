@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from include.core.time import parse_time, precise, zoned
+from include.core.time import instant, precise
 
 SEGMENT, PARQUET, DAY = ".jsonl", ".parquet", "date="
 
@@ -59,11 +59,6 @@ def segments(home: Path, model: str, since: str | None = None) -> list[Path]:
     return recent(sorted(folder(home, model).glob(f"*{SEGMENT}"), key=_place), since)
 
 
-def rotated_files(home: Path, model: str) -> list[Path]:
-    """The Parquet files whose segment is gone."""
-    return [path for path in log_files(home, model) if path.suffix == PARQUET]
-
-
 def log_files(home: Path, model: str, first_day: str = "") -> list[Path]:
     """Segments, and the Parquet files from that day (YYYY-MM-DD) on of segments that are gone, in the order of reading."""
     written = segments(home, model)
@@ -97,18 +92,13 @@ def recent(files: Iterable[Path], since: str | None) -> list[Path]:
     """Those written to at or after `since` (ISO 8601, UTC). One that was rotated since it was listed is kept."""
     if since is None:
         return list(files)
-    start = moment(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
+    start = instant(since).timestamp() - 1  # a file's time comes from a coarser clock than a record's
     return [file for file in files if _written(file) >= start]
-
-
-def moment(text: str) -> datetime:
-    """ISO 8601 as a time in UTC, which is also what a text without zone means, wherever the host stands."""
-    return zoned(parse_time(text))
 
 
 def since_text(since: str | None) -> str:
     """`since` as `Record.at` is written, to compare with it; empty for None."""
-    return precise(moment(since)) if since else ""
+    return precise(instant(since)) if since else ""
 
 
 def _place(path: Path) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 from include.core.request import Json
-from include.prediction_log.record import Record
+from include.prediction_log.record import LABEL, OUTCOME, PREDICTION, SHADOW, Record
 from include.rollout.alpha_spending import period_of, slice_of
 from include.rollout.entity_bitmap import EntityBitmap, unit_number
 from include.rollout.evidence import (
@@ -120,7 +120,7 @@ class StageAccumulator:
             self.slices[FIRST] = ([], [])
 
     def add(self, record: Record) -> None:
-        mirrored = record.kind == "shadow"
+        mirrored = record.kind == SHADOW
         if mirrored and not self.shadow:
             return  # mirrored before the stage, written after it
         arm = CHALLENGER if mirrored or record.arm == "challenger" else CHAMPION
@@ -175,7 +175,7 @@ class StageAccumulator:
         if known is None or record.label is None or known[1] == CONTESTED:
             return known is not None
         unit, (arm, decided) = known[0], divmod(known[1], 2)
-        if record.kind == "outcome":
+        if record.kind == OUTCOME:
             if record.label > 0:
                 self._mark(business_metric_stream(record.metric), unit, arm)
         elif (record.label > 0.5) != bool(decided):
@@ -286,14 +286,14 @@ class EvidenceAccumulator:
             self._add(record)
 
     def _add(self, record: Record) -> None:
-        if record.kind in ("label", "outcome"):
-            self.baseline.labels += record.kind == "label"
+        if record.kind in (LABEL, OUTCOME):
+            self.baseline.labels += record.kind == LABEL
             if self.stage is not None:
                 self.stage.add_label(record)
             return
         if self.stage is not None and record.generation == self.stage.generation:
             self.stage.add(record)
-        if record.generation >= self.since and record.kind == "prediction" and record.arm == "champion":
+        if record.generation >= self.since and record.kind == PREDICTION and record.arm == "champion":
             self.baseline.add(record)
 
     def to_json(self) -> dict[str, Json]:

@@ -23,7 +23,7 @@ import msgspec
 from include.core.errors import TransientError, one_line
 from include.core.scratch import scratch_folder
 from include.core.time import precise
-from include.prediction_log.record import Record
+from include.prediction_log.record import SHADOW, Record
 from include.prediction_log.writer import PredictionLog
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.telemetry.counters import Metrics
@@ -166,7 +166,7 @@ class Shadow:
 def shadow_record(copy: Copy, score: float | None, error: str | None) -> Record:
     """The pair as evidence: what the shadow said, and what the caller was answered."""
     return Record(
-        kind="shadow", id=copy.id, at=precise(), unit=copy.unit, version=copy.version, score=score, error=error,
+        kind=SHADOW, id=copy.id, at=precise(), unit=copy.unit, version=copy.version, score=score, error=error,
         against=copy.score, against_version=copy.answered, generation=copy.generation,
     )  # fmt: skip
 

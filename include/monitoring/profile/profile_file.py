@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.core.digest import digest_json
 from include.monitoring.profile.binning import Axis
 from include.monitoring.profile.profiles import EVERYONE, Part, Parts
 from include.monitoring.profile.summary import Summary
@@ -40,11 +39,6 @@ class Stored:
     axes: tuple[Axis, ...]
     parts: Parts
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-def axes_digest(axes: Sequence[Axis]) -> str:
-    """Summaries add up only where these agree."""
-    return digest_json([asdict(axis) for axis in axes])
 
 
 def write_profiles(path: Path, axes: Sequence[Axis], parts: Parts, facts: Mapping[str, Any] | None = None) -> Path:

@@ -15,7 +15,7 @@ from include.core.spec import ModelSpec, View
 from include.core.time import ALLOWED as TIME
 from include.core.time import precise, utc
 from include.model_contract.definition import present_views
-from include.prediction_log.record import Record
+from include.prediction_log.record import LABEL, OUTCOME, Record
 from include.serving.http.request_error import UNREADABLE, RequestError, decode_problem
 from include.serving.prediction.request_types import ALLOWED, KEY, KEYS_ALLOWED
 
@@ -66,7 +66,7 @@ _label, _labels = msgspec.json.Decoder(Label), msgspec.json.Decoder(Feedback)
 
 def _record(label: Label, field: str) -> Record:
     known = _moment(label.at, field).isoformat() if label.at else None
-    kind = "outcome" if label.metric else "label"
+    kind = OUTCOME if label.metric else LABEL
     return Record(kind=kind, id=label.id, at=precise(), event_time=known, label=float(label.label), metric=label.metric or "")
 
 

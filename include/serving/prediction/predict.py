@@ -28,7 +28,7 @@ import msgspec
 from include.core.errors import one_line
 from include.core.spec import View
 from include.core.time import now as present_moment
-from include.prediction_log.record import Record
+from include.prediction_log.record import PREDICTION, Record
 from include.prediction_log.writer import PredictionLog
 from include.routing.entity_hash import SEPARATOR
 from include.serving.models.deployment import Deployment
@@ -268,7 +268,7 @@ class Predictor:
                     stored, degraded = found
                     values = {**unknown, **stored, **_asdict(item.features)}
                 record = Record(
-                    "prediction", request_id, at, item.event_time.isoformat() if item.event_time else moment, pseudonym(unit),
+                    PREDICTION, request_id, at, item.event_time.isoformat() if item.event_time else moment, pseudonym(unit),
                     self._redacted(entity) if redact else entity, self._redacted(values) if redact else values,
                     arm=arm(unit), degraded=degraded, generation=generation,
                 )  # fmt: skip

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -80,3 +81,13 @@ def test_days_are_half_open_and_ranges_of_days_are_not() -> None:
     assert days_between(last, last) == [last]
     assert days_between(last, first) == []
     assert start_of_day(last) == end_of_day(date(2013, 2, 28)) == datetime.fromisoformat("2013-03-01T00:00:00")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Auckland"])
+def test_an_instant_without_a_zone_is_utc_on_every_host(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", zone)
+        time.tzset()
+        found = [instant(text) for text in ("2013-01-02T03:00:00", "2013-01-02T03:00:00Z", "2013-01-02T16:00:00+13:00")]
+    time.tzset()
+    assert found == [datetime(2013, 1, 2, 3, tzinfo=UTC)] * 3

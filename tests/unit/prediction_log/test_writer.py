@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import threading
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
-from include.core.time import instant, precise
+from include.core.time import precise
 from include.prediction_log.layout import segments
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
@@ -54,13 +50,3 @@ def test_threads_write_whole_lines(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(list(read_records(tmp_path, "toy"))) == 800
-
-
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Auckland"])
-def test_since_without_a_zone_is_utc_on_every_host(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patched:
-        patched.setenv("TZ", zone)
-        time.tzset()
-        found = [instant(text) for text in ("2013-01-02T03:00:00", "2013-01-02T03:00:00Z", "2013-01-02T16:00:00+13:00")]
-    time.tzset()
-    assert found == [datetime(2013, 1, 2, 3, tzinfo=UTC)] * 3
