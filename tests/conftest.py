@@ -14,15 +14,7 @@ import hypothesis
 import pytest
 
 from tests.scheduling import ByServer
-
-QUIET = {
-    "GX_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "ITERATIVE_DO_NOT_TRACK": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "SCARF_ANALYTICS": "false",
-}
+from tests.support.warm import QUIET
 
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)

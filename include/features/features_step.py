@@ -19,6 +19,7 @@ from include.features.offline.dataset import Dataset, of_entities, of_labels, of
 from include.features.offline.sources import open_sources
 from include.features.online.pushed import fetch, merged
 from include.model_contract.definition import definitions
+from include.step_values.features import FeaturesValue
 
 LABEL_COLUMNS = ("request_id", "label_timestamp")
 
@@ -42,10 +43,15 @@ def run(task: Task) -> Outcome:
             files[f"{dataset.name}.parquet"] = targets[dataset.name]
             rows[dataset.name] = write(connection, dataset, sql, day, targets[dataset.name])
     made = definitions(features)
-    value = {name: each.view.version for name, each in made.items()}
-    kept_with = {name: each.to_json() for name, each in made.items()}
-    sources = {"read": params["partitions"], "lacked": params.get("lacked", {})}
-    return Outcome({"day": day.isoformat(), "rows": rows, "versions": value, "definitions": kept_with, **sources}, files)
+    value: FeaturesValue = {
+        "day": day.isoformat(),
+        "rows": rows,
+        "versions": {name: each.view.version for name, each in made.items()},
+        "definitions": {name: each.to_json() for name, each in made.items()},
+        "read": params["partitions"],
+        "lacked": params.get("lacked", {}),
+    }
+    return Outcome(value, files)
 
 
 def datasets(

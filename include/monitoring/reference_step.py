@@ -29,7 +29,8 @@ from include.monitoring.profile.profile_file import write_profiles
 from include.monitoring.profile.profiles import Parts, profile_parts
 from include.monitoring.reference import TIME, clocks
 from include.monitoring.report import sample
-from include.step_values.monitoring import BacktestedWindow
+from include.step_values.features import TrainingSetValue
+from include.step_values.monitoring import BacktestedWindow, ReferenceValue
 
 PARTS = ("train", "holdout")
 
@@ -50,13 +51,20 @@ def run(task: Task) -> Outcome:
     files = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in ("reference", "sample", "holdout")}
     write_profiles(files["reference.parquet"], found, parts, facts)
     pq.write_table(sample(every(tables, features)), files["sample.parquet"], compression="zstd")
-    value = {**task.input("training_set").value, "columns": len(found), "days": len({day for day, _ in parts})}
+    backtested: list[BacktestedWindow] = []
     if answered is None:
         del files["holdout.parquet"]
-        return Outcome({**value, "backtest": []}, files)
-    held = _holdout(tables[1], answered[0], features, params)
-    pq.write_table(held, files["holdout.parquet"], compression="zstd")
-    return Outcome({**value, "backtest": _backtest(held, found, facts["clocks"], params)}, files)
+    else:
+        held = _holdout(tables[1], answered[0], features, params)
+        pq.write_table(held, files["holdout.parquet"], compression="zstd")
+        backtested = _backtest(held, found, facts["clocks"], params)
+    value: ReferenceValue = {
+        **task.input("training_set").read(TrainingSetValue),
+        "columns": len(found),
+        "days": len({day for day, _ in parts}),
+        "backtest": backtested,
+    }
+    return Outcome(value, files)
 
 
 def every(tables: Sequence[pa.Table], features: Sequence[Feature], label: str = "") -> pa.Table:

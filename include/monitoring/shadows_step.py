@@ -17,13 +17,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include.core.request import Json, Outcome
+from include.core.request import Outcome
 from include.core.spec import Features
 from include.core.task import Task
 from include.data.window import moment
 from include.model_contract.encoder import Encoder
 from include.monitoring.retraining.labelled_stream import Floats
 from include.monitoring.retraining.policy_replay import logistic
+from include.step_values.monitoring import ShadowsValue
 
 WINDOWS = 26  # the probe covers so many past windows
 MOST_ROWS = 20_000  # a probe model is fitted on no more rows, evenly spaced, so that it is cheap
@@ -69,8 +70,12 @@ def run(task: Task) -> Outcome:
     first = _first(np.isfinite(np.diagonal(error)))
     kept = error[first:, first:]
     champion = max(0, past.champion(moment(params["data_until"])) - first)
-    body: list[Json] = [[None if math.isnan(each) else round(float(each), 6) for each in line] for line in kept]
-    return Outcome({"error": body, "champion": min(champion, len(kept) - 1), "first": past.start(first).isoformat()}, {})
+    value: ShadowsValue = {
+        "error": [[None if math.isnan(each) else round(float(each), 6) for each in line] for line in kept],
+        "champion": min(champion, len(kept) - 1),
+        "first": past.start(first).isoformat(),
+    }
+    return Outcome(value, {})
 
 
 def _errors(rows: pa.Table, past: ProbedPast, params: Mapping[str, Any]) -> Floats:

@@ -18,10 +18,10 @@ from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64, String
-from moto.server import ThreadedMotoServer
 
 from include.backends.feast import lookup as feast_lookup
 from include.core.errors import DataError
+from tests.support.s3_server import moto_server
 
 YAML = """
 project: shop
@@ -272,12 +272,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="lake")
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as address:
+        boto3.client("s3", endpoint_url=address).create_bucket(Bucket="lake")
+        yield address
 
 
 def test_a_view_on_s3_and_a_data_set_saved_there(tmp_path: Path, orders: str, bucket: str) -> None:

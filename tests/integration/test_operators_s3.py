@@ -23,18 +23,14 @@ from operators.sensors import s3_partition_sensor
 from operators.training import PlanTrainingOperator
 from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Life, Run, day, settle_in
+from tests.support.s3_server import moto_server
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as address:
+        yield address
 
 
 def connection(address: str, **more: Any) -> str:

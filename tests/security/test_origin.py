@@ -17,7 +17,7 @@ from include.routing.route import read_route
 from include.serving.http.asgi import HttpRequest
 from include.serving.http.origin import Writes, is_write
 from include.serving.http.request_error import RequestError
-from tests.support.console_site import Site
+from tests.support.console_site import ROUTES, Site
 from tests.support.console_site import site as site
 from tests.support.toy_ledger import MODEL
 
@@ -192,18 +192,10 @@ def test_a_store_that_is_down_fails_no_answer(caplog: pytest.LogCaptureFixture) 
 
 # -- Airflow's page ----------------------------------------------------------------------------------------
 
-WALK = """
-from fastapi.routing import APIRoute
+WALK = f"""{ROUTES}
 from plugins.slipstream_access import own_page
-from plugins.slipstream_api import app
 
-def calls(dependant):
-    yield dependant.call
-    for each in dependant.dependencies:
-        yield from calls(each)
-
-routes = [route for route in app.routes if isinstance(route, APIRoute)]
-writes = sorted(f"{method} {route.path}" for route in routes for method in route.methods - {"GET", "HEAD"})
+writes = sorted(method + " " + route.path for route in routes for method in route.methods - {{"GET", "HEAD"}})
 print(len(routes) == len(app.routes), [route.path for route in routes if own_page not in calls(route.dependant)], writes)
 """
 ACTS = [

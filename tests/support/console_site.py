@@ -122,3 +122,17 @@ def _wait(url: str, process: subprocess.Popen[str]) -> None:
         else:
             return
     raise RuntimeError(f"Airflow's API server does not listen on {url}; it ended with {process.poll()}")
+
+
+# The plugin's routes, and what each asks of a caller first: for a program of its own, since the app is made on import.
+ROUTES = """
+from fastapi.routing import APIRoute
+from plugins.slipstream_api import app
+
+def calls(dependant):
+    yield dependant.call
+    for each in dependant.dependencies:
+        yield from calls(each)
+
+routes = [route for route in app.routes if isinstance(route, APIRoute)]
+"""

@@ -23,12 +23,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'control.db'}"
+    return new_database(request.getfixturevalue("postgres"), f"t{abs(hash(str(tmp_path)))}")
+
+
+def new_database(server: str, name: str) -> str:
+    """The URL of a new, empty database of a PostgreSQL server."""
     import sqlalchemy as sa
 
-    server = request.getfixturevalue("postgres")
-    name = f"t{abs(hash(str(tmp_path)))}"
-    with sa.create_engine(
-        sa.make_url(server).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT"
-    ).connect() as connection:
+    url = sa.make_url(server)
+    with sa.create_engine(url.set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT").connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    return str(sa.make_url(server).set(database=name).render_as_string(hide_password=False))
+    return str(url.set(database=name).render_as_string(hide_password=False))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from include.core.control import ControlStore
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, versions
+from include.core.time import timestamp
 from include.versions.lifecycle import Stage, move_in
 from include.versions.queries import at_version
 from include.versions.record import VersionRecord
@@ -19,3 +22,10 @@ def move(control: ControlStore, model: str, version: int, wanted: Stage, actor: 
             detail = {"version": version, "from": str(before), "to": str(wanted)}
             control.append_audit(connection, actor, "stage", model, detail)
         return at_version(connection, model, version)
+
+
+def add_candidates(connection: sa.Connection, model: str, *numbers: int) -> None:
+    """Candidates of which nothing is known but their numbers."""
+    for number in numbers:
+        row = {"key": f"k{number}", "model": model, "version": number, "semver": f"1.{number}.0", "record": {}, "at": timestamp()}
+        connection.execute(versions.insert().values(stage=str(Stage.CANDIDATE), **row))

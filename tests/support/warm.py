@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 
+# No library reports to anybody what is tested.
 QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -17,9 +18,8 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "SCARF_ANALYTICS": "false",
-    "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
-    "OMP_NUM_THREADS": "1",
 }
+OF_CHILDREN = {**QUIET, "AIRFLOW__CORE__LOAD_EXAMPLES": "false", "OMP_NUM_THREADS": "1"}
 
 ALWAYS = (
     "airflow.sdk", "duckdb", "pyarrow.parquet", "sqlalchemy", "onnx", "onnxruntime", "operators.hooks",
@@ -39,7 +39,7 @@ MODULES = {
 
 def prepare_process() -> None:
     """Before anything of Airflow is imported."""
-    for name, value in QUIET.items():
+    for name, value in OF_CHILDREN.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="slipstream-airflow-"))
     warnings.filterwarnings("ignore")

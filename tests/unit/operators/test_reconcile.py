@@ -18,7 +18,6 @@ from airflow.sdk.execution_time.comms import ErrorResponse, OKResponse, TriggerD
 from include.backends.folder.registry import FolderRegistry
 from include.core.control import effects, versions
 from include.core.errors import NotReadyError, UnreachableError
-from include.core.time import timestamp
 from include.governance.mirror import behind
 from include.governance.registry import register, resource
 from include.monitoring.retraining.decision import QUIET
@@ -35,6 +34,7 @@ from operators.training import PlanTrainingOperator
 from tests.support.operator_runs import MODEL, Life, Run
 from tests.support.toy_ledger import MODEL as TOY
 from tests.support.toy_ledger import Loop
+from tests.support.versions import add_candidates
 from tests.support.webhook import Webhook
 
 
@@ -187,16 +187,7 @@ def look(ti: Ti) -> Any:
 
 def registered(services: Services, *numbers: int) -> None:
     with services.control.transaction() as connection:
-        for number in numbers:
-            row = {
-                "key": f"k{number}",
-                "model": MODEL,
-                "version": number,
-                "semver": f"1.{number}.0",
-                "record": {},
-                "at": timestamp(),
-            }
-            connection.execute(versions.insert().values(stage="Candidate", **row))
+        add_candidates(connection, MODEL, *numbers)
 
 
 def undriven(services: Services) -> None:

@@ -37,6 +37,7 @@ from operators.rollout import (
 from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Run, settle_in
 from tests.support.toy_ledger import Loop
+from tests.support.versions import add_candidates
 
 
 @pytest.fixture
@@ -50,16 +51,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
 
     monkeypatch.setattr(RolloutOperator, "enter", enter)
     with made.control.transaction() as connection:
-        for number in (1, 2):
-            row = {
-                "key": f"k{number}",
-                "model": MODEL,
-                "version": number,
-                "semver": f"1.{number}.0",
-                "record": {},
-                "at": timestamp(),
-            }
-            connection.execute(versions.insert().values(stage="Candidate", **row))
+        add_candidates(connection, MODEL, 1, 2)
         set_route(connection, MODEL, Route(champion=1))
     rollout = open_rollout(made.control, made.spec(MODEL), 2, request="r", actor="t", epoch=1)
     for stage in ("smoke", "shadow"):
@@ -232,16 +224,7 @@ def idle(quiet: Services) -> Services:
 
 def add(services: Services, *numbers: int) -> None:
     with services.control.transaction() as connection:
-        for number in numbers:
-            row = {
-                "key": f"k{number}",
-                "model": MODEL,
-                "version": number,
-                "semver": f"1.{number}.0",
-                "record": {},
-                "at": timestamp(),
-            }
-            connection.execute(versions.insert().values(stage="Candidate", **row))
+        add_candidates(connection, MODEL, *numbers)
 
 
 def open_by(version: int | None, run_id: str = "asset__1") -> Run:

@@ -30,6 +30,7 @@ from operators.training import PlanTrainingOperator
 from operators.watchers import LandingTrigger, QueueTrigger, read_message
 from tests.support.nursery import DAYS
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.s3_server import moto_server
 from tests.unit.operators.models.shop.spec import SPEC
 
 ROOT = Path(__file__).parents[3]
@@ -159,13 +160,8 @@ def test_a_decision_whose_event_comes_twice_is_trained_on_once(published: Life) 
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto_server() as address:
+        yield address
 
 
 class Queue:

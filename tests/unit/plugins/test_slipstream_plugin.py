@@ -14,20 +14,12 @@ from include.governance.audit import history
 from include.governance.invalidation import find
 from include.rollout.machine import enter_stage, open_rollout
 from include.routing.route import Route, read_route, set_route
-from tests.support.console_site import Site
+from tests.support.console_site import ROUTES, Site
 from tests.support.toy_ledger import MODEL, SPEC
 
-WALK = """
-from fastapi.routing import APIRoute
+WALK = f"""{ROUTES}
 from airflow.api_fastapi.core_api.security import get_user
-from plugins.slipstream_api import app
 
-def calls(dependant):
-    yield dependant.call
-    for each in dependant.dependencies:
-        yield from calls(each)
-
-routes = [route for route in app.routes if isinstance(route, APIRoute)]
 print(len(routes), len(app.routes), [route.path for route in routes if get_user not in calls(route.dependant)])
 """
 

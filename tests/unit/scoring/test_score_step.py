@@ -18,23 +18,6 @@ from include.scoring.score_step import SCHEMA
 from tests.support.scoring_days import DAYS, publish, request
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "home"), "SLIPSTREAM_JOB_BACKEND": "process"})
-
-
-@pytest.fixture
-def ledger(settings: Settings) -> Ledger:
-    return Ledger(settings.storage())
-
-
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    folder = tmp_path / "made"
-    folder.mkdir()
-    return folder
-
-
 def score(ledger: Ledger, settings: Settings, inputs: dict[str, Ref], **changes: Any) -> Result:
     asked = request(inputs, **changes)
     return perform(asked, ledger.open_attempt(asked.key, 0), ledger, settings)

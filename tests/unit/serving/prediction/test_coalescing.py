@@ -76,5 +76,6 @@ def test_a_caller_that_has_left_is_answered_without_a_word() -> None:
         request = PendingRequest([], False, None, reply)
         request.answer(b"late")
         request.fail(ValueError("late"))
+        assert reply.cancelled()
 
     asyncio.run(run())
