@@ -59,13 +59,9 @@ def _reference(context: CliContext, spec: ModelSpec, serving: VersionRecord | No
     """The profile of the champion's past, which monitoring keeps for as long as it serves."""
     if serving is None:
         return
-    lineage = serving.entry.lineage
-    storage, found = context.ledger.storage, list[Request]()
-    for path in storage.list("ledger/reference"):
-        if path.endswith("/request.json"):
-            request = context.ledger.request(path.removeprefix("ledger/").removesuffix("/request.json"))
-            if request.model == spec.name and _digest(request, "train") == lineage.train.digest:
-                found.append(request)
+    train = serving.entry.lineage.train.digest
+    requests = map(context.ledger.request, context.ledger.requested("reference"))
+    found = [request for request in requests if request.model == spec.name and _digest(request, "train") == train]
     if found and all(_is_other(request, ()) for request in found):
         yield spec.name, "the champion's reference", 1, 1, "the next monitoring run profiles it anew, once"
 

@@ -1,7 +1,7 @@
 """Every environment variable that our code reads, with its type, its default and what it is for: the one list of them.
 
-Whoever reads a variable names it here and asks it (`ROOT.read()`); docs/settings.md is made from this list. What a process
-hands on (to jobs, to the platform's processes) and what it must keep to itself follows from the same entries.
+Whoever reads a variable names it here and asks it (`ROOT.read()`); docs/reference/settings.md is made from this list. What a
+process hands on (to jobs, to the platform's processes) and what it must keep to itself follows from the same entries.
 
 Variables that we only set for a vendor's library, and never read, are not here.
 """

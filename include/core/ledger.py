@@ -80,6 +80,12 @@ class Ledger:
     def request(self, key: str) -> Request:
         return Request.from_json(self._json(f"ledger/{key}/request.json", REQUEST))
 
+    def requested(self, step: str = "") -> Iterator[str]:
+        """Every key that was asked for, of one step if it is given; sorted."""
+        for path in self.storage.list(f"ledger/{step}" if step else "ledger"):
+            if path.endswith("/request.json"):
+                yield path.removeprefix("ledger/").removesuffix("/request.json")
+
     # -- generations ---------------------------------------------------------------------------------
 
     def generation(self, key: str) -> int:

@@ -124,7 +124,4 @@ def ledger_entry(ledger: Ledger, request: Request) -> LedgerEntry:
 
 
 def _requests(ledger: Ledger, step: str) -> Iterator[Request]:
-    prefix = f"ledger/{step}" if step else "ledger"
-    for path in ledger.storage.list(prefix):
-        if path.endswith("/request.json"):
-            yield ledger.request(path.removeprefix("ledger/").removesuffix("/request.json"))
+    yield from map(ledger.request, ledger.requested(step))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import JobBackend, JobStatus
@@ -14,7 +13,7 @@ STOP_SECONDS = 30.0  # that a job may take to end: Ray asks it first, and kills 
 
 def live(ledger: Ledger, steps: tuple[str, ...] = STEPS) -> list[Attempt]:
     """Attempts that were opened and have neither ended nor left a result, in the newest generation of their key."""
-    return [attempt for step in steps for key in _keys(ledger, step) for attempt in _open(ledger, key)]
+    return [attempt for step in steps for key in ledger.requested(step) for attempt in _open(ledger, key)]
 
 
 def stop(jobs: JobBackend, name: str, seconds: float = STOP_SECONDS) -> str:
@@ -26,12 +25,6 @@ def stop(jobs: JobBackend, name: str, seconds: float = STOP_SECONDS) -> str:
     if status.over:
         return f"{name} was asked to stop, and is over ({status})."
     return f"{name} was asked to stop, and is {status} after {seconds:g} s: clear no task of it before it is over."
-
-
-def _keys(ledger: Ledger, step: str) -> Iterator[str]:
-    for path in ledger.storage.list(f"ledger/{step}"):
-        if path.endswith("/request.json"):
-            yield path.removeprefix("ledger/").removesuffix("/request.json")
 
 
 def _open(ledger: Ledger, key: str) -> list[Attempt]:

@@ -80,10 +80,7 @@ class Part:
     def results(self, step: str, **params: Json) -> list[str]:
         """The keys of a step with a committed result, whose request has these parameters."""
         ledger, found = self.services.ledger, []
-        for path in self.services.storage.list(f"ledger/{step}"):
-            if not path.endswith("/request.json"):
-                continue
-            request = ledger.request(path.removeprefix("ledger/").removesuffix("/request.json"))
+        for request in map(ledger.request, ledger.requested(step)):
             asked = request.model == self.model and all(request.params.get(name) == value for name, value in params.items())
             if asked and ledger.result(request.key) is not None:
                 found.append(request.key)

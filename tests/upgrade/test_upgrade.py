@@ -177,12 +177,10 @@ def test_online_rows_are_served_as_they_were(
 def test_tokens_and_stored_functions_are_found(upgraded: Services) -> None:
     assert [token.name for token in read_file(Path(upgraded.settings.gateway_tokens))] == ["web", "ops"]
     named = set()
-    for path in upgraded.storage.list("ledger"):
-        if path.endswith("/request.json"):
-            key = path.removeprefix("ledger/").removesuffix("/request.json")
-            request = upgraded.ledger.request(key)
-            assert request.key == key
-            named.add(request.function)
+    for key in upgraded.ledger.requested():
+        request = upgraded.ledger.request(key)
+        assert request.key == key
+        named.add(request.function)
     named.discard("tests:none")
     assert len(named) > 8
     for function in {*named, *MOVED, *MOVED.values()}:

@@ -71,6 +71,16 @@ def test_processes_that_share_a_token_share_a_generation_and_its_attempt(tmp_pat
     assert Ledger(LocalStorage(tmp_path)).generation(KEY) == 3
 
 
+def test_what_was_asked_for_is_listed_by_step_whatever_came_of_it(ledger: Ledger) -> None:
+    asked = [Request(step, "tests:none", "toy", {"day": day}) for step in ("train", "training_set") for day in (1, 2)]
+    for request in asked:
+        ledger.record(request)
+    ledger.open_attempt(asked[0].key, ledger.generation(asked[0].key))
+    assert list(ledger.requested()) == sorted(request.key for request in asked)
+    assert list(ledger.requested("train")) == sorted(request.key for request in asked[:2])
+    assert list(ledger.requested("score")) == []
+
+
 def test_an_attempt_is_live_until_it_is_ended(ledger: Ledger) -> None:
     first = ledger.open_attempt(KEY, 0)
     assert ledger.open_attempt(KEY, 0) == first
