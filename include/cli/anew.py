@@ -5,8 +5,9 @@ Nothing that is stored is lost or leaves its place by that: published days stay 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import cache
 
 from include.cli.context import CliContext
 from include.core.catalog import load_spec, model_names
@@ -23,6 +24,7 @@ from include.versions.queries import champion, records
 from include.versions.record import VersionRecord
 
 Row = tuple[str, str, int, int, str]
+Code = Callable[[str], str]  # a function by its import string, to the digest of its code
 
 
 def anew(context: CliContext) -> Iterator[str]:
@@ -59,10 +61,10 @@ def _reference(context: CliContext, spec: ModelSpec, serving: VersionRecord | No
     """The profile of the champion's past, which monitoring keeps for as long as it serves."""
     if serving is None:
         return
-    train = serving.entry.lineage.train.digest
+    train, code = serving.entry.lineage.train.digest, _code(())
     requests = map(context.ledger.request, context.ledger.requested("reference"))
     found = [request for request in requests if request.model == spec.name and _digest(request, "train") == train]
-    if found and all(_is_other(request, ()) for request in found):
+    if found and all(_is_other(request, code) for request in found):
         yield spec.name, "the champion's reference", 1, 1, "the next monitoring run profiles it anew, once"
 
 
@@ -72,20 +74,26 @@ def _digest(request: Request, name: str) -> str:
 
 
 def _others(context: CliContext, refs: Sequence[Ref], uses: tuple[str, ...]) -> int:
-    return sum(_made_by_other(context, ref, uses) for ref in refs)
+    code = _code(uses)
+    return sum(_made_by_other(context, ref, code) for ref in refs)
 
 
-def _made_by_other(context: CliContext, ref: Ref, uses: tuple[str, ...]) -> bool:
+def _made_by_other(context: CliContext, ref: Ref, code: Code) -> bool:
     """Whether the request of a result names other code. Of one that is gone or damaged nothing is said."""
     try:
         request = context.ledger.request(context.ledger.resolve(ref).key)
     except (SlipstreamError, FileNotFoundError):
         return False
-    return _is_other(request, uses)
+    return _is_other(request, code)
 
 
-def _is_other(request: Request, uses: tuple[str, ...]) -> bool:
+def _code(uses: tuple[str, ...]) -> Code:
+    """The digest of the present code of a function, which many results share: it is read once."""
+    return cache(lambda function: code_digest(present(function), *uses))
+
+
+def _is_other(request: Request, code: Code) -> bool:
     try:
-        return bool(request.code) and request.code != code_digest(present(request.function), *uses)
+        return bool(request.code) and request.code != code(request.function)
     except SlipstreamError:  # its function is no more
         return True
