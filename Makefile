@@ -29,7 +29,7 @@ test: setup  ## linters, types, import contracts, and the fast suite; PATHS=test
 
 # The linters run beside the tests, which wait for schedulers and servers most of the time.
 suite: setup  ## the tests of make test, without the linters
-	@env -u MAKEFLAGS -u MAKELEVEL $(PY) -m pytest -n 3 --dist loadscope $(PATHS)
+	@env -u MAKEFLAGS -u MAKELEVEL $(PY) -m pytest -n 4 --dist loadscope $(PATHS)
 
 test-unit: setup  ## the unit tests but for the thorough ones: what to run while you write
 	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not thorough and not e2e" tests/unit

@@ -1,7 +1,12 @@
-"""Which tests run in one process: those of one file, and of the files that share a server.
+"""Which tests run in one process, and beside which others.
 
-pytest-xdist's own groups (`--dist loadgroup`) are told by a test's id, which pytest no longer lets a plugin change:
-with these versions every mark is ignored, and each worker starts each server.
+In one process run the tests of one file, and of the files that share a server. pytest-xdist's own groups (`--dist loadgroup`)
+are told by a test's id, which pytest no longer lets a plugin change: with these versions every mark is ignored, and each
+worker starts each server.
+
+Beside each other run tests that wait for servers and schedulers, and tests that compute: half of the processes begin with the
+ones, half with the others, and whoever is done helps the rest. In the order of collection all would wait first, and then all
+compute.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ SHARED = {
     "tests/e2e/test_browser.py": "airflow site",
     "tests/unit/plugins/test_slipstream_plugin.py": "airflow site",
 }
+WAITING = (*SHARED.values(), "tests/contract/", "tests/e2e/", "tests/integration/")  # how the scopes that mostly wait begin
 
 
 class ByServer(LoadScopeScheduling):
@@ -30,3 +36,16 @@ class ByServer(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
         return SHARED.get(path, path)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        """The next unit of the kind that this process prefers; any, when none of that kind is left."""
+        number = int(node.gateway.id.removeprefix("gw"))
+        preferred = next_scope(self.workqueue, waits=number % 2 == 0)
+        if preferred is not None:
+            self.workqueue.move_to_end(preferred, last=False)
+        super()._assign_work_unit(node)
+
+
+def next_scope(scopes: Any, *, waits: bool) -> str | None:
+    """The first scope that mostly waits for others, or that mostly computes; None where there is none."""
+    return next((scope for scope in scopes if scope.startswith(WAITING) == waits), None)

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.scheduling import next_scope
+
 ROOT = Path(__file__).parents[2]
 FILES = [
     name
@@ -24,6 +26,7 @@ PROGRAMS = {
     "tests/unit/test_scheduler_trials.py": "tests.chaos",
     "tests/hands/record.py": "tests.chaos",  # one page shows the records of both
     "tests/conftest.py": "tests.scheduling",
+    "tests/unit/test_suites.py": "tests.scheduling",
 }
 
 
@@ -70,3 +73,10 @@ def test_what_the_suites_share_knows_no_suite() -> None:
         return name.startswith("tests/support/") and not module.startswith(("tests.support", *OPEN))
 
     assert offending(knows) == {}
+
+
+def test_tests_that_wait_run_beside_tests_that_compute() -> None:
+    scopes = ["tests/contract/test_jobs.py", "mlflow", "tests/unit/core/test_ledger.py", "tests/unit/core/test_keys.py"]
+    assert next_scope(scopes, waits=True) == "tests/contract/test_jobs.py"
+    assert next_scope(scopes, waits=False) == "tests/unit/core/test_ledger.py"
+    assert next_scope(scopes[:2], waits=False) is None  # whoever has none of its own helps with the others
