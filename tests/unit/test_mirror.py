@@ -67,7 +67,7 @@ ELSEWHERE = {
     # Commands, run as a person runs them.
     "tests/unit/cli/test_commands.py": (
         "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
-        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions governance/audit"
+        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/trace cli/versions governance/audit"
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
     "tests/unit/cli/test_writers.py": "cli/components",
