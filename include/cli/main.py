@@ -39,6 +39,7 @@ COMMANDS = {
     "relocate": "after an installation was moved: rewrite what names its former place",
     "upgrade": "bring the stores of an earlier release up to this one",
     "audit": "whether anybody edited history: verify it, seal it",
+    "doctor": "what is installed, reachable and out of date, and what the settings are",
     "completion": "what makes a shell complete commands, models and versions",
     "demo": "run the whole loop on real flights",
 }

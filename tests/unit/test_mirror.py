@@ -70,6 +70,7 @@ ELSEWHERE = {
         "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/trace cli/versions governance/audit"
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
+    "tests/unit/cli/test_doctor.py": "cli/checkup/models cli/checkup/reachable",
     "tests/unit/cli/test_writers.py": "cli/components",
     "tests/unit/operators/test_changed_definition.py": "cli/changed features/request",
     "tests/unit/operators/test_late_days.py": "cli/late operators/pending_events point_in_time/partition",
