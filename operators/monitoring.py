@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias, Context
 from airflow.sdk.exceptions import AirflowSkipException
@@ -15,11 +16,12 @@ from include.core.request import Json, Ref, Request, Result
 from include.services.services import Services
 from include.step_values.monitoring import MonitorValue
 from operators.alert import Alert, send_alert
-from operators.assets import retrain_asset
+from operators.assets import retrain_asset, with_outlet
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
 from operators.hooks import open_services
+from operators.inputs import Input, Inputs, Takes
 from operators.links import ReportLink, report_url
-from operators.run import as_of, may_deploy, pulled
+from operators.run import as_of, may_deploy
 
 if TYPE_CHECKING:
     from include.core.spec import ModelSpec
@@ -27,22 +29,42 @@ if TYPE_CHECKING:
 
 
 class CollectPredictionsOperator(ComputeOperator):
-    """Snapshots the window's answered requests, with the labels that have arrived by then."""
+    """Snapshots the window's answered requests, with the labels that have arrived by then.
+
+    Returns a reference to the snapshot, which MonitorModelOperator takes.
+
+    :param as_of: the window's end (UTC), templated; else the run's parameter `as_of`, its event's, the end of its data interval,
+        or of the newest published day
+
+    **Example** ::
+
+        collected = CollectPredictionsOperator(task_id="collect", model="flight_delay", as_of="{{ data_interval_end }}")
+    """
 
     step = "collect"
     function = "include.monitoring.collect_step:run"
+    template_fields = ("as_of",)
+
+    def __init__(self, *, as_of: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.as_of = as_of
 
     def build(self, context: Context, services: Services) -> Request:
         from include.data.published import newest
         from include.monitoring.request import collect_request
         from include.rollout.history import withdrawn
 
-        moment, gone = as_of(context, newest(services.control, self.model)), withdrawn(services.control, self.model)
+        moment, gone = as_of(context, newest(services.control, self.model), self.as_of), withdrawn(services.control, self.model)
         return collect_request(services.spec(self.model), moment, services.control, services.settings, gone)
 
 
 class ProfileReferenceOperator(ComputeOperator):
-    """The champion's past, profiled once for as long as it is watched: every window is then judged without its rows."""
+    """The champion's past, profiled once for as long as it is watched: every window is then judged without its rows.
+
+    **Example** ::
+
+        reference = ProfileReferenceOperator(task_id="reference", model="flight_delay")
+    """
 
     step = "reference"
     function = "include.monitoring.reference_step:run"
@@ -55,18 +77,44 @@ class ProfileReferenceOperator(ComputeOperator):
 
 
 class MonitorModelOperator(ComputeOperator):
-    """Data quality, drift and performance of the window against the champion's own past; the report."""
+    """Data quality, drift and performance of the window against the champion's own past; the report.
+
+    Returns a reference to what was found, which DecideRetrainingOperator takes.
+
+    :param collected: the output of a CollectPredictionsOperator
+    :param reference: the output of a ProfileReferenceOperator; without it the champion's training set is profiled anew
+
+    **Example** ::
+
+        monitored = MonitorModelOperator(
+            task_id="judge", model="flight_delay", collected=collected.output, reference=reference.output
+        )
+    """
 
     step = "monitor"
     function = "include.monitoring.monitor_step:run"
     operator_extra_links = (ReportLink(),)
+    takes: ClassVar[Inputs] = {
+        "collected": Takes("collect", "CollectPredictionsOperator"),
+        "reference": Takes("reference", "ProfileReferenceOperator", required=False),
+    }
+    template_fields = ("collected", "reference")
+
+    def __init__(self, *, collected: Input = None, reference: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(collected=collected, reference=reference)
 
     def build(self, context: Context, services: Services) -> Request:
         from include.monitoring.request import monitor_request
 
-        spec, record, collect = services.spec(self.model), monitored_version(services, self.model), pulled(context, "collect")
+        spec, record, collect = (
+            services.spec(self.model),
+            monitored_version(services, self.model),
+            self.ref("collected", services),
+        )
         history = _history(services, spec, record.version, collect)
-        return monitor_request(spec, collect, record, history, _reference(context, services, record.entry.lineage.training_set))
+        given = _reference(self.ref_or_none("reference", services), services, record.entry.lineage.training_set)
+        return monitor_request(spec, collect, record, history, given)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.monitoring.alarm import record
@@ -109,11 +157,10 @@ def monitored_version(services: Services, model: str) -> VersionRecord:
     return record
 
 
-def _reference(context: Context, services: Services, training_set: Ref) -> Ref | None:
+def _reference(ref: Ref | None, services: Services, training_set: Ref) -> Ref | None:
     """This run's reference, unless another version became the champion since: then its training set is profiled anew."""
-    if context["ti"].xcom_pull(task_ids="reference") is None:
+    if ref is None:
         return None
-    ref = pulled(context, "reference")
     made = services.ledger.request(services.ledger.resolve(ref).key)
     return ref if made.inputs.get("training_set") == training_set else None
 
@@ -122,16 +169,27 @@ class CheckSkewOperator(ComputeOperator):
     """Replays logged requests through the offline path. Fails where serving and training compute a value differently.
 
     A backfill's finding is logged and fails nothing: no alert is sent.
+
+    :param as_of: the window's end (UTC), as of CollectPredictionsOperator
+
+    **Example** ::
+
+        CheckSkewOperator(task_id="skew", model="flight_delay")
     """
 
     step = "skew"
     function = "include.features.skew_step:run"
+    template_fields = ("as_of",)
+
+    def __init__(self, *, as_of: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.as_of = as_of
 
     def build(self, context: Context, services: Services) -> Request:
         from include.data.published import newest
         from include.features.request import skew_request
 
-        moment = as_of(context, newest(services.control, self.model))
+        moment = as_of(context, newest(services.control, self.model), self.as_of)
         return skew_request(services.spec(self.model), moment, services.control, services.ledger, services.settings)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
@@ -145,12 +203,28 @@ class CheckSkewOperator(ComputeOperator):
 
 
 class DecideRetrainingOperator(ReconcileOperator):
-    """One decision for each window, stored with its evidence. `retrain` sends one event, under the decision's key."""
+    """One decision for each window, stored with its evidence. `retrain` sends one event, under the decision's key.
+
+    Returns {"key", "action", "words", "new"}.
+
+    :param monitored: the output of a MonitorModelOperator
+    :param probes: the output of a TrainStalenessProbesOperator, for a model whose retraining has a price
+
+    **Example** ::
+
+        decided = DecideRetrainingOperator(task_id="decide", model="flight_delay", monitored=monitored.output)
+    """
 
     lock_timeout = 5
+    takes: ClassVar[Inputs] = {
+        "monitored": Takes("monitor", "MonitorModelOperator"),
+        "probes": Takes("shadows", "TrainStalenessProbesOperator", required=False),
+    }
+    template_fields = ("monitored", "probes")
 
-    def __init__(self, *, model: str, **kwargs: Any) -> None:
-        super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
+    def __init__(self, *, model: str, monitored: Input = None, probes: Input = None, **kwargs: Any) -> None:
+        super().__init__(**with_outlet(AssetAlias(f"{model}_decided"), kwargs), model=model)
+        self.take(monitored=monitored, probes=probes)
 
     def execute(self, context: Context) -> dict[str, Any]:
         decided = super().execute(context)
@@ -172,9 +246,10 @@ class DecideRetrainingOperator(ReconcileOperator):
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.monitoring.retraining.decision import asked_for, decide_window
 
-        result = services.ledger.resolve(pulled(context, "monitor"))
+        result = services.ledger.resolve(self.ref("monitored", services))
         busy = running(services, self.model)
-        probe = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
+        probes = self.ref_or_none("probes", services)
+        probe = services.ledger.resolve(probes).value if probes is not None else None
         quiet = not may_deploy(context)
         decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, probe, quiet=quiet)
         if decision.action == "retrain" and not quiet:
@@ -191,10 +266,6 @@ def catch_up_registry(operator: SlipstreamOperator, services: Services) -> None:
 
     for problem in filter(None, catch_up(services.control, services.labels, [operator.model]).values()):
         operator.log.warning("The registry's aliases are behind: %s", problem)
-
-
-def _ran(context: Context, task_id: str) -> bool:
-    return context["ti"].xcom_pull(task_ids=task_id) is not None
 
 
 def running(services: Services, model: str) -> tuple[str, ...]:
@@ -220,6 +291,10 @@ class RotateLogOperator(SlipstreamOperator):
     """Old segments of the prediction log become Parquet. Killed at any point, the next one goes on: nothing is lost or doubled.
 
     The log is where the gateway's home is: a gateway of another machine rotates its own.
+
+    **Example** ::
+
+        RotateLogOperator(task_id="rotate", model="flight_delay", trigger_rule="all_done")
     """
 
     def execute(self, context: Context) -> Json:
