@@ -5,7 +5,10 @@ Names, not URIs: for a URI Airflow asks every provider for its scheme, which imp
 
 from __future__ import annotations
 
-from airflow.sdk import Asset
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import Asset, AssetAlias
 
 
 def candidate_asset(model: str) -> Asset:
@@ -16,3 +19,13 @@ def candidate_asset(model: str) -> Asset:
 def retrain_asset(model: str) -> Asset:
     """Monitoring decided to retrain. `extra`: {"decision": key, "as_of": ISO, "words": why}."""
     return Asset(f"{model}_retrain")
+
+
+def with_outlet(alias: AssetAlias, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """An operator's arguments with an outlet of ours beside the author's own.
+
+    A mapped operator is made anew for each of its tasks from what it was made from: the alias stands among them once.
+    """
+    given = kwargs.get("outlets") or []
+    outlets = list(given) if isinstance(given, list | tuple | set) else [given]
+    return {**kwargs, "outlets": [*outlets, *([] if alias in outlets else [alias])]}

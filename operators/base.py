@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal, NoReturn
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk import BaseOperator, Context
 
@@ -20,17 +21,34 @@ from include.core.ports import JobStatus
 from include.core.request import Json, Request, Result
 from include.core.task import job_of, perform
 from include.services.services import Services
+from operators.defaults import DELAY, RETRIES, TRIES
 from operators.hooks import open_services
+from operators.inputs import WithInputs
 from operators.run import holder, is_retry, run_token, wants_fresh
 from operators.summary import subject, summary
 from operators.triggers import JobTrigger
 
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.retry_policy import RetryPolicy
 
-class SlipstreamOperator(BaseOperator):
-    """A task of one model's life."""
 
-    def __init__(self, *, model: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+class SlipstreamOperator(WithInputs, BaseOperator):
+    """A task of one model's life. Everything that BaseOperator takes (`pool`, `queue`, `trigger_rule` ...) is taken here, too.
+
+    :param model: the model's name, as its folder is called
+    :param retries, retry_delay, retry_policy: three quick retries of what a retry can help, unless the DAG says otherwise
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        retries: int | None = TRIES,
+        retry_delay: timedelta | float = DELAY,
+        retry_policy: RetryPolicy | None = RETRIES,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retries=retries, retry_delay=retry_delay, retry_policy=retry_policy, **kwargs)
         self.model = model
         self.links: dict[str, str] = {}  # shown as buttons: see operators/links.py
 
@@ -55,6 +73,7 @@ class ComputeOperator(SlipstreamOperator):
     :param where: "process" runs the step here; "job" submits it to the job backend under the attempt's name
     :param deferrable: wait for a job in the triggerer; else by polling in place
     :param poll_seconds: how often a job's status is asked for
+    :param fresh: ignore earlier results of the same inputs; so does the run's parameter `fresh`
     """
 
     step: ClassVar[str]
@@ -66,10 +85,11 @@ class ComputeOperator(SlipstreamOperator):
         where: Literal["process", "job"] = "process",
         deferrable: bool = True,
         poll_seconds: float = 2.0,
+        fresh: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.where, self.deferrable, self.poll_seconds = where, deferrable, poll_seconds
+        self.where, self.deferrable, self.poll_seconds, self.fresh = where, deferrable, poll_seconds, fresh
 
     # -- what a subclass says --------------------------------------------------------------------------
 
@@ -106,10 +126,13 @@ class ComputeOperator(SlipstreamOperator):
             return self._deliver(result, context, services)
         return self._wait(attempt, context, services)
 
+    def wants_fresh(self, context: Context) -> bool:
+        return self.fresh or wants_fresh(context)
+
     def _generation(self, request: Request, context: Context, services: Services) -> int:
         """The generation this run works on. A committed result whose bytes changed is never served again."""
         ledger, key = services.ledger, request.key
-        if wants_fresh(context):
+        if self.wants_fresh(context):
             return ledger.open_generation(key, run_token(context), "fresh")
         generation = ledger.generation(key)
         known = ledger.result(key, generation)
@@ -135,6 +158,7 @@ class ComputeOperator(SlipstreamOperator):
     def _wait(self, attempt: Attempt, context: Context, services: Services) -> Json:
         jobs = services.jobs()
         self.links["Job"] = jobs.url(attempt.job)
+        self._say_who_waits(attempt, context, services)
         fault.point("compute.submit")
         jobs.submit(job_of(attempt, services.ledger))
         fault.point("compute.submitted")
@@ -145,6 +169,14 @@ class ComputeOperator(SlipstreamOperator):
                 jobs.submit(job_of(attempt, services.ledger))
             time.sleep(self.poll_seconds)
         return self._settle(attempt, status, context, services)
+
+    def _say_who_waits(self, attempt: Attempt, context: Context, services: Services) -> None:
+        """In an author's own DAG: the reconciler and `slipstream jobs` know those that are made from a spec by their names."""
+        from include.governance.waiters import Waiter, own_dag, record
+
+        ti = context["ti"]
+        if ti.dag_id != own_dag(self.model, self.step):
+            record(services.control, attempt.job, Waiter(ti.dag_id, ti.run_id, ti.task_id))
 
     def _defer(self, attempt: Attempt, services: Services) -> NoReturn:
         self.defer(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from airflow.sdk import Context
 
 from include.core.request import Json, Request, Result
@@ -9,53 +11,54 @@ from include.services.services import Services
 from include.step_values.evaluation import EvaluateValue, GateValue
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import open_services
+from operators.inputs import Input, Inputs, Takes
 from operators.links import ReportLink, report_url
-from operators.run import is_backfill, pulled, wants_fresh
+from operators.run import is_backfill
 
 
 class EvaluateModelOperator(ComputeOperator):
     """Metrics, slices, baselines, latency and size on the fixed holdout; the champion on the same rows.
 
-    A backfill compares with nothing: what is served today did not exist on its dates.
+    A backfill compares with nothing: what is served today did not exist on its dates. Returns a reference to the evaluation,
+    which CheckGateOperator and RegisterModelOperator take.
+
+    :param training_set: the output of a BuildTrainingSetOperator: the one that `trained` was trained on
+    :param trained: the output of a TrainModelOperator
+
+    **Example** ::
+
+        evaluated = EvaluateModelOperator(
+            task_id="measure", model="flight_delay", training_set=built.output, trained=trained.output
+        )
     """
 
     step = "evaluate"
     function = "include.evaluation.evaluate_step:run"
     operator_extra_links = (ReportLink(),)
+    takes: ClassVar[Inputs] = {
+        "training_set": Takes("training_set", "BuildTrainingSetOperator"),
+        "trained": Takes("train", "TrainModelOperator"),
+    }
+    template_fields = ("training_set", "trained")
+
+    def __init__(self, *, training_set: Input = None, trained: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(training_set=training_set, trained=trained)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec = services.spec(self.model)
-        params = {
-            "features": spec.features.model_dump(mode="json"),
-            "evaluation": spec.evaluation.model_dump(mode="json"),
-            "label": spec.label,
-            "threshold": spec.serving.threshold,
-        }
-        inputs = {"training_set": pulled(context, "build_training_set"), "train": pulled(context, "train")}
-        if not is_backfill(context):
-            record = services.champion(self.model)
-            if record is not None and record.entry.lineage.train.digest != inputs["train"].digest:
-                inputs["champion"] = record.entry.lineage.train
-        request = Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
-        return request if wants_fresh(context) else self._measured_again(request, services)
+        from include.evaluation.request import evaluate_request, measured_again
 
-    def _measured_again(self, request: Request, services: Services) -> Request:
-        """The request itself; where the latency alone closed its gate, one that measures it again, and nothing else.
-
-        Each run of the task measures once more until the gate opens, and that measurement stands.
-        """
-        from include.core.spec import Evaluation
-        from include.evaluation.gate import closed_by_latency_alone
-
-        spec, latest, number = Evaluation(**request.params["evaluation"]), request, 0
-        while (known := services.ledger.result(latest.key)) and closed_by_latency_alone(known.value, spec):
-            number += 1
-            inputs = {name: request.inputs[name] for name in ("training_set", "train")}
-            inputs["evaluation"] = services.ledger.ref(known)
-            params = {**request.params, "measurement": number}
-            latest = Request.of(self.step, "include.evaluation.measure_again_step:run", self.model, params=params, inputs=inputs)
-        if number:
-            self.log.info("The latency alone closed the gate: it is measured again (%d).", number)
+        record = None if is_backfill(context) else services.champion(self.model)
+        champion = record.entry.lineage.train if record is not None else None
+        training_set, trained = self.ref("training_set", services), self.ref("trained", services)
+        made = services.ledger.request(services.ledger.resolve(trained).key)
+        self.agree("trained", made, "training_set", training_set)  # else its holdout may hold what it was trained on
+        request = evaluate_request(services.spec(self.model), training_set, trained, champion)
+        if self.wants_fresh(context):
+            return request
+        latest = measured_again(request, services.ledger)
+        if latest is not request:
+            self.log.info("The latency alone closed the gate: it is measured again (%d).", latest.params["measurement"])
         return latest
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
@@ -64,11 +67,27 @@ class EvaluateModelOperator(ComputeOperator):
 
 
 class CheckGateOperator(SlipstreamOperator):
-    """Reads the evaluation's gate. Closed: the version is registered for the record and goes no further."""
+    """Reads the evaluation's gate. Closed: the version is registered for the record and goes no further.
+
+    Returns {"passed", "reasons"}.
+
+    :param evaluation: the output of an EvaluateModelOperator
+
+    **Example** ::
+
+        gate = CheckGateOperator(task_id="gate", model="flight_delay", evaluation=evaluated.output)
+    """
+
+    takes: ClassVar[Inputs] = {"evaluation": Takes("evaluate", "EvaluateModelOperator")}
+    template_fields = ("evaluation",)
+
+    def __init__(self, *, evaluation: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(evaluation=evaluation)
 
     def execute(self, context: Context) -> GateValue:
         services = open_services()
-        value = services.ledger.resolve(pulled(context, "evaluate")).read(EvaluateValue)
+        value = services.ledger.resolve(self.ref("evaluation", services)).read(EvaluateValue)
         gate = value["gate"]
         for warning in value.get("warnings", ()):
             self.log.warning("%s", warning)

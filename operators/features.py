@@ -4,27 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.sdk import Context
 
-from include.core.errors import SupersededError
-from include.core.request import Json, Request, Result
+from include.core.errors import InputError, SupersededError
+from include.core.request import Json, Ref, Request, Result
 from include.services.services import Services
 from operators.base import ComputeOperator, ReconcileOperator
-from operators.run import holder, partition_day, pulled, pulled_json
+from operators.hooks import open_services
+from operators.inputs import Input, Inputs, Takes
+from operators.run import as_of, holder, partition_day, said
 
 
 class PublishFeaturesOperator(ComputeOperator):
-    """Computes a day's feature partition and publishes it: readers see the old one or the new one, never half."""
+    """Computes a day's feature partition and publishes it: readers see the old one or the new one, never half.
+
+    Returns a reference to the partition, which MaterializeFeaturesOperator takes. The day is the verdict's own.
+
+    :param verdict: the output of a ValidateDataOperator
+    :param day: only to be sure: the task fails if the verdict is of another day; templated
+
+    **Example**: one task a verdict of the mapped task before ::
+
+        published = PublishFeaturesOperator.partial(task_id="publish", model="flight_delay").expand(verdict=validated.output)
+    """
 
     step = "features"
     function = "include.features.features_step:run"
+    takes: ClassVar[Inputs] = {"verdict": Takes("validate", "ValidateDataOperator")}
+    template_fields = ("verdict", "day")
+
+    def __init__(self, *, verdict: Input = None, day: date | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(verdict=verdict)
+        self.day = day
 
     def build(self, context: Context, services: Services) -> Request:
         from include.features.request import features_request
 
-        return features_request(services.spec(self.model), partition_day(context), services.storage, pulled(context, "validate"))
+        verdict = self.ref("verdict", services)
+        day = day_of(self, "verdict", verdict, context, services)
+        return features_request(services.spec(self.model), day, services.storage, verdict)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """Publish what is still right. Of several publishers at once the first does it; the others see that it is done."""
@@ -74,13 +95,33 @@ class PublishFeaturesOperator(ComputeOperator):
 
 
 class MaterializeFeaturesOperator(ReconcileOperator):
-    """Brings the day's newest values online, then reads them back and compares."""
+    """Brings the day's newest values online, then reads them back and compares.
+
+    :param features: the output of a PublishFeaturesOperator: the day is its own
+    :param day: only to be sure: the task fails if the features are of another day; templated
+
+    **Example** ::
+
+        online = MaterializeFeaturesOperator(task_id="online", model="flight_delay", features=published.output)
+    """
+
+    takes: ClassVar[Inputs] = {"features": Takes("features", "PublishFeaturesOperator")}
+    template_fields = ("features", "day")
+
+    def __init__(self, *, features: Input = None, day: date | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(features=features)
+        self.day = day
 
     def resource(self, context: Context) -> str:
-        return f"materialize/{self.model}/{partition_day(context)}"
+        return f"materialize/{self.model}/{self._day(context)}"
 
     def about(self, context: Context) -> Mapping[str, Any]:
-        return {"day": partition_day(context).isoformat()}
+        return {"day": self._day(context).isoformat()}
+
+    def _day(self, context: Context) -> date:
+        services = open_services()
+        return day_of(self, "features", self.ref("features", services), context, services)
 
     def summary_lines(self, value: Mapping[str, Any]) -> Iterable[str]:
         for name, seen in value["views"].items():
@@ -90,46 +131,115 @@ class MaterializeFeaturesOperator(ReconcileOperator):
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.features.online.materialize import materialize
 
-        result = services.ledger.resolve(pulled(context, "publish"))
+        result = services.ledger.resolve(self.ref("features", services))
         return materialize(services.spec(self.model), result, services.ledger, services.settings)
 
 
 class BuildTrainingSetOperator(ComputeOperator):
-    """The training set as it could have been known at `as_of`: an immutable snapshot with a digest."""
+    """The training set as it could have been known at a moment: an immutable snapshot with a digest.
+
+    Returns a reference to it, which training, its validation, the evaluation and the registration take.
+
+    :param plan: the output of a PlanTrainingOperator, whose moment it is
+    :param as_of: the moment itself (UTC, such as 2013-04-01), templated; else the run's parameter `as_of`, its event's, the end
+        of its data interval, or of the newest published day
+    :param withdrawn: the output of a ListWithdrawnOperator, for a spec with `training.without_withdrawn`
+
+    **Example**: one training set a month, each as of its end ::
+
+        built = BuildTrainingSetOperator.partial(task_id="build", model="flight_delay").expand(as_of=["2013-03-01", "2013-04-01"])
+    """
 
     step = "training_set"
     function = "include.features.training_set_step:run"
+    takes: ClassVar[Inputs] = {
+        "plan": Takes("", "PlanTrainingOperator", required=False),
+        "withdrawn": Takes("withdrawn", "ListWithdrawnOperator", required=False),
+    }
+    template_fields = ("plan", "as_of", "withdrawn")
+
+    def __init__(
+        self, *, plan: Input = None, as_of: datetime | str | None = None, withdrawn: Input = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.take(plan=plan, withdrawn=withdrawn)
+        self.as_of = as_of
+        refuse_two_moments(self)
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.point_in_time.known import known_days
+        from include.features.request import training_set_request
 
-        spec, plan = services.spec(self.model), pulled_json(context, "plan")
-        moment = datetime.fromisoformat(plan["as_of"])
-        start, last = moment - timedelta(days=spec.training.window_days), moment.date() - timedelta(days=1)
-        training = spec.training
-        params: dict[str, Any] = {
-            "as_of": plan["as_of"],
-            "window_days": training.window_days,
-            "holdout_days": training.holdout_days,
-            "minimum_rows": training.minimum_rows,
-            "features": spec.features.model_dump(mode="json"),
-            "label": spec.label,
-        }
-        inputs = known_days(services.control, self.model, spec.features.views, start, last)
-        if spec.training.without_withdrawn:
-            inputs["withdrawn"] = pulled(context, "withdrawn")
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+        spec, withdrawn = services.spec(self.model), self.ref_or_none("withdrawn", services)
+        if spec.training.without_withdrawn and withdrawn is None:
+            raise InputError(
+                f"The training set of {self.model} leaves out what withdrawn versions answered: {self.task_id} has no list.",
+                safe="nothing was computed.",
+                hint="pass withdrawn=listed.output, where listed is a ListWithdrawnOperator; or set training.without_withdrawn.",
+            )
+        return training_set_request(spec, moment_of(self, context, services), services.control, withdrawn=withdrawn)
 
 
 class ListWithdrawnOperator(ComputeOperator):
-    """The requests that rolled-back versions answered: the training set leaves them out (`training.without_withdrawn`)."""
+    """The requests that rolled-back versions answered: the training set leaves them out (`training.without_withdrawn`).
+
+    :param plan: the output of a PlanTrainingOperator, whose moment it is
+    :param as_of: the moment itself, templated; else the run's, as of BuildTrainingSetOperator
+
+    **Example** ::
+
+        listed = ListWithdrawnOperator(task_id="withdrawn", model="flight_delay", plan=planned.output)
+        built = BuildTrainingSetOperator(
+            task_id="build", model="flight_delay", plan=planned.output, withdrawn=listed.output
+        )
+    """
 
     step = "withdrawn"
     function = "include.features.withdrawn_step:run"
+    takes: ClassVar[Inputs] = {"plan": Takes("", "PlanTrainingOperator", required=False)}
+    template_fields = ("plan", "as_of")
+
+    def __init__(self, *, plan: Input = None, as_of: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(plan=plan)
+        self.as_of = as_of
+        refuse_two_moments(self)
 
     def build(self, context: Context, services: Services) -> Request:
         from include.features.withdrawn_step import snapshot
         from include.rollout.history import withdrawn
 
-        gone = withdrawn(services.control, self.model)
-        return snapshot(services.settings, services.spec(self.model), pulled_json(context, "plan")["as_of"], gone)
+        moment, gone = moment_of(self, context, services), withdrawn(services.control, self.model)
+        return snapshot(services.settings, services.spec(self.model), moment.isoformat(), gone)
+
+
+def day_of(operator: Any, name: str, ref: Ref, context: Context, services: Services) -> date:
+    """The day that an input is about. Raises InputError where the operator was given another one."""
+    day = date.fromisoformat(services.ledger.resolve(ref).value["day"])
+    if said(operator.day) is not None and (given := partition_day(context, operator.day)) != day:
+        raise InputError(
+            f"The input {name!r} of {operator.task_id} is of {day}, and the task is to be of {given}.",
+            seen=ref.uri,
+            safe="nothing was computed.",
+            hint=f"give the tasks of one day one day; without `day` this task takes that of {name!r}.",
+        )
+    return day
+
+
+def moment_of(operator: Any, context: Context, services: Services) -> datetime:
+    """The plan's moment, else the operator's own, else the run's. UTC, without zone."""
+    from include.data.published import newest
+
+    if operator.given_by["plan"] or operator.plan is not None:
+        return datetime.fromisoformat(operator.required("plan")["as_of"])
+    return as_of(context, newest(services.control, operator.model), operator.as_of)
+
+
+def refuse_two_moments(operator: Any) -> None:
+    """Raises InputError for an operator that is given both a plan and a moment."""
+    if operator.plan is not None and operator.as_of is not None:
+        raise InputError(
+            f"{operator.task_id} is given a plan and a moment: which of them is meant?",
+            seen=operator.as_of,
+            safe="the other DAG files are as they were.",
+            hint="pass `as_of` to the PlanTrainingOperator, or leave the plan out.",
+        )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias, Context
 from airflow.sdk.exceptions import AirflowSkipException
@@ -15,11 +16,12 @@ from include.core.request import Json, Ref, Request, Result
 from include.services.services import Services
 from include.step_values.monitoring import MonitorValue
 from operators.alert import Alert, send_alert
-from operators.assets import retrain_asset
+from operators.assets import retrain_asset, with_outlet
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
 from operators.hooks import open_services
+from operators.inputs import Input, Inputs, Takes
 from operators.links import ReportLink, report_url
-from operators.run import as_of, may_deploy, pulled
+from operators.run import as_of, may_deploy
 
 if TYPE_CHECKING:
     from include.core.spec import ModelSpec
@@ -27,73 +29,92 @@ if TYPE_CHECKING:
 
 
 class CollectPredictionsOperator(ComputeOperator):
-    """Snapshots the window's answered requests, with the labels that have arrived by then."""
+    """Snapshots the window's answered requests, with the labels that have arrived by then.
+
+    Returns a reference to the snapshot, which MonitorModelOperator takes.
+
+    :param as_of: the window's end (UTC), templated; else the run's parameter `as_of`, its event's, the end of its data interval,
+        or of the newest published day
+
+    **Example** ::
+
+        collected = CollectPredictionsOperator(task_id="collect", model="flight_delay", as_of="{{ data_interval_end }}")
+    """
 
     step = "collect"
     function = "include.monitoring.collect_step:run"
+    template_fields = ("as_of",)
+
+    def __init__(self, *, as_of: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.as_of = as_of
 
     def build(self, context: Context, services: Services) -> Request:
-        from datetime import timedelta
-
-        from include.data.published import newest, published
-        from include.monitoring.collect_step import snapshot
+        from include.data.published import newest
+        from include.monitoring.request import collect_request
         from include.rollout.history import withdrawn
 
-        spec = services.spec(self.model)
-        moment = as_of(context, newest(services.control, self.model))
-        first = (moment - timedelta(days=spec.monitoring.window_days)).date()
-        labels = published(services.control, self.model, first, moment.date())
-        return snapshot(services.settings, spec, moment, labels, withdrawn=withdrawn(services.control, self.model))
+        moment, gone = as_of(context, newest(services.control, self.model), self.as_of), withdrawn(services.control, self.model)
+        return collect_request(services.spec(self.model), moment, services.control, services.settings, gone)
 
 
 class ProfileReferenceOperator(ComputeOperator):
-    """The champion's past, profiled once for as long as it is watched: every window is then judged without its rows."""
+    """The champion's past, profiled once for as long as it is watched: every window is then judged without its rows.
+
+    **Example** ::
+
+        reference = ProfileReferenceOperator(task_id="reference", model="flight_delay")
+    """
 
     step = "reference"
     function = "include.monitoring.reference_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, lineage = services.spec(self.model), monitored_version(services, self.model).entry.lineage
-        params = {
-            "features": spec.features.model_dump(mode="json"),
-            "label": spec.label,
-            "slices": list(spec.evaluation.slices),
-            "monitoring": spec.monitoring.model_dump(mode="json"),
-            "metric": spec.evaluation.metric,
-            "threshold": spec.serving.threshold,
-        }
-        inputs = {"training_set": lineage.training_set, "train": lineage.train}
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+        from include.monitoring.request import reference_request
+
+        lineage = monitored_version(services, self.model).entry.lineage
+        return reference_request(services.spec(self.model), lineage.training_set, lineage.train)
 
 
 class MonitorModelOperator(ComputeOperator):
-    """Data quality, drift and performance of the window against the champion's own past; the report."""
+    """Data quality, drift and performance of the window against the champion's own past; the report.
+
+    Returns a reference to what was found, which DecideRetrainingOperator takes.
+
+    :param collected: the output of a CollectPredictionsOperator
+    :param reference: the output of a ProfileReferenceOperator; without it the champion's training set is profiled anew
+
+    **Example** ::
+
+        monitored = MonitorModelOperator(
+            task_id="judge", model="flight_delay", collected=collected.output, reference=reference.output
+        )
+    """
 
     step = "monitor"
     function = "include.monitoring.monitor_step:run"
     operator_extra_links = (ReportLink(),)
+    takes: ClassVar[Inputs] = {
+        "collected": Takes("collect", "CollectPredictionsOperator"),
+        "reference": Takes("reference", "ProfileReferenceOperator", required=False),
+    }
+    template_fields = ("collected", "reference")
+
+    def __init__(self, *, collected: Input = None, reference: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(collected=collected, reference=reference)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, record = services.spec(self.model), monitored_version(services, self.model)
-        params: dict[str, Any] = {
-            "monitoring": spec.monitoring.model_dump(mode="json"),
-            "features": spec.features.model_dump(mode="json"),
-            "label": spec.label,
-            "metric": spec.evaluation.metric,
-            "threshold": spec.serving.threshold,
-            "slices": list(spec.evaluation.slices),
-            "champion": record.version,
-            "holdout_metrics": dict(record.entry.metrics),
-            "holdout_threshold": record.entry.threshold,
-            "history": _history(services, spec, record.version, pulled(context, "collect")),
-        }
-        training_set = record.entry.lineage.training_set
-        inputs = {
-            "collect": pulled(context, "collect"),
-            "training_set": training_set,
-            **_reference(context, services, training_set),
-        }
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+        from include.monitoring.request import monitor_request
+
+        spec, record, collect = (
+            services.spec(self.model),
+            monitored_version(services, self.model),
+            self.ref("collected", services),
+        )
+        history = _history(services, spec, record.version, collect)
+        given = _reference(self.ref_or_none("reference", services), services, record.entry.lineage.training_set)
+        return monitor_request(spec, collect, record, history, given)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.monitoring.alarm import record
@@ -136,38 +157,40 @@ def monitored_version(services: Services, model: str) -> VersionRecord:
     return record
 
 
-def _reference(context: Context, services: Services, training_set: Ref) -> dict[str, Ref]:
+def _reference(ref: Ref | None, services: Services, training_set: Ref) -> Ref | None:
     """This run's reference, unless another version became the champion since: then its training set is profiled anew."""
-    if context["ti"].xcom_pull(task_ids="reference") is None:
-        return {}
-    ref = pulled(context, "reference")
+    if ref is None:
+        return None
     made = services.ledger.request(services.ledger.resolve(ref).key)
-    return {"reference": ref} if made.inputs.get("training_set") == training_set else {}
+    return ref if made.inputs.get("training_set") == training_set else None
 
 
 class CheckSkewOperator(ComputeOperator):
     """Replays logged requests through the offline path. Fails where serving and training compute a value differently.
 
     A backfill's finding is logged and fails nothing: no alert is sent.
+
+    :param as_of: the window's end (UTC), as of CollectPredictionsOperator
+
+    **Example** ::
+
+        CheckSkewOperator(task_id="skew", model="flight_delay")
     """
 
     step = "skew"
     function = "include.features.skew_step:run"
+    template_fields = ("as_of",)
+
+    def __init__(self, *, as_of: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.as_of = as_of
 
     def build(self, context: Context, services: Services) -> Request:
-        from datetime import timedelta
+        from include.data.published import newest
+        from include.features.request import skew_request
 
-        from include.data.published import newest, published
-        from include.features.skew_step import first_day, snapshot
-        from include.model_contract.definition import of_other_versions
-
-        spec = services.spec(self.model)
-        moment = as_of(context, newest(services.control, self.model))
-        first = first_day(spec, moment - timedelta(days=spec.monitoring.window_days))
-        days = published(services.control, self.model, first, moment.date())
-        present = services.ledger.resolve(days[max(days)]).value.get("versions", {}) if days else {}
-        others = of_other_versions(services.control, services.ledger, self.model, present)
-        return snapshot(services.settings, spec, moment, days, others)
+        moment = as_of(context, newest(services.control, self.model), self.as_of)
+        return skew_request(services.spec(self.model), moment, services.control, services.ledger, services.settings)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.features.skew.findings import record
@@ -180,12 +203,28 @@ class CheckSkewOperator(ComputeOperator):
 
 
 class DecideRetrainingOperator(ReconcileOperator):
-    """One decision for each window, stored with its evidence. `retrain` sends one event, under the decision's key."""
+    """One decision for each window, stored with its evidence. `retrain` sends one event, under the decision's key.
+
+    Returns {"key", "action", "words", "new"}.
+
+    :param monitored: the output of a MonitorModelOperator
+    :param probes: the output of a TrainStalenessProbesOperator, for a model whose retraining has a price
+
+    **Example** ::
+
+        decided = DecideRetrainingOperator(task_id="decide", model="flight_delay", monitored=monitored.output)
+    """
 
     lock_timeout = 5
+    takes: ClassVar[Inputs] = {
+        "monitored": Takes("monitor", "MonitorModelOperator"),
+        "probes": Takes("shadows", "TrainStalenessProbesOperator", required=False),
+    }
+    template_fields = ("monitored", "probes")
 
-    def __init__(self, *, model: str, **kwargs: Any) -> None:
-        super().__init__(model=model, outlets=[AssetAlias(f"{model}_decided")], **kwargs)
+    def __init__(self, *, model: str, monitored: Input = None, probes: Input = None, **kwargs: Any) -> None:
+        super().__init__(**with_outlet(AssetAlias(f"{model}_decided"), kwargs), model=model)
+        self.take(monitored=monitored, probes=probes)
 
     def execute(self, context: Context) -> dict[str, Any]:
         decided = super().execute(context)
@@ -207,9 +246,10 @@ class DecideRetrainingOperator(ReconcileOperator):
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.monitoring.retraining.decision import asked_for, decide_window
 
-        result = services.ledger.resolve(pulled(context, "monitor"))
+        result = services.ledger.resolve(self.ref("monitored", services))
         busy = running(services, self.model)
-        probe = services.ledger.resolve(pulled(context, "shadows")).value if _ran(context, "shadows") else None
+        probes = self.ref_or_none("probes", services)
+        probe = services.ledger.resolve(probes).value if probes is not None else None
         quiet = not may_deploy(context)
         decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, probe, quiet=quiet)
         if decision.action == "retrain" and not quiet:
@@ -226,10 +266,6 @@ def catch_up_registry(operator: SlipstreamOperator, services: Services) -> None:
 
     for problem in filter(None, catch_up(services.control, services.labels, [operator.model]).values()):
         operator.log.warning("The registry's aliases are behind: %s", problem)
-
-
-def _ran(context: Context, task_id: str) -> bool:
-    return context["ti"].xcom_pull(task_ids=task_id) is not None
 
 
 def running(services: Services, model: str) -> tuple[str, ...]:
@@ -255,6 +291,10 @@ class RotateLogOperator(SlipstreamOperator):
     """Old segments of the prediction log become Parquet. Killed at any point, the next one goes on: nothing is lost or doubled.
 
     The log is where the gateway's home is: a gateway of another machine rotates its own.
+
+    **Example** ::
+
+        RotateLogOperator(task_id="rotate", model="flight_delay", trigger_rule="all_done")
     """
 
     def execute(self, context: Context) -> Json:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.sdk import AssetAlias, Context
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
-from pydantic import JsonValue
 
 from include.core import fault
-from include.core.errors import ConflictError, DataError, GateClosed, PausedError, one_line
+from include.core.errors import DataError, GateClosed, InputError, PausedError, one_line
 from include.core.request import Json
 from include.services.services import Services
-from operators.alert import MONITORING, ROLLOUT, Alert, send_alert
-from operators.assets import candidate_asset
+from operators.alert import MONITORING, Alert, send_alert
 from operators.base import ReconcileOperator, SlipstreamOperator
 from operators.hooks import open_services
+from operators.inputs import Input, Inputs, Takes
 from operators.links import ReportLink, evidence_url
-from operators.run import event_extra, holder, is_asset_run, is_manual, pulled_json, run_token
+from operators.run import event_extra, holder, is_asset_run, is_manual, may_deploy, run_token, said
 from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
@@ -26,14 +25,40 @@ if TYPE_CHECKING:
 
 EVALUATE_SECONDS = 2.0  # seconds between two looks at a stage's evidence
 ASK_AGAIN = 86_400.0  # seconds after which a task that waits out a pause is started afresh
-NOTHING = "nothing_to_do"  # the XCom in which `open` says why it was skipped
+NOTHING = "nothing_to_do"  # the XCom in which the opening task says why it was skipped
+OPENED = Takes("", "OpenRolloutOperator")  # what every task after it takes
 
 
-class RolloutOperator(ReconcileOperator):
-    """A task of one rollout. Starting it fences off every earlier attempt to move the model's traffic.
+class TrafficOperator(ReconcileOperator):
+    """A task that may move a model's traffic. Starting it fences off every earlier attempt to."""
+
+    def resource(self, context: Context) -> str:
+        return f"rollout/{self.model}"
+
+    def mirror(self, services: Services, rollout: Rollout) -> None:
+        """Copy the stages to the registry's aliases. Traffic never waits for it: what it lacks is recorded and reported."""
+        from include.governance.mirror import follow
+
+        if problem := follow(services.control, services.labels, self.model):
+            words = f"The registry's aliases of {self.model} are behind: {problem}"
+            self.log.warning("%s", words)
+            send_alert(Alert(f"mirror/{rollout.id}", "registry_behind", "ticket", self.model, words), services.control)
+
+
+class RolloutOperator(TrafficOperator):
+    """A task of one rollout.
 
     While the rollout is paused it waits in the triggerer, and then does all of its work again: that is repeatable.
+
+    :param rollout: the output of the OpenRolloutOperator; its rollout is driven by the run of this task
     """
+
+    takes: ClassVar[Inputs] = {"rollout": OPENED}
+    template_fields = ("rollout",)
+
+    def __init__(self, *, rollout: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(rollout=rollout)
 
     def execute(self, context: Context) -> dict[str, Any]:
         try:
@@ -49,25 +74,21 @@ class RolloutOperator(ReconcileOperator):
     def wait_until_resumed(self, context: Context, paused: PausedError) -> NoReturn:
         """In the triggerer. Whether it is paused still is for the trigger to ask: here it may have ended just now."""
         self.log.warning("Waiting: %s", one_line(paused))
-        question = {"rollout": pulled_json(context, "open")["rollout"]}
+        question = {"rollout": self.required("rollout")["rollout"]}
         self.defer(
             trigger=QuestionTrigger("include.rollout.stage_evaluation:resumed", question, ASK_AGAIN, EVALUATE_SECONDS),
             method_name="go_on",
         )
 
-    def resource(self, context: Context) -> str:
-        return f"rollout/{self.model}"
+    def driven(self, services: Services) -> Rollout:
+        """The rollout that this task drives. Raises InputError if there is none, or if it is another model's."""
+        return of_model(self, self.required("rollout"), services)
 
-    def rollout(self, context: Context, services: Services) -> Rollout:
-        from include.rollout.history import read_rollout
-
-        return read_rollout(services.control, pulled_json(context, "open")["rollout"])
-
-    def enter(self, context: Context, services: Services, stage: str, epoch: int) -> int:
+    def enter(self, services: Services, stage: str, epoch: int) -> int:
         """Set the stage's route and wait until the gateway serves it. Returns the route's generation."""
         from include.rollout.machine import enter_stage
 
-        generation = enter_stage(services.control, self.rollout(context, services), stage, epoch)
+        generation = enter_stage(services.control, self.driven(services), stage, epoch)
         services.gateway().wait_applied(self.model, generation)
         fault.point("traffic.applied")
         return generation
@@ -82,12 +103,28 @@ class RolloutOperator(ReconcileOperator):
             )
 
 
-class OpenRolloutOperator(RolloutOperator):
+class OpenRolloutOperator(TrafficOperator):
     """Opens the rollout of the version that the run names; a run that an event started takes the newest that waits.
 
     An event is only a reason to check: some are lost, some come twice or late, and several make one run. A version has its turn
-    once, unless a person asks for it by its number.
+    once, unless a person asks for it by its number. Returns {"rollout", "version", "champion"}, which every task after it takes.
+    A backfill opens none, unless its conf says `deploy`.
+
+    :param version: the output of a RegisterModelOperator (skipped if that version is no Candidate), or a number, templated; else
+        the run's parameter `version`, else its event's
+
+    **Example** ::
+
+        opened = OpenRolloutOperator(task_id="open", model="flight_delay", version=registered.output)
     """
+
+    takes: ClassVar[Inputs] = {"version": Takes("", "RegisterModelOperator", required=False)}
+    template_fields = ("version",)
+    version: Input | int
+
+    def __init__(self, *, version: Input | int = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(version=version)  # type: ignore[arg-type]
 
     def execute(self, context: Context) -> dict[str, Any]:
         try:
@@ -98,9 +135,13 @@ class OpenRolloutOperator(RolloutOperator):
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.rollout.machine import open_rollout
+
+        if not may_deploy(context):
+            raise AirflowSkipException("A backfill deploys nothing, unless its conf says `deploy`.")
         from include.rollout.power import entities_needed, stage_powers
 
-        asked = context["params"].get("version")
+        registered = self._registered()
+        asked = registered or self.named_version() or context["params"].get("version")
         version = asked or self._choose(context, services)
         if not version:
             raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
@@ -111,14 +152,30 @@ class OpenRolloutOperator(RolloutOperator):
             request=run_token(context),
             actor=holder(context),
             epoch=epoch,
-            by_hand=bool(asked) and is_manual(context),
+            by_hand=bool(asked) and not registered and is_manual(context),
         )
         for stage in stage_powers(services.spec(self.model), rollout.champion):
             self.log.info("%s", stage.summary)
         for words in entities_needed(services.spec(self.model), rollout.champion):
             self.log.info("%s", words)
-        _mirror(self, services, rollout)
+        self.mirror(services, rollout)
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
+
+    def _registered(self) -> int | None:
+        """The version that a task of this DAG has registered; skips where it may not be rolled out. None where none was given."""
+        if self.named_version() is not None or (self.version is None and not self.given_by["version"]):
+            return None
+        given = self.required("version")
+        if given.get("stage", "Candidate") == "Staging":
+            raise AirflowSkipException(
+                f"Version {given['version']} of {self.model} is no candidate: its gate is closed, or a backfill made it."
+            )
+        return int(given["version"])
+
+    def named_version(self) -> int | None:
+        """A version that is given as its number."""
+        given = said(self.version)
+        return int(given) if isinstance(given, int) or (isinstance(given, str) and given.strip().isdigit()) else None
 
     def _choose(self, context: Context, services: Services) -> int | None:
         """The version of a run that names none: the one this run has opened already, else its event's if that one is live, else
@@ -158,14 +215,19 @@ class OpenRolloutOperator(RolloutOperator):
 
 
 class SmokeTestOperator(RolloutOperator):
-    """Asks the challenger itself, on the real server, before any traffic."""
+    """Asks the challenger itself, on the real server, before any traffic.
+
+    **Example** ::
+
+        smoke = SmokeTestOperator(task_id="smoke", model="flight_delay", rollout=opened.output)
+    """
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.rollout.machine import record_verdict
         from include.rollout.smoke import smoke_test
 
-        self.enter(context, services, "smoke", epoch)
-        rollout = self.rollout(context, services)
+        self.enter(services, "smoke", epoch)
+        rollout = self.driven(services)
         try:
             report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger, rollout.champion)
         except GateClosed as error:
@@ -178,16 +240,23 @@ class SmokeTestOperator(RolloutOperator):
 
 
 class RolloutStageOperator(RolloutOperator):
-    """One stage: set the weights, then wait for the judge. Waits in the triggerer; every evaluation is repeatable."""
+    """One stage: set the weights, then wait for the judge. Waits in the triggerer; every evaluation is repeatable.
+
+    :param stage: its name in the plan of the spec's rollout, such as "shadow" or "canary_5"; each follows the one before it
+
+    **Example** ::
+
+        shadow = RolloutStageOperator(task_id="shadow", model="flight_delay", rollout=opened.output, stage="shadow")
+    """
 
     operator_extra_links = (ReportLink(),)
 
-    def __init__(self, *, model: str, stage: str, **kwargs: Any) -> None:
-        super().__init__(model=model, **kwargs)
+    def __init__(self, *, stage: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.stage = stage
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
-        self.enter(context, services, self.stage, epoch)
+        self.enter(services, self.stage, epoch)
         return self._evaluate(context, services, epoch)
 
     def _evaluate(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
@@ -195,7 +264,7 @@ class RolloutStageOperator(RolloutOperator):
         from include.rollout.machine import record_alert, record_verdict
         from include.rollout.stage_evaluation import evaluate_stage
 
-        rollout, spec = self.rollout(context, services), services.spec(self.model)
+        rollout, spec = self.driven(services), services.spec(self.model)
         self.links[ReportLink.kind] = evidence_url(self.model, rollout.id)
         question = {"rollout": rollout.id, "model": self.model, "stage": self.stage}
         decision = evaluate_stage(**question)
@@ -236,124 +305,23 @@ class RolloutStageOperator(RolloutOperator):
         send_alert(Alert(key, "rollout_holds", "page", self.model, words, playbook), services.control)
 
 
-class EndingOperator(RolloutOperator):
-    """A task that ends a rollout. Whoever waited meanwhile gets a new event: the first one may have been lost."""
+def of_model(operator: SlipstreamOperator, opened: Mapping[str, Any], services: Services) -> Rollout:
+    """The rollout that an opening task named. Raises InputError for what none has returned, and for another model's."""
+    from include.rollout.history import read_rollout
 
-    def __init__(self, *, model: str, **kwargs: Any) -> None:
-        super().__init__(model=model, outlets=[AssetAlias(f"{model}_waiting")], **kwargs)
-
-    def announce_next(self, context: Context, services: Services) -> None:
-        from include.rollout.waiting import waiting
-
-        if waits := waiting(services.control, self.model):
-            self.log.info("Waiting for their turn: %s. Version %s is next.", ", ".join(map(str, waits)), waits[0])
-            extra: dict[str, JsonValue] = {"version": waits[0]}
-            context["outlet_events"][AssetAlias(f"{self.model}_waiting")].add(candidate_asset(self.model), extra=extra)
-
-
-class PromoteModelOperator(EndingOperator):
-    """The challenger becomes the champion; the registry's aliases follow."""
-
-    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
-        from include.rollout.machine import promote
-
-        rollout = self.rollout(context, services)
-        generation = promote(services.control, rollout, actor=holder(context), epoch=epoch)
-        services.gateway().wait_applied(self.model, generation)
-        _mirror(self, services, rollout)
-        words = f"{self.model}: version {rollout.challenger} is in production (before: {rollout.champion or 'none'})"
-        send_alert(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
-        self.announce_next(context, services)
-        return {"champion": rollout.challenger, "previous": rollout.champion, "generation": generation}
-
-
-class RollBackModelOperator(EndingOperator):
-    """Runs at the end of every run, however it ends: a rollout that was not promoted gets all traffic back to the champion.
-
-    A teardown: Airflow lets it run where a person has marked the whole run failed, or success.
-    """
-
-    def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
-        from include.rollout.history import read_rollout
-        from include.rollout.machine import roll_back
-
-        rollout = opened_in(context, services, self.model)
-        if rollout is None:
-            raise AirflowSkipException("No rollout was opened by this run: there is nothing to roll back.")
-        if rollout.state == "promoted":
-            raise AirflowSkipException(
-                f"Rollout {rollout.id} was promoted: version {rollout.challenger} goes on serving. "
-                f"To go back all the same: slipstream rollback {self.model}."
-            )
-        reason = f"its run ended in {rollout.stage}: a task failed, or was marked by hand"
-        generation = roll_back(services.control, rollout, reason=reason, actor=holder(context), epoch=epoch)
-        services.gateway().wait_applied(self.model, generation)
-        _mirror(self, services, rollout)
-        self._send_alert(read_rollout(services.control, rollout.id), services)
-        self.announce_next(context, services)
-        return {"champion": rollout.champion, "rolled_back": rollout.challenger, "generation": generation}
-
-    def _send_alert(self, rollout: Rollout, services: Services) -> None:
-        words = f"{self.model}: version {rollout.challenger} was rolled back in {rollout.stage}: {rollout.reason}"
-        playbook = f"{ROLLOUT}the-canary-was-rolled-back-what-now"
-        send_alert(Alert(f"rolled_back/{rollout.id}", "rolled_back", "ticket", self.model, words, playbook), services.control)
-
-
-class ConcludeRolloutOperator(SlipstreamOperator):
-    """The run's state is this task's: success if the version was promoted, skipped if there was nothing to do, else failed."""
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        services = open_services()
-        rollout = opened_in(context, services, self.model)
-        if rollout is None:
-            self._without_rollout(context)
-        if rollout.live:
-            raise ConflictError(
-                f"Rollout {rollout.id} of {self.model} version {rollout.challenger} is live, and its run has ended.",
-                seen=f"{rollout.state} in {rollout.stage}",
-                safe="the traffic stays as it is: nobody moves it any more.",
-                hint=f"clear roll_back, or slipstream rollback {self.model}.",
-            )
-        if rollout.state != "promoted":
-            raise GateClosed(  # an alert was sent by what rolled it back
-                f"Version {rollout.challenger} of {self.model} was not promoted: {rollout.state} in {rollout.stage}.",
-                seen=rollout.reason or None,
-                safe=f"version {rollout.champion} serves all traffic." if rollout.champion else "no version serves, as before.",
-                hint=f"{ROLLOUT}the-canary-was-rolled-back-what-now",
-            )
-        if context["ti"].xcom_pull(task_ids="promote") is None:
-            raise ConflictError(
-                f"Version {rollout.challenger} of {self.model} was promoted, and `promote` did not come to its end.",
-                safe="the route is written: every gateway that reads it serves the version.",
-                hint="clear promote with its downstream tasks: it waits for the gateway and mirrors the registry again.",
-            )
-        return {"version": rollout.challenger, "state": rollout.state}
-
-    def _without_rollout(self, context: Context) -> NoReturn:
-        if nothing := context["ti"].xcom_pull(task_ids="open", key=NOTHING):
-            raise AirflowSkipException(nothing)
-        raise GateClosed(
-            "This run opened no rollout: its task `open` failed, or was marked before it was done.",
-            safe="the traffic is where it was; a version that had no turn waits for one.",
-            hint="read the log of `open`, then clear the run, or trigger the DAG with version=N.",
+    if "rollout" not in opened:
+        raise InputError(
+            f"The input 'rollout' of {operator.task_id} names no rollout.",
+            seen=dict(opened),
+            safe="nothing was changed.",
+            hint="pass rollout=opened.output, where opened is an OpenRolloutOperator.",
         )
-
-
-def opened_in(context: Context, services: Services, model: str) -> Rollout | None:
-    """The rollout of this run. `open` may have been killed, or marked, between opening it and saying so."""
-    from include.rollout.history import opened_by, read_rollout
-
-    opened = context["ti"].xcom_pull(task_ids="open")
-    if opened is not None:
-        return read_rollout(services.control, opened["rollout"])
-    return opened_by(services.control, model, run_token(context, "open"))
-
-
-def _mirror(operator: RolloutOperator, services: Services, rollout: Rollout) -> None:
-    """Copy the stages to the registry's aliases. Traffic never waits for the registry: what it lacks is recorded and reported."""
-    from include.governance.mirror import follow
-
-    if problem := follow(services.control, services.labels, operator.model):
-        words = f"The registry's aliases of {operator.model} are behind: {problem}"
-        operator.log.warning("%s", words)
-        send_alert(Alert(f"mirror/{rollout.id}", "registry_behind", "ticket", operator.model, words), services.control)
+    rollout = read_rollout(services.control, str(opened["rollout"]))
+    if rollout.model != operator.model:
+        raise InputError(
+            f"The input 'rollout' of {operator.task_id} is of the model {rollout.model!r}, the task of {operator.model!r}.",
+            seen=rollout.id,
+            safe="nothing was changed.",
+            hint=f"pass the output of the OpenRolloutOperator with model={operator.model!r}.",
+        )
+    return rollout

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any
 
 from airflow.sdk import Context
 
 from include.core.errors import DataError
-from include.core.request import Ref
 from include.core.time import parse_time, utc
 
 
@@ -36,10 +34,15 @@ def holder(context: Context) -> str:
     return f"{run_token(context)}/try-{context['ti'].try_number}"
 
 
+def run_type(context: Context) -> str:
+    """manual, scheduled, asset_triggered, backfill ..."""
+    given = getattr(context["dag_run"], "run_type", "")
+    return str(getattr(given, "value", given))
+
+
 def is_backfill(context: Context) -> bool:
     """A backfill run computes and registers; it never deploys, pages or triggers a retrain."""
-    run_type = getattr(context["dag_run"], "run_type", "")
-    return str(getattr(run_type, "value", run_type)) == "backfill"
+    return run_type(context) == "backfill"
 
 
 def may_deploy(context: Context) -> bool:
@@ -50,32 +53,33 @@ def may_deploy(context: Context) -> bool:
 
 def is_manual(context: Context) -> bool:
     """Whether a person started this run: not a clock, an event, or a task of another run."""
-    run_type = getattr(context["dag_run"], "run_type", "")
-    return str(getattr(run_type, "value", run_type)) == "manual"
+    return run_type(context) == "manual"
 
 
-def partition_day(context: Context) -> date:
-    """The day a features or scoring run is about: the run parameter `day`, else the event's, else its data interval's start."""
-    given = context["params"].get("day") or event_extra(context).get("day")
+def partition_day(context: Context, given: object = None) -> date:
+    """The day a task is about: the one it was given, else the run parameter `day`, its event's, or its interval's start."""
+    given = said(given) or context["params"].get("day") or event_extra(context).get("day")
     if given:
-        return _date("day", given)
+        return _date("day", str(given))
     start = context.get("data_interval_start")
     if start is None:
         raise DataError(
-            "This run has no day.", seen=context["params"].get("day"), hint="trigger it with the parameter day=YYYY-MM-DD."
+            "This run has no day.",
+            seen=context["params"].get("day"),
+            hint="trigger it with the parameter day=YYYY-MM-DD, or give the operator its day.",
         )
     return start.date()
 
 
-def as_of(context: Context, newest: date | None) -> datetime:
-    """The moment a training or monitoring run pretends to be at, UTC without zone.
+def as_of(context: Context, newest: date | None, given: object = None) -> datetime:
+    """The moment a training or monitoring task pretends to be at, UTC without zone.
 
-    The run parameter `as_of`, else the triggering event's, else the data interval's end, else the end of
-    the newest published day.
+    The one it was given, else the run parameter `as_of`, else the triggering event's, else the data interval's end, else the end
+    of the newest published day.
     """
-    given = context["params"].get("as_of") or event_extra(context).get("as_of")
+    given = said(given) or context["params"].get("as_of") or event_extra(context).get("as_of")
     if given:
-        return _moment("as_of", given)
+        return _moment("as_of", str(given))
     end = context.get("data_interval_end")
     if end is not None and not is_asset_run(context):
         return utc(end)
@@ -104,18 +108,20 @@ def event_extras(context: Context) -> list[dict[str, Any]]:
     return [dict(extra.get("payload") or {}) if extra.get("from_trigger") else extra for extra in extras]
 
 
-def pulled(context: Context, task_id: str) -> Ref:
-    """The Ref an upstream task returned."""
-    return Ref.from_json(pulled_json(context, task_id))
+def said(given: object) -> object:
+    """A value given to an operator; None for what a template of a parameter that nobody set renders to."""
+    return None if given is None or str(given).strip() in ("", "None") else given
 
 
-def pulled_json(context: Context, task_id: str) -> Mapping[str, Any]:
-    value = context["ti"].xcom_pull(task_ids=task_id)
-    if value is None:
-        raise DataError(
-            f"The task {task_id!r} left no result for this run.", hint=f"clear {task_id!r} with its downstream tasks."
-        )
-    return value  # type: ignore[no-any-return]
+def left(context: Context, task_id: str, key: str) -> Any:
+    """What another task of the run left under a key of its own: of this task's own map index where it is mapped with it."""
+    return context["ti"].xcom_pull(task_ids=task_id, key=key, map_indexes=map_index(context))
+
+
+def map_index(context: Context) -> int | None:
+    """Of a mapped task; None for another."""
+    index = context["ti"].map_index
+    return index if index is not None and index >= 0 else None
 
 
 def _date(field: str, value: str) -> date:
@@ -126,4 +132,4 @@ def _moment(field: str, value: str) -> datetime:
     try:
         return parse_time(str(value))
     except DataError as error:
-        raise DataError(f"The run parameter {field!r} is no date.", seen=value, hint=f"write {field}=2013-04-01.") from error
+        raise DataError(f"The given {field!r} is no date.", seen=value, hint=f"write {field}=2013-04-01.") from error

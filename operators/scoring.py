@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from airflow.sdk import Context
@@ -17,20 +18,34 @@ from operators.run import partition_day
 
 class ScoreBatchOperator(ComputeOperator):
     """Scores a day's entities with the version in production. The version is part of the key: a rerun after
-    a promotion makes a second result and leaves the first."""
+    a promotion makes a second result and leaves the first.
+
+    :param day: the day (UTC), templated; else the run's parameter `day`, its event's, or the start of its data interval
+    :param where, pool, queue: as of TrainModelOperator
+
+    **Example** ::
+
+        scored = ScoreBatchOperator.partial(task_id="score", model="flight_delay").expand(day=["2013-03-01", "2013-03-02"])
+    """
 
     step = "score"
     function = "include.scoring.score_step:run"
     operator_extra_links = (JobLink(),)
+    template_fields = ("day",)
+
+    def __init__(self, *, day: date | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.day = day
 
     def build(self, context: Context, services: Services) -> Request:
-        from datetime import date, timedelta
+        from datetime import timedelta
 
         from include.core.nearest import nearest_day
         from include.data.published import published
         from include.point_in_time.known import known_days
+        from include.scoring.request import score_request
 
-        spec, day, record = services.spec(self.model), partition_day(context), services.champion(self.model)
+        spec, day, record = services.spec(self.model), partition_day(context, self.day), services.champion(self.model)
         if record is None:
             raise AirflowSkipException(f"{self.model} has no version in production yet.")
         start = start_of_day(day) - timedelta(days=spec.data.lookback_days)  # a day's rows may have been asked late
@@ -38,10 +53,4 @@ class ScoreBatchOperator(ComputeOperator):
         if day.isoformat() not in days:
             near = nearest_day(day, published(services.control, self.model, date.min, date.max))
             raise AirflowSkipException(f"{day} is not published yet. Of the published days, {near}")
-        params: dict[str, Any] = {
-            "day": day.isoformat(),
-            "features": spec.features.model_dump(mode="json"),
-            "version": record.version,
-        }
-        inputs = {"train": record.entry.lineage.train, **days}
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+        return score_request(spec, day, record, days)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
@@ -13,26 +13,51 @@ from include.core.nearest import nearest_day
 from include.core.spec import ModelSpec
 from include.core.time import utc, utc_now
 from include.services.services import Services
+from operators.defaults import DELAY, RETRIES, TRIES
 from operators.hooks import open_services
+from operators.inputs import Input, Inputs, Takes, WithInputs
 from operators.run import partition_day
 from operators.summary import subject
 from operators.triggers import described
 
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.retry_policy import RetryPolicy
+
 
 class PartitionSensor(BaseSensorOperator):
-    """Succeeds when every source of the model has landed the run's day; frees its slot between looks.
+    """Succeeds when every source of the model has landed the day; frees its slot between looks.
 
     A day outside the source's own range is skipped with that reason: unpausing a DAG always makes a run
     for the newest wall-clock day, which a source that has ended will never bring.
+
+    :param day: the day (UTC), templated; else the run's parameter `day`, its event's, or the start of its data interval
+
+    **Example** ::
+
+        landed = PartitionSensor(task_id="landed", model="flight_delay", day="{{ ds }}", timeout=86_400)
     """
 
-    def __init__(self, *, model: str, **kwargs: Any) -> None:
-        super().__init__(**{"mode": "reschedule", "poke_interval": 60, **kwargs})
-        self.model = model
+    template_fields = ("day",)
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        day: date | str | None = None,
+        mode: str = "reschedule",
+        poke_interval: timedelta | float = 60,
+        retries: int | None = TRIES,
+        retry_delay: timedelta | float = DELAY,
+        retry_policy: RetryPolicy | None = RETRIES,
+        **kwargs: Any,
+    ) -> None:
+        again: dict[str, Any] = {"retries": retries, "retry_delay": retry_delay, "retry_policy": retry_policy}
+        super().__init__(mode=mode, poke_interval=poke_interval, **again, **kwargs)
+        self.model, self.day = model, day
 
     def poke(self, context: Context) -> bool:
         services = open_services()
-        spec, day = services.spec(self.model), partition_day(context)
+        spec, day = services.spec(self.model), partition_day(context, self.day)
         skip_outside(spec, day)
         try:
             missing = missing_paths(services, spec, day)
@@ -68,15 +93,38 @@ def landed_whole(services: Services, spec: ModelSpec) -> set[date]:
     return set.intersection(*(set(raw.days(source)) for source in spec.data.sources))
 
 
-class FreshnessSensor(BaseSensorOperator):
+class FreshnessSensor(WithInputs, BaseSensorOperator):
     """Succeeds when the newest online value of every view is as fresh as its definition says, as of the run's interval end.
 
     A run without an interval, triggered by hand, means now.
+
+    :param features: the output of a PublishFeaturesOperator, for a model whose days may be empty (`data.empty_days`): a view
+        without rows that day cannot be made fresher
+
+    **Example** ::
+
+        fresh = FreshnessSensor(task_id="fresh", model="flight_delay", features=published.output, timeout=3600)
     """
 
-    def __init__(self, *, model: str, **kwargs: Any) -> None:
-        super().__init__(**{"mode": "reschedule", "poke_interval": 60, **kwargs})
+    takes: ClassVar[Inputs] = {"features": Takes("features", "PublishFeaturesOperator", required=False)}
+    template_fields = ("features",)
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        features: Input = None,
+        mode: str = "reschedule",
+        poke_interval: timedelta | float = 60,
+        retries: int | None = TRIES,
+        retry_delay: timedelta | float = DELAY,
+        retry_policy: RetryPolicy | None = RETRIES,
+        **kwargs: Any,
+    ) -> None:
+        again: dict[str, Any] = {"retries": retries, "retry_delay": retry_delay, "retry_policy": retry_policy}
+        super().__init__(mode=mode, poke_interval=poke_interval, **again, **kwargs)
         self.model = model
+        self.take(features=features)
 
     def poke(self, context: Context) -> bool:
         from include.features.online.freshness import freshness, stale_words
@@ -89,31 +137,45 @@ class FreshnessSensor(BaseSensorOperator):
         except (TransientError, OSError) as error:
             self.log.warning("This check failed, the next comes in %g s: %s", self.poke_interval, described(error))
             return False
-        nothing = self._without_rows(context, services)
+        nothing = self._without_rows(services)
         words = [each for each in words if each.partition(":")[0] not in nothing]  # each begins with its view
         for each in words:
             self.log.info("Waiting: %s", each)
         return not words
 
-    def _without_rows(self, context: Context, services: Services) -> set[str]:
+    def _without_rows(self, services: Services) -> set[str]:
         """The views of which the run's day has no rows, where it may have none: it cannot make them any fresher."""
-        from include.core.request import Ref
-
-        made = context["ti"].xcom_pull(task_ids="publish") if services.spec(self.model).data.empty_days else None
-        rows = services.ledger.resolve(Ref.from_json(made)).value["rows"] if made else {}
+        made = self.ref_or_none("features", services) if services.spec(self.model).data.empty_days else None
+        rows = services.ledger.resolve(made).value["rows"] if made else {}
         return {view for view, count in rows.items() if not count}
 
 
-def s3_partition_sensor(model: str, **kwargs: Any) -> BaseSensorOperator:
+def s3_partition_sensor(model: str, day: date | str | None = None, **kwargs: Any) -> BaseSensorOperator:
     """The same wait on S3, by the amazon provider's S3KeySensor (its hook, its connection, its trigger)."""
     from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 
     class S3PartitionSensor(S3KeySensor):
         """Fills in the run's day, then is an S3KeySensor."""
 
+        def __init__(
+            self,
+            *,
+            day: date | str | None,
+            poke_interval: timedelta | float = 60,
+            retries: int | None = TRIES,
+            retry_delay: timedelta | float = DELAY,
+            retry_policy: RetryPolicy | None = RETRIES,
+            **kwargs: Any,
+        ) -> None:
+            again: dict[str, Any] = {"retries": retries, "retry_delay": retry_delay, "retry_policy": retry_policy}
+            super().__init__(poke_interval=poke_interval, **again, **kwargs)
+            self.day = day
+
+        template_fields = (*S3KeySensor.template_fields, "day")
+
         def execute(self, context: Context) -> Any:
             services = open_services()
-            spec, day = services.spec(model), partition_day(context)
+            spec, day = services.spec(model), partition_day(context, self.day)
             skip_outside(spec, day)
             from include.data.raw import RawPartitions
 
@@ -124,4 +186,4 @@ def s3_partition_sensor(model: str, **kwargs: Any) -> BaseSensorOperator:
             self.bucket_key = [services.storage.uri(raw.path(source, day)) for source in spec.data.sources]
             return super().execute(context)
 
-    return S3PartitionSensor(bucket_key="s3://filled/in-at-run-time", **{"poke_interval": 60, **kwargs})
+    return S3PartitionSensor(day=day, bucket_key="s3://filled/in-at-run-time", **kwargs)

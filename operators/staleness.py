@@ -2,63 +2,72 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 from airflow.sdk import Context
 
 from include.core.request import Request
 from include.services.services import Services
 from operators.base import ComputeOperator
+from operators.inputs import Input, Inputs, Takes
 from operators.monitoring import monitored_version
-from operators.run import as_of, pulled
+from operators.run import as_of
 
 
 class BuildHistoryOperator(ComputeOperator):
-    """The rows of every training that could have been, over the past that the probe covers: one point-in-time snapshot."""
+    """The rows of every training that could have been, over the past that the probe covers: one point-in-time snapshot.
+
+    :param as_of: its end (UTC), templated; else the run's, as of CollectPredictionsOperator
+
+    **Example** ::
+
+        history = BuildHistoryOperator(task_id="history", model="flight_delay")
+    """
 
     step = "training_set"
     function = "include.features.training_set_step:run"
+    template_fields = ("as_of",)
+
+    def __init__(self, *, as_of: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.as_of = as_of
 
     def build(self, context: Context, services: Services) -> Request:
         from include.data.published import newest
+        from include.features.request import training_set_request
         from include.monitoring.shadows_step import WINDOWS
-        from include.point_in_time.known import known_days
 
         monitored_version(services, self.model)
         spec = services.spec(self.model)
-        moment = as_of(context, newest(services.control, self.model))
+        moment = as_of(context, newest(services.control, self.model), self.as_of)
         days = spec.training.window_days + WINDOWS * spec.monitoring.window_days
-        start, last = moment - timedelta(days=days), moment.date() - timedelta(days=1)
-        params: dict[str, Any] = {
-            "as_of": moment.isoformat(),
-            "window_days": days,
-            "holdout_days": spec.training.holdout_days,
-            "minimum_rows": spec.training.minimum_rows,
-            "features": spec.features.model_dump(mode="json"),
-            "label": spec.label,
-        }
-        inputs = known_days(services.control, self.model, spec.features.views, start, last)
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+        return training_set_request(spec, moment, services.control, window_days=days)
 
 
 class TrainStalenessProbesOperator(ComputeOperator):
-    """What a model trained at each past window would have erred since. None of them ever serves."""
+    """What a model trained at each past window would have erred since. None of them ever serves.
+
+    :param history: the output of a BuildHistoryOperator
+
+    **Example** ::
+
+        probes = TrainStalenessProbesOperator(task_id="probes", model="flight_delay", history=history.output)
+    """
 
     step = "shadows"
     function = "include.monitoring.shadows_step:run"
+    takes: ClassVar[Inputs] = {"history": Takes("training_set", "BuildHistoryOperator")}
+    template_fields = ("history",)
+
+    def __init__(self, *, history: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(history=history)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, history = services.spec(self.model), pulled(context, "history")
+        from include.monitoring.request import shadows_request
+
+        history = self.ref("history", services)
         lineage = monitored_version(services, self.model).entry.lineage
-        params: dict[str, Any] = {
-            "as_of": services.ledger.resolve(history).value["as_of"],
-            "data_until": services.ledger.resolve(lineage.training_set).value["as_of"],
-            "window_days": spec.monitoring.window_days,
-            "minimum_rows": spec.monitoring.minimum_rows,
-            "training": {name: getattr(spec.training, name) for name in ("window_days", "holdout_days")},
-            "features": spec.features.model_dump(mode="json"),
-            "label": spec.label,
-            "threshold": spec.serving.threshold,
-        }
-        return Request.of(self.step, self.function, self.model, params=params, inputs={"history": history})
+        until = services.ledger.resolve(lineage.training_set).value["as_of"]
+        return shadows_request(services.spec(self.model), history, services.ledger.resolve(history).value["as_of"], until)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
@@ -14,37 +14,53 @@ from include.core.time import end_of_day, parse_time
 from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import open_services
+from operators.inputs import Input, Inputs, Takes
 from operators.links import JobLink
-from operators.run import as_of, event_extra, event_extras, is_asset_run, pulled
-
-NOT_OF_A_FIT = {"schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn"}  # the training set's
+from operators.run import as_of, event_extra, event_extras, is_asset_run, run_type
 
 
 class PlanTrainingOperator(SlipstreamOperator):
-    """Fixes the run's as-of time and says why it trains. A scheduled run that would learn nothing new is skipped."""
+    """Fixes the run's as-of time and says why it trains. A scheduled run that would learn nothing new is skipped.
+
+    Returns {"as_of", "reason", "run_type"}, which BuildTrainingSetOperator takes. A run that a retraining decision has started
+    takes that decision: no other run trains on it.
+
+    :param as_of: the moment (UTC, such as 2013-04-01), templated; else the run's parameter `as_of`, its event's, the end of its
+        data interval, or of the newest published day
+
+    **Example** ::
+
+        planned = PlanTrainingOperator(task_id="plan", model="flight_delay", as_of="{{ data_interval_end }}")
+    """
+
+    template_fields = ("as_of",)
+
+    def __init__(self, *, as_of: datetime | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.as_of = as_of
 
     def execute(self, context: Context) -> Json:
         services = open_services()
         spec = services.spec(self.model)
         newest = _newest_day(services, self.model)
         self._consume(context, services)
-        moment = as_of(context, newest)
+        moment = as_of(context, newest, self.as_of)
         first = moment - timedelta(days=spec.training.window_days)
-        run_type = str(getattr(context["dag_run"].run_type, "value", context["dag_run"].run_type))
-        if run_type == "scheduled" and not is_asset_run(context):
+        kind = run_type(context)
+        if kind == "scheduled" and not is_asset_run(context):
             self._skip_if_nothing_new(services, newest, first, moment)
         asked = event_extra(context).get("words") or _conf(context).get("words")
         usual = {"backfill": "walk-forward backtest", "scheduled": "schedule floor"}
-        reason = asked or usual.get(run_type, "asked for by hand")
-        plan = {"as_of": moment.isoformat(), "reason": reason, "run_type": run_type}
+        reason = asked or usual.get(kind, "asked for by hand")
+        plan = {"as_of": moment.isoformat(), "reason": reason, "run_type": kind}
         self.log.info("Training as of %s: %s", moment, reason)
         return plan
 
     def _consume(self, context: Context, services: Services) -> None:
         """A decision is trained on by one run, whose retries and clears keep it. An event that comes twice is skipped."""
-        from include.monitoring.retraining.retrainings import take
+        from include.monitoring.retraining.retrainings import named, take
 
-        mine, holders = context["ti"].run_id, []
+        mine, holders = named(context["ti"].dag_id, context["ti"].run_id, self.model), []
         # An event brings it, or the conf of a run that the reconciler made in place of a lost event.
         for key in {str(extra["decision"]) for extra in (*event_extras(context), _conf(context)) if "decision" in extra}:
             holders.append((key, take(services.control, self.model, key, mine)))
@@ -67,48 +83,83 @@ def _conf(context: Context) -> Mapping[str, Any]:
 
 
 class TuneModelOperator(ComputeOperator):
-    """Searches the spec's grid; skipped unless the run asks for it."""
+    """Searches the spec's grid; skipped unless the run asks for it.
+
+    Returns a reference to the search's result, which TrainModelOperator takes.
+
+    :param training_set: the output of a BuildTrainingSetOperator
+    :param enabled: whether to search; by default as the run's parameter `tune` says
+    :param where, pool, queue: as of TrainModelOperator
+
+    **Example** ::
+
+        tuned = TuneModelOperator(task_id="tune", model="flight_delay", training_set=built.output, enabled=True, where="job")
+    """
 
     step = "tune"
     function = "include.training.tune_step:run"
     operator_extra_links = (JobLink(),)
+    takes: ClassVar[Inputs] = {"training_set": Takes("training_set", "BuildTrainingSetOperator")}
+    template_fields = ("training_set",)
+
+    def __init__(self, *, training_set: Input = None, enabled: bool | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(training_set=training_set)
+        self.enabled = enabled
 
     def execute(self, context: Context) -> Json:
-        if not context["params"].get("tune"):
+        if not (context["params"].get("tune") if self.enabled is None else self.enabled):
             raise AirflowSkipException("The run did not ask to tune (parameter `tune`).")
         return super().execute(context)
 
     def build(self, context: Context, services: Services) -> Request:
-        return training_request(self, context, services, {})
+        from include.training.request import tune_request
+
+        return tune_request(services.spec(self.model), self.ref("training_set", services))
 
 
 class TrainModelOperator(ComputeOperator):
-    """Trains on the snapshot, as a job: an ONNX model and its signature."""
+    """Trains on the snapshot: an ONNX model and its signature.
+
+    Returns a reference to the trained result, which EvaluateModelOperator and RegisterModelOperator take.
+
+    :param training_set: the output of a BuildTrainingSetOperator
+    :param tuned: the output of a TuneModelOperator; where it was skipped, the spec's own parameters are used. A task that is to
+        run then needs `trigger_rule="none_failed_min_one_success"`
+    :param where: "job" submits the fit to the job backend, with the workers that the spec asks for (`training.workers`);
+        "process" fits in the task itself
+    :param pool, queue: of Airflow: what is scarce where the task runs
+
+    **Example** ::
+
+        trained = TrainModelOperator(
+            task_id="fit", model="flight_delay", training_set=built.output, where="job", pool="ray"
+        )
+    """
 
     step = "train"
     function = "include.training.train_step:run"
     operator_extra_links = (JobLink(),)
+    takes: ClassVar[Inputs] = {
+        "training_set": Takes("training_set", "BuildTrainingSetOperator"),
+        "tuned": Takes("tune", "TuneModelOperator", required=False),
+    }
+    template_fields = ("training_set", "tuned")
+
+    def __init__(self, *, training_set: Input = None, tuned: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(training_set=training_set, tuned=tuned)
 
     def build(self, context: Context, services: Services) -> Request:
-        tuned = context["ti"].xcom_pull(task_ids="tune")
-        chosen: dict[str, Any] = {}
-        if tuned:
-            from include.core.request import Ref
+        from include.training.request import train_request
 
-            chosen = dict(services.ledger.resolve(Ref.from_json(tuned)).value["params"])
-        return training_request(self, context, services, chosen)
-
-
-def training_request(operator: ComputeOperator, context: Context, services: Services, chosen: dict[str, Any]) -> Request:
-    """A request over the training set with the spec's training section, some of its `params` replaced."""
-    spec = services.spec(operator.model)
-    training = spec.training.model_dump(mode="json", exclude=NOT_OF_A_FIT)
-    training["params"] = {**training["params"], **chosen}
-    if operator.step == "train":
-        del training["search"]
-    params = {"features": spec.features.model_dump(mode="json"), "training": training, "label": spec.label}
-    inputs = {"training_set": pulled(context, "build_training_set")}
-    return Request.of(operator.step, operator.function, operator.model, params=params, inputs=inputs, uses=(spec.training.fit,))
+        training_set, tuned = self.ref("training_set", services), self.ref_or_none("tuned", services)
+        chosen = None
+        if tuned is not None:
+            found = services.ledger.resolve(tuned)
+            self.agree("tuned", services.ledger.request(found.key), "training_set", training_set)
+            chosen = found.value["params"]
+        return train_request(services.spec(self.model), training_set, chosen)
 
 
 def _newest_day(services: Services, model: str) -> date | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Any, ClassVar
+
 from airflow.sdk import Context
 
 from include.core.request import Json, Request, Result
 from include.services.services import Services
 from operators.base import ComputeOperator
+from operators.inputs import Input, Inputs, Takes
 from operators.links import DataDocsLink, report_url
-from operators.run import partition_day, pulled
+from operators.run import partition_day
 
 
 class _ValidateOperator(ComputeOperator):
@@ -28,25 +32,53 @@ class _ValidateOperator(ComputeOperator):
 
 
 class ValidateDataOperator(_ValidateOperator):
-    """One verdict for a day's raw partitions, bound to their digests. Bad rows go to quarantine."""
+    """One verdict for a day's raw partitions, bound to their digests. Bad rows go to quarantine.
+
+    Returns a reference to the verdict, which PublishFeaturesOperator takes.
+
+    :param day: the day (UTC), templated; else the run's parameter `day`, its event's, or the start of its data interval
+
+    **Example**: several days in one run; `which_days` is a task that returns them ::
+
+        validated = ValidateDataOperator.partial(task_id="check", model="flight_delay").expand(day=which_days())
+    """
 
     step = "validate"
     function = "include.validation.validate_step:run"
+    template_fields = ("day",)
+
+    def __init__(self, *, day: date | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.day = day
 
     def build(self, context: Context, services: Services) -> Request:
         from include.validation.request import verdict_request
 
-        return verdict_request(services.spec(self.model), partition_day(context), services.storage)
+        return verdict_request(services.spec(self.model), partition_day(context, self.day), services.storage)
 
 
 class ValidateTrainingSetOperator(_ValidateOperator):
-    """The verdict on a training set."""
+    """The verdict on a training set: fails where an expectation of it that stops does not hold.
+
+    Returns a reference to the verdict. What trains on the set is to follow it (`validated >> trained`).
+
+    :param training_set: the output of a BuildTrainingSetOperator
+
+    **Example** ::
+
+        validated = ValidateTrainingSetOperator(task_id="check", model="flight_delay", training_set=built.output)
+    """
 
     step = "validate_training_set"
     function = "include.validation.validate_training_set_step:run"
+    takes: ClassVar[Inputs] = {"training_set": Takes("training_set", "BuildTrainingSetOperator")}
+    template_fields = ("training_set",)
+
+    def __init__(self, *, training_set: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(training_set=training_set)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec = services.spec(self.model)
-        params = {"expectations": spec.expectations, "features": spec.features.model_dump(mode="json"), "label": spec.label}
-        inputs = {"training_set": pulled(context, "build_training_set")}
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=(spec.expectations,))
+        from include.validation.request import training_set_verdict_request
+
+        return training_set_verdict_request(services.spec(self.model), self.ref("training_set", services))

@@ -18,6 +18,7 @@ from include.core.ledger import Attempt
 from include.core.ports import JobBackend, JobStatus
 from include.core.table import table
 from include.governance.jobs import live, stop
+from include.governance.waiters import waiters
 from include.services.services import AIRFLOW
 
 SHAPES: Shapes = {
@@ -75,8 +76,11 @@ def _watched(
 ) -> Watched:
     model, step = context.ledger.request(attempt.key).model, attempt.key.partition("/")[0]
     over = ("success", "failed", "skipped", "upstream_failed", "removed")
+    asked = {(each.dag_id, each.run_id) for each in waiters(context.control, attempt.job)}  # of an author's own DAGs
     holders = [
-        f"{dag} {run}" for dag, run, tasks in unfinished if dag.startswith(f"{model}_") and tasks.get(step, "success") not in over
+        f"{dag} {run}"
+        for dag, run, tasks in unfinished
+        if (dag, run) in asked or (dag.startswith(f"{model}_") and tasks.get(step, "success") not in over)
     ]
     return Watched(attempt, model, JobStatus(jobs.status(attempt.job)), tuple(holders))
 

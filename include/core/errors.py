@@ -4,6 +4,7 @@ SlipstreamError
 ├── PermanentError            a retry cannot help: fail at once
 │   ├── SpecError             a model's spec is wrong
 │   ├── DataError             a partition, a label or a training set is wrong
+│   │   └── InputError        a task lacks an input, or has one of another step, model or run
 │   ├── CodeError             a model's own code failed, and would fail again
 │   ├── ValidationFailed      a batch broke a `stop` expectation
 │   ├── GateClosed            a model may not go further
@@ -107,6 +108,10 @@ class SpecError(PermanentError):
 
 class DataError(PermanentError):
     """A partition, a label or a training set cannot be used."""
+
+
+class InputError(DataError):
+    """A task of a DAG has no value for an input, or one that is of another step, model or run."""
 
 
 class CodeError(PermanentError):

@@ -16,7 +16,7 @@ from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.request import Json
 from include.core.time import parse_time
-from include.monitoring.retraining.retrainings import RetrainDecision, newest_in
+from include.monitoring.retraining.retrainings import RetrainDecision, newest_in, run_of
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Finding, PendingAlert, World, make_run, record_once, remedy
 from include.versions.queries import stored_in
@@ -87,7 +87,7 @@ def _send(world: World, each: RetrainDecision, dag_id: str, run_id: str) -> bool
 
 def _taken(world: World, each: RetrainDecision, dag_id: str) -> Iterator[Finding]:
     """A run that took it and is deleted trains nothing, and no other run may take it: that is a person's to know."""
-    if world.airflow.run(dag_id, each.run_id) is RunState.GONE:
+    if world.airflow.run(*run_of(each.run_id, each.model)) is RunState.GONE:
         summary = (
             f"the decision {each.key} says retrain, and the run {each.run_id} that took it was deleted before it made a version"
         )

@@ -13,10 +13,10 @@ from functools import partial
 
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
+from include.governance.waiters import own_dag, waiters
 from include.reconcile.world import Finding, PendingAlert, World, record_once
 
 GRACE = timedelta(minutes=2)  # since the attempt was opened: its task may be between two states
-DAGS = {"tune": "training", "train": "training", "score": "scoring"}  # the DAG whose task waits for a step's job
 _NAME = re.compile(r"slip-(tune|train|score)-([0-9a-f]{20})-g(\d+)-a(\d+)")  # Attempt.job
 
 
@@ -50,8 +50,11 @@ def _keys(world: World, step: str) -> Iterator[str]:
 
 def _wanted(world: World, attempt: Attempt) -> bool:
     step = attempt.key.partition("/")[0]
-    dag_id = f"{world.ledger.request(attempt.key).model}_{DAGS[step]}"
-    return bool(world.airflow.waiting(dag_id, step) or world.airflow.unfinished(dag_id))
+    dag_id = own_dag(world.ledger.request(attempt.key).model, step)
+    if world.airflow.waiting(dag_id, step) or world.airflow.unfinished(dag_id):
+        return True
+    runs = {(each.dag_id, each.run_id) for each in waiters(world.control, attempt.job)}  # of an author's own DAGs
+    return any(not world.airflow.run(*run).over for run in sorted(runs))
 
 
 def _finding(world: World, attempt: Attempt) -> Finding:

@@ -38,20 +38,24 @@ def find(world: World) -> Iterator[Finding]:
 
 def undriven_reason(world: World, live: LiveRollout) -> str:
     """Why nobody drives it; empty where somebody does."""
-    model = live.rollout.model
-    dag_id = live.drivers[-1].dag_id if live.drivers else f"{model}_rollout"
+    model, own = live.rollout.model, f"{live.rollout.model}_rollout"
     if model not in world.models or _rules(world, model) is None:
         # Airflow lists such a DAG still, says that its runs are running, and looks at none of them.
-        return f"the DAG {dag_id} is gone: its model cannot be loaded"
+        return f"the DAG {live.drivers[-1].dag_id if live.drivers else own} is gone: its model cannot be loaded"
+    if not live.drivers:  # opened by a version that did not write its run down
+        told = _stopped(world, own)
+        return told or ("" if world.airflow.unfinished(own) else f"{RESUMABLE} is not known, and {own} has none under way")
+    # Several may: the model's own DAG and an author's. One that does is enough.
+    reasons = [_stopped(world, driver.dag_id) or _idle(world, driver) for driver in live.drivers]
+    return "" if "" in reasons else reasons[-1]
+
+
+def _stopped(world: World, dag_id: str) -> str:
+    """Why none of a DAG's runs goes on; empty where they do."""
     paused = world.airflow.paused(dag_id)
     if paused is None:
         return f"the DAG {dag_id} is gone"
-    if paused:
-        return f"the DAG {dag_id} is paused"
-    if not live.drivers:  # opened by a version that did not write its run down
-        return "" if world.airflow.unfinished(dag_id) else f"{RESUMABLE} is not known, and {dag_id} has none under way"
-    reasons = [_idle(world, driver) for driver in live.drivers]
-    return "" if "" in reasons else reasons[-1]
+    return f"the DAG {dag_id} is paused" if paused else ""
 
 
 def _idle(world: World, driver: Driver) -> str:
@@ -85,10 +89,15 @@ def _finding(world: World, live: LiveRollout, reason: str) -> Finding:
             return finding(summary, partial(_trigger, world, live, resumed, reason))
         if not state.over:  # made since this pass began
             return finding(summary)
-    if rules.orphaned == "resume" and reason.startswith(RESUMABLE) and resumed is None and live.episodes <= MAX_TAKEOVERS:
-        driver = _next_driver(live)
+    driver, may_resume = _next_driver(live), rules.orphaned == "resume" and reason.startswith(RESUMABLE)
+    if may_resume and resumed is None and live.episodes <= MAX_TAKEOVERS and _runs(world, driver.dag_id):
         return finding(f"taken over by the run {driver.run_id}", partial(_resume, world, live, driver, reason))
     return finding("the traffic goes back to the champion", partial(_revert_route, world, live, reason))
+
+
+def _runs(world: World, dag_id: str) -> bool:
+    """Whether a run of the DAG would go on by itself: one of a paused DAG stays queued. (An author's DAG may have driven it.)"""
+    return world.airflow.paused(dag_id) is False
 
 
 def _rules(world: World, model: str) -> Rules | None:

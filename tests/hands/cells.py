@@ -11,7 +11,8 @@ from airflow.sdk import DAG
 from include.core.catalog import load_spec
 from operators.base import ComputeOperator
 from operators.lifecycle import lifecycle_dags
-from operators.rollout import RollBackModelOperator, RolloutStageOperator
+from operators.rollout import RolloutStageOperator
+from operators.rollout_end import RollBackModelOperator
 from operators.sensors import PartitionSensor
 from tests.hands.specs import KINDS, PACKAGE, dag_of
 

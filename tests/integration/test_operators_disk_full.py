@@ -12,10 +12,10 @@ import pytest
 from include.core.errors import StorageFullError, TransientError
 from include.core.request import Ref
 from include.data.published import published
-from operators.features import PublishFeaturesOperator
 from operators.validation import ValidateDataOperator
 from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Life, Run, day, settle_in
+from tests.support.wired import PublishFeaturesOperator
 from tests.unit.operators.models.shop.orders import PER_DAY
 
 CHEAP = {"price": [1.0] * PER_DAY}

@@ -13,12 +13,12 @@ from include.data.published import published
 from include.data.raw import RawPartitions
 from include.demo.flights import MODEL, land
 from include.services.services import Services
-from operators.features import BuildTrainingSetOperator, PublishFeaturesOperator
 from operators.sensors import PartitionSensor
 from operators.training import PlanTrainingOperator
 from operators.validation import ValidateDataOperator
 from tests.support.error_message import assert_says
 from tests.support.operator_runs import Run, settle_in
+from tests.support.wired import BuildTrainingSetOperator, PublishFeaturesOperator
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 1, 3)
 

@@ -29,17 +29,17 @@ from include.rollout.machine import enter_stage
 from include.routing.route import read_route
 from include.serving.client import GatewayClient
 from include.versions import queries as versions
-from operators.registry import RegisterModelOperator
-from operators.rollout import (
-    OpenRolloutOperator,
+from operators.rollout import OpenRolloutOperator
+from tests.support.error_message import assert_says
+from tests.support.nursery import Nursery
+from tests.support.operator_runs import MODEL, Life, Run, settle_in
+from tests.support.wired import (
     PromoteModelOperator,
+    RegisterModelOperator,
     RollBackModelOperator,
     RolloutStageOperator,
     SmokeTestOperator,
 )
-from tests.support.error_message import assert_says
-from tests.support.nursery import Nursery
-from tests.support.operator_runs import MODEL, Life, Run, settle_in
 from tests.unit.operators.models.shop.orders import CUSTOMERS
 
 STAGES = ("shadow", "canary_50", "full_100")
@@ -93,8 +93,8 @@ class Shop:
         change(model)
         path = self.life.services.settings.scratch() / f"{name}.onnx"
         path.write_bytes(model.SerializeToString())
-        files = {"model.onnx": path, "signature.json": self.life.path(made, "signature.json")}
-        run = Run(xcom={**self.first.xcom, "train": self.life.commit("train", {**made.value, "name": name}, files)})
+        run = Run(xcom=dict(self.first.xcom))
+        self.life.retrained(run, {"model.onnx": path}, name=name)
         version: int = run(RegisterModelOperator(task_id="register", model=MODEL))["version"]
         return version
 

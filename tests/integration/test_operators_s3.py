@@ -17,13 +17,13 @@ from include.core.errors import UnreachableError
 from include.core.request import Ref
 from include.data.published import published
 from include.services.services import Services
-from operators.features import BuildTrainingSetOperator
 from operators.hooks import AirflowConnections
 from operators.sensors import s3_partition_sensor
 from operators.training import PlanTrainingOperator
 from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Life, Run, day, settle_in
 from tests.support.s3_server import moto_server
+from tests.support.wired import BuildTrainingSetOperator
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 
 

@@ -12,12 +12,11 @@ from include.data.published import newest
 from include.rollout.history import live_rollout
 from include.versions import queries as versions
 from operators.lifecycle import RETRIES
-from operators.registry import RegisterModelOperator
-from operators.rollout import OpenRolloutOperator, RollBackModelOperator, SmokeTestOperator
-from operators.training import TrainModelOperator
+from operators.rollout import OpenRolloutOperator
 from tests.support.error_message import assert_says
 from tests.support.nursery import DAYS, Nursery
 from tests.support.operator_runs import MODEL, Life, Run, settle_in
+from tests.support.wired import RegisterModelOperator, RollBackModelOperator, SmokeTestOperator, TrainModelOperator
 
 
 @pytest.fixture(scope="module")

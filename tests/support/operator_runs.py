@@ -21,12 +21,19 @@ from airflow.triggers.base import BaseTrigger
 from include.core.request import Outcome, Ref, Request, Result
 from include.data.raw import RawPartitions
 from include.services.services import Services
-from operators.evaluation import CheckGateOperator, EvaluateModelOperator
-from operators.features import BuildTrainingSetOperator, MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.hooks import open_services
-from operators.registry import RegisterModelOperator
-from operators.training import PlanTrainingOperator, TrainModelOperator
-from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
+from operators.training import PlanTrainingOperator
+from operators.validation import ValidateDataOperator
+from tests.support.wired import (
+    BuildTrainingSetOperator,
+    CheckGateOperator,
+    EvaluateModelOperator,
+    MaterializeFeaturesOperator,
+    PublishFeaturesOperator,
+    RegisterModelOperator,
+    TrainModelOperator,
+    ValidateTrainingSetOperator,
+)
 from tests.unit.operators.models.shop.orders import orders_of, returns_of
 
 MODEL = "shop"
@@ -72,7 +79,7 @@ class Run:
         ti = SimpleNamespace(
             dag_id="shop_dag", run_id=self.run_id, task_id=task_id, map_index=-1, try_number=try_number,
             stats_tags={}, xcom_push=lambda key, value: self.xcom.__setitem__(f"{task_id}/{key}", value),
-            xcom_pull=lambda task_ids, key="": self.xcom.get(f"{task_ids}/{key}" if key else task_ids),
+            xcom_pull=lambda task_ids, key="", map_indexes=None: self.xcom.get(f"{task_ids}/{key}" if key else task_ids),
         )  # fmt: skip
         made = {
             "ti": ti,
@@ -89,17 +96,34 @@ class Run:
     def __call__(self, operator: Any, try_number: int = 1) -> Any:
         context = self.context(operator.task_id, try_number)
         try:
-            value = operator.execute(context)
+            value = rendered(operator, context).execute(context)
         except TaskDeferred as deferred:
             value = _trigger(operator, context, deferred)
         self.xcom[operator.task_id] = value
         return value
+
+    def task(self, operator: Any) -> Any:
+        """The operator as a task of the run has it."""
+        return rendered(operator, self.context(operator.task_id))
+
+    def request(self, operator: Any, services: Services) -> Request:
+        """What a task of the run would ask for now."""
+        context = self.context(operator.task_id)
+        request: Request = rendered(operator, context).build(context, services)
+        return request
 
     @property
     def sent(self) -> list[tuple[str, dict[str, Any]]]:
         """The events its tasks sent: (asset, extra)."""
         events = [event for accessor in self.outlet_events.values() for event in accessor.asset_alias_events]
         return [(event.dest_asset_key.name, dict(event.extra)) for event in events]
+
+
+def rendered(operator: Any, context: dict[str, Any]) -> Any:
+    """The operator as its task has it: a copy whose templated arguments are filled in, anew in each process."""
+    copy = operator.prepare_for_execution()
+    copy.render_template_fields(context)
+    return copy
 
 
 def fired(trigger: BaseTrigger) -> Any:
@@ -117,7 +141,8 @@ def _trigger(operator: Any, context: dict[str, Any], deferred: TaskDeferred) -> 
     """What the triggerer and the task after it do; a task may defer more than once."""
     payload = fired(deferred.trigger)
     try:
-        return getattr(operator, deferred.method_name)(context, event=payload, **(deferred.kwargs or {}))
+        resumed = rendered(operator, context)
+        return getattr(resumed, deferred.method_name)(context, event=payload, **(deferred.kwargs or {}))
     except TaskDeferred as again:
         return _trigger(operator, context, again)
 
@@ -190,6 +215,13 @@ class Life:
         ledger = self.services.ledger
         ledger.record(request)
         return ledger.ref(ledger.commit(request, ledger.open_attempt(request.key, 0), Outcome(value, files), 0.0)).to_json()
+
+    def retrained(self, run: Run, others: Mapping[str, Path] | None = None, **value: object) -> None:
+        """Put another trained result into the run, of the same files but for `others`, and an evaluation of it."""
+        for step, replaced in (("train", others or {}), ("evaluate", {})):
+            made = self.result(run.xcom[step])
+            files = {name: self.path(made, name) for name in made.files} | dict(replaced)
+            run.xcom[step] = self.commit(step, {**made.value, **value}, files)
 
     def table(self, result: Result, name: str) -> pa.Table:
         return pq.ParquetFile(self.path(result, name)).read()

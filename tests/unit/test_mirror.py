@@ -101,6 +101,12 @@ ELSEWHERE = {
     "tests/unit/operators/test_monitoring.py": "operators/staleness",
     "tests/unit/operators/test_registry.py": "operators/run",
     "tests/unit/examples/test_models.py": "operators/catalog",
+    "tests/unit/operators/test_compose.py": (
+        "operators/assets operators/groups/features operators/groups/group operators/groups/monitoring operators/groups/rollout "
+        "operators/groups/scoring operators/groups/training"
+    ),
+    "tests/unit/operators/test_lifecycle.py": "operators/lifecycle_docs operators/params",
+    "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
@@ -112,7 +118,7 @@ ELSEWHERE = {
     "tests/unit/reconcile/test_run.py": "reconcile/airflow reconcile/world",
     "tests/unit/rollout/test_judge.py": "rollout/evidence rollout/evidence_accumulator",
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
-    "tests/unit/operators/test_rollout.py": "rollout/pause",
+    "tests/unit/operators/test_rollout.py": "operators/rollout_end rollout/pause",
     "tests/unit/row_rules/test_expectation.py": "row_rules/catalogue",
     "tests/unit/serving/models/test_loaded_model.py": "model_contract/model",
     "tests/unit/serving/models/test_route_switch.py": "serving/models/deployment",
@@ -137,7 +143,7 @@ THEMES = {
     "tests/unit/features": "authored_names zones",
     "tests/unit/monitoring": "storm",
     "tests/unit/models": "former_imports",
-    "tests/unit/operators": "bad_input changed_definition empty_days frozen late_days lost_rows moved skew",
+    "tests/unit/operators": "bad_input changed_definition compose empty_days frozen late_days lost_rows moved requests skew",
     "tests/unit/reconcile": "bench",
     "tests/unit/rollout": "entities",
     "tests/unit/serving": "direct",

@@ -54,6 +54,17 @@ def models_in(connection: sa.Connection) -> set[str]:
     return set(connection.execute(sa.select(decisions.c.model).distinct()).scalars())
 
 
+def named(dag_id: str, run_id: str, model: str) -> str:
+    """How a run stands in the row of the decision that it took: its id; before it the DAG's, where that is an author's."""
+    return run_id if dag_id == f"{model}_training" else f"{dag_id}/{run_id}"
+
+
+def run_of(name: str, model: str) -> tuple[str, str]:
+    """The DAG and the run of such a name. Neither holds a slash."""
+    dag_id, slash, run_id = name.rpartition("/")
+    return (dag_id, run_id) if slash else (f"{model}_training", name)
+
+
 def take(control: ControlStore, model: str, decision: str, run_id: str) -> str:
     """The training run that takes a decision: this one, unless another one took it before. Once, ever."""
     used, _ = control.once(f"consumed/{decision}", f"training/{model}", 0, lambda _: {"run": run_id})

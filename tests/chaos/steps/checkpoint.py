@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from operators.training import TrainModelOperator
 from tests.chaos.protocol import (
     Backends,
     Backfill,
@@ -26,6 +25,7 @@ from tests.chaos.protocol import (
 from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, snapshot, values
 from tests.chaos.world import World
 from tests.support.operator_runs import MODEL
+from tests.support.wired import TrainModelOperator
 
 EVERY = 2  # steps between two checkpoints
 BEFORE = ("ledger.attempt.opened", "task.begin")

@@ -18,12 +18,12 @@ from include.core.control import audit, decisions, documents, effects, partition
 from include.core.storage import TEMPORARY
 from include.services.services import Services
 from include.training.spool import MetricSpool
-from operators.features import BuildTrainingSetOperator
 from operators.hooks import open_services
 from operators.training import PlanTrainingOperator
 from tests.chaos.protocol import Call, Deferred, Done, Finding, State
 from tests.chaos.world import World
-from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.operator_runs import MODEL, Life, Run, day, rendered
+from tests.support.wired import BuildTrainingSetOperator
 
 FOREIGN = (".ses", "pymp-", "feast_metrics_")  # of libraries: not ours to sweep
 RECORDS = ("request.json", "open.json", "result.json")
@@ -59,8 +59,9 @@ class OperatorStep:
 
 
 def _told(run: Run, do: Any, operator: Any, call: Call) -> Done | Deferred:
+    context = run.context(call.task, call.number)
     try:
-        value = do(operator, run.context(call.task, call.number))
+        value = do(rendered(operator, context), context)
     except TaskDeferred as deferred:
         trigger, kwargs = deferred.trigger.serialize()
         return Deferred(trigger, kwargs, deferred.method_name, dict(deferred.kwargs or {}))

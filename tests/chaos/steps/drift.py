@@ -13,8 +13,7 @@ from include.core.control import decisions
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.versions.lifecycle import set_production
-from operators.features import BuildTrainingSetOperator
-from operators.monitoring import CollectPredictionsOperator, DecideRetrainingOperator, MonitorModelOperator
+from operators.monitoring import CollectPredictionsOperator
 from operators.training import PlanTrainingOperator
 from tests.chaos.protocol import (
     Backends,
@@ -36,6 +35,7 @@ from tests.chaos.protocol import (
 from tests.chaos.steps.common import DAYS, PUBLISHED, Holdings, OperatorStep, compare, life, run_of
 from tests.chaos.world import World
 from tests.support.operator_runs import MODEL, Run, day
+from tests.support.wired import BuildTrainingSetOperator, DecideRetrainingOperator, MonitorModelOperator
 from tests.unit.operators.models.shop.orders import orders_of
 
 WEEK = [day(DAYS + 1).isoformat(), day(DAYS + 3).isoformat()]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.model_contract.definition import present_views
-from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.validation import ValidateDataOperator
 from tests.chaos.protocol import (
     Backends,
@@ -28,6 +27,7 @@ from tests.chaos.protocol import (
 from tests.chaos.steps.common import Holdings, OperatorStep, compare, life
 from tests.chaos.world import World
 from tests.support.operator_runs import MODEL, Run, day
+from tests.support.wired import MaterializeFeaturesOperator, PublishFeaturesOperator
 from tests.unit.operators.models.shop.orders import CUSTOMERS  # fmt: skip
 
 BEFORE = ("ledger.attempt.open", "ledger.attempt.opened", "task.begin", "task.computed", "control.taken", "materialize.write")

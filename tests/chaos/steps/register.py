@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from operators.evaluation import CheckGateOperator, EvaluateModelOperator
-from operators.registry import RegisterModelOperator
-from operators.training import TrainModelOperator
-from operators.validation import ValidateTrainingSetOperator
 from tests.chaos.protocol import (
     Backends,
     Backfill,
@@ -28,6 +24,13 @@ from tests.chaos.protocol import (
 from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, life, snapshot
 from tests.chaos.world import World
 from tests.support.operator_runs import MODEL
+from tests.support.wired import (
+    CheckGateOperator,
+    EvaluateModelOperator,
+    RegisterModelOperator,
+    TrainModelOperator,
+    ValidateTrainingSetOperator,
+)
 
 BEFORE = ("reconcile.begin", "control.taken", "register.publish")
 MIDDLE = (
@@ -73,10 +76,8 @@ class Register(OperatorStep):
         run(TrainModelOperator(task_id="train", model=MODEL, where="process"))
         run(EvaluateModelOperator(task_id="evaluate", model=MODEL))
         run(CheckGateOperator(task_id="gate", model=MODEL))
-        made = shop.result(run.xcom["train"])
-        files = {name: shop.path(made, name) for name in made.files}
         # Slots share an MLflow server: each has a trained result, and so a registration key, of its own.
-        run.xcom["train"] = shop.commit("train", {**made.value, "slot": world.number}, files)
+        shop.retrained(run, slot=world.number)
         return {"xcom": run.xcom}
 
     def reset(self, world: World) -> None:

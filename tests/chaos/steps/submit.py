@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from operators.training import TrainModelOperator
 from tests.chaos.protocol import (
     Backends,
     Backfill,
@@ -26,6 +25,7 @@ from tests.chaos.protocol import (
 from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, life, snapshot, values
 from tests.chaos.world import World
 from tests.support.operator_runs import MODEL
+from tests.support.wired import TrainModelOperator
 
 BEFORE = ("ledger.attempt.open", "ledger.attempt.opened", "compute.submit")
 MIDDLE = ("jobs.claimed", "storage.create.temporary", "storage.create.linked")

@@ -17,11 +17,6 @@ from include.core.errors import DataError, UnreachableError
 from include.rollout.history import Rollout
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict
 from include.routing.route import read_route
-from operators.evaluation import CheckGateOperator, EvaluateModelOperator
-from operators.registry import RegisterModelOperator
-from operators.rollout import PromoteModelOperator, RollBackModelOperator, RolloutStageOperator
-from operators.training import TrainModelOperator
-from operators.validation import ValidateTrainingSetOperator
 from tests.chaos.child import fork
 from tests.chaos.protocol import (
     Backends,
@@ -48,6 +43,16 @@ from tests.chaos.servers import until
 from tests.chaos.steps.common import PUBLISHED, Holdings, OperatorStep, compare, life, snapshot
 from tests.chaos.world import TOKEN, World
 from tests.support.operator_runs import MODEL
+from tests.support.wired import (
+    CheckGateOperator,
+    EvaluateModelOperator,
+    PromoteModelOperator,
+    RegisterModelOperator,
+    RollBackModelOperator,
+    RolloutStageOperator,
+    TrainModelOperator,
+    ValidateTrainingSetOperator,
+)
 from tests.unit.operators.models.shop.orders import CUSTOMERS
 
 FORWARD, BACK = ("canary_50", "full_100", "promote"), ("canary_50", "roll_back")
@@ -113,9 +118,7 @@ class Traffic(OperatorStep):
         run(EvaluateModelOperator(task_id="evaluate", model=MODEL))
         run(CheckGateOperator(task_id="gate", model=MODEL))
         run(RegisterModelOperator(task_id="register", model=MODEL))
-        made = shop.result(run.xcom["train"])
-        files = {name: shop.path(made, name) for name in made.files}
-        run.xcom["train"] = shop.commit("train", {**made.value, "name": "the second"}, files)
+        shop.retrained(run, name="the second")
         run(RegisterModelOperator(task_id="register", model=MODEL))
         control, spec = shop.services.control, shop.services.spec(MODEL)
         for version in (1, 2):

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.data.published import published
-from operators.features import BuildTrainingSetOperator
 from operators.training import PlanTrainingOperator
 from tests.chaos.protocol import (
     Backends,
@@ -29,6 +28,7 @@ from tests.chaos.steps.common import DAYS, PUBLISHED, Holdings, OperatorStep, co
 from tests.chaos.steps.validate import ANYWHERE, BEFORE, MIDDLE, RECORDED, S3, UNRECORDED
 from tests.chaos.world import World
 from tests.support.operator_runs import MODEL, Run, day
+from tests.support.wired import BuildTrainingSetOperator
 from tests.unit.operators.models.shop.orders import PER_DAY
 
 POSTGRES = Backends(control="postgres")

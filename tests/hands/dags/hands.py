@@ -34,7 +34,7 @@ include.serving.client.GatewayClient.wait_applied = lambda *given, **named: {}
 include.rollout.smoke.smoke_test = lambda *given, **named: {}
 include.rollout.stage_evaluation.evaluate_stage = toys.look
 operators.rollout.QuestionTrigger = question  # type: ignore[assignment,misc]
-operators.rollout._mirror = lambda *given: None
+operators.rollout.TrafficOperator.mirror = lambda *given: None  # type: ignore[method-assign]
 
 
 def with_gates(dag: DAG) -> DAG:

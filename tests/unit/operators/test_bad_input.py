@@ -14,12 +14,11 @@ from include.core.errors import DataError, NotReadyError, PermanentError, Slipst
 from include.core.request import Ref
 from include.core.spec import ModelSpec, Training
 from include.data.published import published as there
-from operators.features import PublishFeaturesOperator
-from operators.training import TrainModelOperator
 from operators.validation import ValidateDataOperator
 from tests.support.error_message import assert_says
 from tests.support.nursery import DAYS
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.wired import PublishFeaturesOperator, TrainModelOperator
 from tests.unit.operators.models.shop.orders import orders_of
 
 Damage = Callable[[Life], None]

@@ -13,10 +13,10 @@ from include.data.published import published
 from include.features.online.stream import stream_rows
 from include.point_in_time.partition import results
 from include.versions.lifecycle import set_production
-from operators.monitoring import CollectPredictionsOperator, MonitorModelOperator, ProfileReferenceOperator
+from operators.monitoring import CollectPredictionsOperator, ProfileReferenceOperator
 from operators.scoring import ScoreBatchOperator
-from operators.sensors import FreshnessSensor
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.wired import FreshnessSensor, MonitorModelOperator
 from tests.unit.operators.models.shop.orders import orders_of, returns_of
 from tests.unit.operators.models.shop.spec import SPEC
 
@@ -130,7 +130,7 @@ def test_freshness_waits_for_no_view_of_which_the_day_has_no_rows(life: Life, mo
         if run is None:
             land_empty(life, 1)
             run = life.publish(day(1), Run({"day": "2013-01-01"}, interval=(day(1), day(2))))
-        assert FreshnessSensor(task_id="fresh", model=MODEL).poke(run.context("fresh")) is allowed
+        assert run.task(FreshnessSensor(task_id="fresh", model=MODEL)).poke(run.context("fresh")) is allowed
 
 
 def test_a_day_whose_column_holds_nothing_is_judged_by_the_rules_of_the_other_days_type(life: Life) -> None:

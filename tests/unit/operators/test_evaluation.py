@@ -6,10 +6,9 @@ import pytest
 
 from include.versions.lifecycle import set_production
 from include.versions.queries import records
-from operators.evaluation import CheckGateOperator, EvaluateModelOperator
-from operators.registry import RegisterModelOperator
 from tests.support.nursery import Nursery
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.wired import CheckGateOperator, EvaluateModelOperator, RegisterModelOperator
 from tests.unit.operators.models.shop.orders import PER_DAY
 
 
@@ -42,7 +41,7 @@ def test_the_first_version_has_nobody_to_beat(registered: Life, nursery: Nursery
 def test_the_champion_is_measured_on_the_same_holdout(registered: Life) -> None:
     crowned(registered)
     run = retrained(registered)
-    request = evaluate().build(run.context("evaluate"), registered.services)
+    request = run.request(evaluate(), registered.services)
     assert request.inputs["champion"].digest != request.inputs["train"].digest
     value = registered.result(run.xcom["evaluate"]).value
     assert value["champion"]["auc"] > 0.8
@@ -56,23 +55,23 @@ def test_the_threshold_that_serves_is_part_of_the_request_and_of_the_record(
     (version,) = records(registered.services.control, MODEL)
     assert version.entry.threshold == spec.serving.threshold == 0.5
     run = nursery.run()
-    before = evaluate().build(run.context("evaluate"), registered.services)
+    before = run.request(evaluate(), registered.services)
     lower = spec.model_copy(update={"serving": spec.serving.model_copy(update={"threshold": 0.3})})
     monkeypatch.setattr(type(registered.services), "spec", lambda *_: lower)
-    after = evaluate().build(run.context("evaluate"), registered.services)
+    after = run.request(evaluate(), registered.services)
     assert (before.params["threshold"], after.params["threshold"]) == (0.5, 0.3)
     assert after.key != before.key
 
 
 def test_the_champion_is_not_compared_with_itself(registered: Life, nursery: Nursery) -> None:
     crowned(registered)
-    assert "champion" not in evaluate().build(nursery.run().context("evaluate"), registered.services).inputs
+    assert "champion" not in nursery.run().request(evaluate(), registered.services).inputs
 
 
 def test_a_backfill_is_compared_with_nothing(registered: Life) -> None:
     crowned(registered)
     run = retrained(registered, run_type="backfill")
-    assert "champion" not in evaluate().build(run.context("evaluate"), registered.services).inputs
+    assert "champion" not in run.request(evaluate(), registered.services).inputs
     assert registered.result(run.xcom["evaluate"]).value["champion"] is None
 
 

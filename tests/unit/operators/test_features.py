@@ -17,16 +17,16 @@ from include.core.request import Ref, Result
 from include.core.task import perform
 from include.data.published import publish, published, resource
 from include.model_contract.definition import present_views
-from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.validation import ValidateDataOperator
 from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.wired import MaterializeFeaturesOperator, PublishFeaturesOperator
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 
 CHEAP = {"price": [1.0] * PER_DAY}
 PUBLISH = """
 import json, sys
-from operators.features import PublishFeaturesOperator
+from tests.support.wired import PublishFeaturesOperator
 from tests.support.operator_runs import MODEL, Run
 run = Run(**json.loads(sys.argv[1]))
 run(PublishFeaturesOperator(task_id="publish", model=MODEL))
@@ -122,7 +122,7 @@ def test_a_partition_that_changes_under_the_run_is_refused(life: Life) -> None:
     """It was validated, then written again: what was not validated is not published."""
     life.land(day(1))
     run = validated(life)
-    request = PublishFeaturesOperator(task_id="publish", model=MODEL).build(run.context("publish"), life.services)
+    request = run.request(PublishFeaturesOperator(task_id="publish", model=MODEL), life.services)
     life.land(day(1), orders=CHEAP)
     with pytest.raises(IntegrityError) as refused:
         perform(request, life.services.ledger.open_attempt(request.key, 0), life.services.ledger, life.services.settings)
@@ -155,6 +155,7 @@ def test_materializing_brings_the_newest_values_online_and_never_goes_back(life:
     assert life.materialize(runs[2])["views"]["customer"]["written"] == 0  # the same day again
 
 
-def test_a_late_materializer_is_fenced_by_its_day() -> None:
-    operator = MaterializeFeaturesOperator(task_id="materialize", model=MODEL)
-    assert operator.resource(Run({"day": "2013-01-02"}).context("materialize")) == "materialize/shop/2013-01-02"
+def test_a_late_materializer_is_fenced_by_its_day(life: Life) -> None:
+    run = Run(xcom={"publish": life.commit("features", {"day": "2013-01-02"}, {})})
+    operator = run.task(MaterializeFeaturesOperator(task_id="materialize", model=MODEL))
+    assert operator.resource(run.context("materialize")) == "materialize/shop/2013-01-02"

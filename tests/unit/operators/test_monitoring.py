@@ -23,17 +23,11 @@ from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.versions.lifecycle import set_production
 from operators import lifecycle
-from operators.monitoring import (
-    CollectPredictionsOperator,
-    DecideRetrainingOperator,
-    MonitorModelOperator,
-    ProfileReferenceOperator,
-    RotateLogOperator,
-    _with_threshold,
-)
-from operators.staleness import BuildHistoryOperator, TrainStalenessProbesOperator
+from operators.monitoring import CollectPredictionsOperator, ProfileReferenceOperator, RotateLogOperator, _with_threshold
+from operators.staleness import BuildHistoryOperator
 from tests.support.nursery import DAYS
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.wired import DecideRetrainingOperator, MonitorModelOperator, TrainStalenessProbesOperator
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 from tests.unit.operators.models.shop.spec import SPEC
 
@@ -218,7 +212,7 @@ def test_a_reference_past_its_retention_takes_drift_with_it_and_nothing_else(ser
 def test_a_reference_of_another_champion_is_not_used(served: Life) -> None:
     run = Run(interval=WEEK, run_type="scheduled")
     run(CollectPredictionsOperator(task_id="collect", model=MODEL))
-    run.xcom["reference"] = run.xcom["collect"]  # a result, but not of this champion's training set
+    run.xcom["reference"] = served.commit("reference", {}, {})  # not of this champion's training set
     run(MonitorModelOperator(task_id="monitor", model=MODEL))
     monitored = served.services.ledger.request(served.result(run.xcom["monitor"]).key)
     assert sorted(monitored.inputs) == ["collect", "training_set"]

@@ -276,7 +276,7 @@ def test_a_decision_that_comes_by_conf_is_trained_on_by_one_run(published: Life)
     plan = first(PlanTrainingOperator(task_id="plan", model=MODEL))
     assert (plan["as_of"], plan["reason"]) == (conf["as_of"], "drift of price")
     assert first(PlanTrainingOperator(task_id="plan", model=MODEL), try_number=2) == plan
-    with pytest.raises(AirflowSkipException, match="was trained on by the run reconciled__1"):
+    with pytest.raises(AirflowSkipException, match="was trained on by the run shop_dag/reconciled__1"):
         Run(run_id="asset__2", event=conf)(PlanTrainingOperator(task_id="plan", model=MODEL))
 
 

@@ -12,17 +12,19 @@ import pytest
 from airflow.sdk import Context
 
 from include.core.errors import FencedError
+from include.core.request import Ref
 from include.governance.registry import register
 from include.rollout.machine import open_rollout
 from include.rollout.restore import restore
 from include.versions import queries as versions
 from include.versions.lifecycle import set_production
 from include.versions.record import Stage
-from operators.registry import RegisterModelOperator, _commit
+from operators.registry import _commit
 from tests.support.error_message import assert_says
 from tests.support.nursery import Nursery
 from tests.support.operator_runs import MODEL, Life, Run
 from tests.support.versions import move
+from tests.support.wired import RegisterModelOperator
 
 CLOSED = {"passed": False, "reasons": ["auc 0.51 is below the floor 0.55 (evaluation.minimum)"]}
 
@@ -155,11 +157,9 @@ def test_a_backfill_that_may_deploy_registers_a_candidate_whose_event_is_obeyed(
 
 def test_a_late_attempt_registers_nothing(published: Life) -> None:
     from include.governance.registration import Inputs, propose
-    from operators.run import pulled
 
     run, services = trained(published), published.services
-    context = run.context("register")
-    inputs = Inputs(pulled(context, "train"), pulled(context, "build_training_set"), pulled(context, "evaluate"))
+    inputs = Inputs(*(Ref.from_json(run.xcom[task]) for task in ("train", "build_training_set", "evaluate")))
     package = propose(services.ledger, services.spec(MODEL), inputs, as_of="2013-01-05T00:00:00")
     late = services.control.take("registry/shop", "the late one")
     services.control.take("registry/shop", "the newer one")

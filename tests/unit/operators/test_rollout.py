@@ -26,18 +26,12 @@ from include.routing.route import Route, read_route, set_route
 from include.services.services import Services
 from include.versions.record import Stage, VersionRecord
 from operators.alert import Alert
-from operators.rollout import (
-    ConcludeRolloutOperator,
-    OpenRolloutOperator,
-    PromoteModelOperator,
-    RollBackModelOperator,
-    RolloutOperator,
-    RolloutStageOperator,
-)
+from operators.rollout import OpenRolloutOperator, RolloutOperator, TrafficOperator
 from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Run, settle_in
 from tests.support.toy_ledger import Loop
 from tests.support.versions import add_candidates
+from tests.support.wired import ConcludeRolloutOperator, PromoteModelOperator, RollBackModelOperator, RolloutStageOperator
 
 
 @pytest.fixture
@@ -46,8 +40,8 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     made = settle_in(tmp_path, monkeypatch)
     monkeypatch.setattr("operators.rollout.EVALUATE_SECONDS", 0.05)
 
-    def enter(self: RolloutOperator, context: Any, services: Services, stage: str, epoch: int) -> int:
-        return enter_stage(services.control, self.rollout(context, services), stage, epoch)
+    def enter(self: RolloutOperator, services: Services, stage: str, epoch: int) -> int:
+        return enter_stage(services.control, self.driven(services), stage, epoch)
 
     monkeypatch.setattr(RolloutOperator, "enter", enter)
     with made.control.transaction() as connection:
@@ -130,7 +124,7 @@ def test_a_stage_of_a_paused_rollout_waits_and_then_does_its_work(services: Serv
     run, rollout = opened(services)
     pause(services.control, MODEL, actor="ada", reason="lunch")
     with pytest.raises(TaskDeferred):
-        canary().execute(run.context("canary_50"))
+        run.task(canary()).execute(run.context("canary_50"))
     assert read_route(services.control, MODEL)[1].weight == 0  # it did not begin
 
     def back() -> None:
@@ -165,7 +159,7 @@ def test_a_pause_that_ends_as_a_stage_is_refused_costs_no_try(services: Services
 def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
     run, rollout = opened(services)
     with pytest.raises(TaskDeferred):
-        canary().execute(run.context("canary_50"))
+        run.task(canary()).execute(run.context("canary_50"))
     pause(services.control, MODEL, actor="ada", reason="lunch")
     answer(services, rollout)
     assert evaluation.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") is None
@@ -176,14 +170,14 @@ def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
 def test_an_incident_of_both_arms_pages_once_and_holds(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     run, rollout = opened(services)
     with pytest.raises(TaskDeferred):
-        canary().execute(run.context("canary_50"))
+        run.task(canary()).execute(run.context("canary_50"))
     answer(services, rollout, ("champion", "challenger"))
     strict, pages = evaluation.judge_plan, list[Alert]()
     monkeypatch.setattr(evaluation, "judge_plan", lambda *given: replace(strict(*given), accepted=0.05))  # the shop accepts half
     monkeypatch.setattr("operators.rollout.send_alert", lambda alert, control: pages.append(alert))
     for _ in range(2):
         with pytest.raises(TaskDeferred):
-            canary().resume(run.context("canary_50"), {"answer": None})
+            run.task(canary()).resume(run.context("canary_50"), {"answer": None})
     (page,) = pages
     assert (page.severity, page.key) == ("page", f"page/{rollout.id}/canary_50")
     assert "holds at version 2: both arms fail more than the accepted 5.0% of requests" in page.text
@@ -195,11 +189,11 @@ def test_an_incident_of_both_arms_pages_once_and_holds(services: Services, monke
 def test_a_challenger_that_fails_alone_is_rolled_back_even_while_paused(services: Services) -> None:
     run, rollout = opened(services)
     with pytest.raises(TaskDeferred):
-        canary().execute(run.context("canary_50"))
+        run.task(canary()).execute(run.context("canary_50"))
     pause(services.control, MODEL, actor="ada", reason="lunch")
     answer(services, rollout, ("challenger",))
     with pytest.raises(GateClosed, match="roll back"):
-        canary().resume(run.context("canary_50"), {"answer": None})
+        run.task(canary()).resume(run.context("canary_50"), {"answer": None})
     assert read_route(services.control, MODEL)[1] == Route(champion=1)
 
 
@@ -210,7 +204,7 @@ def test_a_challenger_that_fails_alone_is_rolled_back_even_while_paused(services
 def quiet(services: Services, monkeypatch: pytest.MonkeyPatch) -> Services:
     """The gateway and the registry are taken at their word."""
     monkeypatch.setattr("include.serving.client.GatewayClient.wait_applied", lambda *given, **named: {})
-    monkeypatch.setattr("operators.rollout._mirror", lambda *given: None)
+    monkeypatch.setattr(TrafficOperator, "mirror", lambda *given: None)
     return services
 
 
@@ -361,7 +355,8 @@ def test_a_registry_that_refuses_delays_no_rollback_and_is_reported(services: Se
     """The versions of this control store have no records: nothing that a registry could show."""
     monkeypatch.setattr("include.serving.client.GatewayClient.wait_applied", lambda *given, **named: {})
     told = list[Alert]()
-    monkeypatch.setattr("operators.rollout.send_alert", lambda alert, control: told.append(alert))
+    for module in ("rollout", "rollout_end"):
+        monkeypatch.setattr(f"operators.{module}.send_alert", lambda alert, control: told.append(alert))
     run, _ = opened(services)
     assert back(run)["rolled_back"] == 2
     assert [alert.event for alert in told] == ["registry_behind", "rolled_back"]

@@ -10,8 +10,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import DataError, UnreachableError
 from operators.lifecycle import features_dag
-from operators.sensors import FreshnessSensor, PartitionSensor, missing_paths
+from operators.sensors import PartitionSensor, missing_paths
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.wired import FreshnessSensor
 from tests.unit.operators.models.shop.orders import orders_of
 
 
@@ -52,7 +53,9 @@ def test_a_look_that_fails_for_now_is_one_look_lost(life: Life, monkeypatch: pyt
         patch.setattr("operators.sensors.missing_paths", fails)
         patch.setattr("include.features.online.freshness.freshness", fails)
         assert not poke(Run({"day": "2013-01-01"}))
-        assert not FreshnessSensor(task_id="fresh", model=MODEL).poke(Run({"day": "2013-01-01"}).context("fresh"))
+        assert (
+            not (run := Run({"day": "2013-01-01"})).task(FreshnessSensor(task_id="fresh", model=MODEL)).poke(run.context("fresh"))
+        )
     assert poke(Run({"day": "2013-01-01"}))
 
 
@@ -78,7 +81,7 @@ def test_features_are_waited_for_until_they_are_fresh_as_of_the_interval(life: L
 
     def fresh(until: int) -> bool:
         run = Run(interval=(day(until - 1), day(until)))
-        return FreshnessSensor(task_id="fresh", model=MODEL).poke(run.context("fresh"))
+        return run.task(FreshnessSensor(task_id="fresh", model=MODEL)).poke(run.context("fresh"))
 
     assert not fresh(3)
     row = {"customer": "c1", "event_timestamp": datetime.combine(day(2), time(1)), "mean_price": 1.0, "bought": 2.0}

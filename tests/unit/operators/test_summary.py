@@ -10,15 +10,20 @@ from typing import Any
 import pytest
 
 from operators.base import ReconcileOperator
-from operators.evaluation import CheckGateOperator, EvaluateModelOperator
-from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
-from operators.registry import RegisterModelOperator
 from operators.sensors import PartitionSensor
 from operators.summary import LINES, WIDTH, subject, summary
-from operators.training import TrainModelOperator
-from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
+from operators.validation import ValidateDataOperator
 from tests.support.nursery import Nursery
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.wired import (
+    CheckGateOperator,
+    EvaluateModelOperator,
+    MaterializeFeaturesOperator,
+    PublishFeaturesOperator,
+    RegisterModelOperator,
+    TrainModelOperator,
+    ValidateTrainingSetOperator,
+)
 
 pytestmark = pytest.mark.thorough  # whole days through every step
 
@@ -153,5 +158,5 @@ def test_the_day_is_an_xcom_of_every_task_that_is_about_one(life: Life) -> None:
     for task_id, kind in tasks.items():
         operator, context = kind(task_id=task_id, model=MODEL), run.context(task_id)
         context["ti"].xcom_push = lambda key, value, task=operator.task_id: pushed.setdefault((task, key), value)
-        run.xcom[operator.task_id] = operator.execute(context)
+        run.xcom[operator.task_id] = run.task(operator).execute(context)
     assert pushed == {(task, "day"): "2013-01-01" for task in tasks}

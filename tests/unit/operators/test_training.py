@@ -9,17 +9,22 @@ import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.core.errors import DataError, PermanentError
+from include.core.errors import DataError, InputError, PermanentError
 from include.core.request import Request
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
-from operators.features import BuildTrainingSetOperator, ListWithdrawnOperator
 from operators.lifecycle import training_dag
-from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
-from operators.validation import ValidateTrainingSetOperator
+from operators.training import PlanTrainingOperator
 from tests.support.error_message import assert_says
 from tests.support.nursery import DAYS
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.wired import (
+    BuildTrainingSetOperator,
+    ListWithdrawnOperator,
+    TrainModelOperator,
+    TuneModelOperator,
+    ValidateTrainingSetOperator,
+)
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 from tests.unit.operators.models.shop.spec import SPEC
 
@@ -152,7 +157,7 @@ def test_the_chosen_parameters_reach_the_training(published: Life) -> None:
 
 
 def request_of(life: Life, run: Run) -> Request:
-    return TrainModelOperator(task_id="train", model=MODEL).build(run.context("train"), life.services)
+    return run.request(TrainModelOperator(task_id="train", model=MODEL), life.services)
 
 
 def test_a_changed_search_grid_retrains_nothing(published: Life, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +204,7 @@ def test_a_job_that_meets_a_permanent_error_fails_the_task_as_itself(published: 
 def test_the_snapshot_takes_no_day_after_its_as_of_time(published: Life) -> None:
     run = Run({"as_of": "2013-01-03"})
     plan(run)
-    request = BuildTrainingSetOperator(task_id="build_training_set", model=MODEL).build(run.context("b"), published.services)
+    request = run.request(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL), published.services)
     assert sorted(request.inputs) == ["2013-01-01", "2013-01-02"]
 
 
@@ -213,15 +218,18 @@ def test_a_spec_may_leave_out_what_withdrawn_versions_answered(published: Life, 
     log.write([Record("prediction", name, at, "2013-01-02T12:00:00", version=7, score=0.5) for name in ids])
     log.close()
 
-    def rows(run: Run) -> int:
-        return int(published.result(run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))).value["rows"])
+    def rows(run: Run, **inputs: None) -> int:
+        build = BuildTrainingSetOperator(task_id="build_training_set", model=MODEL, **inputs)
+        return int(published.result(run(build)).value["rows"])
 
     run = Run({"as_of": "2013-01-05"})
     run(PlanTrainingOperator(task_id="plan", model=MODEL))
     assert published.result(run(ListWithdrawnOperator(task_id="withdrawn", model=MODEL))).value["requests"] == 5
     less = rows(run)
+    with pytest.raises(InputError, match="build_training_set has no list"):
+        rows(run, withdrawn=None)
     monkeypatch.setattr("tests.unit.operators.models.shop.spec.SPEC", SPEC)
-    assert rows(run) == less + 5
+    assert rows(run, withdrawn=None) == less + 5
     tasks = {task.task_id: task for task in training_dag(SPEC.model_copy(update={"training": training})).tasks}
     assert tasks["withdrawn"].downstream_task_ids == {"build_training_set"}
     assert "withdrawn" not in {task.task_id for task in training_dag(SPEC).tasks}

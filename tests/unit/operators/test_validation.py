@@ -7,10 +7,11 @@ import pytest
 
 from include.core.errors import ValidationFailed
 from include.data.published import published
-from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
+from operators.validation import ValidateDataOperator
 from tests.support.error_message import assert_says
 from tests.support.nursery import Nursery
 from tests.support.operator_runs import MODEL, Life, Run, day
+from tests.support.wired import ValidateTrainingSetOperator
 from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 
 THREE_BAD = {"price": [-1.0, 5000.0, None, *[7.0] * (PER_DAY - 3)], "id": [None, *(f"x-{n}" for n in range(1, PER_DAY))]}

@@ -147,7 +147,7 @@ def test_a_decision_whose_event_comes_twice_is_trained_on_once(published: Life) 
     one, two = (Run(run_id=name, run_type="asset_triggered", event=event) for name in ("one", "two"))
     plan = PlanTrainingOperator(task_id="plan", model=MODEL)
     made = one(plan)
-    with pytest.raises(AirflowSkipException, match="The decision shop:w was trained on by the run one"):
+    with pytest.raises(AirflowSkipException, match="The decision shop:w was trained on by the run shop_dag/one"):
         two(plan)
     assert one(plan) == made  # retried, or cleared
     other = Run(run_id="three", run_type="asset_triggered", event={**event, "decision": "shop:w2"})

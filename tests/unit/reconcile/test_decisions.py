@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from include.monitoring.retraining.retrainings import named
 from tests.support.fake_airflow import RunState
 from tests.unit.reconcile.conftest import MODEL, TRAINING, Place
 
@@ -45,6 +46,15 @@ def test_a_run_that_took_it_and_was_deleted_is_reported(lost: Place) -> None:
     assert "asset__1 that took it was deleted" in finding.summary
     lost.look()
     assert (lost.told(), lost.airflow.made) == (["decision_waits"], [])
+
+
+def test_a_run_of_an_authors_dag_that_took_it_is_looked_for_in_that_dag(lost: Place) -> None:
+    consumed(lost, f"{MODEL}:2026-01-01/2026-01-08", named("weekly", "manual__1", MODEL))
+    lost.running("weekly", "manual__1")
+    assert lost.look().found == []
+    del lost.airflow.runs["weekly", "manual__1"]
+    (finding,) = lost.look().found
+    assert "the run weekly/manual__1 that took it was deleted" in finding.summary
 
 
 def test_a_version_trained_since_has_answered_it(lost: Place) -> None:

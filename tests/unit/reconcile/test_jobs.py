@@ -9,6 +9,7 @@ import pytest
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.request import Request
+from include.governance.waiters import Waiter, record
 from tests.support.fake_airflow import RunState
 from tests.support.fake_jobs import FakeJobs
 from tests.unit.reconcile.conftest import MODEL, TRAINING, Place
@@ -61,6 +62,16 @@ def test_a_run_that_may_still_come_to_its_step_counts_as_waiting(place: Place, j
     submit(jobs, attempt(place).job)
     place.airflow.runs[TRAINING, "r"] = RunState.QUEUED
     assert place.look(jobs=lambda: jobs).found == []
+
+
+def test_one_that_an_authors_dag_waits_for_is_as_it_should_be_until_that_run_is_over(place: Place, jobs: FakeJobs) -> None:
+    job = attempt(place).job
+    submit(jobs, job)
+    record(place.control, job, Waiter("weekly", "manual__1", "learn.train"))
+    place.running("weekly", "manual__1", **{"learn.train": "deferred"})
+    assert place.look(jobs=lambda: jobs).found == []
+    place.airflow.runs["weekly", "manual__1"] = RunState.FAILED
+    assert len(place.look(jobs=lambda: jobs).found) == 1
 
 
 @pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED])

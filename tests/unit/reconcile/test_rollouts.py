@@ -229,6 +229,39 @@ def test_any_of_its_runs_may_drive_it(canary: Place) -> None:
     assert canary.look().found == []
 
 
+AUTHORS = "weekly"  # a DAG of an author's own, with tasks of its own names
+
+
+@pytest.fixture
+def composed(canary: Place) -> Place:
+    """An author's DAG drives the rollout, too; the model's own is paused, or its run is over."""
+    request = f"{AUTHORS}/manual__3/release.open/-1"
+    open_rollout(canary.control, SPEC, 2, request=request, actor="t", epoch=99)
+    canary.running(AUTHORS, "manual__3", **{"release.canary_5": "deferred"})
+    return canary
+
+
+@pytest.mark.parametrize("paused", [True, None])
+def test_an_authors_dag_drives_it_whatever_becomes_of_the_models_own(composed: Place, paused: bool | None) -> None:
+    composed.airflow.dags[ROLLOUT] = paused
+    assert composed.look().found == []
+    failed(composed)
+    assert composed.look().found == []
+
+
+def test_one_that_an_authors_dag_left_is_not_given_to_a_paused_dag_where_it_would_wait_for_ever(composed: Place) -> None:
+    composed.orphaned(orphaned="resume")
+    failed(composed)
+    composed.airflow.dags[ROLLOUT] = True
+    composed.airflow.runs[AUTHORS, "manual__3"] = RunState.FAILED
+    composed.airflow.states[AUTHORS, "manual__3"] = {"release.canary_5": "failed"}
+    (finding,) = composed.look().found
+    assert "its run manual__3 is over (failed)" in finding.summary
+    composed.later(minutes=6)
+    composed.look()
+    assert (composed.airflow.made, weight(composed)) == ([], 0)
+
+
 @pytest.mark.parametrize("request_", ["by hand", "", None])
 def test_a_rollout_of_an_earlier_version_which_kept_no_run_counts_as_driven_while_its_dag_runs(
     canary: Place, request_: str | None

@@ -1,0 +1,27 @@
+"""What every task of ours has unless a DAG says otherwise: its retries, and who is told when it has failed for good."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pendulum
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+TIMEZONE = pendulum.timezone("UTC")  # Airflow serialises no other kind of time zone
+
+RETRIES = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception="include.core.errors.PermanentError", action=RetryAction.FAIL, reason="a retry cannot help"),
+        RetryRule(
+            exception="include.core.errors.TransientError",
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(seconds=20),
+            reason="may pass by itself",
+        ),
+    ]
+)
+
+# A killed process leaves no error to classify: its task follows the plain delay, and a retry adopts what it had begun.
+TRIES, DELAY = 3, timedelta(seconds=3)
+RETRYING: dict[str, Any] = {"retries": TRIES, "retry_delay": DELAY, "retry_policy": RETRIES}

@@ -1,0 +1,69 @@
+"""A day's features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from airflow.sdk import XComArg, chain
+
+from include.core.settings import Settings
+from include.core.spec import ModelSpec
+from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
+from operators.groups.group import Group, given, named, spec_of, task_group
+from operators.sensors import FreshnessSensor, PartitionSensor, s3_partition_sensor
+from operators.validation import ValidateDataOperator
+
+A_DAY, AN_HOUR = timedelta(days=1).total_seconds(), timedelta(hours=1).total_seconds()
+
+
+@dataclass(frozen=True)
+class FeaturesGroup(Group):
+    """Each is what its task returns."""
+
+    verdict: XComArg
+    features: XComArg
+    online: XComArg
+
+
+def features_group(
+    model: ModelSpec | str,
+    *,
+    group_id: str | None = "",
+    day: date | str | None = None,
+    wait: bool = True,
+    pool: str | None = None,
+    queue: str | None = None,
+) -> FeaturesGroup:
+    """wait for the day's partitions → validate → publish → materialize → (fresh).
+
+    :param model: its spec, or its name
+    :param group_id: by default `<model>_features`; None for tasks that stand in the DAG itself
+    :param day: the day (UTC), templated, or a mapped task group's argument; else the run's
+    :param wait: whether to wait until the day has landed
+    :param pool, queue: of all its tasks
+
+    **Example** ::
+
+        with DAG("flights", schedule="@daily"):
+            made = features_group("flight_delay", day="{{ ds }}")
+            made.online >> notify
+    """
+    spec, options = spec_of(model), given(pool=pool, queue=queue)
+    with task_group(spec, named(spec, group_id, "features")) as group:
+        landed = [_partition_sensor(spec, day, options)] if wait else []
+        validated = ValidateDataOperator(task_id="validate", model=spec.name, day=day, **options)
+        published = PublishFeaturesOperator(task_id="publish", model=spec.name, verdict=validated.output, **options)
+        online = MaterializeFeaturesOperator(task_id="materialize", model=spec.name, features=published.output, **options)
+        chain(*landed, validated)
+        if any(view.freshness for view in spec.features.views):
+            features = published.output if spec.data.empty_days else None
+            fresh = FreshnessSensor(task_id="fresh", model=spec.name, features=features, timeout=AN_HOUR, **options)
+            chain(online, fresh)
+        return FeaturesGroup(group, validated.output, published.output, online.output)
+
+
+def _partition_sensor(spec: ModelSpec, day: date | str | None, options: dict[str, Any]) -> Any:
+    make: Any = s3_partition_sensor if Settings.from_env().root.startswith("s3://") else PartitionSensor
+    return make(model=spec.name, day=day, task_id="wait_for_partition", timeout=A_DAY, **options)

@@ -1,0 +1,71 @@
+"""A window of a served model, judged; and the decision to train again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from airflow.sdk import TriggerRule, XComArg, chain
+
+from include.core.spec import ModelSpec
+from operators.groups.group import Group, given, named, spec_of, task_group
+from operators.monitoring import (
+    CheckSkewOperator,
+    CollectPredictionsOperator,
+    DecideRetrainingOperator,
+    MonitorModelOperator,
+    ProfileReferenceOperator,
+    RotateLogOperator,
+)
+from operators.staleness import BuildHistoryOperator, TrainStalenessProbesOperator
+
+
+@dataclass(frozen=True)
+class MonitoringGroup(Group):
+    """Each is what its task returns."""
+
+    collected: XComArg
+    monitored: XComArg
+    decision: XComArg
+
+
+def monitoring_group(
+    model: ModelSpec | str,
+    *,
+    group_id: str | None = "",
+    as_of: datetime | str | None = None,
+    pool: str | None = None,
+    queue: str | None = None,
+) -> MonitoringGroup:
+    """collect, reference → monitor (quality, drift, performance, report) → decide; beside them skew, and rotate of the log.
+
+    :param model: its spec, or its name
+    :param group_id: by default `<model>_monitoring`; None for tasks that stand in the DAG itself
+    :param as_of: the window's end (UTC), templated, or a mapped task group's argument; else the run's
+    :param pool, queue: of all its tasks
+
+    **Example** ::
+
+        with DAG("watch", schedule="@daily"):
+            monitoring_group("flight_delay")
+            monitoring_group("late_departure")
+    """
+    spec, name, options = spec_of(model), spec_of(model).name, given(pool=pool, queue=queue)
+    with task_group(spec, named(spec, group_id, "monitoring")) as group:
+        # On its own: a skew stops no decision, and fails the run.
+        CheckSkewOperator(task_id="skew", model=name, as_of=as_of, **options)
+        collect = CollectPredictionsOperator(task_id="collect", model=name, as_of=as_of, **options)
+        reference = ProfileReferenceOperator(task_id="reference", model=name, **options)
+        monitor = MonitorModelOperator(
+            task_id="monitor", model=name, collected=collect.output, reference=reference.output, **options
+        )
+        probes = None
+        if spec.retraining.price is not None:  # what keeping the champion costs, beside what it may not cost
+            history = BuildHistoryOperator(task_id="history", model=name, as_of=as_of, **options)
+            probes = TrainStalenessProbesOperator(task_id="shadows", model=name, history=history.output, **options).output
+        decide = DecideRetrainingOperator(
+            task_id="decide", model=name, monitored=monitor.output, **given(probes=probes), **options
+        )
+        # Whatever came of reading the log. Not after skew: the run's fate is that of the tasks that nothing follows.
+        chain(collect, RotateLogOperator(task_id="rotate", model=name, trigger_rule=TriggerRule.ALL_DONE, **options))
+        return MonitoringGroup(group, collect.output, monitor.output, decide.output)

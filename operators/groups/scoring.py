@@ -1,0 +1,47 @@
+"""A day's batch of predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from airflow.sdk import XComArg
+
+from include.core.spec import ModelSpec
+from operators.groups.group import Group, job_options, named, spec_of, task_group
+from operators.scoring import ScoreBatchOperator
+
+
+@dataclass(frozen=True)
+class ScoringGroup(Group):
+    scores: XComArg
+    """What its task returns: a reference to the day's scores."""
+
+
+def scoring_group(
+    model: ModelSpec | str,
+    *,
+    group_id: str | None = "",
+    day: date | str | None = None,
+    where: Literal["process", "job"] = "job",
+    pool: str | None = None,
+    queue: str | None = None,
+) -> ScoringGroup:
+    """One task: the day's entities, scored with the version in production.
+
+    :param model: its spec, or its name
+    :param group_id: by default `<model>_scoring`; None for a task that stands in the DAG itself
+    :param day: the day (UTC), templated, or a mapped task group's argument; else the run's
+    :param where: "job" on the job backend, "process" in the task itself
+    :param pool, queue: by default the pool `ray` for jobs
+
+    **Example** ::
+
+        scored = scoring_group("flight_delay", day="{{ ds }}")
+        scored.scores >> send_to_the_warehouse
+    """
+    spec = spec_of(model)
+    with task_group(spec, named(spec, group_id, "scoring")) as group:
+        score = ScoreBatchOperator(task_id="score", model=spec.name, day=day, **job_options(where, pool, queue))
+        return ScoringGroup(group, score.output)

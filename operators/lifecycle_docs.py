@@ -1,0 +1,43 @@
+"""What each DAG of a model says about itself in the UI: {name}, {description} and {owner} are the spec's."""
+
+FEATURES = """### {name}: features
+{description} Owner: {owner}.
+
+Waits for the day's raw partitions, validates them (bad rows go to quarantine with their reason, a failed batch stops here),
+publishes the offline feature partition in one transaction and brings its newest values online.
+
+**Safe to do at any time**: retry, clear, backfill, two runs of one day. Equal inputs give the result that is already there; a
+corrected partition is computed anew and replaces the published one; online values never go back in time.
+"""
+TRAINING = """### {name}: training
+{description} Owner: {owner}.
+
+Builds a point-in-time training set as of a moment, trains on the job backend, evaluates on a fixed holdout against the champion
+and the baselines, and registers the version. An open gate sends it to rollout.
+
+Runs on a retraining decision, on its schedule (skipped when there is nothing new to learn), by hand, or as a **backfill: a
+walk-forward backtest** that registers versions and never deploys them.
+"""
+ROLLOUT = """### {name}: rollout
+{description} Owner: {owner}.
+
+Smoke test on the real server, shadow, then the steps of the spec, each judged by a test that is valid however often one looks.
+Whatever ends a run before its promotion rolls back: a failure, the judge, a run marked failed or success by hand. Clearing a task
+resumes at its stage with the evidence collected so far.
+
+**A run is green** only if its version was promoted; skipped throughout if no version waited for its turn; else it is **red**.
+`slipstream rollback {name}` works with Airflow down.
+"""
+MONITORING = """### {name}: monitoring
+{description} Owner: {owner}.
+
+Collects the prediction log and the labels that have arrived, judges data quality, drift and performance, and decides whether to
+retrain. The decision is a row with its evidence; deciding once more returns the same row.
+
+`skew` replays logged requests through the offline path and fails if serving and training compute a value differently.
+"""
+SCORING = """### {name}: batch scoring
+{description} Owner: {owner}.
+
+Scores every entity of the day with the version in production and writes one immutable partition.
+"""

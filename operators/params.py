@@ -1,0 +1,34 @@
+"""The parameters of a run, as the trigger form shows them. Operators read them in any DAG that has them."""
+
+from __future__ import annotations
+
+from airflow.sdk import Param
+
+FRESH = Param(
+    False,
+    type="boolean",
+    title="Compute afresh",
+    description="Ignore earlier results of the same inputs and compute them once more for this run. Older results are kept.",
+)
+DAY = Param(
+    None,
+    type=["null", "string"],
+    format="date",
+    title="Day",
+    description="The day (UTC) this run is about. Empty: the day of its data interval.",
+)
+AS_OF = Param(
+    None,
+    type=["null", "string"],
+    title="As of",
+    description="Pretend it is this moment (UTC, such as 2013-04-01): nothing known later is used. "
+    "Empty: the triggering event's, else the end of the data interval, else the newest published day.",
+)
+TUNE = Param(False, type="boolean", title="Tune", description="Search the spec's grid of parameters before training.")
+VERSION = Param(
+    None,
+    type=["null", "integer"],
+    title="Version",
+    description="The registered version to roll out; a run triggered by hand must name it (an Archived one is "
+    "offered again, if its gate is open). An event brings its own.",
+)
