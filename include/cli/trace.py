@@ -14,7 +14,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
     parser.add_argument("--version", type=int, metavar="N", help="another version than the one in production")
     parser.add_argument("--all", action="store_true", help="show every partition, alike or not")
-    parser.add_argument("--json", action="store_true", help="the whole tree, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

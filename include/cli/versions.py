@@ -17,7 +17,6 @@ SHOWN = 3  # metrics of a row
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
-    parser.add_argument("--json", action="store_true", help="the whole records, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
