@@ -38,6 +38,8 @@ COMMANDS = {
     "relocate": "after an installation was moved: rewrite what names its former place",
     "upgrade": "bring the stores of an earlier release up to this one",
     "audit": "whether anybody edited history: verify it, seal it",
+    "new": "make a model's folder to start from",
+    "check": "what is wrong with a model's folder, in seconds",
     "demo": "run the whole loop on real flights",
 }
 

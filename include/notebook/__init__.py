@@ -1,0 +1,1 @@
+"""Working on a model by hand, without Airflow: `from include.notebook import Model`."""
