@@ -18,6 +18,7 @@ from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage, Storage
+from include.data.landed import whole_days
 from include.data.raw import RawPartitions
 from include.features.offline.late import lookback
 from include.row_rules.expectation import load_suite
@@ -62,14 +63,6 @@ def open_sample(spec: ModelSpec, storage: Storage, settings: Settings, days: int
             _make(spec, ledger.storage)
         made = _synthetic_days(spec)
         yield Sample(spec, ledger, here, tuple(landed or made), synthetic=not landed)
-
-
-def whole_days(spec: ModelSpec, storage: Storage) -> list[date]:
-    """The days of the spec's range of which every source has landed, oldest first."""
-    raw = RawPartitions(storage, spec.name)
-    common = set.intersection(*(set(raw.days(source)) for source in spec.data.sources))
-    last = spec.data.last or date.max
-    return sorted(day for day in common if spec.data.first <= day <= last)
 
 
 def _copy(spec: ModelSpec, source: Storage, target: Storage, days: list[date], folder: Path) -> None:

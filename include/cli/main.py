@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from types import ModuleType
 from typing import NoReturn
 
 from include.cli.answer import OPTION, add_json, tell_error, tell_fault, tell_usage, words_aside
@@ -38,6 +39,10 @@ COMMANDS = {
     "relocate": "after an installation was moved: rewrite what names its former place",
     "upgrade": "bring the stores of an earlier release up to this one",
     "audit": "whether anybody edited history: verify it, seal it",
+    "training-set": "the rows that a training would learn from, as a file",
+    "fit": "fit a model here, without Airflow",
+    "evaluate": "measure a fit on its held-out rows, and ask the gate",
+    "compare": "two fits, or a fit and the champion, on the same rows",
     "new": "make a model's folder to start from",
     "check": "what is wrong with a model's folder, in seconds",
     "demo": "run the whole loop on real flights",
@@ -87,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    command = importlib.import_module(f"include.cli.{options.command}")
+    command = module_of(options.command)
     # `token` takes several, which may be models to come.
     if isinstance(getattr(options, "model", None), str) and not getattr(command, "RAW_ALONE", False):
         _require_model(options.model)
@@ -125,9 +130,14 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def module_of(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"include.cli.{name.replace('-', '_')}")
+
+
 def configure(name: str, parser: argparse.ArgumentParser) -> None:
     """The parser of one command, with `--json` for it and for each of its verbs."""
-    importlib.import_module(f"include.cli.{name}").configure(parser)
+    module_of(name).configure(parser)
     add_json(parser)
 
 

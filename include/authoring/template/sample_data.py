@@ -21,7 +21,7 @@ from include.core.time import days_between
 MODEL = (__package__ or "").rpartition(".")[2]  # the folder's name
 ORDERS = 100  # a day
 CUSTOMERS = 60
-CATEGORIES = {"clothes": 0.30, "shoes": 0.20, "toys": 0.05}  # and how often such an order is sent back
+CATEGORIES = {"clothes": 0.35, "shoes": 0.20, "toys": 0.0}  # and how often such an order is sent back
 
 
 def orders(day: date) -> pa.Table:
@@ -42,7 +42,7 @@ def outcomes(day: date) -> pa.Table:
     """What became of the orders of three days before: some customers send back much, dear things come back more."""
     chance, asked = random.Random(f"outcomes {day}"), orders(day - timedelta(days=3))
     rows = asked.select(["customer_id", "price", "category"]).to_pylist()
-    shares = [CATEGORIES[row["category"]] + row["price"] / 400 + _habit(row["customer_id"]) for row in rows]
+    shares = [CATEGORIES[row["category"]] + row["price"] / 500 + _habit(row["customer_id"]) for row in rows]
     return pa.table({
         "order_id": asked["order_id"],
         "sent_back": pa.array([int(chance.random() < share) for share in shares], pa.int64()),
@@ -51,7 +51,7 @@ def outcomes(day: date) -> pa.Table:
 
 
 def _habit(customer: str) -> float:
-    return 0.35 if int(customer.rpartition("-")[2]) % 3 == 0 else -0.05
+    return 0.35 if int(customer.rpartition("-")[2]) % 3 == 0 else -0.1
 
 
 def main(first: str, last: str) -> None:
