@@ -64,7 +64,7 @@ class Model:
         self.name = name
         self.services = services if services is not None else open_here()
         self._say = say
-        self.services.control.create_tables()
+        self.services.settings.scratch()  # makes the home, where nothing has ever run
         require_model(name, self.services.settings.models, lambda: self.services.control)
         self.spec  # noqa: B018 - a broken one is refused now
 
