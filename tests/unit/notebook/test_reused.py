@@ -32,7 +32,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def answer(capsys: pytest.CaptureFixture[str], *command: str) -> dict[str, object]:
     assert main([*command, "--json"]) == 0
-    value: dict[str, object] = json.loads(capsys.readouterr().out)
+    lines = capsys.readouterr().out.splitlines()  # Airflow, which this process has imported, logs there as well
+    start = max(number for number, line in enumerate(lines) if line == "{")
+    value: dict[str, object] = json.loads("\n".join(lines[start:]))
     return value
 
 
