@@ -59,6 +59,7 @@ def worked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for number in range(1, DAYS + 1):
             made.life.land(day(number))
         made.model.evaluate()
+        (home / "said").write_text("\n".join(made.said))
     shutil.copytree(home, kept)
     yield kept
     shutil.rmtree(home, ignore_errors=True)

@@ -20,15 +20,16 @@ from tests.unit.operators.models.shop.orders import PER_DAY
 from tests.unit.operators.models.shop.spec import SPEC
 
 
-def test_the_rows_are_frames_and_the_days_they_need_are_made(desk: Desk) -> None:
-    made = desk.model.training_set()
-    assert not made.reused
+def test_the_rows_are_frames_and_the_days_they_need_were_made(worked: Desk, rows: TrainingSet) -> None:
+    made = rows
     assert len(made.train) == (DAYS - 1) * PER_DAY
     assert len(made.holdout) == PER_DAY
     assert made.frame["held_out"].sum() == PER_DAY
     assert {"request_id", "event_timestamp", "mean_price", "shelf", SPEC.label} <= set(made.train.columns)
     assert made.as_of == "2013-01-05T00:00:00"  # the end of the newest day that has landed
-    assert "4 of 4 days are not published: their features are made here." in desk.said
+    said = (worked.services.settings.home / "said").read_text().splitlines()
+    assert said[0] == "4 of 4 days are not published: their features are made here."
+    assert said[-1].startswith("features: 4 of 4 days (")
     assert made.key.startswith("training_set/")
 
 
@@ -69,20 +70,20 @@ def test_by_hand_is_found_what_the_dag_has_made(desk: Desk) -> None:
 
 
 def test_days_that_are_missing_may_be_refused_or_ignored(desk: Desk) -> None:
-    desk.life.publish(day(1))
     with pytest.raises(DataError) as refused:
         desk.model.training_set("2013-01-05", missing="refuse")
-    assert_says(refused.value, "3 of 4 days", "2013-01-02", "slipstream training-set shop")
-    with pytest.raises(DataError, match="leaves 0 rows to train on"):
+    assert_says(refused.value, "4 of 4 days", "2013-01-01", "slipstream training-set shop")
+    with pytest.raises(DataError, match="No day is published"):
         desk.model.training_set("2013-01-05", missing="ignore")
 
 
-def test_a_day_that_fails_is_named_and_holds_up_no_other(desk: Desk) -> None:
-    desk.life.land(day(2), orders={"currency": ["USD"] * PER_DAY})
-    made = desk.model.training_set()
-    assert made.value["rows"] == (DAYS - 1) * PER_DAY
-    assert any("features of 2013-01-02 failed" in line and "currency" in line for line in desk.said)
-    assert desk.said[-1] == "warning: the training set lacks 1 days that failed: 2013-01-02"
+def test_a_day_that_fails_is_named_and_holds_up_no_other(worked: Desk) -> None:
+    worked.life.land(day(5), orders={"currency": ["USD"] * PER_DAY})
+    worked.life.land(day(6))
+    made = worked.model.training_set()
+    assert made.value["rows"] == (DAYS + 1) * PER_DAY
+    assert any("features of 2013-01-05 failed" in line and "currency" in line for line in worked.said)
+    assert worked.said[-1] == "warning: the training set lacks 1 days that failed: 2013-01-05"
 
 
 def test_nothing_landed_says_where_to_land(desk: Desk) -> None:
@@ -93,9 +94,9 @@ def test_nothing_landed_says_where_to_land(desk: Desk) -> None:
 
 def test_features_of_days_are_made_again_where_their_data_were_corrected(worked: Desk) -> None:
     assert [made.state for made in worked.model.features("2013-01-01", "2013-01-04")] == ["reused"] * 4
-    worked.life.land(day(2), orders={"price": [5.0] * PER_DAY})
+    worked.life.land(day(3), orders={"price": [5.0] * PER_DAY})
     states = {made.day: made.state for made in worked.model.features(day(1), day(4))}
-    assert states == {day(1): "reused", day(2): "computed", day(3): "computed", day(4): "computed"}  # they read it, too
+    assert states == {day(1): "reused", day(2): "reused", day(3): "computed", day(4): "computed"}  # the next reads it, too
     with pytest.raises(DataError) as refused:
         worked.model.features("2013-01-04", "2013-01-06")
     assert_says(refused.value, "2 of the days have not landed", "2013-01-05")
