@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from include.cli.answer import OPTION, add_json, tell_error, tell_fault, tell_usage, words_aside
@@ -41,6 +42,12 @@ COMMANDS = {
     "audit": "whether anybody edited history: verify it, seal it",
     "doctor": "what is installed, reachable and out of date, and what the settings are",
     "completion": "what makes a shell complete commands, models and versions",
+    "training-set": "the rows that a training would learn from, as a file",
+    "fit": "fit a model here, without Airflow",
+    "evaluate": "measure a fit on its held-out rows, and ask the gate",
+    "compare": "two fits, or a fit and the champion, on the same rows",
+    "new": "make a model's folder to start from",
+    "check": "what is wrong with a model's folder, in seconds",
     "demo": "run the whole loop on real flights",
 }
 
@@ -88,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    command = importlib.import_module(f"include.cli.{options.command}")
+    command = module_of(options.command)
     # `token` takes several, which may be models to come.
     if isinstance(getattr(options, "model", None), str) and not getattr(command, "RAW_ALONE", False):
         _require_model(options.model)
@@ -132,9 +139,14 @@ def every_command() -> argparse.ArgumentParser:
     return _parser(list(COMMANDS))
 
 
+def module_of(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"include.cli.{name.replace('-', '_')}")
+
+
 def configure(name: str, parser: argparse.ArgumentParser) -> None:
     """The parser of one command, with `--json` for it and for each of its verbs."""
-    importlib.import_module(f"include.cli.{name}").configure(parser)
+    module_of(name).configure(parser)
     add_json(parser)
 
 
