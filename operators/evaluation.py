@@ -67,11 +67,17 @@ class CheckGateOperator(SlipstreamOperator):
     """Reads the evaluation's gate. Closed: the version is registered for the record and goes no further."""
 
     def execute(self, context: Context) -> GateValue:
+        from include.metrics.gate_words import asked_of, notes, reasons
+
         services = open_services()
-        value = services.ledger.resolve(pulled(context, "evaluate")).read(EvaluateValue)
+        evaluated = services.ledger.resolve(pulled(context, "evaluate"))
+        asked = asked_of(services.ledger.request(evaluated.key).params, services.spec(self.model).evaluation)
+        value = evaluated.read(EvaluateValue)
         gate = value["gate"]
         for warning in value.get("warnings", ()):
             self.log.warning("%s", warning)
-        for reason in gate["reasons"] or ["every condition holds"]:
+        for note in notes(value, asked):
+            self.log.warning("%s", note)
+        for reason in reasons(value, asked) or ("every condition holds",):
             self.log.info("gate %s: %s", "open" if gate["passed"] else "closed", reason)
         return gate

@@ -152,7 +152,15 @@ def rollout_dag(spec: ModelSpec) -> DAG:
         description="The registered version to roll out; a run triggered by hand must name it (an Archived one is "
         "offered again, if its gate is open). An event brings its own.",
     )
-    with _dag(spec, "rollout", [candidate_asset(spec.name)], {"version": version}, _ROLLOUT_DOC, max_active_runs=1) as dag:
+    override = Param(
+        None,
+        type=["null", "string"],
+        title="Override",
+        description="Roll the version out although its gate is closed: why. Your name and the reason are audited and shown "
+        "beside the version. Empty: the gate stands.",
+    )
+    params = {"version": version, "override": override}
+    with _dag(spec, "rollout", [candidate_asset(spec.name)], params, _ROLLOUT_DOC, max_active_runs=1) as dag:
         stages = [
             RolloutStageOperator(task_id=stage.name, model=spec.name, stage=stage.name, pool="gateway")
             for stage in rollout_stages(spec)

@@ -18,7 +18,7 @@ from operators.assets import candidate_asset
 from operators.base import ReconcileOperator, SlipstreamOperator
 from operators.hooks import open_services
 from operators.links import ReportLink, evidence_url
-from operators.run import event_extra, holder, is_asset_run, is_manual, pulled_json, run_token
+from operators.run import event_extra, holder, is_asset_run, is_manual, person, pulled_json, run_token
 from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class OpenRolloutOperator(RolloutOperator):
         from include.rollout.power import entities_needed, stage_powers
 
         asked = context["params"].get("version")
+        override = self._override(context, asked)
         version = asked or self._choose(context, services)
         if not version:
             raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
@@ -109,9 +110,10 @@ class OpenRolloutOperator(RolloutOperator):
             services.spec(self.model),
             int(version),
             request=run_token(context),
-            actor=holder(context),
+            actor=person(context),
             epoch=epoch,
             by_hand=bool(asked) and is_manual(context),
+            override=override,
         )
         for stage in stage_powers(services.spec(self.model), rollout.champion):
             self.log.info("%s", stage.summary)
@@ -119,6 +121,23 @@ class OpenRolloutOperator(RolloutOperator):
             self.log.info("%s", words)
         _mirror(self, services, rollout)
         return {"rollout": rollout.id, "version": rollout.challenger, "champion": rollout.champion}
+
+    def _override(self, context: Context, asked: object) -> str:
+        """A person's reason to roll out a version whose gate is closed; empty where none is given. Raises DataError for one that
+        nobody gave for this very version."""
+        from include.versions.override import checked_reason
+
+        given = context["params"].get("override")
+        if given is None:
+            return ""
+        if not asked or not is_manual(context):
+            raise DataError(
+                "An override is of one version, and of a person: this run names no version, or no person started it.",
+                seen=given,
+                safe="nothing was opened.",
+                hint=f"trigger {context['ti'].dag_id} by hand with version=N and override.",
+            )
+        return checked_reason(str(given), self.model, int(str(asked)))
 
     def _choose(self, context: Context, services: Services) -> int | None:
         """The version of a run that names none: the one this run has opened already, else its event's if that one is live, else

@@ -12,6 +12,8 @@ from include.core.errors import DataError
 from include.core.request import Ref
 from include.core.time import parse_time, utc
 
+ACTOR = 255  # characters of an actor in the audit
+
 
 def wants_fresh(context: Context) -> bool:
     return bool(context["params"].get("fresh", False))
@@ -34,6 +36,12 @@ def is_retry(context: Context) -> bool:
 def holder(context: Context) -> str:
     """Who holds a fence: shown to an attempt that is refused."""
     return f"{run_token(context)}/try-{context['ti'].try_number}"
+
+
+def person(context: Context) -> str:
+    """Who the audit names: the user who started the run before the holder, where Airflow knows one."""
+    user = getattr(context["dag_run"], "triggering_user_name", None) if is_manual(context) else None
+    return (f"{user}: {holder(context)}" if user else holder(context))[:ACTOR]
 
 
 def is_backfill(context: Context) -> bool:

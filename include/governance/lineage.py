@@ -49,7 +49,16 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
     lineage = record.entry.lineage
     walker = _Walker(ledger, model)
     inputs = (walker.node("train", lineage.train), walker.node("evaluation", lineage.evaluation))
-    detail = {"semver": record.semver, "stage": str(record.stage), "as_of": record.entry.as_of, "commit": lineage.commit}
+    detail: dict[str, Json] = {
+        "semver": record.semver,
+        "stage": str(record.stage),
+        "as_of": record.entry.as_of,
+        "commit": lineage.commit,
+    }
+    if not record.entry.gate.passed:
+        detail["gate"] = "closed: " + "; ".join(record.entry.gate.reasons)
+    if record.override is not None:
+        detail["override"] = record.override.words
     name = f"{model} version {record.version}"
     return Trace(record, Node(name, State.RECORDED, record.entry.key.rpartition("/")[2], "", detail, inputs))
 
