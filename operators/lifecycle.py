@@ -71,6 +71,10 @@ RETRIES = ExceptionRetryPolicy(
 # A killed process leaves no error to classify: its task follows the plain delay, and a retry adopts what it had begun.
 RETRYING: dict[str, Any] = {"retries": 3, "retry_delay": timedelta(seconds=3), "retry_policy": RETRIES}
 
+# Who goes first where tasks wait for a slot, of a pool or of the workers: what moves traffic, then what a decision waits for,
+# then what there is plenty of. A backfill of features or scores so never stands before a training, beyond the task in hand.
+PRIORITY = {"rollout": 100, "training": 20, "monitoring": 10}
+
 FRESH = Param(
     False,
     type="boolean",
@@ -220,7 +224,12 @@ def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc:
         tags=["slipstream", spec.name, part],
         description=f"{spec.description} [{part}]",
         doc_md=doc.format(name=spec.name, owner=plain(spec.owner), description=plain(spec.description)),
-        default_args={"owner": spec.owner, "on_failure_callback": FailureNotifier(spec.name), **RETRYING},
+        default_args={
+            "owner": spec.owner,
+            "on_failure_callback": FailureNotifier(spec.name),
+            "priority_weight": PRIORITY.get(part, 1),
+            **RETRYING,
+        },
         auto_register=False,  # the DAG files name what is theirs: dags/broken_models.py makes DAGs only to see whether it can
     )
 
