@@ -42,7 +42,7 @@ def _found(trace: Trace) -> Iterator[str]:
     """Where the paths are, and what the digests are of."""
     if trace.where:
         yield f"Paths are below {trace.where}; --files lists every file with its SHA-256."
-        yield "What is marked · is no file: a part of the request.json beside the g0 (g1, ...) of the line above it, and its digest."
+        yield "What is marked · is no file: the digest of a part of the request.json beside the g0, g1, ... of the line above it."
 
 
 def _place(node: Node, where: str) -> str:
