@@ -24,38 +24,17 @@ class EvaluateModelOperator(ComputeOperator):
     operator_extra_links = (ReportLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec = services.spec(self.model)
-        params = {
-            "features": spec.features.model_dump(mode="json"),
-            "evaluation": spec.evaluation.model_dump(mode="json"),
-            "label": spec.label,
-            "threshold": spec.serving.threshold,
-        }
-        inputs = {"training_set": pulled(context, "build_training_set"), "train": pulled(context, "train")}
-        if not is_backfill(context):
-            record = services.champion(self.model)
-            if record is not None and record.entry.lineage.train.digest != inputs["train"].digest:
-                inputs["champion"] = record.entry.lineage.train
-        request = Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
-        return request if wants_fresh(context) else self._measured_again(request, services)
+        from include.evaluation.request import evaluate_request, measured_again
 
-    def _measured_again(self, request: Request, services: Services) -> Request:
-        """The request itself; where the latency alone closed its gate, one that measures it again, and nothing else.
-
-        Each run of the task measures once more until the gate opens, and that measurement stands.
-        """
-        from include.core.spec import Evaluation
-        from include.evaluation.gate import closed_by_latency_alone
-
-        spec, latest, number = Evaluation(**request.params["evaluation"]), request, 0
-        while (known := services.ledger.result(latest.key)) and closed_by_latency_alone(known.value, spec):
-            number += 1
-            inputs = {name: request.inputs[name] for name in ("training_set", "train")}
-            inputs["evaluation"] = services.ledger.ref(known)
-            params = {**request.params, "measurement": number}
-            latest = Request.of(self.step, "include.evaluation.measure_again_step:run", self.model, params=params, inputs=inputs)
-        if number:
-            self.log.info("The latency alone closed the gate: it is measured again (%d).", number)
+        record = None if is_backfill(context) else services.champion(self.model)
+        champion = record.entry.lineage.train if record is not None else None
+        training_set, train = pulled(context, "build_training_set"), pulled(context, "train")
+        request = evaluate_request(services.spec(self.model), training_set, train, champion)
+        if wants_fresh(context):
+            return request
+        latest = measured_again(request, services.ledger)
+        if latest is not request:
+            self.log.info("The latency alone closed the gate: it is measured again (%d).", latest.params["measurement"])
         return latest
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:

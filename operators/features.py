@@ -101,24 +101,11 @@ class BuildTrainingSetOperator(ComputeOperator):
     function = "include.features.training_set_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.point_in_time.known import known_days
+        from include.features.request import training_set_request
 
         spec, plan = services.spec(self.model), pulled_json(context, "plan")
-        moment = datetime.fromisoformat(plan["as_of"])
-        start, last = moment - timedelta(days=spec.training.window_days), moment.date() - timedelta(days=1)
-        training = spec.training
-        params: dict[str, Any] = {
-            "as_of": plan["as_of"],
-            "window_days": training.window_days,
-            "holdout_days": training.holdout_days,
-            "minimum_rows": training.minimum_rows,
-            "features": spec.features.model_dump(mode="json"),
-            "label": spec.label,
-        }
-        inputs = known_days(services.control, self.model, spec.features.views, start, last)
-        if spec.training.without_withdrawn:
-            inputs["withdrawn"] = pulled(context, "withdrawn")
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+        withdrawn = pulled(context, "withdrawn") if spec.training.without_withdrawn else None
+        return training_set_request(spec, datetime.fromisoformat(plan["as_of"]), services.control, withdrawn=withdrawn)
 
 
 class ListWithdrawnOperator(ComputeOperator):

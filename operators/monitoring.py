@@ -33,17 +33,12 @@ class CollectPredictionsOperator(ComputeOperator):
     function = "include.monitoring.collect_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from datetime import timedelta
-
-        from include.data.published import newest, published
-        from include.monitoring.collect_step import snapshot
+        from include.data.published import newest
+        from include.monitoring.request import collect_request
         from include.rollout.history import withdrawn
 
-        spec = services.spec(self.model)
-        moment = as_of(context, newest(services.control, self.model))
-        first = (moment - timedelta(days=spec.monitoring.window_days)).date()
-        labels = published(services.control, self.model, first, moment.date())
-        return snapshot(services.settings, spec, moment, labels, withdrawn=withdrawn(services.control, self.model))
+        moment, gone = as_of(context, newest(services.control, self.model)), withdrawn(services.control, self.model)
+        return collect_request(services.spec(self.model), moment, services.control, services.settings, gone)
 
 
 class ProfileReferenceOperator(ComputeOperator):
@@ -53,17 +48,10 @@ class ProfileReferenceOperator(ComputeOperator):
     function = "include.monitoring.reference_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, lineage = services.spec(self.model), monitored_version(services, self.model).entry.lineage
-        params = {
-            "features": spec.features.model_dump(mode="json"),
-            "label": spec.label,
-            "slices": list(spec.evaluation.slices),
-            "monitoring": spec.monitoring.model_dump(mode="json"),
-            "metric": spec.evaluation.metric,
-            "threshold": spec.serving.threshold,
-        }
-        inputs = {"training_set": lineage.training_set, "train": lineage.train}
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+        from include.monitoring.request import reference_request
+
+        lineage = monitored_version(services, self.model).entry.lineage
+        return reference_request(services.spec(self.model), lineage.training_set, lineage.train)
 
 
 class MonitorModelOperator(ComputeOperator):
@@ -74,26 +62,11 @@ class MonitorModelOperator(ComputeOperator):
     operator_extra_links = (ReportLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, record = services.spec(self.model), monitored_version(services, self.model)
-        params: dict[str, Any] = {
-            "monitoring": spec.monitoring.model_dump(mode="json"),
-            "features": spec.features.model_dump(mode="json"),
-            "label": spec.label,
-            "metric": spec.evaluation.metric,
-            "threshold": spec.serving.threshold,
-            "slices": list(spec.evaluation.slices),
-            "champion": record.version,
-            "holdout_metrics": dict(record.entry.metrics),
-            "holdout_threshold": record.entry.threshold,
-            "history": _history(services, spec, record.version, pulled(context, "collect")),
-        }
-        training_set = record.entry.lineage.training_set
-        inputs = {
-            "collect": pulled(context, "collect"),
-            "training_set": training_set,
-            **_reference(context, services, training_set),
-        }
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+        from include.monitoring.request import monitor_request
+
+        spec, record, collect = services.spec(self.model), monitored_version(services, self.model), pulled(context, "collect")
+        history = _history(services, spec, record.version, collect)
+        return monitor_request(spec, collect, record, history, _reference(context, services, record.entry.lineage.training_set))
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.monitoring.alarm import record
@@ -136,13 +109,13 @@ def monitored_version(services: Services, model: str) -> VersionRecord:
     return record
 
 
-def _reference(context: Context, services: Services, training_set: Ref) -> dict[str, Ref]:
+def _reference(context: Context, services: Services, training_set: Ref) -> Ref | None:
     """This run's reference, unless another version became the champion since: then its training set is profiled anew."""
     if context["ti"].xcom_pull(task_ids="reference") is None:
-        return {}
+        return None
     ref = pulled(context, "reference")
     made = services.ledger.request(services.ledger.resolve(ref).key)
-    return {"reference": ref} if made.inputs.get("training_set") == training_set else {}
+    return ref if made.inputs.get("training_set") == training_set else None
 
 
 class CheckSkewOperator(ComputeOperator):
@@ -155,19 +128,11 @@ class CheckSkewOperator(ComputeOperator):
     function = "include.features.skew_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        from datetime import timedelta
+        from include.data.published import newest
+        from include.features.request import skew_request
 
-        from include.data.published import newest, published
-        from include.features.skew_step import first_day, snapshot
-        from include.model_contract.definition import of_other_versions
-
-        spec = services.spec(self.model)
         moment = as_of(context, newest(services.control, self.model))
-        first = first_day(spec, moment - timedelta(days=spec.monitoring.window_days))
-        days = published(services.control, self.model, first, moment.date())
-        present = services.ledger.resolve(days[max(days)]).value.get("versions", {}) if days else {}
-        others = of_other_versions(services.control, services.ledger, self.model, present)
-        return snapshot(services.settings, spec, moment, days, others)
+        return skew_request(services.spec(self.model), moment, services.control, services.ledger, services.settings)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.features.skew.findings import record

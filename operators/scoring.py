@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -29,6 +27,7 @@ class ScoreBatchOperator(ComputeOperator):
         from include.core.nearest import nearest_day
         from include.data.published import published
         from include.point_in_time.known import known_days
+        from include.scoring.request import score_request
 
         spec, day, record = services.spec(self.model), partition_day(context), services.champion(self.model)
         if record is None:
@@ -38,10 +37,4 @@ class ScoreBatchOperator(ComputeOperator):
         if day.isoformat() not in days:
             near = nearest_day(day, published(services.control, self.model, date.min, date.max))
             raise AirflowSkipException(f"{day} is not published yet. Of the published days, {near}")
-        params: dict[str, Any] = {
-            "day": day.isoformat(),
-            "features": spec.features.model_dump(mode="json"),
-            "version": record.version,
-        }
-        inputs = {"train": record.entry.lineage.train, **days}
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
+        return score_request(spec, day, record, days)

@@ -9,15 +9,13 @@ from typing import Any
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.core.request import Json, Request
+from include.core.request import Json, Ref, Request
 from include.core.time import end_of_day, parse_time
 from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import open_services
 from operators.links import JobLink
 from operators.run import as_of, event_extra, event_extras, is_asset_run, pulled
-
-NOT_OF_A_FIT = {"schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn"}  # the training set's
 
 
 class PlanTrainingOperator(SlipstreamOperator):
@@ -79,7 +77,9 @@ class TuneModelOperator(ComputeOperator):
         return super().execute(context)
 
     def build(self, context: Context, services: Services) -> Request:
-        return training_request(self, context, services, {})
+        from include.training.request import tune_request
+
+        return tune_request(services.spec(self.model), pulled(context, "build_training_set"))
 
 
 class TrainModelOperator(ComputeOperator):
@@ -90,25 +90,11 @@ class TrainModelOperator(ComputeOperator):
     operator_extra_links = (JobLink(),)
 
     def build(self, context: Context, services: Services) -> Request:
+        from include.training.request import train_request
+
         tuned = context["ti"].xcom_pull(task_ids="tune")
-        chosen: dict[str, Any] = {}
-        if tuned:
-            from include.core.request import Ref
-
-            chosen = dict(services.ledger.resolve(Ref.from_json(tuned)).value["params"])
-        return training_request(self, context, services, chosen)
-
-
-def training_request(operator: ComputeOperator, context: Context, services: Services, chosen: dict[str, Any]) -> Request:
-    """A request over the training set with the spec's training section, some of its `params` replaced."""
-    spec = services.spec(operator.model)
-    training = spec.training.model_dump(mode="json", exclude=NOT_OF_A_FIT)
-    training["params"] = {**training["params"], **chosen}
-    if operator.step == "train":
-        del training["search"]
-    params = {"features": spec.features.model_dump(mode="json"), "training": training, "label": spec.label}
-    inputs = {"training_set": pulled(context, "build_training_set")}
-    return Request.of(operator.step, operator.function, operator.model, params=params, inputs=inputs, uses=(spec.training.fit,))
+        chosen = services.ledger.resolve(Ref.from_json(tuned)).value["params"] if tuned else None
+        return train_request(services.spec(self.model), pulled(context, "build_training_set"), chosen)
 
 
 def _newest_day(services: Services, model: str) -> date | None:

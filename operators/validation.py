@@ -46,7 +46,6 @@ class ValidateTrainingSetOperator(_ValidateOperator):
     function = "include.validation.validate_training_set_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        spec = services.spec(self.model)
-        params = {"expectations": spec.expectations, "features": spec.features.model_dump(mode="json"), "label": spec.label}
-        inputs = {"training_set": pulled(context, "build_training_set")}
-        return Request.of(self.step, self.function, self.model, params=params, inputs=inputs, uses=(spec.expectations,))
+        from include.validation.request import training_set_verdict_request
+
+        return training_set_verdict_request(services.spec(self.model), pulled(context, "build_training_set"))

@@ -39,7 +39,7 @@ def page() -> str:
 
 def _sections(name: str, summary: str) -> Iterator[str]:
     parser = argparse.ArgumentParser(prog=f"slipstream {name}", description=f"{summary.capitalize()}.")
-    importlib.import_module(f"include.cli.{name}").configure(parser)
+    importlib.import_module(f"include.cli.{name.replace('-', '_')}").configure(parser)
     yield f"## {name}\n\n{_help(parser)}"
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):  # the one way to a parser's subcommands

@@ -20,7 +20,6 @@ VERBS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=VERBS, help="; ".join(f"{verb}: {words}" for verb, words in VERBS.items()))
     parser.add_argument("--reason", default="", help="accept: why the rows are not as they were written")
-    parser.add_argument("--json", action="store_true", help="verify: everything, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

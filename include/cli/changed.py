@@ -11,18 +11,18 @@ from datetime import date
 
 from include.cli.context import CliContext
 from include.cli.late import SHOWN, print_commands, print_more
-from include.core.advisory_lock import exclusive
+from include.core.compute import find_or_compute
 from include.core.digest import code_digest
-from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError, SupersededError
+from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError
 from include.core.request import Request, Result
 from include.core.spec import ModelSpec
 from include.core.table import table
-from include.core.task import perform
-from include.data.published import publish, published, resource
-from include.data.raw import RawPartitions
+from include.data.landed import whole_days
+from include.data.published import published
 from include.features.offline.changed import Changed, changed_days
 from include.features.request import FUNCTION, features_request, uses
 from include.model_contract.view_version import versions
+from include.notebook.days import publish_day
 from include.validation.request import verdict_request
 
 
@@ -44,7 +44,7 @@ def make_changed(context: CliContext, spec: ModelSpec, *, dry_run: bool) -> None
     left = [each.day for each in changed if each.day not in requests]
     if left:
         print(f"{len(left)} of them are to be validated again first: their raw partitions or expectations have changed.")
-        print_commands(spec, left, _whole(context, spec))
+        print_commands(spec, left, set(whole_days(spec, context.ledger.storage)))
     print()
 
 
@@ -58,7 +58,7 @@ def _print_other_code(context: CliContext, spec: ModelSpec, days: Mapping[date, 
             f"{len(other)} published days of {spec.name} ({min(other)} to {max(other)}) have the present views, and were made by "
             "other code of the entities, labels or expectations, or by another release of Slipstream. Nothing is done about them."
         )
-        print_commands(spec, other, _whole(context, spec))
+        print_commands(spec, other, set(whole_days(spec, context.ledger.storage)))
         print()
 
 
@@ -67,12 +67,6 @@ def _code(context: CliContext, made: Result) -> str:
         return context.ledger.request(made.key).code
     except (IntegrityError, FileNotFoundError):
         return ""
-
-
-def _whole(context: CliContext, spec: ModelSpec) -> set[date]:
-    """The days that have landed with all their sources."""
-    raw = RawPartitions(context.ledger.storage, spec.name)
-    return set.intersection(*(set(raw.days(source)) for source in spec.data.sources))
 
 
 def _results(context: CliContext, spec: ModelSpec) -> dict[date, Result]:
@@ -100,31 +94,8 @@ def _request(context: CliContext, spec: ModelSpec, changed: Changed, made: Resul
 def _make(context: CliContext, spec: ModelSpec, requests: Mapping[date, Request]) -> None:
     rows: list[Sequence[object]] = []
     for day, request in requests.items():
-        result = _compute(context, request)
-        rows.append((day, "published" if _publish(context, spec, day, request, result) else "published already", result.key))
+        made = find_or_compute(request, context.ledger, context.settings)
+        changed = publish_day(context, spec, day, request, made, context.actor)
+        rows.append((day, "published" if changed else "published already", made.result.key))
     print(f"Computed again ({len(rows)} days):")
     print(table(("day", "", "key"), rows))
-
-
-def _compute(context: CliContext, request: Request) -> Result:
-    ledger = context.ledger
-    ledger.record(request)
-    generation = ledger.generation(request.key)
-    known = ledger.result(request.key, generation)
-    if known is not None and (broken := ledger.verify(known)):
-        generation = ledger.open_generation(request.key, f"repair:g{generation}", f"damaged: {', '.join(broken)}")
-        known = ledger.result(request.key, generation)
-    return known or perform(request, ledger.open_attempt(request.key, generation), ledger, context.settings)
-
-
-def _publish(context: CliContext, spec: ModelSpec, day: date, request: Request, result: Result) -> bool:
-    with exclusive(context.control, resource(spec.name, day), context.actor) as epoch:
-        if features_request(spec, day, context.ledger.storage, request.inputs["verdict"]).key != request.key:
-            raise SupersededError(
-                f"The raw partitions of {day}, or the code, have changed while its features were computed.",
-                seen=request.key,
-                safe="the published partition stays.",
-                hint=f"slipstream features catch-up {spec.name} again.",
-            )
-        ref = context.ledger.ref(result)
-        return publish(context.control, spec.name, day, ref, result.value["rows"], epoch, spec.data.minimum_share)

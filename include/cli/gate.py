@@ -6,12 +6,12 @@ Needs the control store and the ledger; Airflow may be down.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from include.cli.answer import Shapes, answer
+from include.cli.arguments import version_number
 from include.cli.context import CliContext, open_context
-from include.cli.restore import number
 from include.core.catalog import load_spec
 from include.core.errors import DataError, IntegrityError
 from include.core.spec import ModelSpec
@@ -28,6 +28,26 @@ VERBS = {
     "open": "let a version go on although its gate is closed: your name and the reason are audited",
 }
 
+OVERRIDE = "who opened it by hand (`actor`), the `reason`, when (`at`) and `despite` what; null where nobody did"
+SHAPES: Shapes = {
+    "explain": {
+        "model": "its name", "version": "which one", "stage": "Candidate, Staging ...",
+        "gate": "`passed`, the `reasons` at length, and `notes` that close no gate", "override": OVERRIDE,
+    },
+    "plan": {
+        "model": "its name", "metric": "what the gate compares by", "margin": "evaluation.margin", "alpha": "evaluation.alpha",
+        "power": "the chance of passing that is planned for", "holdout_days": "training.holdout_days",
+        "rows_per_day": "labelled rows of a held-out day", "source": "what the spread is known from",
+        "error": "the standard error of a difference that was seen, or assumed",
+        "lines": "by the true difference (`worse`, `words`): `chance` now, and the `rows` and `days` for the power",
+    },
+    "open": {
+        "model": "its name", "version": "which one", "before": "its stage before", "override": OVERRIDE,
+        "repeated": "whether it had been opened before", "waits": "whether a live rollout comes first",
+        "registry": "what became of its labels there",
+    },
+}  # fmt: skip
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=VERBS, help="; ".join(f"{verb}: {words}" for verb, words in VERBS.items()))
@@ -38,14 +58,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--auc", type=float, default=0.7, help="plan: of both models, where nothing is trained yet (%(default)s)")
     parser.add_argument("--rate", type=float, default=0.2, help="plan: share of positive labels, likewise (%(default)s)")
     parser.add_argument("--alike", type=float, help="plan: how two models' errors correlate, where none were compared (0.9)")
-    parser.add_argument("--json", action="store_true", help="the same, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
     acts = {"explain": _explain, "plan": _plan, "open": _open}
     told, text = acts[options.verb](context, options)
-    print(json.dumps(told, indent=2) if options.json else text)
+    answer(options, told, text)
     return 0
 
 
@@ -89,7 +108,7 @@ def _words(context: CliContext, record: VersionRecord) -> tuple[list[str], list[
 def _version(context: CliContext, options: argparse.Namespace) -> VersionRecord:
     if options.version is not None:
         with context.control.transaction() as connection:
-            return at_version(connection, options.model, number(options.version, options.model))
+            return at_version(connection, options.model, version_number(options.version, options.model))
     known = records(context.control, options.model)
     if not known:
         raise DataError(
@@ -164,15 +183,15 @@ def _open(context: CliContext, options: argparse.Namespace) -> Told:
         raise DataError(
             "Which version's gate?", safe="nothing was changed.", hint=f"`slipstream versions {options.model}` lists them."
         )
-    version = number(options.version, options.model)
+    version = version_number(options.version, options.model)
     done = open_gate(context.control, context.ledger, options.model, version, actor=context.actor, reason=options.reason)
+    waits, labels = live_rollout(context.control, options.model) is not None, show_labels(context, done.model)
     told = {"model": done.model, "version": version, "before": done.before, "override": done.override.to_json()}
     was = "was opened before" if done.repeated else "is open now"
-    busy = " The rollout that is live comes first." if live_rollout(context.control, options.model) else ""
+    busy = " The rollout that is live comes first." if waits else ""
     text = (
         f"{done.model}: the gate of version {version} {was}, {done.override.words}.\n"
         f"It holds for one rollout. No traffic has moved.{busy} Roll it out: trigger the DAG {done.model}_rollout with "
-        f"version={version}, or\n  airflow dags trigger {done.model}_rollout --conf '{{\"version\": {version}}}'\n"
-        f"{show_labels(context, done.model)}"
+        f"version={version}, or\n  airflow dags trigger {done.model}_rollout --conf '{{\"version\": {version}}}'\n{labels}"
     )
-    return {**told, "repeated": done.repeated}, text
+    return {**told, "repeated": done.repeated, "waits": waits, "registry": labels}, text

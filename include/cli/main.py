@@ -7,7 +7,11 @@ import importlib
 import os
 import sys
 import traceback
+from types import ModuleType
+from typing import NoReturn
 
+from include.cli.answer import OPTION, add_json, tell_error, tell_fault, tell_usage, words_aside
+from include.cli.exits import Exit
 from include.core.errors import SlipstreamError
 from include.core.private_files import set_mask
 
@@ -36,33 +40,75 @@ COMMANDS = {
     "relocate": "after an installation was moved: rewrite what names its former place",
     "upgrade": "bring the stores of an earlier release up to this one",
     "audit": "whether anybody edited history: verify it, seal it",
+    "training-set": "the rows that a training would learn from, as a file",
+    "fit": "fit a model here, without Airflow",
+    "evaluate": "measure a fit on its held-out rows, and ask the gate",
+    "compare": "two fits, or a fit and the champion, on the same rows",
+    "new": "make a model's folder to start from",
+    "check": "what is wrong with a model's folder, in seconds",
     "demo": "run the whole loop on real flights",
 }
 
 
+class _WrongUsage(Exception):
+    """What argparse refuses, with the parser that knows its usage."""
+
+    def __init__(self, parser: argparse.ArgumentParser, message: str) -> None:
+        super().__init__(message)
+        self.parser, self.message = parser, message
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses by an exception: with --json, wrong usage is told as JSON too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _WrongUsage(self, message)
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Exit status: 0 done, 1 an error that is explained, 2 wrong usage."""
+    """Runs one command; its exit status is one of include/cli/exits.py."""
     given = sys.argv[1:] if argv is None else argv
-    options = _parser(given).parse_args(given)
-    set_mask()
+    as_json = OPTION in given
     try:
-        command = importlib.import_module(f"include.cli.{options.command}")
-        # `token` takes several, which may be models to come.
-        if isinstance(getattr(options, "model", None), str) and not getattr(command, "RAW_ALONE", False):
-            _require_model(options.model)
-        status: int = command.run(options)
-        sys.stdout.flush()
+        options = _parser(given).parse_args(given)
+        set_mask()
+        with words_aside(options):
+            return _run(options)
+    except _WrongUsage as wrong:
+        return _refuse(wrong, as_json=as_json)
     except SlipstreamError as error:
-        if options.debug:
+        if "--debug" in given:
             traceback.print_exc()
-        print(explain(error), file=sys.stderr)
-        return 1
+        return tell_error(error, as_json=as_json)
     except BrokenPipeError:  # `slipstream versions ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return Exit.DONE
     except KeyboardInterrupt:
-        return 130
+        return Exit.INTERRUPTED
+    except Exception as fault:  # noqa: BLE001 - a script must not take a fault of ours for an error that is explained
+        traceback.print_exc()
+        if as_json:
+            tell_fault(fault)
+        return Exit.FAULT
+
+
+def _run(options: argparse.Namespace) -> int:
+    command = module_of(options.command)
+    # `token` takes several, which may be models to come.
+    if isinstance(getattr(options, "model", None), str) and not getattr(command, "RAW_ALONE", False):
+        _require_model(options.model)
+    status: int = command.run(options)
+    sys.stdout.flush()
     return status
+
+
+def _refuse(wrong: _WrongUsage, *, as_json: bool) -> int:
+    if as_json:
+        tell_usage(wrong.message)
+    else:
+        wrong.parser.print_usage(sys.stderr)
+        print(f"{wrong.parser.prog}: error: {wrong.message}", file=sys.stderr)
+    return Exit.USAGE
 
 
 def _require_model(name: str) -> None:
@@ -74,21 +120,26 @@ def _require_model(name: str) -> None:
     require_model(name, context.settings.models, lambda: context.control_if_there)
 
 
-def explain(error: SlipstreamError) -> str:
-    """The error on lines of its own: what, seen, safe, next."""
-    what, *others = error.lines()
-    return "\n".join([f"error: {what}", *(f"  {line[0].lower()}{line[1:]}" for line in others)])
-
-
 def _parser(argv: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="slipstream", description="The closed ML loop, from the command line.")
+    parser = _Parser(prog="slipstream", description="The closed ML loop, from the command line.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
         if name in argv:  # the others are not imported
-            importlib.import_module(f"include.cli.{name}").configure(command)
+            configure(name, command)
     return parser
+
+
+def module_of(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"include.cli.{name.replace('-', '_')}")
+
+
+def configure(name: str, parser: argparse.ArgumentParser) -> None:
+    """The parser of one command, with `--json` for it and for each of its verbs."""
+    module_of(name).configure(parser)
+    add_json(parser)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--features", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="those of the request, such as hour=9"
     )
     parser.add_argument("--at", default="", metavar="TIME", help="as if asked then (ISO 8601, UTC); by default now")
-    parser.add_argument("--json", action="store_true", help="the whole answer, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what is found, and change nothing")
-    parser.add_argument("--json", action="store_true", help="everything, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

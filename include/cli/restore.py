@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from include.cli.arguments import version_number
 from include.cli.context import open_context
 from include.cli.rollback import follow, show_labels
-from include.core.errors import DataError
 from include.rollout.history import live_rollout
 from include.rollout.restore import Restored, restore, restore_now
 from include.versions.lifecycle import Stage
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
-    version = number(options.version, options.model)
+    version = version_number(options.version, options.model)
     # A gate is not opened for a reason that nobody gave.
     reason = "" if options.despite_gate and options.reason == UNSAID else options.reason
     given, words = (context.control, context.ledger, options.model, version), {"actor": context.actor, "reason": reason}
@@ -35,19 +35,12 @@ def run(options: argparse.Namespace) -> int:
         follow(context, back)
     else:
         done = restore(*given, **words, despite_gate=options.despite_gate)
-        print(offered(done, live_rollout(context.control, options.model) is not None))
+        print(_offered(done, live_rollout(context.control, options.model) is not None))
         print(show_labels(context, done.model))
     return 0
 
 
-def number(given: str, model: str) -> int:
-    """argparse's own conversion would take `1_0` and digits of other scripts, and a number of 5,000 digits as a traceback."""
-    if given.isascii() and given.isdigit() and len(given) < 10:
-        return int(given)
-    raise DataError("A version is a whole number.", seen=given[:100], hint=f"`slipstream versions {model}` lists them.")
-
-
-def offered(done: Restored, busy: bool) -> str:
+def _offered(done: Restored, busy: bool) -> str:
     was = "is a candidate already" if done.before == Stage.CANDIDATE else f"is a candidate again (it was {done.before})"
     wait = " The rollout that is live comes first." if busy else ""
     return (

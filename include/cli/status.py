@@ -21,7 +21,6 @@ from include.overview.standing import Overview, overview
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", help="only this one")
-    parser.add_argument("--json", action="store_true", help="everything, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:

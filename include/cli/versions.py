@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterator
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
 from include.core.errors import DataError
 from include.core.table import cut_table, table
@@ -13,28 +14,45 @@ from include.versions.record import VersionRecord
 
 HEAD = ("version", "semver", "stage", "as of", "gate", "origin", "metrics")
 SHOWN = 3  # metrics of a row
+SHAPES: Shapes = {
+    "": {
+        "model": "the model", "version": "its number", "semver": "its semantic version", "stage": "Candidate, Production ...",
+        "key": "what it was made from, as one key", "as_of": "the moment it knew nothing after",
+        "gate": "`passed`, and the `reasons` why not", "metrics": "on its holdout, by name",
+        "origin": "trained, or what else made it",
+        "run_type": "the type of the run that made it", "threshold": "from which score on the label is 1",
+        "training_set": "reference of the training set", "train": "reference of the trained model",
+        "evaluation": "reference of the evaluation", "schema": "digest of the model's inputs",
+        "code": "digest of the code that trained it", "params": "digest of the training parameters",
+        "commit": "of git, where known",
+        "run_id": "of the experiment tracker", "created_at": "when it was registered",
+        "override": "who opened its gate by hand, why, when and despite what; null where nobody did",
+    },
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
     parser.add_argument("--wide", action="store_true", help="nothing is cut, however long the lines")
-    parser.add_argument("--json", action="store_true", help="the whole records, as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     found = list(reversed(records(open_context().control, options.model)))
     if not found:
         raise DataError(f"{options.model} has no registered version.", hint="its training DAG registers one: run it.")
-    if options.json:
-        print(json.dumps([record.to_json() for record in found], indent=2))
-    elif options.wide:
-        print(table(HEAD, map(_row, found), width=0))
-    else:
-        text, cut = cut_table(HEAD, map(_row, found))
-        print(text)
-        if cut:
-            print(f"Cut to fit: --wide or --json shows all; `slipstream gate explain {options.model} N` why a gate is closed.")
+    shown = [{**record.to_json(), "override": record.override} for record in found]
+    answer(options, shown, _words(found, options))
     return 0
+
+
+def _words(found: list[VersionRecord], options: argparse.Namespace) -> Iterator[str]:
+    if options.wide:
+        yield table(HEAD, map(_row, found), width=0)
+        return
+    text, cut = cut_table(HEAD, map(_row, found))
+    yield text
+    if cut:
+        yield f"Cut to fit: --wide or --json shows all; `slipstream gate explain {options.model} N` why a gate is closed."
 
 
 def _row(record: VersionRecord) -> tuple[object, ...]:

@@ -1,17 +1,25 @@
-"""What a day's features are asked with: by the DAG's task, and by who computes published days again."""
+"""What the steps of features are asked with: by a DAG's task, by a notebook, and by who computes published days again."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
+from include.core.control import ControlStore
+from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request
+from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import Storage
+from include.data.published import published
 from include.data.raw import RawPartitions
+from include.features import skew_step
 from include.features.offline.late import lacked, lookback
 from include.features.online.pushed import pushed
+from include.model_contract.definition import of_other_versions
+from include.point_in_time.known import known_days
 
 STEP, FUNCTION = "features", "include.features.features_step:run"
+TRAINING_SET, TRAINING_SET_FUNCTION = "training_set", "include.features.training_set_step:run"
 
 
 def features_request(spec: ModelSpec, day: date, storage: Storage, verdict: Ref) -> Request:
@@ -34,6 +42,38 @@ def features_request(spec: ModelSpec, day: date, storage: Storage, verdict: Ref)
 def uses(spec: ModelSpec) -> tuple[str, ...]:
     """The model's own code that the result depends on."""
     return spec.features.build, spec.features.entities, spec.features.labels, spec.expectations
+
+
+def training_set_request(
+    spec: ModelSpec, as_of: datetime, control: ControlStore, *, withdrawn: Ref | None = None, window_days: int | None = None
+) -> Request:
+    """Of the days that are published now, as they could have been known at `as_of` (UTC, without zone).
+
+    `withdrawn`: the result of that step, whose requests are left out. `window_days`: the spec's, unless given.
+    """
+    days = spec.training.window_days if window_days is None else window_days
+    params: dict[str, Json] = {
+        "as_of": as_of.isoformat(),
+        "window_days": days,
+        "holdout_days": spec.training.holdout_days,
+        "minimum_rows": spec.training.minimum_rows,
+        "features": spec.features.model_dump(mode="json"),
+        "label": spec.label,
+    }
+    start, last = as_of - timedelta(days=days), as_of.date() - timedelta(days=1)
+    inputs = known_days(control, spec.name, spec.features.views, start, last)
+    if withdrawn is not None:
+        inputs["withdrawn"] = withdrawn
+    return Request.of(TRAINING_SET, TRAINING_SET_FUNCTION, spec.name, params=params, inputs=inputs)
+
+
+def skew_request(spec: ModelSpec, as_of: datetime, control: ControlStore, ledger: Ledger, settings: Settings) -> Request:
+    """Of the monitoring window that ends at `as_of` (UTC, without zone), as the log and the published days stand now."""
+    first = skew_step.first_day(spec, as_of - timedelta(days=spec.monitoring.window_days))
+    days = published(control, spec.name, first, as_of.date())
+    present = ledger.resolve(days[max(days)]).value.get("versions", {}) if days else {}
+    others = of_other_versions(control, ledger, spec.name, present)
+    return skew_step.snapshot(settings, spec, as_of, days, others)
 
 
 def _pushed(spec: ModelSpec, day: date, storage: Storage) -> dict[str, Json]:

@@ -1,10 +1,10 @@
-"""What a day's verdict is asked with."""
+"""What the verdicts are asked with: a day's, and a training set's."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from include.core.request import Request
+from include.core.request import Ref, Request
 from include.core.spec import ModelSpec
 from include.core.storage import Storage
 from include.data.raw import RawPartitions
@@ -22,3 +22,12 @@ def verdict_request(spec: ModelSpec, day: date, storage: Storage) -> Request:
         **({"empty_days": True} if spec.data.empty_days else {}),
     }
     return Request.of(STEP, FUNCTION, spec.name, params=params, inputs={}, uses=(spec.expectations,))
+
+
+def training_set_verdict_request(spec: ModelSpec, training_set: Ref) -> Request:
+    """Of a training set, by the spec's expectations of it."""
+    params = {"expectations": spec.expectations, "features": spec.features.model_dump(mode="json"), "label": spec.label}
+    return Request.of(
+        "validate_training_set", "include.validation.validate_training_set_step:run", spec.name,
+        params=params, inputs={"training_set": training_set}, uses=(spec.expectations,),
+    )  # fmt: skip

@@ -95,7 +95,7 @@ def test_what_was_interrupted_goes_on(published: Life, says: Callable[..., str],
     left = [2]
     from include.cli import changed
 
-    real = changed._publish
+    real = changed.publish_day
 
     def publish(*args: Any) -> bool:
         left[0] -= 1
@@ -103,10 +103,10 @@ def test_what_was_interrupted_goes_on(published: Life, says: Callable[..., str],
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(changed, "_publish", publish)
+    monkeypatch.setattr(changed, "publish_day", publish)
     assert main(["features", "catch-up", MODEL]) == 130
     assert len(set(made_by(published).values())) == 2
-    monkeypatch.setattr(changed, "_publish", real)
+    monkeypatch.setattr(changed, "publish_day", real)
     assert "2 published days of shop were computed by another definition" in says()
     assert len(set(made_by(published).values())) == 1
 

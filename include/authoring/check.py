@@ -1,0 +1,111 @@
+"""`slipstream check`: in seconds, what is wrong with a model's folder. Nothing is stored: it works on a copy, in scratch."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import date
+
+from include.authoring import dry_run
+from include.authoring.findings import Finding, Inconclusive, Report
+from include.authoring.model_dags import check_dags, has_airflow
+from include.authoring.sample import Sample, open_sample
+from include.authoring.spec_imports import check_imports
+from include.core.reference import load
+from include.core.request import Result
+from include.core.spec import ModelSpec
+from include.services.services import Services
+from include.training.job import TrainingJob
+
+DAYS = 8  # of what has landed
+
+
+def check_model(model: str, services: Services, *, days: int = DAYS, fit: bool = True, dags: bool = True) -> Report:
+    """Every check of one model, whatever the others found; what needs another's outcome is skipped without it.
+
+    `days`: how many of the newest landed days are read. `fit`: whether to train on 1,000 rows. `dags`: whether to ask Airflow.
+    Raises nothing for what is wrong with the model.
+    """
+    report = Report(model)
+    spec = report.run("spec", lambda finding: _spec(finding, model, services))
+    report.run("imports", lambda finding: finding.say(check_imports(model, services.settings)), "spec")
+    with ExitStack() as stack:
+        if spec is not None:
+            report.run("code", lambda finding: _code(finding, spec), "spec")
+            sample = report.run("sample", lambda finding: _sample(finding, spec, services, days, stack), "code")
+            if sample is not None:
+                _steps(report, sample, fit=fit)
+    report.run("dags", lambda finding: _dags(finding, model, services, asked=dags), "spec")
+    return report
+
+
+def _spec(finding: Finding, model: str, services: Services) -> ModelSpec:
+    spec = services.spec(model)
+    inputs = f"{len(spec.features.inputs)} inputs from {len(spec.features.views)} views and the request"
+    finding.say(f"{len(spec.data.sources)} sources, {inputs}, label {spec.label}")
+    return spec
+
+
+def _code(finding: Finding, spec: ModelSpec) -> None:
+    """What the spec names is there. `fit` is imported where it is run: its libraries take long."""
+    references = (spec.features.build, spec.features.entities, spec.features.labels, spec.expectations)
+    for reference in references:
+        load(reference)
+    finding.say(f"{len(references)} references of the spec lead to code")
+
+
+def _sample(finding: Finding, spec: ModelSpec, services: Services, days: int, stack: ExitStack) -> Sample:
+    sample = stack.enter_context(open_sample(spec, services.storage, services.settings, days))
+    finding.say(sample.words)
+    return sample
+
+
+def _steps(report: Report, sample: Sample, *, fit: bool) -> None:
+    report.run("expectations", lambda finding: finding.say(dry_run.judge_newest_day(sample)), "sample")
+    made = report.run("features", lambda finding: _features(finding, sample), "sample")
+    rows = report.run("training set", lambda finding: _training_set(finding, sample, made or {}), "features")
+    job = report.run("encoder", lambda finding: _encoder(finding, sample, rows), "training set")
+    report.run("fit", lambda finding: _fit(finding, sample, job, asked=fit), "encoder")
+    report.run("onnx", lambda finding: _onnx(finding, job), "fit")
+
+
+def _features(finding: Finding, sample: Sample) -> dict[date, Result]:
+    """The newest day first: what is wrong with the SQL shows there."""
+    made = {day: dry_run.make_features(sample, day) for day in reversed(sample.days)}
+    newest = made[sample.days[-1]].value["rows"]
+    finding.say(f"rows of {sample.days[-1]}: {', '.join(f'{name} {count:,}' for name, count in newest.items())}")
+    return dict(sorted(made.items()))
+
+
+def _training_set(finding: Finding, sample: Sample, made: dict[date, Result]) -> Result:
+    result = dry_run.make_training_set(sample, made)
+    value = result.value
+    told = f"{value['rows']:,} labelled rows, {value['positives']:,} positive, {value['unlabelled']:,} not labelled yet"
+    finding.say("; ".join([told, *value["warnings"]]))
+    return result
+
+
+def _encoder(finding: Finding, sample: Sample, rows: Result | None) -> TrainingJob:
+    assert rows is not None  # the check that makes them is ok
+    job = dry_run.training_job(sample, rows)
+    finding.say(dry_run.encoded_words(job))
+    return job
+
+
+def _fit(finding: Finding, sample: Sample, job: TrainingJob | None, *, asked: bool) -> None:
+    if not asked:
+        raise Inconclusive("not asked for.")
+    assert job is not None
+    finding.say(dry_run.fit(sample, job))
+
+
+def _onnx(finding: Finding, job: TrainingJob | None) -> None:
+    assert job is not None
+    finding.say(dry_run.compare_scores(job))
+
+
+def _dags(finding: Finding, model: str, services: Services, *, asked: bool) -> None:
+    if not asked:
+        raise Inconclusive("not asked for.")
+    if not has_airflow():
+        raise Inconclusive("Airflow is not installed here.")
+    finding.say(check_dags(model, services.settings))

@@ -1,0 +1,98 @@
+"""The days that a check reads: the newest that have landed, copied; else some that are made up from the declared columns."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from include.authoring.synthetic import declared_columns, sources_of
+from include.core.errors import DataError
+from include.core.ledger import Ledger
+from include.core.scratch import scratch_folder
+from include.core.settings import Settings
+from include.core.spec import ModelSpec
+from include.core.storage import LocalStorage, Storage
+from include.data.landed import whole_days
+from include.data.raw import RawPartitions
+from include.features.offline.late import lookback
+from include.row_rules.expectation import load_suite
+
+SYNTHETIC_DAYS = 8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Raw days in a storage of their own, whose ledger nobody else sees. It goes with the check."""
+
+    spec: ModelSpec
+    ledger: Ledger
+    settings: Settings
+    days: tuple[date, ...]  # oldest first: those to make features of; their look-back is there as well
+    synthetic: bool
+
+    @property
+    def raw(self) -> RawPartitions:
+        return RawPartitions(self.ledger.storage, self.spec.name, self.spec.data.empty_days)
+
+    @property
+    def words(self) -> str:
+        between = f"{self.days[0]} to {self.days[-1]}" if len(self.days) > 1 else f"{self.days[0]}"
+        kind = "synthetic days, made from the declared columns, since nothing has landed" if self.synthetic else "landed days"
+        return f"{len(self.days)} {kind}: {between}"
+
+
+@contextmanager
+def open_sample(spec: ModelSpec, storage: Storage, settings: Settings, days: int) -> Iterator[Sample]:
+    """At most `days` of the newest landed days; synthetic ones where none has landed whole.
+
+    Raises DataError where nothing has landed and a source declares no column.
+    """
+    with scratch_folder(settings.scratch()) as folder:
+        here = replace(settings, home=folder, root=str(folder / "store"), registry="none", environ={})
+        ledger = Ledger(LocalStorage(here.root))
+        landed = whole_days(spec, storage)[-days:]
+        if landed:
+            _copy(spec, storage, ledger.storage, landed, folder / "fetched")
+        else:
+            _make(spec, ledger.storage)
+        made = _synthetic_days(spec)
+        yield Sample(spec, ledger, here, tuple(landed or made), synthetic=not landed)
+
+
+def _copy(spec: ModelSpec, source: Storage, target: Storage, days: list[date], folder: Path) -> None:
+    """Those days and their look-back, as far as it has landed."""
+    raw = RawPartitions(source, spec.name)
+    wanted = {each for day in days for each in lookback(spec.data, day)} | set(days)
+    for name in spec.data.sources:
+        for day in sorted(wanted):
+            if raw.exists(name, day):
+                place = folder / name / str(day)
+                place.mkdir(parents=True)
+                target.upload(source.fetch(raw.path(name, day), place), raw.path(name, day))
+
+
+def _make(spec: ModelSpec, target: Storage) -> None:
+    without = [source for source in spec.data.sources if not declared_columns(load_suite(spec.expectations, source).rules)]
+    if without:
+        raise DataError(
+            f"Nothing has landed for {spec.name}, and its expectations declare no column of {', '.join(map(repr, without))}.",
+            safe="nothing was read.",
+            hint="declare the columns in expectations.py (columns(order_id='text', price='number')), or land a day: "
+            f"{RawPartitions(target, spec.name).path(without[0], spec.data.first)} under the storage root.",
+        )
+    raw = RawPartitions(target, spec.name)
+    for day in _synthetic_days(spec):
+        for source, table in sources_of(spec, day).items():
+            written = io.BytesIO()
+            pq.write_table(table, written)
+            target.write(raw.path(source, day), written.getvalue())
+
+
+def _synthetic_days(spec: ModelSpec) -> list[date]:
+    return [spec.data.first + timedelta(days=number) for number in range(SYNTHETIC_DAYS)]

@@ -1,0 +1,41 @@
+"""What an evaluation is asked with, and a new measurement of its latency."""
+
+from __future__ import annotations
+
+from include.core.ledger import Ledger
+from include.core.request import Json, Ref, Request
+from include.core.spec import Evaluation, ModelSpec
+from include.evaluation.gate import closed_by_latency_alone
+
+STEP = "evaluate"
+
+
+def evaluate_request(spec: ModelSpec, training_set: Ref, train: Ref, champion: Ref | None = None) -> Request:
+    """Of the trained result `train` on the training set's holdout. `champion`: the trained result to compare it with, which is
+    left out where it is the same one."""
+    params: dict[str, Json] = {
+        "features": spec.features.model_dump(mode="json"),
+        "evaluation": spec.evaluation.model_dump(mode="json"),
+        "label": spec.label,
+        "threshold": spec.serving.threshold,
+    }
+    inputs = {"training_set": training_set, "train": train}
+    if champion is not None and champion.digest != train.digest:
+        inputs["champion"] = champion
+    return Request.of(STEP, "include.evaluation.evaluate_step:run", spec.name, params=params, inputs=inputs)
+
+
+def measured_again(request: Request, ledger: Ledger) -> Request:
+    """The request itself; where the latency alone closed its gate, one that measures it again, and nothing else.
+
+    Each call after another closed measurement gives the next, until the gate opens: that one stands. How often it was measured
+    again is the request's parameter `measurement`.
+    """
+    spec, latest, number = Evaluation(**request.params["evaluation"]), request, 0
+    while (known := ledger.result(latest.key)) and closed_by_latency_alone(known.value, spec):
+        number += 1
+        inputs = {name: request.inputs[name] for name in ("training_set", "train")}
+        inputs["evaluation"] = ledger.ref(known)
+        params = {**request.params, "measurement": number}
+        latest = Request.of(STEP, "include.evaluation.measure_again_step:run", request.model, params=params, inputs=inputs)
+    return latest

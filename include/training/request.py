@@ -1,0 +1,36 @@
+"""What tuning and training are asked with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from include.core.request import Json, Ref, Request
+from include.core.spec import ModelSpec
+
+# Of the spec's training section: what the training set is asked with, and no part of the fit.
+NOT_OF_A_FIT = {"schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn"}
+
+
+def tune_request(spec: ModelSpec, training_set: Ref) -> Request:
+    """The search of the spec's grid, over that training set."""
+    return _request("tune", "include.training.tune_step:run", spec, training_set, _fit(spec, {}))
+
+
+def train_request(spec: ModelSpec, training_set: Ref, chosen: Mapping[str, Json] | None = None) -> Request:
+    """A fit of that training set. `chosen`: parameters that replace the spec's, such as tuning's (`value["params"]`)."""
+    training = _fit(spec, chosen or {})
+    del training["search"]
+    return _request("train", "include.training.train_step:run", spec, training_set, training)
+
+
+def _fit(spec: ModelSpec, chosen: Mapping[str, Json]) -> dict[str, Json]:
+    training: dict[str, Json] = spec.training.model_dump(mode="json", exclude=NOT_OF_A_FIT)
+    return {**training, "params": {**spec.training.model_dump(mode="json")["params"], **chosen}}
+
+
+def _request(step: str, function: str, spec: ModelSpec, training_set: Ref, training: dict[str, Json]) -> Request:
+    params: dict[str, Json] = {
+        "features": spec.features.model_dump(mode="json"), "training": training, "label": spec.label,
+    }  # fmt: skip
+    inputs = {"training_set": training_set}
+    return Request.of(step, function, spec.name, params=params, inputs=inputs, uses=(spec.training.fit,))
