@@ -151,7 +151,7 @@ def _planned(spec: ModelSpec, found: GatePlan) -> str:
         f"{spec.name}: a challenger passes if it is shown to lose less than {found.margin:g} {found.metric} to the champion "
         f"(evaluation.margin), at evaluation.alpha {found.alpha:g}.\n"
         f"Its holdout is the newest {found.holdout_days} days (training.holdout_days), of about {found.rows_per_day:,.0f} "
-        f"labelled rows each.\nThe spread of a difference is known from {found.source}: a standard error of {found.error:.4f}."
+        f"labelled rows each.\nA difference on it has a standard error of {found.error:.4f}: {found.source}."
     )
     rows = [
         (line.words, f"{line.chance:.0%}", "no number" if line.rows is None else f"{line.rows:,}",

@@ -120,7 +120,7 @@ def assumed(spec: ModelSpec, given: Assumed, rows_per_day: float) -> Seen:
     if spread is None:
         raise DataError("So few rows tell no spread.", seen=rows, hint="give more rows a day, or a higher rate.")
     words = (
-        f"simulated: both models with an AUC of {given.auc:g}, {given.rate:.1%} positive labels, scores that correlate by "
+        f"simulated, both models with an AUC of {given.auc:g}, {given.rate:.1%} positive labels, scores that correlate by "
         f"{given.alike:g} within a class, rows independent of each other"
     )
     return Seen(spread, rows_per_day, words)
@@ -137,7 +137,7 @@ def _compared(ledger: Ledger, spec: ModelSpec, record: VersionRecord) -> Seen | 
     if spread is None or spec.evaluation.metric != _metric(ledger, result, spec):
         return None
     by = f", {spread.units} days that differ by more than their rows" if spread.by_day else ""
-    words = f"version {record.version} beside the champion of its time, on {spread.rows:,} holdout rows{by}"
+    words = f"as version {record.version} beside the champion of its time, on {spread.rows:,} holdout rows{by}"
     return Seen(spread, spread.rows / (spread.units if spread.by_day else days), words, difference.worse)
 
 
@@ -168,8 +168,8 @@ def _alone(ledger: Ledger, spec: ModelSpec, record: VersionRecord, alike: float)
         return None
     spread = Spread(error, len(labels), found if by_day else len(labels), by_day)
     words = (
-        f"version {record.version}'s own errors on its {len(labels):,} holdout rows, and a challenger whose errors correlate "
-        f"with them by {alike:g} (assumed: no two versions were compared yet)"
+        f"from version {record.version}'s own errors on its {len(labels):,} holdout rows, and a challenger whose errors "
+        f"correlate with them by {alike:g} (assumed: no two versions were compared yet)"
     )
     return Seen(spread, len(labels) / (found if by_day else days), words)
 

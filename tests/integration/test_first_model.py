@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "first-model.md"
-MODEL, FIRST, LAST, AS_OF = "returns", "2024-01-01", "2024-02-14", "2024-02-15"  # as the page's `console` block says
+MODEL, FIRST, LAST, AS_OF = "returns", "2024-01-01", "2024-01-31", "2024-02-01"  # as the page's `console` block says
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GATEWAY = "http://127.0.0.1:8500"
 
@@ -78,7 +78,7 @@ def environ(project: Path, url: str) -> dict[str, str]:
 def follow(commands: list[Block], project: Path, environ: dict[str, str], url: str) -> str:
     """What they print. One shell: a variable that one block sets is there in the next."""
     script = "set -eu\n" + "\n".join(block.text for block in commands).replace(GATEWAY, url)
-    script = script.replace("PYTHONPATH=. ", "")  # it is set
+    script = script.replace("PYTHONPATH=. ", "").replace("curl -s ", "curl -sS -w '\\n' ")  # it is set; an answer a line
     done = subprocess.run(
         ["bash", "-c", script], cwd=project, env=environ, capture_output=True, text=True, timeout=240, check=False
     )
@@ -114,12 +114,12 @@ def test_the_page_can_be_followed_from_a_file_to_an_answer(project: Path, enviro
     assert all(word in found[at].text for word in (FIRST, LAST, AS_OF))
 
     told = follow([block for block in found[:at] if block.kind == "bash"], project, environ, url)
-    assert f"45 days have all sources: {FIRST} to {LAST}" in told
+    assert f"31 days have all sources: {FIRST} to {LAST}" in told
     assert "ExpectColumnValues" in told  # the proposed rules
     assert "as good as the champion" in told  # the plan of holdout rows
 
     with platform(project, environ) as made:
-        assert made["stage"] == "Candidate"
+        assert made == {"stage": "Candidate", "found": ["build_training_set", "train", "evaluate"]}
         answers = follow([block for block in found[at:] if block.kind == "bash"], project, environ, url).splitlines()
     first, accepted, last = answers
     example = json.loads(next(block.text for block in found if block.kind == "json"))

@@ -81,7 +81,7 @@ def test_a_plan_before_anything_is_trained_is_of_what_is_stated(slipstream: Slip
     assert "--rows-per-day" in err
     _, out, _ = slipstream("gate", "plan", MODEL, "--rows-per-day", "100", "--auc", "0.7", "--rate", "0.2")
     for told in (
-        "simulated: both models with an AUC of 0.7",
+        "simulated, both models with an AUC of 0.7",
         "as good as the champion",
         "rows for 80%",
         "needs training.holdout",
