@@ -90,8 +90,13 @@ def _line(section: Evaluation, seen: Seen, worse: float, days: int, power: float
     chance = spread.chance(max(units, 2), worse, margin, alpha)
     needed = spread.needed(worse, margin, alpha, power)
     rows = None if needed is None else spread.rows_of(needed)
-    needed_days = None if rows is None else (needed if spread.by_day else math.ceil(rows / seen.rows_per_day))
-    return Line(worse, lost(section.metric, worse), round(chance, 3), rows, needed_days)
+    return Line(worse, lost(section.metric, worse), round(chance, 3), rows, _days(seen, needed, rows))
+
+
+def _days(seen: Seen, needed: int | None, rows: int | None) -> int | None:
+    if needed is None or rows is None:
+        return None
+    return needed if seen.spread.by_day else math.ceil(rows / seen.rows_per_day)
 
 
 def measured(ledger: Ledger, spec: ModelSpec, records: Sequence[VersionRecord], alike: float = ALIKE) -> Seen | None:

@@ -14,7 +14,6 @@ from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from include.core.control import versions
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.time import precise, timestamp
-from include.governance.audit import history
 from include.governance.mirror import behind
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
@@ -125,49 +124,6 @@ def test_a_run_by_hand_brings_an_archived_version_back_and_an_event_does_not(ser
     live = live_rollout(services.control, MODEL)
     assert live is not None
     assert (live.id, live.challenger) == (again["rollout"], 2)
-
-
-def refused(services: Services) -> None:
-    """Version 3 waits, and its gate is closed."""
-    add(services, 3)
-    record = {"gate": {"passed": False, "reasons": ["auc fell"]}}
-    with services.control.transaction() as connection:
-        connection.execute(versions.update().where(versions.c.version == 3).values(record=record, stage="Staging"))
-
-
-def test_a_run_by_hand_rolls_out_a_refused_version_for_a_reason_and_its_retry_is_the_same(services: Services) -> None:
-    opened(services)
-    abort(services.control, MODEL, actor="ada", reason="by mistake")
-    refused(services)
-    with pytest.raises(GateClosed, match="auc fell"):
-        Run({"version": 3}, run_id="plain")(OpenRolloutOperator(task_id="open", model=MODEL))
-    for _ in range(2):  # a retry, or a clear
-        run = Run({"version": 3, "override": " the holdout was a strike week "}, run_id="by hand")
-        made = run(OpenRolloutOperator(task_id="open", model=MODEL))
-    assert made["version"] == 3
-    told = [row for row in history(services.control, MODEL) if row.action == "rollout.restore"]
-    assert len(told) == 1
-    assert told[0].detail["reason"] == "the holdout was a strike week"
-    assert told[0].detail["despite"] == ["its gate is closed: auc fell"]
-
-
-@pytest.mark.parametrize(
-    ("params", "kind", "words"),
-    [
-        ({"version": 3, "override": "  "}, "manual", "needs a reason"),
-        ({"override": "because"}, "manual", "An override is of one version, and of a person"),
-        ({"version": 3, "override": "because"}, "operator_triggered", "An override is of one version, and of a person"),
-    ],
-)
-def test_an_override_without_a_reason_a_version_or_a_person_opens_nothing(
-    services: Services, params: dict[str, Any], kind: str, words: str
-) -> None:
-    opened(services)
-    abort(services.control, MODEL, actor="ada", reason="by mistake")
-    refused(services)
-    with pytest.raises(DataError, match=words):
-        Run(params, run_type=kind)(OpenRolloutOperator(task_id="open", model=MODEL))
-    assert live_rollout(services.control, MODEL) is None
 
 
 def test_a_stage_of_a_paused_rollout_waits_and_then_does_its_work(services: Services) -> None:
