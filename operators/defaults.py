@@ -25,3 +25,7 @@ RETRIES = ExceptionRetryPolicy(
 # A killed process leaves no error to classify: its task follows the plain delay, and a retry adopts what it had begun.
 TRIES, DELAY = 3, timedelta(seconds=3)
 RETRYING: dict[str, Any] = {"retries": TRIES, "retry_delay": DELAY, "retry_policy": RETRIES}
+
+# Who goes first where tasks wait for a slot, of a pool or of the workers: what moves traffic, then what a decision waits for,
+# then what there is plenty of. A backfill of features or scores so never stands before a training, beyond the task in hand.
+PRIORITY = {"rollout": 100, "training": 20, "monitoring": 10}

@@ -86,11 +86,17 @@ class CheckGateOperator(SlipstreamOperator):
         self.take(evaluation=evaluation)
 
     def execute(self, context: Context) -> GateValue:
+        from include.metrics.gate_words import asked_of, notes, reasons
+
         services = open_services()
-        value = services.ledger.resolve(self.ref("evaluation", services)).read(EvaluateValue)
+        evaluated = services.ledger.resolve(self.ref("evaluation", services))
+        asked = asked_of(services.ledger.request(evaluated.key).params, services.spec(self.model).evaluation)
+        value = evaluated.read(EvaluateValue)
         gate = value["gate"]
         for warning in value.get("warnings", ()):
             self.log.warning("%s", warning)
-        for reason in gate["reasons"] or ["every condition holds"]:
+        for note in notes(value, asked):
+            self.log.warning("%s", note)
+        for reason in reasons(value, asked) or ("every condition holds",):
             self.log.info("gate %s: %s", "open" if gate["passed"] else "closed", reason)
         return gate

@@ -12,6 +12,7 @@ from include.core.spec import ModelSpec
 from operators import lifecycle_docs as docs
 from operators.alert import FailureNotifier
 from operators.assets import candidate_asset, retrain_asset
+from operators.defaults import PRIORITY
 from operators.defaults import RETRIES as RETRIES
 from operators.defaults import RETRYING as RETRYING
 from operators.defaults import TIMEZONE as TIMEZONE
@@ -20,7 +21,7 @@ from operators.groups.monitoring import monitoring_group
 from operators.groups.rollout import rollout_group
 from operators.groups.scoring import scoring_group
 from operators.groups.training import training_group
-from operators.params import AS_OF, DAY, FRESH, TUNE, VERSION
+from operators.params import AS_OF, DAY, FRESH, OVERRIDE, TUNE, VERSION
 
 
 def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
@@ -48,7 +49,9 @@ def training_dag(spec: ModelSpec) -> DAG:
 
 def rollout_dag(spec: ModelSpec) -> DAG:
     """A run for each candidate, one at a time."""
-    with _dag(spec, "rollout", [candidate_asset(spec.name)], {"version": VERSION}, docs.ROLLOUT, max_active_runs=1) as dag:
+    with _dag(
+        spec, "rollout", [candidate_asset(spec.name)], {"version": VERSION, "override": OVERRIDE}, docs.ROLLOUT, max_active_runs=1
+    ) as dag:
         rollout_group(spec, group_id=None)
     return dag
 
@@ -80,7 +83,12 @@ def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc:
         tags=["slipstream", spec.name, part],
         description=f"{spec.description} [{part}]",
         doc_md=doc.format(name=spec.name, owner=plain(spec.owner), description=plain(spec.description)),
-        default_args={"owner": spec.owner, "on_failure_callback": FailureNotifier(spec.name), **RETRYING},
+        default_args={
+            "owner": spec.owner,
+            "on_failure_callback": FailureNotifier(spec.name),
+            "priority_weight": PRIORITY.get(part, 1),
+            **RETRYING,
+        },
         auto_register=False,  # the DAG files name what is theirs: dags/broken_models.py makes DAGs only to see whether it can
     )
 

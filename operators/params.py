@@ -32,3 +32,10 @@ VERSION = Param(
     description="The registered version to roll out; a run triggered by hand must name it (an Archived one is "
     "offered again, if its gate is open). An event brings its own.",
 )
+OVERRIDE = Param(
+    None,
+    type=["null", "string"],
+    title="Override",
+    description="Roll the version out although its gate is closed: why. Your name and the reason are audited and shown "
+    "beside the version. Empty: the gate stands.",
+)

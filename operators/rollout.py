@@ -17,7 +17,7 @@ from operators.base import ReconcileOperator, SlipstreamOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import ReportLink, evidence_url
-from operators.run import event_extra, holder, is_asset_run, is_manual, may_deploy, run_token, said
+from operators.run import event_extra, holder, is_asset_run, is_manual, may_deploy, person, run_token, said
 from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
@@ -135,13 +135,14 @@ class OpenRolloutOperator(TrafficOperator):
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.rollout.machine import open_rollout
+        from include.rollout.power import entities_needed, stage_powers
 
         if not may_deploy(context):
             raise AirflowSkipException("A backfill deploys nothing, unless its conf says `deploy`.")
-        from include.rollout.power import entities_needed, stage_powers
 
         registered = self._registered()
         asked = registered or self.named_version() or context["params"].get("version")
+        override = self._override(context, asked)
         version = asked or self._choose(context, services)
         if not version:
             raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
@@ -150,9 +151,10 @@ class OpenRolloutOperator(TrafficOperator):
             services.spec(self.model),
             int(version),
             request=run_token(context),
-            actor=holder(context),
+            actor=person(context),
             epoch=epoch,
             by_hand=bool(asked) and not registered and is_manual(context),
+            override=override,
         )
         for stage in stage_powers(services.spec(self.model), rollout.champion):
             self.log.info("%s", stage.summary)
@@ -176,6 +178,23 @@ class OpenRolloutOperator(TrafficOperator):
         """A version that is given as its number."""
         given = said(self.version)
         return int(given) if isinstance(given, int) or (isinstance(given, str) and given.strip().isdigit()) else None
+
+    def _override(self, context: Context, asked: object) -> str:
+        """A person's reason to roll out a version whose gate is closed; empty where none is given. Raises DataError for one that
+        nobody gave for this very version."""
+        from include.versions.override import checked_reason
+
+        given = context["params"].get("override")
+        if given is None:
+            return ""
+        if not asked or not is_manual(context):
+            raise DataError(
+                "An override is of one version, and of a person: this run names no version, or no person started it.",
+                seen=given,
+                safe="nothing was opened.",
+                hint=f"trigger {context['ti'].dag_id} by hand with version=N and override.",
+            )
+        return checked_reason(str(given), self.model, int(str(asked)))
 
     def _choose(self, context: Context, services: Services) -> int | None:
         """The version of a run that names none: the one this run has opened already, else its event's if that one is live, else

@@ -10,6 +10,8 @@ from airflow.sdk import Context
 from include.core.errors import DataError
 from include.core.time import parse_time, utc
 
+ACTOR = 255  # characters of an actor in the audit
+
 
 def wants_fresh(context: Context) -> bool:
     return bool(context["params"].get("fresh", False))
@@ -38,6 +40,12 @@ def run_type(context: Context) -> str:
     """manual, scheduled, asset_triggered, backfill ..."""
     given = getattr(context["dag_run"], "run_type", "")
     return str(getattr(given, "value", given))
+
+
+def person(context: Context) -> str:
+    """Who the audit names: the user who started the run before the holder, where Airflow knows one."""
+    user = getattr(context["dag_run"], "triggering_user_name", None) if is_manual(context) else None
+    return (f"{user}: {holder(context)}" if user else holder(context))[:ACTOR]
 
 
 def is_backfill(context: Context) -> bool:

@@ -24,6 +24,7 @@ COMMANDS = {
     "backtest": "the walk-forward table of the versions",
     "rollout": "look at a rollout; pause, resume or abort it",
     "rollback": "return to the champion before, now",
+    "gate": "why a version may not go on, what it takes, and opening it by hand",
     "restore": "offer a version again that had its turn, or return to it now",
     "mirror": "show the versions' stages in the registry again",
     "reconcile": "what nobody drives or waits for, and mend it",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from include.cli.answer import Shapes, answer
+from include.cli.arguments import version_number
 from include.cli.context import open_context
 from include.cli.rollback import FOLLOWED, MOVED, follow, plain_move, show_labels
-from include.core.errors import DataError
 from include.rollout.history import live_rollout
 from include.rollout.restore import Restored, restore, restore_now
 from include.versions.lifecycle import Stage
@@ -19,20 +19,23 @@ SHAPES: Shapes = {
     },
     "--now": {**MOVED, **FOLLOWED},
 }  # fmt: skip
+UNSAID = "asked for on the command line"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
     parser.add_argument("version", help="its number: `slipstream versions MODEL` lists them")
-    parser.add_argument("--reason", default="asked for on the command line", help="for the audit chain and for colleagues")
+    parser.add_argument("--reason", default=UNSAID, help="for the audit chain and for colleagues; --despite-gate needs one")
     parser.add_argument("--now", action="store_true", help="all traffic at once, for a version that has been in production")
     parser.add_argument("--despite-gate", action="store_true", help="although its newest evaluation closed its gate")
 
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
-    version = _number(options.version, options.model)
-    given, words = (context.control, context.ledger, options.model, version), {"actor": context.actor, "reason": options.reason}
+    version = version_number(options.version, options.model)
+    # A gate is not opened for a reason that nobody gave.
+    reason = "" if options.despite_gate and options.reason == UNSAID else options.reason
+    given, words = (context.control, context.ledger, options.model, version), {"actor": context.actor, "reason": reason}
     if options.now:
         back = restore_now(*given, **words, despite_gate=options.despite_gate)
         gone = f"version {back.gone}" if back.gone is not None else "nobody"
@@ -45,13 +48,6 @@ def run(options: argparse.Namespace) -> int:
         offered = {"model": done.model, "version": done.version, "before": done.before, "waits": waits, "registry": labels}
         answer(options, offered, [_offered(done, waits), labels])
     return 0
-
-
-def _number(given: str, model: str) -> int:
-    """argparse's own conversion would take `1_0` and digits of other scripts, and a number of 5,000 digits as a traceback."""
-    if given.isascii() and given.isdigit() and len(given) < 10:
-        return int(given)
-    raise DataError("A version is a whole number.", seen=given[:100], hint=f"`slipstream versions {model}` lists them.")
 
 
 def _offered(done: Restored, busy: bool) -> str:

@@ -67,6 +67,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
         "champion",
         f"version {champion.version} ({champion.semver}), as of {champion.entry.as_of[:16]}" if champion else "none yet",
     )
+    if champion and champion.override:
+        yield "gate", champion.override.words
     yield "weights", ", ".join(f"version {version} {share} %" for version, share in seen.weights.items()) or "nothing is served"
     if seen.live:
         paused = f", paused: {seen.rollout['reason']}" if seen.rollout["state"] == "paused" else ""

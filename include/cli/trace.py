@@ -7,13 +7,14 @@ import argparse
 from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
 from include.cli.exits import found
-from include.governance.lineage import trace
-from include.governance.tree import render
+from include.governance.lineage import Trace, trace
+from include.governance.tree import checksums, render
 
 SHAPES: Shapes = {
     "": {
         "version": "the record, as in `versions`", "counts": "parts of the lineage, by state",
         "intact": "whether all is as it was",
+        "root": "the storage root, below which all paths are",
         "lineage": "the tree: `role`, `state`, `digest`, `uri`, `detail`, `inputs`",
     },
 }  # fmt: skip
@@ -23,11 +24,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
     parser.add_argument("--version", type=int, metavar="N", help="another version than the one in production")
     parser.add_argument("--all", action="store_true", help="show every partition, alike or not")
+    parser.add_argument("--files", action="store_true", help="every file with its SHA-256, as `sha256sum --check` takes it")
 
 
 def run(options: argparse.Namespace) -> int:
     """FOUND if anything on the way is missing or changed."""
     context = open_context()
     traced = trace(context.ledger, context.control, options.model, options.version)
-    answer(options, traced.to_json(), [] if options.json else [render(traced, options.all)])
+    answer(options, traced.to_json(), [] if options.json else [_words(traced, options)])
     return found(not traced.intact)
+
+
+def _words(traced: Trace, options: argparse.Namespace) -> str:
+    return checksums(traced) if options.files else render(traced, options.all)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
 from include.core.errors import DataError
-from include.core.table import table
+from include.core.table import cut_table, table
 from include.versions.queries import records
 from include.versions.record import VersionRecord
 
@@ -25,25 +26,43 @@ SHAPES: Shapes = {
         "code": "digest of the code that trained it", "params": "digest of the training parameters",
         "commit": "of git, where known",
         "run_id": "of the experiment tracker", "created_at": "when it was registered",
+        "override": "who opened its gate by hand, why, when and despite what; null where nobody did",
     },
 }  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
+    parser.add_argument("--wide", action="store_true", help="nothing is cut, however long the lines")
 
 
 def run(options: argparse.Namespace) -> int:
     found = list(reversed(records(open_context().control, options.model)))
     if not found:
         raise DataError(f"{options.model} has no registered version.", hint="its training DAG registers one: run it.")
-    answer(options, [record.to_json() for record in found], table(HEAD, map(_row, found)))
+    shown = [{**record.to_json(), "override": record.override} for record in found]
+    answer(options, shown, _words(found, options))
     return 0
+
+
+def _words(found: list[VersionRecord], options: argparse.Namespace) -> Iterator[str]:
+    if options.wide:
+        yield table(HEAD, map(_row, found), width=0)
+        return
+    text, cut = cut_table(HEAD, map(_row, found))
+    yield text
+    if cut:
+        yield f"Cut to fit: --wide or --json shows all; `slipstream gate explain {options.model} N` why a gate is closed."
 
 
 def _row(record: VersionRecord) -> tuple[object, ...]:
     entry = record.entry
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in list(entry.metrics.items())[:SHOWN])
     made = entry.origin + (f" ({entry.run_type})" if entry.run_type else "")
-    gate = "passed" if entry.gate.passed else f"closed: {'; '.join(entry.gate.reasons)}"
-    return record.version, record.semver, str(record.stage), entry.as_of[:16], gate, made, metrics
+    return record.version, record.semver, str(record.stage), entry.as_of[:16], _gate(record), made, metrics
+
+
+def _gate(record: VersionRecord) -> str:
+    gate = record.entry.gate
+    verdict = "passed" if gate.passed else f"closed: {'; '.join(gate.reasons)}"
+    return f"{record.override.words} ({verdict})" if record.override is not None else verdict

@@ -18,10 +18,11 @@ class Act:
     at: str
     action: str
     detail: dict[str, Any]
+    actor: str = ""
 
 
 def acts_in(connection: sa.Connection, subject: str, actions: Collection[str]) -> list[Act]:
     """The acts of these names on a subject, oldest first."""
     mine = sa.and_(audit.c.subject == subject, audit.c.action.in_(actions))
-    query = sa.select(audit.c.at, audit.c.action, audit.c.detail).where(mine).order_by(audit.c.seq)
-    return [Act(row.at, row.action, row.detail) for row in connection.execute(query)]
+    query = sa.select(audit.c.at, audit.c.action, audit.c.detail, audit.c.actor).where(mine).order_by(audit.c.seq)
+    return [Act(row.at, row.action, row.detail, row.actor) for row in connection.execute(query)]

@@ -28,6 +28,7 @@ class Trace:
 
     record: VersionRecord
     root: Node
+    where: str = ""  # the storage root: a folder, or an address
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -40,7 +41,8 @@ class Trace:
         return not self.root.broken
 
     def to_json(self) -> dict[str, Json]:
-        return {"version": self.record.to_json(), "counts": self.counts, "intact": self.intact, "lineage": self.root.to_json()}
+        counted = {"counts": self.counts, "intact": self.intact}
+        return {"version": self.record.to_json(), **counted, "root": self.where, "lineage": self.root.to_json()}
 
 
 def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None = None) -> Trace:
@@ -49,9 +51,20 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
     lineage = record.entry.lineage
     walker = _Walker(ledger, model)
     inputs = (walker.node("train", lineage.train), walker.node("evaluation", lineage.evaluation))
-    detail = {"semver": record.semver, "stage": str(record.stage), "as_of": record.entry.as_of, "commit": lineage.commit}
+    detail: dict[str, Json] = {
+        "semver": record.semver,
+        "stage": str(record.stage),
+        "as_of": record.entry.as_of,
+        "commit": lineage.commit,
+        "key": record.entry.key,
+    }
+    if not record.entry.gate.passed:
+        detail["gate"] = "closed: " + "; ".join(record.entry.gate.reasons)
+    if record.override is not None:
+        detail["override"] = record.override.words
     name = f"{model} version {record.version}"
-    return Trace(record, Node(name, State.RECORDED, record.entry.key.rpartition("/")[2], "", detail, inputs))
+    root = Node(name, State.RECORDED, record.entry.key.rpartition("/")[2], "", detail, inputs)
+    return Trace(record, root, ledger.storage.uri(""))
 
 
 def _choose(control: ControlStore, model: str, version: int | None) -> VersionRecord:
@@ -100,7 +113,9 @@ class _Walker:
     def _detail(self, result: Result, request: Request) -> dict[str, Json]:
         files = {name: file.digest for name, file in result.files.items()}
         kept = {name: result.value[name] for name in ("rows", "first", "last", "passed", "day") if name in result.value}
-        return {"key": result.key, "generation": result.generation, "code": request.code, "files": files, **kept}
+        paths = {name: file.path for name, file in result.files.items()}
+        made = {"key": result.key, "generation": result.generation, "code": request.code}
+        return {**made, "files": files, "paths": paths, **kept}
 
     def _raw(self, request: Request) -> list[Node]:
         """The raw partitions that a verdict vouches for."""

@@ -11,6 +11,7 @@ from include.core.ledger import Ledger
 from include.core.request import Ref, Request, Result
 from include.core.spec import ModelSpec
 from include.governance.package import Facts, Package, read_signature
+from include.metrics.gate_words import asked_of, reasons
 from include.versions.record import MEASURED_BEFORE, Entry, Gate, Lineage, Origin
 
 RECIPE = ("fit", "params", "seed", "window_days", "holdout_days")  # of spec.training: what shapes the weights
@@ -47,7 +48,8 @@ def propose(
         commit=commit,
     )  # fmt: skip
     threshold = float(evaluation.value.get("threshold", MEASURED_BEFORE))
-    gate = Gate.from_json(evaluation.value["gate"])
+    asked = asked_of(ledger.request(evaluation.key).params, spec.evaluation)
+    gate = Gate(bool(evaluation.value["gate"]["passed"]), reasons(evaluation.value, asked))
     entry = Entry(spec.name, as_of, lineage, gate, _metrics(evaluation), origin, run_type, threshold)
     partitions = digest_json(sorted((name, ref.digest) for name, ref in data.inputs.items()))
     facts = Facts(spec, train, ledger.resolve(inputs.training_set), evaluation, signature, params, partitions)

@@ -32,13 +32,22 @@ Effect = Callable[[sa.Connection], dict[str, Any]]
 
 
 def open_rollout(
-    control: ControlStore, spec: ModelSpec, challenger: int, *, request: str, actor: str, epoch: int, by_hand: bool = False
+    control: ControlStore,
+    spec: ModelSpec,
+    challenger: int,
+    *,
+    request: str,
+    actor: str,
+    epoch: int,
+    by_hand: bool = False,
+    override: str = "",
 ) -> Rollout:
     """The rollout that `request` asks for. Opens it, or returns the one it has opened before.
 
     A live rollout of the same challenger is returned too. `by_hand`: a person named the version, so one that is Archived is
-    offered again, if its gate is open. Raises ConflictError while another challenger is live, or if the version is the
-    champion already, GateClosed if it may not be rolled out.
+    offered again, if its gate is open. `override`: the person's reason to roll it out although its gate is closed; it is
+    audited in the same transaction, once for each request. Raises ConflictError while another challenger is live, or if the
+    version is the champion already, GateClosed if it may not be rolled out.
     """
     model, stages = spec.name, rollout_stages(spec)
     rollout_id = rollout_id_of(model, challenger, request)
@@ -50,8 +59,9 @@ def open_rollout(
             return {"id": live.id}
         if live is not None:
             raise _busy(model, live.id, live.challenger, live.stage)
-        if by_hand and stage_in(connection, model, challenger) is VersionStage.ARCHIVED:
-            offer_in(control, connection, model, challenger, actor=actor, reason="its rollout by hand", despite_gate=False)
+        if override or (by_hand and stage_in(connection, model, challenger) is VersionStage.ARCHIVED):
+            reason, despite = override or "its rollout by hand", bool(override)
+            offer_in(control, connection, model, challenger, actor=actor, reason=reason, despite_gate=despite)
         champion = _admit(connection, model, challenger)
         _insert(connection, rollout_id, model, challenger, champion)
         _event(connection, rollout_id, "opened", "", {"stages": [stage.to_json() for stage in stages], "request": request})

@@ -14,6 +14,7 @@ from include.core.errors import ConflictError, GateClosed
 from include.routing.route import route_in
 from include.versions.gate import OFFERED, RETURNED, obstacles
 from include.versions.lifecycle import Stage, move_in, stage_in
+from include.versions.override import checked_reason
 
 
 def offer_in(
@@ -22,7 +23,7 @@ def offer_in(
     """Make it a Candidate in the caller's transaction, with an audit row; returns the stage before.
 
     A Candidate stays as it is. Raises GateClosed with the command that makes it possible, ConflictError for the champion,
-    DataError for an unknown version.
+    DataError for an unknown version, or for an override that gives no reason.
     """
     before = stage_in(connection, model, version)
     if before is Stage.CANDIDATE:
@@ -30,6 +31,7 @@ def offer_in(
     if before is Stage.PRODUCTION or route_in(connection, model)[1].champion == version:
         raise ConflictError(f"Version {version} of {model} is the champion already.", safe="nothing changed.")
     against = require_gate(connection, model, version, before, despite_gate)
+    reason = checked_reason(reason, model, version) if against else reason
     move_in(connection, model, version, Stage.CANDIDATE)
     detail = {"version": version, "from": str(before), "reason": reason, "despite": list(against)}
     control.append_audit(connection, actor, OFFERED, model, detail)
@@ -44,7 +46,8 @@ def require_gate(connection: sa.Connection, model: str, version: int, stage: Sta
             f"Version {version} of {model} is no Candidate, so it may not be rolled out: {'; '.join(against)}.",
             seen=str(stage),
             safe="nothing was changed: the traffic stays where it is.",
-            hint=f"train again, or mend the gate and clear `evaluate` of its training run; to offer it all the same: "
+            hint=f"train again, or mend the gate and clear `evaluate` of its training run; to go on all the same, with a reason "
+            f'that is audited: slipstream gate open {model} {version} --reason "..."; of a version that had its turn also '
             f'slipstream restore {model} {version} --despite-gate --reason "...".',
         )
     return against

@@ -21,6 +21,7 @@ from include.rollout.rollback import RolledBack
 from include.routing.route import Route, read_route, route_in, set_route
 from include.versions.gate import RETURNED
 from include.versions.lifecycle import Stage, set_production, stage_in
+from include.versions.override import checked_reason
 from include.versions.queries import stored
 
 
@@ -62,6 +63,8 @@ def restore_now(
     def effect(connection: sa.Connection) -> dict[str, Json]:
         _, route = route_in(connection, model)
         against = _require_return(connection, model, version, route, despite_gate)
+        if against:
+            checked_reason(reason, model, version)
         ended = _end_live(control, connection, model, reason, actor)
         new = set_route(connection, model, Route(champion=version))
         set_production(connection, model, version)

@@ -95,7 +95,7 @@ ELSEWHERE = {
     "tests/unit/features/test_authored_names.py": "prediction_log/sql_view",
     "tests/unit/features/test_skew_step.py": "features/skew/comparison",
     "tests/unit/features/test_training_set_step.py": "step_values/features",
-    "tests/unit/governance/test_lineage.py": "governance/node",
+    "tests/unit/governance/test_lineage.py": "cli/trace governance/node",
     "tests/unit/governance/test_registry.py": "governance/package governance/registration",
     "tests/unit/models/flight_delay/test_expectations.py": "models/flight_delay/spec",
     "tests/unit/monitoring/drift/test_drift.py": "monitoring/reference monitoring/profile/summary",
@@ -152,7 +152,9 @@ THEMES = {
     "tests/unit/monitoring": "storm",
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
-    "tests/unit/operators": "bad_input changed_definition compose empty_days frozen late_days lost_rows moved requests skew",
+    "tests/unit/operators": (
+        "bad_input changed_definition compose empty_days frozen late_days lost_rows moved override requests skew"
+    ),
     "tests/unit/reconcile": "bench",
     "tests/unit/rollout": "entities",
     "tests/unit/serving": "direct",

@@ -98,7 +98,8 @@ class FolderRegistry:
 
 
 def gate_tag(record: VersionRecord) -> str:
-    return "passed" if record.entry.gate.passed else "closed"
+    verdict = "passed" if record.entry.gate.passed else "closed"
+    return f"{record.override.words} ({verdict})" if record.override is not None else verdict
 
 
 def open_registry(settings: Settings, control: ControlStore) -> FolderRegistry:

@@ -126,4 +126,6 @@ def _version_gone(url: str, model: str, numbers: Sequence[int]) -> DataError:
 def _labels(record: VersionRecord) -> dict[str, str]:
     gate = record.entry.gate
     verdict = "passed" if gate.passed else "closed: " + "; ".join(gate.reasons)
+    if record.override is not None:
+        verdict = f"{record.override.words} ({verdict})"
     return {"stage": str(record.stage), "semver": record.semver, "gate": verdict[:4000]}

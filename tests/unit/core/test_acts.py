@@ -12,4 +12,5 @@ def test_the_acts_of_some_names_on_a_subject_oldest_first(tmp_path: Path) -> Non
         for number, (action, subject) in enumerate([("a", "toy"), ("b", "toy"), ("a", "other"), ("c", "toy"), ("a", "toy")]):
             control.append_audit(connection, "t", action, subject, {"n": number})
         found = acts_in(connection, "toy", ("a", "c"))
+    assert {act.actor for act in found} == {"t"}
     assert [(act.action, act.detail["n"]) for act in found] == [("a", 0), ("c", 3), ("a", 4)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from include.core.errors import DataError
 from include.governance.lineage import Trace, trace
 from include.governance.node import State
 from include.governance.registry import register, resource
-from include.governance.tree import render
+from include.governance.tree import checksums, render
 from include.versions.record import Stage
 from tests.support.toy_ledger import MODEL, Loop
 from tests.support.versions import move
@@ -63,6 +64,31 @@ def test_the_text_folds_alike_days_and_ends_with_a_verdict(loop: Loop, control: 
     assert text.count("raw flights") == 2  # of the first day and of the last, once each
     assert text.count(": as above") == 2  # the evaluation's training set and model
     assert "more days" not in render(trace(loop.ledger, control, MODEL), everything=True)
+
+
+def test_every_path_that_is_shown_is_there_and_every_digest_of_no_file_is_found(loop: Loop, control: ControlStore) -> None:
+    """On a real ledger: a person opens what a line names."""
+    traced = trace(loop.ledger, control, MODEL)
+    text = render(traced, everything=True)
+    root = loop.ledger.storage.root
+    assert f"Paths are below {root}" in text
+    named = {word for word in text.split() if word.startswith(("ledger/", "raw/"))}
+    assert len(named) == 3 + 6 * 3  # train, training set and evaluation; a verdict, features and a partition for each day
+    for path in named:
+        assert (Path(root) / path).exists(), path
+        if path.startswith("ledger/"):
+            assert (Path(root) / path).with_name("request.json").is_file()
+    (first,) = [line for line in text.splitlines() if "toy version 1" in line]
+    assert traced.record.entry.key in first
+
+
+def test_the_list_of_files_is_one_that_sha256sum_checks(loop: Loop, control: ControlStore) -> None:
+    listed = checksums(trace(loop.ledger, control, MODEL))
+    assert {line.rpartition("/")[2] for line in listed.splitlines()} >= {"model.onnx", "part.parquet", "labels.parquet"}
+    done = subprocess.run(["sha256sum", "--check", "--strict"], input=listed, cwd=loop.ledger.storage.root, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(": OK") == len(listed.splitlines())
 
 
 def test_a_changed_raw_partition_is_named(loop: Loop, control: ControlStore) -> None:

@@ -20,8 +20,8 @@ def test_a_line_says_what_it_was_its_digest_and_whether_it_holds() -> None:
         Node("train", State.VERIFIED, "b" * 64, "t", {"rows": 10, "commit": ""}), Node("code", State.RECORDED, "c" * 64)
     )
     assert lines == [
-        "version aaaaaaaaaaaa ✓ (semver 1.0.0)",
-        "├─ train bbbbbbbbbbbb ✓ (rows 10)",
+        "version v ✓ (semver 1.0.0)",
+        "├─ train t ✓ (rows 10)",
         "└─ code cccccccccccc ·",
         "every digest holds: 2 verified, 1 recorded",
     ]

@@ -55,6 +55,20 @@ def test_no_dag_ends() -> None:
     assert [dag.end_date for dag in lifecycle_dags(SPEC)] == [None] * 5
 
 
+def test_a_training_goes_before_backfills_and_a_rollout_before_all_where_tasks_wait_for_a_slot() -> None:
+    """Airflow adds the weights of the tasks that follow: the least of one DAG is above the most of the next."""
+    weights: dict[str, list[int]] = {}
+    for dag in lifecycle_dags(SPEC):
+        for task in dag.tasks:
+            after = task.get_flat_relative_ids(upstream=False)
+            total = task.priority_weight + sum(dag.get_task(each).priority_weight for each in after)
+            weights.setdefault(dag.dag_id, []).append(total)
+    order = ["shop_rollout", "shop_training", "shop_monitoring", "shop_features", "shop_scoring"]
+    for first in ("shop_training", "shop_monitoring"):
+        assert min(weights[first]) > max(max(weights[each]) for each in order[3:])
+    assert max(weights["shop_scoring"]) == 1
+
+
 def test_what_is_scarce_has_a_pool() -> None:
     pools = {(dag.dag_id, task.task_id): task.pool for dag in lifecycle_dags(SPEC) for task in dag.tasks}
     assert pools["shop_training", "train"] == pools["shop_training", "tune"] == pools["shop_scoring", "score"] == "ray"

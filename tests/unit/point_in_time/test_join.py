@@ -177,6 +177,25 @@ def test_infinite_times_are_nobodys_and_infinite_values_stay(connection: duckdb.
     assert connection.execute(query).fetchall() == [("a", float("inf"))]
 
 
+def test_what_arose_within_a_day_is_seen_on_that_day_and_what_is_as_of_its_end_from_the_next_on(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    """What an author is told (docs/authoring.md): a value is known from its own microsecond on, and no partition knows when it
+    came online. So what changes within a day is given the day's end, or pushed."""
+    asked = ["2013-01-02 09:59:59.999999", "2013-01-02 10:00:00", "2013-01-02 23:59:59.999998", "2013-01-03 00:00:00"]
+    times = ", ".join(f"('a', TIMESTAMP '{at}')" for at in asked)
+    connection.execute(f"CREATE OR REPLACE TABLE asked AS SELECT * FROM (VALUES {times}) AS v(key, {EVENT})")
+
+    def seen(*rows: tuple[str, int]) -> list[int | None]:
+        values = ", ".join(f"('a', TIMESTAMP '{at}', {x})" for at, x in rows)
+        side = Side("v", f"(SELECT * FROM (VALUES {values}) AS v(key, {EVENT}, x))", ("key",), (Output("x", "x"),))
+        (query,) = batches(connection, [side], "asked", [f"entity.{EVENT}"])
+        return [x for _, x in sorted(connection.execute(query).fetchall())]
+
+    assert seen(("2013-01-02 10:00:00", 1)) == [None, 1, 1, 1]
+    assert seen(("2013-01-01 23:59:59.999999", 0), ("2013-01-02 23:59:59.999999", 1)) == [0, 0, 0, 1]
+
+
 def test_the_staircase_keeps_what_can_ever_be_the_answer(connection: duckdb.DuckDBPyConnection) -> None:
     at = [f"TIMESTAMP '2013-01-0{day}'" for day in range(1, 8)]
     # (event, created): the second arrives after a newer event, the fourth corrects the third, the fifth is known with it.

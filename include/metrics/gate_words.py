@@ -1,0 +1,125 @@
+"""Why a gate is closed, in words for whoever must decide what to do: what is known, what is missing, how many rows would show it.
+
+The decision is include/evaluation/gate.py's, and is kept with the evaluation. These words are made of the same numbers when
+they are read: no result is computed again for them, and evaluations of earlier releases get them, too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from include.core.errors import SpecError
+from include.core.spec import Evaluation
+from include.metrics.binary import title, worse_by
+from include.metrics.holdout_plan import POWER, Spread
+from include.metrics.paired import Difference
+
+MARK = "(evaluation.margin"  # a reason of the comparison with the champion names this setting, and no other reason does
+BASELINES = {"boosted": "gradient boosting on the same rows", "historical_rate": "the historical rate of the category"}
+
+
+def asked_of(params: Mapping[str, object], present: Evaluation) -> Evaluation:
+    """The section that an evaluation was made by, from its request's parameters; the present one where they hold none."""
+    section = params.get("evaluation")
+    try:
+        return Evaluation.model_validate(section) if isinstance(section, Mapping) else present
+    except SpecError:  # of another release
+        return present
+
+
+def reasons(value: Mapping[str, object], spec: Evaluation) -> tuple[str, ...]:
+    """The reasons of an evaluation's value, that of the comparison with the champion at length; empty where it is open."""
+    gate = value.get("gate")
+    found = gate.get("reasons") if isinstance(gate, Mapping) else None
+    given = [str(each) for each in found] if isinstance(found, list | tuple) else []
+    return tuple((_compared(value, spec) or each) if MARK in each else each for each in given)
+
+
+def notes(value: Mapping[str, object], spec: Evaluation) -> tuple[str, ...]:
+    """What closes no gate and should be known all the same: a baseline that was not beaten."""
+    ours, baselines = _number(value.get("metrics"), spec.metric), value.get("baselines")
+    if ours is None or not isinstance(baselines, Mapping):
+        return ()
+    return tuple(_not_beaten(baselines, ours, spec.metric))
+
+
+def _not_beaten(baselines: Mapping[str, object], ours: float, metric: str) -> Iterator[str]:
+    for name, measured in baselines.items():
+        theirs = _number(measured, metric)
+        if theirs is not None and worse_by(metric, ours, theirs) > 0:
+            yield (
+                f"{title(metric)} {ours:.4f} does not beat {BASELINES.get(name, name)} ({theirs:.4f}). A baseline closes no "
+                "gate; it says that the features hold more than the model has learned."
+            )
+
+
+def _compared(value: Mapping[str, object], spec: Evaluation) -> str:
+    """Empty where the value does not hold the numbers."""
+    ours, theirs = _number(value.get("metrics"), spec.metric), _number(value.get("champion"), spec.metric)
+    seen = _difference(value.get("paired"))
+    if ours is None or theirs is None or seen is None:
+        return ""
+    rows = f"{seen.rows:,}"
+    head = f"{title(spec.metric)} {ours:.4f} {_side(seen.worse)} the champion's {theirs:.4f} on the same {rows} holdout rows"
+    settings = f"(evaluation.margin {spec.margin:.4f}, evaluation.alpha {spec.alpha:g})"
+    if not math.isfinite(seen.error):
+        return (
+            f"{head}; they are too few, or of one class, to tell how much of that is chance, so a loss of more than the margin "
+            f"is not excluded {settings}. Hold out more days (training.holdout_days)."
+        )
+    low, high = 2 * seen.worse - seen.upper(spec.alpha), seen.upper(spec.alpha)
+    interval = f"the true difference lies between {_way(low)} and {_way(high)} ({1 - 2 * spec.alpha:.0%} interval)"
+    return f"{head}: {interval}, {_so(seen, low, spec)} {settings}. {_next(seen, low, spec)}"
+
+
+def _side(worse: float) -> str:
+    if worse == 0:
+        return "equals"
+    return f"is {abs(worse):.4f} {'behind' if worse > 0 else 'ahead of'}"
+
+
+def _way(worse: float) -> str:
+    return f"{abs(worse):.4f} {'worse' if worse > 0 else 'better'}"
+
+
+def _so(seen: Difference, low: float, spec: Evaluation) -> str:
+    if low > spec.margin:
+        return "so it is shown to be worse by more than the margin"
+    if seen.worse > spec.margin and low > 0:
+        return "so it is shown to be worse, and most likely by more than the margin"
+    if seen.worse > spec.margin:
+        return "so it is behind by more than the margin, though chance alone may have done that"
+    if seen.worse > 0:
+        return "so it is behind by less than the margin, and a loss of more is not excluded"
+    return "so it is not behind on these rows, and yet a loss of more than the margin is not excluded: there are too few"
+
+
+def _next(seen: Difference, low: float, spec: Evaluation) -> str:
+    """How many rows would show it, if the difference stays what it is."""
+    if seen.worse > spec.margin:
+        more = "More rows will hardly open it: mend the model" if low > 0 else "Mend the model, or hold out more days"
+        return f"{more}; its report shows the slices."
+    spread = Spread.of(seen)
+    needed = spread.needed(seen.worse, spec.margin, spec.alpha) if spread else None
+    if spread is None or needed is None:
+        return "Hold out more days (training.holdout_days)."
+    days = f", {needed:,} days" if spread.by_day else ""
+    return (
+        f"About {spread.rows_of(needed):,} holdout rows{days} would show it in {POWER:.0%} of the cases, if the difference is "
+        "truly that: `slipstream gate plan MODEL`."
+    )
+
+
+def _number(values: object, name: str) -> float | None:
+    value = values.get(name) if isinstance(values, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _difference(body: object) -> Difference | None:
+    try:
+        return Difference.from_json(body)
+    except (KeyError, TypeError, ValueError):
+        return None
