@@ -74,7 +74,10 @@ GATEWAY_TOKENS = _named(
     "GATEWAY_TOKENS", "file", "The gateway's tokens by model and right.", derived="`gateway-tokens.json` under the home"
 )
 AIRFLOW_URL = _named("AIRFLOW_URL", "address", "Airflow's API server.", "http://127.0.0.1:8080")
-MODELS = _named("MODELS", "package", "The package whose sub-packages are the models.", "include.models", jobs=True)
+MODELS = _named(
+    "MODELS", "packages, folders", "Where the models are: packages of models, and paths of folders of models, with `:` between.",
+    "include.models", jobs=True,
+)  # fmt: skip
 JOB_BACKEND = _named(
     "JOB_BACKEND", "name", "What runs jobs: `ray`, or `process` for a process of this machine.", "ray", jobs=True
 )
