@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import logging
 import traceback
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from include.core.environment import MODELS
 from include.core.errors import SpecError
 from include.core.nearest import did_you_mean
-from include.core.places import SPEC_FILE, Place, activate, places
+from include.core.places import SPEC_FILE, Place, activate, is_model, places
 from include.core.spec import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -36,9 +37,8 @@ def broken_places(models: str = "") -> dict[str, SpecError]:
 
 
 def place_of(name: str, models: str = "") -> Place | None:
-    """The place that has this model; None where there is none. Raises SpecError where two have it."""
-    found, _ = _look(models or MODELS.read())
-    having = {folder.resolve(): place for place, folders in found.items() for folder in folders if folder.name == name}
+    """The place that has this model; None where none that can be read has. Raises SpecError where two have it."""
+    having = {folder.resolve(): place for place, folder in _having(name, models)}
     if len(having) > 1:
         raise SpecError(
             f"There are {len(having)} models {name!r}: a model's name is one for all places.",
@@ -52,7 +52,17 @@ def place_of(name: str, models: str = "") -> Place | None:
 def folder_of(name: str, models: str = "") -> Path | None:
     """The folder of a model; None where there is no such model. Raises SpecError as `place_of` does."""
     place = place_of(name, models)
-    return None if place is None else next(folder for folder in place.models() if folder.name == name)
+    return next((folder for each, folder in _having(name, models) if each == place), None)
+
+
+def _having(name: str, models: str) -> Iterator[tuple[Place, Path]]:
+    """The places that have a model of this name, and its folder there. It looks for that folder alone: there may be many others."""
+    for place in places(models or MODELS.read()):
+        try:
+            folders = place.folders()
+        except SpecError:  # who asks for the models is told
+            continue
+        yield from ((place, folder / name) for folder in folders if is_model(folder / name))
 
 
 def _look(models: str) -> tuple[dict[Place, list[Path]], dict[str, SpecError]]:

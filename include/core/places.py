@@ -108,6 +108,11 @@ def folder_of(name: str) -> Path | None:
     return None if found == _OWN else found
 
 
+def active_folders() -> list[Path]:
+    """The folders that this process imports models from, beside the packages."""
+    return [folder for folder in _roots(_Active.models or MODELS.read()) if folder != _OWN]
+
+
 def search_path(models: str) -> list[str]:
     """The folders that Python has to look in for the packages of a setting, beside its own and the project's."""
     tops = {place.package.partition(".")[0] for place in places(models) if place.folder is None}

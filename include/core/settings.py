@@ -31,6 +31,7 @@ class Settings:
     mlflow_url: str = environment.MLFLOW_URL.default
     ray_url: str = environment.RAY_URL.default
     ray_project: str = ""
+    ray_models: str = ""
     gateway_url: str = environment.GATEWAY_URL.default
     gateway_tokens: str = ""
     airflow_url: str = environment.AIRFLOW_URL.default

@@ -34,6 +34,7 @@ def propose(
     run_type: str = "",
     origin: Origin = "trained",
     commit: str = "",
+    platform_commit: str = "",
 ) -> Package:
     """Read what the inputs say of themselves. Raises DataError or IntegrityError if one is gone or changed."""
     train, evaluation = ledger.resolve(inputs.train), ledger.resolve(inputs.evaluation)
@@ -45,6 +46,7 @@ def propose(
         code=digest_json([made.code, data.code, _feature_code(ledger, data)]),
         params=digest_json(params),
         commit=commit,
+        platform_commit=platform_commit,
     )  # fmt: skip
     threshold = float(evaluation.value.get("threshold", MEASURED_BEFORE))
     gate = Gate.from_json(evaluation.value["gate"])
