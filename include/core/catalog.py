@@ -56,7 +56,7 @@ def folder_of(name: str, models: str = "") -> Path | None:
 
 
 def _having(name: str, models: str) -> Iterator[tuple[Place, Path]]:
-    """The places that have a model of this name, and its folder there. It looks for that folder alone: there may be many others."""
+    """The places that have a model of this name, and its folder there. Looks at that folder alone: there may be many."""
     for place in places(models or MODELS.read()):
         try:
             folders = place.folders()

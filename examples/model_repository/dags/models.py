@@ -1,4 +1,4 @@
-"""The Airflow DAGs of this repository's models, where it is a DAG bundle of its own. Words that Airflow looks for: airflow, dag."""
+"""The Airflow DAGs of this repository's models, where it is a DAG bundle of its own. (Airflow reads files with the word dag.)"""
 
 from pathlib import Path
 
