@@ -7,17 +7,26 @@ from dataclasses import dataclass
 
 from airflow.sdk import DAG
 
-from include.core.catalog import load_spec, model_names
+from include.core.catalog import broken_places, load_spec, model_names
+from include.core.environment import DAGS_OF
 from include.core.errors import SlipstreamError, SpecError
+from include.core.places import resolved
+from include.core.requirements import require_met
+from include.core.settings import Settings
 from operators.lifecycle import lifecycle_dags
 
 
 @dataclass(frozen=True)
 class ModelDags:
-    """What a package of models amounts to in Airflow."""
+    """What places of models amount to in Airflow."""
 
     dags: tuple[DAG, ...]
-    broken: Mapping[str, SlipstreamError]  # by the name of the model's folder
+    broken: Mapping[str, SlipstreamError]  # by the name of the model's folder, or by the place whose models cannot be listed
+
+    @property
+    def by_id(self) -> dict[str, DAG]:
+        """For a DAG file: `globals().update(dags_of_models(...).by_id)`."""
+        return {dag.dag_id: dag for dag in self.dags}
 
     def raise_broken(self) -> None:
         """Raises SpecError with every broken model's error. Without any it does nothing."""
@@ -30,15 +39,33 @@ class ModelDags:
             )
 
 
-def dags_of_models(package: str) -> ModelDags:
-    """The DAGs of the models in a package: a model that cannot be loaded costs its own alone."""
+def dags_of_models(models: str) -> ModelDags:
+    """The DAGs of the models in these places, which are written as in SLIPSTREAM_MODELS.
+
+    A model that cannot be loaded, or whose requirements are not met, costs its own alone.
+
+    For a DAG file of a repository of models, in a bundle of its own:
+
+        from operators.catalog import dags_of_models
+
+        globals().update(dags_of_models("/srv/shop/models").by_id)
+
+    Tasks, jobs and the gateway take the model from SLIPSTREAM_MODELS, which has to name the place as well.
+    """
     dags: list[DAG] = []
-    broken: dict[str, SlipstreamError] = {}
-    for name in model_names(package):
+    broken: dict[str, SlipstreamError] = {**broken_places(models)}
+    for name in model_names(models):
         try:
-            dags += lifecycle_dags(load_spec(name, package))
+            spec = load_spec(name, models)
+            require_met(name, models)
+            dags += lifecycle_dags(spec)
         except SlipstreamError as error:
             broken[name] = error
         except Exception as error:  # noqa: BLE001 - whatever Airflow refuses in one model's DAGs is that model's error
             broken[name] = SpecError(f"Its DAGs cannot be made: {type(error).__name__}: {error}.")
     return ModelDags(tuple(dags), broken)
+
+
+def platform_places() -> str:
+    """The places whose DAGs the platform's own DAG files make: all, but for those that have a bundle of their own."""
+    return resolved(DAGS_OF.read()) or Settings.from_env().models

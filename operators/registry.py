@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +11,9 @@ from airflow.sdk import AssetAlias, Context
 from pydantic import JsonValue
 
 from include.core import fault
+from include.core.catalog import folder_of
 from include.core.digest import PROJECT
+from include.core.repository import Commits, commits_of
 from include.services.services import Services
 from operators.assets import candidate_asset, with_outlet
 from operators.base import ReconcileOperator
@@ -84,13 +86,15 @@ class RegisterModelOperator(ReconcileOperator):
 
         inputs = self._inputs(services)
         plan = self._plan(inputs.training_set, context, services)
+        commits = _commits(context, self.model, services.settings.models)
         package = propose(
             services.ledger,
             services.spec(self.model),
             inputs,
             as_of=plan["as_of"],
             run_type=DEPLOYED if is_backfill(context) and may_deploy(context) else plan["run_type"],
-            commit=_commit(context),
+            commit=commits.model,
+            platform_commit=commits.platform,
         )
         registry = services.registry()
         record = register(services.control, registry, package, epoch)
@@ -128,25 +132,18 @@ class RegisterModelOperator(ReconcileOperator):
         yield from (f"{name}: {url}" for name, url in self.links.items())
 
 
-def _commit(context: Context, folder: Path = PROJECT) -> str:
-    """The bundle's commit where Airflow knows one, else the working tree's: `-dirty` where code differs from it.
+def _commits(context: Context, model: str, models: str) -> Commits:
+    """Of the repository that the model is in, and of the platform's.
 
-    Code that git does not know yet counts as a difference: a model's folder that was never added is in no commit.
-    Empty where there is no repository, or no git.
+    Airflow's bundle says which commit its DAG file is of: the model's where the bundle holds the model's folder, the platform's
+    for a model that is the platform's own.
     """
     bundle = getattr(context["ti"], "bundle_instance", None)
-    if version := getattr(bundle, "version", None):
-        return str(version)
-    head = _git(folder, "rev-parse", "HEAD")
-    if not head:
-        return ""
-    changed = _git(folder, "status", "--porcelain", "--untracked-files=all", "--", ".")
-    return f"{head}-dirty" if changed else head
-
-
-def _git(folder: Path, *words: str) -> str:
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):  # an image without git, a working tree that does not answer
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    version, folder = str(getattr(bundle, "version", None) or ""), folder_of(model, models)
+    found = commits_of(folder)
+    if not version:
+        return found
+    if folder is None or (folder.is_relative_to(PROJECT) and found.model == found.platform):
+        return Commits(version, version)
+    held = folder.is_relative_to(Path(getattr(bundle, "path", None) or PROJECT))
+    return replace(found, model=version) if held else found

@@ -36,6 +36,7 @@ COMMANDS = {
     "redact": "take a person's requests out of the prediction log",
     "invalidate": "have something computed again",
     "cancel": "stop a job",
+    "requirements": "what the models' repositories ask of the environment, and whether it is there",
     "token": "who may ask the gateway for what",
     "jobs": "the jobs under way, and who waits for each",
     "relocate": "after an installation was moved: rewrite what names its former place",

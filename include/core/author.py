@@ -13,6 +13,7 @@ from pathlib import Path
 
 from include.core.digest import PROJECT
 from include.core.errors import CodeError, JobFailedError, SlipstreamError
+from include.core.places import active_folders
 
 log = logging.getLogger(__name__)
 
@@ -99,4 +100,7 @@ def _where(error: BaseException) -> str:
 
 
 def _is_own(filename: str) -> bool:
-    return "site-packages" not in filename and not filename.startswith("<") and Path(filename).is_relative_to(PROJECT)
+    """Whether a file is the project's, or of a place of models elsewhere."""
+    if "site-packages" in filename or filename.startswith("<"):
+        return False
+    return any(Path(filename).is_relative_to(folder) for folder in (PROJECT, *active_folders()))

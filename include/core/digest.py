@@ -9,6 +9,7 @@ import ast
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -16,9 +17,11 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from include.core import places
 from include.core.errors import SpecError
 
 REFERENCE = re.compile(r"include(\.\w+)+:\w+")
+_ANY_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*")
 PROJECT = Path(__file__).resolve().parents[2]
 PARSE_ATTEMPTS = 20
 _PARSING = RLock()  # re-entrant: a finalizer that runs while a tree is built must not wait for its own thread
@@ -45,9 +48,11 @@ def digest_file(path: Path) -> str:
 def code_digest(*references: str) -> str:
     """Digest of the code behind import strings (`"pkg.module:name"`), comments and docstrings aside.
 
-    Covers each named module and every project module it imports or names by such a string, directly or not, except `include.core`
-    and `include.backends`: those are plumbing, whose behaviour contract tests hold still. A change there
-    must not retrain every model. Files are read, not imported. Raises SpecError for a module that is not there.
+    Covers each named module and every module of ours that it imports or names by such a string, directly or not, except
+    `include.core` and `include.backends`: those are plumbing, whose behaviour contract tests hold still. A change there
+    must not retrain every model. Code of models, wherever their place is, is followed further: through relative imports, and
+    into every package that is not installed in the environment (a library's version is no part of a digest). Names are digested,
+    never paths: a place may be moved. Files are read, not imported. Raises SpecError for a module that is not there.
     """
     modules = sorted({name for ref in references for name in _closure(_module(ref))})
     return digest_json([[name, _source_digest(*_version(_file(name)))] for name in modules])
@@ -61,7 +66,7 @@ def _module(reference: str) -> str:
         raise SpecError(
             f"{reference!r} cannot be imported: {error}.",
             safe="nothing was computed.",
-            hint="use 'package.module:name' of something importable from the project root.",
+            hint="use 'package.module:name' of something importable from the project root, or from the model's own place.",
         ) from error
     return module
 
@@ -73,38 +78,78 @@ def _closure(module: str) -> set[str]:
         name = queue.pop()
         if name not in found:
             found.add(name)
-            queue += [n for n in _imports(_file(name)) if n not in found]
+            queue += [n for n in _imports(name) if n not in found]
     return found
 
 
 def _file(module: str) -> Path:
-    base = PROJECT.joinpath(*module.split("."))
+    base = _base(module)
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
             return path
-    raise FileNotFoundError(f"no source file for module {module!r} under {PROJECT}")
+    raise FileNotFoundError(f"no source file for module {module!r} under {base.parent}")
 
 
-def _imports(path: Path) -> Iterator[str]:
+def _base(module: str) -> Path:
+    """Where a module's source would be, without its suffix."""
+    top, *parts = module.split(".")
+    if parts[1:] and module.startswith(f"{places.PACKAGE}.") and (place := places.folder_of(parts[1])) is not None:
+        return place.joinpath(*parts[1:])
+    root = PROJECT if top == "include" or (PROJECT / top).is_dir() else places.root_of(top)
+    return (root or PROJECT).joinpath(top, *parts)
+
+
+def _imports(module: str) -> Iterator[str]:
+    """The modules whose code counts for this one's."""
+    path, own = _file(module), _is_own_code(module)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    reference = REFERENCE if own else _ANY_REFERENCE
     for node in ast.walk(_tree(*_version(path))):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and REFERENCE.fullmatch(node.value):
+        elif isinstance(node, ast.ImportFrom):
+            origin = _origin(node, package)
+            names = [origin, *(f"{origin}.{alias.name}" for alias in node.names)] if origin else []
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and reference.fullmatch(node.value):
             names = [node.value.partition(":")[0]]  # code that is loaded by name
-        yield from (name for name in names if _counts(name))
+        yield from (name for name in names if _counts(name, own))
 
 
-def _counts(name: str) -> bool:
-    if not name.startswith("include.") or name.startswith(("include.core", "include.backends")):
+def _origin(node: ast.ImportFrom, package: str) -> str:
+    """What `from ... import` imports from, in full; empty where it reaches above the top."""
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".")
+    above = parts[: len(parts) - node.level + 1]
+    return ".".join([*above, *([node.module] if node.module else [])]) if above else ""
+
+
+def _is_own_code(module: str) -> bool:
+    """Whether a module is the platform's, not a model's: it knows no code outside `include`."""
+    return module.startswith("include.") and not module.startswith(f"{places.PACKAGE}.")
+
+
+def _counts(name: str, own: bool) -> bool:
+    if name.startswith(("include.core", "include.backends")) or (own and not name.startswith("include.")):
+        return False
+    if not name.startswith("include.") and not _is_authors(name.partition(".")[0], tuple(sys.path)):
         return False
     try:
         _file(name)
     except FileNotFoundError:  # `from module import name`: the name is no module
         return False
     return True
+
+
+@lru_cache(maxsize=512)
+def _is_authors(top: str, path: tuple[str, ...]) -> bool:
+    """Whether a package is somebody's own code beside ours, not a library of the environment, nor Python's."""
+    del path  # what the answer depends on
+    if top == "include" or top in sys.stdlib_module_names:
+        return False
+    root = places.root_of(top)
+    return root is not None and not places.is_installed(root)
 
 
 def _version(path: Path) -> tuple[Path, int]:

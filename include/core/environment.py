@@ -69,12 +69,19 @@ RAY_PROJECT = _named(
     "The project's folder on the nodes of a Ray cluster elsewhere, whose own `python` then runs the jobs. Empty: the cluster is "
     "this machine's.",
 )  # fmt: skip
+RAY_MODELS = _named(
+    "RAY_MODELS", "packages, folders", "What SLIPSTREAM_MODELS is on the nodes of a Ray cluster elsewhere.",
+    derived="SLIPSTREAM_MODELS",
+)  # fmt: skip
 GATEWAY_URL = _named("GATEWAY_URL", "address", "Where the gateway answers.", "http://127.0.0.1:8500", jobs=True)
 GATEWAY_TOKENS = _named(
     "GATEWAY_TOKENS", "file", "The gateway's tokens by model and right.", derived="`gateway-tokens.json` under the home"
 )
 AIRFLOW_URL = _named("AIRFLOW_URL", "address", "Airflow's API server.", "http://127.0.0.1:8080")
-MODELS = _named("MODELS", "package", "The package whose sub-packages are the models.", "include.models", jobs=True)
+MODELS = _named(
+    "MODELS", "packages, folders", "Where the models are: packages of models, and paths of folders of models, with `:` between.",
+    "include.models", jobs=True,
+)  # fmt: skip
 JOB_BACKEND = _named(
     "JOB_BACKEND", "name", "What runs jobs: `ray`, or `process` for a process of this machine.", "ray", jobs=True
 )
@@ -84,8 +91,8 @@ REGISTRY = _named(
 SETTINGS: Mapping[str, Variable] = {
     each.name.removeprefix(PREFIX).lower(): each
     for each in (
-        HOME, ROOT, CONTROL_URL, ONLINE_URL, MLFLOW_URL, RAY_URL, RAY_PROJECT, GATEWAY_URL, GATEWAY_TOKENS, AIRFLOW_URL, MODELS,
-        JOB_BACKEND, REGISTRY,
+        HOME, ROOT, CONTROL_URL, ONLINE_URL, MLFLOW_URL, RAY_URL, RAY_PROJECT, RAY_MODELS, GATEWAY_URL, GATEWAY_TOKENS,
+        AIRFLOW_URL, MODELS, JOB_BACKEND, REGISTRY,
     )
 }  # fmt: skip
 
@@ -133,6 +140,11 @@ CA_BUNDLE = _named(
 FAULT = _named("FAULT", "JSON", "Arms one fault point of the tests: the process dies, or waits, where it says.")
 WARM = _named("WARM", "switch", "`0`: the scheduler does not import the vendors' libraries before it forks.", "1")
 DAGS = _named("DAGS", "folder", "DAG files of another folder than the project's.", derived="`dags` in the project")
+DAGS_OF = _named(
+    "DAGS_OF", "packages, folders",
+    "The places of SLIPSTREAM_MODELS whose DAGs the platform's own DAG files make; the others have DAG bundles of their own.",
+    derived="all of them",
+)  # fmt: skip
 PLATFORM = _named("PLATFORM", "text", "Set by `make up` in every process of a platform: names its home.")
 
 # -- the local platform's ports ----------------------------------------------------------------------------------------------
@@ -205,7 +217,7 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
     "The gateway": (
         GATEWAY_WORKERS, GATEWAY_HOSTS, ORIGINS, GATEWAY_MODELS, GATEWAY_MEGABYTES, *BOUNDS.values(), SERVE_HOST, SERVE_ALONE,
     ),
-    "Work, storage and tests": (SQL_SECONDS, SQL_MEMORY, AWS_CONN_ID, CA_BUNDLE, FAULT, WARM, DAGS, PLATFORM),
+    "Work, storage and tests": (SQL_SECONDS, SQL_MEMORY, AWS_CONN_ID, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM),
     "Ports of the local platform": tuple(PORTS.values()),
     "Connections": CONNECTIONS,
     "Of others": (

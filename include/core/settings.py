@@ -15,6 +15,7 @@ from typing import Self
 from include.core import environment
 from include.core.address import shown, without_login
 from include.core.digest import PROJECT
+from include.core.places import resolved
 from include.core.scratch import as_full
 from include.core.storage import Storage, open_storage
 
@@ -30,6 +31,7 @@ class Settings:
     mlflow_url: str = environment.MLFLOW_URL.default
     ray_url: str = environment.RAY_URL.default
     ray_project: str = ""
+    ray_models: str = ""
     gateway_url: str = environment.GATEWAY_URL.default
     gateway_tokens: str = ""
     airflow_url: str = environment.AIRFLOW_URL.default
@@ -47,6 +49,7 @@ class Settings:
             if (url := given.get(f"{server}_url", "")) != (plain := without_login(url)):
                 given[f"{server}_url"] = plain  # it is shown, logged and handed to jobs
                 env.setdefault(environment.connection(f"slipstream_{server}").name, url)
+        given["models"] = resolved(given.get("models", environment.MODELS.default))
         given.setdefault("root", str(home / "store"))
         given.setdefault("control_url", f"sqlite:///{home / 'control.db'}")
         given.setdefault("online_url", f"sqlite:///{home / 'online.db'}")

@@ -23,6 +23,7 @@ from include.core.ports import Job
 from include.core.private_files import set_mask
 from include.core.reference import load
 from include.core.request import Outcome, Request, Result
+from include.core.requirements import require_met
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.storage import Storage
@@ -74,6 +75,7 @@ def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settin
 
 
 def _perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
+    require_met(request.model, settings.models)  # also on a node of a cluster, whose environment is its own
     function = cast("Callable[[Task], Outcome]", load(request.function))
     with scratch_folder(settings.scratch()) as folder:
         started = time.monotonic()

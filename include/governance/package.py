@@ -68,6 +68,7 @@ class Package:
             "code": lineage.code,
             "params": lineage.params,
             "commit": lineage.commit,
+            "platform_commit": lineage.platform_commit,
         }
         return {f"slipstream.{name}": value for name, value in tags.items() if value}
 

@@ -35,6 +35,7 @@ def propose(
     run_type: str = "",
     origin: Origin = "trained",
     commit: str = "",
+    platform_commit: str = "",
 ) -> Package:
     """Read what the inputs say of themselves. Raises DataError or IntegrityError if one is gone or changed."""
     train, evaluation = ledger.resolve(inputs.train), ledger.resolve(inputs.evaluation)
@@ -46,6 +47,7 @@ def propose(
         code=digest_json([made.code, data.code, _feature_code(ledger, data)]),
         params=digest_json(params),
         commit=commit,
+        platform_commit=platform_commit,
     )  # fmt: skip
     threshold = float(evaluation.value.get("threshold", MEASURED_BEFORE))
     asked = asked_of(ledger.request(evaluation.key).params, spec.evaluation)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from include.core.environment import MODELS
 from include.core.errors import PermanentError
+from include.core.places import resolved
 from include.core.private_files import write_private
 from include.local.credentials import Credentials
 from include.local.platform import HOST, Platform
@@ -24,10 +27,15 @@ def connections(platform: Platform, credentials: Credentials) -> dict[str, str]:
     }
 
 
-def write_file(platform: Platform, credentials: Credentials) -> Path:
-    """`<home>/connections.env`: addresses and connections, for the `slipstream` command and for people."""
+def write_file(platform: Platform, credentials: Credentials, *, runs_already: bool = False) -> Path:
+    """`<home>/connections.env`: addresses, places of models and connections, for the `slipstream` command and for people.
+
+    Of a platform that runs already the places stay as they were: its processes have them.
+    """
+    stored = {name: value for name, value in _stored(platform.home).items() if name == MODELS.name}
     values = {
         **addresses(platform),
+        **(stored if runs_already else models()),
         **connections(platform, credentials),
         "AIRFLOW_CONN_SLIPSTREAM_AIRFLOW": _uri("airflow", platform.ports["airflow"], "admin", credentials.airflow_admin),
     }
@@ -76,6 +84,11 @@ def addresses(platform: Platform) -> dict[str, str]:
         "SLIPSTREAM_HOME": str(platform.home),
         **{f"SLIPSTREAM_{name.upper()}_URL": platform.url(name) for name in ("airflow", "mlflow", "ray", "gateway")},
     }
+
+
+def models(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The places of models that the shell names, by absolute paths: the platform's processes work in other folders."""
+    return {MODELS.name: resolved(MODELS.read(environ))} if MODELS.is_set(environ) else {}
 
 
 def _uri(server: str, port: int, login: str, password: str) -> str:

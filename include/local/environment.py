@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from include.core.environment import AWS_CONN_ID, DAGS, PATH, PLATFORM
+from include.core.environment import AWS_CONN_ID, DAGS, MODELS, PATH, PLATFORM
+from include.core.places import search_path
 from include.core.private_files import write_private
 from include.local import postgres, roles
-from include.local.connections import MLFLOW, MLFLOW_JOBS, addresses, connections
+from include.local.connections import MLFLOW, MLFLOW_JOBS, addresses, connections, models
 from include.local.credentials import Credentials
 from include.local.platform import HOST, Platform
 from include.local.ports import setting
@@ -45,9 +46,10 @@ def common(platform: Platform, rights: Rights, shell: Mapping[str, str] | None =
     return {
         **{name: value for name, value in base.items() if not name.startswith(FOREIGN)},
         "PATH": f"{Path(sys.executable).parent}:{PATH.read(base)}",
-        "PYTHONPATH": str(platform.project),
+        "PYTHONPATH": os.pathsep.join((str(platform.project), *search_path(MODELS.read(base)))),
         "PYTHONUNBUFFERED": "1",
         **addresses(platform),
+        **models(base),
         **{setting(name): str(port) for name, port in platform.ports.items()},
         **QUIET,
         **THREADS,

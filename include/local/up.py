@@ -37,11 +37,12 @@ def up(platform: Platform, only: Collection[str] = (), say: Say = print, timeout
     credentials = Credentials.load(platform.home)
     _ = Services.from_env(addresses(platform)).control  # before anything starts
     supervisor = Supervisor(platform)
-    if supervisor.running():
+    runs_already = supervisor.running()
+    if runs_already:
         _refuse_other_ports(platform)
     else:
         _start_daemon(platform, supervisor, credentials, wanted)
-    write_file(platform, credentials)
+    write_file(platform, credentials, runs_already=runs_already)
     return _Start(platform, credentials, supervisor, say, timeout).run(wanted)
 
 

@@ -165,6 +165,27 @@ def test_a_ray_cluster_elsewhere_runs_its_own_python_in_its_own_project(tmp_path
     assert str(PROJECT) not in str(body)
 
 
+def test_a_job_is_told_the_places_of_models_and_finds_packages_that_are_not_the_projects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_models").mkdir()
+    (tmp_path / "shop_models" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    environ = {"SLIPSTREAM_HOME": str(tmp_path / "home"), "SLIPSTREAM_MODELS": "shop_models:/srv/shop/models"}
+    settings = Settings.from_env(environ)
+    of_ray = ray_jobs.open_jobs(settings)._request(python("pass"))["runtime_env"]["env_vars"]
+    for env in (of_ray, process_jobs.open_jobs(settings)._env(python("pass"))):
+        assert (env["PYTHONPATH"], env["SLIPSTREAM_MODELS"]) == (f"{PROJECT}:{tmp_path}", "shop_models:/srv/shop/models")
+
+
+def test_a_ray_cluster_elsewhere_has_places_of_its_own(tmp_path: Path) -> None:
+    elsewhere = {"SLIPSTREAM_ROOT": "s3://bucket/store", "SLIPSTREAM_RAY_PROJECT": "/opt/project"}
+    environ = {"SLIPSTREAM_HOME": str(tmp_path), "SLIPSTREAM_MODELS": "/srv/shop/models", **elsewhere}
+    for more, expected in (({}, "/srv/shop/models"), ({"SLIPSTREAM_RAY_MODELS": "/opt/shop"}, "/opt/shop")):
+        env = ray_jobs.open_jobs(Settings.from_env({**environ, **more}))._request(python("pass"))["runtime_env"]["env_vars"]
+        assert (env["PYTHONPATH"], env["SLIPSTREAM_MODELS"]) == ("/opt/project", expected)
+
+
 def test_a_ray_cluster_elsewhere_is_not_sent_to_a_storage_in_this_machines_home(tmp_path: Path) -> None:
     environ = {"SLIPSTREAM_HOME": str(tmp_path), "SLIPSTREAM_RAY_PROJECT": "/opt/project"}
     with pytest.raises(SpecError, match="SLIPSTREAM_ROOT"):

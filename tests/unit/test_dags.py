@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -115,9 +116,14 @@ def test_a_broken_model_costs_its_own_dags_alone_and_is_named_by_airflow(tmp_pat
         if text is not None:
             (models / name / "spec.py").write_text(text)
     (models / "__init__.py").touch()
+    needy = tmp_path / "repository" / "models" / "elk"
+    shutil.copytree(models / "ant", needy)
+    (needy / "spec.py").write_text(SPEC.format(name="elk"))
+    (tmp_path / "repository" / "requirements.txt").write_text("no-such-library>=2\n")
     env = {
         **os.environ, "AIRFLOW_HOME": str(tmp_path / "home"), "PYTHONPATH": f"{ROOT}:{tmp_path}",
-        "SLIPSTREAM_MODELS": "broken_zoo", "AIRFLOW__CORE__LOAD_EXAMPLES": "false", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+        "SLIPSTREAM_MODELS": f"broken_zoo:{needy.parent}:/no/such/place",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "false", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
     }  # fmt: skip
     code = BAG.format(folder=str(ROOT / "dags"))
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
@@ -129,3 +135,6 @@ def test_a_broken_model_costs_its_own_dags_alone_and_is_named_by_airflow(tmp_pat
     assert list(found["errors"]) == ["broken_models.py"]
     assert "bee: The spec of model 'bee' cannot be imported: SyntaxError" in found["errors"]["broken_models.py"]
     assert "cat: There is no model 'cat': its folder has no spec.py" in found["errors"]["broken_models.py"]
+    lacking = "elk: The environment lacks what model 'elk' requires: no-such-library>=2 (not installed)"
+    assert lacking in found["errors"]["broken_models.py"]
+    assert "/no/such/place: SLIPSTREAM_MODELS names a folder that cannot be read" in found["errors"]["broken_models.py"]

@@ -24,7 +24,8 @@ from include.backends.process.log_tail import of_file
 from include.core import fault
 from include.core.address import without_login
 from include.core.digest import PROJECT
-from include.core.environment import AWS_CONN_ID, RAY_ADDRESS, STORES, connection
+from include.core.environment import AWS_CONN_ID, MODELS, RAY_ADDRESS, STORES, connection
+from include.core.places import search_path
 from include.core.ports import Job, JobStatus
 from include.core.scratch import as_full, storage_full
 from include.core.settings import Settings
@@ -86,7 +87,8 @@ class ProcessJobs:
         env = {name: without_login(value) if name.startswith("SLIPSTREAM_") else value for name, value in env.items()}
         if own := env.pop(JOBS_LOGIN, ""):
             env[LOGIN] = own
-        env |= {"PYTHONPATH": str(PROJECT), **{name: value for name, value in job.env.items() if name not in STORES}}
+        path = os.pathsep.join((str(PROJECT), *search_path(MODELS.read(env | dict(job.env)))))
+        env |= {"PYTHONPATH": path, **{name: value for name, value in job.env.items() if name not in STORES}}
         env.pop(RAY_ADDRESS.name, None)  # a process is no Ray job: it trains by itself
         return env
 

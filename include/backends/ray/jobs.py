@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 import time
@@ -19,8 +20,9 @@ from include.core import fault, tls
 from include.core.address import without_login
 from include.core.connection import from_env
 from include.core.digest import PROJECT
-from include.core.environment import STORES
+from include.core.environment import MODELS, STORES
 from include.core.errors import JobFailedError, PermanentError, SpecError, UnreachableError
+from include.core.places import search_path
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 
@@ -39,7 +41,8 @@ class RayJobs:
 
     def __init__(self, url: str, token: str = "", env: Mapping[str, str] | None = None, project: str = "") -> None:
         self._url, self._env = without_login(url.rstrip("/")), dict(env or {})
-        self._python, self._project = ("python", project) if project else (sys.executable, str(PROJECT))
+        here = os.pathsep.join((str(PROJECT), *search_path(MODELS.read(self._env))))
+        self._python, self._path = ("python", project) if project else (sys.executable, here)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # The head is an address of ours: a proxy from the environment has no business in between.
         secure = tls.context() if self._url.startswith("https:") else False
@@ -64,7 +67,7 @@ class RayJobs:
             )
 
     def _request(self, job: Job) -> dict[str, Any]:
-        env = {**self._env, "PYTHONPATH": self._project, **job.env}
+        env = {**self._env, "PYTHONPATH": self._path, **job.env}
         # Ray keeps a job's environment and shows it to whoever may look at its dashboard: a password would stay there for good.
         env = {name: without_login(value) for name, value in env.items() if name not in STORES}
         return {
@@ -222,5 +225,6 @@ def open_jobs(settings: Settings, token: str = "") -> RayJobs:
             safe="no job was started.",
             hint="set SLIPSTREAM_ROOT to what both reach (s3://bucket/prefix, a shared folder), or no SLIPSTREAM_RAY_PROJECT.",
         )
-    # Scratch and logs of a node lie where the node's own environment says.
-    return RayJobs(settings.ray_url, token, environment(settings, without=("home",)), settings.ray_project)
+    # Scratch and logs of a node lie where the node's own environment says; so do its clones of the models' repositories.
+    env = environment(settings, without=("home",))
+    return RayJobs(settings.ray_url, token, {**env, MODELS.name: settings.ray_models or settings.models}, settings.ray_project)

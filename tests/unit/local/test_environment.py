@@ -56,6 +56,28 @@ def test_airflow_reads_the_projects_dags_unless_told_otherwise(
     assert environment.airflow(platform, credentials)["AIRFLOW__CORE__DAGS_FOLDER"] == "/elsewhere/dags"
 
 
+def test_places_of_models_reach_every_process_and_the_command(
+    platform: Platform, credentials: Credentials, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "library" / "shop_models").mkdir(parents=True)
+    (tmp_path / "library" / "shop_models" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "library")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLIPSTREAM_MODELS", "include.models:shop_models:repository/models")
+    places = f"include.models:shop_models:{tmp_path}/repository/models"
+    for component in COMPONENTS:
+        env = component.environment(platform, credentials)
+        assert env["SLIPSTREAM_MODELS"] == places
+        assert env["PYTHONPATH"] == f"{platform.project}:{tmp_path}/library"
+    write_file(platform, credentials)
+    assert read_file(platform.home)["SLIPSTREAM_MODELS"] == places
+    monkeypatch.delenv("SLIPSTREAM_MODELS")
+    write_file(platform, credentials, runs_already=True)  # `make up` in another shell, for a component that died
+    assert read_file(platform.home)["SLIPSTREAM_MODELS"] == places
+    write_file(platform, credentials)
+    assert "SLIPSTREAM_MODELS" not in read_file(platform.home)
+
+
 def secrets_in(env: dict[str, str], credentials: Credentials) -> set[str]:
     return {name for name, secret in asdict(credentials).items() if any(secret in value for value in env.values())}
 

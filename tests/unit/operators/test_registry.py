@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +10,9 @@ from typing import Any, cast
 import pytest
 from airflow.sdk import Context
 
+from include.core.digest import PROJECT
 from include.core.errors import FencedError
+from include.core.repository import Commits, commit_of
 from include.core.request import Ref
 from include.governance.registry import register
 from include.rollout.machine import open_rollout
@@ -19,7 +20,7 @@ from include.rollout.restore import restore
 from include.versions import queries as versions
 from include.versions.lifecycle import set_production
 from include.versions.record import Stage
-from operators.registry import _commit
+from operators.registry import _commits
 from tests.support.error_message import assert_says
 from tests.support.nursery import Nursery
 from tests.support.operator_runs import MODEL, Life, Run
@@ -185,33 +186,18 @@ def test_its_report_and_its_place_in_the_registry_are_linked(registered: Life, n
     assert operator.links["MLflow run"].endswith("registry/shop/versions/1")
 
 
-def test_the_commit_of_a_version_says_whether_its_code_is_in_it(tmp_path: Path) -> None:
-    def git(*words: str) -> None:
-        identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.com")
-        subprocess.run(["git", "-C", str(tmp_path), *identity, *words], check=True, capture_output=True)
+def test_the_commits_of_a_version_are_its_models_repositorys_and_the_platforms(tmp_path: Path) -> None:
+    models = tmp_path / "bundle" / "models"
+    (models / "ant").mkdir(parents=True)
+    (models / "ant" / "spec.py").touch()
+    places = f"tests.unit.operators.models:{models}"
 
-    def commit() -> str:
-        return _commit(cast("Context", {"ti": SimpleNamespace()}), tmp_path)
+    def commits(model: str, **bundle: object) -> Commits:
+        ti = SimpleNamespace(bundle_instance=SimpleNamespace(**bundle)) if bundle else SimpleNamespace()
+        return _commits(cast("Context", {"ti": ti}), model, places)
 
-    assert commit() == ""  # no repository
-    git("init")
-    assert commit() == ""  # a repository without a commit
-    (tmp_path / "spec.py").write_text("SPEC = 1")
-    git("add", ".")
-    git("commit", "-m", "first")
-    clean = commit()
-    assert len(clean) == 40
-    (tmp_path / "spec.py").write_text("SPEC = 2")
-    assert commit() == f"{clean}-dirty"
-    git("checkout", "spec.py")
-    assert commit() == clean
-    (tmp_path / "models" / "ant").mkdir(parents=True)
-    (tmp_path / "models" / "ant" / "spec.py").write_text("SPEC = 3")
-    assert commit() == f"{clean}-dirty"  # a folder that git does not know yet
-    (tmp_path / ".gitignore").write_text("models/\n.gitignore\n")
-    assert commit() == clean  # data and caches do not count
-
-
-def test_without_git_the_commit_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert _commit(cast("Context", {"ti": SimpleNamespace()}), tmp_path) == ""
+    here = commit_of(PROJECT)
+    assert commits(MODEL) == commits(MODEL, version=None, path=tmp_path) == Commits(here, here)
+    assert commits(MODEL, version="b1", path=tmp_path) == Commits("b1", "b1")  # the platform's own bundle
+    assert commits("ant") == commits("ant", version="b1", path=PROJECT) == Commits("", here)  # its folder is in no repository
+    assert commits("ant", version="b1", path=tmp_path / "bundle") == Commits("b1", here)  # a bundle of the model's repository

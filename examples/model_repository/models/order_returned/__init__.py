@@ -1,0 +1,1 @@
+"""Will this order be sent back? Asked when it is placed."""
