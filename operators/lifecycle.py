@@ -31,6 +31,7 @@ from operators.features import (
     MaterializeFeaturesOperator,
     PublishFeaturesOperator,
 )
+from operators.features_range import FROM, TO, TakeInFeaturesOperator
 from operators.monitoring import (
     CheckSkewOperator,
     CollectPredictionsOperator,
@@ -95,7 +96,7 @@ AS_OF = Param(
 
 def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
     """Every DAG of one model."""
-    return [make(spec) for make in (features_dag, training_dag, rollout_dag, monitoring_dag, scoring_dag)]
+    return [make(spec) for make in (features_dag, features_range_dag, training_dag, rollout_dag, monitoring_dag, scoring_dag)]
 
 
 def features_dag(spec: ModelSpec) -> DAG:
@@ -110,6 +111,15 @@ def features_dag(spec: ModelSpec) -> DAG:
         )
         if any(view.freshness for view in spec.features.views):
             chain(online, FreshnessSensor(task_id="fresh", model=spec.name, timeout=timedelta(hours=1).total_seconds()))
+    return dag
+
+
+def features_range_dag(spec: ModelSpec) -> DAG:
+    """Many days as one task: by hand with `from` and `to`, or by a backfill, a run a month."""
+    months = CronDataIntervalTimetable("0 0 1 * *", timezone=TIMEZONE)
+    params = {"from": FROM, "to": TO, "fresh": FRESH}
+    with _dag(spec, "features_range", months, params, _FEATURES_RANGE_DOC, max_active_runs=2) as dag:
+        TakeInFeaturesOperator(task_id="take_in", model=spec.name, max_active_tis_per_dag=2)
     return dag
 
 
@@ -241,6 +251,16 @@ publishes the offline feature partition in one transaction and brings its newest
 
 **Safe to do at any time**: retry, clear, backfill, two runs of one day. Equal inputs give the result that is already there; a
 corrected partition is computed anew and replaces the published one; online values never go back in time.
+"""
+_FEATURES_RANGE_DOC = """### {name}: features of a range of days
+{description} Owner: {owner}.
+
+Takes in every day from `from` to `to`, both included, as one unit of work: validated, published and brought online as the daily
+DAG does, to the same results. Days that are done are found. Each day commits by itself, so a killed run goes on at the first
+missing day; a day that fails is named and holds nothing up.
+
+    airflow dags trigger {name}_features_range --conf '{{"from": "2013-01-01", "to": "2013-12-31"}}'
+    airflow backfill create --dag-id {name}_features_range --from-date 2013-01-01 --to-date 2013-12-31    # a run a month
 """
 _TRAINING_DOC = """### {name}: training
 {description} Owner: {owner}.
