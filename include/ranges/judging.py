@@ -93,11 +93,11 @@ class Judge:
 
     def _with_offences(self, batch: Batch, name: str, rules: Sequence[_Rule], quarantine: Path) -> SourceVerdict:
         """As the step does it, by the plans alone: the file is asked which rows they are, and they are set aside."""
-        if any(Column(column, batch.types[column]).family == "time" for each in rules for column in each.rule.columns
-               if each.rule.kind not in (*TYPE, "ExpectColumnValuesToNotBeNull")):  # fmt: skip
+        found = scan_batch(name, batch, self.suites[name].rules, _NoLibrary())
+        checks = [_observed(check, each.rule) for check, each in zip(found, rules, strict=True)]
+        against = [each.rule for check, each in zip(found, rules, strict=True) if check.unexpected]
+        if any(Column(column, batch.types[column]).family == "time" for rule in against for column in rule.columns):
             raise NotPlain  # the library has its own words for a moment
-        checks = [_observed(check, each.rule) for check, each in zip(
-            scan_batch(name, batch, self.suites[name].rules, _NoLibrary()), rules, strict=True)]  # fmt: skip
         refuse_broken(batch.name, checks)
         return SourceVerdict.of(batch.rows, batch.quarantine(self.suites[name].rules, quarantine), checks, self.suites[name])
 
