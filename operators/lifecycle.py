@@ -16,6 +16,7 @@ from operators.defaults import PRIORITY
 from operators.defaults import RETRIES as RETRIES
 from operators.defaults import RETRYING as RETRYING
 from operators.defaults import TIMEZONE as TIMEZONE
+from operators.features_range import FROM, TO, TakeInFeaturesOperator
 from operators.groups.features import features_group
 from operators.groups.monitoring import monitoring_group
 from operators.groups.rollout import rollout_group
@@ -26,7 +27,7 @@ from operators.params import AS_OF, DAY, FRESH, OVERRIDE, TUNE, VERSION
 
 def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
     """Every DAG of one model."""
-    return [make(spec) for make in (features_dag, training_dag, rollout_dag, monitoring_dag, scoring_dag)]
+    return [make(spec) for make in (features_dag, features_range_dag, training_dag, rollout_dag, monitoring_dag, scoring_dag)]
 
 
 def features_dag(spec: ModelSpec) -> DAG:
@@ -34,6 +35,15 @@ def features_dag(spec: ModelSpec) -> DAG:
     schedule = _schedule(spec, "features", spec.data.schedule)
     with _dag(spec, "features", schedule, {"day": DAY, "fresh": FRESH}, docs.FEATURES, max_active_runs=8) as dag:
         features_group(spec, group_id=None)
+    return dag
+
+
+def features_range_dag(spec: ModelSpec) -> DAG:
+    """Many days as one task: by hand with `from` and `to`, or by a backfill, a run a month."""
+    months = CronDataIntervalTimetable("0 0 1 * *", timezone=TIMEZONE)
+    params = {"from": FROM, "to": TO, "fresh": FRESH}
+    with _dag(spec, "features_range", months, params, docs.FEATURES_RANGE, max_active_runs=2) as dag:
+        TakeInFeaturesOperator(task_id="take_in", model=spec.name, max_active_tis_per_dag=2)
     return dag
 
 

@@ -9,6 +9,16 @@ publishes the offline feature partition in one transaction and brings its newest
 **Safe to do at any time**: retry, clear, backfill, two runs of one day. Equal inputs give the result that is already there; a
 corrected partition is computed anew and replaces the published one; online values never go back in time.
 """
+FEATURES_RANGE = """### {name}: features of a range of days
+{description} Owner: {owner}.
+
+Takes in every day from `from` to `to`, both included, as one unit of work: validated, published and brought online as the daily
+DAG does, to the same results. Days that are done are found. Each day commits by itself, so a killed run goes on at the first
+missing day; a day that fails is named and holds nothing up.
+
+    airflow dags trigger {name}_features_range --conf '{{"from": "2013-01-01", "to": "2013-12-31"}}'
+    airflow backfill create --dag-id {name}_features_range --from-date 2013-01-01 --to-date 2013-12-31    # a run a month
+"""
 TRAINING = """### {name}: training
 {description} Owner: {owner}.
 

@@ -103,7 +103,7 @@ def models(request: Request, user: User) -> list[str]:
 def model(model: str, request: Request, user: Reader) -> dict[str, Any]:
     spec, settings = services().spec(model), services().settings
     links = {"registry": f"{settings.mlflow_url}/#/models/{model}", "jobs": settings.ray_url}
-    dags = [f"{model}_{name}" for name in ("features", "training", "rollout", "monitoring", "scoring")]
+    dags = [f"{model}_{name}" for name in ("features", "features_range", "training", "rollout", "monitoring", "scoring")]
     rights = {"roll_back": may(model, request, user, "POST"), "recompute": may(model, request, user, "POST", "training")}
     rows = [row.to_json() for row in history(services().control, model, limit=20)]
     shown = model_view(services().ledger, spec, overview(services().control, model))

@@ -35,17 +35,22 @@ def exclusive(control: ControlStore, resource: str, holder: str, timeout: float 
 
 
 @contextmanager
-def advisory_lock(control: ControlStore, name: str, timeout: float = TIMEOUT) -> Iterator[bool]:
-    """Be alone under a name; yields False where that took longer than `timeout` seconds and somebody else is there."""
+def advisory_lock(control: ControlStore, name: str, timeout: float = TIMEOUT, file: str = "") -> Iterator[bool]:
+    """Be alone under a name; yields False where that took longer than `timeout` seconds and somebody else is there.
+
+    `file`: of a SQLite store, the lock file's own name, for who holds the lock while taking others: names may share a file else.
+    """
     number = int.from_bytes(hashlib.sha256(f"slipstream/{name}".encode()).digest()[:8], signed=True)
-    hold = _file_lock if control.engine.dialect.name == "sqlite" else _postgres_lock
-    with hold(control, number, timeout) as acquired:
+    if control.engine.dialect.name == "sqlite":
+        hold = _file_lock(Path(f"{control.engine.url.database}.{file or f'turn-{number % FILES}'}.lock"), timeout)
+    else:
+        hold = _postgres_lock(control, number, timeout)
+    with hold as acquired:
         yield acquired
 
 
 @contextmanager
-def _file_lock(control: ControlStore, number: int, timeout: float) -> Iterator[bool]:
-    path = Path(f"{control.engine.url.database}.turn-{number % FILES}.lock")
+def _file_lock(path: Path, timeout: float) -> Iterator[bool]:
     deadline = time.monotonic() + timeout
     with path.open("w") as file:
         while not (acquired := _locked(file.fileno())) and time.monotonic() < deadline:

@@ -103,8 +103,17 @@ def _imports(module: str) -> Iterator[str]:
     """The modules whose code counts for this one's."""
     path, own = _file(module), _is_own_code(module)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    reference = REFERENCE if own else _ANY_REFERENCE
-    for node in ast.walk(_tree(*_version(path))):
+    return (name for name in _named(*_version(path), package, own) if _counts(name, own))
+
+
+@lru_cache(maxsize=512)
+def _named(path: Path, mtime_ns: int, package: str, own: bool) -> tuple[str, ...]:
+    """Every name that may be a module which the file imports, or loads by its reference."""
+    return tuple(dict.fromkeys(_names(_tree(path, mtime_ns), package, REFERENCE if own else _ANY_REFERENCE)))
+
+
+def _names(tree: ast.Module, package: str, reference: re.Pattern[str]) -> Iterator[str]:
+    for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -113,7 +122,7 @@ def _imports(module: str) -> Iterator[str]:
             names = [origin, *(f"{origin}.{alias.name}" for alias in node.names)] if origin else []
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and reference.fullmatch(node.value):
             names = [node.value.partition(":")[0]]  # code that is loaded by name
-        yield from (name for name in names if _counts(name, own))
+        yield from names
 
 
 def _origin(node: ast.ImportFrom, package: str) -> str:

@@ -20,11 +20,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from include.core import errors, fault
+from include.core import fault
 from include.core.digest import canonical_json, digest_bytes, digest_file
-from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError
+from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError, fields_of, of_fields
 from include.core.housekeeping import housekeeping
 from include.core.request import Outcome, Ref, Request, Result, StoredFile, relative
 from include.core.scratch import scratch_folder
@@ -158,21 +158,15 @@ class Ledger:
 
     def record_error(self, attempt: Attempt, error: SlipstreamError) -> None:
         """Keep the error a job died of: the task that waits for it raises it as it was."""
-        fields = {"what": error.what, "seen": errors.shown(error.seen), "safe": error.safe, "hint": error.hint}
-        # An author's own subclass is known to no other process: the nearest class of ours says what to do.
-        kind = next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
-        body = {"type": kind, **fields}
-        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.error.json", canonical_json(MARK.stamp(body)))
+        body = MARK.stamp(fields_of(error))
+        self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.error.json", canonical_json(body))
 
     def error(self, attempt: Attempt) -> SlipstreamError | None:
         """The error recorded for an attempt, if its job wrote one."""
         path = f"{attempt.folder}/attempt-{attempt.number}.error.json"
         if not self.storage.exists(path):
             return None
-        body = self._json(path)
-        kind = getattr(errors, body["type"], errors.PermanentError)
-        seen = None if body["seen"] == "None" else errors.Shown(body["seen"])
-        return cast("SlipstreamError", kind(body["what"], seen=seen, safe=body["safe"], hint=body["hint"]))
+        return of_fields(self._json(path))
 
     # -- results -------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ def find(world: World) -> Iterator[Finding]:
         except SlipstreamError:
             continue  # it has no DAGs either: dags/broken_models.py names it
         days = _missing(world, spec, known)
-        if days and not world.airflow.unfinished(f"{model}_features"):
+        if days and not any(world.airflow.unfinished(f"{model}_{part}") for part in ("features", "features_range")):
             yield from _of_model(world, spec, days)
 
 

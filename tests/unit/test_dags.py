@@ -58,7 +58,7 @@ def test_the_reconciler_is_one_dag_of_one_task_and_loads_no_ml_library(tmp_path:
 
 
 def test_every_part_of_the_life_is_a_dag(parsed: dict[str, dict[str, dict[str, object]]]) -> None:
-    parts = ("features", "training", "rollout", "monitoring", "scoring")
+    parts = ("features", "features_range", "training", "rollout", "monitoring", "scoring")
     assert {f"flight_delay_{part}" for part in parts} <= set(parsed["dags"])
 
 
@@ -129,7 +129,7 @@ def test_a_broken_model_costs_its_own_dags_alone_and_is_named_by_airflow(tmp_pat
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    parts = ("features", "training", "rollout", "monitoring", "scoring")
+    parts = ("features", "features_range", "training", "rollout", "monitoring", "scoring")
     of_models = [name for name in found["dags"] if not name.startswith("slipstream_")]  # the installation's own are beside them
     assert of_models == sorted(f"{name}_{part}" for name in ("ant", "dog") for part in parts)
     assert list(found["errors"]) == ["broken_models.py"]

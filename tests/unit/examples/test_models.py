@@ -16,7 +16,7 @@ from operators.catalog import dags_of_models
 PACKAGE = "examples.models"
 FOLDER = Path(__file__).parents[3] / "examples" / "models"
 NAMES = model_names(PACKAGE)
-PARTS = ("features", "training", "rollout", "monitoring", "scoring")
+PARTS = ("features", "features_range", "training", "rollout", "monitoring", "scoring")
 
 
 def test_there_is_an_example() -> None:

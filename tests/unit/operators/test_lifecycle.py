@@ -52,7 +52,7 @@ def test_every_task_has_the_policy_and_some_retries() -> None:
 
 def test_no_dag_ends() -> None:
     """With an end date, a later manual run would succeed with no task run."""
-    assert [dag.end_date for dag in lifecycle_dags(SPEC)] == [None] * 5
+    assert [dag.end_date for dag in lifecycle_dags(SPEC)] == [None] * 6
 
 
 def test_a_training_goes_before_backfills_and_a_rollout_before_all_where_tasks_wait_for_a_slot() -> None:

@@ -1,0 +1,43 @@
+"""`python -m include.ranges.worker MODEL`: makes the days that each line of its input names, and answers a line a day.
+
+A process that dies takes no other day with it; one whose parent died ends after the day in hand, which then is in the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import date
+from typing import TextIO
+
+from include.core.catalog import load_spec
+from include.core.ledger import Ledger
+from include.core.private_files import set_mask
+from include.core.settings import Settings
+from include.ranges.making import Maker
+
+
+def main(model: str, fresh: str = "") -> int:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    set_mask()
+    answers = _own_output()
+    settings = Settings.from_env()
+    maker = Maker(load_spec(model, settings.models), Ledger(settings.storage()), settings, fresh)
+    for line in sys.stdin:
+        for outcome in maker.make([date.fromisoformat(text) for text in line.split()]):
+            answers.write(json.dumps(outcome.to_json()) + "\n")
+            answers.flush()
+    return 0
+
+
+def _own_output() -> TextIO:
+    """The pipe to the parent; what an author's code prints goes to the log."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))
