@@ -6,12 +6,11 @@ import argparse
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    del parser  # it takes no options
+    parser.add_argument("--full", action="store_true", help="a quarter of a year watched, every day a run of its own: 20 minutes")
 
 
 def run(options: argparse.Namespace) -> int:
     """Starts the platform if it does not run; returns 0 if every phase did what it should."""
     from include.demo.run import run as run_demo
 
-    del options
-    return run_demo()
+    return run_demo(full=options.full)
