@@ -86,7 +86,17 @@ def _file(module: str) -> Path:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(_tree(*_version(path))):
+    return (name for name in _named(*_version(path)) if _counts(name))
+
+
+@lru_cache(maxsize=512)
+def _named(path: Path, mtime_ns: int) -> tuple[str, ...]:
+    """Every name that may be a module which the file imports, or loads by its reference."""
+    return tuple(dict.fromkeys(_names(_tree(path, mtime_ns))))
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -94,7 +104,7 @@ def _imports(path: Path) -> Iterator[str]:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and REFERENCE.fullmatch(node.value):
             names = [node.value.partition(":")[0]]  # code that is loaded by name
-        yield from (name for name in names if _counts(name))
+        yield from names
 
 
 def _counts(name: str) -> bool:

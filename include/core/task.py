@@ -59,13 +59,17 @@ class Task:
         return self.ledger.fetch(self.input(name), file, folder)
 
 
-def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
+Step = Callable[[Task], Outcome]
+
+
+def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings, step: Step | None = None) -> Result:
     """Call the request's function and commit its outcome. Returns the result that stands.
 
+    `step`: called instead of it, for who has a faster way to the very same outcome.
     Whatever the function raises comes out as one of our errors, which says whether a retry can help.
     """
     try:
-        return _perform(request, attempt, ledger, settings)
+        return _perform(request, attempt, ledger, settings, step or cast("Step", load(request.function)))
     except SlipstreamError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of an author's code: any class, any text
@@ -73,12 +77,11 @@ def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settin
         raise as_slipstream_error(error) from None
 
 
-def _perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
-    function = cast("Callable[[Task], Outcome]", load(request.function))
+def _perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings, step: Step) -> Result:
     with scratch_folder(settings.scratch()) as folder:
         started = time.monotonic()
         fault.point("task.begin")
-        outcome = function(Task(request, attempt, ledger, settings, folder))
+        outcome = step(Task(request, attempt, ledger, settings, folder))
         fault.point("task.computed")
         return ledger.commit(request, attempt, outcome, time.monotonic() - started)
 

@@ -14,9 +14,12 @@ from include.features.online.pushed import pushed
 STEP, FUNCTION = "features", "include.features.features_step:run"
 
 
-def features_request(spec: ModelSpec, day: date, storage: Storage, verdict: Ref) -> Request:
-    """Of the raw partitions and pushed rows that are there now, by the present definitions and code."""
-    raw, first = RawPartitions(storage, spec.name), lookback(spec.data, day)[0]
+def features_request(spec: ModelSpec, day: date, storage: Storage, verdict: Ref, raw: RawPartitions | None = None) -> Request:
+    """Of the raw partitions and pushed rows that are there now, by the present definitions and code.
+
+    `raw`: the partitions of the same storage, for who asks for many days.
+    """
+    raw, first = raw or RawPartitions(storage, spec.name), lookback(spec.data, day)[0]
     partitions = {source: raw.digests(source, first, day) for source in spec.data.sources}
     missing = lacked(spec.data, day, partitions)
     params = {

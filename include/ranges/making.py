@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Self
+from typing import Any, Self, cast
 
+import duckdb
+
+from include.core.author import as_slipstream_error, log_exception
 from include.core.errors import SlipstreamError, fields_of, of_fields
 from include.core.ledger import Ledger
-from include.core.request import Ref, Request, Result
+from include.core.reference import load
+from include.core.request import Outcome, Ref, Request, Result
+from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
-from include.core.task import perform
+from include.core.task import Step, Task, perform
 from include.features.request import features_request
+from include.ranges.computing import Computer
+from include.ranges.judging import Judge
+from include.ranges.known_raw import KnownRaw
+from include.ranges.stretch import NotPlain, Stretch
 from include.step_values.validation import ValidateValue
+from include.validation.request import STEP as VALIDATE
 from include.validation.request import verdict_request
 from include.validation.verdict import raise_if_failed
 
@@ -56,30 +67,38 @@ class Failed:
 
 
 class Maker:
-    """Makes days of one model, one after the other. Pure but for the ledger: it publishes nothing."""
+    """Makes days of one model. Pure but for the ledger: it publishes nothing."""
 
     def __init__(self, spec: ModelSpec, ledger: Ledger, settings: Settings, fresh: str = "") -> None:
         """`fresh`: the run's token where everything is to be computed anew, else empty."""
         self.spec, self.ledger, self.settings, self.fresh = spec, ledger, settings, fresh
+        self.raw = KnownRaw(ledger.storage, spec.name, spec.data.empty_days)
+        self.judge, self.computer = Judge(spec), Computer(spec)
 
-    def make(self, day: date) -> Made | Failed:
-        """Whatever is wrong with the day comes back as its error."""
-        try:
-            return self._make(day)
-        except SlipstreamError as error:
-            return Failed(day, error)
+    def make(self, days: Sequence[date]) -> Iterator[Made | Failed]:
+        """Each day as it is done, in their order. Whatever is wrong with a day comes back as its error."""
+        with ExitStack() as opened:
+            reader = _Reader(self, list(days), opened)
+            for day in days:
+                try:
+                    yield self._make(day, reader)
+                except SlipstreamError as error:
+                    yield Failed(day, error)
+                except Exception as error:  # noqa: BLE001 - one day's, of whatever kind: the next one is made all the same
+                    log_exception(error)
+                    yield Failed(day, as_slipstream_error(error))
 
-    def _make(self, day: date) -> Made:
+    def _make(self, day: date, reader: _Reader) -> Made:
         started = time.monotonic()
-        verdict, judged = self._result(verdict_request(self.spec, day, self.ledger.storage))
+        verdict, judged = self._result(verdict_request(self.spec, day, self.ledger.storage, self.raw), reader)
         files = {name: self.ledger.storage.uri(file.path) for name, file in verdict.files.items()}
         raise_if_failed(verdict.read(ValidateValue), files)
         ref = self.ledger.ref(verdict)
-        features, made = self._result(features_request(self.spec, day, self.ledger.storage, ref))
+        features, made = self._result(features_request(self.spec, day, self.ledger.storage, ref, self.raw), reader)
         seconds = round(time.monotonic() - started, 3)
         return Made(day, ref, self.ledger.ref(features), judged + made, seconds)
 
-    def _result(self, request: Request) -> tuple[Result, bool]:
+    def _result(self, request: Request, reader: _Reader) -> tuple[Result, bool]:
         """The request's result, and whether it was computed now."""
         self.ledger.record(request)
         generation = self._generation(request.key)
@@ -87,7 +106,7 @@ class Maker:
         if known is not None:
             return known, False
         attempt = self.ledger.open_attempt(request.key, generation)
-        return perform(request, attempt, self.ledger, self.settings), True
+        return perform(request, attempt, self.ledger, self.settings, reader.step(request)), True
 
     def _generation(self, key: str) -> int:
         """A committed result whose bytes changed is computed again, under a generation of its own."""
@@ -98,3 +117,34 @@ class Maker:
         if known is not None and (broken := self.ledger.verify(known)):
             return self.ledger.open_generation(key, f"repair:g{generation}", f"damaged: {', '.join(broken)}")
         return generation
+
+
+class _Reader:
+    """What the days read, together: opened for the first day that is to be computed, with those that follow it."""
+
+    def __init__(self, maker: Maker, days: list[date], opened: ExitStack) -> None:
+        self._maker, self._days, self._opened = maker, days, opened
+        self._stretch: Stretch | None = None
+
+    def step(self, request: Request) -> Step:
+        """The request's step, by the shorter way where the data are plain."""
+
+        def run(task: Task) -> Outcome:
+            stretch = self._read(date.fromisoformat(request.params["day"]))
+            try:
+                if request.step == VALIDATE:
+                    return self._maker.judge.judge(task, stretch.sources)
+                return self._maker.computer.compute(task, stretch)
+            except (NotPlain, duckdb.Error, SlipstreamError):  # the step itself knows what to do, or to say
+                return cast("Step", load(request.function))(task)
+
+        return run
+
+    def _read(self, day: date) -> Stretch:
+        if self._stretch is None:
+            maker = self._maker
+            scratch = self._opened.enter_context(scratch_folder(maker.settings.scratch()))
+            self._stretch = self._opened.enter_context(Stretch(maker.spec, maker.raw, scratch))
+            names = [f"{name}.parquet" for name in maker.computer.names]
+            self._stretch.read(self._days[self._days.index(day) :], maker.judge.aggregates, names)
+        return self._stretch

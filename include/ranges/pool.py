@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from queue import SimpleQueue
@@ -21,13 +21,14 @@ from include.core.errors import JobFailedError
 from include.core.settings import Settings
 from include.ranges.making import Failed, Made, Maker
 
-DAYS_A_WORKER = 4  # a process of its own takes about two seconds to start: not for fewer days
+TOGETHER = 16  # days that one process makes in a row: their look-back is read once
+DAYS_A_WORKER = 8  # a process of its own takes about two seconds to start: not for fewer days
 
 
 class Pool(Protocol):
-    """`take` gives what became of the submitted days, in any order, one for each `submit`."""
+    """`take` gives what became of the submitted days, in any order, one for each."""
 
-    def submit(self, day: date) -> None: ...
+    def submit(self, days: Sequence[date]) -> None: ...
 
     def take(self) -> Made | Failed: ...
 
@@ -36,13 +37,19 @@ class InProcess:
     """Makes a day when it is asked for."""
 
     def __init__(self, maker: Maker) -> None:
-        self._maker, self._waiting = maker, deque[date]()
+        self._maker, self._waiting = maker, deque[Iterator[Made | Failed]]()
 
-    def submit(self, day: date) -> None:
-        self._waiting.append(day)
+    def submit(self, days: Sequence[date]) -> None:
+        self._waiting.append(self._maker.make(days))
 
     def take(self) -> Made | Failed:
-        return self._maker.make(self._waiting.popleft())
+        while (outcome := next(self._waiting[0], None)) is None:
+            self._waiting.popleft()
+        return outcome
+
+    def close(self) -> None:
+        for each in self._waiting:
+            each.close()
 
 
 class Workers:
@@ -51,7 +58,7 @@ class Workers:
     def __init__(self, model: str, settings: Settings, fresh: str, count: int) -> None:
         self._command = [sys.executable, "-m", "include.ranges.worker", model, fresh]
         self._environ = _environ(settings)
-        self._days: SimpleQueue[date | None] = SimpleQueue()
+        self._days: SimpleQueue[Sequence[date] | None] = SimpleQueue()
         self._outcomes: SimpleQueue[Made | Failed] = SimpleQueue()
         self._processes: set[subprocess.Popen[str]] = set()
         self._closed = False
@@ -59,8 +66,9 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, day: date) -> None:
-        self._days.put(day)
+    def submit(self, days: Sequence[date]) -> None:
+        for start in range(0, len(days), TOGETHER):
+            self._days.put(days[start : start + TOGETHER])
 
     def take(self) -> Made | Failed:
         return self._outcomes.get()
@@ -77,12 +85,16 @@ class Workers:
 
     def _serve(self) -> None:
         process: subprocess.Popen[str] | None = None
-        while (day := self._days.get()) is not None and not self._closed:
-            process = process if process is not None else self._start()
-            outcome = _ask(process, day)
-            if outcome is None:
-                outcome, process = Failed(day, _died(day, self._reap(process))), None
-            self._outcomes.put(outcome)
+        while (days := self._days.get()) is not None and not self._closed:
+            left = deque(days)
+            while left and not self._closed:
+                process = process if process is not None else self._start()
+                for outcome in _answers(process, left):
+                    self._outcomes.put(outcome)
+                if left:  # it died over the first of them: the others are for the next process
+                    day = left.popleft()
+                    self._outcomes.put(Failed(day, _died(day, self._reap(process))))
+                    process = None
         if process is not None:
             self._reap(process)
 
@@ -108,7 +120,11 @@ def open_pool(maker: Maker, days: int, workers: int | None = None) -> Iterator[P
     """As many processes as there are processors and days for; this one alone where that is one. `workers`: so many at most."""
     count = min(workers if workers is not None else os.cpu_count() or 1, days // DAYS_A_WORKER)
     if (count <= 1 and workers is None) or count < 1:
-        yield InProcess(maker)
+        here = InProcess(maker)
+        try:
+            yield here
+        finally:
+            here.close()
         return
     pool = Workers(maker.spec.name, maker.settings, maker.fresh, count)
     try:
@@ -117,20 +133,19 @@ def open_pool(maker: Maker, days: int, workers: int | None = None) -> Iterator[P
         pool.close()
 
 
-def _ask(process: subprocess.Popen[str], day: date) -> Made | Failed | None:
-    """What the process says of a day; None if it died over it."""
+def _answers(process: subprocess.Popen[str], days: deque[date]) -> Iterator[Made | Failed]:
+    """What the process says of each day, which then is taken from `days`. It ends early if the process does."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        process.stdin.write(f"{day}\n")
+        process.stdin.write(f"{' '.join(map(str, days))}\n")
         process.stdin.flush()
-        line = process.stdout.readline()
+        while days and (line := process.stdout.readline()).endswith("\n"):
+            told = json.loads(line)
+            days.popleft()
+            yield Failed.from_json(told) if "error" in told else Made.from_json(told)
     except (OSError, ValueError):
-        return None
-    if not line.endswith("\n"):
-        return None
-    told = json.loads(line)
-    return Failed.from_json(told) if "error" in told else Made.from_json(told)
+        return
 
 
 def _died(day: date, code: int) -> JobFailedError:

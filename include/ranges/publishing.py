@@ -16,6 +16,7 @@ from include.data.published import publish, published, resource
 from include.data.raw import RawPartitions
 from include.features.offline.late import Digests, Late, late_days, made_of
 from include.features.request import features_request
+from include.ranges.known_raw import KnownRaw
 from include.ranges.making import Made
 
 
@@ -28,6 +29,7 @@ class Publisher:
     control: ControlStore
     holder: str
     warn: Callable[[str], None]
+    raw: KnownRaw
 
     def publish(self, made: Made) -> tuple[Result, bool]:
         """The day's result, and whether it is published by this call. Raises SupersededError, FencedError and DataError."""
@@ -44,7 +46,7 @@ class Publisher:
         return result, changed
 
     def _require_current(self, made: Made, result: Result) -> None:
-        if features_request(self.spec, made.day, self.ledger.storage, made.verdict).key != result.key:
+        if features_request(self.spec, made.day, self.ledger.storage, made.verdict, self.raw).key != result.key:
             raise SupersededError(
                 f"The features of {made.day} were computed from partitions or code that have changed since.",
                 seen=result.key,

@@ -25,6 +25,7 @@ from include.core.request import Result
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.online_store.store import OnlineStore
+from include.ranges.known_raw import KnownRaw
 from include.ranges.making import Failed, Made, Maker
 from include.ranges.online import bring_online
 from include.ranges.pool import Pool, open_pool
@@ -91,7 +92,8 @@ class _Chunk:
 class _Taking:
     def __init__(self, work: Range, progress: Progress, reporter: Reporter) -> None:
         self.work, self.progress, self.reporter = work, progress, reporter
-        self.publisher = Publisher(work.spec, work.ledger, work.control, work.holder, work.warn)
+        raw = KnownRaw(work.ledger.storage, work.spec.name)
+        self.publisher = Publisher(work.spec, work.ledger, work.control, work.holder, work.warn, raw)
         self.outcomes: dict[date, Made | Failed] = {}  # made, and not looked at yet
         self.errors: dict[date, SlipstreamError] = {}
 
@@ -135,8 +137,7 @@ class _Taking:
                 self.work.say(f"{span} is in the hands of another range: it is left to it, and looked at when it is free.")
             return None
         fault.point("range.chunk.taken")
-        for day in span.days:
-            pool.submit(day)
+        pool.submit(span.days)
         return _Chunk(span, lock, deque(span.days))
 
     def _finish(self, pool: Pool, chunk: _Chunk) -> None:

@@ -1,4 +1,4 @@
-"""`python -m include.ranges.worker MODEL`: makes the days that its input names, a line each, until the input ends.
+"""`python -m include.ranges.worker MODEL`: makes the days that each line of its input names, and answers a line a day.
 
 A process that dies takes no other day with it; one whose parent died ends after the day in hand, which then is in the ledger.
 """
@@ -12,12 +12,11 @@ import sys
 from datetime import date
 from typing import TextIO
 
-from include.core.author import as_slipstream_error, log_exception
 from include.core.catalog import load_spec
 from include.core.ledger import Ledger
 from include.core.private_files import set_mask
 from include.core.settings import Settings
-from include.ranges.making import Failed, Made, Maker
+from include.ranges.making import Maker
 
 
 def main(model: str, fresh: str = "") -> int:
@@ -27,17 +26,10 @@ def main(model: str, fresh: str = "") -> int:
     settings = Settings.from_env()
     maker = Maker(load_spec(model, settings.models), Ledger(settings.storage()), settings, fresh)
     for line in sys.stdin:
-        answers.write(json.dumps(_make(maker, date.fromisoformat(line.strip())).to_json()) + "\n")
-        answers.flush()
+        for outcome in maker.make([date.fromisoformat(text) for text in line.split()]):
+            answers.write(json.dumps(outcome.to_json()) + "\n")
+            answers.flush()
     return 0
-
-
-def _make(maker: Maker, day: date) -> Made | Failed:
-    try:
-        return maker.make(day)
-    except Exception as error:  # noqa: BLE001 - one day's, of whatever kind: the next one is made all the same
-        log_exception(error)
-        return Failed(day, as_slipstream_error(error))
 
 
 def _own_output() -> TextIO:

@@ -12,9 +12,12 @@ from include.data.raw import RawPartitions
 STEP, FUNCTION = "validate", "include.validation.validate_step:run"
 
 
-def verdict_request(spec: ModelSpec, day: date, storage: Storage) -> Request:
-    """Of the day's raw partitions that are there now. Raises NotReadyError if one is not."""
-    raw = RawPartitions(storage, spec.name)
+def verdict_request(spec: ModelSpec, day: date, storage: Storage, raw: RawPartitions | None = None) -> Request:
+    """Of the day's raw partitions that are there now. Raises NotReadyError if one is not.
+
+    `raw`: the partitions of the same storage, for who asks for many days.
+    """
+    raw = raw or RawPartitions(storage, spec.name)
     params = {
         "day": day.isoformat(),
         "sources": {source: raw.digest(source, day) for source in spec.data.sources},
