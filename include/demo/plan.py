@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from include.demo.sabotage import Accident
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -21,6 +23,8 @@ class Plan:
     ranges: bool  # whether features are taken in by ranges of days; else by a run a day
     stop_at_retraining: bool  # whether the weeks end where the policy retrains; else the whole replay is watched
     rollout_pace: float  # requests a second while a rollout collects evidence
+    accident: Accident  # what is wrong with the broken version
+    caught_in: tuple[str, ...]  # the stages in which its rollout may end
     budget: Mapping[str, int]
 
     @property
@@ -32,7 +36,8 @@ class Plan:
         return list(weeks(*self.replay))
 
 
-# Monday 11 March: 41 days to train on before the 28 of the holdout, and ten weeks that tell drift from the usual coming and going.
+# Monday 11 March: 41 days to train on before the 28 of the holdout, and nine weeks to tell drift from the usual coming and going.
+# The accident is not that of the long one: with less history, rescaling the hour moves scores by about the shadow's tolerance.
 SHORT = Plan(
     name="short",
     history=(date(2013, 1, 1), date(2013, 3, 10)),
@@ -40,6 +45,8 @@ SHORT = Plan(
     ranges=True,
     stop_at_retraining=True,
     rollout_pace=500.0,
+    accident="inverted",
+    caught_in=("shadow",),
     budget={"set-up": 30, "start": 55, "features": 20, "v1": 60, "weeks watched": 55, "v2": 60, "broken version": 20},
 )
 
@@ -50,6 +57,8 @@ FULL = Plan(
     ranges=False,
     stop_at_retraining=False,
     rollout_pace=220.0,
+    accident="rescaled",
+    caught_in=("shadow", "canary_5", "canary_20", "full_100"),
     budget={"set-up": 60, "start": 60, "features": 150, "v1": 120, "replay and v2": 360, "broken version": 45},
 )
 

@@ -159,4 +159,6 @@ def _shortcomings(story: Story) -> str:
         problems.append("no retrained version was promoted")
     if rollouts[-1].state != "rolled_back":
         problems.append("the broken version was not rolled back")
+    elif rollouts[-1].stage not in story.plan.caught_in:
+        problems.append(f"the broken version was caught in {rollouts[-1].stage}, not in {story.plan.caught_in[0]}")
     return "; ".join(problems)

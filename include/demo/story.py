@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from threading import Thread
 
 from include.backends.airflow.client import AirflowClient
 from include.core.control import ControlStore
-from include.core.errors import JobFailedError
+from include.core.errors import JobFailedError, SlipstreamError
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
@@ -120,11 +121,17 @@ class Story:
     def retrained_version(self) -> None:
         """v2: the run that the decision's event has started, and its rollout. Callers go on meanwhile, though not so many."""
         decision = next(one for one in reversed(decisions(self.control, self.spec.name)) if one.action == "retrain")
+        Thread(target=self._import_ahead, daemon=True, name="registry").start()
         with self.replaying(self.plan.replay[0], LAST, pace=TRICKLE) as pump:
             self._retrain(decision, pump)
 
+    def _import_ahead(self) -> None:
+        """The registry's client, which the next phase needs, takes seconds to import. What fails here is reported there."""
+        with suppress(SlipstreamError):
+            self.services.registry()
+
     def broken_version(self) -> None:
-        """v3: the champion's file with one input rescaled. The rollout must catch it."""
+        """v3: the champion's file with an accident in it. The rollout must catch it."""
         champion, record = self.champion(), self._newest_version()
         if record.entry.origin != "derived":
             record = self._register_broken(champion)
@@ -135,17 +142,17 @@ class Story:
             raise JobFailedError("The broken version was promoted.", seen=record.version)
 
     def _register_broken(self, champion: VersionRecord) -> VersionRecord:
-        from include.demo.sabotage import FACTOR, INPUT, break_model
+        from include.demo.sabotage import WORDS, break_model
         from include.governance.registration import Inputs, propose
         from include.governance.registry import register, resource
 
-        lineage = champion.entry.lineage
-        inputs = Inputs(break_model(champion, self.ledger, self.settings), lineage.training_set, lineage.evaluation)
+        lineage, accident = champion.entry.lineage, self.plan.accident
+        inputs = Inputs(break_model(champion, accident, self.ledger, self.settings), lineage.training_set, lineage.evaluation)
         package = propose(self.ledger, self.spec, inputs, as_of=champion.entry.as_of, origin="derived")
         epoch = self.control.take(resource(self.spec.name), "demo")
         record = register(self.control, self.services.registry(), package, epoch)
         when = self.journal.facts.get("next_day", str(self.plan.replay[1] + timedelta(days=1)))
-        self.journal.record(when, f"version {record.version} ({record.semver}) registered without training: {INPUT} x {FACTOR:g}")
+        self.journal.record(when, f"version {record.version} ({record.semver}) registered without training: {WORDS[accident]}")
         return record
 
     # -- the replay's week -----------------------------------------------------------------------------

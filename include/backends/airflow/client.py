@@ -14,6 +14,7 @@ from include.core.connection import Connection
 from include.core.errors import JobFailedError, UnreachableError
 
 DONE = ("success", "failed")
+OVER = (*DONE, "skipped", "upstream_failed", "removed")  # states in which a task stays
 
 
 @dataclass
@@ -71,12 +72,12 @@ class AirflowClient:
         """Until the run is over; `tick` sees its tasks' states on the way, every `poll` seconds. Returns success or failed."""
         until = time.monotonic() + seconds
         while True:
-            state = str(self.run(dag_id, run_id)["state"])
-            tick(self.tasks(dag_id, run_id))
-            if state in DONE:
+            tasks = self.tasks(dag_id, run_id)
+            tick(tasks)
+            if all(state in OVER for state in tasks.values()) and (state := str(self.run(dag_id, run_id)["state"])) in DONE:
                 return state
             if time.monotonic() > until:
-                raise JobFailedError(f"Run {run_id} of {dag_id} was not over after {seconds:.0f} s.", seen=state)
+                raise JobFailedError(f"Run {run_id} of {dag_id} was not over after {seconds:.0f} s.", seen=tasks)
             time.sleep(poll)
 
     def unfinished(self) -> list[tuple[str, str, dict[str, str]]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from include.core.errors import ConflictError
 from include.demo.journal import Journal
 from include.demo.plan import FULL, SHORT
-from include.demo.run import _past, choose
+from include.demo.run import _past, _shortcomings, choose
 
 
 @pytest.fixture
@@ -39,3 +42,34 @@ def test_the_estimate_knows_what_an_interrupted_demo_has_behind_it(journal: Jour
     journal.done = ["features"]
     journal.seconds = {"set-up": 12.0, "start": 40.0, "features": 9.0, "v1": 30.0}
     assert _past(journal, SHORT) == {"set-up": 12.0, "features": 9.0}
+
+
+@dataclass(frozen=True)
+class Over:
+    """A rollout that is over."""
+
+    state: str
+    stage: str = "promote"
+    champion: int | None = 1
+
+
+FIRST, SECOND, BROKEN = Over("promoted", champion=None), Over("promoted"), Over("rolled_back", "shadow", champion=2)
+
+
+def shortcomings(monkeypatch: pytest.MonkeyPatch, journal: Journal, *rollouts: Over) -> str:
+    monkeypatch.setattr("include.demo.run.list_rollouts", lambda control, model: list(rollouts))
+    story = SimpleNamespace(journal=journal, control=None, spec=SimpleNamespace(name="flights"), plan=SHORT)
+    return _shortcomings(cast("Any", story))
+
+
+def test_a_story_that_went_as_it_should_has_no_shortcoming(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> None:
+    assert shortcomings(monkeypatch, journal, FIRST, SECOND, BROKEN) == ""
+
+
+def test_what_did_not_happen_is_said(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> None:
+    journal.facts.update(failed=2, requests=9, first_failure="HTTP 503")
+    assert "2 of 9 requests failed: HTTP 503" in shortcomings(monkeypatch, journal, FIRST, SECOND, BROKEN)
+    assert "no retrained version was promoted" in shortcomings(monkeypatch, journal, FIRST, BROKEN)
+    late = replace(BROKEN, stage="canary_20")
+    assert "caught in canary_20, not in shadow" in shortcomings(monkeypatch, journal, FIRST, SECOND, late)
+    assert "the broken version was not rolled back" in shortcomings(monkeypatch, journal, FIRST, SECOND, Over("promoted"))
