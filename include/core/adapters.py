@@ -27,6 +27,7 @@ ADAPTERS: dict[str, str] = {
     "online.unix": "include.backends.redis.online_store:RedisOnlineStore",
     # include/features/online/materialize.py: bringing a published day online
     "materialize": "include.backends.feast.materialize:materialize",
+    "materialize.days": "include.backends.feast.materialize:materialize_days",
     # include/governance/registry.py: Registry
     "registry.mlflow": "include.backends.mlflow.registry:open_registry",
     "registry.folder": "include.backends.folder.registry:open_registry",

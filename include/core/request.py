@@ -143,7 +143,8 @@ class Result:
         return f"ledger/{self.key}/g{self.generation}/result.json"
 
     def to_json(self) -> dict[str, Json]:
-        return {**asdict(self), "digest": self.digest}
+        fields = {**vars(self), "value": dict(self.value), "files": {name: asdict(file) for name, file in self.files.items()}}
+        return {**fields, "digest": self.digest}  # not `asdict` of all: it copies every value of a value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

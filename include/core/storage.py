@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,9 +78,25 @@ class LocalStorage:
 
     def _at(self, path: str) -> Path:
         full = self._root / path
-        if not full.resolve().is_relative_to(self._root.resolve()):
+        if not self._lies_within(path) and not full.resolve().is_relative_to(self._root.resolve()):
             raise ValueError(f"path {path!r} leaves the storage root {self._root}")
         return full
+
+    def _lies_within(self, path: str) -> bool:
+        """Whether it does for sure: no step of it leads up, or is a link. A look at each step, not at those of the root too."""
+        place = str(self._root)
+        for step in path.split("/"):
+            if step == ".." or path.startswith("/"):
+                return False
+            place = f"{place}/{step}"
+            try:
+                if stat.S_ISLNK(os.lstat(place).st_mode):
+                    return False
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
+        return True
 
     def read(self, path: str) -> bytes:
         return self._at(path).read_bytes()

@@ -1,32 +1,35 @@
 """A day's verdict from what one scan of many days has measured, where that is plain: every rule answered, no row set aside.
 
 The same checks as great_expectations gives (tests hold every plan to that), in a hundredth of the time: the library takes
-half a second of bookkeeping for a day's rules. A day with any row against a rule, or with a rule whose figure SQL and the
-library may round differently, is judged by the step itself.
+half a second of bookkeeping for a day's rules. Where a rule is one whose figure SQL and the library may round or word
+differently, the step itself judges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import pyarrow as pa
 
 from include.core.request import Outcome
 from include.core.spec import ModelSpec
 from include.core.task import Task
 from include.data.columns import Types, canonical
 from include.data.session import open_session
-from include.ranges.stretch import FILE, NotPlain, Partition, Source
+from include.ranges.stretch import FILE, NotPlain, Source
 from include.row_rules.expectation import Expectation, Suite, load_suite
-from include.validation.batch import Batch
+from include.validation.batch import Batch, open_database
 from include.validation.column import Column
 from include.validation.page import verdict_page
 from include.validation.plan import Plan, counted
 from include.validation.plan_columns import COLUMN_PLANS
 from include.validation.plan_rows import ROW_PLANS
-from include.validation.scan import WHOLE_ROWS
-from include.validation.verdict import Check, SourceVerdict, verdict_value
+from include.validation.scan import WHOLE_ROWS, scan_batch
+from include.validation.verdict import Check, SourceVerdict, refuse_broken, verdict_value
 
 CONDITIONAL = {"row_condition", "condition_parser", "ignore_row_if"}
 UNIQUE = ("ExpectColumnValuesToBeUnique", "ExpectCompoundColumnsToBeUnique")
@@ -64,23 +67,39 @@ class Judge:
     def judge(self, task: Task, sources: Mapping[str, Source]) -> Outcome:
         """The outcome of `include.validation.validate_step:run`. Raises NotPlain where the step itself is to judge."""
         day, wanted = str(task.params["day"]), task.params["sources"]
-        verdicts = {name: self._verdict(sources.get(name), name, day, wanted[name]) for name in sorted(wanted)}
+        verdicts, files = dict[str, SourceVerdict](), dict[str, Path]()
+        for name in sorted(wanted):
+            quarantine = task.workdir / f"quarantine-{name}.parquet"
+            verdicts[name] = self._verdict(sources.get(name), name, day, wanted[name], quarantine)
+            if quarantine.exists():
+                files[quarantine.name] = quarantine
         value = verdict_value(day, verdicts)
-        page = task.workdir / "docs.html"
+        page = files["docs.html"] = task.workdir / "docs.html"
         page.write_text(verdict_page(f"{task.request.model}: data of {day}", value))
-        return Outcome(value, {page.name: page})
+        return Outcome(value, files)
 
-    def _verdict(self, source: Source | None, name: str, day: str, digest: str) -> SourceVerdict:
+    def _verdict(self, source: Source | None, name: str, day: str, digest: str, quarantine: Path) -> SourceVerdict:
         if source is None:
             raise NotPlain
-        found = next((each for when, each in source.partitions.items() if when.isoformat() == day), None)
+        found = source.partitions.get(date.fromisoformat(day))
         rules = self._plain(name, source.types)
-        if found is None or found.digest != digest or rules is None or found.clean != found.rows or not found.rows:
+        if found is None or found.digest != digest or rules is None or not 0 < found.rows <= WHOLE_ROWS:
             raise NotPlain
-        if found.rows > WHOLE_ROWS:
-            raise NotPlain
-        checks = [_check(each, found) for each in rules]
-        return SourceVerdict.of(found.rows, 0, checks, self.suites[name])
+        values = {sql: found.facts[sql] for each in rules for sql in each.aggregates}
+        checks = [_check(each, found.rows, values) for each in rules] if found.clean == found.rows else None
+        if checks is None or any(check is None for check in checks):
+            return self._with_offences(Batch(f"{name} of {day}", found.path, open_database()), name, rules, quarantine)
+        return SourceVerdict.of(found.rows, 0, [check for check in checks if check is not None], self.suites[name])
+
+    def _with_offences(self, batch: Batch, name: str, rules: Sequence[_Rule], quarantine: Path) -> SourceVerdict:
+        """As the step does it, by the plans alone: the file is asked which rows they are, and they are set aside."""
+        found = scan_batch(name, batch, self.suites[name].rules, _NoLibrary())
+        checks = [_observed(check, each.rule) for check, each in zip(found, rules, strict=True)]
+        against = [each.rule for check, each in zip(found, rules, strict=True) if check.unexpected]
+        if any(Column(column, batch.types[column]).family == "time" for rule in against for column in rule.columns):
+            raise NotPlain  # the library has its own words for a moment
+        refuse_broken(batch.name, checks)
+        return SourceVerdict.of(batch.rows, batch.quarantine(self.suites[name].rules, quarantine), checks, self.suites[name])
 
     def _plain(self, source: str, types: Types) -> list[_Rule] | None:
         """The rules of a source with these columns; None if one of them is for the library."""
@@ -121,22 +140,43 @@ def _plain_rule(rule: Expectation, types: Mapping[str, str]) -> _Rule | None:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What a plan may ask for here: its aggregates are known, and anything more is for the step."""
+    """What a plan may ask for here: its aggregates are known, and more is asked where rows offend."""
 
     rows: int
     source: str = ""
 
     def query(self, sql: str) -> NoReturn:
         del sql
-        raise NotPlain
+        raise _Asked
 
 
-def _check(each: _Rule, found: Partition) -> Check:
-    values = tuple(found.facts[sql] for sql in each.aggregates)
+class _Asked(Exception):
+    pass
+
+
+class _NoLibrary:
+    """Stands for the library where none of the rules is for it."""
+
+    def check(self, name: str, table: pa.Table, rules: Sequence[Expectation]) -> list[Check]:
+        del name, table
+        if rules:
+            raise NotPlain
+        return []
+
+
+def _check(each: _Rule, rows: int, values: Mapping[str, Any]) -> Check | None:
+    """None where rows are against the rule."""
+    given = tuple(values[sql] for sql in each.aggregates)
     if each.plan is None:
-        return counted(each.rule, found.rows, int(values[0]), 0, ())
-    check = each.plan.judge(_Measured(found.rows), values)
-    if check.unexpected or check.broken:
-        raise NotPlain
-    numpy = NUMPY.get(str(check.observed)) if each.rule.kind in TYPE and check.observed is not None else check.observed
-    return replace(check, observed=numpy)
+        return counted(each.rule, rows, int(given[0]), 0, ())
+    try:
+        return _observed(each.plan.judge(_Measured(rows), given), each.rule)
+    except _Asked:
+        return None
+
+
+def _observed(check: Check, rule: Expectation) -> Check:
+    """With the library's word for a column's type."""
+    if rule.kind not in TYPE or check.observed is None:
+        return check
+    return replace(check, observed=NUMPY[str(check.observed)])

@@ -30,8 +30,7 @@ def bring_online(
     made = {day.isoformat(): result for day, result in results.items()}
     days = pending(control, spec, results, made, pins, store)
     if days:
-        from include.features.online.materialize import materialize  # Feast: not where all of it is online
+        from include.features.online.materialize import materialize_days  # Feast: not where all of it is online
 
-        for day in days:
-            materialize(spec, results[day], ledger, settings)
+        materialize_days(spec, [results[day] for day in days], ledger, settings)
     return days

@@ -44,6 +44,7 @@ class Partition:
 
     day: date
     digest: str
+    path: Path
     first: int  # of its clean rows
     clean: int
     rows: int
@@ -176,7 +177,7 @@ class Stretch:
             chosen = f"SELECT {cast} FROM (SELECT * EXCLUDE ({ROW}, {FILE}) {within}{where}{once})"
             (clean,) = self.connection.execute(f"INSERT INTO {table} {chosen}").fetchall()[0]
             facts = dict(zip(aggregates, values, strict=True))
-            source.partitions[day] = Partition(day, found[day][0], first, clean, rows, facts)
+            source.partitions[day] = Partition(day, *found[day], first, clean, rows, facts)
             start, first = start + rows, first + clean
         self.connection.execute(f"DROP TABLE {raw}")
         return source

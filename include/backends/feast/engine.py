@@ -23,6 +23,7 @@ from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.common.materialization_job import MaterializationJob, MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.infra.registry.base_registry import BaseRegistry
+from feast.infra.registry.sql import SqlRegistry
 from feast.repo_config import FeastConfigBaseModel
 from feast.utils import _get_column_names, _run_pyarrow_field_mapping
 
@@ -122,10 +123,24 @@ def materialize_task(config: RepoConfig, offline: Any, registry: BaseRegistry, t
 
 def record_interval(registry: BaseRegistry, project: str, view: Any, start: datetime, end: datetime) -> None:
     """Tell the registry that an interval is online, once, whatever is repeated. The caller holds the registry's lock."""
+    record_intervals(registry, project, view, [(start, end)])
+
+
+def record_intervals(registry: BaseRegistry, project: str, view: Any, intervals: Sequence[tuple[datetime, datetime]]) -> None:
+    """The same of several intervals. Two writes for however many: each stores all intervals that the view ever had."""
     fresh = registry.get_feature_view(view.name, project, allow_cache=False)
-    known = [(zoned(first), zoned(last)) for first, last in fresh.materialization_intervals]
-    if (zoned(start), zoned(end)) not in known:
-        registry.apply_materialization(fresh, project, start, end)
+    known = {(zoned(first), zoned(last)) for first, last in fresh.materialization_intervals}
+    *others, last = [each for each in intervals if (zoned(each[0]), zoned(each[1])) not in known] or [None]
+    if last is None:
+        return
+    if others and isinstance(registry, SqlRegistry):
+        fresh.materialization_intervals.extend(others)  # what `apply_materialization` does with one
+        table = registry._infer_fv_table(fresh)
+        registry._apply_object(table, project, "feature_view_name", fresh, "feature_view_proto")
+    elif others:
+        for each in others:
+            registry.apply_materialization(fresh, project, *each)
+    registry.apply_materialization(fresh, project, *last)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Materializing a day: our guarded writes and read-back, and Feast's registry told what interval is online.
+"""Materializing days: our guarded writes and read-back, and Feast's registry told what interval is online.
 
 Not through `feast materialize`, though that has the same engine (feast_engine): it moves the view's state without a
 lock, so that two days at once collide.
@@ -6,14 +6,18 @@ lock, so that two days at once collide.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 from feast import FeatureStore
 
-from include.backends.feast.engine import record_interval
+from include.backends.feast.engine import record_intervals
 from include.backends.feast.repo import open_feast, registry_lock
 from include.core import fault
 from include.core.control import ControlStore
@@ -26,10 +30,12 @@ from include.core.time import end_of_day, instant, start_of_day, zoned
 from include.data.session import open_session
 from include.features.offline.newest import newest_rows
 from include.features.offline.pinned import pinned_rows
-from include.features.online.catch_up import record
+from include.features.online.catch_up import record, record_all
 from include.features.online.materialize import materialize_view
 from include.model_contract.definition import routed_pins, views_of
+from include.online_store.layout import microseconds
 from include.online_store.open import open_online
+from include.online_store.row_codec import CREATED
 
 
 def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Any]:
@@ -71,9 +77,73 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     return {"day": day.isoformat(), "views": reports}
 
 
+def materialize_days(spec: ModelSpec, results: Sequence[Result], ledger: Ledger, settings: Settings) -> dict[str, dict[str, Any]]:
+    """As `materialize` for each of the results, and with the same rows online in the end; counts by view for all together.
+
+    Of a key that comes on several days only the newest row is written: the others would be replaced at once. Days whose rows
+    cannot be told apart so (of several definitions, or of an earlier one that is computed anew) are brought one by one.
+    """
+    control = ControlStore(settings.control_url)
+    control.create_tables()
+    pins, views = routed_pins(control, ledger, spec.name), views_of(results[0], spec.features)
+    computed = {(view.name, view.version) for view in views}
+    others = any((each.view.name, each.view.version) not in computed for each in pins.definitions)
+    if len(results) == 1 or others or any(views_of(result, spec.features) != views for result in results):
+        days = [materialize(spec, result, ledger, settings)["views"] for result in results]
+        return {name: _sum([day[name] for day in days if name in day]) for name in dict.fromkeys(chain(*days))}
+    store, feast = open_online(settings.online_url), open_feast(spec, settings)
+    reports: dict[str, dict[str, Any]] = {}
+    brought: list[View] = []
+    created = instant(max(result.committed_at for result in results))
+    with scratch_folder(settings.scratch()) as scratch, open_session() as connection:
+        for view in views:
+            rows = _newest_of(connection, view, results, ledger, scratch)
+            unpinned = [view.model_copy(update={"version": ""})] if pins.unpinned and view.version else []
+            for name, each in ((view.name, view), *((f"{view.name}@", other) for other in unpinned)):
+                fault.point("materialize.write")
+                brought.append(each)
+                reports[name] = asdict(materialize_view(store, spec.name, each, rows, created))
+    fault.point("materialize.interval")
+    _record_days(feast, settings, [date.fromisoformat(result.value["day"]) for result in results])
+    record_all(control, spec.name, results, pins, store, brought)
+    fault.point("materialize.recorded")
+    return reports
+
+
+def _newest_of(
+    connection: duckdb.DuckDBPyConnection, view: View, results: Sequence[Result], ledger: Ledger, scratch: Path
+) -> pa.Table:
+    """The newest row of each key over the results, each row with the moment at which its result was committed."""
+    committed = {date.fromisoformat(result.value["day"]): microseconds(instant(result.committed_at)) for result in results}
+    paths = [ledger.fetch(result, f"{view.name}.parquet", _folder(scratch, result)) for result in results]
+    if view.created:  # a late row lies in the partition of another day than its event's: the store chooses
+        tables = [newest_rows(connection, view, path) for path in paths]
+        stamps = [pa.array([moment] * rows.num_rows) for rows, moment in zip(tables, committed.values(), strict=True)]
+        rows, made = pa.concat_tables(tables, promote_options="permissive"), pa.chunked_array(stamps)
+    else:
+        rows = newest_rows(connection, view, paths)
+        made = pa.array([committed[day] for day in rows["event_timestamp"].cast(pa.date32()).to_pylist()])
+    return rows.append_column(CREATED, made.cast(pa.int64()).cast(pa.timestamp("us")))
+
+
+def _folder(scratch: Path, result: Result) -> Path:
+    """A folder of its own: the files of all results have the same names."""
+    folder = scratch / str(result.value["day"])
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _sum(reports: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    return {name: sum(report[name] for report in reports) for name in reports[0]}
+
+
 def _record_day(feast: FeatureStore, settings: Settings, day: date) -> None:
     """Tell the registry that the day is online: once for each view, whatever is repeated."""
-    start, end = zoned(start_of_day(day)), zoned(end_of_day(day))
+    _record_days(feast, settings, [day])
+
+
+def _record_days(feast: FeatureStore, settings: Settings, days: Sequence[date]) -> None:
+    intervals = [(zoned(start_of_day(day)), zoned(end_of_day(day))) for day in days]
     with registry_lock(settings):
         for view in feast.registry.list_feature_views(feast.project, allow_cache=False):
-            record_interval(feast.registry, feast.project, view, start, end)
+            record_intervals(feast.registry, feast.project, view, intervals)

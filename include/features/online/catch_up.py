@@ -12,6 +12,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from include.core import fault
 from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.ledger import Ledger
@@ -29,10 +30,22 @@ from include.point_in_time.known import first_day
 
 def record(control: ControlStore, model: str, result: Result, pins: Pins, store: OnlineStore, views: Sequence[View]) -> None:
     """Note that a `features` result is online with what is pinned, in these views; once, however often it is repeated."""
-    day, epochs = result.value["day"], of_epochs(views, store.epochs(model, views))
-    detail: dict[str, Any] = {"day": day, "pinned": _pinned(pins), "result": _named(result), "epochs": epochs}
-    key = f"{_key(model, day, result.key, result.generation, pins)}/{digest_json(epochs)[:12]}"
-    MATERIALIZATIONS.save(control, key, model, detail)
+    record_all(control, model, [result], pins, store, views)
+
+
+def record_all(
+    control: ControlStore, model: str, results: Sequence[Result], pins: Pins, store: OnlineStore, views: Sequence[View]
+) -> None:
+    """The same of several results, in one transaction."""
+    epochs = of_epochs(views, store.epochs(model, views))
+    fault.point("documents.save")
+    with control.transaction() as connection:
+        for result in results:
+            day = result.value["day"]
+            detail: dict[str, Any] = {"day": day, "pinned": _pinned(pins), "result": _named(result), "epochs": epochs}
+            key = f"{_key(model, day, result.key, result.generation, pins)}/{digest_json(epochs)[:12]}"
+            MATERIALIZATIONS.save_in(connection, key, model, detail)
+    fault.point("documents.saved")
 
 
 def pending(

@@ -45,6 +45,15 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     return bring(spec, result, ledger, settings)
 
 
+def materialize_days(spec: ModelSpec, results: Sequence[Result], ledger: Ledger, settings: Settings) -> dict[str, dict[str, Any]]:
+    """The same for several days at once, with the same end: only the newest value of a key is written.
+
+    Gives, by view, the counts of a ViewReport for all of them.
+    """
+    bring: Callable[[ModelSpec, Sequence[Result], Ledger, Settings], dict[str, dict[str, Any]]] = adapter("materialize.days")
+    return bring(spec, results, ledger, settings)
+
+
 def materialize_view(store: OnlineStore, model: str, view: View, rows: pa.Table, created: datetime) -> ViewReport:
     """Write the rows, read all of them back. Values that were newer already, or became so, are left alone.
 
