@@ -135,10 +135,9 @@ class Story:
         champion, record = self.champion(), self._newest_version()
         if record.entry.origin != "derived":
             record = self._register_broken(champion)
-        run = self.runs.start("rollout", version=record.version)
         with self.replaying(self.plan.replay[1] + timedelta(days=1), LAST) as pump:
-            self._await_rollout(record, pump, run)
-        if self.champion().version != champion.version:
+            self._await_rollout(record, pump, by_hand=True)
+        if self.champion().version == record.version:
             raise JobFailedError("The broken version was promoted.", seen=record.version)
 
     def _register_broken(self, champion: VersionRecord) -> VersionRecord:
@@ -233,11 +232,14 @@ class Story:
         else:
             self.journal.record(str(as_of), f"its gate stayed closed: {'; '.join(record.entry.gate.reasons)}")
 
-    def _await_rollout(self, record: VersionRecord, pump: Pump | None, run: str = "") -> None:
-        """Until the version's rollout is over; requests go on meanwhile, for the judge to have something to see."""
+    def _await_rollout(self, record: VersionRecord, pump: Pump | None, by_hand: bool = False) -> None:
+        """Until the version's rollout is over; requests go on meanwhile, for the judge to have something to see.
+
+        Its event starts it, or `by_hand` we do.
+        """
         rollout = self._rollout_of(record)
         if rollout is None or rollout.live:
-            run = run or self.runs.started("rollout")
+            run = self.runs.start("rollout", version=record.version) if by_hand else self.runs.started("rollout")
             if pump is not None:
                 pump.traffic.per_second, pump.until = self.plan.rollout_pace, LAST
             self.runs.finish("rollout", run, must=False)
