@@ -14,7 +14,7 @@ setup:  ## make .venv from the hash-locked requirements; reuses one that is up t
 FULL ?=
 demo:  ## the whole loop on the flights of 2013 in five minutes, through a real Airflow; FULL=1 for a quarter of a year
 	@COMPILE=$(if $(FULL),1,0) scripts/setup.sh
-	@.venv/bin/slipstream demo $(if $(FULL),--full)
+	@env -u PYTHONDONTWRITEBYTECODE .venv/bin/slipstream demo $(if $(FULL),--full)
 
 up: setup  ## start everything, and leave it running under a process supervisor
 	@$(PY) -m include.local up
