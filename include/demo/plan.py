@@ -47,7 +47,7 @@ SHORT = Plan(
     rollout_pace=500.0,
     accident="inverted",
     caught_in=("shadow",),
-    budget={"set-up": 30, "start": 55, "features": 20, "v1": 60, "weeks watched": 55, "v2": 60, "broken version": 20},
+    budget={"set-up": 30, "start": 50, "features": 20, "v1": 55, "weeks watched": 60, "v2": 65, "broken version": 20},
 )
 
 FULL = Plan(
