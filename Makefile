@@ -11,8 +11,10 @@ help:  ## this list
 setup:  ## make .venv from the hash-locked requirements; reuses one that is up to date
 	@scripts/setup.sh
 
-demo: setup  ## the whole loop on the flights of 2013, through a real Airflow; ends by itself
-	@.venv/bin/slipstream demo
+FULL ?=
+demo:  ## the whole loop on the flights of 2013 in five minutes, through a real Airflow; FULL=1 for a quarter of a year
+	@COMPILE=$(if $(FULL),1,0) scripts/setup.sh
+	@env -u PYTHONDONTWRITEBYTECODE .venv/bin/slipstream demo $(if $(FULL),--full)
 
 up: setup  ## start everything, and leave it running under a process supervisor
 	@$(PY) -m include.local up

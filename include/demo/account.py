@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import date
 from pathlib import Path
 from textwrap import indent
 
 from include.core.html import document, tiles
 from include.core.table import table
-from include.demo.journal import BUDGET, Journal
+from include.demo.journal import Journal
+from include.demo.next_steps import next_steps
+from include.demo.plan import Plan
 from include.demo.story import Story
 from include.demo.weeks import monitored, picture
 from include.local.platform import Platform
@@ -23,18 +26,31 @@ DAY = re.compile(r"\d{4}-\d\d-\d\d$")
 NUMBERS = re.compile(r"-?[\d,]+(\.\d+)?$")
 
 
-def write_account(journal: Journal, platform: Platform, story: Story | None, problem: str, path: Path) -> str:
+def write_account(journal: Journal, plan: Plan, platform: Platform, story: Story | None, problem: str, path: Path) -> str:
     """Write the page, and return the same as text."""
     sections = {
         "What happened": [["clock (UTC)", "day of 2013", "what"], *_events(journal)],
         "Versions": _versions(story),
         "Requests": _requests(journal),
-        "Time": _times(journal),
+        "Time": _times(journal, plan),
         "Where to look": _addresses(platform, path),
     }
+    if not problem:
+        sections["Try next"] = _next(journal, plan)
     verdict = f"FAILED: {problem}" if problem else "Everything happened as it should."
-    path.write_text(_page(verdict, not problem, _tiles(journal, story), _weeks(story), sections))
-    return "\n\n".join([_text(title, section) for title, section in sections.items()] + [verdict])
+    path.write_text(_page(verdict, not problem, _tiles(journal, plan, story), _weeks(story), sections))
+    told = [_text(title, section) for title, section in sections.items() if title != "Try next"]
+    return "\n\n".join([*told, verdict, *_commands(sections.get("Try next", []))])
+
+
+def _commands(steps: Table) -> list[str]:
+    """Each on a line of its own, uncut, to be copied."""
+    return ["Try next"] + [f"  {what}:\n    {command}" for what, command in steps[1:]] if steps else []
+
+
+def _next(journal: Journal, plan: Plan) -> Table:
+    replayed = date.fromisoformat(journal.facts.get("next_day", str(plan.as_of)))
+    return [["what", "command"], *([what, command] for what, command in next_steps(replayed))]
 
 
 def _events(journal: Journal) -> Table:
@@ -67,14 +83,17 @@ def _requests(journal: Journal) -> Table:
     return [["answered", "failed", "degraded"], [str(facts.get(name, 0)) for name in ("requests", "failed", "degraded")]]
 
 
-def _times(journal: Journal) -> Table:
+def _times(journal: Journal, plan: Plan) -> Table:
     rows = [["phase", "took (s)", "budget (s)", ""]]
-    for name, budget in BUDGET.items():
+    for name, budget in plan.budget.items():
         took = journal.seconds.get(name)
-        note = "" if took is None or took <= budget else "over budget"
-        rows.append([name, "" if took is None else f"{took:.0f}", str(budget), note])
-    total = sum(journal.seconds.get(name, 0.0) for name in BUDGET)
-    return [*rows, ["all", f"{total:.0f}", str(sum(BUDGET.values())), ""]]
+        rows.append([name, "" if took is None else f"{took:.0f}", str(budget), _over(took, budget)])
+    total, allowed = sum(journal.seconds.get(name, 0.0) for name in plan.budget), sum(plan.budget.values())
+    return [*rows, ["all", f"{total:.0f}", str(allowed), _over(total, allowed)]]
+
+
+def _over(took: float | None, budget: float) -> str:
+    return "" if took is None or took <= budget else "over budget"
 
 
 def _addresses(platform: Platform, path: Path) -> Table:
@@ -94,10 +113,10 @@ def _text(title: str, section: Table) -> str:
     return f"{title}\n{indent(table(head, rows), '  ')}"
 
 
-def _tiles(journal: Journal, story: Story | None) -> dict[str, str]:
+def _tiles(journal: Journal, plan: Plan, story: Story | None) -> dict[str, str]:
     facts = journal.facts
     made = len(versions.records(story.control, story.spec.name)) if story else 0
-    minutes = sum(journal.seconds.get(name, 0.0) for name in BUDGET) / 60
+    minutes = sum(journal.seconds.get(name, 0.0) for name in plan.budget) / 60
     return {
         "requests answered": f"{facts.get('requests', 0):,}",
         "requests failed": f"{facts.get('failed', 0):,}",

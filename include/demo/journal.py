@@ -6,15 +6,13 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from include.core.private_files import write_private
 from include.core.time import now
-
-# Seconds a phase may take on two cores; printed beside what it took.
-BUDGET = {"set-up": 60, "start": 60, "features": 150, "v1": 120, "replay and v2": 360, "broken version": 45}
+from include.demo.progress import Progress
 
 
 @dataclass
@@ -26,7 +24,7 @@ class Journal:
     done: list[str] = field(default_factory=list)
     events: list[dict[str, str]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)  # numbers the account needs
-    began: float = field(default_factory=time.monotonic)
+    progress: Progress | None = None  # what shows it to whoever is watching
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -36,12 +34,20 @@ class Journal:
         return cls(path, kept["seconds"], kept["done"], kept["events"], kept["facts"])
 
     def save(self) -> None:
-        kept = {name: value for name, value in asdict(self).items() if name not in ("path", "began")}
+        kept = {name: getattr(self, name) for name in ("seconds", "done", "events", "facts")}
         write_private(self.path, json.dumps(kept, indent=1))
 
     def print_line(self, text: str) -> None:
         """A line for whoever is watching."""
-        print(f"[{time.monotonic() - self.began:5.0f} s] {text}", flush=True)
+        if self.progress:
+            self.progress.line(text)
+        else:
+            print(text, flush=True)
+
+    def reach(self, share: float, words: str = "") -> None:
+        """How much of the phase is done (0 to 1), and what it does now."""
+        if self.progress:
+            self.progress.reach(share, words)
 
     def record(self, when: str, what: str) -> None:
         """Something that belongs in the account: `when` is the day in the flights' own time."""
@@ -53,12 +59,16 @@ class Journal:
     def phase(self, name: str) -> Iterator[None]:
         """Times a phase; it is done when it ends without an error."""
         started, before = time.monotonic(), self.seconds.get(name, 0.0)
+        if self.progress:
+            self.progress.begin(name)
         try:
             yield
             self.done.append(name)
         finally:
             self.seconds[name] = round(before + time.monotonic() - started, 1)
             self.save()
+        if self.progress:
+            self.progress.end(name, self.seconds[name])
 
     def is_done(self, name: str) -> bool:
         if name in self.done:

@@ -1,33 +1,32 @@
 """The demonstration, phase by phase. Every step goes through a real Airflow run; nothing is staged.
 
-The replay is weekly: a week of requests, then its raw partitions land, the features DAG takes them in (and
+The replay is weekly: a week of requests, then its raw partitions land, a features DAG takes them in (and
 with them the labels), and monitoring judges the week. What monitoring decides, happens.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
+from functools import cached_property
+from threading import Thread
 
 from include.backends.airflow.client import AirflowClient
 from include.core.control import ControlStore
-from include.core.errors import JobFailedError
+from include.core.errors import JobFailedError, SlipstreamError
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage
-from include.core.time import days_between
-from include.data.published import published
 from include.data.raw import RawPartitions
 from include.demo.finding import finding
-from include.demo.flights import land
+from include.demo.intake import Intake
 from include.demo.journal import Journal
+from include.demo.plan import Plan
+from include.demo.runs import Runs
 from include.demo.traffic import Pump, Traffic
 from include.demo.weeks import Week, monitored
 from include.monitoring.retraining.decision import history as decisions
@@ -37,10 +36,8 @@ from include.services.services import Services
 from include.versions import queries as versions
 from include.versions.record import VersionRecord
 
-QUARTER = (date(2013, 1, 1), date(2013, 3, 31))
-REPLAY = (date(2013, 4, 1), date(2013, 6, 30))
 LAST = date(2013, 12, 30)  # as far as the schedule goes
-ROLLOUT_PACE = 220.0  # requests a second while a rollout collects evidence
+TRICKLE = 20.0  # requests a second while a model is trained on the same machine
 
 
 @dataclass
@@ -50,6 +47,7 @@ class Story:
     airflow: AirflowClient
     journal: Journal
     token: str
+    plan: Plan
     _kept: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -64,74 +62,105 @@ class Story:
     def ledger(self) -> Ledger:
         return self.services.ledger
 
+    @cached_property
+    def copy(self) -> LocalStorage:
+        """The source's own, which the callers read: a day of it reaches the store only when the day is over."""
+        return LocalStorage(self.settings.home / "demo-source")
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self.airflow, self.journal, self.spec.name)
+
+    @cached_property
+    def intake(self) -> Intake:
+        return Intake(self.runs, self.journal, self.control, self.copy, self.ledger.storage, self.plan.ranges)
+
     # -- phases ----------------------------------------------------------------------------------------
 
     def features(self) -> None:
-        """The first quarter, by a backfill."""
-        first, last = QUARTER
-        land(self.ledger.storage, first, last)
-        have = len(published(self.control, self.spec.name, first, last))
-        days = (last - first).days + 1
-        if have == days:
-            self.journal.record(str(last), f"{days} days of features were published before: reused")
-            return
-        self._backfill_by_command(first, last)
-        self._wait_published(first, last)
-        self.journal.record(str(last), f"{days} daily partitions validated, published and materialized by `airflow backfill`")
+        """The days before the first version."""
+        first, last = self.plan.history
+        self.journal.record(str(last), self.intake.history(first, last))
 
     def first_version(self) -> None:
-        """Champion v1: trained as of the end of the quarter, registered, rolled out."""
-        as_of = QUARTER[1] + timedelta(days=1)
-        run = self.airflow.trigger(self._dag("training"), as_of=as_of.isoformat())
-        self._follow("training", run)
-        record = self._newest_version()
-        self.journal.record(str(as_of), f"version {record.version} ({record.semver}) trained and registered: {describe(record)}")
+        """Champion v1: trained as of the end of the history, registered, rolled out."""
+        as_of = self.plan.as_of
+        record = self._trained_at(as_of)
+        if record is None:
+            self.runs.finish("training", self.runs.start("training", as_of=as_of.isoformat()))
+            record = self._newest_version()
+            trained = f"version {record.version} ({record.semver}) trained and registered: {describe(record)}"
+            self.journal.record(str(as_of), trained)
         self._await_rollout(record, None)
 
     def replay(self) -> None:
-        """April to June: requests in event order, labels as flights land, monitoring each week."""
-        with self.replaying(REPLAY[0], REPLAY[0]) as pump:
-            for first, last in weeks(*REPLAY):
-                self._week(pump, first, last)
-            pump.until = max(pump.until, REPLAY[1])
-            self._caught_up(pump, REPLAY[1])
+        """The whole replay: requests in event order, labels as flights land, monitoring each week, and what it decides."""
+        first, last = self.plan.replay
+        with self.replaying(first, first) as pump:
+            for week in self.plan.weeks():
+                decision = self._week(pump, *week)
+                if decision.action == "retrain":
+                    self._retrain(decision, pump)
+            pump.until = max(pump.until, last)
+            self._caught_up(pump, last)
 
-    def _week(self, pump: Pump, first: date, last: date) -> None:
-        pump.until = max(pump.until, last)
-        self._caught_up(pump, last)
-        pump.until = max(pump.until, min(last + timedelta(days=7), REPLAY[1]))  # the callers do not wait for us
-        if not self._decided(last):
-            self._land(first, last)
-            self._monitor(last + timedelta(days=1), pump)
+    def watch_weeks(self) -> None:
+        """Week after week, until the policy decides to retrain."""
+        first, all_weeks = self.plan.replay[0], self.plan.weeks()
+        with self.replaying(first, first) as pump:
+            for number, week in enumerate(all_weeks, 1):
+                self.journal.reach((number - 1) / len(all_weeks), f"week {number}, at most {len(all_weeks)}")
+                if self._week(pump, *week).action == "retrain":
+                    return
+        raise JobFailedError(
+            f"The policy decided on no retraining in the {len(all_weeks)} weeks of the short demonstration.",
+            seen=[decision.summary for decision in decisions(self.control, self.spec.name)],
+            hint="`make clean`, then `make demo FULL=1`: it watches a quarter.",
+        )
+
+    def retrained_version(self) -> None:
+        """v2: the run that the decision's event has started, and its rollout. Callers go on meanwhile, though not so many."""
+        decision = next(one for one in reversed(decisions(self.control, self.spec.name)) if one.action == "retrain")
+        Thread(target=self._import_ahead, daemon=True, name="registry").start()
+        with self.replaying(self.plan.replay[0], LAST, pace=TRICKLE) as pump:
+            self._retrain(decision, pump)
+
+    def _import_ahead(self) -> None:
+        """The registry's client, which the next phase needs, takes seconds to import. What fails here is reported there."""
+        with suppress(SlipstreamError):
+            self.services.registry()
 
     def broken_version(self) -> None:
-        """v3: the champion's file with one input rescaled. The rollout must catch it."""
-        from include.demo.sabotage import FACTOR, INPUT, break_model
+        """v3: the champion's file with an accident in it. The rollout must catch it."""
+        champion, record = self.champion(), self._newest_version()
+        if record.entry.origin != "derived":
+            record = self._register_broken(champion)
+        with self.replaying(self.plan.replay[1] + timedelta(days=1), LAST) as pump:
+            self._await_rollout(record, pump, by_hand=True)
+        if self.champion().version == record.version:
+            raise JobFailedError("The broken version was promoted.", seen=record.version)
+
+    def _register_broken(self, champion: VersionRecord) -> VersionRecord:
+        from include.demo.sabotage import WORDS, break_model
         from include.governance.registration import Inputs, propose
         from include.governance.registry import register, resource
 
-        champion = self.champion()
-        lineage = champion.entry.lineage
-        inputs = Inputs(break_model(champion, self.ledger, self.settings), lineage.training_set, lineage.evaluation)
+        lineage, accident = champion.entry.lineage, self.plan.accident
+        inputs = Inputs(break_model(champion, accident, self.ledger, self.settings), lineage.training_set, lineage.evaluation)
         package = propose(self.ledger, self.spec, inputs, as_of=champion.entry.as_of, origin="derived")
         epoch = self.control.take(resource(self.spec.name), "demo")
         record = register(self.control, self.services.registry(), package, epoch)
-        when = str(REPLAY[1] + timedelta(days=1))
-        self.journal.record(when, f"version {record.version} ({record.semver}) registered without training: {INPUT} x {FACTOR:g}")
-        run = self.airflow.trigger(self._dag("rollout"), version=record.version)
-        with self.replaying(REPLAY[1] + timedelta(days=1), LAST) as pump:
-            self._await_rollout(record, pump, run)
-        if self.champion().version != champion.version:
-            raise JobFailedError("The broken version was promoted.", seen=record.version)
+        when = self.journal.facts.get("next_day", str(self.plan.replay[1] + timedelta(days=1)))
+        self.journal.record(when, f"version {record.version} ({record.semver}) registered without training: {WORDS[accident]}")
+        return record
 
     # -- the replay's week -----------------------------------------------------------------------------
 
     @contextmanager
-    def replaying(self, first: date, until: date) -> Iterator[Pump]:
-        """Callers over the source's own copy of the schedule; partitions land in the store only when a day is over."""
-        source = LocalStorage(self.settings.home / "demo-source")
-        raw = RawPartitions(source, self.spec.name)
-        traffic = Traffic(self.spec, raw, self.settings.gateway_url, self.token, self.settings.scratch())
+    def replaying(self, first: date, until: date, pace: float = 0.0) -> Iterator[Pump]:
+        """Callers over the source's own copy of the schedule, from where they were, until the given day."""
+        raw = RawPartitions(self.copy, self.spec.name)
+        traffic = Traffic(self.spec, raw, self.settings.gateway_url, self.token, self.settings.scratch(), per_second=pace)
         start = date.fromisoformat(self.journal.facts.get("next_day", first.isoformat()))
         pump = Pump(traffic, start, until)
         self._kept = {}  # the new tally begins at nothing
@@ -139,15 +168,27 @@ class Story:
         try:
             yield pump
         finally:
-            pump.until = min(pump.until, pump.next_day)
+            traffic.per_second, pump.until = 0.0, min(pump.until, pump.next_day)
             pump.stop()
             self._keep(pump)
+
+    def _week(self, pump: Pump, first: date, last: date) -> Decision:
+        """A week of callers, its arrival and its monitoring; a week that was decided before is not done again."""
+        pump.until = max(pump.until, last)
+        self._caught_up(pump, last)
+        pump.until = max(pump.until, min(last + timedelta(days=7), self.plan.replay[1]))  # the callers do not wait for us
+        as_of = last + timedelta(days=1)
+        known = self._decision(as_of)
+        if known is not None:
+            return known
+        self.intake.week(first, last)
+        return self._monitor(as_of)
 
     def _caught_up(self, pump: Pump, day: date) -> None:
         """Wait until the day has been replayed."""
         while pump.next_day <= day:
             pump.check()
-            time.sleep(0.2)
+            time.sleep(0.1)
         self._keep(pump)
         facts = self.journal.facts
         self.journal.print_line(
@@ -166,122 +207,52 @@ class Story:
         facts["next_day"] = pump.next_day.isoformat()
         self.journal.save()
 
-    def _land(self, first: date, last: date) -> None:
-        """The week's raw partitions arrive, and the features DAG takes them in: labels become known."""
-        land(self.ledger.storage, first, last)
-        runs = [self.airflow.trigger(self._dag("features"), day=day.isoformat()) for day in days_between(first, last)]
-        for run in runs:
-            if self.airflow.wait_for_run(self._dag("features"), run, lambda tasks: None) != "success":
-                raise JobFailedError(f"The features run {run} failed.", hint="see its log in Airflow.")
-        self.journal.print_line(f"  {first} to {last}: partitions landed, features published, labels known")
-
-    def _monitor(self, as_of: date, pump: Pump) -> None:
-        run = self.airflow.trigger(self._dag("monitoring"), as_of=as_of.isoformat())
-        self._follow("monitoring", run)
+    def _monitor(self, as_of: date) -> Decision:
+        self.runs.finish("monitoring", self.runs.start("monitoring", as_of=as_of.isoformat()))
         decision = self._decision(as_of)
         if decision is None:
             raise JobFailedError(f"Monitoring left no decision for {as_of}.")
         self.journal.record(str(as_of), f"monitoring: {finding(self._monitored(as_of), decision.to_json())}")
         self.journal.print_line(f"  {decision.summary}")
-        if decision.action == "retrain":
-            self._retrain(as_of, pump)
+        return decision
 
-    def _retrain(self, as_of: date, pump: Pump) -> None:
+    def _retrain(self, decision: Decision, pump: Pump) -> None:
         """The decision's asset event has started training; follow it, and the rollout that its event starts."""
-        before = self._newest_version().version
-        run = self._triggered("training")
-        self._follow("training", run)
-        record = self._newest_version()
-        if record.version == before:
-            raise JobFailedError("The retraining made no new version.", seen=before)
-        self.journal.record(str(as_of), f"version {record.version} ({record.semver}) trained: {describe(record)}")
+        as_of = date.fromisoformat(decision.as_of[:10])
+        record = self._trained_at(as_of)
+        if record is None:
+            self.runs.finish("training", self.runs.started("training"))
+            record = self._trained_at(as_of)
+            if record is None:
+                raise JobFailedError("The retraining made no new version.", seen=self._newest_version().version)
+            self.journal.record(str(as_of), f"version {record.version} ({record.semver}) trained: {describe(record)}")
+        self.journal.reach(0.65)
         if record.entry.gate.passed:
             self._await_rollout(record, pump)
         else:
             self.journal.record(str(as_of), f"its gate stayed closed: {'; '.join(record.entry.gate.reasons)}")
 
-    # -- waiting ---------------------------------------------------------------------------------------
+    def _await_rollout(self, record: VersionRecord, pump: Pump | None, by_hand: bool = False) -> None:
+        """Until the version's rollout is over; requests go on meanwhile, for the judge to have something to see.
 
-    def _await_rollout(self, record: VersionRecord, pump: Pump | None, run: str = "") -> None:
-        """Until the version's rollout is over; requests go on meanwhile, for the judge to have something to see."""
-        run = run or self._triggered("rollout")
-        if pump is not None:
-            pump.traffic.per_second, pump.until = ROLLOUT_PACE, LAST
-        self._follow("rollout", run, must=False)
-        rollout = next(one for one in reversed(list_rollouts(self.control, self.spec.name)) if one.challenger == record.version)
+        Its event starts it, or `by_hand` we do.
+        """
+        rollout = self._rollout_of(record)
+        if rollout is None or rollout.live:
+            run = self.runs.start("rollout", version=record.version) if by_hand else self.runs.started("rollout")
+            if pump is not None:
+                pump.traffic.per_second, pump.until = self.plan.rollout_pace, LAST
+            self.runs.finish("rollout", run, must=False)
+            rollout = self._rollout_of(record)
         day = record.entry.as_of[:10]
         if pump is not None:
             pump.traffic.per_second, pump.until = 0.0, pump.next_day
             day = str(pump.next_day)
-        self.journal.record(day, self._rollout_words(record, rollout))
-
-    def _rollout_words(self, record: VersionRecord, rollout: Rollout) -> str:
-        stages = " → ".join(stage.name for stage in rollout.stages)
-        if rollout.state == "promoted":
-            return f"version {record.version} promoted: {stages}"
-        return f"version {record.version} rolled back in {rollout.stage}: {rollout.reason}"
-
-    def _follow(self, part: str, run: str, must: bool = True) -> None:
-        seen: dict[str, str] = {}
-
-        def tick(tasks: dict[str, str]) -> None:
-            for name, state in tasks.items():
-                if seen.get(name) != state and state in ("running", "success", "failed", "deferred", "skipped"):
-                    self.journal.print_line(f"  {part}.{name}: {state}")
-            seen.update(tasks)
-
-        if self.airflow.wait_for_run(self._dag(part), run, tick) != "success" and must:
-            raise JobFailedError(f"The {part} run {run} failed.", seen={k: v for k, v in seen.items() if v != "success"})
-
-    def _triggered(self, part: str, seconds: float = 90) -> str:
-        """The run that an asset event has just started."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            live = [one for one in self.airflow.runs(self._dag(part)) if one["run_type"] == "asset_triggered"]
-            followed = self.journal.facts.setdefault("followed", [])
-            fresh = [one["dag_run_id"] for one in live if one["dag_run_id"] not in followed]
-            if fresh:
-                followed.append(fresh[0])
-                self.journal.save()
-                return str(fresh[0])
-            time.sleep(0.5)
-        raise JobFailedError(f"No event started {self._dag(part)} within {seconds:.0f} s.")
-
-    def _wait_published(self, first: date, last: date, seconds: float = 900) -> None:
-        wanted, shown, until = (last - first).days + 1, 0, time.monotonic() + seconds
-        while True:
-            counts = self.airflow.count(self._dag("features"), first.isoformat(), last.isoformat())
-            done = counts.get("success", 0)
-            if done >= shown + 10 or done == wanted:
-                self.journal.print_line(f"  {done} of {wanted} days through the features DAG")
-                shown = done
-            if done == wanted:
-                return
-            if counts.get("failed"):
-                raise JobFailedError(f"{counts['failed']} features runs between {first} and {last} failed.", seen=counts)
-            if time.monotonic() > until:
-                raise JobFailedError(f"The features of {first} to {last} took more than {seconds:.0f} s.", seen=counts)
-            time.sleep(1.0)
-
-    def _backfill_by_command(self, first: date, last: date) -> None:
-        from include.local import environment
-        from include.local.credentials import Credentials
-        from include.local.platform import Platform
-
-        platform = Platform.from_env()
-        options = {"dag-id": self._dag("features"), "from-date": first, "to-date": last, "max-active-runs": 8}
-        words = [f"--{name}={value}" for name, value in {**options, "reprocess-behavior": "failed"}.items()]
-        command = [str(Path(sys.executable).parent / "airflow"), "backfill", "create", *words]
-        self.journal.print_line(" ".join(["airflow", *command[1:]]))
-        done = subprocess.run(
-            command,
-            env=environment.airflow(platform, Credentials.load(platform.home)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise JobFailedError("airflow backfill create failed.", seen=done.stderr[-800:] or done.stdout[-800:])
+        if rollout is None:
+            raise JobFailedError(
+                f"Version {record.version} got no rollout.", hint="see the log of its run's task `open` in Airflow."
+            )
+        self.journal.record(day, rollout_words(record, rollout))
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -304,19 +275,22 @@ class Story:
         found = monitored(self.ledger, self.spec.name, {})
         return [week for week in found if week["as_of"][:10] == str(as_of)][-1]
 
-    def _decided(self, last: date) -> bool:
-        return self._decision(last + timedelta(days=1)) is not None
+    def _trained_at(self, as_of: date) -> VersionRecord | None:
+        """The newest version that was trained as of this day."""
+        found = [one for one in versions.records(self.control, self.spec.name) if one.entry.origin != "derived"]
+        return next((one for one in reversed(found) if one.entry.as_of[:10] == str(as_of)), None)
 
-    def _dag(self, part: str) -> str:
-        return f"{self.spec.name}_{part}"
+    def _rollout_of(self, record: VersionRecord) -> Rollout | None:
+        """The version's newest rollout."""
+        found = list_rollouts(self.control, self.spec.name)
+        return next((one for one in reversed(found) if one.challenger == record.version), None)
 
 
-def weeks(first: date, last: date) -> Iterator[tuple[date, date]]:
-    """Seven days each, the last one shorter."""
-    while first <= last:
-        end = min(first + timedelta(days=6), last)
-        yield first, end
-        first = end + timedelta(days=1)
+def rollout_words(record: VersionRecord, rollout: Rollout) -> str:
+    """What came of a rollout, in one line."""
+    if rollout.state == "promoted":
+        return f"version {record.version} promoted: {' → '.join(stage.name for stage in rollout.stages)}"
+    return f"version {record.version} rolled back in {rollout.stage}: {rollout.reason}"
 
 
 def describe(record: VersionRecord) -> str:

@@ -23,7 +23,7 @@ from include.core.spec import ModelSpec
 from include.data.raw import RawPartitions
 from include.data.session import open_session
 from include.data.sql import parquet
-from include.demo.flights import land
+from include.demo.source import provide
 from include.features.online.stream import stream_rows
 
 AT_ONCE = 8  # requests in flight
@@ -72,13 +72,20 @@ class Traffic:
             answer.raise_for_status()
 
     async def _ask_all(self, session: aiohttp.ClientSession, asked: list[dict[str, Any]]) -> None:
-        """All at once, the connection pool limiting them; or one by one at the pace of the moment."""
-        if not self.per_second:
-            await asyncio.gather(*(self._ask(session, one) for one in asked))
-            return
+        """In order, `AT_ONCE` in flight at most, begun at the pace of the moment: the story changes it while we run."""
+        free, under_way = asyncio.Semaphore(AT_ONCE), []
         for one in asked:
-            pace = self.per_second  # the story changes it while we run
-            await asyncio.gather(self._ask(session, one), asyncio.sleep(1 / pace if pace else 0))
+            await free.acquire()
+            under_way.append(asyncio.create_task(self._ask_then(session, one, free)))
+            if pace := self.per_second:
+                await asyncio.sleep(1 / pace)
+        await asyncio.gather(*under_way)
+
+    async def _ask_then(self, session: aiohttp.ClientSession, one: dict[str, Any], free: asyncio.Semaphore) -> None:
+        try:
+            await self._ask(session, one)
+        finally:
+            free.release()
 
     async def _ask(self, session: aiohttp.ClientSession, one: dict[str, Any]) -> None:
         self.tally.requests += 1
@@ -125,8 +132,9 @@ class Pump(Thread):
             self.error = error
 
     def _replay(self, day: date) -> None:
-        lookback = timedelta(days=self.traffic.spec.data.lookback_days)
-        land(self.traffic.raw.storage, max(day - lookback, self.traffic.spec.data.first), day + timedelta(days=1))
+        data = self.traffic.spec.data
+        since = max(day - timedelta(days=data.lookback_days), data.first)
+        provide(self.traffic.raw.storage, since, day + timedelta(days=1))
         with TemporaryDirectory(dir=self.traffic.scratch) as scratch:
             self.traffic.day(day, Path(scratch))
 

@@ -57,7 +57,7 @@ ELSEWHERE = {
     "tests/security/test_token_command.py": "cli/token",
     "tests/security/test_tokens.py": "serving/http/asgi serving/http/request_error serving/http/routes serving/http/tokens",
     # Real processes: a platform, an upgrade, the demonstration.
-    "tests/e2e/test_walk_forward.py": "backends/airflow/client demo/account demo/run demo/story",
+    "tests/e2e/test_walk_forward.py": "backends/airflow/client demo/account",
     "tests/integration/test_gateway.py": "gateway/host serving/client serving/supervisor",
     "tests/integration/test_platform.py": (
         "local/__main__ local/connections local/down local/health local/launch local/platform local/pools local/roles"

@@ -14,6 +14,7 @@ from include.core.connection import Connection
 from include.core.errors import JobFailedError, UnreachableError
 
 DONE = ("success", "failed")
+OVER = (*DONE, "skipped", "upstream_failed", "removed")  # states in which a task stays
 
 
 @dataclass
@@ -22,6 +23,7 @@ class AirflowClient:
 
     connection: Connection
     _token: str = field(default="", repr=False)
+    _http: httpx.Client | None = field(default=None, repr=False, compare=False)
 
     # -- dags and runs ---------------------------------------------------------------------------------
 
@@ -64,17 +66,19 @@ class AirflowClient:
         listed = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100")
         return {task["task_id"]: task["state"] or "waiting" for task in listed["task_instances"]}
 
-    def wait_for_run(self, dag_id: str, run_id: str, tick: Callable[[dict[str, str]], None], seconds: float = 900) -> str:
-        """Until the run is over; `tick` sees its tasks' states on the way. Returns success or failed."""
+    def wait_for_run(
+        self, dag_id: str, run_id: str, tick: Callable[[dict[str, str]], None], seconds: float = 900, poll: float = 1.0
+    ) -> str:
+        """Until the run is over; `tick` sees its tasks' states on the way, every `poll` seconds. Returns success or failed."""
         until = time.monotonic() + seconds
         while True:
-            state = str(self.run(dag_id, run_id)["state"])
-            tick(self.tasks(dag_id, run_id))
-            if state in DONE:
+            tasks = self.tasks(dag_id, run_id)
+            tick(tasks)
+            if all(state in OVER for state in tasks.values()) and (state := str(self.run(dag_id, run_id)["state"])) in DONE:
                 return state
             if time.monotonic() > until:
-                raise JobFailedError(f"Run {run_id} of {dag_id} was not over after {seconds:.0f} s.", seen=state)
-            time.sleep(1.0)
+                raise JobFailedError(f"Run {run_id} of {dag_id} was not over after {seconds:.0f} s.", seen=tasks)
+            time.sleep(poll)
 
     def unfinished(self) -> list[tuple[str, str, dict[str, str]]]:
         """(dag id, run id, state by task id) of every run that is queued or running, whatever started it."""
@@ -106,7 +110,7 @@ class AirflowClient:
     def _call(self, method: str, path: str, body: Any = None, *, missing_ok: bool = False) -> Any:
         for attempt in range(6):
             try:
-                answer = httpx.request(
+                answer = self._open().request(
                     method,
                     f"{self.connection.url}/api/v2{path}",
                     json=body,
@@ -134,10 +138,16 @@ class AirflowClient:
             return answer.json() if answer.content else None
         raise AssertionError("the loop returns or raises")
 
+    def _open(self) -> httpx.Client:
+        """Made once: it reads the certificates, which costs more than a call. It keeps no connection: servers are restarted."""
+        if self._http is None:
+            self._http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
+        return self._http
+
     def _bearer(self) -> str:
         if not self._token:
             body = {"username": self.connection.login, "password": self.connection.password}
-            answer = httpx.post(f"{self.connection.url}/auth/token", json=body, timeout=60)
+            answer = self._open().post(f"{self.connection.url}/auth/token", json=body, timeout=60)
             answer.raise_for_status()
             self._token = str(answer.json()["access_token"])
         return self._token

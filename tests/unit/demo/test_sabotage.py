@@ -36,8 +36,14 @@ def linear_model(path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
 
 
+@pytest.fixture(params=["rescaled", "inverted"])
+def accident(request: pytest.FixtureRequest) -> sabotage.Accident:
+    chosen: sabotage.Accident = request.param
+    return chosen
+
+
 @pytest.fixture
-def broken(tmp_path: Path) -> tuple[Path, Path]:
+def broken(tmp_path: Path, accident: sabotage.Accident) -> tuple[Path, Path]:
     """Paths of a good model and of what the step made of it."""
     ledger, settings = Ledger(LocalStorage(tmp_path / "store")), Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)})
     good, signature = tmp_path / "model.onnx", tmp_path / "signature.json"
@@ -47,20 +53,24 @@ def broken(tmp_path: Path) -> tuple[Path, Path]:
     made = ledger.commit(
         source, ledger.open_attempt(source.key, 0), Outcome({}, {"model.onnx": good, "signature.json": signature}), 0
     )
-    params = {"rescaled": sabotage.INPUT, "factor": sabotage.FACTOR}
-    request = Request("train", "include.demo.sabotage:run", "m", params, {"source": ledger.ref(made)}, "code")
+    request = Request("train", "include.demo.sabotage:run", "m", sabotage._params(accident), {"source": ledger.ref(made)}, "code")
     ledger.record(request)
     result = perform(request, ledger.open_attempt(request.key, 0), ledger, settings)
     return good, ledger.fetch(result, "model.onnx", tmp_path)
 
 
-def test_it_answers_as_the_good_model_would_with_that_input_rescaled(broken: tuple[Path, Path]) -> None:
+def test_it_answers_as_the_good_model_would_after_the_accident(broken: tuple[Path, Path], accident: str) -> None:
     good, bad = (open_model(path) for path in broken)
     rows = np.array([[1, 2, 3], [0.5, -0.1, 0.2]], dtype=np.float32)
     rescaled = rows.copy()
     rescaled[:, 1] *= sabotage.FACTOR
-    assert np.allclose(bad.score(rows), good.score(rescaled))
+    expected = {"rescaled": good.score(rescaled), "inverted": 1 - good.score(rows)}[accident]
+    assert np.allclose(bad.score(rows), expected)
     assert not np.allclose(bad.score(rows), good.score(rows))
+
+
+def test_the_accident_of_the_release_before_has_the_key_that_it_had() -> None:
+    assert sabotage._params("rescaled") == {"rescaled": "hour", "factor": 60.0}
 
 
 def test_every_offline_check_of_the_file_passes(broken: tuple[Path, Path]) -> None:
