@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.authoring.places import SHARED, folders
-from include.core.catalog import SPEC_FILE, model_names
+from include.core.catalog import model_names
 from include.core.errors import ConflictError, DataError, SpecError
 from include.core.nearest import did_you_mean
+from include.core.places import SPEC_FILE
 from include.core.scratch import scratch_folder
 
 TEMPLATE = "template"

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
+from include.cli.exits import found
 from include.core import catalog, requirements
 from include.core.errors import SlipstreamError, one_line
 from include.core.table import table
 
+SHAPES: Shapes = {
+    "": {
+        "models": "by name: `files` that ask, what is `unmet`, and the `problem` where a file cannot be read",
+        "broken_places": "by place, why its models cannot be found",
+        "constraints": "the platform's locked versions, where they were asked for",
+    }
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--constraints", action="store_true", help="print the platform's locked versions, for pip's -c")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status: 0 all are met, 1 some are not."""
+    """FOUND where something is not met."""
     if options.constraints:
-        print("\n".join(requirements.constraints()))
+        locked = requirements.constraints()
+        answer(options, {"models": {}, "broken_places": {}, "constraints": locked}, locked)
         return 0
     models = open_context().settings.models
-    found = {name: _of(name, models) for name in catalog.model_names(models)}
+    asked = {name: _of(name, models) for name in catalog.model_names(models)}
     places = {text: one_line(error) for text, error in catalog.broken_places(models).items()}
-    if options.json:
-        print(json.dumps({"models": found, "broken_places": places}, indent=2))
-    else:
-        _print(found, places)
-    return int(bool(places) or any(each["unmet"] or each["problem"] for each in found.values()))
+    answer(options, {"models": asked, "broken_places": places, "constraints": []}, _lines(asked, places))
+    return found(bool(places) or any(each["unmet"] or each["problem"] for each in asked.values()))
 
 
 def _of(name: str, models: str) -> dict[str, object]:
@@ -41,11 +47,9 @@ def _of(name: str, models: str) -> dict[str, object]:
     return {"files": files, "unmet": lacking, "problem": ""}
 
 
-def _print(found: Mapping[str, Mapping[str, object]], places: Mapping[str, str]) -> None:
-    rows = [(name, _words(each["files"]) or "none", _state(each)) for name, each in found.items()]
-    print(table(("model", "requirements", "state"), rows))
-    for text, error in places.items():
-        print(f"{text}: {error}")
+def _lines(asked: Mapping[str, Mapping[str, object]], places: Mapping[str, str]) -> Iterator[str]:
+    yield table(("model", "requirements", "state"), [(n, _words(e["files"]) or "none", _state(e)) for n, e in asked.items()])
+    yield from (f"{text}: {error}" for text, error in places.items())
 
 
 def _state(each: Mapping[str, object]) -> str:

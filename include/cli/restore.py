@@ -35,14 +35,14 @@ def run(options: argparse.Namespace) -> int:
     version = version_number(options.version, options.model)
     # A gate is not opened for a reason that nobody gave.
     reason = "" if options.despite_gate and options.reason == UNSAID else options.reason
-    given, words = (context.control, context.ledger, options.model, version), {"actor": context.actor, "reason": reason}
+    which = (context.control, context.ledger, options.model, version)
     if options.now:
-        back = restore_now(*given, **words, despite_gate=options.despite_gate)
+        back = restore_now(*which, actor=context.actor, reason=reason, despite_gate=options.despite_gate)
         gone = f"version {back.gone}" if back.gone is not None else "nobody"
         print(f"{back.model}: {gone} is out, version {back.serving} answers again (route {back.generation}).")
         answer(options, {**plain_move(back), **follow(context, back)})
     else:
-        done = restore(*given, **words, despite_gate=options.despite_gate)
+        done = restore(*which, actor=context.actor, reason=reason, despite_gate=options.despite_gate)
         waits = live_rollout(context.control, options.model) is not None
         labels = show_labels(context, done.model)
         offered = {"model": done.model, "version": done.version, "before": done.before, "waits": waits, "registry": labels}

@@ -41,7 +41,7 @@ class Trace:
         return not self.root.broken
 
     def to_json(self) -> dict[str, Json]:
-        counted = {"counts": self.counts, "intact": self.intact}
+        counted: dict[str, Json] = {"counts": self.counts, "intact": self.intact}
         return {"version": self.record.to_json(), **counted, "root": self.where, "lineage": self.root.to_json()}
 
 
