@@ -17,7 +17,7 @@ from tests.support.scripts import load_script
 
 launchers = load_script("launchers")
 CODE = """
-import json, warnings
+import json, os, warnings
 warnings.simplefilter("ignore")
 from airflow.providers_manager import ProvidersManager
 
@@ -26,8 +26,17 @@ ours = {kind: hook for kind, hook in manager.hooks.items() if kind.startswith("s
 forms = {kind: form for kind, form in manager.field_behaviours.items() if kind.startswith("slipstream_")}
 shown = {item.connection_type: item.hook_name for item in manager.iter_connection_type_hook_ui_metadata()
          if item.connection_type.startswith("slipstream_")}
+from airflow.models import Connection
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
+tested = []
+if ours:  # as the button does: the connection of the form is tested under a name that only the environment has
+    asked = Connection(conn_id="asked", conn_type="slipstream_gateway", host="127.0.0.1", port=1, password="hunter2-hunter2")
+    os.environ["AIRFLOW_CONN_ASKED"] = asked.get_uri()
+    tested = asked.test_connection()
+runtime = [kind for kind in ProvidersManagerTaskRuntime().hooks if kind.startswith("slipstream_")]
 hooks = {kind: hook._asdict() if hook else None for kind, hook in ours.items()}
-print(json.dumps({"hooks": hooks, "forms": forms, "shown": shown}))
+print(json.dumps({"hooks": hooks, "forms": forms, "shown": shown, "tested": tested, "runtime": runtime}))
 """
 
 
@@ -54,6 +63,9 @@ def test_airflow_lists_the_types_their_names_and_their_forms(tmp_path: Path) -> 
     assert seen["shown"] == names
     assert all(hook["connection_testable"] for hook in seen["hooks"].values())
     assert {hook["connection_id_attribute_name"] for hook in seen["hooks"].values()} == {"conn_id"}
+    assert set(seen["runtime"]) == set(names)  # what a task knows
+    status, words = seen["tested"]
+    assert (status, "The gateway at http://127.0.0.1:1 does not answer" in words, "hunter2" in words) == (False, True, False)
     gateway = seen["forms"]["slipstream_gateway"]
     assert gateway["relabeling"]["password"] == "Administrator token"
     assert "login" in gateway["hidden_fields"]
