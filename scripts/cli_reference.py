@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -64,11 +63,11 @@ def _head() -> str:
 
 
 def _sections(name: str, summary: str) -> Iterator[str]:
-    from include.cli.main import configure
+    from include.cli.main import configure, module_of
 
     parser = argparse.ArgumentParser(prog=f"slipstream {name}", description=f"{summary.capitalize()}.")
     configure(name, parser)
-    shapes = importlib.import_module(f"include.cli.{name}").SHAPES
+    shapes = module_of(name).SHAPES
     verbs = [(word, sub) for action in parser._actions if isinstance(action, argparse._SubParsersAction)
              for word, sub in action.choices.items()]  # fmt: skip
     alone = [] if verbs else [_shape(verb, keys) for verb, keys in shapes.items()]

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from include.cli.answer import OPTION, add_json, tell_error, tell_fault, tell_usage, words_aside
@@ -88,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    command = importlib.import_module(f"include.cli.{options.command}")
+    command = module_of(options.command)
     # `token` takes several, which may be models to come.
     if isinstance(getattr(options, "model", None), str) and not getattr(command, "RAW_ALONE", False):
         _require_model(options.model)
@@ -132,9 +133,14 @@ def every_command() -> argparse.ArgumentParser:
     return _parser(list(COMMANDS))
 
 
+def module_of(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"include.cli.{name.replace('-', '_')}")
+
+
 def configure(name: str, parser: argparse.ArgumentParser) -> None:
     """The parser of one command, with `--json` for it and for each of its verbs."""
-    importlib.import_module(f"include.cli.{name}").configure(parser)
+    module_of(name).configure(parser)
     add_json(parser)
 
 

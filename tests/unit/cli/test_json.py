@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.cli.answer import ERROR_KEYS, OPTION
-from include.cli.main import COMMANDS, configure
+from include.cli.main import COMMANDS, configure, module_of
 from include.core.control import ControlStore, versions
 from include.core.ledger import Attempt
 from include.reconcile.airflow import NoAirflow
@@ -72,7 +71,7 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
 
 
 def shapes(command: str) -> Mapping[str, Mapping[str, str]]:
-    found: Mapping[str, Mapping[str, str]] = getattr(importlib.import_module(f"include.cli.{command}"), "SHAPES", {})
+    found: Mapping[str, Mapping[str, str]] = getattr(module_of(command), "SHAPES", {})
     return found
 
 
