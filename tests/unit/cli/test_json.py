@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -109,6 +110,9 @@ def populated(loop: Loop, slipstream: Slipstream, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("include.cli.reconcile._airflow", lambda context: NoAirflow())
     monkeypatch.setattr("include.cli.redact._holding", lambda *given: [])  # the toy's partitions are no Parquet files
     monkeypatch.setattr("include.cli.upgrade.writers", lambda context: [])
+    # Their own tests compute these, with great_expectations and scikit-learn, which take seconds to import.
+    monkeypatch.setattr("include.cli.profile.propose", lambda batch, source: "SUITES = {}\n")
+    monkeypatch.setattr("include.cli.policy.errors", lambda stream, threshold: np.full((13, 13), 0.1))
     monkeypatch.chdir(tmp_path)
     return slipstream
 
