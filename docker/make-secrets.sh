@@ -42,8 +42,8 @@ jwt_secret="AIRFLOW__API_AUTH__JWT_SECRET=$jwt"
 api_secret="AIRFLOW__API__SECRET_KEY=$api"
 celery_app="AIRFLOW__CELERY__RESULT_BACKEND=db+$(database celery "$celery")
 AIRFLOW__CELERY__BROKER_URL=redis://:$broker@broker:6379/0"
-ray_conn="AIRFLOW_CONN_SLIPSTREAM_RAY=http://:$ray@ray:8265"
-gateway_conn="AIRFLOW_CONN_SLIPSTREAM_GATEWAY=http://:$gateway@gateway:8500"
+ray_conn="AIRFLOW_CONN_SLIPSTREAM_RAY=slipstream-ray://:$ray@ray:8265"
+gateway_conn="AIRFLOW_CONN_SLIPSTREAM_GATEWAY=slipstream-gateway://:$gateway@gateway:8500"
 
 printf '%s\n' "$db" "$fernet_key" > "$work/migrate.env"
 printf '%s\n' "$db" "$fernet_key" "$jwt_secret" "$api_secret" > "$work/api-server.env"
@@ -55,9 +55,9 @@ printf '%s\n' "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=$(database airflow_dags "$dag
 # It runs authors' code, and talks to Airflow over the API server with a token for each task: no database, no key, no JWT secret.
 # The API secret signs the requests for its log files.
 printf '%s\n' "$celery_app" "$api_secret" "$ray_conn" "$gateway_conn" \
-  "AIRFLOW_CONN_SLIPSTREAM_MLFLOW=http://slipstream-registry:$mlflow_registry@mlflow:5500" > "$work/worker.env"
+  "AIRFLOW_CONN_SLIPSTREAM_MLFLOW=slipstream-mlflow://slipstream-registry:$mlflow_registry@mlflow:5500" > "$work/worker.env"
 # What every Ray job sees: an account that can log runs and do nothing else.
-printf '%s\n' "AIRFLOW_CONN_SLIPSTREAM_MLFLOW=http://slipstream-jobs:$mlflow_jobs@mlflow:5500" > "$work/ray.env"
+printf '%s\n' "AIRFLOW_CONN_SLIPSTREAM_MLFLOW=slipstream-mlflow://slipstream-jobs:$mlflow_jobs@mlflow:5500" > "$work/ray.env"
 printf '%s\n' "$gateway_conn" > "$work/gateway.env"
 # The shared stores: of the processes that read or write them.
 printf '%s\n' "SLIPSTREAM_CONTROL_URL=$(database slipstream "$control")" "SLIPSTREAM_ONLINE_URL=redis://:$online@redis:6379/0" \

@@ -98,12 +98,17 @@ def _fish_lines(words: Words) -> Iterator[str]:
     begin = f"complete -c slipstream -n {shlex.quote(_fish_condition(words.path))}"
     kinds = dict(words.valued)
     for option in words.options:
-        value = f" -x -a {shlex.quote(_fish_candidates(kinds[option]))}" if option in kinds else ""
-        files = " -F" if kinds.get(option) == FILES else ""
-        yield f"{begin} -l {option.removeprefix('--')}{value}{files}"
+        yield f"{begin} -l {option.removeprefix('--')}{_fish_value(kinds.get(option))}"
     for kind in words.places:
         if candidates := _fish_candidates(kind):
             yield f"{begin} -a {shlex.quote(candidates)}"
+
+
+def _fish_value(kind: str | None) -> str:
+    """What makes an option take a value of that kind; nothing for one that takes none."""
+    if kind is None:
+        return ""
+    return " -r -F" if kind == FILES else f" -x -a {shlex.quote(_fish_candidates(kind))}"
 
 
 def _fish_condition(path: str) -> str:

@@ -33,7 +33,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.DONE: "Done; of a command that checks: it looked at everything, and found nothing.",
     Exit.ERROR: "An error that is explained: what was given, or what is stored, is wrong. The same command fails again.",
     Exit.USAGE: "Wrong usage: an option, an argument or a command that is none.",
-    Exit.FOUND: "A command that checks found something, and says what. It worked as it should.",
+    Exit.FOUND: "A check found something, and says what: a command that checks, or a digest that does not fit what is stored.",
     Exit.RETRY: "Not ready, or out of reach: a server does not answer, an input is not there yet. Try again later.",
     Exit.REFUSED: "Refused: other live work, a closed gate or a pause is in the way. A person decides; nothing was changed.",
     Exit.FAULT: "A fault of the program: the traceback is to be reported.",

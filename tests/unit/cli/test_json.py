@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from include.cli.answer import ERROR_KEYS, OPTION
-from include.cli.main import COMMANDS, configure
+from include.cli.main import COMMANDS, configure, module_of
 from include.core.control import ControlStore, versions
 from include.core.ledger import Attempt
 from include.reconcile.airflow import NoAirflow
@@ -72,7 +72,7 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
 
 
 def shapes(command: str) -> Mapping[str, Mapping[str, str]]:
-    found: Mapping[str, Mapping[str, str]] = getattr(importlib.import_module(f"include.cli.{command}"), "SHAPES", {})
+    found: Mapping[str, Mapping[str, str]] = getattr(module_of(command), "SHAPES", {})
     return found
 
 
@@ -110,6 +110,9 @@ def populated(loop: Loop, slipstream: Slipstream, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("include.cli.reconcile._airflow", lambda context: NoAirflow())
     monkeypatch.setattr("include.cli.redact._holding", lambda *given: [])  # the toy's partitions are no Parquet files
     monkeypatch.setattr("include.cli.upgrade.writers", lambda context: [])
+    # Their own tests compute these, with great_expectations and scikit-learn, which take seconds to import.
+    monkeypatch.setattr("include.cli.profile.propose", lambda batch, source: "SUITES = {}\n")
+    monkeypatch.setattr("include.cli.policy.errors", lambda stream, threshold: np.full((13, 13), 0.1))
     monkeypatch.chdir(tmp_path)
     return slipstream
 

@@ -187,7 +187,7 @@ def test_killed_in_the_middle_it_is_run_again(
 def test_a_copy_that_is_not_whole_is_reported(moved: Life, capsys: pytest.CaptureFixture[str]) -> None:
     ref = published_days(moved.services.control, MODEL, day(2), day(2))[day(2)]
     moved.services.storage.delete(ref.uri)
-    said = call(capsys, "relocate", status=1)
+    said = call(capsys, "relocate", status=3)
     assert "1 of " in said
     assert f"shop 2013-01-02: The features at {moved.services.settings.root}/{ref.uri} is gone." in said
 
@@ -198,7 +198,7 @@ def test_a_damaged_request_is_left_and_named(moved: Life, capsys: pytest.Capture
     storage.write(torn, b'{"step": "fea')
     body = json.loads(storage.read(wrong))
     storage.write(wrong, json.dumps({**body, "model": "another"}).encode())
-    said = call(capsys, "relocate", status=1)
+    said = call(capsys, "relocate", status=3)
     assert "2 files are damaged, and were left as they are" in said
     assert storage.read(torn) == b'{"step": "fea'
 
