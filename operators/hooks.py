@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from airflow.sdk import BaseHook
-
-from include.core.environment import AWS_CONN_ID, connection
+from include.core.environment import AWS_CONN_ID
 from include.core.private_files import set_mask
 from include.core.settings import Settings
 from include.core.storage import Storage
 from include.services.services import Services
+from operators.server_hooks import HOOKS, ServerHook
 
 
 class AirflowConnections:
-    """Airflow's own connections: of the environment, its database, or a secrets backend."""
+    """Airflow's own connections, by the hooks of their types: of the environment, its database, or a secrets backend."""
 
     def uri(self, conn_id: str) -> str | None:
         from airflow.sdk.exceptions import AirflowNotFoundException
 
-        if given := connection(conn_id).read():  # an environment connection is itself that URI
-            return given
+        hook = HOOKS.get(conn_id, ServerHook)
         try:
-            return str(BaseHook.get_connection(conn_id).get_uri())
+            return hook(conn_id).get_uri()
         except AirflowNotFoundException:
             return None
 

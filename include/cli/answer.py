@@ -76,7 +76,7 @@ def words_aside(options: argparse.Namespace) -> Iterator[None]:
 def plain(value: object) -> Json:
     """The value as JSON has it: dates and paths as text, dataclasses as objects, numbers that are none as null."""
     if value is None or (isinstance(value, bool | int) and not isinstance(value, Enum)):
-        return value  # type: ignore[return-value]
+        return value
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, float):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
 from include.core.errors import DataError
 from include.core.table import table
@@ -11,6 +12,13 @@ from include.governance.backtest import Fold, folds
 from include.versions.queries import records
 
 HEAD = ("as of", "version", "trained on", "held out", "until", "AUC", "boosting", "rate", "log loss", "boosting", "by")
+SHAPES: Shapes = {
+    "": {
+        "version": "its number", "as_of": "the moment it pretended to be at", "rows": "trained on", "holdout_rows": "held out",
+        "last": "the newest row of the holdout", "ours": "its metrics on the holdout, by name",
+        "baselines": "the same of `boosted` and `historical_rate`", "made_by": "the type of the run that trained it first",
+    },
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
             f"No version of {options.model} was trained yet.",
             hint=f"airflow backfill create --dag-id {options.model}_training --from-date ... --to-date ...",
         )
-    print(table(HEAD, map(_row, found)))
+    answer(options, found, table(HEAD, map(_row, found)))
     return 0
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
 from include.core.ports import JobStatus
 from include.governance.jobs import live, stop
+
+SHAPES: Shapes = {
+    "": {"job": "its name", "before": "its status before", "stopped": "whether it was asked to stop; false where it was over"},
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +33,12 @@ def run(options: argparse.Namespace) -> int:
             hint=did_you_mean(name, [attempt.job for attempt in live(context.ledger)], "jobs under way"),
         )
     if before.over:
-        print(f"{name} is over already: {before}.")
+        answer(options, {"job": name, "before": before, "stopped": False}, f"{name} is over already: {before}.")
         return 0
     with context.control.transaction() as connection:
         context.control.append_audit(connection, context.actor, "cancel", name, {"status": str(before)})
-    print(f"{stop(jobs, name)} Its task fails; its checkpoints are kept, and clearing the task goes on from them.")
+    words = f"{stop(jobs, name)} Its task fails; its checkpoints are kept, and clearing the task goes on from them."
+    answer(options, {"job": name, "before": before, "stopped": True}, words)
     return 0
 
 

@@ -30,7 +30,7 @@ def components(settings: Settings) -> list[Component]:
     ]
     with ThreadPoolExecutor(len(asked)) as pool:
         found = list(pool.map(lambda each: Component(each[0], each[1], _get(each[1], each[2])), asked))
-    return [*found, _online(settings.online_url)]
+    return [*found, online_store(settings.online_url)]
 
 
 def _get(url: str, path: str) -> str:
@@ -48,7 +48,7 @@ def _get(url: str, path: str) -> str:
     return f"HTTP {status}" if status >= 500 else ""
 
 
-def _online(url: str) -> Component:
+def online_store(url: str) -> Component:
     """A file cannot be down; a server is connected to. Its password is not shown."""
     parts = urlsplit(url)
     if parts.scheme.startswith("sqlite"):

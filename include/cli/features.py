@@ -8,9 +8,10 @@ import argparse
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from include.cli.changed import make_changed
+from include.cli.answer import Shapes, answer
+from include.cli.changed import CHANGED, make_changed
 from include.cli.context import CliContext, open_context
-from include.cli.late import SHOWN, print_late
+from include.cli.late import LATE, SHOWN, print_late
 from include.core.catalog import load_spec
 from include.core.request import Ref, Result
 from include.core.scratch import scratch_folder
@@ -20,6 +21,19 @@ from include.features.online.catch_up import lost_days, pending, recent
 from include.features.online.presence import published_rows
 from include.model_contract.definition import routed_pins
 from include.point_in_time.partition import results
+
+Materialized = tuple[date, str, int, int, int]  # day, view, entities, written, newer online
+SHAPES: Shapes = {
+    "catch-up": {
+        "model": "its name",
+        **CHANGED,
+        "published": "days within reach",
+        "pending": "days of them that are not online as they stand",
+        "lost": "rows that the online store has lost, by day",
+        "materialized": "what was brought online: `day`, `view`, `entities`, `written`, `newer`",
+        **LATE,
+    },
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,22 +47,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     context = open_context()
     spec = load_spec(options.model, context.settings.models)
-    make_changed(context, spec, dry_run=options.dry_run)
+    changed = make_changed(context, spec, dry_run=options.dry_run)
     refs = recent(context.control, spec, everything=options.all)
     made = results(context.ledger, {day.isoformat(): ref for day, ref in refs.items()})
-    days = sorted(refs) if options.again else _missing(context, spec, refs, made)
+    days, lost = (sorted(refs), {}) if options.again else _missing(context, spec, refs, made)
+    rows: list[Materialized] = []
     if not days:
         print(f"All {len(refs)} published days of {spec.name} within reach are online as they stand.")
     elif options.dry_run:
         print(f"To be materialized ({len(days)} of {len(refs)}): {', '.join(map(str, days))}")
     else:
-        _materialize(context, spec, days, made)
-    print_late(context, spec)
+        rows = _materialize(context, spec, days, made)
+    late = print_late(context, spec)
+    brought = [dict(zip(("day", "view", "entities", "written", "newer"), row, strict=True)) for row in rows]
+    online = {"published": len(refs), "pending": days, "lost": lost, "materialized": brought}
+    answer(options, {"model": spec.name, **changed, **online, **late})
     return 0
 
 
-def _missing(context: CliContext, spec: ModelSpec, refs: Mapping[date, Ref], made: Mapping[str, Result]) -> list[date]:
-    """The days without a record that stands, and those of which the store itself, asked for their rows, lacks some."""
+def _missing(
+    context: CliContext, spec: ModelSpec, refs: Mapping[date, Ref], made: Mapping[str, Result]
+) -> tuple[list[date], Mapping[date, int]]:
+    """The days without a record that stands, and those of which the store itself, asked for their rows, lacks some: how many."""
     store = context.online()
     days = pending(context.control, spec, refs, made, routed_pins(context.control, context.ledger, spec.name), store)
     recorded = {day: result for day, result in made.items() if date.fromisoformat(day) not in days}
@@ -58,15 +78,16 @@ def _missing(context: CliContext, spec: ModelSpec, refs: Mapping[date, Ref], mad
         shown = ", ".join(f"{day} ({count})" for day, count in list(lost.items())[:SHOWN])
         more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
         print(f"The online store has lost rows of {len(lost)} days that were brought online: {shown}{more}.")
-    return sorted({*days, *lost})
+    return sorted({*days, *lost}), lost
 
 
-def _materialize(context: CliContext, spec: ModelSpec, days: Sequence[date], made: Mapping[str, Result]) -> None:
+def _materialize(context: CliContext, spec: ModelSpec, days: Sequence[date], made: Mapping[str, Result]) -> list[Materialized]:
     """Oldest first; of several at once, or interrupted and begun again, the newest values stand all the same."""
     from include.features.online.materialize import materialize  # Feast: not where nothing is to be brought online
 
-    rows = []
+    rows: list[Materialized] = []
     for day in days:
         report = materialize(spec, made[day.isoformat()], context.ledger, context.settings)
         rows += [(day, name, each["entities"], each["written"], each["newer"]) for name, each in report["views"].items()]
     print(table(("day", "view", "entities", "written", "newer online"), rows))
+    return rows

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
+from include.cli.answer import Shapes, answer
 from include.cli.arguments import day
 from include.cli.context import CliContext, open_context
 from include.core.table import table
@@ -11,6 +13,14 @@ from include.governance.invalidation import LedgerEntry, dependents, find, inval
 
 HEAD = ("step", "day", "generation", "computed", "key")
 SHOWN = 20
+SHAPES: Shapes = {
+    "": {
+        "chosen": "the results to be computed again: `step`, `day`, `generation`, `committed_at`, `key`, `model`",
+        "dependents": "those that were made from them, likewise",
+        "changed": "whether anything was: false without --yes",
+        "opened": "the keys whose new generation is open",
+    },
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,16 +36,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     context = open_context()
     chosen = _choose(options, context)
-    print(f"To be computed again ({len(chosen)}):\n{_list(chosen)}")
-    if others := dependents(context.ledger, [each.key for each in chosen]):
-        print(f"\nMade from it, and computed again only where its digest changes ({len(others)}):\n{_list(others)}")
-    if not options.yes:
-        print("\nNothing was changed. Add --yes to do it.")
-        return 0
-    for each in invalidate(context.ledger, context.control, chosen, actor=context.actor, reason=options.reason):
-        print(f"{each.key}: generation {each.generation} is open.")
-    print("Clear the task, or run its DAG again: it computes them. What was there before is kept.")
+    others = dependents(context.ledger, [each.key for each in chosen])
+    opened = (
+        invalidate(context.ledger, context.control, chosen, actor=context.actor, reason=options.reason) if options.yes else []
+    )
+    shown = {"chosen": chosen, "dependents": others, "changed": options.yes, "opened": [each.key for each in opened]}
+    answer(options, shown, [] if options.json else _words(chosen, others, opened, done=options.yes))
     return 0
+
+
+def _words(chosen: list[LedgerEntry], others: list[LedgerEntry], opened: list[LedgerEntry], *, done: bool) -> Iterator[str]:
+    yield f"To be computed again ({len(chosen)}):\n{_list(chosen)}"
+    if others:
+        yield (f"\nMade from it, and computed again only where its digest changes ({len(others)}):\n{_list(others)}")
+    if not done:
+        yield "\nNothing was changed. Add --yes to do it."
+        return
+    yield from (f"{each.key}: generation {each.generation} is open." for each in opened)
+    yield "Clear the task, or run its DAG again: it computes them. What was there before is kept."
 
 
 def _choose(options: argparse.Namespace, context: CliContext) -> list[LedgerEntry]:

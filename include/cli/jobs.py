@@ -11,6 +11,7 @@ import argparse
 from dataclasses import dataclass
 
 from include.backends.airflow.client import AirflowClient
+from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
 from include.core.errors import NotReadyError
 from include.core.ledger import Attempt
@@ -18,6 +19,14 @@ from include.core.ports import JobBackend, JobStatus
 from include.core.table import table
 from include.governance.jobs import live, stop
 from include.services.services import AIRFLOW
+
+SHAPES: Shapes = {
+    "": {
+        "job": "its name", "key": "what it computes", "model": "the model it is of", "status": "PENDING, RUNNING ...",
+        "wanted_by": "the unfinished runs that may wait for it: `dag_id run_id`; none: an orphan",
+        "stopped": "with --stop-orphans: whether it was asked to stop",
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,15 @@ def run(options: argparse.Namespace) -> int:
     watched = watch(context, jobs, airflow)
     rows = [(one.attempt.job, one.model, str(one.status), ", ".join(one.holders) or "nobody") for one in watched]
     print(table(("job", "model", "status", "wanted by"), rows) if rows else "No job is under way.")
-    for one in watched:
-        if one.orphan and options.stop_orphans:
-            _stop(context, jobs, airflow, one)
+    orphans = [one for one in watched if one.orphan and options.stop_orphans]
+    stopped = [one for one in orphans if _stop(context, jobs, airflow, one)]
+    answer(options, [_json(one, one in stopped) for one in watched])
     return 0
+
+
+def _json(one: Watched, stopped: bool) -> dict[str, object]:
+    named = {"job": one.attempt.job, "key": one.attempt.key, "model": one.model}
+    return {**named, "status": one.status, "wanted_by": one.holders, "stopped": stopped}
 
 
 def watch(context: CliContext, jobs: JobBackend, airflow: AirflowClient) -> list[Watched]:
@@ -67,15 +81,16 @@ def _watched(
     return Watched(attempt, model, JobStatus(jobs.status(attempt.job)), tuple(holders))
 
 
-def _stop(context: CliContext, jobs: JobBackend, airflow: AirflowClient, orphan: Watched) -> None:
-    """Stop a job that is still nobody's: a run may have started since the table was made."""
+def _stop(context: CliContext, jobs: JobBackend, airflow: AirflowClient, orphan: Watched) -> bool:
+    """Stop a job that is still nobody's: a run may have started since the table was made. Says whether it did."""
     if not _watched(context, jobs, orphan.attempt, airflow.unfinished()).orphan:
         print(f"{orphan.attempt.job} is wanted again: it goes on.")
-        return
+        return False
     detail = {"status": str(orphan.status), "why": "no unfinished run wants it"}
     with context.control.transaction() as connection:
         context.control.append_audit(connection, context.actor, "cancel", orphan.attempt.job, detail)
     print(f"{stop(jobs, orphan.attempt.job)} Nobody waits for it. Its checkpoints are kept.")
+    return True
 
 
 def _airflow(context: CliContext) -> AirflowClient:

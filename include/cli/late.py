@@ -15,10 +15,19 @@ from include.features.offline.late import Digests, Made, late_days, made_of, ran
 from include.versions.queries import training_sets
 
 SHOWN = 40
+LATE = {
+    "late": "published days that were made from other raw partitions: `day`, `because`",
+    "unmade": "days that have landed and are not published",
+    "backfills": "the days to be made again, as ranges: `first`, `last`",
+    "trained_on_late": "versions that were trained on such days: `version`, `stage`, `as_of`, `days`",
+}
 
 
-def print_late(context: CliContext, spec: ModelSpec) -> None:
-    """Print them; nothing where every day was made from what is there now. Every raw partition is read once."""
+def print_late(context: CliContext, spec: ModelSpec) -> dict[str, object]:
+    """Print them; nothing where every day was made from what is there now. Every raw partition is read once.
+
+    Returns them by the names of LATE.
+    """
     raw, data = RawPartitions(context.ledger.storage, spec.name), spec.data
     known: dict[str, Made] = {}
     digests = Digests(trust_times=False)
@@ -35,12 +44,22 @@ def print_late(context: CliContext, spec: ModelSpec) -> None:
         print_more(len(unmade))
     if late or unmade:
         print_commands(spec, [*(each.day for each in late), *unmade], whole)
-    _print_versions(context, spec, raw, digests, known)
+    return {
+        "late": [{"day": each.day, "because": each.words} for each in late],
+        "unmade": unmade,
+        "backfills": as_ranges([*(each.day for each in late), *unmade], whole),
+        "trained_on_late": _print_versions(context, spec, raw, digests, known),
+    }
 
 
 def print_more(count: int) -> None:
     if count > SHOWN:
         print(f"... and {count - SHOWN} more")
+
+
+def as_ranges(days: list[date], whole: set[date]) -> list[dict[str, date]]:
+    """The days as ranges that a backfill takes."""
+    return [{"first": first, "last": last} for first, last in (ranges(days, whole.__contains__) if days else ())]
 
 
 def print_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
@@ -54,7 +73,9 @@ def print_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
         )
 
 
-def _print_versions(context: CliContext, spec: ModelSpec, raw: RawPartitions, digests: Digests, known: dict[str, Made]) -> None:
+def _print_versions(
+    context: CliContext, spec: ModelSpec, raw: RawPartitions, digests: Digests, known: dict[str, Made]
+) -> list[dict[str, object]]:
     """Versions whose training set read days that would be made otherwise now, also where those are published anew since."""
     rows = []
     for version, stage, as_of, training_set in training_sets(context.control, spec.name):
@@ -68,6 +89,8 @@ def _print_versions(context: CliContext, spec: ModelSpec, raw: RawPartitions, di
         print(
             f"Once the days are made again, training makes a new one: trigger {spec.name}_training (as_of: as before, or none)."
         )
+    names = ("version", "stage", "as_of", "days", "first", "last")
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _trained_on(context: CliContext, training_set: Ref) -> dict[date, Ref]:

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
@@ -39,6 +40,8 @@ COMMANDS = {
     "relocate": "after an installation was moved: rewrite what names its former place",
     "upgrade": "bring the stores of an earlier release up to this one",
     "audit": "whether anybody edited history: verify it, seal it",
+    "doctor": "what is installed, reachable and out of date, and what the settings are",
+    "completion": "what makes a shell complete commands, models and versions",
     "training-set": "the rows that a training would learn from, as a file",
     "fit": "fit a model here, without Airflow",
     "evaluate": "measure a fit on its held-out rows, and ask the gate",
@@ -74,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         with words_aside(options):
             return _run(options)
     except _WrongUsage as wrong:
-        return _refuse(wrong, as_json=as_json)
+        _refuse(wrong, as_json=as_json)
     except SlipstreamError as error:
         if "--debug" in given:
             traceback.print_exc()
@@ -101,13 +104,13 @@ def _run(options: argparse.Namespace) -> int:
     return status
 
 
-def _refuse(wrong: _WrongUsage, *, as_json: bool) -> int:
+def _refuse(wrong: _WrongUsage, *, as_json: bool) -> NoReturn:
     if as_json:
         tell_usage(wrong.message)
     else:
         wrong.parser.print_usage(sys.stderr)
         print(f"{wrong.parser.prog}: error: {wrong.message}", file=sys.stderr)
-    return Exit.USAGE
+    raise SystemExit(Exit.USAGE.value)
 
 
 def _require_model(name: str) -> None:
@@ -119,15 +122,21 @@ def _require_model(name: str) -> None:
     require_model(name, context.settings.models, lambda: context.control_if_there)
 
 
-def _parser(argv: list[str]) -> argparse.ArgumentParser:
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Only the commands that are named are imported."""
     parser = _Parser(prog="slipstream", description="The closed ML loop, from the command line.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
-        if name in argv:  # the others are not imported
+        if name in argv:
             configure(name, command)
     return parser
+
+
+def every_command() -> argparse.ArgumentParser:
+    """The parser with all commands: it imports all of them."""
+    return _parser(list(COMMANDS))
 
 
 def module_of(name: str) -> ModuleType:

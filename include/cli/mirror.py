@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
+from include.cli.exits import Exit
 from include.core.catalog import model_names
 from include.core.errors import DataError, SlipstreamError
 from include.governance.mirror import follow, mirror, note
@@ -18,15 +20,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     context = open_context()
     if options.model:
-        return _one(context, options.model)
+        _one(context, options.model)
+        problems = {options.model: ""}
+    else:
+        problems = _all(context)
+    words = (f"{name}: {problem or _DONE}" for name, problem in problems.items())
+    answer(options, [{"model": name, "problem": problem or None} for name, problem in problems.items()], words)
+    return Exit.RETRY if any(problems.values()) else Exit.DONE
+
+
+def _all(context: CliContext) -> dict[str, str]:
+    """What hinders, by model; empty where nothing does."""
     names = [name for name in model_names(context.settings.models) if records(context.control, name)]
-    problems = {name: follow(context.control, context.labels, name) for name in names}
-    for name, problem in problems.items():
-        print(f"{name}: {problem or _DONE}")
-    return 1 if any(problems.values()) else 0
+    return {name: follow(context.control, context.labels, name) for name in names}
 
 
-def _one(context: CliContext, model: str) -> int:
+def _one(context: CliContext, model: str) -> None:
     if not records(context.control, model):
         raise DataError(f"{model} has no registered version.", hint="`slipstream status` lists the models.")
     try:
@@ -34,8 +43,9 @@ def _one(context: CliContext, model: str) -> int:
     except SlipstreamError as error:
         note(context.control, model, error)
         raise
-    print(f"{model}: {_DONE}")
-    return 0
 
 
+SHAPES: Shapes = {
+    "": {"model": "its name", "problem": "why the registry does not show it yet; null where it does"},
+}
 _DONE = "the registry shows the stages and aliases of the control store."

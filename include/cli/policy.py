@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
 from include.core.catalog import load_spec
 from include.core.errors import DataError, SpecError
@@ -33,6 +34,17 @@ POLICIES: Mapping[str, Policy] = {
     "the price's": priced, "never": never, "every window": every(1), "every 5 windows": every(5), "every 12 windows": every(12),
 }  # fmt: skip
 
+SHAPES: Shapes = {
+    "replay": {
+        "model": "its name", "policy": "the section `retraining` that was replayed",
+        "windows": "of the record: `as_of`, `recorded`, `would`, `why`", "older": "decisions that kept no facts",
+        "retrains": "`recorded` and `would`, as counts",
+        "stream": "with --csv: `name`, `windows` served; null otherwise",
+        "costs": "by policy: `retrains`, `error`, `cost`, `regret`; empty where the errors of other choices are not known",
+        "retrained_before": "the windows before which the price's policy retrains",
+    },
+}  # fmt: skip
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=["replay"])
@@ -54,9 +66,11 @@ def run(options: argparse.Namespace) -> int:
             raise DataError(
                 f"No window of {options.model} has been decided yet.", hint="its monitoring DAG decides every window."
             )
-        _decisions(found, policy)
+        replayed = _decisions(found, policy)
     else:
-        _csv(options, policy, spec.serving.threshold)
+        replayed = _csv(options, policy, spec.serving.threshold)
+    empty = {"windows": [], "older": 0, "retrains": None, "stream": None, "costs": {}, "retrained_before": []}
+    answer(options, {"model": options.model, "policy": policy.model_dump(), **empty, **replayed})
     return 0
 
 
@@ -72,7 +86,7 @@ def changed(policy: Retraining, fields: Sequence[str], price: float | None) -> R
         raise SpecError(f"--set: {error.what}", hint=f"fields of retraining: {', '.join(Retraining.model_fields)}.") from error
 
 
-def _decisions(found: list[Decision], policy: Retraining) -> None:
+def _decisions(found: list[Decision], policy: Retraining) -> dict[str, object]:
     made = {decision.key: decision for decision in decided(found, policy)}
     rows = [(d.as_of[:10], d.action, made[d.key].action, made[d.key].summary) for d in found if d.key in made]
     print(table(("as of", "recorded", "would have", "why"), rows))
@@ -82,22 +96,24 @@ def _decisions(found: list[Decision], policy: Retraining) -> None:
         print(f"{older} earlier decisions kept no facts and are left out.")
     if policy.price is not None:
         print(f"Retraining would have cost {after * policy.price:g} errors of a window, recorded {before * policy.price:g}.")
-        _probed(found, policy.price)
+    costs = _probed(found, policy.price) if policy.price is not None else {}
+    windows = [dict(zip(("as_of", "recorded", "would", "why"), row, strict=True)) for row in rows]
+    return {"windows": windows, "older": older, "retrains": {"recorded": before, "would": after}, **costs}
 
 
-def _probed(found: list[Decision], price: float) -> None:
+def _probed(found: list[Decision], price: float) -> dict[str, object]:
     """Error too, where a staleness probe ran: it shows what each choice would have given."""
     probe = next((d.evidence["shadows"] for d in reversed(found) if d.evidence.get("shadows")), None)
     if probe is None:
         print("No staleness probe ran, so the errors of other choices are not known (retraining.price switches it on).")
-        return
+        return {}
     error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
     known = int(np.isfinite(np.diagonal(error)).sum())
     print(f"\nBy the staleness probe of the last {known} labelled windows:")
-    _costs(error[:known, :known], price)
+    return _costs(error[:known, :known], price)
 
 
-def _csv(options: argparse.Namespace, policy: Retraining, threshold: float) -> None:
+def _csv(options: argparse.Namespace, policy: Retraining, threshold: float) -> dict[str, object]:
     if policy.price is None or not options.label:
         missing = "--label" if not options.label else "--price"
         raise DataError(f"A replay of a CSV needs {missing}.", hint="--price .05 --label COLUMN --window ROWS")
@@ -108,10 +124,10 @@ def _csv(options: argparse.Namespace, policy: Retraining, threshold: float) -> N
             f"{options.csv.name} is too short.", seen=f"{len(stream.label)} rows", hint=f"{needed} rows, or less a window"
         )
     print(f"{stream.name}: {served} windows of {options.window} rows served, labels {DELAY} window late, {TRAINED_ON} trained on")
-    _costs(errors(stream, threshold), policy.price)
+    return {"stream": {"name": stream.name, "windows": served}, **_costs(errors(stream, threshold), policy.price)}
 
 
-def _costs(error: Floats, price: float) -> None:
+def _costs(error: Floats, price: float) -> dict[str, object]:
     """Cost of each policy: mean error, plus the price times the share of windows before which it retrains."""
     runs = {name: replay(error, policy, price) for name, policy in POLICIES.items()}
     best = oracle(error, price)
@@ -120,3 +136,5 @@ def _costs(error: Floats, price: float) -> None:
     print(table(("policy", "retrains", "error", "cost", "regret"), rows))
     ours = runs["the price's"].retrained
     print(f"The price's retrains were before the windows {', '.join(map(str, ours))}." if ours else "The price's never retrains.")
+    costs = {name: dict(zip(("retrains", "error", "cost", "regret"), row, strict=True)) for name, *row in rows}
+    return {"costs": costs, "retrained_before": ours}

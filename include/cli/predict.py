@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
 from include.core.catalog import load_spec
 from include.core.errors import DataError, UnreachableError
 from include.core.nearest import did_you_mean
 from include.core.request import Json
 from include.core.spec import ModelSpec
+
+SHAPES: Shapes = {
+    "": {
+        "id": "of the request; empty where none was logged", "score": "the probability of the label being 1", "label": "0 or 1",
+        "version": "that answered; null: the default score", "arm": "champion or challenger",
+        "degraded": "what stood in for by defaults", "through": "the gateway, or this process, in words",
+    },
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,14 +38,15 @@ def run(options: argparse.Namespace) -> int:
     context = open_context()
     spec = load_spec(options.model, context.settings.models)
     entity, features = _entity(spec, options.entity), _features(spec, options.features)
-    answer = _ask(context, spec, entity, features, options.at)
-    if options.json:
-        print(json.dumps(answer))
-        return 0
-    by = f"version {answer['version']} ({answer['arm']})" if answer["version"] is not None else "no version"
-    degraded = f"; degraded: {', '.join(answer['degraded'])}" if answer["degraded"] else ""
-    print(f"{spec.label} = {answer['label']} (score {answer['score']:.4f}) by {by} {answer['through']}{degraded}")
+    said = _ask(context, spec, entity, features, options.at)
+    answer(options, said, [] if options.json else [_words(spec, said)])
     return 0
+
+
+def _words(spec: ModelSpec, said: Mapping[str, Any]) -> str:
+    by = f"version {said['version']} ({said['arm']})" if said["version"] is not None else "no version"
+    degraded = f"; degraded: {', '.join(said['degraded'])}" if said["degraded"] else ""
+    return f"{spec.label} = {said['label']} (score {said['score']:.4f}) by {by} {said['through']}{degraded}"
 
 
 def _ask(context: CliContext, spec: ModelSpec, entity: dict[str, str], features: dict[str, Any], at: str) -> dict[str, Any]:
@@ -45,13 +54,13 @@ def _ask(context: CliContext, spec: ModelSpec, entity: dict[str, str], features:
 
     url = context.settings.gateway_url
     try:
-        answer = open_client(context.settings).predict(spec.name, entity, features, event_time=at)
-        return {**answer, "through": f"through the gateway at {url}"}
+        said = open_client(context.settings).predict(spec.name, entity, features, event_time=at)
+        return {**said, "through": f"through the gateway at {url}"}
     except UnreachableError:
         from include.cli.in_process import predict
 
-        answer = predict(context, spec, entity, features, at)
-        return {**answer, "through": f"in this process (the gateway at {url} does not answer; nothing was logged)"}
+        said = predict(context, spec, entity, features, at)
+        return {**said, "through": f"in this process (the gateway at {url} does not answer; nothing was logged)"}
 
 
 def _entity(spec: ModelSpec, given: Sequence[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from include.cli.answer import Shapes, answer
 from include.cli.arguments import day
 from include.cli.context import open_context
 from include.core.errors import ConflictError, DataError
@@ -18,6 +19,13 @@ from include.validation.batch import Batch, open_database
 from include.validation.propose import propose
 
 RAW_ALONE = True  # a model whose partitions have landed needs no spec yet: this is how it gets one
+
+SHAPES: Shapes = {
+    "": {
+        "model": "its name", "source": "the source", "day": "of the partition", "text": "the proposed file",
+        "written": "the file that was written; null without --write",
+    },
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +45,11 @@ def run(options: argparse.Namespace) -> int:
     with TemporaryDirectory() as folder:
         path = raw.fetch(options.source, options.day, digest, Path(folder))
         text = propose(Batch(f"{options.source} of {options.day}", path, open_database()), options.source)
+    shown = {"model": options.model, "source": options.source, "day": options.day, "text": text, "written": options.write}
     if options.write is None:
         encoding = sys.stdout.encoding or "utf-8"
-        print(text.encode(encoding, "backslashreplace").decode(encoding), end="")  # in a Python file it means the same
+        printed = text.encode(encoding, "backslashreplace").decode(encoding)  # in a Python file it means the same
+        answer(options, shown, printed.removesuffix("\n"))
         return 0
     try:
         with options.write.open("x", encoding="utf-8", newline="\n") as file:
@@ -55,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             safe="nothing was written.",
             hint="give a file in a folder that is there.",
         ) from error
-    print(f"Wrote {options.write}. Read it: it knows one day only.")
+    answer(options, shown, f"Wrote {options.write}. Read it: it knows one day only.")
     return 0
 
 

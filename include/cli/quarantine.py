@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from include.cli.answer import Shapes, answer
 from include.cli.arguments import day
 from include.cli.context import CliContext, open_context
 from include.core.catalog import load_spec
@@ -19,6 +22,13 @@ from include.row_rules.expectation import load_suite
 from include.validation.quarantine import QuarantinedRows, quarantines, reasons, would_pass
 
 SHOWN = 8
+SHAPES: Shapes = {
+    "": {
+        "model": "its name",
+        "held": "`day`, `source`, `rows`, `quarantined`, `would_pass`, `reasons` (each with its `rows`)",
+        "release": "the days to be made again, `first` and `last`, to release what would pass; null where nothing would",
+    },
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,38 +50,60 @@ def run(options: argparse.Namespace) -> int:
     keys = [each.key for each in find(context.ledger, options.model, "validate", wanted)]
     held = [each for each in quarantines(context.ledger, keys) if options.source in (None, each.source)]
     if not held:
-        print(f"No row of {options.model}{f' on {options.day}' if options.day else ''} is in quarantine.")
+        none = f"No row of {options.model}{f' on {options.day}' if options.day else ''} is in quarantine."
+        answer(options, {"model": options.model, "held": [], "release": None}, none)
         return 0
-    rows = [_row(context, spec, each) for each in held]
-    print(table(("day", "source", "rows", "in quarantine", "would pass now", "first reason"), rows))
-    if options.day:
-        _print_reasons(context, held)
-    passing = [each for each, row in zip(held, rows, strict=True) if row[4]]
-    print(_next(spec, options.model, [date.fromisoformat(each.day) for each in passing]))
+    looked = [_look(context, spec, each) for each in held]
+    release = _release(spec, [date.fromisoformat(each.held.day) for each in looked if each.passing])
+    shown = {"model": options.model, "held": [each.to_json() for each in looked], "release": release}
+    answer(options, shown, _words(context, looked, release, options))
     return 0
 
 
-def _row(context: CliContext, spec: ModelSpec, held: QuarantinedRows) -> tuple[object, ...]:
+@dataclass(frozen=True)
+class _Looked:
+    held: QuarantinedRows
+    passing: int  # of today's rules
+    reasons: Sequence[tuple[str, int]]  # the commonest first
+
+    def to_json(self) -> dict[str, object]:
+        counts = {"rows": self.held.rows, "quarantined": self.held.quarantined, "would_pass": self.passing}
+        said = [{"reason": reason, "rows": count} for reason, count in self.reasons]
+        return {"day": self.held.day, "source": self.held.source, **counts, "reasons": said}
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        return self.held.day, self.held.source, self.held.rows, self.held.quarantined, self.passing, self.reasons[0][0]
+
+
+def _look(context: CliContext, spec: ModelSpec, held: QuarantinedRows) -> _Looked:
     with TemporaryDirectory() as folder:
         path = context.ledger.fetch(held.result, held.file, Path(folder))
-        passing = would_pass(path, load_suite(spec.expectations, held.source).rules)
-        return held.day, held.source, held.rows, held.quarantined, passing, reasons(path)[0][0]
+        return _Looked(held, would_pass(path, load_suite(spec.expectations, held.source).rules), reasons(path))
 
 
-def _print_reasons(context: CliContext, held: list[QuarantinedRows]) -> None:
-    for each in held:
-        with TemporaryDirectory() as folder:
-            found = reasons(context.ledger.fetch(each.result, each.file, Path(folder)))
-        print(f"\n{each.source}: {context.ledger.storage.uri(each.result.files[each.file].path)}")
-        print(table(("rows", "reason"), [(count, reason) for reason, count in found[:SHOWN]]))
+def _words(
+    context: CliContext, looked: Sequence[_Looked], release: Mapping[str, date] | None, options: argparse.Namespace
+) -> Iterator[str]:
+    yield table(("day", "source", "rows", "in quarantine", "would pass now", "first reason"), [each.row for each in looked])
+    for each in looked if options.day else ():
+        yield f"\n{each.held.source}: {context.ledger.storage.uri(each.held.result.files[each.held.file].path)}"
+        yield table(("rows", "reason"), [(count, reason) for reason, count in each.reasons[:SHOWN]])
+    yield _next(options.model, release)
 
 
-def _next(spec: ModelSpec, model: str, days: list[date]) -> str:
+def _release(spec: ModelSpec, days: list[date]) -> dict[str, date] | None:
+    """The days that are made again when these are: later ones have read them, too."""
     if not days:
+        return None
+    return {"first": min(days), "last": min(max(days) + timedelta(days=spec.data.lookback_days), spec.data.last or date.max)}
+
+
+def _next(model: str, release: Mapping[str, date] | None) -> str:
+    if release is None:
         return "\nNone of them passes today's rules. Land a corrected partition, or correct the rule in expectations.py."
-    last = min(max(days) + timedelta(days=spec.data.lookback_days), spec.data.last or date.max)
     return (
         "\nTo release them (the days' verdicts, features and online values are made again; later days that read them too):\n"
-        f"  airflow backfill create --dag-id {model}_features --from-date {min(days)} --to-date {last} "
+        f"  airflow backfill create --dag-id {model}_features --from-date {release['first']} --to-date {release['last']} "
         "--reprocess-behavior completed"
     )

@@ -6,14 +6,15 @@ With a connection to Airflow it asks there; without, it says what it cannot know
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from include.backends.airflow.client import AirflowClient
+from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
-from include.core.errors import JobFailedError, NotReadyError, UnreachableError
+from include.cli.exits import Exit, found
+from include.core.errors import JobFailedError, NotReadyError, TransientError, UnreachableError
 from include.core.request import Json
 from include.core.time import now
 from include.reconcile.airflow import OVER, Airflow, NoAirflow, RunState
@@ -22,17 +23,26 @@ from include.reconcile.world import World
 
 T = TypeVar("T")
 
+SHAPES: Shapes = {
+    "": {
+        "found": "what is amiss: `kind`, `key`, `model`, `words`, `remedy`", "changed": "the keys of what was mended",
+        "unknown": "what could not be looked at, and why",
+    },
+}  # fmt: skip
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what is found, and change nothing")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 1 where something could not be looked at."""
+    """FOUND where a dry run found anything; RETRY, or ERROR, where something could not be looked at."""
     context = open_context()
     report = reconcile(_world(context), dry_run=options.dry_run)
-    print(json.dumps(report.to_json(), indent=2) if options.json else _text(report, options.dry_run))
-    return 1 if report.unknown else 0
+    answer(options, report.to_json(), _text(report, options.dry_run))
+    if report.unknown:
+        return Exit.RETRY if all(isinstance(each, TransientError) for each in report.unknown.values()) else Exit.ERROR
+    return found(options.dry_run and report.found)
 
 
 def _text(report: Report, dry_run: bool) -> str:

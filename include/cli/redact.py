@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
 from include.core.catalog import load_spec
 from include.core.digest import digest_json
@@ -26,6 +27,13 @@ from include.prediction_log.units import units_of
 
 HEAD = ("step", "day", "key")
 SHOWN = 40
+SHAPES: Shapes = {
+    "": {
+        "model": "its name", "requests": "how many are meant", "changed": "whether anything was: false without --yes",
+        "records": "of the prediction log that were overwritten; null without --yes",
+        "holding": "the published partitions that name them: `step`, `day`, `key` ...", "dependents": "what was made from those",
+    },
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +54,15 @@ def run(options: argparse.Namespace) -> int:
     holding = _holding(context.ledger, options.model, ids)
     derived = dependents(context.ledger, [each.key for each in holding])
     print(f"Requests meant: {len(ids)}.")
+    count = None
     if options.yes:
         count = _redact(context, options, mine, ids)
         print(f"{count} records of the prediction log were overwritten." if count else "The prediction log holds none of them.")
     _print(options.model, holding, derived)
     if not options.yes:
         print("\nNothing was changed. Add --yes to do it.")
+    meant = {"model": options.model, "requests": len(ids), "changed": options.yes, "records": count}
+    answer(options, {**meant, "holding": holding, "dependents": derived})
     return 0
 
 

@@ -9,7 +9,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
+from include.cli.exits import found
 from include.core.errors import ConflictError, PermanentError
 from include.core.private_files import write_private
 from include.core.settings import Settings
@@ -19,6 +21,13 @@ from include.local.connections import former_home, read_file
 from include.local.platform import Platform
 
 SHOWN = 5
+SHAPES: Shapes = {
+    "": {
+        "home": "of the installation", "former": "where it was; null where it was not moved", "changed": "false with --dry-run",
+        "places": "`place`, `seen`, `rewritten`", "damaged": "files that were left as they are",
+        "references": "how many published days and versions hold", "unresolved": "those that lead nowhere, in words",
+    },
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,14 +35,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """1 where some reference leads nowhere: the state is not whole here."""
+    """FOUND where some reference leads nowhere: the state is not whole here."""
     home = Settings.from_env().home
     _require_ours(home)
     context = open_context()
-    _settle_home(home, dry_run=options.dry_run)
+    former = former_home(home)
+    _settle_home(home, former, dry_run=options.dry_run)
     moved = relocate(context.ledger, context.control, dry_run=options.dry_run)
     _print(moved, dry_run=options.dry_run)
-    return _check(context, moved)
+    count, wrong = unresolved(context.ledger, context.control)
+    _print_references(context, count, wrong)
+    places = [{"place": place, "seen": seen, "rewritten": moved.rewritten[place]} for place, seen in moved.seen.items()]
+    gone = former if former not in ("", str(home)) else None
+    checked = {"damaged": moved.damaged, "references": count, "unresolved": wrong}
+    answer(options, {"home": home, "former": gone, "changed": not options.dry_run, "places": places, **checked})
+    return found(wrong or moved.damaged)
 
 
 def _require_ours(home: Path) -> None:
@@ -57,9 +73,8 @@ def _closed(home: Path) -> Iterator[Path]:
                 yield path
 
 
-def _settle_home(home: Path, *, dry_run: bool) -> None:
+def _settle_home(home: Path, former: str, *, dry_run: bool) -> None:
     """What the former place's processes left, and the addresses that name it. Raises ConflictError while a platform runs here."""
-    former = former_home(home)
     if former in ("", str(home)):
         return
     print(f"{home} was {former}.")
@@ -87,15 +102,13 @@ def _print(moved: Moved, *, dry_run: bool) -> None:
         print(f"{len(moved.damaged)} files are damaged, and were left as they are: {', '.join(moved.damaged[:SHOWN])}")
 
 
-def _check(context: CliContext, moved: Moved) -> int:
-    count, wrong = unresolved(context.ledger, context.control)
+def _print_references(context: CliContext, count: int, wrong: list[str]) -> None:
     if not wrong:
         print(f"All {count} references of published days and versions lead to their results under {context.settings.root}.")
-        return int(bool(moved.damaged))
+        return
     print(f"{len(wrong)} of {count} references of published days and versions lead nowhere under {context.settings.root}:")
     print(
         "\n".join(f"  {line}" for line in wrong[:SHOWN])
         + (f"\n  ... and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else "")
     )
     print("Is the copy whole, and SLIPSTREAM_ROOT right?")
-    return 1

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import argparse
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
-from include.cli.rollback import follow, show_labels
+from include.cli.rollback import FOLLOWED, MOVED, follow, plain_move, show_labels
 from include.core.errors import DataError
 from include.rollout.history import live_rollout
 from include.rollout.restore import Restored, restore, restore_now
 from include.versions.lifecycle import Stage
+
+SHAPES: Shapes = {
+    "": {
+        "model": "its name", "version": "the version that is offered again", "before": "its stage before",
+        "waits": "whether a live rollout comes first", "registry": FOLLOWED["registry"],
+    },
+    "--now": {**MOVED, **FOLLOWED},
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +37,13 @@ def run(options: argparse.Namespace) -> int:
         back = restore_now(*given, **words, despite_gate=options.despite_gate)
         gone = f"version {back.gone}" if back.gone is not None else "nobody"
         print(f"{back.model}: {gone} is out, version {back.serving} answers again (route {back.generation}).")
-        follow(context, back)
+        answer(options, {**plain_move(back), **follow(context, back)})
     else:
         done = restore(*given, **words, despite_gate=options.despite_gate)
-        print(_offered(done, live_rollout(context.control, options.model) is not None))
-        print(show_labels(context, done.model))
+        waits = live_rollout(context.control, options.model) is not None
+        labels = show_labels(context, done.model)
+        offered = {"model": done.model, "version": done.version, "before": done.before, "waits": waits, "registry": labels}
+        answer(options, offered, [_offered(done, waits), labels])
     return 0
 
 

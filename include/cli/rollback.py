@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import argparse
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
 from include.core.errors import SlipstreamError
 from include.rollout.rollback import RolledBack, roll_back_model
 
 TIMEOUT = 5.0  # seconds for the gateway to be seen to follow; it polls many times a second
+
+MOVED = {
+    "model": "its name", "gone": "the version that answers no longer; null where none did",
+    "serving": "the version that answers now; null: the default score", "generation": "of the route",
+}  # fmt: skip
+FOLLOWED = {"gateway": "whether it was seen to follow, in words", "registry": "whether its aliases follow, in words"}
+SHAPES: Shapes = {"": {**MOVED, **FOLLOWED}}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,14 +30,20 @@ def run(options: argparse.Namespace) -> int:
     gone = f"version {done.gone}" if done.gone is not None else "nobody"
     serving = f"version {done.serving}" if done.serving is not None else "the default score"
     print(f"{done.model}: {gone} is out, {serving} answers (route {done.generation}).")
-    follow(context, done)
+    answer(options, {**plain_move(done), **follow(context, done)})
     return 0
 
 
-def follow(context: CliContext, done: RolledBack) -> None:
+def follow(context: CliContext, done: RolledBack) -> dict[str, str]:
     """Say whether the gateway and the registry have followed. Neither is needed for the way back."""
-    print(_gateway(context, done))
-    print(show_labels(context, done.model))
+    print(gateway := _gateway(context, done))
+    print(registry := show_labels(context, done.model))
+    return {"gateway": gateway, "registry": registry}
+
+
+def plain_move(done: RolledBack) -> dict[str, object]:
+    """What moved, by the names of MOVED."""
+    return {"model": done.model, "gone": done.gone, "serving": done.serving, "generation": done.generation}
 
 
 def _gateway(context: CliContext, done: RolledBack) -> str:

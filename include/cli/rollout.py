@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
-from include.cli.rollback import follow
+from include.cli.rollback import FOLLOWED, MOVED, follow, plain_move
 from include.core.catalog import load_spec
 from include.core.errors import DataError
 from include.core.table import table
@@ -26,6 +27,20 @@ VERBS = {
 }
 BASES = (0.01, 0.005, 0.001)  # error rates of a champion that the plan is printed for
 
+_ROLLOUT = {
+    "model": "its name", "id": "the rollout's", "challenger": "the version that is rolled out", "champion": "the way back",
+    "stage": "where it is", "state": "running, paused, promoted or rolled_back", "reason": "why, in words",
+}  # fmt: skip
+_EVENTS = "what happened: `at`, `stage`, `event`, `evidence`"
+_PLANNED = "for each stage and error rate of the champion (`base`): `requests`, `power`, `smallest` ..."
+SHAPES: Shapes = {
+    "status": {"model": "its name", "rollout": f"null before the first; otherwise {', '.join(_ROLLOUT)}", "events": _EVENTS},
+    "plan": {"model": "its name", "champion": "null: none yet", "stages": _PLANNED, "entities": "how many it takes, in words"},
+    "pause": _ROLLOUT,
+    "resume": _ROLLOUT,
+    "abort": {**MOVED, **FOLLOWED},
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=VERBS, help="; ".join(f"{verb}: {words}" for verb, words in VERBS.items()))
@@ -39,48 +54,59 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     context = open_context()
     if options.verb == "status":
-        _status(context, options.model)
+        _status(context, options)
     elif options.verb == "plan":
-        _plan(context, options.model, options.entities)
+        _plan(context, options)
     elif options.verb == "abort":
         done = abort(context.control, options.model, actor=context.actor, reason=options.reason)
         print(f"{done.model}: version {done.gone} is out, {_version(done.serving)} answers (route {done.generation}).")
-        follow(context, done)
+        answer(options, {**plain_move(done), **follow(context, done)})
     else:
         act = pause if options.verb == "pause" else resume
         rollout = act(context.control, options.model, actor=context.actor, reason=options.reason)
-        print(f"{options.model}: the rollout of version {rollout.challenger} is {rollout.state} in {rollout.stage}.")
+        words = f"{options.model}: the rollout of version {rollout.challenger} is {rollout.state} in {rollout.stage}."
+        answer(options, _json(rollout), words)
     return 0
 
 
-def _plan(context: CliContext, model: str, entities: int | None) -> None:
+def _json(rollout: Rollout) -> dict[str, object]:
+    return {name: getattr(rollout, name) for name in _ROLLOUT}
+
+
+def _plan(context: CliContext, options: argparse.Namespace) -> None:
+    model, entities = options.model, options.entities
     if entities is not None and entities < 1:
         raise DataError("A plan needs at least one entity.", seen=entities, hint="give --entities N, or leave it out.")
     spec = load_spec(model, context.settings.models)
     champion = read_route(context.control, model)[1].champion
     if champion is None:
         print(f"{model} has no champion yet: its first rollout has nothing to compare with (first={spec.rollout.first}).")
-        champion = 0  # the plan of the rollouts after it
-    for stage in stage_powers(spec, champion, BASES, entities):
-        print(stage.summary)
-    for words in entities_needed(spec, champion, entities):
-        print(words)
+    after = champion or 0  # before the first champion: the plan of the rollouts after it
+    stages = list(stage_powers(spec, after, BASES, entities))
+    needed = list(entities_needed(spec, after, entities))
+    shown = {"model": model, "champion": champion, "stages": stages, "entities": needed}
+    answer(options, shown, [*(stage.summary for stage in stages), *needed])
 
 
-def _status(context: CliContext, model: str) -> None:
+def _status(context: CliContext, options: argparse.Namespace) -> None:
+    model = options.model
     known = list_rollouts(context.control, model)
     if not known:
-        print(f"{model} has had no rollout.")
+        answer(options, {"model": model, "rollout": None, "events": []}, f"{model} has had no rollout.")
         return
     rollout = known[-1]
+    happened = events(context.control, rollout.id)
+    _print_status(context, rollout, happened)
+    shown = [{name: event[name] for name in ("at", "stage", "event", "evidence")} for event in happened]
+    answer(options, {"model": model, "rollout": _json(rollout), "events": shown})
+
+
+def _print_status(context: CliContext, rollout: Rollout, happened: Sequence[Mapping[str, Any]]) -> None:
     why = f": {rollout.reason}" if rollout.reason else ""
-    print(f"{model}: rollout {rollout.id} of version {rollout.challenger}, {rollout.state} in {rollout.stage}{why}")
+    print(f"{rollout.model}: rollout {rollout.id} of version {rollout.challenger}, {rollout.state} in {rollout.stage}{why}")
     if rollout.live:
         print(f"in {rollout.stage} for {_elapsed(context, rollout)}; {_version(rollout.champion)} is the way back")
-    rows = [
-        [event["at"][:19], event["stage"], event["event"], _said(event["evidence"])]
-        for event in events(context.control, rollout.id)
-    ]
+    rows = [[event["at"][:19], event["stage"], event["event"], _said(event["evidence"])] for event in happened]
     print(table(["at (UTC)", "stage", "event", "what"], rows))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
+from include.cli.answer import Shapes, answer
 from include.cli.components import Component, components
 from include.cli.context import CliContext, open_context
 from include.cli.online import Online, online_facts
@@ -17,6 +17,14 @@ from include.core.request import Json
 from include.core.table import table
 from include.governance.jobs import live
 from include.overview.standing import Overview, overview
+
+SHAPES: Shapes = {
+    "": {
+        "components": "`name`, `address`, `problem` (empty where it answers)",
+        "models": "where each stands: `champion`, `weights`, `versions`, `rollout`, `decisions`, `partitions`, `online` ...",
+        "jobs": "the names of those under way",
+    },
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +41,8 @@ def run(options: argparse.Namespace) -> int:
         parts.append(Component("control store", context.settings.control_url, error.what))
     jobs = [attempt.job for attempt in live(context.ledger)]
     online = {model.model: online_facts(context, model) for model in models}
-    if options.json:
-        print(json.dumps(_json(parts, models, jobs, online), indent=2))
-    else:
-        print("\n\n".join(_text(parts, models, jobs, online)))
+    words = [] if options.json else ["\n\n".join(_text(parts, models, jobs, online))]
+    answer(options, _json(parts, models, jobs, online), words)
     return 0
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
 from include.core.catalog import model_names
 from include.core.errors import DataError
@@ -20,6 +21,18 @@ from include.core.table import table
 from include.core.time import now
 from include.serving.http.routes import RIGHTS
 from include.serving.http.tokens import Token, digest, make, named, read_file, write_file
+
+_TOKEN = {
+    "name": "its name", "models": "`*` for all", "rights": "what it may", "from": "good from; null: always",
+    "until": "good until; null: until it is revoked",
+}  # fmt: skip
+_MADE = {"token": "its text, which is not shown again", **_TOKEN, "path": "the file that keeps its digest"}
+SHAPES: Shapes = {
+    "new": _MADE,
+    "rotate": {**_MADE, "before": "the old one, with its end: as in `list`"},
+    "list": {**_TOKEN, "state": "good, ended or not yet"},
+    "revoke": {"name": "of the token that is good no longer"},
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +74,7 @@ def _new(options: argparse.Namespace, settings: Settings, path: Path) -> None:
     if any(token.name == name for token in tokens):
         raise DataError("There is a token of this name.", seen=name, hint="name another one, or rotate or revoke that one.")
     write_file(path, [*tokens, made])
-    _show(text, made, path)
+    _show(options, text, made, path)
     if not tokens:
         print("From now on predictions need a token on this machine, too.", file=sys.stderr)
 
@@ -76,7 +89,7 @@ def _rotate(options: argparse.Namespace, settings: Settings, path: Path) -> None
     ends = min(ends, old.until) if old.until is not None else ends
     ended = named(old.name, old.sha256, old.models, old.rights, ends, old.start)
     write_file(path, [*(token if token.name != old.name else ended for token in tokens), made])
-    _show(text, made, path)
+    _show(options, text, made, path, before=ended)
     print(f"{old.name} is good until {ends:%Y-%m-%d %H:%M:%S} UTC.", file=sys.stderr)
 
 
@@ -84,17 +97,30 @@ def _revoke(options: argparse.Namespace, settings: Settings, path: Path) -> None
     del settings
     gone = _find(path, options.name)
     write_file(path, [token for token in _read(path) if token.name != gone.name])
-    print(f"{gone.name} is good no longer; running gateways follow within seconds.")
+    answer(options, {"name": gone.name}, f"{gone.name} is good no longer; running gateways follow within seconds.")
 
 
 def _list(options: argparse.Namespace, settings: Settings, path: Path) -> None:
-    del options, settings
-    at = now()
+    del settings
+    at, tokens = now(), _read(path)
     rows = [
         [token.name, ", ".join(token.models), ", ".join(token.rights), _when(token.start), _when(token.until), _state(token, at)]
-        for token in _read(path)
+        for token in tokens
     ]
-    print(table(["name", "models", "rights", "from", "until", ""], rows) if rows else f"No token is in {path}.")
+    words = table(["name", "models", "rights", "from", "until", ""], rows) if rows else f"No token is in {path}."
+    answer(options, [_json(token, at) for token in tokens], words)
+
+
+def _json(token: Token, at: datetime | None = None) -> dict[str, object]:
+    """By the names of `_TOKEN`; with a moment its state then, too."""
+    named: dict[str, object] = {
+        "name": token.name,
+        "models": token.models,
+        "rights": token.rights,
+        "from": token.start,
+        "until": token.until,
+    }
+    return named if at is None else {**named, "state": _state(token, at)}
 
 
 def _state(token: Token, at: datetime) -> str:
@@ -107,8 +133,9 @@ def _when(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if moment is not None else ""
 
 
-def _show(text: str, made: Token, path: Path) -> None:
-    print(text)
+def _show(options: argparse.Namespace, text: str, made: Token, path: Path, before: Token | None = None) -> None:
+    shown = {"token": text, **_json(made), "path": path}
+    answer(options, shown if before is None else {**shown, "before": _json(before, now())}, text)
     print(
         f"{made.name}: {', '.join(made.rights)} for {', '.join(made.models)}. It is not shown again: {path} keeps its digest. "
         "Running gateways follow within seconds.", file=sys.stderr,

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
+from include.cli.exits import found
 from include.governance.lineage import trace
 from include.governance.tree import render
+
+SHAPES: Shapes = {
+    "": {
+        "version": "the record, as in `versions`", "counts": "parts of the lineage, by state",
+        "intact": "whether all is as it was",
+        "lineage": "the tree: `role`, `state`, `digest`, `uri`, `detail`, `inputs`",
+    },
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """1 if anything on the way is missing or changed."""
+    """FOUND if anything on the way is missing or changed."""
     context = open_context()
     traced = trace(context.ledger, context.control, options.model, options.version)
-    print(json.dumps(traced.to_json(), indent=2) if options.json else render(traced, options.all))
-    return 0 if traced.intact else 1
+    answer(options, traced.to_json(), [] if options.json else [render(traced, options.all)])
+    return found(not traced.intact)

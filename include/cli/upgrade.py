@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 
 from include.cli.anew import anew
+from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
 from include.cli.writers import Writer, writers
 from include.core.address import shown
@@ -18,6 +19,15 @@ from include.core.errors import ConflictError
 from include.core.schema import HEAD
 from include.core.schema.migrate import Migrated, count_left, migrate, pending, read_number
 from include.core.table import table
+
+SHAPES: Shapes = {
+    "": {
+        "place": "of the control store", "schema": "its number before; null: an empty database", "head": "this release's number",
+        "steps": "the migrations: `number`, `what`", "documents": "that move out of the effects",
+        "writers": "what may still write: `what`, `stop`", "anew": "what will be computed again, and why, in words",
+        "changed": "whether anything was",
+    },
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,19 +40,22 @@ def run(options: argparse.Namespace) -> int:
     control = context.any_control
     number, place = read_number(control), shown(control.url)
     steps, left = pending(number), count_left(control) if number is not None else 0
-    if not steps and not left:
+    needed, writing = bool(steps or left), list[Writer]()
+    if not needed:
         print(f"The control store at {place} has the schema of this release ({HEAD}): nothing is to be migrated.")
     elif options.dry_run:
         _tell_plan(control, number, left)
-        _tell_writers(writers(context))
+        _tell_writers(writing := writers(context))
     else:
         _refuse_writers(writers(context))
         _tell_done(place, migrate(control, context.actor), left)
     print("The ledger, the online store and the prediction log are read as they are.")
-    for line in anew(context):
-        print(line)
+    lines = list(anew(context))
+    print(*lines, sep="\n", end="\n" if lines else "")
     if options.dry_run:
         print("Nothing was changed.")
+    migrated = {"place": place, "schema": number, "head": HEAD, "steps": steps, "documents": left, "writers": writing}
+    answer(options, {**migrated, "anew": lines, "changed": needed and not options.dry_run})
     return 0
 
 

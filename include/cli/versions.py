@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
 from include.core.errors import DataError
 from include.core.table import table
@@ -13,6 +13,20 @@ from include.versions.record import VersionRecord
 
 HEAD = ("version", "semver", "stage", "as of", "gate", "origin", "metrics")
 SHOWN = 3  # metrics of a row
+SHAPES: Shapes = {
+    "": {
+        "model": "the model", "version": "its number", "semver": "its semantic version", "stage": "Candidate, Production ...",
+        "key": "what it was made from, as one key", "as_of": "the moment it knew nothing after",
+        "gate": "`passed`, and the `reasons` why not", "metrics": "on its holdout, by name",
+        "origin": "trained, or what else made it",
+        "run_type": "the type of the run that made it", "threshold": "from which score on the label is 1",
+        "training_set": "reference of the training set", "train": "reference of the trained model",
+        "evaluation": "reference of the evaluation", "schema": "digest of the model's inputs",
+        "code": "digest of the code that trained it", "params": "digest of the training parameters",
+        "commit": "of git, where known",
+        "run_id": "of the experiment tracker", "created_at": "when it was registered",
+    },
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,10 +37,7 @@ def run(options: argparse.Namespace) -> int:
     found = list(reversed(records(open_context().control, options.model)))
     if not found:
         raise DataError(f"{options.model} has no registered version.", hint="its training DAG registers one: run it.")
-    if options.json:
-        print(json.dumps([record.to_json() for record in found], indent=2))
-    else:
-        print(table(HEAD, map(_row, found)))
+    answer(options, [record.to_json() for record in found], table(HEAD, map(_row, found)))
     return 0
 
 

@@ -15,6 +15,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from include.core import environment
 from include.core.errors import SpecError
 
+OURS = "slipstream_"  # connection types of our servers begin so: operators/provider_info.py
+WEB = ("http", "https")
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -36,10 +39,19 @@ def parse(uri: str) -> Connection:
         raise SpecError("A connection in the environment (AIRFLOW_CONN_...) cannot be read.", hint=hint) from error
 
 
+def _scheme(given: str, schema: str) -> str:
+    """HTTP for Airflow's connection types of our servers (`slipstream-gateway`), which say `https` as the schema."""
+    if schema in WEB:
+        return schema
+    return "http" if given.replace("-", "_").startswith(OURS) else given
+
+
 def _from_json(value: Mapping[str, Any]) -> Connection:
     host, port = value.get("host") or "", value.get("port")
-    schema, extra = value.get("schema"), value.get("extra") or {}
-    scheme = schema if schema in ("http", "https") else value.get("conn_type") or ""
+    extra = value.get("extra") or {}
+    scheme = _scheme(value.get("conn_type") or "", value.get("schema") or "")
+    if host.partition("://")[0] in WEB:
+        scheme, _, host = host.partition("://")
     place = f":{port}" if port else ""
     return Connection(
         url=f"{scheme}://{host}{place}" if host else "",
@@ -50,13 +62,17 @@ def _from_json(value: Mapping[str, Any]) -> Connection:
 
 
 def _from_uri(uri: str) -> Connection:
+    own, _, rest = uri.partition("://")
+    if own.replace("-", "_").startswith(OURS):
+        # Airflow puts a host's own scheme behind the connection's type; a URL's scheme has no underscore.
+        uri = rest if rest.partition("://")[0] in WEB else f"{own.replace('_', '-')}://{rest}"
     parts = urlsplit(uri)
     query = dict(parse_qsl(parts.query))
     nested = json.loads(query.pop("__extra__", "{}"))  # where Airflow puts an extra that is not flat text
     host = parts.hostname or ""
     netloc = f"{host}:{parts.port}" if parts.port else host
     return Connection(
-        url=f"{parts.scheme}://{netloc}" if host else "",
+        url=f"{_scheme(parts.scheme, parts.path.strip('/'))}://{netloc}" if host else "",
         login=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         extra={**query, **nested},

@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from include.core.errors import ConflictError
@@ -84,9 +84,22 @@ def tighten(home: Path, *others: Path) -> list[str]:
     Returns a line for each mode that was changed. Under root the search permission on the home stays: the database runs as
     another account, and has to pass through.
     """
-    passing = stat.S_IXOTH if os.geteuid() == 0 else 0
     changed = []
-    for path in (home, *_entries(home), *others):
+    for path, mode, allowed in _modes(home, (home, *_entries(home), *others)):
+        path.chmod(allowed)
+        changed.append(f"{path}: was {mode:04o}, is {allowed:04o} now: others may not read it")
+    return changed
+
+
+def open_to_others(home: Path, *judged: Path) -> list[tuple[Path, int]]:
+    """What `tighten` would change, and files that it leaves to a person, with their modes. Nothing is changed."""
+    return [(path, mode) for path, mode, _ in _modes(home, (home, *_entries(home), *judged))]
+
+
+def _modes(home: Path, paths: Iterable[Path]) -> Iterator[tuple[Path, int, int]]:
+    """(path, mode, mode that it may have) of each of ours that gives others more than it may."""
+    passing = stat.S_IXOTH if os.geteuid() == 0 else 0
+    for path in paths:
         try:
             found = path.lstat()
         except OSError:
@@ -96,9 +109,7 @@ def tighten(home: Path, *others: Path) -> list[str]:
         mode = stat.S_IMODE(found.st_mode)
         allowed = mode & ~(MASK & ~passing) if path == home else mode & ~MASK
         if mode != allowed:
-            path.chmod(allowed)
-            changed.append(f"{path}: was {mode:04o}, is {allowed:04o} now: others may not read it")
-    return changed
+            yield path, mode, allowed
 
 
 def _entries(home: Path) -> Iterator[Path]:

@@ -17,10 +17,10 @@ MLFLOW, MLFLOW_JOBS, RAY, GATEWAY = (f"AIRFLOW_CONN_SLIPSTREAM_{name}" for name 
 def connections(platform: Platform, credentials: Credentials) -> dict[str, str]:
     """AIRFLOW_CONN_* by name. Tokens travel as the password. Which process gets which: include/local/rights.py."""
     return {
-        MLFLOW: _uri(platform.ports["mlflow"], "slipstream-registry", credentials.mlflow_registry),
-        MLFLOW_JOBS: _uri(platform.ports["mlflow"], "slipstream-jobs", credentials.mlflow_jobs),
-        RAY: _uri(platform.ports["ray"], "", credentials.ray_token),
-        GATEWAY: _uri(platform.ports["gateway"], "", credentials.gateway_admin),
+        MLFLOW: _uri("mlflow", platform.ports["mlflow"], "slipstream-registry", credentials.mlflow_registry),
+        MLFLOW_JOBS: _uri("mlflow", platform.ports["mlflow"], "slipstream-jobs", credentials.mlflow_jobs),
+        RAY: _uri("ray", platform.ports["ray"], "", credentials.ray_token),
+        GATEWAY: _uri("gateway", platform.ports["gateway"], "", credentials.gateway_admin),
     }
 
 
@@ -29,7 +29,7 @@ def write_file(platform: Platform, credentials: Credentials) -> Path:
     values = {
         **addresses(platform),
         **connections(platform, credentials),
-        "AIRFLOW_CONN_SLIPSTREAM_AIRFLOW": _uri(platform.ports["airflow"], "admin", credentials.airflow_admin),
+        "AIRFLOW_CONN_SLIPSTREAM_AIRFLOW": _uri("airflow", platform.ports["airflow"], "admin", credentials.airflow_admin),
     }
     path = platform.home / "connections.env"
     write_private(path, "".join(f"{name}={value}\n" for name, value in values.items()))
@@ -78,5 +78,6 @@ def addresses(platform: Platform) -> dict[str, str]:
     }
 
 
-def _uri(port: int, login: str, password: str) -> str:
-    return f"http://{quote(login, safe='')}:{quote(password, safe='')}@{HOST}:{port}"
+def _uri(server: str, port: int, login: str, password: str) -> str:
+    """Of the server's own connection type (operators/provider_info.py), so that Airflow can test it. It speaks HTTP."""
+    return f"slipstream-{server}://{quote(login, safe='')}:{quote(password, safe='')}@{HOST}:{port}"

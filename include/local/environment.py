@@ -128,6 +128,7 @@ def _airflow_core(platform: Platform) -> dict[str, str]:
         "executor": "LocalExecutor",
         "parallelism": "4",  # workers are forked ahead: each costs memory
         "load_examples": "false",
+        "test_connection": "Enabled",  # the button of the Connections page: only this machine reaches the platform
         "dags_folder": DAGS.read() or str(platform.project / "dags"),
         "plugins_folder": str(platform.project / "plugins"),
         "execution_api_server_url": f"{platform.url('airflow')}/execution/",

@@ -23,6 +23,7 @@ from include.routing.entity_hash import bucket
 from include.routing.route import Route
 from include.serving.client import GatewayClient
 from include.serving.telemetry.metrics_page import names
+from operators.server_hooks import GatewayHook, MlflowHook
 from tests.integration.gateway_calls import four_versions, post, serve
 from tests.support.gateway_world import (
     MODEL,
@@ -302,3 +303,15 @@ def test_a_key_as_a_number_and_as_text_is_one_entity(world: World, client: Gatew
     (logged,) = [record for record in read_records(world.home, MODEL) if record.id == answer["id"]]
     assert (logged.entity, answer["degraded"]) == ({"place": str(asked)}, [])
     assert logged.features["heat"] == 0.9
+
+
+def test_the_test_button_of_airflow_takes_its_token_and_refuses_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_GATEWAY", f"slipstream-gateway://:{TOKEN}@127.0.0.1:{world.port}")
+    assert GatewayHook().test_connection() == (True, f"The gateway at {world.url} answers, and takes the token.")
+    monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_GATEWAY", f"slipstream-gateway://:not-the-token@127.0.0.1:{world.port}")
+    status, words = GatewayHook().test_connection()
+    assert (status, f"The gateway at {world.url} answers, and refuses the token (HTTP 401)." in words) == (False, True)
+    assert "not-the-token" not in words
+    monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_MLFLOW", f"slipstream-mlflow://:{TOKEN}@127.0.0.1:{world.port}")
+    status, words = MlflowHook().test_connection()  # another server than the one that was meant
+    assert (status, "is not MLflow" in words) == (False, True)

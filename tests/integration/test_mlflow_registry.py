@@ -18,6 +18,7 @@ from include.governance.mirror import behind, catch_up, follow
 from include.governance.package import Package
 from include.governance.registry import mirror, register, resource
 from include.versions.record import Stage
+from operators.server_hooks import MlflowHook
 from tests.support.mlflow_server import PASSWORD, mlflow_server
 from tests.support.toy_ledger import MODEL, Loop
 from tests.support.versions import move
@@ -198,3 +199,13 @@ def test_a_wrong_password_is_no_reason_to_retry(url: str, control: ControlStore,
     package = Loop.under(tmp_path).package()
     with pytest.raises(PermanentError, match="slipstream_mlflow"):
         register(control, registry_at(url, control, "wrong"), package, control.take(resource(MODEL), "t"))
+
+
+def test_the_test_button_of_airflow_takes_the_login_and_refuses_another(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = url.removeprefix("http://")
+    monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_MLFLOW", f"slipstream-mlflow://admin:{PASSWORD}@{place}")
+    assert MlflowHook().test_connection() == (True, f"MLflow at {url} answers, and takes the login.")
+    monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_MLFLOW", f"slipstream-mlflow://admin:not-the-password@{place}")
+    status, words = MlflowHook().test_connection()
+    assert (status, f"MLflow at {url} answers, and refuses the login (HTTP 401)." in words) == (False, True)
+    assert "not-the-password" not in words

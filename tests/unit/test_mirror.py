@@ -67,8 +67,10 @@ ELSEWHERE = {
     # Commands, run as a person runs them.
     "tests/unit/cli/test_commands.py": (
         "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
-        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions governance/audit"
+        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/trace cli/versions governance/audit"
     ),
+    "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
+    "tests/unit/cli/test_doctor.py": "cli/checkup/models cli/checkup/reachable",
     "tests/unit/cli/test_writers.py": "cli/components",
     "tests/unit/authoring/test_check.py": (
         "authoring/dry_run authoring/findings authoring/sample authoring/template/features "
@@ -138,7 +140,7 @@ ELSEWHERE = {
 }
 # Tests of what several modules do together, in the folder of the package whose promise it is.
 THEMES = {
-    "tests/unit/cli": "commands unknown_names",
+    "tests/unit/cli": "commands json unknown_names",
     "tests/unit/core": "digest_of_steps spec",
     "tests/unit/data": "partitions",
     "tests/unit/features": "authored_names zones",

@@ -72,7 +72,7 @@ def live(control: ControlStore) -> Rollout:
 def test_before_the_upgrade_a_task_waits_and_a_command_says_what_to_do(old: Services, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(NotReadyError, match="slipstream upgrade"):
         _ = old.control
-    assert main(["versions", MODEL]) == 1
+    assert main(["versions", MODEL]) == 4
     assert "slipstream upgrade" in capsys.readouterr().err
 
 
@@ -225,7 +225,7 @@ def test_while_something_may_write_it_is_refused_by_name(
     before = rows(old.settings.control_url)
     job = Writer("the job slip-train-1", "slipstream cancel slip-train-1")
     monkeypatch.setattr("include.cli.upgrade.writers", lambda context: [job])
-    assert main(["upgrade"]) == 1
+    assert main(["upgrade"]) == 5
     told = capsys.readouterr().err
     assert "not upgraded while these may write: the job slip-train-1" in told
     assert "slipstream cancel slip-train-1; then: slipstream upgrade" in told

@@ -104,7 +104,7 @@ def test_where_all_is_well_it_says_so(slipstream: Slipstream) -> None:
 def test_without_a_way_to_airflow_it_says_what_it_cannot_know(slipstream: Slipstream, control: ControlStore) -> None:
     canary(control)
     status, out, _ = slipstream("reconcile")
-    assert status == 1
+    assert status == 4
     assert "not known of the rollouts: There is no connection to Airflow" in out
     assert "AIRFLOW_CONN_SLIPSTREAM_AIRFLOW" in out
     assert "Nothing is amiss in what could be looked at." in out
@@ -114,7 +114,7 @@ def test_what_the_stores_alone_say_is_done_without_airflow(slipstream: Slipstrea
     with control.transaction() as connection:
         connection.execute(versions.update().where(versions.c.version == 1).values(stage="Candidate"))
     status, out, _ = slipstream("reconcile", "--dry-run")
-    assert (status, "would be: marked as superseded" in out) == (0, True)
+    assert (status, "would be: marked as superseded" in out) == (3, True)
     assert slipstream("reconcile")[0] == 0
     assert history(control, MODEL, 1)[0].action == "reconcile.supersede"
     assert slipstream("reconcile")[1].strip() == "Nothing is amiss."
@@ -147,7 +147,7 @@ def test_an_airflow_that_is_down_is_named_and_asked_once(
     monkeypatch.setattr("include.backends.airflow.client.time.sleep", waits.append)
     monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_AIRFLOW", "http://u:p@127.0.0.1:1")
     status, out, _ = slipstream("reconcile")
-    assert (status, "Airflow at http://127.0.0.1:1 does not answer" in out) == (1, True)
+    assert (status, "Airflow at http://127.0.0.1:1 does not answer" in out) == (4, True)
     assert len(waits) == 5
     assert read_route(control, MODEL)[1].champion == 2
     with control.transaction() as connection:

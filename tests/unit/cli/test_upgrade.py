@@ -23,5 +23,5 @@ def test_where_nothing_has_run_there_is_nothing_to_upgrade(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path / "empty"))
-    assert main(["upgrade"]) == 1
+    assert main(["upgrade"]) == 4
     assert "nothing has run here yet" in capsys.readouterr().err

@@ -36,3 +36,29 @@ def test_the_launcher_of_the_environment_runs_what_is_declared() -> None:
         pytest.skip("this environment was not made by scripts/setup.sh")
     module, _, function = launchers.commands()["slipstream"].partition(":")
     assert f"from {module} import {function}" in installed.read_text()
+
+
+def test_the_provider_is_registered_once_and_replaced_by_a_later_version(tmp_path: Path) -> None:
+    first = launchers.register_provider(tmp_path)
+    assert launchers.register_provider(tmp_path) == first
+    first.rename(tmp_path / "slipstream-0.0.1.dist-info")
+    assert launchers.register_provider(tmp_path) == first
+    assert sorted(each.name for each in tmp_path.glob("*.dist-info")) == [first.name]
+    code = (
+        "from importlib.metadata import distribution, entry_points\n"
+        "(found,) = entry_points(group='apache_airflow_provider', name='provider_info')\n"
+        "print(distribution('slipstream').version, found.load()()['package-name'])"
+    )
+    environ = {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [first.name.split("-")[1].removesuffix(".dist"), "slipstream"]  # without the project, too
+
+
+def test_a_package_that_was_installed_is_left_as_it_is(tmp_path: Path) -> None:
+    installed = tmp_path / "slipstream-9.dist-info"
+    installed.mkdir()
+    (installed / "INSTALLER").write_text("pip\n")
+    assert launchers.register_provider(tmp_path) == installed
+    assert [each.name for each in tmp_path.iterdir()] == [installed.name]
