@@ -13,6 +13,7 @@ from include.authoring.spec_imports import check_imports
 from include.core.reference import load
 from include.core.request import Result
 from include.core.spec import ModelSpec
+from include.local.environment import quiet
 from include.services.services import Services
 from include.training.job import TrainingJob
 
@@ -25,6 +26,7 @@ def check_model(model: str, services: Services, *, days: int = DAYS, fit: bool =
     `days`: how many of the newest landed days are read. `fit`: whether to train on 1,000 rows. `dags`: whether to ask Airflow.
     Raises nothing for what is wrong with the model.
     """
+    quiet()
     report = Report(model)
     spec = report.run("spec", lambda finding: _spec(finding, model, services))
     report.run("imports", lambda finding: finding.say(check_imports(model, services.settings)), "spec")

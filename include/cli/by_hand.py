@@ -39,7 +39,7 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="params", help=SET)
     parser.add_argument("--tune", action="store_true", help="search the spec's grid first, and take the best")
-    parser.add_argument("--job", action="store_true", help=JOB)
+    parser.add_argument("--as-job", action="store_true", help=JOB)
 
 
 def open_model(name: str) -> Model:

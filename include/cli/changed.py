@@ -57,7 +57,7 @@ def make_changed(context: CliContext, spec: ModelSpec, *, dry_run: bool) -> dict
     left = [each.day for each in changed if each.day not in requests]
     if left:
         print(f"{len(left)} of them are to be validated again first: their raw partitions or expectations have changed.")
-        print_commands(spec, left, set(whole_days(spec, context.ledger.storage)))
+        print_commands(spec, left, _whole(context, spec))
     print()
     return {
         "changed": [{"day": each.day, "because": each.words} for each in changed],
@@ -77,7 +77,7 @@ def _print_other_code(context: CliContext, spec: ModelSpec, days: Mapping[date, 
             f"{len(other)} published days of {spec.name} ({min(other)} to {max(other)}) have the present views, and were made by "
             "other code of the entities, labels or expectations, or by another release of Slipstream. Nothing is done about them."
         )
-        print_commands(spec, other, set(whole_days(spec, context.ledger.storage)))
+        print_commands(spec, other, _whole(context, spec))
         print()
     return as_ranges(other, set(whole_days(spec, context.ledger.storage)) if other else set())
 
@@ -87,6 +87,11 @@ def _code(context: CliContext, made: Result) -> str:
         return context.ledger.request(made.key).code
     except (IntegrityError, FileNotFoundError):
         return ""
+
+
+def _whole(context: CliContext, spec: ModelSpec) -> set[date]:
+    """The days that have landed with all their sources."""
+    return set(whole_days(spec, context.ledger.storage))
 
 
 def _results(context: CliContext, spec: ModelSpec) -> dict[date, Result]:

@@ -17,7 +17,6 @@ SHAPES: Shapes = {
         "`detail`, `seconds` and `error` (null, or its `what`, `seen`, `safe`, `next`)",
     }
 }
-RAW_ALONE = True  # a folder that is no model, or not yet one, is what this is to speak about
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

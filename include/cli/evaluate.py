@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     model = open_model(options.model)
     data = model.training_set(options.as_of, missing=options.missing)
-    fit = model.fit(data, params=given_params(options.params), tune=options.tune, job=options.job)
+    fit = model.fit(data, params=given_params(options.params), tune=options.tune, job=options.as_job)
     made = model.evaluate(fit, champion=not options.no_champion)
     answer(options, {**made.to_json(), "fit": fit.key}, [*made.lines(), f"fit: {fit.key}"])
     if options.gate and not made.passed:

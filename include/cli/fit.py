@@ -25,6 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     model = open_model(options.model)
     data = model.training_set(options.as_of, missing=options.missing)
-    made = model.fit(data, params=given_params(options.params), tune=options.tune, job=options.job)
+    made = model.fit(data, params=given_params(options.params), tune=options.tune, job=options.as_job)
     answer(options, made.to_json(), made.lines())
     return 0

@@ -39,6 +39,12 @@ QUIET = {  # no telemetry
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 
 
+def quiet() -> None:
+    """No library of this process reports what is done with it; what the shell says stands."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
 def common(platform: Platform, rights: Rights, shell: Mapping[str, str] | None = None) -> dict[str, str]:
     """What every process sees, and what of the shell's secrets its rights name."""
     base = dict(os.environ if shell is None else shell)

@@ -21,6 +21,7 @@ from include.evaluation.request import evaluate_request, measured_again
 from include.features.request import training_set_request
 from include.features.withdrawn_step import snapshot
 from include.local.connections import read_file
+from include.local.environment import quiet
 from include.notebook.arguments import Moment, as_day, as_moment, known_params, name_of
 from include.notebook.comparison import Comparison, refuse_seen
 from include.notebook.days import MadeDay, Say, make_days
@@ -259,6 +260,7 @@ class Model:
 
 def open_here() -> Services:
     """The stores that the environment and `<home>/connections.env` name. A control store that is missing is made."""
+    quiet()
     given = dict(os.environ)
     return Services(Settings.from_env({**read_file(Settings.from_env(given).home), **given}))
 

@@ -47,6 +47,7 @@ def land(services: Services, monkeypatch: pytest.MonkeyPatch, first: str, last: 
     import_module("zoo.ape.sample_data").main(first, last)
 
 
+@pytest.mark.thorough
 def test_the_template_is_right_as_it_stands_on_rows_that_are_made_up(zoo: Zoo, checked: Checked, services: Services) -> None:
     zoo("ape")
     report = checked("ape", fit=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.cli.main import COMMANDS
+from include.cli.main import COMMANDS, module_of
 from tests.support.toy_ledger import MODEL, Loop
 from tests.unit.cli.conftest import Slipstream
 
@@ -35,7 +34,7 @@ WITH = {  # what else a command needs before it looks at an argument that is not
 
 def actions(command: str) -> list[argparse.Action]:
     parser = argparse.ArgumentParser(prog=command)
-    importlib.import_module(f"include.cli.{command}").configure(parser)
+    module_of(command).configure(parser)
     return [action for action in parser._actions if action.dest != "help"]
 
 

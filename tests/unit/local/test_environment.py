@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,15 @@ def platform(tmp_path: Path) -> Platform:
 @pytest.fixture
 def credentials(platform: Platform) -> Credentials:
     return Credentials.load(platform.home)
+
+
+def test_a_process_of_a_person_reports_nothing_unless_the_shell_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in environment.QUIET:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DO_NOT_TRACK", "0")
+    environment.quiet()
+    assert {name: os.environ[name] for name in environment.QUIET} == {**environment.QUIET, "DO_NOT_TRACK": "0"}
 
 
 def test_every_process_finds_the_project_the_home_and_the_addresses(platform: Platform, credentials: Credentials) -> None:

@@ -58,6 +58,7 @@ def test_the_dag_finds_what_was_made_by_hand_and_computes_nothing(worked: Desk) 
     assert run.xcom["evaluate"]["digest"] == evaluation.digest
 
 
+@pytest.mark.thorough
 def test_by_hand_is_found_what_the_dag_has_made(desk: Desk) -> None:
     for number in range(1, DAYS + 1):
         desk.life.publish(day(number))
