@@ -103,17 +103,22 @@ def _imports(module: str) -> Iterator[str]:
     """The modules whose code counts for this one's."""
     path, own = _file(module), _is_own_code(module)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return (name for name in _named(*_version(path), package, own) if _counts(name, own))
+
+
+@lru_cache(maxsize=512)
+def _named(path: Path, mtime_ns: int, package: str, own: bool) -> tuple[str, ...]:
+    """What a file may mean other modules by, each once: what it imports, and strings that name code."""
     reference = REFERENCE if own else _ANY_REFERENCE
-    for node in ast.walk(_tree(*_version(path))):
-        names: list[str] = []
+    found: dict[str, None] = {}
+    for node in ast.walk(_tree(path, mtime_ns)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            origin = _origin(node, package)
-            names = [origin, *(f"{origin}.{alias.name}" for alias in node.names)] if origin else []
+            found |= dict.fromkeys(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (origin := _origin(node, package)):
+            found |= dict.fromkeys([origin, *(f"{origin}.{alias.name}" for alias in node.names)])
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and reference.fullmatch(node.value):
-            names = [node.value.partition(":")[0]]  # code that is loaded by name
-        yield from (name for name in names if _counts(name, own))
+            found[node.value.partition(":")[0]] = None  # code that is loaded by name
+    return tuple(found)
 
 
 def _origin(node: ast.ImportFrom, package: str) -> str:
