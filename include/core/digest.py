@@ -108,21 +108,17 @@ def _imports(module: str) -> Iterator[str]:
 
 @lru_cache(maxsize=512)
 def _named(path: Path, mtime_ns: int, package: str, own: bool) -> tuple[str, ...]:
-    """Every name that may be a module which the file imports, or loads by its reference."""
-    return tuple(dict.fromkeys(_names(_tree(path, mtime_ns), package, REFERENCE if own else _ANY_REFERENCE)))
-
-
-def _names(tree: ast.Module, package: str, reference: re.Pattern[str]) -> Iterator[str]:
-    for node in ast.walk(tree):
-        names: list[str] = []
+    """What a file may mean other modules by, each once: what it imports, and strings that name code."""
+    reference = REFERENCE if own else _ANY_REFERENCE
+    found: dict[str, None] = {}
+    for node in ast.walk(_tree(path, mtime_ns)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            origin = _origin(node, package)
-            names = [origin, *(f"{origin}.{alias.name}" for alias in node.names)] if origin else []
+            found |= dict.fromkeys(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (origin := _origin(node, package)):
+            found |= dict.fromkeys([origin, *(f"{origin}.{alias.name}" for alias in node.names)])
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and reference.fullmatch(node.value):
-            names = [node.value.partition(":")[0]]  # code that is loaded by name
-        yield from names
+            found[node.value.partition(":")[0]] = None  # code that is loaded by name
+    return tuple(found)
 
 
 def _origin(node: ast.ImportFrom, package: str) -> str:

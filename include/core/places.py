@@ -226,7 +226,8 @@ def _imported(name: str) -> ModuleType:
 
 def _readable(folder: Path) -> Path:
     try:
-        next(folder.iterdir(), None)
+        with os.scandir(folder) as entries:  # without listing them all, for each model is looked up so
+            next(entries, None)
     except OSError as error:
         raise SpecError(
             f"{MODELS.name} names a folder that cannot be read: {error.strerror}.",

@@ -29,6 +29,7 @@ class Facts:
     signature: Mapping[str, Any]
     params: Mapping[str, Any]  # the training parameters, hyperparameters first of all
     partitions: str  # digest of the digests of the training set's inputs
+    platform_commit: str = ""  # the same as the lineage's where the model is in the platform's repository; empty where unknown
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Package:
             "code": lineage.code,
             "params": lineage.params,
             "commit": lineage.commit,
-            "platform_commit": lineage.platform_commit,
+            "platform_commit": self.facts.platform_commit,
         }
         return {f"slipstream.{name}": value for name, value in tags.items() if value}
 

@@ -37,7 +37,9 @@ def propose(
     commit: str = "",
     platform_commit: str = "",
 ) -> Package:
-    """Read what the inputs say of themselves. Raises DataError or IntegrityError if one is gone or changed."""
+    """Read what the inputs say of themselves. `commit` is of the model's repository, `platform_commit` of the platform's.
+
+    Raises DataError or IntegrityError if one is gone or changed."""
     train, evaluation = ledger.resolve(inputs.train), ledger.resolve(inputs.evaluation)
     made, data = ledger.request(train.key), ledger.request(ledger.resolve(inputs.training_set).key)
     signature, params = read_signature(ledger, train), recipe(made)
@@ -47,14 +49,13 @@ def propose(
         code=digest_json([made.code, data.code, _feature_code(ledger, data)]),
         params=digest_json(params),
         commit=commit,
-        platform_commit=platform_commit,
     )  # fmt: skip
     threshold = float(evaluation.value.get("threshold", MEASURED_BEFORE))
     asked = asked_of(ledger.request(evaluation.key).params, spec.evaluation)
     gate = Gate(bool(evaluation.value["gate"]["passed"]), reasons(evaluation.value, asked))
     entry = Entry(spec.name, as_of, lineage, gate, _metrics(evaluation), origin, run_type, threshold)
     partitions = digest_json(sorted((name, ref.digest) for name, ref in data.inputs.items()))
-    facts = Facts(spec, train, ledger.resolve(inputs.training_set), evaluation, signature, params, partitions)
+    facts = Facts(spec, train, ledger.resolve(inputs.training_set), evaluation, signature, params, partitions, platform_commit)
     return Package(entry, facts, ledger)
 
 

@@ -181,6 +181,7 @@ def _insert(control: ControlStore, connection: sa.Connection, package: Package, 
     semver = next_version(known.newest(connection, entry.model), entry.lineage)
     record = VersionRecord(entry, published.version, semver, entry.first_stage, published.run_id, timestamp())
     add_in(connection, record)
-    detail = {"version": record.version, "semver": semver, "key": entry.key, "stage": str(record.stage)}
+    commits = {"commit": entry.lineage.commit, "platform_commit": package.facts.platform_commit}
+    detail = {"version": record.version, "semver": semver, "key": entry.key, "stage": str(record.stage), **commits}
     control.append_audit(connection, "register", "register", entry.model, detail)
     return record

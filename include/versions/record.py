@@ -37,14 +37,12 @@ class Lineage:
     schema: str  # of the model's inputs: names, types and order
     code: str  # of training and feature definitions
     params: str  # of the training parameters
-    commit: str = ""  # git, of the repository that the model is in, where known
-    platform_commit: str = ""  # of the platform that made it; the same where the model is in its repository
+    commit: str = ""  # git, where known
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         train, data, evaluation = (Ref.from_json(value[name]) for name in ("train", "training_set", "evaluation"))
-        commits = value.get("commit", ""), value.get("platform_commit", "")
-        return cls(train, data, evaluation, value["schema"], value["code"], value["params"], *commits)
+        return cls(train, data, evaluation, value["schema"], value["code"], value["params"], value.get("commit", ""))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Run with a platform's code first on the path: makes two models' features, trains, registers, and asks the gateway.
 
-Prints one JSON line. `python model_repository_life.py [--promote]`.
+Prints one JSON line. `python model_repository_life.py [--promote] [--ask]`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 
 MODELS = ("order_returned", "parcel_late")
-DAYS = 4
-ROWS = 250  # a day
+DAYS = 3
+ROWS = 300  # a day
 
 
-def main(promote: bool) -> None:
+def main(promote: bool, ask: bool) -> None:
     from operators.catalog import dags_of_models, platform_places
     from operators.hooks import open_services
     from operators.registry import RegisterModelOperator
@@ -38,9 +38,10 @@ def main(promote: bool) -> None:
         "broken": {name: str(error) for name, error in found.broken.items()},
         "results": sorted(str(path) for path in Path(services.settings.root).rglob("result.json")),
         "versions": {model: _versions(services, model) for model in MODELS},
+        "commits": {model: _commits(services, model) for model in MODELS},
         "champions": {model: _champion(services, model) for model in MODELS},
         "traces": {model: _trace(services, model) for model in MODELS},
-        "scores": _ask(services.settings.gateway_url),
+        "answers": _ask(services.settings.gateway_url) if ask else {},
     }))  # fmt: skip
 
 
@@ -50,8 +51,7 @@ def _life(life: Any, register: Any, run: Any, day: Any) -> None:
         for number in range(1, DAYS + 1):
             life.put(_source(life.model), day(number), _rows(life.model, day(number)))
     for number in range(1, DAYS + 1):
-        published = life.publish(day(number))
-    life.materialize(published)
+        life.publish(day(number))
     training = run({"as_of": (day(DAYS) + timedelta(days=1)).isoformat()})
     life.trained(training, where="job" if life.model == "parcel_late" else "process")
     training(register(task_id="register", model=life.model))
@@ -95,6 +95,17 @@ def _versions(services: Any, model: str) -> list[dict[str, Any]]:
     return [record.to_json() for record in queries.records(services.control, model)]
 
 
+def _commits(services: Any, model: str) -> list[list[str]]:
+    """By version, as the registry has them: of the model's code, and of the platform."""
+    found = []
+    for version in _versions(services, model):
+        path = f"registry/{model}/versions/{version['version']}/package.json"
+        tags = json.loads(services.storage.read(path))["tags"]
+        assert tags["slipstream.commit"] == version["commit"]
+        found.append([tags["slipstream.commit"], tags["slipstream.platform_commit"]])
+    return found
+
+
 def _champion(services: Any, model: str) -> int | None:
     from include.routing.route import read_route
 
@@ -134,4 +145,4 @@ def _ask(url: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main("--promote" in sys.argv)
+    main("--promote" in sys.argv, "--ask" in sys.argv)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from include.core import places
 from include.core.author import TEXT, as_slipstream_error, describe, is_permanent
 from include.core.digest import PROJECT
 from include.core.errors import CodeError, DataError, JobFailedError, SlipstreamError, TransientError
@@ -145,3 +146,17 @@ def test_a_module_that_cannot_be_imported_is_an_error_of_the_spec(
     with pytest.raises(SlipstreamError, match="'authors_module:x' cannot be imported: "):
         load("authors_module:x")
     sys.modules.pop("authors_module", None)
+
+
+def test_an_error_in_a_place_outside_the_project_names_its_line(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "ant"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "train.py").write_text("def fit(job):\n    return job / 0\n")
+    places.activate(str(folder.parent))
+    try:
+        with pytest.raises(ZeroDivisionError) as raised:
+            load("include.models.ant.train:fit")(1)
+        assert f"(at {folder / 'train.py'}:2, in fit)" in as_slipstream_error(raised.value).what
+    finally:
+        places.activate("include.models")

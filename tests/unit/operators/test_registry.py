@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 from airflow.sdk import Context
 
+from include.core.control import audit
 from include.core.digest import PROJECT
 from include.core.errors import FencedError
 from include.core.repository import Commits, commit_of
@@ -201,3 +204,13 @@ def test_the_commits_of_a_version_are_its_models_repositorys_and_the_platforms(t
     assert commits(MODEL, version="b1", path=tmp_path) == Commits("b1", "b1")  # the platform's own bundle
     assert commits("ant") == commits("ant", version="b1", path=PROJECT) == Commits("", here)  # its folder is in no repository
     assert commits("ant", version="b1", path=tmp_path / "bundle") == Commits("b1", here)  # a bundle of the model's repository
+
+
+def test_both_commits_are_in_the_registry_and_in_the_audit_chain(registered: Life) -> None:
+    (record,) = versions.records(registered.services.control, MODEL)
+    stored = registered.services.storage.read(f"registry/{MODEL}/versions/1/package.json")
+    tags = json.loads(stored)["tags"]
+    assert tags["slipstream.commit"] == tags["slipstream.platform_commit"] == record.entry.lineage.commit
+    with registered.services.control.transaction() as connection:
+        (detail,) = connection.scalars(sa.select(audit.c.detail).where(audit.c.action == "register")).all()
+    assert (detail["commit"], detail["platform_commit"]) == (record.entry.lineage.commit, record.entry.lineage.commit)
