@@ -18,7 +18,7 @@ from include.core.nearest import did_you_mean
 from include.core.scratch import scratch_folder
 
 TEMPLATE = "template"
-LIBRARIES = ("include.authoring", "examples.models")  # of models to start from, beside those of the installation
+LIBRARIES = ("include.authoring", SHARED, "examples.models")  # of models to start from, beside those of the setting
 RESERVED = {"slipstream": "the installation's own DAGs begin with it"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")

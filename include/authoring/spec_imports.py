@@ -25,7 +25,7 @@ HEAVY = frozenset({
 })  # fmt: skip
 SLOW = 0.5  # seconds
 _LINE = re.compile(r"import time:\s+\d+ \|\s+(\d+) \| (\s*)(\S+)")
-_READ = "from include.core.catalog import load_spec; import sys; load_spec(*sys.argv[1:])"
+_READ = "import sys, include.core.catalog; __import__(sys.argv[1])"  # a statement: importlib's own calls are not told
 _PATIENCE = 120  # seconds that importing a spec may take
 
 
@@ -55,11 +55,12 @@ def check_imports(model: str, settings: Settings) -> str:
 
 def imports(model: str, settings: Settings) -> list[Import]:
     """The libraries that the spec brings in, beside the standard library and what the spec's own types need."""
-    command = [sys.executable, "-X", "importtime", "-c", _READ, model, settings.models]
+    folder = f"{package_of(model, settings.models)}.{model}"
+    command = [sys.executable, "-X", "importtime", "-c", _READ, f"{folder}.spec"]
     done = subprocess.run(
         command, env=child_environment(settings), capture_output=True, text=True, check=False, timeout=_PATIENCE
     )
-    return list(_libraries(done.stderr, f"{package_of(model, settings.models)}.{model}"))
+    return list(_libraries(done.stderr, folder))
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from include.core.compute import Computed, find_or_compute
-from include.core.digest import canonical_json
 from include.core.errors import DataError
-from include.core.nearest import did_you_mean, nearest_day
+from include.core.nearest import nearest_day
 from include.core.request import Ref, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
-from include.core.time import days_between, end_of_day, utc
+from include.core.time import days_between, end_of_day
 from include.data.landed import whole_days
 from include.data.published import newest, published
-from include.data.window import moment
 from include.evaluation.request import evaluate_request, measured_again
 from include.features.request import training_set_request
 from include.features.withdrawn_step import snapshot
 from include.local.connections import read_file
+from include.notebook.arguments import Moment, as_day, as_moment, known_params, name_of
 from include.notebook.comparison import Comparison, refuse_seen
 from include.notebook.days import MadeDay, Say, make_days
 from include.notebook.fits import Other, find_fit
@@ -39,7 +38,6 @@ from include.validation.request import training_set_verdict_request
 from include.validation.verdict import raise_if_failed
 
 Missing = Literal["make", "refuse", "ignore"]
-Moment = str | date | datetime
 SHOWN = 5  # days of a message
 
 
@@ -64,7 +62,7 @@ class Model:
         self.name = name
         self.services = services if services is not None else open_here()
         self._say = say
-        self.services.control.create_tables()
+        self.services.settings.scratch()  # makes the home, where nothing has ever run
         require_model(name, self.services.settings.models, lambda: self.services.control)
         self.spec  # noqa: B018 - a broken one is refused now
 
@@ -91,7 +89,7 @@ class Model:
         that has not landed whole; a day that fails is named, and holds up no other.
         """
         spec = self.spec
-        days = days_between(_day(first), _day(first if last is None else last))
+        days = days_between(as_day(first), as_day(first if last is None else last))
         landed = whole_days(spec, self.services.storage)
         if missing := [day for day in days if day not in set(landed)]:
             raise DataError(
@@ -138,7 +136,7 @@ class Model:
         >>> model.fit("2024-02-15", params={"learning_rate": 0.05}).metrics["auc"]
         """
         spec = self.spec
-        chosen = _known_params(spec, params or {})
+        chosen = known_params(spec, params or {})
         rows = data if isinstance(data, TrainingSet) else self.training_set(data)
         verdict = self._compute(training_set_verdict_request(spec, rows.ref)).result
         raise_if_failed(verdict.read(ValidateValue), {n: self.services.storage.uri(f.path) for n, f in verdict.files.items()})
@@ -173,7 +171,7 @@ class Model:
         first, second = self.find(one), self.find(other)
         if first.digest == second.digest:
             raise DataError("Both are the same fit.", seen=first.key, safe="nothing was measured.", hint="name two fits.")
-        names = _name(one, first), _name(other, second)
+        names = name_of(one, first), name_of(other, second)
         holdout = on.ref if on is not None else max((first, second), key=self._as_of).training_set
         refuse_seen(self.services.ledger, holdout, dict(zip(names, (first.training_set, second.training_set), strict=True)))
         spec = self.spec
@@ -202,12 +200,8 @@ class Model:
 
     def _moment(self, spec: ModelSpec, as_of: Moment | None) -> datetime:
         """UTC, without zone."""
-        if isinstance(as_of, str):
-            return moment(as_of)
-        if isinstance(as_of, datetime):
-            return utc(as_of)
-        if isinstance(as_of, date):
-            return datetime(as_of.year, as_of.month, as_of.day)  # noqa: DTZ001 - UTC, as everywhere in files
+        if as_of is not None:
+            return as_moment(as_of)
         last = [*whole_days(spec, self.services.storage)[-1:], *filter(None, [newest(self.services.control, self.name)])]
         if not last:
             raise DataError(
@@ -272,38 +266,3 @@ def open_here() -> Services:
 def _actor() -> str:
     """Who the audit chain and a fence name."""
     return f"{getpass.getuser()} (by hand)"
-
-
-def _day(day: Moment) -> date:
-    if isinstance(day, datetime):
-        return utc(day).date()
-    return day if isinstance(day, date) else moment(day).date()
-
-
-def _known_params(spec: ModelSpec, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Raises DataError for a name that the spec does not have, or a value that no key can hold."""
-    known = {*spec.training.params, *spec.training.search}
-    unknown = [name for name in params if name not in known]
-    if unknown:
-        raise DataError(
-            f"{spec.name} has no parameter {unknown[0]!r}: it would change the key of the fit, and nothing else.",
-            seen=unknown,
-            safe="nothing was fitted.",
-            hint=f"{did_you_mean(unknown[0], known, 'parameters')} A new one belongs into training.params of the spec.",
-        )
-    try:
-        canonical_json(dict(params))
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"A parameter is no plain value: {error}.",
-            seen={name: type(value).__name__ for name, value in params.items()},
-            safe="nothing was fitted.",
-            hint="give numbers, text, booleans, lists or dicts of them; of NumPy's numbers .item().",
-        ) from error
-    return dict(params)
-
-
-def _name(asked: Other, found: Fit) -> str:
-    if isinstance(asked, Fit):
-        return found.key[:18]
-    return f"version {asked}" if isinstance(asked, int) else asked if asked == "champion" else found.key[:18]

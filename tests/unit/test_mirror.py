@@ -70,6 +70,14 @@ ELSEWHERE = {
         "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions governance/audit"
     ),
     "tests/unit/cli/test_writers.py": "cli/components",
+    "tests/unit/authoring/test_check.py": (
+        "authoring/dry_run authoring/findings authoring/sample authoring/template/features "
+        "authoring/template/sample_data authoring/template/spec cli/check"
+    ),
+    "tests/unit/authoring/test_new.py": "authoring/places cli/new",
+    "tests/unit/notebook/test_commands.py": "cli/by_hand cli/compare cli/evaluate cli/training_set",
+    "tests/unit/notebook/test_model.py": "notebook/arguments notebook/comparison notebook/days notebook/fits notebook/results",
+    "tests/unit/notebook/test_reused.py": "authoring/model_dags",
     "tests/unit/operators/test_changed_definition.py": "cli/changed features/request",
     "tests/unit/operators/test_late_days.py": "cli/late operators/pending_events point_in_time/partition",
     "tests/unit/operators/test_lost_rows.py": "cli/online",
@@ -136,6 +144,7 @@ THEMES = {
     "tests/unit/features": "authored_names zones",
     "tests/unit/monitoring": "storm",
     "tests/unit/models": "former_imports",
+    "tests/unit/notebook": "commands reused",
     "tests/unit/operators": "bad_input changed_definition empty_days frozen late_days lost_rows moved override requests skew",
     "tests/unit/reconcile": "bench",
     "tests/unit/rollout": "entities",

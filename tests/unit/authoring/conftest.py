@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from include.authoring.new import NewModel, make
+from include.core.digest import PROJECT
+from include.services.services import Services
+
+Zoo = Callable[..., NewModel]
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty package of models, `zoo`."""
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (tmp_path / "include").symlink_to(PROJECT / "include")
+    monkeypatch.setattr("include.core.digest.PROJECT", tmp_path)  # code below it is what keys are made from
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.split(".")[0] == "zoo"]:
+        monkeypatch.delitem(sys.modules, name)
+    return folder
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    """Stores in which nothing is."""
+    return Services.from_env({"SLIPSTREAM_HOME": str(tmp_path / "home"), "SLIPSTREAM_MODELS": "zoo"})
+
+
+@pytest.fixture
+def zoo(models: Path) -> Zoo:
+    """`zoo("ape", {"spec.py": ("old", "new")})`: a new model in it, with texts of its files replaced."""
+
+    def new(name: str, edits: dict[str, tuple[str, str]] | None = None, like: str = "template") -> NewModel:
+        made = make(name, like, None, "zoo")
+        for file, (before, after) in (edits or {}).items():
+            text = (made.folder / file).read_text()
+            assert before in text
+            (made.folder / file).write_text(text.replace(before, after))
+        return made
+
+    return new
