@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "first-model.md"
-MODEL, FIRST, LAST, AS_OF = "returns", "2024-01-01", "2024-01-31", "2024-02-01"  # as the page's `console` block says
+MODEL, FIRST, LAST, AS_OF = "returns", "2024-01-01", "2024-01-20", "2024-01-21"  # as the page's `console` block says
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GATEWAY = "http://127.0.0.1:8500"
 
@@ -114,7 +114,7 @@ def test_the_page_can_be_followed_from_a_file_to_an_answer(project: Path, enviro
     assert all(word in found[at].text for word in (FIRST, LAST, AS_OF))
 
     told = follow([block for block in found[:at] if block.kind == "bash"], project, environ, url)
-    assert f"31 days have all sources: {FIRST} to {LAST}" in told
+    assert f"20 days have all sources: {FIRST} to {LAST}" in told
     assert "ExpectColumnValues" in told  # the proposed rules
     assert "as good as the champion" in told  # the plan of holdout rows
 
