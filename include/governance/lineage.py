@@ -41,8 +41,13 @@ class Trace:
         return not self.root.broken
 
     def to_json(self) -> dict[str, Json]:
-        counted = {"counts": self.counts, "intact": self.intact}
-        return {"version": self.record.to_json(), **counted, "root": self.where, "lineage": self.root.to_json()}
+        return {
+            "version": self.record.to_json(),
+            "counts": self.counts,
+            "intact": self.intact,
+            "root": self.where,
+            "lineage": self.root.to_json(),
+        }
 
 
 def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None = None) -> Trace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,8 @@ def test_a_gate_opened_by_hand_is_audited_and_shown_wherever_the_version_is(
     assert f"the gate of version {third} is open now, opened by hand by" in out
     assert "holds for one rollout. No traffic has moved." in out
     row = history(control, MODEL, limit=1)[0]
-    assert (row.action, row.detail["version"], row.detail["reason"]) == ("rollout.restore", third, WHY)
+    detail: Any = row.detail
+    assert (row.action, detail["version"], detail["reason"]) == ("rollout.restore", third, WHY)
     assert row.actor.endswith("(slipstream command)")
     assert "was opened before" in slipstream("gate", "open", MODEL, str(third), "--reason", "again")[1]
     assert len(history(control, MODEL)) == len(history(control, MODEL, limit=1000))
