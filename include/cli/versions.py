@@ -13,7 +13,8 @@ from include.versions.queries import records
 from include.versions.record import VersionRecord
 
 HEAD = ("version", "semver", "stage", "as of", "gate", "origin", "metrics")
-SHOWN = 3  # metrics of a row
+FIRST = ("auc", "log_loss", "accuracy")  # of the metrics: those that a spec may go by
+SHOWN, WIDE = 2, 3  # metrics of a row
 SHAPES: Shapes = {
     "": {
         "model": "the model", "version": "its number", "semver": "its semantic version", "stage": "Candidate, Production ...",
@@ -47,17 +48,18 @@ def run(options: argparse.Namespace) -> int:
 
 def _words(found: list[VersionRecord], options: argparse.Namespace) -> Iterator[str]:
     if options.wide:
-        yield table(HEAD, map(_row, found), width=0)
+        yield table(HEAD, [_row(record, WIDE) for record in found], width=0)
         return
-    text, cut = cut_table(HEAD, map(_row, found))
+    text, cut = cut_table(HEAD, [_row(record, SHOWN) for record in found])
     yield text
     if cut:
         yield f"Cut to fit: --wide or --json shows all; `slipstream gate explain {options.model} N` why a gate is closed."
 
 
-def _row(record: VersionRecord) -> tuple[object, ...]:
+def _row(record: VersionRecord, most: int) -> tuple[object, ...]:
     entry = record.entry
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in list(entry.metrics.items())[:SHOWN])
+    names = sorted(entry.metrics, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))[:most]
+    metrics = ", ".join(f"{name} {entry.metrics[name]:.4f}" for name in names)
     made = entry.origin + (f" ({entry.run_type})" if entry.run_type else "")
     return record.version, record.semver, str(record.stage), entry.as_of[:16], _gate(record), made, metrics
 
