@@ -80,7 +80,7 @@ def follow(commands: list[Block], project: Path, environ: dict[str, str], url: s
     script = "set -eu\n" + "\n".join(block.text for block in commands).replace(GATEWAY, url)
     script = script.replace("PYTHONPATH=. ", "").replace("curl -s ", "curl -sS -w '\\n' ")  # it is set; an answer a line
     done = subprocess.run(
-        ["bash", "-c", script], cwd=project, env=environ, capture_output=True, text=True, timeout=240, check=False
+        ["bash", "-c", script], cwd=project, env=environ, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, f"{script}\n{done.stdout[-3000:]}\n{done.stderr[-4000:]}"
     return done.stdout
@@ -103,6 +103,8 @@ def platform(project: Path, environ: dict[str, str]) -> Iterator[dict[str, objec
             running.wait(60)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_page_can_be_followed_from_a_file_to_an_answer(project: Path, environ: dict[str, str], url: str) -> None:
     found = blocks()
     for block in found:
