@@ -16,8 +16,7 @@ from include.core.catalog import load_spec
 from include.core.errors import DataError, IntegrityError
 from include.core.spec import ModelSpec
 from include.core.table import table
-from include.versions.queries import at_version, records
-from include.versions.record import VersionRecord
+from include.versions.shown import ShownRecord, shown_records, shown_version
 
 if TYPE_CHECKING:
     from include.evaluation.gate_plan import GatePlan
@@ -80,7 +79,7 @@ def _explain(context: CliContext, options: argparse.Namespace) -> Told:
     return told, "\n".join(_explained(record, words, notes))
 
 
-def _explained(record: VersionRecord, words: list[str], notes: list[str]) -> Iterator[str]:
+def _explained(record: ShownRecord, words: list[str], notes: list[str]) -> Iterator[str]:
     model, passed = record.entry.model, record.entry.gate.passed
     yield f"{model} version {record.version} ({record.stage}): the gate is {'open' if passed else 'closed'}"
     yield from (f"  - {reason}" for reason in words)
@@ -92,7 +91,7 @@ def _explained(record: VersionRecord, words: list[str], notes: list[str]) -> Ite
         yield f'By hand, with a reason: slipstream gate open {model} {record.version} --reason "..."'
 
 
-def _words(context: CliContext, record: VersionRecord) -> tuple[list[str], list[str]]:
+def _words(context: CliContext, record: ShownRecord) -> tuple[list[str], list[str]]:
     """The reasons at length and the notes, from the evaluation; as they were registered where it is gone."""
     from include.metrics.gate_words import asked_of, notes, reasons
 
@@ -105,11 +104,10 @@ def _words(context: CliContext, record: VersionRecord) -> tuple[list[str], list[
     return list(reasons(evaluated.value, asked)), list(notes(evaluated.value, asked))
 
 
-def _version(context: CliContext, options: argparse.Namespace) -> VersionRecord:
+def _version(context: CliContext, options: argparse.Namespace) -> ShownRecord:
     if options.version is not None:
-        with context.control.transaction() as connection:
-            return at_version(connection, options.model, version_number(options.version, options.model))
-    known = records(context.control, options.model)
+        return shown_version(context.control, options.model, version_number(options.version, options.model))
+    known = shown_records(context.control, options.model)
     if not known:
         raise DataError(
             f"{options.model} has no registered version.",
@@ -128,7 +126,7 @@ def _plan(context: CliContext, options: argparse.Namespace) -> Told:
         raise DataError("A correlation is from 0 to below 1.", seen=alike, hint="leave --alike out, or give one such as 0.9.")
     seen = None
     if options.rows_per_day is None and context.control_if_there is not None:
-        known = [_version(context, options)] if options.version else records(context.control, options.model)
+        known = [_version(context, options)] if options.version else shown_records(context.control, options.model)
         seen = measured(context.ledger, spec, known, alike)
     if seen is None:
         seen = assumed(spec, Assumed(options.auc, options.rate, alike), _rows_per_day(options))

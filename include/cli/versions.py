@@ -9,11 +9,11 @@ from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
 from include.core.errors import DataError
 from include.core.table import cut_table, table
-from include.versions.queries import records
-from include.versions.record import VersionRecord
+from include.versions.shown import ShownRecord, shown_records
 
 HEAD = ("version", "semver", "stage", "as of", "gate", "origin", "metrics")
-SHOWN = 3  # metrics of a row
+FIRST = ("auc", "log_loss", "accuracy")  # of the metrics: those that a spec may go by
+SHOWN, WIDE = 2, 3  # metrics of a row
 SHAPES: Shapes = {
     "": {
         "model": "the model", "version": "its number", "semver": "its semantic version", "stage": "Candidate, Production ...",
@@ -37,32 +37,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    found = list(reversed(records(open_context().control, options.model)))
+    found = list(reversed(shown_records(open_context().control, options.model)))
     if not found:
         raise DataError(f"{options.model} has no registered version.", hint="its training DAG registers one: run it.")
-    shown = [{**record.to_json(), "override": record.override} for record in found]
-    answer(options, shown, _words(found, options))
+    answer(options, [record.to_json() for record in found], _words(found, options))
     return 0
 
 
-def _words(found: list[VersionRecord], options: argparse.Namespace) -> Iterator[str]:
+def _words(found: list[ShownRecord], options: argparse.Namespace) -> Iterator[str]:
     if options.wide:
-        yield table(HEAD, map(_row, found), width=0)
+        yield table(HEAD, [_row(record, WIDE) for record in found], width=0)
         return
-    text, cut = cut_table(HEAD, map(_row, found))
+    text, cut = cut_table(HEAD, [_row(record, SHOWN) for record in found])
     yield text
     if cut:
         yield f"Cut to fit: --wide or --json shows all; `slipstream gate explain {options.model} N` why a gate is closed."
 
 
-def _row(record: VersionRecord) -> tuple[object, ...]:
+def _row(record: ShownRecord, most: int) -> tuple[object, ...]:
     entry = record.entry
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in list(entry.metrics.items())[:SHOWN])
+    names = sorted(entry.metrics, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))[:most]
+    metrics = ", ".join(f"{name} {entry.metrics[name]:.4f}" for name in names)
     made = entry.origin + (f" ({entry.run_type})" if entry.run_type else "")
     return record.version, record.semver, str(record.stage), entry.as_of[:16], _gate(record), made, metrics
 
 
-def _gate(record: VersionRecord) -> str:
+def _gate(record: ShownRecord) -> str:
     gate = record.entry.gate
     verdict = "passed" if gate.passed else f"closed: {'; '.join(gate.reasons)}"
     return f"{record.override.words} ({verdict})" if record.override is not None else verdict

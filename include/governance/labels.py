@@ -9,9 +9,9 @@ from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.request import Json
 from include.rollout_state.queries import challenger, challengers_in
-from include.versions.queries import records as records_of
 from include.versions.queries import standings_in
 from include.versions.record import Stage, VersionRecord
+from include.versions.shown import shown_records
 
 ALIASES = {Stage.PRODUCTION: "champion", Stage.CANDIDATE: "candidate"}
 
@@ -26,7 +26,7 @@ class Labels:
 def labels(control: ControlStore, model: str) -> Labels:
     """A model's labels as they are now."""
     digest = digests(control, model).get(model, "")
-    records = tuple(records_of(control, model))
+    records = tuple(shown_records(control, model))
     return Labels(records, _aliases(records, challenger(control, model)), digest)
 
 

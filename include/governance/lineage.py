@@ -18,6 +18,7 @@ from include.governance.node import Node, State
 from include.governance.registration import recipe
 from include.versions import queries as versions
 from include.versions.record import VersionRecord
+from include.versions.shown import override_of, shown_records, shown_version
 
 Memo = dict[str, Node]
 
@@ -41,8 +42,13 @@ class Trace:
         return not self.root.broken
 
     def to_json(self) -> dict[str, Json]:
-        counted: dict[str, Json] = {"counts": self.counts, "intact": self.intact}
-        return {"version": self.record.to_json(), **counted, "root": self.where, "lineage": self.root.to_json()}
+        return {
+            "version": self.record.to_json(),
+            "counts": self.counts,
+            "intact": self.intact,
+            "root": self.where,
+            "lineage": self.root.to_json(),
+        }
 
 
 def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None = None) -> Trace:
@@ -60,8 +66,8 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
     }
     if not record.entry.gate.passed:
         detail["gate"] = "closed: " + "; ".join(record.entry.gate.reasons)
-    if record.override is not None:
-        detail["override"] = record.override.words
+    if (override := override_of(record)) is not None:
+        detail["override"] = override.words
     name = f"{model} version {record.version}"
     root = Node(name, State.RECORDED, record.entry.key.rpartition("/")[2], "", detail, inputs)
     return Trace(record, root, ledger.storage.uri(""))
@@ -69,9 +75,8 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
 
 def _choose(control: ControlStore, model: str, version: int | None) -> VersionRecord:
     if version is not None:
-        with control.transaction() as connection:
-            return versions.at_version(connection, model, version)
-    champion = versions.champion(versions.records(control, model))
+        return shown_version(control, model, version)
+    champion = versions.champion([*shown_records(control, model)])
     if champion is None:
         raise DataError(
             f"No version of {model} is in production.",

@@ -33,7 +33,7 @@ def checksums(trace: Trace) -> str:
         files, paths = node.detail.get("files"), node.detail.get("paths")
         if isinstance(files, Mapping) and isinstance(paths, Mapping):
             found |= {str(paths[name]): str(digest) for name, digest in files.items()}
-        elif node.role.startswith("raw "):
+        elif node.uri and not node.uri.endswith("/result.json"):  # a file by itself
             found[_place(node, trace.where)] = node.digest
     return "\n".join(f"{digest}  {path}" for path, digest in sorted(found.items()))
 

@@ -225,8 +225,10 @@ class Evaluation(LocalResult):
 
     @property
     def reasons(self) -> list[str]:
-        """Why the gate is closed; empty when it is open."""
-        return list(self.value.get("gate", {}).get("reasons", ()))
+        """Why the gate is closed, what is missing, and how many rows would show it; empty when it is open."""
+        from include.metrics.gate_words import asked_of, reasons
+
+        return list(reasons(self.value, asked_of(self.request.params, self.services.spec(self.model).evaluation)))
 
     @property
     def slices(self) -> pd.DataFrame:

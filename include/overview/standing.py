@@ -11,8 +11,8 @@ from include.governance.mirror import behind
 from include.monitoring.retraining.retrainings import newest as newest_decisions
 from include.rollout_state.queries import newest_events, newest_rollout
 from include.routing.route import read_route, set_at
-from include.versions import queries as versions
-from include.versions.record import VersionRecord
+from include.versions.lifecycle import Stage
+from include.versions.shown import ShownRecord, shown_records
 
 EVENTS = 12  # of the newest rollout
 DECISIONS = 5
@@ -29,7 +29,7 @@ class Partitions:
 @dataclass(frozen=True)
 class Overview:
     model: str
-    versions: tuple[VersionRecord, ...]  # newest first
+    versions: tuple[ShownRecord, ...]  # newest first
     route: Row  # as the gateway is to serve; empty before the first rollout
     rollout: Row  # the newest, live or not; empty if there was none
     events: tuple[Row, ...]  # of that rollout, newest first
@@ -38,8 +38,8 @@ class Overview:
     registry: str  # how far the registry is behind what stands here, in words; empty where it shows it
 
     @property
-    def champion(self) -> VersionRecord | None:
-        return versions.champion(list(reversed(self.versions)))
+    def champion(self) -> ShownRecord | None:
+        return next((record for record in self.versions if record.stage is Stage.PRODUCTION), None)
 
     @property
     def live(self) -> bool:
@@ -74,7 +74,7 @@ def overview(control: ControlStore, model: str) -> Overview:
     newest_day, days = extent(control, model)
     return Overview(
         model=model,
-        versions=tuple(reversed(versions.records(control, model))),
+        versions=tuple(reversed(shown_records(control, model))),
         route=_route(control, model),
         rollout={**rollout} if rollout else {},
         events=tuple({**event} for event in newest_events(control, rollout["id"], EVENTS)) if rollout else (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,18 +12,16 @@ from include.core.control import ControlStore, versions
 from include.core.errors import DataError
 from include.core.nearest import nearest_number
 from include.core.request import Ref
-from include.versions.override import Override, overrides_in
 from include.versions.record import Stage, VersionRecord
 
 LARGEST = 2**31 - 1  # of a version's column
 
 
 def records(control: ControlStore, model: str) -> list[VersionRecord]:
-    """Every version of a model, oldest first, with the override that brought it on, if one did."""
+    """Every version of a model, oldest first."""
     with control.transaction() as connection:
-        rows = connection.execute(_of(model).order_by(versions.c.version)).mappings().all()
-        said = overrides_in(connection, model)
-    return [_record(row, said.get(row["version"])) for row in rows]
+        rows = connection.execute(_of(model).order_by(versions.c.version))
+        return [_record(row) for row in rows.mappings()]
 
 
 def training_sets(control: ControlStore, model: str) -> list[tuple[int, str, str, Ref]]:
@@ -59,7 +57,7 @@ def at_version(connection: sa.Connection, model: str, version: int) -> VersionRe
             safe="nothing was changed.",
             hint=f"{nearest_number(version, known, 'versions')} `slipstream versions {model}` shows more.",
         )
-    return _record(row, overrides_in(connection, model).get(version))
+    return _record(row)
 
 
 def champion(known: list[VersionRecord]) -> VersionRecord | None:
@@ -133,6 +131,6 @@ def _of(model: str) -> sa.Select[Any]:
     return sa.select(versions).where(versions.c.model == model)
 
 
-def _record(row: sa.RowMapping, override: Override | None = None) -> VersionRecord:
+def _record(row: sa.RowMapping) -> VersionRecord:
     # The rollout moves the stage column in transactions of its own: the column is the truth.
-    return replace(VersionRecord.from_json({**row["record"], "stage": row["stage"]}), override=override)
+    return VersionRecord.from_json({**row["record"], "stage": row["stage"]})

@@ -9,7 +9,6 @@ from typing import Any, Literal, Self
 from include.core.digest import digest_json
 from include.core.request import Ref
 from include.versions.lifecycle import Stage as Stage
-from include.versions.override import Override
 
 MEASURED_BEFORE = 0.5  # where decisions were measured by evaluations that did not keep their threshold
 Origin = Literal["trained", "derived"]  # derived: made from another version's model without training
@@ -82,7 +81,6 @@ class VersionRecord:
     stage: Stage
     run_id: str  # of the registry's run
     created_at: str
-    override: Override | None = None  # from the audit chain, where it was asked for; never stored with the record
 
     def at(self, stage: Stage) -> Self:
         return replace(self, stage=stage)
@@ -92,8 +90,7 @@ class VersionRecord:
         lineage = entry.pop("lineage")
         gate = {"passed": self.entry.gate.passed, "reasons": list(self.entry.gate.reasons)}
         own = {"version": self.version, "semver": self.semver, "stage": str(self.stage), "key": self.entry.key}
-        said = {"override": self.override.to_json()} if self.override else {}
-        return {**entry, **lineage, **own, "gate": gate, "run_id": self.run_id, "created_at": self.created_at, **said}
+        return {**entry, **lineage, **own, "gate": gate, "run_id": self.run_id, "created_at": self.created_at}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

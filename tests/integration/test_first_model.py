@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "first-model.md"
-MODEL, FIRST, LAST, AS_OF = "returns", "2024-01-01", "2024-01-31", "2024-02-01"  # as the page's `console` block says
+MODEL, FIRST, LAST, AS_OF = "returns", "2024-01-01", "2024-01-20", "2024-01-21"  # as the page's `console` block says
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GATEWAY = "http://127.0.0.1:8500"
 
@@ -80,7 +80,7 @@ def follow(commands: list[Block], project: Path, environ: dict[str, str], url: s
     script = "set -eu\n" + "\n".join(block.text for block in commands).replace(GATEWAY, url)
     script = script.replace("PYTHONPATH=. ", "").replace("curl -s ", "curl -sS -w '\\n' ")  # it is set; an answer a line
     done = subprocess.run(
-        ["bash", "-c", script], cwd=project, env=environ, capture_output=True, text=True, timeout=240, check=False
+        ["bash", "-c", script], cwd=project, env=environ, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, f"{script}\n{done.stdout[-3000:]}\n{done.stderr[-4000:]}"
     return done.stdout
@@ -103,6 +103,8 @@ def platform(project: Path, environ: dict[str, str]) -> Iterator[dict[str, objec
             running.wait(60)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_page_can_be_followed_from_a_file_to_an_answer(project: Path, environ: dict[str, str], url: str) -> None:
     found = blocks()
     for block in found:
@@ -114,7 +116,7 @@ def test_the_page_can_be_followed_from_a_file_to_an_answer(project: Path, enviro
     assert all(word in found[at].text for word in (FIRST, LAST, AS_OF))
 
     told = follow([block for block in found[:at] if block.kind == "bash"], project, environ, url)
-    assert f"31 days have all sources: {FIRST} to {LAST}" in told
+    assert f"20 days have all sources: {FIRST} to {LAST}" in told
     assert "ExpectColumnValues" in told  # the proposed rules
     assert "as good as the champion" in told  # the plan of holdout rows
 
@@ -128,7 +130,7 @@ def test_the_page_can_be_followed_from_a_file_to_an_answer(project: Path, enviro
     assert {name: shown[name] for name in ("id", "label", "version", "arm", "degraded")} == {
         name: example[name] for name in ("id", "label", "version", "arm", "degraded")
     }
-    assert abs(shown["score"] - example["score"]) < 0.005
+    assert abs(shown["score"] - example["score"]) < 0.01
     assert json.loads(accepted) == {"accepted": 1}
     assert last.split()[1:] == ["0", "1"]
 

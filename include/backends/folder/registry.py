@@ -22,6 +22,7 @@ from include.governance.card import render
 from include.governance.package import Package
 from include.governance.registry import ALIASES, Published
 from include.versions.record import Stage, VersionRecord
+from include.versions.shown import override_of
 
 LABELS, PACKAGE = Format("the labels of the folder registry"), Format("a version of the folder registry")
 
@@ -99,7 +100,8 @@ class FolderRegistry:
 
 def gate_tag(record: VersionRecord) -> str:
     verdict = "passed" if record.entry.gate.passed else "closed"
-    return f"{record.override.words} ({verdict})" if record.override is not None else verdict
+    override = override_of(record)
+    return f"{override.words} ({verdict})" if override is not None else verdict
 
 
 def open_registry(settings: Settings, control: ControlStore) -> FolderRegistry:

@@ -18,6 +18,7 @@ from include.core.errors import DataError, SlipstreamError, TransientError
 from include.core.settings import Settings
 from include.governance.labels import ALIASES
 from include.versions.record import Stage, VersionRecord
+from include.versions.shown import override_of
 
 OURS = frozenset({*ALIASES.values(), "challenger"})  # aliases that people set beside these are left alone
 ABSENT = "RESOURCE_DOES_NOT_EXIST"
@@ -126,6 +127,6 @@ def _version_gone(url: str, model: str, numbers: Sequence[int]) -> DataError:
 def _labels(record: VersionRecord) -> dict[str, str]:
     gate = record.entry.gate
     verdict = "passed" if gate.passed else "closed: " + "; ".join(gate.reasons)
-    if record.override is not None:
-        verdict = f"{record.override.words} ({verdict})"
+    if (override := override_of(record)) is not None:
+        verdict = f"{override.words} ({verdict})"
     return {"stage": str(record.stage), "semver": record.semver, "gate": verdict[:4000]}

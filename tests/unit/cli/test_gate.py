@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,8 @@ from include.backends.folder.registry import FolderRegistry
 from include.core.control import ControlStore
 from include.governance.audit import history
 from include.governance.registry import register, resource
+from include.overview.standing import overview
+from include.versions.lifecycle import set_production
 from tests.support.toy_ledger import MODEL, Loop
 from tests.unit.cli.conftest import Slipstream
 
@@ -42,7 +46,8 @@ def test_a_gate_opened_by_hand_is_audited_and_shown_wherever_the_version_is(
     assert f"the gate of version {third} is open now, opened by hand by" in out
     assert "holds for one rollout. No traffic has moved." in out
     row = history(control, MODEL, limit=1)[0]
-    assert (row.action, row.detail["version"], row.detail["reason"]) == ("rollout.restore", third, WHY)
+    detail: Any = row.detail
+    assert (row.action, detail["version"], detail["reason"]) == ("rollout.restore", third, WHY)
     assert row.actor.endswith("(slipstream command)")
     assert "was opened before" in slipstream("gate", "open", MODEL, str(third), "--reason", "again")[1]
     assert len(history(control, MODEL)) == len(history(control, MODEL, limit=1000))
@@ -50,6 +55,17 @@ def test_a_gate_opened_by_hand_is_audited_and_shown_wherever_the_version_is(
         assert f": {WHY}" in slipstream(*command)[1], command
     (shown, *_) = json.loads(slipstream("versions", MODEL, "--json")[1])
     assert (shown["version"], shown["override"]["reason"]) == (third, WHY)
+
+
+def test_status_and_the_console_say_of_a_champion_that_its_gate_was_opened_by_hand(
+    slipstream: Slipstream, control: ControlStore, third: int
+) -> None:
+    slipstream("gate", "open", MODEL, str(third), "--reason", WHY)
+    with control.transaction() as connection:
+        set_production(connection, MODEL, third)
+    assert f"gate       opened by hand by {getpass.getuser()} (slipstream command)" in slipstream("status", MODEL)[1]
+    (newest, *_) = overview(control, MODEL).to_json()["versions"]  # what the Models page is made from
+    assert (newest["override"]["reason"], newest["gate"]["passed"]) == (WHY, False)
 
 
 def test_the_registry_shows_who_opened_it(slipstream: Slipstream, control: ControlStore, loop: Loop, third: int) -> None:

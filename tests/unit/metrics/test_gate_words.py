@@ -15,7 +15,7 @@ SPEC = Evaluation(metric="auc", minimum=0.5, margin=0.01)
 def evaluated(
     ours: float, theirs: float, error: float | None, freedom: int = 1431, rows: int = 1432, **more: Any
 ) -> dict[str, Any]:
-    paired = {"worse": round(theirs - ours, 6), "error": error, "freedom": freedom, "rows": rows, "slices": []}
+    paired: dict[str, Any] = {"worse": round(theirs - ours, 6), "error": error, "freedom": freedom, "rows": rows, "slices": []}
     value = {"metrics": {"auc": ours}, "champion": {"auc": theirs}, "paired": paired, "latency_ms": {"p99": 1.0}, "bytes": 9}
     return {**value, **more, "gate": decide({**value, **more}, SPEC).to_json()}
 

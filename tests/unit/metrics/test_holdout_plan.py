@@ -12,7 +12,7 @@ MARGIN, ALPHA = 0.01, 0.025
 
 
 def passes(seen: Difference, margin: float = MARGIN) -> bool:
-    return seen.worse <= margin and seen.upper(ALPHA) <= margin
+    return bool(seen.worse <= margin and seen.upper(ALPHA) <= margin)
 
 
 def within(share: float, chance: float, tries: int) -> bool:

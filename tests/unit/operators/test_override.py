@@ -42,8 +42,9 @@ def test_a_run_by_hand_rolls_out_a_refused_version_for_a_reason_and_its_retry_is
     assert made["version"] == 3
     told = [row for row in history(services.control, MODEL) if row.action == "rollout.restore"]
     assert len(told) == 1
-    assert told[0].detail["reason"] == "the holdout was a strike week"
-    assert told[0].detail["despite"] == ["its gate is closed: auc fell"]
+    detail: Any = told[0].detail
+    assert detail["reason"] == "the holdout was a strike week"
+    assert detail["despite"] == ["its gate is closed: auc fell"]
 
 
 @pytest.mark.parametrize(
