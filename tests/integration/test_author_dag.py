@@ -30,8 +30,9 @@ SETTINGS = {
     "SLIPSTREAM_DAGS": str(Path(__file__).parent / "author_dags"),
     "SLIPSTREAM_JOB_BACKEND": "process",
     "SLIPSTREAM_REGISTRY": "folder",
+    "SLIPSTREAM_WARM": "1",  # fifty processes would import the same libraries each
 }
-PATIENCE = 420.0  # seconds; thirty processes are killed, and each retry takes some seconds to start
+PATIENCE = 250.0  # seconds; some fifty task processes start one after the other
 MAPPED = ("check_day", "take_in_day", "bring_online")
 LEARN = ("plan", "build_training_set", "validate_training_set", "tune", "train", "evaluate", "gate", "register")
 RELEASE = ("open", "smoke", "shadow", "canary_50", "full_100", "promote", "roll_back", "conclude")
