@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from include.core.ledger import Attempt
 from include.data.published import published
+from include.governance.waiters import Waiter, waiters
 from include.local.connections import addresses
 from include.rollout.driver import Driver
 from include.rollout.history import events, list_rollouts
@@ -115,3 +117,8 @@ def test_the_stores_know_which_run_drove_the_rollout(run: Run, services: Service
     (opened,) = [event for event in events(services.control, rollout.id) if event["event"] == "opened"]
     assert opened["evidence"]["request"] == f"{DAG}/{run.run_id}/release.open/-1"
     assert Driver.of(opened["evidence"]["request"]) == Driver(DAG, run.run_id)
+
+
+def test_the_stores_know_which_task_waited_for_the_job(run: Run, services: Services) -> None:
+    (key,) = services.ledger.requested("train")
+    assert waiters(services.control, Attempt(key, 0, 1).job) == [Waiter(DAG, run.run_id, "learn.train")]
