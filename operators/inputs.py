@@ -33,7 +33,7 @@ EMPTY = ("", "None")  # what a template of a task without a result renders to
 class Takes:
     """What an argument of an operator takes: the result of a step, by the operator that makes it."""
 
-    step: str  # of the ledger's key; empty for a plain object, such as what OpenRolloutOperator returns
+    step: str  # of the ledger's key, or several with a space between; empty for a plain object, as OpenRolloutOperator returns
     made_by: str
     required: bool = True
 
@@ -141,7 +141,7 @@ class WithInputs:
             ) from None
         key = ledger.resolve(ref).key
         step = key.partition("/")[0]
-        if step != takes.step:
+        if step not in takes.step.split():
             raise InputError(
                 f"The input {name!r} of {self.task_id} is a result of the step {step!r}, not of {takes.step!r}.",
                 seen=key,

@@ -23,7 +23,7 @@ from tests.support.airflow_world import Run, World, airflow_world
 from tests.support.killed_once import folder
 from tests.support.operator_runs import NOBODY, Life, day
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # on a busy machine; alone it takes a minute and a half
 
 MODEL, DAG = "shop", "shop_weekly"
 DAYS = [day(1), day(2), day(3)]
