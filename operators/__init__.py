@@ -1,4 +1,4 @@
-"""Airflow operators, sensors and TaskGroups of a model's life: what an author's own DAG is composed of (docs/compose.md).
+"""Airflow operators, sensors and TaskGroups of a model's life: what an author's own DAG is composed of (docs/authoring.md).
 
     from operators import features_group, training_group, TrainModelOperator
 

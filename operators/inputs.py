@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from airflow.sdk import XComArg
+from airflow.sdk.bases.operator import partial
+from airflow.sdk.definitions.mappedoperator import MappedOperator, OperatorPartial
 
 from include.core.errors import InputError
 from include.core.ledger import Ledger
@@ -31,12 +33,25 @@ EMPTY = ("", "None")  # what a template of a task without a result renders to
 class Takes:
     """What an argument of an operator takes: the result of a step, by the operator that makes it."""
 
-    step: str  # of the ledger's key; empty for a plain object, such as what OpenRolloutOperator returns
+    step: str  # of the ledger's key, or several with a space between; empty for a plain object, as OpenRolloutOperator returns
     made_by: str
     required: bool = True
 
 
 Inputs: TypeAlias = Mapping[str, Takes]  # by the argument's name
+
+
+class CheckedPartial(OperatorPartial):
+    """A mapped operator is made when its tasks start; what it lacks is known while the DAG is parsed."""
+
+    def expand(self, **mapped: Any) -> MappedOperator:
+        kind: Any = self.operator_class
+        self._expand_called = True  # whatever comes of it: no second complaint that nothing was mapped
+        given = {**self.kwargs, **mapped}
+        for name, takes in kind.takes.items():
+            if takes.required and given.get(name) is None:
+                raise kind.missing(name, given["task_id"])
+        return super().expand(**mapped)
 
 
 class WithInputs:
@@ -46,12 +61,19 @@ class WithInputs:
     model: str
     task_id: str
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """As every operator's. Raises InputError in `expand` for a required input that is given nowhere."""
+        plain = partial(cls, **kwargs)  # type: ignore[arg-type]
+        plain._expand_called = True
+        return CheckedPartial(operator_class=plain.operator_class, kwargs=plain.kwargs, params=plain.params)
+
     def take(self, **inputs: Input) -> None:
         """Keep the inputs. Raises InputError for a required one that is missing: the DAG file does not parse."""
         given_by = dict(getattr(self, "given_by", {}))
         for name, value in inputs.items():
             if value is None and self.takes[name].required:
-                raise self._missing(name)
+                raise self.missing(name, getattr(self, "task_id", ""))
             setattr(self, name, value)
             given_by[name] = tuple(operator.task_id for operator, _ in XComArg.iter_xcom_references(value))
         self.given_by = given_by  # the ids of the tasks that each input comes from, for words and for their other XComs
@@ -119,7 +141,7 @@ class WithInputs:
             ) from None
         key = ledger.resolve(ref).key
         step = key.partition("/")[0]
-        if step != takes.step:
+        if step not in takes.step.split():
             raise InputError(
                 f"The input {name!r} of {self.task_id} is a result of the step {step!r}, not of {takes.step!r}.",
                 seen=key,
@@ -149,15 +171,17 @@ class WithInputs:
                 hint=f"pass the {other!r} that {name!r} was made from, or make {name!r} anew.",
             )
 
-    def _missing(self, name: str) -> InputError:
+    @classmethod
+    def missing(cls, name: str, task_id: str) -> InputError:
         return InputError(
-            f"{type(self).__name__} {getattr(self, 'task_id', '')!r} has no input {name!r}.",
+            f"{cls.__name__} {task_id!r} has no input {name!r}.",
             safe="the other DAG files are as they were.",
-            hint=f"pass {self._wanted(name)}.",
+            hint=f"pass {cls._wanted(name)}.",
         )
 
-    def _wanted(self, name: str) -> str:
-        return f"{name}=made.output, where made is a {self.takes[name].made_by}"
+    @classmethod
+    def _wanted(cls, name: str) -> str:
+        return f"{name}=made.output, where made is a {cls.takes[name].made_by}"
 
 
 # What a request calls an input that an argument calls otherwise.

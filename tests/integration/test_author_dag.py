@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from include.core.ledger import Attempt
 from include.data.published import published
+from include.governance.waiters import Waiter, waiters
 from include.local.connections import addresses
 from include.rollout.driver import Driver
 from include.rollout.history import events, list_rollouts
@@ -21,7 +23,7 @@ from tests.support.airflow_world import Run, World, airflow_world
 from tests.support.killed_once import folder
 from tests.support.operator_runs import NOBODY, Life, day
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # on a busy machine; alone it takes a minute and a half
 
 MODEL, DAG = "shop", "shop_weekly"
 DAYS = [day(1), day(2), day(3)]
@@ -30,8 +32,9 @@ SETTINGS = {
     "SLIPSTREAM_DAGS": str(Path(__file__).parent / "author_dags"),
     "SLIPSTREAM_JOB_BACKEND": "process",
     "SLIPSTREAM_REGISTRY": "folder",
+    "SLIPSTREAM_WARM": "1",  # fifty processes would import the same libraries each
 }
-PATIENCE = 420.0  # seconds; thirty processes are killed, and each retry takes some seconds to start
+PATIENCE = 250.0  # seconds; some fifty task processes start one after the other
 MAPPED = ("check_day", "take_in_day", "bring_online")
 LEARN = ("plan", "build_training_set", "validate_training_set", "tune", "train", "evaluate", "gate", "register")
 RELEASE = ("open", "smoke", "shadow", "canary_50", "full_100", "promote", "roll_back", "conclude")
@@ -114,3 +117,8 @@ def test_the_stores_know_which_run_drove_the_rollout(run: Run, services: Service
     (opened,) = [event for event in events(services.control, rollout.id) if event["event"] == "opened"]
     assert opened["evidence"]["request"] == f"{DAG}/{run.run_id}/release.open/-1"
     assert Driver.of(opened["evidence"]["request"]) == Driver(DAG, run.run_id)
+
+
+def test_the_stores_know_which_task_waited_for_the_job(run: Run, services: Services) -> None:
+    (key,) = services.ledger.requested("train")
+    assert waiters(services.control, Attempt(key, 0, 1).job) == [Waiter(DAG, run.run_id, "learn.train")]

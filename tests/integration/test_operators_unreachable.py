@@ -43,7 +43,7 @@ def test_ray(nursery: Nursery, monkeypatch: pytest.MonkeyPatch, nobody: str) -> 
     run = nursery.run()
     run.xcom["tune"] = life.commit("tune", {"params": {"ridge": 3.0}}, {})  # parameters that nobody has trained with yet
     operator = TrainModelOperator(task_id="train", model=MODEL, where="job")
-    request = operator.build(run.context("train"), life.services)
+    request = run.request(operator, life.services)
     with pytest.raises(UnreachableError) as failed:
         run(operator)
     assert_retried(failed.value, nobody, "SLIPSTREAM_RAY_URL", "a job that was submitted before keeps running")

@@ -20,6 +20,7 @@ from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
 from include.governance.audit import history
+from include.governance.waiters import Waiter, record
 from include.online_store.open import open_online
 from include.rollout.machine import enter_stage, open_rollout
 from include.routing.route import read_route
@@ -246,6 +247,10 @@ def test_jobs_shows_who_waits_for_each_and_stops_what_nobody_wants(
     for state in ("waiting", "deferred", "running", "up_for_retry"):  # a cleared task waits, and adopts the job
         seen[:] = [(f"{MODEL}_training", "manual__1", {"train": state})]
         assert f"{MODEL}_training manual__1" in slipstream("jobs", "--stop-orphans")[1]
+    assert not jobs.status(attempt.job).over
+    record(ControlStore(f"sqlite:///{tmp_path / 'control.db'}"), attempt.job, Waiter("weekly", "manual__3", "learn.train"))
+    seen[:] = [("weekly", "manual__3", {"learn.train": "deferred"})]  # an author's own DAG, whose name does not say the model
+    assert "weekly manual__3" in slipstream("jobs", "--stop-orphans")[1]
     assert not jobs.status(attempt.job).over
     seen[:] = [(f"{MODEL}_training", "manual__1", {"train": "failed"}), ("other_training", "manual__2", {"train": "running"})]
     assert "nobody" in slipstream("jobs")[1]

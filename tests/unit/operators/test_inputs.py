@@ -46,6 +46,16 @@ def test_a_missing_input_is_refused_while_the_dag_is_parsed(kind: Any, name: str
     )
 
 
+@pytest.mark.parametrize(("kind", "name"), MISSING)
+def test_so_it_is_of_a_mapped_operator(kind: Any, name: str) -> None:
+    others = {other: {} for other in kind.takes if other != name}
+    with DAG("d"):
+        partial = kind.partial(task_id="it", model=MODEL, **others)
+        with pytest.raises(InputError, match=f"{kind.__name__} 'it' has no input {name!r}"):
+            partial.expand(queue=["a", "b"])
+        assert kind.partial(task_id="its", model=MODEL, **others).expand(**{name: [{}, {}]}).task_id == "its"
+
+
 def test_at_least_the_life_of_a_model_asks_for_inputs() -> None:
     assert len(MISSING) >= 20
 
