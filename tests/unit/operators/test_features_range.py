@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
 
-from include.core.errors import DataError
 from include.core.request import Ref
 from include.data.published import published
 from operators.features_range import TakeInFeaturesOperator
-from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Life, Run, day
-from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 
 
 def range_of(first: int, last: int, **params: Any) -> Run:
