@@ -94,7 +94,9 @@ class TakeInFeaturesOperator(SlipstreamOperator):
                 hint=f'trigger {context["ti"].dag_id} with both: --conf \'{{"from": "2013-01-01", "to": "2013-01-31"}}\'.',
             )
         if not is_backfill(context):
-            raise AirflowSkipException(f"By the clock {self.model}_features makes each day: ranges are for backfills and for people.")
+            raise AirflowSkipException(
+                f"By the clock {self.model}_features makes each day: ranges are for backfills and for people."
+            )
         within = Span(start.date(), _last_day(start, end)).clipped(spec)
         if within is None:
             raise AirflowSkipException(
