@@ -67,8 +67,8 @@ def _online(folder: Path, settings: Settings, results: list[Result], ledger: Led
     """What is online after each day was brought there by itself, oldest first."""
     home = folder / "home"
     home.mkdir()
-    urls = {"control_url": f"sqlite:///{home}/control.db", "online_url": f"sqlite:///{home}/online.db"}
-    alone = replace(settings, home=home, **urls)
+    control, online = f"sqlite:///{home}/control.db", f"sqlite:///{home}/online.db"
+    alone = replace(settings, home=home, control_url=control, online_url=online)
     for result in results:
         materialize(SPEC, result, ledger, alone)
     return _rows(alone)
