@@ -12,11 +12,13 @@ from include.core.spec import ModelSpec
 from include.governance.invalidation import find
 from include.monitoring.retraining.decision import history
 from include.overview.standing import Overview
+from include.ranges.status import latest
 from include.rollout.plan import rollout_stages
 from include.step_values.monitoring import MonitorValue
 from include.versions.record import VersionRecord
 
 WINDOWS = 26  # the newest: half a year of weeks
+RANGES = 3  # of days, the newest
 
 
 def model_view(ledger: Ledger, spec: ModelSpec, seen: Overview) -> dict[str, Json]:
@@ -30,6 +32,7 @@ def model_view(ledger: Ledger, spec: ModelSpec, seen: Overview) -> dict[str, Jso
         "label": spec.label,
         "metric": spec.evaluation.metric,
         "stages": [stage.name for stage in rollout_stages(spec)],
+        "ranges": [each.to_json() for each in latest(ledger.storage, spec.name, RANGES)],
     }
 
 

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from include.cli import features_range
 from include.cli.changed import make_changed
 from include.cli.context import CliContext, open_context
 from include.cli.late import SHOWN, print_late
@@ -23,14 +24,18 @@ from include.point_in_time.partition import results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=["catch-up"])
+    parser.add_argument("action", choices=["catch-up", "range"], help="range: how far ranges of days are, and what is missing")
     parser.add_argument("model")
     parser.add_argument("--all", action="store_true", help="every published day, not only those within the longest ttl")
     parser.add_argument("--again", action="store_true", help="also those that were online once: for a store that was lost")
     parser.add_argument("--dry-run", action="store_true", help="only say which days")
+    parser.add_argument("--json", action="store_true", help="of range: as JSON")
+    features_range.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.action == "range":
+        return features_range.run(options)
     context = open_context()
     spec = load_spec(options.model, context.settings.models)
     make_changed(context, spec, dry_run=options.dry_run)

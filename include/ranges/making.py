@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -47,8 +47,8 @@ class Made:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        refs = (Ref.from_json(value[name]) for name in ("verdict", "features"))
-        return cls(date.fromisoformat(value["day"]), *refs, value["computed"], value["seconds"])
+        verdict, features = Ref.from_json(value["verdict"]), Ref.from_json(value["features"])
+        return cls(date.fromisoformat(value["day"]), verdict, features, value["computed"], value["seconds"])
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Maker:
         self.raw = KnownRaw(ledger.storage, spec.name, spec.data.empty_days)
         self.judge, self.computer = Judge(spec), Computer(spec)
 
-    def make(self, days: Sequence[date]) -> Iterator[Made | Failed]:
+    def make(self, days: Sequence[date]) -> Generator[Made | Failed]:
         """Each day as it is done, in their order. Whatever is wrong with a day comes back as its error."""
         with ExitStack() as opened:
             reader = _Reader(self, list(days), opened)

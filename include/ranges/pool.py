@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from queue import SimpleQueue
@@ -37,7 +37,7 @@ class InProcess:
     """Makes a day when it is asked for."""
 
     def __init__(self, maker: Maker) -> None:
-        self._maker, self._waiting = maker, deque[Iterator[Made | Failed]]()
+        self._maker, self._waiting = maker, deque[Generator[Made | Failed]]()
 
     def submit(self, days: Sequence[date]) -> None:
         self._waiting.append(self._maker.make(days))

@@ -32,6 +32,7 @@ from include.ranges.pool import Pool, open_pool
 from include.ranges.progress import DONE, FAILED, Progress, Reporter, few
 from include.ranges.publishing import Publisher
 from include.ranges.span import CHUNK, Span, check
+from include.ranges.status import take_in_command
 
 WAIT = 5.0  # seconds between two looks at days that another range has in hand
 
@@ -188,6 +189,5 @@ def _incomplete(work: Range, progress: Progress, errors: Mapping[date, Slipstrea
         f"{len(days)} of {progress.days:,} days of {name} could not be taken in: {few(list(map(str, days)), 10)}.",
         seen={str(day): errors[day].what for day in days[:3]},
         safe=f"the other {progress.done:,} days are published and online, and are not computed again.",
-        hint=f"mend what is named, then go on: airflow dags trigger {name}_features_range --conf "
-        f'\'{{"from": "{days[0]}", "to": "{days[-1]}"}}\'',
+        hint=f"mend what is named, then go on: {take_in_command(name, Span(days[0], days[-1]))}",
     )

@@ -17,6 +17,10 @@ ELSEWHERE = {
     "schema.documents.copied": "tests/upgrade/test_migrate.py",
     "schema.migrate.done": "tests/upgrade/test_migrate.py",
     "schema.migrate.committed": "tests/upgrade/test_migrate.py",
+    "range.chunk.taken": "tests/unit/ranges/test_take_in.py",
+    "range.day.made": "tests/unit/ranges/test_take_in.py",
+    "range.day.published": "tests/unit/ranges/test_take_in.py",
+    "range.chunk.online": "tests/unit/ranges/test_take_in.py",
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }

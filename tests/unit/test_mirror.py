@@ -56,6 +56,9 @@ ELSEWHERE = {
     ),
     "tests/security/test_token_command.py": "cli/token",
     "tests/security/test_tokens.py": "serving/http/asgi serving/http/request_error serving/http/routes serving/http/tokens",
+    "tests/unit/ranges/test_take_in.py": (
+        "ranges/computing ranges/making ranges/online ranges/publishing ranges/status ranges/stretch"
+    ),
     # Real processes: a platform, an upgrade, the demonstration.
     "tests/e2e/test_walk_forward.py": "backends/airflow/client demo/account",
     "tests/integration/test_gateway.py": "gateway/host serving/client serving/supervisor",

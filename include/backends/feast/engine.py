@@ -130,17 +130,14 @@ def record_intervals(registry: BaseRegistry, project: str, view: Any, intervals:
     """The same of several intervals. Two writes for however many: each stores all intervals that the view ever had."""
     fresh = registry.get_feature_view(view.name, project, allow_cache=False)
     known = {(zoned(first), zoned(last)) for first, last in fresh.materialization_intervals}
-    *others, last = [each for each in intervals if (zoned(each[0]), zoned(each[1])) not in known] or [None]
-    if last is None:
-        return
-    if others and isinstance(registry, SqlRegistry):
-        fresh.materialization_intervals.extend(others)  # what `apply_materialization` does with one
-        table = registry._infer_fv_table(fresh)
+    missing = [each for each in intervals if (zoned(each[0]), zoned(each[1])) not in known]
+    if len(missing) > 1 and isinstance(registry, SqlRegistry):
+        fresh.materialization_intervals.extend(missing[:-1])  # as `apply_materialization` does with one
+        table: Any = registry._infer_fv_table(fresh)  # type: ignore[no-untyped-call]
         registry._apply_object(table, project, "feature_view_name", fresh, "feature_view_proto")
-    elif others:
-        for each in others:
-            registry.apply_materialization(fresh, project, *each)
-    registry.apply_materialization(fresh, project, *last)
+        missing = missing[-1:]
+    for start, end in missing:
+        registry.apply_materialization(fresh, project, start, end)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import timedelta
+from datetime import date
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from include.data.published import published
 from operators.features_range import TakeInFeaturesOperator
 from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Life, Run, day
-from tests.unit.operators.models.shop.orders import PER_DAY, orders_of
 
 
 def range_of(first: int, last: int, **params: Any) -> Run:
@@ -54,3 +53,31 @@ def test_a_range_ends_where_so_many_daily_runs_end(life: Life, tmp_path: Any, mo
         daily[day(number)] = Ref.from_json(run.xcom["publish"])
     assert {when: ref.digest for when, ref in ours.items()} == {when: ref.digest for when, ref in daily.items()}
     assert rows == online(life)
+
+
+def test_a_run_without_days_is_refused_and_one_by_the_clock_is_skipped(life: Life) -> None:
+    life.land(day(1))
+    with pytest.raises(DataError) as refused:
+        take_in(Run())
+    assert_says(refused.value, "This run has no range of days", "trigger shop_dag with both")
+    months = (date(2013, 1, 1), date(2013, 2, 1))
+    with pytest.raises(AirflowSkipException):
+        take_in(Run(run_type="scheduled", interval=months))
+    with pytest.raises(AirflowSkipException):
+        take_in(Run(run_type="backfill", interval=(date(2012, 1, 1), date(2012, 2, 1))))
+
+
+def test_a_backfill_takes_in_the_days_of_its_interval_as_far_as_the_source_goes(life: Life) -> None:
+    life.land(day(1))
+    with pytest.raises(DataError) as refused:
+        take_in(Run(run_type="backfill", interval=(date(2012, 12, 31), date(2013, 1, 3))))
+    assert_says(refused.value, "1 of 2 days of shop", "2013-01-02")
+    assert list(standing(life)) == [day(1)]
+
+
+def test_fresh_computes_once_for_the_run_and_its_retries(life: Life) -> None:
+    life.land(day(1))
+    first = take_in(range_of(1, 1))
+    run = range_of(1, 1, fresh=True)
+    again, retried = take_in(run), take_in(run)
+    assert [each["made"] for each in (first, again, retried)] == [1, 1, 0]

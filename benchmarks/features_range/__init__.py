@@ -1,0 +1,1 @@
+"""Three years of features taken in as one range, through a real Airflow."""

@@ -1,0 +1,1 @@
+"""The demonstration's model over three years."""

@@ -1,0 +1,93 @@
+"""`slipstream features range MODEL`: how far ranges are, and which days are missing; with --run the days are taken in here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from include.cli.context import CliContext, open_context
+from include.core.catalog import load_spec
+from include.core.errors import DataError
+from include.core.spec import ModelSpec
+from include.core.time import timestamp
+from include.ranges.progress import Progress, few
+from include.ranges.span import Span
+from include.ranges.status import Standing, latest, standing
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="first", default="", help="of range: the first day, YYYY-MM-DD")
+    parser.add_argument("--to", dest="last", default="", help="of range: the last day, included")
+    parser.add_argument("--run", action="store_true", help="of range: take the days in here, without Airflow")
+
+
+def run(options: argparse.Namespace) -> int:
+    context = open_context()
+    spec = load_spec(options.model, context.settings.models)
+    if options.run:
+        return _take_in(context, spec, options)
+    first = Span.of(options.first, options.first).first if options.first else None
+    last = Span.of(options.last, options.last).last if options.last else None
+    ranges = latest(context.ledger.storage, spec.name)
+    found = standing(spec, context.ledger.storage, context.control, first, last)
+    if getattr(options, "json", False):
+        days = found.to_json(spec.name) if found else None
+        print(json.dumps({"model": spec.name, "ranges": [each.to_json() for each in ranges], "days": days}, indent=2))
+        return 0
+    for each in ranges:
+        _print_range(each)
+    _print_days(spec, found)
+    return 0
+
+
+def _print_range(progress: Progress) -> None:
+    print(f"{progress.first} to {progress.last}  {progress.stands():<8}{progress.words}")
+    for day, why in sorted(progress.failed.items())[:5]:
+        print(f"  {day}: {why[:160]}")
+
+
+def _print_days(spec: ModelSpec, found: Standing | None) -> None:
+    if found is None:
+        print(f"No day of {spec.name} has landed.")
+        return
+    print(f"{found.span} of {spec.name}: {found.published:,} of {len(found.span.days):,} days are published.")
+    if found.not_landed:
+        print(f"Not landed: {few(list(map(str, found.not_landed)), 10)}.")
+    if found.missing:
+        print(
+            f"Landed and not published: {few(list(map(str, found.missing)), 10)}. To take them in:\n  {found.command(spec.name)}"
+        )
+
+
+def _take_in(context: CliContext, spec: ModelSpec, options: argparse.Namespace) -> int:
+    """Raises what `take_in` raises: 1 is the exit status where a day could not be taken in."""
+    from include.ranges.take_in import Range, take_in
+
+    if not options.first or not options.last:
+        raise DataError("A range to take in has a first and a last day.", hint="give both: --from 2013-01-01 --to 2013-01-31.")
+    run = f"slipstream features range/{timestamp()}/{os.getpid()}"
+    done = take_in(
+        Range(
+            spec=spec,
+            span=Span.of(options.first, options.last),
+            ledger=context.ledger,
+            control=context.control,
+            settings=context.settings,
+            store=context.online,
+            run=run,
+            holder=run,
+            say=_say,
+            warn=_say,
+        )
+    )
+    if getattr(options, "json", False):
+        print(json.dumps(done.to_json(), indent=2))
+    else:
+        print(f"{done.first} to {done.last} of {spec.name} are published and online: {done.words}, {done.seconds:.1f} s.")
+    return 0
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
