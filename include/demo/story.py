@@ -7,11 +7,12 @@ with them the labels), and monitoring judges the week. What monitoring decides, 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from importlib import import_module
 from threading import Thread
 
 from include.backends.airflow.client import AirflowClient
@@ -121,14 +122,17 @@ class Story:
     def retrained_version(self) -> None:
         """v2: the run that the decision's event has started, and its rollout. Callers go on meanwhile, though not so many."""
         decision = next(one for one in reversed(decisions(self.control, self.spec.name)) if one.action == "retrain")
-        Thread(target=self._import_ahead, daemon=True, name="registry").start()
         with self.replaying(self.plan.replay[0], LAST, pace=TRICKLE) as pump:
-            self._retrain(decision, pump)
+            self._retrain(decision, pump, meanwhile=self._prepare_broken)
 
-    def _import_ahead(self) -> None:
-        """The registry's client, which the next phase needs, takes seconds to import. What fails here is reported there."""
-        with suppress(SlipstreamError):
+    def _prepare_broken(self, record: VersionRecord) -> None:
+        """What the next phase begins with, while the judge of this one waits for evidence. What fails here is reported there."""
+        from include.demo.sabotage import break_model
+
+        with suppress(SlipstreamError, ImportError, OSError):
+            break_model(record, self.plan.accident, self.ledger, self.settings)
             self.services.registry()
+            import_module("include.backends.mlflow.model")  # most of what registering costs is to import this
 
     def broken_version(self) -> None:
         """v3: the champion's file with an accident in it. The rollout must catch it."""
@@ -216,8 +220,11 @@ class Story:
         self.journal.print_line(f"  {decision.summary}")
         return decision
 
-    def _retrain(self, decision: Decision, pump: Pump) -> None:
-        """The decision's asset event has started training; follow it, and the rollout that its event starts."""
+    def _retrain(self, decision: Decision, pump: Pump, meanwhile: Callable[[VersionRecord], None] | None = None) -> None:
+        """The decision's asset event has started training; follow it, and the rollout that its event starts.
+
+        `meanwhile` is done beside the rollout.
+        """
         as_of = date.fromisoformat(decision.as_of[:10])
         record = self._trained_at(as_of)
         if record is None:
@@ -228,6 +235,8 @@ class Story:
             self.journal.record(str(as_of), f"version {record.version} ({record.semver}) trained: {describe(record)}")
         self.journal.reach(0.65)
         if record.entry.gate.passed:
+            if meanwhile is not None:
+                Thread(target=meanwhile, args=(record,), daemon=True, name="meanwhile").start()
             self._await_rollout(record, pump)
         else:
             self.journal.record(str(as_of), f"its gate stayed closed: {'; '.join(record.entry.gate.reasons)}")

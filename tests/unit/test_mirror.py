@@ -60,7 +60,7 @@ ELSEWHERE = {
         "ranges/computing ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
     ),
     # Real processes: a platform, an upgrade, the demonstration.
-    "tests/e2e/test_walk_forward.py": "backends/airflow/client demo/account",
+    "tests/e2e/test_walk_forward.py": "demo/account",
     "tests/integration/test_gateway.py": "gateway/host serving/client serving/supervisor",
     "tests/integration/test_platform.py": (
         "local/__main__ local/connections local/down local/health local/launch local/platform local/pools local/roles"

@@ -91,6 +91,9 @@ class Played(Story):
     def _monitored(self, as_of: date) -> Any:
         return {}
 
+    def _prepare_broken(self, record: Any) -> None:
+        """Beside the rollout; the story does not wait for it."""
+
     def _register_broken(self, champion: Any) -> Any:
         self.services.world.did.append("registered")  # type: ignore[attr-defined]
         return self.services.world.train("2013-04-08", "derived")  # type: ignore[attr-defined]
@@ -108,7 +111,7 @@ def story(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stor
     monkeypatch.setattr(module, "finding", lambda week, decision: "calm")
     known = SimpleNamespace(records=lambda control, model: world.versions, champion=lambda records: world.champion())
     monkeypatch.setattr(module, "versions", known)
-    services = SimpleNamespace(world=world, control=None, registry=lambda: None, settings=None)
+    services = SimpleNamespace(world=world, control=None)
     journal = Journal.load(tmp_path / "demo.json")
     played = Played(cast("Any", SimpleNamespace(name="flights")), cast("Any", services), cast("Any", None), journal, "", SHORT)
     intake = SimpleNamespace(week=lambda first, last: world.did.append(f"week of {first}"))
