@@ -34,6 +34,7 @@ SHAPES: Shapes = {
         "materialized": "what was brought online: `day`, `view`, `entities`, `written`, `newer`",
         **LATE,
     },
+    "range": features_range.RANGE,
 }
 
 
@@ -43,7 +44,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every published day, not only those within the longest ttl")
     parser.add_argument("--again", action="store_true", help="also those that were online once: for a store that was lost")
     parser.add_argument("--dry-run", action="store_true", help="only say which days")
-    parser.add_argument("--json", action="store_true", help="of range: as JSON")
     features_range.configure(parser)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
+from collections.abc import Iterator, Sequence
 
+from include.cli.answer import answer
 from include.cli.context import CliContext, open_context
 from include.core.catalog import load_spec
 from include.core.errors import DataError
@@ -15,6 +16,12 @@ from include.core.time import timestamp
 from include.ranges.progress import Progress, few
 from include.ranges.span import Span
 from include.ranges.status import Standing, latest, standing
+
+RANGE = {
+    "model": "its name",
+    "ranges": "the newest ranges, how far each is: `first`, `last`, `stands`, `done`, `failed`, `days_a_second` ...",
+    "days": "of the days that have landed, or those asked for: `published`, `missing`, `not_landed`, `next`; null where none has",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,43 +33,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     context = open_context()
     spec = load_spec(options.model, context.settings.models)
-    if options.run:
-        return _take_in(context, spec, options)
+    taken_in = _take_in(context, spec, options) if options.run else None
     first = Span.of(options.first, options.first).first if options.first else None
     last = Span.of(options.last, options.last).last if options.last else None
     ranges = latest(context.ledger.storage, spec.name)
     found = standing(spec, context.ledger.storage, context.control, first, last)
-    if getattr(options, "json", False):
-        days = found.to_json(spec.name) if found else None
-        print(json.dumps({"model": spec.name, "ranges": [each.to_json() for each in ranges], "days": days}, indent=2))
-        return 0
-    for each in ranges:
-        _print_range(each)
-    _print_days(spec, found)
+    days = found.to_json(spec.name) if found else None
+    words = [taken_in] if taken_in else [*_ranges(ranges), *_days(spec, found)]
+    answer(options, {"model": spec.name, "ranges": [each.to_json() for each in ranges], "days": days}, words)
     return 0
 
 
-def _print_range(progress: Progress) -> None:
-    print(f"{progress.first} to {progress.last}  {progress.stands():<8}{progress.words}")
-    for day, why in sorted(progress.failed.items())[:5]:
-        print(f"  {day}: {why[:160]}")
+def _ranges(ranges: Sequence[Progress]) -> Iterator[str]:
+    for each in ranges:
+        yield f"{each.first} to {each.last}  {each.stands():<8}{each.words}"
+        yield from (f"  {day}: {why[:160]}" for day, why in sorted(each.failed.items())[:5])
 
 
-def _print_days(spec: ModelSpec, found: Standing | None) -> None:
+def _days(spec: ModelSpec, found: Standing | None) -> Iterator[str]:
     if found is None:
-        print(f"No day of {spec.name} has landed.")
+        yield f"No day of {spec.name} has landed."
         return
-    print(f"{found.span} of {spec.name}: {found.published:,} of {len(found.span.days):,} days are published.")
+    yield f"{found.span} of {spec.name}: {found.published:,} of {len(found.span.days):,} days are published."
     if found.not_landed:
-        print(f"Not landed: {few(list(map(str, found.not_landed)), 10)}.")
+        yield f"Not landed: {few(list(map(str, found.not_landed)), 10)}."
     if found.missing:
-        print(
-            f"Landed and not published: {few(list(map(str, found.missing)), 10)}. To take them in:\n  {found.command(spec.name)}"
-        )
+        yield f"Landed and not published: {few(list(map(str, found.missing)), 10)}. To take them in:"
+        yield f"  {found.command(spec.name)}"
 
 
-def _take_in(context: CliContext, spec: ModelSpec, options: argparse.Namespace) -> int:
-    """Raises what `take_in` raises: 1 is the exit status where a day could not be taken in."""
+def _take_in(context: CliContext, spec: ModelSpec, options: argparse.Namespace) -> str:
+    """Takes the days in, and says so. Raises what `take_in` raises: 1 is the exit status where a day could not be taken in."""
     from include.ranges.take_in import Range, take_in
 
     if not options.first or not options.last:
@@ -82,11 +83,7 @@ def _take_in(context: CliContext, spec: ModelSpec, options: argparse.Namespace) 
             warn=_say,
         )
     )
-    if getattr(options, "json", False):
-        print(json.dumps(done.to_json(), indent=2))
-    else:
-        print(f"{done.first} to {done.last} of {spec.name} are published and online: {done.words}, {done.seconds:.1f} s.")
-    return 0
+    return f"{done.first} to {done.last} of {spec.name} are published and online: {done.words}, {done.seconds:.1f} s."
 
 
 def _say(words: str) -> None:

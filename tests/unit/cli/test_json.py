@@ -40,7 +40,9 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("trace", ["trace", MODEL], 0),
         ("profile", ["profile", MODEL, "events", "2013-01-02"], 0),
         ("features catch-up", ["features", "catch-up", MODEL, "--dry-run"], 0),
+        ("features range", ["features", "range", MODEL], 0),
         ("quarantine", ["quarantine", MODEL], 0),
+        ("requirements", ["requirements"], 0),
         ("redact", ["redact", MODEL, "--request", "x"], 0),
         ("invalidate", ["invalidate", "--model", MODEL, "--step", "features"], 0),
         ("token new", ["token", "new", "--model", "*", "--right", "predict", "--name", "web"], 0),
@@ -106,7 +108,7 @@ def populated(loop: Loop, slipstream: Slipstream, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("include.backends.airflow.client.AirflowClient.unfinished", lambda _: [])
     monkeypatch.setattr("include.cli.context.CliContext.jobs", lambda _: _Jobs())
     monkeypatch.setattr("include.cli.jobs.live", lambda ledger: [_attempt(loop)])
-    monkeypatch.setattr("include.demo.run.run", lambda: print("a phase") or 0)
+    monkeypatch.setattr("include.demo.run.run", lambda full: print("a phase") or 0)
     monkeypatch.setattr("include.cli.reconcile._airflow", lambda context: NoAirflow())
     monkeypatch.setattr("include.cli.redact._holding", lambda *given: [])  # the toy's partitions are no Parquet files
     monkeypatch.setattr("include.cli.upgrade.writers", lambda context: [])

@@ -7,10 +7,13 @@ from datetime import date
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
+from include.core.errors import DataError
 from include.core.request import Ref
 from include.data.published import published
 from operators.features_range import TakeInFeaturesOperator
+from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Life, Run, day
 
 
