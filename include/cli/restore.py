@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from include.cli.arguments import version_number
 from include.cli.context import open_context
@@ -27,7 +28,8 @@ def run(options: argparse.Namespace) -> int:
     version = version_number(options.version, options.model)
     # A gate is not opened for a reason that nobody gave.
     reason = "" if options.despite_gate and options.reason == UNSAID else options.reason
-    given, words = (context.control, context.ledger, options.model, version), {"actor": context.actor, "reason": reason}
+    given = (context.control, context.ledger, options.model, version)
+    words: dict[str, Any] = {"actor": context.actor, "reason": reason}
     if options.now:
         back = restore_now(*given, **words, despite_gate=options.despite_gate)
         gone = f"version {back.gone}" if back.gone is not None else "nobody"
