@@ -24,7 +24,7 @@ ADAPTERS: dict[str, str] = {
     "convert.onnx": "include.backends.onnx.adopt:adopt",
     "convert.xgboost": "include.backends.xgboost.convert:convert",
     "convert.lightgbm": "include.backends.lightgbm.convert:convert",
-    # include/handover/objects.py: a fitted estimator, written as a file
+    # include/handover/estimator.py: a fitted estimator, written as a file
     "convert.sklearn": "include.backends.sklearn.columns:export_estimator",
     # include/handover/source.py: a model version of a registry, as a file
     "models.mlflow": "include.backends.mlflow.fetch:fetch_model",

@@ -48,7 +48,7 @@ def propose(
     )  # fmt: skip
     threshold = float(evaluation.value.get("threshold", MEASURED_BEFORE))
     gate = Gate.from_json(evaluation.value["gate"])
-    entry = Entry(spec.name, as_of, lineage, gate, _metrics(evaluation), origin, run_type, threshold)
+    entry = Entry(spec.name, as_of, lineage, gate, measured(evaluation), origin, run_type, threshold)
     partitions = digest_json(sorted((name, ref.digest) for name, ref in data.inputs.items()))
     facts = Facts(spec, train, ledger.resolve(inputs.training_set), evaluation, signature, params, partitions)
     return Package(entry, facts, ledger)
@@ -70,7 +70,7 @@ def _feature_code(ledger: Ledger, data: Request) -> str:
     return ledger.request(ledger.resolve(newest).key).code
 
 
-def _metrics(evaluation: Result) -> dict[str, float]:
+def measured(evaluation: Result) -> dict[str, float]:
     """The numbers of the evaluation, finite and flat."""
     found = evaluation.value.get("metrics", {})
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}

@@ -38,7 +38,7 @@ def _lines(node: Node, indent: str, everything: bool, shown_before: set[str]) ->
 
 
 def _line(node: Node) -> str:
-    names = ("semver", "stage", "as_of", "commit", "rows", "first", "last", "function", "problem")
+    names = ("semver", "stage", "as_of", "commit", "rows", "first", "last", "function", "from", "by", "problem")
     detail = [
         f"{name} {node.detail[name]}"
         for name in names

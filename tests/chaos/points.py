@@ -17,6 +17,7 @@ ELSEWHERE = {
     "schema.documents.copied": "tests/upgrade/test_migrate.py",
     "schema.migrate.done": "tests/upgrade/test_migrate.py",
     "schema.migrate.committed": "tests/upgrade/test_migrate.py",
+    "import.stored": "tests/unit/handover/test_register.py",
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }

@@ -40,7 +40,7 @@ def convert(source: Path, inputs: Sequence[str], target: Path) -> None:
     write_trees(trees, "BRANCH_LEQ", target, inputs=len(inputs), scale=scale)
 
 
-def _blocks(text: str) -> tuple[Fields, list[Fields]]:
+def _blocks(text: str) -> tuple[Fields, Sequence[Fields]]:
     """The head, and the fields of each tree."""
     lines = text.splitlines()
     if not lines or lines[0] != "tree" or "end of trees" not in lines:

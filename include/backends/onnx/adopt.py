@@ -134,8 +134,8 @@ def _column(port: Port, each: Input, values: Floats) -> Cells:
     return cells.reshape(-1, 1) if len(port.axes or ()) == 2 else cells
 
 
-def _numpy(port: Port) -> type[np.generic]:
-    return {"FLOAT": np.float32, "DOUBLE": np.float64, "INT32": np.int32, "INT64": np.int64}[port.type]
+def _numpy(port: Port) -> np.dtype[Any]:
+    return np.dtype({"FLOAT": "f4", "DOUBLE": "f8", "INT32": "i4", "INT64": "i8"}[port.type])
 
 
 def _check_vocabularies(name: str, taken: Taken, inputs: Sequence[Input]) -> None:
