@@ -52,6 +52,7 @@ from operators.scoring import ScoreBatchOperator
 from operators.sensors import FreshnessSensor, PartitionSensor, s3_partition_sensor
 from operators.staleness import BuildHistoryOperator, TrainStalenessProbesOperator
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
+from operators.unmanaged import CollectFeedbackOperator, GatherPastOperator
 from operators.validation import ValidateDataOperator, ValidateTrainingSetOperator
 
 TIMEZONE = pendulum.timezone("UTC")  # Airflow serialises no other kind of time zone
@@ -94,7 +95,9 @@ AS_OF = Param(
 
 
 def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
-    """Every DAG of one model."""
+    """Every DAG of one model: of one without sources of its own, those that need no features of ours."""
+    if not spec.managed:
+        return [make(spec) for make in (rollout_dag, unmanaged_monitoring_dag)]
     return [make(spec) for make in (features_dag, training_dag, rollout_dag, monitoring_dag, scoring_dag)]
 
 
@@ -193,6 +196,29 @@ def monitoring_dag(spec: ModelSpec) -> DAG:
     return dag
 
 
+def unmanaged_monitoring_dag(spec: ModelSpec) -> DAG:
+    """labels → collect → reference → monitor → decide; rotate beside them: of a model whose features come with each request.
+
+    Labels are those that callers have sent, and the champion's past is what it was asked before.
+    """
+    schedule = _schedule(spec, "monitoring", spec.monitoring.schedule)
+    with _dag(spec, "monitoring", schedule, {"as_of": AS_OF, "fresh": FRESH}, _UNMANAGED_DOC, max_active_runs=1) as dag:
+        chain(
+            CollectFeedbackOperator(task_id="labels", model=spec.name),
+            collect := CollectPredictionsOperator(task_id="collect", model=spec.name),
+            GatherPastOperator(task_id="past", model=spec.name),
+            ProfileReferenceOperator(task_id="reference", model=spec.name),
+            # Also in the first window, which has no past.
+            monitor := MonitorModelOperator(
+                task_id="monitor", model=spec.name, trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+            ),
+            DecideRetrainingOperator(task_id="decide", model=spec.name),
+        )
+        chain(collect, monitor)
+        chain(collect, RotateLogOperator(task_id="rotate", model=spec.name, trigger_rule=TriggerRule.ALL_DONE))
+    return dag
+
+
 def scoring_dag(spec: ModelSpec) -> DAG:
     """Nightly batch predictions over the day's entities, partitioned and rerun-safe."""
     schedule = CronDataIntervalTimetable("0 3 * * *", timezone=TIMEZONE)
@@ -268,6 +294,12 @@ Collects the prediction log and the labels that have arrived, judges data qualit
 retrain. The decision is a row with its evidence; deciding once more returns the same row.
 
 `skew` replays logged requests through the offline path and fails if serving and training compute a value differently.
+"""
+_UNMANAGED_DOC = """### {name}: monitoring
+{description} Owner: {owner}.
+
+Collects the prediction log and the labels that callers have sent (`POST /feedback/{name}`), and judges data quality, drift and
+performance against what the champion was asked before. Nothing is trained here: a reason to retrain is said, and starts nothing.
 """
 _SCORING_DOC = """### {name}: batch scoring
 {description} Owner: {owner}.

@@ -20,10 +20,14 @@ from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperato
 from operators.hooks import open_services
 from operators.links import ReportLink, report_url
 from operators.run import as_of, may_deploy, pulled
+from operators.unmanaged import labels_of, newest_day, watched_rows
 
 if TYPE_CHECKING:
     from include.core.spec import ModelSpec
     from include.versions.record import VersionRecord
+
+
+IMPORT = "import"  # the kind of the result of a model that was trained elsewhere
 
 
 class CollectPredictionsOperator(ComputeOperator):
@@ -35,14 +39,15 @@ class CollectPredictionsOperator(ComputeOperator):
     def build(self, context: Context, services: Services) -> Request:
         from datetime import timedelta
 
-        from include.data.published import newest, published
+        from include.data.published import published
         from include.monitoring.collect_step import snapshot
         from include.rollout.history import withdrawn
 
         spec = services.spec(self.model)
-        moment = as_of(context, newest(services.control, self.model))
+        moment = as_of(context, newest_day(services, self.model))
         first = (moment - timedelta(days=spec.monitoring.window_days)).date()
         labels = published(services.control, self.model, first, moment.date())
+        labels |= labels_of(context, services, self.model, (moment - timedelta(microseconds=1)).date())
         return snapshot(services.settings, spec, moment, labels, withdrawn=withdrawn(services.control, self.model))
 
 
@@ -53,7 +58,12 @@ class ProfileReferenceOperator(ComputeOperator):
     function = "include.monitoring.reference_step:run"
 
     def build(self, context: Context, services: Services) -> Request:
-        spec, lineage = services.spec(self.model), monitored_version(services, self.model).entry.lineage
+        spec, record = services.spec(self.model), monitored_version(services, self.model)
+        rows = watched_rows(context, services, record)
+        if rows.kind == IMPORT:
+            raise AirflowSkipException(
+                f"Version {record.version} was trained elsewhere and evaluated on no rows: it has no past yet."
+            )
         params = {
             "features": spec.features.model_dump(mode="json"),
             "label": spec.label,
@@ -62,7 +72,7 @@ class ProfileReferenceOperator(ComputeOperator):
             "metric": spec.evaluation.metric,
             "threshold": spec.serving.threshold,
         }
-        inputs = {"training_set": lineage.training_set, "train": lineage.train}
+        inputs = {"training_set": rows, "train": record.entry.lineage.train}
         return Request.of(self.step, self.function, self.model, params=params, inputs=inputs)
 
 
@@ -87,7 +97,7 @@ class MonitorModelOperator(ComputeOperator):
             "holdout_threshold": record.entry.threshold,
             "history": _history(services, spec, record.version, pulled(context, "collect")),
         }
-        training_set = record.entry.lineage.training_set
+        training_set = watched_rows(context, services, record)
         inputs = {
             "collect": pulled(context, "collect"),
             "training_set": training_set,

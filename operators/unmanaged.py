@@ -1,0 +1,87 @@
+"""Tasks that watch a model whose features, labels and training are not managed here: all that is known of it is its log."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.core.errors import DataError
+from include.core.request import Ref, Request, Result
+from include.core.time import utc_now
+from include.services.services import Services
+from operators.base import ComputeOperator
+from operators.run import as_of, pulled
+
+if TYPE_CHECKING:
+    from include.versions.record import VersionRecord
+
+
+class CollectFeedbackOperator(ComputeOperator):
+    """The labels that callers have sent for the window's requests, and for those of the windows before it."""
+
+    step = "labels"
+    function = "include.monitoring.feedback_step:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        from include.monitoring.feedback_step import snapshot
+
+        return snapshot(services.settings, services.spec(self.model), as_of(context, newest_day(services, self.model)))
+
+
+class GatherPastOperator(ComputeOperator):
+    """What the champion was asked in earlier windows. Skipped in its first one: there is nothing to compare with."""
+
+    step = "past"
+    function = "include.monitoring.past_step:run"
+
+    def build(self, context: Context, services: Services) -> Request:
+        from include.monitoring.past_step import past_request
+        from operators.monitoring import monitored_version
+
+        record, spec = monitored_version(services, self.model), services.spec(self.model)
+        until = services.ledger.resolve(pulled(context, "collect")).value["window"].split("/")[0]
+        request = past_request(services.ledger, spec, record.version, _collected(services, self.model), until)
+        if request is None:
+            raise AirflowSkipException(f"Version {record.version} of {self.model} was asked nothing in a window before this one.")
+        return request
+
+
+def _collected(services: Services, model: str) -> list[Result]:
+    from include.governance.invalidation import find
+
+    held = sorted(find(services.ledger, model, "collect"), key=lambda each: each.committed_at)
+    return [result for each in held if each.committed_at and (result := services.ledger.result(each.key))]
+
+
+def newest_day(services: Services, model: str) -> date | None:
+    """The last day whose data are there: of a model without sources of its own, yesterday."""
+    from include.data.published import newest
+
+    if services.spec(model).managed:
+        return newest(services.control, model)
+    return utc_now().date() - timedelta(days=1)
+
+
+def labels_of(context: Context, services: Services, model: str, moment_day: date) -> dict[date, Ref]:
+    """The labels of callers, under the last day of the window; nothing of a model whose labels are published."""
+    if services.spec(model).managed:
+        return {}
+    return {moment_day: pulled(context, "labels")}
+
+
+def watched_rows(context: Context, services: Services, record: VersionRecord) -> Ref:
+    """What a champion is watched against: its training set, else the rows it was evaluated on, else what it was asked before.
+
+    Where there are none, the training set itself, which says so.
+    """
+    from include.governance.imported import rows_of
+
+    if (known := rows_of(services.ledger, record)) is not None:
+        return known
+    try:
+        return pulled(context, "past")
+    except DataError:
+        return record.entry.lineage.training_set
