@@ -1,4 +1,4 @@
-"""A model that was trained elsewhere, whose features come with each request: registered, rolled out, and asked at a real gateway."""
+"""A model trained elsewhere, whose features come with each request: registered, rolled out, asked at a real gateway."""
 
 from __future__ import annotations
 
