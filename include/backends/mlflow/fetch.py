@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import mlflow
 import mlflow.artifacts
 import yaml
 from mlflow import MlflowClient
@@ -19,6 +22,7 @@ from include.core.settings import Settings
 FLAVORS = ("onnx", "xgboost", "lightgbm")  # whose files are read, the first one found
 MODEL = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([^/]+))")
 RUN = re.compile(r"runs:/[^/]+/.+")
+REGISTRY_URI = "MLFLOW_REGISTRY_URI"
 SAFE = "nothing was registered."
 
 
@@ -31,7 +35,7 @@ def fetch_model(settings: Settings, uri: str, folder: Path) -> tuple[Path, tuple
     client = open_client(settings)
     check_reachable(settings.mlflow_url)
     try:
-        with explained(settings.mlflow_url):
+        with explained(settings.mlflow_url), _pointed_at(settings.mlflow_url):
             resolved = _resolved(client, uri)
             described = _download(settings, f"{resolved}/MLmodel", folder)
             model = _described(resolved, described)
@@ -44,6 +48,24 @@ def fetch_model(settings: Settings, uri: str, folder: Path) -> tuple[Path, tuple
             hint="write models:/name/3, models:/name@alias or runs:/RUN/model; its pages show which there are.",
         ) from error
     return path, _inputs(model), resolved
+
+
+@contextmanager
+def _pointed_at(url: str) -> Iterator[None]:
+    """While it is entered, the server that this whole process means: MLflow looks up `models:/` there, whatever it was told.
+
+    Without it a database of MLflow's own would be made in the present folder, and asked.
+    """
+    was_set, tracking, registry = mlflow.is_tracking_uri_set(), mlflow.get_tracking_uri(), os.environ.get(REGISTRY_URI)
+    mlflow.set_tracking_uri(url)
+    mlflow.set_registry_uri(url)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(tracking if was_set else None)  # type: ignore[arg-type]
+        mlflow.set_registry_uri(registry or "")
+        if registry is None:
+            os.environ.pop(REGISTRY_URI, None)
 
 
 def _resolved(client: MlflowClient, uri: str) -> str:
