@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import mlflow
 import mlflow.artifacts
 import yaml
 from mlflow import MlflowClient
+from mlflow.environment_variables import MLFLOW_REGISTRY_URI
 from mlflow.exceptions import MlflowException
 
 from include.backends.mlflow.client import check_reachable, explained, open_client
@@ -22,7 +22,6 @@ from include.core.settings import Settings
 FLAVORS = ("onnx", "xgboost", "lightgbm")  # whose files are read, the first one found
 MODEL = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([^/]+))")
 RUN = re.compile(r"runs:/[^/]+/.+")
-REGISTRY_URI = "MLFLOW_REGISTRY_URI"
 SAFE = "nothing was registered."
 
 
@@ -56,7 +55,8 @@ def _pointed_at(url: str) -> Iterator[None]:
 
     Without it a database of MLflow's own would be made in the present folder, and asked.
     """
-    was_set, tracking, registry = mlflow.is_tracking_uri_set(), mlflow.get_tracking_uri(), os.environ.get(REGISTRY_URI)
+    was_set = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
+    tracking, registry = mlflow.get_tracking_uri(), MLFLOW_REGISTRY_URI.get()  # type: ignore[no-untyped-call]
     mlflow.set_tracking_uri(url)
     mlflow.set_registry_uri(url)
     try:
@@ -65,7 +65,7 @@ def _pointed_at(url: str) -> Iterator[None]:
         mlflow.set_tracking_uri(tracking if was_set else None)  # type: ignore[arg-type]
         mlflow.set_registry_uri(registry or "")
         if registry is None:
-            os.environ.pop(REGISTRY_URI, None)
+            MLFLOW_REGISTRY_URI.unset()  # type: ignore[no-untyped-call]
 
 
 def _resolved(client: MlflowClient, uri: str) -> str:
