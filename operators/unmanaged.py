@@ -39,9 +39,10 @@ class GatherPastOperator(ComputeOperator):
 
     def build(self, context: Context, services: Services) -> Request:
         from include.monitoring.past_step import past_request
-        from operators.monitoring import monitored_version
 
-        record, spec = monitored_version(services, self.model), services.spec(self.model)
+        record, spec = services.champion(self.model), services.spec(self.model)
+        if record is None:
+            raise AirflowSkipException(f"{self.model} has no version in production: it was asked nothing yet.")
         until = services.ledger.resolve(pulled(context, "collect")).value["window"].split("/")[0]
         request = past_request(services.ledger, spec, record.version, _collected(services, self.model), until)
         if request is None:
