@@ -203,6 +203,7 @@ def killed_in_a_child(point: str, work: Callable[[], object]) -> int:
 POINTS = ("import.stored", "ledger.attempt.opened", "ledger.commit.recorded", "register.published", "register.recorded")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_anywhere_and_done_again_it_is_one_version(published: Life, foreign: Path, point: str) -> None:
     assert killed_in_a_child(point, lambda: take_in(published, foreign)) == -signal.SIGKILL

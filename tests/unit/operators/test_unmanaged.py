@@ -94,6 +94,7 @@ def test_it_has_the_dags_that_need_no_features_of_ours() -> None:
     assert {"labels", "collect", "past", "reference", "monitor", "decide", "rotate"} == set(dags["parcel_monitoring"].task_ids)
 
 
+@pytest.mark.thorough
 def test_it_is_watched_on_what_was_logged(served: Services) -> None:
     life = Life(served, MODEL)
     ask(served, 0)
