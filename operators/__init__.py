@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from operators.features import ListWithdrawnOperator as ListWithdrawnOperator
     from operators.features import MaterializeFeaturesOperator as MaterializeFeaturesOperator
     from operators.features import PublishFeaturesOperator as PublishFeaturesOperator
+    from operators.features_range import TakeInFeaturesOperator as TakeInFeaturesOperator
     from operators.groups.features import FeaturesGroup as FeaturesGroup
     from operators.groups.features import features_group as features_group
     from operators.groups.monitoring import MonitoringGroup as MonitoringGroup
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from operators.params import AS_OF as AS_OF
     from operators.params import DAY as DAY
     from operators.params import FRESH as FRESH
+    from operators.params import OVERRIDE as OVERRIDE
     from operators.params import TUNE as TUNE
     from operators.params import VERSION as VERSION
     from operators.registry import RegisterModelOperator as RegisterModelOperator
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
     from operators.training import PlanTrainingOperator as PlanTrainingOperator
     from operators.training import TrainModelOperator as TrainModelOperator
     from operators.training import TuneModelOperator as TuneModelOperator
+    from operators.unmanaged import CollectFeedbackOperator as CollectFeedbackOperator
+    from operators.unmanaged import GatherPastOperator as GatherPastOperator
     from operators.validation import ValidateDataOperator as ValidateDataOperator
     from operators.validation import ValidateTrainingSetOperator as ValidateTrainingSetOperator
 
@@ -68,6 +72,7 @@ PUBLIC = {  # the names by the module they come from
     "operators.defaults": "RETRIES RETRYING",
     "operators.evaluation": "CheckGateOperator EvaluateModelOperator",
     "operators.features": "BuildTrainingSetOperator ListWithdrawnOperator MaterializeFeaturesOperator PublishFeaturesOperator",
+    "operators.features_range": "TakeInFeaturesOperator",
     "operators.groups.features": "FeaturesGroup features_group",
     "operators.groups.monitoring": "MonitoringGroup monitoring_group",
     "operators.groups.rollout": "RolloutGroup rollout_group",
@@ -75,7 +80,7 @@ PUBLIC = {  # the names by the module they come from
     "operators.groups.training": "TrainingGroup training_group",
     "operators.monitoring": "CheckSkewOperator CollectPredictionsOperator DecideRetrainingOperator MonitorModelOperator "
     "ProfileReferenceOperator RotateLogOperator",
-    "operators.params": "AS_OF DAY FRESH TUNE VERSION",
+    "operators.params": "AS_OF DAY FRESH OVERRIDE TUNE VERSION",
     "operators.registry": "RegisterModelOperator",
     "operators.rollout": "OpenRolloutOperator RolloutStageOperator SmokeTestOperator",
     "operators.rollout_end": "ConcludeRolloutOperator PromoteModelOperator RollBackModelOperator",
@@ -83,6 +88,7 @@ PUBLIC = {  # the names by the module they come from
     "operators.sensors": "FreshnessSensor PartitionSensor s3_partition_sensor",
     "operators.staleness": "BuildHistoryOperator TrainStalenessProbesOperator",
     "operators.training": "PlanTrainingOperator TrainModelOperator TuneModelOperator",
+    "operators.unmanaged": "CollectFeedbackOperator GatherPastOperator",
     "operators.validation": "ValidateDataOperator ValidateTrainingSetOperator",
 }
 _MODULES = {name: module for module, names in PUBLIC.items() for name in names.split()}

@@ -48,8 +48,8 @@ class CheckedPartial(OperatorPartial):
         kind: Any = self.operator_class
         self._expand_called = True  # whatever comes of it: no second complaint that nothing was mapped
         given = {**self.kwargs, **mapped}
-        for name, takes in kind.takes.items():
-            if takes.required and given.get(name) is None:
+        for name in kind.needs(given):
+            if given.get(name) is None:
                 raise kind.missing(name, given["task_id"])
         return super().expand(**mapped)
 
@@ -67,6 +67,12 @@ class WithInputs:
         plain = partial(cls, **kwargs)  # type: ignore[arg-type]
         plain._expand_called = True
         return CheckedPartial(operator_class=plain.operator_class, kwargs=plain.kwargs, params=plain.params)
+
+    @classmethod
+    def needs(cls, given: Mapping[str, object]) -> Sequence[str]:
+        """The inputs that must be given beside the arguments `given`."""
+        del given
+        return [name for name, takes in cls.takes.items() if takes.required]
 
     def take(self, **inputs: Input) -> None:
         """Keep the inputs. Raises InputError for a required one that is missing: the DAG file does not parse."""

@@ -26,7 +26,9 @@ from operators.params import AS_OF, DAY, FRESH, OVERRIDE, TUNE, VERSION
 
 
 def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
-    """Every DAG of one model."""
+    """Every DAG of one model: of one without sources of its own, those that need no features of ours."""
+    if not spec.managed:
+        return [make(spec) for make in (rollout_dag, monitoring_dag)]
     return [make(spec) for make in (features_dag, features_range_dag, training_dag, rollout_dag, monitoring_dag, scoring_dag)]
 
 
@@ -68,8 +70,9 @@ def rollout_dag(spec: ModelSpec) -> DAG:
 
 def monitoring_dag(spec: ModelSpec) -> DAG:
     """A run for each window."""
+    doc = docs.MONITORING if spec.managed else docs.UNMANAGED
     schedule = _schedule(spec, "monitoring", spec.monitoring.schedule)
-    with _dag(spec, "monitoring", schedule, {"as_of": AS_OF, "fresh": FRESH}, docs.MONITORING, max_active_runs=1) as dag:
+    with _dag(spec, "monitoring", schedule, {"as_of": AS_OF, "fresh": FRESH}, doc, max_active_runs=1) as dag:
         monitoring_group(spec, group_id=None)
     return dag
 

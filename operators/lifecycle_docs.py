@@ -46,6 +46,12 @@ retrain. The decision is a row with its evidence; deciding once more returns the
 
 `skew` replays logged requests through the offline path and fails if serving and training compute a value differently.
 """
+UNMANAGED = """### {name}: monitoring
+{description} Owner: {owner}.
+
+Collects the prediction log and the labels that callers have sent (`POST /feedback/{name}`), and judges data quality, drift and
+performance against what the champion was asked before. Nothing is trained here: a reason to retrain is said, and starts nothing.
+"""
 SCORING = """### {name}: batch scoring
 {description} Owner: {owner}.
 

@@ -22,10 +22,14 @@ from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import ReportLink, report_url
 from operators.run import as_of, may_deploy
+from operators.unmanaged import newest_day, watched_rows
 
 if TYPE_CHECKING:
     from include.core.spec import ModelSpec
     from include.versions.record import VersionRecord
+
+
+IMPORT = "import"  # the kind of the result of a model that was trained elsewhere
 
 
 class CollectPredictionsOperator(ComputeOperator):
@@ -35,6 +39,7 @@ class CollectPredictionsOperator(ComputeOperator):
 
     :param as_of: the window's end (UTC), templated; else the run's parameter `as_of`, its event's, the end of its data interval,
         or of the newest published day
+    :param labels: the output of a CollectFeedbackOperator, for a model that publishes no labels
 
     **Example** ::
 
@@ -43,23 +48,27 @@ class CollectPredictionsOperator(ComputeOperator):
 
     step = "collect"
     function = "include.monitoring.collect_step:run"
-    template_fields = ("as_of",)
+    takes: ClassVar[Inputs] = {"labels": Takes("labels", "CollectFeedbackOperator", required=False)}
+    template_fields = ("as_of", "labels")
 
-    def __init__(self, *, as_of: datetime | str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, as_of: datetime | str | None = None, labels: Input = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.as_of = as_of
+        self.take(labels=labels)
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.data.published import newest
         from include.monitoring.request import collect_request
         from include.rollout.history import withdrawn
 
-        moment, gone = as_of(context, newest(services.control, self.model), self.as_of), withdrawn(services.control, self.model)
-        return collect_request(services.spec(self.model), moment, services.control, services.settings, gone)
+        moment, gone = as_of(context, newest_day(services, self.model), self.as_of), withdrawn(services.control, self.model)
+        feedback = self.ref_or_none("labels", services)
+        return collect_request(services.spec(self.model), moment, services.control, services.settings, gone, feedback)
 
 
 class ProfileReferenceOperator(ComputeOperator):
     """The champion's past, profiled once for as long as it is watched: every window is then judged without its rows.
+
+    :param past: the output of a GatherPastOperator, for a champion that has no rows of ours
 
     **Example** ::
 
@@ -69,11 +78,23 @@ class ProfileReferenceOperator(ComputeOperator):
     step = "reference"
     function = "include.monitoring.reference_step:run"
 
+    takes: ClassVar[Inputs] = {"past": Takes("past", "GatherPastOperator", required=False)}
+    template_fields = ("past",)
+
+    def __init__(self, *, past: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(past=past)
+
     def build(self, context: Context, services: Services) -> Request:
         from include.monitoring.request import reference_request
 
-        lineage = monitored_version(services, self.model).entry.lineage
-        return reference_request(services.spec(self.model), lineage.training_set, lineage.train)
+        record = monitored_version(services, self.model)
+        rows = watched_rows(services, record, self.ref_or_none("past", services))
+        if rows.kind == IMPORT:
+            raise AirflowSkipException(
+                f"Version {record.version} was trained elsewhere and evaluated on no rows: it has no past yet."
+            )
+        return reference_request(services.spec(self.model), rows, record.entry.lineage.train)
 
 
 class MonitorModelOperator(ComputeOperator):
@@ -83,6 +104,7 @@ class MonitorModelOperator(ComputeOperator):
 
     :param collected: the output of a CollectPredictionsOperator
     :param reference: the output of a ProfileReferenceOperator; without it the champion's training set is profiled anew
+    :param past: the output of a GatherPastOperator, for a champion that has no rows of ours
 
     **Example** ::
 
@@ -97,24 +119,23 @@ class MonitorModelOperator(ComputeOperator):
     takes: ClassVar[Inputs] = {
         "collected": Takes("collect", "CollectPredictionsOperator"),
         "reference": Takes("reference", "ProfileReferenceOperator", required=False),
+        "past": Takes("past", "GatherPastOperator", required=False),
     }
-    template_fields = ("collected", "reference")
+    template_fields = ("collected", "reference", "past")
 
-    def __init__(self, *, collected: Input = None, reference: Input = None, **kwargs: Any) -> None:
+    def __init__(self, *, collected: Input = None, reference: Input = None, past: Input = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.take(collected=collected, reference=reference)
+        self.take(collected=collected, reference=reference, past=past)
 
     def build(self, context: Context, services: Services) -> Request:
         from include.monitoring.request import monitor_request
 
-        spec, record, collect = (
-            services.spec(self.model),
-            monitored_version(services, self.model),
-            self.ref("collected", services),
-        )
+        spec, record = services.spec(self.model), monitored_version(services, self.model)
+        collect = self.ref("collected", services)
         history = _history(services, spec, record.version, collect)
-        given = _reference(self.ref_or_none("reference", services), services, record.entry.lineage.training_set)
-        return monitor_request(spec, collect, record, history, given)
+        rows = watched_rows(services, record, self.ref_or_none("past", services))
+        given = _reference(self.ref_or_none("reference", services), services, rows)
+        return monitor_request(spec, collect, record, history, given, rows)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.monitoring.alarm import record
@@ -157,12 +178,12 @@ def monitored_version(services: Services, model: str) -> VersionRecord:
     return record
 
 
-def _reference(ref: Ref | None, services: Services, training_set: Ref) -> Ref | None:
-    """This run's reference, unless another version became the champion since: then its training set is profiled anew."""
+def _reference(ref: Ref | None, services: Services, rows: Ref) -> Ref | None:
+    """This run's reference, unless another version became the champion since: then its own past is profiled anew."""
     if ref is None:
         return None
     made = services.ledger.request(services.ledger.resolve(ref).key)
-    return ref if made.inputs.get("training_set") == training_set else None
+    return ref if made.inputs.get("training_set") == rows else None
 
 
 class CheckSkewOperator(ComputeOperator):

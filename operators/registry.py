@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +17,8 @@ from include.core.repository import Commits, commits_of
 from include.services.services import Services
 from operators.assets import candidate_asset, with_outlet
 from operators.base import ReconcileOperator
+from operators.foreign import Foreign
+from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import MlflowRunLink, ReportLink, report_url
 from operators.run import is_backfill, may_deploy, run_type
@@ -24,6 +26,7 @@ from operators.run import is_backfill, may_deploy, run_type
 if TYPE_CHECKING:
     from include.core.request import Ref
     from include.governance import registration
+    from include.governance.package import Package
 
 DEPLOYED = "backfill_to_deploy"  # the run type of a version whose backfill's conf says `deploy`: a candidate like any other
 
@@ -34,17 +37,30 @@ class RegisterModelOperator(ReconcileOperator):
     Returns {"version", "semver", "stage"}, which OpenRolloutOperator takes. A version whose gate is open is a Candidate; its
     event starts the DAG `<model>_rollout`.
 
+    With `model_uri` a model that was trained elsewhere (docs/handover.md): it is evaluated here, on the holdout of
+    `training_set`, or of the training set as of `as_of`, and registered like any other; `trained` and `evaluation` are not
+    asked for then.
+
     :param training_set: the output of a BuildTrainingSetOperator
     :param trained: the output of a TrainModelOperator, of that training set
     :param evaluation: the output of an EvaluateModelOperator, of that trained result
     :param plan: the output of a PlanTrainingOperator; without it the version's moment is the training set's
     :param announce: whether to send that event; False where this DAG rolls the version out itself
+    :param model_uri: a path, s3://bucket/key, models:/name/3, models:/name@alias or runs:/RUN/model
+    :param as_of: of `model_uri`: the moment (UTC) of the training set whose holdout it is evaluated on
+    :param trained_until: of `model_uri`: the newest row that it was trained on; the gate stays closed while nobody has said
+    :param categories: of `model_uri`: by feature the values that its codes stand for; by default those of the training set
+    :param evaluate: of `model_uri`: False registers it without: its gate is closed then
 
     **Example** ::
 
         registered = RegisterModelOperator(
             task_id="register", model="flight_delay",
             training_set=built.output, trained=trained.output, evaluation=evaluated.output, announce=False,
+        )
+        RegisterModelOperator(
+            task_id="take_in", model="flight_delay", model_uri="models:/late_flights/3",
+            as_of="{{ data_interval_end }}", trained_until="2013-03-01",
         )
     """
 
@@ -56,10 +72,10 @@ class RegisterModelOperator(ReconcileOperator):
         "evaluation": Takes("evaluate", "EvaluateModelOperator"),
         "plan": Takes("", "PlanTrainingOperator", required=False),
     }
-    template_fields = ("training_set", "trained", "evaluation", "plan")
+    template_fields = ("training_set", "trained", "evaluation", "plan", "model_uri", "as_of", "trained_until", "categories")
     plan: Input
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - they are what an author writes
         self,
         *,
         model: str,
@@ -68,12 +84,31 @@ class RegisterModelOperator(ReconcileOperator):
         evaluation: Input = None,
         plan: Input = None,
         announce: bool = True,
+        model_uri: str | None = None,
+        as_of: str | None = None,
+        trained_until: str | None = None,
+        categories: Mapping[str, Sequence[str]] | None = None,
+        evaluate: bool = True,
         **kwargs: Any,
     ) -> None:
         # An alias, because the event is sent only when the gate is open and the run may deploy.
         super().__init__(**with_outlet(AssetAlias(f"{model}_registered"), kwargs), model=model)
-        self.take(training_set=training_set, trained=trained, evaluation=evaluation, plan=plan)
-        self.announce = announce
+        self.model_uri, self.as_of, self.trained_until = model_uri, as_of, trained_until
+        self.categories, self.evaluate, self.announce = categories, evaluate, announce
+        self._foreign: Package | None = None
+        if model_uri is None:
+            self.take(training_set=training_set, trained=trained, evaluation=evaluation, plan=plan)
+        else:
+            self.training_set, self.trained, self.evaluation, self.plan = training_set, trained, evaluation, plan
+
+    @classmethod
+    def needs(cls, given: Mapping[str, object]) -> Sequence[str]:
+        return () if given.get("model_uri") is not None else super().needs(given)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        if self.model_uri is not None:
+            self._foreign = self._fetched(self.model_uri, context)
+        return super().execute(context)
 
     def resource(self, context: Context) -> str:
         from include.governance.registry import resource
@@ -81,24 +116,13 @@ class RegisterModelOperator(ReconcileOperator):
         return resource(self.model)
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
-        from include.governance.registration import propose
         from include.governance.registry import register
 
-        inputs = self._inputs(services)
-        plan = self._plan(inputs.training_set, context, services)
-        commits = _commits(context, self.model, services.settings.models)
-        package = propose(
-            services.ledger,
-            services.spec(self.model),
-            inputs,
-            as_of=plan["as_of"],
-            run_type=DEPLOYED if is_backfill(context) and may_deploy(context) else plan["run_type"],
-            commit=commits.model,
-            platform_commit=commits.platform,
-        )
+        package = self._foreign or self._trained_here(context, services)
         registry = services.registry()
         record = register(services.control, registry, package, epoch)
-        self.links[ReportLink.kind] = report_url(services.ledger.resolve(inputs.evaluation).files["report.html"].path)
+        evaluation = services.ledger.resolve(package.entry.lineage.evaluation)
+        self.links[ReportLink.kind] = report_url(evaluation.files["report.html"].path)
         self.links[MlflowRunLink.kind] = registry.url(record)
         # Both: the version's verdict and this run's own, which differ for a version that had its turn before.
         if record.entry.gate.passed and package.entry.gate.passed and self.announce and may_deploy(context):
@@ -107,6 +131,33 @@ class RegisterModelOperator(ReconcileOperator):
             self.log.info("Its gate is open: an event asks for the rollout of version %d.", record.version)
         fault.point("register.sent")
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
+
+    def _fetched(self, uri: str, context: Context) -> Package:
+        """The version of a model that was trained elsewhere."""
+        services = open_services()
+        commits = _commits(context, self.model, services.settings.models)
+        rows = self.ref_or_none("training_set", services)
+        foreign = Foreign(uri, self.as_of, self.trained_until, rows, self.categories, self.evaluate)
+        run_type = "" if may_deploy(context) else "backfill"
+        package = foreign.prepare(self.model, context, services, run_type=run_type, commit=commits.model)
+        return replace(package, facts=replace(package.facts, platform_commit=commits.platform))
+
+    def _trained_here(self, context: Context, services: Services) -> Package:
+        """The version that tasks of ours have trained."""
+        from include.governance.registration import propose
+
+        inputs = self._inputs(services)
+        plan = self._plan(inputs.training_set, context, services)
+        commits = _commits(context, self.model, services.settings.models)
+        return propose(
+            services.ledger,
+            services.spec(self.model),
+            inputs,
+            as_of=plan["as_of"],
+            run_type=DEPLOYED if is_backfill(context) and may_deploy(context) else plan["run_type"],
+            commit=commits.model,
+            platform_commit=commits.platform,
+        )
 
     def _inputs(self, services: Services) -> registration.Inputs:
         """The three results, which belong together. Raises InputError for others."""

@@ -170,6 +170,8 @@ def _newest_day(services: Services, model: str) -> date | None:
 
 def _newest_trained(services: Services, model: str) -> datetime | None:
     from include.versions import queries as versions
+    from include.versions.origin import IMPORTED
 
-    records = versions.records(services.control, model)
+    # What one that was trained elsewhere has seen is not known here.
+    records = [each for each in versions.records(services.control, model) if each.entry.origin != IMPORTED]
     return parse_time(records[-1].entry.as_of) if records else None

@@ -21,6 +21,7 @@ COMMANDS = {
     "status": "what answers, and where every model stands",
     "predict": "ask a model, through the gateway or without it",
     "versions": "a model's registered versions",
+    "register": "take in a model that was trained elsewhere",
     "backtest": "the walk-forward table of the versions",
     "rollout": "look at a rollout; pause, resume or abort it",
     "rollback": "return to the champion before, now",

@@ -14,21 +14,19 @@ from include.versions.shown import ShownRecord, shown_records
 HEAD = ("version", "semver", "stage", "as of", "gate", "origin", "metrics")
 FIRST = ("auc", "log_loss", "accuracy")  # of the metrics: those that a spec may go by
 SHOWN, WIDE = 2, 3  # metrics of a row
-SHAPES: Shapes = {
-    "": {
-        "model": "the model", "version": "its number", "semver": "its semantic version", "stage": "Candidate, Production ...",
-        "key": "what it was made from, as one key", "as_of": "the moment it knew nothing after",
-        "gate": "`passed`, and the `reasons` why not", "metrics": "on its holdout, by name",
-        "origin": "trained, or what else made it",
-        "run_type": "the type of the run that made it", "threshold": "from which score on the label is 1",
-        "training_set": "reference of the training set", "train": "reference of the trained model",
-        "evaluation": "reference of the evaluation", "schema": "digest of the model's inputs",
-        "code": "digest of the code that trained it", "params": "digest of the training parameters",
-        "commit": "of git, where known",
-        "run_id": "of the experiment tracker", "created_at": "when it was registered",
-        "override": "who opened its gate by hand, why, when and despite what; null where nobody did",
-    },
+RECORD = {  # of a version, as JSON
+    "model": "the model", "version": "its number", "semver": "its semantic version", "stage": "Candidate, Production ...",
+    "key": "what it was made from, as one key", "as_of": "the moment it knew nothing after",
+    "gate": "`passed`, and the `reasons` why not", "metrics": "on its holdout, by name",
+    "origin": "trained, or what else made it",
+    "run_type": "the type of the run that made it", "threshold": "from which score on the label is 1",
+    "training_set": "reference of the training set", "train": "reference of the trained model",
+    "evaluation": "reference of the evaluation", "schema": "digest of the model's inputs",
+    "code": "digest of the code that trained it", "params": "digest of the training parameters",
+    "commit": "of git, where known",
+    "run_id": "of the experiment tracker", "created_at": "when it was registered",
 }  # fmt: skip
+SHAPES: Shapes = {"": {**RECORD, "override": "who opened its gate by hand, why, when and despite what; null where nobody did"}}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,14 @@ ADAPTERS: dict[str, str] = {
     "model": "include.backends.onnx.model:open_model",
     "model.check": "include.backends.onnx.model:check_model",
     "model.quantize": "include.backends.onnx.model:quantize",
+    # include/governance/conversion.py: model files that were made elsewhere, by their format
+    "convert.onnx": "include.backends.onnx.adopt:adopt",
+    "convert.xgboost": "include.backends.xgboost.convert:convert",
+    "convert.lightgbm": "include.backends.lightgbm.convert:convert",
+    # include/handover/estimator.py: a fitted estimator, written as a file
+    "convert.sklearn": "include.backends.sklearn.columns:export_estimator",
+    # include/handover/source.py: a model version of a registry, as a file
+    "models.mlflow": "include.backends.mlflow.fetch:fetch_model",
     # include/online_store/open.py: OnlineStore, by the scheme of its address
     "online.sqlite": "include.backends.sqlite.online_store:open_online",
     "online.redis": "include.backends.redis.online_store:RedisOnlineStore",

@@ -8,6 +8,9 @@ from typing import Any
 from include.core.markdown import code, plain
 from include.core.request import Json
 from include.governance.package import Package
+from include.versions.origin import IMPORTED
+
+MADE = {"trained": "trained", IMPORTED: "trained elsewhere"}
 
 
 def render(package: Package) -> str:
@@ -18,7 +21,7 @@ def render(package: Package) -> str:
 
 def _what(package: Package) -> str:
     spec, entry = package.facts.spec, package.entry
-    made = "trained" if entry.origin == "trained" else "derived from another version, not trained"
+    made = MADE.get(entry.origin, "derived from another version, not trained")
     gate = "open" if entry.gate.passed else "closed: " + "; ".join(entry.gate.reasons)
     return (
         f"# {plain(spec.name)}\n\n{plain(spec.description)}\n\n"
@@ -29,13 +32,28 @@ def _what(package: Package) -> str:
 
 def _data(package: Package) -> str:
     value = package.facts.training_set.value
+    if package.entry.origin == IMPORTED:
+        return _elsewhere(package)
     window = plain(f"{value.get('first', '?')} to {value.get('last', '?')}")
     rows = f"{_number(value.get('rows'))} rows, {_number(value.get('positives'))} positive"
     return f"## Data\n\n{window}: {rows}; {_number(value.get('holdout_rows'))} newest rows held out for evaluation."
 
 
+def _elsewhere(package: Package) -> str:
+    source = package.facts.train.value["source"]
+    evaluated = package.facts.evaluation.value.get("rows") or 0
+    rows = f"Evaluated on {_number(evaluated)} rows that were held out here." if evaluated else "It was evaluated on no rows."
+    return (
+        f"## Data\n\nTrained elsewhere: what on is not known here. Registered from {code(source['uri'])} "
+        f"(SHA-256 {code(source['digest'])}, {source['format']}) by {plain(source['by'])}. "
+        f"Trained on rows until {plain(package.facts.params['trained_until'])}, as was said of it. {rows}"
+    )
+
+
 def _metrics(package: Package) -> str:
     value = package.facts.evaluation.value
+    if not value.get("metrics"):
+        return ""
     columns: dict[str, Mapping[str, Any]] = {"this version": value.get("metrics") or {}}
     if isinstance(value.get("champion"), Mapping):
         columns["champion"] = value["champion"].get("metrics", value["champion"])

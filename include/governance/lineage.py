@@ -14,9 +14,11 @@ from include.core.errors import DataError, IntegrityError, SlipstreamError, one_
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request, Result
 from include.data.raw import RawPartitions
+from include.governance.import_step import STEP as IMPORT
 from include.governance.node import Node, State
 from include.governance.registration import recipe
 from include.versions import queries as versions
+from include.versions.origin import IMPORTED
 from include.versions.record import VersionRecord
 from include.versions.shown import override_of, shown_records, shown_version
 
@@ -56,7 +58,8 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
     record = _choose(control, model, version)
     lineage = record.entry.lineage
     walker = _Walker(ledger, model)
-    inputs = (walker.node("train", lineage.train), walker.node("evaluation", lineage.evaluation))
+    role = "trained elsewhere" if record.entry.origin == IMPORTED else "train"
+    inputs = (walker.node(role, lineage.train), walker.node("evaluation", lineage.evaluation))
     detail: dict[str, Json] = {
         "semver": record.semver,
         "stage": str(record.stage),
@@ -106,7 +109,7 @@ class _Walker:
             return Node(role, state, ref.digest, ref.uri, {"problem": one_line(error)})
         inputs = [self.node(name, each) for name, each in request.inputs.items()]
         return Node(role, self._state(result), ref.digest, ref.uri, self._detail(result, request),
-                    (*inputs, *_definitions(request), *self._raw(request)))  # fmt: skip
+                    (*inputs, *_definitions(request), *self._raw(request), *self._source(result, request)))  # fmt: skip
 
     def _state(self, result: Result) -> State:
         broken = self.ledger.verify(result)
@@ -129,13 +132,23 @@ class _Walker:
         day = str(request.params["day"])
         return [self._partition(source, day, digest) for source, digest in request.params["sources"].items()]
 
-    def _partition(self, source: str, day: str, digest: str) -> Node:
-        path = self.raw.path(source, date.fromisoformat(day))
+    def _source(self, result: Result, request: Request) -> list[Node]:
+        """The file that an imported model was made of, as it was given."""
+        if request.step != IMPORT:
+            return []
+        given, known = request.params["source"], result.value["source"]
+        origin = {"from": known["uri"], "by": known["by"], "at": known["at"]}
+        return [self._file("source", given["path"], given["digest"], origin)]
+
+    def _file(self, role: str, path: str, digest: str, detail: Mapping[str, Json]) -> Node:
         try:
             state = State.VERIFIED if digest_bytes(self.ledger.storage.read(path)) == digest else State.CHANGED
         except FileNotFoundError:
             state = State.MISSING
-        return Node(f"raw {source}", state, digest, self.ledger.storage.uri(path), {"day": day})
+        return Node(role, state, digest, self.ledger.storage.uri(path), detail)
+
+    def _partition(self, source: str, day: str, digest: str) -> Node:
+        return self._file(f"raw {source}", self.raw.path(source, date.fromisoformat(day)), digest, {"day": day})
 
 
 def _definitions(request: Request) -> list[Node]:

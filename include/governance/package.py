@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.ledger import Ledger
-from include.core.request import Result
+from include.core.request import Json, Result
 from include.core.spec import ModelSpec
 from include.versions.record import Entry
 
@@ -39,6 +39,7 @@ class Package:
     entry: Entry
     facts: Facts
     ledger: Ledger = field(repr=False)
+    said: Mapping[str, Json] = field(default_factory=dict)  # what the audit chain keeps beside the version
 
     @property
     def key(self) -> str:
@@ -70,8 +71,15 @@ class Package:
             "params": lineage.params,
             "commit": lineage.commit,
             "platform_commit": self.facts.platform_commit,
+            **self._source,
         }
         return {f"slipstream.{name}": value for name, value in tags.items() if value}
+
+    @property
+    def _source(self) -> dict[str, str]:
+        """Of a model that was trained elsewhere: where it came from."""
+        source: Mapping[str, Json] = self.facts.train.value.get("source", {})
+        return {f"source.{name}": str(source[name]) for name in ("uri", "digest", "by", "format") if name in source}
 
     def files(self, scratch: Path) -> dict[str, Path]:
         """Local, digest-checked files by name: the model, its signature and the evaluation report."""

@@ -53,7 +53,7 @@ def propose(
     threshold = float(evaluation.value.get("threshold", MEASURED_BEFORE))
     asked = asked_of(ledger.request(evaluation.key).params, spec.evaluation)
     gate = Gate(bool(evaluation.value["gate"]["passed"]), reasons(evaluation.value, asked))
-    entry = Entry(spec.name, as_of, lineage, gate, _metrics(evaluation), origin, run_type, threshold)
+    entry = Entry(spec.name, as_of, lineage, gate, measured(evaluation), origin, run_type, threshold)
     partitions = digest_json(sorted((name, ref.digest) for name, ref in data.inputs.items()))
     facts = Facts(spec, train, ledger.resolve(inputs.training_set), evaluation, signature, params, partitions, platform_commit)
     return Package(entry, facts, ledger)
@@ -75,7 +75,7 @@ def _feature_code(ledger: Ledger, data: Request) -> str:
     return ledger.request(ledger.resolve(newest).key).code
 
 
-def _metrics(evaluation: Result) -> dict[str, float]:
+def measured(evaluation: Result) -> dict[str, float]:
     """The numbers of the evaluation, finite and flat."""
     found = evaluation.value.get("metrics", {})
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}

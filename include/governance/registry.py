@@ -167,6 +167,7 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
         made = replace(record, entry=again, stage=stage)
         rewrite_in(connection, made)
         detail = {"version": record.version, "from": str(record.stage), "to": str(made.stage), "gate": entry.gate.passed}
+        detail |= package.said
         control.append_audit(connection, "register", "evaluate_again", entry.model, detail)
         return made.to_json()
 
@@ -182,6 +183,13 @@ def _insert(control: ControlStore, connection: sa.Connection, package: Package, 
     record = VersionRecord(entry, published.version, semver, entry.first_stage, published.run_id, timestamp())
     add_in(connection, record)
     commits = {"commit": entry.lineage.commit, "platform_commit": package.facts.platform_commit}
-    detail = {"version": record.version, "semver": semver, "key": entry.key, "stage": str(record.stage), **commits}
+    detail = {
+        "version": record.version,
+        "semver": semver,
+        "key": entry.key,
+        "stage": str(record.stage),
+        **commits,
+        **package.said,
+    }
     control.append_audit(connection, "register", "register", entry.model, detail)
     return record

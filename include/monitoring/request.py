@@ -15,14 +15,21 @@ from include.versions.record import VersionRecord
 
 
 def collect_request(
-    spec: ModelSpec, as_of: datetime, control: ControlStore, settings: Settings, withdrawn: Sequence[int]
+    spec: ModelSpec,
+    as_of: datetime,
+    control: ControlStore,
+    settings: Settings,
+    withdrawn: Sequence[int],
+    feedback: Ref | None = None,
 ) -> Request:
     """Of the window that ends at `as_of` (UTC, without zone), as the log and the published days stand now.
 
-    `withdrawn`: the versions that were rolled back.
+    `withdrawn`: the versions that were rolled back. `feedback`: labels that callers have sent, of a model that publishes none.
     """
     first = (as_of - timedelta(days=spec.monitoring.window_days)).date()
     labels = published(control, spec.name, first, as_of.date())
+    if feedback is not None:  # under the last day of the window
+        labels |= {(as_of - timedelta(microseconds=1)).date(): feedback}
     return snapshot(settings, spec, as_of, labels, withdrawn=withdrawn)
 
 
@@ -41,11 +48,16 @@ def reference_request(spec: ModelSpec, training_set: Ref, train: Ref) -> Request
 
 
 def monitor_request(
-    spec: ModelSpec, collect: Ref, champion: VersionRecord, history: Sequence[Mapping[str, Json]], reference: Ref | None = None
+    spec: ModelSpec,
+    collect: Ref,
+    champion: VersionRecord,
+    history: Sequence[Mapping[str, Json]],
+    reference: Ref | None = None,
+    rows: Ref | None = None,
 ) -> Request:
     """Of a collected window, against the version's own past. `history`: what was estimated for it before labels, and came true.
 
-    `reference`: the version's profiled past; without it, the training set is profiled anew.
+    `rows`: that past; by default its training set. `reference`: the same, profiled; without it, the rows are profiled anew.
     """
     params: dict[str, Json] = {
         "monitoring": spec.monitoring.model_dump(mode="json"),
@@ -59,7 +71,7 @@ def monitor_request(
         "holdout_threshold": champion.entry.threshold,
         "history": [dict(each) for each in history],
     }
-    inputs = {"collect": collect, "training_set": champion.entry.lineage.training_set}
+    inputs = {"collect": collect, "training_set": rows or champion.entry.lineage.training_set}
     if reference is not None:
         inputs["reference"] = reference
     return Request.of("monitor", "include.monitoring.monitor_step:run", spec.name, params=params, inputs=inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from airflow.sdk import TriggerRule, XComArg, chain
 
@@ -18,6 +19,7 @@ from operators.monitoring import (
     RotateLogOperator,
 )
 from operators.staleness import BuildHistoryOperator, TrainStalenessProbesOperator
+from operators.unmanaged import CollectFeedbackOperator, GatherPastOperator
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def monitoring_group(
             monitoring_group("late_departure")
     """
     spec, name, options = spec_of(model), spec_of(model).name, given(pool=pool, queue=queue)
+    if not spec.managed:
+        return _unmanaged(spec, group_id, as_of, options)
     with task_group(spec, named(spec, group_id, "monitoring")) as group:
         # On its own: a skew stops no decision, and fails the run.
         CheckSkewOperator(task_id="skew", model=name, as_of=as_of, **options)
@@ -67,5 +71,26 @@ def monitoring_group(
             task_id="decide", model=name, monitored=monitor.output, **given(probes=probes), **options
         )
         # Whatever came of reading the log. Not after skew: the run's fate is that of the tasks that nothing follows.
+        chain(collect, RotateLogOperator(task_id="rotate", model=name, trigger_rule=TriggerRule.ALL_DONE, **options))
+        return MonitoringGroup(group, collect.output, monitor.output, decide.output)
+
+
+def _unmanaged(spec: ModelSpec, group_id: str | None, as_of: datetime | str | None, options: dict[str, Any]) -> MonitoringGroup:
+    """labels → collect → past → reference → monitor → decide, of a model whose features come with each request.
+
+    Labels are those that callers have sent, and the champion's past is what it was asked before.
+    """
+    name = spec.name
+    with task_group(spec, named(spec, group_id, "monitoring")) as group:
+        labels = CollectFeedbackOperator(task_id="labels", model=name, as_of=as_of, **options)
+        collect = CollectPredictionsOperator(task_id="collect", model=name, as_of=as_of, labels=labels.output, **options)
+        past = GatherPastOperator(task_id="past", model=name, collected=collect.output, **options)
+        reference = ProfileReferenceOperator(task_id="reference", model=name, past=past.output, **options)
+        monitor = MonitorModelOperator(
+            task_id="monitor", model=name, collected=collect.output, reference=reference.output, past=past.output,
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,  # also in the first window, which has no past
+            **options,
+        )  # fmt: skip
+        decide = DecideRetrainingOperator(task_id="decide", model=name, monitored=monitor.output, **options)
         chain(collect, RotateLogOperator(task_id="rotate", model=name, trigger_rule=TriggerRule.ALL_DONE, **options))
         return MonitoringGroup(group, collect.output, monitor.output, decide.output)

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "range.day.made": "tests/unit/ranges/test_take_in.py",
     "range.day.published": "tests/unit/ranges/test_take_in.py",
     "range.chunk.online": "tests/unit/ranges/test_take_in.py",
+    "import.stored": "tests/unit/handover/test_register.py",
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }

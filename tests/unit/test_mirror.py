@@ -37,6 +37,14 @@ ELSEWHERE = {
         "backends/lightning/loops backends/lightning/plan backends/lightning/state"
     ),
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
+    "tests/unit/backends/onnx/test_adopt.py": "backends/onnx/foreign backends/onnx/limits",
+    "tests/unit/backends/lightgbm/test_convert.py": "backends/onnx/trees",
+    "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",
+    "tests/unit/handover/test_register.py": (  # a registration goes through all of it
+        "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
+        "step_values/imported"
+    ),
+    "tests/unit/operators/test_unmanaged.py": "monitoring/feedback_step monitoring/past_step",
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",

@@ -7,7 +7,7 @@ docs/reference/spec.md lists every field; it is made from the docstrings below t
 
 from __future__ import annotations
 
-from include.core.spec.base import Cron, DailyCron, Dtype, Frozen, Name, Reference
+from include.core.spec.base import Cron, DailyCron, Dtype, Frozen, Name, OptionalReference, Reference
 from include.core.spec.data import Data
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.features import Feature, Features, View
@@ -31,6 +31,7 @@ __all__ = [
     "Monitoring",
     "Name",
     "Objectives",
+    "OptionalReference",
     "Reference",
     "Retraining",
     "Rollout",

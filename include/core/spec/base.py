@@ -27,8 +27,13 @@ def _reference(value: str) -> str:
     return value
 
 
+def _given_reference(value: str) -> str:
+    return _reference(value) if value else value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Reference = Annotated[str, AfterValidator(_reference)]
+OptionalReference = Annotated[str, AfterValidator(_given_reference)]
 Cron = Annotated[str, AfterValidator(cron)]
 DailyCron = Annotated[str, AfterValidator(daily)]
 Dtype = Literal["float", "int", "category"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from include.core.spec.base import DailyCron, Frozen, Name
 
@@ -12,11 +13,12 @@ from include.core.spec.base import DailyCron, Frozen, Name
 class Data(Frozen):
     """Daily raw partitions `raw/{model}/{source}/date=YYYY-MM-DD/part.parquet` under the storage root."""
 
-    sources: tuple[Name, ...]
-    """The names of the model's raw sources. A day is processed once every source has a partition for it."""
+    sources: tuple[Name, ...] = ()
+    """The names of the model's raw sources. A day is processed once every source has a partition for it. A model without sources
+    is served, rolled out and watched only: its features come with each request, and it is trained elsewhere."""
 
-    first: date
-    """The first day that has raw partitions, in UTC. Earlier days are skipped."""
+    first: date = date(1970, 1, 1)
+    """The first day that has raw partitions, in UTC. Earlier days are skipped. It is needed where there are sources."""
 
     last: date | None = None
     """The last day of a source that has ended. Runs for later days are skipped. By default there is no last day."""
@@ -32,3 +34,9 @@ class Data(Frozen):
 
     schedule: DailyCron = "0 0 * * *"
     """When the features DAG runs, as a cron expression in UTC that fires once a day. Each run processes the day that is over."""
+
+    @model_validator(mode="after")
+    def _begins(self) -> Self:
+        if self.sources and "first" not in self.model_fields_set:
+            raise ValueError("first is needed where there are sources: the first day that has raw partitions")
+        return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from include.core.spec.base import Dtype, Frozen, Name, Reference
+from include.core.spec.base import Dtype, Frozen, Name, OptionalReference
 
 
 class Feature(Frozen):
@@ -62,16 +62,16 @@ class View(Frozen):
 class Features(Frozen):
     """The views that the model reads, the features of the request, and the SQL that makes them (docs/authoring.md)."""
 
-    build: Reference
+    build: OptionalReference = ""
     """The function `(day: date) -> {view name: SQL over the sources}` that defines the views' rows of one day."""
 
-    entities: Reference
+    entities: OptionalReference = ""
     """The function `() -> SQL over the sources` that selects request_id, the keys, event_timestamp and the request features."""
 
-    labels: Reference
+    labels: OptionalReference = ""
     """The function `() -> SQL over the sources` that selects request_id, the label and label_timestamp."""
 
-    views: tuple[View, ...]
+    views: tuple[View, ...] = ()
     """The views that the model reads, in the order of its inputs."""
 
     request: tuple[Feature, ...] = ()

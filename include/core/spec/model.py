@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import model_validator
 
 from include.core.names import clashes
-from include.core.spec.base import Frozen, Name, Reference
+from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.data import Data
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.features import Features
@@ -33,16 +33,16 @@ class ModelSpec(Frozen):
     label: Name
     """The column of the label, which is 0 or 1. The model predicts the probability of 1."""
 
-    data: Data
-    """Where the raw partitions come from."""
+    data: Data = Data()
+    """Where the raw partitions come from. By default from nowhere: see `data.sources`."""
 
     features: Features
     """The model's inputs, and the SQL that makes them."""
 
-    expectations: Reference
+    expectations: OptionalReference = ""
     """The mapping `{source or "training_set": (Expectation, ...)}` of what the data must look like."""
 
-    training: Training
+    training: Training = Training()
     """How the model is fitted."""
 
     evaluation: Evaluation = Evaluation()
@@ -68,7 +68,7 @@ class ModelSpec(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = list(clashes(self))
+        problems = [*self._unmanaged(), *clashes(self)]
         if problems:
             raise ValueError("; ".join(problems))
         names = [feature.name for feature in self.features.inputs]
@@ -83,9 +83,35 @@ class ModelSpec(Frozen):
         return self
 
     @property
+    def managed(self) -> bool:
+        """Whether features are computed and the model is trained here; else it is served, rolled out and watched only."""
+        return bool(self.data.sources)
+
+    def _unmanaged(self) -> Iterator[str]:
+        """What a model with sources lacks, or one without them has to no end."""
+        features = self.features
+        code = {
+            "features.build": features.build,
+            "features.entities": features.entities,
+            "features.labels": features.labels,
+            "expectations": self.expectations,
+            "training.fit": self.training.fit,
+        }
+        if self.managed:
+            yield from (f"{field}: is needed where data.sources are given" for field, value in code.items() if not value)
+            return
+        others = {"features.views": bool(features.views), "triggers.landing": self.triggers.landing}
+        given = [field for field, value in {**code, **others}.items() if value]
+        if given:
+            yield f"data.sources: there are none, and {', '.join(given)} stand on them; give both or neither"
+        if not features.request:
+            yield "features.request: is needed where there are no data.sources: every input comes with the request then"
+
+    @property
     def code(self) -> tuple[str, ...]:
         """Import strings of all the model's own code."""
-        return (self.features.build, self.features.entities, self.features.labels, self.expectations, self.training.fit)
+        named = (self.features.build, self.features.entities, self.features.labels, self.expectations, self.training.fit)
+        return tuple(filter(None, named))
 
     @classmethod
     def heading(cls, values: Mapping[str, Any]) -> str:

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import Field
 
-from include.core.spec.base import Cron, Frozen, Reference
+from include.core.spec.base import Cron, Frozen, OptionalReference
 
 
 class Training(Frozen):
     """How the model is fitted, on which days, and how often at least."""
 
-    fit: Reference
+    fit: OptionalReference = ""
     """The function `(job: include.training.job.TrainingJob) -> None` that writes an ONNX file to `job.model_path`."""
 
     schedule: Cron = "0 0 1 * *"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -104,7 +105,17 @@ def decide_window(
     with control.transaction() as connection:
         facts = _facts(connection, spec.name, monitored.value, busy, probe)
         past = _history(connection, spec.name)
-    return record_decision(control, decide(past, facts, spec.retraining), epoch, quiet=quiet)
+    decision = decide(past, facts, spec.retraining)
+    if decision.action == "retrain" and not spec.managed:
+        decision = _told(decision)
+    return record_decision(control, decision, epoch, quiet=quiet)
+
+
+def _told(decision: Decision) -> Decision:
+    """A reason to retrain that can start nothing here: the model is trained elsewhere."""
+    why = "it is trained elsewhere: register a newer model (slipstream register)"
+    summary = f"Holding, although {'; '.join(decision.reasons)}: {why}."
+    return replace(decision, action="hold", blocked_by=(why,), summary=summary)
 
 
 def _history(connection: sa.Connection, model: str) -> list[Decision]:

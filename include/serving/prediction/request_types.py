@@ -50,7 +50,8 @@ class Contract:
         self.spec = spec
         self.keys = spec.features.keys
         self._entity = msgspec.defstruct("Entity", [(key, KEY) for key in self.keys], **_STRICT)
-        self._features = msgspec.defstruct("RequestFeatures", [_field(f) for f in spec.features.request], **_STRICT)
+        asked = [_field(feature) for feature in spec.features.request]  # by keyword: one with a default may come first
+        self._features = msgspec.defstruct("RequestFeatures", asked, kw_only=True, **_STRICT)
         self.item = msgspec.defstruct("ModelItem", self._item_fields(), bases=(Item,), kw_only=True, **_STRICT)
         batch = msgspec.defstruct("Batch", [("requests", list[self.item])], **_STRICT)  # type: ignore[name-defined]
         self._one = msgspec.json.Decoder(self.item)

@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
-from include.core.spec import ModelSpec
+from include.core.spec import Feature, ModelSpec
 from include.serving.http.request_error import RequestError
 from include.serving.prediction.ingest import decode_labels, decode_rows
 from include.serving.prediction.request_types import Contract
@@ -19,6 +20,13 @@ def test_features_with_defaults_may_be_left_out(spec: ModelSpec) -> None:
     items, batch = Contract(spec).decode(encode({"entity": {"place": "oslo"}}))
     assert not batch
     assert (items[0].features.size, items[0].features.hour) == (3.0, 0)
+
+
+def test_a_feature_with_a_default_may_come_before_one_without(spec: ModelSpec) -> None:
+    asked = (Feature(name="size", default=3.0), Feature(name="colour", dtype="category"))
+    changed = spec.model_copy(update={"features": spec.features.model_copy(update={"request": asked})})
+    (item,), _ = Contract(changed).decode(encode({"entity": {"place": "oslo"}, "features": {"colour": "red"}}))
+    assert list(msgspec.structs.asdict(item.features).items()) == [("size", 3.0), ("colour", "red")]
 
 
 def test_null_says_unknown(spec: ModelSpec) -> None:

@@ -1,0 +1,66 @@
+"""Step `evaluate` of a model without labelled rows: what can be measured all the same, and a gate that is closed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from include.core.request import Outcome, Ref, Request
+from include.core.spec import Evaluation, ModelSpec
+from include.core.task import Task
+from include.evaluation.gate import decide
+from include.evaluation.latency import LATENCY_ROWS, measure_latency
+from include.evaluation.report import render
+from include.model_contract.encoder import Encoder
+from include.model_contract.model import Floats, open_model
+from include.step_values.evaluation import EvaluateValue
+
+FUNCTION = "include.evaluation.unlabelled_step:run"
+SEED = 7
+
+
+def unlabelled_request(spec: ModelSpec, train: Ref, why: str) -> Request:
+    """`why`: why there are no labelled rows, in words."""
+    params = {"evaluation": spec.evaluation.model_dump(mode="json"), "threshold": spec.serving.threshold, "why": why}
+    return Request.of("evaluate", FUNCTION, spec.name, params=params, inputs={"train": train})
+
+
+def run(task: Task) -> Outcome:
+    """Input `train`; params `evaluation`, `threshold`, `why`. Latency is measured on made-up rows, and the size of the file.
+
+    The value is that of `evaluate`, of no rows: no metrics, no baselines, no champion. Its gate is closed, and says so.
+    """
+    spec = Evaluation(**task.params["evaluation"])
+    path = task.file("train", "model.onnx")
+    signature: Mapping[str, Any] = json.loads(task.file("train", "signature.json").read_text())
+    rows = made_up(Encoder.from_json(signature))
+    value: EvaluateValue = {
+        "rows": 0,
+        "threshold": float(task.params["threshold"]),
+        "metrics": {},
+        "champion": None,
+        "baselines": {},
+        "slices": [],
+        "calibration": [],
+        "latency_ms": measure_latency(open_model(path), rows, spec.max_latency_ms),
+        "bytes": path.stat().st_size,
+    }
+    # The metric at its floor: of the gate's conditions those remain that need no labels.
+    others = decide({**value, "metrics": {spec.metric: spec.minimum if spec.minimum is not None else 0.0}}, spec).reasons
+    value["gate"] = {"passed": False, "reasons": [f"nothing was evaluated: {task.params['why']}", *others]}
+    report = task.workdir / "report.html"
+    report.write_text(render(task.request.model, value, []))
+    return Outcome(value, {"report.html": report})
+
+
+def made_up(encoder: Encoder) -> Floats:
+    """Rows of random numbers and of random known codes: float32 [rows, inputs]."""
+    rng = np.random.default_rng(SEED)
+    columns = [
+        rng.integers(0, each.cardinality, LATENCY_ROWS) if each.dtype == "category" else rng.normal(size=LATENCY_ROWS)
+        for each in encoder.inputs
+    ]
+    return np.column_stack(columns).astype(np.float32)

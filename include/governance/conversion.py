@@ -1,0 +1,60 @@
+"""Model files that were made elsewhere: which format one is of, and the ONNX file that serves in its place."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from include.core.adapters import adapter
+from include.core.errors import DataError
+from include.model_contract.encoder import Encoder
+
+Format = Literal["onnx", "xgboost", "lightgbm"]
+HEAD = 4096  # bytes that tell a format
+HINT = (
+    "give an ONNX file, an XGBoost model in JSON (booster.save_model('model.json')) or a LightGBM model in text "
+    "(booster.save_model('model.txt')); from Python also the fitted estimator itself: include.handover.register."
+)
+
+
+def format_of(path: Path) -> Format:
+    """By its first bytes, whatever it is called. Raises DataError for what is not read here, which was not opened."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if head[:1] == b"\x08":  # an ONNX file starts with field 1, ir_version
+        return "onnx"
+    if head.startswith((b"tree\n", b"tree\r\n")):
+        return "lightgbm"
+    if head.lstrip()[:1] == b"{" and b'"learner"' in head.replace(b" ", b"")[:200]:
+        return "xgboost"
+    raise DataError(
+        f"{path.name} is {_guess(path, head)}, which is not read.",
+        seen=head[:16],
+        safe="nothing was registered, and no code in it ran.",
+        hint=HINT,
+    )
+
+
+def _guess(path: Path, head: bytes) -> str:
+    if head[:1] == b"\x80" or head[:2] == b"\x1f\x8b":
+        return "a pickle or an archive of one"
+    if zipfile.is_zipfile(path):
+        return "a zip archive (torch.save writes those, with a pickle inside)"
+    if head[:1] == b"{":
+        return "an XGBoost model in its binary form, or another document"
+    return "of no format that is known here" if head else "empty"
+
+
+def write_served(path: Path, encoder: Encoder, target: Path) -> None:
+    """Write the ONNX file that serves. Raises DataError or IntegrityError, before anything is registered."""
+    adopt: Callable[[Path, Encoder, Path], None] = adapter("convert.onnx")
+    kind = format_of(path)
+    if kind == "onnx":
+        adopt(path, encoder, target)
+        return
+    convert: Callable[[Path, Sequence[str], Path], None] = adapter(f"convert.{kind}")
+    trees = target.with_name(f"{kind}-{target.name}")
+    convert(path, [each.name for each in encoder.inputs], trees)
+    adopt(trees, encoder, target)

@@ -1,0 +1,63 @@
+"""Step `labels`: the labels that callers have sent for their requests, as a day's published labels are written.
+
+Of a model whose features come with each request nothing is published: what became of a request is known from the caller alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.core.digest import digest_json
+from include.core.errors import NotReadyError
+from include.core.request import Outcome, Request
+from include.core.settings import Settings
+from include.core.spec import ModelSpec
+from include.core.task import Task
+from include.core.time import parse_time
+from include.data.window import Window, moment
+from include.prediction_log.reader import read_records
+from include.prediction_log.record import LABEL
+
+STEP, FUNCTION = "labels", "include.monitoring.feedback_step:run"
+Sent = tuple[str, float, str]  # request, label, when it came: UTC without zone
+
+
+def snapshot(settings: Settings, spec: ModelSpec, as_of: datetime) -> Request:
+    """The request for the window that ends at `as_of` and those before it that are judged again, as the log stands now."""
+    window = Window.ending(as_of, spec.monitoring.window_days * (1 + spec.monitoring.label_wait))
+    found = list(sent(settings, spec.name, window))
+    params = {"start": window.start.isoformat(), "as_of": window.end.isoformat(), "label": spec.label, "log": digest_json(found)}
+    return Request.of(STEP, FUNCTION, spec.name, params=params, inputs={})
+
+
+def run(task: Task) -> Outcome:
+    """Writes `labels.parquet`: request_id, the label, label_timestamp; and `entities.parquet`, without rows: nobody has said whom
+    a request is about but the request itself. Raises NotReadyError if the log holds other labels by now."""
+    params = task.params
+    found = list(sent(task.settings, task.request.model, Window(moment(params["start"]), moment(params["as_of"]))))
+    if digest_json(found) != params["log"]:
+        what = f"The prediction log of {task.request.model} holds other labels by now than this request names."
+        raise NotReadyError(what, safe="nothing was written.", hint="the retry takes a new snapshot by itself.")
+    columns = {
+        "request_id": pa.array([request for request, _, _ in found], pa.string()),
+        str(params["label"]): pa.array([label for _, label, _ in found], pa.float64()),
+        "label_timestamp": pa.array([parse_time(at) for _, _, at in found], pa.timestamp("us")),
+    }
+    files = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in ("labels", "entities")}
+    pq.write_table(pa.table(columns), files["labels.parquet"])
+    pq.write_table(pa.table({"request_id": pa.array([], pa.string())}), files["entities.parquet"])
+    return Outcome({"labels": len(found)}, files)
+
+
+def sent(settings: Settings, model: str, window: Window) -> Iterator[Sent]:
+    """The labels that came within the window, in the order of the log."""
+    for record in read_records(settings.home, model, window.start.isoformat()):
+        if record.kind != LABEL or record.label is None:
+            continue
+        at = parse_time(record.at)
+        if window.start <= at < window.end:
+            yield record.id, float(record.label), at.isoformat()
