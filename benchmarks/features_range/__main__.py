@@ -48,15 +48,15 @@ def main() -> int:
         table.row("pure computation in one process, days a second", 1 / pure, "days/s")
         table.row("end to end against the pure computation", seconds / DAYS / pure, "times", most=RATIO)
         table.row("the same range once more, every day found", DAYS / _range(world, "again", DAYS), "days/s")
+        same = _same(world)
+        line = f"{same['compared']} of {same['days']} days compared, {len(same['differing'])} differ"
+        table.line("the same results as by daily runs", line, "none differs", not same["differing"] and same["days"] == DAYS)
+        table.line("the same rows online as by daily runs", str(same["online"]), "the same", same["online"])
         before, after = _killed(world)
         line = f"{before} made before, {after.found} found, {after.made} made after"
         table.line(f"a range of {KILLED} days computed afresh, killed", line, "each day made once", after.found >= before)
         if BACKFILL:
             table.row(f"a backfill of {BACKFILL} days by months", BACKFILL / _backfill(world, BACKFILL), "days/s")
-        same = _same(world)
-        line = f"{same['compared']} of {same['days']} days compared, {len(same['differing'])} differ"
-        table.line("the same results as by daily runs", line, "none differs", not same["differing"] and same["days"] == DAYS)
-        table.line("the same rows online as by daily runs", str(same["online"]), "the same", same["online"])
     print(f"missed: {'; '.join(table.missed)}" if table.missed else "all goals met")
     return int(bool(table.missed))
 
