@@ -21,6 +21,7 @@ started=$SECONDS
 
 install_all() {
   # Not in place: a set-up that is killed leaves no stamp, and the next one begins anew.
+  echo 'setup: a virtual environment, and uv'
   "$python" -m venv --clear .venv
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 
@@ -28,6 +29,7 @@ install_all() {
   # the same filesystem, and copies them where it does not: 3 s for 3 GB instead of 20.
   export UV_FIND_LINKS="${UV_FIND_LINKS:-$("$python" -m pip config get global.find-links 2>/dev/null || true)}"
   export UV_PYTHON=.venv/bin/python
+  echo 'setup: torch'
   local install=(.venv/bin/uv pip install --quiet --no-deps --require-hashes)
   if [ "${TORCH:-auto}" = default ]; then
     "${install[@]}" -r requirements/torch-default.txt
@@ -36,6 +38,7 @@ install_all() {
     echo 'setup: no CPU build of torch in reach; installing the default build (larger)'
     "${install[@]}" -r requirements/torch-default.txt
   fi
+  echo 'setup: the other packages'
   "${install[@]}" -r requirements.txt -r requirements/dev.txt
   .venv/bin/uv pip check --quiet || .venv/bin/uv pip check
   "$python" scripts/launchers.py  # the `slipstream` command, from any folder
@@ -44,6 +47,7 @@ install_all() {
 }
 
 compile_all() {
+  echo 'setup: bytecode'
   # Where PYTHONDONTWRITEBYTECODE is set, every process of a test or a command would compile what it imports, each time.
   # The platform's own processes write what they compile. A package may carry templates that are no Python.
   (cd .venv/lib/python3.11/site-packages && ../../../bin/python -m compileall -q -j 0 \
