@@ -32,11 +32,11 @@ def which_days(count: int, **context: Any) -> list[str]:
     return [(end - timedelta(days=back)).date().isoformat() for back in range(count, 0, -1)]
 
 
-def weekly_dag(model: str, days: int = 7, **options: Any) -> DAG:
+def weekly_dag(model: str, days: int = 7, schedule: str | None = "@weekly", **options: Any) -> DAG:
     """`options`: whatever a DAG takes. Its `default_args` come before those that our operators have by themselves."""
     with DAG(
         f"{model}_weekly",
-        schedule="@weekly",
+        schedule=schedule,
         start_date=datetime(2013, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,

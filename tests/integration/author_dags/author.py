@@ -26,5 +26,5 @@ operators.rollout.TrafficOperator.mirror = lambda *given: None  # type: ignore[m
 SlipstreamOperator.pre_execute = killed_once.before  # type: ignore[method-assign,assignment]
 SlipstreamOperator.post_execute = killed_once.after  # type: ignore[method-assign,assignment]
 
-author = weekly_dag("shop", days=3, default_args={"retry_delay": timedelta(seconds=1), "retries": 3})
+author = weekly_dag("shop", days=4, schedule=None, default_args={"retry_delay": timedelta(seconds=1), "retries": 3})
 author.get_task("which_days")._post_execute_hook = lambda context, result: killed_once.after(None, context)
