@@ -34,11 +34,12 @@ def test_a_file_is_known_by_its_first_bytes(tmp_path: Path, data: bytes, expecte
     ("data", "words"),
     [
         (pickle.dumps({"a": 1}), "a pickle"),
-        (gzip.compress(pickle.dumps(1)), "a pickle or an archive"),
+        (gzip.compress(pickle.dumps(1), mtime=0), "a pickle or an archive"),
         (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner", "its binary form"),
         (b"", "empty"),
         (b"PAR1", "no format that is known"),
     ],
+    ids=["pickle", "compressed", "ubj", "empty", "other"],
 )
 def test_what_is_not_read_is_named(tmp_path: Path, data: bytes, words: str) -> None:
     (tmp_path / "model.onnx").write_bytes(data)
