@@ -119,7 +119,7 @@ class Workers:
 @contextmanager
 def open_pool(maker: Maker, days: int, workers: int | None = None) -> Iterator[Pool]:
     """As many processes as there are processors and days for; this one alone where that is one. `workers`: so many instead."""
-    count = min(workers if workers is not None else min(MOST, len(os.sched_getaffinity(0))), days // DAYS_A_WORKER)
+    count = min(workers if workers is not None else min(MOST, os.cpu_count() or 1), days // DAYS_A_WORKER)
     if (count <= 1 and workers is None) or count < 1:
         here = InProcess(maker)
         try:
