@@ -22,6 +22,7 @@ from include.core.settings import Settings
 from include.ranges.making import Failed, Made, Maker
 
 TOGETHER = 16  # days that one process makes in a row: their look-back is read once
+MOST = 8  # processes, however many processors there are: each holds the partitions of its days in memory
 DAYS_A_WORKER = 8  # a process of its own takes about two seconds to start: not for fewer days
 
 
@@ -117,8 +118,8 @@ class Workers:
 
 @contextmanager
 def open_pool(maker: Maker, days: int, workers: int | None = None) -> Iterator[Pool]:
-    """As many processes as there are processors and days for; this one alone where that is one. `workers`: so many at most."""
-    count = min(workers if workers is not None else os.cpu_count() or 1, days // DAYS_A_WORKER)
+    """As many processes as there are processors and days for; this one alone where that is one. `workers`: so many instead."""
+    count = min(workers if workers is not None else min(MOST, os.cpu_count() or 1), days // DAYS_A_WORKER)
     if (count <= 1 and workers is None) or count < 1:
         here = InProcess(maker)
         try:
