@@ -38,11 +38,13 @@ class TakeInFeaturesOperator(SlipstreamOperator):
     Days that are done are found. A failed day is named, and holds nothing up; the task is red at the end, with the command
     that goes on. Killed, retried or cleared it goes on at the first day that is missing.
 
-        TakeInFeaturesOperator(task_id="take_in", model="flight_delay", first="2013-01-01", last="2013-12-31")
-
     :param first: the first day, `YYYY-MM-DD`; templated. Empty: the run's parameter `from`, else its data interval's first day
     :param last: the last day; templated. Empty: the run's parameter `to`, else its data interval's last day
     :param workers: processes that make days beside each other; None: as many as there are processors, 0: none
+
+    **Example** ::
+
+        TakeInFeaturesOperator(task_id="take_in", model="flight_delay", first="2013-01-01", last="2013-12-31")
     """
 
     template_fields = ("first", "last")

@@ -70,7 +70,8 @@ def choose(journal: Journal, full: bool) -> Plan:
             safe="nothing was started or changed.",
             hint="`make clean` and then `make demo FULL=1`; or SLIPSTREAM_HOME=/another/folder, and `make down` first.",
         )
-    plan = PLANS[begun] if begun else (FULL if full else SHORT)
+    asked = FULL if full else SHORT
+    plan = PLANS[begun] if begun else asked
     journal.facts["plan"] = plan.name
     return plan
 

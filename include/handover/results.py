@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from include.core.compute import find_or_compute
 from include.core.request import Ref, Request
 from include.core.scratch import scratch_folder
-from include.core.spec import Evaluation, ModelSpec
-from include.core.task import perform
+from include.core.spec import ModelSpec
 from include.core.time import end_of_day, utc
 from include.data.published import newest
-from include.evaluation.gate import closed_by_latency_alone
+from include.evaluation.request import evaluate_request, measured_again
+from include.features.request import training_set_request
 from include.governance.imported import Holdout
-from include.point_in_time.known import known_days
 from include.services.services import Services
-
-EVALUATE, MEASURE_AGAIN = "include.evaluation.evaluate_step:run", "include.evaluation.measure_again_step:run"
 
 
 def computed(services: Services, request: Request) -> Ref:
     """The request's result: the one that is there and whole, else made now."""
-    ledger = services.ledger
-    ledger.record(request)
-    generation = ledger.generation(request.key)
-    known = ledger.result(request.key, generation)
-    if known is not None and (broken := ledger.verify(known)):
-        generation = ledger.open_generation(request.key, f"repair:g{generation}", f"damaged: {', '.join(broken)}")
-        known = ledger.result(request.key, generation)
-    if known is None:
-        known = perform(request, ledger.open_attempt(request.key, generation), ledger, services.settings)
-    return ledger.ref(known)
+    return services.ledger.ref(find_or_compute(request, services.ledger, services.settings).result)
 
 
 def training_set(services: Services, spec: ModelSpec, as_of: datetime | None) -> Ref | None:
@@ -45,25 +34,10 @@ def training_set(services: Services, spec: ModelSpec, as_of: datetime | None) ->
     last = newest(services.control, spec.name)
     if as_of is None and last is None:
         return None
-    moment = as_of if as_of is not None else utc(end_of_day(last)) if last is not None else None
+    moment = as_of if last is None or as_of is not None else utc(end_of_day(last))
     assert moment is not None
-    return computed(services, _training_set_request(services, spec, moment))
-
-
-def _training_set_request(services: Services, spec: ModelSpec, moment: datetime) -> Request:
-    training, start = spec.training, moment - timedelta(days=spec.training.window_days)
-    params = {
-        "as_of": moment.isoformat(),
-        "window_days": training.window_days,
-        "holdout_days": training.holdout_days,
-        "minimum_rows": training.minimum_rows,
-        "features": spec.features.model_dump(mode="json"),
-        "label": spec.label,
-    }
-    inputs = known_days(services.control, spec.name, spec.features.views, start, moment.date() - timedelta(days=1))
-    if training.without_withdrawn:
-        inputs["withdrawn"] = computed(services, _withdrawn(services, spec, moment))
-    return Request.of("training_set", "include.features.training_set_step:run", spec.name, params=params, inputs=inputs)
+    listed = computed(services, _withdrawn(services, spec, moment)) if spec.training.without_withdrawn else None
+    return computed(services, training_set_request(spec, moment, services.control, withdrawn=listed))
 
 
 def _withdrawn(services: Services, spec: ModelSpec, moment: datetime) -> Request:
@@ -76,30 +50,9 @@ def _withdrawn(services: Services, spec: ModelSpec, moment: datetime) -> Request
 def evaluation(services: Services, spec: ModelSpec, train: Ref, rows: Ref, *, compare: bool) -> Ref:
     """The model on the training set's holdout; beside the champion, if `compare`. Where the latency alone closed the gate it is
     measured again: it depends on more than the model."""
-    params = {
-        "features": spec.features.model_dump(mode="json"),
-        "evaluation": spec.evaluation.model_dump(mode="json"),
-        "label": spec.label,
-        "threshold": spec.serving.threshold,
-    }
-    inputs = {"training_set": rows, "train": train}
-    champion = services.champion(spec.name) if compare else None
-    if champion is not None and champion.entry.lineage.train.digest != train.digest:
-        inputs["champion"] = champion.entry.lineage.train
-    return computed(
-        services, _measured_again(services, Request.of("evaluate", EVALUATE, spec.name, params=params, inputs=inputs))
-    )
-
-
-def _measured_again(services: Services, request: Request) -> Request:
-    spec, latest, number = Evaluation(**request.params["evaluation"]), request, 0
-    while (known := services.ledger.result(latest.key)) and closed_by_latency_alone(known.value, spec):
-        number += 1
-        inputs = {name: request.inputs[name] for name in ("training_set", "train")}
-        inputs["evaluation"] = services.ledger.ref(known)
-        params = {**request.params, "measurement": number}
-        latest = Request.of("evaluate", MEASURE_AGAIN, request.model, params=params, inputs=inputs)
-    return latest
+    record = services.champion(spec.name) if compare else None
+    request = evaluate_request(spec, rows, train, record.entry.lineage.train if record is not None else None)
+    return computed(services, measured_again(request, services.ledger))
 
 
 def holdout(services: Services, rows: Ref) -> Holdout:

@@ -11,7 +11,19 @@ from typing import Any
 
 from airflow.sdk.definitions._internal.mixins import ResolveMixin
 
-from operators import evaluation, features, monitoring, registry, rollout, rollout_end, sensors, staleness, training, validation
+from operators import (
+    evaluation,
+    features,
+    monitoring,
+    registry,
+    rollout,
+    rollout_end,
+    sensors,
+    staleness,
+    training,
+    unmanaged,
+    validation,
+)
 
 Make = Callable[..., Any]
 
@@ -62,3 +74,9 @@ ConcludeRolloutOperator = wired(rollout_end.ConcludeRolloutOperator, rollout="op
 MonitorModelOperator = wired(monitoring.MonitorModelOperator, collected="collect", reference="reference")
 DecideRetrainingOperator = wired(monitoring.DecideRetrainingOperator, monitored="monitor", probes="shadows")
 TrainStalenessProbesOperator = wired(staleness.TrainStalenessProbesOperator, history="history")
+
+# Of a model whose features come with each request.
+CollectLabelledOperator = wired(monitoring.CollectPredictionsOperator, labels="labels")
+GatherPastOperator = wired(unmanaged.GatherPastOperator, collected="collect")
+ProfilePastOperator = wired(monitoring.ProfileReferenceOperator, past="past")
+MonitorAgainstPastOperator = wired(monitoring.MonitorModelOperator, collected="collect", reference="reference", past="past")

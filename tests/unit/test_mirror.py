@@ -78,7 +78,7 @@ ELSEWHERE = {
     # Commands, run as a person runs them.
     "tests/unit/cli/test_commands.py": (
         "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
-        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/trace cli/versions governance/audit"
+        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions governance/audit"
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
     "tests/unit/cli/test_doctor.py": "cli/checkup/models cli/checkup/reachable",
@@ -124,7 +124,7 @@ ELSEWHERE = {
         "operators/assets operators/groups/features operators/groups/group operators/groups/monitoring operators/groups/rollout "
         "operators/groups/scoring operators/groups/training"
     ),
-    "tests/unit/operators/test_lifecycle.py": "operators/lifecycle_docs operators/params",
+    "tests/unit/operators/test_lifecycle.py": "operators/defaults operators/lifecycle_docs operators/params",
     "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",

@@ -62,7 +62,7 @@ def completed(folder: Path, line: str) -> list[str]:
         ("versions ", ["delay", "demand"]),
         ("versions de", ["delay", "demand"]),
         ("versions dem", ["demand"]),
-        ("versions delay --", ["--help", "--json"]),
+        ("versions delay --", ["--help", "--wide", "--json"]),
         ("trace delay --version ", ["12", "11"]),
         ("restore delay ", ["12", "11"]),
         ("restore demand ", []),

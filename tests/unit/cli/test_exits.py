@@ -9,7 +9,7 @@ from include.core import errors
 from include.core.errors import SlipstreamError
 
 BY_CLASS = {
-    "PermanentError": 1, "SpecError": 1, "DataError": 1, "CodeError": 1,
+    "PermanentError": 1, "SpecError": 1, "DataError": 1, "InputError": 1, "CodeError": 1,
     "ValidationFailed": 3, "IntegrityError": 3,
     "TransientError": 4, "NotReadyError": 4, "UnreachableError": 4, "StorageFullError": 4, "JobFailedError": 4,
     "GateClosed": 5, "ConflictError": 5, "PausedError": 5, "FencedError": 5, "SupersededError": 5,

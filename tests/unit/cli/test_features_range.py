@@ -27,7 +27,7 @@ def test_days_are_taken_in_and_what_is_missing_is_said(life: Life, capsys: pytes
     for number in (1, 2, 4):
         life.land(day(number))
     done = json.loads(told(capsys, "--from", "2013-01-01", "--to", "2013-01-02", "--run", "--json"))
-    assert (done["made"], done["found"], done["stands"]) == (2, 0, "done")
+    assert (done["ranges"][0]["made"], done["ranges"][0]["found"], done["ranges"][0]["stands"]) == (2, 0, "done")
     text = told(capsys)
     assert "2013-01-01 to 2013-01-02  done    2 of 2 days" in text
     assert "2013-01-01 to 2013-01-04 of shop: 2 of 4 days are published." in text

@@ -9,17 +9,7 @@ import pytest
 from include.core.catalog import load_spec, model_names
 from include.core.errors import SpecError
 from include.core.reference import load
-
-SPEC = """
-from datetime import date
-from include.core.spec import ModelSpec
-
-SPEC = ModelSpec(
-    name="{name}", owner="me", description="-", label="late", data=dict(sources=("a",), first=date(2013, 1, 1)),
-    features=dict(build="m:b", entities="m:e", labels="m:l", views=(), request=(dict(name="x"),)),
-    expectations="m:E", training=dict(fit="m:f"),
-)
-"""
+from tests.support.toy_spec import SPEC
 
 
 @pytest.fixture

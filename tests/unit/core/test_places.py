@@ -17,7 +17,7 @@ from include.core.errors import SpecError
 from include.core.reference import load
 from include.core.settings import Settings
 from tests.support.error_message import assert_says
-from tests.unit.core.test_catalog import SPEC
+from tests.support.toy_spec import SPEC
 
 TRAIN = "from . import part\nfrom .._shared_{place} import scale\n\n\ndef fit(job):\n    return part.TWO * scale(job)\n"
 

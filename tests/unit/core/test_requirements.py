@@ -10,7 +10,7 @@ from include.core.catalog import load_spec
 from include.core.errors import SpecError
 from include.core.requirements import constraints, files, require_met, unmet, unmet_in
 from tests.support.error_message import assert_says
-from tests.unit.core.test_catalog import SPEC
+from tests.support.toy_spec import SPEC
 
 
 @pytest.fixture

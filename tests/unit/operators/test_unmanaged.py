@@ -20,17 +20,18 @@ from include.services.services import Services
 from include.versions.lifecycle import set_production
 from include.versions.queries import records
 from operators.lifecycle import lifecycle_dags
-from operators.monitoring import (
-    CollectPredictionsOperator,
-    DecideRetrainingOperator,
-    MonitorModelOperator,
-    ProfileReferenceOperator,
-)
 from operators.registry import RegisterModelOperator
-from operators.unmanaged import CollectFeedbackOperator, GatherPastOperator, newest_day
+from operators.unmanaged import CollectFeedbackOperator, newest_day
 from tests.support.operator_runs import Life, Run, settle_in
 from tests.support.parcel import ROUTES, write_parcel
 from tests.support.unmanaged.parcel.spec import SPEC
+from tests.support.wired import (
+    CollectLabelledOperator,
+    DecideRetrainingOperator,
+    GatherPastOperator,
+    MonitorAgainstPastOperator,
+    ProfilePastOperator,
+)
 
 MODEL = "parcel"
 START = datetime(2024, 5, 1, tzinfo=UTC)
@@ -78,13 +79,13 @@ def watch(day: int) -> Run:
     """The window of one day, as its DAG's tasks judge it."""
     run = Run({"as_of": (START + timedelta(days=day + 1)).isoformat()}, run_id=f"manual__{day}")
     run(CollectFeedbackOperator(task_id="labels", model=MODEL))
-    run(CollectPredictionsOperator(task_id="collect", model=MODEL))
+    run(CollectLabelledOperator(task_id="collect", model=MODEL))
     try:
         run(GatherPastOperator(task_id="past", model=MODEL))
-        run(ProfileReferenceOperator(task_id="reference", model=MODEL))
+        run(ProfilePastOperator(task_id="reference", model=MODEL))
     except AirflowSkipException:
         run.xcom.pop("past", None)
-    run(MonitorModelOperator(task_id="monitor", model=MODEL))
+    run(MonitorAgainstPastOperator(task_id="monitor", model=MODEL))
     return run
 
 
