@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -25,8 +24,9 @@ REFERENCE = re.compile(r"include(\.\w+)+:\w+")
 _ANY_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*")
 PROJECT = Path(__file__).resolve().parents[2]
 PARSE_ATTEMPTS = 20
-# By project and references: the files that a digest covers, as they were. What a file imports follows from the file.
-_DIGESTS: dict[tuple[Path, tuple[str, ...]], tuple[list[tuple[Path, int]], str]] = {}
+# By project and references: the modules that a digest covers, with their files as they were, and the digest. What a file imports
+# follows from the file; where a module lies may change with the places of models.
+_DIGESTS: dict[tuple[Path, tuple[str, ...]], tuple[dict[str, tuple[Path, int]], str]] = {}
 _PARSING = RLock()  # re-entrant: a finalizer that runs while a tree is built must not wait for its own thread
 
 
@@ -58,18 +58,18 @@ def code_digest(*references: str) -> str:
     never paths: a place may be moved. Files are read, not imported. Raises SpecError for a module that is not there.
     """
     known = _DIGESTS.get((PROJECT, references))
-    if known is not None and all(_is_unchanged(*version) for version in known[0]):
+    if known is not None and all(_is_unchanged(*each) for each in known[0].items()):
         return known[1]
     modules = sorted({name for ref in references for name in _closure(_module(ref))})
     versions = {name: _version(_file(name)) for name in modules}
     digest = digest_json([[name, _source_digest(*version)] for name, version in versions.items()])
-    _DIGESTS[PROJECT, references] = list(versions.values()), digest
+    _DIGESTS[PROJECT, references] = versions, digest
     return digest
 
 
-def _is_unchanged(path: Path, mtime_ns: int) -> bool:
+def _is_unchanged(module: str, version: tuple[Path, int]) -> bool:
     try:
-        return os.stat(path).st_mtime_ns == mtime_ns
+        return _version(_file(module)) == version
     except FileNotFoundError:
         return False
 

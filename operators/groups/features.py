@@ -11,7 +11,7 @@ from airflow.sdk import XComArg, chain
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
-from operators.groups.group import Group, given, named, spec_of, task_group
+from operators.groups.group import Group, given, spec_of, task_group
 from operators.sensors import FreshnessSensor, PartitionSensor, s3_partition_sensor
 from operators.validation import ValidateDataOperator
 
@@ -51,7 +51,7 @@ def features_group(
             made.online >> notify
     """
     spec, options = spec_of(model), given(pool=pool, queue=queue)
-    with task_group(spec, named(spec, group_id, "features")) as group:
+    with task_group(spec, group_id, "features") as group:
         landed = [_partition_sensor(spec, day, options)] if wait else []
         validated = ValidateDataOperator(task_id="validate", model=spec.name, day=day, **options)
         published = PublishFeaturesOperator(task_id="publish", model=spec.name, verdict=validated.output, **options)

@@ -16,6 +16,7 @@ from include.core.errors import InputError
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from operators.alert import FailureNotifier
+from operators.defaults import PRIORITY
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.edges import EdgeModifier
@@ -61,30 +62,30 @@ class Group(DependencyMixin):
 
 
 @contextmanager
-def task_group(spec: ModelSpec, group_id: str | None) -> Iterator[TaskGroup | None]:
-    """The TaskGroup in which a factory makes its tasks; none for None.
+def task_group(spec: ModelSpec, group_id: str | None, part: str) -> Iterator[TaskGroup | None]:
+    """The TaskGroup in which a factory makes its tasks, by default `<model>_<part>`; none for None.
 
-    Its tasks tell somebody when they have failed for good, and are the model's owner's, unless the DAG says otherwise.
+    Its tasks tell somebody when they have failed for good, are the model's owner's, and wait for a slot in the order of their
+    part, unless the DAG says otherwise.
     """
     if group_id is None:
         yield None
         return
     dag: DAG | None = DagContext.get_current()
     given = (dag.default_args if dag is not None else None) or {}
-    ours: dict[str, Any] = {"owner": spec.owner, "on_failure_callback": FailureNotifier(spec.name)}
+    ours: dict[str, Any] = {
+        "owner": spec.owner,
+        "on_failure_callback": FailureNotifier(spec.name),
+        "priority_weight": PRIORITY.get(part, 1),
+    }
     ours = {name: value for name, value in ours.items() if name not in given}
-    with TaskGroup(group_id, default_args=ours) as group:  # type: ignore[arg-type]
+    with TaskGroup(group_id or f"{spec.name}_{part}", default_args=ours) as group:  # type: ignore[arg-type]
         yield group
 
 
 def spec_of(model: ModelSpec | str) -> ModelSpec:
     """The spec of a model that is given by its name, in the package of models that the settings name."""
     return model if isinstance(model, ModelSpec) else load_spec(model, Settings.from_env().models)
-
-
-def named(spec: ModelSpec, group_id: str | None, part: str) -> str | None:
-    """The group's id: the author's, or `<model>_<part>`, so that groups of two models stand beside each other."""
-    return f"{spec.name}_{part}" if group_id == "" else group_id
 
 
 def given(**options: Any) -> dict[str, Any]:

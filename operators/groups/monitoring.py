@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import TriggerRule, XComArg, chain
 
 from include.core.spec import ModelSpec
-from operators.groups.group import Group, given, named, spec_of, task_group
+from operators.groups.group import Group, given, spec_of, task_group
 from operators.monitoring import (
     CheckSkewOperator,
     CollectPredictionsOperator,
@@ -55,7 +55,7 @@ def monitoring_group(
     spec, name, options = spec_of(model), spec_of(model).name, given(pool=pool, queue=queue)
     if not spec.managed:
         return _unmanaged(spec, group_id, as_of, options)
-    with task_group(spec, named(spec, group_id, "monitoring")) as group:
+    with task_group(spec, group_id, "monitoring") as group:
         # On its own: a skew stops no decision, and fails the run.
         CheckSkewOperator(task_id="skew", model=name, as_of=as_of, **options)
         collect = CollectPredictionsOperator(task_id="collect", model=name, as_of=as_of, **options)
@@ -81,7 +81,7 @@ def _unmanaged(spec: ModelSpec, group_id: str | None, as_of: datetime | str | No
     Labels are those that callers have sent, and the champion's past is what it was asked before.
     """
     name = spec.name
-    with task_group(spec, named(spec, group_id, "monitoring")) as group:
+    with task_group(spec, group_id, "monitoring") as group:
         labels = CollectFeedbackOperator(task_id="labels", model=name, as_of=as_of, **options)
         collect = CollectPredictionsOperator(task_id="collect", model=name, as_of=as_of, labels=labels.output, **options)
         past = GatherPastOperator(task_id="past", model=name, collected=collect.output, **options)

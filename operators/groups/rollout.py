@@ -8,7 +8,7 @@ from airflow.sdk import XComArg, chain
 
 from include.core.spec import ModelSpec
 from include.rollout.plan import rollout_stages
-from operators.groups.group import TRAFFIC, Group, given, named, spec_of, task_group
+from operators.groups.group import TRAFFIC, Group, given, spec_of, task_group
 from operators.inputs import Input
 from operators.rollout import OpenRolloutOperator, RolloutStageOperator, SmokeTestOperator
 from operators.rollout_end import ConcludeRolloutOperator, PromoteModelOperator, RollBackModelOperator
@@ -49,7 +49,7 @@ def rollout_group(
             rollout_group("flight_delay", version=learned.version)
     """
     spec, name, options = spec_of(model), spec_of(model).name, given(queue=queue)
-    with task_group(spec, named(spec, group_id, "rollout")) as group:
+    with task_group(spec, group_id, "rollout") as group:
         opened = OpenRolloutOperator(task_id="open", model=name, version=version, **options)
         rollout = opened.output
         smoke = SmokeTestOperator(task_id="smoke", model=name, rollout=rollout, **options)

@@ -9,7 +9,7 @@ from typing import Literal
 from airflow.sdk import XComArg
 
 from include.core.spec import ModelSpec
-from operators.groups.group import Group, job_options, named, spec_of, task_group
+from operators.groups.group import Group, job_options, spec_of, task_group
 from operators.scoring import ScoreBatchOperator
 
 
@@ -42,6 +42,6 @@ def scoring_group(
         scored.scores >> send_to_the_warehouse
     """
     spec = spec_of(model)
-    with task_group(spec, named(spec, group_id, "scoring")) as group:
+    with task_group(spec, group_id, "scoring") as group:
         score = ScoreBatchOperator(task_id="score", model=spec.name, day=day, **job_options(where, pool, queue))
         return ScoringGroup(group, score.output)

@@ -11,7 +11,7 @@ from airflow.sdk import TriggerRule, XComArg, chain
 from include.core.spec import ModelSpec
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.features import BuildTrainingSetOperator, ListWithdrawnOperator
-from operators.groups.group import Group, given, job_options, named, spec_of, task_group
+from operators.groups.group import Group, given, job_options, spec_of, task_group
 from operators.registry import RegisterModelOperator
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.validation import ValidateTrainingSetOperator
@@ -57,7 +57,7 @@ def training_group(
             rollout_group("flight_delay", version=learned.version)
     """
     spec, name = spec_of(model), spec_of(model).name
-    with task_group(spec, named(spec, group_id, "training")) as group:
+    with task_group(spec, group_id, "training") as group:
         planned = PlanTrainingOperator(task_id="plan", model=name, as_of=as_of)
         listed = _list_withdrawn(spec, planned.output)
         built = BuildTrainingSetOperator(task_id="build_training_set", model=name, plan=planned.output, **given(withdrawn=listed))
