@@ -23,7 +23,8 @@ class Nursery:
         return self.folder / "home"
 
     def life(self, stage: str, monkeypatch: pytest.MonkeyPatch) -> Life:
-        """`published`: DAYS days are. `registered`: and version 1, trained on them, is a Candidate."""
+        """`published`: DAYS days are. `trained`: and all before `register` is computed on them. `registered`: and version 1 is a
+        Candidate."""
         if stage not in self.made:
             self._make(stage)
         self._copy(self.folder / stage, self.home)
@@ -39,8 +40,10 @@ class Nursery:
                 shutil.rmtree(self.home, ignore_errors=True)
                 Life(settle_in(self.home, patch)).days(DAYS)
                 self.made[stage] = {}
+            elif stage == "trained":
+                self.made[stage] = self.life("published", patch).trained().xcom
             else:
-                self.made[stage] = self.life("published", patch).registered().xcom
+                self.made[stage] = self.life("trained", patch).registered().xcom
             self._copy(self.home, self.folder / stage)
 
     def _copy(self, source: Path, target: Path) -> None:

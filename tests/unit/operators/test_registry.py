@@ -33,6 +33,12 @@ from tests.support.wired import RegisterModelOperator
 CLOSED = {"passed": False, "reasons": ["auc 0.51 is below the floor 0.55 (evaluation.minimum)"]}
 
 
+@pytest.fixture
+def published(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> Life:
+    """Its first days are published, and trained on: a training run finds each result."""
+    return nursery.life("trained", monkeypatch)
+
+
 def register_in(run: Run) -> dict[str, Any]:
     value: dict[str, Any] = run(RegisterModelOperator(task_id="register", model=MODEL))
     return value
