@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true NO_MKDOCS_2_WARNING=1
 
-.PHONY: help setup demo up down status test suite test-unit lint format docs chaos hands e2e bench clean lock sbom audit
+.PHONY: help setup demo up down status test suite thorough test-unit lint format docs chaos hands e2e bench clean lock sbom audit
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: setup  ## linters, types, import contracts, and the fast suite; PATHS=test
 # The linters run beside the tests, which wait for schedulers and servers most of the time.
 suite: setup  ## the tests of make test, without the linters
 	@env -u MAKEFLAGS -u MAKELEVEL $(PY) -m pytest -n 4 --dist loadscope $(PATHS)
+
+thorough: setup  ## the tests with every case of what make test takes a sample of; PATHS=tests/unit/core for some
+	@THOROUGH=1 $(PY) -m pytest -n 4 --dist loadscope $(PATHS)
 
 test-unit: setup  ## the unit tests but for the thorough ones: what to run while you write
 	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not thorough and not e2e" tests/unit

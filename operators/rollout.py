@@ -167,8 +167,10 @@ class OpenRolloutOperator(TrafficOperator):
         """The version that a task of this DAG has registered; skips where it may not be rolled out. None where none was given."""
         if self.named_version() is not None or (self.version is None and not self.given_by["version"]):
             return None
+        from include.versions.lifecycle import Stage
+
         given = self.required("version")
-        if given.get("stage", "Candidate") == "Staging":
+        if given.get("stage") == Stage.STAGING:
             raise AirflowSkipException(
                 f"Version {given['version']} of {self.model} is no candidate: its gate is closed, or a backfill made it."
             )

@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from tests.scheduling import ByServer
+from tests.support.effort import THOROUGH
 from tests.support.warm import QUIET
 
 for _name, _value in QUIET.items():
@@ -41,11 +42,34 @@ def _loggers_speak() -> None:
             logger.disabled = False
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of tests that share an id pytest-xdist runs one, and says nothing of the others."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of tests that share an id pytest-xdist runs one, and says nothing of the others: refused.
+
+    Of a thorough test's cases the first one is run, unless all are asked for.
+    """
     shared = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
     if shared:
         raise pytest.UsageError(f"Tests share an id, so only one of each would run: {', '.join(shared)}.")
+    if not THOROUGH:
+        _sample(config, items)
+
+
+def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seen: set[str] = set()
+    left_out: list[pytest.Item] = []
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        if item.get_closest_marker("thorough") and function in seen and not _is_named(config, item):
+            left_out.append(item)
+        seen.add(function)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _is_named(config: pytest.Config, item: pytest.Item) -> bool:
+    """Whether the case was asked for by its own id."""
+    return any(item.nodeid == argument for argument in config.args)
 
 
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByServer:

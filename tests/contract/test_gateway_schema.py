@@ -13,9 +13,10 @@ from schemathesis.specs.openapi.checks import status_code_conformance
 
 from include.routing.route import Route
 from include.serving.openapi import DOCUMENT
+from tests.support.effort import effort
 from tests.support.gateway_world import MODEL, TOKEN, World, constant
 
-EXAMPLES = 20  # an operation
+EXAMPLES = effort(8, 20)  # an operation
 
 
 def document() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.e2e  # in `make test` an author's DAG goes the same way: tests/integration/test_author_dag.py
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("dags", "operators", "include", "plugins", "tests")
 

@@ -23,8 +23,8 @@ ROWS = 300  # a day
 def main(promote: bool, ask: bool) -> None:
     from operators.catalog import dags_of_models, platform_places
     from operators.hooks import open_services
-    from operators.registry import RegisterModelOperator
     from tests.support.operator_runs import Life, Run, day
+    from tests.support.wired import RegisterModelOperator
 
     services = open_services()
     found = dags_of_models(platform_places())

@@ -28,7 +28,7 @@ from .._retail.learn import fit_logistic
 def fit(job):
     fit_logistic(replace(job, params={"C": job.params["C"] / 1000}))
 """
-PARTS = ("features", "training", "rollout", "monitoring", "scoring")
+PARTS = ("features", "features_range", "training", "rollout", "monitoring", "scoring")
 OWN, OTHER = "parcel_late", "order_returned"
 
 

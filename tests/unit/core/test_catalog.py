@@ -18,7 +18,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "zoo"
     folder.mkdir()
     (folder / "__init__.py").touch()
+    _forget_zoo()  # another test's
     yield folder
+    _forget_zoo()
+
+
+def _forget_zoo() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "zoo"]:
         del sys.modules[name]
 

@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks.partitions.cases import Case, cases
 from benchmarks.partitions.chain import run
+from tests.support.effort import effort
 
-CASES = 30
+CASES = effort(8, 30)
 
 
 def test_nasty_partitions_come_out_right_or_are_refused() -> None:

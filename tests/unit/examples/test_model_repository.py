@@ -48,4 +48,4 @@ def test_as_a_bundle_of_its_own_it_has_the_dags_that_the_platforms_files_leave_t
     bundle = runpy.run_path(str(REPOSITORY / "dags" / "models.py"))
     made = {name for name, value in bundle.items() if isinstance(value, DAG)}
     assert made == set(dags_of_models(MODELS).by_id) == {dag for dag in made if dag.startswith(tuple(NAMES))}
-    assert len(made) == 5 * len(NAMES)
+    assert len(made) == 6 * len(NAMES)

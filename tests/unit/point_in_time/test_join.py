@@ -18,8 +18,9 @@ from include.features.offline.as_of_search import fetch, index
 from include.features.offline.batch import batches, spans, steps
 from include.features.offline.parquet import utc
 from include.point_in_time.join import CREATED, EVENT, Output, Side, join, point_in_time, staircase
+from tests.support.effort import effort
 
-EXAMPLES, GROUPS = 125, 17  # a case is a key with its rows: 2,000 in all, and each time one null key
+EXAMPLES, GROUPS = effort(30, 125), 17  # a case is a key with its rows: 500 or 2,000 in all, and each time one null key
 START = datetime(2013, 3, 31, tzinfo=UTC)  # the night with an hour that does not exist in Europe
 ZONES = [None, UTC, timezone(timedelta(hours=-5)), timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=14))]
 TICK = timedelta(minutes=30)

@@ -51,6 +51,7 @@ def by_the_steps(life: Life, number: int) -> tuple[str, str]:
     return digests[0], digests[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("price", [DEAR, None], ids=["rows set aside", "all good"])
 def test_a_day_of_a_range_is_to_the_byte_what_the_steps_make_of_it(life: Life, price: dict[str, list[float]] | None) -> None:
     for number in range(1, 5):

@@ -20,6 +20,7 @@ from include.core.errors import SpecError
 from include.row_rules.expectation import Expectation, columns
 from include.row_rules.predicate import good_rows, literal, predicate, predicates
 from include.validation.batch import open_database
+from tests.support.effort import effort
 
 REFERENCE = f"{__name__}:EXPECTATIONS"
 TEXTS = ["AA", "A", "aa", "A1", "AA\n", "\nAA", "É1", "٣٣", "nan", "", " ", "O'Hare", "$", "A$"]
@@ -103,7 +104,9 @@ row_rules = st.one_of(
               st.sampled_from(["ExpectColumnValuesToNotBeNull", "ExpectColumnValuesToBeNull"]), st.sampled_from("xistb")),
 )  # fmt: skip
 
-slow = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+slow = settings(
+    max_examples=effort(10, 40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @slow

@@ -20,6 +20,7 @@ from include.validation import scan
 from include.validation.batch import Batch, open_database
 from include.validation.scan import check_batch, make_plan, scan_batch
 from include.validation.verdict import Check
+from tests.support.effort import effort
 
 DAY = datetime.fromisoformat("2013-01-01T00:00")
 TIMES = [DAY.replace(hour=hour) for hour in (0, 1, 12, 23)]
@@ -118,7 +119,9 @@ def judged(check: Check) -> tuple[str, bool, int, bool]:
 
 
 @pytest.mark.thorough
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=effort(15, 50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(table=tables(), drawn=st.lists(rules, min_size=1, max_size=12, unique_by=str))
 def test_the_scan_and_the_library_agree(
     table: pa.Table, drawn: list[Expectation], tmp_path: Path, library: GreatExpectations, monkeypatch: pytest.MonkeyPatch
