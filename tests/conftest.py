@@ -8,12 +8,14 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 
 from tests.scheduling import ByServer
+from tests.support.airflow_template import TEMPLATE
 from tests.support.effort import THOROUGH
 from tests.support.warm import QUIET
 
@@ -24,6 +26,10 @@ if "AIRFLOW_HOME" not in os.environ:  # read when airflow is first imported, so 
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="slipstream-airflow-")
     atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "false")
+if TEMPLATE not in os.environ:  # of the controller: its workers have the same
+    os.environ[TEMPLATE] = tempfile.mkdtemp(prefix="slipstream-template-")
+    atexit.register(shutil.rmtree, os.environ[TEMPLATE], ignore_errors=True)
+    atexit.register(Path(os.environ[TEMPLATE]).with_suffix(".lock").unlink, missing_ok=True)
 
 
 # The same cases in every run: what fails then is what a change broke. To look for new ones: --hypothesis-profile=explore
@@ -45,7 +51,7 @@ def _loggers_speak() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of tests that share an id pytest-xdist runs one, and says nothing of the others: refused.
 
-    Of a thorough test's cases the first one is run, unless all are asked for.
+    Of a thorough test's cases the first one is run, and a test of the whole not at all, unless all are asked for.
     """
     shared = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
     if shared:
@@ -59,7 +65,8 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out: list[pytest.Item] = []
     for item in items:
         function = item.nodeid.partition("[")[0]
-        if item.get_closest_marker("thorough") and function in seen and not _is_named(config, item):
+        more = item.get_closest_marker("whole") or (item.get_closest_marker("thorough") and function in seen)
+        if more and not _is_named(config, item):
             left_out.append(item)
         seen.add(function)
     if left_out:
@@ -68,8 +75,8 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _is_named(config: pytest.Config, item: pytest.Item) -> bool:
-    """Whether the case was asked for by its own id."""
-    return any(item.nodeid == argument for argument in config.args)
+    """Whether the test was asked for by its own id."""
+    return any("::" in argument and item.nodeid.startswith(argument) for argument in config.args)
 
 
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByServer:

@@ -114,9 +114,7 @@ def matrix(kinds: Sequence[str] = KINDS, *, whole: bool = False) -> Iterator[Cel
 
 
 SAMPLE = {  # on the DAG that needs no training, and where most is at stake
-    "clear below": ("promote", "before"),
     "failed": ("canary_50", "waiting"),
-    "run failed": ("canary_50", "waiting"),
     "delete": ("open", "after"),
     "event lost": ("", ""),
 }

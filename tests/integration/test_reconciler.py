@@ -112,6 +112,7 @@ def test_a_rollout_whose_run_was_deleted_is_reverted_and_reported(world: World, 
     orphan(world, control, webhook)
 
 
+@pytest.mark.whole
 def test_a_rollout_whose_dag_was_paused_in_the_middle_is_reverted_and_reported(
     world: World, control: ControlStore, webhook: Webhook
 ) -> None:
@@ -155,6 +156,7 @@ def test_three_candidates_whose_events_were_dropped_each_have_a_turn_or_a_reason
     assert {"candidate_turn", "candidate_superseded"} <= set(told(webhook))
 
 
+@pytest.mark.whole
 def test_by_the_specs_choice_a_new_run_goes_on_with_a_rollout_whose_run_was_deleted(
     world: World, control: ControlStore, webhook: Webhook
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_killed_fit_continues_at_its_step_and_ends_with_the_same_model(killed:
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 def test_damaged_checkpoints_are_skipped_for_the_newest_whole_one(killed: Training) -> None:
     torn, flipped = killed.checkpoint(10), killed.checkpoint(8)
     torn.write_bytes(torn.read_bytes()[:1000])
@@ -105,6 +106,7 @@ def test_damaged_checkpoints_are_skipped_for_the_newest_whole_one(killed: Traini
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 def test_a_fit_that_was_killed_between_its_end_and_the_commit_is_not_repeated(killed: Training) -> None:
     first, _ = killed.finish()
     Path(killed.ledger.storage.root, first.path).unlink()

@@ -29,9 +29,9 @@ from include.core.settings import Settings
 from include.local.connections import addresses, read_file
 from include.local.down import down
 from include.local.platform import Platform
-from include.local.ports import DEFAULT_PORTS, free_ports
 from include.local.status import status
 from include.local.up import up
+from tests.support.airflow_home import fill, on_free_ports
 from tests.support.airflow_steps import folder
 
 AIRFLOW = ("scheduler", "api-server", "dag-processor", "triggerer")
@@ -209,11 +209,12 @@ def airflow_world(more: Sequence[str] = (), dag_ids: Sequence[str] | None = None
     `more` components are started beside it; `environment` is put over the tests' own; `dag_ids` are switched on.
     """
     home = Path(tempfile.mkdtemp(prefix="slipstream-airflow-"))  # not tmp_path: root's PostgreSQL runs as nobody
-    platform = Platform(home, ports=dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True)))
+    platform = on_free_ports(home)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**ENVIRONMENT, **environment}.items():
             patch.setenv(name, value)
         try:
+            fill(home)
             up(platform, (*AIRFLOW, *more))
             world = World(platform)
             for dag_id in DAG_IDS if dag_ids is None else dag_ids:
