@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from airflow.sdk import Context
 
-from include.core.errors import InputError, SupersededError
+from include.core.errors import InputError
 from include.core.request import Json, Ref, Request, Result
 from include.services.services import Services
 from operators.base import ComputeOperator, ReconcileOperator
@@ -49,49 +49,35 @@ class PublishFeaturesOperator(ComputeOperator):
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """Publish what is still right. Of several publishers at once the first does it; the others see that it is done."""
-        from include.core.advisory_lock import exclusive
-        from include.data.published import publish, resource
+        from include.features.publication import lacking, publish_current
 
-        day, ref = date.fromisoformat(result.value["day"]), services.ledger.ref(result)
-        with exclusive(services.control, resource(self.model, day), holder(context)) as epoch:
-            self._require_current(result, context, services)  # after the take: whoever replaces it takes later, and fences us
-            share = services.spec(self.model).data.minimum_share
-            changed = publish(services.control, self.model, day, ref, result.value["rows"], epoch, share)
-        self._log_missing(day, result)
+        spec, day = services.spec(self.model), date.fromisoformat(result.value["day"])
+        changed = publish_current(
+            spec,
+            services.ledger,
+            services.control,
+            result,
+            holder=holder(context),
+            key=lambda: self.build(context, services).key,
+            hint="clear the run from its first task: it takes what is there now.",
+        )
+        for words in lacking(result):
+            self.log.warning("%s", words)
         self.log.info("%s", f"{day} is published now." if changed else f"{day} was published with this result already.")
         if changed:
             self._log_late(day, services)
-        return ref.to_json()
-
-    def _log_missing(self, day: date, result: Result) -> None:
-        for source, days in result.value.get("lacked", {}).items():
-            self.log.warning("The features of %s lack %s of %s: those partitions of its look-back have not landed. When they do, "
-                             "the day is to be made again (docs/operating.md).", day, source, ", ".join(days))  # fmt: skip
+        return services.ledger.ref(result).to_json()
 
     def _log_late(self, day: date, services: Services) -> None:
         """Later days that read this one's partitions as they were before, or lacked them."""
-        from include.data.published import published
-        from include.data.raw import RawPartitions
-        from include.features.offline.late import Digests, late_days, made_of
+        from include.features.publication import late_after
 
-        data, raw = services.spec(self.model).data, RawPartitions(services.storage, self.model)
-        refs = published(services.control, self.model, day + timedelta(days=1), day + timedelta(days=data.lookback_days))
-        late = late_days(raw, data, made_of(services.ledger, refs, {}), Digests(trust_times=True)) if refs else []
+        late = late_after(services.spec(self.model), services.ledger, services.control, day)
         for each in late:
             self.log.warning("%s is to be made again: %s.", each.day, each.words)
         if late:
             self.log.warning("The watcher of landed days does that (triggers.landing), or what this command says: "
                              "slipstream features catch-up %s", self.model)  # fmt: skip
-
-    def _require_current(self, result: Result, context: Context, services: Services) -> None:
-        """Raises SupersededError if this run has read raw partitions, or code, that were replaced meanwhile."""
-        if self.build(context, services).key != result.key:
-            raise SupersededError(
-                f"The features of {result.value['day']} were computed from partitions or code that have changed since.",
-                seen=result.key,
-                safe="nothing was published; the published partition stays.",
-                hint="clear the run from its first task: it takes what is there now.",
-            )
 
 
 class MaterializeFeaturesOperator(ReconcileOperator):

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from include.core.advisory_lock import exclusive
 from include.core.compute import Computed, find_or_compute
-from include.core.errors import SlipstreamError, StorageFullError, SupersededError, UnreachableError
+from include.core.errors import SlipstreamError, StorageFullError, UnreachableError
 from include.core.request import Request
 from include.core.spec import ModelSpec
-from include.data.published import publish, resource
+from include.features.publication import publish_current
 from include.features.request import features_request
 from include.services.services import Services
 from include.step_values.validation import ValidateValue
@@ -72,14 +71,12 @@ def _make(services: Services, spec: ModelSpec, day: date, actor: str) -> MadeDay
 
 def publish_day(services: Services, spec: ModelSpec, day: date, request: Request, made: Computed, actor: str) -> bool:
     """Make the result the day's partition; returns whether it was not. Raises SupersededError where it is of what was before."""
-    with exclusive(services.control, resource(spec.name, day), actor) as epoch:
-        # After the take: whoever replaces the day takes later, and fences us.
-        if features_request(spec, day, services.storage, request.inputs["verdict"]).key != request.key:
-            raise SupersededError(
-                f"The raw partitions of {day}, or the code, have changed while its features were computed.",
-                seen=request.key,
-                safe="the published partition stays.",
-                hint="make the day again: it takes what is there now.",
-            )
-        ref, rows = services.ledger.ref(made.result), made.result.value["rows"]
-        return publish(services.control, spec.name, day, ref, rows, epoch, spec.data.minimum_share)
+    return publish_current(
+        spec,
+        services.ledger,
+        services.control,
+        made.result,
+        holder=actor,
+        key=lambda: features_request(spec, day, services.storage, request.inputs["verdict"]).key,
+        hint="make the day again: it takes what is there now.",
+    )
