@@ -11,15 +11,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.authoring.places import SHARED, folders
+from include.authoring.places import folders
 from include.core.catalog import model_names
 from include.core.errors import ConflictError, DataError, SpecError
 from include.core.nearest import did_you_mean
-from include.core.places import SPEC_FILE
+from include.core.places import PACKAGE, SPEC_FILE
 from include.core.scratch import scratch_folder
 
 TEMPLATE = "template"
-LIBRARIES = ("include.authoring", SHARED, "examples.models")  # of models to start from, beside those of the setting
+LIBRARIES = ("include.authoring", PACKAGE, "examples.models")  # of models to start from, beside those of the setting
 RESERVED = {"slipstream": "the installation's own DAGs begin with it"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
@@ -125,7 +125,7 @@ def _target(into: Path | None, models: str) -> tuple[Path, str]:
         package, folder = known[0]
         return folder, package
     chosen = into.expanduser().absolute()
-    return chosen, next((package for package, folder in known if folder.resolve() == chosen.resolve()), SHARED)
+    return chosen, next((package for package, folder in known if folder.resolve() == chosen.resolve()), PACKAGE)
 
 
 def _refuse_taken(name: str, target: Path, models: str, known: Collection[str]) -> None:
