@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from operators.params import AS_OF as AS_OF
     from operators.params import DAY as DAY
     from operators.params import FRESH as FRESH
+    from operators.params import FROM as FROM
     from operators.params import OVERRIDE as OVERRIDE
+    from operators.params import TO as TO
     from operators.params import TUNE as TUNE
     from operators.params import VERSION as VERSION
     from operators.registry import RegisterModelOperator as RegisterModelOperator
@@ -80,7 +82,7 @@ PUBLIC = {  # the names by the module they come from
     "operators.groups.training": "TrainingGroup training_group",
     "operators.monitoring": "CheckSkewOperator CollectPredictionsOperator DecideRetrainingOperator MonitorModelOperator "
     "ProfileReferenceOperator RotateLogOperator",
-    "operators.params": "AS_OF DAY FRESH OVERRIDE TUNE VERSION",
+    "operators.params": "AS_OF DAY FRESH FROM OVERRIDE TO TUNE VERSION",
     "operators.registry": "RegisterModelOperator",
     "operators.rollout": "OpenRolloutOperator RolloutStageOperator SmokeTestOperator",
     "operators.rollout_end": "ConcludeRolloutOperator PromoteModelOperator RollBackModelOperator",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Context, Param
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import DataError
@@ -15,21 +15,6 @@ from include.core.spec import ModelSpec
 from operators.base import SlipstreamOperator
 from operators.hooks import open_services
 from operators.run import holder, is_backfill, is_manual, run_token, wants_fresh
-
-FROM = Param(
-    None,
-    type=["null", "string"],
-    format="date",
-    title="From",
-    description="The first day (UTC) to take in. Empty, in a backfill: the first day of the run's data interval.",
-)
-TO = Param(
-    None,
-    type=["null", "string"],
-    format="date",
-    title="To",
-    description="The last day (UTC) to take in, included. Empty, in a backfill: the last day of the run's data interval.",
-)
 
 
 class TakeInFeaturesOperator(SlipstreamOperator):

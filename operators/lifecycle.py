@@ -16,13 +16,13 @@ from operators.defaults import PRIORITY
 from operators.defaults import RETRIES as RETRIES
 from operators.defaults import RETRYING as RETRYING
 from operators.defaults import TIMEZONE as TIMEZONE
-from operators.features_range import FROM, TO, TakeInFeaturesOperator
+from operators.features_range import TakeInFeaturesOperator
 from operators.groups.features import features_group
 from operators.groups.monitoring import monitoring_group
 from operators.groups.rollout import rollout_group
 from operators.groups.scoring import scoring_group
 from operators.groups.training import training_group
-from operators.params import AS_OF, DAY, FRESH, OVERRIDE, TUNE, VERSION
+from operators.params import AS_OF, DAY, FRESH, FROM, OVERRIDE, TO, TUNE, VERSION
 
 
 def lifecycle_dags(spec: ModelSpec) -> list[DAG]:

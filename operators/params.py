@@ -17,6 +17,20 @@ DAY = Param(
     title="Day",
     description="The day (UTC) this run is about. Empty: the day of its data interval.",
 )
+FROM = Param(
+    None,
+    type=["null", "string"],
+    format="date",
+    title="From",
+    description="The first day (UTC) to take in. Empty, in a backfill: the first day of the run's data interval.",
+)
+TO = Param(
+    None,
+    type=["null", "string"],
+    format="date",
+    title="To",
+    description="The last day (UTC) to take in, included. Empty, in a backfill: the last day of the run's data interval.",
+)
 AS_OF = Param(
     None,
     type=["null", "string"],

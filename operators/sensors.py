@@ -24,7 +24,26 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
 
-class PartitionSensor(BaseSensorOperator):
+class SlipstreamSensor(WithInputs, BaseSensorOperator):
+    """Waits for something of one model, without holding a slot while it does."""
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        mode: str = "reschedule",
+        poke_interval: timedelta | float = 60,
+        retries: int | None = TRIES,
+        retry_delay: timedelta | float = DELAY,
+        retry_policy: RetryPolicy | None = RETRIES,
+        **kwargs: Any,
+    ) -> None:
+        again: dict[str, Any] = {"retries": retries, "retry_delay": retry_delay, "retry_policy": retry_policy}
+        super().__init__(mode=mode, poke_interval=poke_interval, **again, **kwargs)
+        self.model = model
+
+
+class PartitionSensor(SlipstreamSensor):
     """Succeeds when every source of the model has landed the day; frees its slot between looks.
 
     A day outside the source's own range is skipped with that reason: unpausing a DAG always makes a run
@@ -42,18 +61,11 @@ class PartitionSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        model: str,
         day: date | str | None = None,
-        mode: str = "reschedule",
-        poke_interval: timedelta | float = 60,
-        retries: int | None = TRIES,
-        retry_delay: timedelta | float = DELAY,
-        retry_policy: RetryPolicy | None = RETRIES,
         **kwargs: Any,
     ) -> None:
-        again: dict[str, Any] = {"retries": retries, "retry_delay": retry_delay, "retry_policy": retry_policy}
-        super().__init__(mode=mode, poke_interval=poke_interval, **again, **kwargs)
-        self.model, self.day = model, day
+        super().__init__(**kwargs)
+        self.day = day
 
     def poke(self, context: Context) -> bool:
         services = open_services()
@@ -93,7 +105,7 @@ def landed_whole(services: Services, spec: ModelSpec) -> set[date]:
     return set.intersection(*(set(raw.days(source)) for source in spec.data.sources))
 
 
-class FreshnessSensor(WithInputs, BaseSensorOperator):
+class FreshnessSensor(SlipstreamSensor):
     """Succeeds when the newest online value of every view is as fresh as its definition says, as of the run's interval end.
 
     A run without an interval, triggered by hand, means now.
@@ -112,18 +124,10 @@ class FreshnessSensor(WithInputs, BaseSensorOperator):
     def __init__(
         self,
         *,
-        model: str,
         features: Input = None,
-        mode: str = "reschedule",
-        poke_interval: timedelta | float = 60,
-        retries: int | None = TRIES,
-        retry_delay: timedelta | float = DELAY,
-        retry_policy: RetryPolicy | None = RETRIES,
         **kwargs: Any,
     ) -> None:
-        again: dict[str, Any] = {"retries": retries, "retry_delay": retry_delay, "retry_policy": retry_policy}
-        super().__init__(mode=mode, poke_interval=poke_interval, **again, **kwargs)
-        self.model = model
+        super().__init__(**kwargs)
         self.take(features=features)
 
     def poke(self, context: Context) -> bool:

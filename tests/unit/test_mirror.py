@@ -87,12 +87,12 @@ ELSEWHERE = {
         "authoring/dry_run authoring/findings authoring/sample authoring/template/features "
         "authoring/template/sample_data authoring/template/spec cli/check"
     ),
-    "tests/unit/authoring/test_new.py": "authoring/places cli/new",
+    "tests/unit/authoring/test_new.py": "cli/new",
     "tests/unit/notebook/test_commands.py": "cli/by_hand cli/compare cli/evaluate cli/training_set",
     "tests/unit/notebook/test_model.py": "notebook/arguments notebook/comparison notebook/days notebook/fits notebook/results",
     "tests/unit/notebook/test_reused.py": "authoring/model_dags",
     "tests/unit/operators/test_changed_definition.py": "cli/changed features/request",
-    "tests/unit/operators/test_late_days.py": "cli/late operators/pending_events point_in_time/partition",
+    "tests/unit/operators/test_late_days.py": "cli/late features/publication operators/pending_events point_in_time/partition",
     "tests/unit/operators/test_lost_rows.py": "cli/online",
     "tests/unit/operators/test_moved.py": "cli/relocate governance/relocation",
     # Parts of one step or one computation, which its test runs whole.
