@@ -17,9 +17,9 @@ from include.core.request import Json, Request, Result
 from include.core.spec import Evaluation
 from include.core.task import perform
 from include.metrics.errors import influence
-from include.metrics.gate_words import notes, reasons
-from include.metrics.holdout_plan import Assumed
 from include.metrics.paired import difference
+from include.problems.gate_words import notes, reasons
+from include.problems.holdout_plan import Assumed
 from tests.support.linear_models import HERE
 from tests.support.training_example import FEATURES, settings, table, train_request, training_set
 

@@ -160,7 +160,7 @@ THEMES = {
     "tests/unit/core": "digest_of_steps spec",
     "tests/unit/data": "partitions",
     "tests/unit/evaluation": "binary_results",
-    "tests/unit/features": "authored_names zones",
+    "tests/unit/features": "authored_names problems zones",
     "tests/unit/monitoring": "storm",
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
