@@ -47,6 +47,12 @@ def _floor(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
 def _champion(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
     """Closed unless the challenger is shown to be within the margin: too few rows to show it are no reason to trust it."""
     champion = evaluation.get("champion")
+    if other := evaluation.get("incomparable"):
+        yield (
+            f"{other}: they cannot be compared, so whether it may take over is for a person to say (`slipstream gate open MODEL "
+            'VERSION --reason "..."`)'
+        )
+        return
     if champion is None:  # the first version has nobody to beat
         return
     ours, theirs = _number(evaluation.get("metrics"), spec.metric), _number(champion, spec.metric)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +22,7 @@ class Model(Protocol):
         """How many features a row has."""
 
     def score(self, features: Floats) -> Floats:
-        """Features float32 [n, inputs] to the probability of the positive class float32 [n]."""
+        """Features float32 [n, inputs] to float32 [n] of one output, [n, k] of several."""
 
 
 def open_model(path: Path) -> Model:
@@ -31,10 +31,10 @@ def open_model(path: Path) -> Model:
     return opener(path)
 
 
-def check_model(path: Path, inputs: int) -> None:
-    """Raises DataError for a model that serving could not hold to: its structure, or the size of a row."""
-    check: Callable[[Path, int], None] = adapter("model.check")
-    check(path, inputs)
+def check_model(path: Path, inputs: int, outputs: Sequence[str] = ("score",)) -> None:
+    """Raises DataError for a model that serving could not hold to: its structure, the size of a row, its outputs' names."""
+    check: Callable[[Path, int, Sequence[str]], None] = adapter("model.check")
+    check(path, inputs, outputs)
 
 
 def quantize(source: Path, target: Path) -> None:

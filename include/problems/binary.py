@@ -38,6 +38,7 @@ class BinaryProblem(Problem):
     decides = True
     events = (Event("loss", "wrong answers"),)
     headline = ("auc", "log_loss")
+    historical_name = "historical_rate"
     alone_words = "an AUC"
     value: Binary
 

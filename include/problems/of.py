@@ -60,6 +60,12 @@ def rows_of(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
+def same_outputs(problem: Problem, signature: Mapping[str, Any]) -> bool:
+    """Whether a model of this contract answers the problem's question: its outputs can then be measured by it."""
+    other = of_params(signature)
+    return other.value.kind == problem.value.kind and other.outputs == problem.outputs
+
+
 def uses_of(spec: ModelSpec) -> tuple[str, ...]:
     """The author's own code that losses and metrics call: results depend on it."""
     return tuple(filter(None, (*spec.problem.metrics, getattr(spec.problem, "decision", ""))))

@@ -72,6 +72,12 @@ class Problem(ABC):
     headline: ClassVar[tuple[str, ...]]
     """The metrics that a table with few columns shows."""
 
+    historical_name: ClassVar[str] = "historical"
+    """What results call the baseline of the same name."""
+
+    threshold: float | None = None
+    """The score from which on the decision is yes, where that is how it is made: figures of two thresholds are not compared."""
+
     alone_words: ClassVar[str]
     """How well one input predicts the label alone, in words: see `strength`."""
 

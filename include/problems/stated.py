@@ -28,6 +28,16 @@ class Stated:
         return f"{value:.4f}{self.unit}"
 
 
+def said_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What an evaluation's value keeps of its request's parameters: the problem unless it is plain binary, and the threshold of
+    one that has any."""
+    threshold = of_params(params).threshold
+    return {
+        **({"threshold": threshold} if threshold is not None else {}),
+        **({"problem": params["problem"]} if params.get("problem") else {}),
+    }
+
+
 def problem_in(value: Mapping[str, Any]) -> Problem:
     """The problem of an evaluation's value."""
     return of_params(value)

@@ -119,6 +119,7 @@ class EvaluateValue(TypedDict):
     problem: NotRequired[dict[str, Json]]
     metrics: Metrics
     champion: Metrics | None
+    incomparable: NotRequired[str]
     paired: NotRequired[PairedValue]
     baselines: dict[str, Metrics]
     alone: NotRequired[list[AloneValue]]

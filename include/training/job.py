@@ -41,8 +41,8 @@ class Rows:
     """Encoded rows: `features` float32 [n, inputs] (NaN is missing), `labels` float32 [n]: 0 or 1, a number, a class's place, a
     relevance.
 
-    `weights` float32 [n]: how much each counts, where they do not count alike. `queries` int64 [n]: of a ranking, rows of one list
-    have the same number and stand together. `days` int64 [n]: whole days since 1970 in UTC.
+    `weights` float32 [n]: how much each counts, where they do not count alike. `queries` int64 [n]: of a ranking, rows of one
+    list have the same number and stand together. `days` int64 [n]: whole days since 1970 in UTC.
     """
 
     features: Floats

@@ -48,4 +48,5 @@ def _together(table: pa.Table, column: str) -> pa.Table:
     if not len(table):
         return table
     codes = pc.dictionary_encode(table[column].combine_chunks()).indices  # numbered by the first row of each
-    return table.take(pc.sort_indices(pa.table({"list": codes, "row": range(len(table))}), [("list", "ascending"), ("row", "ascending")]))
+    places = pa.table({"list": codes, "row": range(len(table))})
+    return table.take(pc.sort_indices(places, [("list", "ascending"), ("row", "ascending")]))

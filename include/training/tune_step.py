@@ -26,8 +26,8 @@ ROWS = 20_000  # the newest training rows each trial sees
 
 
 def run(task: Task) -> Outcome:
-    """Params: `features`, `training`, `label`, `problem`. Value: the best `params` and what every trial came to: the log loss where
-    the problem has one, else its default metric."""
+    """Params: `features`, `training`, `label`, `problem`. Value: the best `params` and what every trial came to: the log loss
+    where the problem has one, else its default metric."""
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
     recent, name = train.last(ROWS), tuned_by(of_params(task.params))

@@ -159,7 +159,7 @@ THEMES = {
     "tests/unit/cli": "commands json unknown_names",
     "tests/unit/core": "digest_of_steps spec",
     "tests/unit/data": "partitions",
-    "tests/unit/evaluation": "binary_results",
+    "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems zones",
     "tests/unit/monitoring": "storm",
     "tests/unit/models": "former_imports",

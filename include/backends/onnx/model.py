@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +26,37 @@ class OnnxModel:
         self._session = session
         self._check_ports()
         self.inputs = int(session.get_inputs()[0].shape[1])  # how many features a row has
+        self.outputs = [port.name for port in session.get_outputs()]
+        self.wide = len(session.get_outputs()[0].shape) == 2
 
     def _check_ports(self) -> None:
         ins, outs = self._session.get_inputs(), self._session.get_outputs()
         seen = {port.name: (port.type, port.shape) for port in (*ins, *outs)}
-        names = ([port.name for port in ins], [port.name for port in outs])
-        if names != ([INPUT], [OUTPUT]) or {port.type for port in (*ins, *outs)} != {FLOAT}:
-            raise DataError(f"{self.path} must map one float32 tensor {INPUT!r} to one float32 tensor {OUTPUT!r}.", seen=seen)
-        if len(ins[0].shape) != 2 or not isinstance(ins[0].shape[1], int) or len(outs[0].shape) != 1:
-            raise DataError(f"{self.path} must map {INPUT} [n, inputs] to {OUTPUT} [n].", seen=seen)
+        if [port.name for port in ins] != [INPUT] or {port.type for port in (*ins, *outs)} != {FLOAT}:
+            raise DataError(f"{self.path} must map one float32 tensor {INPUT!r} to float32 tensors.", seen=seen)
+        if len(ins[0].shape) != 2 or not isinstance(ins[0].shape[1], int) or not _gives_rows(outs):
+            raise DataError(
+                f"{self.path} must map {INPUT} [n, inputs] to one output [n], one tensor [n, k], or k outputs [n].",
+                seen=seen,
+            )
         if isinstance(ins[0].shape[0], int):
             raise DataError(f"{self.path} takes a fixed number of rows; the first axis must be free.", seen=seen)
 
     def score(self, features: Floats) -> Floats:
-        """Features float32 [n, inputs] to the probability of the positive class float32 [n]."""
+        """Features float32 [n, inputs] to float32 [n] of one output, [n, k] of several."""
         if features.ndim != 2 or features.shape[1] != self.inputs:
             raise DataError(f"{self.path} takes rows of {self.inputs} features.", seen=features.shape)
-        scores: Floats = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(features, dtype=np.float32)})[0]
+        answers = self._session.run(self.outputs, {INPUT: np.ascontiguousarray(features, dtype=np.float32)})
+        scores: Floats = np.stack(answers, axis=1) if len(answers) > 1 else answers[0]
         return scores
+
+
+def _gives_rows(ports: Any) -> bool:
+    """One output [n] or [n, k], or several [n]."""
+    if len(ports) == 1:
+        shape = ports[0].shape
+        return len(shape) == 1 or (len(shape) == 2 and isinstance(shape[1], int) and shape[1] > 1)
+    return all(len(port.shape) == 1 for port in ports)
 
 
 def open_model(path: Path) -> OnnxModel:
@@ -81,13 +95,15 @@ def quantize(source: Path, target: Path) -> None:
     quantize_dynamic(source, target, weight_type=QuantType.QInt8)
 
 
-def check_model(path: Path, inputs: int) -> None:
-    """Refuse a model that serving could not hold to: its structure, the size of a row."""
+def check_model(path: Path, inputs: int, outputs: Sequence[str] = (OUTPUT,)) -> None:
+    """Refuse a model that serving could not hold to: its structure, the size of a row, what it gives."""
     import onnx
 
     model = open_model(path)
     if model.inputs != inputs:
         raise DataError(f"{path} takes {model.inputs} features, but the signature has {inputs}.")
+    if not model.wide and tuple(model.outputs) != tuple(outputs):
+        raise DataError(f"{path} must name its outputs as the problem does: {', '.join(outputs)}.", seen=model.outputs)
     proto = onnx.load_model_from_string(read_model(path))
     try:
         onnx.checker.check_model(proto, full_check=True)
