@@ -22,7 +22,7 @@ def with_problem(problem: object, **sections: object) -> ModelSpec:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Regression(**{}), "scale: Field required"),
+        (lambda: Regression.model_validate({}), "scale: Field required"),
         (lambda: Regression(scale=0), "greater than 0"),
         (lambda: Regression(scale=1, minimum=2, maximum=1), "must be below maximum"),
         (lambda: Regression(scale=1, minimum=2), r"default \(0\) lies outside"),
