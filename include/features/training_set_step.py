@@ -190,7 +190,7 @@ def _nothing_labelled(seen: dict[str, int], window: Window) -> str:
         )
     if seen.get("cut", 0) > seen["rows"]:
         return (
-            f"{seen['cut']} rows are of queries {window.problem.list_column!r} that lie on both sides of the cut, and only "
+            f"{seen['cut']} rows are of queries {window.problem.query!r} that lie on both sides of the cut, and only "
             f"{seen['rows']} of others: a query must be over within a day or so, such as a session"
         )
     if seen["rows"]:
@@ -262,9 +262,9 @@ def _leave_out_cut_lists(connection: duckdb.DuckDBPyConnection, window: Window) 
 
     Lists on both sides of the cut are taken out of `labelled`. Returns how many rows that were; nothing where there are no lists.
     """
-    if not window.problem.list_column:
+    if not window.problem.query:
         return {}
-    name = f'"{window.problem.list_column}"'
+    name = f'"{window.problem.query}"'
     before = _rows(connection)
     connection.execute(f"""
         DELETE FROM labelled WHERE {name} IN (

@@ -50,7 +50,7 @@ def units_in(value: Mapping[str, Any]) -> str:
 
 def units_of(problem: Problem) -> str:
     """What is one observation, in the plural."""
-    return "queries" if problem.list_column else "rows"
+    return "queries" if problem.query else "rows"
 
 
 def metric_in(value: Mapping[str, Any], name: str) -> Stated:

@@ -68,7 +68,7 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     label, problem = str(task.params["label"]), of_params(task.params)
     table = pq.read_table(path)
     check_labels(table, label, problem)
-    older, newer = split_newest(table, list_column=problem.list_column)
+    older, newer = split_newest(table, list_column=problem.query or "")
     check_labels(older, label, problem)
     features = Features(**task.params["features"])
     encoder = Encoder.fit(older, features.inputs, label)
