@@ -26,7 +26,7 @@ from include.evaluation.slices import by_slice, paired_slices
 from include.metrics.arrays import Bools
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import Floats, Model, open_model
+from include.model_contract.model import Encoded, Floats, Model, open_model
 from include.problems.of import of_params, same_outputs
 from include.problems.problem import Problem
 from include.problems.stated import said_of
@@ -44,7 +44,8 @@ class Rows:
 
     table: pa.Table
     truth: Truth
-    encoded: Floats
+    encoded: Encoded  # as the model takes them
+    numbers: Floats  # what of them is numbers: float32 [n, places]
 
 
 def run(task: Task) -> Outcome:
@@ -87,7 +88,8 @@ def run(task: Task) -> Outcome:
 
 def _rows(task: Task, name: str, encoder: Encoder, problem: Problem) -> Rows:
     table = pq.read_table(task.file("training_set", f"{name}.parquet"))
-    return Rows(table, problem.truth(table, str(task.params["label"])), encoder.encode_table(table))
+    truth = problem.truth(table, str(task.params["label"]))
+    return Rows(table, truth, encoder.encode_table(table), encoder.encode_matrix(table))
 
 
 def _open(task: Task, name: str) -> tuple[Model, Encoder, Path]:
@@ -101,7 +103,7 @@ def _signature(task: Task, name: str) -> Mapping[str, Any]:
     return found
 
 
-def _score(model: Model, rows: Floats, problem: Problem, which: str) -> Outputs:
+def _score(model: Model, rows: Encoded, problem: Problem, which: str) -> Outputs:
     """Outputs [n] or [n, k]. Raises DataError where they are none of the problem's."""
     outputs = model.score(rows)
     wrong = problem.check(outputs, len(rows))
@@ -145,11 +147,11 @@ def _other(champion: Problem, problem: Problem) -> str:
 
 def _baselines(train: Rows, holdout: Rows, encoder: Encoder, category: str | None, problem: Problem) -> dict[str, Metrics]:
     """Metrics of the baselines, fitted on all training rows."""
-    codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
     found: dict[str, Metrics] = {}
-    forest = boosted(problem, train.encoded, train.truth, holdout.encoded, codes, SEED)
-    if forest is not None:
-        found["boosted"] = problem.measure(holdout.truth, forest)
+    if encoder.width:  # of texts alone there is nothing that trees could split
+        forest = boosted(problem, train.numbers, train.truth, holdout.numbers, encoder.code_places, SEED)
+        if forest is not None:
+            found["boosted"] = problem.measure(holdout.truth, forest)
     if category:
         before = historical(problem, train.table, train.truth, holdout.table, category)
         found[problem.historical_name] = problem.measure(holdout.truth, before)
@@ -158,6 +160,5 @@ def _baselines(train: Rows, holdout: Rows, encoder: Encoder, category: str | Non
 
 def _leaking(train: Rows, holdout: Rows, encoder: Encoder, problem: Problem) -> list[AloneValue]:
     """Inputs that predict the label too well, each alone."""
-    names = [each.name for each in encoder.inputs]
-    codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
-    return leaking_inputs(names, codes, train.encoded, train.truth, holdout.encoded, holdout.truth, problem)
+    known, held = (train.numbers, train.truth), (holdout.numbers, holdout.truth)
+    return leaking_inputs(encoder.places, encoder.code_places, *known, *held, problem)

@@ -12,7 +12,7 @@ import numpy as np
 
 from include.core.spec import Evaluation
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
-from include.model_contract.model import Floats, open_model, quantize
+from include.model_contract.model import Encoded, open_model, quantize
 from include.problems.problem import Problem
 from include.problems.truth import Truth
 from include.step_values.evaluation import Int8Value
@@ -21,7 +21,7 @@ from include.step_values.training import Metrics
 FILE = "model.int8.onnx"
 
 
-def variant(path: Path, target: Path, rows: Floats, truth: Truth, spec: Evaluation, problem: Problem) -> Int8Value:
+def variant(path: Path, target: Path, rows: Encoded, truth: Truth, spec: Evaluation, problem: Problem) -> Int8Value:
     """Quantise the model at `path` into `target`, and measure both side by side on the same rows.
 
     {"accepted", "reason", "metrics", "latency_ms", "bytes", "largest_difference"}; only the first two where it cannot

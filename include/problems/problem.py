@@ -204,7 +204,7 @@ class Problem(ABC):
         return None
 
     def claimed(self, truth: Truth, outputs: Outputs) -> tuple[Floats, Floats] | None:
-        """What came true of each row [n], 0 or 1, and the probability that the model claimed for it; None where it claims none."""
+        """What came true of each row [n], 0 or 1, and the probability that was claimed for it; None where none is claimed."""
         return None
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Features
 from include.core.task import Task
-from include.model_contract.encoder import Encoder
+from include.model_contract.batch import Encoded
+from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import check_model, open_model
 from include.problems.of import PLAIN, of_params
 from include.problems.problem import Problem
@@ -32,6 +33,11 @@ from include.training.tracking import tracked
 
 log = logging.getLogger(__name__)
 
+HOSTILE: tuple[tuple[float | None, str | None], ...] = (
+    (None, None),
+    (-1, "\N{SNOWMAN} 123 !?"),
+    (1e6, "never seen before " * 200),
+)
 SHOWN = 5  # labels or outputs of a message
 
 
@@ -71,7 +77,9 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     older, newer = split_newest(table, list_column=problem.query or "")
     check_labels(older, label, problem)
     features = Features(**task.params["features"])
-    encoder = Encoder.fit(older, features.inputs, label)
+    encoder = Encoder.fit(older, features.inputs, label, task.params.get("training", {}).get("inputs", "tensor"))
+    if encoder.form == "tensor":
+        encoder.check_tensor()
     # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
     pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
     signature = {**encoder.to_json(), **problem_signature(task.params), **pins}
@@ -102,8 +110,10 @@ def check_labels(table: pa.Table, label: str, problem: Problem = PLAIN) -> None:
 
 def _rows(encoder: Encoder, table: pa.Table, label: str, problem: Problem) -> Rows:
     truth = problem.truth(table, label)
+    columns = encoder.encode_columns(table) if encoder.form == "columns" else None
     weights = None if truth.weight is None else truth.weight.astype(np.float32)
-    return Rows(encoder.encode_table(table), truth.labels.astype(np.float32), weights, truth.query, truth.day)
+    labels = truth.labels.astype(np.float32)
+    return Rows(encoder.encode_matrix(table), labels, columns, weights, truth.query, truth.day)
 
 
 def verify(job: TrainingJob) -> Metrics:
@@ -114,9 +124,9 @@ def verify(job: TrainingJob) -> Metrics:
     """
     if not job.model_path.is_file():
         raise DataError("The model's fit returned without writing job.model_path.", seen=str(job.model_path))
-    check_model(job.model_path, len(job.inputs), job.outputs)
+    check_model(job.model_path, job.encoder if job.named else len(job.inputs), job.outputs)
     model, problem = open_model(job.model_path), job.problem
-    outputs = model.score(job.validation.features)
+    outputs = model.score(job.validation.given)
     _check_outputs(problem, outputs, len(job.validation), "the validation rows")
     _check_outputs(problem, model.score(_hostile(job)), 3, "rows of missing and unknown values")
     for expected in job.expected:
@@ -127,9 +137,22 @@ def verify(job: TrainingJob) -> Metrics:
     return {**problem.measure(job.validation.truth(), outputs, decided=False), "rows": len(job.validation)}
 
 
-def _hostile(job: TrainingJob) -> Floats:
-    """Rows that serving may meet: all missing, codes below and beyond what was trained on."""
+def _hostile(job: TrainingJob) -> Encoded:
+    """Rows that serving may meet: all missing, codes below and beyond what was trained on, texts that nobody has written."""
+    if job.named:
+        return job.encoder.encode_rows([hostile_row(job.encoder.inputs, *each) for each in HOSTILE])
     return np.array([[fill] * len(job.inputs) for fill in (math.nan, -1.0, 1e6)], dtype=np.float32)
+
+
+def hostile_row(inputs: Sequence[Input], number: float | None, text: str | None) -> dict[str, Any]:
+    """A row with these values wherever they fit."""
+    row: dict[str, Any] = {}
+    for each in inputs:
+        value: Any = text if each.is_text else number
+        if each.length and number is not None:
+            value = [number] * each.length
+        row[each.name] = bool(number) if each.dtype == "bool" and number is not None else value
+    return row
 
 
 def _check_outputs(problem: Problem, outputs: Floats, rows: int, which: str) -> None:
