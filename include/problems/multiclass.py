@@ -35,6 +35,7 @@ class MultiClassProblem(Problem):
     sql_type = "VARCHAR"
     label_words = "one of the classes"
     decides = True
+    link = "softmax"
     outputs_add_up = True
     events = (Event("loss", "wrong answers"),)
     headline = ("log_loss", "accuracy")
