@@ -183,7 +183,8 @@ class Classes(_Sampled):
     def _said(self, noise: Floats, truth: Truth) -> Outputs:
         logits = np.column_stack([truth.costs[str(k)] for k in range(5)]) + noise
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        found: Floats = odds / odds.sum(axis=1, keepdims=True)
+        return found
 
 
 class Lists(_Sampled):

@@ -31,7 +31,7 @@ from include.problems.of import of_params, same_outputs
 from include.problems.problem import Problem
 from include.problems.stated import said_of
 from include.problems.truth import Outputs, Truth
-from include.step_values.evaluation import AloneValue, EvaluateValue, PairedValue
+from include.step_values.evaluation import AloneValue, ChampionValue, EvaluateValue, PairedValue
 from include.step_values.features import TrainingSetValue
 from include.step_values.training import Metrics, TrainValue
 
@@ -117,7 +117,7 @@ def _score(model: Model, rows: Encoded, problem: Problem, which: str) -> Outputs
     return outputs
 
 
-def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> dict[str, Any]:
+def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> ChampionValue:
     """Of the value: `champion`, its metrics on the same rows, through its own signature; and `paired`, row by row against the
     challenger's `outputs`, over all rows and by slice. `champion` is None if there is none, or it answers another question."""
     if "champion" not in task.request.inputs:

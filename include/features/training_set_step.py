@@ -58,8 +58,8 @@ def run(task: Task) -> Outcome:
     class without a row, too few, two definitions of a view.
     """
     params = task.params
-    days_back, held_out, least = (int(params[name]) for name in ("window_days", "holdout_days", "minimum_rows"))
-    window = Window(parse_time(params["as_of"]), days_back, held_out, least, params["label"], of_params(params))
+    days_of_window = params["window_days"], params["holdout_days"], params["minimum_rows"]
+    window = Window(parse_time(params["as_of"]), *days_of_window, params["label"], of_params(params))
     inputs = dict(task.request.inputs)
     left_out = inputs.pop(WITHDRAWN, None)
     days = results(task.ledger, inputs)

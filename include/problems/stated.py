@@ -9,6 +9,7 @@ from typing import Any
 from include.core.spec import Regression
 from include.problems.of import of_params
 from include.problems.problem import Problem
+from include.step_values.evaluation import ProblemValue
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,16 @@ class Stated:
         return f"{value:.4f}{self.unit}"
 
 
-def said_of(params: Mapping[str, Any]) -> dict[str, Any]:
+def said_of(params: Mapping[str, Any]) -> ProblemValue:
     """What an evaluation's value keeps of its request's parameters: the problem unless it is plain binary, and the threshold of
     one that has any."""
-    threshold = of_params(params).threshold
-    return {
-        **({"threshold": threshold} if threshold is not None else {}),
-        **({"problem": params["problem"]} if params.get("problem") else {}),
-    }
+    said: ProblemValue = {}
+    threshold = of_params(params).decided_at
+    if threshold is not None:
+        said["threshold"] = threshold
+    if params.get("problem"):
+        said["problem"] = params["problem"]
+    return said
 
 
 def problem_in(value: Mapping[str, Any]) -> Problem:

@@ -111,16 +111,26 @@ class GateValue(TypedDict):
     reasons: list[str]
 
 
-class EvaluateValue(TypedDict):
-    """A trained model on the holdout, beside its champion and its baselines."""
+class ProblemValue(TypedDict):
+    """What was asked: the spec's problem unless it is plain binary, and the threshold of one that has any."""
 
-    rows: int
     threshold: NotRequired[float]
     problem: NotRequired[dict[str, Json]]
-    metrics: Metrics
+
+
+class ChampionValue(TypedDict):
+    """The champion's metrics on the same rows, and the comparison row by row; or why the two are `incomparable`."""
+
     champion: Metrics | None
     incomparable: NotRequired[str]
     paired: NotRequired[PairedValue]
+
+
+class EvaluateValue(ProblemValue, ChampionValue):
+    """A trained model on the holdout, beside its champion and its baselines."""
+
+    rows: int
+    metrics: Metrics
     baselines: dict[str, Metrics]
     alone: NotRequired[list[AloneValue]]
     warnings: NotRequired[list[str]]
