@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -147,7 +148,7 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
     """)
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, window: Window, cut: Mapping[str, int]) -> dict[str, Json]:
+def _counts(connection: duckdb.DuckDBPyConnection, window: Window, cut: Mapping[str, int]) -> dict[str, Any]:
     row = connection.execute(f"""
         SELECT count(*) AS rows, count(*) FILTER (held_out) AS holdout_rows,
             coalesce(strftime(min(event_timestamp), '{TIME_FORMAT}'), '') AS first,
@@ -160,7 +161,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, cut: Mapping[
         FROM labelled
     """)
     names = [column[0] for column in row.description]
-    counts: dict[str, Json] = dict(zip(names, row.fetchall()[0], strict=True))
+    counts: dict[str, Any] = dict(zip(names, row.fetchall()[0], strict=True))
     return {**counts, **cut, "as_of": window.as_of.strftime(TIME_FORMAT)}
 
 
