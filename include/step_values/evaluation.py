@@ -111,13 +111,6 @@ class GateValue(TypedDict):
     reasons: list[str]
 
 
-class ProblemValue(TypedDict):
-    """What was asked: the spec's problem unless it is plain binary, and the threshold of one that has any."""
-
-    threshold: NotRequired[float]
-    problem: NotRequired[dict[str, Json]]
-
-
 class ChampionValue(TypedDict):
     """The champion's metrics on the same rows, and the comparison row by row; or why the two are `incomparable`."""
 
@@ -126,10 +119,15 @@ class ChampionValue(TypedDict):
     paired: NotRequired[PairedValue]
 
 
-class EvaluateValue(ProblemValue, ChampionValue):
-    """A trained model on the holdout, beside its champion and its baselines."""
+class EvaluateValue(ChampionValue):
+    """A trained model on the holdout, beside its champion and its baselines.
+
+    `problem`: the spec's, unless it is plain binary; `threshold`: of one that has any.
+    """
 
     rows: int
+    threshold: NotRequired[float]
+    problem: NotRequired[dict[str, Json]]
     metrics: Metrics
     baselines: dict[str, Metrics]
     alone: NotRequired[list[AloneValue]]

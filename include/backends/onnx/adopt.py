@@ -224,7 +224,8 @@ def _write(proto: Any, taken: Taken, inputs: Sequence[Input], chosen: Chosen, pr
             hint=f"export it with one output [n, {len(problem.outputs)}].",
         )
     graph, names = proto.graph, _Names(proto.graph)
-    output, shape = (problem.outputs[0], ["n"]) if len(problem.outputs) == 1 else (OUTPUTS, ["n", len(problem.outputs)])
+    shape: list[str | int | None] = ["n"] if len(problem.outputs) == 1 else ["n", len(problem.outputs)]
+    output = problem.outputs[0] if len(problem.outputs) == 1 else OUTPUTS
     for name in (INPUT, output):
         names.set_free(name)
     kept = [node for node in graph.node if not chosen.zipped or chosen.zipped not in node.output]
