@@ -16,7 +16,7 @@ from include.features.skew.comparison import compare
 from include.features.skew_step import served_table
 from include.prediction_log.record import PREDICTION, Record
 
-ASKED, KNOWN = "2024-03-01T12:00:00", datetime(2024, 3, 1, 9)
+ASKED, KNOWN = "2024-03-01T12:00:00", datetime.fromisoformat("2024-03-01T09:00:00")
 STORED = {"member": True, "review": "fits well", "embedding": [0.5, 1e6, -3.0]}
 FEATURES = (
     Feature(name="member", dtype="bool", default=False),
