@@ -12,6 +12,7 @@ from include.core import tls
 from include.core.connection import from_env
 from include.core.errors import DataError, GateClosed, UnreachableError
 from include.core.settings import Settings
+from include.core.spec.dtypes import length_of
 
 CONNECTION = "slipstream_gateway"  # its password is this client's token
 
@@ -100,9 +101,9 @@ class GatewayClient:
         inputs = [
             {
                 "name": column["name"],
-                "shape": [len(rows)],
+                "shape": [len(rows), length] if (length := length_of(column["dtype"])) else [len(rows)],
                 "datatype": column["datatype"],
-                "data": [row.get(column["name"]) for row in rows],
+                "data": [_sent(row.get(column["name"]), length) for row in rows],
             }
             for column in self.columns(model, version)
         ]
@@ -147,3 +148,8 @@ class GatewayClient:
             safe="nothing was changed by this call, or it may be sent again.",
             hint="start it, or set SLIPSTREAM_GATEWAY_URL to its address; the task is retried.",
         )
+
+
+def _sent(value: Any, length: int) -> Any:
+    """A value as a tensor's data; of a vector that is unknown every number is."""
+    return [None] * length if length and value is None else value

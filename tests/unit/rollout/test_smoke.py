@@ -7,8 +7,8 @@ import pytest
 
 from include.core.errors import DataError, GateClosed
 from include.core.request import Json
-from include.core.spec import ModelSpec
-from include.rollout.smoke import smoke_test
+from include.core.spec import Feature, Features, ModelSpec
+from include.rollout.smoke import probes, smoke_test
 
 
 class Gateway:
@@ -75,3 +75,11 @@ def test_a_slow_version_is_refused_however_busy_the_server_is(spec: ModelSpec, s
 def test_each_failed_check_closes_the_gate_by_name(spec: ModelSpec, gateway: Gateway, why: str) -> None:
     with pytest.raises(GateClosed, match=f"(?s){why}"):
         smoke_test(gateway, spec, 2)
+
+
+def test_the_probes_hold_a_value_of_every_type_and_nothing_known() -> None:
+    inputs = tuple(Feature(name=f"x{n}", dtype=dtype) for n, dtype in enumerate(("float", "bool", "text", "vector[2]")))
+    asked = probes(ModelSpec(name="m", owner="o", description="d", label="y", features=Features(request=inputs)))
+    assert asked[0] == dict.fromkeys(("x0", "x1", "x2", "x3"))
+    assert [(row["x1"], row["x3"]) for row in asked[1:]] == [(False, [0.0, 0.0]), (True, [1e6, 1e6]), (False, [-1e6, -1e6])]
+    assert not any(letter.isalpha() for letter in asked[3]["x2"])
