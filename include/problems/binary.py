@@ -165,6 +165,11 @@ class BinaryProblem(Problem):
         return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
 
     @property
+    def plain(self) -> bool:
+        """Whether scores and a threshold are all there is."""
+        return not self._decides_itself
+
+    @property
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
         return self.value.costs is not None or bool(self.value.decision)
