@@ -77,11 +77,12 @@ def beside(problem: Problem, inputs: Sequence[Feature]) -> Beside:
 
 
 def run(task: Task) -> Outcome:
-    """Writes `predictions.parquet`: request_id, event_time, version, arm, score, every model input, of a model with several
-    outputs `outputs`, of a ranking its query, degraded, explored (why the champion's score did not decide: challenger, random, or empty), withdrawn (a version answered
-    that was rolled back since), label (null until it has arrived), label_timestamp; sorted by event_time, request_id.
-    `earlier.parquet`: the same of the windows before, with the slices' columns alone. `shadow.parquet`: request_id,
-    event_time, version and score of a shadow, `answered` and `answered_by` of the version that the caller heard, label.
+    """Writes `predictions.parquet`: request_id, event_time, version, arm, score, every model input, all `outputs` where a model
+    has several, the query of a ranking, degraded, explored (why the champion's score did not decide: challenger, random, or
+    empty), withdrawn (a version answered that was rolled back since), label (null until it has arrived; classes by name),
+    label_timestamp; sorted by event_time, request_id. `earlier.parquet`: the same of the windows before, with the slices'
+    columns alone. `shadow.parquet`: request_id, event_time, version, score and outputs of a shadow, `answered` and
+    `answered_by` of the version that the caller heard, label.
 
     Raises NotReadyError if the log no longer holds what the request names.
     """
@@ -116,11 +117,12 @@ def run(task: Task) -> Outcome:
         sliced = [name for name in names if name in params["slices"] or name in problem.costs]
         tags = f"explored, {_withdrawn(params)}"
         queries = {
-            "predictions": f"SELECT {_columns([*names, *also.columns])}, {tags} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1",
+            "predictions": f"SELECT {_columns([*names, *also.columns])}, {tags} FROM log "
+            "LEFT JOIN labels USING (request_id) WHERE turn = 1",
             "earlier": f"SELECT {_columns([*sliced, *also.columns])} FROM earlier "
             "LEFT JOIN labels USING (request_id) WHERE turn = 1",
-            "shadow": "SELECT p.request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, label"
-            f"{_shadowed(also, problem)} FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
+            "shadow": "SELECT p.request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, "
+            f"label{_shadowed(also, problem)} FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
             "LEFT JOIN labels l ON l.request_id = p.request_id WHERE turn = 1 AND NOT degraded",
         }
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
@@ -159,7 +161,7 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
                FROM {parquet(files, union_by_name=True)} WHERE "{name}" IS NOT NULL AND label_timestamp <= ?""",
             [window.end],
         )
-    known = f"label IN ({", ".join(map(literal, problem.outputs))})" if kind == "VARCHAR" else "isfinite(label)"
+    known = f"label IN ({', '.join(map(literal, problem.outputs))})" if kind == "VARCHAR" else "isfinite(label)"
     connection.execute(f"CREATE TABLE outside AS SELECT DISTINCT request_id FROM arrived WHERE NOT {known}")
     connection.execute(f"DELETE FROM arrived WHERE NOT {known}")
     connection.execute(

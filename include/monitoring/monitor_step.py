@@ -23,9 +23,9 @@ from include.monitoring.drift_report import drift_report
 from include.monitoring.performance.comparison import Baseline, Performance, landed, measure
 from include.monitoring.performance.estimate_calibration import Estimate, believe, lag, nothing, record
 from include.monitoring.performance.estimation import estimate
+from include.monitoring.performance.known_rows import labels, said
 from include.monitoring.performance.realised import RealisedPerformance, assess
 from include.monitoring.performance.shadow_comparison import Comparison, comparisons
-from include.monitoring.performance.known_rows import labels, said
 from include.monitoring.performance.terms import Terms, terms_from
 from include.monitoring.profile.binning import axes
 from include.monitoring.profile.prediction_columns import RESIDUAL, SLOPE, answer_columns, appended
@@ -229,11 +229,10 @@ def _value(params: Mapping[str, Any], collected: CollectValue, judged: Judged, b
     beside = [
         found.summary for name, found in judged.drift_types.items() if name in ("label", "concept") and found.verdict == "drift"
     ]
-    return {
+    value: MonitorValue = {
         "window": collected["window"],
         "as_of": collected["as_of"],
         "threshold": params["threshold"],
-        **({"problem": params["problem"]} if "problem" in params else {}),
         "champion": {"version": version, "data_until": training_set["as_of"], "rows": rows} if version is not None else None,
         "collected": collected,
         "quality": judged.quality.to_json(),
@@ -246,6 +245,9 @@ def _value(params: Mapping[str, Any], collected: CollectValue, judged: Judged, b
         "comparisons": [found.to_json() for found in judged.comparisons],
         "words": [*(broken or ["The data are whole."]), judged.drift.summary, *beside, *_sentences(judged)],
     }
+    if "problem" in params:
+        value["problem"] = params["problem"]
+    return value
 
 
 def _sentences(judged: Judged) -> list[str]:

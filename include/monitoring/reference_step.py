@@ -28,11 +28,11 @@ from include.monitoring.profile.binning import Axis, Floats, axes
 from include.monitoring.profile.prediction_columns import (
     LABEL,
     SCORE,
+    answer_axes,
     answer_columns,
     appended,
     importance,
-    problem_axes,
-    problem_label_axis,
+    label_axis,
 )
 from include.monitoring.profile.profile_file import write_profiles
 from include.monitoring.profile.profiles import Parts, profile_parts
@@ -126,7 +126,7 @@ def _profiles(
     found = axes(features, rows)
     facts: dict[str, Any] = {"clocks": list(clocks(rows, found)), "rows": rows.num_rows, "importance": {}, "center": None}
     known = _known(rows, label, problem)
-    profiled = [*found, problem_label_axis(problem, known)] if known is not None else found
+    profiled = [*found, label_axis(problem, known)] if known is not None else found
     whole = rows if known is None else appended(rows, {LABEL: known})
     parts = profile_parts(whole, profiled, TIME, slices)
     if answered is None:
@@ -134,7 +134,7 @@ def _profiles(
     outputs, weights = answered
     facts |= {"importance": weights, "center": float(problem.summary(outputs).mean())}
     columns = _columns(tables[1], label, problem, outputs, facts["center"])
-    said = problem_axes(problem, columns) if LABEL in columns else [Axis.spanning(SCORE, "float", problem.summary(outputs))]
+    said = answer_axes(problem, columns) if LABEL in columns else [Axis.spanning(SCORE, "float", problem.summary(outputs))]
     spoken = profile_parts(appended(tables[1].select([TIME]), columns), said, TIME)
     return [*found, *said], _joined(parts, spoken), facts
 

@@ -71,8 +71,8 @@ def open_log(
     """A connection with `log`: every prediction of the window, duplicates included; `earlier`: the same of the time before
     it; `shadows`: what a shadow said to requests of either. `files`: those of include/prediction_log/layout.py, in its order.
 
-    Columns: request_id, event_time, version, arm, score, one per model input, those of `beside`, degraded, explored, _written (text),
-    _fields (the names the record carried), _unit (hash of the entity), turn (1 = the record that counts; below 0: the
+    Columns: request_id, event_time, version, arm, score, one per model input, those of `beside`, degraded, explored, _written
+    (text), _fields (the names the record carried), _unit (hash of the entity), turn (1 = the record that counts; below 0: the
     id is contested, -1 = the record that counts of its entity). Raises NotReadyError where a segment was rotated meanwhile.
     """
     connection = open_session(threads=2)  # a time without zone is UTC

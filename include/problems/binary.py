@@ -42,6 +42,9 @@ class BinaryProblem(Problem):
         super().__init__(value)
         self.threshold, self.default = threshold, default
 
+    def predicts(self, label: str) -> str:
+        return f"Predicts the probability of {label}."
+
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
         refuse(values, (values != 0) & (values != 1), f"The label {label!r} must be 0 or 1", "map it in features.labels.")
@@ -165,8 +168,9 @@ class BinaryProblem(Problem):
     def level_words(self, mean: float, usual: float) -> str:
         return f"{_percent(mean)} of the labels are positive, usually {_percent(usual)}"
 
-    def price_words(self, loss: float) -> str:
-        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+    @property
+    def loss_words(self) -> str:
+        return "of cost" if self.value.costs else "errors"
 
     @property
     def plain(self) -> bool:

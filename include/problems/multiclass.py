@@ -42,6 +42,9 @@ class MultiClassProblem(Problem):
     def _places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.value.classes)}
 
+    def predicts(self, label: str) -> str:
+        return f"Predicts the probability of each of the {len(self.value.classes)} classes of {label}."
+
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         texts = _texts(column, label)
         found = pc.index_in(texts, value_set=pa.array(self.value.classes, pa.string()))
@@ -140,8 +143,9 @@ class MultiClassProblem(Problem):
         side = "more" if mean > 0 else "less"
         return f"The likeliest class is right {abs(100 * mean):.3g} points {side} often than its probability says"
 
-    def price_words(self, loss: float) -> str:
-        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+    @property
+    def loss_words(self) -> str:
+        return "of cost" if self.value.costs else "errors"
 
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """1 where the decision is wrong; with `costs`, what it costs."""

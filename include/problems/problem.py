@@ -69,6 +69,10 @@ class Problem(ABC):
     def __init__(self, value: AnyKind) -> None:
         self.value = value
 
+    @abstractmethod
+    def predicts(self, label: str) -> str:
+        """What the model says of `label`, as a sentence after "Predicts" or the like: for cards and descriptions."""
+
     # -- labels ------------------------------------------------------------------------------------------------------------
 
     def truth(self, table: pa.Table, label: str) -> Truth:
@@ -175,7 +179,7 @@ class Problem(ABC):
         return None
 
     def claimed(self, truth: Truth, outputs: Outputs) -> tuple[Floats, Floats] | None:
-        """What came true of each row [n], 0 or 1, and the probability that the model claimed for it; None where it claims none."""
+        """What came true of each row [n], 0 or 1, and the probability that the model claimed for it; None if it claims none."""
         return None
 
     @abstractmethod
@@ -190,9 +194,10 @@ class Problem(ABC):
         """What a window's mean label says, as the beginning of a sentence."""
         return f"The mean label is {mean:.3g}, usually {usual:.3g}"
 
-    def price_words(self, loss: float) -> str:
-        """A loss a request, as a sentence names it."""
-        return f"a loss of {loss:.4g}"
+    @property
+    def loss_words(self) -> str:
+        """What a number of losses is called: so many `errors`."""
+        return "errors"
 
     # -- losses and metrics ------------------------------------------------------------------------------------------------
 

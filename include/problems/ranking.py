@@ -32,6 +32,9 @@ class RankingProblem(Problem):
     headline = ("ndcg", "recall")
     value: Ranking
 
+    def predicts(self, label: str) -> str:
+        return f"Orders the candidates ({self.value.item}) of a query ({self.value.query}) by {label}."
+
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
         refuse(values, values < 0, f"The label {label!r} is a relevance, and must not be negative")
@@ -84,6 +87,10 @@ class RankingProblem(Problem):
 
     def residual_words(self, mean: float) -> str:
         return f"Lists lie {abs(mean):.3g} of NDCG below the best order"
+
+    @property
+    def loss_words(self) -> str:
+        return "of NDCG"
 
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """1 - NDCG of each list, at its first row; 0 at all others."""

@@ -35,6 +35,11 @@ class RegressionProblem(Problem):
     headline = ("mae", "rmse")
     value: Regression
 
+    def predicts(self, label: str) -> str:
+        unit = f", in {self.value.unit}" if self.value.unit else ""
+        around = f", and an interval that holds {self.value.interval:.0%} of the labels" if self.value.interval else ""
+        return f"Predicts the median of {label}{unit}{around}."
+
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
         low, high = self._bounds
@@ -103,8 +108,9 @@ class RegressionProblem(Problem):
         unit = f" {self.value.unit}" if self.value.unit else ""
         return f"The mean label is {mean:.3g}{unit}, usually {usual:.3g}"
 
-    def price_words(self, loss: float) -> str:
-        return f"an error of {loss:.4g}{f' {self.value.unit}' if self.value.unit else ''}"
+    @property
+    def loss_words(self) -> str:
+        return f"{self.value.unit} of error" if self.value.unit else "of absolute error"
 
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """The absolute error, in the label's unit."""

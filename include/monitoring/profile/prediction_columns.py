@@ -19,34 +19,6 @@ SCORE, LABEL, RESIDUAL, SLOPE = "(score)", "(label)", "(residual)", "(slope)"  #
 PERMUTED = 2000  # the importance of columns is measured on so many rows
 
 
-def answer_axes(scores: Floats) -> list[Axis]:
-    """The score's from the champion's own scores on rows it never saw; the others span what is possible."""
-    possible = np.array([-1.0, 1.0])
-    return [
-        Axis.spanning(SCORE, "float", scores),
-        label_axis(),
-        *(_plain(name, possible) for name in (RESIDUAL, SLOPE)),
-    ]
-
-
-def label_axis() -> Axis:
-    """Of a label that is 0 or 1."""
-    return Axis(LABEL, "int", -0.5, 1.0, 2, (1,))
-
-
-def prediction_columns(label: Floats | None, score: Floats | None, center: float) -> dict[str, Floats]:
-    """The columns [n] that a label and a score (NaN where not known) give. `center`: the champion's usual mean score."""
-    columns: dict[str, Floats] = {}
-    if score is not None:
-        columns[SCORE] = score
-    if label is not None:
-        columns[LABEL] = label
-    if score is not None and label is not None:
-        columns[RESIDUAL] = label - score
-        columns[SLOPE] = (label - score) * (score - center)
-    return columns
-
-
 def importance(
     score: Callable[[pa.Table], Outputs], rows: pa.Table, names: Sequence[str], problem: Problem, seed: int = 7
 ) -> dict[str, float]:
@@ -69,8 +41,8 @@ def importance(
 def answer_columns(
     problem: Problem, truth: Truth, outputs: Outputs, center: float, labels: pa.ChunkedArray
 ) -> dict[str, pa.Array]:
-    """The same of any kind of problem. `outputs` and labels are NaN where they are not known, `labels` null; `center`: the
-    champion's usual mean summary. A row without either has no residual; classes are told by name."""
+    """The columns [n] that labels and outputs give, NaN where they are not known. `labels`: as `collect` writes them; `center`:
+    the champion's usual mean summary. A row without either has no residual; classes are told by name."""
     given = np.isfinite(outputs) if outputs.ndim == 1 else np.isfinite(outputs).all(axis=1)
     whole = given & np.isfinite(truth.labels)
     summary, residual = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
@@ -87,20 +59,20 @@ def answer_columns(
     }
 
 
-def problem_axes(problem: Problem, columns: Mapping[str, pa.Array]) -> list[Axis]:
+def answer_axes(problem: Problem, columns: Mapping[str, pa.Array]) -> list[Axis]:
     """Their axes, from the columns of the champion's own answers on rows that it never saw."""
     finite = {name: _finite(columns[name]) for name in (SCORE, RESIDUAL, SLOPE)}
     return [
         Axis.spanning(SCORE, "float", finite[SCORE]),
-        problem_label_axis(problem, columns[LABEL]),
+        label_axis(problem, columns[LABEL]),
         *(_plain(name, finite[name]) for name in (RESIDUAL, SLOPE)),
     ]
 
 
-def problem_label_axis(problem: Problem, labels: pa.Array) -> Axis:
+def label_axis(problem: Problem, labels: pa.Array) -> Axis:
     """Of labels: 0 and 1, the classes by name, or the numbers that there are."""
     if problem.sql_type == "TINYINT":
-        return label_axis()
+        return Axis(LABEL, "int", -0.5, 1.0, 2, (1,))
     if problem.sql_type == "VARCHAR":
         return Axis(LABEL, "category", categories=problem.outputs)
     return Axis.spanning(LABEL, "float", _finite(labels))
