@@ -85,7 +85,7 @@ def _errors(rows: pa.Table, past: ProbedPast, params: Mapping[str, Any]) -> Floa
     features, label = Features.model_validate(params["features"]).inputs, str(params["label"])
     problem = of_params(params)
     encoder = Encoder.fit(rows, features, label)
-    inputs, truth = encoder.encode_table(rows).astype(np.float64), problem.truth(rows, label)
+    inputs, truth = encoder.encode_matrix(rows).astype(np.float64), problem.truth(rows, label)
     times = rows["event_timestamp"].cast(pa.timestamp("us")).to_numpy()
     starts = [np.datetime64(past.start(window), "us") for window in range(WINDOWS + 1)]
     cuts = np.searchsorted(times, starts)

@@ -15,14 +15,16 @@ from include.core.reference import load
 from include.core.spec import Binary
 from include.metrics import binary as unweighted
 from include.metrics.arrays import Floats, Groups, Values
+from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence, influence
-from include.problems import weighted
+from include.problems import curves, weighted
 from include.problems.alerts import recall_at, said_at
 from include.problems.boosting import boosted_classes
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, ratio_influence
-from include.problems.problem import Event, Problem
+from include.problems.problem import PARITY, Event, Problem, Rule
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 SMOOTHING = 20.0  # so many rows of the overall rate are mixed into a group's own
 COSTS = ("false_positive", "false_negative")
@@ -36,6 +38,8 @@ class BinaryProblem(Problem):
     decides = True
     events = (Event("loss", "wrong answers"),)
     headline = ("auc", "log_loss")
+    historical_name = "historical_rate"
+    alone_words = "an AUC"
     value: Binary
 
     def __init__(self, value: Binary, threshold: float = 0.5, default: float = 0.5) -> None:
@@ -64,6 +68,15 @@ class BinaryProblem(Problem):
         if rarer >= max(least, 1):
             return ""
         return f"{positive:,} of {len(truth):,} rows are positive: at least {max(least, 1)} of either class are needed"
+
+    def described(self, truth: Truth) -> dict[str, float]:
+        return {"positives": int(truth.labels.sum())}
+
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        return [("ExpectColumnDistinctValuesToEqualSet", {"column": label, "value_set": [0, 1]})]
+
+    def parity(self, outputs: Outputs) -> float:
+        return PARITY
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -181,6 +194,19 @@ class BinaryProblem(Problem):
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
         return self.value.costs is not None or bool(self.value.decision)
+
+    def calibration(self, truth: Truth, outputs: Outputs) -> list[Bin]:
+        return calibration_table(truth.labels, outputs, truth.weight)
+
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        return [curves.precision_recall(truth, outputs)]
+
+    def slice_figures(self, truth: Truth) -> dict[str, float]:
+        return {"rate": round(float(np.average(truth.labels, weights=truth.weight)), 4)}
+
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        found = unweighted.auc(side, column)
+        return max(found, 1 - found)
 
     def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
         return boosted_classes(train, truth, holdout, categories, seed)[:, 1]

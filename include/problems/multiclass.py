@@ -15,13 +15,15 @@ from include.core.json_types import Json
 from include.core.reference import load
 from include.core.spec import MultiClass
 from include.metrics.arrays import Floats, Groups, Values
-from include.metrics.binary import EPSILON
+from include.metrics.binary import EPSILON, auc
+from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence
-from include.problems import weighted
+from include.problems import curves, weighted
 from include.problems.boosting import boosted_classes
 from include.problems.metric import Metric, mean_of, nothing, ratio_influence
-from include.problems.problem import Event, Problem
+from include.problems.problem import PARITY, Event, Problem, Rule
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 SMOOTHING = 20.0  # so many rows of the overall shares are mixed into a group's own
 ADD_UP = 1e-3  # probabilities in float32 add up to 1 within this
@@ -36,6 +38,7 @@ class MultiClassProblem(Problem):
     outputs_add_up = True
     events = (Event("loss", "wrong answers"),)
     headline = ("log_loss", "accuracy")
+    alone_words = "an AUC of one class against the rest"
     value: MultiClass
 
     @cached_property
@@ -85,6 +88,20 @@ class MultiClassProblem(Problem):
         """The classes that no row has: a model cannot learn them."""
         seen = set(truth.labels.astype(np.int64).tolist())
         return tuple(name for name, place in self._places.items() if place not in seen)
+
+    def described(self, truth: Truth) -> dict[str, float]:
+        """Rows by class, those of none included."""
+        counts = np.bincount(truth.labels.astype(np.int64), minlength=len(self.value.classes))
+        return {name: int(count) for name, count in zip(self.value.classes, counts, strict=True)}
+
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        return [
+            ("ExpectColumnUniqueValueCountToBeBetween", {"column": label, "min_value": 2}),
+            ("ExpectColumnValuesToBeInSet", {"column": label, "value_set": list(self.value.classes)}),
+        ]
+
+    def parity(self, outputs: Outputs) -> float:
+        return PARITY
 
     def _unhealthy(self, outputs: Outputs) -> str:
         if not ((outputs >= 0) & (outputs <= 1)).all():
@@ -179,6 +196,21 @@ class MultiClassProblem(Problem):
         classes = np.union1d(known, said)
         each = [ratio_influence(_f1_of(place, said))(truth, outputs) for place in classes]
         return Influence(float(np.mean([one.value for one in each])), np.mean([one.rows for one in each], axis=0))
+
+    def calibration(self, truth: Truth, outputs: Outputs) -> list[Bin]:
+        """Of the likeliest class."""
+        right = (outputs.argmax(axis=1) == truth.labels).astype(np.float64)
+        return calibration_table(right, outputs.max(axis=1), truth.weight)
+
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        return [curves.confusion(truth, self.decide(outputs), self.value.classes)]
+
+    def sides(self, truth: Truth) -> list[Floats]:
+        return [(truth.labels == place).astype(np.float64) for place in np.unique(truth.labels)]
+
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        found = auc(side, column)
+        return max(found, 1 - found)
 
     def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
         """Classes that the training rows do not have get nothing."""

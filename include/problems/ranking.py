@@ -13,12 +13,14 @@ from include.core.errors import DataError
 from include.core.json_types import Json
 from include.core.spec import Ranking
 from include.metrics.arrays import Floats, Values
+from include.problems import curves
 from include.problems.boosting import boosted_numbers
 from include.problems.label_columns import numbers, refuse
 from include.problems.lists import Lists
 from include.problems.metric import Metric, ratio_influence
-from include.problems.problem import Event, Problem
+from include.problems.problem import Event, Problem, Rule
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 SMOOTHING = 20.0  # so many rows of the overall mean are mixed into an item's own
 
@@ -30,6 +32,8 @@ class RankingProblem(Problem):
     label_words = "a relevance of 0 or more"
     events = (Event("loss", "relevant items below the first places"),)
     headline = ("ndcg", "recall")
+    alone_words = "an NDCG, between that of no order and 1,"
+    alone_limit = 0.9
     value: Ranking
 
     def predicts(self, label: str) -> str:
@@ -48,6 +52,16 @@ class RankingProblem(Problem):
     @property
     def query(self) -> str | None:
         return self.value.query
+
+    def described(self, truth: Truth) -> dict[str, float]:
+        lists = self._lists(truth, np.zeros(len(truth)))
+        return {"queries": lists.count, "telling": lists.telling, "relevant": int((truth.labels > 0).sum())}
+
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        return [
+            ("ExpectColumnValuesToBeBetween", {"column": label, "min_value": 0}),
+            ("ExpectColumnValuesToNotBeNull", {"column": self.value.query}),
+        ]
 
     def too_few(self, truth: Truth, least: int) -> str:
         lists = self._lists(truth, np.zeros(len(truth)))
@@ -115,6 +129,14 @@ class RankingProblem(Problem):
             return lists.at_first(getattr(lists, name)), lists.at_first(np.ones(lists.count))
 
         return ratio_influence(ratio)
+
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        return [curves.by_place(truth, outputs, self.value.at)]
+
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        """How far the column's order lies from that of no order: 0 there, and 1 at the best."""
+        chance, *found = (self.metrics["ndcg"].measured(truth, order) for order in (np.zeros(len(truth)), column, -column))
+        return (max(found) - chance) / (1 - chance) if chance < 1 else np.nan
 
     def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
         """The relevance itself, row by row: no order is learned."""
