@@ -20,7 +20,8 @@ from include.metrics.errors import Influence
 from include.problems import weighted
 from include.problems.boosting import boosted_classes
 from include.problems.metric import Metric, mean_of, nothing, ratio_influence
-from include.problems.problem import Event, Problem
+from include.problems.events import COSTLY, Answered, Event
+from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
 
 SMOOTHING = 20.0  # so many rows of the overall shares are mixed into a group's own
@@ -34,9 +35,15 @@ class MultiClassProblem(Problem):
     label_words = "one of the classes"
     decides = True
     outputs_add_up = True
+    answer_words = "probabilities"
     events = (Event("loss", "wrong answers"),)
     headline = ("log_loss", "accuracy")
     value: MultiClass
+
+    def __init__(self, value: MultiClass) -> None:
+        super().__init__(value)
+        if value.costs is not None:
+            self.events = COSTLY
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -130,6 +137,24 @@ class MultiClassProblem(Problem):
             return np.where(known != said, 1.0, 0.0)
         costs: Floats = np.array(self.value.costs)[known, said]
         return costs
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The place of the decided class."""
+        decided = answer.decision
+        if decided is None and answer.outputs is not None:
+            decided = int(self.decide(np.array([answer.outputs]))[0])
+        known = decided is not None and 0 <= decided < len(self.value.classes)
+        return float(decided) if decided is not None and known else None
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        if self.value.costs is None:
+            return float(remembered != label)
+        return self.value.costs[int(label)][int(remembered)]
+
+    def logged_label(self, label: float | None, label_class: str) -> float | None:
+        """The log holds the name; None for a class that the spec does not have."""
+        place = self._places.get(label_class)
+        return None if place is None else float(place)
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:

@@ -17,7 +17,8 @@ from include.metrics.errors import Influence
 from include.problems.boosting import boosted_numbers
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, nothing, transformed
-from include.problems.problem import Event, Problem
+from include.problems.events import Answered, Event
+from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
 
 SMOOTHING = 20  # a group's own median counts once it has so many rows
@@ -28,12 +29,16 @@ class RegressionProblem(Problem):
 
     sql_type = "DOUBLE"
     label_words = "a finite number"
-    events = (
-        Event("loss_p50", "large errors (over the median of the champion's)", limit=50),
-        Event("loss_p90", "very large errors (over the champion's p90)", limit=90),
-    )
+    answer_words = "values"
     headline = ("mae", "rmse")
     value: Regression
+
+    def __init__(self, value: Regression) -> None:
+        super().__init__(value)
+        self.events = (
+            Event("loss_p50", "large errors", limit=50, otherwise=value.scale, unit=value.unit),
+            Event("loss_p90", "very large errors", limit=90, otherwise=value.scale, unit=value.unit),
+        )
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
@@ -93,6 +98,13 @@ class RegressionProblem(Problem):
         """The absolute error, in the label's unit."""
         found: Floats = np.abs(truth.labels - self._value(outputs))
         return found
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The value itself."""
+        return answer.score
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        return abs(label - remembered)
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:
