@@ -66,7 +66,7 @@ class BinaryProblem(Problem):
         return f"{positive:,} of {len(truth):,} rows are positive: at least {max(least, 1)} of either class are needed"
 
     @property
-    def _costs(self) -> tuple[str, ...]:
+    def costs(self) -> tuple[str, ...]:
         return self.value.costs.columns if self.value.costs else ()
 
     def _unhealthy(self, outputs: Outputs) -> str:
@@ -80,7 +80,7 @@ class BinaryProblem(Problem):
 
     def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
         score = float(output)  # type: ignore[arg-type]
-        costs = {name: np.array([float((columns or {})[name])]) for name in self._costs}
+        costs = {name: np.array([float((columns or {})[name])]) for name in self.costs}
         return {"score": score, "label": int(self.decide(np.array([score]), costs)[0])}
 
     def summary(self, outputs: Outputs) -> Floats:
@@ -137,10 +137,10 @@ class BinaryProblem(Problem):
 
     def _logged_costs(self, answer: Answered) -> dict[str, Floats] | None:
         """The costs of an answer's own row; None where one is not known, or redacted."""
-        values = [answer.features.get(name) for name in self._costs]
+        values = [answer.features.get(name) for name in self.costs]
         if not all(isinstance(value, int | float) for value in values):
             return None
-        return {name: np.array([float(value or 0)]) for name, value in zip(self._costs, values, strict=True)}
+        return {name: np.array([float(value or 0)]) for name, value in zip(self.costs, values, strict=True)}
 
     def _decided(self, answer: Answered, columns: Mapping[str, Floats]) -> int:
         """The model's own decision: one that was drawn at random says nothing of it."""
@@ -182,6 +182,25 @@ class BinaryProblem(Problem):
 
         return Metric(known.title, moved, known.higher_is_better, known.uses_threshold, value)
 
+    def positive_rate(self, truth: Truth) -> float | None:
+        return float(truth.labels.mean()) if len(truth) else 0.0
+
+    def claimed(self, truth: Truth, outputs: Outputs) -> tuple[Floats, Floats] | None:
+        return truth.labels, outputs.astype(np.float64)
+
+    def residual(self, truth: Truth, outputs: Outputs) -> Floats:
+        found: Floats = truth.labels - outputs
+        return found
+
+    def residual_words(self, mean: float) -> str:
+        return f"The label comes true {abs(100 * mean):.3g} points {'more' if mean > 0 else 'less'} often than the score says"
+
+    def level_words(self, mean: float, usual: float) -> str:
+        return f"{_percent(mean)} of the labels are positive, usually {_percent(usual)}"
+
+    def price_words(self, loss: float) -> str:
+        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+
     @property
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
@@ -199,3 +218,7 @@ class BinaryProblem(Problem):
             for value in np.unique(known)
         }
         return np.array([rates.get(str(value), overall) for value in wanted])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%" if share == 0 or share >= 0.01 else f"{100 * share:.1g}%"
