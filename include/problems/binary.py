@@ -19,9 +19,9 @@ from include.metrics.errors import Influence, influence
 from include.problems import weighted
 from include.problems.alerts import recall_at, said_at
 from include.problems.boosting import boosted_classes
+from include.problems.events import COSTLY, RANDOM, Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, ratio_influence
-from include.problems.events import COSTLY, RANDOM, Answered, Event
 from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
 

@@ -19,8 +19,8 @@ from include.metrics.binary import EPSILON
 from include.metrics.errors import Influence
 from include.problems import weighted
 from include.problems.boosting import boosted_classes
-from include.problems.metric import Metric, mean_of, nothing, ratio_influence
 from include.problems.events import COSTLY, Answered, Event
+from include.problems.metric import Metric, mean_of, nothing, ratio_influence
 from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
 

@@ -50,6 +50,9 @@ class Problem(ABC):
     answer_words: ClassVar[str] = "scores"
     """What the answers of two models are, where a verdict compares them."""
 
+    unit: str = ""
+    """Of the label and of losses, for sentences; empty where there is none."""
+
     comparable: ClassVar[bool] = True
     """Whether summaries of two models have one scale, so that one model's quantiles say something of the other."""
 

@@ -14,10 +14,10 @@ from include.core.json_types import Json
 from include.core.spec import Ranking
 from include.metrics.arrays import Floats, Values
 from include.problems.boosting import boosted_numbers
+from include.problems.events import Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.lists import Lists
 from include.problems.metric import Metric, ratio_influence
-from include.problems.events import Answered, Event
 from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
 
@@ -92,7 +92,7 @@ class RankingProblem(Problem):
         return lists.at_first(1 - lists.ndcg)
 
     def apart(self, answer: Answered) -> float | None:
-        """Of a candidate among the caller's first places: 1 if the shadow puts it below its own. The mean is what they differ in."""
+        """Of a candidate among the first places that the caller got: 1 if the shadow puts it below its own, else 0."""
         if answer.place is None or answer.against_place is None or answer.against_place >= self.value.at:
             return None
         return float(answer.place >= self.value.at)

@@ -15,9 +15,9 @@ from include.core.spec import Regression
 from include.metrics.arrays import Floats, Values
 from include.metrics.errors import Influence
 from include.problems.boosting import boosted_numbers
+from include.problems.events import Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, nothing, transformed
-from include.problems.events import Answered, Event
 from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
 
@@ -35,6 +35,7 @@ class RegressionProblem(Problem):
 
     def __init__(self, value: Regression) -> None:
         super().__init__(value)
+        self.unit = value.unit
         self.events = (
             Event("loss_p50", "large errors", limit=50, otherwise=value.scale, unit=value.unit),
             Event("loss_p90", "very large errors", limit=90, otherwise=value.scale, unit=value.unit),

@@ -19,7 +19,7 @@ from include.core.spec import ModelSpec
 from include.rollout.alpha_spending import law
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed, odds_share
 from include.rollout.guardrails import WEIGHTS
-from include.rollout.judge import JudgePlan, judge_plan
+from include.rollout.judge_plan import JudgePlan, judge_plan
 from include.rollout.plan import rollout_stages
 
 GOAL = 0.8  # power under which a stage is said to be blind to an effect

@@ -10,7 +10,8 @@ from include.core.html import document, tag, tiles
 from include.rollout.alpha_spending import SLICES, Ints
 from include.rollout.evidence import Count, Evidence
 from include.rollout.history import Rollout
-from include.rollout.judge import JudgePlan, absolute_limits, guard_limits
+from include.rollout.judge import absolute_limits, guard_limits
+from include.rollout.judge_plan import JudgePlan
 from include.rollout.stage_evaluation import recompute
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 190, 44, 30, 16

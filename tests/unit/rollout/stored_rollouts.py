@@ -19,8 +19,10 @@ from include.core.digest import digest_json
 from include.core.spec import BusinessMetric, Data, Feature, Features, ModelSpec, Rollout, Training
 from include.prediction_log.record import Record
 from include.rollout.accumulator_store import FORMAT
-from include.rollout.evidence_accumulator import LABELS, EvidenceAccumulator, StageAccumulator
-from include.rollout.judge import judge, judge_plan, planned_requests
+from include.rollout.baseline import LABELS
+from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
+from include.rollout.judge import judge
+from include.rollout.judge_plan import judge_plan, planned_requests
 from include.rollout.plan import RolloutStage, rollout_stages
 from include.routing.entity_hash import unit
 from include.routing.route import Route
@@ -97,7 +99,7 @@ def begun(accumulator: EvidenceAccumulator, step: RolloutStage, generation: int)
     requests = rule.shadow_requests if step.shadow else rule.step_requests
     labelled = accumulator.baseline.labels >= LABELS
     planned = planned_requests(step.weight / 100, requests, True)
-    limits, before = accumulator.baseline.limits(5000.0), accumulator.baseline
+    limits, before = accumulator.limits(5000.0), accumulator.baseline
     accumulator.begin(
         StageAccumulator(
             step.name, generation, planned, step.shadow, limits, labelled, SPEC.serving.threshold, True, before.requests,

@@ -9,7 +9,8 @@ import pytest
 from include.rollout.accumulator_store import FORMAT
 from include.rollout.evidence import Evidence
 from include.rollout.evidence_accumulator import EvidenceAccumulator
-from include.rollout.judge import JudgePlan, judge
+from include.rollout.judge import judge
+from include.rollout.judge_plan import JudgePlan
 from include.rollout.plan import rollout_stages
 from tests.unit.rollout.stored_rollouts import KNOWN, LOOKS, SPEC, WHOLE, WORLDS, found, kept, looks, records
 

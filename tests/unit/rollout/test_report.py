@@ -10,7 +10,8 @@ import pytest
 from include.core.spec import ModelSpec
 from include.rollout.guardrails import Guard, scaled
 from include.rollout.history import Rollout
-from include.rollout.judge import JudgePlan, judge
+from include.rollout.judge import judge
+from include.rollout.judge_plan import JudgePlan
 from include.rollout.plan import rollout_stages
 from include.rollout.power import power_ceiling, stage_powers
 from include.rollout.report import charts, rollout_page
