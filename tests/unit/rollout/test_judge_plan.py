@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from pydantic import ValidationError
 
+from include.core.errors import SpecError
 from include.core.spec import ModelSpec, Regression, Rollout
 from include.rollout.guardrails import WEIGHTS, Guard
 from include.rollout.judge_plan import JudgePlan, judge_plan
@@ -43,7 +43,7 @@ def test_the_events_of_labels_share_the_weight_of_labels(spec: ModelSpec) -> Non
 def test_a_margin_of_labels_needs_a_step_with_two_arms() -> None:
     assert Rollout(label_margin=1.5).label_margin == 1.5
     for wrong in ({"strategy": "blue_green"}, {"steps": (100,)}):
-        with pytest.raises(ValidationError, match="label_margin compares two arms, and no step has them"):
+        with pytest.raises(SpecError, match="label_margin compares two arms, and no step has them"):
             Rollout(label_margin=1.5, **wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValidationError, match="greater than 1"):
+    with pytest.raises(SpecError, match="label_margin"):
         Rollout(label_margin=1.0)
