@@ -38,7 +38,7 @@ class World(ABC):
 
 @dataclass(frozen=True)
 class Numbers(World):
-    """Errors with heavy tails, Student's t (at two degrees of freedom without a variance) or lognormal. Clients differ in scale."""
+    """Heavy tails: Student's t (at two degrees of freedom without a variance) or lognormal; clients differ in scale."""
 
     name: str
     freedom: float | None  # of Student's t; None: lognormal

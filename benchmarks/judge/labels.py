@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class Stages:
     def _worsened(self, world: World, losses: Floats, name: str, rng: np.random.Generator) -> Floats:
         """Some of the challenger's answers without the event get just enough of a loss that its rate is MARGIN times as high."""
         event = next(each for each in self.events if each.name == name)
-        reference = np.sort(world.losses(REFERENCE, np.random.default_rng(1)).ravel())
+        reference = _reference(world)
         limit = self._limits[name] if event.limit is not None else np.full(self._stages, 1e-9)
         chance = 1 - np.searchsorted(reference, np.maximum(limit, 1e-9)) / len(reference)
         more = np.clip(chance * (MARGIN - 1) / np.maximum(1 - chance, 1e-9), 0, 1)
@@ -91,6 +92,12 @@ class Stages:
                 shown |= own <= _allowed(own + other, odds_share(SHARE, MARGIN), BETA * look_part(look))
             every &= shown
         return every
+
+
+@lru_cache(maxsize=1)
+def _reference(world: World) -> Floats:
+    """Sorted losses of a world's law."""
+    return np.sort(world.losses(REFERENCE, np.random.default_rng(1)).ravel())
 
 
 def _limits(world: World, stages: int, rng: np.random.Generator) -> Mapping[str, Floats]:

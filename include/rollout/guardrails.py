@@ -56,6 +56,11 @@ class Guard:
     def description(self) -> str:
         return self.words or DESCRIPTIONS.get(self.stream, self.stream.replace("outcome:", "events of ").replace("_", " "))
 
+    @property
+    def of_labels(self) -> bool:
+        """Whether labels tell of its events."""
+        return self.stream == LOSS or self.stream.startswith(f"{LOSS}_")
+
     def null(self, share: float) -> float:
         """The chance of a hit under the null: that an event is the challenger's, or the champion's if `fewer`."""
         return 1 - odds_share(share, 1 / self.tolerated) if self.fewer else odds_share(share, self.tolerated)
