@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from include.core.request import Json
 from include.prediction_log.record import Record
-from include.problems.problem import Problem
 from include.rollout.entity_bitmap import unit_number
 from include.rollout.evidence import CHAMPION
 from include.rollout.guardrails import QUANTILES, SCORES
 from include.rollout.pending import CONTESTED, PendingAnswers
+
+if TYPE_CHECKING:
+    from include.problems.problem import Problem
 
 BASELINE = 200  # answers of the champion needed to know its quantiles
 KEPT = 2000  # newest of the champion's answers that they are taken from

@@ -11,13 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf, isnan
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from include.core.request import Json
 from include.core.spec import AnyKind, Binary, problem_from
 from include.prediction_log.record import LABEL, OUTCOME, PREDICTION, SHADOW, Record
-from include.problems.of import problem_of
-from include.problems.problem import Problem
 from include.rollout.alpha_spending import period_of, slice_of
 from include.rollout.baseline import Baseline
 from include.rollout.entity_bitmap import EntityBitmap, unit_number
@@ -38,6 +36,9 @@ from include.rollout.evidence import (
 )
 from include.rollout.guardrails import QUANTILES, business_metric_stream
 from include.rollout.pending import CONTESTED, Pending, PendingAnswers
+
+if TYPE_CHECKING:
+    from include.problems.problem import Problem
 
 
 @dataclass
@@ -69,7 +70,7 @@ class StageAccumulator:
 
     @cached_property
     def _kind(self) -> Problem:
-        return problem_of(self.problem, self.threshold)
+        return _asked(self.problem, self.threshold)
 
     def add(self, record: Record) -> None:
         mirrored = record.kind == SHADOW
@@ -239,7 +240,7 @@ class EvidenceAccumulator:
 
     @cached_property
     def _kind(self) -> Problem:
-        return problem_of(self.problem)
+        return _asked(self.problem)
 
     def limits(self, floor_us: float) -> dict[str, float]:
         """The limits of a stage that begins now. `floor_us`: nobody is slow below it."""
@@ -276,6 +277,12 @@ class EvidenceAccumulator:
         stage = StageAccumulator.from_json(value["stage"]) if value["stage"] else None
         baseline, problem = Baseline.from_json(value["baseline"]), problem_from(value["problem"])
         return cls(value["since"], dict(value["cursor"]), baseline, stage, problem)
+
+
+def _asked(problem: AnyKind, threshold: float = 0.5) -> Problem:
+    from include.problems.of import problem_of  # pyarrow: `slipstream rollback` imports this module and asks nothing
+
+    return problem_of(problem, threshold)
 
 
 def _stored(problem: AnyKind) -> dict[str, Json]:

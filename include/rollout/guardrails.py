@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from include.core.spec import ModelSpec
-from include.problems.of import of_spec
-from include.problems.problem import Problem
 from include.rollout.alpha_spending import Ints
 from include.rollout.confidence_bounds import odds_share
 from include.rollout.evidence import CHALLENGER, CHAMPION, ERRORS, Evidence
+
+if TYPE_CHECKING:
+    from include.problems.problem import Problem
 
 QUANTILES = {"latency_p50": 50, "latency_p90": 90, "latency_p99": 99}  # of the champion's latency
 SCORES = {"score_low": 10, "score_high": 90}  # percentiles of the champion's scores
@@ -100,7 +101,7 @@ def _learned(spec: ModelSpec, limits: Mapping[str, float], labelled: bool) -> It
     for name in QUANTILES:
         if name in limits:
             yield Guard(name, WEIGHTS[name])
-    problem = of_spec(spec)
+    problem = _problem(spec)
     if rule.score_tolerance is not None:
         for name in SCORES:
             if name in limits:
@@ -120,6 +121,12 @@ def _label_guards(problem: Problem, limits: Mapping[str, float]) -> Iterable[Gua
         yield Guard(event.name, WEIGHTS[LOSS] / len(known), words="" if words == DESCRIPTIONS.get(event.name) else words)
 
 
+def _problem(spec: ModelSpec) -> Problem:
+    from include.problems.of import of_spec  # pyarrow: `slipstream rollback` imports this module and asks nothing
+
+    return of_spec(spec)
+
+
 def label_streams(spec: ModelSpec, limits: Mapping[str, float]) -> Iterable[str]:
     """The streams of the events that a label can make."""
-    return (guard.stream for guard in _label_guards(of_spec(spec), limits))
+    return (guard.stream for guard in _label_guards(_problem(spec), limits))

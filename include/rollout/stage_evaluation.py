@@ -8,6 +8,7 @@ nothing but that row.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -108,6 +109,8 @@ def judge_accumulated(
     elapsed = at - instant(since) - paused_for(control, rollout, accumulator.stage.stage, at)
     step, evidence = rollout.find(accumulator.stage.stage), accumulator.stage.evidence()
     plan = judge_plan(spec, step, rollout.champion, evidence.limits, accumulator.stage.labelled)
+    if accumulator.stage.labelled and not accumulator.stage.first_labels:  # begun before the spec asked for its labels
+        plan = replace(plan, label_margin=None, labels=())
     return at_deadline(judge(evidence, plan), spec, elapsed), plan, evidence
 
 
