@@ -20,8 +20,9 @@ from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence
 from include.problems import curves, weighted
 from include.problems.boosting import boosted_classes
+from include.problems.events import COSTLY, Answered, Event
 from include.problems.metric import Metric, mean_of, nothing, ratio_influence
-from include.problems.problem import PARITY, Event, Problem, Rule
+from include.problems.problem import PARITY, Problem, Rule
 from include.problems.truth import Outputs, Truth
 from include.step_values.evaluation import CurveValue
 
@@ -36,10 +37,16 @@ class MultiClassProblem(Problem):
     label_words = "one of the classes"
     decides = True
     outputs_add_up = True
-    events = (Event("loss", "wrong answers"),)
+    answer_words = "probabilities"
+    events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("log_loss", "accuracy")
     alone_words = "an AUC of one class against the rest"
     value: MultiClass
+
+    def __init__(self, value: MultiClass) -> None:
+        super().__init__(value)
+        if value.costs is not None:
+            self.events = COSTLY
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -171,6 +178,24 @@ class MultiClassProblem(Problem):
             return np.where(known != said, 1.0, 0.0)
         costs: Floats = np.array(self.value.costs)[known, said]
         return costs
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The place of the decided class."""
+        decided = answer.decision
+        if decided is None and answer.outputs is not None:
+            decided = int(self.decide(np.array([answer.outputs]))[0])
+        known = decided is not None and 0 <= decided < len(self.value.classes)
+        return float(decided) if decided is not None and known else None
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        if self.value.costs is None:
+            return float(remembered != label)
+        return self.value.costs[int(label)][int(remembered)]
+
+    def logged_label(self, label: float | None, label_class: str) -> float | None:
+        """The log holds the name; None for a class that the spec does not have."""
+        place = self._places.get(label_class)
+        return None if place is None else float(place)
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:
