@@ -19,6 +19,7 @@ class AnyKind(Frozen):
 
     METRICS: ClassVar[tuple[str, ...]] = ()
     DEFAULT_METRIC: ClassVar[str] = ""
+    kind: str
 
     metrics: tuple[Reference, ...] = ()
     """The author's own metrics: functions `(labels [n], outputs [n] or [n, k]) -> float64 [n]`, a loss a row, of which the mean
@@ -181,7 +182,7 @@ class MultiClass(AnyKind):
     """The classes, as text, in the order of the model's outputs. Whole numbers of a label are compared as text."""
 
     costs: tuple[tuple[float, ...], ...] | None = None
-    """`costs[truth][decision]`: what a decision costs, by the places of the classes; 0 where they agree. The loss is then the
+    """What a decision costs, as `costs[truth][decision]` by the places of the classes; 0 where they agree. The loss is then the
     cost of the decision, and the decision is the one that is expected to cost least. None: the likeliest class is decided."""
 
     default: tuple[float, ...] | None = None

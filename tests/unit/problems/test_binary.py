@@ -22,7 +22,7 @@ def always(scores: np.ndarray) -> np.ndarray:
 
 def squared(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """An author's metric."""
-    return np.square(labels - outputs)
+    return np.asarray(np.square(labels - outputs))
 
 
 def short(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
