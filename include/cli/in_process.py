@@ -43,7 +43,7 @@ def predict(
         return msgspec.structs.asdict(plain_answers(spec.serving.threshold)(record))
     record = Record(PREDICTION, "", "", version=version, arm="champion", degraded=degraded)
     model.answers.fill([record], [asked], [said])
-    record.place = 0 if spec.problem.listed_by else None
+    record.place = None if model.answers.problem.query is None else 0
     return model.answers.answer(record)
 
 

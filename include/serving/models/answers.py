@@ -52,8 +52,7 @@ def plain_answers(threshold: float) -> Callable[[Record], Answer]:
 
 def is_plain(spec: ModelSpec) -> bool:
     """Whether the answer is a score and the threshold's label, and nothing more is logged."""
-    problem = spec.problem
-    return isinstance(problem, Binary) and problem.costs is None and not problem.decision
+    return isinstance(spec.problem, Binary) and spec.problem.plain
 
 
 def output_of(record: Record) -> Output:
@@ -107,13 +106,11 @@ class Answers:
         for values in costs.values():
             unknown |= np.isnan(values)
         for place, decision in enumerate(self._decisions(said, costs)):
-            record, reason = records[place], ""
-            if unknown[place]:
-                reason = "costs"
-            elif decision is None:
-                reason = "decision"
-            if reason:
-                record.degraded = [*record.degraded, reason]
+            record = records[place]
+            if unknown[place]:  # then the threshold decided
+                record.degraded = [*record.degraded, "costs"]
+            if decision is None:
+                record.degraded = [*record.degraded, "decision"]
                 decision = int(self._plain.decide(said[place : place + 1])[0])
             if record.explored != "random":
                 record.decision = decision

@@ -17,8 +17,8 @@ from include.serving.prediction.rows import Row
 class Lists:
     """The lists of one turn. Made anew for each: a list never goes beyond its request."""
 
-    def __init__(self, spec: ModelSpec) -> None:
-        self._query = spec.problem.listed_by
+    def __init__(self, spec: ModelSpec, query: str) -> None:
+        self._query = query
         self._keys = spec.problem.unit_keys(spec.features.keys)
         self._units: dict[Hashable, str] = {}
 

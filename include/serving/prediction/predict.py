@@ -80,7 +80,7 @@ class Predictor:
         self._answer_of: Callable[[Record], Any] = plain_answers(spec.serving.threshold)
         if self._answers is not None:
             self._answer_of = self._answers.answer
-        self._listed = bool(spec.problem.listed_by)
+        self._query = None if self._answers is None else self._answers.problem.query  # which rows are one list; None: none are
         self._redact = frozenset(spec.serving.redact)
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         choices = 2 if self._answers is None else self._answers.choices
@@ -202,7 +202,7 @@ class Predictor:
             spent = (fetched + perf_counter_ns() - before) / 1000
             for row in group:
                 row.record.latency_us = spent
-        if self._listed:
+        if self._query is not None:
             place(rows)
         return rows
 
@@ -224,7 +224,7 @@ class Predictor:
             for row, each in zip(rows, answers, strict=True):
                 self._fill([row], [each.output], each.version)
                 row.record.latency_us = (perf_counter_ns() - started) / 1000
-            if self._listed:
+            if self._query is not None:
                 place(rows)
             records = [row.record for row in rows]
             self._write(records, self.log.encode(records))
@@ -237,7 +237,7 @@ class Predictor:
         name, hashed, redact, known = self._name, self._unit, self._redact, iter(features)
         pseudonym = self.log.pseudonym
         explore = self._explore if self._explore.share else None
-        lists, together = (Lists(self._spec) if self._listed else None), None
+        lists, together = (None if self._query is None else Lists(self._spec, self._query)), None
         rows = []
         for request in requests:
             deployment = request.deployment
@@ -351,7 +351,7 @@ class Predictor:
             if version is not None and version in row.deployment.models:
                 copies.append(copy_of(record, version, row.by(version)))
         if copies:
-            asyncio.get_running_loop().call_soon(self._shadow.offer, self._name, copies, self._listed)
+            asyncio.get_running_loop().call_soon(self._shadow.offer, self._name, copies, self._query is not None)
 
     def _redacted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if name not in self._redact}
