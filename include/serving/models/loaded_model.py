@@ -10,27 +10,26 @@ from time import perf_counter_ns
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from include.core.control import ControlStore
 from include.core.errors import DataError, SlipstreamError, one_line
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.spec import Feature, ModelSpec, View
+from include.model_contract.batch import Columns, Encoded, Floats
 from include.model_contract.definition import fallback_views, views_of_model
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
 from include.serving.models.answers import Answers, Output, is_plain
 from include.versions.queries import stored
 
-Floats = NDArray[np.float32]
 Signed = tuple[str, tuple[str, ...]]  # a kind of problem, as `problem.kind` in the spec, and the names of the outputs
 WARM_RUNS = 20
 INT8 = "model.int8.onnx"  # what the evaluation wrote, if it let an INT8 variant through
 
 
 class Scorer(Protocol):
-    def score(self, features: Floats) -> Floats: ...
+    def score(self, features: Encoded) -> Floats: ...
 
 
 class ModelError(SlipstreamError):
@@ -43,7 +42,7 @@ class LoadedModel:
     digest: str  # of model.onnx
     encoder: Encoder
     scorer: Scorer = field(repr=False)
-    width: int = 0  # inputs of a row
+    width: int = 0  # numbers of a row, where it takes one tensor
     bytes: int = 0  # of its file
     run_us: float = 0.0  # microseconds of scoring one row, once warm
     misfit: str = ""  # why nobody can compute the features it was trained on
@@ -51,10 +50,10 @@ class LoadedModel:
     inputs: tuple[Feature, ...] | None = None  # what a row of it has; None: the spec's
     answers: Answers | None = None  # of its kind of problem; None: plain binary
 
-    def score_rows(self, rows: Sequence[Sequence[float]] | Floats) -> Floats:
-        """float32 [n, width] to outputs float32 [n] or [n, k]. Raises ModelError, whatever went wrong inside."""
+    def score_rows(self, rows: Sequence[Sequence[float]] | Encoded) -> Floats:
+        """Encoded rows, float32 [n, width] or columns, to outputs float32 [n] or [n, k]. Raises ModelError, whatever happens."""
         try:
-            scores = self.scorer.score(np.asarray(rows, dtype=np.float32))
+            scores = self.scorer.score(rows if isinstance(rows, Columns) else np.asarray(rows, dtype=np.float32))
         except Exception as error:  # a vendor's runtime may raise anything: no caller may see it
             raise ModelError(f"version {self.version} failed: {str(error).strip()[:200]}") from error
         if self.answers is not None:
@@ -78,6 +77,8 @@ class LoadedModel:
 
     def score_row(self, row: Mapping[str, Any]) -> Output:
         """The same for one row of named values."""
+        if self.encoder.form == "columns":
+            return self.score_all([row])[0]
         try:
             encoded = self.encoder.encode_row(row)
         except Exception as error:
@@ -105,10 +106,10 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     size = file.stat().st_size
     scorer = open_model(file)
     encoder = Encoder.from_json(signature)
-    digest, width = result.files[name].digest, len(signature["inputs"])
+    digest, width = result.files[name].digest, encoder.width
     _check_outputs(spec, version, signature)
     views, misfit = _views(spec, version, signature)
-    inputs = tuple(Feature(name=e["name"], dtype=e["dtype"], default=e.get("default")) for e in signature["inputs"])
+    inputs = tuple(Feature(name=each.name, dtype=each.dtype, default=each.default) for each in encoder.inputs)
     answers = None if is_plain(spec) else Answers(spec)
     model = LoadedModel(version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs, answers=answers)
     return replace(model, run_us=_warm(model, spec))
@@ -179,7 +180,7 @@ def _warm(model: LoadedModel, spec: ModelSpec) -> float:
     """The first runs allocate; and a model that cannot score a row of defaults is no model. Returns the fastest, in us."""
     row: dict[str, Any] = {feature.name: feature.default for feature in model.inputs or spec.features.inputs}
     try:
-        rows = [model.encoder.encode_row(row)]
+        rows = model.encoder.encode_rows([row])
         for _ in range(WARM_RUNS):
             model.score_row(row)
         return min(_timed(model, rows) for _ in range(WARM_RUNS))
@@ -187,7 +188,7 @@ def _warm(model: LoadedModel, spec: ModelSpec) -> float:
         raise DataError(f"{spec.name} does not answer a row of default values: {error}", safe="it answers nobody.") from error
 
 
-def _timed(model: LoadedModel, rows: Sequence[Sequence[float]]) -> float:
+def _timed(model: LoadedModel, rows: Encoded) -> float:
     started = perf_counter_ns()
     model.score_rows(rows)
     return (perf_counter_ns() - started) / 1000

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.core.spec import Feature
+from include.model_contract.batch import Floats
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
-from include.serving.models.loaded_model import Floats, LoadedModel, ModelError
+from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.prediction.micro_batch import Batches
 from include.serving.prediction.outputs import described, names, ports, tensors
 from include.serving.prediction.tensor import (
