@@ -108,7 +108,10 @@ class BinaryProblem(Problem):
         return outputs.astype(np.float64)
 
     def decide(self, outputs: Outputs, columns: Mapping[str, Floats] | None = None) -> Groups:
-        """By the author's function; else at the lower expected cost; else at the threshold, in float64 as the gateway does it."""
+        """By the author's function; else at the lower expected cost; else at the threshold, in float64 as the gateway does it.
+
+        A row of which a cost is not known (NaN), or negative, is decided at the threshold.
+        """
         score = outputs.astype(np.float64)
         if self._decision is not None:
             return np.asarray(self._decision(score), dtype=np.int64)
@@ -116,7 +119,8 @@ class BinaryProblem(Problem):
             said = score >= self.threshold
         else:
             positive, negative = self._costs_of(len(score), columns or {})
-            said = score * negative >= (1 - score) * positive
+            known = (positive >= 0) & (negative >= 0)
+            said = np.where(known, score * negative >= (1 - score) * positive, score >= self.threshold)
         decided: Groups = said.astype(np.int64)
         return decided
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.spec import Feature, ModelSpec
 from include.model_contract.encoder import Encoder, Input
 from include.prediction_log.writer import PredictionLog
+from include.problems.of import of_spec
+from include.problems.problem import Problem
 from include.routing.entity_hash import unit
 from include.routing.route import Route
 from include.serving.http.request_error import RequestError
+from include.serving.models.answers import Answers, is_plain
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import Floats, LoadedModel
 from include.serving.openapi import OPENAPI
@@ -29,12 +32,13 @@ from include.serving.prediction.micro_batch import Batches
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.prediction.predict import Predictor
 from include.serving.prediction.request_types import Contract
+from include.serving.prediction.tensor import Encoded
 from include.serving.shadow import Copy, Frame, Scorer
 from include.serving.telemetry.counters import Metrics
 
 AT = datetime(2013, 3, 1, 10, tzinfo=UTC)
 PLACES, ROWS = 40, 60
-INPUTS = tuple(Feature(name=name, dtype=dtype) for name, dtype in (("heat", "float"), ("size", "float"), ("hour", "int")))  # type: ignore[arg-type]
+INPUTS = tuple(Feature(name=name, dtype=dtype) for name, dtype in (("heat", "float"), ("size", "float"), ("hour", "int")))
 
 
 class Weighted:
@@ -68,7 +72,10 @@ class Reply:
 class Scene:
     """A predictor over a store of seeded rows; clocks stand still."""
 
-    def __init__(self, spec: ModelSpec, folder: Path, route: Route, **serving: Any) -> None:
+    def __init__(
+        self, spec: ModelSpec, folder: Path, route: Route, scorers: Mapping[int, Any] | None = None, **serving: Any
+    ) -> None:
+        """`scorers`: by version, where they are not those of the plain binary model."""
         folder.mkdir()
         self.spec = spec.model_copy(update={"serving": spec.serving.model_copy(update=serving)})
         self.folder, store = folder, SqliteOnlineStore(folder / "online.db")
@@ -81,13 +88,14 @@ class Scene:
         reader = FeatureReader(lambda: store)
         reader.rows = lambda: None  # type: ignore[method-assign]  # no event loop runs here
         self.log = PredictionLog(folder, "toy")
-        self.log.pseudonym = lambda number: f"{number:016x}"  # type: ignore[assignment]  # an installation's own is secret
+        self.log.pseudonym = lambda number: f"{number:016x}"  # an installation's own is secret
         self.shadowed: list[bytes] = []
         self.contract = Contract(self.spec)
         self.predictor = Predictor(self.contract, reader, self.log, Metrics(), unit, self)  # type: ignore[arg-type]
         encoder = Encoder(tuple(Input(each.name, each.dtype) for each in INPUTS))
-        scorers = {1: Weighted(0.75, 0.125), 2: Weighted(0.5, 0.25, breaks=True), 3: Weighted(0.25, 0.5)}
-        models = {n: LoadedModel(n, f"d{n}", encoder, scorer, 3, inputs=INPUTS) for n, scorer in scorers.items()}
+        scorers = scorers or {1: Weighted(0.75, 0.125), 2: Weighted(0.5, 0.25, breaks=True), 3: Weighted(0.25, 0.5)}
+        answers = None if is_plain(self.spec) else Answers(self.spec)
+        models = {n: LoadedModel(n, f"d{n}", encoder, made, 3, inputs=INPUTS, answers=answers) for n, made in scorers.items()}
         self.deployment = Deployment(self.spec, route, 7, models)
 
     def offer_lines(self, model: str, version: int, lines: bytes, count: int) -> None:
@@ -131,7 +139,7 @@ def all_said(spec: ModelSpec, folder: Path, patch: pytest.MonkeyPatch) -> dict[s
     patch.setattr(predict, "present_moment", lambda: AT)
     patch.setattr(ingest, "precise", lambda: "2013-03-01T10:00:00.000000")
     patch.setattr("include.serving.shadow.precise", lambda: "2013-03-01T10:00:01.000000")
-    return {**_predicted(spec, folder), **_inferred(spec, folder), **_fed_back(), "openapi": OPENAPI.decode()}
+    return {**_predicted(spec, folder), **_inferred(spec, folder), **_fed_back(spec), "openapi": OPENAPI.decode()}
 
 
 def _predicted(spec: ModelSpec, folder: Path) -> dict[str, Any]:
@@ -181,17 +189,17 @@ def _inferred(spec: ModelSpec, folder: Path) -> dict[str, Any]:
     said: dict[str, Any] = {"metadata": json.dumps(infer.metadata(scene.deployment, 1))}
     for name, (body, length) in asked.items():
         version = 2 if name == "unscorable" else 1
-        said[f"infer: {name}"] = _tried(lambda b=body, v=version, n=length: infer.infer(scene.deployment, v, _json(b), n))  # type: ignore[misc]
+        said[f"infer: {name}"] = _tried(lambda b=body, v=version, n=length: infer.infer(scene.deployment, v, _json(b), n))
     whole = _json(asked["json"][0])
 
-    async def batched() -> infer.Answered:
+    async def batched() -> Encoded:
         return await infer.infer_batched(Batches(), scene.deployment, 1, whole, None)
 
     said["infer: batched"] = _tried(lambda: asyncio.run(batched()))
     return said
 
 
-def _fed_back() -> dict[str, Any]:
+def _fed_back(spec: ModelSpec) -> dict[str, Any]:
     asked = {
         "one": {"id": "a", "label": 1},
         "some": {"labels": [{"id": "a", "label": True}, {"id": "b", "label": 0.0, "at": "2013-03-02T10:00:00+01:00"}]},
@@ -201,13 +209,13 @@ def _fed_back() -> dict[str, Any]:
         "no label": {"id": "a"},
         "null": {"labels": [{"id": "a", "label": None}]},
     }
-    return {f"feedback: {name}": _tried(lambda b=body: _records(_json(b))) for name, body in asked.items()}  # type: ignore[misc]
+    return {f"feedback: {name}": _tried(lambda b=body: _records(_json(b), of_spec(spec))) for name, body in asked.items()}
 
 
-def _records(body: bytes) -> tuple[bytes, int | None]:
+def _records(body: bytes, problem: Problem) -> tuple[bytes, int | None]:
     from msgspec.json import Encoder
 
-    return Encoder().encode_lines(ingest.decode_labels(body)), None
+    return Encoder().encode_lines(ingest.decode_labels(body, problem)), None
 
 
 def _tried(ask: Any) -> list[Any]:
