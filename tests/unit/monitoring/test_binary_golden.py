@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.monitoring.test_monitor_step import Monitor, week
 
 from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.prediction_columns import prediction_columns
 from tests.support.synthetic_predictions import put
+from tests.unit.monitoring.test_monitor_step import Monitor, week
 
 STORED = Path(__file__).parent / "binary_golden.json"
 

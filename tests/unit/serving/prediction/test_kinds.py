@@ -19,7 +19,6 @@ from include.model_contract.encoder import Encoder, Input
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import PREDICTION, Record
 from include.routing.route import Route
-from include.serving.http.request_error import RequestError
 from include.serving.models.loaded_model import Floats
 from include.serving.prediction import infer
 from include.serving.prediction.micro_batch import Batches
@@ -366,27 +365,6 @@ def test_a_model_of_columns_is_asked_by_its_columns(scene: Make) -> None:
         ("new", "BOOL", [-1]),
         ("point", "FP32", [-1, 2]),
     ]
-
-
-@pytest.mark.parametrize(
-    ("name", "tensor", "says"),
-    [
-        ("title", ("FP32", [3], [1, 2, 3]), "Wrong datatype"),
-        ("title", ("BYTES", [3], ["a", 1, "b"]), "Not a text"),
-        ("title", ("BYTES", [3], ["a", "b", "c" * 70_000]), "too long"),
-        ("new", ("INT64", [3], [1, 0, 1]), "Wrong datatype"),
-        ("new", ("BOOL", [3], [True, 1, None]), "Not a truth"),
-        ("point", ("FP32", [3, 3], [0] * 9), "Wrong shape of a vector"),
-        ("point", ("FP32", [3, 2], [1, None, 1, 1, 1, 1]), "known as a whole"),
-        ("point", ("FP32", [3, 2], ["x", 1, 1, 1, 1, 1]), "Not a number"),
-        ("point", ("FP32", [2, 2], [1, 1, 1, 1]), "one shape"),
-        ("features", ("FP32", [3, 1], [1, 1, 1]), "Unknown inputs"),
-    ],
-)
-def test_columns_that_are_none_are_refused(scene: Make, name: str, tensor: Any, says: str) -> None:
-    with pytest.raises(RequestError, match=says) as refused:
-        infer.infer(named(scene).deployment, 1, columns(**{**GOOD, name: tensor}), None)
-    assert refused.value.status == 400
 
 
 # -- the shadow ---------------------------------------------------------------------------------------------------------------
