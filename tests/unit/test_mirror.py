@@ -130,9 +130,7 @@ ELSEWHERE = {
     "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
-    "tests/unit/serving/prediction/test_kinds.py": (
-        "serving/models/answers serving/prediction/lists serving/prediction/outputs serving/prediction/rows"
-    ),
+    "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
     "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
     "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
     "tests/unit/point_in_time/test_known.py": "scoring/rows",
