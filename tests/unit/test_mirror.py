@@ -33,7 +33,7 @@ ELSEWHERE = {
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
     "tests/integration/test_training_ray.py": "backends/ray/train models/flight_delay/network",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
-        "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data backends/lightning/export "
+        "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
         "backends/lightning/loops backends/lightning/plan backends/lightning/state"
     ),
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",

@@ -200,7 +200,7 @@ def fit(folder: Path, kind: type[Net], seen: list[float], kill_at: int = 0) -> t
 @pytest.fixture(autouse=True)
 def _no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter takes seconds, and is tested elsewhere."""
-    monkeypatch.setattr("include.backends.lightning.fit.export", lambda model, inputs, path: path.write_bytes(b"onnx"))
+    monkeypatch.setattr("include.backends.lightning.fit.export", lambda model, inputs, path, outputs: path.write_bytes(b"onnx"))
 
 
 @pytest.fixture(autouse=True)
