@@ -35,7 +35,7 @@ class BinaryProblem(Problem):
     sql_type = "TINYINT"
     label_words = "0 or 1"
     decides = True
-    events = (Event("loss", "wrong answers"),)
+    events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("auc", "log_loss")
     value: Binary
 
@@ -201,7 +201,7 @@ class BinaryProblem(Problem):
     def price_words(self, loss: float) -> str:
         return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
 
-    @property
+    @cached_property
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
         return self.value.costs is not None or bool(self.value.decision)

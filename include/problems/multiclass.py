@@ -36,7 +36,7 @@ class MultiClassProblem(Problem):
     decides = True
     outputs_add_up = True
     answer_words = "probabilities"
-    events = (Event("loss", "wrong answers"),)
+    events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("log_loss", "accuracy")
     value: MultiClass
 

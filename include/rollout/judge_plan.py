@@ -74,7 +74,7 @@ class JudgePlan:
     def to_json(self) -> dict[str, Any]:
         """As verdicts hold it: what is as it was before there were kinds of problems is not said."""
         values = {**asdict(self), "guards": [guard.to_json() for guard in self.guards], "labels": list(self.labels)}
-        plain = {"answers": "scores", "unit": "", "label_margin": None, "labels": []}
+        plain: dict[str, Any] = {"answers": "scores", "unit": "", "label_margin": None, "labels": []}
         return {name: value for name, value in values.items() if name not in plain or value != plain[name]}
 
     @classmethod
