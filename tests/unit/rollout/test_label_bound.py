@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.judge.label_worlds import WORLDS
-from benchmarks.judge.labels import rates
+from benchmarks.judge.labels import GOOD, rates
 from include.core.spec import AnyKind, Binary, Costs, ModelSpec, MultiClass, Ranking, Regression
 from include.prediction_log.record import Record
 from include.rollout.accumulator_store import FORMAT
@@ -223,5 +223,5 @@ def test_a_shadow_of_lists_that_were_not_compared_says_so(spec: ModelSpec) -> No
 def test_false_rollbacks_and_false_promotions_by_labels_stay_under_alpha_and_beta(world: Any) -> None:
     stages = effort(60, 2000)
     measured = rates(world, 200, 3, stages)
-    del measured["healthy promoted"]
+    del measured[GOOD]
     assert max(measured.values()) <= 0.05 + 4 * (0.05 * 0.95 / stages) ** 0.5
