@@ -26,7 +26,7 @@ class JudgePlan:
     requests: int  # that the challenger must have answered (or seen) before it may be promoted
     alpha: float
     compared: bool  # whether there is a champion to compare with
-    tolerance: float | None = None  # of the mean score difference: the shadow stage has it
+    tolerance: float | None = None  # of the mean distance of answers: the shadow stage has it
     guards: tuple[Guard, ...] = (Guard(ERRORS),)
     beta: float = 0.05
     margin: float = 2.5
