@@ -15,15 +15,17 @@ from include.core.reference import load
 from include.core.spec import Binary
 from include.metrics import binary as unweighted
 from include.metrics.arrays import Floats, Groups, Values
+from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence, influence
-from include.problems import weighted
+from include.problems import curves, weighted
 from include.problems.alerts import recall_at, said_at
 from include.problems.boosting import boosted_classes
 from include.problems.events import COSTLY, RANDOM, Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, ratio_influence
-from include.problems.problem import Problem
+from include.problems.problem import PARITY, Problem, Rule
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 SMOOTHING = 20.0  # so many rows of the overall rate are mixed into a group's own
 COSTS = ("false_positive", "false_negative")
@@ -37,13 +39,19 @@ class BinaryProblem(Problem):
     decides = True
     events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("auc", "log_loss")
+    historical_name = "historical_rate"
+    alone_words = "an AUC"
     value: Binary
+    threshold: float
 
     def __init__(self, value: Binary, threshold: float = 0.5, default: float = 0.5) -> None:
         super().__init__(value)
         self.threshold, self.default = threshold, default
         if value.costs:  # more cheap errors may be worth fewer dear ones: errors are not all alike
             self.events = COSTLY
+
+    def predicts(self, label: str) -> str:
+        return f"Predicts the probability of {label}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
@@ -65,6 +73,15 @@ class BinaryProblem(Problem):
             return ""
         return f"{positive:,} of {len(truth):,} rows are positive: at least {max(least, 1)} of either class are needed"
 
+    def described(self, truth: Truth) -> dict[str, float]:
+        return {"positives": int(truth.labels.sum())}
+
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        return [("ExpectColumnDistinctValuesToEqualSet", {"column": label, "value_set": [0, 1]})]
+
+    def parity(self, outputs: Outputs) -> float:
+        return PARITY
+
     @property
     def costs(self) -> tuple[str, ...]:
         return self.value.costs.columns if self.value.costs else ()
@@ -78,8 +95,12 @@ class BinaryProblem(Problem):
     def default_output(self) -> Outputs:
         return np.float64(self.default)  # type: ignore[return-value]
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
         score = float(output)  # type: ignore[arg-type]
+        if decision is not None:
+            return {"score": score, "label": decision}
         costs = {name: np.array([float((columns or {})[name])]) for name in self.costs}
         return {"score": score, "label": int(self.decide(np.array([score]), costs)[0])}
 
@@ -87,7 +108,10 @@ class BinaryProblem(Problem):
         return outputs.astype(np.float64)
 
     def decide(self, outputs: Outputs, columns: Mapping[str, Floats] | None = None) -> Groups:
-        """By the author's function; else at the lower expected cost; else at the threshold, in float64 as the gateway does it."""
+        """By the author's function; else at the lower expected cost; else at the threshold, in float64 as the gateway does it.
+
+        A row of which a cost is not known (NaN), or negative, is decided at the threshold.
+        """
         score = outputs.astype(np.float64)
         if self._decision is not None:
             return np.asarray(self._decision(score), dtype=np.int64)
@@ -95,7 +119,8 @@ class BinaryProblem(Problem):
             said = score >= self.threshold
         else:
             positive, negative = self._costs_of(len(score), columns or {})
-            said = score * negative >= (1 - score) * positive
+            known = (positive >= 0) & (negative >= 0)
+            said = np.where(known, score * negative >= (1 - score) * positive, score >= self.threshold)
         decided: Groups = said.astype(np.int64)
         return decided
 
@@ -198,13 +223,32 @@ class BinaryProblem(Problem):
     def level_words(self, mean: float, usual: float) -> str:
         return f"{_percent(mean)} of the labels are positive, usually {_percent(usual)}"
 
-    def price_words(self, loss: float) -> str:
-        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+    @property
+    def loss_words(self) -> str:
+        return "of cost" if self.value.costs else "errors"
+
+    @property
+    def plain(self) -> bool:
+        """Whether scores and a threshold are all there is."""
+        return not self._decides_itself
 
     @cached_property
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
         return self.value.costs is not None or bool(self.value.decision)
+
+    def calibration(self, truth: Truth, outputs: Outputs) -> list[Bin]:
+        return calibration_table(truth.labels, outputs, truth.weight)
+
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        return [curves.precision_recall(truth, outputs)]
+
+    def slice_figures(self, truth: Truth) -> dict[str, float]:
+        return {"rate": round(float(np.average(truth.labels, weights=truth.weight)), 4)}
+
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        found = unweighted.auc(side, column)
+        return max(found, 1 - found)
 
     def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
         return boosted_classes(train, truth, holdout, categories, seed)[:, 1]

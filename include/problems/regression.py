@@ -14,12 +14,14 @@ from include.core.json_types import Json
 from include.core.spec import Regression
 from include.metrics.arrays import Floats, Values
 from include.metrics.errors import Influence
+from include.problems import curves
 from include.problems.boosting import boosted_numbers
 from include.problems.events import Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, nothing, transformed
-from include.problems.problem import Problem
+from include.problems.problem import Problem, Rule
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 SMOOTHING = 20  # a group's own median counts once it has so many rows
 
@@ -31,6 +33,7 @@ class RegressionProblem(Problem):
     label_words = "a finite number"
     answer_words = "values"
     headline = ("mae", "rmse")
+    alone_words = "a rank correlation"
     value: Regression
 
     def __init__(self, value: Regression) -> None:
@@ -40,6 +43,11 @@ class RegressionProblem(Problem):
             Event("loss_p50", "large errors", limit=50, otherwise=value.scale, unit=value.unit),
             Event("loss_p90", "very large errors", limit=90, otherwise=value.scale, unit=value.unit),
         )
+
+    def predicts(self, label: str) -> str:
+        unit = f", in {self.value.unit}" if self.value.unit else ""
+        around = f", and an interval that holds {self.value.interval:.0%} of the labels" if self.value.interval else ""
+        return f"Predicts the median of {label}{unit}{around}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
@@ -67,6 +75,17 @@ class RegressionProblem(Problem):
             return f"{len(truth):,} labelled rows: at least {max(least, 2)} are needed"
         return f"all {len(truth):,} labels are {truth.labels[0]:g}: there is nothing to learn"
 
+    def described(self, truth: Truth) -> dict[str, float]:
+        low, median, high = np.quantile(truth.labels, [0.05, 0.5, 0.95]) if len(truth) else (np.nan, np.nan, np.nan)
+        found = {"mean": truth.labels.mean() if len(truth) else np.nan, "median": median, "p5": low, "p95": high}
+        return {name: round(float(each), 6) for name, each in found.items() if np.isfinite(each)}
+
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        limits = {"min_value": self.value.minimum, "max_value": self.value.maximum}
+        given: dict[str, Json] = {name: limit for name, limit in limits.items() if limit is not None}
+        between: list[Rule] = [("ExpectColumnValuesToBeBetween", {"column": label, **given})] if given else []
+        return [("ExpectColumnUniqueValueCountToBeBetween", {"column": label, "min_value": 2}), *between]
+
     def _unhealthy(self, outputs: Outputs) -> str:
         if outputs.ndim == 1:
             return ""
@@ -82,7 +101,9 @@ class RegressionProblem(Problem):
         value = self.value.default
         return np.array([value, value if low is None else low, value if high is None else high])
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
         if not self.value.interval:
             return {"value": float(output)}  # type: ignore[arg-type]
         value, low, high = (float(each) for each in output)  # type: ignore[union-attr]
@@ -107,8 +128,9 @@ class RegressionProblem(Problem):
         unit = f" {self.value.unit}" if self.value.unit else ""
         return f"The mean label is {mean:.3g}{unit}, usually {usual:.3g}"
 
-    def price_words(self, loss: float) -> str:
-        return f"an error of {loss:.4g}{f' {self.value.unit}' if self.value.unit else ''}"
+    @property
+    def loss_words(self) -> str:
+        return f"{self.value.unit} of error" if self.value.unit else "of absolute error"
 
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """The absolute error, in the label's unit."""
@@ -173,6 +195,17 @@ class RegressionProblem(Problem):
         found = mean_of(_inside)(truth, outputs)
         gap = found.value - float(self.value.interval or 0)
         return transformed(found, abs(gap), float(np.sign(gap)))
+
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        value, unit = self._value(outputs), self.value.unit
+        found = [curves.residuals(truth, value, unit), curves.by_prediction(truth, value, unit)]
+        if self.value.interval:
+            found.append(curves.coverage(truth, value, _inside(truth, outputs), self.value.interval, unit))
+        return found
+
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        """The correlation of ranks, which neither tails nor a bend change (Spearman 1904)."""
+        return curves.rank_correlation(side, column)
 
     def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
         value = boosted_numbers(train, truth, holdout, categories, seed)
