@@ -233,7 +233,7 @@ class BinaryProblem(Problem):
         """Whether scores and a threshold are all there is."""
         return not self._decides_itself
 
-    @property
+    @cached_property
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
         return self.value.costs is not None or bool(self.value.decision)

@@ -68,6 +68,11 @@ class Problem(ABC):
     events: Sequence[Event] = ()
     """What the judge counts when labels come; the weights of its guards are shared over them."""
 
+    @cached_property
+    def sized(self) -> bool:
+        """Whether an event is a loss of some size, which is taken from the champion's."""
+        return any(event.limit is not None for event in self.events)
+
     headline: ClassVar[tuple[str, ...]]
     """The metrics that a table with few columns shows."""
 
