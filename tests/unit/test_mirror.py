@@ -65,7 +65,7 @@ ELSEWHERE = {
     "tests/security/test_token_command.py": "cli/token",
     "tests/security/test_tokens.py": "serving/http/asgi serving/http/request_error serving/http/routes serving/http/tokens",
     "tests/unit/ranges/test_take_in.py": (
-        "ranges/computing ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
+        "ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
     ),
     # Real processes: a platform, an upgrade, the demonstration.
     "tests/e2e/test_walk_forward.py": "demo/account",
