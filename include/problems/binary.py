@@ -37,6 +37,7 @@ class BinaryProblem(Problem):
     sql_type = "TINYINT"
     label_words = "0 or 1"
     decides = True
+    link = "sigmoid"
     events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("auc", "log_loss")
     historical_name = "historical_rate"

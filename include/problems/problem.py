@@ -50,6 +50,9 @@ class Problem(ABC):
     decides: ClassVar[bool] = False
     """Whether a decision follows from the outputs."""
 
+    link: ClassVar[str] = ""
+    """What makes outputs of the numbers that a network ends with: `sigmoid`, `softmax`, `interval`, or nothing."""
+
     outputs_add_up: ClassVar[bool] = False
     """Whether outputs are a distribution over the names of `outputs`."""
 
