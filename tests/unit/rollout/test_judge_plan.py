@@ -53,7 +53,5 @@ def test_a_margin_of_labels_needs_the_costs_in_the_log(spec: ModelSpec) -> None:
     costs = Binary(costs=Costs(false_positive=1.0, false_negative="size"))
     redacted = {**spec.model_dump(), "problem": costs, "serving": Serving(redact=("size",))}
     assert ModelSpec(**redacted).rollout.label_margin is None
-    with pytest.raises(
-        SpecError, match=r"rollout.label_margin: labels need \['size'\], which serving.redact keeps out"
-    ):
+    with pytest.raises(SpecError, match=r"rollout.label_margin: labels need \['size'\], which serving.redact keeps out"):
         ModelSpec(**{**redacted, "rollout": Rollout(label_margin=2.0)})
