@@ -15,6 +15,7 @@ import pytest
 
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.spec import Feature, ModelSpec
+from include.model_contract.batch import Floats
 from include.model_contract.encoder import Encoder, Form, Input
 from include.prediction_log.writer import PredictionLog
 from include.problems.of import of_spec
@@ -24,7 +25,7 @@ from include.routing.route import Route
 from include.serving.http.request_error import RequestError
 from include.serving.models.answers import Answers, is_plain
 from include.serving.models.deployment import Deployment
-from include.serving.models.loaded_model import Floats, LoadedModel
+from include.serving.models.loaded_model import LoadedModel
 from include.serving.openapi import OPENAPI
 from include.serving.prediction import infer, ingest, predict
 from include.serving.prediction.coalescing import PendingRequest

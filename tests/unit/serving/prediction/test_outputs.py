@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from include.core.spec import Feature, Regression
-from include.model_contract.batch import Columns
-from include.serving.models.loaded_model import Floats
+from include.model_contract.batch import Columns, Floats
 from include.serving.prediction import infer
 from include.serving.prediction.micro_batch import Batches
 from tests.support.binary_serving import Scene
