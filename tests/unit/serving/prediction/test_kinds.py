@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from include.core.spec import Binary, Costs, MultiClass, Regression
+from include.model_contract.batch import Floats
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
 from include.problems.of import problem_of
 from include.rollout.evidence_accumulator import StageAccumulator
 from include.routing.route import Route
-from include.serving.models.loaded_model import Floats
 from include.serving.prediction.ingest import decode_labels
 from include.serving.shadow import Frame, Scorer
 from include.serving.telemetry.counters import Metrics
