@@ -1,22 +1,24 @@
-"""LightningModule to ONNX: one file, category codes made safe inside the graph, probabilities out."""
+"""A module of torch, Lightning's too, to ONNX: one file, category codes made safe inside the graph, a problem's outputs out."""
 
 from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from include.backends.lightning.links import Link
 from include.training.job import Floats, Input
 
 SCORE_BATCH = 16384
 
 
-class Probability(nn.Module):
-    """Wraps a module that maps features [n, inputs] to logits [n].
+class Served(nn.Module):
+    """Wraps a module that maps features [n, inputs] to logits, [n] or [n, k], or to the outputs themselves (link "identity").
 
     A category code that is missing, negative or unseen becomes 0: ONNX's Gather refuses an index beyond
     the table, and reads the last row for -1 without a word.
@@ -25,9 +27,10 @@ class Probability(nn.Module):
     category: Tensor
     size: Tensor
 
-    def __init__(self, module: nn.Module, inputs: tuple[Input, ...]) -> None:
+    def __init__(self, module: nn.Module, inputs: tuple[Input, ...], link: Link = "sigmoid") -> None:
         super().__init__()
         self.module = module
+        self.link = link
         self.register_buffer("category", torch.tensor([item.is_category for item in inputs]))
         self.register_buffer("size", torch.tensor([float(max(item.size, 1)) for item in inputs]))
 
@@ -35,19 +38,26 @@ class Probability(nn.Module):
         # NaN fails both comparisons, so it counts as out of range too.
         known = (features >= 0) & (features < self.size)
         safe = torch.where(self.category & ~known, torch.zeros_like(features), features)
-        return torch.sigmoid(self.module(safe))
+        found = self.module(safe)
+        if self.link == "softmax":
+            return torch.softmax(found, dim=1)
+        flat = found.reshape(-1) if found.ndim == 2 and found.shape[1] == 1 else found
+        return torch.sigmoid(flat) if self.link == "sigmoid" else flat
+
+
+Probability = Served  # its name before there were other outputs, which models that were written then may import
 
 
 @torch.inference_mode()
-def score(model: Probability, features: Floats) -> Floats:
-    """float32 [n]: probabilities of `features` float32 [n, inputs]."""
+def score(model: Served, features: Floats) -> Floats:
+    """float32 [n] or [n, k]: the outputs for `features` float32 [n, inputs]."""
     model.eval()
     parts = [model(torch.tensor(features[i : i + SCORE_BATCH])) for i in range(0, len(features), SCORE_BATCH)]
     return np.concatenate([part.numpy() for part in parts]).astype(np.float32)
 
 
-def export(model: Probability, inputs: int, path: Path) -> None:
-    """Write `model` as one ONNX file: `features` float32 [n, inputs] to `score` float32 [n]."""
+def export(model: Served, inputs: int, path: Path, outputs: Sequence[str] = ("score",)) -> None:
+    """Write `model` as one ONNX file: `features` float32 [n, inputs] to one output [n] by its name, or to several as [n, k]."""
     for name in ("torch.onnx", "onnx_ir", "onnxscript"):
         logging.getLogger(name).setLevel(logging.ERROR)
     model.eval()
@@ -58,7 +68,7 @@ def export(model: Probability, inputs: int, path: Path) -> None:
             (torch.zeros(2, inputs),),
             path,
             input_names=["features"],
-            output_names=["score"],
+            output_names=[outputs[0] if len(outputs) == 1 else "outputs"],
             dynamic_shapes=({0: torch.export.Dim("n")},),
             dynamo=True,
             external_data=False,

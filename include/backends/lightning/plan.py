@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from include.backends.lightning.links import Link, link_of
 from include.core.errors import SpecError
 from include.training.job import Floats, Input, TrainingJob
 
@@ -52,6 +53,8 @@ class Plan:
     course: Course
     checkpoint_every: int  # steps
     track_every: int = 50  # steps between two values of the loss in live tracking, as in Lightning's loggers
+    link: Link = "sigmoid"  # from what the module gives to the outputs
+    outputs: tuple[str, ...] = ("score",)
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
@@ -65,11 +68,12 @@ class Plan:
             )
         course = Course(len(job.train), batch_size, epochs, job.seed)
         every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))
-        return cls(job.inputs, dict(job.params), course, *every)
+        return cls(job.inputs, dict(job.params), course, *every, link_of(job.problem), job.outputs)
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means).
-# Its forward maps features float32 [n, inputs] to logits [n]. Must be a module-level function or class.
+# Its forward maps features float32 [n, inputs] to logits [n], to logits [n, classes], or to a regression's outputs [n] or [n, 3].
+# Must be a module-level function or class.
 Build = Callable[[Plan, Floats], "pl.LightningModule"]
 
 

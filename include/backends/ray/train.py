@@ -163,6 +163,7 @@ def _collect(job: TrainingJob) -> None:
             hint="the next attempt resumes from the newest.",
         )
     job.model_path.write_bytes(model)
-    job.expect(np.frombuffer(scores, dtype=np.float32))
+    expected = np.frombuffer(scores, dtype=np.float32)
+    job.expect(expected if len(job.outputs) == 1 else expected.reshape(-1, len(job.outputs)))
     for row in json.loads(history):
         job.report({name: value for name, value in row.items() if name != "step"}, row["step"])
