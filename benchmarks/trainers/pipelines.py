@@ -19,49 +19,15 @@ from include.training.job import Rows, TrainingJob
 
 ROWS, TRAIN = 10_000, 4_000
 CLASSES = MultiClass(classes=("1", "2", "3", "4", "5"))
-WORDS = [
-    "The",
-    "dress",
-    "fits",
-    "well,",
-    "but",
-    "its",
-    "Colour's",
-    "is",
-    "NOT",
-    "what",
-    "I",
-    "saw;",
-    "and",
-    "after",
-    "2",
-    "washes",
-    "a",
-    "seam-line",
-    "came",
-    "loose...",
-    "größe",
-    "ÜBER",
-    "naïve",
-    "it's",
-    "don't",
-    "100%",
-    "x2",
-    "☃",
-    "perfect",
-    "poor",
-    "soft",
-    "cheap",
-    "lovely",
-    "returned",
-    "again",
-    "size",
-    "small",
-    "large",
-]
+WORDS: tuple[str, ...] = (
+    "The", "dress", "fits", "well,", "but", "its", "Colour's", "is", "NOT", "what", "I", "saw;", "and", "after", "2", "washes",
+    "a", "seam-line", "came", "loose...", "größe", "ÜBER", "naïve", "it's", "don't", "100%", "x2", "☃",
+    "perfect", "poor", "soft", "cheap", "lovely", "returned", "again", "size", "small", "large",
+)  # fmt: skip
 FEATURES = (
     Feature(name="review", dtype="text"), Feature(name="age"), Feature(name="visits", dtype="int", default=0),
-    Feature(name="department", dtype="category"), Feature(name="embedding", dtype="vector[4]"), Feature(name="member", dtype="bool"),
+    Feature(name="department", dtype="category"), Feature(name="embedding", dtype="vector[4]"),
+    Feature(name="member", dtype="bool"),
 )  # fmt: skip
 NUMBERS = tuple(each for each in FEATURES if each.name != "review")
 
