@@ -20,9 +20,10 @@ from include.metrics.errors import Influence, influence
 from include.problems import curves, weighted
 from include.problems.alerts import recall_at, said_at
 from include.problems.boosting import boosted_classes
+from include.problems.events import COSTLY, RANDOM, Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, ratio_influence
-from include.problems.problem import PARITY, Event, Problem, Rule
+from include.problems.problem import PARITY, Problem, Rule
 from include.problems.truth import Outputs, Truth
 from include.step_values.evaluation import CurveValue
 
@@ -36,15 +37,22 @@ class BinaryProblem(Problem):
     sql_type = "TINYINT"
     label_words = "0 or 1"
     decides = True
-    events = (Event("loss", "wrong answers"),)
+    link = "sigmoid"
+    events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("auc", "log_loss")
     historical_name = "historical_rate"
     alone_words = "an AUC"
     value: Binary
+    threshold: float
 
     def __init__(self, value: Binary, threshold: float = 0.5, default: float = 0.5) -> None:
         super().__init__(value)
         self.threshold, self.default = threshold, default
+        if value.costs:  # more cheap errors may be worth fewer dear ones: errors are not all alike
+            self.events = COSTLY
+
+    def predicts(self, label: str) -> str:
+        return f"Predicts the probability of {label}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
@@ -88,8 +96,12 @@ class BinaryProblem(Problem):
     def default_output(self) -> Outputs:
         return np.float64(self.default)  # type: ignore[return-value]
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
         score = float(output)  # type: ignore[arg-type]
+        if decision is not None:
+            return {"score": score, "label": decision}
         costs = {name: np.array([float((columns or {})[name])]) for name in self.costs}
         return {"score": score, "label": int(self.decide(np.array([score]), costs)[0])}
 
@@ -97,7 +109,10 @@ class BinaryProblem(Problem):
         return outputs.astype(np.float64)
 
     def decide(self, outputs: Outputs, columns: Mapping[str, Floats] | None = None) -> Groups:
-        """By the author's function; else at the lower expected cost; else at the threshold, in float64 as the gateway does it."""
+        """By the author's function; else at the lower expected cost; else at the threshold, in float64 as the gateway does it.
+
+        A row of which a cost is not known (NaN), or negative, is decided at the threshold.
+        """
         score = outputs.astype(np.float64)
         if self._decision is not None:
             return np.asarray(self._decision(score), dtype=np.int64)
@@ -105,7 +120,8 @@ class BinaryProblem(Problem):
             said = score >= self.threshold
         else:
             positive, negative = self._costs_of(len(score), columns or {})
-            said = score * negative >= (1 - score) * positive
+            known = (positive >= 0) & (negative >= 0)
+            said = np.where(known, score * negative >= (1 - score) * positive, score >= self.threshold)
         decided: Groups = said.astype(np.int64)
         return decided
 
@@ -129,6 +145,40 @@ class BinaryProblem(Problem):
         positive, negative = self._costs_of(len(truth), truth.costs)
         costs: Floats = np.where(wrong, np.where(said == 1, positive, negative), 0.0)
         return costs
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The decision, 0 or 1. With `costs`: what it costs if it is wrong, below 0 for a no; None if the log lacks the costs."""
+        if answer.score is None:
+            return None
+        if not self._decides_itself:
+            return float(answer.score >= self.threshold)
+        columns = self._logged_costs(answer)
+        if columns is None:
+            return None
+        decided = self._decided(answer, columns)
+        if self.value.costs is None:
+            return float(decided)
+        positive, negative = self._costs_of(1, columns)
+        return float(positive[0]) if decided else -float(negative[0])
+
+    def _logged_costs(self, answer: Answered) -> dict[str, Floats] | None:
+        """The costs of an answer's own row; None where one is not known, or redacted."""
+        values = [answer.features.get(name) for name in self.costs]
+        if not all(isinstance(value, int | float) for value in values):
+            return None
+        return {name: np.array([float(value or 0)]) for name, value in zip(self.costs, values, strict=True)}
+
+    def _decided(self, answer: Answered, columns: Mapping[str, Floats]) -> int:
+        """The model's own decision: one that was drawn at random says nothing of it."""
+        if answer.decision is not None and answer.explored != RANDOM:
+            return answer.decision
+        return int(self.decide(np.array([answer.score]), columns)[0])
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        wrong = (remembered > 0) != (label > 0.5)
+        if self.value.costs is None:
+            return float(wrong)
+        return abs(remembered) if wrong else 0.0
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:
@@ -174,10 +224,16 @@ class BinaryProblem(Problem):
     def level_words(self, mean: float, usual: float) -> str:
         return f"{_percent(mean)} of the labels are positive, usually {_percent(usual)}"
 
-    def price_words(self, loss: float) -> str:
-        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+    @property
+    def loss_words(self) -> str:
+        return "of cost" if self.value.costs else "errors"
 
     @property
+    def plain(self) -> bool:
+        """Whether scores and a threshold are all there is."""
+        return not self._decides_itself
+
+    @cached_property
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
         return self.value.costs is not None or bool(self.value.decision)

@@ -20,8 +20,9 @@ from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence
 from include.problems import curves, weighted
 from include.problems.boosting import boosted_classes
+from include.problems.events import COSTLY, Answered, Event
 from include.problems.metric import Metric, mean_of, nothing, ratio_influence
-from include.problems.problem import PARITY, Event, Problem, Rule
+from include.problems.problem import PARITY, Problem, Rule
 from include.problems.truth import Outputs, Truth
 from include.step_values.evaluation import CurveValue
 
@@ -35,15 +36,25 @@ class MultiClassProblem(Problem):
     sql_type = "VARCHAR"
     label_words = "one of the classes"
     decides = True
+    link = "softmax"
     outputs_add_up = True
-    events = (Event("loss", "wrong answers"),)
+    answer_words = "probabilities"
+    events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("log_loss", "accuracy")
     alone_words = "an AUC of one class against the rest"
     value: MultiClass
 
+    def __init__(self, value: MultiClass) -> None:
+        super().__init__(value)
+        if value.costs is not None:
+            self.events = COSTLY
+
     @cached_property
     def _places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.value.classes)}
+
+    def predicts(self, label: str) -> str:
+        return f"Predicts the probability of each of the {len(self.value.classes)} classes of {label}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         texts = _texts(column, label)
@@ -111,10 +122,13 @@ class MultiClassProblem(Problem):
         count = len(self.value.classes)
         return np.full(count, 1 / count) if self.value.default is None else np.array(self.value.default)
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
-        row = np.asarray(output, dtype=np.float64)
-        decided = self.value.classes[int(self.decide(row[None, :])[0])]
-        return {"class": decided, "probabilities": dict(zip(self.value.classes, row.tolist(), strict=True))}
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
+        if decision is None:
+            decision = int(self.decide(np.asarray(output, dtype=np.float64)[None, :])[0])
+        said = (float(each) for each in output)  # type: ignore[union-attr]
+        return {"class": self.value.classes[decision], "probabilities": dict(zip(self.value.classes, said, strict=True))}
 
     def summary(self, outputs: Outputs) -> Floats:
         """The probability of the likeliest class: how sure the model is."""
@@ -154,8 +168,9 @@ class MultiClassProblem(Problem):
         side = "more" if mean > 0 else "less"
         return f"The likeliest class is right {abs(100 * mean):.3g} points {side} often than its probability says"
 
-    def price_words(self, loss: float) -> str:
-        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+    @property
+    def loss_words(self) -> str:
+        return "of cost" if self.value.costs else "errors"
 
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """1 where the decision is wrong; with `costs`, what it costs."""
@@ -164,6 +179,24 @@ class MultiClassProblem(Problem):
             return np.where(known != said, 1.0, 0.0)
         costs: Floats = np.array(self.value.costs)[known, said]
         return costs
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The place of the decided class."""
+        decided = answer.decision
+        if decided is None and answer.outputs is not None:
+            decided = int(self.decide(np.array([answer.outputs]))[0])
+        known = decided is not None and 0 <= decided < len(self.value.classes)
+        return float(decided) if decided is not None and known else None
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        if self.value.costs is None:
+            return float(remembered != label)
+        return self.value.costs[int(label)][int(remembered)]
+
+    def logged_label(self, label: float | None, label_class: str) -> float | None:
+        """The log holds the name; None for a class that the spec does not have."""
+        place = self._places.get(label_class)
+        return None if place is None else float(place)
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:

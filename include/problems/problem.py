@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,6 +22,7 @@ from include.core.spec import AnyKind
 from include.metrics.arrays import Floats, Groups, Values
 from include.metrics.calibration import Bin
 from include.metrics.errors import Influence
+from include.problems.events import Answered, Event
 from include.problems.label_columns import cost_columns, days, lists_of, positive_numbers
 from include.problems.metric import Metric, mean_of
 from include.problems.truth import Outputs, Truth
@@ -38,19 +38,6 @@ Rule = tuple[str, dict[str, Json]]
 """The name of an expectation, and its arguments."""
 
 
-@dataclass(frozen=True)
-class Event:
-    """What a label can make of an answer: it happened, or not. The judge counts events by entity.
-
-    `limit`: None where the label alone decides, as a wrong decision; else the percentile of the champion's losses beyond which a
-    loss is the event, as a large error.
-    """
-
-    name: str
-    description: str
-    limit: float | None = None
-
-
 class Problem(ABC):
     """One kind of problem, with the values that the spec gives it."""
 
@@ -63,11 +50,28 @@ class Problem(ABC):
     decides: ClassVar[bool] = False
     """Whether a decision follows from the outputs."""
 
+    link: ClassVar[str] = ""
+    """What makes outputs of the numbers that a network ends with: `sigmoid`, `softmax`, `interval`, or nothing."""
+
     outputs_add_up: ClassVar[bool] = False
     """Whether outputs are a distribution over the names of `outputs`."""
 
+    answer_words: ClassVar[str] = "scores"
+    """What the answers of two models are, where a verdict compares them."""
+
+    unit: str = ""
+    """Of the label and of losses, for sentences; empty where there is none."""
+
+    comparable: ClassVar[bool] = True
+    """Whether summaries of two models have one scale, so that one model's quantiles say something of the other."""
+
     events: Sequence[Event] = ()
     """What the judge counts when labels come; the weights of its guards are shared over them."""
+
+    @cached_property
+    def sized(self) -> bool:
+        """Whether an event is a loss of some size, which is taken from the champion's."""
+        return any(event.limit is not None for event in self.events)
 
     headline: ClassVar[tuple[str, ...]]
     """The metrics that a table with few columns shows."""
@@ -86,6 +90,10 @@ class Problem(ABC):
 
     def __init__(self, value: AnyKind) -> None:
         self.value = value
+
+    @abstractmethod
+    def predicts(self, label: str) -> str:
+        """What the model says of `label`, as a sentence after "Predicts" or the like: for cards and descriptions."""
 
     # -- labels ------------------------------------------------------------------------------------------------------------
 
@@ -182,8 +190,13 @@ class Problem(ABC):
         """The outputs [] or [k] that are answered when nothing can give better ones."""
 
     @abstractmethod
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
-        """What a caller gets of one row's outputs, beside id, version and arm. `columns`: the row's features by name."""
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
+        """What a caller gets of one row's outputs, beside id, version and arm. `columns`: the row's features by name.
+
+        `decision`: the one that was made, where one was; else it follows from the outputs and the features.
+        """
 
     @abstractmethod
     def summary(self, outputs: Outputs) -> Floats:
@@ -196,6 +209,15 @@ class Problem(ABC):
     def decide(self, outputs: Outputs, columns: Mapping[str, Floats] | None = None) -> Groups:
         """The decision of each row [n]: 0 or 1, or the place of a class. `columns`: features by name that are costs."""
         raise DataError(f"There is no decision in a {self.value_name}.", hint="ask for its outputs.")
+
+    def apart(self, answer: Answered) -> float | None:
+        """How far a shadow's answer lies from the one that the caller got, as `distance`; None where it cannot be told."""
+        if answer.score is None or answer.against is None:
+            return None
+        ours, theirs = answer.outputs, answer.against_outputs
+        if ours is None or theirs is None or len(ours) != len(theirs):
+            return None if self.outputs_add_up else abs(answer.score - answer.against)
+        return float(self.distance(np.array([ours]), np.array([theirs]))[0])
 
     # -- what is watched ---------------------------------------------------------------------------------------------------
 
@@ -219,15 +241,28 @@ class Problem(ABC):
         """What a window's mean label says, as the beginning of a sentence."""
         return f"The mean label is {mean:.3g}, usually {usual:.3g}"
 
-    def price_words(self, loss: float) -> str:
-        """A loss a request, as a sentence names it."""
-        return f"a loss of {loss:.4g}"
+    @property
+    def loss_words(self) -> str:
+        """What a number of losses is called: so many `errors`."""
+        return "errors"
 
     # -- losses and metrics ------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """What each row [n] loses, 0 at best: what retraining and the judge weigh. Of a ranking, each list at its first row."""
+
+    @abstractmethod
+    def remembered(self, answer: Answered) -> float | None:
+        """The one number of an answer that its label is compared with; None where no label could judge it."""
+
+    @abstractmethod
+    def loss_of(self, remembered: float, label: float) -> float:
+        """What such an answer loses, 0 at best."""
+
+    def logged_label(self, label: float | None, label_class: str) -> float | None:
+        """The label of a record of the log; None where it is none of this kind."""
+        return None if label_class else label
 
     @property
     @abstractmethod

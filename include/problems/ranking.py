@@ -15,10 +15,11 @@ from include.core.spec import Ranking
 from include.metrics.arrays import Floats, Values
 from include.problems import curves
 from include.problems.boosting import boosted_numbers
+from include.problems.events import Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.lists import Lists
 from include.problems.metric import Metric, ratio_influence
-from include.problems.problem import Event, Problem, Rule
+from include.problems.problem import Problem, Rule
 from include.problems.truth import Outputs, Truth
 from include.step_values.evaluation import CurveValue
 
@@ -30,11 +31,16 @@ class RankingProblem(Problem):
 
     sql_type = "DOUBLE"
     label_words = "a relevance of 0 or more"
+    answer_words = "lists"
+    comparable = False  # a score only orders: twice as large a one is the same list
     events = (Event("loss", "relevant items below the first places"),)
     headline = ("ndcg", "recall")
     alone_words = "an NDCG, between that of no order and 1,"
     alone_limit = 0.9
     value: Ranking
+
+    def predicts(self, label: str) -> str:
+        return f"Orders the candidates ({self.value.item}) of a query ({self.value.query}) by {label}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
@@ -82,7 +88,9 @@ class RankingProblem(Problem):
     def default_output(self) -> Outputs:
         return np.float64(self.value.default)  # type: ignore[return-value]
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
         return {"score": float(output)}  # type: ignore[arg-type]
 
     def summary(self, outputs: Outputs) -> Floats:
@@ -97,10 +105,28 @@ class RankingProblem(Problem):
     def residual_words(self, mean: float) -> str:
         return f"Lists lie {abs(mean):.3g} of NDCG below the best order"
 
+    @property
+    def loss_words(self) -> str:
+        return "of NDCG"
+
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """1 - NDCG of each list, at its first row; 0 at all others."""
         lists = self._lists(truth, outputs)
         return lists.at_first(1 - lists.ndcg)
+
+    def apart(self, answer: Answered) -> float | None:
+        """Of a candidate among the first places that the caller got: 1 if the shadow puts it below its own, else 0."""
+        if answer.place is None or answer.against_place is None or answer.against_place >= self.value.at:
+            return None
+        return float(answer.place >= self.value.at)
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The place in the list, from 0."""
+        return None if answer.place is None else float(answer.place)
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        """1 for a relevant item below the first places."""
+        return float(label > 0 and remembered >= self.value.at)
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:

@@ -16,9 +16,10 @@ from include.metrics.arrays import Floats, Values
 from include.metrics.errors import Influence
 from include.problems import curves
 from include.problems.boosting import boosted_numbers
+from include.problems.events import Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, nothing, transformed
-from include.problems.problem import Event, Problem, Rule
+from include.problems.problem import Problem, Rule
 from include.problems.truth import Outputs, Truth
 from include.step_values.evaluation import CurveValue
 
@@ -30,13 +31,23 @@ class RegressionProblem(Problem):
 
     sql_type = "DOUBLE"
     label_words = "a finite number"
-    events = (
-        Event("loss_p50", "large errors (over the median of the champion's)", limit=50),
-        Event("loss_p90", "very large errors (over the champion's p90)", limit=90),
-    )
+    answer_words = "values"
     headline = ("mae", "rmse")
     alone_words = "a rank correlation"
     value: Regression
+
+    def __init__(self, value: Regression) -> None:
+        super().__init__(value)
+        self.unit = value.unit
+        self.events = (
+            Event("loss_p50", "large errors", limit=50, otherwise=value.scale, unit=value.unit),
+            Event("loss_p90", "very large errors", limit=90, otherwise=value.scale, unit=value.unit),
+        )
+
+    def predicts(self, label: str) -> str:
+        unit = f", in {self.value.unit}" if self.value.unit else ""
+        around = f", and an interval that holds {self.value.interval:.0%} of the labels" if self.value.interval else ""
+        return f"Predicts the median of {label}{unit}{around}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
@@ -51,6 +62,10 @@ class RegressionProblem(Problem):
             bounds = "" if np.isinf(low) and np.isinf(high) else f" from {low:g} to {high:g}"
             raise DataError(f"A label must be a finite number{bounds}.", seen=value, safe="nothing was written.")
         return float(value)  # type: ignore[arg-type]
+
+    @property
+    def link(self) -> str:  # type: ignore[override]
+        return "interval" if self.value.interval else ""
 
     @property
     def _bounds(self) -> tuple[float, float]:
@@ -90,7 +105,9 @@ class RegressionProblem(Problem):
         value = self.value.default
         return np.array([value, value if low is None else low, value if high is None else high])
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
         if not self.value.interval:
             return {"value": float(output)}  # type: ignore[arg-type]
         value, low, high = (float(each) for each in output)  # type: ignore[union-attr]
@@ -115,13 +132,21 @@ class RegressionProblem(Problem):
         unit = f" {self.value.unit}" if self.value.unit else ""
         return f"The mean label is {mean:.3g}{unit}, usually {usual:.3g}"
 
-    def price_words(self, loss: float) -> str:
-        return f"an error of {loss:.4g}{f' {self.value.unit}' if self.value.unit else ''}"
+    @property
+    def loss_words(self) -> str:
+        return f"{self.value.unit} of error" if self.value.unit else "of absolute error"
 
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """The absolute error, in the label's unit."""
         found: Floats = np.abs(truth.labels - self._value(outputs))
         return found
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The value itself."""
+        return answer.score
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        return abs(label - remembered)
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:

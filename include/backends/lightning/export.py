@@ -1,24 +1,33 @@
-"""A module of torch, Lightning's too, to ONNX: one file, category codes made safe inside the graph, a problem's outputs out."""
+"""A module of torch, Lightning's too, to ONNX: one file, category codes made safe inside the graph, the problem's outputs out."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from include.backends.lightning.links import Link
 from include.training.job import Floats, Input
 
 SCORE_BATCH = 16384
 
 
-class Served(nn.Module):
-    """Wraps a module that maps features [n, inputs] to logits, [n] or [n, k], or to the outputs themselves (link "identity").
+LINKS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda logits: torch.softmax(logits, dim=1),
+    "interval": lambda said: torch.stack(
+        [said[:, 0], torch.minimum(said[:, 0], said[:, 1]), torch.maximum(said[:, 0], said[:, 2])], dim=1
+    ),  # a value never lies outside its own interval
+    "": lambda said: said,
+}
+
+
+class Probability(nn.Module):
+    """Wraps a module that maps features [n, inputs] to what the outputs are made of (plan.Build); binary: to logits [n].
 
     A category code that is missing, negative or unseen becomes 0: ONNX's Gather refuses an index beyond
     the table, and reads the last row for -1 without a word.
@@ -27,10 +36,9 @@ class Served(nn.Module):
     category: Tensor
     size: Tensor
 
-    def __init__(self, module: nn.Module, inputs: tuple[Input, ...], link: Link = "sigmoid") -> None:
+    def __init__(self, module: nn.Module, inputs: tuple[Input, ...], link: str = "sigmoid") -> None:
         super().__init__()
-        self.module = module
-        self.link = link
+        self.module, self._link = module, LINKS[link]
         self.register_buffer("category", torch.tensor([item.is_category for item in inputs]))
         self.register_buffer("size", torch.tensor([float(max(item.size, 1)) for item in inputs]))
 
@@ -38,26 +46,20 @@ class Served(nn.Module):
         # NaN fails both comparisons, so it counts as out of range too.
         known = (features >= 0) & (features < self.size)
         safe = torch.where(self.category & ~known, torch.zeros_like(features), features)
-        found = self.module(safe)
-        if self.link == "softmax":
-            return torch.softmax(found, dim=1)
-        flat = found.reshape(-1) if found.ndim == 2 and found.shape[1] == 1 else found
-        return torch.sigmoid(flat) if self.link == "sigmoid" else flat
-
-
-Probability = Served  # its name before there were other outputs, which models that were written then may import
+        said = self.module(safe)
+        return self._link(said.reshape(-1) if said.ndim == 2 and said.shape[1] == 1 else said)
 
 
 @torch.inference_mode()
-def score(model: Served, features: Floats) -> Floats:
-    """float32 [n] or [n, k]: the outputs for `features` float32 [n, inputs]."""
+def score(model: Probability, features: Floats) -> Floats:
+    """float32 [n] or [n, k]: the outputs of `features` float32 [n, inputs]."""
     model.eval()
     parts = [model(torch.tensor(features[i : i + SCORE_BATCH])) for i in range(0, len(features), SCORE_BATCH)]
     return np.concatenate([part.numpy() for part in parts]).astype(np.float32)
 
 
-def export(model: Served, inputs: int, path: Path, outputs: Sequence[str] = ("score",)) -> None:
-    """Write `model` as one ONNX file: `features` float32 [n, inputs] to one output [n] by its name, or to several as [n, k]."""
+def export(model: Probability, inputs: int, path: Path, outputs: Sequence[str] = ("score",)) -> None:
+    """Write `model` as one ONNX file: `features` float32 [n, inputs] to the one output [n] by its name, or to all [n, k]."""
     for name in ("torch.onnx", "onnx_ir", "onnxscript"):
         logging.getLogger(name).setLevel(logging.ERROR)
     model.eval()

@@ -14,7 +14,7 @@ import torch
 from include.backends.lightning.checkpoint import State, StepCheckpoint, read_state, seed_all
 from include.backends.lightning.checks import check_module
 from include.backends.lightning.data import BatchData
-from include.backends.lightning.export import Served, export, score
+from include.backends.lightning.export import Probability, export, score
 from include.backends.lightning.loops import install_loops
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
 from include.backends.lightning.state import restore
@@ -119,7 +119,7 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
 
 
 def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:
-    model = Served(module, plan.inputs, plan.link)
+    model = Probability(module, plan.inputs, plan.link)
     with scratch_folder() as folder:
         path = folder / MODEL
         export(model, len(plan.inputs), path, plan.outputs)

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from include.backends.lightning.export import Served, export, score
-from include.backends.lightning.links import link_of
+from include.backends.lightning.export import Probability, export, score
 from include.core.errors import SpecError
 from include.training.job import TrainingJob
 
@@ -31,6 +30,6 @@ def finish(module: nn.Module, job: TrainingJob) -> None:
             "A module of torch takes one tensor of numbers.", seen={"training.inputs": "columns"}, safe="no file was written.",
             hint='leave training.inputs at "tensor", or write an ONNX file of columns by other means.',
         )  # fmt: skip
-    served = Served(module, job.inputs, link_of(job.problem))
+    served = Probability(module, job.inputs, job.problem.link)
     job.expect(score(served, job.validation.features))
     export(served, len(job.inputs), job.model_path, job.outputs)

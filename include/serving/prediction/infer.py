@@ -3,8 +3,9 @@
 `features` FP32 [n, inputs] is the model's own tensor, already encoded (a category is its code, a vector takes as many places
 as it has numbers); a model that takes columns has none. Named columns carry raw values, one tensor an input: BOOL, BYTES for a
 text, FP32 [n, k] for a vector. In both, null (in JSON) and NaN (in JSON or binary) say that a value is
-unknown, and it becomes what training made of it: the input's default, else NaN. These calls test and embed a version: they
-follow no weights and are not in the prediction log.
+unknown, and it becomes what training made of it: the input's default, else NaN. What comes back is in
+include/serving/prediction/outputs.py. These calls test and embed a version: they follow no weights and are not in the
+prediction log.
 """
 
 from __future__ import annotations
@@ -23,8 +24,17 @@ from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.prediction.micro_batch import Batches
+from include.serving.prediction.outputs import described, names, ports, tensors
 from include.serving.prediction.request_types import check_texts
-from include.serving.prediction.tensor import BYTES, InferRequest, Tensor, decode_request, encode_response, wants_binary
+from include.serving.prediction.tensor import (
+    BYTES,
+    Answered,
+    InferRequest,
+    Tensor,
+    asked_outputs,
+    decode_request,
+    encode_response,
+)
 
 NUMBERS = "finite float32 numbers; null or NaN is unknown"
 OIP_TYPES: dict[Kind, str] = {
@@ -42,8 +52,8 @@ def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
         "versions": [str(known) for known in sorted(deployment.models)],
         "platform": "onnxruntime_onnx",
         "inputs": _tensors(model, inputs),
-        "outputs": [{"name": "score", "datatype": "FP32", "shape": [-1]}],
-        "parameters": {"version": version, "digest": model.digest, "columns": columns},
+        "outputs": ports(model.answers),
+        "parameters": {"version": version, "digest": model.digest, "columns": columns, **described(model.answers)},
     }
 
 
@@ -65,9 +75,6 @@ def find_version(deployment: Deployment, text: str | None) -> int:
         known = [str(number) for number in sorted(deployment.models)]
         raise RequestError(404, f"{deployment.spec.name} has no such version loaded.", field="version", value=text, allowed=known)
     return version
-
-
-Answered = tuple[bytes, int | None]  # the response's body, and the length of its JSON part if binary data follow
 
 
 def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Answered:
@@ -110,7 +117,9 @@ def _encoded_answer(deployment: Deployment, version: int, request: InferRequest,
         "model_version": str(version),
         "parameters": {"latency_us": (perf_counter_ns() - started) / 1000},
     }
-    return encode_response({**values, "id": request.id} if request.id else values, scores, binary=wants_binary(request))
+    answers = deployment.models[version].answers
+    asked = asked_outputs(request, names(answers))
+    return encode_response({**values, "id": request.id} if request.id else values, tensors(answers, scores), asked)
 
 
 def _check_inputs(request: InferRequest, max_rows: int) -> None:
