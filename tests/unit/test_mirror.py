@@ -65,7 +65,7 @@ ELSEWHERE = {
     "tests/security/test_token_command.py": "cli/token",
     "tests/security/test_tokens.py": "serving/http/asgi serving/http/request_error serving/http/routes serving/http/tokens",
     "tests/unit/ranges/test_take_in.py": (
-        "ranges/computing ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
+        "ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
     ),
     # Real processes: a platform, an upgrade, the demonstration.
     "tests/e2e/test_walk_forward.py": "demo/account",
@@ -104,7 +104,7 @@ ELSEWHERE = {
     "tests/unit/problems/test_metric.py": "problems/problem",
     "tests/unit/problems/test_regression.py": "problems/boosting",
     "tests/unit/data/test_columns.py": "data/pages validation/batch validation/verdict",
-    "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation step_values/training",
+    "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation",
     "tests/unit/features/test_authored_names.py": "prediction_log/sql_view",
     "tests/unit/features/test_skew_step.py": "features/skew/comparison",
     "tests/unit/features/test_training_set_step.py": "step_values/features",
