@@ -156,7 +156,7 @@ def test_a_model_of_columns_is_trained_checked_and_serves_rows_by_name(bench: Be
 def test_a_model_that_does_not_answer_what_serving_meets_is_refused_in_words(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(DataError, match="does not answer rows of missing and unknown values: .*Unknown Category"):
+    with pytest.raises(DataError, match=r"does not answer rows of missing and unknown values: .*Unknown Category"):
         train_on_columns(bench, monkeypatch, with_remarks(table()), unknown="error")
 
 
