@@ -100,8 +100,8 @@ ELSEWHERE = {
     "tests/unit/operators/test_moved.py": "cli/relocate governance/relocation",
     # Parts of one step or one computation, which its test runs whole.
     "tests/unit/core/test_spec.py": (
-        "core/spec/base core/spec/data core/spec/dtypes core/spec/evaluation core/spec/features core/spec/model core/spec/monitoring "
-        "core/spec/rollout core/spec/serving core/spec/training"
+        "core/spec/base core/spec/data core/spec/dtypes core/spec/evaluation core/spec/features core/spec/model "
+        "core/spec/monitoring core/spec/rollout core/spec/serving core/spec/training"
     ),
     "tests/unit/core/test_ledger.py": "core/request",
     "tests/unit/problems/test_metric.py": "problems/problem",
