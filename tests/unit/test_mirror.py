@@ -68,7 +68,7 @@ ELSEWHERE = {
     "tests/security/test_token_command.py": "cli/token",
     "tests/security/test_tokens.py": "serving/http/asgi serving/http/request_error serving/http/routes serving/http/tokens",
     "tests/unit/ranges/test_take_in.py": (
-        "ranges/computing ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
+        "ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
     ),
     # Real processes: a platform, an upgrade, the demonstration.
     "tests/e2e/test_walk_forward.py": "demo/account",
@@ -131,6 +131,7 @@ ELSEWHERE = {
     "tests/unit/operators/test_lifecycle.py": "operators/defaults operators/lifecycle_docs operators/params",
     "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
+    "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
     "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
