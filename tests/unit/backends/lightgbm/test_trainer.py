@@ -18,8 +18,10 @@ from tests.support.trained_jobs import job_of, recorded_job
 
 KNOWN: dict[str, Any] = json.loads((Path(__file__).parent / "kinds.json").read_text())
 PROBLEMS: dict[str, AnyKind] = {
-    "regression": Regression(scale=1.0), "multiclass": MultiClass(classes=("a", "b", "c")), "ranking": Ranking(query="q", item="i"),
-}  # fmt: skip
+    "regression": Regression(scale=1.0),
+    "multiclass": MultiClass(classes=("a", "b", "c")),
+    "ranking": Ranking(query="q", item="i"),
+}
 
 
 class Booster:
