@@ -22,6 +22,7 @@ ADAPTERS: dict[str, str] = {
     "model.quantize": "include.backends.onnx.model:quantize",
     # include/governance/conversion.py: model files that were made elsewhere, by their format
     "convert.onnx": "include.backends.onnx.adopt:adopt",
+    "convert.columns": "include.backends.onnx.adopt_columns:adopt_columns",
     "convert.xgboost": "include.backends.xgboost.convert:convert",
     "convert.lightgbm": "include.backends.lightgbm.convert:convert",
     # include/handover/estimator.py: a fitted estimator, written as a file
