@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
+from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
 
 HERE = __name__.removesuffix(".spec")  # the package that this folder is, wherever it was copied to
 
@@ -47,4 +47,8 @@ SPEC = ModelSpec(
         minimum_rows=5_000,
         params={"learning_rate": 0.05, "trees": 150, "leaves": 15, "smallest_leaf": 60, "l2": 5.0},
     ),
+    evaluation=Evaluation(minimum=0.7, margin=0.03),
+    rollout=Rollout(shadow_tolerance=0.1),  # most scores are near .005: a mean difference of a tenth is another model altogether
+    # The kinds of fraud change: a model of sixty days is trained again every eighteen.
+    retraining=Retraining(on_new_labels=0.3, cooldown=timedelta(days=7)),
 )

@@ -27,7 +27,7 @@ def invert(model: ModelProto) -> None:
 CASE = Case(
     name="fraud",
     land=land_days,
-    history=(date(2024, 1, 1), date(2024, 2, 25)),
+    history=(date(2024, 1, 1), date(2024, 2, 11)),
     weeks=6,
     break_version=invert,
     every=3,
