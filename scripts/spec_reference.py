@@ -23,6 +23,11 @@ PAGE = ROOT / "docs" / "reference" / "spec.md"
 # Where a section stands in a spec, and its class.
 PARTS = {
     "": "ModelSpec",
+    "problem, the default kind": "Binary",
+    "problem.costs of a Binary": "Costs",
+    "problem, of a number": "Regression",
+    "problem, of several classes": "MultiClass",
+    "problem, of candidates in an order": "Ranking",
     "data": "Data",
     "features": "Features",
     "features.views": "View",
