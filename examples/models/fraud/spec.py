@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
+from include.core.spec import Binary, Costs, Data, Evaluation, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
 
 HERE = __name__.removesuffix(".spec")  # the package that this folder is, wherever it was copied to
 
@@ -26,6 +26,8 @@ SPEC = ModelSpec(
     owner="payments-risk",
     description="Is a card payment a fraud? Asked as it is made; labels come a week later",
     label="fraud",
+    # A fraud that is let through costs its amount, and an alert somebody's five minutes; a hundred can be looked at in a day.
+    problem=Binary(costs=Costs(false_positive=5.0, false_negative="amount"), alerts=100),
     data=Data(sources=("payments", "reports"), first=date(2024, 1, 1), lookback_days=15),
     features=Features(
         build=f"{HERE}.features:views",
