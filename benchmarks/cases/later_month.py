@@ -15,8 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from include.core.catalog import load_spec
+from include.core.digest import code_digest, digest_json
 from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage
 from include.core.time import days_between
@@ -44,6 +46,20 @@ def known_rows(name: str, root: Path, first: date, last: date, warm_up: int = 0,
         with ProcessPoolExecutor(WORKERS) as workers:
             list(workers.map(partial(make_day, name, root, Path(folder)), days))
         return joined(spec, Path(folder), first, last)
+
+
+def kept_rows(name: str, root: Path, first: date, last: date, warm_up: int = 0, late: int = 1) -> pa.Table:
+    """The same, from a file in `root` where an earlier bench has left one of the same raw days and the same code."""
+    spec = load_spec(name, PACKAGE)
+    raw = RawPartitions(LocalStorage(root), name)
+    since = max(spec.data.first, first - timedelta(days=warm_up + spec.data.lookback_days))
+    landed = [raw.digests(source, since, last + timedelta(days=late)) for source in spec.data.sources]
+    code = code_digest(spec.features.build, spec.features.entities, spec.features.labels, spec.expectations)
+    digest = digest_json([landed, code, spec.features.model_dump(mode="json"), str(first), str(last)])
+    path = root / f"rows-{digest[:12]}.parquet"
+    if not path.exists():
+        pq.write_table(known_rows(name, root, first, last, warm_up, late), path)
+    return pq.read_table(path)
 
 
 def make_day(name: str, root: Path, folder: Path, day: date) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from include.training.job import Floats
 
@@ -50,7 +52,7 @@ class Ratios:
         (given,) = graph.input
         for node in graph.node:
             node.input[:] = ["with_ratios" if name == given.name else name for name in node.input]
-        constants = {
+        constants: dict[str, NDArray[Any]] = {
             "over_places": np.array(self.over, dtype=np.int64), "under_places": np.array(self.under, dtype=np.int64),
             "nothing": np.array(0, dtype=np.float32), "one_more": np.array(1, dtype=np.float32),
         }  # fmt: skip

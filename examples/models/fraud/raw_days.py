@@ -162,8 +162,9 @@ def land(storage: Storage, first: date, last: date, model: str = MODEL, bank: Ba
     for day in days_between(first, last):
         for source, table in (("payments", bank.payments(day)), ("reports", bank.reports(day))):
             path = f"raw/{model}/{source}/date={day}/part.parquet"
-            if not storage.exists(path):
-                storage.write(path, _bytes(table))
+            data = _bytes(table)
+            if not storage.exists(path) or storage.read(path) != data:
+                storage.write(path, data)
                 written += 1
     return written
 
