@@ -47,7 +47,7 @@ SPEC = ModelSpec(
         window_days=60,
         holdout_days=14,
         minimum_rows=5_000,
-        params={"learning_rate": 0.05, "trees": 150, "leaves": 15, "smallest_leaf": 60, "l2": 5.0},
+        params={"learning_rate": 0.05, "trees": 150, "leaves": 15, "smallest_leaf": 60, "l2": 5.0, "honest": 8},
     ),
     evaluation=Evaluation(minimum=0.7, margin=0.03),
     rollout=Rollout(shadow_tolerance=0.1),  # most scores are near .005: a mean difference of a tenth is another model altogether
