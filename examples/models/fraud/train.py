@@ -1,8 +1,8 @@
 """Gradient boosting of the features, and of amounts beside what is usual.
 
 The fit is not weighted by what a fraud costs: its scores are probabilities, and the problem weighs them (`Costs` in spec.py).
-Every fraud is fitted, and one in so many of the honest payments, which counts for so many: a fraction of the time, and scores that
-stay probabilities.
+Every fraud is fitted, and one in so many of the honest payments, which counts for so many: a fraction of the time, and scores
+that stay probabilities.
 """
 
 from __future__ import annotations
