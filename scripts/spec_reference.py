@@ -57,7 +57,7 @@ Written by `scripts/spec_reference.py` from the docstrings in `include/core/spec
 | `Reference` | an import string, `"package.module:name"` |
 | `Cron` | a cron expression of five fields, or a preset such as `"@weekly"` |
 | `DailyCron` | a cron expression that fires exactly once in every day |
-| `Dtype` | `"float"`, `"int"` or `"category"` |
+| `Dtype` | `"float"`, `"int"`, `"bool"`, `"category"`, `"text"` or `"vector[n]"`, such as `"vector[64]"` |
 | `timedelta` | a span of time, such as `timedelta(days=7)` |
 """
 
@@ -77,7 +77,18 @@ def parts() -> dict[str, type[BaseModel]]:
 
 
 def documented(part: type[BaseModel]) -> dict[str, tuple[str, str]]:
-    """Each field of a part of the spec: its annotation as it is written, and its docstring on one line (empty without one)."""
+    """Each field of a part of the spec: its annotation as it is written, and its docstring on one line (empty without one).
+
+    Its own fields first, then those of the class that it stands on.
+    """
+    found = _documented(part)
+    for base in part.__mro__[1:]:
+        if base.__module__.startswith("include.core.spec.") and issubclass(base, BaseModel):
+            found |= {name: texts for name, texts in _documented(base).items() if name not in found}
+    return {name: texts for name, texts in found.items() if name in part.model_fields}
+
+
+def _documented(part: type[BaseModel]) -> dict[str, tuple[str, str]]:
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
     assert isinstance(tree, ast.ClassDef)
     found: dict[str, tuple[str, str]] = {}

@@ -12,6 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from include.metrics.arrays import Groups
+from include.model_contract.batch import Columns, Encoded
+from include.model_contract.encoder import Encoder
+from include.model_contract.input import Input as Contract
+from include.problems.of import of_params
+from include.problems.problem import Problem
+from include.problems.truth import Truth
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
 
@@ -22,7 +29,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Input:
-    """One column of the features. `size`: codes a category can take (0 is unknown), 0 for a number."""
+    """One place of the features. `size`: codes a category can take (0 is unknown), 0 for a number."""
 
     name: str
     size: int = 0
@@ -34,10 +41,42 @@ class Input:
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows: `features` float32 [n, inputs] (NaN is missing), `labels` float32 [n] of 0 and 1."""
+    """Encoded rows: `features` float32 [n, inputs] (NaN is missing), `labels` float32 [n]: 0 or 1, a number, a class's place, a
+    relevance.
+
+    `weights` float32 [n]: how much each counts, where they do not count alike. `queries` int64 [n]: of a ranking, rows of one
+    list have the same number and stand together. `days` int64 [n]: whole days since 1970 in UTC.
+    `columns`: the rows of a model that takes columns (`training.inputs`), an array an input by its name, texts as text; None
+    of one that takes one tensor. `features` holds what of them is numbers then.
+    """
 
     features: Floats
     labels: Floats
+    columns: Columns | None = None
+    weights: Floats | None = None
+    queries: Groups | None = None
+    days: Groups | None = None
+
+    @property
+    def given(self) -> Encoded:
+        """The rows as the model is given them."""
+        return self.features if self.columns is None else self.columns
+
+    def truth(self) -> Truth:
+        """What losses and metrics ask of them."""
+        weights = None if self.weights is None else self.weights.astype(np.float64)
+        return Truth(self.labels.astype(np.float64), weights, self.days, self.queries)
+
+    def last(self, count: int) -> Rows:
+        """So many of the newest; of a list all or nothing, so that it may be a few less."""
+        start = max(0, len(self) - count)
+        if self.queries is not None and start:
+            while start < len(self) and self.queries[start] == self.queries[start - 1]:
+                start += 1
+        cut = slice(start, None)
+        columns = None if self.columns is None else self.columns[cut]
+        weights, queries, days = (None if each is None else each[cut] for each in (self.weights, self.queries, self.days))
+        return Rows(self.features[cut], self.labels[cut], columns, weights, queries, days)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,8 +86,9 @@ class Rows:
 class TrainingJob:
     """Handed to the spec's `training.fit`, which must write an ONNX file to `model_path`.
 
-    That file takes `features` float32 [n, inputs] and returns `score` float32 [n], the probability of
-    the positive class. `checkpoints` outlives a kill: the next attempt of the same training sees it.
+    That file takes `features` float32 [n, inputs], or an input a column where `training.inputs` says so, and returns what the
+    `problem` asks for: `score` float32 [n], the probability of the positive class; or `outputs`, each [n] by its name, or all of
+    them as one tensor [n, k]. `checkpoints` outlives a kill: the next attempt of the same training sees it.
     """
 
     train: Rows
@@ -68,9 +108,30 @@ class TrainingJob:
         return str(self.signature["label"])
 
     @property
+    def problem(self) -> Problem:
+        """What the labels are, and what the model is to say of them."""
+        return of_params(self.signature)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what the model gives, in their order."""
+        return self.problem.outputs
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
-        """The columns of the features, in order."""
-        return tuple(_input(item) for item in self.signature["inputs"])
+        """The places of the features, in order: a vector has as many as numbers, a text none."""
+        known = (Contract.from_json(item) for item in self.signature["inputs"])
+        return tuple(Input(name, each.cardinality) for each in known for name in each.places)
+
+    @property
+    def named(self) -> bool:
+        """Whether the model takes an input a column (`training.inputs="columns"`)."""
+        return self.signature.get("form") == "columns"
+
+    @property
+    def encoder(self) -> Encoder:
+        """What makes the model's rows of values by name, in training and in serving."""
+        return Encoder.from_json(self.signature)
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a row to the history that the result and the evaluation report show, and to live tracking."""
@@ -81,10 +142,5 @@ class TrainingJob:
         log.info("step %d: %s", step, row)
 
     def expect(self, scores: Floats) -> None:
-        """The trained model's own scores of `validation`: the ONNX file is refused unless it gives the same."""
+        """The trained model's own outputs of `validation` [n] or [n, k]: the ONNX file is refused unless it gives the same."""
         self.expected.append(np.asarray(scores, dtype=np.float32))
-
-
-def _input(item: Mapping[str, Any]) -> Input:
-    categories = item.get("categories")
-    return Input(str(item["name"]), 0 if item["dtype"] != "category" else len(categories or []) + 1)

@@ -19,6 +19,7 @@ class AnyKind(Frozen):
 
     METRICS: ClassVar[tuple[str, ...]] = ()
     DEFAULT_METRIC: ClassVar[str] = ""
+    kind: str
 
     metrics: tuple[Reference, ...] = ()
     """The author's own metrics: functions `(labels [n], outputs [n] or [n, k]) -> float64 [n]`, a loss a row, of which the mean
@@ -47,6 +48,10 @@ class AnyKind(Frozen):
     def unit_of_margins(self) -> float:
         """What the defaults of margins are multiplied by: they are meant for metrics between 0 and 1."""
         return 1.0
+
+    def unit_keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the entity's keys by which an arm of a rollout is drawn, and by which it counts."""
+        return keys
 
 
 class Costs(Frozen):
@@ -96,6 +101,11 @@ class Binary(AnyKind):
 
     decision: OptionalReference = ""
     """The author's own decision function `(scores [n]) -> int [n]` of 0 and 1, instead of threshold and costs."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether the decision is that of `serving.threshold`."""
+        return self.costs is None and not self.decision
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -172,7 +182,7 @@ class MultiClass(AnyKind):
     """The classes, as text, in the order of the model's outputs. Whole numbers of a label are compared as text."""
 
     costs: tuple[tuple[float, ...], ...] | None = None
-    """`costs[truth][decision]`: what a decision costs, by the places of the classes; 0 where they agree. The loss is then the
+    """What a decision costs, as `costs[truth][decision]` by the places of the classes; 0 where they agree. The loss is then the
     cost of the decision, and the decision is the one that is expected to cost least. None: the likeliest class is decided."""
 
     default: tuple[float, ...] | None = None
@@ -226,6 +236,10 @@ class Ranking(AnyKind):
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*super().columns, self.query, self.item)))
+
+    def unit_keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The query: the candidates of one list must not meet several versions. Where it is no key, the keys but the item."""
+        return (self.query,) if self.query in keys else tuple(key for key in keys if key != self.item)
 
 
 Problem = Annotated[Binary | Regression | MultiClass | Ranking, Field(discriminator="kind")]
