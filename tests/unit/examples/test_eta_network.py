@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from examples.models.eta.network import DelayNetwork, pinball
-from examples.models.eta.spec import SPEC
-from examples.models.eta.train import INTERVAL, answers, export
+from examples.models.eta.train import answers, export
 from include.training.job import Floats, Input
 
 INPUTS = (Input("carrier", 3), Input("hour"), Input("wind"))
+INTERVAL = 0.9
 PARAMS = {"hidden": 8, "bins": 4, "dropout": 0.0}
 
 
@@ -32,10 +32,6 @@ def rows() -> tuple[Floats, Floats]:
 def network(rows: tuple[Floats, Floats]) -> DelayNetwork:
     torch.manual_seed(7)
     return DelayNetwork(INPUTS, *rows, PARAMS)
-
-
-def test_the_interval_is_that_of_the_problem() -> None:
-    assert getattr(SPEC.problem, "interval", None) == INTERVAL
 
 
 def test_bounds_lie_on_their_side_of_the_value_whatever_the_row(network: DelayNetwork) -> None:
