@@ -62,10 +62,10 @@ SPEC = ModelSpec(
     expectations=f"{HERE}.expectations:EXPECTATIONS",
     training=Training(
         fit=f"{HERE}.train:fit",
-        window_days=240,
+        window_days=180,
         holdout_days=28,
         minimum_rows=2_000,
-        # Small and much regularised: two hundred days are two hundred weathers, however many flights there are.
+        # Small and much regularised: a hundred and eighty days are so many weathers, however many flights there are.
         params={
             "epochs": 3,
             "batch_size": 1024,
