@@ -28,5 +28,4 @@ CASE = Case(
     history=(date(2013, 1, 1), date(2013, 2, 24)),
     weeks=6,
     break_version=in_seconds,
-    every=2,
 )
