@@ -23,6 +23,11 @@ PAGE = ROOT / "docs" / "reference" / "spec.md"
 # Where a section stands in a spec, and its class.
 PARTS = {
     "": "ModelSpec",
+    "problem, the default kind": "Binary",
+    "problem.costs of a Binary": "Costs",
+    "problem, of a number": "Regression",
+    "problem, of several classes": "MultiClass",
+    "problem, of candidates in an order": "Ranking",
     "data": "Data",
     "features": "Features",
     "features.views": "View",
@@ -72,7 +77,18 @@ def parts() -> dict[str, type[BaseModel]]:
 
 
 def documented(part: type[BaseModel]) -> dict[str, tuple[str, str]]:
-    """Each field of a part of the spec: its annotation as it is written, and its docstring on one line (empty without one)."""
+    """Each field of a part of the spec: its annotation as it is written, and its docstring on one line (empty without one).
+
+    Its own fields first, then those of the class that it stands on.
+    """
+    found = _documented(part)
+    for base in part.__mro__[1:]:
+        if base.__module__.startswith("include.core.spec.") and issubclass(base, BaseModel):
+            found |= {name: texts for name, texts in _documented(base).items() if name not in found}
+    return {name: texts for name, texts in found.items() if name in part.model_fields}
+
+
+def _documented(part: type[BaseModel]) -> dict[str, tuple[str, str]]:
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
     assert isinstance(tree, ast.ClassDef)
     found: dict[str, tuple[str, str]] = {}

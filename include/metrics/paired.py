@@ -14,7 +14,7 @@ from scipy.special import stdtr, stdtrit
 
 from include.metrics.arrays import Groups, Values
 from include.metrics.binary import worse_by
-from include.metrics.errors import influence
+from include.metrics.errors import Influence, influence
 from include.step_values.evaluation import DifferenceValue
 
 
@@ -63,12 +63,17 @@ def difference(metric: str, labels: Values, challenger: Values, champion: Values
     NaN where the metric is not defined on these rows.
     """
     ours, theirs = (influence(metric, labels, scores, threshold) for scores in (challenger, champion))
+    return difference_of(ours, theirs, worse_by(metric, ours.value, theirs.value), groups, len(labels))
+
+
+def difference_of(ours: Influence, theirs: Influence, worse: float, groups: Groups, units: int) -> Difference:
+    """Of two influences on the same rows, of `units` observations. `worse`: by how much ours is the worse one."""
     moved = ours - theirs
-    worse, by_row = worse_by(metric, ours.value, theirs.value), moved.row_error()
+    by_row = moved.row_error()
     by_group, found = moved.group_error(groups)
     if by_group > by_row:
-        return Difference(worse, by_group, found - 1, len(labels))
-    return Difference(worse, by_row, max(len(labels) - 1, 1), len(labels))
+        return Difference(worse, by_group, found - 1, units)
+    return Difference(worse, by_row, max(units - 1, 1), units)
 
 
 def _finite(value: float) -> float | None:

@@ -101,6 +101,8 @@ ELSEWHERE = {
         "core/spec/rollout core/spec/serving core/spec/training"
     ),
     "tests/unit/core/test_ledger.py": "core/request",
+    "tests/unit/problems/test_metric.py": "problems/problem",
+    "tests/unit/problems/test_regression.py": "problems/boosting",
     "tests/unit/data/test_columns.py": "data/pages validation/batch validation/verdict",
     "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation step_values/training",
     "tests/unit/features/test_authored_names.py": "prediction_log/sql_view",

@@ -13,12 +13,16 @@ from include.core.spec.evaluation import Evaluation
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
+from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.serving import Objectives, Serving, Triggers
 from include.core.spec.training import Training
 
 __all__ = [
+    "AnyKind",
+    "Binary",
     "BusinessMetric",
+    "Costs",
     "Cron",
     "DailyCron",
     "Data",
@@ -29,14 +33,19 @@ __all__ = [
     "Frozen",
     "ModelSpec",
     "Monitoring",
+    "MultiClass",
     "Name",
     "Objectives",
     "OptionalReference",
+    "Problem",
+    "Ranking",
     "Reference",
+    "Regression",
     "Retraining",
     "Rollout",
     "Serving",
     "Training",
     "Triggers",
     "View",
+    "problem_from",
 ]

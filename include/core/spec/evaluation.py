@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from include.core.spec.base import Frozen, Name
@@ -12,11 +10,13 @@ from include.core.spec.base import Frozen, Name
 class Evaluation(Frozen):
     """What a trained model must show on the held-out days, alone and against the champion."""
 
-    metric: Literal["auc", "log_loss", "accuracy"] = "auc"
-    """The metric that the gate, the drop in performance and the reports are about."""
+    metric: Name = "auc"
+    """The metric that the gate, the drop in performance and the reports are about: one of those of the model's `problem`. Left
+    out, it is `auc` of a binary label, `mae` of a number, `log_loss` of classes, `ndcg` of a ranking."""
 
     minimum: float | None = 0.5
-    """The value of the metric that the model must reach. For log_loss it is a ceiling. None: any value passes."""
+    """The value of the metric that the model must reach; of a metric of which less is better, a ceiling. None: any value passes.
+    Left out, only a binary label has one."""
 
     margin: float = Field(0.01, gt=0)
     """How much worse than the champion a model may be, in units of the metric, and still pass."""

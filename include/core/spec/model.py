@@ -12,7 +12,9 @@ from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.data import Data
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.features import Features
+from include.core.spec.margins import left_out
 from include.core.spec.monitoring import Monitoring, Retraining
+from include.core.spec.problem import Binary, Problem
 from include.core.spec.rollout import Rollout
 from include.core.spec.serving import Objectives, Serving, Triggers
 from include.core.spec.training import Training
@@ -31,7 +33,10 @@ class ModelSpec(Frozen):
     """What the model predicts, in a sentence. Airflow, MLflow and the model card show it."""
 
     label: Name
-    """The column of the label, which is 0 or 1. The model predicts the probability of 1."""
+    """The column of the label: 0 or 1, unless `problem` says otherwise."""
+
+    problem: Problem = Binary()
+    """What kind of label that is, and so what the model predicts: `Binary`, `Regression`, `MultiClass` or `Ranking`."""
 
     data: Data = Data()
     """Where the raw partitions come from. By default from nowhere: see `data.sources`."""
@@ -67,8 +72,15 @@ class ModelSpec(Frozen):
     """What starts the DAGs beside their schedules."""
 
     @model_validator(mode="after")
+    def _by_the_problem(self) -> Self:
+        """What a spec leaves out depends on the kind of problem: the metric, its floor, and margins in the metric's unit."""
+        for section, values in left_out(self.problem, self.evaluation, self.retraining, self.rollout).items():
+            self.__dict__[section] = getattr(self, section).model_copy(update=values)
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._unmanaged(), *clashes(self)]
+        problems = [*self._unmanaged(), *self._unfit(), *clashes(self)]
         if problems:
             raise ValueError("; ".join(problems))
         names = [feature.name for feature in self.features.inputs]
@@ -76,6 +88,7 @@ class ModelSpec(Frozen):
             ("evaluation.slices", self.evaluation.slices),
             ("evaluation.baseline", (self.evaluation.baseline,)),
             ("serving.redact", self.serving.redact),
+            ("problem", self._served_costs()),
         ):
             unknown = [name for name in used if name and name not in (*names, *self.features.keys)]
             if unknown:
@@ -107,11 +120,27 @@ class ModelSpec(Frozen):
         if not features.request:
             yield "features.request: is needed where there are no data.sources: every input comes with the request then"
 
+    def _unfit(self) -> Iterator[str]:
+        """What does not go with the kind of problem."""
+        metric, known = self.evaluation.metric, self.problem.metric_names
+        if metric not in known:
+            kind = type(self.problem).__name__
+            yield f"evaluation.metric: {metric!r} is no metric of this {kind}; it has {', '.join(known)}"
+        if self.problem.kind != "binary" and self.evaluation.int8:
+            yield "evaluation.int8: an INT8 variant is made of binary models only"
+        if self.problem.kind != "binary" and self.serving.explore and not hasattr(self.problem, "decision"):
+            yield "serving.explore: there is no decision to draw at random in this kind of problem"
+
+    def _served_costs(self) -> tuple[str, ...]:
+        """The features that costs are read from when an answer is made."""
+        return self.problem.costs.columns if isinstance(self.problem, Binary) and self.problem.costs else ()
+
     @property
     def code(self) -> tuple[str, ...]:
         """Import strings of all the model's own code."""
         named = (self.features.build, self.features.entities, self.features.labels, self.expectations, self.training.fit)
-        return tuple(filter(None, named))
+        decision = getattr(self.problem, "decision", "")
+        return tuple(filter(None, (*named, *self.problem.metrics, decision)))
 
     @classmethod
     def heading(cls, values: Mapping[str, Any]) -> str:

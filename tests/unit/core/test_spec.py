@@ -54,7 +54,7 @@ def test_inputs_keys_and_code_are_in_order() -> None:
         ({"training__window_days": "long"}, r"training\.window_days: .*integer.*\(seen: 'long'\)"),
         ({"training__fit": "no colon"}, r"training\.fit: must look like 'package\.module:name' \(seen: 'no colon'\)"),
         ({"name": "Flight Delay"}, r"name: must be lower case letters.*\(seen: 'Flight Delay'\)"),
-        ({"evaluation__metric": "f1"}, r"evaluation\.metric: .*'auc', 'log_loss' or 'accuracy' \(seen: 'f1'\)"),
+        ({"evaluation__metric": "mae"}, r"evaluation\.metric: 'mae' is no metric of this Binary; it has auc, log_loss"),
         ({"rollout__steps": (20, 5, 100)}, r"rollout\.steps: must rise.*100.*\(seen: \(20, 5, 100\)\)"),
         ({"rollout__steps": ()}, r"rollout\.steps: must rise"),
         ({"rollout__steps": (5, 50)}, r"rollout\.steps: must rise.*end at 100"),

@@ -1,0 +1,216 @@
+"""A label that is one of several classes, and the probability of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.core.errors import DataError
+from include.core.json_types import Json
+from include.core.reference import load
+from include.core.spec import MultiClass
+from include.metrics.arrays import Floats, Groups, Values
+from include.metrics.binary import EPSILON
+from include.metrics.errors import Influence
+from include.problems import weighted
+from include.problems.boosting import boosted_classes
+from include.problems.metric import Metric, mean_of, nothing, ratio_influence
+from include.problems.problem import Event, Problem
+from include.problems.truth import Outputs, Truth
+
+SMOOTHING = 20.0  # so many rows of the overall shares are mixed into a group's own
+ADD_UP = 1e-3  # probabilities in float32 add up to 1 within this
+
+
+class MultiClassProblem(Problem):
+    """Labels are the places of the spec's classes."""
+
+    sql_type = "VARCHAR"
+    label_words = "one of the classes"
+    decides = True
+    outputs_add_up = True
+    events = (Event("loss", "wrong answers"),)
+    headline = ("log_loss", "accuracy")
+    value: MultiClass
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.value.classes)}
+
+    def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
+        texts = _texts(column, label)
+        found = pc.index_in(texts, value_set=pa.array(self.value.classes, pa.string()))
+        unknown = pc.is_null(found)
+        if pc.any(unknown).as_py():
+            others = sorted(pc.unique(texts.filter(unknown)).to_pylist())
+            raise DataError(
+                f"The label {label!r} has classes that the spec does not have: {len(others)} of them.",
+                seen=others[:5],
+                safe="the rows are kept as they are.",
+                hint="add them to the classes of the spec's problem, or map them in features.labels.",
+            )
+        places: Floats = found.to_numpy().astype(np.float64)
+        return places
+
+    def read_label(self, value: object) -> float:
+        text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+        if text not in self._places:
+            raise DataError(
+                "A label must be one of the classes.",
+                seen=value,
+                safe="nothing was written.",
+                hint=f"send one of {', '.join(self.value.classes[:20])}.",
+            )
+        return float(self._places[text])
+
+    def show_label(self, label: float) -> Json:
+        return self.value.classes[int(label)]
+
+    def too_few(self, truth: Truth, least: int) -> str:
+        counts = np.bincount(truth.labels.astype(np.int64), minlength=len(self.value.classes))
+        if len(truth) >= least and (counts >= max(1, least // 10)).sum() >= 2:
+            return ""
+        seen = ", ".join(f"{name} {count:,}" for name, count in zip(self.value.classes, counts, strict=True) if count)
+        return f"{len(truth):,} labelled rows ({seen or 'none'}): two classes at least are needed, and {max(least, 2)} rows"
+
+    def absent(self, truth: Truth) -> tuple[str, ...]:
+        """The classes that no row has: a model cannot learn them."""
+        seen = set(truth.labels.astype(np.int64).tolist())
+        return tuple(name for name, place in self._places.items() if place not in seen)
+
+    def _unhealthy(self, outputs: Outputs) -> str:
+        if not ((outputs >= 0) & (outputs <= 1)).all():
+            return f"outputs from {float(outputs.min()):g} to {float(outputs.max()):g} where probabilities are needed"
+        off = float(np.abs(outputs.sum(axis=1, dtype=np.float64) - 1).max(initial=0))
+        return f"probabilities that add up to 1 only within {off:.3g}" if off > ADD_UP else ""
+
+    @property
+    def default_output(self) -> Outputs:
+        count = len(self.value.classes)
+        return np.full(count, 1 / count) if self.value.default is None else np.array(self.value.default)
+
+    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+        row = np.asarray(output, dtype=np.float64)
+        decided = self.value.classes[int(self.decide(row[None, :])[0])]
+        return {"class": decided, "probabilities": dict(zip(self.value.classes, row.tolist(), strict=True))}
+
+    def summary(self, outputs: Outputs) -> Floats:
+        """The probability of the likeliest class: how sure the model is."""
+        found: Floats = outputs.max(axis=1).astype(np.float64)
+        return found
+
+    def distance(self, outputs: Outputs, others: Outputs) -> Floats:
+        """The total variation: by how much the probabilities differ, 0 to 1."""
+        found: Floats = np.abs(outputs.astype(np.float64) - others.astype(np.float64)).sum(axis=1) / 2
+        return found
+
+    def decide(self, outputs: Outputs, columns: Mapping[str, Floats] | None = None) -> Groups:
+        """The place of a class: by the author's function; else the cheapest by `costs`; else the likeliest."""
+        if self._decision is not None:
+            return np.asarray(self._decision(outputs), dtype=np.int64)
+        if self.value.costs is None:
+            likeliest: Groups = outputs.argmax(axis=1).astype(np.int64)
+            return likeliest
+        cheapest: Groups = (outputs.astype(np.float64) @ np.array(self.value.costs)).argmin(axis=1).astype(np.int64)
+        return cheapest
+
+    @cached_property
+    def _decision(self) -> Callable[[Outputs], Groups] | None:
+        return load(self.value.decision) if self.value.decision else None
+
+    def loss(self, truth: Truth, outputs: Outputs) -> Floats:
+        """1 where the decision is wrong; with `costs`, what it costs."""
+        known, said = truth.labels.astype(np.int64), self.decide(outputs)
+        if self.value.costs is None:
+            return np.where(known != said, 1.0, 0.0)
+        costs: Floats = np.array(self.value.costs)[known, said]
+        return costs
+
+    @cached_property
+    def own_metrics(self) -> Mapping[str, Metric]:
+        found = {
+            "log_loss": Metric("log loss", mean_of(_log_loss), higher_is_better=False),
+            "accuracy": Metric("accuracy", mean_of(self._right), decided=True),
+            "macro_f1": Metric("macro F1", self._macro_f1, decided=True),
+            "brier": Metric("Brier", mean_of(_brier), higher_is_better=False),
+            "ece": Metric("calibration error of the likeliest class", _calibration, higher_is_better=False),
+        }
+        if self.value.costs is not None:
+            found["cost"] = Metric("cost a row", mean_of(self.loss), higher_is_better=False, decided=True)
+        return found
+
+    def _right(self, truth: Truth, outputs: Outputs) -> Floats:
+        return np.where(self.decide(outputs) == truth.labels, 1.0, 0.0)
+
+    def _macro_f1(self, truth: Truth, outputs: Outputs) -> Influence:
+        """The mean F1 of the classes that occur, in labels or decisions."""
+        if not len(truth):
+            return nothing(0)
+        known, said = truth.labels.astype(np.int64), self.decide(outputs)
+        classes = np.union1d(known, said)
+        each = [ratio_influence(_f1_of(place, said))(truth, outputs) for place in classes]
+        return Influence(float(np.mean([one.value for one in each])), np.mean([one.rows for one in each], axis=0))
+
+    def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
+        """Classes that the training rows do not have get nothing."""
+        found = np.zeros((len(holdout), len(self.value.classes)))
+        found[:, np.unique(truth.labels.astype(np.int64))] = boosted_classes(train, truth, holdout, categories, seed)
+        return found
+
+    def historical(self, truth: Truth, groups: Sequence[str], wanted: Sequence[str]) -> Outputs:
+        """The shares of the classes in each group, smoothed to the overall shares."""
+        known, labels, count = np.array(groups), truth.labels.astype(np.int64), len(self.value.classes)
+        overall = np.bincount(labels, minlength=count) / len(labels)
+        found = {}
+        for value in np.unique(known):
+            inside = np.bincount(labels[known == value], minlength=count)
+            found[str(value)] = (inside + SMOOTHING * overall) / (inside.sum() + SMOOTHING)
+        return np.array([found.get(str(value), overall) for value in wanted])
+
+
+def _texts(column: pa.ChunkedArray, label: str) -> pa.ChunkedArray:
+    """Text, or whole numbers as text. Raises DataError for other types."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_dictionary(kind):
+        return column.cast(pa.string())
+    raise DataError(
+        f"The label {label!r} must be a class: text, or a whole number.",
+        seen=str(kind),
+        safe="the rows are kept as they are.",
+        hint="cast it in features.labels, or state another kind of problem.",
+    )
+
+
+def _of_truth(truth: Truth, outputs: Outputs) -> Floats:
+    """The probability [n] of each row's own class."""
+    found: Floats = outputs[np.arange(len(truth)), truth.labels.astype(np.int64)].astype(np.float64)
+    return found
+
+
+def _log_loss(truth: Truth, outputs: Outputs) -> Floats:
+    return -np.log(np.clip(_of_truth(truth, outputs), EPSILON, 1.0))
+
+
+def _brier(truth: Truth, outputs: Outputs) -> Floats:
+    squares = np.square(outputs.astype(np.float64)).sum(axis=1)
+    found: Floats = squares - 2 * _of_truth(truth, outputs) + 1
+    return found
+
+
+def _calibration(truth: Truth, outputs: Outputs) -> Influence:
+    sure = outputs.max(axis=1)
+    right = (outputs.argmax(axis=1) == truth.labels).astype(np.float64)
+    return weighted.influence("ece", Truth(right, truth.weight), sure, right.astype(np.int64))
+
+
+def _f1_of(place: int, said: Groups) -> Callable[[Truth, Outputs], tuple[Floats, Floats]]:
+    def ratio(truth: Truth, outputs: Outputs) -> tuple[Floats, Floats]:
+        is_class, says_class = (truth.labels == place).astype(np.float64), (said == place).astype(np.float64)
+        return 2 * is_class * says_class, is_class + says_class
+
+    return ratio

@@ -1,0 +1,111 @@
+"""Candidates of a query in an order: a relevance of 0 or more is the label, a score that orders them the output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from include.core.errors import DataError
+from include.core.json_types import Json
+from include.core.spec import Ranking
+from include.metrics.arrays import Floats, Groups, Values
+from include.problems.boosting import boosted_numbers
+from include.problems.label_columns import numbered, numbers, present, refuse
+from include.problems.lists import Lists
+from include.problems.metric import Metric, ratio_influence
+from include.problems.problem import Event, Problem
+from include.problems.truth import Outputs, Truth
+
+SMOOTHING = 20.0  # so many rows of the overall mean are mixed into an item's own
+
+
+class RankingProblem(Problem):
+    """A list is one observation. Lists with one candidate, or with none that is relevant, say nothing and are left out."""
+
+    sql_type = "DOUBLE"
+    label_words = "a relevance of 0 or more"
+    events = (Event("loss", "relevant items below the first places"),)
+    headline = ("ndcg", "recall")
+    value: Ranking
+
+    def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
+        values = numbers(column, label)
+        refuse(values, values < 0, f"The label {label!r} is a relevance, and must not be negative")
+        return values
+
+    def read_label(self, value: object) -> float:
+        if isinstance(value, bool | int | float) and np.isfinite(value) and value >= 0:
+            return float(value)
+        raise DataError("A label must be a relevance of 0 or more.", seen=value, safe="nothing was written.")
+
+    def _query(self, table: pa.Table) -> Groups:
+        return numbered(present(table, self.value.query))
+
+    def too_few(self, truth: Truth, least: int) -> str:
+        lists = self._lists(truth, np.zeros(len(truth)))
+        told = lists.telling
+        if told >= max(least, 1):
+            return ""
+        return (
+            f"{told:,} of {lists.count:,} queries tell an order ({lists.alone:,} have one candidate, {lists.irrelevant:,} none "
+            f"that is relevant): at least {max(least, 1)} are needed"
+        )
+
+    def units(self, truth: Truth) -> int:
+        return self._lists(truth, np.zeros(len(truth))).telling
+
+    def _lists(self, truth: Truth, outputs: Outputs) -> Lists:
+        if truth.query is None:
+            raise DataError(f"A ranking needs the column {self.value.query!r}: which rows are one list.")
+        return Lists(truth.query, truth.labels, outputs.astype(np.float64), self.value.at)
+
+    @property
+    def default_output(self) -> Outputs:
+        return np.float64(self.value.default)  # type: ignore[return-value]
+
+    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+        return {"score": float(output)}  # type: ignore[arg-type]
+
+    def summary(self, outputs: Outputs) -> Floats:
+        return outputs.astype(np.float64)
+
+    def loss(self, truth: Truth, outputs: Outputs) -> Floats:
+        """1 - NDCG of each list, at its first row; 0 at all others."""
+        lists = self._lists(truth, outputs)
+        return lists.at_first(1 - lists.ndcg)
+
+    @cached_property
+    def own_metrics(self) -> Mapping[str, Metric]:
+        at = self.value.at
+        return {
+            "ndcg": Metric(f"NDCG@{at}", self._mean("ndcg")),
+            "recall": Metric(f"recall@{at}", self._mean("recall")),
+            "mrr": Metric(f"reciprocal rank@{at}", self._mean("reciprocal_rank")),
+            "map": Metric(f"average precision@{at}", self._mean("average_precision")),
+        }
+
+    def _mean(self, name: str) -> Any:
+        """The mean over the lists that tell an order; a list stands at its first row, and counts by that row's weight."""
+
+        def ratio(truth: Truth, outputs: Outputs) -> tuple[Floats, Floats]:
+            lists = self._lists(truth, outputs)
+            return lists.at_first(getattr(lists, name)), lists.at_first(np.ones(lists.count))
+
+        return ratio_influence(ratio)
+
+    def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
+        """The relevance itself, row by row: no order is learned."""
+        return boosted_numbers(train, truth, holdout, categories, seed)
+
+    def historical(self, truth: Truth, groups: Sequence[str], wanted: Sequence[str]) -> Outputs:
+        """The mean relevance of each group; of items, how popular they are."""
+        known, overall = np.array(groups), float(truth.labels.mean())
+        found = {
+            str(value): (float(truth.labels[known == value].sum()) + SMOOTHING * overall) / ((known == value).sum() + SMOOTHING)
+            for value in np.unique(known)
+        }
+        return np.array([found.get(str(value), overall) for value in wanted])

@@ -1,0 +1,40 @@
+"""The problem of a spec, of a stored request, and of one that was stored before there were kinds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from include.core.spec import Binary, MultiClass, Regression, problem_from
+from include.models.flight_delay.spec import SPEC
+from include.problems.of import of_params, of_spec, params_of, problem_of
+from tests.unit.problems.rows import KINDS
+
+
+def test_a_binary_model_says_nothing_in_its_requests() -> None:
+    assert params_of(SPEC) == {}
+    assert of_params({"threshold": 0.4}).value == Binary()
+    assert of_params({"threshold": 0.4}).threshold == 0.4  # type: ignore[attr-defined]
+    assert of_spec(SPEC).threshold == SPEC.serving.threshold  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_comes_back_from_a_request(kind: str) -> None:
+    value: Any = KINDS[kind]
+    spec = SPEC.model_copy(update={"problem": value})
+    assert of_params(params_of(spec)).value == value
+    assert problem_from(value.model_dump(mode="json")) == value
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_defaults_are_healthy_and_answers_are_plain(kind: str) -> None:
+    problem = problem_of(KINDS[kind])
+    assert problem.check(problem.default_output.reshape(problem.shape(1)), 1) == ""
+    answer = problem.answer(problem.default_output.tolist(), {"amount": 3.0})
+    assert all(isinstance(name, str) for name in answer)
+
+
+def test_a_regression_with_one_output() -> None:
+    assert problem_of(Regression(scale=2)).outputs == ("value",)
+    assert problem_of(MultiClass(classes=("x", "y"))).shape(3) == (3, 2)
