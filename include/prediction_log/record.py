@@ -27,9 +27,9 @@ OUTCOME: Final = "outcome"
 class Record(msgspec.Struct, gc=False, omit_defaults=True):
     """One line. Which fields are set depends on `kind`.
 
-    prediction: all but `against*`, `label` and `metric`.
-    shadow: the copy's `version`, `score`, `error`, and in `against*` what was answered to the caller.
-    label: `id` of the prediction and `label`.
+    prediction: all but `against*`, `label*` and `metric`.
+    shadow: the copy's `version`, `score`, `outputs`, `place`, `error`, and in `against*` what was answered to the caller.
+    label: `id` of the prediction, and `label` or `label_class`.
     outcome: `id` of the prediction, in `metric` the name of a business metric, in `label` its value.
     """
 
@@ -52,13 +52,14 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     arm: str = ""
     """The arm of the rollout that the entity belongs to, champion or challenger, whoever answered in the end."""
     score: float | None = None
-    """The probability of the positive class, 0 to 1."""
+    """The one number by which the answer is watched: the probability of the positive class, 0 to 1; the value that is predicted;
+    the probability of the likeliest class; the score that a ranking orders by."""
     against: float | None = None
     """Of a shadow: the score that the caller got."""
     against_version: int | None = None
     """Of a shadow: the version that the caller was answered by."""
     label: float | None = None
-    """Of a label: the truth, 0 or 1. Of an outcome: its value, above 0 if it happened."""
+    """Of a label: the truth, 0 or 1, or a number; None where it is a class. Of an outcome: its value, above 0 if it happened."""
     degraded: list[str] = []
     """What was not as it should be when the answer was made; empty where nothing was."""
     generation: int = 0
@@ -72,7 +73,18 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     explored: str = ""
     """Why the champion's score did not decide: "challenger" (a canary's arm) or "random"; else empty."""
     decision: int | None = None
-    """The decision that was answered, where it was drawn at random; elsewhere it follows from the score."""
+    """The decision that was answered: of classes always, the place of the class; otherwise where it was drawn at random, for
+    elsewhere it follows from the score."""
+    outputs: list[float] | None = None
+    """All that the model says, where that is several numbers: in the order of the problem's outputs."""
+    against_outputs: list[float] | None = None
+    """Of a shadow: the outputs of the answer that the caller got, where they are several."""
+    place: int | None = None
+    """Of a ranking: the candidate's place in the order of its request, from 0."""
+    against_place: int | None = None
+    """Of a ranking's shadow: the candidate's place in the list that the caller got."""
+    label_class: str = ""
+    """Of a label: the name of the class."""
     v: int = FIRST
     """The version of the line's format; the first one is not written out."""
 

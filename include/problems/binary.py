@@ -75,8 +75,12 @@ class BinaryProblem(Problem):
     def default_output(self) -> Outputs:
         return np.float64(self.default)  # type: ignore[return-value]
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
         score = float(output)  # type: ignore[arg-type]
+        if decision is not None:
+            return {"score": score, "label": decision}
         costs = {name: np.array([float((columns or {})[name])]) for name in self._costs}
         return {"score": score, "label": int(self.decide(np.array([score]), costs)[0])}
 

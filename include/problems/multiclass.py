@@ -94,10 +94,13 @@ class MultiClassProblem(Problem):
         count = len(self.value.classes)
         return np.full(count, 1 / count) if self.value.default is None else np.array(self.value.default)
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
-        row = np.asarray(output, dtype=np.float64)
-        decided = self.value.classes[int(self.decide(row[None, :])[0])]
-        return {"class": decided, "probabilities": dict(zip(self.value.classes, row.tolist(), strict=True))}
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
+        if decision is None:
+            decision = int(self.decide(np.asarray(output, dtype=np.float64)[None, :])[0])
+        said = (float(each) for each in output)  # type: ignore[union-attr]
+        return {"class": self.value.classes[decision], "probabilities": dict(zip(self.value.classes, said, strict=True))}
 
     def summary(self, outputs: Outputs) -> Floats:
         """The probability of the likeliest class: how sure the model is."""

@@ -146,8 +146,13 @@ class Problem(ABC):
         """The outputs [] or [k] that are answered when nothing can give better ones."""
 
     @abstractmethod
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
-        """What a caller gets of one row's outputs, beside id, version and arm. `columns`: the row's features by name."""
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
+        """What a caller gets of one row's outputs, beside id, version and arm. `columns`: the row's features by name.
+
+        `decision`: the one that was made, where one was; else it follows from the outputs and the features.
+        """
 
     @abstractmethod
     def summary(self, outputs: Outputs) -> Floats:

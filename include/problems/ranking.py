@@ -67,7 +67,9 @@ class RankingProblem(Problem):
     def default_output(self) -> Outputs:
         return np.float64(self.value.default)  # type: ignore[return-value]
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
         return {"score": float(output)}  # type: ignore[arg-type]
 
     def summary(self, outputs: Outputs) -> Floats:

@@ -76,7 +76,9 @@ class RegressionProblem(Problem):
         value = self.value.default
         return np.array([value, value if low is None else low, value if high is None else high])
 
-    def answer(self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None) -> dict[str, Json]:
+    def answer(
+        self, output: Sequence[float] | float, columns: Mapping[str, Any] | None = None, decision: int | None = None
+    ) -> dict[str, Json]:
         if not self.value.interval:
             return {"value": float(output)}  # type: ignore[arg-type]
         value, low, high = (float(each) for each in output)  # type: ignore[union-attr]

@@ -170,7 +170,7 @@ THEMES = {
     ),
     "tests/unit/reconcile": "bench",
     "tests/unit/rollout": "entities",
-    "tests/unit/serving": "direct",
+    "tests/unit/serving": "binary_golden direct",
 }
 # Folders of tests about what is no package of the sources: containers, examples, scripts, the tests' own helpers, the house.
 OTHER = ("docker", "examples", "scripts", "support")

@@ -49,6 +49,15 @@ class AnyKind(Frozen):
         """What the defaults of margins are multiplied by: they are meant for metrics between 0 and 1."""
         return 1.0
 
+    @property
+    def listed_by(self) -> str:
+        """The column that says which rows are one list; empty where each row stands alone."""
+        return ""
+
+    def unit_keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the entity's keys by which an arm of a rollout is drawn, and by which it counts."""
+        return keys
+
 
 class Costs(Frozen):
     """What wrong decisions cost, in any one unit: a number, or the feature that holds it for each row."""
@@ -227,6 +236,14 @@ class Ranking(AnyKind):
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*super().columns, self.query, self.item)))
+
+    @property
+    def listed_by(self) -> str:
+        return self.query
+
+    def unit_keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The query: the candidates of one list must not meet several versions. Where it is no key, the keys but the item."""
+        return (self.query,) if self.query in keys else tuple(key for key in keys if key != self.item)
 
 
 Problem = Annotated[Binary | Regression | MultiClass | Ranking, Field(discriminator="kind")]

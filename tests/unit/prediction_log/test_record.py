@@ -40,3 +40,10 @@ def test_what_is_no_record_is_none(line: bytes | str) -> None:
 def test_what_names_fields_of_the_record_names_those_that_it_has() -> None:
     assert {*TEXTS, *list(COLUMNS)[:-2]} <= set(Record.__struct_fields__)
     assert list(COLUMNS)[-2:] == ["record", "upto"]
+
+
+def test_a_line_of_one_output_says_nothing_of_several() -> None:
+    line = msgspec.json.encode(Record("prediction", "r", "2026-01-01", score=0.5))
+    assert line == b'{"kind":"prediction","id":"r","at":"2026-01-01","score":0.5}'
+    several = Record("shadow", "r", "2026-01-01", score=0.5, outputs=[0.5, 0.25], against_outputs=[0.5, 0.5], place=0)
+    assert parse_line(msgspec.json.encode(several)) == several
