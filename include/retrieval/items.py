@@ -35,6 +35,7 @@ class Items:
     `popular`: places of items, the most popular first: what is shown where nothing better is known.
     `inputs`: the inputs of the model that the query's vector is made of, in the order of the encoder's.
     `candidates`: how many of the nearest the ranker orders.
+    `seen`: the input, a text, that lists the items which whoever asks has had, with blanks between; empty where none does.
     """
 
     ids: tuple[str, ...]
@@ -42,6 +43,7 @@ class Items:
     popular: Places = field(repr=False)
     inputs: tuple[str, ...] = ()
     candidates: int = CANDIDATES
+    seen: str = ""
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -77,7 +79,7 @@ class Items:
             "ids": np.frombuffer(b"".join(encoded), dtype=np.uint8),
             "id_ends": ends,
         }
-        told = {"format": FORMAT, "inputs": json.dumps(self.inputs), "candidates": str(self.candidates)}
+        told = {"format": FORMAT, "inputs": json.dumps(self.inputs), "candidates": str(self.candidates), "seen": self.seen}
         write_arrays(path, arrays, told)
 
 
@@ -92,7 +94,7 @@ def read_items(path: Path) -> Items:
     try:
         ids = _texts(arrays["ids"].tobytes(), arrays["id_ends"])
         inputs, candidates = tuple(json.loads(told["inputs"])), int(told["candidates"])
-        return Items(ids, arrays["vectors"], arrays["popular"], inputs, candidates)
+        return Items(ids, arrays["vectors"], arrays["popular"], inputs, candidates, told.get("seen", ""))
     except (KeyError, ValueError, TypeError, DataError) as error:
         raise IntegrityError(
             f"{path.name} is not whole: {error!r:.200}.", safe="nothing was taken from it.", hint="train the version again."
