@@ -82,13 +82,14 @@ SOURCES = {
 }
 
 
-def land(storage: Storage, first: date, last: date, root_csv: Path | None = None) -> int:
+def land(storage: Storage, first: date, last: date, root_csv: Path | None = None, model: str = MODEL) -> int:
     """Write every source's raw partitions from `first` to `last`, both included. Returns how many were written.
 
     A partition whose bytes are there already is left alone, so landing again costs little and changes nothing.
-    `root_csv` is the folder of the CSV files, by default the installed package's. Raises FileNotFoundError.
+    `root_csv` is the folder of the CSV files, by default the installed package's. `model`: whose partitions they become.
+    Raises FileNotFoundError.
     """
-    raw, written = RawPartitions(storage, MODEL), 0
+    raw, written = RawPartitions(storage, model), 0
     with tempfile.TemporaryDirectory() as scratch:
         connection = _open(root_csv or _installed(), Path(scratch))
         for source, query in SOURCES.items():
