@@ -35,7 +35,8 @@ class Items:
     `popular`: places of items, the most popular first: what is shown where nothing better is known.
     `inputs`: the inputs of the model that the query's vector is made of, in the order of the encoder's.
     `candidates`: how many of the nearest the ranker orders.
-    `seen`: the input, a text, that lists the items which whoever asks has had, with blanks between; empty where none does.
+    `seen`, `also`: the inputs, texts of ids with blanks between, that list the items which whoever asks has had, and items that
+    are candidates whatever the vectors say, such as those that came since the training; empty where there is no such input.
     """
 
     ids: tuple[str, ...]
@@ -44,6 +45,7 @@ class Items:
     inputs: tuple[str, ...] = ()
     candidates: int = CANDIDATES
     seen: str = ""
+    also: str = ""
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -79,7 +81,8 @@ class Items:
             "ids": np.frombuffer(b"".join(encoded), dtype=np.uint8),
             "id_ends": ends,
         }
-        told = {"format": FORMAT, "inputs": json.dumps(self.inputs), "candidates": str(self.candidates), "seen": self.seen}
+        told = {"format": FORMAT, "inputs": json.dumps(self.inputs), "candidates": str(self.candidates)}
+        told |= {"seen": self.seen, "also": self.also}
         write_arrays(path, arrays, told)
 
 
@@ -94,7 +97,7 @@ def read_items(path: Path) -> Items:
     try:
         ids = _texts(arrays["ids"].tobytes(), arrays["id_ends"])
         inputs, candidates = tuple(json.loads(told["inputs"])), int(told["candidates"])
-        return Items(ids, arrays["vectors"], arrays["popular"], inputs, candidates, told.get("seen", ""))
+        return Items(ids, arrays["vectors"], arrays["popular"], inputs, candidates, told["seen"], told["also"])
     except (KeyError, ValueError, TypeError, DataError) as error:
         raise IntegrityError(
             f"{path.name} is not whole: {error!r:.200}.", safe="nothing was taken from it.", hint="train the version again."

@@ -19,7 +19,7 @@ import numpy as np
 from include.core.errors import DataError, IntegrityError
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import Model, open_model
-from include.retrieval.items import ITEMS, Floats, Items, Places, read_items
+from include.retrieval.items import ITEMS, Floats, Items, read_items
 from include.retrieval.nearest import INDEX, Nearest, open_nearest, write_index
 
 QUERY = "query.onnx"
@@ -49,20 +49,32 @@ class Retrieval:
         vector = found.reshape(-1).astype(np.float32, copy=False)
         return vector if vector.any() else None
 
-    def near(self, vector: Floats | None, left_out: Collection[str], count: int | None = None) -> Places:
-        """Places of the candidates, nearest first, without those left out; the popular ones where there is no vector."""
-        count = self.items.candidates if count is None else count
-        gone = self.items.places_of(left_out)
-        if vector is None:
-            found = self.items.popular
-        else:
-            found, _ = self.nearest.search(vector, count + len(gone))
-        return found[~np.isin(found, gone)][:count] if len(gone) else found[:count]
+    def candidates(self, row: Mapping[str, Any], vector: Floats | None, seen: Collection[str]) -> list[str]:
+        """Ids of what is to be ranked: the nearest, or without a vector the popular ones; then those that the row names.
 
-    def known(self, row: Mapping[str, Any]) -> list[str]:
-        """The items that the row itself says are seen."""
-        text = row.get(self.items.seen) if self.items.seen else None
-        return text.split() if isinstance(text, str) else []
+        Each once, without what was seen, by the caller or by the row.
+        """
+        gone = {*seen, *listed(row, self.items.seen)}
+        found = self._near(vector, gone)
+        named = (item for item in listed(row, self.items.also) if item not in gone)
+        return list(dict.fromkeys([*found, *named]))
+
+    def _near(self, vector: Floats | None, gone: Collection[str]) -> list[str]:
+        count, left_out = self.items.candidates, self.items.places_of(gone)
+        if vector is None:
+            places = self.items.popular
+        else:
+            places, _ = self.nearest.search(vector, count + len(left_out))
+        if len(left_out):
+            places = places[~np.isin(places, left_out)]
+        ids = self.items.ids
+        return [ids[place] for place in places[:count].tolist()]
+
+
+def listed(row: Mapping[str, Any], name: str) -> list[str]:
+    """The ids that an input lists."""
+    text = row.get(name) if name else None
+    return text.split() if isinstance(text, str) else []
 
 
 def write_retrieval(folder: Path, items: Items, query: bytes) -> dict[str, Path]:
@@ -104,7 +116,7 @@ def open_retrieval(files: Mapping[str, Path], encoder: Encoder) -> Retrieval | N
 def _part(encoder: Encoder, items: Items) -> Encoder:
     """The encoder of the inputs that the query is made of."""
     by_name = {each.name: each for each in encoder.inputs}
-    unknown = [name for name in (*items.inputs, *filter(None, [items.seen])) if name not in by_name]
+    unknown = [name for name in (*items.inputs, *filter(None, (items.seen, items.also))) if name not in by_name]
     if unknown or not items.inputs:
         raise IntegrityError(
             "The query is made of inputs that the model does not have.", seen=unknown, safe="it answers nobody.",
@@ -117,7 +129,7 @@ def _check(retrieval: Retrieval) -> None:
     """Raises IntegrityError for an encoder that makes no vector of these items' of a row of defaults."""
     row = {each.name: each.default for each in retrieval.encoder.inputs}
     try:
-        retrieval.near(retrieval.vector(row), ())
+        retrieval.candidates(row, retrieval.vector(row), ())
     except Exception as error:  # a vendor's runtime may raise anything
         raise IntegrityError(
             f"The query encoder does not go with the items beside it: {str(error).strip()[:200]}",

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from include.core.errors import DataError
+from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
 
@@ -62,6 +64,7 @@ class TrainingJob:
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
+    shipped: dict[str, Path] = field(default_factory=dict, init=False)
 
     @property
     def label(self) -> str:
@@ -83,6 +86,16 @@ class TrainingJob:
     def expect(self, scores: Floats) -> None:
         """The trained model's own scores of `validation`: the ONNX file is refused unless it gives the same."""
         self.expected.append(np.asarray(scores, dtype=np.float32))
+
+    def ship(self, files: Mapping[str, Path]) -> None:
+        """Files that the version brings beside its model, as `include.retrieval.version:write_retrieval` has written them.
+
+        Raises DataError for a file of another name: nothing would read it.
+        """
+        unknown = sorted(set(files) - set(FILES))
+        if unknown:
+            raise DataError("A version cannot bring these files.", seen=unknown, hint=f"it may bring {', '.join(FILES)}.")
+        self.shipped.update(files)
 
 
 def _input(item: Mapping[str, Any]) -> Input:
