@@ -57,7 +57,7 @@ Written by `scripts/spec_reference.py` from the docstrings in `include/core/spec
 | `Reference` | an import string, `"package.module:name"` |
 | `Cron` | a cron expression of five fields, or a preset such as `"@weekly"` |
 | `DailyCron` | a cron expression that fires exactly once in every day |
-| `Dtype` | `"float"`, `"int"` or `"category"` |
+| `Dtype` | `"float"`, `"int"`, `"bool"`, `"category"`, `"text"` or `"vector[n]"`, such as `"vector[64]"` |
 | `timedelta` | a span of time, such as `timedelta(days=7)` |
 """
 

@@ -21,6 +21,7 @@ from include.core.reference import load
 from include.core.request import Ref, Request, Result
 from include.core.task import Task, perform
 from include.features.request import features_request
+from include.model_contract.batch import Columns
 from include.model_contract.encoder import Encoder
 from include.row_rules.expectation import Expectation, load_suite
 from include.training.checkpoint import CheckpointStore
@@ -151,9 +152,15 @@ def training_job(sample: Sample, training_set: Result) -> TrainingJob:
 def _compare_encodings(encoder: Encoder, table: pa.Table) -> None:
     """Training encodes tables, the gateway rows: they must agree."""
     newest = table.slice(max(0, len(table) - ENCODED_ROWS))
-    rows = np.array([encoder.encode_row(row) for row in newest.to_pylist()], dtype=np.float32)
-    whole = encoder.encode_table(newest)
-    differing = [each.name for place, each in enumerate(encoder.inputs) if not _equal(rows[:, place], whole[:, place])]
+    rows, whole = encoder.encode_rows(newest.to_pylist()), encoder.encode_table(newest)
+    if isinstance(rows, Columns) and isinstance(whole, Columns):
+        differing = [each.name for each in encoder.inputs if not _equal(rows[each.name], whole[each.name])]
+    else:
+        differing = [
+            each.name
+            for each, where in zip(encoder.inputs, encoder.blocks, strict=True)
+            if not _equal(np.asarray(rows)[:, where], np.asarray(whole)[:, where])
+        ]
     if differing:
         raise DataError(
             f"Training and serving encode {', '.join(differing)} differently.",
@@ -164,7 +171,7 @@ def _compare_encodings(encoder: Encoder, table: pa.Table) -> None:
 
 
 def _equal(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
-    return bool(np.array_equal(one, other, equal_nan=True))
+    return bool(np.array_equal(one, other, equal_nan=one.dtype != object))
 
 
 def encoded_words(job: TrainingJob) -> str:
@@ -173,7 +180,9 @@ def encoded_words(job: TrainingJob) -> str:
     empty = [each.name for place, each in enumerate(inputs) if not each.is_category and bool(np.isnan(rows[:, place]).all())]
     categories = sum(each.is_category for each in inputs)
     held = f"; missing in every row: {', '.join(empty)}" if empty else ""
-    return f"{len(inputs)} inputs, {categories} of them categories; rows and tables are encoded alike{held}"
+    texts = [str(item["name"]) for item in job.signature["inputs"] if item["dtype"] == "text"]
+    read = f", and {', '.join(texts)} as text" if texts else ""
+    return f"{len(inputs)} inputs, {categories} of them categories{read}; rows and tables are encoded alike{held}"
 
 
 def fit(sample: Sample, job: TrainingJob) -> str:

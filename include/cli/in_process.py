@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
+
+import msgspec
 
 from include.cli.context import CliContext
 from include.core.errors import DataError, UnreachableError
@@ -12,7 +15,9 @@ from include.core.request import Json
 from include.core.spec import ModelSpec, View
 from include.core.time import parse_time, utc_now
 from include.features.online.presence import empty_views, published_rows
+from include.prediction_log.record import PREDICTION, Record
 from include.routing.route import read_route
+from include.serving.models.answers import plain_answers
 from include.serving.models.loaded_model import load_model
 from include.serving.prediction.lost_views import FLAG
 
@@ -31,9 +36,15 @@ def predict(
         model = load_model(context.control, context.ledger, spec, version, Path(scratch))
     known, degraded = _online(context, spec, model.views or spec.features.views, entity, at)
     row = {feature.name: feature.default for feature in spec.features.request} | known | dict(features)
-    score = model.score_row({feature.name: row.get(feature.name) for feature in model.inputs or spec.features.inputs})
-    label = int(score >= spec.serving.threshold)
-    return {"id": "", "score": score, "label": label, "version": version, "arm": "champion", "degraded": degraded}
+    asked = {feature.name: row.get(feature.name) for feature in model.inputs or spec.features.inputs}
+    said = model.score_row(asked)
+    if model.answers is None:
+        record = Record(PREDICTION, "", "", version=version, arm="champion", degraded=degraded, score=cast(float, said))
+        return msgspec.structs.asdict(plain_answers(spec.serving.threshold)(record))
+    record = Record(PREDICTION, "", "", version=version, arm="champion", degraded=degraded)
+    model.answers.fill([record], [asked], [said])
+    record.place = None if model.answers.problem.query is None else 0
+    return model.answers.answer(record)
 
 
 def _online(

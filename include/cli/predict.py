@@ -16,8 +16,11 @@ from include.core.spec import ModelSpec
 
 SHAPES: Shapes = {
     "": {
-        "id": "of the request; empty where none was logged", "score": "the probability of the label being 1", "label": "0 or 1",
-        "version": "that answered; null: the default score", "arm": "champion or challenger",
+        "id": "of the request; empty where none was logged",
+        "score": "binary: the probability of the label being 1; a ranking: what it orders by", "label": "binary: 0 or 1",
+        "value": "a number that is predicted", "low": "of its interval, where it has one", "high": "of its interval",
+        "class": "the class that is decided", "probabilities": "by class", "place": "of a candidate in its list, from 1",
+        "version": "that answered; null: the default answer", "arm": "champion or challenger",
         "degraded": "what stood in for by defaults", "through": "the gateway, or this process, in words",
     },
 }  # fmt: skip
@@ -46,7 +49,20 @@ def run(options: argparse.Namespace) -> int:
 def _words(spec: ModelSpec, said: Mapping[str, Any]) -> str:
     by = f"version {said['version']} ({said['arm']})" if said["version"] is not None else "no version"
     degraded = f"; degraded: {', '.join(said['degraded'])}" if said["degraded"] else ""
-    return f"{spec.label} = {said['label']} (score {said['score']:.4f}) by {by} {said['through']}{degraded}"
+    return f"{_said(spec, said)} by {by} {said['through']}{degraded}"
+
+
+def _said(spec: ModelSpec, said: Mapping[str, Any]) -> str:
+    """The answer itself, by what is in it."""
+    if "label" in said:
+        return f"{spec.label} = {said['label']} (score {said['score']:.4f})"
+    if "class" in said:
+        return f"{spec.label} = {said['class']} (probability {said['probabilities'][said['class']]:.4f})"
+    if "value" in said:
+        unit = f" {getattr(spec.problem, 'unit', '')}".rstrip()
+        interval = f" ({said['low']:.6g} to {said['high']:.6g})" if "low" in said else ""
+        return f"{spec.label} = {said['value']:.6g}{unit}{interval}"
+    return f"{spec.label}: score {said['score']:.6g}"
 
 
 def _ask(context: CliContext, spec: ModelSpec, entity: dict[str, str], features: dict[str, Any], at: str) -> dict[str, Any]:

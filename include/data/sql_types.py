@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from include.core.spec import Dtype
+from include.core.spec import Feature
+from include.core.spec.dtypes import Kind, kind_of
 
-SQL_TYPES: dict[Dtype, str] = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
+_SCALARS: dict[Kind, str] = {"float": "DOUBLE", "int": "BIGINT", "bool": "BOOLEAN", "category": "VARCHAR", "text": "VARCHAR"}
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "BOOLEAN"}
 WHOLE = INTEGERS - {"BOOLEAN"} | {"UHUGEINT"}
+
+
+def sql_type(dtype: str) -> str:
+    """DuckDB's type of a feature. A vector is a list of float32: of its arrays (FLOAT[64]) a Parquet file with a null in it is
+    one that Arrow cannot read."""
+    return _SCALARS.get(kind_of(dtype)) or "FLOAT[]"
+
+
+def default_literal(feature: Feature) -> str:
+    """SQL of a feature's default; NULL where it has none."""
+    if feature.default is None:
+        return "NULL"
+    kind = kind_of(feature.dtype)
+    if kind in ("category", "text"):
+        return "'" + str(feature.default).replace("'", "''") + "'"
+    if isinstance(feature.default, tuple):
+        return f"[{', '.join(repr(each) for each in feature.default)}]::{sql_type(feature.dtype)}"
+    return str(bool(feature.default)).upper() if kind == "bool" else str(float(feature.default))
 
 
 def key_text(name: str, relation: str = "") -> str:

@@ -48,9 +48,9 @@ def run(task: Task) -> Outcome:
     train, holdout = (pq.read_table(task.file("training_set", f"{name}.parquet")) for name in ("train", "holdout"))
     labels = _labels(holdout, label)
     model, encoder, path = _open(task, "train")
-    rows: Floats = encoder.encode_table(holdout)
+    rows = encoder.encode_table(holdout)
     scores = model.score(rows)
-    leaking = _leaking(train, encoder, label, rows, labels)
+    leaking = _leaking(train, encoder, label, encoder.encode_matrix(holdout), labels)
     champion, paired = _champion(task, holdout, scores, spec)
     value: EvaluateValue = {
         "rows": len(labels),
@@ -107,9 +107,10 @@ def _baselines(task: Task, train: pa.Table, holdout: pa.Table, encoder: Encoder,
     """Metrics of the baselines, fitted on all training rows."""
     label, threshold = str(task.params["label"]), float(task.params["threshold"])
     known, labels = _labels(train, label), _labels(holdout, label)
-    codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
-    forest = boosted(encoder.encode_table(train), known, encoder.encode_table(holdout), codes, SEED)
-    found: dict[str, Metrics] = {"boosted": measure(labels, forest, threshold)}
+    found: dict[str, Metrics] = {}
+    if encoder.width:  # of texts alone there is nothing that trees could split
+        forest = boosted(encoder.encode_matrix(train), known, encoder.encode_matrix(holdout), encoder.code_places, SEED)
+        found["boosted"] = measure(labels, forest, threshold)
     if category:
         found["historical_rate"] = measure(labels, historical_rate(train, known, holdout, category), threshold)
     return found
@@ -117,9 +118,8 @@ def _baselines(task: Task, train: pa.Table, holdout: pa.Table, encoder: Encoder,
 
 def _leaking(train: pa.Table, encoder: Encoder, label: str, rows: Floats, labels: Values) -> list[AloneValue]:
     """Inputs that predict the label too well, each alone."""
-    names = [each.name for each in encoder.inputs]
-    codes = [place for place, each in enumerate(encoder.inputs) if each.dtype == "category"]
-    return leaking_inputs(names, codes, encoder.encode_table(train), _labels(train, label), rows, labels)
+    known = encoder.encode_matrix(train)
+    return leaking_inputs(encoder.places, encoder.code_places, known, _labels(train, label), rows, labels)
 
 
 def _labels(table: pa.Table, label: str) -> Values:

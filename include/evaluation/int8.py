@@ -14,14 +14,14 @@ from include.core.spec import Evaluation
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
 from include.metrics.arrays import Values
 from include.metrics.binary import measure, worse_by
-from include.model_contract.model import Floats, open_model, quantize
+from include.model_contract.model import Encoded, open_model, quantize
 from include.step_values.evaluation import Int8Value
 from include.step_values.training import Metrics
 
 FILE = "model.int8.onnx"
 
 
-def variant(path: Path, target: Path, rows: Floats, labels: Values, spec: Evaluation, threshold: float) -> Int8Value:
+def variant(path: Path, target: Path, rows: Encoded, labels: Values, spec: Evaluation, threshold: float) -> Int8Value:
     """Quantise the model at `path` into `target`, and measure both side by side on the same rows.
 
     {"accepted", "reason", "metrics", "latency_ms", "bytes", "largest_difference"}; only the first two where it cannot

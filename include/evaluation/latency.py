@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 
 from include.metrics.arrays import Values
-from include.model_contract.model import Floats, Model
+from include.model_contract.model import Encoded, Model
 from include.step_values.evaluation import LatencyValue
 
 Clock = Callable[[], float]
@@ -74,9 +74,9 @@ class Timings:
 
 
 def measure_latency(
-    model: Model, rows: Floats, limit: float | None = None, clock: Clock | None = None, reference: Reference | None = None
+    model: Model, rows: Encoded, limit: float | None = None, clock: Clock | None = None, reference: Reference | None = None
 ) -> LatencyValue:
-    """Milliseconds of a call with one row: `p50`, `p99`, `mean`. `rows` float32 [n, inputs] are cycled through.
+    """Milliseconds of a call with one row: `p50`, `p99`, `mean`. `rows` as the model takes them are cycled through.
 
     Beside them what was `seen` on the clock, the `reference` (its milliseconds, and how many times its known cost they are),
     and the machine's `load` (runnable processes a core). While p99 exceeds `limit` it is measured on, a few times.
@@ -86,7 +86,7 @@ def measure_latency(
 
 def measure_in_turns(
     models: Sequence[Model],
-    rows: Floats,
+    rows: Encoded,
     limit: float | None = None,
     clock: Clock | None = None,
     reference: Reference | None = None,
@@ -102,12 +102,12 @@ def measure_in_turns(
     return [_figures(timings, number) for number in range(len(models))]
 
 
-def _time_once(timings: Timings, models: Sequence[Model], rows: Floats, now: Clock, work: Reference) -> None:
+def _time_once(timings: Timings, models: Sequence[Model], rows: Encoded, now: Clock, work: Reference) -> None:
     """Once over the rows: a block by each model, then the reference twice."""
     for block, start in enumerate(range(0, len(rows), BLOCK)):
         for number, model in enumerate(models):
             for place in range(start, min(start + BLOCK, len(rows))):
-                row = rows[place][np.newaxis]
+                row = rows[place : place + 1]
                 started = now()
                 model.score(row)
                 spent = now() - started
@@ -139,12 +139,13 @@ def _figures(timings: Timings, number: int) -> LatencyValue:
     return {**figures, "load": round(os.getloadavg()[0] / (os.cpu_count() or 1), 2), "passes": timings.passes}
 
 
-def _warm(model: Model, rows: Floats, now: Clock) -> float:
+def _warm(model: Model, rows: Encoded, now: Clock) -> float:
     """Seconds of the fastest of the first calls; fewer of them where one takes long."""
     fastest, began = np.inf, now()
     for number in range(WARM_UP):
         started = now()
-        model.score(rows[number % len(rows)][np.newaxis])
+        place = number % len(rows)
+        model.score(rows[place : place + 1])
         fastest = min(fastest, now() - started)
         if now() - began > SECONDS / 10:
             break

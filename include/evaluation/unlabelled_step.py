@@ -14,12 +14,13 @@ from include.core.task import Task
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.report import render
-from include.model_contract.encoder import Encoder
-from include.model_contract.model import Floats, open_model
+from include.model_contract.encoder import Encoder, Input
+from include.model_contract.model import Encoded, open_model
 from include.step_values.evaluation import EvaluateValue
 
 FUNCTION = "include.evaluation.unlabelled_step:run"
 SEED = 7
+WORDS = ("the", "dress", "fits", "well", "but", "its", "colour", "is", "not", "what", "I", "saw", "and", "a", "seam", "came")
 
 
 def unlabelled_request(spec: ModelSpec, train: Ref, why: str) -> Request:
@@ -56,11 +57,20 @@ def run(task: Task) -> Outcome:
     return Outcome(value, {"report.html": report})
 
 
-def made_up(encoder: Encoder) -> Floats:
-    """Rows of random numbers and of random known codes: float32 [rows, inputs]."""
+def made_up(encoder: Encoder) -> Encoded:
+    """Rows of random numbers, of random known codes and of random words, as the model takes them."""
     rng = np.random.default_rng(SEED)
-    columns = [
-        rng.integers(0, each.cardinality, LATENCY_ROWS) if each.dtype == "category" else rng.normal(size=LATENCY_ROWS)
-        for each in encoder.inputs
-    ]
+    if encoder.form == "columns":
+        values = {each.name: _made_up_values(each, rng) for each in encoder.inputs}
+        return encoder.encode_rows([{name: column[row] for name, column in values.items()} for row in range(LATENCY_ROWS)])
+    sizes = [each.cardinality for each in encoder.inputs for _ in each.places]
+    columns = [rng.integers(0, size, LATENCY_ROWS) if size else rng.normal(size=LATENCY_ROWS) for size in sizes]
     return np.column_stack(columns).astype(np.float32)
+
+
+def _made_up_values(each: Input, rng: np.random.Generator) -> list[Any]:
+    if each.dtype == "text":
+        return [" ".join(rng.choice(WORDS, 40)) for _ in range(LATENCY_ROWS)]
+    if each.dtype == "category":
+        return [str(value) for value in rng.choice([*each.categories, "never seen"], LATENCY_ROWS)]
+    return list(rng.normal(size=(LATENCY_ROWS, each.length) if each.length else LATENCY_ROWS))

@@ -20,6 +20,7 @@ from include.core.errors import DataError, NotReadyError
 from include.core.request import Json, Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.spec import Features, ModelSpec
+from include.core.spec.dtypes import Kind, kind_of
 from include.core.task import Task
 from include.core.time import parse_time
 from include.data.session import open_session
@@ -32,7 +33,10 @@ from include.prediction_log.record import Record
 SAMPLE = 20_000  # requests compared: those whose id hashes lowest, so that any two readings take the same
 LOST = "empty_view:"  # before a view's name: the store had lost all of its rows
 NOT_SERVED = {"features", "last_known", "default_score"}  # answers that were not made of the store's values
-ARROW = {"float": pa.float64(), "int": pa.float64(), "category": pa.string()}
+ARROW: dict[Kind, pa.DataType] = {
+    "float": pa.float64(), "int": pa.float64(), "bool": pa.bool_(), "category": pa.string(), "text": pa.string(),
+    "vector": pa.list_(pa.float32()),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -182,9 +186,10 @@ def served_table(features: Features, records: list[Record]) -> pa.Table:
         columns[key] = pa.array([_text(record.entity.get(key)) for record in records], pa.string())
     for feature in features.inputs:
         values = [record.features.get(feature.name) for record in records]
-        if feature.dtype != "category":  # Arrow takes no whole number for a float that would not be exact
+        kind = kind_of(feature.dtype)
+        if kind in ("float", "int"):  # Arrow takes no whole number for a float that would not be exact
             values = [None if value is None else float(value) for value in values]
-        columns[feature.name] = pa.array(values, ARROW[feature.dtype])
+        columns[feature.name] = pa.array(values, ARROW[kind])
     return pa.table(columns)
 
 

@@ -122,9 +122,9 @@ def _answers(task: Task, holdout: pa.Table) -> tuple[Floats, dict[str, float]]:
     encoder = Encoder.from_json(signature)
     model = open_model(task.file("train", "model.onnx"))
     encoded = encoder.encode_table(holdout)
-    names = [str(each["name"]) for each in signature["inputs"]]
+    names = [each.name for each in encoder.inputs]
     scores: Floats = np.asarray(model.score(encoded), dtype=np.float64)
-    return scores, importance(model, encoded, names)
+    return scores, importance(model, encoded, names, places=encoder.blocks)
 
 
 def _joined(parts: Parts, answered: Parts) -> dict[tuple[str, str], dict[str, Any]]:

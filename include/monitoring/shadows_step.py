@@ -82,7 +82,7 @@ def _errors(rows: pa.Table, past: ProbedPast, params: Mapping[str, Any]) -> Floa
     """[WINDOWS + 1, WINDOWS + 1]: NaN before a model serves, where a window has too few rows, and where nothing was fitted."""
     features, label = Features.model_validate(params["features"]).inputs, str(params["label"])
     encoder = Encoder.fit(rows, features, label)
-    inputs, labels = encoder.encode_table(rows).astype(np.float64), rows[label].to_numpy().astype(np.float64)
+    inputs, labels = encoder.encode_matrix(rows).astype(np.float64), rows[label].to_numpy().astype(np.float64)
     times = rows["event_timestamp"].cast(pa.timestamp("us")).to_numpy()
     starts = [np.datetime64(past.start(window), "us") for window in range(WINDOWS + 1)]
     cuts = np.searchsorted(times, starts)

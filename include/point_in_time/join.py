@@ -19,7 +19,7 @@ from datetime import timedelta
 
 from include.core.spec import Feature, View
 from include.data.sql import parquet, quoted
-from include.data.sql_types import SQL_TYPES, key_text
+from include.data.sql_types import default_literal, key_text, sql_type
 
 EVENT, CREATED, KNOWN = "event_timestamp", "created_timestamp", "known_timestamp"
 MICROSECOND = timedelta(microseconds=1)
@@ -74,7 +74,7 @@ def side(view: View, paths: Sequence[str]) -> Side:
     keys = "".join(f'{key_text(key)} AS "{key}", ' for key in view.keys)  # partitions of earlier releases: as they came
     columns = keys + quoted(EVENT, *(feature.name for feature in view.features))
     rows = f"SELECT {columns}{created} FROM {parquet(paths)}" if paths else empty(view)
-    outputs = tuple(Output(f.name, f.name, _default(f), SQL_TYPES[f.dtype]) for f in view.features)
+    outputs = tuple(Output(f.name, f.name, _default(f), sql_type(f.dtype)) for f in view.features)
     return Side(view.name, f"({rows})", view.keys, outputs, view.ttl, bool(view.created), plain=not view.created, texts=True)
 
 
@@ -82,13 +82,13 @@ def empty(view: View) -> str:
     """SQL of the view's columns without rows: nothing of it has been published."""
     keys = [f'NULL::VARCHAR AS "{key}"' for key in view.keys]
     times = [f"NULL::TIMESTAMP AS {name}" for name in (EVENT, *([CREATED] if view.created else []))]
-    features = [f'NULL::{SQL_TYPES[feature.dtype]} AS "{feature.name}"' for feature in view.features]
+    features = [f'NULL::{sql_type(feature.dtype)} AS "{feature.name}"' for feature in view.features]
     return f"SELECT {', '.join((*keys, *times, *features))} WHERE false"
 
 
 def value(column: str, feature: Feature, known: str = "true") -> str:
     """SQL of one feature under its name: the column where it is known, else what stands for a missing value."""
-    return _value(column, known, Output(feature.name, feature.name, _default(feature), SQL_TYPES[feature.dtype]))
+    return _value(column, known, Output(feature.name, feature.name, _default(feature), sql_type(feature.dtype)))
 
 
 def known(side: Side) -> str:
@@ -148,8 +148,6 @@ def interval(length: timedelta) -> str:
 
 
 def _default(feature: Feature) -> str:
-    if feature.default is None:
-        return "'nan'::DOUBLE" if feature.dtype == "float" else "NULL"
-    if feature.dtype == "category":
-        return "'" + str(feature.default).replace("'", "''") + "'"
-    return str(float(feature.default))
+    if feature.default is None and feature.dtype == "float":
+        return "'nan'::DOUBLE"
+    return default_literal(feature)

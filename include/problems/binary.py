@@ -63,7 +63,7 @@ class BinaryProblem(Problem):
         return f"{positive:,} of {len(truth):,} rows are positive: at least {max(least, 1)} of either class are needed"
 
     @property
-    def _costs(self) -> tuple[str, ...]:
+    def costs(self) -> tuple[str, ...]:
         return self.value.costs.columns if self.value.costs else ()
 
     def _unhealthy(self, outputs: Outputs) -> str:
@@ -81,14 +81,17 @@ class BinaryProblem(Problem):
         score = float(output)  # type: ignore[arg-type]
         if decision is not None:
             return {"score": score, "label": decision}
-        costs = {name: np.array([float((columns or {})[name])]) for name in self._costs}
+        costs = {name: np.array([float((columns or {})[name])]) for name in self.costs}
         return {"score": score, "label": int(self.decide(np.array([score]), costs)[0])}
 
     def summary(self, outputs: Outputs) -> Floats:
         return outputs.astype(np.float64)
 
     def decide(self, outputs: Outputs, columns: Mapping[str, Floats] | None = None) -> Groups:
-        """By the author's function; else at the lower expected cost; else at the threshold, in float64 as the gateway does it."""
+        """By the author's function; else at the lower expected cost; else at the threshold, in float64 as the gateway does it.
+
+        A row of which a cost is not known (NaN), or negative, is decided at the threshold.
+        """
         score = outputs.astype(np.float64)
         if self._decision is not None:
             return np.asarray(self._decision(score), dtype=np.int64)
@@ -96,7 +99,8 @@ class BinaryProblem(Problem):
             said = score >= self.threshold
         else:
             positive, negative = self._costs_of(len(score), columns or {})
-            said = score * negative >= (1 - score) * positive
+            known = (positive >= 0) & (negative >= 0)
+            said = np.where(known, score * negative >= (1 - score) * positive, score >= self.threshold)
         decided: Groups = said.astype(np.int64)
         return decided
 
@@ -149,6 +153,25 @@ class BinaryProblem(Problem):
 
         return Metric(known.title, moved, known.higher_is_better, known.uses_threshold, value)
 
+    def positive_rate(self, truth: Truth) -> float | None:
+        return float(truth.labels.mean()) if len(truth) else 0.0
+
+    def claimed(self, truth: Truth, outputs: Outputs) -> tuple[Floats, Floats] | None:
+        return truth.labels, outputs.astype(np.float64)
+
+    def residual(self, truth: Truth, outputs: Outputs) -> Floats:
+        found: Floats = truth.labels - outputs
+        return found
+
+    def residual_words(self, mean: float) -> str:
+        return f"The label comes true {abs(100 * mean):.3g} points {'more' if mean > 0 else 'less'} often than the score says"
+
+    def level_words(self, mean: float, usual: float) -> str:
+        return f"{_percent(mean)} of the labels are positive, usually {_percent(usual)}"
+
+    def price_words(self, loss: float) -> str:
+        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+
     @property
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
@@ -166,3 +189,7 @@ class BinaryProblem(Problem):
             for value in np.unique(known)
         }
         return np.array([rates.get(str(value), overall) for value in wanted])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%" if share == 0 or share >= 0.01 else f"{100 * share:.1g}%"

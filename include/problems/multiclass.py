@@ -126,6 +126,23 @@ class MultiClassProblem(Problem):
     def _decision(self) -> Callable[[Outputs], Groups] | None:
         return load(self.value.decision) if self.value.decision else None
 
+    def claimed(self, truth: Truth, outputs: Outputs) -> tuple[Floats, Floats] | None:
+        """Whether the likeliest class was right, and its probability."""
+        right = np.where(outputs.argmax(axis=1) == truth.labels, 1.0, 0.0)
+        return right, self.summary(outputs)
+
+    def residual(self, truth: Truth, outputs: Outputs) -> Floats:
+        right = np.where(outputs.argmax(axis=1) == truth.labels, 1.0, 0.0)
+        found: Floats = right - self.summary(outputs)
+        return found
+
+    def residual_words(self, mean: float) -> str:
+        side = "more" if mean > 0 else "less"
+        return f"The likeliest class is right {abs(100 * mean):.3g} points {side} often than its probability says"
+
+    def price_words(self, loss: float) -> str:
+        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """1 where the decision is wrong; with `costs`, what it costs."""
         known, said = truth.labels.astype(np.int64), self.decide(outputs)

@@ -22,7 +22,7 @@ from include.core.reference import load
 from include.core.spec import AnyKind
 from include.metrics.arrays import Floats, Groups, Values
 from include.metrics.errors import Influence
-from include.problems.label_columns import cost_columns, days, positive_numbers
+from include.problems.label_columns import cost_columns, days, numbered, positive_numbers, present
 from include.problems.metric import Metric, mean_of
 from include.problems.truth import Outputs, Truth
 
@@ -86,7 +86,8 @@ class Problem(ABC):
         labels = self.encode(table[label], label)
         weight = positive_numbers(table, self.value.weight) if self.value.weight else None
         day = days(table, TIME) if TIME in table.column_names else None
-        return Truth(labels, weight, day, self._query(table), cost_columns(table, self._costs))
+        query = None if self.query is None else numbered(present(table, self.query))
+        return Truth(labels, weight, day, query, cost_columns(table, self.costs))
 
     @abstractmethod
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
@@ -109,12 +110,13 @@ class Problem(ABC):
         return len(truth)
 
     @property
-    def _costs(self) -> tuple[str, ...]:
+    def costs(self) -> tuple[str, ...]:
         """The columns that hold costs."""
         return ()
 
-    def _query(self, table: pa.Table) -> Groups | None:
-        """Which rows [n] are one list."""
+    @property
+    def query(self) -> str | None:
+        """The column that says which rows are one list; None where each row stands alone."""
         return None
 
     # -- outputs -----------------------------------------------------------------------------------------------------------
@@ -165,6 +167,32 @@ class Problem(ABC):
     def decide(self, outputs: Outputs, columns: Mapping[str, Floats] | None = None) -> Groups:
         """The decision of each row [n]: 0 or 1, or the place of a class. `columns`: features by name that are costs."""
         raise DataError(f"There is no decision in a {self.value_name}.", hint="ask for its outputs.")
+
+    # -- what is watched ---------------------------------------------------------------------------------------------------
+
+    def positive_rate(self, truth: Truth) -> float | None:
+        """The share of positive labels; None where there is no such thing."""
+        return None
+
+    def claimed(self, truth: Truth, outputs: Outputs) -> tuple[Floats, Floats] | None:
+        """What came true of each row [n], 0 or 1, and the probability that the model claimed for it; None where it claims none."""
+        return None
+
+    @abstractmethod
+    def residual(self, truth: Truth, outputs: Outputs) -> Floats:
+        """By how much the truth of each row [n] lies above what the model says; NaN where a row alone says nothing."""
+
+    @abstractmethod
+    def residual_words(self, mean: float) -> str:
+        """What a mean residual says, as the beginning of a sentence."""
+
+    def level_words(self, mean: float, usual: float) -> str:
+        """What a window's mean label says, as the beginning of a sentence."""
+        return f"The mean label is {mean:.3g}, usually {usual:.3g}"
+
+    def price_words(self, loss: float) -> str:
+        """A loss a request, as a sentence names it."""
+        return f"a loss of {loss:.4g}"
 
     # -- losses and metrics ------------------------------------------------------------------------------------------------
 

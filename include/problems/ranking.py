@@ -12,9 +12,9 @@ import pyarrow as pa
 from include.core.errors import DataError
 from include.core.json_types import Json
 from include.core.spec import Ranking
-from include.metrics.arrays import Floats, Groups, Values
+from include.metrics.arrays import Floats, Values
 from include.problems.boosting import boosted_numbers
-from include.problems.label_columns import numbered, numbers, present, refuse
+from include.problems.label_columns import numbers, refuse
 from include.problems.lists import Lists
 from include.problems.metric import Metric, ratio_influence
 from include.problems.problem import Event, Problem
@@ -42,8 +42,9 @@ class RankingProblem(Problem):
             return float(value)
         raise DataError("A label must be a relevance of 0 or more.", seen=value, safe="nothing was written.")
 
-    def _query(self, table: pa.Table) -> Groups:
-        return numbered(present(table, self.value.query))
+    @property
+    def query(self) -> str | None:
+        return self.value.query
 
     def too_few(self, truth: Truth, least: int) -> str:
         lists = self._lists(truth, np.zeros(len(truth)))
@@ -74,6 +75,15 @@ class RankingProblem(Problem):
 
     def summary(self, outputs: Outputs) -> Floats:
         return outputs.astype(np.float64)
+
+    def residual(self, truth: Truth, outputs: Outputs) -> Floats:
+        """How far each list lies below the best order, at its first row; the others say nothing alone."""
+        lists = self._lists(truth, outputs)
+        told = lists.at_first(np.ones(lists.count)) > 0
+        return np.where(told, lists.at_first(1 - lists.ndcg), np.nan)
+
+    def residual_words(self, mean: float) -> str:
+        return f"Lists lie {abs(mean):.3g} of NDCG below the best order"
 
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """1 - NDCG of each list, at its first row; 0 at all others."""

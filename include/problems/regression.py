@@ -91,6 +91,21 @@ class RegressionProblem(Problem):
         found: Floats = (outputs if outputs.ndim == 1 else outputs[:, 0]).astype(np.float64)
         return found
 
+    def residual(self, truth: Truth, outputs: Outputs) -> Floats:
+        found: Floats = truth.labels - self._value(outputs)
+        return found
+
+    def residual_words(self, mean: float) -> str:
+        unit = f" {self.value.unit}" if self.value.unit else ""
+        return f"The label lies {abs(mean):.3g}{unit} {'above' if mean > 0 else 'below'} what the model says"
+
+    def level_words(self, mean: float, usual: float) -> str:
+        unit = f" {self.value.unit}" if self.value.unit else ""
+        return f"The mean label is {mean:.3g}{unit}, usually {usual:.3g}"
+
+    def price_words(self, loss: float) -> str:
+        return f"an error of {loss:.4g}{f' {self.value.unit}' if self.value.unit else ''}"
+
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """The absolute error, in the label's unit."""
         found: Floats = np.abs(truth.labels - self._value(outputs))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from include.core.request import Json, Ref, Request
-from include.core.spec import ModelSpec
+from include.core.spec import Binary, ModelSpec
 from include.versions.record import VersionRecord
 
 
@@ -19,6 +19,16 @@ def score_request(spec: ModelSpec, day: date, version: VersionRecord, days: Mapp
         "day": day.isoformat(),
         "features": spec.features.model_dump(mode="json"),
         "version": version.version,
+        **_problem(spec),
     }
+    uses = tuple(filter(None, [getattr(spec.problem, "decision", "")]))  # the author's code, which the result depends on
     inputs = {"train": version.entry.lineage.train, **days}
-    return Request.of("score", "include.scoring.score_step:run", spec.name, params=params, inputs=inputs)
+    return Request.of("score", "include.scoring.score_step:run", spec.name, params=params, inputs=inputs, uses=uses)
+
+
+def _problem(spec: ModelSpec) -> dict[str, Json]:
+    """What scores depend on beside the model; nothing where it is a plain binary one, whose results keep their keys."""
+    told = spec.problem.model_copy(update={"metrics": (), "weight": None})
+    if isinstance(told, Binary) and told.plain:
+        return {}
+    return {"problem": told.model_dump(mode="json"), "threshold": spec.serving.threshold}

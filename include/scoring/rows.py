@@ -18,8 +18,8 @@ from include.point_in_time.known import KnownFiles, checked_version, known_at, k
 from include.point_in_time.partition import results
 
 
-def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
-    """request_id, event_timestamp, keys and every model input, sorted by time and id.
+def rows_of_day(task: Task, features: Features, day: date, query: str | None = None) -> pa.Table:
+    """request_id, event_timestamp, keys and every model input, sorted by time and id; of a ranking also the `query`'s column.
 
     The inputs named `YYYY-MM-DD` are the published days; of those before `day` come the values that still stand. They are
     found by the same join as the training set's: batch and training cannot differ.
@@ -36,8 +36,8 @@ def rows_of_day(task: Task, features: Features, day: date) -> pa.Table:
         start = _first_asked(connection, entities, day)
         checked_version(features.views, days, start)
         files = known_files(task.ledger, features.views, days, start, task.workdir / "inputs", others=("entities",))
-        query = _query(features, files, entities)
-        return connection.sql(f"{query} ORDER BY event_timestamp, request_id").to_arrow_table()
+        rows = _rows(features, files, entities, query)
+        return connection.sql(f"{rows} ORDER BY event_timestamp, request_id").to_arrow_table()
 
 
 def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: date) -> datetime:
@@ -47,7 +47,9 @@ def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: date
     return min(midnight, first) if first else midnight
 
 
-def _query(features: Features, files: KnownFiles, entities: str) -> str:
-    keys = [f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys)]
+def _rows(features: Features, files: KnownFiles, entities: str, query: str | None) -> str:
+    known = {None, *features.keys, *(feature.name for feature in features.inputs)}
+    beside = () if query in known else (query,)
+    keys = [f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys, *beside)]
     own = [value(f'entity."{feature.name}"', feature) for feature in features.request]
     return known_at(features.views, files, entities, keys, own)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 
 from include.core.scratch import scratch_folder
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import Model, open_model
+from include.problems.of import of_params
+from include.scoring.scored import table
 
 BATCH_ROWS = 4096  # fixed: the same rows in the same batches give the same bits, wherever they are scored
 
@@ -23,18 +26,14 @@ class Scorer:
     model: bytes
     signature: bytes
     version: int | None
+    problem: Mapping[str, Any] | None = None  # as a request's parameters have it; None: plain binary
+    threshold: float | None = None
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        """request_id, event_timestamp, score (float32), version of every row, in their order."""
-        scores = self._model.score(self._encoder.encode_table(rows))
-        return pa.table(
-            {
-                "request_id": rows["request_id"],
-                "event_timestamp": rows["event_timestamp"],
-                "score": pa.array(scores, pa.float32()),
-                "version": pa.repeat(pa.scalar(self.version, pa.int32()), rows.num_rows),
-            }
-        )
+        """The rows as include/scoring/scored.py has them, in their order. Raises DataError for outputs that are none."""
+        outputs = self._model.score(self._encoder.encode_table(rows))
+        problem = of_params({"problem": self.problem, "threshold": self.threshold})
+        return table(problem, rows, outputs, self.version)
 
     @cached_property
     def _encoder(self) -> Encoder:

@@ -14,6 +14,7 @@ from include.core.errors import DataError, GateClosed, UnreachableError
 from include.core.settings import Settings
 
 CONNECTION = "slipstream_gateway"  # its password is this client's token
+Said = list[float] | list[list[float]]  # of rows: one number each, or one an output
 
 
 def open_client(settings: Settings) -> GatewayClient:
@@ -95,8 +96,11 @@ class GatewayClient:
         columns: list[dict[str, str]] = self._send("GET", f"/v2/models/{model}/versions/{version}")["parameters"]["columns"]
         return columns
 
-    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], float]:
-        """Scores of rows of named inputs (null: unknown), and the microseconds the server spent on them."""
+    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Any]]) -> tuple[Said, float]:
+        """What a version says to rows of named inputs (null: unknown), and the microseconds the server spent on them.
+
+        A number a row; where the problem has several outputs, a list of them in their order.
+        """
         inputs = [
             {
                 "name": column["name"],
@@ -107,7 +111,7 @@ class GatewayClient:
             for column in self.columns(model, version)
         ]
         answer = self._post(f"/v2/models/{model}/versions/{version}/infer", {"inputs": inputs})
-        return list(answer["outputs"][0]["data"]), float(answer["parameters"]["latency_us"])
+        return _rows_of(answer["outputs"]), float(answer["parameters"]["latency_us"])
 
     # -- HTTP ----------------------------------------------------------------------------------------
 
@@ -147,3 +151,14 @@ class GatewayClient:
             safe="nothing was changed by this call, or it may be sent again.",
             hint="start it, or set SLIPSTREAM_GATEWAY_URL to its address; the task is retried.",
         )
+
+
+def _rows_of(outputs: Sequence[Mapping[str, Any]]) -> Said:
+    """Rows of what the tensors of an answer hold: one of [n] or [n, k], or several of [n]."""
+    first = outputs[0]
+    if len(outputs) > 1:
+        return [list(row) for row in zip(*(tensor["data"] for tensor in outputs), strict=True)]
+    if len(first["shape"]) == 1:
+        return list(first["data"])
+    width, data = first["shape"][1], first["data"]
+    return [data[start : start + width] for start in range(0, len(data), width)]

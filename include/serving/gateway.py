@@ -46,7 +46,7 @@ from include.serving.http.routes import BY_PATTERN, PREDICT, Route, find
 from include.serving.models.deployment import Deployment
 from include.serving.models.deployment_manager import DeploymentManager
 from include.serving.models.route_switch import Switch
-from include.serving.openapi import OPENAPI, PAGE
+from include.serving.openapi import PAGE, openapi
 from include.serving.prediction.coalescing import RequestCoalescer
 from include.serving.prediction.infer import find_version, infer, infer_batched, metadata
 from include.serving.prediction.ingest import decode_labels, decode_rows, push_targets, unwritable
@@ -108,7 +108,7 @@ class Gateway:
             "/v2/models/{model}/versions/{version}/infer": self._infer,
             "/status": _page(lambda: answer(self._status())),
             "/metrics": self._metrics,
-            "/openapi.json": _page(lambda: Response(OPENAPI)),
+            "/openapi.json": _page(lambda: Response(openapi(self._kinds))),
             "/": _page(lambda: Response(PAGE, kind=b"text/html; charset=utf-8")),
         }
         assert set(self._handlers) == set(BY_PATTERN), "every route has a right, and every right's route is answered"
@@ -290,7 +290,7 @@ class Gateway:
 
     async def _feedback(self, call: HttpRequest, model: str) -> Response:
         predictor = self._predictors.get(model) or self._predictor(self._spec(model))
-        records = decode_labels(call.body)
+        records = decode_labels(call.body, predictor.problem)
         try:
             predictor.log.write(records)
         except OSError as error:
@@ -314,6 +314,11 @@ class Gateway:
             raise RequestError(503, f"The rows were not written: {error} Send them again.") from None
         self.metrics.pushed.add(model, view, by=rows.num_rows)
         return answer({"rows": rows.num_rows, "newer": written})
+
+    @property
+    def _kinds(self) -> frozenset[str]:
+        """Of the problems of the models that are served."""
+        return frozenset(deployment.spec.problem.kind for deployment in self._manager.deployments.values())
 
     def _spec(self, model: str) -> ModelSpec:
         deployment = self._manager.deployments.get(model)

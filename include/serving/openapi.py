@@ -1,7 +1,13 @@
-"""GET /openapi.json and GET /: what a caller can ask, kept small and true (a test walks every path)."""
+"""GET /openapi.json and GET /: what a caller can ask, kept small and true (a test walks every path).
+
+The document says what each kind of problem answers once a model of another kind than a plain binary one is served. It names no
+model and no class: it is open to anybody.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -93,6 +99,54 @@ _SCHEMAS = {
     "Refusal": _object(("error",), error=_TEXT, field=_TEXT, value={}, allowed={}),
 }
 
+_DEGRADED = {"type": "array", "items": _TEXT}
+_BY = {"version": {"type": ["integer", "null"]}, "arm": _TEXT, "degraded": _DEGRADED}
+_NUMBER, _PLACE = {"type": "number"}, {"type": "integer", "minimum": 1}
+# What a row's answer says beside id, version, arm and what is degraded, by the kind of problem: required, then optional.
+_SAID: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "binary": ({"score": _NUMBER, "label": {"enum": [0, 1]}}, {}),
+    "regression": ({"value": _NUMBER}, {"low": _NUMBER, "high": _NUMBER}),
+    "multiclass": ({"class": _TEXT, "probabilities": {"type": "object", "additionalProperties": _NUMBER}}, {}),
+    "ranking": ({"score": _NUMBER, "place": _PLACE}, {}),
+}
+_CLASS = {"type": ["string", "integer"]}
+_LABELS = {"binary": _NUMBER, "regression": _NUMBER, "multiclass": _CLASS, "ranking": _NUMBER}
+_TENSORS = {"binary": ["score"], "regression": ["value", "low", "high"], "multiclass": ["probabilities"], "ranking": ["score"]}
+
+
+def _answer_of(kind: str) -> dict[str, Any]:
+    said, more = _SAID[kind]
+    return _object(("id", *said, *_BY), id=_TEXT, **said, **more, **_BY)
+
+
+def _with(schema: dict[str, Any], **properties: Any) -> dict[str, Any]:
+    return {**schema, "properties": {**schema["properties"], **properties}}
+
+
+def _by_kind(kinds: Sequence[str]) -> dict[str, Any]:
+    """The document of a gateway that serves models of these kinds."""
+    answers = {f"Answer_{kind}": _answer_of(kind) for kind in kinds}
+    one = {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in answers]}
+    batch = _object(("responses",), responses={"type": "array", "items": one})
+    labels = [_LABELS[kind] for kind in kinds]
+    label = _with(_LABEL, label={"anyOf": [each for each in (_NUMBER, _CLASS) if each in labels]})
+    tensors = list(dict.fromkeys(name for kind in kinds for name in _TENSORS[kind]))
+    output = _object(("name",), name={"enum": tensors}, parameters=_MAP)
+    schemas = {
+        **_SCHEMAS,
+        "Feedback": {"oneOf": [label, _object(("labels",), labels={"type": "array", "items": label})]},
+        "Infer": _with(_SCHEMAS["Infer"], outputs={"type": "array", "items": output}),
+        **answers,
+        "Answer": {"oneOf": [one, batch]},
+    }
+    predict = DOCUMENT["paths"]["/predict/{model}"]
+    responses = {**predict["post"]["responses"], "200": _ANSWERED}
+    paths = {**DOCUMENT["paths"], "/predict/{model}": {**predict, "post": {**predict["post"], "responses": responses}}}
+    return {**DOCUMENT, "paths": paths, "components": {**DOCUMENT["components"], "schemas": schemas}}
+
+
+_ANSWERED = {"description": "OK", "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Answer"}}}}
+
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "Slipstream gateway", "version": "1"},
@@ -100,6 +154,12 @@ DOCUMENT: dict[str, Any] = {
     "components": {"schemas": _SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
 }
 OPENAPI = msgspec.json.encode(DOCUMENT)
+
+
+@cache
+def openapi(kinds: frozenset[str]) -> bytes:
+    """The document, as JSON. `kinds`: of the problems of the models that are served, as `problem.kind` in their specs."""
+    return OPENAPI if kinds <= {"binary"} else msgspec.json.encode(_by_kind([kind for kind in _SAID if kind in kinds]))
 
 
 # What came from /status is put on the page as text, never as HTML.

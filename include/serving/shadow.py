@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -25,6 +25,7 @@ from include.core.scratch import scratch_folder
 from include.core.time import precise
 from include.prediction_log.record import SHADOW, Record
 from include.prediction_log.writer import PredictionLog
+from include.serving.models.answers import Output
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
@@ -50,6 +51,17 @@ class Copy(msgspec.Struct, array_like=True, gc=False):
     score: float | None
     answered: int | None  # version
     features: dict[str, Any]
+    outputs: list[float] | None = None  # all of them, where they are several
+    place: int | None = None  # of a candidate in its list
+    at: str = ""  # when it was asked: candidates of one list share it
+
+
+def copy_of(record: Record, version: int, features: dict[str, Any]) -> Copy:
+    """Of what was answered, for a shadow of that version."""
+    return Copy(
+        version, record.id, record.unit, record.generation, record.score, record.version, features, record.outputs, record.place,
+        record.at,
+    )  # fmt: skip
 
 
 class Frame(msgspec.Struct, array_like=True):
@@ -75,10 +87,11 @@ class Shadow:
         self._waiting: dict[tuple[str, int], list[tuple[bytes, int]]] = {}  # lines and how many, batch by batch
         self._timed = False
 
-    def offer(self, model: str, copies: list[Copy]) -> None:
-        """Never waits, never raises."""
-        for start in range(0, len(copies), FRAME):
-            some = copies[start : start + FRAME]
+    def offer(self, model: str, copies: list[Copy], whole: bool = False) -> None:
+        """Never waits, never raises. `whole`: in one message, for candidates that are placed among each other."""
+        size = len(copies) if whole else FRAME
+        for start in range(0, len(copies), size):
+            some = copies[start : start + size]
             if not self._send(self._encode(Frame(model, some))):
                 for copy in some:
                     self._metrics.shadow.add(model, str(copy.version), "dropped")
@@ -167,7 +180,8 @@ def shadow_record(copy: Copy, score: float | None, error: str | None) -> Record:
     """The pair as evidence: what the shadow said, and what the caller was answered."""
     return Record(
         kind=SHADOW, id=copy.id, at=precise(), unit=copy.unit, version=copy.version, score=score, error=error,
-        against=copy.score, against_version=copy.answered, generation=copy.generation,
+        against=copy.score, against_version=copy.answered, generation=copy.generation, against_outputs=copy.outputs,
+        against_place=copy.place,
     )  # fmt: skip
 
 
@@ -217,22 +231,61 @@ class Scorer:
 
 def _copies(frame: Frame) -> list[Copy]:
     records = _decode_lines(frame.lines)
-    return [Copy(frame.version, r.id, r.unit, r.generation, r.score, r.version, r.features) for r in records]
+    return [copy_of(record, frame.version, record.features) for record in records]
 
 
 def _score(loaded: LoadedModel, copies: list[Copy]) -> list[Record]:
     try:
-        scores = loaded.score_all([copy.features for copy in copies])
+        outputs = loaded.score_all([copy.features for copy in copies])
+        records = _said(loaded, copies, outputs)
     except ModelError:
-        return [_score_one(loaded, copy) for copy in copies]
-    return [shadow_record(copy, score, None) for copy, score in zip(copies, scores, strict=True)]
+        records = [_score_one(loaded, copy) for copy in copies]
+    _place(copies, records)
+    return records
 
 
 def _score_one(loaded: LoadedModel, copy: Copy) -> Record:
     try:
-        return shadow_record(copy, loaded.score_row(copy.features), None)
+        return _said(loaded, [copy], [loaded.score_row(copy.features)])[0]
     except ModelError as error:
         return shadow_record(copy, None, error.what)
+
+
+def _said(loaded: LoadedModel, copies: list[Copy], outputs: Sequence[Output]) -> list[Record]:
+    """What the shadow says to each copy."""
+    if loaded.answers is None:
+        return [shadow_record(copy, score, None) for copy, score in zip(copies, cast(list[float], outputs), strict=True)]
+    records = [shadow_record(copy, None, None) for copy in copies]
+    loaded.answers.fill(records, [copy.features for copy in copies], outputs)
+    return records
+
+
+def _place(copies: list[Copy], records: list[Record]) -> None:
+    """Fill in the shadow's own place of each candidate, in lists that it has scored as a whole."""
+    for candidates in _lists(copies):
+        some = [records[at] for at in candidates]
+        if all(record.score is not None for record in some):
+            for place, record in enumerate(sorted(some, key=lambda record: -cast(float, record.score))):
+                record.place = place
+
+
+def _lists(copies: list[Copy]) -> list[list[int]]:
+    """Which copies are one whole list: those of one moment and unit, with every place once.
+
+    A list that was asked twice in one turn begins anew where a place comes again; what is then not whole is left out.
+    """
+    found: list[list[int]] = []
+    current: dict[tuple[str, str], tuple[list[int], set[int]]] = {}
+    for at, copy in enumerate(copies):
+        if copy.place is None:
+            continue
+        who = copy.at, copy.unit
+        if who not in current or copy.place in current[who][1]:
+            current[who] = [], set()
+            found.append(current[who][0])
+        current[who][0].append(at)
+        current[who][1].add(copy.place)
+    return [each for each in found if max(cast(int, copies[at].place) for at in each) == len(each) - 1]
 
 
 def frames(stream: Any) -> Iterator[Frame]:

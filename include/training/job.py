@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.core.errors import DataError
+from include.model_contract.batch import Columns, Encoded
+from include.model_contract.encoder import Encoder
+from include.model_contract.input import Input as Contract
 from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
@@ -24,7 +27,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Input:
-    """One column of the features. `size`: codes a category can take (0 is unknown), 0 for a number."""
+    """One place of the features. `size`: codes a category can take (0 is unknown), 0 for a number."""
 
     name: str
     size: int = 0
@@ -36,10 +39,24 @@ class Input:
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows: `features` float32 [n, inputs] (NaN is missing), `labels` float32 [n] of 0 and 1."""
+    """Encoded rows: `features` float32 [n, inputs] (NaN is missing), `labels` float32 [n] of 0 and 1.
+
+    `columns`: the rows of a model that takes columns (`training.inputs`), an array an input by its name, texts as text; None
+    of one that takes one tensor. `features` holds what of them is numbers then.
+    """
 
     features: Floats
     labels: Floats
+    columns: Columns | None = None
+
+    @property
+    def given(self) -> Encoded:
+        """The rows as the model is given them."""
+        return self.features if self.columns is None else self.columns
+
+    def last(self, count: int) -> Rows:
+        """So many of the newest."""
+        return Rows(self.features[-count:], self.labels[-count:], None if self.columns is None else self.columns[-count:])
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,8 +66,9 @@ class Rows:
 class TrainingJob:
     """Handed to the spec's `training.fit`, which must write an ONNX file to `model_path`.
 
-    That file takes `features` float32 [n, inputs] and returns `score` float32 [n], the probability of
-    the positive class. `checkpoints` outlives a kill: the next attempt of the same training sees it.
+    That file takes `features` float32 [n, inputs], or an input a column where `training.inputs` says so, and returns `score`
+    float32 [n], the probability of the positive class. `checkpoints` outlives a kill: the next attempt of the same training
+    sees it.
     """
 
     train: Rows
@@ -72,8 +90,19 @@ class TrainingJob:
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """The columns of the features, in order."""
-        return tuple(_input(item) for item in self.signature["inputs"])
+        """The places of the features, in order: a vector has as many as numbers, a text none."""
+        known = (Contract.from_json(item) for item in self.signature["inputs"])
+        return tuple(Input(name, each.cardinality) for each in known for name in each.places)
+
+    @property
+    def named(self) -> bool:
+        """Whether the model takes an input a column (`training.inputs="columns"`)."""
+        return self.signature.get("form") == "columns"
+
+    @property
+    def encoder(self) -> Encoder:
+        """What makes the model's rows of values by name, in training and in serving."""
+        return Encoder.from_json(self.signature)
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a row to the history that the result and the evaluation report show, and to live tracking."""
@@ -86,6 +115,7 @@ class TrainingJob:
     def expect(self, scores: Floats) -> None:
         """The trained model's own scores of `validation`: the ONNX file is refused unless it gives the same."""
         self.expected.append(np.asarray(scores, dtype=np.float32))
+<<<<<<< HEAD
 
     def ship(self, files: Mapping[str, Path]) -> None:
         """Files that the version brings beside its model, as `include.retrieval.version:write_retrieval` has written them.
@@ -101,3 +131,5 @@ class TrainingJob:
 def _input(item: Mapping[str, Any]) -> Input:
     categories = item.get("categories")
     return Input(str(item["name"]), 0 if item["dtype"] != "category" else len(categories or []) + 1)
+=======
+>>>>>>> part-p3

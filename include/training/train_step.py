@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from include.core.request import Json, Outcome
 from include.core.spec import Features
 from include.core.task import Task
 from include.metrics.binary import measure
-from include.model_contract.encoder import Encoder
+from include.model_contract.batch import Encoded
+from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import check_model, open_model
 from include.retrieval.version import open_retrieval
 from include.step_values.training import Metrics, TrainValue
@@ -32,6 +33,11 @@ from include.training.tracking import tracked
 
 log = logging.getLogger(__name__)
 
+HOSTILE: tuple[tuple[float | None, str | None], ...] = (
+    (None, None),
+    (-1, "\N{SNOWMAN} 123 !?"),
+    (1e6, "never seen before " * 200),
+)
 PARITY = 1e-4  # largest difference allowed between the trained model's scores and the ONNX file's
 
 
@@ -72,7 +78,9 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     older, newer = split_newest(table)
     check_labels(older, label)
     features = Features(**task.params["features"])
-    encoder = Encoder.fit(older, features.inputs, label)
+    encoder = Encoder.fit(older, features.inputs, label, task.params.get("training", {}).get("inputs", "tensor"))
+    if encoder.form == "tensor":
+        encoder.check_tensor()
     # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
     pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
     signature = {**encoder.to_json(), **pins}
@@ -95,7 +103,8 @@ def check_labels(table: pa.Table, label: str) -> None:
 
 
 def _rows(encoder: Encoder, table: pa.Table, label: str) -> Rows:
-    return Rows(encoder.encode_table(table), table[label].to_numpy().astype(np.float32))
+    columns = encoder.encode_columns(table) if encoder.form == "columns" else None
+    return Rows(encoder.encode_matrix(table), table[label].to_numpy().astype(np.float32), columns)
 
 
 def verify(job: TrainingJob) -> Metrics:
@@ -106,9 +115,9 @@ def verify(job: TrainingJob) -> Metrics:
     """
     if not job.model_path.is_file():
         raise DataError("The model's fit returned without writing job.model_path.", seen=str(job.model_path))
-    check_model(job.model_path, len(job.inputs))
+    check_model(job.model_path, job.encoder if job.named else len(job.inputs))
     model = open_model(job.model_path)
-    scores = model.score(job.validation.features)
+    scores = model.score(job.validation.given)
     _check_scores(scores, len(job.validation), "the validation rows")
     _check_scores(model.score(_hostile(job)), 3, "rows of missing and unknown values")
     for expected in job.expected:
@@ -118,9 +127,22 @@ def verify(job: TrainingJob) -> Metrics:
     return {**measure(job.validation.labels, scores, threshold=None), "rows": len(job.validation)}
 
 
-def _hostile(job: TrainingJob) -> Floats:
-    """Rows that serving may meet: all missing, codes below and beyond what was trained on."""
+def _hostile(job: TrainingJob) -> Encoded:
+    """Rows that serving may meet: all missing, codes below and beyond what was trained on, texts that nobody has written."""
+    if job.named:
+        return job.encoder.encode_rows([hostile_row(job.encoder.inputs, *each) for each in HOSTILE])
     return np.array([[fill] * len(job.inputs) for fill in (math.nan, -1.0, 1e6)], dtype=np.float32)
+
+
+def hostile_row(inputs: Sequence[Input], number: float | None, text: str | None) -> dict[str, Any]:
+    """A row with these values wherever they fit."""
+    row: dict[str, Any] = {}
+    for each in inputs:
+        value: Any = text if each.is_text else number
+        if each.length and number is not None:
+            value = [number] * each.length
+        row[each.name] = bool(number) if each.dtype == "bool" and number is not None else value
+    return row
 
 
 def _check_scores(scores: Floats, rows: int, which: str) -> None:

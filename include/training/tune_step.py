@@ -26,7 +26,7 @@ def run(task: Task) -> Outcome:
     """Params: `features`, `training`, `label`. Value: the best `params` and every trial's log loss."""
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
-    recent = Rows(train.features[-ROWS:], train.labels[-ROWS:])
+    recent = train.last(ROWS)
     trials: list[Trial] = []
     for chosen in grid(training.get("search", {}), int(training.get("seed", 7))):
         params = {**training.get("params", {}), **chosen}

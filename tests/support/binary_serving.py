@@ -17,6 +17,8 @@ from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.spec import Feature, ModelSpec
 from include.model_contract.encoder import Encoder, Input
 from include.prediction_log.writer import PredictionLog
+from include.problems.of import of_spec
+from include.problems.problem import Problem
 from include.routing.entity_hash import unit
 from include.routing.route import Route
 from include.serving.http.request_error import RequestError
@@ -29,12 +31,13 @@ from include.serving.prediction.micro_batch import Batches
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.prediction.predict import Predictor
 from include.serving.prediction.request_types import Contract
+from include.serving.prediction.tensor import Encoded
 from include.serving.shadow import Copy, Frame, Scorer
 from include.serving.telemetry.counters import Metrics
 
 AT = datetime(2013, 3, 1, 10, tzinfo=UTC)
 PLACES, ROWS = 40, 60
-INPUTS = tuple(Feature(name=name, dtype=dtype) for name, dtype in (("heat", "float"), ("size", "float"), ("hour", "int")))  # type: ignore[arg-type]
+INPUTS = tuple(Feature(name=name, dtype=dtype) for name, dtype in (("heat", "float"), ("size", "float"), ("hour", "int")))
 
 
 class Weighted:
@@ -81,7 +84,7 @@ class Scene:
         reader = FeatureReader(lambda: store)
         reader.rows = lambda: None  # type: ignore[method-assign]  # no event loop runs here
         self.log = PredictionLog(folder, "toy")
-        self.log.pseudonym = lambda number: f"{number:016x}"  # type: ignore[assignment]  # an installation's own is secret
+        self.log.pseudonym = lambda number: f"{number:016x}"  # an installation's own is secret
         self.shadowed: list[bytes] = []
         self.contract = Contract(self.spec)
         self.predictor = Predictor(self.contract, reader, self.log, Metrics(), unit, self)  # type: ignore[arg-type]
@@ -131,7 +134,7 @@ def all_said(spec: ModelSpec, folder: Path, patch: pytest.MonkeyPatch) -> dict[s
     patch.setattr(predict, "present_moment", lambda: AT)
     patch.setattr(ingest, "precise", lambda: "2013-03-01T10:00:00.000000")
     patch.setattr("include.serving.shadow.precise", lambda: "2013-03-01T10:00:01.000000")
-    return {**_predicted(spec, folder), **_inferred(spec, folder), **_fed_back(), "openapi": OPENAPI.decode()}
+    return {**_predicted(spec, folder), **_inferred(spec, folder), **_fed_back(spec), "openapi": OPENAPI.decode()}
 
 
 def _predicted(spec: ModelSpec, folder: Path) -> dict[str, Any]:
@@ -181,17 +184,17 @@ def _inferred(spec: ModelSpec, folder: Path) -> dict[str, Any]:
     said: dict[str, Any] = {"metadata": json.dumps(infer.metadata(scene.deployment, 1))}
     for name, (body, length) in asked.items():
         version = 2 if name == "unscorable" else 1
-        said[f"infer: {name}"] = _tried(lambda b=body, v=version, n=length: infer.infer(scene.deployment, v, _json(b), n))  # type: ignore[misc]
+        said[f"infer: {name}"] = _tried(lambda b=body, v=version, n=length: infer.infer(scene.deployment, v, _json(b), n))
     whole = _json(asked["json"][0])
 
-    async def batched() -> infer.Answered:
+    async def batched() -> Encoded:
         return await infer.infer_batched(Batches(), scene.deployment, 1, whole, None)
 
     said["infer: batched"] = _tried(lambda: asyncio.run(batched()))
     return said
 
 
-def _fed_back() -> dict[str, Any]:
+def _fed_back(spec: ModelSpec) -> dict[str, Any]:
     asked = {
         "one": {"id": "a", "label": 1},
         "some": {"labels": [{"id": "a", "label": True}, {"id": "b", "label": 0.0, "at": "2013-03-02T10:00:00+01:00"}]},
@@ -201,13 +204,13 @@ def _fed_back() -> dict[str, Any]:
         "no label": {"id": "a"},
         "null": {"labels": [{"id": "a", "label": None}]},
     }
-    return {f"feedback: {name}": _tried(lambda b=body: _records(_json(b))) for name, body in asked.items()}  # type: ignore[misc]
+    return {f"feedback: {name}": _tried(lambda b=body: _records(_json(b), of_spec(spec))) for name, body in asked.items()}
 
 
-def _records(body: bytes) -> tuple[bytes, int | None]:
+def _records(body: bytes, problem: Problem) -> tuple[bytes, int | None]:
     from msgspec.json import Encoder
 
-    return Encoder().encode_lines(ingest.decode_labels(body)), None
+    return Encoder().encode_lines(ingest.decode_labels(body, problem)), None
 
 
 def _tried(ask: Any) -> list[Any]:

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from include.backends.onnx.bags import Floats, Graph
 from include.retrieval.items import Items
 from include.retrieval.version import write_retrieval
-from include.training.job import TrainingJob
+from include.model_contract.batch import Columns
+from include.training.job import Rows, TrainingJob
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from include.model_contract.batch import Columns
 
 EPSILON = 1e-9
 AT = 10  # places that count

@@ -14,7 +14,8 @@ from scipy.sparse import csr_matrix, diags, hstack
 from scipy.special import softmax
 
 from include.backends.onnx.bags import Floats, Graph
-from include.training.job import TrainingJob
+from include.model_contract.batch import Columns
+from include.training.job import Rows, TrainingJob
 
 from .words import Vocabulary
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from sklearn.linear_model import LogisticRegression
 
-    from include.model_contract.batch import Columns
 
 SCALE = 0.25  # of the bag beside the other columns, and so the strength of its regularisation
 DOTS = " . "  # between title and text, so that no pair is made over the end of the title

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from include.backends.onnx.file import read_model
+from include.backends.onnx.ports import INPUT, OUTPUT, check_given, check_taken, given_of, join_outputs, taken_of
 from include.core.errors import DataError, IntegrityError
-from include.model_contract.model import Floats
+from include.model_contract.batch import Columns, Encoded, Floats
+from include.model_contract.encoder import Encoder
 
-INPUT, OUTPUT = "features", "score"
-FLOAT = "tensor(float)"
+__all__ = ["INPUT", "OUTPUT", "OnnxModel", "check_model", "open_model", "quantize"]
+
 FORMAT = "session.load_model_format"
 FOLDER = "session.model_external_initializers_file_folder_path"
 
@@ -23,26 +26,27 @@ class OnnxModel:
     def __init__(self, path: Path, session: Any) -> None:
         self.path = path
         self._session = session
-        self._check_ports()
-        self.inputs = int(session.get_inputs()[0].shape[1])  # how many features a row has
+        self.takes, self.gives = taken_of(path, session), given_of(path, session)
+        self.named = self.takes.columns is not None
+        self.inputs = self.takes.width  # how many numbers a row has, or how many columns are read
+        self._outputs = list(self.gives.names)
 
-    def _check_ports(self) -> None:
-        ins, outs = self._session.get_inputs(), self._session.get_outputs()
-        seen = {port.name: (port.type, port.shape) for port in (*ins, *outs)}
-        names = ([port.name for port in ins], [port.name for port in outs])
-        if names != ([INPUT], [OUTPUT]) or {port.type for port in (*ins, *outs)} != {FLOAT}:
-            raise DataError(f"{self.path} must map one float32 tensor {INPUT!r} to one float32 tensor {OUTPUT!r}.", seen=seen)
-        if len(ins[0].shape) != 2 or not isinstance(ins[0].shape[1], int) or len(outs[0].shape) != 1:
-            raise DataError(f"{self.path} must map {INPUT} [n, inputs] to {OUTPUT} [n].", seen=seen)
-        if isinstance(ins[0].shape[0], int):
-            raise DataError(f"{self.path} takes a fixed number of rows; the first axis must be free.", seen=seen)
-
-    def score(self, features: Floats) -> Floats:
-        """Features float32 [n, inputs] to the probability of the positive class float32 [n]."""
+    def score(self, features: Encoded) -> Floats:
+        """float32 [n, inputs], or columns, to float32 [n] of one output, [n, k] of several. Raises DataError."""
+        if isinstance(features, Columns):
+            return self._score_columns(features)
+        if self.named:
+            raise DataError(f"{self.path} takes columns, not one tensor.", seen=features.shape)
         if features.ndim != 2 or features.shape[1] != self.inputs:
             raise DataError(f"{self.path} takes rows of {self.inputs} features.", seen=features.shape)
-        scores: Floats = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(features, dtype=np.float32)})[0]
-        return scores
+        answers = self._session.run(self._outputs, {INPUT: np.ascontiguousarray(features, dtype=np.float32)})
+        return join_outputs(self.gives, answers)
+
+    def _score_columns(self, features: Columns) -> Floats:
+        if self.takes.columns is None:
+            raise DataError(f"{self.path} takes one tensor of {self.inputs} features, not columns.", seen=features.names)
+        given = {column.name: column.given(features, self.path) for column in self.takes.columns}
+        return join_outputs(self.gives, self._session.run(self._outputs, given))
 
 
 def open_model(path: Path) -> OnnxModel:
@@ -81,13 +85,13 @@ def quantize(source: Path, target: Path) -> None:
     quantize_dynamic(source, target, weight_type=QuantType.QInt8)
 
 
-def check_model(path: Path, inputs: int) -> None:
-    """Refuse a model that serving could not hold to: its structure, the size of a row."""
+def check_model(path: Path, inputs: Encoder | int, outputs: Sequence[str] = (OUTPUT,)) -> None:
+    """Refuse a model that serving could not hold to: its structure, what it takes, what it gives."""
     import onnx
 
     model = open_model(path)
-    if model.inputs != inputs:
-        raise DataError(f"{path} takes {model.inputs} features, but the signature has {inputs}.")
+    check_taken(path, model.takes, inputs)
+    check_given(path, model.gives, outputs)
     proto = onnx.load_model_from_string(read_model(path))
     try:
         onnx.checker.check_model(proto, full_check=True)

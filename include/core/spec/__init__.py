@@ -7,8 +7,9 @@ docs/reference/spec.md lists every field; it is made from the docstrings below t
 
 from __future__ import annotations
 
-from include.core.spec.base import Cron, DailyCron, Dtype, Frozen, Name, OptionalReference, Reference
+from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalReference, Reference
 from include.core.spec.data import Data
+from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -36,7 +36,6 @@ Reference = Annotated[str, AfterValidator(_reference)]
 OptionalReference = Annotated[str, AfterValidator(_given_reference)]
 Cron = Annotated[str, AfterValidator(cron)]
 DailyCron = Annotated[str, AfterValidator(daily)]
-Dtype = Literal["float", "int", "category"]
 
 
 class Frozen(BaseModel):

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
+from typing import Self
 
-from include.core.spec.base import Dtype, Frozen, Name, OptionalReference
+from pydantic import model_validator
+
+from include.core.spec.base import Frozen, Name, OptionalReference
+from include.core.spec.dtypes import TEXT_BYTES, Dtype, kind_of, length_of
+
+Default = bool | float | str | tuple[float, ...]
 
 
 class Feature(Frozen):
@@ -14,13 +21,52 @@ class Feature(Frozen):
     """The name of the input, which is also the name of its column in the SQL and of its field in a request."""
 
     dtype: Dtype = "float"
-    """The type of the value. A `category` is text, and text that training has not seen has the code 0."""
+    """The type of the value. A `category` is text, and text that training has not seen has the code 0. A `text` is read as it
+    is, by a model that takes columns (`training.inputs`). A `vector[n]` is a list of n numbers."""
 
-    default: float | str | None = None
-    """What serving uses when the value is not known. A `float` or `int` without a default is NaN then."""
+    default: Default | None = None
+    """What serving uses when the value is not known. A `float`, `int` or `bool` without a default is NaN then, a `vector` is
+    NaN throughout, and a text is empty."""
 
     description: str = ""
     """What the value means, for the pages and the feature registry that show it."""
+
+    @model_validator(mode="after")
+    def _default_of_the_type(self) -> Self:
+        problem = _default_problem(self.dtype, self.default)
+        if problem:
+            raise ValueError(f"default: {problem} (seen: {self.default!r:.120})")
+        return self
+
+
+def _default_problem(dtype: str, default: Default | None) -> str:
+    """What is wrong with the default of one of the newer types; numbers and categories are read as ever."""
+    kind = kind_of(dtype)
+    if default is None:
+        return ""
+    if kind == "bool":
+        return "" if isinstance(default, bool) else "must be True or False"
+    if kind == "text":
+        return _text_problem(default)
+    if kind == "vector":
+        return _vector_problem(length_of(dtype), default)
+    return "is a vector's; this is one value" if isinstance(default, tuple) else ""
+
+
+def _text_problem(default: Default) -> str:
+    if not isinstance(default, str):
+        return "must be text"
+    try:
+        size = len(default.encode())
+    except UnicodeEncodeError:
+        return "holds half of a surrogate pair, which is no character"
+    return "" if size <= TEXT_BYTES else f"is longer than {TEXT_BYTES} bytes"
+
+
+def _vector_problem(length: int, default: Default) -> str:
+    if not isinstance(default, tuple) or len(default) != length:
+        return f"must be {length} numbers"
+    return "" if all(math.isfinite(each) for each in default) else "must be finite numbers"
 
 
 class View(Frozen):

@@ -83,6 +83,12 @@ class ModelSpec(Frozen):
         problems = [*self._unmanaged(), *self._unfit(), *clashes(self)]
         if problems:
             raise ValueError("; ".join(problems))
+        texts = [feature.name for feature in self.features.inputs if feature.dtype == "text"]
+        if texts and self.training.fit and self.training.inputs == "tensor":
+            raise ValueError(
+                f"training.inputs: {texts} of features is text, which has no place in a tensor of numbers; "
+                'say training.inputs="columns", or make it a category, a vector or numbers'
+            )
         names = [feature.name for feature in self.features.inputs]
         for field, used in (
             ("evaluation.slices", self.evaluation.slices),

@@ -49,11 +49,6 @@ class AnyKind(Frozen):
         """What the defaults of margins are multiplied by: they are meant for metrics between 0 and 1."""
         return 1.0
 
-    @property
-    def listed_by(self) -> str:
-        """The column that says which rows are one list; empty where each row stands alone."""
-        return ""
-
     def unit_keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the entity's keys by which an arm of a rollout is drawn, and by which it counts."""
         return keys
@@ -106,6 +101,11 @@ class Binary(AnyKind):
 
     decision: OptionalReference = ""
     """The author's own decision function `(scores [n]) -> int [n]` of 0 and 1, instead of threshold and costs."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether the decision is that of `serving.threshold`."""
+        return self.costs is None and not self.decision
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -236,10 +236,6 @@ class Ranking(AnyKind):
     @property
     def columns(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*super().columns, self.query, self.item)))
-
-    @property
-    def listed_by(self) -> str:
-        return self.query
 
     def unit_keys(self, keys: tuple[str, ...]) -> tuple[str, ...]:
         """The query: the candidates of one list must not meet several versions. Where it is no key, the keys but the item."""

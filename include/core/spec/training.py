@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,10 @@ class Training(Frozen):
 
     fit: OptionalReference = ""
     """The function `(job: include.training.job.TrainingJob) -> None` that writes an ONNX file to `job.model_path`."""
+
+    inputs: Literal["tensor", "columns"] = "tensor"
+    """How the model takes its inputs. `tensor`: one float32 tensor `features` of all of them, categories as codes, a vector as
+    so many places. `columns`: an input of its own for each, by name, categories and texts as text, which a `text` needs."""
 
     schedule: Cron = "0 0 1 * *"
     """When the model is trained whatever the drift, as a cron expression in UTC. By default on the first of each month."""

@@ -13,11 +13,13 @@ import duckdb
 from include.core.errors import DataError
 from include.core.scratch import is_full
 from include.core.spec import Feature, Features, View
+from include.core.spec.dtypes import TEXT_BYTES, length_of
 from include.data.authored import bounded
 from include.data.sql import copy, quoted
-from include.data.sql_types import INTEGERS, SQL_TYPES, key_text
+from include.data.sql_types import INTEGERS, key_text, sql_type
 
 KEY = "KEY"  # of a column that says which entity a row is of: text, or what becomes text
+VECTOR = "FLOAT["  # begins the type of a vector, FLOAT[64]
 _TIMES = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE"}
 
 
@@ -31,6 +33,7 @@ class Dataset:
     time: str  # the column that says when the row became known
     one_day: bool = False  # all its times lie within the partition's day
     event: str = ""  # where that is another: the column of the event, never after `time`
+    texts: tuple[str, ...] = ()  # columns whose texts have a largest size
 
 
 def of_view(view: View) -> Dataset:
@@ -38,15 +41,18 @@ def of_view(view: View) -> Dataset:
     columns = {**dict.fromkeys(view.keys, KEY), "event_timestamp": "TIMESTAMP", **_types(view.features)}
     unique = (*view.keys, "event_timestamp")
     if not view.created:
-        return Dataset(view.name, columns, unique, "event_timestamp", one_day=True)
+        return Dataset(view.name, columns, unique, "event_timestamp", one_day=True, texts=_texts(view.features))
     columns[view.created] = "TIMESTAMP"
-    return Dataset(view.name, columns, (*unique, view.created), view.created, one_day=True, event="event_timestamp")
+    unique = (*unique, view.created)
+    return Dataset(
+        view.name, columns, unique, view.created, one_day=True, event="event_timestamp", texts=_texts(view.features)
+    )  # fmt: skip
 
 
 def of_entities(features: Features) -> Dataset:
     keys = dict.fromkeys(features.keys, KEY)
     columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **keys, **_types(features.request)}
-    return Dataset("entities", columns, ("request_id",), "event_timestamp")
+    return Dataset("entities", columns, ("request_id",), "event_timestamp", texts=_texts(features.request))
 
 
 def of_labels(label: str) -> Dataset:
@@ -55,7 +61,13 @@ def of_labels(label: str) -> Dataset:
 
 
 def _types(features: tuple[Feature, ...]) -> dict[str, str]:
-    return {feature.name: SQL_TYPES[feature.dtype] for feature in features}
+    """A vector with its length, which its SQL type has not."""
+    lengths = {feature.name: length_of(feature.dtype) for feature in features}
+    return {f.name: f"FLOAT[{lengths[f.name]}]" if lengths[f.name] else sql_type(f.dtype) for f in features}
+
+
+def _texts(features: tuple[Feature, ...]) -> tuple[str, ...]:
+    return tuple(feature.name for feature in features if feature.dtype == "text")
 
 
 def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date, path: Path) -> int:
@@ -117,21 +129,31 @@ def _check_columns(dataset: Dataset, seen: dict[str, str]) -> None:
 def _cast(name: str, type_: str) -> str:
     if type_ == KEY:
         return f'{key_text(name)} AS "{name}"'
+    if type_.startswith(VECTOR):
+        return f'"{name}"::FLOAT[] AS "{name}"'
     return f'"{name}"::{type_} AS "{name}"' if type_ else f'"{name}"'
 
 
 def _fits(seen: str, expected: str) -> bool:
     """Whether a cast changes no meaning: an integer may become DOUBLE, a text never a number."""
-    number = seen in INTEGERS or seen in {"DOUBLE", "FLOAT"} or seen.startswith("DECIMAL")
+    number = _is_number(seen)
+    if expected.startswith(VECTOR):
+        inner, _, length = seen.rpartition("[")
+        return seen == '"NULL"' or (_is_number(inner) and length in ("]", expected[len(VECTOR) :]))
     return {
         "": True,
         KEY: (number and seen != "BOOLEAN") or seen in {"VARCHAR", "UUID", "UHUGEINT", '"NULL"'} or seen.startswith("ENUM"),
         "VARCHAR": seen in {"VARCHAR"} or seen.startswith("ENUM"),
         "DOUBLE": number,
         "BIGINT": seen in INTEGERS,
+        "BOOLEAN": seen == "BOOLEAN",
         "TINYINT": seen in INTEGERS,
         "TIMESTAMP": seen in _TIMES,
     }[expected]
+
+
+def _is_number(seen: str) -> bool:
+    return seen in INTEGERS or seen in {"DOUBLE", "FLOAT"} or seen.startswith("DECIMAL")
 
 
 def _check_rows(connection: duckdb.DuckDBPyConnection, dataset: Dataset, day: date) -> None:
@@ -158,6 +180,14 @@ def _offences(dataset: Dataset, day: date) -> Iterator[tuple[str, str]]:
     )
     for name in (name for name, type_ in dataset.columns.items() if type_ == "DOUBLE"):
         yield f"{name!r} must not be infinite", f'SELECT {columns}, "{name}" FROM temp._result WHERE isinf("{name}")'
+    for name in dataset.texts:
+        long = f'SELECT {columns}, strlen("{name}") FROM temp._result WHERE strlen("{name}") > {TEXT_BYTES}'
+        yield f"{name!r} must be at most {TEXT_BYTES} bytes of UTF-8", long
+    for name, length in ((name, type_[len(VECTOR) : -1]) for name, type_ in dataset.columns.items() if type_.startswith(VECTOR)):
+        other = f'SELECT {columns}, len("{name}") FROM temp._result WHERE len("{name}") != {length}'
+        yield f"{name!r} must be {length} numbers", other
+        wild = f'len(list_filter("{name}", lambda each: each IS NULL OR NOT isfinite(each))) > 0'
+        yield f"{name!r} must be finite numbers", f'SELECT {columns}, "{name}" FROM temp._result WHERE {wild}'
     if dataset.event:
         early = f'SELECT {columns} FROM temp._result WHERE "{dataset.time}" < "{dataset.event}"'
         yield f"{dataset.time!r} must not be before {dataset.event!r}", early

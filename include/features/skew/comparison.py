@@ -18,7 +18,9 @@ import duckdb
 
 from include.core.request import Json
 from include.core.spec import Feature, Features, View
+from include.core.spec.dtypes import is_text, length_of
 from include.data.sql import parquet, quoted
+from include.data.sql_types import default_literal
 from include.point_in_time.join import EVENT, KNOWN, Side, interval, known, point_in_time, side
 from include.point_in_time.partition import DailyFiles
 
@@ -105,7 +107,7 @@ def _of_request(connection: duckdb.DuckDBPyConnection, request: Sequence[Feature
 
 def _finding(connection: duckdb.DuckDBPyConnection, feature: Feature, view: str, other: str, by: str) -> Finding:
     name = _q(feature.name)
-    distance = f"abs(s.{name}::DOUBLE - o.{name}::DOUBLE)" if feature.dtype != "category" else "1"
+    distance = _distance(feature, f"s.{name}", f"o.{name}")
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE judged AS
         SELECT s.request_id, s.{EVENT} AS moment, s.{name} AS served, o.{name} AS offline, reasons.reason,
@@ -134,24 +136,44 @@ def _plain(value: Any) -> Json:
 def _same(feature: Feature, served: str, offline: str, *, default: bool = False) -> str:
     """Whether two values are equal within the dtype's tolerance. With `default` a missing one stands for its default."""
     a, b = (_filled(feature, each) for each in (served, offline)) if default else (served, offline)
-    if feature.dtype == "category":
+    if is_text(feature.dtype) or feature.dtype == "bool":
         return f"({a} IS NOT DISTINCT FROM {b})"
+    if length_of(feature.dtype):
+        return _same_vector(a, b)
     missing = f"(({_missing(feature, a)}) AND ({_missing(feature, b)}))"
     close = f"abs({a}::DOUBLE - {b}::DOUBLE) <= greatest({ABSOLUTE}, {RELATIVE} * greatest(abs({a}), abs({b})))"
     equal = close if feature.dtype == "float" else "false"
     return f"coalesce({missing} OR {a} = {b} OR {equal}, false)"
 
 
+def _same_vector(a: str, b: str) -> str:
+    """Each number within the tolerance of a float32; a missing vector is like another, and like nothing else."""
+    tolerance = f"greatest({ABSOLUTE}, {RELATIVE} * greatest(abs(pair[1]), abs(pair[2])))"
+    apart = f"list_filter(list_zip({a}, {b}), lambda pair: coalesce(abs(pair[1] - pair[2]) > {tolerance}, true))"
+    both = f"len({a}) = len({b}) AND len({apart}) = 0"
+    return f"(CASE WHEN {a} IS NULL OR {b} IS NULL THEN ({a} IS NULL AND {b} IS NULL) ELSE {both} END)"
+
+
+def _distance(feature: Feature, served: str, offline: str) -> str:
+    """How far two values are apart, to show the worst."""
+    if is_text(feature.dtype):
+        return "1"
+    if length_of(feature.dtype):
+        return f"(CASE WHEN len({served}) = len({offline}) THEN list_distance({served}, {offline}) END)"
+    return f"abs({served}::DOUBLE - {offline}::DOUBLE)"
+
+
 def _missing(feature: Feature, column: str) -> str:
-    return f"{column} IS NULL" + (f" OR isnan({column}::DOUBLE)" if feature.dtype != "category" else "")
+    number = feature.dtype in ("float", "int")
+    return f"{column} IS NULL" + (f" OR isnan({column}::DOUBLE)" if number else "")
 
 
 def _filled(feature: Feature, column: str) -> str:
     if feature.default is None:
         return column
-    if feature.dtype == "category":
-        return f"coalesce({column}, '{str(feature.default).replace(chr(39), chr(39) * 2)}')"
-    return f"(CASE WHEN {_missing(feature, column)} THEN {float(feature.default)} ELSE {column}::DOUBLE END)"
+    if feature.dtype not in ("float", "int"):
+        return f"coalesce({column}, {default_literal(feature)})"
+    return f"(CASE WHEN {_missing(feature, column)} THEN {default_literal(feature)} ELSE {column}::DOUBLE END)"
 
 
 def _q(name: str) -> str:

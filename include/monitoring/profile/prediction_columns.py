@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from include.model_contract.batch import Columns, Encoded
 from include.monitoring.profile.binning import Axis, Floats
 
 SCORE, LABEL, RESIDUAL, SLOPE = "(score)", "(label)", "(residual)", "(slope)"  # no feature may be called so
@@ -47,20 +48,32 @@ def prediction_columns(label: Floats | None, score: Floats | None, center: float
     return columns
 
 
-def importance(model: Any, rows: npt.NDArray[np.float32], names: Sequence[str], seed: int = 7) -> dict[str, float]:
+def importance(
+    model: Any, rows: Encoded, names: Sequence[str], seed: int = 7, places: Sequence[slice] | None = None
+) -> dict[str, float]:
     """Share of the score that rests on each input: the mean change of the score when its column alone is shuffled.
 
-    `model`: `score(float32 [n, inputs]) -> float32 [n]`. Needs no label; the shares add up to 1.
+    `model`: `score(rows) -> float32 [n] or [n, k]`. Needs no label; the shares add up to 1. `places`: of each input in one
+    tensor, by default one each; a vector is shuffled as a whole.
     """
     few = rows[np.linspace(0, len(rows) - 1, min(len(rows), PERMUTED)).astype(np.int64)]
     before, rng = model.score(few), np.random.default_rng(seed)
     changes: dict[str, float] = {}
     for place, name in enumerate(names):
-        shuffled = few.copy()
-        shuffled[:, place] = rng.permutation(shuffled[:, place])
+        where = slice(place, place + 1) if places is None else places[place]
+        shuffled = _shuffled(few, name, where, rng.permutation(len(few)))
         changes[name] = float(np.abs(model.score(shuffled) - before).mean())
     total = sum(changes.values())
     return {name: change / total if total else 0.0 for name, change in changes.items()}
+
+
+def _shuffled(rows: Encoded, name: str, where: slice, order: npt.NDArray[np.int64]) -> Encoded:
+    """The rows, with one input's values in another order."""
+    if isinstance(rows, Columns):
+        return Columns({each: array[order] if each == name else array for each, array in rows.items()}, len(rows))
+    shuffled = rows.copy()
+    shuffled[:, where] = shuffled[order, where]
+    return shuffled
 
 
 def appended(table: pa.Table, columns: Mapping[str, Floats]) -> pa.Table:

@@ -10,25 +10,26 @@ from time import perf_counter_ns
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from include.core.control import ControlStore
 from include.core.errors import DataError, SlipstreamError, one_line
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.spec import Feature, ModelSpec, View
+from include.model_contract.batch import Columns, Encoded, Floats
 from include.model_contract.definition import fallback_views, views_of_model
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
+from include.serving.models.answers import Answers, Output, is_plain
 from include.versions.queries import stored
 
-Floats = NDArray[np.float32]
+Signed = tuple[str, tuple[str, ...]]  # a kind of problem, as `problem.kind` in the spec, and the names of the outputs
 WARM_RUNS = 20
 INT8 = "model.int8.onnx"  # what the evaluation wrote, if it let an INT8 variant through
 
 
 class Scorer(Protocol):
-    def score(self, features: Floats) -> Floats: ...
+    def score(self, features: Encoded) -> Floats: ...
 
 
 class ModelError(SlipstreamError):
@@ -41,40 +42,55 @@ class LoadedModel:
     digest: str  # of model.onnx
     encoder: Encoder
     scorer: Scorer = field(repr=False)
-    width: int = 0  # inputs of a row
+    width: int = 0  # numbers of a row, where it takes one tensor
     bytes: int = 0  # of its file
     run_us: float = 0.0  # microseconds of scoring one row, once warm
     misfit: str = ""  # why nobody can compute the features it was trained on
     views: tuple[View, ...] | None = None  # what it reads online, by the versions it pins; None: the spec's
     inputs: tuple[Feature, ...] | None = None  # what a row of it has; None: the spec's
+    answers: Answers | None = None  # of its kind of problem; None: plain binary
 
-    def score_rows(self, rows: Sequence[Sequence[float]] | Floats) -> Floats:
-        """float32 [n, width] to probabilities float32 [n]. Raises ModelError, whatever went wrong inside."""
+    def score_rows(self, rows: Sequence[Sequence[float]] | Encoded) -> Floats:
+        """Encoded rows, float32 [n, width] or columns, to outputs float32 [n] or [n, k]. Raises ModelError, whatever happens."""
         try:
-            scores = self.scorer.score(np.asarray(rows, dtype=np.float32))
+            scores = self.scorer.score(rows if isinstance(rows, Columns) else np.asarray(rows, dtype=np.float32))
         except Exception as error:  # a vendor's runtime may raise anything: no caller may see it
             raise ModelError(f"version {self.version} failed: {str(error).strip()[:200]}") from error
-        if scores.shape != (len(rows),) or not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
+        if self.answers is not None:
+            self._check(scores, len(rows), self.answers)
+        elif scores.shape != (len(rows),) or not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
             raise ModelError(f"version {self.version} gave no probability: {scores.tolist()!r:.200}")
         return scores
 
-    def score_all(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
-        """Rows that hold every input by name, to their probabilities, in one run. Raises ModelError if any of them fails."""
+    def score_all(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Output]:
+        """Rows that hold every input by name, to the outputs of each, in one run. Raises ModelError if any of them fails."""
         try:
-            scores: list[float] = self.scorer.score(self.encoder.encode_rows(rows)).tolist()
+            said = self.scorer.score(self.encoder.encode_rows(rows))
+            scores: list[float] = said.tolist()
         except Exception as error:
             raise ModelError(f"version {self.version} failed: {str(error).strip()[:200]}") from error
-        if len(scores) != len(rows) or not all(0.0 <= score <= 1.0 for score in scores):  # false for NaN, too
+        if self.answers is not None:
+            self._check(said, len(rows), self.answers)
+        elif len(scores) != len(rows) or not all(0.0 <= score <= 1.0 for score in scores):  # false for NaN, too
             raise ModelError(f"version {self.version} gave no probability: {scores!r:.200}")
         return scores
 
-    def score_row(self, row: Mapping[str, Any]) -> float:
+    def score_row(self, row: Mapping[str, Any]) -> Output:
         """The same for one row of named values."""
+        if self.encoder.form == "columns":
+            return self.score_all([row])[0]
         try:
             encoded = self.encoder.encode_row(row)
         except Exception as error:
             raise ModelError(f"version {self.version} cannot encode the row: {str(error)[:200]}") from error
-        return float(self.score_rows([encoded])[0])
+        found: Output = self.score_rows([encoded])[0].tolist()
+        return found
+
+    def _check(self, said: Floats, rows: int, answers: Answers) -> None:
+        """Raises ModelError for outputs that are none of the problem's: they count against this version."""
+        wrong = answers.problem.check(said, rows)
+        if wrong:
+            raise ModelError(f"version {self.version} gave {wrong}")
 
 
 def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:
@@ -90,10 +106,12 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     size = file.stat().st_size
     scorer = open_model(file)
     encoder = Encoder.from_json(signature)
-    digest, width = result.files[name].digest, len(signature["inputs"])
+    digest, width = result.files[name].digest, encoder.width
+    _check_outputs(spec, version, signature)
     views, misfit = _views(spec, version, signature)
-    inputs = tuple(Feature(name=e["name"], dtype=e["dtype"], default=e.get("default")) for e in signature["inputs"])
-    model = LoadedModel(version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs)
+    inputs = tuple(Feature(name=each.name, dtype=each.dtype, default=each.default) for each in encoder.inputs)
+    answers = None if is_plain(spec) else Answers(spec)
+    model = LoadedModel(version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs, answers=answers)
     return replace(model, run_us=_warm(model, spec))
 
 
@@ -131,11 +149,38 @@ def _check_inputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -
         )
 
 
+def _check_outputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> None:
+    """The signature must be of the spec's problem: an answer would else be read as something that it is not."""
+    seen, wanted = _signed(signature), (spec.problem.kind, spec.problem.outputs)
+    if seen != wanted:
+        raise DataError(
+            f"{spec.name} version {version} was trained for another problem than the spec states: {_differs(seen, wanted)}.",
+            seen={"problem": seen[0], "outputs": list(seen[1])},
+            safe="it answers nobody.",
+            hint="train a version for the present problem, or restart the gateway on the code that has the other.",
+        )
+
+
+def _signed(signature: Mapping[str, Any]) -> Signed:
+    """What the signature says; binary where it says nothing, as all were before there were kinds."""
+    problem = signature.get("problem")
+    return (str(problem["kind"]), tuple(signature["outputs"])) if problem else ("binary", ("score",))
+
+
+def _differs(seen: Signed, wanted: Signed) -> str:
+    if seen[0] != wanted[0]:
+        return f"it is {seen[0]}, not {wanted[0]}"
+    gone, lacking = ([name for name in one[1] if name not in other[1]] for one, other in ((seen, wanted), (wanted, seen)))
+    if lacking:
+        return f"it does not give {lacking}"
+    return f"it gives {gone} too" if gone else f"it gives {list(seen[1])} in that order, not {list(wanted[1])}"
+
+
 def _warm(model: LoadedModel, spec: ModelSpec) -> float:
     """The first runs allocate; and a model that cannot score a row of defaults is no model. Returns the fastest, in us."""
     row: dict[str, Any] = {feature.name: feature.default for feature in model.inputs or spec.features.inputs}
     try:
-        rows = [model.encoder.encode_row(row)]
+        rows = model.encoder.encode_rows([row])
         for _ in range(WARM_RUNS):
             model.score_row(row)
         return min(_timed(model, rows) for _ in range(WARM_RUNS))
@@ -143,7 +188,7 @@ def _warm(model: LoadedModel, spec: ModelSpec) -> float:
         raise DataError(f"{spec.name} does not answer a row of default values: {error}", safe="it answers nobody.") from error
 
 
-def _timed(model: LoadedModel, rows: Sequence[Sequence[float]]) -> float:
+def _timed(model: LoadedModel, rows: Encoded) -> float:
     started = perf_counter_ns()
     model.score_rows(rows)
     return (perf_counter_ns() - started) / 1000

@@ -16,11 +16,12 @@ SPAN = 1 << 32
 class Exploration:
     """`share` of the requests. The draw is a hash of the request's id: the same request, sent again, is drawn the same way."""
 
-    def __init__(self, share: float, model: str, unit: Callable[[str, str], int]) -> None:
-        self.share, self._model, self._unit = share, model, unit
+    def __init__(self, share: float, model: str, unit: Callable[[str, str], int], choices: int = 2) -> None:
+        """`choices`: how many decisions there are."""
+        self.share, self._model, self._unit, self._choices = share, model, unit, choices
 
     def mark(self, record: Record) -> None:
-        """Fill in `explored` and `decision` if the request is of the share: either decision is as likely as the other."""
+        """Fill in `explored` and `decision` if the request is of the share: every decision is as likely as any other."""
         drawn = self._unit(record.id, f"{self._model} explores")
         if drawn % SPAN < self.share * SPAN:
-            record.explored, record.decision = "random", drawn // SPAN & 1
+            record.explored, record.decision = "random", drawn // SPAN % self._choices

@@ -16,11 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.core.spec import Feature
+from include.model_contract.batch import Floats
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
-from include.serving.models.loaded_model import Floats, LoadedModel, ModelError
+from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.prediction.micro_batch import Batches
-from include.serving.prediction.tensor import BYTES, InferRequest, Tensor, decode_request, encode_response, wants_binary
+from include.serving.prediction.outputs import described, names, ports, tensors
+from include.serving.prediction.tensor import (
+    BYTES,
+    Encoded,
+    InferRequest,
+    Tensor,
+    asked_outputs,
+    decode_request,
+    encode_response,
+)
 
 NUMBERS = "finite float32 numbers; null or NaN is unknown"
 OIP_TYPES = {"float": "FP64", "int": "INT64", "category": BYTES}
@@ -36,8 +46,8 @@ def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
         "versions": [str(known) for known in sorted(deployment.models)],
         "platform": "onnxruntime_onnx",
         "inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, len(columns)]}],
-        "outputs": [{"name": "score", "datatype": "FP32", "shape": [-1]}],
-        "parameters": {"version": version, "digest": model.digest, "columns": columns},
+        "outputs": ports(model.answers),
+        "parameters": {"version": version, "digest": model.digest, "columns": columns, **described(model.answers)},
     }
 
 
@@ -53,10 +63,7 @@ def find_version(deployment: Deployment, text: str | None) -> int:
     return version
 
 
-Answered = tuple[bytes, int | None]  # the response's body, and the length of its JSON part if binary data follow
-
-
-def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Answered:
+def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Encoded:
     """Raises RequestError."""
     request, rows, started = _decoded(deployment, version, body, header_length)
     try:
@@ -68,7 +75,7 @@ def infer(deployment: Deployment, version: int, body: bytes, header_length: int 
 
 async def infer_batched(
     batches: Batches, deployment: Deployment, version: int, body: bytes, header_length: int | None
-) -> Answered:
+) -> Encoded:
     """The same, in one run with what else arrives in this iteration of the event loop. Raises RequestError."""
     request, rows, started = _decoded(deployment, version, body, header_length)
     try:
@@ -90,13 +97,15 @@ def _unscorable(error: ModelError) -> RequestError:
     return RequestError(422, f"This version cannot score these rows: {error.what}.", field="inputs")
 
 
-def _encoded_answer(deployment: Deployment, version: int, request: InferRequest, scores: Floats, started: int) -> Answered:
+def _encoded_answer(deployment: Deployment, version: int, request: InferRequest, scores: Floats, started: int) -> Encoded:
     values: dict[str, Any] = {
         "model_name": deployment.spec.name,
         "model_version": str(version),
         "parameters": {"latency_us": (perf_counter_ns() - started) / 1000},
     }
-    return encode_response({**values, "id": request.id} if request.id else values, scores, binary=wants_binary(request))
+    answers = deployment.models[version].answers
+    asked = asked_outputs(request, names(answers))
+    return encode_response({**values, "id": request.id} if request.id else values, tensors(answers, scores), asked)
 
 
 def _check_inputs(request: InferRequest, max_rows: int) -> None:

@@ -16,6 +16,7 @@ from include.core.time import ALLOWED as TIME
 from include.core.time import precise, utc
 from include.model_contract.definition import present_views
 from include.prediction_log.record import LABEL, OUTCOME, Record
+from include.problems.problem import Problem
 from include.serving.http.request_error import UNREADABLE, RequestError, decode_problem
 from include.serving.prediction.request_types import ALLOWED, KEY, KEYS_ALLOWED
 
@@ -44,30 +45,68 @@ class Feedback(msgspec.Struct, forbid_unknown_fields=True):
     labels: Annotated[list[Label], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
 
 
-def decode_labels(body: bytes) -> list[Record]:
-    """`{"id", "label"}` or `{"labels": [...]}` as log records. Raises RequestError."""
+class ClassLabel(msgspec.Struct, forbid_unknown_fields=True):
+    """The same where the truth is a class: its name, or the whole number that is its name. An outcome is a number here, too."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    label: str | int | float | bool
+    at: datetime | None = None
+    metric: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")] | None = None
+
+
+class ClassFeedback(msgspec.Struct, forbid_unknown_fields=True):
+    labels: Annotated[list[ClassLabel], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
+
+
+_label, _labels = msgspec.json.Decoder(Label), msgspec.json.Decoder(Feedback)
+_class_label, _class_labels = msgspec.json.Decoder(ClassLabel), msgspec.json.Decoder(ClassFeedback)
+
+
+def decode_labels(body: bytes, problem: Problem) -> list[Record]:
+    """`{"id", "label"}` or `{"labels": [...]}` as log records. Raises RequestError for what is no label of the problem."""
+    one, many, what = _label.decode, _labels.decode, "a number"
+    if problem.outputs_add_up:
+        one, many, what = _class_label.decode, _class_labels.decode, "the name of a class"  # type: ignore[assignment]
     try:
-        return [_record(_label.decode(body), "at")]
+        return [_record(one(body), "", problem)]
     except UNREADABLE as error:
         wrong: Exception = error
     if b'"labels"' in body:
         try:
-            return [_record(label, f"labels[{place}].at") for place, label in enumerate(_labels.decode(body).labels)]
+            return [_record(label, f"labels[{place}].", problem) for place, label in enumerate(many(body).labels)]
         except UNREADABLE as error:
             # A single label may have that text as a value; the error of its own form is then the one that helps.
             wrong = wrong if decode_problem(error)[1] in ("id", "label", "at", "metric") else error
-    allowed = "{id, label, at?, metric?} or {labels: [...]}, a label being a number"
+    allowed = f"{{id, label, at?, metric?}} or {{labels: [...]}}, a label being {what}"
     said, field = decode_problem(wrong)
     raise RequestError(400, f"The labels cannot be read: {said}.", field=field or "labels", allowed=allowed) from None
 
 
-_label, _labels = msgspec.json.Decoder(Label), msgspec.json.Decoder(Feedback)
+def _record(label: Label | ClassLabel, prefix: str, problem: Problem) -> Record:
+    known = _moment(label.at, f"{prefix}at").isoformat() if label.at else None
+    if label.metric:
+        value = _outcome(label.label, f"{prefix}label")
+        return Record(kind=OUTCOME, id=label.id, at=precise(), event_time=known, label=value, metric=label.metric)
+    truth = _truth(label.label, f"{prefix}label", problem)
+    if not problem.outputs_add_up:
+        return Record(kind=LABEL, id=label.id, at=precise(), event_time=known, label=truth)
+    # By its name: its place may be another class's by the time it is read.
+    return Record(kind=LABEL, id=label.id, at=precise(), event_time=known, label_class=str(problem.show_label(truth)))
 
 
-def _record(label: Label, field: str) -> Record:
-    known = _moment(label.at, field).isoformat() if label.at else None
-    kind = OUTCOME if label.metric else LABEL
-    return Record(kind=kind, id=label.id, at=precise(), event_time=known, label=float(label.label), metric=label.metric or "")
+def _truth(value: object, field: str, problem: Problem) -> float:
+    try:
+        return problem.read_label(value)
+    except DataError as error:
+        rule = error.what.removeprefix("A label must be ").rstrip(".")
+        allowed: object = list(problem.outputs) if problem.outputs_add_up else rule
+        raise RequestError(400, error.what, field=field, value=value, allowed=allowed) from None
+
+
+def _outcome(value: float | str, field: str) -> float:
+    if isinstance(value, str):
+        raise RequestError(400, "The value of an outcome is a number.", field=field, value=value, allowed="a number")
+    return float(value)
 
 
 def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> list[View]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 
-import numpy as np
-
-from include.serving.models.loaded_model import Floats, LoadedModel, ModelError
+from include.model_contract.batch import Encoded, Floats, join
+from include.serving.models.loaded_model import LoadedModel, ModelError
 
 PAYS_US = 30.0  # microseconds of a run of one row
 MOST_ROWS = 1000  # of one run: more than that gain nothing, and the first would wait for the last
 
-Waiting = list[tuple[Floats, "asyncio.Future[Floats]"]]
+Waiting = list[tuple[Encoded, "asyncio.Future[Floats]"]]
 
 
 class Batches:
@@ -25,8 +24,8 @@ class Batches:
         self._waiting: dict[int, tuple[LoadedModel, Waiting]] = {}
         self.runs = 0
 
-    def score(self, model: LoadedModel, rows: Floats) -> asyncio.Future[Floats]:
-        """The probabilities of the rows float32 [n, width]. The future raises ModelError if they cannot be scored."""
+    def score(self, model: LoadedModel, rows: Encoded) -> asyncio.Future[Floats]:
+        """The probabilities of encoded rows. The future raises ModelError if they cannot be scored."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Floats] = loop.create_future()
         if not self._waiting:
@@ -49,7 +48,7 @@ class Batches:
         """In one run; where that fails, request by request, so that no caller fails for another's rows."""
         self.runs += 1
         try:
-            scores = model.score_rows(np.concatenate([rows for rows, _ in batch]))
+            scores = model.score_rows(join([rows for rows, _ in batch]))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is that of one of them
             if len(batch) > 1:
                 for each in batch:

@@ -7,6 +7,9 @@ challenger fails      the champion answers                   degraded: challenge
 champion fails        the previous champion answers          degraded: champion
 all of them fail      the spec's default score               degraded: default_score
 the log's disk full   the answer is sent all the same        degraded: log
+
+Decisions that cannot be made: include/serving/prediction/answers.py. The candidates of a list fail together, for each has its
+place among all of them.
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -30,58 +33,30 @@ from include.core.spec import View
 from include.core.time import now as present_moment
 from include.prediction_log.record import PREDICTION, Record
 from include.prediction_log.writer import PredictionLog
+from include.problems.of import of_spec
+from include.problems.problem import Problem
 from include.routing.entity_hash import SEPARATOR
+from include.serving.models.answers import Answers, Output, is_plain, output_of, plain_answers
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.prediction.circuit_breaker import Breaker
 from include.serving.prediction.coalescing import PendingRequest
 from include.serving.prediction.exploration import Exploration
 from include.serving.prediction.last_known import LastKnown
+from include.serving.prediction.lists import Lists, by_list, place
 from include.serving.prediction.online_features import FeatureReader, Features, Source
 from include.serving.prediction.request_types import Contract, Item
+from include.serving.prediction.rows import Row, Scored, question
 from include.serving.prediction.unknown_entity import Found, without_unknown
-from include.serving.shadow import Copy, Shadow
+from include.serving.shadow import Shadow, copy_of
 from include.serving.telemetry.counters import Metrics
 
 log = logging.getLogger(__name__)
 Unit = Callable[[str, str], int]
 FAILURES, OVER, PAUSE, LONGEST_PAUSE = 20, 1.0, 1.0, 30.0  # rows in a row and seconds that open a version's circuit
-_astuple, _asdict = msgspec.structs.astuple, msgspec.structs.asdict
+_asdict = msgspec.structs.asdict
 _encode = msgspec.json.Encoder().encode
 SETS = 8  # of views that sources are kept for
-
-
-class Answer(msgspec.Struct, gc=False):
-    id: str
-    score: float
-    label: int  # score at or above the spec's threshold; drawn at random for the share that the spec explores
-    version: int | None  # that answered; None: the default score
-    arm: str
-    degraded: list[str]
-
-
-class Row:
-    """One item on its way: what is known of it so far."""
-
-    __slots__ = ("deployment", "features", "others", "record")
-
-    def __init__(
-        self, record: Record, features: dict[str, Any], deployment: Deployment, others: Mapping[str, dict[str, Any]] | None = None
-    ) -> None:
-        """`others`: while the deployment's versions read several sets of views, the features by each of them."""
-        self.record, self.features, self.deployment, self.others = record, features, deployment, others
-
-    def by(self, version: int) -> dict[str, Any]:
-        """The features as that version reads them."""
-        return self.features if self.others is None else self.others[self.deployment.reads(version)]
-
-
-class Scored(NamedTuple):
-    """What the response cache keeps: an answer that was not degraded."""
-
-    features: dict[str, Any]
-    score: float | None
-    version: int | None
 
 
 class Predictor:
@@ -100,11 +75,16 @@ class Predictor:
         self.log = prediction_log
         spec = self._spec = contract.spec
         self._name = spec.name
-        self._threshold = spec.serving.threshold
         self._default = spec.serving.default_score
+        self._answers = None if is_plain(spec) else Answers(spec)
+        self._answer_of: Callable[[Record], Any] = plain_answers(spec.serving.threshold)
+        if self._answers is not None:
+            self._answer_of = self._answers.answer
+        self._query = None if self._answers is None else self._answers.problem.query  # which rows are one list; None: none are
         self._redact = frozenset(spec.serving.redact)
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
-        self._explore = Exploration(spec.serving.explore, spec.name, unit)
+        choices = 2 if self._answers is None else self._answers.choices
+        self._explore = Exploration(spec.serving.explore, spec.name, unit, choices)
         self._reader = reader
         self._metrics, self._unit, self._shadow = metrics, unit, shadow
         # By set of views: what reads it, and all of its features as they are where nothing is known.
@@ -114,6 +94,11 @@ class Predictor:
         self._cache: LastKnown[Scored] | None = LastKnown(cache.total_seconds()) if cache else None
         self._prefix = os.urandom(6).hex()
         self._count = itertools.count()
+
+    @cached_property
+    def problem(self) -> Problem:
+        """What its labels are."""
+        return of_spec(self._spec)
 
     def run(self, requests: list[PendingRequest], finished: Callable[[], None]) -> None:
         """Answer the requests, already logged: at once, or when the store has sent their features."""
@@ -189,8 +174,8 @@ class Predictor:
             moment, items = time.monotonic(), (item for request in requests for item in request.items)
             for item, row in zip(items, rows, strict=True):
                 if not row.record.degraded:
-                    scored = Scored(row.features, row.record.score, row.record.version)
-                    self._cache.keep(_question(item, row.deployment), scored, moment)
+                    scored = Scored(row.features, output_of(row.record), row.record.version)
+                    self._cache.keep(question(item, row.deployment), scored, moment)
 
     def _answer_one_by_one(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
         """Each by itself: what is wrong with one request, whatever it is, is that request's alone."""
@@ -217,6 +202,8 @@ class Predictor:
             spent = (fetched + perf_counter_ns() - before) / 1000
             for row in group:
                 row.record.latency_us = spent
+        if self._query is not None:
+            place(rows)
         return rows
 
     def _repeated(
@@ -226,7 +213,7 @@ class Predictor:
         known: list[tuple[PendingRequest, list[Scored]]] = []
         others = []
         for request in requests:
-            scored = [each for item in request.items if (each := cache.get(_question(item, request.deployment))) is not None]
+            scored = [each for item in request.items if (each := cache.get(question(item, request.deployment))) is not None]
             if len(scored) == len(request.items):
                 known.append((request, scored))
             else:
@@ -235,8 +222,10 @@ class Predictor:
             answers = [each for _, scored in known for each in scored]
             rows = self._rows([request for request, _ in known], [(each.features, []) for each in answers], now)
             for row, each in zip(rows, answers, strict=True):
-                row.record.score, row.record.version = each.score, each.version
+                self._fill([row], [each.output], each.version)
                 row.record.latency_us = (perf_counter_ns() - started) / 1000
+            if self._query is not None:
+                place(rows)
             records = [row.record for row in rows]
             self._write(records, self.log.encode(records))
             self._measure(records)
@@ -248,6 +237,7 @@ class Predictor:
         name, hashed, redact, known = self._name, self._unit, self._redact, iter(features)
         pseudonym = self.log.pseudonym
         explore = self._explore if self._explore.share else None
+        lists, together = (None if self._query is None else Lists(self._spec, self._query)), None
         rows = []
         for request in requests:
             deployment = request.deployment
@@ -257,7 +247,11 @@ class Predictor:
             for item in request.items:
                 entity = _asdict(item.entity)
                 request_id = item.id or f"{self._prefix}-{next(self._count):x}"
-                unit = hashed(SEPARATOR.join(map(str, entity.values())) or request_id, name)
+                if lists is None:
+                    unit = hashed(SEPARATOR.join(map(str, entity.values())) or request_id, name)
+                else:
+                    together, who = lists.of(request, entity, item.features, request_id)
+                    unit = hashed(who, name)
                 found, others = next(known), None
                 if isinstance(found, dict):
                     reads = deployment.arm_reads(arm(unit))
@@ -276,49 +270,60 @@ class Predictor:
                     record.explored = "challenger"
                 if explore is not None:
                     explore.mark(record)
-                rows.append(Row(record, values, deployment, others))
+                rows.append(Row(record, values, deployment, others, together))
         return rows
 
     def _score(self, group: list[Row]) -> None:
-        """All rows of an arm in one run; where that fails, one by one, so that no row fails for another."""
+        """All rows of an arm in one run; where that fails, one by one, or list by list: no row fails for another."""
         deployment = group[0].deployment
         _role, version = next(deployment.candidates(group[0].record.arm), ("", -1))
-        scores: list[float] = []
+        outputs: Sequence[Output] = ()
         if version not in self._circuits:  # its last row did not fail
             with suppress(ModelError):
-                scores = _loaded(deployment, version).score_all([row.features for row in group])
-        if not scores:
-            for row in group:
-                self._score_one(row)
+                outputs = _loaded(deployment, version).score_all([row.features for row in group])
+        if not outputs:
+            for rows in by_list(group):
+                self._score_apart(rows)
             return
-        for row, score in zip(group, scores, strict=True):
-            row.record.score, row.record.version = score, version
+        self._fill(group, outputs, version)
 
-    def _score_one(self, row: Row) -> None:
-        """Fill in who answered and what; the first error is the arm's own."""
-        record = row.record
-        for role, version in row.deployment.candidates(record.arm):
+    def _fill(self, rows: list[Row], outputs: Sequence[Output], version: int | None) -> None:
+        if self._answers is None:
+            for row, score in zip(rows, outputs, strict=True):
+                row.record.score, row.record.version = score, version  # type: ignore[assignment]  # a number: it is binary
+            return
+        for row in rows:
+            row.record.version = version
+        self._answers.fill([row.record for row in rows], [row.features for row in rows], outputs)
+
+    def _score_apart(self, rows: list[Row]) -> None:
+        """Fill in who answered one row or one list, and what; the first error is the arm's own."""
+        deployment = rows[0].deployment
+        for role, version in deployment.candidates(rows[0].record.arm):
             try:
-                record.score = self._guarded(_loaded(row.deployment, version), row.by(version))
+                outputs = self._guarded(_loaded(deployment, version), [row.by(version) for row in rows])
             except ModelError as error:
-                record.error = record.error or error.what
-                record.degraded = [*record.degraded, role]
+                for record in [row.record for row in rows]:
+                    record.error = record.error or error.what
+                    record.degraded = [*record.degraded, role]
             else:
-                record.version = version
-                if row.others is not None:  # what it was scored on is what is logged
-                    row.features = row.by(version)
-                    record.features = self._redacted(row.features)
+                for row in rows:
+                    if row.others is not None:  # what it was scored on is what is logged
+                        row.features = row.by(version)
+                        row.record.features = self._redacted(row.features)
+                self._fill(rows, outputs, version)
                 return
-        record.score = self._default
-        record.degraded = [*record.degraded, "default_score"]
+        for record in [row.record for row in rows]:
+            record.degraded = [*record.degraded, "default_score"]
+        self._fill(rows, [self._default if self._answers is None else self._answers.default] * len(rows), None)
 
-    def _guarded(self, model: LoadedModel, features: Mapping[str, Any]) -> float:
-        """The score, if the version's circuit lets it be asked. Raises ModelError."""
+    def _guarded(self, model: LoadedModel, features: list[dict[str, Any]]) -> Sequence[Output]:
+        """The outputs, if the version's circuit lets it be asked. Raises ModelError."""
         circuit = self._circuits.get(model.version)
         if circuit is not None and not circuit.allows():
             raise ModelError(f"version {model.version} is left alone: it failed again and again")
         try:
-            score = model.score_row(features)
+            outputs = [model.score_row(features[0])] if len(features) == 1 else model.score_all(features)
         except ModelError:
             if circuit is None:
                 name = f"{self._name}/{model.version}"
@@ -329,7 +334,7 @@ class Predictor:
         if circuit is not None:
             circuit.succeeded()
             del self._circuits[model.version]
-        return score
+        return outputs
 
     def _mirror(self, rows: list[Row], lines: bytes) -> None:
         """To the shadow, once the answers are out: as the log's lines where they say all that was scored."""
@@ -344,10 +349,9 @@ class Predictor:
         for row in rows:
             version, record = row.deployment.route.shadow, row.record
             if version is not None and version in row.deployment.models:
-                copy = Copy(version, record.id, record.unit, record.generation, record.score, record.version, row.by(version))
-                copies.append(copy)
+                copies.append(copy_of(record, version, row.by(version)))
         if copies:
-            asyncio.get_running_loop().call_soon(self._shadow.offer, self._name, copies)
+            asyncio.get_running_loop().call_soon(self._shadow.offer, self._name, copies, self._query is not None)
 
     def _redacted(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if name not in self._redact}
@@ -371,20 +375,15 @@ class Predictor:
                 self._metrics.degraded.add(self._name, reason)
 
     def _respond(self, requests: list[PendingRequest], records: list[Record]) -> None:
-        threshold, place = self._threshold, 0
+        answer, place = self._answer_of, 0
         for request in requests:
             if not request.batch:
-                request.answer(_encode(_answer(records[place], threshold)))
+                request.answer(_encode(answer(records[place])))
                 place += 1
                 continue
             some = records[place : place + len(request.items)]
             place += len(some)
-            request.answer(_encode({"responses": [_answer(record, threshold) for record in some]}))
-
-
-def _question(item: Item, deployment: Deployment) -> Hashable:
-    """What makes two requests equal: all but their id; and a change of the route asks anew."""
-    return deployment.generation, _astuple(item.entity), _astuple(item.features), item.event_time
+            request.answer(_encode({"responses": [answer(record) for record in some]}))
 
 
 def _loaded(deployment: Deployment, version: int) -> LoadedModel:
@@ -392,9 +391,3 @@ def _loaded(deployment: Deployment, version: int) -> LoadedModel:
         return deployment.models[version]
     except KeyError:
         raise ModelError(f"version {version} was refused when it was loaded") from None
-
-
-def _answer(record: Record, threshold: float) -> Answer:
-    assert record.score is not None
-    label = int(record.score >= threshold) if record.decision is None else record.decision
-    return Answer(record.id, record.score, label, record.version, record.arm, record.degraded)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ DTYPES: dict[str, str] = {
     "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
 BYTES = "BYTES"
+Encoded = tuple[bytes, int | None]  # a response's body, and the length of its JSON part if binary data follow
 MAX_ROWS = 10_000
 
 
@@ -170,25 +172,38 @@ def _texts(tensor: Tensor, raw: memoryview, count: int) -> list[str]:
     return values
 
 
-def encode_response(values: dict[str, Any], scores: NDArray[np.float32], *, binary: bool) -> tuple[bytes, int | None]:
-    """The body, and the length of its JSON part where binary data follow. One output: `score` FP32 [n]."""
-    output: dict[str, Any] = {"name": "score", "shape": [len(scores)], "datatype": "FP32"}
-    if not binary:
-        return msgspec.json.encode({**values, "outputs": [{**output, "data": scores.tolist()}]}), None
-    raw = scores.astype("<f4").tobytes()
-    header = msgspec.json.encode({**values, "outputs": [{**output, "parameters": {"binary_data_size": len(raw)}}]})
-    return header + raw, len(header)
+def encode_response(values: dict[str, Any], tensors: Mapping[str, NDArray[np.float32]], binary: Mapping[str, bool]) -> Encoded:
+    """The body, and the length of its JSON part where binary data follow. `tensors` FP32 [n] or [n, k], in this order.
+
+    `binary`: of each output that was asked for, whether as raw bytes.
+    """
+    outputs, rest = [], b""
+    for name, as_bytes in binary.items():
+        tensor = tensors[name]
+        output: dict[str, Any] = {"name": name, "shape": list(tensor.shape), "datatype": "FP32"}
+        if as_bytes:
+            raw = tensor.astype("<f4").tobytes()
+            rest += raw
+            outputs.append({**output, "parameters": {"binary_data_size": len(raw)}})
+        else:
+            outputs.append({**output, "data": tensor.ravel().tolist()})
+    header = msgspec.json.encode({**values, "outputs": outputs})
+    return (header + rest, len(header)) if any(binary.values()) else (header, None)
 
 
-def wants_binary(request: InferRequest) -> bool:
-    """Asked for the output itself, else for all outputs."""
+def asked_outputs(request: InferRequest, names: Sequence[str]) -> dict[str, bool]:
+    """The outputs that are asked for, all of them where none is named, and of each whether as raw bytes. Raises RequestError."""
+    asked: dict[str, bool | None] = {}
     for output in request.outputs or ():
-        if output.name != "score":
-            raise RequestError(400, "Unknown output.", field="outputs.name", value=output.name, allowed=["score"])
-        asked = _truth(output.parameters, "binary_data")
-        if asked is not None:
-            return asked
-    return bool(_truth(request.parameters, "binary_data_output"))
+        if output.name not in names:
+            raise RequestError(400, "Unknown output.", field="outputs.name", value=output.name, allowed=list(names))
+        if asked.get(output.name) is None:
+            asked[output.name] = _truth(output.parameters, "binary_data")
+    found = asked or dict.fromkeys(names)
+    if None not in found.values():
+        return {name: bool(said) for name, said in found.items()}
+    default = bool(_truth(request.parameters, "binary_data_output"))
+    return {name: default if said is None else said for name, said in found.items()}
 
 
 def _truth(parameters: dict[str, Any] | None, name: str) -> bool | None:

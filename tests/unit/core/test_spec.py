@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import date
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from include.core.errors import SpecError
 from include.core.spec import Data, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
+from include.core.spec.dtypes import kind_of, length_of
 
 GOOD: dict[str, Any] = {
     "name": "toy",
@@ -62,6 +64,10 @@ def test_inputs_keys_and_code_are_in_order() -> None:
         ({"evaluation__slices": ("airport",)}, r"evaluation\.slices: \['airport'\] is neither a feature nor a key"),
         ({"evaluation__baseline": "airport"}, r"evaluation\.baseline: \['airport'\] is neither"),
         ({"features__request": ({"name": "temp"},)}, r"features: names must be unique, seen more than once: \['temp'\]"),
+        (
+            {"features__request": ({"name": "review", "dtype": "text"},)},
+            r"training\.inputs: \['review'\] of features is text, .*training\.inputs=\"columns\"",
+        ),
         ({"data__first": "the beginning"}, r"data\.first: .*\(seen: 'the beginning'\)"),
     ],
 )
@@ -95,7 +101,14 @@ def test_a_spec_is_frozen() -> None:
     [
         (lambda: Feature(name="Bad Name"), r"Feature\(name='Bad Name'\).*wrong:\n  name: must be lower case.*seen: 'Bad Name'"),
         (lambda: Feature(), r"Feature\(\.\.\.\).*\n  name: Field required"),
-        (lambda: Feature(name="x", dtype="text"), r"  dtype: .*'float', 'int' or 'category'.*seen: 'text'"),
+        (lambda: Feature(name="x", dtype="string"), r"  dtype: must be float, .*text or vector\[n\].*seen: 'string'"),
+        (lambda: Feature(name="x", dtype="vector[0]"), r"  dtype: must be .*vector\[64\].*seen: 'vector\[0\]'"),
+        (lambda: Feature(name="x", dtype="vector[9000]"), r"  dtype: a vector has at most 8192 numbers"),
+        (lambda: Feature(name="x", dtype="vector[2]", default=(1.0,)), r"default: must be 2 numbers \(seen: \(1\.0,\)\)"),
+        (lambda: Feature(name="x", dtype="vector[1]", default=(math.inf,)), r"default: must be finite numbers"),
+        (lambda: Feature(name="x", dtype="bool", default="yes"), r"default: must be True or False"),
+        (lambda: Feature(name="x", dtype="text", default=3), r"default: must be text"),
+        (lambda: Feature(name="x", dtype="text", default="\ud800"), r"default: .*surrogate"),
         (lambda: View(name="v", keys=("K",), features=()), r"View\(name='v'\).*\n  keys\.0: must be lower case.*seen: 'K'"),
         (lambda: View(name="v", keys=("k",), features=({"name": "F"},)), r"\n  features\.0\.name: must be lower case"),
         (lambda: Data(sources=("s",), first="soon"), r"Data\(\.\.\.\).*\n  first: .*seen: 'soon'"),
@@ -118,3 +131,22 @@ def test_every_mistake_of_a_part_is_reported_with_its_place_in_the_spec() -> Non
     assert "features.views.0.name" in text
     assert "features.views.0.features.0.name" in text
     assert "training.seed" in text
+
+
+def test_the_types_of_inputs_are_told_apart_by_kind_and_length() -> None:
+    assert [kind_of(each) for each in ("bool", "text", "vector[64]")] == ["bool", "text", "vector"]
+    assert [length_of(each) for each in ("bool", "text", "vector[64]")] == [0, 0, 64]
+    with pytest.raises(ValueError, match=r"vector\[n\]"):
+        kind_of("vector[-1]")
+
+
+def test_a_spec_with_every_type_of_input_is_read_back_from_json_as_it_was() -> None:
+    inputs = (
+        Feature(name="returned", dtype="bool", default=False),
+        Feature(name="review", dtype="text", default="none"),
+        Feature(name="embedding", dtype="vector[3]", default=(0.0, 1.0, -1.0)),
+        Feature(name="price", default=0.0),
+    )
+    spec = ModelSpec(**with_(features__request=inputs, training__inputs="columns"))
+    assert ModelSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert [type(each.default) for each in spec.features.request] == [bool, str, tuple, float]

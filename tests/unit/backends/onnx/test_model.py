@@ -77,8 +77,6 @@ def test_a_torn_file_is_refused_with_its_size(tmp_path: Path, keep: int) -> None
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"source": "x"},
-        {"target": "probability"},
         {"shape": (1, 3)},
         {"shape": ("n", "k")},
         {"rank": 2},
@@ -88,6 +86,12 @@ def test_a_torn_file_is_refused_with_its_size(tmp_path: Path, keep: int) -> None
 def test_other_inputs_or_outputs_are_refused_with_what_was_found(tmp_path: Path, wrong: dict[str, object]) -> None:
     with pytest.raises(DataError, match="Seen"):
         open_model(model(tmp_path / "m.onnx", **wrong))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"source": "x"}, {"target": "probability"}])
+def test_other_names_are_refused_before_a_model_may_serve(tmp_path: Path, wrong: dict[str, str]) -> None:
+    with pytest.raises(DataError, match="Seen"):
+        check_model(model(tmp_path / "m.onnx", **wrong), 3)  # type: ignore[arg-type]
 
 
 def test_a_row_of_another_length_is_refused(tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from include.core.spec import Feature, ModelSpec
+from include.core.spec import Binary, Feature, ModelSpec, MultiClass, Ranking, Regression
+from include.problems.of import problem_of
 from include.serving.http.request_error import RequestError
 from include.serving.prediction.ingest import decode_labels, decode_rows
 from include.serving.prediction.request_types import Contract
+
+BINARY = problem_of(Binary())
 
 
 def encode(value: Any) -> bytes:
@@ -67,10 +70,62 @@ def test_pushed_rows_become_the_views_table_in_utc(spec: ModelSpec) -> None:
 
 
 def test_labels_are_numbers_by_request_id() -> None:
-    assert [r.label for r in decode_labels(encode({"labels": [{"id": "a", "label": True}, {"id": "b", "label": 0}]}))] == [
+    assert [
+        r.label for r in decode_labels(encode({"labels": [{"id": "a", "label": True}, {"id": "b", "label": 0}]}), BINARY)
+    ] == [
         1.0,
         0.0,
     ]
     for wrong in ({"id": "a"}, {"id": "", "label": 1}, {"labels": []}, {"id": "a", "label": None}, []):
         with pytest.raises(RequestError):
-            decode_labels(encode(wrong))
+            decode_labels(encode(wrong), BINARY)
+
+
+STARS = problem_of(MultiClass(classes=("1", "2", "none")))
+DELAY = problem_of(Regression(scale=5, minimum=-60))
+RELEVANCE = problem_of(Ranking(query="user", item="film"))
+
+
+def test_a_label_is_read_by_the_kind_of_problem() -> None:
+    for problem, given, label, name in (
+        (BINARY, 1, 1.0, ""),
+        (DELAY, -12.5, -12.5, ""),
+        (RELEVANCE, 3, 3.0, ""),
+        (STARS, "none", None, "none"),
+        (STARS, 2, None, "2"),
+    ):
+        (record,) = decode_labels(encode({"id": "a", "label": given}), problem)
+        assert (record.kind, record.label, record.label_class) == ("label", label, name)
+
+
+def test_a_label_that_is_none_of_the_problems_is_refused_with_what_is_allowed() -> None:
+    stars = ["1", "2", "none"]
+    for problem, given, allowed in (
+        (BINARY, 0.5, "0 or 1"),
+        (DELAY, -61, "a finite number from -60 to inf"),
+        (DELAY, True, "a finite number from -60 to inf"),
+        (RELEVANCE, -1, "a relevance of 0 or more"),
+        (STARS, "3", stars),
+        (STARS, 3, stars),
+        (STARS, 1.5, stars),
+        (STARS, True, stars),
+    ):
+        with pytest.raises(RequestError) as refused:
+            decode_labels(encode({"labels": [{"id": "a", "label": given}]}), problem)
+        assert (refused.value.status, refused.value.body["field"]) == (400, "labels[0].label")
+        assert refused.value.body["allowed"] == allowed
+
+
+def test_a_label_of_another_type_names_what_a_label_is() -> None:
+    for problem, given, words in ((DELAY, "late", "a label being a number"), (STARS, None, "a label being the name of a class")):
+        with pytest.raises(RequestError) as refused:
+            decode_labels(encode({"id": "a", "label": given}), problem)
+        assert str(refused.value.body["allowed"]).endswith(words)
+
+
+def test_an_outcome_is_a_number_whatever_the_kind() -> None:
+    for problem in (BINARY, DELAY, STARS, RELEVANCE):
+        (record,) = decode_labels(encode({"id": "a", "label": 12.5, "metric": "sales"}), problem)
+        assert (record.kind, record.label, record.metric, record.label_class) == ("outcome", 12.5, "sales", "")
+    with pytest.raises(RequestError, match="outcome"):
+        decode_labels(encode({"id": "a", "label": "much", "metric": "sales"}), STARS)

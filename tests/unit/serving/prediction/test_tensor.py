@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from include.serving.http.request_error import RequestError
-from include.serving.prediction.tensor import decode_request, encode_response, wants_binary
+from include.serving.prediction.tensor import asked_outputs, decode_request, encode_response
 
 
 def body(*tensors: dict[str, Any], **more: Any) -> bytes:
@@ -80,12 +80,12 @@ def test_raw_bytes_that_do_not_fill_the_tensor_are_refused(datatype: str, size: 
 
 def test_scores_go_out_as_json_or_as_raw_bytes() -> None:
     scores = np.array([0.25, 1.0], np.float32)
-    plain, none = encode_response({"id": "7"}, scores, binary=False)
+    plain, none = encode_response({"id": "7"}, {"score": scores}, {"score": False})
     assert (json.loads(plain)["outputs"], none) == (
         [{"name": "score", "shape": [2], "datatype": "FP32", "data": [0.25, 1.0]}],
         None,
     )
-    mixed, length = encode_response({"id": "7"}, scores, binary=True)
+    mixed, length = encode_response({"id": "7"}, {"score": scores}, {"score": True})
     assert length is not None
     assert json.loads(mixed[:length])["outputs"][0]["parameters"] == {"binary_data_size": 8}
     assert list(np.frombuffer(mixed[length:], "<f4")) == [0.25, 1.0]
@@ -105,10 +105,37 @@ def test_scores_go_out_as_json_or_as_raw_bytes() -> None:
     ],
 )
 def test_the_output_itself_says_how_it_is_wanted_else_the_request(more: dict[str, Any], binary: bool) -> None:
-    assert wants_binary(decode_request(body(tensor([1], [1]), **more), None)) is binary
+    assert asked_outputs(decode_request(body(tensor([1], [1]), **more), None), ("score",)) == {"score": binary}
 
 
 @pytest.mark.parametrize("more", [{"outputs": [{"name": "logit"}]}, {"parameters": {"binary_data_output": "yes"}}])
 def test_an_output_that_there_is_not_and_a_wish_that_is_no_truth_are_refused(more: dict[str, Any]) -> None:
     with pytest.raises(RequestError):
-        wants_binary(decode_request(body(tensor([1], [1]), **more), None))
+        asked_outputs(decode_request(body(tensor([1], [1]), **more), None), ("score",))
+
+
+NAMES = ("value", "low", "high")
+
+
+def test_of_several_outputs_those_come_that_are_asked_for_each_as_it_is_wanted() -> None:
+    several = {name: np.array([place, place + 0.5], np.float32) for place, name in enumerate(NAMES)}
+    wanted = {"outputs": [{"name": "high", "parameters": {"binary_data": True}}, {"name": "value"}]}
+    asked = asked_outputs(decode_request(body(tensor([1], [1]), **wanted), None), NAMES)
+    assert list(asked.items()) == [("high", True), ("value", False)]
+    mixed, length = encode_response({}, several, asked)
+    assert length is not None
+    first, second = json.loads(mixed[:length])["outputs"]
+    assert (first["name"], first["parameters"], second["name"], second["data"]) == (
+        "high",
+        {"binary_data_size": 8},
+        "value",
+        [0.0, 0.5],
+    )
+    assert list(np.frombuffer(mixed[length:], "<f4")) == [2.0, 2.5]
+    assert asked_outputs(decode_request(body(tensor([1], [1])), None), NAMES) == dict.fromkeys(NAMES, False)
+
+
+def test_a_matrix_goes_out_flat_beside_its_shape() -> None:
+    body, _ = encode_response({}, {"probabilities": np.array([[0.25, 0.75], [1, 0]], np.float32)}, {"probabilities": False})
+    (output,) = json.loads(body)["outputs"]
+    assert (output["shape"], output["data"]) == ([2, 2], [0.25, 0.75, 1.0, 0.0])

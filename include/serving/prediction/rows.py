@@ -1,0 +1,52 @@
+"""One item of a request on its way to its answer, and what is kept of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from include.prediction_log.record import Record
+from include.serving.models.deployment import Deployment
+from include.serving.prediction.request_types import Item
+
+_astuple = msgspec.structs.astuple
+
+
+class Row:
+    """What is known of an item so far."""
+
+    __slots__ = ("deployment", "features", "others", "record", "together")
+
+    def __init__(
+        self,
+        record: Record,
+        features: dict[str, Any],
+        deployment: Deployment,
+        others: Mapping[str, dict[str, Any]] | None = None,
+        together: Hashable = None,
+    ) -> None:
+        """`others`: while the deployment's versions read several sets of views, the features by each of them.
+
+        `together`: which list it is a candidate of, where it is one.
+        """
+        self.record, self.features, self.deployment, self.others = record, features, deployment, others
+        self.together = together
+
+    def by(self, version: int) -> dict[str, Any]:
+        """The features as that version reads them."""
+        return self.features if self.others is None else self.others[self.deployment.reads(version)]
+
+
+class Scored(NamedTuple):
+    """What the response cache keeps: an answer that was not degraded."""
+
+    features: dict[str, Any]
+    output: float | list[float]
+    version: int | None
+
+
+def question(item: Item, deployment: Deployment) -> Hashable:
+    """What makes two requests equal: all but their id; and a change of the route asks anew."""
+    return deployment.generation, _astuple(item.entity), _astuple(item.features), item.event_time
