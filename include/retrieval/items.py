@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -107,9 +108,9 @@ def read_items(path: Path) -> Items:
 def _texts(data: bytes, ends: Places) -> tuple[str, ...]:
     """Raises ValueError for ends that do not divide the data."""
     bounds = [0, *ends.tolist()]
-    if bounds[-1] != len(data) or any(first > last for first, last in zip(bounds, bounds[1:], strict=False)):
+    if bounds[-1] != len(data) or any(first > last for first, last in pairwise(bounds)):
         raise ValueError("the ids do not end where the file says")
-    return tuple(data[first:last].decode() for first, last in zip(bounds, bounds[1:], strict=False))
+    return tuple(data[first:last].decode() for first, last in pairwise(bounds))
 
 
 def _problem(items: Items) -> str:

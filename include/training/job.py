@@ -115,7 +115,6 @@ class TrainingJob:
     def expect(self, scores: Floats) -> None:
         """The trained model's own scores of `validation`: the ONNX file is refused unless it gives the same."""
         self.expected.append(np.asarray(scores, dtype=np.float32))
-<<<<<<< HEAD
 
     def ship(self, files: Mapping[str, Path]) -> None:
         """Files that the version brings beside its model, as `include.retrieval.version:write_retrieval` has written them.
@@ -126,10 +125,3 @@ class TrainingJob:
         if unknown:
             raise DataError("A version cannot bring these files.", seen=unknown, hint=f"it may bring {', '.join(FILES)}.")
         self.shipped.update(files)
-
-
-def _input(item: Mapping[str, Any]) -> Input:
-    categories = item.get("categories")
-    return Input(str(item["name"]), 0 if item["dtype"] != "category" else len(categories or []) + 1)
-=======
->>>>>>> part-p3

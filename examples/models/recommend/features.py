@@ -34,7 +34,8 @@ def views(day: date) -> dict[str, str]:
         """,
         # Films that came since a version was trained have no vector: they are found by what all like now.
         "charts": f"""
-            SELECT '{MARKET}' AS market, {ends} AS event_timestamp, string_agg(film_id, ' ' ORDER BY again DESC, film_id) AS charted
+            SELECT '{MARKET}' AS market, {ends} AS event_timestamp,
+                string_agg(film_id, ' ' ORDER BY again DESC, film_id) AS charted
             FROM (
                 SELECT film_id, count(*) FILTER (came_before) AS again FROM ratings
                 WHERE rating >= 4 AND rated_at >= TIMESTAMP '{day}' - INTERVAL {DAYS - 1} DAY
@@ -48,7 +49,8 @@ def entities() -> str:
     """A row for each candidate of each visit, asked a second before the visit's first rating."""
     return f"""
         WITH visits AS (
-            SELECT visit_id, user_id, greatest(min(rated_at) - INTERVAL 1 SECOND, date_trunc('day', min(rated_at))) AS asked_at
+            SELECT visit_id, user_id,
+                greatest(min(rated_at) - INTERVAL 1 SECOND, date_trunc('day', min(rated_at))) AS asked_at
             FROM ratings GROUP BY ALL
         ), candidates AS (
             SELECT visit_id, film_id FROM ratings WHERE known UNION ALL SELECT visit_id, film_id FROM ({_drawn()})

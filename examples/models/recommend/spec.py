@@ -12,7 +12,13 @@ SPEC = ModelSpec(
     description="Films that a user will like on this visit",
     label="liked_then",
     problem=Ranking(query="visit_id", item="film_id", at=10),
-    data=Data(sources=("ratings", "profiles", "films"), first=date(1997, 9, 20), last=date(1998, 4, 22), lookback_days=14, empty_days=True),
+    data=Data(
+        sources=("ratings", "profiles", "films"),
+        first=date(1997, 9, 20),
+        last=date(1998, 4, 22),
+        lookback_days=14,
+        empty_days=True,
+    ),
     features=Features(
         build=f"{HERE}.features:views",
         entities=f"{HERE}.features:entities",

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.backends.onnx.bags import Floats, Graph
+from include.model_contract.batch import Columns
 from include.retrieval.items import Items
 from include.retrieval.version import write_retrieval
-from include.model_contract.batch import Columns
-from include.training.job import Rows, TrainingJob
+from include.training.job import TrainingJob
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -44,9 +44,11 @@ class Vectors(NamedTuple):
 
 
 def fit(job: TrainingJob) -> None:
-    rows, newer = job.train.features, job.validation.features
+    rows, newer = job.train.columns, job.validation.columns
+    assert rows is not None  # the spec says training.inputs="columns"
+    assert newer is not None
     vectors = learn(liked_by_member(rows, job.train.labels), int(job.params["width"]), float(job.params["ridge"]))
-    weight = best_weight(job, vectors)
+    weight = best_weight(job, newer, vectors)
     job.expect(scores(vectors, newer, weight))
     job.model_path.write_bytes(ranker(vectors, weight).SerializeToString())
     items = Items(
@@ -61,9 +63,8 @@ def fit(job: TrainingJob) -> None:
     job.ship(write_retrieval(job.model_path.parent, items, query(vectors).SerializeToString()))
 
 
-def best_weight(job: TrainingJob, vectors: Vectors) -> float:
+def best_weight(job: TrainingJob, rows: Columns, vectors: Vectors) -> float:
     """By the order of the newest visits of members who had liked something."""
-    rows = job.validation.features
     known = np.flatnonzero(rows["liked"] != "")
     some, labels = rows[known], job.validation.labels[known]
     visits = np.array([f"{member} {rated}" for member, rated in zip(some["member"], some["rated"], strict=True)])

@@ -15,7 +15,7 @@ from scipy.special import softmax
 
 from include.backends.onnx.bags import Floats, Graph
 from include.model_contract.batch import Columns
-from include.training.job import Rows, TrainingJob
+from include.training.job import TrainingJob
 
 from .words import Vocabulary
 
@@ -34,14 +34,15 @@ CLASSES, IMPOSSIBLE = 5, -20.0  # and the logit of one that was never seen
 def fit(job: TrainingJob) -> None:
     from sklearn.linear_model import LogisticRegression
 
-    rows = job.train.features
+    rows, newer = job.train.columns, job.validation.columns
+    assert rows is not None  # the spec says training.inputs="columns"
+    assert newer is not None
     texts = texts_of(rows)
     vocabulary = Vocabulary.learn(texts, int(job.params["rarest_word"]), int(job.params["rarest_pair"]))
     counts = vocabulary.counts(texts)
     rarity = rarity_of(counts)
     model = LogisticRegression(C=float(job.params["C"]), max_iter=ITERATIONS, random_state=job.seed)
     model.fit(matrix(counts, rarity, rows["garment_stars"]), job.train.labels.astype(int))
-    newer = job.validation.features
     inputs = matrix(vocabulary.counts(texts_of(newer)), rarity, newer["garment_stars"])
     weights, offsets = of_all_classes(model)
     job.expect(softmax(inputs @ weights + offsets, axis=1))

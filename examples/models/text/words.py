@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -64,4 +65,4 @@ class Vocabulary:
 
 def _pairs(lines: Iterable[Sequence[int]]) -> list[Pair]:
     """Neighbours of a line that are both known."""
-    return [(one, other) for line in lines for one, other in zip(line, line[1:], strict=False) if one and other]
+    return [(one, other) for line in lines for one, other in pairwise(line) if one and other]
