@@ -86,7 +86,7 @@ class CheckGateOperator(SlipstreamOperator):
         self.take(evaluation=evaluation)
 
     def execute(self, context: Context) -> GateValue:
-        from include.metrics.gate_words import asked_of, notes, reasons
+        from include.problems.gate_words import asked_of, notes, reasons
 
         services = open_services()
         evaluated = services.ledger.resolve(self.ref("evaluation", services))

@@ -150,6 +150,7 @@ def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -
     """What was estimated before labels in the champion's earlier windows, and what came true."""
     from include.governance.invalidation import find
     from include.monitoring.performance.realised import history
+    from include.monitoring.performance.terms import terms_of
 
     try:
         held = sorted(find(services.ledger, spec.name, "monitor"), key=lambda each: each.committed_at)
@@ -159,7 +160,7 @@ def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -
     # A window that was computed again replaces the one before.
     values = {result.value["window"]: _with_threshold(services, result) for result in results if result}
     start = services.ledger.resolve(collect).value["window"].split("/")[0]
-    return history(values, champion, start, spec.evaluation.metric, spec.serving.threshold)
+    return history(values, champion, start, terms_of(spec))
 
 
 def _with_threshold(services: Services, monitored: Result) -> MonitorValue:

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import Context
 
+from include.step_values.features import label_words
 from operators.run import event_extra
 
 Value = Mapping[str, Any]
@@ -68,14 +69,16 @@ def _features(value: Value) -> Iterator[str]:
 
 def _training_set(value: Value) -> Iterator[str]:
     yield (
-        f"{value['rows']:,} rows from {value['first']} to {value['last']}, {value['positives']:,} positive, "
+        f"{value['rows']:,} rows from {value['first']} to {value['last']}, {label_words(value)}, "
         f"{value['holdout_rows']:,} of them held out"
     )
     yield from value.get("warnings", ())
 
 
 def _tune(value: Value) -> Iterator[str]:
-    yield f"{len(value['trials'])} trials, the best log loss {min(each['log_loss'] for each in value['trials']):.4g}"
+    best = next(each for each in value["trials"] if each["params"] == value["params"])
+    reached = ", ".join(f"{name.replace('_', ' ')} {each:.4g}" for name, each in best.items() if name != "params")
+    yield f"{len(value['trials'])} trials, the best {reached}"
     yield f"chosen: {_line(value['params'])}"
 
 

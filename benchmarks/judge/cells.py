@@ -11,8 +11,8 @@ from benchmarks.judge import rules
 from benchmarks.judge.streams import Ints, Stream, Traffic, coarse, latency_marks, simulate
 from benchmarks.judge.table import RateTable
 from include.rollout.alpha_spending import SLICES, first_crossings
+from include.rollout.baseline import KEPT
 from include.rollout.confidence_bounds import look_part, most_allowed, odds_share
-from include.rollout.evidence_accumulator import KEPT
 from include.rollout.guardrails import WEIGHTS, Guard, scaled
 
 SHARE, ALPHA, MARGIN = 0.05, 0.05, 2.5

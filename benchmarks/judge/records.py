@@ -8,7 +8,8 @@ from include.prediction_log.record import Record
 from include.rollout.alpha_spending import SLICES, first_crossings
 from include.rollout.evidence import CHALLENGER, ERRORS, Evidence
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
-from include.rollout.judge import JudgePlan, judge
+from include.rollout.judge import judge
+from include.rollout.judge_plan import JudgePlan
 
 PLAN = JudgePlan("canary_5", share=0.05, requests=100, alpha=0.05, compared=True)
 

@@ -15,7 +15,7 @@ from include.core.spec import Feature
 from include.metrics.binary import auc
 from include.monitoring.performance.estimate_calibration import Estimate, Landed, backtest, believe
 from include.monitoring.performance.estimation import estimate
-from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays
+from include.monitoring.performance.terms import CLASS_ROWS, Terms
 from include.monitoring.profile.binning import Axis, axes
 
 Floats = npt.NDArray[np.float64]
@@ -72,12 +72,12 @@ def watch(champion: Champion, holdout: Rows, windows: Iterator[Rows]) -> Iterato
     last = auc(_column(held, "label"), _column(held, "score"))
     for rows in windows:
         table = champion.answers(rows)
-        label, score = _column(table, "label"), _column(table, "score")
+        label = _column(table, "label")
         if min(label.sum(), (1 - label).sum()) < CLASS_ROWS:
             continue
         raw = estimate(held, table.drop_columns("label"), found, TERMS)
-        realised, noise = TERMS.measured_arrays(label, score, arrays(table)[2])
-        yield Seen(believe(raw, past, "auc"), realised, noise, last)
+        realised, noise = TERMS.of(TERMS.known(table))
+        yield Seen(believe(raw, past, TERMS), realised, noise, last)
         past.append(Landed(str(rows.window[0]), raw.value, raw.base, realised, noise))
         last = realised
 

@@ -15,6 +15,7 @@ from include.core.request import Result
 from include.core.spec import ModelSpec
 from include.local.environment import quiet
 from include.services.services import Services
+from include.step_values.features import label_words
 from include.training.job import TrainingJob
 
 DAYS = 8  # of what has landed
@@ -81,7 +82,7 @@ def _features(finding: Finding, sample: Sample) -> dict[date, Result]:
 def _training_set(finding: Finding, sample: Sample, made: dict[date, Result]) -> Result:
     result = dry_run.make_training_set(sample, made)
     value = result.value
-    told = f"{value['rows']:,} labelled rows, {value['positives']:,} positive, {value['unlabelled']:,} not labelled yet"
+    told = f"{value['rows']:,} labelled rows, {label_words(value)}, {value['unlabelled']:,} not labelled yet"
     finding.say("; ".join([told, *value["warnings"]]))
     return result
 

@@ -23,6 +23,8 @@ from include.core.task import Task, perform
 from include.features.request import features_request
 from include.model_contract.batch import Columns
 from include.model_contract.encoder import Encoder
+from include.problems.of import params_of
+from include.problems.stated import stated
 from include.row_rules.expectation import Expectation, load_suite
 from include.training.checkpoint import CheckpointStore
 from include.training.job import TrainingJob
@@ -115,6 +117,7 @@ def make_training_set(sample: Sample, made: Mapping[date, Result]) -> Result:
         "minimum_rows": 10,
         "features": spec.features.model_dump(mode="json"),
         "label": spec.label,
+        **params_of(spec),
     }
     inputs = {day.isoformat(): sample.ledger.ref(result) for day, result in made.items()}
     try:
@@ -134,7 +137,7 @@ def training_job(sample: Sample, training_set: Result) -> TrainingJob:
     table = pq.read_table(sample.ledger.storage.uri(training_set.files["train.parquet"].path))
     pq.write_table(table.slice(max(0, len(table) - FIT_ROWS)), folder / "train.parquet")
     spec = sample.spec
-    params: dict[str, Any] = {"features": spec.features.model_dump(mode="json"), "label": spec.label}
+    params: dict[str, Any] = {"features": spec.features.model_dump(mode="json"), "label": spec.label, **params_of(spec)}
     request = Request("train", spec.training.fit, spec.name, params, {"training_set": sample.ledger.ref(training_set)})
     task = Task(request, Attempt(request.key, 0, 1), sample.ledger, sample.settings, folder)
     try:
@@ -198,8 +201,9 @@ def compare_scores(job: TrainingJob) -> str:
     size = f"{job.model_path.stat().st_size:,} bytes"
     if not job.expected:
         raise Inconclusive(f"the file is sound ({size}), but fit never calls job.expect(scores): nothing to compare it with.")
-    auc = metrics["auc"]
-    told = f"; AUC {auc:.2f} on {len(job.validation):,} validation rows" if auc is not None else ""
+    name = job.problem.value.DEFAULT_METRIC
+    value, metric = metrics.get(name), stated(job.problem, name)
+    told = f"; {metric.title} {value:.2f}{metric.unit} on {len(job.validation):,} validation rows" if value is not None else ""
     return f"the file scores as the model does, missing and unknown values too ({size}){told}"
 
 

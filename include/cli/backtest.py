@@ -6,12 +6,14 @@ import argparse
 
 from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
+from include.core.catalog import load_spec
 from include.core.errors import DataError
 from include.core.table import table
 from include.governance.backtest import Fold, folds
+from include.problems.of import of_spec
+from include.problems.problem import Problem
 from include.versions.queries import records
 
-HEAD = ("as of", "version", "trained on", "held out", "until", "AUC", "boosting", "rate", "log loss", "boosting", "by")
 SHAPES: Shapes = {
     "": {
         "version": "its number", "as_of": "the moment it pretended to be at", "rows": "trained on", "holdout_rows": "held out",
@@ -33,12 +35,19 @@ def run(options: argparse.Namespace) -> int:
             f"No version of {options.model} was trained yet.",
             hint=f"airflow backfill create --dag-id {options.model}_training --from-date ... --to-date ...",
         )
-    answer(options, found, table(HEAD, map(_row, found)))
+    problem = of_spec(load_spec(options.model, context.settings.models))
+    answer(options, found, table(_head(problem), (_row(problem, fold) for fold in found)))
     return 0
 
 
-def _row(fold: Fold) -> tuple[object, ...]:
+def _head(problem: Problem) -> tuple[str, ...]:
+    first, second = (problem.metric(name).title for name in problem.headline)
+    return ("as of", "version", "trained on", "held out", "until", first, "boosting", "rate", second, "boosting", "by")
+
+
+def _row(problem: Problem, fold: Fold) -> tuple[object, ...]:
     boosted, rate = fold.baselines.get("boosted", {}), fold.baselines.get("historical_rate", {})
-    aucs = fold.ours.get("auc"), boosted.get("auc"), rate.get("auc")
-    losses = fold.ours.get("log_loss"), boosted.get("log_loss")
-    return fold.as_of[:10], fold.version, fold.rows, fold.holdout_rows, fold.last[:10], *aucs, *losses, fold.made_by or "-"
+    first, second = problem.headline
+    ours = fold.ours.get(first), boosted.get(first), rate.get(first)
+    losses = fold.ours.get(second), boosted.get(second)
+    return fold.as_of[:10], fold.version, fold.rows, fold.holdout_rows, fold.last[:10], *ours, *losses, fold.made_by or "-"

@@ -56,6 +56,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows-per-day", type=float, metavar="N", help="plan: labelled rows a day, where nothing is trained yet")
     parser.add_argument("--auc", type=float, default=0.7, help="plan: of both models, where nothing is trained yet (%(default)s)")
     parser.add_argument("--rate", type=float, default=0.2, help="plan: share of positive labels, likewise (%(default)s)")
+    spread = "plan: of the metric from row to row, in place of --auc and --rate for what is no 0 or 1"
+    parser.add_argument("--deviation", type=float, metavar="X", help=spread)
     parser.add_argument("--alike", type=float, help="plan: how two models' errors correlate, where none were compared (0.9)")
 
 
@@ -93,7 +95,7 @@ def _explained(record: ShownRecord, words: list[str], notes: list[str]) -> Itera
 
 def _words(context: CliContext, record: ShownRecord) -> tuple[list[str], list[str]]:
     """The reasons at length and the notes, from the evaluation; as they were registered where it is gone."""
-    from include.metrics.gate_words import asked_of, notes, reasons
+    from include.problems.gate_words import asked_of, notes, reasons
 
     spec = load_spec(record.entry.model, context.settings.models)
     try:
@@ -117,8 +119,8 @@ def _version(context: CliContext, options: argparse.Namespace) -> ShownRecord:
 
 
 def _plan(context: CliContext, options: argparse.Namespace) -> Told:
-    from include.evaluation.gate_plan import ALIKE, assumed, measured, plan
-    from include.metrics.holdout_plan import Assumed
+    from include.evaluation.gate_plan import ALIKE, assumed, assumed_loss, measured, plan
+    from include.problems.holdout_plan import Assumed, AssumedLoss
 
     spec = load_spec(options.model, context.settings.models)
     alike = ALIKE if options.alike is None else options.alike
@@ -128,7 +130,9 @@ def _plan(context: CliContext, options: argparse.Namespace) -> Told:
     if options.rows_per_day is None and context.control_if_there is not None:
         known = [_version(context, options)] if options.version else shown_records(context.control, options.model)
         seen = measured(context.ledger, spec, known, alike)
-    if seen is None:
+    if seen is None and options.deviation is not None:
+        seen = assumed_loss(spec, AssumedLoss(options.deviation, alike), _rows_per_day(options))
+    elif seen is None:
         seen = assumed(spec, Assumed(options.auc, options.rate, alike), _rows_per_day(options))
     found = plan(spec, seen)
     return found.to_json(), _planned(spec, found)
@@ -139,7 +143,7 @@ def _rows_per_day(options: argparse.Namespace) -> float:
         raise DataError(
             f"{options.model} has no version whose evaluation can be read, so its rows a day are not known.",
             safe="nothing was changed.",
-            hint=f"say them: slipstream gate plan {options.model} --rows-per-day 500 (and --auc, --rate, --alike).",
+            hint=f"say them: slipstream gate plan {options.model} --rows-per-day 500 (and --auc, --rate, --deviation, --alike).",
         )
     return float(options.rows_per_day)
 

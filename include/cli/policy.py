@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=["replay"])
     parser.add_argument("model")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="of the spec's `retraining`, otherwise")
-    parser.add_argument("--price", type=float, help="of one retrain, in errors of a window; by default the spec's")
+    parser.add_argument("--price", type=float, help="of one retrain, in the mean loss of a window; by default the spec's")
     parser.add_argument("--csv", type=Path, help="labelled rows in time order, instead of the model's own decisions")
     parser.add_argument("--label", help="the CSV's column of 0 and 1")
     parser.add_argument("--window", type=int, default=500, help="the CSV's rows a window")

@@ -12,7 +12,8 @@ from include.core.table import cut_table, table
 from include.versions.shown import ShownRecord, shown_records
 
 HEAD = ("version", "semver", "stage", "as of", "gate", "origin", "metrics")
-FIRST = ("auc", "log_loss", "accuracy")  # of the metrics: those that a spec may go by
+# Of the metrics, those that tell most of a binary label, a number, classes and a ranking.
+FIRST = ("auc", "mae", "ndcg", "log_loss", "accuracy", "rmse", "recall")
 SHOWN, WIDE = 2, 3  # metrics of a row
 RECORD = {  # of a version, as JSON
     "model": "the model", "version": "its number", "semver": "its semantic version", "stage": "Candidate, Production ...",

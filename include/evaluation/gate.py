@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from include.core.spec import Evaluation
-from include.metrics.binary import METRICS, worse_by
 from include.metrics.paired import Difference
+from include.problems.stated import metric_in, units_in
 from include.step_values.evaluation import GateValue
 
 SLICE_ALPHA = 0.05  # the chance that slices close the gate on a challenger that is as good in every one of them
@@ -26,41 +26,51 @@ class GateVerdict:
 
 
 def decide(evaluation: Mapping[str, object], spec: Evaluation) -> GateVerdict:
-    """Judge the step's value (`metrics`, `champion`, `paired`, `latency_ms`, `bytes`) by the spec's evaluation section."""
+    """Judge the step's value (`metrics`, `champion`, `paired`, `latency_ms`, `bytes`) by the spec's evaluation section.
+
+    The value's `problem` says which way up a metric is, and its unit; without one it is a plain binary model's.
+    """
     judged = (_floor, _champion, _slices, _latency, _size)
     reasons = tuple(reason for judge in judged for reason in judge(evaluation, spec))
     return GateVerdict(not reasons, reasons)
 
 
 def _floor(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
-    value = _number(evaluation.get("metrics"), spec.metric)
+    value, metric = _number(evaluation.get("metrics"), spec.metric), metric_in(evaluation, spec.metric)
     if value is None:
         yield f"{spec.metric} is missing or not a number"
-    elif spec.minimum is not None and worse_by(spec.metric, value, spec.minimum) > 0:
-        side = "below the floor" if METRICS[spec.metric].higher_is_better else "above the ceiling"
-        yield f"{spec.metric} {value:.4f} is {side} {spec.minimum:.4f} (evaluation.minimum)"
+    elif spec.minimum is not None and metric.worse_by(value, spec.minimum) > 0:
+        side = "below the floor" if metric.higher_is_better else "above the ceiling"
+        yield f"{spec.metric} {metric.shown(value)} is {side} {spec.minimum:.4f} (evaluation.minimum)"
 
 
 def _champion(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
     """Closed unless the challenger is shown to be within the margin: too few rows to show it are no reason to trust it."""
     champion = evaluation.get("champion")
+    if other := evaluation.get("incomparable"):
+        yield (
+            f"{other}: they cannot be compared, so whether it may take over is for a person to say (`slipstream gate open MODEL "
+            'VERSION --reason "..."`)'
+        )
+        return
     if champion is None:  # the first version has nobody to beat
         return
     ours, theirs = _number(evaluation.get("metrics"), spec.metric), _number(champion, spec.metric)
-    paired = _difference(evaluation.get("paired"))
+    paired, metric = _difference(evaluation.get("paired")), metric_in(evaluation, spec.metric)
     if theirs is None:
         yield f"the champion's {spec.metric} is missing or not a number"
     elif paired is None:
         yield "the challenger was not compared with the champion row by row"
     elif ours is not None and paired.worse > spec.margin:
         yield (
-            f"{spec.metric} {ours:.4f} is worse than the champion's {theirs:.4f} on the same holdout "
+            f"{spec.metric} {metric.shown(ours)} is worse than the champion's {metric.shown(theirs)} on the same holdout "
             f"by more than {spec.margin:.4f} (evaluation.margin)"
         )
     elif ours is not None and not paired.upper(spec.alpha) <= spec.margin:
         yield (
-            f"{spec.metric} {ours:.4f} is not shown to be within {spec.margin:.4f} of the champion's {theirs:.4f}: on these "
-            f"{paired.rows:,} rows it may be worse by {paired.upper(spec.alpha):.4f} (evaluation.margin, evaluation.alpha)"
+            f"{spec.metric} {metric.shown(ours)} is not shown to be within {spec.margin:.4f} of the champion's "
+            f"{metric.shown(theirs)}: on these {paired.rows:,} {units_in(evaluation)} it may be worse by "
+            f"{paired.upper(spec.alpha):.4f} (evaluation.margin, evaluation.alpha)"
         )
 
 
@@ -75,7 +85,8 @@ def _slices(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]
         if each is not None and each.worse > spec.slice_margin:
             yield (
                 f"{spec.metric} of {row['slice']}={row['value']} is worse than the champion's by {each.worse:.4f} "
-                f"on {each.rows:,} rows (evaluation.slice_margin {spec.slice_margin:.4f}; p {p:.2g} of {len(tests)} slices)"
+                f"on {each.rows:,} {units_in(evaluation)} (evaluation.slice_margin {spec.slice_margin:.4f}; p {p:.2g} of "
+                f"{len(tests)} slices)"
             )
 
 

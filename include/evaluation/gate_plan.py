@@ -1,4 +1,4 @@
-"""How many holdout rows and days the gate takes, before anything is trained for it (include/metrics/holdout_plan.py).
+"""How many holdout rows and days the gate takes, before anything is trained for it (include/problems/holdout_plan.py).
 
 The spread comes from what there is: the newest comparison of two versions; else the champion's own errors on its holdout, and
 how alike two models' errors are assumed to be; else a simulation of what is stated.
@@ -20,16 +20,18 @@ from include.core.errors import DataError, IntegrityError
 from include.core.ledger import Ledger
 from include.core.request import Request, Result
 from include.core.scratch import scratch_folder
-from include.core.spec import Evaluation, ModelSpec
-from include.metrics.errors import influence
-from include.metrics.holdout_plan import POWER, Assumed, Spread, lost
+from include.core.spec import Binary, ModelSpec
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
+from include.problems.holdout_plan import POWER, Assumed, AssumedLoss, Spread, lost
+from include.problems.label_columns import days as days_of
+from include.problems.of import of_spec, problem_of
+from include.problems.problem import TIME
+from include.problems.stated import stated, units_of
 from include.versions.record import Stage, VersionRecord
 
 ALIKE = 0.9  # the correlation of two models' errors where nothing was measured: versions of one recipe
-DAY = 86_400_000_000  # microseconds
 GONE = (DataError, IntegrityError, FileNotFoundError, KeyError, TypeError, ValueError)  # or of another form
 
 
@@ -79,18 +81,20 @@ def plan(spec: ModelSpec, seen: Seen, power: float = POWER) -> GatePlan:
     asked = [-margin, 0.0, margin / 2]
     if seen.worse is not None:
         asked.append(seen.worse)
-    lines = tuple(_line(spec.evaluation, seen, worse, days, power) for worse in asked)
+    lines = tuple(_line(spec, seen, worse, days, power) for worse in asked)
     return GatePlan(spec.name, spec.evaluation.metric, margin, spec.evaluation.alpha, power, days, seen.rows_per_day, seen.source,
                     seen.spread.error, lines)  # fmt: skip
 
 
-def _line(section: Evaluation, seen: Seen, worse: float, days: int, power: float) -> Line:
-    spread, margin, alpha = seen.spread, section.margin, section.alpha
+def _line(spec: ModelSpec, seen: Seen, worse: float, days: int, power: float) -> Line:
+    spread, margin, alpha = seen.spread, spec.evaluation.margin, spec.evaluation.alpha
     units = days if spread.by_day else days * seen.rows_per_day
     chance = spread.chance(max(units, 2), worse, margin, alpha)
     needed = spread.needed(worse, margin, alpha, power)
     rows = None if needed is None else spread.rows_of(needed)
-    return Line(worse, lost(section.metric, worse), round(chance, 3), rows, _days(seen, needed, rows))
+    return Line(
+        worse, lost(stated(of_spec(spec), spec.evaluation.metric), worse), round(chance, 3), rows, _days(seen, needed, rows)
+    )
 
 
 def _days(seen: Seen, needed: int | None, rows: int | None) -> int | None:
@@ -113,7 +117,15 @@ def measured(ledger: Ledger, spec: ModelSpec, records: Sequence[VersionRecord], 
 
 
 def assumed(spec: ModelSpec, given: Assumed, rows_per_day: float) -> Seen:
-    """Before the first training. Raises DataError for assumptions that are none."""
+    """Before the first training, of a binary model. Raises DataError for assumptions that are none."""
+    if not isinstance(spec.problem, Binary):
+        raise DataError(
+            f"{spec.name} predicts no 0 or 1, and an AUC describes no two models of its kind.",
+            seen=type(spec.problem).__name__,
+            safe="nothing was changed.",
+            hint=f"say how far the {spec.evaluation.metric} of single rows spreads: slipstream gate plan {spec.name} "
+            "--rows-per-day 500 --deviation 12.5",
+        )
     if not (0.5 < given.auc < 1 and 0 < given.rate < 1 and 0 <= given.alike < 1 and rows_per_day > 0):
         raise DataError(
             "These assumptions describe no two models.", seen=f"{given}, {rows_per_day:g} rows a day",
@@ -129,6 +141,22 @@ def assumed(spec: ModelSpec, given: Assumed, rows_per_day: float) -> Seen:
         f"{given.alike:g} within a class, rows independent of each other"
     )
     return Seen(spread, rows_per_day, words)
+
+
+def assumed_loss(spec: ModelSpec, given: AssumedLoss, rows_per_day: float) -> Seen:
+    """Before the first training, of any model whose metric is a mean over rows or queries. Raises DataError."""
+    if not (given.deviation > 0 and math.isfinite(given.deviation) and 0 <= given.alike < 1 and rows_per_day > 0):
+        raise DataError(
+            "These assumptions describe no two models.", seen=f"{given}, {rows_per_day:g} rows a day",
+            safe="nothing was changed.", hint="a deviation and rows a day above 0, and a likeness from 0 to below 1.",
+        )  # fmt: skip
+    rows = max(round(rows_per_day * spec.training.holdout_days), 2)
+    metric = stated(of_spec(spec), spec.evaluation.metric)
+    words = (
+        f"assumed, the {metric.title} of single rows spreading by {given.deviation:g}{metric.unit} and two models' correlating "
+        f"by {given.alike:g}, rows independent of each other"
+    )
+    return Seen(given.spread(rows), rows_per_day, words)
 
 
 def _compared(ledger: Ledger, spec: ModelSpec, record: VersionRecord) -> Seen | None:
@@ -163,20 +191,21 @@ def _alone(ledger: Ledger, spec: ModelSpec, record: VersionRecord, alike: float)
         days = _holdout_days(ledger, ledger.request(ledger.resolve(record.entry.lineage.evaluation).key), spec)
     except GONE:
         return None
-    labels = holdout[spec.label].to_numpy(zero_copy_only=False).astype(np.int8)
-    own = influence(spec.evaluation.metric, labels, scores, record.entry.threshold)
-    groups = holdout["event_timestamp"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() // DAY
+    problem = problem_of(spec.problem, record.entry.threshold)
+    truth = problem.truth(holdout, spec.label)
+    own, groups = problem.influence(spec.evaluation.metric, truth, scores), days_of(holdout, TIME)
     by_row, (by_group, found) = own.row_error(), own.group_error(groups)
     by_day = by_group > by_row
     error = max(by_row, by_group) * math.sqrt(2 * (1 - alike))
     if not math.isfinite(error) or error <= 0:
         return None
-    spread = Spread(error, len(labels), found if by_day else len(labels), by_day)
+    rows, units = problem.units(truth), units_of(problem)
+    spread = Spread(error, rows, found if by_day else rows, by_day)
     words = (
-        f"from version {record.version}'s own errors on its {len(labels):,} holdout rows, and a challenger whose errors "
+        f"from version {record.version}'s own errors on its {rows:,} holdout {units}, and a challenger whose errors "
         f"correlate with them by {alike:g} (assumed: no two versions were compared yet)"
     )
-    return Seen(spread, len(labels) / (found if by_day else days), words)
+    return Seen(spread, rows / (found if by_day else days), words)
 
 
 def _scored(ledger: Ledger, record: VersionRecord) -> tuple[pa.Table, np.ndarray]:

@@ -12,16 +12,16 @@ import numpy as np
 
 from include.core.spec import Evaluation
 from include.evaluation.latency import LATENCY_ROWS, measure_in_turns
-from include.metrics.arrays import Values
-from include.metrics.binary import measure, worse_by
 from include.model_contract.model import Encoded, open_model, quantize
+from include.problems.problem import Problem
+from include.problems.truth import Truth
 from include.step_values.evaluation import Int8Value
 from include.step_values.training import Metrics
 
 FILE = "model.int8.onnx"
 
 
-def variant(path: Path, target: Path, rows: Encoded, labels: Values, spec: Evaluation, threshold: float) -> Int8Value:
+def variant(path: Path, target: Path, rows: Encoded, truth: Truth, spec: Evaluation, problem: Problem) -> Int8Value:
     """Quantise the model at `path` into `target`, and measure both side by side on the same rows.
 
     {"accepted", "reason", "metrics", "latency_ms", "bytes", "largest_difference"}; only the first two where it cannot
@@ -36,8 +36,8 @@ def variant(path: Path, target: Path, rows: Encoded, labels: Values, spec: Evalu
         return {"accepted": False, "reason": f"it cannot be quantised: {str(error).strip()[:200]}"}
     before = full.score(rows)
     latency = measure_in_turns([small, full], rows[:LATENCY_ROWS])  # both in the same minutes, for they are compared
-    metrics = measure(labels, scores, threshold)
-    reason = _worse(metrics, measure(labels, before, threshold), spec) or _slower(latency[0]["p50"], latency[1]["p50"])
+    metrics = problem.measure(truth, scores)
+    reason = _worse(metrics, problem.measure(truth, before), spec, problem) or _slower(latency[0]["p50"], latency[1]["p50"])
     return {
         "accepted": not reason,
         "reason": reason,
@@ -48,12 +48,12 @@ def variant(path: Path, target: Path, rows: Encoded, labels: Values, spec: Evalu
     }
 
 
-def _worse(small: Metrics, full: Metrics, spec: Evaluation) -> str:
+def _worse(small: Metrics, full: Metrics, spec: Evaluation, problem: Problem) -> str:
     """Why the variant is not as good; empty if it is."""
     ours, theirs = small[spec.metric], full[spec.metric]
     if ours is None or theirs is None:
         return f"{spec.metric} is not defined on these rows"
-    lost = worse_by(spec.metric, ours, than=theirs)
+    lost = problem.metric(spec.metric).worse_by(ours, than=theirs)
     if lost > spec.int8_margin:
         return f"{spec.metric} is worse by {lost:.4f}, more than {spec.int8_margin:.4f} (evaluation.int8_margin)"
     return ""

@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from include.core.html import document, tiles
-from include.metrics.binary import METRICS
-from include.step_values.evaluation import CalibrationBin, EvaluateValue, GateValue, LatencyValue
+from include.evaluation.charts import calibration, drawn
+from include.problems.problem import Problem
+from include.problems.stated import problem_in, stated
+from include.step_values.evaluation import EvaluateValue, GateValue, LatencyValue
 from include.step_values.training import Metrics
 
-NAMES = {"boosted": "HistGradientBoosting, same rows and features", "historical_rate": "historical rate of the category"}
+NAMES = {
+    "boosted": "HistGradientBoosting, same rows and features",
+    "historical_rate": "historical rate of the category",
+    "historical": "what the category's rows were before",
+}
 TITLES = {"rate": "share of positives", "train_loss": "training loss", "validation_loss": "validation loss"}
 
 
 def render(model: str, value: EvaluateValue, history: Sequence[Mapping[str, float]]) -> str:
     """The page of an evaluation's value (see the step) and of the training's history."""
+    problem = problem_in(value)
     sections = (
         f"<h1>{escape(model)}: evaluation</h1>",
         _gate(value["gate"]),
         _warnings(value.get("warnings", ())),
-        _tiles(value),
-        _section("Metrics on the holdout", f"{_metrics(value)}<p class=note>{value['rows']:,} rows, none of them trained on. "
-                 f"The champion is scored on the same rows with its own encoding.{_paired(value)} {_decided(value)}"
-                 "Of log loss, Brier and calibration error, less is better.</p>"),
-        _section("Calibration", _calibration(value["calibration"])),
+        _tiles(value, problem),
+        _section("Metrics on the holdout", f"{_metrics(value, problem)}<p class=note>{value['rows']:,} rows, none of them "
+                 f"trained on. {_compared(value)}{_paired(value)} {_decided(value, problem)}{_less(problem)}</p>"),
+        *_calibrated(value, problem),
+        *(_section(curve["title"], drawn(curve)) for curve in value.get("curves", ())),
         _latency(value["latency_ms"]),
-        _section("Slices", _table(("slice", "value", "rows", "rate", "auc", "log_loss"), value["slices"])),
-        _section("Training", _table(_columns(history), history)),
+        _section("Slices", _table(_columns(value["slices"]), value["slices"], problem)),
+        _section("Training", _table(_columns(history), history, problem)),
     )  # fmt: skip
     return document(f"{model}: evaluation", "".join(sections))
 
 
-def _tiles(value: EvaluateValue) -> str:
-    auc, latency = value["metrics"].get("auc"), value["latency_ms"]
-    boosted = value["baselines"].get("boosted", {}).get("auc")
-    shown = {"AUC on the holdout": _cell(auc), "holdout rows": f"{value['rows']:,}"}
-    if auc is not None and boosted is not None:
-        shown["AUC against gradient boosting"] = f"{auc - boosted:+.3f}"
+def _tiles(value: EvaluateValue, problem: Problem) -> str:
+    name, latency = problem.headline[0], value["latency_ms"]
+    ours, boosted = value["metrics"].get(name), value["baselines"].get("boosted", {}).get(name)
+    metric = stated(problem, name)
+    title = metric.title[:1].upper() + metric.title[1:]
+    shown = {f"{title} on the holdout": f"{_cell(ours)}{metric.unit}", "holdout rows": f"{value['rows']:,}"}
+    if ours is not None and boosted is not None:
+        shown[f"{title} against gradient boosting"] = f"{ours - boosted:+.3f}"
     return tiles({**shown, "ms for one row, p99": f"{latency['p99']:g}", "model file": f"{value['bytes'] / 1000:,.0f} kB"})
+
+
+def _calibrated(value: EvaluateValue, problem: Problem) -> Iterator[str]:
+    """Whether probabilities come true; nothing of outputs that are none."""
+    if value["calibration"] or "threshold" in value:
+        whole = len(problem.outputs) == 1
+        of = "share of positives" if whole else "share of rows where it is right"
+        yield _section("Calibration" if whole else "Calibration of the likeliest class", calibration(value["calibration"], of))
 
 
 def _latency(latency: LatencyValue) -> str:
@@ -75,12 +92,28 @@ def _warnings(warnings: Sequence[str]) -> str:
     return f'<div class="banner bad"><strong>These rows may hold their own answer.</strong><ul>{listed}</ul></div>'
 
 
-def _metrics(value: EvaluateValue) -> str:
+def _metrics(value: EvaluateValue, problem: Problem) -> str:
     rows: list[tuple[str, Metrics]] = [("this model", value["metrics"])]
     if value["champion"]:
         rows.append(("champion", value["champion"]))
     rows += [(NAMES.get(name, name), metrics) for name, metrics in value["baselines"].items()]
-    return _table(("", *METRICS), [{"": name, **metrics} for name, metrics in rows], marked=0)
+    names = (*problem.own_metrics, *(name for name in value["metrics"] if name not in problem.own_metrics))
+    return _table(("", *names), [{"": name, **metrics} for name, metrics in rows], problem, marked=0)
+
+
+def _compared(value: EvaluateValue) -> str:
+    if "incomparable" in value:
+        return f"There is no champion to compare with: {escape(value['incomparable'])}."
+    return "The champion is scored on the same rows with its own encoding."
+
+
+def _less(problem: Problem) -> str:
+    """Which metrics are better where they are less."""
+    titles = [metric.title for metric in problem.own_metrics.values() if not metric.higher_is_better]
+    listed = f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else "".join(titles)
+    unit = next((stated(problem, name).unit for name, metric in problem.own_metrics.items() if metric.of_label), "")
+    known = f" Errors are in{unit}." if unit else ""
+    return f"{f'Of {listed}, less is better.' if titles else ''}{known}"
 
 
 def _paired(value: EvaluateValue) -> str:
@@ -91,54 +124,23 @@ def _paired(value: EvaluateValue) -> str:
     return f" Row by row this model is {side} by {abs(paired['worse']):.4f} (± {1.96 * paired['error']:.4f})."
 
 
-def _decided(value: EvaluateValue) -> str:
+def _decided(value: EvaluateValue, problem: Problem) -> str:
     """Where the metrics of a decision were taken; nothing of an evaluation that did not keep it."""
     if "threshold" not in value:
         return ""
-    named = ", ".join(metric.title for metric in METRICS.values() if metric.uses_threshold)
+    named = ", ".join(metric.title for metric in problem.own_metrics.values() if metric.decided)
     return f"Measured at serving.threshold ({value['threshold']:g}): {named}. "
-
-
-def _calibration(bins: Sequence[CalibrationBin]) -> str:
-    """Mean score against share of positives; a dot's area shows its rows."""
-    most = max((row["rows"] for row in bins), default=1)
-    dots = "".join(
-        f"<circle cx={_x(row['score'])} cy={_y(row['rate'])} r={3 + 9 * (row['rows'] / most) ** 0.5:.1f} "
-        f"fill=var(--accent) fill-opacity=.65><title>{row['rows']:,} rows: mean score {row['score']:.3f}, "
-        f"{row['rate']:.3f} positive</title></circle>"
-        for row in bins
-    )
-    grid = "".join(
-        f"<path d='M{_x(tick)} {_y(0)}V{_y(1)}M{_x(0)} {_y(tick)}H{_x(1)}' stroke=var(--line) />"
-        f"<text x={_x(tick)} y=272 text-anchor=middle>{tick:g}</text><text x=38 y={_y(tick)} dy=4 text-anchor=end>{tick:g}</text>"
-        for tick in (0, 0.25, 0.5, 0.75, 1)
-    )
-    ideal = f"<path d='M{_x(0)} {_y(0)}L{_x(1)} {_y(1)}' stroke=var(--dim) stroke-dasharray=4 />"
-    labels = (
-        "<text x=180 y=290 text-anchor=middle>mean score</text>"
-        "<text transform='translate(10 135) rotate(-90)' text-anchor=middle>share of positives</text>"
-    )
-    plot = f"<svg viewBox='0 0 330 296' width=420 role=img aria-label='calibration plot'>{grid}{ideal}{dots}{labels}</svg>"
-    return f"{plot}<p class=note>On the dashed line a score of 0.3 comes true three times in ten. A dot's area is its rows.</p>"
-
-
-def _x(score: float) -> str:
-    return f"{46 + 268 * score:.1f}"
-
-
-def _y(rate: float) -> str:
-    return f"{256 - 244 * rate:.1f}"
 
 
 def _columns(rows: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in rows for name in row))
 
 
-def _table(columns: Iterable[str], rows: Sequence[Mapping[str, object]], marked: int = -1) -> str:
+def _table(columns: Iterable[str], rows: Sequence[Mapping[str, object]], problem: Problem, marked: int = -1) -> str:
     columns = tuple(columns)
     if not rows:
         return "<p class=note>none</p>"
-    head = "".join(f"<th{_align(name)}>{escape(_heading(name))}</th>" for name in columns)
+    head = "".join(f"<th{_align(name)}>{escape(_heading(name, problem))}</th>" for name in columns)
     body = "".join(
         f"<tr{' class=ours' if number == marked else ''}>"
         f"{''.join(f'<td{_align(name)}>{_cell(row.get(name))}</td>' for name in columns)}</tr>"
@@ -147,8 +149,8 @@ def _table(columns: Iterable[str], rows: Sequence[Mapping[str, object]], marked:
     return f"<div class=scroll><table><tr>{head}</tr>{body}</table></div>"
 
 
-def _heading(column: str) -> str:
-    return METRICS[column].title if column in METRICS else TITLES.get(column, column)
+def _heading(column: str, problem: Problem) -> str:
+    return problem.own_metrics[column].title if column in problem.own_metrics else TITLES.get(column, column)
 
 
 def _align(name: str) -> str:

@@ -6,6 +6,7 @@ from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request
 from include.core.spec import Evaluation, ModelSpec
 from include.evaluation.gate import closed_by_latency_alone
+from include.problems.of import params_of, uses_of
 
 STEP = "evaluate"
 
@@ -18,11 +19,13 @@ def evaluate_request(spec: ModelSpec, training_set: Ref, train: Ref, champion: R
         "evaluation": spec.evaluation.model_dump(mode="json"),
         "label": spec.label,
         "threshold": spec.serving.threshold,
+        **params_of(spec),
     }
     inputs = {"training_set": training_set, "train": train}
     if champion is not None and champion.digest != train.digest:
         inputs["champion"] = champion
-    return Request.of(STEP, "include.evaluation.evaluate_step:run", spec.name, params=params, inputs=inputs)
+    function = "include.evaluation.evaluate_step:run"
+    return Request.of(STEP, function, spec.name, params=params, inputs=inputs, uses=uses_of(spec))
 
 
 def measured_again(request: Request, ledger: Ledger) -> Request:

@@ -16,6 +16,8 @@ from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.report import render
 from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import Encoded, open_model
+from include.problems.of import params_of
+from include.problems.stated import said_of
 from include.step_values.evaluation import EvaluateValue
 
 FUNCTION = "include.evaluation.unlabelled_step:run"
@@ -25,12 +27,18 @@ WORDS = ("the", "dress", "fits", "well", "but", "its", "colour", "is", "not", "w
 
 def unlabelled_request(spec: ModelSpec, train: Ref, why: str) -> Request:
     """`why`: why there are no labelled rows, in words."""
-    params = {"evaluation": spec.evaluation.model_dump(mode="json"), "threshold": spec.serving.threshold, "why": why}
+    params = {
+        "evaluation": spec.evaluation.model_dump(mode="json"),
+        "threshold": spec.serving.threshold,
+        "why": why,
+        **params_of(spec),
+    }
     return Request.of("evaluate", FUNCTION, spec.name, params=params, inputs={"train": train})
 
 
 def run(task: Task) -> Outcome:
-    """Input `train`; params `evaluation`, `threshold`, `why`. Latency is measured on made-up rows, and the size of the file.
+    """Input `train`; params `evaluation`, `threshold`, `problem`, `why`. Latency is measured on made-up rows, and the
+    size of the file.
 
     The value is that of `evaluate`, of no rows: no metrics, no baselines, no champion. Its gate is closed, and says so.
     """
@@ -40,7 +48,7 @@ def run(task: Task) -> Outcome:
     rows = made_up(Encoder.from_json(signature))
     value: EvaluateValue = {
         "rows": 0,
-        "threshold": float(task.params["threshold"]),
+        **said_of(task.params),
         "metrics": {},
         "champion": None,
         "baselines": {},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -28,8 +29,9 @@ def run(task: Task) -> Outcome:
     """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts, view versions and definitions.
 
     Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`;
-    optional `pushed` {view: [digest]}, `lacked` {source: [day]} of the look-back, `empty_days`. The value says what was `read`
-    and `lacked`, too. Raises DataError for bad input, and for SQL that does not give what the spec says.
+    optional `pushed` {view: [digest]}, `lacked` {source: [day]} of the look-back, `empty_days`; `label_type` and `columns` of the
+    entities (include/problems/of.py: rows_of). The value says what was `read` and `lacked`, too.
+    Raises DataError for bad input, and for SQL that does not give what the spec says.
     """
     params = task.params
     day, features = date.fromisoformat(params["day"]), Features.model_validate(params["features"])
@@ -39,7 +41,7 @@ def run(task: Task) -> Outcome:
     targets = {name: task.workdir / f"{name}.parquet" for name in (*(view.name for view in features.views), "entities", "labels")}
     ours: list[str | Path] = [*(file for paths in kept.values() for file in paths), *targets.values()]
     with open_sources(raw, params["partitions"], day, params["expectations"], task.workdir / "raw", ours) as connection:
-        for dataset, sql in datasets(features, day, connection, kept):
+        for dataset, sql in datasets(features, day, connection, kept, params):
             files[f"{dataset.name}.parquet"] = targets[dataset.name]
             rows[dataset.name] = write(connection, dataset, sql, day, targets[dataset.name])
     made = definitions(features)
@@ -55,12 +57,17 @@ def run(task: Task) -> Outcome:
 
 
 def datasets(
-    features: Features, day: date, connection: duckdb.DuckDBPyConnection, kept: Mapping[str, Sequence[str]]
+    features: Features,
+    day: date,
+    connection: duckdb.DuckDBPyConnection,
+    kept: Mapping[str, Sequence[str]],
+    params: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Dataset, str]]:
     """Each dataset with its SQL. Views see the lookback; entities and labels only the day's own partitions.
 
-    `kept`: a view's files of pushed rows.
+    `kept`: a view's files of pushed rows. `params`: of the request, which may name the label's type and further columns.
     """
+    asked = params or {}
     queries: dict[str, str] = load(features.build)(day)
     missing = [view.name for view in features.views if view.name not in queries]
     if missing:
@@ -71,9 +78,10 @@ def datasets(
         sql = admitted(connection, view.name, queries[view.name])
         yield of_view(view), merged(view, sql, kept.get(view.name, ()))
     connection.execute("USE memory.today")
-    yield of_entities(features), admitted(connection, "entities", load(features.entities)())
+    entities = admitted(connection, "entities", load(features.entities)())
+    yield of_entities(features, asked.get("columns")), entities
     labels = admitted(connection, "labels", load(features.labels)())
-    yield of_labels(_label(connection, labels)), labels
+    yield of_labels(_label(connection, labels), asked.get("label_type", "TINYINT")), labels
 
 
 def _label(connection: duckdb.DuckDBPyConnection, sql: str) -> str:

@@ -17,6 +17,7 @@ from include.features.offline.late import lacked, lookback
 from include.features.online.pushed import pushed
 from include.model_contract.definition import of_other_versions
 from include.point_in_time.known import known_days
+from include.problems.of import params_of, rows_of
 
 STEP, FUNCTION = "features", "include.features.features_step:run"
 TRAINING_SET, TRAINING_SET_FUNCTION = "training_set", "include.features.training_set_step:run"
@@ -37,6 +38,7 @@ def features_request(spec: ModelSpec, day: date, storage: Storage, verdict: Ref,
         **({"empty_days": True} if spec.data.empty_days else {}),
         "features": spec.features.model_dump(mode="json"),
         "expectations": spec.expectations,
+        **rows_of(spec),
         **_pushed(spec, day, storage),
     }
     return Request.of(STEP, FUNCTION, spec.name, params=params, inputs={"verdict": verdict}, uses=uses(spec))
@@ -62,6 +64,7 @@ def training_set_request(
         "minimum_rows": spec.training.minimum_rows,
         "features": spec.features.model_dump(mode="json"),
         "label": spec.label,
+        **params_of(spec),
     }
     start, last = as_of - timedelta(days=days), as_of.date() - timedelta(days=1)
     inputs = known_days(control, spec.name, spec.features.views, start, last)

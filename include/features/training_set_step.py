@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,18 +10,20 @@ from pathlib import Path
 import duckdb
 
 from include.core.errors import DataError
-from include.core.request import Outcome
-from include.core.spec import Features
+from include.core.request import Json, Outcome
+from include.core.spec import Binary, Features
 from include.core.task import Task
 from include.core.time import parse_time
 from include.data.session import open_session
-from include.data.sql import copy, parquet
+from include.data.sql import copy, parquet, quoted
 from include.features.skew.own_event import same_instant, warnings
 from include.features.withdrawn_step import INPUT as WITHDRAWN
 from include.features.withdrawn_step import matches
 from include.point_in_time.join import value
 from include.point_in_time.known import KnownFiles, checked_version, known_at, known_files
 from include.point_in_time.partition import DailyFiles, results
+from include.problems.of import PLAIN, of_params
+from include.problems.problem import TIME, Problem
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 TOLD, ANSWERED, AT_ONCE = '"_told"', '"_answered"', '"_at_once"'  # SQL names that no author's column can have
@@ -36,6 +38,7 @@ class Window:
     holdout_days: int
     minimum_rows: int
     label: str
+    problem: Problem = PLAIN
 
     @property
     def start(self) -> datetime:
@@ -48,13 +51,15 @@ def run(task: Task) -> Outcome:
     of the window and before it those whose values may still stand in it (include/point_in_time/known.py); and `withdrawn`
     (include/features/withdrawn_step.py) where its requests are to be left out.
 
-    Columns: request_id, event_timestamp, keys, features, label (int8). The same inputs give the same bytes.
-    Raises DataError where the rows cannot be trained on: none, unlabelled, one class, too few, two definitions of a view.
+    Columns: request_id, event_timestamp, keys, features, those that the problem reads beside them, label (of the problem's
+    type; int8 of a binary one). The same inputs give the same bytes. Rows of one list (a ranking's query) are never apart: a list
+    that lies on both sides of the cut is left out.
+    Raises DataError where the rows cannot be trained on: none, unlabelled, labels of another kind, one class or one value, a
+    class without a row, too few, two definitions of a view.
     """
     params = task.params
-    window = Window(
-        parse_time(params["as_of"]), params["window_days"], params["holdout_days"], params["minimum_rows"], params["label"]
-    )
+    days_back, held_out, least = (int(params[name]) for name in ("window_days", "holdout_days", "minimum_rows"))
+    window = Window(parse_time(params["as_of"]), days_back, held_out, least, params["label"], of_params(params))
     inputs = dict(task.request.inputs)
     left_out = inputs.pop(WITHDRAWN, None)
     days = results(task.ledger, inputs)
@@ -81,13 +86,19 @@ def build(
             f"No day is published in the {window.window_days} days before {window.as_of}.",
             hint="run the features DAG for the window, or move as_of.",
         )
+    known = {*features.keys, *(feature.name for feature in features.inputs)}
+    further = [name for name in window.problem.value.columns if name not in known]
+    _check_columns(connection, files.days["entities"], further)
     _load_entities(connection, files.days, window, features.keys)
-    counts = _counts(connection, window)
+    cut = _leave_out_cut_lists(connection, window)
+    counts = _counts(connection, window, cut)
     _check_counts(counts, window)
     keys = (f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys))
     own = (value(f'entity."{feature.name}"', feature) for feature in features.request)
-    joined = known_at(features.views, files, "labelled", [*keys], [*own, f'entity."{window.label}"', "entity.held_out"])
+    rest = (f'entity."{name}"' for name in (*further, window.label))
+    joined = known_at(features.views, files, "labelled", [*keys], [*own, *rest, "entity.held_out"])
     connection.execute(f"CREATE TABLE training_set AS {joined}")
+    counts |= _labels(connection, window, counts)
     paths = {}
     for name, condition in (("train", "NOT held_out"), ("holdout", "held_out")):
         paths[f"{name}.parquet"] = path = folder / f"{name}.parquet"
@@ -107,12 +118,20 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
     label = f'"{window.label}"'
     gone = files.get(WITHDRAWN, ())
     left_out = f"ANTI JOIN {parquet(gone)} AS gone ON {matches(gone[0], keys)}" if gone else ""
-    connection.execute(f"""
-        CREATE TABLE known AS SELECT request_id, {label}::TINYINT AS {label}, label_timestamp AS {TOLD}
-        FROM {parquet(files["labels"])}
-        WHERE label_timestamp <= TIMESTAMP '{window.as_of}' AND {label} IS NOT NULL
-        QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY label_timestamp DESC) = 1
-    """)
+    try:
+        connection.execute(f"""
+            CREATE TABLE known AS SELECT request_id, {label}::{window.problem.sql_type} AS {label}, label_timestamp AS {TOLD}
+            FROM {parquet(files["labels"])}
+            WHERE label_timestamp <= TIMESTAMP '{window.as_of}' AND {label} IS NOT NULL
+            QUALIFY row_number() OVER (PARTITION BY request_id ORDER BY label_timestamp DESC) = 1
+        """)
+    except duckdb.ConversionException as error:
+        raise DataError(
+            f"The label {window.label!r} of published days is not {window.problem.label_words}.",
+            seen=str(error)[:300],
+            safe="no snapshot was made; the champion stays.",
+            hint="backfill the features DAG over the window: its days were published with another kind of label.",
+        ) from error
     connection.execute(f"""
         CREATE TABLE asked AS SELECT entity.*, {label}, coalesce({TOLD} < event_timestamp, false) AS {ANSWERED},
             coalesce({TOLD} = event_timestamp, false) AS {AT_ONCE}
@@ -128,15 +147,12 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
     """)
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, window: Window) -> dict[str, int | str]:
-    label = f'"{window.label}"'
+def _counts(connection: duckdb.DuckDBPyConnection, window: Window, cut: Mapping[str, int]) -> dict[str, Json]:
     row = connection.execute(f"""
-        SELECT count(*) AS rows, coalesce(sum({label}), 0)::BIGINT AS positives,
-            count(*) FILTER (held_out) AS holdout_rows,
-            coalesce(sum({label}) FILTER (held_out), 0)::BIGINT AS holdout_positives,
+        SELECT count(*) AS rows, count(*) FILTER (held_out) AS holdout_rows,
             coalesce(strftime(min(event_timestamp), '{TIME_FORMAT}'), '') AS first,
             coalesce(strftime(max(event_timestamp), '{TIME_FORMAT}'), '') AS last,
-            (SELECT count(*) FROM asked WHERE NOT {ANSWERED}) - count(*) AS unlabelled,
+            (SELECT count(*) FROM asked WHERE NOT {ANSWERED}) - count(*) - {cut.get("cut", 0)} AS unlabelled,
             (SELECT count(*) FROM asked WHERE {ANSWERED}) AS answered,
             count(*) FILTER ({AT_ONCE}) AS at_once,
             count(*) - count(DISTINCT request_id) AS repeated,
@@ -144,21 +160,25 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window) -> dict[str, 
         FROM labelled
     """)
     names = [column[0] for column in row.description]
-    counts: dict[str, int | str] = dict(zip(names, row.fetchall()[0], strict=True))
-    return {**counts, "as_of": window.as_of.strftime(TIME_FORMAT)}
+    counts: dict[str, Json] = dict(zip(names, row.fetchall()[0], strict=True))
+    return {**counts, **cut, "as_of": window.as_of.strftime(TIME_FORMAT)}
 
 
-def _check_counts(counts: dict[str, int | str], window: Window) -> None:
+def _check_counts(counts: Mapping[str, Json], window: Window) -> None:
     """Raises DataError with the counts, and the setting that decides, if nothing can be learned from the rows."""
     seen = {name: count for name, count in counts.items() if isinstance(count, int)}
-    what = _nothing_labelled(seen, window) or _too_few(seen, window) or _one_class(seen, window)
+    what = _nothing_labelled(seen, window) or _too_few(seen, window)
     if what:
-        raise DataError(
-            f"{what}, in the {window.window_days} days before {window.as_of} (training.window_days).",
-            seen=seen,
-            safe="no snapshot was made; the champion stays.",
-            hint="publish more days, widen the window, move as_of, or check the labels' SQL.",
-        )
+        raise _refused(what, seen, window)
+
+
+def _refused(what: str, seen: Mapping[str, Json], window: Window) -> DataError:
+    return DataError(
+        f"{what}, in the {window.window_days} days before {window.as_of} (training.window_days).",
+        seen=dict(seen),
+        safe="no snapshot was made; the champion stays.",
+        hint="publish more days, widen the window, move as_of, or check the labels' SQL.",
+    )
 
 
 def _nothing_labelled(seen: dict[str, int], window: Window) -> str:
@@ -167,6 +187,11 @@ def _nothing_labelled(seen: dict[str, int], window: Window) -> str:
             f"Of {seen['answered'] + seen['rows']} labels {seen['answered']} were known before their row was "
             "asked: a question must be asked before the event that answers it (event_timestamp of the entities' SQL, "
             "label_timestamp of the labels')"
+        )
+    if seen.get("cut", 0) > seen["rows"]:
+        return (
+            f"{seen['cut']} rows are of queries {window.problem.query!r} that lie on both sides of the cut, and only "
+            f"{seen['rows']} of others: a query must be over within a day or so, such as a session"
         )
     if seen["rows"]:
         return ""
@@ -188,11 +213,66 @@ def _too_few(seen: dict[str, int], window: Window) -> str:
     return ""
 
 
-def _one_class(seen: dict[str, int], window: Window) -> str:
-    held_out, late = seen["holdout_rows"], seen["holdout_positives"]
-    older, positives = seen["rows"] - held_out, seen["positives"] - late
-    if positives in (0, older) or late in (0, held_out):
-        return (
-            f"One class only of {window.label!r}: {positives} of {older} rows positive to train on, {late} of {held_out} held out"
+def _labels(connection: duckdb.DuckDBPyConnection, window: Window, counts: Mapping[str, Json]) -> dict[str, Json]:
+    """What the labels of both parts are like. Raises DataError where they tell nothing, or are none of the problem's."""
+    problem, found = window.problem, {}
+    columns = quoted(*dict.fromkeys((window.label, TIME, *problem.value.columns)))
+    for part, held_out in (("train", "NOT held_out"), ("holdout", "held_out")):
+        table = connection.sql(f"SELECT {columns} FROM training_set WHERE {held_out}").to_arrow_table()
+        truth = problem.truth(table, window.label)
+        what = problem.too_few(truth, 1)
+        if what:
+            words = "to train on" if part == "train" else "held out"
+            raise _refused(f"The labels {window.label!r} of the rows {words} tell nothing: {what}", counts, window)
+        found[part] = problem.described(truth)
+        _check_absent(problem.absent(truth) if part == "train" else (), found[part], window)
+    if isinstance(problem.value, Binary):
+        return {"positives": found["train"]["positives"] + found["holdout"]["positives"],
+                "holdout_positives": found["holdout"]["positives"]}  # fmt: skip
+    return {"described": found}
+
+
+def _check_absent(absent: Sequence[str], seen: Mapping[str, Json], window: Window) -> None:
+    if absent:
+        raise DataError(
+            f"Classes of {window.label!r} that the spec has, and no row to train on: {', '.join(map(repr, absent[:5]))}"
+            f"{' and others' if len(absent) > 5 else ''}. A model cannot learn them.",
+            seen=dict(seen),
+            safe="no snapshot was made; the champion stays.",
+            hint="widen training.window_days, or take them out of the classes of the spec's problem.",
         )
-    return ""
+
+
+def _check_columns(connection: duckdb.DuckDBPyConnection, files: Sequence[str | Path], further: Sequence[str]) -> None:
+    """Raises DataError where a published day lacks a column that the problem reads."""
+    for path in files if further else ():
+        seen = connection.sql(f"SELECT * FROM {parquet([path])} LIMIT 0").columns
+        missing = [name for name in further if name not in seen]
+        if missing:
+            raise DataError(
+                f"A published day has no column {missing[0]!r}, which the problem reads.",
+                seen=seen,
+                safe="no snapshot was made; the champion stays.",
+                hint="select it in features.entities, and backfill the features DAG over the window.",
+            )
+
+
+def _leave_out_cut_lists(connection: duckdb.DuckDBPyConnection, window: Window) -> dict[str, int]:
+    """Rows of one list are never apart: half a list, learned from, would tell of the other half, which is measured.
+
+    Lists on both sides of the cut are taken out of `labelled`. Returns how many rows that were; nothing where there are no lists.
+    """
+    if not window.problem.query:
+        return {}
+    name = f'"{window.problem.query}"'
+    before = _rows(connection)
+    connection.execute(f"""
+        DELETE FROM labelled WHERE {name} IN (
+            SELECT {name} FROM labelled GROUP BY {name} HAVING bool_or(held_out) AND NOT bool_and(held_out)
+        )
+    """)
+    return {"cut": before - _rows(connection)}
+
+
+def _rows(connection: duckdb.DuckDBPyConnection) -> int:
+    return int(connection.execute("SELECT count(*) FROM labelled").fetchall()[0][0])

@@ -8,6 +8,7 @@ from typing import Any
 from include.core.markdown import code, plain
 from include.core.request import Json
 from include.governance.package import Package
+from include.problems.of import of_spec
 from include.versions.origin import IMPORTED
 
 MADE = {"trained": "trained", IMPORTED: "trained elsewhere"}
@@ -25,7 +26,7 @@ def _what(package: Package) -> str:
     gate = "open" if entry.gate.passed else "closed: " + "; ".join(entry.gate.reasons)
     return (
         f"# {plain(spec.name)}\n\n{plain(spec.description)}\n\n"
-        f"Owner: {plain(spec.owner)}. Predicts the probability of {code(spec.label)}. "
+        f"Owner: {plain(spec.owner)}. {of_spec(spec).predicts(code(spec.label))} "
         f"Made as of {plain(entry.as_of)}, {made}. Gate {plain(gate)}."
     )
 
@@ -35,7 +36,8 @@ def _data(package: Package) -> str:
     if package.entry.origin == IMPORTED:
         return _elsewhere(package)
     window = plain(f"{value.get('first', '?')} to {value.get('last', '?')}")
-    rows = f"{_number(value.get('rows'))} rows, {_number(value.get('positives'))} positive"
+    positive = f", {_number(value.get('positives'))} positive" if package.facts.spec.problem.kind == "binary" else ""
+    rows = f"{_number(value.get('rows'))} rows{positive}"
     return f"## Data\n\n{window}: {rows}; {_number(value.get('holdout_rows'))} newest rows held out for evaluation."
 
 

@@ -11,7 +11,7 @@ from include.core.ledger import Ledger
 from include.core.request import Ref, Request, Result
 from include.core.spec import ModelSpec
 from include.governance.package import Facts, Package, read_signature
-from include.metrics.gate_words import asked_of, reasons
+from include.problems.gate_words import asked_of, reasons
 from include.versions.record import MEASURED_BEFORE, Entry, Gate, Lineage, Origin
 
 RECIPE = ("fit", "params", "seed", "window_days", "holdout_days")  # of spec.training: what shapes the weights

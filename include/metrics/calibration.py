@@ -29,11 +29,17 @@ def bin_of(scores: Values) -> NDArray[np.intp]:
     return np.minimum((scores.astype(np.float64) * BINS).astype(np.intp), BINS - 1)
 
 
-def calibration_table(labels: Values, scores: Values) -> list[Bin]:
-    """The bins that hold rows, lowest scores first."""
+def calibration_table(labels: Values, scores: Values, weight: Values | None = None) -> list[Bin]:
+    """The bins that hold rows, lowest scores first. `weight` [n]: of means and shares, where rows count differently."""
     place = bin_of(scores)
-    rows, score, rate = (np.bincount(place, weights, BINS) for weights in (None, scores, labels))
-    return [Bin(rows=int(rows[b]), score=float(score[b] / rows[b]), rate=float(rate[b] / rows[b])) for b in np.flatnonzero(rows)]
+    rows = np.bincount(place, minlength=BINS)
+    if weight is None:
+        total, score, rate = (np.bincount(place, each, BINS) for each in (None, scores, labels))
+    else:
+        total, score, rate = (np.bincount(place, each, BINS) for each in (weight, scores * weight, labels * weight))
+    return [
+        Bin(rows=int(rows[b]), score=float(score[b] / total[b]), rate=float(rate[b] / total[b])) for b in np.flatnonzero(rows)
+    ]
 
 
 def gaps(labels: Values, scores: Values) -> Floats:

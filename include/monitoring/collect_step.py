@@ -17,14 +17,16 @@ import pyarrow.parquet as pq
 from include.core.errors import NotReadyError
 from include.core.request import Json, Outcome, Ref, Request
 from include.core.settings import Settings
-from include.core.spec import Features, ModelSpec
+from include.core.spec import Feature, Features, ModelSpec
 from include.core.task import Task
-from include.data.sql import copy, parquet
+from include.data.sql import copy, literal, parquet
 from include.data.window import Window, moment
 from include.prediction_log.layout import log_files
 from include.prediction_log.owners import settle
-from include.prediction_log.sql_view import COLUMNS, open_log, select
+from include.prediction_log.sql_view import COLUMNS, Beside, open_log, select
 from include.prediction_log.units import units_of
+from include.problems.of import of_params, of_spec, params_of
+from include.problems.problem import Problem
 from include.step_values.monitoring import CollectValue
 
 
@@ -46,8 +48,10 @@ def snapshot(
     window = Window.ending(as_of, window_days or spec.monitoring.window_days)
     wide = Window(window.start - spec.monitoring.label_wait * (window.end - window.start), window.end)
     inputs = spec.features.inputs
-    with open_log(log_files(settings.home, spec.name), inputs, window, earlier=window.start - wide.start) as connection:
-        selection = select(connection, inputs)
+    problem, before = of_spec(spec), window.start - wide.start
+    also = beside(problem, inputs)
+    with open_log(log_files(settings.home, spec.name), inputs, window, earlier=before, beside=also) as connection:
+        selection = select(connection, inputs, also)
     params: dict[str, Json] = {
         "as_of": window.end.isoformat(),
         "window_start": window.start.isoformat(),
@@ -59,17 +63,26 @@ def snapshot(
         "redacted": sorted(spec.serving.redact),
         "slices": list(spec.evaluation.slices),
         "withdrawn": list(withdrawn),
+        **params_of(spec),
     }
     days = {day: refs[day] for day in wide.days() if day in refs}
     return Request.of("collect", "include.monitoring.collect_step:run", spec.name, params=params, inputs=days)
 
 
+def beside(problem: Problem, inputs: Sequence[Feature]) -> Beside:
+    """What a kind of problem needs of a record: all outputs where there are several, and which rows are one list."""
+    known = [feature.name for feature in inputs]
+    keys = (problem.query,) if problem.query is not None and problem.query not in known else ()
+    return Beside(len(problem.outputs) > 1, keys)
+
+
 def run(task: Task) -> Outcome:
-    """Writes `predictions.parquet`: request_id, event_time, version, arm, score, every model input,
-    degraded, explored (why the champion's score did not decide: challenger, random, or empty), withdrawn (a version answered
-    that was rolled back since), label (null until it has arrived), label_timestamp; sorted by event_time, request_id.
-    `earlier.parquet`: the same of the windows before, with the slices' columns alone. `shadow.parquet`: request_id,
-    event_time, version and score of a shadow, `answered` and `answered_by` of the version that the caller heard, label.
+    """Writes `predictions.parquet`: request_id, event_time, version, arm, score, every model input, all `outputs` where a model
+    has several, the query of a ranking, degraded, explored (why the champion's score did not decide: challenger, random, or
+    empty), withdrawn (a version answered that was rolled back since), label (null until it has arrived; classes by name),
+    label_timestamp; sorted by event_time, request_id. `earlier.parquet`: the same of the windows before, with the slices'
+    columns alone. `shadow.parquet`: request_id, event_time, version, score and outputs of a shadow, `answered` and
+    `answered_by` of the version that the caller heard, label.
 
     Raises NotReadyError if the log no longer holds what the request names.
     """
@@ -79,8 +92,10 @@ def run(task: Task) -> Outcome:
     window = Window(moment(params["window_start"]), moment(params["as_of"]))
     files = log_files(task.settings.home, task.request.model)
     earlier = window.start - moment(params["earlier_start"])
-    with open_log(files, inputs, window, params["until"], earlier) as connection:
-        selection = select(connection, inputs)
+    problem = of_params(params)
+    also = beside(problem, inputs)
+    with open_log(files, inputs, window, params["until"], earlier, also) as connection:
+        selection = select(connection, inputs, also)
         if selection.digest != params["log"]:
             raise NotReadyError(
                 f"The prediction log of {task.request.model} no longer holds the {params['records']} records of {window.name} "
@@ -90,7 +105,7 @@ def run(task: Task) -> Outcome:
                 hint="the retry takes a new snapshot by itself.",
             )
         label_files = [str(task.file(day, "labels.parquet")) for day in sorted(task.request.inputs)]
-        _labels(connection, label_files, window)
+        _labels(connection, label_files, window, problem)
         days = sorted(task.request.inputs)
         settle(
             connection,
@@ -99,13 +114,15 @@ def run(task: Task) -> Outcome:
             units_of(task.settings, task.request.model),
         )
         names = [feature.name for feature in inputs]
+        sliced = [name for name in names if name in params["slices"] or name in problem.costs]
         tags = f"explored, {_withdrawn(params)}"
         queries = {
-            "predictions": f"SELECT {_columns(names)}, {tags} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1",
-            "earlier": f"SELECT {_columns([name for name in names if name in params['slices']])} FROM earlier "
+            "predictions": f"SELECT {_columns([*names, *also.columns])}, {tags} FROM log "
             "LEFT JOIN labels USING (request_id) WHERE turn = 1",
-            "shadow": "SELECT p.request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, label "
-            "FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
+            "earlier": f"SELECT {_columns([*sliced, *also.columns])} FROM earlier "
+            "LEFT JOIN labels USING (request_id) WHERE turn = 1",
+            "shadow": "SELECT p.request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, "
+            f"label{_shadowed(also, problem)} FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
             "LEFT JOIN labels l ON l.request_id = p.request_id WHERE turn = 1 AND NOT degraded",
         }
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
@@ -118,21 +135,35 @@ def _columns(inputs: list[str]) -> str:
     return ", ".join(f'"{name}"' for name in (*COLUMNS[:-1], *inputs, "degraded", "label", "label_timestamp"))
 
 
+def _shadowed(also: Beside, problem: Problem) -> str:
+    """What is compared beside the score: all outputs of both, which rows are one list, and what wrong decisions cost."""
+    several = ", s.outputs, p.outputs AS answered_outputs" if also.outputs else ""
+    names = dict.fromkeys((*also.keys, *((problem.query,) if problem.query else ()), *problem.costs))
+    return several + "".join(f', p."{name}"' for name in names)
+
+
 def _withdrawn(params: Mapping[str, Any]) -> str:
     versions = ", ".join(str(int(version)) for version in params["withdrawn"])
     return f"coalesce(version IN ({versions}), false) AS withdrawn" if versions else "false AS withdrawn"
 
 
-def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Window) -> None:
-    """Table `labels`: one row a request. The newest label wins; two that differ at one moment cancel each other."""
-    connection.execute("CREATE TABLE arrived (request_id VARCHAR, label DOUBLE, label_timestamp TIMESTAMP)")
+def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Window, problem: Problem) -> None:
+    """Table `labels`: one row a request. The newest label wins; two that differ at one moment cancel each other.
+
+    Classes that the problem does not have are no labels: they are counted in `outside`.
+    """
+    kind = "VARCHAR" if problem.sql_type == "VARCHAR" else "DOUBLE"
+    connection.execute(f"CREATE TABLE arrived (request_id VARCHAR, label {kind}, label_timestamp TIMESTAMP)")
     if files:
         name = _label_column(files[0])
         connection.execute(
-            f"""INSERT INTO arrived SELECT DISTINCT request_id::VARCHAR, "{name}"::DOUBLE, label_timestamp::TIMESTAMP
+            f"""INSERT INTO arrived SELECT DISTINCT request_id::VARCHAR, "{name}"::{kind}, label_timestamp::TIMESTAMP
                FROM {parquet(files, union_by_name=True)} WHERE "{name}" IS NOT NULL AND label_timestamp <= ?""",
             [window.end],
         )
+    known = f"label IN ({', '.join(map(literal, problem.outputs))})" if kind == "VARCHAR" else "isfinite(label)"
+    connection.execute(f"CREATE TABLE outside AS SELECT DISTINCT request_id FROM arrived WHERE NOT {known}")
+    connection.execute(f"DELETE FROM arrived WHERE NOT {known}")
     connection.execute(
         """CREATE TABLE labels AS
         WITH newest AS (
@@ -178,6 +209,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, expected: set
         "labelled": int(one(f"SELECT count(label) {mine}")),
         "labels_corrected": int(one(f"SELECT count(*) {mine} AND corrected")),
         "labels_contradicting": int(one(f"SELECT count(*) {mine} AND contradicting")),
+        "labels_outside": int(one("SELECT count(*) FROM outside SEMI JOIN log USING (request_id)")),
         "labels_before_request": int(one("SELECT count(*) FROM foreknown WHERE NOT _early")),
         "labels_of_unknown_requests": int(
             one(f"SELECT count(*) FROM labels ANTI JOIN timed USING (request_id) WHERE came >= '{window.start}'")

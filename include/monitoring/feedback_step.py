@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from include.core.digest import digest_json
 from include.core.errors import NotReadyError
-from include.core.request import Outcome, Request
+from include.core.request import Json, Outcome, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.task import Task
@@ -21,16 +21,23 @@ from include.core.time import parse_time
 from include.data.window import Window, moment
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import LABEL
+from include.problems.of import of_params, params_of
 
 STEP, FUNCTION = "labels", "include.monitoring.feedback_step:run"
-Sent = tuple[str, float, str]  # request, label, when it came: UTC without zone
+Sent = tuple[str, float | str, str]  # request, label (a class by name), when it came: UTC without zone
 
 
 def snapshot(settings: Settings, spec: ModelSpec, as_of: datetime) -> Request:
     """The request for the window that ends at `as_of` and those before it that are judged again, as the log stands now."""
     window = Window.ending(as_of, spec.monitoring.window_days * (1 + spec.monitoring.label_wait))
     found = list(sent(settings, spec.name, window))
-    params = {"start": window.start.isoformat(), "as_of": window.end.isoformat(), "label": spec.label, "log": digest_json(found)}
+    params: dict[str, Json] = {
+        "start": window.start.isoformat(),
+        "as_of": window.end.isoformat(),
+        "label": spec.label,
+        "log": digest_json(found),
+        **params_of(spec),
+    }
     return Request.of(STEP, FUNCTION, spec.name, params=params, inputs={})
 
 
@@ -42,9 +49,10 @@ def run(task: Task) -> Outcome:
     if digest_json(found) != params["log"]:
         what = f"The prediction log of {task.request.model} holds other labels by now than this request names."
         raise NotReadyError(what, safe="nothing was written.", hint="the retry takes a new snapshot by itself.")
+    kind = pa.string() if of_params(params).sql_type == "VARCHAR" else pa.float64()
     columns = {
         "request_id": pa.array([request for request, _, _ in found], pa.string()),
-        str(params["label"]): pa.array([label for _, label, _ in found], pa.float64()),
+        str(params["label"]): pa.array([label for _, label, _ in found], kind),
         "label_timestamp": pa.array([parse_time(at) for _, _, at in found], pa.timestamp("us")),
     }
     files = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in ("labels", "entities")}
@@ -56,8 +64,9 @@ def run(task: Task) -> Outcome:
 def sent(settings: Settings, model: str, window: Window) -> Iterator[Sent]:
     """The labels that came within the window, in the order of the log."""
     for record in read_records(settings.home, model, window.start.isoformat()):
-        if record.kind != LABEL or record.label is None:
+        label = record.label_class or record.label
+        if record.kind != LABEL or label is None:
             continue
         at = parse_time(record.at)
         if window.start <= at < window.end:
-            yield record.id, float(record.label), at.isoformat()
+            yield record.id, label, at.isoformat()

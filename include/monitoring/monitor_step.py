@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,17 +23,20 @@ from include.monitoring.drift_report import drift_report
 from include.monitoring.performance.comparison import Baseline, Performance, landed, measure
 from include.monitoring.performance.estimate_calibration import Estimate, believe, lag, nothing, record
 from include.monitoring.performance.estimation import estimate
+from include.monitoring.performance.known_rows import labels, said
 from include.monitoring.performance.realised import RealisedPerformance, assess
 from include.monitoring.performance.shadow_comparison import Comparison, comparisons
-from include.monitoring.performance.terms import Terms
+from include.monitoring.performance.terms import Terms, terms_from
 from include.monitoring.profile.binning import axes
-from include.monitoring.profile.prediction_columns import RESIDUAL, SLOPE, appended, prediction_columns
+from include.monitoring.profile.prediction_columns import RESIDUAL, SLOPE, answer_columns, appended
 from include.monitoring.profile.profile_file import read_profiles, write_profiles
 from include.monitoring.profile.profiles import Parts, merge_profiles, profile_parts
 from include.monitoring.quality import Quality, inspect
 from include.monitoring.reference import TIME, Reference, clocks, cut
 from include.monitoring.reference_step import PARTS, every
 from include.monitoring.report import sample, verdict_html
+from include.problems.label_columns import numbered
+from include.problems.truth import Truth
 from include.step_values.monitoring import CollectValue, MonitorValue
 
 EVENT_TIME = "event_time"
@@ -64,8 +68,8 @@ def run(task: Task) -> Outcome:
     """Inputs `collect`, the champion's `training_set` and its `reference`. Writes `report.html` and `profile.parquet`.
 
     Without `reference` the training set's own rows are profiled here, and nothing is known of the champion's answers.
-    Params: `monitoring`, `features`, `label`, `metric`, `threshold` (`serving.threshold`); optional `slices`, `champion` (its
-    version), `holdout_metrics` {metric: value}, without which performance has nothing to be compared with,
+    Params: `monitoring`, `features`, `label`, `metric`, `threshold` (`serving.threshold`); optional `problem`, `slices`,
+    `champion` (its version), `holdout_metrics` {metric: value}, without which performance has nothing to be compared with,
     `holdout_threshold` (from which score on a decision was yes in them), and `history` (see `realised.history`), without
     which an estimate before labels stands on the holdout's own windows alone.
     Value: `window`, `as_of`, `threshold`, `champion`, `quality`, `drift`, `kinds`, `performance`, `landing` (of the labels),
@@ -124,25 +128,34 @@ def _trained(task: Task) -> Mapping[str, Any]:
 def _parts(predictions: pa.Table, collected: CollectValue, before: Before, params: Mapping[str, Any]) -> Parts:
     """Daily profiles of the window, by segment too: its inputs, and what the champion itself answered."""
     absent = [name for name in collected["absent_columns"] if name in predictions.column_names]
-    present = appended(predictions.drop_columns(absent), _answers(predictions, before, params.get("champion")))
+    present = appended(predictions.drop_columns(absent), _answers(predictions, before, params))
     return profile_parts(present, before.reference.axes, EVENT_TIME, params.get("slices", ()))
 
 
-def _answers(predictions: pa.Table, before: Before, champion: int | None) -> dict[str, Any]:
-    """Score and residual only where the champion itself answered in full; NaN elsewhere."""
-    label, score = (predictions[name].cast(pa.float64()).to_numpy() for name in ("label", "score"))
-    columns = prediction_columns(label, _own(predictions, champion, score), before.center or 0.0)
+def _answers(predictions: pa.Table, before: Before, params: Mapping[str, Any]) -> dict[str, pa.Array]:
+    """What was said and the residual only where the champion itself answered in full; NaN elsewhere."""
+    problem = terms_from(params).problem
+    query = None if problem.query is None else numbered(predictions[problem.query])
+    known = Truth(labels(predictions, problem), query=query)
+    own = np.where(_mine(predictions, params).reshape(-1, *[1] * (len(problem.shape(1)) - 1)), said(predictions, problem), np.nan)
+    columns = answer_columns(problem, known, own, before.center or 0.0, predictions["label"])
     return columns if before.center is not None else {name: v for name, v in columns.items() if name not in (RESIDUAL, SLOPE)}
 
 
-def _scores(predictions: pa.Table) -> Any:
-    return predictions["score"].cast(pa.float64()).to_numpy()
+def _answered(predictions: pa.Table, params: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    """The rows [n] that the champion answered in full."""
+    score = predictions["score"].cast(pa.float64()).to_numpy(zero_copy_only=False)
+    found: npt.NDArray[np.bool_] = _mine(predictions, params) & np.isfinite(score)
+    return found
 
 
-def _own(predictions: pa.Table, champion: int | None, score: Any) -> Any:
-    version = predictions["version"].cast(pa.float64()).to_numpy()
-    mine = ~np.asarray(predictions["degraded"].to_numpy(), dtype=bool)
-    return np.where(mine & ((version == champion) if champion is not None else True), score, np.nan)
+def _mine(predictions: pa.Table, params: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    """The rows [n] that are the champion's, none of them degraded."""
+    champion = params.get("champion")
+    version = predictions["version"].cast(pa.float64()).to_numpy(zero_copy_only=False)
+    mine = ~np.asarray(predictions["degraded"].to_numpy(zero_copy_only=False), dtype=bool)
+    found: npt.NDArray[np.bool_] = mine & ((version == champion) if champion is not None else True)
+    return found
 
 
 def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> Judged:
@@ -157,16 +170,16 @@ def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> 
     else:
         drift = judge(here, predictions.num_rows, watched, minimum_rows=minimum, set_aside=quality.columns)
     champion = params.get("champion")
-    terms = Terms(params["metric"], minimum, float(params["threshold"]))
+    terms = terms_from(params)
     known = _realised(task, predictions, before, terms)
     counts = {
         "rows": predictions.num_rows,
         "labelled": int(collected["labelled"]),
         "due": int(np.ceil(known.landing.landed + known.landing.coming)),
-        "answered": int(np.isfinite(_own(predictions, champion, _scores(predictions))).sum()),
+        "answered": int(_answered(predictions, params).sum()),
         "own": landed(predictions, champion).num_rows,
     }
-    found = drift_types(here, counts, reference, quality, drift, minimum)
+    found = drift_types(here, counts, reference, quality, drift, minimum, terms.problem)
     shadows = tuple(comparisons(_beside(task, "shadow"), champion, terms))
     return Judged(quality, drift, found, known, _estimate(task, predictions, before, known, terms), shadows)
 
@@ -188,12 +201,12 @@ def _estimate(task: Task, predictions: pa.Table, before: Before, known: Realised
     """The window's performance before its labels, from the champion's holdout and the record of such estimates."""
     name, reference = task.input("collect").value["window"], before.reference
     if before.holdout is None:
-        return nothing("The champion's holdout was not kept.", terms.metric)
-    own = predictions.filter(pa.array(np.isfinite(_own(predictions, task.params.get("champion"), _scores(predictions)))))
+        return nothing("The champion's holdout was not kept.", terms)
+    own = predictions.filter(pa.array(_answered(predictions, task.params)))
     inputs = [axis for axis in reference.axes if not axis.name.startswith("(") and axis.name not in reference.clocks]
     raw = estimate(before.holdout, own, inputs, terms)
     past = record(before.value.get("backtest", ()), task.params.get("history", ()), known.by_window)
-    return believe(raw, past, terms.metric, lag(name, past))
+    return believe(raw, past, terms, lag(name, past))
 
 
 def _beside(task: Task, name: str) -> pa.Table:
@@ -216,7 +229,7 @@ def _value(params: Mapping[str, Any], collected: CollectValue, judged: Judged, b
     beside = [
         found.summary for name, found in judged.drift_types.items() if name in ("label", "concept") and found.verdict == "drift"
     ]
-    return {
+    value: MonitorValue = {
         "window": collected["window"],
         "as_of": collected["as_of"],
         "threshold": params["threshold"],
@@ -232,6 +245,9 @@ def _value(params: Mapping[str, Any], collected: CollectValue, judged: Judged, b
         "comparisons": [found.to_json() for found in judged.comparisons],
         "words": [*(broken or ["The data are whole."]), judged.drift.summary, *beside, *_sentences(judged)],
     }
+    if "problem" in params:
+        value["problem"] = params["problem"]
+    return value
 
 
 def _sentences(judged: Judged) -> list[str]:

@@ -17,6 +17,8 @@ from include.core.spec import Feature, Features, ModelSpec
 from include.core.task import Task
 from include.data.window import Window, moment
 from include.monitoring.reference import TIME
+from include.problems.of import of_params, params_of
+from include.problems.problem import Problem
 from include.step_values.features import TrainingSetValue
 from include.step_values.monitoring import CollectValue
 
@@ -37,7 +39,7 @@ def past_request(ledger: Ledger, spec: ModelSpec, version: int, collected: Seque
         if window.end <= moment(until) and value["versions"].get(str(version)):
             by_start[window.start.isoformat()] = each
     inputs: Mapping[str, Ref] = {start: ledger.ref(by_start[start]) for start in sorted(by_start)[:WINDOWS]}
-    params = {"features": spec.features.model_dump(mode="json"), "label": spec.label, "version": version}
+    params = {"features": spec.features.model_dump(mode="json"), "label": spec.label, "version": version, **params_of(spec)}
     return Request.of(STEP, FUNCTION, spec.name, params=params, inputs=inputs) if inputs else None
 
 
@@ -45,8 +47,9 @@ def run(task: Task) -> Outcome:
     """Inputs: results of `collect`, by the start of their window. Writes `train.parquet`, the rows without a label, and
     `holdout.parquet`, those with one: the version was trained on none of them. Columns: event_timestamp, inputs, label."""
     params = task.params
+    problem = of_params(params)
     features, label = Features.model_validate(params["features"]).inputs, str(params["label"])
-    tables = [_rows(task, name, features, label, int(params["version"])) for name in sorted(task.request.inputs)]
+    tables = [_rows(task, name, features, label, problem) for name in sorted(task.request.inputs)]
     rows = pa.concat_tables(tables).sort_by(TIME)
     known = pc.is_valid(rows[label])
     parts = {"train.parquet": rows.filter(pc.invert(known)), "holdout.parquet": rows.filter(known)}
@@ -54,21 +57,24 @@ def run(task: Task) -> Outcome:
     for name, table in parts.items():
         pq.write_table(table, files[name])
     ends = [task.input(name).read(CollectValue)["as_of"] for name in task.request.inputs]
-    return Outcome(_value(rows, parts["holdout.parquet"], label, max(ends)), files)
+    return Outcome(_value(rows, parts["holdout.parquet"], label, max(ends), problem), files)
 
 
-def _rows(task: Task, name: str, features: Sequence[Feature], label: str, version: int) -> pa.Table:
+def _rows(task: Task, name: str, features: Sequence[Feature], label: str, problem: Problem) -> pa.Table:
     """What the version answered in full in one window."""
     found = pq.read_table(task.file(name, "predictions.parquet"))
-    mine = pc.and_(pc.equal(found["version"], version), pc.invert(found["degraded"]))
+    mine = pc.and_(pc.equal(found["version"], int(task.params["version"])), pc.invert(found["degraded"]))
     chosen = found.filter(pc.fill_null(mine, False))
     columns = {TIME: chosen["event_time"].cast(pa.timestamp("us"))}
     columns |= {each.name: chosen[each.name].cast(TYPES[each.dtype]) for each in features}
-    return pa.table({**columns, label: chosen["label"].cast(pa.float64())})
+    if problem.query is not None and problem.query not in columns:
+        columns[problem.query] = chosen[problem.query]
+    kind = pa.string() if problem.sql_type == "VARCHAR" else pa.float64()
+    return pa.table({**columns, label: chosen["label"].cast(kind)})
 
 
-def _value(rows: pa.Table, labelled: pa.Table, label: str, end: str) -> TrainingSetValue:
-    positives = int(pc.sum(labelled[label]).as_py() or 0)
+def _value(rows: pa.Table, labelled: pa.Table, label: str, end: str, problem: Problem) -> TrainingSetValue:
+    positives = int(pc.sum(labelled[label]).as_py() or 0) if problem.sql_type == "TINYINT" else 0
     times = [str(moment(t).isoformat()) for t in (pc.min(rows[TIME]).as_py(), pc.max(rows[TIME]).as_py()) if t is not None]
     return {
         "rows": rows.num_rows,

@@ -89,6 +89,13 @@ def _counts(collected: Mapping[str, Any], rows: int) -> Iterator[Issue]:
     if wrong:
         severity: Severity = "fail" if wrong > FAIL * rows else "warn"
         yield Issue("labels", severity, "", f"{wrong} requests have labels that contradict each other; they count as unlabelled.")
+    outside = collected.get("labels_outside", 0)
+    if outside:
+        summary = (
+            f"{outside} requests have labels that the spec's problem does not know (a new class, or a number that is not "
+            "finite); they count as unlabelled. Add the class to the spec, or map it in features.labels."
+        )
+        yield Issue("labels", "fail" if outside > FAIL * rows else "warn", "", summary)
     early = collected.get("labels_before_request", 0)
     if early:
         summary = (

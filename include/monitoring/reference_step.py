@@ -22,13 +22,26 @@ from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
 from include.monitoring.performance.estimate_calibration import backtest
 from include.monitoring.performance.estimation import spaced
-from include.monitoring.performance.terms import Terms
+from include.monitoring.performance.known_rows import labels
+from include.monitoring.performance.terms import terms_from
 from include.monitoring.profile.binning import Axis, Floats, axes
-from include.monitoring.profile.prediction_columns import LABEL, answer_axes, appended, importance, label_axis, prediction_columns
+from include.monitoring.profile.prediction_columns import (
+    LABEL,
+    SCORE,
+    answer_axes,
+    answer_columns,
+    appended,
+    importance,
+    label_axis,
+)
 from include.monitoring.profile.profile_file import write_profiles
 from include.monitoring.profile.profiles import Parts, profile_parts
 from include.monitoring.reference import TIME, clocks
 from include.monitoring.report import sample
+from include.problems.label_columns import numbered
+from include.problems.of import of_params
+from include.problems.problem import Problem
+from include.problems.truth import Outputs, Truth
 from include.step_values.features import TrainingSetValue
 from include.step_values.monitoring import BacktestedWindow, ReferenceValue
 
@@ -37,7 +50,7 @@ PARTS = ("train", "holdout")
 
 def run(task: Task) -> Outcome:
     """Inputs `training_set` and, for what the model itself says, `train`. Params `features`, `label`, `slices`; for the record
-    of estimates before labels `monitoring`, `metric`, `threshold`.
+    of estimates before labels `monitoring`, `metric`, `threshold`; of other kinds than a plain binary one, `problem`.
 
     Writes `reference.parquet` (see profile_file), `sample.parquet` and, with `train`, `holdout.parquet`: the rows the champion
     never trained on, with its scores. Value: the training set's, `columns`, `days`, `backtest` (see
@@ -46,8 +59,8 @@ def run(task: Task) -> Outcome:
     params = task.params
     features = Features.model_validate(params["features"]).inputs
     tables = [pq.read_table(task.file("training_set", f"{name}.parquet")) for name in PARTS]
-    answered = _answers(task, tables[1]) if "train" in task.request.inputs and tables[1].num_rows else None
-    found, parts, facts = _profiles(answered, tables, features, str(params["label"]), params.get("slices", ()))
+    answered = _answers(task, tables[1], of_params(params)) if "train" in task.request.inputs and tables[1].num_rows else None
+    found, parts, facts = _profiles(answered, tables, features, params)
     files = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in ("reference", "sample", "holdout")}
     write_profiles(files["reference.parquet"], found, parts, facts)
     pq.write_table(sample(every(tables, features)), files["sample.parquet"], compression="zstd")
@@ -74,57 +87,79 @@ def every(tables: Sequence[pa.Table], features: Sequence[Feature], label: str = 
     return pa.concat_tables([table.select(names) for table in tables], promote_options="permissive")
 
 
-def _holdout(holdout: pa.Table, score: Floats, features: Sequence[Feature], params: Mapping[str, Any]) -> pa.Table:
-    """A bounded part of the holdout as `collect` would have written it, had it been served."""
-    names = dict.fromkeys([*(feature.name for feature in features), *params.get("slices", ())])
+def _holdout(holdout: pa.Table, outputs: Outputs, features: Sequence[Feature], params: Mapping[str, Any]) -> pa.Table:
+    """A bounded part of the holdout as `collect` would have written it, had it been served: labelled rows alone."""
+    problem, label = of_params(params), str(params["label"])
+    beside = (*((problem.query,) if problem.query else ()), *problem.costs)
+    names = dict.fromkeys([*(feature.name for feature in features), *params.get("slices", ()), *beside])
     table = holdout.select([TIME, *(name for name in names if name in holdout.column_names)]).rename_columns({TIME: "event_time"})
-    label = _numbers(holdout, str(params["label"]))
-    held = appended(table, {"score": score, "label": np.full(len(score), np.nan) if label is None else label})
-    return spaced(held.filter(pa.array(np.isfinite(held["label"].to_numpy()))))
+    columns: dict[str, Floats | pa.Array] = {"score": problem.summary(outputs)}
+    if outputs.ndim > 1:
+        columns["outputs"] = pa.array(outputs.astype(np.float64).tolist(), pa.list_(pa.float64()))
+    known = label in holdout.column_names and not holdout[label].null_count
+    columns["label"] = _stored(holdout[label], problem) if known else pa.nulls(len(outputs), pa.float64())
+    held = appended(table, columns)
+    return spaced(held.filter(pa.array(np.isfinite(labels(held, problem)))))
+
+
+def _stored(column: pa.ChunkedArray, problem: Problem) -> pa.ChunkedArray:
+    """Labels as `collect` writes them: numbers, or classes by name."""
+    return column.cast(pa.string() if problem.sql_type == "VARCHAR" else pa.float64())
 
 
 def _backtest(held: pa.Table, found: Sequence[Axis], clocks: Sequence[str], params: Mapping[str, Any]) -> list[BacktestedWindow]:
     if "monitoring" not in params:
         return []
-    watched = params["monitoring"]
-    terms = Terms(params["metric"], int(watched["minimum_rows"]), float(params["threshold"]))
+    watched, terms = params["monitoring"], terms_from(params)
     inputs = [axis for axis in found if not axis.name.startswith("(") and axis.name not in clocks]
     return [landed.to_json() for landed in backtest(held, inputs, terms, timedelta(days=int(watched["window_days"])))]
 
 
 def _profiles(
-    answered: tuple[Floats, dict[str, float]] | None,
+    answered: tuple[Outputs, dict[str, float]] | None,
     tables: Sequence[pa.Table],
     features: Sequence[Feature],
-    label: str,
-    slices: Sequence[str],
+    params: Mapping[str, Any],
 ) -> tuple[list[Axis], Parts, dict[str, Any]]:
+    problem, label, slices = of_params(params), str(params["label"]), params.get("slices", ())
     rows = every(tables, features, label)
     found = axes(features, rows)
     facts: dict[str, Any] = {"clocks": list(clocks(rows, found)), "rows": rows.num_rows, "importance": {}, "center": None}
-    known = _numbers(rows, label)
-    profiled = [*found, label_axis()] if known is not None else found
+    known = _known(rows, label, problem)
+    profiled = [*found, label_axis(problem, known)] if known is not None else found
     whole = rows if known is None else appended(rows, {LABEL: known})
     parts = profile_parts(whole, profiled, TIME, slices)
     if answered is None:
         return profiled, parts, facts
-    score, weights = answered
-    facts |= {"importance": weights, "center": float(score.mean())}
-    said = answer_axes(score)
-    columns = prediction_columns(_numbers(tables[1], label), score, facts["center"])
+    outputs, weights = answered
+    facts |= {"importance": weights, "center": float(problem.summary(outputs).mean())}
+    columns = _columns(tables[1], label, problem, outputs, facts["center"])
+    said = answer_axes(problem, columns) if LABEL in columns else [Axis.spanning(SCORE, "float", problem.summary(outputs))]
     spoken = profile_parts(appended(tables[1].select([TIME]), columns), said, TIME)
     return [*found, *said], _joined(parts, spoken), facts
 
 
-def _answers(task: Task, holdout: pa.Table) -> tuple[Floats, dict[str, float]]:
-    """The champion's scores [n] of the holdout, and the importance of its inputs."""
+def _columns(holdout: pa.Table, label: str, problem: Problem, outputs: Outputs, center: float) -> dict[str, pa.Array]:
+    """What is watched beside the inputs, on the holdout; the summary of the outputs alone where it has no labels."""
+    column = _known(holdout, label, problem)
+    if column is None:
+        return {SCORE: pa.array(problem.summary(outputs))}
+    query = None if problem.query is None else numbered(holdout[problem.query])
+    truth = Truth(labels(pa.table({"label": column}), problem), query=query)
+    return answer_columns(problem, truth, outputs.astype(np.float64), center, column)
+
+
+def _answers(task: Task, holdout: pa.Table, problem: Problem) -> tuple[Outputs, dict[str, float]]:
+    """The champion's outputs of the holdout, and the importance of its inputs."""
     signature: Mapping[str, Any] = json.loads(task.file("train", "signature.json").read_text())
     encoder = Encoder.from_json(signature)
     model = open_model(task.file("train", "model.onnx"))
-    encoded = encoder.encode_table(holdout)
-    names = [each.name for each in encoder.inputs]
-    scores: Floats = np.asarray(model.score(encoded), dtype=np.float64)
-    return scores, importance(model, encoded, names, places=encoder.blocks)
+    names = [str(each["name"]) for each in signature["inputs"]]
+
+    def score(rows: pa.Table) -> Outputs:
+        return model.score(encoder.encode_table(rows))
+
+    return score(holdout).astype(np.float64), importance(score, holdout, names, problem)
 
 
 def _joined(parts: Parts, answered: Parts) -> dict[tuple[str, str], dict[str, Any]]:
@@ -133,9 +168,8 @@ def _joined(parts: Parts, answered: Parts) -> dict[tuple[str, str], dict[str, An
     return {part: {**rows, **said.get(part, {})} for part, rows in parts.items()}
 
 
-def _numbers(table: pa.Table, label: str) -> Floats | None:
-    """The label's values [n], if the table has it as numbers for every row."""
+def _known(table: pa.Table, label: str, problem: Problem) -> pa.ChunkedArray | None:
+    """The label's column as `collect` writes it, if the table has it for every row."""
     if label not in table.column_names or table[label].null_count:
         return None
-    values: Floats = table[label].cast(pa.float64()).to_numpy()
-    return values
+    return _stored(table[label], problem)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from include.metrics.binary import METRICS, title
 from include.monitoring.formatting import percent
 from include.monitoring.performance.slices import LEVEL
+from include.problems.of import of_params
+from include.problems.problem import Problem
 from include.step_values.monitoring import (
     ColumnDriftValue,
     DriftTypeValue,
@@ -59,7 +60,8 @@ def sample(rows: pa.Table) -> pa.Table:
 def verdict_html(model: str, value: MonitorValue) -> str:
     """The head of the report for a `monitor` value."""
     parts = [_title(model, value), _quality(value["quality"]), _drift(value["drift"]), _kinds(value["kinds"])]
-    parts += [_performance(value["performance"]), _late(value), _before(value["estimate"])]
+    problem = of_params(value)
+    parts += [_performance(value["performance"], problem), _late(value), _before(value["estimate"])]
     note = (
         f"Below: Evidently's own view of a sample of at most {ROWS:,} rows a side. Its marks use one fixed threshold "
         "for every column and every season; the verdict above is calibrated on this model's own past and is the one that decides."
@@ -136,43 +138,58 @@ def _gauge(score: float, critical: float | None) -> str:
     return f"<div class=gauge><i style='width:{share:.1f}%'{' class=far' if score > critical else ''}></i><u></u></div>"
 
 
-def _performance(performance: PerformanceValue) -> str:
+def _performance(performance: PerformanceValue, problem: Problem) -> str:
     tag = ("dim", "not judged") if performance["verdict"] == "abstain" else ("good", "measured")
     drop, error = performance["drop"], performance["drop_error"]
     if drop is not None and error is not None and drop > 2 * error:
         tag = ("warn", "lower")
-    text = f"<p>{escape(performance['words'])}</p>{_metrics(performance)}{_slices(performance)}"
+    text = f"<p>{escape(performance['words'])}</p>{_metrics(performance, problem)}{_slices(performance, problem)}"
     return _section("Performance", tag, text)
 
 
-def _metrics(performance: PerformanceValue) -> str:
+def _metrics(performance: PerformanceValue, problem: Problem) -> str:
     """Every metric with its interval, and what a score is worth as a probability."""
     if not performance["metrics"]:
         return ""
-    names = [name for name in METRICS if name in performance["metrics"]]
-    head = "".join(f"<th class=n>{escape(title(name))}</th>" for name in names)
+    names = [name for name in problem.metrics if name in performance["metrics"]]
+    head = "".join(f"<th class=n>{escape(problem.metric(name).title)}</th>" for name in names)
     pairs = [(performance["metrics"][name], 1.96 * performance["errors"][name]) for name in names]
     cells = "".join(f"<td class=n>{value:.3f}<br><span class=dim>± {error:.3f}</span></td>" for value, error in pairs)
+    table = f"<table><tr>{head}</tr><tr>{cells}</tr></table>"
+    return table + (_calibration(performance) if performance["calibration"] else "")
+
+
+def _calibration(performance: PerformanceValue) -> str:
     slope = performance["calibration"]["slope"]
     error = 1.96 * performance["calibration"]["slope_error"]
     held = "too far apart" if slope < 1 else "too close together"
     if abs(slope - 1) <= error:
         held = "as far apart as they should be"
-    note = f"<p class=dim>Calibration slope {slope:.2f} ± {error:.2f} (1 is right): low and high scores are {held}.</p>"
-    return f"<table><tr>{head}</tr><tr>{cells}</tr></table>{note}"
+    return f"<p class=dim>Calibration slope {slope:.2f} ± {error:.2f} (1 is right): low and high scores are {held}.</p>"
 
 
-def _slices(performance: PerformanceValue) -> str:
+def _slices(performance: PerformanceValue, problem: Problem) -> str:
     metric = performance["metric"]
+    rated = any("positive_rate" in s for s in performance["slices"])
     rows = [
         f"<tr><td>{escape(s['column'])} = {escape(str(s['value']))}</td><td class=n>{s['rows']:,}</td>"
-        f"<td class=n>{s['positive_rate']:.2f}</td><td class=n>{s[metric]:.3f} ± {1.96 * s['error']:.3f}</td>{_fall(s)}</tr>"
+        f"{_rate(s) if rated else ''}<td class=n>{s[metric]:.3f} ± {1.96 * s['error']:.3f}</td>{_fall(s)}</tr>"
         for s in performance["slices"]
         if metric in s
     ]
-    names = ("rows", "positive rate", escape(title(metric)), "on the holdout", "chance of such a fall")
+    names = (
+        "rows",
+        *(("positive rate",) if rated else ()),
+        escape(problem.metric(metric).title),
+        "on the holdout",
+        "chance of such a fall",
+    )
     head = f"<tr><th>slice</th>{''.join(f'<th class=n>{name}</th>' for name in names)}</tr>"
     return f"<table>{head}{''.join(rows)}</table>" if rows else ""
+
+
+def _rate(each: Mapping[str, Any]) -> str:
+    return f"<td class=n>{each['positive_rate']:.2f}</td>"
 
 
 def _fall(each: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.data.published import published
 from include.monitoring.collect_step import snapshot
+from include.problems.of import params_of
 from include.versions.record import VersionRecord
 
 
@@ -42,6 +43,7 @@ def reference_request(spec: ModelSpec, training_set: Ref, train: Ref) -> Request
         "monitoring": spec.monitoring.model_dump(mode="json"),
         "metric": spec.evaluation.metric,
         "threshold": spec.serving.threshold,
+        **params_of(spec),
     }
     inputs = {"training_set": training_set, "train": train}
     return Request.of("reference", "include.monitoring.reference_step:run", spec.name, params=params, inputs=inputs)
@@ -70,6 +72,7 @@ def monitor_request(
         "holdout_metrics": dict(champion.entry.metrics),
         "holdout_threshold": champion.entry.threshold,
         "history": [dict(each) for each in history],
+        **params_of(spec),
     }
     inputs = {"collect": collect, "training_set": rows or champion.entry.lineage.training_set}
     if reference is not None:
@@ -88,5 +91,6 @@ def shadows_request(spec: ModelSpec, history: Ref, as_of: str, data_until: str) 
         "features": spec.features.model_dump(mode="json"),
         "label": spec.label,
         "threshold": spec.serving.threshold,
+        **params_of(spec),
     }
     return Request.of("shadows", "include.monitoring.shadows_step:run", spec.name, params=params, inputs={"history": history})

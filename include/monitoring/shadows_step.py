@@ -23,12 +23,13 @@ from include.core.task import Task
 from include.data.window import moment
 from include.model_contract.encoder import Encoder
 from include.monitoring.retraining.labelled_stream import Floats
-from include.monitoring.retraining.policy_replay import logistic
+from include.monitoring.retraining.probe_models import fitted
+from include.problems.of import of_params
+from include.problems.problem import Problem
+from include.problems.truth import Truth
 from include.step_values.monitoring import ShadowsValue
 
 WINDOWS = 26  # the probe covers so many past windows
-MOST_ROWS = 20_000  # a probe model is fitted on no more rows, evenly spaced, so that it is cheap
-CLASS_ROWS = 20  # with fewer rows of either label nothing is fitted
 FILES = ("train.parquet", "holdout.parquet")
 MICROSECOND = timedelta(microseconds=1)
 
@@ -55,7 +56,8 @@ class ProbedPast:
 
 def run(task: Task) -> Outcome:
     """Input `history`: a training set long enough. Params `as_of`, `window_days`, `training`, `features`, `label`,
-    `threshold` (`serving.threshold`: an error is a wrong decision), `data_until` (the champion's), `minimum_rows` of a window.
+    `threshold` (`serving.threshold`: an error is a wrong decision), `data_until` (the champion's), `minimum_rows` of a window; of
+    other kinds than a plain binary one, `problem`, whose loss is then the error.
 
     Value: `error` [n+1, n+1] (window t of the probe model that served from window s on; null where unknown; the last is the
     window to come), `champion` (its row), `first` (the first window's start). Empty lists where the history is too short for any.
@@ -81,8 +83,9 @@ def run(task: Task) -> Outcome:
 def _errors(rows: pa.Table, past: ProbedPast, params: Mapping[str, Any]) -> Floats:
     """[WINDOWS + 1, WINDOWS + 1]: NaN before a model serves, where a window has too few rows, and where nothing was fitted."""
     features, label = Features.model_validate(params["features"]).inputs, str(params["label"])
+    problem = of_params(params)
     encoder = Encoder.fit(rows, features, label)
-    inputs, labels = encoder.encode_matrix(rows).astype(np.float64), rows[label].to_numpy().astype(np.float64)
+    inputs, truth = encoder.encode_matrix(rows).astype(np.float64), problem.truth(rows, label)
     times = rows["event_timestamp"].cast(pa.timestamp("us")).to_numpy()
     starts = [np.datetime64(past.start(window), "us") for window in range(WINDOWS + 1)]
     cuts = np.searchsorted(times, starts)
@@ -90,24 +93,31 @@ def _errors(rows: pa.Table, past: ProbedPast, params: Mapping[str, Any]) -> Floa
     error = np.full((WINDOWS + 1, WINDOWS + 1), np.nan)
     for served in range(WINDOWS):
         begin, end = (_place(times, past.start(served) - back) for back in (past.reach, past.held_out))
-        model = _fitted(inputs[begin:end], labels[begin:end])
+        model = fitted(problem, inputs[begin:end], truth.take(np.arange(begin, end)))
         if model is None:
             continue
         # With a holdout as long as a window, the window before was not trained on either.
         seen = max(served - 1, 0) if past.held_out >= past.window else served
-        wrong = _wrong(model, inputs[cuts[seen] :], labels[cuts[seen] :], float(params["threshold"]))
-        sums = np.add.reduceat(np.append(wrong, False), cuts[seen:] - cuts[seen])[:-1]
+        later = truth.take(np.arange(cuts[seen], len(truth)))
+        loss = problem.loss(later, model(inputs[cuts[seen] :])) if len(later) else np.empty(0)
+        sums, lists = (_by_window(each, cuts[seen:] - cuts[seen]) for each in (loss, _observed(problem, later)))
         enough = counts[seen:] >= int(params["minimum_rows"])
-        error[served, seen:-1] = np.where(enough, sums / np.maximum(counts[seen:], 1), np.nan)
+        error[served, seen:-1] = np.where(enough, sums / np.maximum(lists, 1), np.nan)
     return error
 
 
-def _wrong(model: Any, inputs: Floats, labels: Floats, threshold: float) -> npt.NDArray[np.bool_]:
-    """Which rows [n] the gateway would have answered wrongly with this model's scores."""
-    if not len(labels):
-        return np.empty(0, dtype=np.bool_)
-    found: npt.NDArray[np.bool_] = (model.predict_proba(inputs)[:, 1] >= threshold) != (labels > 0.5)
+def _by_window(values: Floats, starts: npt.NDArray[np.int64]) -> Floats:
+    """Their sum in each window but the one to come."""
+    found: Floats = np.add.reduceat(np.append(values, 0.0), starts)[:-1]
     return found
+
+
+def _observed(problem: Problem, truth: Truth) -> Floats:
+    """1 for each row [n] that is an observation: every row, or the first of each list."""
+    if problem.query is None:
+        return np.ones(len(truth))
+    told: Floats = np.isfinite(problem.residual(truth, np.zeros(len(truth)))).astype(np.float64)
+    return told
 
 
 def _first(known: npt.NDArray[np.bool_]) -> int:
@@ -121,14 +131,3 @@ def _first(known: npt.NDArray[np.bool_]) -> int:
 
 def _place(times: npt.NDArray[np.datetime64], at: datetime) -> int:
     return int(np.searchsorted(times, np.datetime64(at, "us")))
-
-
-def _fitted(inputs: Floats, labels: Floats) -> Any:
-    """None where there is too little to learn from."""
-    if min(int(labels.sum()), len(labels) - int(labels.sum())) < CLASS_ROWS:
-        return None
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    step = -(-len(labels) // MOST_ROWS)
-    with threadpool_limits(1):
-        return logistic().fit(inputs[::step], labels[::step])

@@ -14,7 +14,7 @@ from include.core.compute import Computed
 from include.core.request import Ref, Request, Result
 from include.services.services import Services
 from include.step_values.evaluation import EvaluateValue
-from include.step_values.features import TrainingSetValue
+from include.step_values.features import TrainingSetValue, label_words
 from include.step_values.training import Metrics, TrainValue
 
 if TYPE_CHECKING:
@@ -138,14 +138,15 @@ class TrainingSet(LocalResult):
     def facts(self) -> Iterator[tuple[str, str]]:
         value = self.value
         yield "as of", f"{value['as_of']} (UTC), {value['first']} to {value['last']}"
-        yield "rows", f"{value['rows']:,}, {value['positives']:,} positive, {value['holdout_rows']:,} held out"
+        yield "rows", f"{value['rows']:,}, {label_words(value)}, {value['holdout_rows']:,} held out"
         yield from super().facts()
         yield from (("warning", warning) for warning in self.warnings)
 
     def to_json(self) -> dict[str, Any]:
-        names = ("as_of", "rows", "positives", "holdout_rows", "holdout_positives", "unlabelled", "first", "last")
+        names = ("as_of", "rows", "positives", "holdout_rows", "holdout_positives", "described", "unlabelled", "first", "last")
         counts: Mapping[str, Any] = {**self.value}
-        return {**super().to_json(), **{name: counts[name] for name in names}, "warnings": self.warnings}
+        kept = {name: counts[name] for name in names if name in counts}
+        return {**super().to_json(), **kept, "warnings": self.warnings}
 
 
 @dataclass(frozen=True, repr=False)
@@ -226,7 +227,7 @@ class Evaluation(LocalResult):
     @property
     def reasons(self) -> list[str]:
         """Why the gate is closed, what is missing, and how many rows would show it; empty when it is open."""
-        from include.metrics.gate_words import asked_of, reasons
+        from include.problems.gate_words import asked_of, reasons
 
         return list(reasons(self.value, asked_of(self.request.params, self.services.spec(self.model).evaluation)))
 

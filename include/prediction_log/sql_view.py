@@ -29,9 +29,26 @@ DTYPES = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
 KINDS = (PREDICTION, SHADOW)
 TEXTS = ("id", "at", "event_time", "unit", "arm", "degraded", "explored")  # fields of the record that are read as text
 COLUMNS = ("request_id", "event_time", "version", "arm", "score", "degraded")
+OUTPUTS = "outputs"
 NO_TIME = timedelta(0)
 SAFE = "reading never changes the log; the retry finds the same records in their Parquet files."
 NOT_DEGRADED = "('false', 'no', 'none', 'null', '0', '', '[]', '{}')"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is read of records beside inputs and score: `outputs`, where a model has several, and `keys`: entity keys by name."""
+
+    outputs: bool = False
+    keys: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Their names in the tables."""
+        return (*((OUTPUTS,) if self.outputs else ()), *self.keys)
+
+
+NOTHING = Beside()
 
 
 @dataclass(frozen=True)
@@ -44,29 +61,34 @@ class Selection:
 
 
 def open_log(
-    files: Sequence[Path], inputs: Sequence[Feature], window: Window, until: str = "", earlier: timedelta = NO_TIME
+    files: Sequence[Path],
+    inputs: Sequence[Feature],
+    window: Window,
+    until: str = "",
+    earlier: timedelta = NO_TIME,
+    beside: Beside = NOTHING,
 ) -> duckdb.DuckDBPyConnection:
     """A connection with `log`: every prediction of the window, duplicates included; `earlier`: the same of the time before
     it; `shadows`: what a shadow said to requests of either. `files`: those of include/prediction_log/layout.py, in its order.
 
-    Columns: request_id, event_time, version, arm, score, one per model input, degraded, explored, _written (text),
-    _fields (the names the record carried), _unit (hash of the entity), turn (1 = the record that counts; below 0: the
+    Columns: request_id, event_time, version, arm, score, one per model input, those of `beside`, degraded, explored, _written
+    (text), _fields (the names the record carried), _unit (hash of the entity), turn (1 = the record that counts; below 0: the
     id is contested, -1 = the record that counts of its entity). Raises NotReadyError where a segment was rotated meanwhile.
     """
     connection = open_session(threads=2)  # a time without zone is UTC
     connection.execute("CREATE TABLE lines (kind VARCHAR, json JSON)")
     for rotated, some in groupby(files, key=lambda file: file.suffix == PARQUET):
         _load(connection, rotated, list(some))
-    connection.execute(_timed(inputs), [window.start, window.start - earlier, window.end, until, until])
+    connection.execute(_timed(inputs, beside), [window.start, window.start - earlier, window.end, until, until])
     connection.execute("CREATE VIEW log AS SELECT * EXCLUDE _early FROM timed WHERE NOT _early")
     connection.execute("CREATE VIEW earlier AS SELECT * EXCLUDE _early FROM timed WHERE _early")
     connection.execute(_SHADOWS, [until, until])
     return connection
 
 
-def select(connection: duckdb.DuckDBPyConnection, inputs: Sequence[Feature]) -> Selection:
+def select(connection: duckdb.DuckDBPyConnection, inputs: Sequence[Feature], also: Beside = NOTHING) -> Selection:
     """Count and digest of the records that count; equal content gives an equal digest, whatever the files."""
-    names = [f'"{name}"' for name in (*COLUMNS, *(feature.name for feature in inputs))]
+    names = [f'"{name}"' for name in (*COLUMNS, *(feature.name for feature in inputs), *also.columns)]
     fields = ", ".join(f"{name} := {name}" for name in names)
     beside = "(SELECT max(written) AS written, sha256(string_agg(digest, '' ORDER BY digest)) AS digest FROM shadows)"
     row = connection.execute(
@@ -94,11 +116,13 @@ def _load(connection: duckdb.DuckDBPyConnection, rotated: bool, files: Sequence[
         raise NotReadyError("The prediction log was rotated while it was read.", seen=str(error), safe=SAFE) from error
 
 
-def _timed(inputs: Sequence[Feature]) -> str:
+def _timed(inputs: Sequence[Feature], beside: Beside) -> str:
     features = "".join(f', r.features."{feature.name}" AS "{feature.name}"' for feature in inputs)
+    features += "".join(f', json_extract_string(json, \'$.entity."{key}"\') AS "{key}"' for key in beside.keys)
+    features += f", r.outputs AS {OUTPUTS}" if beside.outputs else ""
     return f"""CREATE TABLE timed AS
     WITH parsed AS (
-        SELECT rowid AS _place, json, json_transform(json, '{_shape(inputs)}') AS r FROM lines WHERE kind = '{PREDICTION}'
+        SELECT rowid AS _place, json, json_transform(json, '{_shape(inputs, beside)}') AS r FROM lines WHERE kind = '{PREDICTION}'
     ),
     timed AS (SELECT *, try_cast(r.event_time AS TIMESTAMPTZ)::TIMESTAMP AS event_time, event_time < ? AS _early FROM parsed)
     SELECT r.id AS request_id, event_time, r.version AS version, r.arm AS arm, r.score AS score{features},
@@ -113,9 +137,11 @@ def _timed(inputs: Sequence[Feature]) -> str:
           AND (? = '' OR coalesce(r."at", '') <= ?)"""
 
 
-def _shape(inputs: Sequence[Feature]) -> str:
+def _shape(inputs: Sequence[Feature], beside: Beside) -> str:
     features = {feature.name: DTYPES[feature.dtype] for feature in inputs}
-    return json.dumps({**dict.fromkeys(TEXTS, "VARCHAR"), "version": "INTEGER", "score": "DOUBLE", "features": features})
+    several = {OUTPUTS: ["DOUBLE"]} if beside.outputs else {}
+    shape = {**dict.fromkeys(TEXTS, "VARCHAR"), "version": "INTEGER", "score": "DOUBLE", "features": features, **several}
+    return json.dumps(shape)
 
 
 _CONTESTED = "min(coalesce(r.unit, '')) OVER (PARTITION BY r.id) <> max(coalesce(r.unit, '')) OVER (PARTITION BY r.id)"
@@ -123,8 +149,9 @@ _CONTESTED = "min(coalesce(r.unit, '')) OVER (PARTITION BY r.id) <> max(coalesce
 # `lines.`, as an input may be called `json` or `kind`. The first that each shadow said to a request of the window or before.
 _SHADOWS = f"""CREATE TABLE shadows AS
 SELECT lines.json->>'id' AS request_id, (lines.json->>'version')::INTEGER AS version, (lines.json->>'score')::DOUBLE AS score,
+       json_transform(lines.json->'outputs', '["DOUBLE"]') AS outputs,
        coalesce(lines.json->>'unit', '') AS unit, coalesce(lines.json->>'at', '') AS written,
-       sha256(concat_ws(' ', lines.json->>'id', lines.json->>'version', lines.json->>'score')) AS digest
+       sha256(concat_ws(' ', lines.json->>'id', lines.json->>'version', lines.json->>'score', lines.json->>'outputs')) AS digest
 FROM lines SEMI JOIN timed ON timed.request_id = lines.json->>'id'
 WHERE lines.kind = '{SHADOW}' AND (lines.json->>'score') IS NOT NULL AND (? = '' OR coalesce(lines.json->>'at', '') <= ?)
 QUALIFY row_number() OVER (

@@ -15,14 +15,17 @@ from include.core.reference import load
 from include.core.spec import Binary
 from include.metrics import binary as unweighted
 from include.metrics.arrays import Floats, Groups, Values
+from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence, influence
-from include.problems import weighted
+from include.problems import curves, weighted
 from include.problems.alerts import recall_at, said_at
 from include.problems.boosting import boosted_classes
+from include.problems.events import COSTLY, RANDOM, Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, ratio_influence
-from include.problems.problem import Event, Problem
+from include.problems.problem import PARITY, Problem, Rule
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 SMOOTHING = 20.0  # so many rows of the overall rate are mixed into a group's own
 COSTS = ("false_positive", "false_negative")
@@ -34,13 +37,21 @@ class BinaryProblem(Problem):
     sql_type = "TINYINT"
     label_words = "0 or 1"
     decides = True
-    events = (Event("loss", "wrong answers"),)
+    events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("auc", "log_loss")
+    historical_name = "historical_rate"
+    alone_words = "an AUC"
     value: Binary
+    threshold: float
 
     def __init__(self, value: Binary, threshold: float = 0.5, default: float = 0.5) -> None:
         super().__init__(value)
         self.threshold, self.default = threshold, default
+        if value.costs:  # more cheap errors may be worth fewer dear ones: errors are not all alike
+            self.events = COSTLY
+
+    def predicts(self, label: str) -> str:
+        return f"Predicts the probability of {label}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
@@ -61,6 +72,15 @@ class BinaryProblem(Problem):
         if rarer >= max(least, 1):
             return ""
         return f"{positive:,} of {len(truth):,} rows are positive: at least {max(least, 1)} of either class are needed"
+
+    def described(self, truth: Truth) -> dict[str, float]:
+        return {"positives": int(truth.labels.sum())}
+
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        return [("ExpectColumnDistinctValuesToEqualSet", {"column": label, "value_set": [0, 1]})]
+
+    def parity(self, outputs: Outputs) -> float:
+        return PARITY
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -125,6 +145,40 @@ class BinaryProblem(Problem):
         costs: Floats = np.where(wrong, np.where(said == 1, positive, negative), 0.0)
         return costs
 
+    def remembered(self, answer: Answered) -> float | None:
+        """The decision, 0 or 1. With `costs`: what it costs if it is wrong, below 0 for a no; None if the log lacks the costs."""
+        if answer.score is None:
+            return None
+        if not self._decides_itself:
+            return float(answer.score >= self.threshold)
+        columns = self._logged_costs(answer)
+        if columns is None:
+            return None
+        decided = self._decided(answer, columns)
+        if self.value.costs is None:
+            return float(decided)
+        positive, negative = self._costs_of(1, columns)
+        return float(positive[0]) if decided else -float(negative[0])
+
+    def _logged_costs(self, answer: Answered) -> dict[str, Floats] | None:
+        """The costs of an answer's own row; None where one is not known, or redacted."""
+        values = [answer.features.get(name) for name in self.costs]
+        if not all(isinstance(value, int | float) for value in values):
+            return None
+        return {name: np.array([float(value or 0)]) for name, value in zip(self.costs, values, strict=True)}
+
+    def _decided(self, answer: Answered, columns: Mapping[str, Floats]) -> int:
+        """The model's own decision: one that was drawn at random says nothing of it."""
+        if answer.decision is not None and answer.explored != RANDOM:
+            return answer.decision
+        return int(self.decide(np.array([answer.score]), columns)[0])
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        wrong = (remembered > 0) != (label > 0.5)
+        if self.value.costs is None:
+            return float(wrong)
+        return abs(remembered) if wrong else 0.0
+
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:
         """Those of include/metrics/binary.py, and what imbalance asks for."""
@@ -169,13 +223,32 @@ class BinaryProblem(Problem):
     def level_words(self, mean: float, usual: float) -> str:
         return f"{_percent(mean)} of the labels are positive, usually {_percent(usual)}"
 
-    def price_words(self, loss: float) -> str:
-        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+    @property
+    def loss_words(self) -> str:
+        return "of cost" if self.value.costs else "errors"
+
+    @property
+    def plain(self) -> bool:
+        """Whether scores and a threshold are all there is."""
+        return not self._decides_itself
 
     @property
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
         return self.value.costs is not None or bool(self.value.decision)
+
+    def calibration(self, truth: Truth, outputs: Outputs) -> list[Bin]:
+        return calibration_table(truth.labels, outputs, truth.weight)
+
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        return [curves.precision_recall(truth, outputs)]
+
+    def slice_figures(self, truth: Truth) -> dict[str, float]:
+        return {"rate": round(float(np.average(truth.labels, weights=truth.weight)), 4)}
+
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        found = unweighted.auc(side, column)
+        return max(found, 1 - found)
 
     def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
         return boosted_classes(train, truth, holdout, categories, seed)[:, 1]

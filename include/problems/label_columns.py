@@ -77,6 +77,18 @@ def numbered(column: pa.ChunkedArray) -> Groups:
     return found.astype(np.int64)
 
 
+def lists_of(table: pa.Table, name: str) -> Groups:
+    """Which rows [n] are one list. Raises DataError where a row does not say: such rows together would be one list."""
+    column = present(table, name)
+    if column.null_count:
+        raise DataError(
+            f"The query {name!r} says which rows are one list, and is null in {column.null_count:,} of {len(column):,} rows.",
+            safe=KEPT,
+            hint="select it for every row in features.entities.",
+        )
+    return numbered(column)
+
+
 def present(table: pa.Table, name: str) -> pa.ChunkedArray:
     """A column. Raises DataError where there is none."""
     if name not in table.column_names:

@@ -15,13 +15,16 @@ from include.core.json_types import Json
 from include.core.reference import load
 from include.core.spec import MultiClass
 from include.metrics.arrays import Floats, Groups, Values
-from include.metrics.binary import EPSILON
+from include.metrics.binary import EPSILON, auc
+from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence
-from include.problems import weighted
+from include.problems import curves, weighted
 from include.problems.boosting import boosted_classes
+from include.problems.events import COSTLY, Answered, Event
 from include.problems.metric import Metric, mean_of, nothing, ratio_influence
-from include.problems.problem import Event, Problem
+from include.problems.problem import PARITY, Problem, Rule
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 SMOOTHING = 20.0  # so many rows of the overall shares are mixed into a group's own
 ADD_UP = 1e-3  # probabilities in float32 add up to 1 within this
@@ -34,13 +37,23 @@ class MultiClassProblem(Problem):
     label_words = "one of the classes"
     decides = True
     outputs_add_up = True
-    events = (Event("loss", "wrong answers"),)
+    answer_words = "probabilities"
+    events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("log_loss", "accuracy")
+    alone_words = "an AUC of one class against the rest"
     value: MultiClass
+
+    def __init__(self, value: MultiClass) -> None:
+        super().__init__(value)
+        if value.costs is not None:
+            self.events = COSTLY
 
     @cached_property
     def _places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.value.classes)}
+
+    def predicts(self, label: str) -> str:
+        return f"Predicts the probability of each of the {len(self.value.classes)} classes of {label}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         texts = _texts(column, label)
@@ -82,6 +95,20 @@ class MultiClassProblem(Problem):
         """The classes that no row has: a model cannot learn them."""
         seen = set(truth.labels.astype(np.int64).tolist())
         return tuple(name for name, place in self._places.items() if place not in seen)
+
+    def described(self, truth: Truth) -> dict[str, float]:
+        """Rows by class, those of none included."""
+        counts = np.bincount(truth.labels.astype(np.int64), minlength=len(self.value.classes))
+        return {name: int(count) for name, count in zip(self.value.classes, counts, strict=True)}
+
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        return [
+            ("ExpectColumnUniqueValueCountToBeBetween", {"column": label, "min_value": 2}),
+            ("ExpectColumnValuesToBeInSet", {"column": label, "value_set": list(self.value.classes)}),
+        ]
+
+    def parity(self, outputs: Outputs) -> float:
+        return PARITY
 
     def _unhealthy(self, outputs: Outputs) -> str:
         if not ((outputs >= 0) & (outputs <= 1)).all():
@@ -140,8 +167,9 @@ class MultiClassProblem(Problem):
         side = "more" if mean > 0 else "less"
         return f"The likeliest class is right {abs(100 * mean):.3g} points {side} often than its probability says"
 
-    def price_words(self, loss: float) -> str:
-        return f"{loss:.4f}{'' if self.value.costs else ' errors'}"
+    @property
+    def loss_words(self) -> str:
+        return "of cost" if self.value.costs else "errors"
 
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """1 where the decision is wrong; with `costs`, what it costs."""
@@ -150,6 +178,24 @@ class MultiClassProblem(Problem):
             return np.where(known != said, 1.0, 0.0)
         costs: Floats = np.array(self.value.costs)[known, said]
         return costs
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The place of the decided class."""
+        decided = answer.decision
+        if decided is None and answer.outputs is not None:
+            decided = int(self.decide(np.array([answer.outputs]))[0])
+        known = decided is not None and 0 <= decided < len(self.value.classes)
+        return float(decided) if decided is not None and known else None
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        if self.value.costs is None:
+            return float(remembered != label)
+        return self.value.costs[int(label)][int(remembered)]
+
+    def logged_label(self, label: float | None, label_class: str) -> float | None:
+        """The log holds the name; None for a class that the spec does not have."""
+        place = self._places.get(label_class)
+        return None if place is None else float(place)
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:
@@ -175,6 +221,21 @@ class MultiClassProblem(Problem):
         classes = np.union1d(known, said)
         each = [ratio_influence(_f1_of(place, said))(truth, outputs) for place in classes]
         return Influence(float(np.mean([one.value for one in each])), np.mean([one.rows for one in each], axis=0))
+
+    def calibration(self, truth: Truth, outputs: Outputs) -> list[Bin]:
+        """Of the likeliest class."""
+        right = (outputs.argmax(axis=1) == truth.labels).astype(np.float64)
+        return calibration_table(right, outputs.max(axis=1), truth.weight)
+
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        return [curves.confusion(truth, self.decide(outputs), self.value.classes)]
+
+    def sides(self, truth: Truth) -> list[Floats]:
+        return [(truth.labels == place).astype(np.float64) for place in np.unique(truth.labels)]
+
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        found = auc(side, column)
+        return max(found, 1 - found)
 
     def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
         """Classes that the training rows do not have get nothing."""

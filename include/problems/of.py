@@ -13,6 +13,7 @@ from include.problems.ranking import RankingProblem
 from include.problems.regression import RegressionProblem
 
 THRESHOLD = 0.5
+TEXT_OR_WHOLE = "KEY"  # of a column that says what a row belongs to: see include/features/offline/dataset.py
 
 
 def problem_of(value: AnyKind, threshold: float = THRESHOLD, default: float = 0.5) -> Problem:
@@ -42,3 +43,33 @@ def of_params(params: Mapping[str, Any]) -> Problem:
 def params_of(spec: ModelSpec) -> dict[str, Any]:
     """What a request says of its problem; nothing for a plain binary one, whose results keep their keys."""
     return {} if spec.problem == Binary() else {"problem": spec.problem.model_dump(mode="json")}
+
+
+def rows_of(spec: ModelSpec) -> dict[str, Any]:
+    """What a request says of a day's rows: the type of the label, and the columns of the entities' SQL beside keys and features.
+
+    Nothing for a plain binary problem; not the problem itself, whose metrics or costs change no row.
+    """
+    known = {*spec.features.keys, *(each.name for each in spec.features.inputs)}
+    further = [name for name in spec.problem.columns if name not in known]
+    columns = {name: "DOUBLE" if name == spec.problem.weight else TEXT_OR_WHOLE for name in further}
+    label = of_spec(spec).sql_type
+    return {
+        **({} if label == PLAIN.sql_type else {"label_type": label}),
+        **({"columns": columns} if columns else {}),
+    }
+
+
+def same_outputs(problem: Problem, signature: Mapping[str, Any]) -> bool:
+    """Whether a model of this contract answers the problem's question: its outputs can then be measured by it."""
+    other = of_params(signature)
+    return other.value.kind == problem.value.kind and other.outputs == problem.outputs
+
+
+def uses_of(spec: ModelSpec) -> tuple[str, ...]:
+    """The author's own code that losses and metrics call: results depend on it."""
+    return tuple(filter(None, (*spec.problem.metrics, getattr(spec.problem, "decision", ""))))
+
+
+PLAIN = problem_of(Binary())
+"""The problem of what was stored before there were kinds."""

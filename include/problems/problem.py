@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,28 +20,22 @@ from include.core.json_types import Json
 from include.core.reference import load
 from include.core.spec import AnyKind
 from include.metrics.arrays import Floats, Groups, Values
+from include.metrics.calibration import Bin
 from include.metrics.errors import Influence
-from include.problems.label_columns import cost_columns, days, numbered, positive_numbers, present
+from include.problems.events import Answered, Event
+from include.problems.label_columns import cost_columns, days, lists_of, positive_numbers
 from include.problems.metric import Metric, mean_of
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 if TYPE_CHECKING:
     from include.metrics.paired import Difference
 
 TIME = "event_timestamp"
+PARITY = 1e-4  # by so much a converted model's outputs may differ from those of the model it came from
 
-
-@dataclass(frozen=True)
-class Event:
-    """What a label can make of an answer: it happened, or not. The judge counts events by entity.
-
-    `limit`: None where the label alone decides, as a wrong decision; else the percentile of the champion's losses beyond which a
-    loss is the event, as a large error.
-    """
-
-    name: str
-    description: str
-    limit: float | None = None
+Rule = tuple[str, dict[str, Json]]
+"""The name of an expectation, and its arguments."""
 
 
 class Problem(ABC):
@@ -60,14 +53,39 @@ class Problem(ABC):
     outputs_add_up: ClassVar[bool] = False
     """Whether outputs are a distribution over the names of `outputs`."""
 
+    answer_words: ClassVar[str] = "scores"
+    """What the answers of two models are, where a verdict compares them."""
+
+    unit: str = ""
+    """Of the label and of losses, for sentences; empty where there is none."""
+
+    comparable: ClassVar[bool] = True
+    """Whether summaries of two models have one scale, so that one model's quantiles say something of the other."""
+
     events: Sequence[Event] = ()
     """What the judge counts when labels come; the weights of its guards are shared over them."""
 
     headline: ClassVar[tuple[str, ...]]
     """The metrics that a table with few columns shows."""
 
+    historical_name: ClassVar[str] = "historical"
+    """What results call the baseline of the same name."""
+
+    threshold: float | None = None
+    """The score from which on the decision is yes, where that is how it is made: figures of two thresholds are not compared."""
+
+    alone_words: ClassVar[str]
+    """How well one input predicts the label alone, in words: see `strength`."""
+
+    alone_limit: ClassVar[float] = 0.95
+    """The strength that no honest input reaches."""
+
     def __init__(self, value: AnyKind) -> None:
         self.value = value
+
+    @abstractmethod
+    def predicts(self, label: str) -> str:
+        """What the model says of `label`, as a sentence after "Predicts" or the like: for cards and descriptions."""
 
     # -- labels ------------------------------------------------------------------------------------------------------------
 
@@ -86,7 +104,7 @@ class Problem(ABC):
         labels = self.encode(table[label], label)
         weight = positive_numbers(table, self.value.weight) if self.value.weight else None
         day = days(table, TIME) if TIME in table.column_names else None
-        query = None if self.query is None else numbered(present(table, self.query))
+        query = None if self.query is None else lists_of(table, self.query)
         return Truth(labels, weight, day, query, cost_columns(table, self.costs))
 
     @abstractmethod
@@ -105,9 +123,21 @@ class Problem(ABC):
     def too_few(self, truth: Truth, least: int) -> str:
         """Why these rows cannot be learned from, or measured: in words; empty if they can. `least`: of a class, or of queries."""
 
+    def absent(self, truth: Truth) -> tuple[str, ...]:
+        """What the spec says there is, and no row has: a model cannot learn it."""
+        return ()
+
     def units(self, truth: Truth) -> int:
         """How many observations the rows are."""
         return len(truth)
+
+    @abstractmethod
+    def described(self, truth: Truth) -> dict[str, float]:
+        """What the labels of some rows are like, by name: for results, pages and commands."""
+
+    @abstractmethod
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        """What the label's column must satisfy, beside that it is never null: an expectation's name and its arguments."""
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -142,6 +172,10 @@ class Problem(ABC):
         """What is wrong with finite outputs of the right shape."""
         return ""
 
+    def parity(self, outputs: Outputs) -> float:
+        """By how much a file's outputs may differ from these, the trained model's own: relatively where they are large."""
+        return PARITY * max(1.0, float(np.sqrt(np.square(outputs.astype(np.float64)).mean()))) if outputs.size else PARITY
+
     @property
     @abstractmethod
     def default_output(self) -> Outputs:
@@ -168,6 +202,15 @@ class Problem(ABC):
         """The decision of each row [n]: 0 or 1, or the place of a class. `columns`: features by name that are costs."""
         raise DataError(f"There is no decision in a {self.value_name}.", hint="ask for its outputs.")
 
+    def apart(self, answer: Answered) -> float | None:
+        """How far a shadow's answer lies from the one that the caller got, as `distance`; None where it cannot be told."""
+        if answer.score is None or answer.against is None:
+            return None
+        ours, theirs = answer.outputs, answer.against_outputs
+        if ours is None or theirs is None or len(ours) != len(theirs):
+            return None if self.outputs_add_up else abs(answer.score - answer.against)
+        return float(self.distance(np.array([ours]), np.array([theirs]))[0])
+
     # -- what is watched ---------------------------------------------------------------------------------------------------
 
     def positive_rate(self, truth: Truth) -> float | None:
@@ -175,7 +218,7 @@ class Problem(ABC):
         return None
 
     def claimed(self, truth: Truth, outputs: Outputs) -> tuple[Floats, Floats] | None:
-        """What came true of each row [n], 0 or 1, and the probability that the model claimed for it; None where it claims none."""
+        """What came true of each row [n], 0 or 1, and the probability that was claimed for it; None where none is claimed."""
         return None
 
     @abstractmethod
@@ -190,15 +233,28 @@ class Problem(ABC):
         """What a window's mean label says, as the beginning of a sentence."""
         return f"The mean label is {mean:.3g}, usually {usual:.3g}"
 
-    def price_words(self, loss: float) -> str:
-        """A loss a request, as a sentence names it."""
-        return f"a loss of {loss:.4g}"
+    @property
+    def loss_words(self) -> str:
+        """What a number of losses is called: so many `errors`."""
+        return "errors"
 
     # -- losses and metrics ------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """What each row [n] loses, 0 at best: what retraining and the judge weigh. Of a ranking, each list at its first row."""
+
+    @abstractmethod
+    def remembered(self, answer: Answered) -> float | None:
+        """The one number of an answer that its label is compared with; None where no label could judge it."""
+
+    @abstractmethod
+    def loss_of(self, remembered: float, label: float) -> float:
+        """What such an answer loses, 0 at best."""
+
+    def logged_label(self, label: float | None, label_class: str) -> float | None:
+        """The label of a record of the log; None where it is none of this kind."""
+        return None if label_class else label
 
     @property
     @abstractmethod
@@ -238,6 +294,30 @@ class Problem(ABC):
         metric = self.metric(name)
         ours, theirs = (metric.influence(truth, outputs) for outputs in (challenger, champion))
         return difference_of(ours, theirs, metric.worse_by(ours.value, theirs.value), groups, self.units(truth))
+
+    # -- what reports show -------------------------------------------------------------------------------------------------
+
+    def calibration(self, truth: Truth, outputs: Outputs) -> list[Bin]:
+        """Whether probabilities come true, by bins; nothing where outputs are none."""
+        return []
+
+    @abstractmethod
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        """What a report draws of these rows."""
+
+    def slice_figures(self, truth: Truth) -> dict[str, float]:
+        """What is said of the labels of a slice, beside its metrics."""
+        return {}
+
+    # -- inputs that hold the answer ---------------------------------------------------------------------------------------
+
+    def sides(self, truth: Truth) -> list[Floats]:
+        """What an input may predict alone, each [n]: the label; of classes, whether it is each of them."""
+        return [truth.labels]
+
+    @abstractmethod
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        """How well a column [n] without missing values predicts a side, either way up: 0 to 1. NaN where that is not defined."""
 
     # -- baselines ---------------------------------------------------------------------------------------------------------
 

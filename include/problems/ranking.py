@@ -13,12 +13,15 @@ from include.core.errors import DataError
 from include.core.json_types import Json
 from include.core.spec import Ranking
 from include.metrics.arrays import Floats, Values
+from include.problems import curves
 from include.problems.boosting import boosted_numbers
+from include.problems.events import Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.lists import Lists
 from include.problems.metric import Metric, ratio_influence
-from include.problems.problem import Event, Problem
+from include.problems.problem import Problem, Rule
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 SMOOTHING = 20.0  # so many rows of the overall mean are mixed into an item's own
 
@@ -28,9 +31,16 @@ class RankingProblem(Problem):
 
     sql_type = "DOUBLE"
     label_words = "a relevance of 0 or more"
+    answer_words = "lists"
+    comparable = False  # a score only orders: twice as large a one is the same list
     events = (Event("loss", "relevant items below the first places"),)
     headline = ("ndcg", "recall")
+    alone_words = "an NDCG, between that of no order and 1,"
+    alone_limit = 0.9
     value: Ranking
+
+    def predicts(self, label: str) -> str:
+        return f"Orders the candidates ({self.value.item}) of a query ({self.value.query}) by {label}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
@@ -45,6 +55,16 @@ class RankingProblem(Problem):
     @property
     def query(self) -> str | None:
         return self.value.query
+
+    def described(self, truth: Truth) -> dict[str, float]:
+        lists = self._lists(truth, np.zeros(len(truth)))
+        return {"queries": lists.count, "telling": lists.telling, "relevant": int((truth.labels > 0).sum())}
+
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        return [
+            ("ExpectColumnValuesToBeBetween", {"column": label, "min_value": 0}),
+            ("ExpectColumnValuesToNotBeNull", {"column": self.value.query}),
+        ]
 
     def too_few(self, truth: Truth, least: int) -> str:
         lists = self._lists(truth, np.zeros(len(truth)))
@@ -85,10 +105,28 @@ class RankingProblem(Problem):
     def residual_words(self, mean: float) -> str:
         return f"Lists lie {abs(mean):.3g} of NDCG below the best order"
 
+    @property
+    def loss_words(self) -> str:
+        return "of NDCG"
+
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """1 - NDCG of each list, at its first row; 0 at all others."""
         lists = self._lists(truth, outputs)
         return lists.at_first(1 - lists.ndcg)
+
+    def apart(self, answer: Answered) -> float | None:
+        """Of a candidate among the first places that the caller got: 1 if the shadow puts it below its own, else 0."""
+        if answer.place is None or answer.against_place is None or answer.against_place >= self.value.at:
+            return None
+        return float(answer.place >= self.value.at)
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The place in the list, from 0."""
+        return None if answer.place is None else float(answer.place)
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        """1 for a relevant item below the first places."""
+        return float(label > 0 and remembered >= self.value.at)
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:
@@ -108,6 +146,14 @@ class RankingProblem(Problem):
             return lists.at_first(getattr(lists, name)), lists.at_first(np.ones(lists.count))
 
         return ratio_influence(ratio)
+
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        return [curves.by_place(truth, outputs, self.value.at)]
+
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        """How far the column's order lies from that of no order: 0 there, and 1 at the best."""
+        chance, *found = (self.metrics["ndcg"].measured(truth, order) for order in (np.zeros(len(truth)), column, -column))
+        return (max(found) - chance) / (1 - chance) if chance < 1 else np.nan
 
     def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
         """The relevance itself, row by row: no order is learned."""

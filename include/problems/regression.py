@@ -14,11 +14,14 @@ from include.core.json_types import Json
 from include.core.spec import Regression
 from include.metrics.arrays import Floats, Values
 from include.metrics.errors import Influence
+from include.problems import curves
 from include.problems.boosting import boosted_numbers
+from include.problems.events import Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, nothing, transformed
-from include.problems.problem import Event, Problem
+from include.problems.problem import Problem, Rule
 from include.problems.truth import Outputs, Truth
+from include.step_values.evaluation import CurveValue
 
 SMOOTHING = 20  # a group's own median counts once it has so many rows
 
@@ -28,12 +31,23 @@ class RegressionProblem(Problem):
 
     sql_type = "DOUBLE"
     label_words = "a finite number"
-    events = (
-        Event("loss_p50", "large errors (over the median of the champion's)", limit=50),
-        Event("loss_p90", "very large errors (over the champion's p90)", limit=90),
-    )
+    answer_words = "values"
     headline = ("mae", "rmse")
+    alone_words = "a rank correlation"
     value: Regression
+
+    def __init__(self, value: Regression) -> None:
+        super().__init__(value)
+        self.unit = value.unit
+        self.events = (
+            Event("loss_p50", "large errors", limit=50, otherwise=value.scale, unit=value.unit),
+            Event("loss_p90", "very large errors", limit=90, otherwise=value.scale, unit=value.unit),
+        )
+
+    def predicts(self, label: str) -> str:
+        unit = f", in {self.value.unit}" if self.value.unit else ""
+        around = f", and an interval that holds {self.value.interval:.0%} of the labels" if self.value.interval else ""
+        return f"Predicts the median of {label}{unit}{around}."
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
@@ -60,6 +74,17 @@ class RegressionProblem(Problem):
         if len(truth) < max(least, 2):
             return f"{len(truth):,} labelled rows: at least {max(least, 2)} are needed"
         return f"all {len(truth):,} labels are {truth.labels[0]:g}: there is nothing to learn"
+
+    def described(self, truth: Truth) -> dict[str, float]:
+        low, median, high = np.quantile(truth.labels, [0.05, 0.5, 0.95]) if len(truth) else (np.nan, np.nan, np.nan)
+        found = {"mean": truth.labels.mean() if len(truth) else np.nan, "median": median, "p5": low, "p95": high}
+        return {name: round(float(each), 6) for name, each in found.items() if np.isfinite(each)}
+
+    def label_rules(self, label: str) -> Sequence[Rule]:
+        limits = {"min_value": self.value.minimum, "max_value": self.value.maximum}
+        given: dict[str, Json] = {name: limit for name, limit in limits.items() if limit is not None}
+        between: list[Rule] = [("ExpectColumnValuesToBeBetween", {"column": label, **given})] if given else []
+        return [("ExpectColumnUniqueValueCountToBeBetween", {"column": label, "min_value": 2}), *between]
 
     def _unhealthy(self, outputs: Outputs) -> str:
         if outputs.ndim == 1:
@@ -103,13 +128,21 @@ class RegressionProblem(Problem):
         unit = f" {self.value.unit}" if self.value.unit else ""
         return f"The mean label is {mean:.3g}{unit}, usually {usual:.3g}"
 
-    def price_words(self, loss: float) -> str:
-        return f"an error of {loss:.4g}{f' {self.value.unit}' if self.value.unit else ''}"
+    @property
+    def loss_words(self) -> str:
+        return f"{self.value.unit} of error" if self.value.unit else "of absolute error"
 
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """The absolute error, in the label's unit."""
         found: Floats = np.abs(truth.labels - self._value(outputs))
         return found
+
+    def remembered(self, answer: Answered) -> float | None:
+        """The value itself."""
+        return answer.score
+
+    def loss_of(self, remembered: float, label: float) -> float:
+        return abs(label - remembered)
 
     @cached_property
     def own_metrics(self) -> Mapping[str, Metric]:
@@ -162,6 +195,17 @@ class RegressionProblem(Problem):
         found = mean_of(_inside)(truth, outputs)
         gap = found.value - float(self.value.interval or 0)
         return transformed(found, abs(gap), float(np.sign(gap)))
+
+    def curves(self, truth: Truth, outputs: Outputs) -> list[CurveValue]:
+        value, unit = self._value(outputs), self.value.unit
+        found = [curves.residuals(truth, value, unit), curves.by_prediction(truth, value, unit)]
+        if self.value.interval:
+            found.append(curves.coverage(truth, value, _inside(truth, outputs), self.value.interval, unit))
+        return found
+
+    def strength(self, truth: Truth, side: Floats, column: Floats) -> float:
+        """The correlation of ranks, which neither tails nor a bend change (Spearman 1904)."""
+        return curves.rank_correlation(side, column)
 
     def boosted(self, train: Values, truth: Truth, holdout: Values, categories: list[int], seed: int) -> Outputs:
         value = boosted_numbers(train, truth, holdout, categories, seed)

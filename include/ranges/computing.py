@@ -8,9 +8,10 @@ anything is not as it should be the step itself runs, and says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -50,7 +51,7 @@ class Computer:
         stretch.place(day, params["partitions"])
         columns = tuple((name, tuple(source.types.items())) for name, source in stretch.sources.items())
         rows, files = {}, {}
-        for dataset, sql in self._datasets(day, stretch.connection, columns):
+        for dataset, sql in self._datasets(day, stretch.connection, columns, params):
             path = stretch.folder(day) / f"{dataset.name}.parquet"
             rows[dataset.name] = self._write(stretch.connection, dataset, sql, day, path, columns)
             files[path.name] = path
@@ -65,7 +66,7 @@ class Computer:
         return Outcome(value, files)
 
     def _datasets(
-        self, day: date, connection: duckdb.DuckDBPyConnection, columns: tuple[object, ...]
+        self, day: date, connection: duckdb.DuckDBPyConnection, columns: tuple[object, ...], params: Mapping[str, Any]
     ) -> Iterator[tuple[Dataset, str]]:
         """As the step's `datasets`. SQL that differs from a known one in its day alone does the same."""
         queries: dict[str, str] = load(self.features.build)(day)
@@ -76,12 +77,12 @@ class Computer:
             yield of_view(view), self._admitted(connection, view.name, queries[view.name], columns)
         connection.execute("USE memory.today")
         entities = self._admitted(connection, "entities", load(self.features.entities)(), columns)
-        yield of_entities(self.features), entities
+        yield of_entities(self.features, params.get("columns")), entities
         labels = self._admitted(connection, "labels", load(self.features.labels)(), columns)
         key = "label", labels, columns
         if key not in self._known:
             self._known[key] = _label(connection, labels)
-        yield of_labels(self._known[key]), labels
+        yield of_labels(self._known[key], params.get("label_type", "TINYINT")), labels
 
     def _admitted(self, connection: duckdb.DuckDBPyConnection, name: str, sql: str, columns: tuple[object, ...]) -> str:
         key = "admitted", name, _template(sql), columns

@@ -12,9 +12,10 @@ from include.core.control import ControlStore, rollout_folds, rollouts
 from include.core.time import timestamp
 from include.core.versioned import Format
 from include.rollout.accumulator_v1 import from_first
+from include.rollout.accumulator_v2 import from_second
 from include.rollout.evidence_accumulator import EvidenceAccumulator
 
-FORMAT = Format("the evidence that a live rollout has read", version=2, upgrades={1: from_first})
+FORMAT = Format("the evidence that a live rollout has read", version=3, upgrades={1: from_first, 2: from_second})
 
 
 def load_accumulator(control: ControlStore, rollout: str) -> tuple[int, EvidenceAccumulator]:

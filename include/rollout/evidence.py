@@ -1,6 +1,6 @@
 """What a stage has seen, small enough to store with the verdict, and enough to compute it again.
 
-Events (errors, slow answers, scores far out, wrong answers, named outcomes) are counted once per entity:
+Events (errors, slow answers, scores far out, wrong answers, large errors, named outcomes) are counted once per entity:
 sticky clients fail in bursts, and a burst is one fact. They are kept by slice of the stage's planned
 requests: the boundary needs no finer clock, and a stage of a million requests has no more of them.
 
@@ -25,6 +25,12 @@ ERRORS, REQUESTS, ENTITIES, FAILURES = "errors", "requests", "entities", "failur
 FIRST = "first_errors"  # entities whose first request in the stage met an error
 # After the plan entities are observed anew in each period of the stage, a doubling of its length.
 AGAIN, AGAIN_ERRORS = "entities_again", "first_errors_again"
+LABELLED = "labelled"  # entities with a label, where a promotion depends on labels
+
+
+def first_of(stream: str) -> str:
+    """The entities whose first label in the stage was the event of a stream: a rate needs one observation an entity."""
+    return f"first_{stream}"
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,10 @@ class Evidence:
 
     `slices` by stream: `requests` and `failures` (requests that met an error) count requests, `entities` the
     new ones and `first_errors` those of them that met an error at once, the same `again` in each period after the
-    plan, every other stream the entities that met the event for the first time. `limits` are the
-    champion's quantiles over the rollout's earlier stages, fixed when the stage began: in microseconds for
-    `latency_*`, scores for `score_*`.
+    plan, `labelled` and `first_loss` and the like the same of entities' first labels, every other stream the entities
+    that met the event for the first time. `limits` are the champion's quantiles over the rollout's earlier stages,
+    fixed when the stage began: in microseconds for `latency_*`, scores or values for `score_*`, losses in the label's
+    unit (or that of costs) for `loss_*`.
     """
 
     stage: str
@@ -57,7 +64,7 @@ class Evidence:
     baseline: Count = Count()  # the champion's, in the rollout's earlier stages
     limits: Mapping[str, float] = field(default_factory=dict)
     slices: Mapping[str, Pair] = field(default_factory=dict)
-    difference: float | None = None  # mean |challenger - champion| score over the shadow's pairs
+    difference: float | None = None  # mean distance of the challenger's answers and the champion's, over the shadow's pairs
 
     @property
     def complete(self) -> int:

@@ -7,18 +7,17 @@ look that is killed loses or doubles nothing (include/rollout/accumulator_store.
 
 from __future__ import annotations
 
-from array import array
-from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import Any, Self
-
-import numpy as np
+from functools import cached_property
+from math import inf, isnan
+from typing import TYPE_CHECKING, Any, Self
 
 from include.core.request import Json
+from include.core.spec import AnyKind, Binary, problem_from
 from include.prediction_log.record import LABEL, OUTCOME, PREDICTION, SHADOW, Record
 from include.rollout.alpha_spending import period_of, slice_of
+from include.rollout.baseline import Baseline
 from include.rollout.entity_bitmap import EntityBitmap, unit_number
 from include.rollout.evidence import (
     AGAIN,
@@ -29,69 +28,17 @@ from include.rollout.evidence import (
     ERRORS,
     FAILURES,
     FIRST,
+    LABELLED,
     REQUESTS,
     Count,
     Evidence,
+    first_of,
 )
-from include.rollout.guardrails import LOSS, QUANTILES, SCORES, business_metric_stream
+from include.rollout.guardrails import QUANTILES, business_metric_stream
+from include.rollout.pending import CONTESTED, Pending, PendingAnswers
 
-BASELINE = 200  # answers of the champion needed to know its quantiles
-KEPT = 2000  # newest of the champion's answers that they are taken from
-LABELS = 20  # labels seen before a stage for it to count on them
-CONTESTED = 4  # in the place of an arm and a decision
-PENDING = 20_000  # newest predictions of the stage that a label may still find
-
-
-@dataclass
-class Baseline:
-    """The champion's answers since the rollout began."""
-
-    requests: int = 0
-    errors: int = 0
-    labels: int = 0
-    latencies: list[int] = field(default_factory=list)  # microseconds, the newest KEPT
-    scores: list[float] = field(default_factory=list)
-
-    def add(self, record: Record) -> None:
-        self.requests += 1
-        self.errors += record.error is not None
-        self.latencies.append(round(record.latency_us))
-        if record.score is not None:
-            self.scores.append(round(record.score, 6))
-        if len(self.latencies) > 2 * KEPT:
-            self.latencies, self.scores = self.latencies[-KEPT:], self.scores[-KEPT:]
-
-    def to_json(self) -> dict[str, Json]:
-        return {
-            "requests": self.requests,
-            "errors": self.errors,
-            "labels": self.labels,
-            "latencies": self.latencies,
-            "scores": self.scores,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return cls(
-            requests=value["requests"],
-            errors=value["errors"],
-            labels=value["labels"],
-            latencies=list(value["latencies"]),
-            scores=list(value["scores"]),
-        )
-
-    def limits(self, floor_us: float) -> dict[str, float]:
-        """The champion's quantiles. Nobody is slow below `floor_us`; of limits that are the same, one is judged."""
-        found: dict[str, float] = {}
-        if len(self.latencies) >= BASELINE:
-            for name, percent in reversed(QUANTILES.items()):
-                limit = max(floor_us, float(np.percentile(self.latencies[-KEPT:], percent)))
-                if limit not in found.values():
-                    found[name] = limit
-        if len(self.scores) >= BASELINE:
-            low, high = (float(np.percentile(self.scores[-KEPT:], percent)) for percent in SCORES.values())
-            found |= dict(zip(SCORES, (low, high), strict=True)) if low < high else {}
-        return found
+if TYPE_CHECKING:
+    from include.problems.problem import Problem
 
 
 @dataclass
@@ -109,15 +56,21 @@ class StageAccumulator:
     before: int = 0  # requests of the baseline when the stage began, and its errors
     before_errors: int = 0
     clock: int = 0  # requests so far; in the shadow stage those that the shadow has seen: they come later
-    gap: float = 0.0  # sum of |shadow - champion| scores, and how many
+    gap: float = 0.0  # sum of how far the shadow's answers lie from the champion's, and how many
     gaps: int = 0
     slices: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
     seen: dict[str, EntityBitmap] = field(default_factory=dict)
-    pending: dict[int, tuple[int, int]] = field(default_factory=dict)  # request: unit, 2 * arm + decided
+    pending: PendingAnswers = field(default_factory=PendingAnswers)
+    problem: AnyKind = field(default_factory=Binary)  # as the spec states it
+    first_labels: bool = False  # whether a promotion depends on labels: then each entity's first one is an observation
 
     def __post_init__(self) -> None:
         if not self.slices:  # one that was begun by an earlier version goes on as it was begun
             self.slices[FIRST] = ([], [])
+
+    @cached_property
+    def _kind(self) -> Problem:
+        return _asked(self.problem, self.threshold)
 
     def add(self, record: Record) -> None:
         mirrored = record.kind == SHADOW
@@ -136,8 +89,9 @@ class StageAccumulator:
         if self.clock > self.planned:
             self._count_again(record.error is not None, unit, arm)
         if mirrored:
-            if record.score is not None and record.against is not None:
-                self.gap, self.gaps = self.gap + abs(record.score - record.against), self.gaps + 1
+            apart = self._kind.apart(record)
+            if apart is not None:
+                self.gap, self.gaps = self.gap + apart, self.gaps + 1
         else:
             self._measure(record, unit, arm)
 
@@ -156,31 +110,36 @@ class StageAccumulator:
                 self._mark(name, unit, arm)
         if record.error is not None or record.score is None:
             return
-        if record.score < self.limits.get("score_low", -1.0):
+        if record.score < self.limits.get("score_low", -inf):
             self._mark("score_low", unit, arm)
-        if record.score > self.limits.get("score_high", 2.0):
+        if record.score > self.limits.get("score_high", inf):
             self._mark("score_high", unit, arm)
-        if not self.joined:
-            return
-        number = request_number(record.id)
-        known, _ = self.pending.setdefault(number, (unit, 2 * arm + (record.score >= self.threshold)))
-        if known != unit:  # an id that several entities were asked about: its label is neither's
-            self.pending[number] = (known, CONTESTED)
-        if len(self.pending) > 2 * PENDING:
-            self.pending = dict(list(self.pending.items())[-PENDING:])
+        if self.joined:
+            self.pending.add(record.id, unit, arm, self._kind.remembered(record))
 
     def add_label(self, record: Record) -> bool:
         """A label or a named outcome of a request of this stage; False for one of another."""
-        known = self.pending.get(request_number(record.id))
-        if known is None or record.label is None or known[1] == CONTESTED:
-            return known is not None
-        unit, (arm, decided) = known[0], divmod(known[1], 2)
-        if record.kind == OUTCOME:
-            if record.label > 0:
-                self._mark(business_metric_stream(record.metric), unit, arm)
-        elif (record.label > 0.5) != bool(decided):
-            self._mark(LOSS, unit, arm)
+        answer = self.pending.find(record.id)
+        if answer is None or answer.arm == CONTESTED:
+            return answer is not None
+        if record.kind == LABEL:
+            self._judge_by_label(record, answer)
+        elif record.label is not None and record.label > 0:
+            self._mark(business_metric_stream(record.metric), answer.unit, answer.arm)
         return True
+
+    def _judge_by_label(self, record: Record, answer: Pending) -> None:
+        """What the label makes of the answer, by the kind of problem."""
+        label = self._kind.logged_label(record.label, record.label_class)
+        if label is None or isnan(answer.said):
+            return
+        loss = self._kind.loss_of(answer.said, label)
+        first = self.first_labels and self._mark(LABELLED, answer.unit, answer.arm)
+        for event in self._kind.events:
+            if event.happened(loss, self.limits):
+                self._mark(event.name, answer.unit, answer.arm)
+                if first:
+                    self._count(first_of(event.name), answer.arm)
 
     @property
     def _slice(self) -> int:
@@ -224,7 +183,6 @@ class StageAccumulator:
 
     def to_json(self) -> dict[str, Json]:
         """As it is stored: each field by name (include/rollout/accumulator_store.py has the versions)."""
-        ids, units, bits = (array("Q", column) for column in _columns(self.pending))
         return {
             "stage": self.stage,
             "generation": self.generation,
@@ -241,12 +199,13 @@ class StageAccumulator:
             "gaps": self.gaps,
             "slices": self.slices,
             "seen": {name: seen.pack() for name, seen in self.seen.items()},
-            "pending": {"ids": _pack(ids), "units": _pack(units), "bits": _pack(bits)},
+            "pending": self.pending.to_json(),
+            "problem": _stored(self.problem),
+            "first_labels": self.first_labels,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        columns = [_unpack(value["pending"][name]) for name in ("ids", "units", "bits")]
         return cls(
             stage=value["stage"],
             generation=value["generation"],
@@ -263,7 +222,9 @@ class StageAccumulator:
             gaps=value["gaps"],
             slices={name: (list(pair[0]), list(pair[1])) for name, pair in value["slices"].items()},
             seen={name: EntityBitmap.unpack(value["planned"], text) for name, text in value["seen"].items()},
-            pending={key: (unit, bits) for key, unit, bits in zip(*columns, strict=True)},
+            pending=PendingAnswers.from_json(value["pending"]),
+            problem=problem_from(value["problem"]),
+            first_labels=value["first_labels"],
         )
 
 
@@ -275,6 +236,15 @@ class EvidenceAccumulator:
     cursor: dict[str, int] = field(default_factory=dict)
     baseline: Baseline = field(default_factory=Baseline)
     stage: StageAccumulator | None = None
+    problem: AnyKind = field(default_factory=Binary)  # as the spec states it
+
+    @cached_property
+    def _kind(self) -> Problem:
+        return _asked(self.problem)
+
+    def limits(self, floor_us: float) -> dict[str, float]:
+        """The limits of a stage that begins now. `floor_us`: nobody is slow below it."""
+        return self.baseline.limits(floor_us, self._kind)
 
     def begin(self, stage: StageAccumulator) -> None:
         """Start a stage. Its limits are taken from the baseline as it is now. A stage that has begun stays."""
@@ -287,40 +257,34 @@ class EvidenceAccumulator:
 
     def _add(self, record: Record) -> None:
         if record.kind in (LABEL, OUTCOME):
-            self.baseline.labels += record.kind == LABEL
+            if record.kind == LABEL:
+                self.baseline.add_label(record, self._kind)
             if self.stage is not None:
                 self.stage.add_label(record)
             return
         if self.stage is not None and record.generation == self.stage.generation:
             self.stage.add(record)
         if record.generation >= self.since and record.kind == PREDICTION and record.arm == "champion":
-            self.baseline.add(record)
+            self.baseline.add(record, self._kind)
 
     def to_json(self) -> dict[str, Json]:
         stage = self.stage.to_json() if self.stage else None
-        return {"since": self.since, "cursor": self.cursor, "baseline": self.baseline.to_json(), "stage": stage}
+        body: dict[str, Json] = {"since": self.since, "cursor": self.cursor, "baseline": self.baseline.to_json(), "stage": stage}
+        return {**body, "problem": _stored(self.problem)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         stage = StageAccumulator.from_json(value["stage"]) if value["stage"] else None
-        return cls(value["since"], dict(value["cursor"]), Baseline.from_json(value["baseline"]), stage)
+        baseline, problem = Baseline.from_json(value["baseline"]), problem_from(value["problem"])
+        return cls(value["since"], dict(value["cursor"]), baseline, stage, problem)
 
 
-def request_number(request: str) -> int:
-    """64 bits of a request's id."""
-    return int.from_bytes(blake2b(request.encode(), digest_size=8).digest())
+def _asked(problem: AnyKind, threshold: float = 0.5) -> Problem:
+    from include.problems.of import problem_of  # pyarrow: `slipstream rollback` imports this module and asks nothing
+
+    return problem_of(problem, threshold)
 
 
-def _columns(pending: Mapping[int, tuple[int, int]]) -> tuple[list[int], list[int], list[int]]:
-    newest = list(pending.items())[-PENDING:]
-    return [key for key, _ in newest], [unit for _, (unit, _) in newest], [bits for _, (_, bits) in newest]
-
-
-def _pack(values: array[int]) -> str:
-    return b64encode(values.tobytes()).decode()
-
-
-def _unpack(text: str) -> array[int]:
-    values = array("Q")
-    values.frombytes(b64decode(text))
-    return values
+def _stored(problem: AnyKind) -> dict[str, Json]:
+    """Nothing of a plain binary one, as requests have it."""
+    return {} if problem == Binary() else problem.model_dump(mode="json")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from include.core.spec import ModelSpec
 from include.rollout.alpha_spending import Ints
 from include.rollout.confidence_bounds import odds_share
 from include.rollout.evidence import CHALLENGER, CHAMPION, ERRORS, Evidence
+
+if TYPE_CHECKING:
+    from include.problems.problem import Problem
 
 QUANTILES = {"latency_p50": 50, "latency_p90": 90, "latency_p99": 99}  # of the champion's latency
 SCORES = {"score_low": 10, "score_high": 90}  # percentiles of the champion's scores
@@ -48,10 +51,16 @@ class Guard:
     weight: float = 1.0  # of alpha; those of a stage add up to 1
     tolerated: float = 1.0
     fewer: bool = False  # the event is good: too few of the challenger's are bad
+    words: str = ""  # as verdicts name the event, where the stream alone does not say it
 
     @property
     def description(self) -> str:
-        return DESCRIPTIONS.get(self.stream, self.stream.replace("outcome:", "events of ").replace("_", " "))
+        return self.words or DESCRIPTIONS.get(self.stream, self.stream.replace("outcome:", "events of ").replace("_", " "))
+
+    @property
+    def of_labels(self) -> bool:
+        """Whether labels tell of its events."""
+        return self.stream == LOSS or self.stream.startswith(f"{LOSS}_")
 
     def null(self, share: float) -> float:
         """The chance of a hit under the null: that an event is the challenger's, or the champion's if `fewer`."""
@@ -63,7 +72,8 @@ class Guard:
         return arms[CHAMPION] + arms[CHALLENGER], arms[CHAMPION if self.fewer else CHALLENGER]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        return values if self.words else {name: value for name, value in values.items() if name != "words"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -91,11 +101,32 @@ def _learned(spec: ModelSpec, limits: Mapping[str, float], labelled: bool) -> It
     for name in QUANTILES:
         if name in limits:
             yield Guard(name, WEIGHTS[name])
+    problem = _problem(spec)
     if rule.score_tolerance is not None:
         for name in SCORES:
             if name in limits:
-                yield Guard(name, WEIGHTS[name], rule.score_tolerance)
+                words = DESCRIPTIONS[name].replace("scores", problem.answer_words)
+                yield Guard(name, WEIGHTS[name], rule.score_tolerance, words="" if words == DESCRIPTIONS[name] else words)
     if labelled:
-        yield Guard(LOSS, WEIGHTS[LOSS])
+        yield from _label_guards(problem, limits)
     for metric in rule.outcomes:
         yield Guard(business_metric_stream(metric.name), BUSINESS_METRIC_WEIGHT, metric.tolerated, metric.worse == "fewer")
+
+
+def _label_guards(problem: Problem, limits: Mapping[str, float]) -> Iterable[Guard]:
+    """One for each event that a label can make, as far as its limit is known; they share the weight of labels."""
+    known = [event for event in problem.events if event.limit is None or event.name in limits]
+    for event in known:
+        words = event.words(limits)
+        yield Guard(event.name, WEIGHTS[LOSS] / len(known), words="" if words == DESCRIPTIONS.get(event.name) else words)
+
+
+def _problem(spec: ModelSpec) -> Problem:
+    from include.problems.of import of_spec  # pyarrow: `slipstream rollback` imports this module and asks nothing
+
+    return of_spec(spec)
+
+
+def label_streams(spec: ModelSpec, limits: Mapping[str, float]) -> Iterable[str]:
+    """The streams of the events that a label can make."""
+    return (guard.stream for guard in _label_guards(_problem(spec), limits))

@@ -1,6 +1,7 @@
 """The judge: evidence and plan in, one of three answers out. Pure, so every decision can be recomputed.
 
-promote       enough was seen, nothing speaks against the challenger, and its error rate is shown to be under the margin
+promote       enough was seen, nothing speaks against the challenger, and its error rate is shown to be under the margin;
+              its label events, too, where the spec asks for it
 roll_back     some event is the challenger's more often than its share allows, at a false-rollback rate of at most alpha
 insufficient  not enough yet: never promotes, and never counts as failure. With `alerts`: both arms are beyond the
               service's objective, so somebody is paged and the stage holds; the challenger is not blamed for it
@@ -9,14 +10,13 @@ insufficient  not enough yet: never promotes, and never counts as failure. With 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
-from include.core.spec import ModelSpec
 from include.rollout.alpha_spending import OCTAVE, SLICES, Ints, boundaries, period_boundaries, period_of, period_sums
-from include.rollout.confidence_bounds import fewest, look_part, most_allowed, odds_share, upper, upper_ratio
+from include.rollout.confidence_bounds import look_part, most_allowed, odds_share, upper, upper_ratio
 from include.rollout.evidence import (
     AGAIN,
     AGAIN_ERRORS,
@@ -30,74 +30,14 @@ from include.rollout.evidence import (
     Count,
     Evidence,
 )
-from include.rollout.guardrails import Guard, stage_guards
-from include.rollout.plan import RolloutStage
+from include.rollout.guardrails import Guard
+from include.rollout.judge_plan import JudgePlan
+from include.rollout.label_bound import label_events_missing, label_events_shown
 
 Answer = Literal["promote", "roll_back", "insufficient"]
 RECENT = SLICES // 4  # slices over which the service's objective is watched
+SCORES_COMPARED = "scores"
 ALARM = 1e-4  # chance of paging by accident, each arm and look
-# How a rollout's alpha is shared over the stages: those with two arms have most of it.
-SHADOW_PART = FULL_PART = 0.1
-
-
-@dataclass(frozen=True)
-class JudgePlan:
-    """The rule of one stage, fixed before it starts."""
-
-    stage: str
-    share: float  # of the entities that the challenger answers; 0 in the shadow stage
-    requests: int  # that the challenger must have answered (or seen) before it may be promoted
-    alpha: float
-    compared: bool  # whether there is a champion to compare with
-    tolerance: float | None = None  # of the mean score difference: the shadow stage has it
-    guards: tuple[Guard, ...] = (Guard(ERRORS),)
-    beta: float = 0.05
-    margin: float = 2.5
-    accepted: float = 0.05  # error rate accepted where no ratio can be shown, or no other arm serves
-    first: str = "smoke"  # without a champion: is the smoke test enough
-
-    @property
-    def shadow(self) -> bool:
-        return self.share == 0
-
-    @property
-    def relative(self) -> bool:
-        """Whether two arms meet the same traffic."""
-        return self.compared and self.share < 1
-
-    @property
-    def null_share(self) -> float:
-        """The chance that an event is the challenger's if both arms are alike: in the shadow each request meets both."""
-        return 0.5 if self.shadow else self.share
-
-    @property
-    def planned(self) -> int:
-        """Requests in the planned length of the stage: of both arms; of the shadow alone in its stage."""
-        return planned_requests(self.share, self.requests, self.compared)
-
-    @property
-    def rate_level(self) -> float:
-        """What of beta the bound on the challenger's own rate may spend, over all looks."""
-        return self.beta / 2 if self.relative else self.beta
-
-    @property
-    def entities(self) -> int:
-        """The fewest entities of the challenger that show the accepted rate at the planned end, if none meets an error."""
-        return 0 if self.shadow else fewest(self.accepted, self.rate_level * look_part(0))
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        values: dict[str, Any] = dict(value)
-        values["guards"] = tuple(Guard.from_json(guard) for guard in values["guards"])
-        return cls(**values)
-
-
-def planned_requests(share: float, requests: int, compared: bool) -> int:
-    """Requests of the stage's clock until the challenger has seen `requests`."""
-    return round(requests / share) if compared and share else requests
 
 
 @dataclass(frozen=True)
@@ -110,34 +50,6 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         shown = {"answer": self.answer, "reasons": list(self.reasons), "numbers": dict(self.numbers)}
         return {**shown, "alerts": list(self.alerts)} if self.alerts else shown
-
-
-def judge_plan(
-    spec: ModelSpec, stage: RolloutStage, champion: int | None, limits: Mapping[str, float] | None = None, labelled: bool = False
-) -> JudgePlan:
-    """The judge's rule for a stage of the spec's rollout. `limits`: the champion's quantiles that are known by then."""
-    rule, compared = spec.rollout, champion is not None
-    canaries = sum(step < 100 for step in rule.weights)
-    two_armed = compared and 0 < stage.weight < 100
-    if two_armed:
-        part = (1 - SHADOW_PART - FULL_PART) / canaries
-    elif stage.shadow or canaries:
-        part = SHADOW_PART if stage.shadow else FULL_PART
-    else:
-        part = 1 - SHADOW_PART
-    return JudgePlan(
-        stage.name,
-        share=stage.weight / 100,
-        requests=rule.shadow_requests if stage.shadow else rule.step_requests,
-        alpha=rule.alpha * part,
-        compared=compared,
-        tolerance=rule.shadow_tolerance if stage.shadow else None,
-        guards=stage_guards(spec, limits or {}, labelled) if two_armed else (Guard(ERRORS),),
-        beta=rule.beta,
-        margin=rule.margin,
-        accepted=rule.accepted_error_rate,
-        first=rule.first,
-    )
 
 
 def judge(evidence: Evidence, plan: JudgePlan) -> Verdict:
@@ -156,7 +68,7 @@ def judge(evidence: Evidence, plan: JudgePlan) -> Verdict:
         missing = f"{evidence.challenger.requests} of {plan.requests} requests seen by the challenger"
         return Verdict("insufficient", (missing, *_missing_entities(evidence, plan)), numbers)
     if plan.shadow:
-        return Verdict("promote", (f"{seen}, nothing against it",), numbers)
+        return Verdict("promote", (f"{seen}, nothing against it", *_not_compared(evidence, plan)), numbers)
     shown = _shown(evidence, plan)
     if shown is None:
         missing_entities = _missing_entities(evidence, plan)
@@ -164,7 +76,11 @@ def judge(evidence: Evidence, plan: JudgePlan) -> Verdict:
     worse = _requests_speak_against(evidence, plan)
     if worse is not None:
         return Verdict("insufficient", (f"{seen}: {worse}",), numbers)
-    return Verdict("promote", (f"{seen}, nothing against it: {shown}",), numbers)
+    missing_labels = tuple(label_events_missing(evidence, plan))
+    if missing_labels:
+        return Verdict("insufficient", (f"{seen}, nothing against it: {shown}", *missing_labels), numbers)
+    words = ": ".join(filter(None, (shown, label_events_shown(evidence, plan))))
+    return Verdict("promote", (f"{seen}, nothing against it: {words}",), numbers)
 
 
 # -- against it ------------------------------------------------------------------------------------------
@@ -234,7 +150,16 @@ def _too_different(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
     difference, tolerance = evidence.difference, plan.tolerance
     enough = evidence.challenger.requests >= plan.requests
     if enough and difference is not None and tolerance is not None and difference > tolerance:
-        yield f"its scores differ from the champion's by {difference:.3f} on average, more than the tolerance {tolerance}"
+        yield (
+            f"its {plan.answers} differ from the champion's by {difference:.3f}{plan.unit} on average, "
+            f"more than the tolerance {tolerance}{plan.unit}"
+        )
+
+
+def _not_compared(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
+    """That a shadow passes although its answers could not be compared. Of plain scores they always can."""
+    if plan.compared and plan.answers != SCORES_COMPARED and evidence.difference is None:
+        yield f"its {plan.answers} were not compared with the champion's: no line of the log holds both"
 
 
 # -- for it ----------------------------------------------------------------------------------------------

@@ -16,14 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from include.core.spec import ModelSpec
+from include.problems.of import of_spec
 from include.rollout.alpha_spending import law
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed, odds_share
 from include.rollout.guardrails import WEIGHTS
-from include.rollout.judge import JudgePlan, judge_plan
+from include.rollout.judge_plan import JudgePlan, judge_plan
 from include.rollout.plan import rollout_stages
 
 GOAL = 0.8  # power under which a stage is said to be blind to an effect
 EFFECT = 2.0  # times the champion's error rate
+MOST_EVENTS = float(1 << 17)  # events of labels that are not looked beyond
 LARGEST_EFFECT, MOST_REQUESTS = 1000.0, 1 << 30  # effects and requests that are not looked beyond
 POINTS = 60  # numbers of errors that a probability is summed over
 
@@ -75,13 +77,18 @@ def stage_powers(
 
 
 def entities_needed(spec: ModelSpec, champion: int | None, entities: int | None = None) -> list[str]:
-    """For each stage whose promotion needs a bound: the distinct entities that it needs. With a number: whether it has them."""
-    return [_entities_words(rule, spec, entities) for rule in _rules(spec, champion)]
+    """For each stage whose promotion needs a bound: the distinct entities that it needs. With a number: whether it has them.
+
+    Where labels have to be shown, too (`rollout.label_margin`): the events that they have to tell of.
+    """
+    rules = _rules(spec, champion)
+    labelled = [_label_words(rule, spec) for rule in rules if rule.label_margin is not None]
+    return [*(_entities_words(rule, spec, entities) for rule in rules), *labelled]
 
 
 def _rules(spec: ModelSpec, champion: int | None) -> list[JudgePlan]:
     """Of the stages that are judged by entities. Their baselines know all: errors then have the least of alpha."""
-    everything = dict.fromkeys(WEIGHTS, 0.0)
+    everything = dict.fromkeys((*WEIGHTS, *(event.name for event in of_spec(spec).events)), 0.0)
     judged = [stage for stage in rollout_stages(spec) if stage.judged]
     rules = [judge_plan(spec, stage, champion, everything, labelled=True) for stage in judged]
     return [rule for rule in rules if not rule.shadow and (rule.compared or rule.first == "absolute")]
@@ -104,6 +111,24 @@ def _entities_words(rule: JudgePlan, spec: ModelSpec, entities: int | None) -> s
         f"{head}. {entities:,} entities are too few (about {own:,} are the challenger's): it {late} however good the challenger, "
         f"for lack of entities{unless}. Larger steps, strategy='blue_green' "
         "or a higher accepted rate (margin x error_floor) need fewer."
+    )
+
+
+def _label_words(rule: JudgePlan, spec: ModelSpec) -> str:
+    margin, level = rule.label_margin or 1.0, rule.beta * look_part(0)
+    chance = odds_share(rule.share, margin)
+
+    def passes(events: float) -> bool:
+        most = most_allowed(round(events), chance, level)
+        return float(law(round(events), rule.share)[: most + 1].sum()) >= GOAL
+
+    needed = math.ceil(_first(passes, 1.0, MOST_EVENTS))
+    kinds = ", ".join(event.description for event in of_spec(spec).events)
+    return (
+        f"{rule.stage}: where labels come, it passes once they show at most {margin:g} times the champion's {kinds}; one as good "
+        f"as the champion does so in {GOAL:.0%} at the planned end if about {needed:,} entities of both arms meet each by their "
+        f"first label, and {fewest(chance, level):,} are enough if none is the challenger's. Labels that come later than the "
+        "stage lasts show nothing: a longer deadline, or at_deadline='wait', waits for them"
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from include.core.html import document, tag, tiles
 from include.rollout.alpha_spending import SLICES, Ints
-from include.rollout.evidence import Count, Evidence
+from include.rollout.evidence import CHALLENGER, CHAMPION, Count, Evidence
 from include.rollout.history import Rollout
-from include.rollout.judge import JudgePlan, absolute_limits, guard_limits
+from include.rollout.judge import absolute_limits, guard_limits
+from include.rollout.judge_plan import JudgePlan
 from include.rollout.stage_evaluation import recompute
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 190, 44, 30, 16
@@ -65,12 +66,32 @@ def _decision(stage: str, stored: Mapping[str, Any]) -> str:
     head = '<tr><th></th><th class="n">requests</th><th class="n">entities</th><th class="n">with an error</th></tr>'
     answer = tag(str(stored["answer"]).replace("_", " "), KINDS.get(str(stored["answer"]), "dim"))
     words = escape("; ".join(map(str, stored["reasons"])))
-    note = f'<p class="note">alpha {plan.alpha:g}, margin {plan.margin:g}, accepted {plan.accepted:.1%}; {escape(checked)}.</p>'
-    return f"<h2>{escape(stage)} {answer}</h2><p>{words}</p><table>{head}{body}</table>{note}{charts(plan, evidence)}"
+    rule = f"alpha {plan.alpha:g}, margin {plan.margin:g}, accepted {plan.accepted:.1%}"
+    rule += f", label margin {plan.label_margin:g}" if plan.label_margin is not None else ""
+    note = f'<p class="note">{rule}; {escape(checked)}.</p>'
+    tables = f"<table>{head}{body}</table>{_by_labels(plan, evidence)}"
+    return f"<h2>{escape(stage)} {answer}</h2><p>{words}</p>{tables}{note}{charts(plan, evidence)}"
+
+
+def _by_labels(plan: JudgePlan, evidence: Evidence) -> str:
+    """A table of the entities with a label, and of how many of them met each event; empty where none was judged by labels."""
+    guards = [guard for guard in plan.guards if guard.stream in evidence.slices and guard.of_labels]
+    if not guards or not plan.relative:
+        return ""
+    names = "".join(f'<th class="n">{escape(guard.description)}</th>' for guard in guards)
+    rows = []
+    for arm, name in ((CHAMPION, "champion"), (CHALLENGER, "challenger")):
+        counts = [int(evidence.arms(guard.stream, evidence.complete + 1)[arm].sum()) for guard in guards]
+        rows.append(_numbers(name, counts))
+    return f"<table><tr><th>entities that met, by their labels</th>{names}</tr>{''.join(rows)}</table>"
 
 
 def _row(name: str, count: Count) -> str:
-    cells = "".join(f'<td class="n">{number:,}</td>' for number in (count.requests, count.entities, count.errors))
+    return _numbers(name, (count.requests, count.entities, count.errors))
+
+
+def _numbers(name: str, numbers: Sequence[int]) -> str:
+    cells = "".join(f'<td class="n">{number:,}</td>' for number in numbers)
     return f"<tr><td>{name}</td>{cells}</tr>"
 
 

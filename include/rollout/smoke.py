@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from include.core.errors import GateClosed, PermanentError
 from include.core.spec import Feature, ModelSpec
+from include.problems.of import of_spec
+from include.problems.problem import Problem
 
 REPEATS = 10
 SLOW_REPEATS = 40  # more calls of a version that seems slow, interleaved with the champion's
+
+Outputs = list[float] | list[list[float]]  # a row's one output, or several in the order of the problem's
 
 
 class Server(Protocol):
@@ -19,19 +24,33 @@ class Server(Protocol):
     def columns(self, model: str, version: int) -> list[dict[str, str]]:
         """The loaded version's inputs: [{"name", "dtype"}]."""
 
-    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], float]:
-        """Scores of rows of named inputs, and the microseconds the server spent on them."""
+    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Any]]) -> tuple[Outputs, float]:
+        """Outputs of rows of named inputs, and the microseconds the server spent on them."""
 
 
 def probes(spec: ModelSpec) -> list[dict[str, Any]]:
     """Fixed rows: everything unknown; zeros and empty text; large, negative and never-seen values."""
     values: tuple[Mapping[str, Any], ...] = (
-        {"float": None, "int": None, "category": None},
-        {"float": 0.0, "int": 0, "category": ""},
-        {"float": 1e6, "int": 1_000_000, "category": "never seen before"},
-        {"float": -1e6, "int": -1, "category": "\N{SNOWMAN}"},
+        {"float": None, "int": None, "category": None, "text": None, "bool": None, "vector": None},
+        {"float": 0.0, "int": 0, "category": "", "text": "", "bool": False, "vector": 0.0},
+        {
+            "float": 1e6,
+            "int": 1_000_000,
+            "category": "never seen before",
+            "text": "Never seen before. " * 50,
+            "bool": True,
+            "vector": 1e3,
+        },
+        {"float": -1e6, "int": -1, "category": "\N{SNOWMAN}", "text": "\N{SNOWMAN}\n\t?!", "bool": False, "vector": -1e3},
     )
-    return [{feature.name: value[feature.dtype] for feature in spec.features.inputs} for value in values]
+    return [{feature.name: _probe(feature.dtype, value) for feature in spec.features.inputs} for value in values]
+
+
+def _probe(dtype: str, values: Mapping[str, Any]) -> Any:
+    """The value of a type; of a `vector[n]` as many."""
+    kind, _, length = dtype.partition("[")
+    value = values[kind]
+    return value if value is None or not length else [value] * int(length.rstrip("]"))
 
 
 def smoke_test(server: Server, spec: ModelSpec, version: int, champion: int | None = None) -> dict[str, Any]:
@@ -46,16 +65,16 @@ def smoke_test(server: Server, spec: ModelSpec, version: int, champion: int | No
         answers = [server.infer(spec.name, version, rows) for _ in range(REPEATS)]
     except PermanentError as error:
         raise _failed(spec, version, [error.what]) from error
-    scores = answers[0][0]
+    outputs = answers[0][0]
     timed = _timed(server, spec, version, champion, min(spent for _, spent in answers))
-    problems = [*_schema_problems(columns, spec.features.inputs), *_score_problems(answers, len(rows))]
+    problems = [*_schema_problems(columns, spec.features.inputs), *_output_problems(answers, len(rows), of_spec(spec))]
     if timed["latency_ms"] > spec.evaluation.max_latency_ms * timed["slowdown"]:
         beside = f" (the champion {timed['champion_ms']:.2f} ms in the same minute)" if timed["champion_ms"] else ""
         limit = spec.evaluation.max_latency_ms
         problems.append(f"a row takes {timed['latency_ms']:.2f} ms, more than the limit of {limit} ms{beside}")
     if problems:
         raise _failed(spec, version, problems)
-    return {"scores": scores, **timed, "probes": len(rows), "columns": len(columns)}
+    return {"scores": outputs, **timed, "probes": len(rows), "columns": len(columns)}
 
 
 def _timed(server: Server, spec: ModelSpec, version: int, champion: int | None, fastest: float) -> dict[str, Any]:
@@ -91,18 +110,23 @@ def _failed(spec: ModelSpec, version: int, problems: list[str]) -> GateClosed:
     )
 
 
-def _score_problems(answers: list[tuple[list[float], float]], rows: int) -> list[str]:
-    scores = answers[0][0]
-    problems = [f"probe {n} scores {score!r}, not a probability" for n, score in enumerate(scores) if not _probability(score)]
-    if len(scores) != rows:
-        problems.append(f"{rows} probes got {len(scores)} scores")
-    if any(again != scores for again, _ in answers):
-        problems.append("the same rows got different scores")
-    return problems
+def _output_problems(answers: list[tuple[Outputs, float]], rows: int, problem: Problem) -> list[str]:
+    """What is wrong with the probes' outputs, by the kind of problem; each probe that is wrong by its number."""
+    first = answers[0][0]
+    problems = ["the same rows got different outputs"] if any(_differ(again, first) for again, _ in answers) else []
+    try:
+        outputs = np.array(first, dtype=np.float64)
+    except (TypeError, ValueError):
+        return [*problems, f"its outputs are no numbers of one shape: {first!r:.200}"]
+    if outputs.shape != problem.shape(rows):
+        return [*problems, problem.check(outputs, rows)]
+    each = [(number, problem.check(outputs[number : number + 1], 1)) for number in range(rows)]
+    return [*problems, *(f"probe {number} got {wrong}: {first[number]!r:.200}" for number, wrong in each if wrong)]
 
 
-def _probability(score: float) -> bool:
-    return math.isfinite(score) and 0.0 <= score <= 1.0
+def _differ(again: Outputs, first: Outputs) -> bool:
+    """NaN is the same as NaN here: that it is none of the outputs there may be is said once."""
+    return repr(again) != repr(first)
 
 
 def _schema_problems(columns: list[dict[str, str]], wanted: Sequence[Feature]) -> list[str]:

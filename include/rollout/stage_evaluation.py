@@ -8,6 +8,7 @@ nothing but that row.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,10 +20,12 @@ from include.core.spec import ModelSpec
 from include.core.time import instant, now
 from include.prediction_log.tail import read_tail
 from include.rollout.accumulator_store import load_accumulator, save_accumulator
+from include.rollout.baseline import LABELS
 from include.rollout.evidence import Evidence
-from include.rollout.evidence_accumulator import LABELS, EvidenceAccumulator, StageAccumulator
+from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.history import Rollout, alerted, entered, paused_for, read_rollout
-from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan, planned_requests
+from include.rollout.judge import Verdict, judge
+from include.rollout.judge_plan import JudgePlan, judge_plan, planned_requests
 
 
 def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Any] | None:
@@ -73,6 +76,7 @@ def begin_stage(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage:
     _, accumulator.since = entered(control, rollout, rollout.stages[0].name)
     if accumulator.stage is not None and accumulator.stage.generation >= generation:
         return
+    accumulator.problem = spec.problem
     step, floor_us = rollout.find(stage), spec.evaluation.max_latency_ms * 1000
     requests = spec.rollout.shadow_requests if step.shadow else spec.rollout.step_requests
     labelled = accumulator.baseline.labels >= LABELS
@@ -83,12 +87,14 @@ def begin_stage(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage:
             generation,
             planned,
             step.shadow,
-            accumulator.baseline.limits(floor_us),
+            accumulator.limits(floor_us),
             labelled,
             spec.serving.threshold,
             labelled or bool(spec.rollout.outcomes),
             accumulator.baseline.requests,
             accumulator.baseline.errors,
+            problem=spec.problem,
+            first_labels=labelled and spec.rollout.label_margin is not None,
         )
     )
 
@@ -103,6 +109,8 @@ def judge_accumulated(
     elapsed = at - instant(since) - paused_for(control, rollout, accumulator.stage.stage, at)
     step, evidence = rollout.find(accumulator.stage.stage), accumulator.stage.evidence()
     plan = judge_plan(spec, step, rollout.champion, evidence.limits, accumulator.stage.labelled)
+    if accumulator.stage.labelled and not accumulator.stage.first_labels:  # begun before the spec asked for its labels
+        plan = replace(plan, label_margin=None, labels=())
     return at_deadline(judge(evidence, plan), spec, elapsed), plan, evidence
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
+from include.core.json_types import Json
 from include.step_values.training import Metrics
 
 
@@ -29,15 +30,8 @@ class PairedValue(DifferenceValue):
     slices: NotRequired[list[PairedSlice]]
 
 
-class SliceValue(TypedDict):
-    """The rows of one value of one column."""
-
-    slice: str
-    value: str
-    rows: int
-    rate: float
-    auc: float | None
-    log_loss: float
+SliceValue = dict[str, str | int | float | None]
+"""The rows of one value of one column: `slice`, `value`, `rows`, the problem's first metrics; of a binary label its `rate`."""
 
 
 class CalibrationBin(TypedDict):
@@ -49,10 +43,29 @@ class CalibrationBin(TypedDict):
 
 
 class AloneValue(TypedDict):
-    """An input that predicts the label too well alone."""
+    """An input that predicts the label too well alone: of a binary label by its AUC, of others by `strength` in `words`."""
 
     input: str
-    auc: float
+    auc: NotRequired[float]
+    strength: NotRequired[float]
+    words: NotRequired[str]
+
+
+class CurveValue(TypedDict):
+    """What a report draws: a line, bars or a table, whose axes are named `x` and `y`.
+
+    `points`: [x, y] of a line or of bars. `rows` of a table have as many cells as `columns`. `level`: a line across.
+    """
+
+    title: str
+    kind: Literal["line", "bars", "table"]
+    note: str
+    x: NotRequired[str]
+    y: NotRequired[str]
+    points: NotRequired[list[list[float]]]
+    level: NotRequired[float]
+    columns: NotRequired[list[str]]
+    rows: NotRequired[list[list[str | int]]]
 
 
 class Percentiles(TypedDict):
@@ -103,14 +116,17 @@ class EvaluateValue(TypedDict):
 
     rows: int
     threshold: NotRequired[float]
+    problem: NotRequired[dict[str, Json]]
     metrics: Metrics
     champion: Metrics | None
+    incomparable: NotRequired[str]
     paired: NotRequired[PairedValue]
     baselines: dict[str, Metrics]
     alone: NotRequired[list[AloneValue]]
     warnings: NotRequired[list[str]]
     slices: list[SliceValue]
     calibration: list[CalibrationBin]
+    curves: NotRequired[list[CurveValue]]
     latency_ms: LatencyValue
     bytes: int
     int8: NotRequired[Int8Value]

@@ -22,6 +22,7 @@ class CollectValue(TypedDict):
     labelled: int
     labels_corrected: int
     labels_contradicting: int
+    labels_outside: NotRequired[int]
     labels_before_request: int
     labels_of_unknown_requests: int
     versions: dict[str, int]
@@ -188,6 +189,7 @@ class MonitorValue(TypedDict):
     window: str
     as_of: str
     threshold: NotRequired[float | None]
+    problem: NotRequired[dict[str, Any]]
     champion: WatchedChampion | None
     collected: CollectValue
     quality: QualityValue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from include.core.json_types import Json
 
@@ -19,11 +19,8 @@ class TrainValue(TypedDict):
     rows: int
 
 
-class Trial(TypedDict):
-    """One point of the grid, and its log loss on the validation rows."""
-
-    params: dict[str, Json]
-    log_loss: float
+Trial = dict[str, Any]
+"""One point of the grid: its `params`, and by its name the metric that chooses, on the validation rows."""
 
 
 class TuneValue(TypedDict):

@@ -13,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.core.errors import DataError
+from include.metrics.arrays import Groups
 from include.model_contract.batch import Columns, Encoded
 from include.model_contract.encoder import Encoder
 from include.model_contract.input import Input as Contract
+from include.problems.of import of_params
+from include.problems.problem import Problem
+from include.problems.truth import Truth
 from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
@@ -39,8 +43,11 @@ class Input:
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows: `features` float32 [n, inputs] (NaN is missing), `labels` float32 [n] of 0 and 1.
+    """Encoded rows: `features` float32 [n, inputs] (NaN is missing), `labels` float32 [n]: 0 or 1, a number, a class's place, a
+    relevance.
 
+    `weights` float32 [n]: how much each counts, where they do not count alike. `queries` int64 [n]: of a ranking, rows of one
+    list have the same number and stand together. `days` int64 [n]: whole days since 1970 in UTC.
     `columns`: the rows of a model that takes columns (`training.inputs`), an array an input by its name, texts as text; None
     of one that takes one tensor. `features` holds what of them is numbers then.
     """
@@ -48,15 +55,30 @@ class Rows:
     features: Floats
     labels: Floats
     columns: Columns | None = None
+    weights: Floats | None = None
+    queries: Groups | None = None
+    days: Groups | None = None
 
     @property
     def given(self) -> Encoded:
         """The rows as the model is given them."""
         return self.features if self.columns is None else self.columns
 
+    def truth(self) -> Truth:
+        """What losses and metrics ask of them."""
+        weights = None if self.weights is None else self.weights.astype(np.float64)
+        return Truth(self.labels.astype(np.float64), weights, self.days, self.queries)
+
     def last(self, count: int) -> Rows:
-        """So many of the newest."""
-        return Rows(self.features[-count:], self.labels[-count:], None if self.columns is None else self.columns[-count:])
+        """So many of the newest; of a list all or nothing, so that it may be a few less."""
+        start = max(0, len(self) - count)
+        if self.queries is not None and start:
+            while start < len(self) and self.queries[start] == self.queries[start - 1]:
+                start += 1
+        cut = slice(start, None)
+        columns = None if self.columns is None else self.columns[cut]
+        weights, queries, days = (None if each is None else each[cut] for each in (self.weights, self.queries, self.days))
+        return Rows(self.features[cut], self.labels[cut], columns, weights, queries, days)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,9 +88,9 @@ class Rows:
 class TrainingJob:
     """Handed to the spec's `training.fit`, which must write an ONNX file to `model_path`.
 
-    That file takes `features` float32 [n, inputs], or an input a column where `training.inputs` says so, and returns `score`
-    float32 [n], the probability of the positive class. `checkpoints` outlives a kill: the next attempt of the same training
-    sees it.
+    That file takes `features` float32 [n, inputs], or an input a column where `training.inputs` says so, and returns what the
+    `problem` asks for: `score` float32 [n], the probability of the positive class; or `outputs`, each [n] by its name, or all of
+    them as one tensor [n, k]. `checkpoints` outlives a kill: the next attempt of the same training sees it.
     """
 
     train: Rows
@@ -87,6 +109,16 @@ class TrainingJob:
     @property
     def label(self) -> str:
         return str(self.signature["label"])
+
+    @property
+    def problem(self) -> Problem:
+        """What the labels are, and what the model is to say of them."""
+        return of_params(self.signature)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what the model gives, in their order."""
+        return self.problem.outputs
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -113,7 +145,7 @@ class TrainingJob:
         log.info("step %d: %s", step, row)
 
     def expect(self, scores: Floats) -> None:
-        """The trained model's own scores of `validation`: the ONNX file is refused unless it gives the same."""
+        """The trained model's own outputs of `validation` [n] or [n, k]: the ONNX file is refused unless it gives the same."""
         self.expected.append(np.asarray(scores, dtype=np.float32))
 
     def ship(self, files: Mapping[str, Path]) -> None:

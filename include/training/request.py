@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from include.core.request import Json, Ref, Request
 from include.core.spec import ModelSpec
+from include.problems.of import params_of, uses_of
 
 # Of the spec's training section: what the training set is asked with, and no part of the fit.
 NOT_OF_A_FIT = {"schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn"}
@@ -31,6 +32,7 @@ def _fit(spec: ModelSpec, chosen: Mapping[str, Json]) -> dict[str, Json]:
 def _request(step: str, function: str, spec: ModelSpec, training_set: Ref, training: dict[str, Json]) -> Request:
     params: dict[str, Json] = {
         "features": spec.features.model_dump(mode="json"), "training": training, "label": spec.label,
+        **params_of(spec),
     }  # fmt: skip
     inputs = {"training_set": training_set}
-    return Request.of(step, function, spec.name, params=params, inputs=inputs, uses=(spec.training.fit,))
+    return Request.of(step, function, spec.name, params=params, inputs=inputs, uses=(spec.training.fit, *uses_of(spec)))

@@ -19,10 +19,11 @@ from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Features
 from include.core.task import Task
-from include.metrics.binary import measure
 from include.model_contract.batch import Encoded
 from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import check_model, open_model
+from include.problems.of import PLAIN, of_params
+from include.problems.problem import Problem
 from include.retrieval.version import open_retrieval
 from include.step_values.training import Metrics, TrainValue
 from include.training.checkpoint import CheckpointStore
@@ -38,13 +39,13 @@ HOSTILE: tuple[tuple[float | None, str | None], ...] = (
     (-1, "\N{SNOWMAN} 123 !?"),
     (1e6, "never seen before " * 200),
 )
-PARITY = 1e-4  # largest difference allowed between the trained model's scores and the ONNX file's
+SHOWN = 5  # labels or outputs of a message
 
 
 def run(task: Task) -> Outcome:
     """Train on `train.parquet` of the input `training_set`.
 
-    Params: `features` and `training` (sections of the spec, with the parameters to use), `label`.
+    Params: `features` and `training` (sections of the spec, with the parameters to use), `label`, `problem`.
     """
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
@@ -72,39 +73,49 @@ def run(task: Task) -> Outcome:
 
 def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     """The encoded training and validation rows of a training set, and the model's signature."""
-    label = str(task.params["label"])
+    label, problem = str(task.params["label"]), of_params(task.params)
     table = pq.read_table(path)
-    check_labels(table, label)
-    older, newer = split_newest(table)
-    check_labels(older, label)
+    check_labels(table, label, problem)
+    older, newer = split_newest(table, list_column=problem.query or "")
+    check_labels(older, label, problem)
     features = Features(**task.params["features"])
     encoder = Encoder.fit(older, features.inputs, label, task.params.get("training", {}).get("inputs", "tensor"))
     if encoder.form == "tensor":
         encoder.check_tensor()
     # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
     pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
-    signature = {**encoder.to_json(), **pins}
-    return _rows(encoder, older, label), _rows(encoder, newer, label), signature
+    signature = {**encoder.to_json(), **problem_signature(task.params), **pins}
+    return _rows(encoder, older, label, problem), _rows(encoder, newer, label, problem), signature
 
 
-def check_labels(table: pa.Table, label: str) -> None:
-    """Raises DataError unless there are rows of both classes, each with a label."""
-    if label not in table.column_names:
-        raise DataError(f"The training set has no label column {label!r}.", seen=table.column_names)
-    column = table[label].to_numpy().astype(np.float64)
-    classes = {str(value): int((column == value).sum()) for value in np.unique(column)}
-    if set(classes) != {"0.0", "1.0"}:
+def problem_signature(params: Mapping[str, Any]) -> dict[str, Json]:
+    """What the contract says of a problem: itself, and its outputs' names. Nothing of a plain binary one."""
+    if not params.get("problem"):
+        return {}
+    return {"problem": params["problem"], "outputs": list(of_params(params).outputs)}
+
+
+def check_labels(table: pa.Table, label: str, problem: Problem = PLAIN) -> None:
+    """Raises DataError unless every row has a label of the problem's kind, and there is something to learn from them."""
+    truth = problem.truth(table, label)
+    what = problem.too_few(truth, 1)
+    absent = problem.absent(truth)
+    if what or absent:
+        gone = f"no row of {', '.join(map(repr, absent[:SHOWN]))}, which the spec has as classes"
         raise DataError(
-            f"Training needs rows of both classes of {label!r} (0 and 1), each labelled.",
-            seen=classes or "no rows",
+            f"Training needs rows that tell something of {label!r}: {what or gone}.",
+            seen=problem.described(truth),
             safe="the training set is kept as it is.",
             hint="widen training.window_days, or check the label's source.",
         )
 
 
-def _rows(encoder: Encoder, table: pa.Table, label: str) -> Rows:
+def _rows(encoder: Encoder, table: pa.Table, label: str, problem: Problem) -> Rows:
+    truth = problem.truth(table, label)
     columns = encoder.encode_columns(table) if encoder.form == "columns" else None
-    return Rows(encoder.encode_matrix(table), table[label].to_numpy().astype(np.float32), columns)
+    weights = None if truth.weight is None else truth.weight.astype(np.float32)
+    labels = truth.labels.astype(np.float32)
+    return Rows(encoder.encode_matrix(table), labels, columns, weights, truth.query, truth.day)
 
 
 def verify(job: TrainingJob) -> Metrics:
@@ -115,16 +126,17 @@ def verify(job: TrainingJob) -> Metrics:
     """
     if not job.model_path.is_file():
         raise DataError("The model's fit returned without writing job.model_path.", seen=str(job.model_path))
-    check_model(job.model_path, job.encoder if job.named else len(job.inputs))
-    model = open_model(job.model_path)
-    scores = model.score(job.validation.given)
-    _check_scores(scores, len(job.validation), "the validation rows")
-    _check_scores(model.score(_hostile(job)), 3, "rows of missing and unknown values")
+    check_model(job.model_path, job.encoder if job.named else len(job.inputs), job.outputs)
+    model, problem = open_model(job.model_path), job.problem
+    outputs = model.score(job.validation.given)
+    _check_outputs(problem, outputs, len(job.validation), "the validation rows")
+    _check_outputs(problem, model.score(_hostile(job)), 3, "rows of missing and unknown values")
     for expected in job.expected:
-        gap = float(np.abs(expected - scores).max()) if expected.shape == scores.shape else math.inf
-        if not gap <= PARITY:
-            raise DataError(f"The ONNX file does not score like the model it came from, within {PARITY}.", seen=gap)
-    return {**measure(job.validation.labels, scores, threshold=None), "rows": len(job.validation)}
+        gap = float(np.abs(expected - outputs).max()) if expected.shape == outputs.shape else math.inf
+        if not gap <= problem.parity(expected):
+            allowed = f"{problem.parity(expected):.3g}"
+            raise DataError(f"The ONNX file does not score like the model it came from, within {allowed}.", seen=gap)
+    return {**problem.measure(job.validation.truth(), outputs, decided=False), "rows": len(job.validation)}
 
 
 def _hostile(job: TrainingJob) -> Encoded:
@@ -145,12 +157,11 @@ def hostile_row(inputs: Sequence[Input], number: float | None, text: str | None)
     return row
 
 
-def _check_scores(scores: Floats, rows: int, which: str) -> None:
-    if scores.shape != (rows,):
-        raise DataError(f"The model must return one score a row for {which}.", seen=scores.shape)
-    if not bool(np.all((scores >= 0) & (scores <= 1))):  # NaN fails both
+def _check_outputs(problem: Problem, outputs: Floats, rows: int, which: str) -> None:
+    wrong = problem.check(outputs, rows)
+    if wrong:
         raise DataError(
-            f"The model's scores of {which} are not probabilities.",
-            seen=[float(np.nanmin(scores)), float(np.nanmax(scores)), int(np.isnan(scores).sum())],
-            hint="return a probability in 0..1 whatever the input: handle NaN and unknown codes in the graph.",
+            f"The model's outputs of {which} are wrong: {wrong}.",
+            seen=outputs[:SHOWN].tolist(),
+            hint="return what the problem asks for whatever the input: handle NaN and unknown codes in the graph.",
         )

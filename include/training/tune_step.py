@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from include.core.digest import digest_json
+from include.core.errors import DataError
 from include.core.json_types import Json
 from include.core.reference import load
 from include.core.request import Outcome
 from include.core.task import Task
+from include.problems.of import of_params
+from include.problems.problem import Problem
 from include.step_values.training import Trial, TuneValue
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
@@ -23,21 +26,35 @@ ROWS = 20_000  # the newest training rows each trial sees
 
 
 def run(task: Task) -> Outcome:
-    """Params: `features`, `training`, `label`. Value: the best `params` and every trial's log loss."""
+    """Params: `features`, `training`, `label`, `problem`. Value: the best `params` and what every trial came to: the log loss
+    where the problem has one, else its default metric."""
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
-    recent = train.last(ROWS)
+    recent, name = train.last(ROWS), tuned_by(of_params(task.params))
+    metric = of_params(task.params).metric(name)
     trials: list[Trial] = []
     for chosen in grid(training.get("search", {}), int(training.get("seed", 7))):
         params = {**training.get("params", {}), **chosen}
         job = _trial(task, Path(task.workdir), recent, validation, signature, params)
         load(training["fit"])(job)
-        found = verify(job)["log_loss"]
-        assert found is not None  # it is defined for any scores that `verify` lets through
-        trials.append({"params": params, "log_loss": found})
-    best = min(trials, key=lambda trial: trial["log_loss"])
+        found = verify(job)[name]
+        if found is None:
+            raise DataError(
+                f"The {metric.title} is not defined on the validation rows, so no parameters are the best.",
+                seen=f"{len(validation)} rows",
+                safe="the spec's own parameters stand.",
+                hint="train without tuning, or widen training.window_days.",
+            )
+        trials.append({"params": params, name: found})
+    losses = [float(trial[name]) * (-1 if metric.higher_is_better else 1) for trial in trials]
+    best = trials[losses.index(min(losses))]
     value: TuneValue = {"params": best["params"], "trials": trials}
     return Outcome(value)
+
+
+def tuned_by(problem: Problem) -> str:
+    """The metric that chooses: the log loss, which feels every row, where there is one."""
+    return "log_loss" if "log_loss" in problem.metrics else problem.value.DEFAULT_METRIC
 
 
 def grid(search: Mapping[str, Any], seed: int) -> list[dict[str, Json]]:

@@ -8,6 +8,7 @@ from include.core.request import Ref, Request
 from include.core.spec import ModelSpec
 from include.core.storage import Storage
 from include.data.raw import RawPartitions
+from include.problems.of import params_of
 
 STEP, FUNCTION = "validate", "include.validation.validate_step:run"
 
@@ -29,7 +30,12 @@ def verdict_request(spec: ModelSpec, day: date, storage: Storage, raw: RawPartit
 
 def training_set_verdict_request(spec: ModelSpec, training_set: Ref) -> Request:
     """Of a training set, by the spec's expectations of it."""
-    params = {"expectations": spec.expectations, "features": spec.features.model_dump(mode="json"), "label": spec.label}
+    params = {
+        "expectations": spec.expectations,
+        "features": spec.features.model_dump(mode="json"),
+        "label": spec.label,
+        **params_of(spec),
+    }
     return Request.of(
         "validate_training_set", "include.validation.validate_training_set_step:run", spec.name,
         params=params, inputs={"training_set": training_set}, uses=(spec.expectations,),

@@ -9,6 +9,8 @@ from typing import Any
 from include.core.errors import SpecError
 from include.core.request import Outcome
 from include.core.task import Task
+from include.problems.of import PLAIN, of_params
+from include.problems.problem import Problem
 from include.row_rules.expectation import Expectation, Suite, load_suite
 from include.validation.batch import Batch, open_database
 from include.validation.page import verdict_page
@@ -23,11 +25,11 @@ PARTS = ("train", "holdout")
 def run(task: Task) -> Outcome:
     """Judge `train.parquet` and `holdout.parquet` by the model's "training_set" rules and by those of every model.
 
-    Params: `expectations`, `features` (spec section), `label`. Raises as the `validate` step does.
+    Params: `expectations`, `features` (spec section), `label`, `problem`. Raises as the `validate` step does.
     """
     label = str(task.params["label"])
     declared = _declared(str(task.params["expectations"]))
-    rules = (*standard_rules(label, _inputs(task.params["features"])), *declared.rules)
+    rules = (*standard_rules(label, _inputs(task.params["features"]), of_params(task.params)), *declared.rules)
     runner = open_expectations()
     database = open_database()
     batches: dict[str, Batch] = {}
@@ -47,14 +49,26 @@ def run(task: Task) -> Outcome:
     return Outcome(value, {docs.name: docs})
 
 
-def standard_rules(label: str, inputs: Sequence[str]) -> tuple[Expectation, ...]:
-    """What any binary classifier's training set must satisfy, in both parts."""
+def standard_rules(label: str, inputs: Sequence[str], problem: Problem = PLAIN) -> tuple[Expectation, ...]:
+    """What any training set of a problem must satisfy, in both parts."""
+    weight = problem.value.weight
     return (
         Expectation("ExpectTableRowCountToBeBetween", min_value=1),
         Expectation("ExpectColumnValuesToNotBeNull", column=label),
-        Expectation("ExpectColumnDistinctValuesToEqualSet", column=label, value_set=[0, 1]),
+        *(Expectation(name, **arguments) for name, arguments in problem.label_rules(label)),
+        *_weighted(weight),
         Expectation("ExpectColumnValuesToNotBeNull", column="event_timestamp"),
         *(Expectation("ExpectColumnToExist", column=name) for name in inputs),
+    )
+
+
+def _weighted(weight: str | None) -> tuple[Expectation, ...]:
+    """A weight is there, and positive, in every row."""
+    if not weight:
+        return ()
+    return (
+        Expectation("ExpectColumnValuesToNotBeNull", column=weight),
+        Expectation("ExpectColumnValuesToBeBetween", column=weight, min_value=0, strict_min=True),
     )
 
 

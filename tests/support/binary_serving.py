@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from include.problems.problem import Problem
 from include.routing.entity_hash import unit
 from include.routing.route import Route
 from include.serving.http.request_error import RequestError
+from include.serving.models.answers import Answers, is_plain
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import Floats, LoadedModel
 from include.serving.openapi import OPENAPI
@@ -71,7 +72,10 @@ class Reply:
 class Scene:
     """A predictor over a store of seeded rows; clocks stand still."""
 
-    def __init__(self, spec: ModelSpec, folder: Path, route: Route, **serving: Any) -> None:
+    def __init__(
+        self, spec: ModelSpec, folder: Path, route: Route, scorers: Mapping[int, Any] | None = None, **serving: Any
+    ) -> None:
+        """`scorers`: by version, where they are not those of the plain binary model."""
         folder.mkdir()
         self.spec = spec.model_copy(update={"serving": spec.serving.model_copy(update=serving)})
         self.folder, store = folder, SqliteOnlineStore(folder / "online.db")
@@ -89,8 +93,9 @@ class Scene:
         self.contract = Contract(self.spec)
         self.predictor = Predictor(self.contract, reader, self.log, Metrics(), unit, self)  # type: ignore[arg-type]
         encoder = Encoder(tuple(Input(each.name, each.dtype) for each in INPUTS))
-        scorers = {1: Weighted(0.75, 0.125), 2: Weighted(0.5, 0.25, breaks=True), 3: Weighted(0.25, 0.5)}
-        models = {n: LoadedModel(n, f"d{n}", encoder, scorer, 3, inputs=INPUTS) for n, scorer in scorers.items()}
+        scorers = scorers or {1: Weighted(0.75, 0.125), 2: Weighted(0.5, 0.25, breaks=True), 3: Weighted(0.25, 0.5)}
+        answers = None if is_plain(self.spec) else Answers(self.spec)
+        models = {n: LoadedModel(n, f"d{n}", encoder, made, 3, inputs=INPUTS, answers=answers) for n, made in scorers.items()}
         self.deployment = Deployment(self.spec, route, 7, models)
 
     def offer_lines(self, model: str, version: int, lines: bytes, count: int) -> None:

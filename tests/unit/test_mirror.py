@@ -69,7 +69,7 @@ ELSEWHERE = {
     ),
     # Real processes: a platform, an upgrade, the demonstration.
     "tests/e2e/test_walk_forward.py": "demo/account",
-    "tests/integration/test_gateway.py": "gateway/host serving/client serving/supervisor",
+    "tests/integration/test_gateway.py": "gateway/host serving/supervisor",
     "tests/integration/test_platform.py": (
         "local/__main__ local/connections local/down local/health local/launch local/platform local/pools local/roles"
     ),
@@ -130,6 +130,9 @@ ELSEWHERE = {
     "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
+    "tests/unit/serving/prediction/test_kinds.py": (
+        "serving/models/answers serving/prediction/lists serving/prediction/outputs serving/prediction/rows"
+    ),
     "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
     "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
     "tests/unit/point_in_time/test_known.py": "scoring/rows",
@@ -147,7 +150,6 @@ ELSEWHERE = {
     "tests/unit/serving/prediction/test_request_types.py": "serving/prediction/ingest",
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
     "tests/integration/test_gateway_inference.py": "serving/prediction/infer",
-    "tests/contract/test_gateway_schema.py": "serving/openapi",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
     "tests/unit/training/test_train_step.py": "training/job training/tune_step",
@@ -161,7 +163,8 @@ THEMES = {
     "tests/unit/cli": "commands json unknown_names",
     "tests/unit/core": "digest_of_steps spec",
     "tests/unit/data": "partitions",
-    "tests/unit/features": "authored_names zones",
+    "tests/unit/evaluation": "binary_results problems",
+    "tests/unit/features": "authored_names problems zones",
     "tests/unit/monitoring": "storm",
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
@@ -171,6 +174,7 @@ THEMES = {
     "tests/unit/reconcile": "bench",
     "tests/unit/rollout": "entities",
     "tests/unit/serving": "binary_golden direct",
+    "tests/unit/serving/prediction": "kinds",
 }
 # Folders of tests about what is no package of the sources: containers, examples, scripts, the tests' own helpers, the house.
 OTHER = ("docker", "examples", "scripts", "support")

@@ -67,8 +67,9 @@ class Retraining(Frozen):
     """Makes it enough that `consecutive` of the last `within` windows show it. Windows whose check abstained are passed over."""
 
     price: float | None = Field(None, gt=0)
-    """What a retraining costs, in errors of a window: .1 is 100 of 1,000 requests. Given a price, retraining is also decided by
-    whether the errors it saves are worth it. None: costs are not considered."""
+    """What a retraining costs, in the mean loss of a window: of a yes or no, or of classes, .1 is 100 wrong answers of 1,000
+    requests; of a number, an absolute error in the label's unit; of a ranking, NDCG; with `costs`, a cost. Given a price,
+    retraining is also decided by whether what it saves is worth it. None: costs are not considered."""
 
     breaker: int = Field(3, ge=1)
     """How many challengers in a row may be rejected before retraining stops until a person has looked."""

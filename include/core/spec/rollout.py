@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from include.core.spec.base import Frozen, Name
 
@@ -36,7 +36,9 @@ class Rollout(Frozen):
     """How many mirrored requests the challenger must have scored before the first step."""
 
     shadow_tolerance: float = Field(0.35, gt=0)
-    """The largest accepted mean of |challenger's score - champion's score| over the mirrored requests."""
+    """The largest accepted mean distance of the challenger's answers from the champion's over the mirrored requests: |score -
+    score|; of numbers |value - value|, in the label's unit; of classes the total variation of the probabilities, 0 to 1; of
+    rankings the share of the champion's first places that are not among the challenger's."""
 
     step_requests: int = Field(100, ge=1)
     """How many requests the challenger must have answered at each step before it can be promoted."""
@@ -55,7 +57,13 @@ class Rollout(Frozen):
     """The error rate below which rates are not told apart. A challenger shown to be under `margin` times it is promoted."""
 
     score_tolerance: float | None = Field(5.0, ge=1)
-    """How many times as many scores below the champion's p10, or above its p90, are tolerated. None: scores are not judged."""
+    """How many times as many scores below the champion's p10, or above its p90, are tolerated. None: scores are not judged. Of
+    numbers it is the values, of classes the probability of the likeliest one; the scores of a ranking have no unit, and are not
+    judged."""
+
+    label_margin: float | None = Field(None, gt=1)
+    """Where labels come while a stage lasts: how many times the champion's label events (wrong answers, large errors) the
+    challenger must be shown to be under before a step with two arms promotes it, at `beta`. None: labels can only roll back."""
 
     outcomes: tuple[BusinessMetric, ...] = ()
     """The business metrics that are held against the challenger. By default none is."""
@@ -85,6 +93,12 @@ class Rollout(Frozen):
     def accepted_error_rate(self) -> float:
         """What is accepted where no champion serves beside the challenger; above it on both arms, someone is paged."""
         return min(1.0, self.margin * self.error_floor)
+
+    @model_validator(mode="after")
+    def _arms_for_labels(self) -> Self:
+        if self.label_margin is not None and all(step == 100 for step in self.weights):
+            raise ValueError("label_margin compares two arms, and no step has them: add one below 100, with strategy='canary'")
+        return self
 
     @field_validator("steps")
     @classmethod

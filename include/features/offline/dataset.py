@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -33,6 +33,7 @@ class Dataset:
     time: str  # the column that says when the row became known
     one_day: bool = False  # all its times lie within the partition's day
     event: str = ""  # where that is another: the column of the event, never after `time`
+    finite: tuple[str, ...] = ()  # columns where even NaN is no value
     texts: tuple[str, ...] = ()  # columns whose texts have a largest size
 
 
@@ -49,15 +50,18 @@ def of_view(view: View) -> Dataset:
     )  # fmt: skip
 
 
-def of_entities(features: Features) -> Dataset:
+def of_entities(features: Features, further: Mapping[str, str] | None = None) -> Dataset:
+    """`further`: columns that the problem reads beside keys and features, with their types."""
     keys = dict.fromkeys(features.keys, KEY)
     columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **keys, **_types(features.request)}
-    return Dataset("entities", columns, ("request_id",), "event_timestamp", texts=_texts(features.request))
+    further = further or {}
+    return Dataset("entities", {**columns, **further}, ("request_id",), "event_timestamp", texts=_texts(features.request))
 
 
-def of_labels(label: str) -> Dataset:
-    columns = {"request_id": "VARCHAR", label: "TINYINT", "label_timestamp": "TIMESTAMP"}
-    return Dataset("labels", columns, ("request_id",), "label_timestamp")
+def of_labels(label: str, sql_type: str = "TINYINT") -> Dataset:
+    """`sql_type`: of the label, as its problem says: TINYINT, DOUBLE, or VARCHAR, which whole numbers become."""
+    columns = {"request_id": "VARCHAR", label: KEY if sql_type == "VARCHAR" else sql_type, "label_timestamp": "TIMESTAMP"}
+    return Dataset("labels", columns, ("request_id",), "label_timestamp", finite=(label,) if sql_type == "DOUBLE" else ())
 
 
 def _types(features: tuple[Feature, ...]) -> dict[str, str]:
@@ -180,6 +184,8 @@ def _offences(dataset: Dataset, day: date) -> Iterator[tuple[str, str]]:
     )
     for name in (name for name, type_ in dataset.columns.items() if type_ == "DOUBLE"):
         yield f"{name!r} must not be infinite", f'SELECT {columns}, "{name}" FROM temp._result WHERE isinf("{name}")'
+    for name in dataset.finite:
+        yield f"{name!r} must be a number or null, not NaN", f'SELECT {columns}, "{name}" FROM temp._result WHERE isnan("{name}")'
     for name in dataset.texts:
         long = f'SELECT {columns}, strlen("{name}") FROM temp._result WHERE strlen("{name}") > {TEXT_BYTES}'
         yield f"{name!r} must be at most {TEXT_BYTES} bytes of UTF-8", long

@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from include.core.spec import Binary
 from include.monitoring.drift.drift import ColumnDrift, DriftVerdict, judge
 from include.monitoring.formatting import number, percent
 from include.monitoring.profile.prediction_columns import LABEL, RESIDUAL, SCORE, SLOPE
 from include.monitoring.profile.profiles import Profile
 from include.monitoring.quality import Quality
 from include.monitoring.reference import Reference
+from include.problems.binary import BinaryProblem
+from include.problems.problem import Problem
 from include.step_values.monitoring import DriftTypeValue, Verdict
 
+PLAIN = BinaryProblem(Binary())
 LABELLED = 0.9  # with fewer of the labels landed, the early ones speak for the rest: often another kind
 
 
@@ -34,7 +38,13 @@ class DriftType:
 
 
 def drift_types(
-    window: Profile, counts: Mapping[str, int], reference: Reference, quality: Quality, covariate: DriftVerdict, minimum: int
+    window: Profile,
+    counts: Mapping[str, int],
+    reference: Reference,
+    quality: Quality,
+    covariate: DriftVerdict,
+    minimum: int,
+    problem: Problem = PLAIN,
 ) -> dict[str, DriftType]:
     """Every kind by name. `window` holds the answers' columns (see prediction_columns) as far as they are known.
 
@@ -45,8 +55,8 @@ def drift_types(
         "quality": _quality(quality),
         "covariate": DriftType(covariate.verdict, covariate.summary, tuple(column.name for column in covariate.drifted)),
         "prediction": _prediction(window, counts["answered"], reference, minimum),
-        "label": _label(window, counts, reference, minimum),
-        "concept": _concept(window, counts["own"], reference, minimum),
+        "label": _label(window, counts, reference, minimum, problem),
+        "concept": _concept(window, counts["own"], reference, minimum, problem),
     }
 
 
@@ -64,7 +74,7 @@ def _prediction(window: Profile, rows: int, reference: Reference, minimum: int) 
     return _kind(found, f"The mean score is {_against(column, window[SCORE].mean)}")
 
 
-def _label(window: Profile, counts: Mapping[str, int], reference: Reference, minimum: int) -> DriftType:
+def _label(window: Profile, counts: Mapping[str, int], reference: Reference, minimum: int, problem: Problem) -> DriftType:
     due = counts.get("due", counts["rows"])
     if counts["rows"] and (not counts["labelled"] or counts["labelled"] < LABELLED * due):
         share = percent(counts["labelled"] / max(due, 1))
@@ -74,17 +84,16 @@ def _label(window: Profile, counts: Mapping[str, int], reference: Reference, min
     found = _of(window, counts["labelled"], reference, minimum, LABEL)
     if isinstance(found, DriftType):
         return found
-    usual = found.columns[0].distance.usual_mean
-    return _kind(found, f"{percent(window[LABEL].mean)} of the labels are positive, usually {percent(usual)}")
+    if problem.sql_type == "VARCHAR":
+        return _kind(found, f"Of the labels, {found.columns[0].summary}")
+    return _kind(found, problem.level_words(window[LABEL].mean, found.columns[0].distance.usual_mean))
 
 
-def _concept(window: Profile, rows: int, reference: Reference, minimum: int) -> DriftType:
+def _concept(window: Profile, rows: int, reference: Reference, minimum: int, problem: Problem) -> DriftType:
     found = _of(window, rows, reference, minimum, RESIDUAL, SLOPE)
     if isinstance(found, DriftType):
         return found
-    more = window[RESIDUAL].mean
-    side = "more" if more > 0 else "less"
-    summary = f"The label comes true {number(abs(100 * more))} points {side} often than the score says"
+    summary = problem.residual_words(window[RESIDUAL].mean)
     if any(column.name == SLOPE and column.drifted for column in found.columns):
         promise = "less than they hold" if window[SLOPE].mean > 0 else "more than they hold"
         summary += f", and high scores promise {promise}"

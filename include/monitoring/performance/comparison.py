@@ -13,13 +13,11 @@ from scipy.special import logit
 
 from include.core.request import Json
 from include.metrics.arrays import Floats
-from include.metrics.binary import METRICS, title, worse_by
-from include.metrics.errors import influence
 from include.monitoring.logistic import newton
 from include.monitoring.performance.label_delay import LabelDelay
 from include.monitoring.performance.slices import by_slice, worst
 from include.monitoring.performance.slices import summary as slice_summary
-from include.monitoring.performance.terms import CLASS_ROWS, Terms, arrays, smaller_class
+from include.monitoring.performance.terms import Known, Terms
 from include.monitoring.stored import rounded, stored
 from include.step_values.monitoring import PerformanceValue
 
@@ -48,7 +46,7 @@ class Baseline:
         """The holdout's metric on the same terms. Decisions at another threshold are another quantity: the rows that were
         kept are then measured again, and without them there is nothing to compare with."""
         known = self.metrics.get(terms.metric)
-        if known is None or not METRICS[terms.metric].uses_threshold or self.threshold == terms.threshold:
+        if known is None or not terms.definition.decided or self.threshold == terms.threshold:
             return Expected(known, self.rows)
         again = terms.measured(self.holdout) if self.holdout is not None else None
         if self.holdout is not None and again is not None:
@@ -95,35 +93,33 @@ def landed(predictions: pa.Table, version: int | None) -> pa.Table:
 
 def measure(rows: pa.Table, baseline: Baseline, slices: Sequence[str], terms: Terms) -> Performance:
     """Performance on `rows` (see `landed`). Abstains, saying so, on few rows or one class."""
-    label, score, day = arrays(rows)
-    metric, n = terms.metric, len(label)
-    if n < terms.minimum_rows:
-        summary = f"{n} labels of the champion's own answers have landed; {terms.minimum_rows} are needed."
-        return Performance("abstain", summary, metric, n)
-    if smaller_class(label) < CLASS_ROWS:
-        summary = f"{int(label.sum())} of {n} labels are positive: fewer than {CLASS_ROWS} of a class give no metric."
-        return Performance("abstain", summary, metric, n, float(label.mean()))
-    found = {name: influence(name, label, score, terms.threshold) for name in METRICS}
+    known, problem = terms.known(rows), terms.problem
+    metric, n = terms.metric, len(known.truth)
+    why = terms.why_not(known.truth)
+    if why:
+        rate = problem.positive_rate(known.truth) if n >= terms.minimum_rows else None
+        return Performance("abstain", why, metric, n, rate)
+    found = {name: problem.influence(name, known.truth, known.outputs) for name in problem.metrics}
     values = {name: each.value for name, each in found.items()}
-    errors = {name: each.error(day) for name, each in found.items()}
+    errors = {name: each.error(known.day) for name, each in found.items()}
     expected = baseline.expected(terms)
-    drop = None if expected.value is None else worse_by(metric, values[metric], expected.value)
+    drop = None if expected.value is None else terms.definition.worse_by(values[metric], expected.value)
     # The holdout's own noise is the window's, scaled by its rows.
     both = float(np.sqrt(1 + n / expected.rows)) if expected.rows else 1.0
     parts = by_slice(rows, slices, terms, baseline.holdout)
     return Performance(
         "measured",
-        _summary(metric, values[metric], errors[metric], n, expected) + _worst(parts, metric),
+        _summary(terms.definition.title, values[metric], errors[metric], n, expected) + _worst(parts, metric),
         metric,
         n,
-        float(label.mean()),
+        problem.positive_rate(known.truth),
         values,
         errors,
         expected.value,
         drop,
         None if drop is None else errors[metric] * both,
         parts,
-        calibration(label, score),
+        _claimed(known, terms),
     )
 
 
@@ -141,6 +137,12 @@ def of_window(performance: Performance, window: str) -> Performance:
     )
 
 
+def _claimed(known: Known, terms: Terms) -> dict[str, float]:
+    """What the probabilities that a model claims are worth; nothing of a model that claims none."""
+    claimed = terms.problem.claimed(known.truth, known.outputs)
+    return {} if claimed is None else calibration(*claimed)
+
+
 def calibration(label: Floats, score: Floats) -> dict[str, float]:
     """`slope`, its `error`, and `offset`: a logistic regression of the label on the score's log odds (Cox 1958).
 
@@ -153,9 +155,9 @@ def calibration(label: Floats, score: Floats) -> dict[str, float]:
     return {"slope": 1 + float(found[1]), "slope_error": error, "offset": float(found[0])}
 
 
-def _summary(metric: str, value: float, error: float, rows: int, expected: Expected) -> str:
+def _summary(title: str, value: float, error: float, rows: int, expected: Expected) -> str:
     before = expected.why if expected.value is None else f", was {expected.value:.3f} on the champion's holdout"
-    return f"{title(metric)} on {rows:,} landed rows {value:.3f} (± {1.96 * error:.3f}){before}"
+    return f"{title} on {rows:,} landed rows {value:.3f} (± {1.96 * error:.3f}){before}"
 
 
 def _worst(slices: Sequence[Mapping[str, Json]], metric: str) -> str:

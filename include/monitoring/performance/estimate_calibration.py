@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 
 from include.data.window import moment
-from include.metrics.binary import title
 from include.monitoring.performance.comparison import Performance
 from include.monitoring.performance.estimation import Raw, estimate, parts
 from include.monitoring.performance.terms import Terms
@@ -34,7 +33,6 @@ SHARE, SHARE_SPREAD = 1.0, 0.5  # how much of a seen move is taken to come true 
 UNSEEN = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 LIKELY = (0.3, 0.2, 0.2, 0.15, 0.1, 0.05)
 SURPRISE = 3.5  # the newest landed window may lie off by so many standard errors
-WIDE = 0.15  # an interval whose half is wider, in the metric's unit, says nothing any more
 MARGIN = 1.15  # estimates may miss by so many times what "nothing has changed" misses: few misses are mostly noise
 
 
@@ -104,35 +102,36 @@ def lag(window: str, past: Sequence[Landed]) -> int:
     return max(1, round((start - newest) / (end - start)) + 1)
 
 
-def nothing(why: str, metric: str) -> Estimate:
-    return Estimate("abstain", f"{_before(metric)}{why}", metric, Raw(0.0, 0.0, 0.0, 0.0, 0.0, why=why))
+def nothing(why: str, terms: Terms) -> Estimate:
+    return Estimate("abstain", f"{_before(terms)}{why}", terms.metric, Raw(0.0, 0.0, 0.0, 0.0, 0.0, why=why))
 
 
-def believe(raw: Raw, past: Sequence[Landed], metric: str, lag: int = 1) -> Estimate:
+def believe(raw: Raw, past: Sequence[Landed], terms: Terms, lag: int = 1) -> Estimate:
     """What to say. `past`: oldest first, as known now. `lag`: windows between the newest of them and this one."""
+    metric, title = terms.metric, terms.definition.title
     if raw.why:
-        return Estimate("abstain", f"{_before(metric)}{raw.why}", metric, raw, landed=len(past))
+        return Estimate("abstain", f"{_before(terms)}{raw.why}", metric, raw, landed=len(past))
     if len(past) < FEWEST:
         known = f"{len(past)} earlier windows have their labels; {FEWEST} are needed to know what an estimate is worth."
-        summary = f"{_before(metric)}{known}"
+        summary = f"{_before(terms)}{known}"
         return Estimate("abstain", summary, metric, raw, landed=len(past))
     why = _distrust(past, lag)
     if why:
-        return Estimate("abstain", f"{_before(metric)}{why}", metric, raw, landed=len(past))
+        return Estimate("abstain", f"{_before(terms)}{why}", metric, raw, landed=len(past))
     value, error = _next(raw.value, raw.base, past, lag)
     error = float(np.hypot(error, raw.error))
-    if 1.96 * error > WIDE:
-        summary = f"{_before(metric)}it could be anything from {value - 1.96 * error:.2f} to {value + 1.96 * error:.2f}."
+    if 1.96 * error > terms.wide:
+        summary = f"{_before(terms)}it could be anything from {value - 1.96 * error:.2f} to {value + 1.96 * error:.2f}."
         return Estimate("abstain", summary, metric, raw, landed=len(past))
     summary = (
-        f"{title(metric)} before labels: about {value:.3f} (± {1.96 * error:.3f}), was {raw.base:.3f} on the holdout; "
+        f"{title} before labels: about {value:.3f} (± {1.96 * error:.3f}), was {raw.base:.3f} on the holdout; "
         f"the last {min(len(past), LAST)} such estimates missed by {_missed(past, lag)[0]:.3f} on average"
     )
     return Estimate("estimated", summary, metric, raw, value, error, len(past))
 
 
-def _before(metric: str) -> str:
-    return f"No {title(metric)} before labels: "
+def _before(terms: Terms) -> str:
+    return f"No {terms.definition.title} before labels: "
 
 
 def _distrust(past: Sequence[Landed], lag: int) -> str:

@@ -28,7 +28,9 @@ from include.data.window import Window
 from include.metrics.fractional import FractionalMetric
 from include.monitoring.additive import Scale, design, fit, predict
 from include.monitoring.formatting import percent
-from include.monitoring.performance.terms import Terms, arrays
+from include.monitoring.performance.estimation_of_losses import expected_loss, pseudo_values
+from include.monitoring.performance.known_rows import said
+from include.monitoring.performance.terms import Known, Terms
 from include.monitoring.profile.binning import Axis, Floats
 from include.monitoring.stored import rounded
 from include.step_values.monitoring import RawEstimate
@@ -70,16 +72,24 @@ class Raw:
 def estimate(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: Terms) -> Raw:
     """`holdout`: `score`, `label`, `event_time` and the columns of `axes`; `window`: the same without labels, any number of
     rows. Columns that follow the calendar must not be among the axes."""
-    label, score, day = arrays(holdout)
-    if not terms.enough(label):
-        why = f"The holdout kept {len(label)} rows, {int(label.sum())} positive: too few to learn from."
-        return Raw(0.0, 0.0, 0.0, 0.0, 0.0, why=why)
-    base, base_error = terms.measured_arrays(label, score, day)
-    noise = base_error * float(np.sqrt(len(label) / max(window.num_rows, 1)))
+    known = terms.known(holdout)
+    if not terms.enough(known.truth):
+        return Raw(0.0, 0.0, 0.0, 0.0, 0.0, why=_too_few(known, terms))
+    if terms.problem.query is not None:
+        return Raw(0.0, 0.0, 0.0, 0.0, 0.0, why="What a list is worth does not follow from one row of it.")
+    base, base_error = terms.of(known)
+    noise = base_error * float(np.sqrt(len(known.truth) / max(window.num_rows, 1)))
     if window.num_rows < terms.minimum_rows:
         why = f"{window.num_rows} answered requests; {terms.minimum_rows} are needed."
         return Raw(base, base_error, base, base_error, noise, why=why)
-    return _estimated(holdout, spaced(window), axes, terms, Raw(base, base_error, base, base_error, noise))
+    estimated = _estimated if terms.fractional else _estimated_by_losses
+    return estimated(holdout, spaced(window), axes, terms, Raw(base, base_error, base, base_error, noise))
+
+
+def _too_few(known: Known, terms: Terms) -> str:
+    rate = terms.problem.positive_rate(known.truth)
+    positive = "" if rate is None else f", {int(known.truth.labels.sum())} positive"
+    return f"The holdout kept {len(known.truth)} rows{positive}: too few to learn from."
 
 
 def spaced(table: pa.Table, rows: int = ROWS) -> pa.Table:
@@ -104,14 +114,10 @@ def parts(holdout: pa.Table, length: timedelta) -> list[tuple[str, pa.Table, pa.
 
 def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: Terms, known: Raw) -> Raw:
     held = spaced(holdout)
-    label, score, day = arrays(held)
-    scales = [Scale.of(axis, held[axis.name]) for axis in axes if axis.name in window.column_names]
-    scales = [*scales, Scale.of(Axis(SCORE), held["score"], SCORE_BINS)]
-    sides = [design(scales, table.append_column(SCORE, table["score"])) for table in (held, window)]
-    outside = _outside(scales, *sides)
-    ratio = _density(*sides)
-    effective = float(ratio.sum() ** 2 / np.square(ratio).sum() / len(ratio))
-    answered = window["score"].cast(pa.float64()).to_numpy()
+    known_rows = terms.known(held)
+    label, score, day = known_rows.truth.labels, known_rows.outputs.astype(np.float64), known_rows.day
+    sides, ratio, outside, effective = _sides(held, window, axes)
+    answered = said(window, terms.problem).astype(np.float64)
     odds = [logit(np.clip(each, 1e-4, 1 - 1e-4)) for each in (score, answered)]
     found = fit(sides[0], label, np.ones(len(label)), RIDGE, odds[0])
     expected, chance = (predict(side, found, before) for side, before in zip(sides, odds, strict=True))
@@ -133,6 +139,41 @@ def _estimated(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms:
     value = known.base + plain[0] - plain[1] + trusted * corrected
     body = (float(value), error, known.base, known.base_error, known.noise, effective, outside)
     return Raw(*body, why=_why(effective if error < UNSURE * known.base_error else 0.0, outside, len(label)))
+
+
+def _estimated_by_losses(holdout: pa.Table, window: pa.Table, axes: Sequence[Axis], terms: Terms, known: Raw) -> Raw:
+    """Of any metric that rows move: each row has a loss of its own, whose mean is the metric (see estimation_of_losses).
+
+    Its expectation by the inputs, and what the holdout's rows lose beyond it, weighted as the window's inputs are.
+    """
+    held = spaced(holdout)
+    rows = terms.known(held)
+    sides, ratio, outside, effective = _sides(held, window, axes)
+    loss = pseudo_values(terms.problem.influence(terms.metric, rows.truth, rows.outputs))
+    expected, coming = expected_loss(sides[0], loss, sides)
+    weight, beyond = np.minimum(ratio, HEAVIEST), loss - expected
+
+    def correction(keep: Floats) -> float:
+        """What rows lose beyond what their inputs tell, in the window more than on the holdout."""
+        here = float((weight * keep) @ beyond / max(float((weight * keep).sum()), 1e-12))
+        return here - float(keep @ beyond / max(float(keep.sum()), 1e-12))
+
+    corrected, error = correction(np.ones(len(loss))), jackknife(correction, rows.day)
+    trusted = max(0.0, 1 - (error / corrected) ** 2) if corrected else 0.0
+    value = known.base + float(coming.mean() - expected.mean()) + trusted * corrected
+    body = (value, error, known.base, known.base_error, known.noise, effective, outside)
+    return Raw(*body, why=_why(effective if error < UNSURE * known.base_error else 0.0, outside, len(loss)))
+
+
+def _sides(held: pa.Table, window: pa.Table, axes: Sequence[Axis]) -> tuple[list[npt.NDArray[np.float32]], Floats, float, float]:
+    """Both tables as columns of codes; of each holdout row, how many times as common its kind is in the window; the share of the
+    window that the holdout never showed; and the share of the holdout that is left once it is weighted so."""
+    scales = [Scale.of(axis, held[axis.name]) for axis in axes if axis.name in window.column_names]
+    scales = [*scales, Scale.of(Axis(SCORE), held["score"], SCORE_BINS)]
+    sides = [design(scales, table.append_column(SCORE, table["score"])) for table in (held, window)]
+    ratio = _density(*sides)
+    effective = float(ratio.sum() ** 2 / np.square(ratio).sum() / len(ratio))
+    return sides, ratio, _outside(scales, *sides), effective
 
 
 def _why(effective: float, outside: float, rows: int) -> str:

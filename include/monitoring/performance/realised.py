@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from include.core.request import Json
 from include.data.window import Window, moment
-from include.metrics.binary import METRICS
 from include.monitoring.performance.comparison import Performance, judged, landed, of_window
 from include.monitoring.performance.label_delay import Delays, LabelDelay, landing
+from include.monitoring.performance.terms import Terms
 from include.step_values.monitoring import EarlierWindow, MonitorValue
 
 Measure = Callable[[pa.Table], Performance]
@@ -62,16 +62,14 @@ def assess(
     return RealisedPerformance(performance_now, at, tuple(found))
 
 
-def history(
-    values: Mapping[str, MonitorValue], champion: int | None, before: str, metric: str, threshold: float
-) -> list[dict[str, Json]]:
+def history(values: Mapping[str, MonitorValue], champion: int | None, before: str, terms: Terms) -> list[dict[str, Json]]:
     """What was estimated in each window that ends by `before` (ISO), oldest first, and what came true as far as it was known.
 
     `values`: window name to `monitor` value. Only windows of the same champion, the same metric and, where it matters, the
     same threshold: another's record says nothing of this one.
     """
     until = moment(before)
-    alike = {n: v for n, v in values.items() if _champion(v) == champion and _on_terms(v, metric, threshold)}
+    alike = {n: v for n, v in values.items() if _champion(v) == champion and _on_terms(v, terms)}
     own = {n: v for n, v in alike.items() if moment(v["as_of"]) <= until}
     found: dict[str, dict[str, Json]] = {}
     for name, value in sorted(own.items(), key=lambda pair: str(pair[1]["as_of"])):
@@ -86,11 +84,11 @@ def history(
     return list(found.values())
 
 
-def _on_terms(value: MonitorValue, metric: str, threshold: float) -> bool:
+def _on_terms(value: MonitorValue, terms: Terms) -> bool:
     """Whether a window's estimate is of this metric, decided at this threshold."""
-    if "estimate" not in value or value["estimate"]["metric"] != metric:
+    if "estimate" not in value or value["estimate"]["metric"] != terms.metric:
         return False
-    return not METRICS[metric].uses_threshold or value.get("threshold") == threshold
+    return not terms.definition.decided or value.get("threshold") == terms.threshold
 
 
 def _champion(value: MonitorValue) -> int | None:

@@ -9,10 +9,8 @@ from typing import cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.metrics.binary import title
-from include.metrics.binary import value as measured
-from include.metrics.paired import difference
-from include.monitoring.performance.terms import Terms, arrays
+from include.monitoring.performance.known_rows import said
+from include.monitoring.performance.terms import Terms
 from include.monitoring.stored import rounded
 from include.step_values.monitoring import ComparisonValue
 
@@ -30,12 +28,13 @@ class Comparison:
     challenger_value: float
     better: float
     error: float
+    title: str = ""
 
     @property
     def summary(self) -> str:
         values = f"{self.challenger_value:.3f} against {self.champion_value:.3f}"
         who = f"Version {self.challenger} is {self._verdict} the champion on the same {self.rows:,} rows"
-        return f"{who}: {title(self.metric)} {values} ({self.better:+.3f} ± {NOISE * self.error:.3f})."
+        return f"{who}: {self.title or self.metric} {values} ({self.better:+.3f} ± {NOISE * self.error:.3f})."
 
     @property
     def _verdict(self) -> str:
@@ -44,7 +43,7 @@ class Comparison:
         return "better than" if self.better > 0 else "worse than"
 
     def to_json(self) -> ComparisonValue:
-        return cast("ComparisonValue", {**rounded(asdict(self)), "words": self.summary})
+        return cast("ComparisonValue", {**rounded(_told(self)), "words": self.summary})
 
 
 def comparisons(shadow: pa.Table, champion: int | None, terms: Terms) -> Iterator[Comparison]:
@@ -52,14 +51,21 @@ def comparisons(shadow: pa.Table, champion: int | None, terms: Terms) -> Iterato
     known = shadow.filter(pc.and_(pc.is_valid(shadow["label"]), pc.fill_null(pc.equal(shadow["answered_by"], champion), False)))
     for version in sorted(pc.unique(known["version"]).to_pylist()):
         rows = known.filter(pc.equal(known["version"], version))
-        if version != champion and terms.enough(arrays(rows)[0]):
+        if version != champion and terms.enough(terms.known(rows).truth):
             yield compare(rows, int(version), terms)
 
 
 def compare(rows: pa.Table, version: int, terms: Terms) -> Comparison:
     """The challenger's `score` and the champion's, `answered`, of the same labelled rows. Rows of a day share its weather."""
-    label, score, day = arrays(rows)
-    answered = rows["answered"].cast(pa.float64()).to_numpy()
-    champion, challenger = (measured(terms.metric, label, each, terms.threshold) for each in (answered, score))
-    found = difference(terms.metric, label, score, answered, day, terms.threshold)
-    return Comparison(version, len(label), terms.metric, champion, challenger, -found.worse, found.error)
+    known, problem = terms.known(rows), terms.problem
+    answered = said(rows, problem, "answered", "answered_outputs")
+    champion, challenger = (terms.definition.measured(known.truth, each) for each in (answered, known.outputs))
+    found = problem.difference(terms.metric, known.truth, known.outputs, answered, known.day)
+    counts = (version, len(known.truth), terms.metric)
+    return Comparison(*counts, champion, challenger, -found.worse, found.error, terms.definition.title)
+
+
+def _told(found: Comparison) -> dict[str, object]:
+    body = asdict(found)
+    del body["title"]  # of the metric: it is told in words
+    return body

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from scipy.special import ndtr
 
 from include.core.request import Json
-from include.metrics.binary import worse_by
 from include.monitoring.formatting import percent
 from include.monitoring.performance.terms import Terms
 
@@ -64,10 +63,12 @@ def _of(rows: pa.Table, column: str, terms: Terms, holdout: pa.Table | None) -> 
 def _slice(rows: pa.Table, column: str, value: str, terms: Terms) -> Slice:
     body: Slice = {"column": column, "value": value, "rows": rows.num_rows}
     found = terms.measured(rows)
-    label = rows["label"].cast(pa.float64()).to_numpy()
-    body["positive_rate"] = float(label.mean()) if len(label) else 0.0
+    rate = terms.problem.positive_rate(terms.known(rows).truth)
+    if rate is not None:
+        body["positive_rate"] = rate
     if found is None:
-        return {**body, "words": f"too few rows ({len(label)}, {percent(body['positive_rate'])} positive)"}
+        share = "" if rate is None else f", {percent(rate)} positive"
+        return {**body, "words": f"too few rows ({rows.num_rows}{share})"}
     return {**body, terms.metric: found.value, "error": found.error}
 
 
@@ -75,7 +76,7 @@ def _against(body: Slice, holdout: pa.Table, terms: Terms) -> Slice:
     before = terms.measured(holdout)
     if before is None:
         return {}
-    drop = worse_by(terms.metric, body[terms.metric], before.value)
+    drop = terms.definition.worse_by(body[terms.metric], before.value)
     return {"expected": before.value, "drop": drop, "drop_error": float(np.hypot(body["error"], before.error))}
 
 

@@ -6,81 +6,90 @@ times how far the score lies from its usual mean: below 0 once high scores promi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from include.model_contract.batch import Columns, Encoded
 from include.monitoring.profile.binning import Axis, Floats
+from include.problems.problem import Problem
+from include.problems.truth import Outputs, Truth
 
 SCORE, LABEL, RESIDUAL, SLOPE = "(score)", "(label)", "(residual)", "(slope)"  # no feature may be called so
 PERMUTED = 2000  # the importance of columns is measured on so many rows
 
 
-def answer_axes(scores: Floats) -> list[Axis]:
-    """The score's from the champion's own scores on rows it never saw; the others span what is possible."""
-    possible = np.array([-1.0, 1.0])
-    return [
-        Axis.spanning(SCORE, "float", scores),
-        label_axis(),
-        *(_plain(name, possible) for name in (RESIDUAL, SLOPE)),
-    ]
-
-
-def label_axis() -> Axis:
-    """Of a label that is 0 or 1."""
-    return Axis(LABEL, "int", -0.5, 1.0, 2, (1,))
-
-
-def prediction_columns(label: Floats | None, score: Floats | None, center: float) -> dict[str, Floats]:
-    """The columns [n] that a label and a score (NaN where not known) give. `center`: the champion's usual mean score."""
-    columns: dict[str, Floats] = {}
-    if score is not None:
-        columns[SCORE] = score
-    if label is not None:
-        columns[LABEL] = label
-    if score is not None and label is not None:
-        columns[RESIDUAL] = label - score
-        columns[SLOPE] = (label - score) * (score - center)
-    return columns
-
-
 def importance(
-    model: Any, rows: Encoded, names: Sequence[str], seed: int = 7, places: Sequence[slice] | None = None
+    score: Callable[[pa.Table], Outputs], rows: pa.Table, names: Sequence[str], problem: Problem, seed: int = 7
 ) -> dict[str, float]:
-    """Share of the score that rests on each input: the mean change of the score when its column alone is shuffled.
+    """Share of the outputs that rests on each input: their mean change when its column alone is shuffled.
 
-    `model`: `score(rows) -> float32 [n] or [n, k]`. Needs no label; the shares add up to 1. `places`: of each input in one
-    tensor, by default one each; a vector is shuffled as a whole.
+    `score`: of rows that hold every input by name. Needs no label; the shares add up to 1.
     """
-    few = rows[np.linspace(0, len(rows) - 1, min(len(rows), PERMUTED)).astype(np.int64)]
-    before, rng = model.score(few), np.random.default_rng(seed)
+    count = rows.num_rows
+    few = rows.take(pa.array(np.linspace(0, count - 1, min(count, PERMUTED)).astype(np.int64)))
+    before, rng = score(few), np.random.default_rng(seed)
     changes: dict[str, float] = {}
-    for place, name in enumerate(names):
-        where = slice(place, place + 1) if places is None else places[place]
-        shuffled = _shuffled(few, name, where, rng.permutation(len(few)))
-        changes[name] = float(np.abs(model.score(shuffled) - before).mean())
+    for name in names:
+        shuffled = few[name].take(pa.array(rng.permutation(few.num_rows)))
+        moved = few.set_column(few.column_names.index(name), name, shuffled)
+        changes[name] = float(problem.distance(score(moved), before).mean())
     total = sum(changes.values())
     return {name: change / total if total else 0.0 for name, change in changes.items()}
 
 
-def _shuffled(rows: Encoded, name: str, where: slice, order: npt.NDArray[np.int64]) -> Encoded:
-    """The rows, with one input's values in another order."""
-    if isinstance(rows, Columns):
-        return Columns({each: array[order] if each == name else array for each, array in rows.items()}, len(rows))
-    shuffled = rows.copy()
-    shuffled[:, where] = shuffled[order, where]
-    return shuffled
+def answer_columns(
+    problem: Problem, truth: Truth, outputs: Outputs, center: float, labels: pa.ChunkedArray
+) -> dict[str, pa.Array]:
+    """The columns [n] that labels and outputs give, NaN where they are not known. `labels`: as `collect` writes them; `center`:
+    the champion's usual mean summary. A row without either has no residual; classes are told by name."""
+    given = np.isfinite(outputs) if outputs.ndim == 1 else np.isfinite(outputs).all(axis=1)
+    whole = given & np.isfinite(truth.labels)
+    summary, residual = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
+    if given.any():
+        summary[given] = problem.summary(outputs[given])
+    if whole.any():
+        residual[whole] = problem.residual(truth.take(whole), outputs[whole])
+    told = labels.cast(pa.string()) if problem.sql_type == "VARCHAR" else pa.array(truth.labels)
+    return {
+        SCORE: pa.array(summary),
+        LABEL: told,
+        RESIDUAL: pa.array(residual),
+        SLOPE: pa.array(residual * (summary - center)),
+    }
 
 
-def appended(table: pa.Table, columns: Mapping[str, Floats]) -> pa.Table:
+def answer_axes(problem: Problem, columns: Mapping[str, pa.Array]) -> list[Axis]:
+    """Their axes, from the columns of the champion's own answers on rows that it never saw."""
+    finite = {name: _finite(columns[name]) for name in (SCORE, RESIDUAL, SLOPE)}
+    return [
+        Axis.spanning(SCORE, "float", finite[SCORE]),
+        label_axis(problem, columns[LABEL]),
+        *(_plain(name, finite[name]) for name in (RESIDUAL, SLOPE)),
+    ]
+
+
+def label_axis(problem: Problem, labels: pa.Array) -> Axis:
+    """Of labels: 0 and 1, the classes by name, or the numbers that there are."""
+    if problem.sql_type == "TINYINT":
+        return Axis(LABEL, "int", -0.5, 1.0, 2, (1,))
+    if problem.sql_type == "VARCHAR":
+        return Axis(LABEL, "category", categories=problem.outputs)
+    return Axis.spanning(LABEL, "float", _finite(labels))
+
+
+def _finite(column: pa.Array) -> Floats:
+    values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    found: Floats = values[np.isfinite(values)]
+    return found
+
+
+def appended(table: pa.Table, columns: Mapping[str, Floats | pa.Array]) -> pa.Table:
     for name, values in columns.items():
         if name in table.column_names:  # the label's own name may be `label`
             table = table.drop_columns(name)
-        table = table.append_column(name, pa.array(values, pa.float64()))
+        column = pa.array(values, pa.float64()) if isinstance(values, np.ndarray) else values
+        table = table.append_column(name, column)
     return table
 
 

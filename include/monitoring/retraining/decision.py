@@ -17,6 +17,7 @@ from include.data.published import rows_in
 from include.data.window import moment
 from include.monitoring.retraining.policy import Champion, Decision, Facts, decide
 from include.monitoring.retraining.retrainings import QUIET
+from include.problems.of import of_spec
 from include.rollout_state.queries import challengers_in, rolled_back_in
 from include.versions.queries import stored_in
 
@@ -69,12 +70,13 @@ def gather(
 ) -> Facts:
     """The facts of a window: the `monitor` result, the labels published since, what runs and what was rejected."""
     with control.transaction() as connection:
-        return _facts(connection, spec.name, monitored.value, busy, probe)
+        return _facts(connection, spec, monitored.value, busy, probe)
 
 
 def _facts(
-    connection: sa.Connection, model: str, value: Mapping[str, Any], busy: Sequence[str], probe: Mapping[str, Any] | None
+    connection: sa.Connection, spec: ModelSpec, value: Mapping[str, Any], busy: Sequence[str], probe: Mapping[str, Any] | None
 ) -> Facts:
+    model = spec.name
     champion = Champion(**value["champion"]) if value["champion"] else None
     return Facts(
         model=model,
@@ -88,6 +90,7 @@ def _facts(
         busy=(*_rollouts(connection, model), *busy),
         rejected=tuple(_rejected(connection, model, champion, value["as_of"])) if champion else (),
         probe=probe or {},
+        loss=of_spec(spec).loss_words,
     )
 
 
@@ -103,7 +106,7 @@ def decide_window(
 ) -> tuple[Decision, bool]:
     """Decide on the window of a `monitor` result and store it. A window run again gets its stored decision."""
     with control.transaction() as connection:
-        facts = _facts(connection, spec.name, monitored.value, busy, probe)
+        facts = _facts(connection, spec, monitored.value, busy, probe)
         past = _history(connection, spec.name)
     decision = decide(past, facts, spec.retraining)
     if decision.action == "retrain" and not spec.managed:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Action = Literal["retrain", "hold"]
 Signal = Literal["drift", "drop"]
+ERRORS = "errors"
 MONTH = timedelta(days=30)
 NOISE = 1.645  # a drop of so many standard errors is chance one time in twenty
 
@@ -41,7 +42,7 @@ class Facts:
 
     `new_labels`: labelled rows since the champion's data. `busy`: what runs, such as "rollout of version 3". `rejected`: the
     challengers since the champion that came to nothing, oldest first, each with its reason. `probe`: the value of the step
-    `shadows`.
+    `shadows`; `loss`: what it counts, for sentences.
     """
 
     model: str
@@ -55,6 +56,7 @@ class Facts:
     busy: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
     probe: Mapping[str, Any] = field(default_factory=dict)
+    loss: str = ERRORS
 
     def evidence(self) -> dict[str, Any]:
         """What a replay needs of them: the verdicts, not the columns behind."""
@@ -63,7 +65,8 @@ class Facts:
         body["quality"]["issues"] = [i for i in self.quality.get("issues", ()) if i["severity"] == "fail"][:3]
         champion = asdict(self.champion) if self.champion else None
         known = {"window": self.window, "new_labels": self.new_labels, "champion": champion, "shadows": dict(self.probe)}
-        return {**known, **body, "busy": list(self.busy), "rejected": list(self.rejected)}
+        named = {} if self.loss == ERRORS else {"loss": self.loss}
+        return {**known, **body, "busy": list(self.busy), "rejected": list(self.rejected), **named}
 
     @classmethod
     def of(cls, decision: Decision) -> Self:
@@ -72,7 +75,7 @@ class Facts:
         champion = Champion(**kept["champion"]) if kept["champion"] else None
         judged = (kept["new_labels"], kept["quality"], kept["drift"], kept["performance"])
         work = (tuple(kept["busy"]), tuple(kept["rejected"]), kept["shadows"])
-        return cls(decision.model, kept["window"], decision.as_of, champion, *judged, *work)
+        return cls(decision.model, kept["window"], decision.as_of, champion, *judged, *work, kept.get("loss", ERRORS))
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
         yield f"performance fell in {_often(past, now, 'drop', policy)}: {facts.performance.get('words', '')}"
     if policy.price is not None and (ahead := outlook(facts.probe, policy.price)) is not None and ahead.worth:
         yield (
-            f"staying costs {ahead.excess:.4f} errors a request beyond a fresh model, more than the {ahead.pace:.4f} that "
+            f"staying costs {ahead.excess:.4f} {facts.loss} a request beyond a fresh model, more than the {ahead.pace:.4f} that "
             f"retraining costs at its best pace (price {policy.price:g}; {ahead.windows} windows of the staleness probe)"
         )
     share = facts.new_labels / max(facts.champion.rows, 1)

@@ -1,9 +1,10 @@
 """Open Inference Protocol v2: a loaded version by its number, on encoded rows or on named columns.
 
-`features` FP32 [n, inputs] is the model's own tensor, already encoded (a category is its code). Named
-columns carry raw values, one tensor an input. In both, null (in JSON) and NaN (in JSON or binary) say that a value is
-unknown, and it becomes what training made of it: the input's default, else NaN. These calls test and embed a version: they
-follow no weights and are not in the prediction log.
+`features` FP32 [n, inputs] is the model's own tensor, already encoded (a category is its code), where it takes one. Named
+columns carry raw values, one tensor an input: [n], of a vector [n, its length]. In both, null (in JSON) and NaN (in JSON or
+binary) say that a value is unknown, and it becomes what training made of it: the input's default, else NaN. What comes back is
+in include/serving/prediction/outputs.py. These calls test and embed a version: they follow no weights and are not in the
+prediction log.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from include.core.errors import DataError
 from include.core.spec import Feature
+from include.core.spec.dtypes import TEXT_BYTES, is_text, kind_of, length_of
+from include.model_contract.batch import Encoded as Rows
 from include.model_contract.batch import Floats
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
@@ -33,22 +37,35 @@ from include.serving.prediction.tensor import (
 )
 
 NUMBERS = "finite float32 numbers; null or NaN is unknown"
-OIP_TYPES = {"float": "FP64", "int": "INT64", "category": BYTES}
+OIP_TYPES = {"float": "FP64", "int": "INT64", "category": BYTES, "bool": "BOOL", "text": BYTES, "vector": "FP32"}
 
 
 def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
     """GET /v2/models/{model}[/versions/{version}]. `parameters.columns`: the inputs by name, which may be sent instead."""
     spec, model = deployment.spec, deployment.models[version]
     inputs = model.inputs or spec.features.inputs
-    columns = [{"name": f.name, "dtype": f.dtype, "datatype": OIP_TYPES[f.dtype]} for f in inputs]
+    columns = [{"name": f.name, "dtype": f.dtype, "datatype": OIP_TYPES[kind_of(f.dtype)]} for f in inputs]
     return {
         "name": spec.name,
         "versions": [str(known) for known in sorted(deployment.models)],
         "platform": "onnxruntime_onnx",
-        "inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, len(columns)]}],
+        "inputs": _taken(model, inputs),
         "outputs": ports(model.answers),
         "parameters": {"version": version, "digest": model.digest, "columns": columns, **described(model.answers)},
     }
+
+
+def _taken(model: LoadedModel, inputs: tuple[Feature, ...]) -> list[dict[str, Any]]:
+    """What the model itself takes: one tensor, or columns."""
+    if model.encoder.form == "tensor":
+        return [{"name": "features", "datatype": "FP32", "shape": [-1, model.width or len(inputs)]}]
+    return [{"name": f.name, "datatype": OIP_TYPES[kind_of(f.dtype)], "shape": [-1, *_inner(f)]} for f in inputs]
+
+
+def _inner(feature: Feature) -> list[int]:
+    """The shape of one value: none but of a vector."""
+    length = length_of(feature.dtype)
+    return [length] if length else []
 
 
 def find_version(deployment: Deployment, text: str | None) -> int:
@@ -85,7 +102,7 @@ async def infer_batched(
     return _encoded_answer(deployment, version, request, scores, started)
 
 
-def _decoded(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[InferRequest, Floats, int]:
+def _decoded(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[InferRequest, Rows, int]:
     """The request, its rows as the model takes them, and when their encoding began (ns). Raises RequestError."""
     request = decode_request(body, header_length)
     _check_inputs(request, deployment.spec.serving.max_rows)
@@ -120,8 +137,8 @@ def _check_inputs(request: InferRequest, max_rows: int) -> None:
             raise RequestError(400, "Too many rows.", field=field, value=tensor.shape, allowed=f"at most {max_rows} rows")
 
 
-def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
-    if [tensor.name for tensor in request.inputs] == ["features"]:
+def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]) -> Rows:
+    if model.encoder.form == "tensor" and [tensor.name for tensor in request.inputs] == ["features"]:
         return _encoded(request.inputs[0], model)
     return _from_columns({tensor.name: tensor for tensor in request.inputs}, model, inputs)
 
@@ -139,35 +156,76 @@ def _encoded(tensor: Tensor, model: LoadedModel) -> Floats:
     return rows
 
 
-def _from_columns(columns: dict[str, Tensor], model: LoadedModel, inputs: tuple[Feature, ...]) -> Floats:
+def _from_columns(columns: dict[str, Tensor], model: LoadedModel, inputs: tuple[Feature, ...]) -> Rows:
     names = [feature.name for feature in inputs]
+    own = ["features"] if model.encoder.form == "tensor" else []
     missing, unknown = [n for n in names if n not in columns], [n for n in columns if n not in names]
     if missing or unknown:
         what = f"Inputs are missing: {missing}." if missing else f"Unknown inputs: {unknown}."
-        raise RequestError(400, what, field="inputs", value=(missing or unknown), allowed=["features", *names])
-    sizes = {tuple(tensor.shape) for tensor in columns.values()}
-    if len(sizes) != 1 or len(shape := sizes.pop()) not in (1, 2) or not shape[0] or (len(shape) == 2 and shape[1] != 1):
-        raise RequestError(400, "Columns must have one shape, [n] or [n, 1].", field="inputs", allowed="[n] or [n, 1]")
+        raise RequestError(400, what, field="inputs", value=(missing or unknown), allowed=[*own, *names])
+    count = _count(columns, inputs)
     values = {feature.name: _column(columns[feature.name], feature) for feature in inputs}
-    rows = [model.encoder.encode_row({name: values[name][at] for name in names}) for at in range(shape[0])]
-    return np.asarray(rows, dtype=np.float32)
+    try:
+        return model.encoder.encode_rows([{name: values[name][at] for name in names} for at in range(count)])
+    except DataError as error:  # nothing that is known to be let through above
+        raise RequestError(400, error.what, field="inputs", value=error.seen) from None
+
+
+def _count(columns: dict[str, Tensor], inputs: tuple[Feature, ...]) -> int:
+    """How many rows the columns have. Raises RequestError for columns of several lengths or of another shape."""
+    scalars = {tuple(columns[feature.name].shape) for feature in inputs if not length_of(feature.dtype)}
+    one_shape = len(scalars) <= 1 and all(len(shape) in (1, 2) and shape[1:] in ((), (1,)) for shape in scalars)
+    rows = {shape[0] for shape in (tuple(tensor.shape) for tensor in columns.values()) if shape}
+    if not one_shape or len(rows) != 1 or not min(rows):
+        raise RequestError(400, "Columns must have one shape, [n] or [n, 1].", field="inputs", allowed="[n] or [n, 1]")
+    count = rows.pop()
+    for feature in inputs:
+        wanted, seen = [count, *_inner(feature)], columns[feature.name].shape
+        if length_of(feature.dtype) and seen != wanted:
+            raise RequestError(400, "Wrong shape of a vector.", field=f"{feature.name}.shape", value=seen, allowed=wanted)
+    return count
 
 
 def _column(tensor: Tensor, feature: Feature) -> list[Any]:
     """Raw values of one input, null where unknown."""
-    values = tensor.data.tolist() if isinstance(tensor.data, np.ndarray) else tensor.data
-    text = feature.dtype == "category"
-    if text != (tensor.datatype == BYTES):
+    kind = kind_of(feature.dtype)
+    text = is_text(feature.dtype)
+    if text != (tensor.datatype == BYTES) or (kind == "bool") != (tensor.datatype == "BOOL"):
         raise RequestError(
-            400, "Wrong datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=OIP_TYPES[feature.dtype]
+            400, "Wrong datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=OIP_TYPES[kind]
         )
+    if kind == "vector":
+        return _vectors(tensor, feature)
+    values = tensor.data.tolist() if isinstance(tensor.data, np.ndarray) else tensor.data
     if text:
-        wrong = [value for value in values if not isinstance(value, str | None)]
+        _check_texts(values, tensor.name, TEXT_BYTES if kind == "text" else None)
+    elif kind == "bool":
+        wrong = [value for value in values if not isinstance(value, bool | None)]
         if wrong:
-            raise RequestError(400, "Not a text.", field=tensor.name, value=wrong[0], allowed="text, or null")
+            raise RequestError(400, "Not a truth.", field=tensor.name, value=wrong[0], allowed="true, false, or null")
     else:
         _numbers(values, tensor.name)
     return list(values)
+
+
+def _check_texts(values: list[Any], field: str, most: int | None) -> None:
+    """Raises RequestError for what is no text that UTF-8 can write, and for one of more bytes than `most`."""
+    for value in values:
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise RequestError(400, "Not a text.", field=field, value=value, allowed="text, or null")
+        if most is not None and len(value) > most // 4 and len(value.encode("utf-8", "surrogatepass")) > most:
+            raise RequestError(400, "The text is too long.", field=field, value=value[:100], allowed=f"at most {most} bytes")
+
+
+def _vectors(tensor: Tensor, feature: Feature) -> list[Any]:
+    """Each as an array, None where all of it is unknown. Raises RequestError for one that is known in part."""
+    rows = _numbers(tensor.data, tensor.name).reshape(tensor.shape)
+    unknown = np.isnan(rows)
+    if (unknown.any(axis=1) & ~unknown.all(axis=1)).any():
+        raise RequestError(400, "A vector is known as a whole, or not at all.", field=feature.name, allowed=NUMBERS)
+    return [None if gone else row for row, gone in zip(rows, unknown.all(axis=1), strict=True)]
 
 
 def _numbers(values: Any, field: str) -> NDArray[np.float32]:

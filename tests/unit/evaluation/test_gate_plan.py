@@ -1,4 +1,4 @@
-"""Where the plan's spread comes from. Its formula is tested in tests/unit/metrics/test_holdout_plan.py."""
+"""Where the plan's spread comes from. Its formula is tested in tests/unit/problems/test_holdout_plan.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from include.core.errors import DataError
 from include.core.request import Ref
 from include.evaluation.gate_plan import assumed, measured, plan
-from include.metrics.holdout_plan import Assumed
+from include.problems.holdout_plan import Assumed
 from include.versions.record import Stage, VersionRecord
 from tests.support.toy_ledger import SPEC, Loop, record
 

@@ -10,8 +10,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from include.backends.onnx.model import open_model
-from include.core.spec import Evaluation
+from include.core.spec import Binary, Evaluation
 from include.evaluation.int8 import variant
+from include.problems.of import PLAIN, problem_of
+from include.problems.truth import Truth
 
 SPEC = Evaluation(int8=True)
 
@@ -52,7 +54,7 @@ def rows(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def test_a_wide_network_gets_smaller_and_faster_and_stays_as_good(tmp_path: Path) -> None:
     path = network(tmp_path / "model.onnx", 1024)
     features, labels = rows(path)
-    found = variant(path, tmp_path / "small.onnx", features, labels, SPEC, 0.5)
+    found = variant(path, tmp_path / "small.onnx", features, Truth(labels), SPEC, PLAIN)
     assert found["bytes"] < path.stat().st_size / 3
     assert found["largest_difference"] < 0.05
     assert found["metrics"]["auc"] > 0.99
@@ -63,7 +65,7 @@ def test_a_loss_beyond_the_margin_is_refused_with_its_reason(tmp_path: Path) -> 
     path = network(tmp_path / "model.onnx", 32)
     features, labels = rows(path)
     strict = Evaluation(int8=True, int8_margin=0.0)
-    found = variant(path, tmp_path / "small.onnx", features, labels, strict, 0.5)
+    found = variant(path, tmp_path / "small.onnx", features, Truth(labels), strict, PLAIN)
     assert not found["accepted"]
     assert found["metrics"]["auc"] < 1.0
     assert "int8_margin" in found["reason"]
@@ -72,7 +74,7 @@ def test_a_loss_beyond_the_margin_is_refused_with_its_reason(tmp_path: Path) -> 
 def test_one_class_alone_is_no_comparison(tmp_path: Path) -> None:
     path = network(tmp_path / "model.onnx", 8)
     features, labels = rows(path)
-    found = variant(path, tmp_path / "small.onnx", features, np.zeros_like(labels), SPEC, 0.5)
+    found = variant(path, tmp_path / "small.onnx", features, Truth(np.zeros_like(labels)), SPEC, PLAIN)
     assert (found["accepted"], found["reason"]) == (False, "auc is not defined on these rows")
 
 
@@ -80,7 +82,8 @@ def test_the_margin_is_judged_at_the_threshold(tmp_path: Path) -> None:
     path = network(tmp_path / "model.onnx", 8)
     features, labels = rows(path)
     middle = float(np.median(open_model(path).score(features)))
-    found = variant(path, tmp_path / "small.onnx", features, labels, Evaluation(int8=True, metric="accuracy"), middle)
+    by_accuracy = Evaluation(int8=True, metric="accuracy")
+    found = variant(path, tmp_path / "small.onnx", features, Truth(labels), by_accuracy, problem_of(Binary(), middle))
     assert found["metrics"]["accuracy"] > 0.9  # at .5, where these scores do not reach, it would be a half
 
 
@@ -94,7 +97,7 @@ def test_the_variant_and_its_model_are_compared_in_the_same_minutes(tmp_path: Pa
         return [{"p50": 0.02, "p99": 0.03}, {"p50": 0.01, "p99": 0.02}]
 
     monkeypatch.setattr("include.evaluation.int8.measure_in_turns", in_turns)
-    found = variant(path, tmp_path / "small.onnx", features, labels, SPEC, 0.5)
+    found = variant(path, tmp_path / "small.onnx", features, Truth(labels), SPEC, PLAIN)
     assert asked == [2]
     assert "not faster: p50 0.0200 ms against 0.0100 ms" in found["reason"] or "int8_margin" in found["reason"]
 
@@ -102,6 +105,6 @@ def test_the_variant_and_its_model_are_compared_in_the_same_minutes(tmp_path: Pa
 def test_a_model_that_cannot_be_quantised_falls_back_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = network(tmp_path / "model.onnx", 8)
     features, labels = rows(path)
-    found = variant(path, tmp_path / "no such folder" / "small.onnx", features, labels, SPEC, 0.5)
+    found = variant(path, tmp_path / "no such folder" / "small.onnx", features, Truth(labels), SPEC, PLAIN)
     assert found["accepted"] is False
     assert "cannot be quantised" in found["reason"]

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.monitoring.test_monitor_step import Monitor, week
 
 from include.core.ledger import Ledger
 from include.core.settings import Settings
+from include.monitoring.drift.drift_type import PLAIN
 from include.monitoring.performance.terms import Terms
-from include.monitoring.profile.prediction_columns import prediction_columns
+from include.monitoring.profile.prediction_columns import answer_columns
+from include.problems.truth import Truth
 from tests.support.synthetic_predictions import put
+from tests.unit.monitoring.test_monitor_step import Monitor, week
 
 STORED = Path(__file__).parent / "binary_golden.json"
 
@@ -24,8 +26,8 @@ def found(monitor: Monitor) -> dict[str, Any]:
     table = week()
     label, score = (table[name].to_numpy(zero_copy_only=False) for name in ("label", "score"))
     bold = put(table, "score", [min(0.99, each * 1.6) for each in score.tolist()])
-    columns = prediction_columns(label, score, 0.3)
-    said: dict[str, Any] = {name: float(values.sum()) for name, values in columns.items()}
+    columns = answer_columns(PLAIN, Truth(label), score, 0.3, table["label"])
+    said: dict[str, Any] = {name: float(values.to_numpy().sum()) for name, values in columns.items()}
     for name, rows in (("ordinary", table), ("bold", bold)):
         for metric in ("auc", "log_loss"):
             said[f"{name} {metric}"] = monitor(rows, {"metric": metric}, reference=reference).value

@@ -12,7 +12,7 @@ from include.core.errors import NotReadyError
 from include.core.ledger import Ledger
 from include.core.request import Ref, Request
 from include.core.settings import Settings
-from include.core.spec import Serving
+from include.core.spec import MultiClass, Ranking, Serving
 from include.core.task import perform
 from include.data.window import moment
 from include.monitoring.collect_step import snapshot
@@ -216,3 +216,29 @@ def test_what_a_shadow_said_stands_beside_what_was_answered(ledger: Ledger, sett
     key = snapshot(settings, spec(), AS_OF, {}).key
     write_log(settings, [{**shadow, "version": 4}], "b.jsonl")
     assert snapshot(settings, spec(), AS_OF, {}).key != key
+
+
+def test_classes_are_kept_by_name_with_all_outputs_and_new_ones_are_counted(ledger: Ledger, settings: Settings) -> None:
+    model = spec(problem=MultiClass(classes=("1", "2")))
+    lines = [record(name, "2013-04-02T10:00:00", score=0.7, outputs=[0.3, 0.7]) for name in ("a", "b", "c")]
+    write_log(settings, lines)
+    told = pa.table(
+        {
+            "request_id": ["a", "b"],
+            "late": ["2", "7"],
+            "label_timestamp": pa.array([moment("2013-04-03"), moment("2013-04-03")], pa.timestamp("us")),
+        }
+    )
+    files = {"labels.parquet": told, "entities.parquet": pa.table({"request_id": pa.array([], pa.string())})}
+    published = {"2013-04-02": commit(ledger, "features", {}, files, settings.home)}
+    found = Collected(ledger, snapshot(settings, model, AS_OF, published), settings)
+    assert found.column("label") == {"a": "2", "b": None, "c": None}
+    assert found.column("outputs")["a"] == [0.3, 0.7]
+    assert (found.value["labelled"], found.value["labels_outside"]) == (1, 1)
+
+
+def test_a_ranking_keeps_its_query(ledger: Ledger, settings: Settings) -> None:
+    model = spec(problem=Ranking(query="user", item="carrier_code"))
+    write_log(settings, [record("a", "2013-04-02T10:00:00", entity={"user": "u1"})])
+    found = Collected(ledger, snapshot(settings, model, AS_OF, {}), settings)
+    assert found.column("user") == {"a": "u1"}

@@ -11,7 +11,7 @@ from include.prediction_log.record import Record
 from include.rollout.evidence import Evidence
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.guardrails import WEIGHTS, Guard, scaled
-from include.rollout.judge import JudgePlan
+from include.rollout.judge_plan import JudgePlan
 from include.routing.entity_hash import unit
 from include.routing.route import Route
 
@@ -52,7 +52,7 @@ def evidence(records: Iterable[Record], plan: JudgePlan = CANARY) -> Evidence:
     begins = next((n for n, record in enumerate(told) if record.generation >= GENERATION), len(told))
     accumulator = EvidenceAccumulator(since=1)
     accumulator.add(told[:begins])
-    accumulator.begin(stage_accumulator(plan, accumulator.baseline.limits(1000.0)))
+    accumulator.begin(stage_accumulator(plan, accumulator.limits(1000.0)))
     accumulator.add(told[begins:])
     assert accumulator.stage is not None
     return accumulator.stage.evidence()

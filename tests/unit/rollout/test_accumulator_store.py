@@ -59,5 +59,5 @@ def test_it_is_stored_with_its_version_and_a_later_one_is_refused(control: Contr
         assert stored["v"] == FORMAT.version
         later = json.dumps({**stored, "v": FORMAT.version + 1})
         connection.exec_driver_sql("UPDATE slipstream_rollout_folds SET fold = ?", (later,))
-    with pytest.raises(PermanentError, match=r"The evidence that a live rollout has read at .* has version 3"):
+    with pytest.raises(PermanentError, match=r"The evidence that a live rollout has read at .* has version 4"):
         load_accumulator(control, rollout.id)

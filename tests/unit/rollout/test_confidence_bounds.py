@@ -17,7 +17,7 @@ import pytest
 
 from include.rollout.alpha_spending import boundaries, period_boundaries
 from include.rollout.confidence_bounds import most_allowed, upper, upper_ratio
-from include.rollout.judge import JudgePlan
+from include.rollout.judge_plan import JudgePlan
 from include.rollout.power import power_ceiling, promoted
 
 BEFORE: dict[str, list[Any]] = json.loads((Path(__file__).parent / "judge_numbers.json").read_text())

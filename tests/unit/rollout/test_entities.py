@@ -16,7 +16,8 @@ from include.rollout.alpha_spending import OCTAVE, SLICES, period_boundaries, pe
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed
 from include.rollout.evidence import AGAIN, CHALLENGER, ENTITIES, ERRORS, FIRST, Evidence
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
-from include.rollout.judge import JudgePlan, Verdict, judge, judge_plan
+from include.rollout.judge import Verdict, judge
+from include.rollout.judge_plan import JudgePlan, judge_plan
 from include.rollout.plan import rollout_stages
 from include.rollout.power import entities_needed, stage_powers
 from include.rollout.stage_evaluation import at_deadline, recompute

@@ -13,10 +13,12 @@ from include.core.catalog import load_spec
 from include.core.spec import ModelSpec
 from include.prediction_log.record import Record
 from include.rollout.alpha_spending import OCTAVE, SLICES
+from include.rollout.baseline import BASELINE
 from include.rollout.evidence import Evidence
-from include.rollout.evidence_accumulator import BASELINE, EvidenceAccumulator
+from include.rollout.evidence_accumulator import EvidenceAccumulator
 from include.rollout.guardrails import LOSS, Guard, scaled
-from include.rollout.judge import judge, judge_plan
+from include.rollout.judge import judge
+from include.rollout.judge_plan import judge_plan
 from include.rollout.plan import rollout_stages
 from include.rollout.stage_evaluation import at_deadline, recompute
 from tests.unit.rollout.judged_traffic import (
@@ -292,7 +294,7 @@ def test_an_accumulator_that_was_stored_and_read_back_at_every_portion_counts_th
         if any(each.generation == GENERATION for each in portion) and accumulator.stage is None:
             at = next(n for n, each in enumerate(portion) if each.generation == GENERATION)
             accumulator.add(portion[:at])
-            accumulator.begin(stage_accumulator(CANARY, accumulator.baseline.limits(1000.0)))
+            accumulator.begin(stage_accumulator(CANARY, accumulator.limits(1000.0)))
             portion = portion[at:]
         accumulator.add(portion)
         accumulator = EvidenceAccumulator.from_json(json.loads(json.dumps(accumulator.to_json())))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import Any
 
 import pytest
 
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, Regression
 from include.rollout.power import entities_needed, power_ceiling, stage_powers
 
 
@@ -46,3 +48,17 @@ def test_too_few_entities_are_told_of_with_what_would_help(spec: ModelSpec, enti
     told = entities_needed(spec, 1, entities)
     assert told
     assert all(("are too few" in words) is (entities == 10) for words in told)
+
+
+def test_the_labels_that_a_margin_needs_are_told_of(spec: ModelSpec) -> None:
+    def said(margin: float | None, **asked: Any) -> list[str]:
+        rollout = spec.rollout.model_copy(update={"label_margin": margin})
+        return entities_needed(spec.model_copy(update={"rollout": rollout, **asked}), 1)
+
+    near, far = said(1.5), said(3.0)
+    assert said(None) == near[: len(said(None))]
+    assert [words.split(":")[0] for words in near[len(said(None)) :]] == ["canary_5", "canary_20"]
+    needed = [int(re.findall(r"about ([\d,]+) entities", words[-1])[0].replace(",", "")) for words in (near, far)]
+    assert needed[0] > 4 * needed[1] > 40
+    large = said(1.5, problem=Regression(scale=5.0))[-1]
+    assert "at most 1.5 times the champion's large errors, very large errors; one as good" in large

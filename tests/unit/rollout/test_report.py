@@ -10,7 +10,8 @@ import pytest
 from include.core.spec import ModelSpec
 from include.rollout.guardrails import Guard, scaled
 from include.rollout.history import Rollout
-from include.rollout.judge import JudgePlan, judge
+from include.rollout.judge import judge
+from include.rollout.judge_plan import JudgePlan
 from include.rollout.plan import rollout_stages
 from include.rollout.power import power_ceiling, stage_powers
 from include.rollout.report import charts, rollout_page
@@ -42,6 +43,21 @@ def test_the_page_draws_the_evidence_against_its_boundaries_and_computes_it_agai
     assert "errors &lt;b&gt;" in page
     event["evidence"]["answer"] = "promote"  # type: ignore[index]
     assert "computed again from its evidence: roll_back" in rollout_page(rollout, [event])
+
+
+def test_the_page_tells_what_labels_said_with_the_limit_and_its_unit() -> None:
+    words = "large errors (3.5 minutes or more, the champion's p50)"
+    rule = replace(
+        CANARY, guards=(Guard("errors", 0.5), Guard("loss_p50", 0.5, words=words)), label_margin=1.5, labels=("loss_p50",)
+    )
+    seen = evidence([*baseline(), *traffic(2500)], rule)
+    told = replace(seen, slices={**seen.slices, "loss_p50": ((40, 2), (3,))})
+    stored = json.loads(json.dumps({**judge(told, rule).to_json(), "evidence": told.to_json(), "plan": rule.to_json()}))
+    event = {"stage": "canary_5", "event": "verdict", "at": "2030-01-01T00:00:00+00:00", "evidence": stored}
+    page = rollout_page(Rollout("r1", "toy", 2, 1, "canary_5", "running", "", ()), [event])
+    assert "large errors (3.5 minutes or more, the champion&#x27;s p50)</th>" in page
+    assert '<td>champion</td><td class="n">42</td>' in page
+    assert "label margin 1.5" in page
 
 
 def test_a_stage_without_a_second_arm_draws_its_absolute_limit() -> None:

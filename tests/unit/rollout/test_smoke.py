@@ -7,8 +7,8 @@ import pytest
 
 from include.core.errors import DataError, GateClosed
 from include.core.request import Json
-from include.core.spec import ModelSpec
-from include.rollout.smoke import smoke_test
+from include.core.spec import AnyKind, Feature, ModelSpec, MultiClass, Ranking, Regression
+from include.rollout.smoke import probes, smoke_test
 
 
 class Gateway:
@@ -64,14 +64,69 @@ def test_a_slow_version_is_refused_however_busy_the_server_is(spec: ModelSpec, s
 @pytest.mark.parametrize(
     ("gateway", "why"),
     [
-        (Gateway(score=math.nan), "not a probability"),
-        (Gateway(score=1.2), "not a probability"),
+        (Gateway(score=math.nan), "probe 0 got 1 outputs that are not finite: nan"),
+        (Gateway(score=1.2), "probe 3 got scores from 1.2 to 1.2 where a probability is needed"),
         (Gateway(spent=400_000.0), "more than the limit of 5.0 ms"),
         (Gateway(name="length"), "its inputs are not the spec's"),
-        (Gateway(jitter=0.001), "different scores"),
+        (Gateway(jitter=0.001), "different outputs"),
         (Gateway(refuses=True), "version 2 failed"),
     ],
 )
 def test_each_failed_check_closes_the_gate_by_name(spec: ModelSpec, gateway: Gateway, why: str) -> None:
     with pytest.raises(GateClosed, match=f"(?s){why}"):
         smoke_test(gateway, spec, 2)
+
+
+class Says(Gateway):
+    """The same outputs of each row."""
+
+    def __init__(self, outputs: object) -> None:
+        super().__init__()
+        self.outputs = outputs
+
+    def infer(self, model: str, version: int, rows: Sequence[Mapping[str, Json]]) -> tuple[list[float], float]:
+        return [self.outputs] * len(rows), 100.0  # type: ignore[list-item]
+
+
+CLASSES = MultiClass(classes=("a", "b"))
+INTERVAL = Regression(scale=1.0, interval=0.9)
+
+
+@pytest.mark.parametrize(
+    ("problem", "outputs"),
+    [
+        (Regression(scale=1.0), -31.5),
+        (INTERVAL, [3.0, 1.0, 9.0]),
+        (CLASSES, [0.25, 0.75]),
+        (Ranking(query="q", item="size"), 7.0),
+    ],
+)
+def test_outputs_are_what_the_problem_says(spec: ModelSpec, problem: AnyKind, outputs: object) -> None:
+    asked = spec.model_copy(update={"problem": problem})
+    assert smoke_test(Says(outputs), asked, 2)["scores"] == [outputs] * 4
+
+
+@pytest.mark.parametrize(
+    ("problem", "outputs", "why"),
+    [
+        (Regression(scale=1.0), None, "probe 0 got 1 outputs that are not finite"),
+        (Regression(scale=1.0), [1.0, 2.0], r"outputs of shape \[4, 2\] where \[4\] is needed \(value\)"),
+        (INTERVAL, 1.0, r"outputs of shape \[4\] where \[4, 3\] is needed"),
+        (INTERVAL, [3.0, 5.0, 9.0], "probe 0 got 1 values that lie outside their own interval"),
+        (CLASSES, [0.5, 0.6], "probe 3 got probabilities that add up to 1 only within 0.1"),
+        (CLASSES, ["a", "b"], "its outputs are no numbers of one shape"),
+        (Ranking(query="q", item="size"), math.inf, "not finite"),
+    ],
+)
+def test_outputs_that_are_none_of_the_problem_close_the_gate(
+    spec: ModelSpec, problem: AnyKind, outputs: object, why: str
+) -> None:
+    with pytest.raises(GateClosed, match=f"(?s){why}"):
+        smoke_test(Says(outputs), spec.model_copy(update={"problem": problem}), 2)
+
+
+def test_every_type_of_input_has_its_probes(spec: ModelSpec) -> None:
+    inputs = (Feature.model_construct(name="v", dtype="vector[3]"), Feature.model_construct(name="t", dtype="text"))
+    asked = spec.model_copy(update={"features": spec.features.model_copy(update={"request": inputs})})
+    assert [row["v"] for row in probes(asked)] == [None, [0.0] * 3, [1e3] * 3, [-1e3] * 3]
+    assert all(row["t"] is None or isinstance(row["t"], str) for row in probes(asked))

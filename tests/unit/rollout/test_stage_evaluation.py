@@ -10,12 +10,14 @@ import pytest
 from include.core.control import ControlStore
 from include.core.errors import ConflictError
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, Regression
 from include.core.time import precise
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.rollout import stage_evaluation as evaluation
 from include.rollout.accumulator_store import load_accumulator, save_accumulator
+from include.rollout.baseline import LABELS
+from include.rollout.evidence_accumulator import EvidenceAccumulator
 from include.rollout.history import entered, paused_for
 from include.rollout.machine import enter_stage, open_rollout, record_alert, record_verdict, roll_back
 from include.rollout.pause import abort, pause, resume
@@ -204,3 +206,26 @@ def test_abort_ends_the_live_rollout_and_only_that(settled: str, control: Contro
     for act in (abort, pause, resume):
         with pytest.raises(ConflictError, match=r"(?s)toy has no live rollout.*slipstream rollback toy"):
             act(control, "toy", actor="ada", reason="again")
+
+
+@pytest.mark.parametrize("begun_with", [None, 1.5])
+def test_a_stage_asks_for_labels_as_it_was_begun(
+    settled: str, control: ControlStore, spec: ModelSpec, tmp_path: Path, begun_with: float | None
+) -> None:
+    """A margin that the spec gets in the middle of a stage counts from the next one on: its first labels have gone by."""
+
+    def asked(margin: float | None) -> ModelSpec:
+        rollout = spec.rollout.model_copy(update={"label_margin": margin})
+        return spec.model_copy(update={"problem": Regression(scale=5.0), "rollout": rollout})
+
+    rollout = evaluation.read_rollout(control, settled)
+    record_verdict(control, rollout, "shadow", {"answer": "promote"}, 1)
+    enter_stage(control, rollout, "canary_5", 1)
+    accumulator = EvidenceAccumulator()
+    accumulator.baseline.labels = LABELS
+    evaluation.begin_stage(control, asked(begun_with), rollout, "canary_5", accumulator)
+    assert accumulator.stage is not None
+    assert (accumulator.problem, accumulator.stage.problem) == (Regression(scale=5.0), Regression(scale=5.0))
+    assert accumulator.stage.limits == {"loss_p50": 5.0}
+    _, plan, _ = evaluation.judge_accumulated(control, asked(1.5), rollout, accumulator, datetime.now(UTC))
+    assert (plan.label_margin, plan.labels) == ((1.5, ("loss_p50",)) if begun_with else (None, ()))

@@ -12,9 +12,11 @@ from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.settings import Settings
+from include.core.spec import Binary, Costs, Ranking
 from include.core.task import perform
 from include.scoring import scorer
 from include.scoring.score_step import SCHEMA
+from tests.support import scoring_days
 from tests.support.scoring_days import DAYS, publish, request
 
 
@@ -85,3 +87,30 @@ def test_an_unpublished_day_is_refused_by_name(ledger: Ledger, settings: Setting
 def test_a_model_without_a_version_number_scores_too(ledger: Ledger, settings: Settings, scratch: Path) -> None:
     rows = table(ledger, score(ledger, settings, publish(ledger, scratch), version=None)).to_pylist()
     assert [row["version"] for row in rows] == [None] * 9
+
+
+def test_a_ranking_places_each_row_in_the_list_of_its_query(
+    ledger: Ledger, settings: Settings, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = scoring_days.entities
+
+    def entities(day: str, count: int) -> pa.Table:
+        """With a column that is neither a key nor a feature: three requests a session."""
+        rows = plain(day, count)
+        return rows.append_column(
+            "session", pa.array([int(name.rpartition("-")[2]) // 3 for name in rows["request_id"].to_pylist()])
+        )
+
+    monkeypatch.setattr(scoring_days, "entities", entities)
+    problem = Ranking(query="session", item="origin").model_dump(mode="json")
+    rows = table(ledger, score(ledger, settings, publish(ledger, scratch, count=9), problem=problem)).to_pylist()
+    assert [row["place"] for row in rows] == [3, 1, 2] * 3  # of each three the first has no weather, the second a known carrier
+    by_session = [rows[at : at + 3] for at in (0, 3, 6)]
+    assert all([row["score"] for row in sorted(each, key=lambda row: row["place"])] == sorted((row["score"] for row in each), reverse=True)
+               for each in by_session)  # fmt: skip
+
+
+def test_a_cost_decides_beside_the_score(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    problem = Binary(costs=Costs(false_positive=1.0, false_negative="temp")).model_dump(mode="json")
+    rows = table(ledger, score(ledger, settings, publish(ledger, scratch, count=9), problem=problem, threshold=0.5)).to_pylist()
+    assert {row["decision"] for row in rows} == {1}  # a no costs as much as the temperature, ten and more

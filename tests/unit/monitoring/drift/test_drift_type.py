@@ -4,22 +4,25 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from include.monitoring.drift.drift import DriftVerdict
-from include.monitoring.drift.drift_type import DriftType, drift_types
+from include.monitoring.drift.drift_type import PLAIN, DriftType, drift_types
 from include.monitoring.profile.prediction_columns import (
     LABEL,
     RESIDUAL,
     SCORE,
     SLOPE,
     answer_axes,
+    answer_columns,
+    appended,
     importance,
-    prediction_columns,
 )
 from include.monitoring.profile.profiles import profile_parts, window
 from include.monitoring.quality import Quality
 from include.monitoring.reference import Reference, cut
+from include.problems.truth import Truth
 from tests.support.synthetic_predictions import MADE, rows
 
 QUIET = DriftVerdict("none", "No drift.")
@@ -29,18 +32,21 @@ LONG = (MADE - timedelta(days=56), 56)
 
 def said(table: Any, label: Any = None, score: Any = None) -> Any:
     """The answers' columns beside the time, as the steps make them."""
-    from include.monitoring.profile.prediction_columns import appended
-
     own = np.asarray(table["score"]) if score is None else score
     true = np.asarray(table["late"], float) if label is None else label
-    return appended(table.select(["event_timestamp"]), prediction_columns(true, own, 0.35))
+    return appended(table.select(["event_timestamp"]), columns(true, own, 0.35))
+
+
+def columns(label: Any, score: Any, center: float) -> dict[str, pa.Array]:
+    """Of a plain binary model."""
+    return answer_columns(PLAIN, Truth(np.asarray(label, float)), np.asarray(score), center, pa.chunked_array([label]))
 
 
 @pytest.fixture(scope="module")
 def past() -> Reference:
     """Eight weeks of a model whose score is the very probability of its label."""
     table = rows(*LONG, 150, 1, 0.03)
-    axes = answer_axes(np.asarray(table["score"]))
+    axes = answer_axes(PLAIN, columns(np.asarray(table["late"], float), table["score"], 0.35))
     return Reference(tuple(axes), cut(profile_parts(said(table), axes, "event_timestamp"), 7, MADE), (), table.num_rows)
 
 
@@ -107,21 +113,21 @@ def test_a_champion_that_did_not_answer_is_not_judged(past: Reference) -> None:
 
 
 def test_answers_need_what_they_are_made_of() -> None:
-    assert set(prediction_columns(None, np.array([0.5]), 0.5)) == {SCORE}
-    assert set(prediction_columns(np.array([1.0]), None, 0.5)) == {LABEL}
-    both = prediction_columns(np.array([1.0, 0.0]), np.array([0.75, np.nan]), 0.5)
-    assert both[RESIDUAL].tolist()[0] == 0.25
-    assert both[SLOPE].tolist()[0] == 0.0625
-    assert np.isnan(both[RESIDUAL][1])
+    both = columns([1.0, 0.0, np.nan], [0.75, np.nan, 0.5], 0.5)
+    assert (both[SCORE][2].as_py(), both[LABEL][1].as_py()) == (0.5, 0.0)
+    assert both[RESIDUAL][0].as_py() == 0.25
+    assert both[SLOPE][0].as_py() == 0.0625
+    assert np.isnan(both[RESIDUAL].to_numpy()[1:]).all()
 
 
 def test_importance_is_the_share_of_the_score_that_rests_on_a_column() -> None:
-    class Model:
-        def score(self, features: Any) -> Any:
-            return 0.8 * features[:, 0] - 0.2 * features[:, 2]
+    names = ["much", "none", "little"]
+    drawn = np.random.default_rng(0).random((3, 5000))
 
-    features = np.random.default_rng(0).random((5000, 3)).astype(np.float32)
-    shares = importance(Model(), features, ["much", "none", "little"])
+    def score(table: pa.Table) -> Any:
+        return 0.8 * table["much"].to_numpy() - 0.2 * table["little"].to_numpy()
+
+    shares = importance(score, pa.table(dict(zip(names, drawn, strict=True))), names, PLAIN)
     assert shares["none"] == 0
     assert shares["much"] == pytest.approx(0.8, abs=0.02)
     assert sum(shares.values()) == pytest.approx(1)

@@ -54,7 +54,7 @@ def test_few_labels_or_one_class_abstain() -> None:
     table = window()
     one = measure(put(table, "label", [0.0] * table.num_rows), Baseline({"auc": 0.7}, 1000), (), TERMS)
     assert one.verdict == "abstain"
-    assert "fewer than 20 of a class" in one.summary
+    assert "at least 20 of either class are needed" in one.summary
 
 
 def test_without_holdout_metrics_it_measures_and_compares_nothing() -> None:

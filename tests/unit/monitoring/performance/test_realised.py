@@ -81,20 +81,20 @@ def test_history_holds_what_was_estimated_and_what_was_known_by_then() -> None:
         "unknown": value("2013-04-22", 0.0, 0.7)
         | {"estimate": {"raw": {"value": 0.0, "base": 0.0, "why": "too far"}, "metric": "auc"}},
     }
-    found = history(values, 1, "2013-04-22", "auc", 0.5)
+    found = history(values, 1, "2013-04-22", Terms("auc", 200, 0.5))
     assert [(each["window"], each["estimate"], each["realised"]) for each in found] == [
         ("a", 0.74, 0.73),
         ("b", 0.73, 0.72),
         ("c", 0.71, None),
     ]
-    assert history({}, 1, "2013-04-22", "auc", 0.5) == []
+    assert history({}, 1, "2013-04-22", Terms("auc", 200, 0.5)) == []
 
 
 def test_another_metric_or_another_threshold_makes_another_record() -> None:
     known = value("2013-04-08", 0.74, 0.73)
-    assert history({"a": known}, 1, "2013-04-22", "log_loss", 0.5) == []
-    assert len(history({"a": known}, 1, "2013-04-22", "auc", 0.3)) == 1  # the AUC knows no threshold
+    assert history({"a": known}, 1, "2013-04-22", Terms("log_loss", 200, 0.5)) == []
+    assert len(history({"a": known}, 1, "2013-04-22", Terms("auc", 200, 0.3))) == 1  # the AUC knows no threshold
     performance = known["performance"] | {"metric": "accuracy", "metrics": {"accuracy": 0.73}, "errors": {"accuracy": 0.01}}
     decided = known | {"performance": performance, "estimate": known["estimate"] | {"metric": "accuracy"}, "threshold": 0.3}
-    assert len(history({"a": decided}, 1, "2013-04-22", "accuracy", 0.3)) == 1
-    assert history({"a": decided}, 1, "2013-04-22", "accuracy", 0.5) == []
+    assert len(history({"a": decided}, 1, "2013-04-22", Terms("accuracy", 200, 0.3))) == 1
+    assert history({"a": decided}, 1, "2013-04-22", Terms("accuracy", 200, 0.5)) == []

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from include.core.control import versions
+from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
+from include.core.spec import Binary, MultiClass, Ranking, Regression
 from include.serving.models.loaded_model import load_model
-from tests.support.gateway_world import MODEL, World, constant
+from tests.support.gateway_world import MODEL, World, constant, signature
 
 ROW = {"heat": 0.5, "colour": "red", "size": 1.0}
 
@@ -40,3 +43,49 @@ def test_the_int8_variant_is_served_where_the_evaluation_let_it_through(tmp_path
         evaluated(world, ledger, files)
         loaded = load_model(world.control, ledger, world.spec(), 1, tmp_path)
         assert loaded.score_row(ROW) == pytest.approx(score)
+
+
+STARS = MultiClass(classes=("one", "two"))
+DELAY = Regression(scale=5, interval=0.9)
+
+
+def signed(problem: Any) -> dict[str, Any]:
+    """What training writes of a problem."""
+    return {**signature(), "problem": problem.model_dump(mode="json"), "outputs": list(problem.outputs)}
+
+
+@pytest.mark.parametrize(
+    ("trained", "present", "says"),
+    [
+        (STARS, MultiClass(classes=("two", "one")), r"gives \['one', 'two'\] in that order"),
+        (STARS, MultiClass(classes=("one", "two", "three")), r"does not give \['three'\]"),
+        (MultiClass(classes=("one", "two", "three")), STARS, r"gives \['three'\] too"),
+        (Regression(scale=5), DELAY, r"does not give \['low', 'high'\]"),
+        (DELAY, Regression(scale=5), r"gives \['low', 'high'\] too"),
+        (Ranking(query="user", item="film"), Binary(), "it is ranking, not binary"),
+        (None, Ranking(query="user", item="film"), "it is binary, not ranking"),
+    ],
+)
+def test_a_version_that_was_trained_for_another_problem_is_refused(tmp_path: Path, trained: Any, present: Any, says: str) -> None:
+    world = World(tmp_path)
+    world.register(1, constant(0.1), signed(trained) if trained else signature())
+    spec = world.spec().model_copy(update={"problem": present})
+    with pytest.raises(DataError, match=says) as refused:
+        load_model(world.control, Ledger(world.settings.storage()), spec, 1, tmp_path)
+    assert "trained for another problem" in refused.value.what
+
+
+def test_a_version_whose_file_gives_other_outputs_than_its_signature_is_refused(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.register(1, constant(0.1), signed(STARS))
+    spec = world.spec().model_copy(update={"problem": STARS})
+    with pytest.raises(DataError, match=r"outputs of shape \[1\] where \[1, 2\] is needed"):
+        load_model(world.control, Ledger(world.settings.storage()), spec, 1, tmp_path)
+
+
+def test_a_version_of_its_problem_is_served(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.register(1, constant(12.5), signed(Regression(scale=5)))
+    spec = world.spec().model_copy(update={"problem": Regression(scale=5)})
+    loaded = load_model(world.control, Ledger(world.settings.storage()), spec, 1, tmp_path)
+    assert loaded.score_row(ROW) == 12.5

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from include.metrics.holdout_plan import Assumed, Spread, lost
+from include.core.spec import Regression
 from include.metrics.paired import Difference, difference
+from include.problems.holdout_plan import Assumed, AssumedLoss, Spread, lost
+from include.problems.of import PLAIN, problem_of
+from include.problems.stated import stated
 
 MARGIN, ALPHA = 0.01, 0.025
 
@@ -98,6 +101,16 @@ def test_whether_days_or_rows_are_what_is_independent_is_read_from_the_differenc
 
 
 def test_a_difference_in_words() -> None:
-    assert [lost("auc", worse) for worse in (-0.01, 0.0, 0.005)] == [
+    assert [lost(stated(PLAIN, "auc"), worse) for worse in (-0.01, 0.0, 0.005)] == [
         "ahead by 0.0100 AUC", "as good as the champion", "behind by 0.0050 AUC",
     ]  # fmt: skip
+    minutes = stated(problem_of(Regression(scale=5, unit="minutes")), "mae")
+    assert lost(minutes, 0.5) == "behind by 0.5000 minutes mean absolute error"
+
+
+def test_the_spread_of_a_mean_loss_is_that_of_simulated_differences() -> None:
+    random, rows, alike = np.random.default_rng(2), 400, 0.8
+    common, one, other = random.standard_normal((3, 2000, rows))
+    losses = [3.0 * (np.sqrt(alike) * common + np.sqrt(1 - alike) * own) for own in (one, other)]
+    seen = float((losses[0] - losses[1]).mean(axis=1).std())
+    assert AssumedLoss(3.0, alike).spread(rows).error == pytest.approx(seen, rel=0.06)

@@ -11,12 +11,16 @@ from collections.abc import Iterator, Mapping
 
 from include.core.errors import SpecError
 from include.core.spec import Evaluation
-from include.metrics.binary import title, worse_by
-from include.metrics.holdout_plan import POWER, Spread
 from include.metrics.paired import Difference
+from include.problems.holdout_plan import POWER, Spread
+from include.problems.stated import Stated, metric_in, units_in
 
 MARK = "(evaluation.margin"  # a reason of the comparison with the champion names this setting, and no other reason does
-BASELINES = {"boosted": "gradient boosting on the same rows", "historical_rate": "the historical rate of the category"}
+BASELINES = {
+    "boosted": "gradient boosting on the same rows",
+    "historical_rate": "the historical rate of the category",
+    "historical": "what the category's rows were before",
+}
 
 
 def asked_of(params: Mapping[str, object], present: Evaluation) -> Evaluation:
@@ -41,16 +45,17 @@ def notes(value: Mapping[str, object], spec: Evaluation) -> tuple[str, ...]:
     ours, baselines = _number(value.get("metrics"), spec.metric), value.get("baselines")
     if ours is None or not isinstance(baselines, Mapping):
         return ()
-    return tuple(_not_beaten(baselines, ours, spec.metric))
+    return tuple(_not_beaten(baselines, ours, spec.metric, metric_in(value, spec.metric)))
 
 
-def _not_beaten(baselines: Mapping[str, object], ours: float, metric: str) -> Iterator[str]:
-    for name, measured in baselines.items():
-        theirs = _number(measured, metric)
-        if theirs is not None and worse_by(metric, ours, theirs) > 0:
+def _not_beaten(baselines: Mapping[str, object], ours: float, name: str, metric: Stated) -> Iterator[str]:
+    for baseline, measured in baselines.items():
+        theirs = _number(measured, name)
+        if theirs is not None and metric.worse_by(ours, theirs) > 0:
             yield (
-                f"{title(metric)} {ours:.4f} does not beat {BASELINES.get(name, name)} ({theirs:.4f}). A baseline closes no "
-                "gate; it says that the features hold more than the model has learned."
+                f"{metric.title} {metric.shown(ours)} does not beat {BASELINES.get(baseline, baseline)} "
+                f"({metric.shown(theirs)}). A baseline closes no gate; it says that the features hold more than the model has "
+                "learned."
             )
 
 
@@ -60,8 +65,11 @@ def _compared(value: Mapping[str, object], spec: Evaluation) -> str:
     seen = _difference(value.get("paired"))
     if ours is None or theirs is None or seen is None:
         return ""
-    rows = f"{seen.rows:,}"
-    head = f"{title(spec.metric)} {ours:.4f} {_side(seen.worse)} the champion's {theirs:.4f} on the same {rows} holdout rows"
+    metric = metric_in(value, spec.metric)
+    head = (
+        f"{metric.title} {metric.shown(ours)} {_side(seen.worse)} the champion's {metric.shown(theirs)} on the same "
+        f"{seen.rows:,} holdout {units_in(value)}"
+    )
     settings = f"(evaluation.margin {spec.margin:.4f}, evaluation.alpha {spec.alpha:g})"
     if not math.isfinite(seen.error):
         return (
@@ -70,7 +78,7 @@ def _compared(value: Mapping[str, object], spec: Evaluation) -> str:
         )
     low, high = 2 * seen.worse - seen.upper(spec.alpha), seen.upper(spec.alpha)
     interval = f"the true difference lies between {_way(low)} and {_way(high)} ({1 - 2 * spec.alpha:.0%} interval)"
-    return f"{head}: {interval}, {_so(seen, low, spec)} {settings}. {_next(seen, low, spec)}"
+    return f"{head}: {interval}, {_so(seen, low, spec)} {settings}. {_next(seen, low, spec, units_in(value))}"
 
 
 def _side(worse: float) -> str:
@@ -95,7 +103,7 @@ def _so(seen: Difference, low: float, spec: Evaluation) -> str:
     return "so it is not behind on these rows, and yet a loss of more than the margin is not excluded: there are too few"
 
 
-def _next(seen: Difference, low: float, spec: Evaluation) -> str:
+def _next(seen: Difference, low: float, spec: Evaluation, units: str) -> str:
     """How many rows would show it, if the difference stays what it is."""
     if seen.worse > spec.margin:
         more = "More rows will hardly open it: mend the model" if low > 0 else "Mend the model, or hold out more days"
@@ -106,7 +114,7 @@ def _next(seen: Difference, low: float, spec: Evaluation) -> str:
         return "Hold out more days (training.holdout_days)."
     days = f", {needed:,} days" if spread.by_day else ""
     return (
-        f"About {spread.rows_of(needed):,} holdout rows{days} would show it in {POWER:.0%} of the cases, if the difference is "
+        f"About {spread.rows_of(needed):,} holdout {units}{days} would show it in {POWER:.0%} of the cases, if the difference is "
         "truly that: `slipstream gate plan MODEL`."
     )
 

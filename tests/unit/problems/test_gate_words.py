@@ -7,7 +7,7 @@ import pytest
 from include.core.digest import _closure
 from include.core.spec import Evaluation
 from include.evaluation.gate import decide
-from include.metrics.gate_words import asked_of, notes, reasons
+from include.problems.gate_words import asked_of, notes, reasons
 
 SPEC = Evaluation(metric="auc", minimum=0.5, margin=0.01)
 
@@ -78,4 +78,4 @@ def test_no_stored_evaluation_is_computed_again_for_its_words() -> None:
     """What a step is made of is part of its key: the words are made where they are read."""
     parts = _closure("include.evaluation.evaluate_step")
     assert "include.metrics.paired" in parts
-    assert not parts & {"include.metrics.gate_words", "include.metrics.holdout_plan", "include.evaluation.gate_plan"}
+    assert not parts & {"include.problems.gate_words", "include.problems.holdout_plan", "include.evaluation.gate_plan"}

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import nctdtr, ndtr, stdtrit
 
-from include.metrics.binary import METRICS
 from include.metrics.paired import Difference, difference
+from include.problems.stated import Stated
 
 POWER = 0.8  # the chance of passing that is planned for
 FEWEST, MOST = 3, 10**9  # independent units that are looked at
@@ -103,12 +103,28 @@ class Assumed:
         return None if seen is None else Spread(seen.error * math.sqrt(drawn / rows), rows, rows, by_day=False)
 
 
-def lost(metric: str, worse: float) -> str:
+@dataclass(frozen=True)
+class AssumedLoss:
+    """What a plan assumes of a metric that is the mean of a loss a row, or of a figure a query.
+
+    `deviation`: the standard deviation of that loss from row to row, in the metric's unit. `alike`: how two models' losses of
+    the same row correlate, from 0 to below 1. Rows are taken to be independent.
+    """
+
+    deviation: float
+    alike: float
+
+    def spread(self, rows: int) -> Spread:
+        """Of the difference of two models on so many rows."""
+        return Spread(self.deviation * math.sqrt(2 * (1 - self.alike) / rows), rows, rows, by_day=False)
+
+
+def lost(metric: Stated, worse: float) -> str:
     """A true difference in words."""
     if worse == 0:
         return "as good as the champion"
     side = "behind" if worse > 0 else "ahead"
-    return f"{side} by {abs(worse):.4f} {METRICS[metric].title}"
+    return f"{side} by {metric.shown(abs(worse))} {metric.title}"
 
 
 def _normal_quantile(p: float) -> float:
