@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.core.errors import DataError, IntegrityError
-from include.retrieval.safetensors import read_arrays, write_arrays
+from include.retrieval.safetensors import Arrays, read_arrays, write_arrays
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.int64]
@@ -76,7 +76,7 @@ class Items:
         """The same items give the same bytes."""
         encoded = [item.encode() for item in self.ids]
         ends = np.cumsum([len(item) for item in encoded], dtype=np.int64)
-        arrays = {
+        arrays: Arrays = {
             "vectors": self.vectors,
             "popular": self.popular,
             "ids": np.frombuffer(b"".join(encoded), dtype=np.uint8),

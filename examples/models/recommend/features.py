@@ -55,7 +55,8 @@ def entities() -> str:
         ), candidates AS (
             SELECT visit_id, film_id FROM ratings WHERE known UNION ALL SELECT visit_id, film_id FROM ({_drawn()})
         )
-        SELECT visit_id || '/' || film_id AS request_id, asked_at AS event_timestamp, visit_id, user_id, '{MARKET}' AS market, film_id
+        SELECT visit_id || '/' || film_id AS request_id, asked_at AS event_timestamp, visit_id, user_id,
+            '{MARKET}' AS market, film_id
         FROM candidates JOIN visits USING (visit_id)
     """
 

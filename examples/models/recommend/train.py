@@ -11,7 +11,7 @@ H. Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 EPSILON = 1e-9
-AT = 10  # places that count
 
 
 class Vectors(NamedTuple):
@@ -65,16 +64,16 @@ def fit(job: TrainingJob) -> None:
 
 def best_weight(job: TrainingJob, rows: Columns, vectors: Vectors) -> float:
     """By the order of the newest visits of members who had liked something."""
-    known = np.flatnonzero(rows["liked"] != "")
-    some, labels = rows[known], job.validation.labels[known]
-    visits = np.array([f"{member} {rated}" for member, rated in zip(some["member"], some["rated"], strict=True)])
-    best, reached = float(job.params["shares"][0]), -1.0
+    known, truth = np.flatnonzero(rows["liked"] != ""), job.validation.truth()
+    if not len(known) or truth.query is None:
+        return float(job.params["shares"][0])
+    some, asked = rows[known], truth.take(known)
+    reached = {}
     for step, weight in enumerate(job.params["shares"]):
-        found = mean_ndcg(visits, labels, scores(vectors, some, weight))
-        job.report({"weight_of_share": weight, "ndcg_of_newest": found}, step)
-        if found > reached:
-            best, reached = float(weight), found
-    return best
+        found = job.problem.measure(asked, scores(vectors, some, weight))["ndcg"]
+        reached[float(weight)] = found if found is not None else 0.0
+        job.report({"weight_of_share": weight, "ndcg_of_newest": reached[float(weight)]}, step)
+    return max(reached, key=reached.__getitem__)
 
 
 def liked_by_member(rows: Columns, labels: Floats) -> list[set[str]]:
@@ -121,21 +120,6 @@ def popular(rows: Columns, vectors: Vectors) -> NDArray[np.int64]:
     newest = dict(zip(rows["film"], rows["share_of_first"], strict=True))  # rows come in the order of their time
     shares = np.array([newest.get(film, 0.0) for film in vectors.films])
     return np.argsort(-shares, kind="stable").astype(np.int64)
-
-
-def mean_ndcg(visits: NDArray[Any], labels: Floats, found: Floats) -> float:
-    """Over the visits with something that was liked."""
-    _, each = np.unique(visits, return_inverse=True)
-    order = np.lexsort((-found, each))
-    starts = np.flatnonzero(np.diff(each[order], prepend=-1))
-    gains = 1 / np.log2(np.arange(2, AT + 2))
-    reached = []
-    for first, last in zip(starts, [*starts[1:], len(order)], strict=True):
-        liked = labels[order[first:last]] > 0
-        if liked.any():
-            top = liked[:AT]
-            reached.append((top * gains[: len(top)]).sum() / gains[: min(AT, liked.sum())].sum())
-    return float(np.mean(reached)) if reached else 0.0
 
 
 # -- the files --------------------------------------------------------------------------------------------

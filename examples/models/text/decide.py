@@ -1,8 +1,8 @@
 """Which class is answered: rather one that is rare than the likeliest, for most reviews have five stars.
 
-The likeliest class would find few of the two-star reviews, which are those that somebody wants to read. Dividing by a power of how
-often each class comes finds them without spoiling the probabilities. The power was chosen by macro-F1 on reviews before the month
-that judges; 1 would be the maximum-likelihood decision, which finds too many.
+The likeliest class would find few of the two-star reviews, which are those that somebody wants to read. Dividing by a power of
+how often each class comes finds them without spoiling the probabilities. The power was chosen by macro-F1 on reviews before the
+month that judges; 1 would be the maximum-likelihood decision, which finds too many.
 """
 
 from __future__ import annotations

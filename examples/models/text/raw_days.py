@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from include.core.settings import Settings
 from include.core.storage import Storage
@@ -78,14 +79,15 @@ def reviews() -> pa.Table:
     return table.sort_by([("written_at", "ascending"), ("review_id", "ascending")])
 
 
-def moments(departments: list[str | None]) -> np.ndarray:
+def moments(departments: list[str | None]) -> NDArray[np.datetime64]:
     """When each review was written, datetime64[us]: its day by its department's season, its second at random."""
     swing = np.linspace(1 + SWING, 1 - SWING, DAYS)
     ends = {"winter": np.cumsum(swing) / DAYS, "summer": np.cumsum(swing[::-1]) / DAYS, "": np.arange(1, DAYS + 1) / DAYS}
     days = [int(np.searchsorted(ends[season(each)], drawn(place, "day"))) for place, each in enumerate(departments)]
     seconds = [int(86_400_000_000 * drawn(place, "second")) for place in range(len(departments))]
     begin = np.datetime64(FIRST, "us")
-    return begin + np.array(days) * np.timedelta64(1, "D") + np.array(seconds).astype("timedelta64[us]")
+    found: NDArray[np.datetime64] = begin + np.array(days) * np.timedelta64(1, "D")
+    return found + np.array(seconds).astype("timedelta64[us]")
 
 
 def season(department: str | None) -> str:

@@ -56,7 +56,9 @@ class Graph:
         """[n] texts to the numbers of their tokens, int64 [n, most]: 0 for what is unknown, and behind a line's end."""
         lines = self.node("StringSplit", text, outputs=2, delimiter="\n")
         found = self.node("StringSplit", lines, outputs=2)
-        return self.node("Flatten", self.lookup(found, vocabulary), axis=1)
+        # Behind each line stands a 0, so that no pair goes over its end.
+        ended = self.node("Pad", self.lookup(found, vocabulary), self.constant([0, 0, 0, 0, 0, 1], "int64"))
+        return self.node("Flatten", ended, axis=1)
 
     def lookup(self, text: str, vocabulary: Mapping[str, int]) -> str:
         """The number of each text; 0 for one that is not in the vocabulary."""

@@ -97,7 +97,7 @@ class Recommender:
         self._item_entity = msgspec.defstruct("ItemEntity", [(key, str) for key in spec.features.keys], gc=False)
         self._sources: dict[tuple[tuple[str, str], ...], Source] = {}
         self._circuits: dict[int, Breaker] = {}  # of the versions whose last list failed
-        self._default = float(spec.problem.default)  # type: ignore[union-attr]  # a ranking, as the contract has seen
+        self._default = self.contract.default
         self._prefix = os.urandom(6).hex()
         self._count = itertools.count()
 
