@@ -22,6 +22,11 @@ VECTORS = np.array([[1, 0], [0.8, 0.6], [0, 1], [-1, 0]], dtype=np.float32)
 POPULAR = np.array([2, 3, 0, 1])
 SHARES = {"alien": 0.1, "brazil": 0.9, "casablanca": 0.5, "diva": 0.2, "evita": 0.7}  # the last one has no vector
 
+
+def text(name: str) -> Feature:
+    return Feature(name=name, dtype="text", default="")
+
+
 SPEC = ModelSpec(
     name="films",
     owner="tests",
@@ -34,19 +39,19 @@ SPEC = ModelSpec(
         entities="x:b",
         labels="x:c",
         views=(
-            View(
-                name="taste", keys=("guest",), features=tuple(Feature(name=n, dtype="text", default="") for n in ("likes", "had"))
-            ),
+            View(name="taste", keys=("guest",), features=(text("likes"), text("had"))),
             View(name="film", keys=("film",), features=(Feature(name="share", default=0.0),), ttl=timedelta(days=28)),
         ),
-        request=(Feature(name="new", dtype="text", default=""),),
+        request=(text("new"),),
     ),
     expectations="x:d",
     training=Training(fit="x:e", inputs="columns"),
 )
 ENCODER = Encoder(
-    (Input("likes", "text", ""), Input("had", "text", ""), Input("share", "float", 0.0), Input("new", "text", "")), "liked", "columns"
-)  # fmt: skip
+    (Input("likes", "text", ""), Input("had", "text", ""), Input("share", "float", 0.0), Input("new", "text", "")),
+    "liked",
+    "columns",
+)
 
 
 class Query:

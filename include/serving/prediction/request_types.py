@@ -48,13 +48,11 @@ class Contract:
     """Decodes and checks the bodies of one model's requests."""
 
     base: type[Item] = Item
-    own: tuple[str, ...] = ("id", "entity", "features", "event_time")  # fields of a request
-    allowed_here: Mapping[str, str] = {"event_time": TIME, "id": "text of 1 to 200 characters"}
+    more: Mapping[str, str] = {}  # fields of a request beside the item's, and what is allowed there
 
-    def __init__(self, spec: ModelSpec, without: str = "") -> None:
-        """`without`: a key that requests do not have, such as the item's where items are what is answered."""
+    def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
-        self.keys = tuple(key for key in spec.features.keys if key != without)
+        self.keys = spec.features.keys
         self._entity = msgspec.defstruct("Entity", [(key, KEY) for key in self.keys], **_STRICT)
         asked = [_field(feature) for feature in spec.features.request]  # by keyword: one with a default may come first
         self._features = msgspec.defstruct("RequestFeatures", asked, kw_only=True, **_STRICT)
@@ -77,7 +75,7 @@ class Contract:
         try:
             item = cast(Item, self._one.decode(body))
         except UNREADABLE as error:
-            value = generic(body)
+            value = _generic(body)
             if not (isinstance(value, dict) and "requests" in value):
                 raise self._refusal(error, value) from None
         else:
@@ -125,18 +123,19 @@ class Contract:
 
     def _allowed(self, field: str, full: str, *, unknown: bool) -> object:
         parent = re.sub(r"requests\[\d*\.*\]\.?", "", field)
-        names = {"": list(self.own), "entity": list(self.keys)}
+        names = {"": ["id", "entity", "features", "event_time", *self.more], "entity": list(self.keys)}
         names["features"] = [feature.name for feature in self.spec.features.request]
         if unknown:
             return names.get(parent, msgspec.UNSET)
         leaf = full.rpartition(".")[2]
-        if leaf in self.allowed_here:
-            return self.allowed_here[leaf]
+        if leaf in (here := {**_ALLOWED_HERE, **self.more}):
+            return here[leaf]
         if leaf in self.keys and ".features." not in f".{full}":
             return KEYS_ALLOWED
         return next((ALLOWED[f.dtype] for f in self.spec.features.request if f.name == leaf), msgspec.UNSET)
 
 
+_ALLOWED_HERE = {"event_time": TIME, "id": "text of 1 to 200 characters"}
 _STRICT: dict[str, Any] = {"forbid_unknown_fields": True, "gc": False}
 
 
@@ -146,8 +145,7 @@ def _field(feature: Feature) -> Any:
     return (feature.name, TYPES[feature.dtype], feature.default)
 
 
-def generic(body: bytes) -> Any:
-    """The body as plain JSON, to say what is wrong in it. Raises RequestError where it is none."""
+def _generic(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.ValidationError as error:  # JSON, but with a number that is no finite one

@@ -7,9 +7,9 @@ from typing import Annotated, Any, cast
 
 import msgspec
 
-from include.core.spec import ModelSpec, Ranking
-from include.serving.http.request_error import UNREADABLE, RequestError
-from include.serving.prediction.request_types import Contract, Item, generic
+from include.core.spec import ModelSpec, Ranking, View
+from include.serving.http.request_error import RequestError
+from include.serving.prediction.request_types import Contract, Item
 
 MOST_SEEN = 10_000  # items that one request may name
 MOST = 1000  # items that one answer may hold
@@ -28,13 +28,7 @@ class ListContract(Contract):
     """Decodes and checks the bodies of one model that ranks items."""
 
     base = ListItem
-    own = (*Contract.own, "seen", "at")
-    allowed_here: Mapping[str, str] = {
-        **Contract.allowed_here,
-        "seen": f"at most {MOST_SEEN} ids of items",
-        "at": f"a whole number from 1 to {MOST}",
-        "id": f"text of 1 to {LONGEST_ID} characters",
-    }
+    more: Mapping[str, str] = {"seen": f"at most {MOST_SEEN} ids of items", "at": f"a whole number from 1 to {MOST}"}
 
     def __init__(self, spec: ModelSpec) -> None:
         """Raises RequestError (404) for a model that ranks nothing."""
@@ -45,18 +39,23 @@ class ListContract(Contract):
                 allowed=f"a model whose problem is a ranking; this one's is {problem.kind}: ask /predict/{spec.name}",
             )  # fmt: skip
         self.item_key, self.at, self.default = problem.item, problem.at, problem.default
-        super().__init__(spec, without=problem.item)
+        super().__init__(_of_whoever_asks(spec, problem.item))
 
     def one(self, body: bytes) -> ListItem:
         """The request. Raises RequestError."""
-        try:
-            item = cast(ListItem, self._one.decode(body))
-        except UNREADABLE as error:
-            raise self._refusal(error, generic(body)) from None
+        (item, *_), batch = self.decode(body)
+        if batch:
+            raise RequestError(400, "One list is made at a time.", field="requests", allowed="the body of one request")
         if item.id is not None and len(item.id) > LONGEST_ID:
-            raise RequestError(400, "The id is too long.", field="id", value=item.id, allowed=self.allowed_here["id"])
-        self._normalise(item, "")
-        return item
+            raise RequestError(400, "The id is too long.", field="id", value=item.id, allowed=f"at most {LONGEST_ID} characters")
+        return cast(ListItem, item)
+
+
+def _of_whoever_asks(spec: ModelSpec, item: str) -> ModelSpec:
+    """The spec as requests see it: every key but the item's."""
+    keys = tuple(key for key in spec.features.keys if key != item)
+    asks = (View(name="asks", keys=keys, features=()),) if keys else ()
+    return spec.model_copy(update={"features": spec.features.model_copy(update={"views": asks})})
 
 
 def seen_items(item: ListItem) -> list[str]:

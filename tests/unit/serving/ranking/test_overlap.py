@@ -28,7 +28,7 @@ class Store:
     def fetch(
         self, model: str, views: tuple[View, ...], entities: Sequence[Mapping[str, Any]], at: datetime
     ) -> list[dict[str, Any]]:
-        assert (model, at) == ("films", datetime(2020, 1, 5, 10))
+        assert (model, at) == ("films", datetime.fromisoformat("2020-01-05T10:00:00"))
         self.asked.append((views[0].name, len(entities)))
         return known(entities) if views[0].name == "film" else [{"likes": "alien"} for _ in entities]
 
