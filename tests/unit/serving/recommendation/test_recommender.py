@@ -60,7 +60,7 @@ class World:
 
     @property
     def logged(self) -> list[Record]:
-        return read_records(self.folder, "films")
+        return list(read_records(self.folder, "films"))
 
 
 @pytest.fixture
