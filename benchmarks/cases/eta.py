@@ -22,7 +22,7 @@ from include.core.storage import LocalStorage
 from include.problems.of import of_spec
 from include.problems.truth import Truth
 
-FIRST, LAST = date(2013, 1, 10), date(2013, 11, 30)  # the first week has no week before it
+FIRST, LAST = date(2013, 4, 4), date(2013, 11, 30)  # the window before the month of validation
 MONTH = (date(2013, 11, 1), LAST)
 VALIDATION = (date(2013, 10, 1), date(2013, 10, 31))
 PEER, SCHEDULE, COVERED = 1.03, 0.9, (0.87, 0.93)
@@ -56,7 +56,7 @@ def compare(table: Table, labels: Floats, said: Floats, peer: Floats) -> None:
 
 
 def _rows(root: Path) -> pa.Table:
-    land(LocalStorage(root), SPEC.data.first, LAST + timedelta(days=1), SPEC.name)
+    land(LocalStorage(root), FIRST - timedelta(days=SPEC.data.lookback_days), LAST + timedelta(days=1), SPEC.name)
     return kept_rows(SPEC.name, root, FIRST, LAST)
 
 

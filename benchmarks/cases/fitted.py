@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +13,14 @@ from include.core.reference import load
 from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage
 from include.model_contract.encoder import Encoder
+from include.model_contract.model import open_model
+from include.problems.of import of_spec, params_of
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
 from include.training.split import split_newest
+from include.training.train_step import problem_signature, verify
 
 Floats = NDArray[np.float32]
-PARITY = 1e-3  # in the outputs' unit, between the file and the model that it was made of
 
 
 @dataclass(frozen=True)
@@ -32,38 +33,35 @@ class Fitted:
 
     def encoded(self, rows: pa.Table) -> tuple[Floats, NDArray[np.float64]]:
         """features [n, inputs] and labels [n], for a peer that is fitted on the same."""
-        return self.encoder.encode_table(rows), rows[self.label].to_numpy().astype(np.float64)
+        return self.encoder.encode_matrix(rows), rows[self.label].to_numpy().astype(np.float64)
 
     def answers(self, features: Floats) -> Floats:
         """What the file answers: float32 [n], or [n, outputs]."""
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(self.path.read_bytes(), providers=["CPUExecutionProvider"])
-        found: list[Any] = session.run(None, {session.get_inputs()[0].name: features})
-        return np.asarray(found[0]) if len(found) == 1 else np.column_stack(found)
+        return open_model(self.path).score(features)
 
 
 def fit(spec: ModelSpec, rows: pa.Table, folder: Path) -> Fitted:
-    """Fit by the spec's function and parameters. Raises AssertionError where the file answers otherwise than its model."""
+    """Fit by the spec's function and parameters, and verify the file as the training step does.
+
+    Raises DataError where the file answers otherwise than the model that it was made of.
+    """
     older, newer = split_newest(rows)
     encoder = Encoder.fit(older, spec.features.inputs, spec.label)
     folder.mkdir(parents=True, exist_ok=True)
     job = TrainingJob(
-        _rows(encoder, older, spec.label),
-        _rows(encoder, newer, spec.label),
-        encoder.to_json(),
+        _rows(encoder, older, spec),
+        _rows(encoder, newer, spec),
+        {**encoder.to_json(), **problem_signature(params_of(spec))},
         params=spec.training.params,
         checkpoints=CheckpointStore(LocalStorage(folder), "checkpoints"),
         model_path=folder / "model.onnx",
         seed=spec.training.seed,
     )
     load(spec.training.fit)(job)
-    made = Fitted(encoder, job.model_path, spec.label)
-    for expected in job.expected:
-        gap = float(np.abs(expected - made.answers(job.validation.features)).max())
-        assert gap <= PARITY, f"the file answers otherwise than the model it came from, by {gap}"
-    return made
+    verify(job)
+    return Fitted(encoder, job.model_path, spec.label)
 
 
-def _rows(encoder: Encoder, table: pa.Table, label: str) -> Rows:
-    return Rows(encoder.encode_table(table), table[label].to_numpy().astype(np.float32))
+def _rows(encoder: Encoder, table: pa.Table, spec: ModelSpec) -> Rows:
+    truth = of_spec(spec).truth(table, spec.label)
+    return Rows(encoder.encode_matrix(table), truth.labels.astype(np.float32), days=truth.day)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,9 +25,10 @@ from include.data.raw import RawPartitions
 from include.data.session import open_session
 from include.data.sql import parquet
 from include.features.features_step import datasets
-from include.features.offline.dataset import Dataset, write
+from include.features.offline.dataset import write
 from include.features.offline.sources import open_sources
 from include.point_in_time.join import point_in_time, value
+from include.problems.of import rows_of
 
 PACKAGE = "examples.models"
 WORKERS = 2
@@ -74,8 +74,8 @@ def make_day(name: str, root: Path, folder: Path, day: date) -> None:
         TemporaryDirectory(dir=folder) as scratch,
         open_sources(raw, partitions, day, spec.expectations, Path(scratch), files) as connection,
     ):
-        for dataset, sql in datasets(spec.features, day, connection, {}):
-            write(connection, _as_it_comes(dataset, spec.label), sql, day, targets[dataset.name])
+        for dataset, sql in datasets(spec.features, day, connection, {}, rows_of(spec)):
+            write(connection, dataset, sql, day, targets[dataset.name])
 
 
 def joined(spec: ModelSpec, folder: Path, first: date, last: date) -> pa.Table:
@@ -112,10 +112,6 @@ def known_by(table: pa.Table, moment: date) -> pa.Table:
     import pyarrow.compute as pc
 
     return table.filter(pc.less(pc.cast(table["label_timestamp"], pa.date32()), pa.scalar(moment)))
-
-
-def _as_it_comes(dataset: Dataset, label: str) -> Dataset:
-    return replace(dataset, columns={**dataset.columns, label: ""}) if dataset.name == "labels" else dataset
 
 
 def _files(folder: Path, dataset: str) -> list[str]:

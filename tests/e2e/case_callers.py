@@ -6,8 +6,7 @@ Nothing that happens later is known to anybody. They go on in the background wha
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
@@ -42,7 +41,7 @@ class Tally:
     failed: int = 0
     degraded: int = 0
     labels: int = 0
-    answered_by: Counter[str] = field(default_factory=Counter)
+    answered_by: dict[str, int] = field(default_factory=dict)  # by version
     first_failure: str = ""
 
     def fail(self, why: str) -> None:
@@ -136,15 +135,19 @@ class Callers:
             self.tally.fail(f"HTTP {status}: {str(answer)[:300]}")
             return
         self.tally.degraded += bool(answer.get("degraded"))
-        self.tally.answered_by[str(answer.get("version"))] += 1
+        version = str(answer.get("version"))
+        self.tally.answered_by[version] = self.tally.answered_by.get(version, 0) + 1
 
 
 class Pump(Thread):
-    """Replays day after day in the background. `until` is the last day it may; `next_day` the one it replays now or next."""
+    """Replays day after day in the background. `until` is the last day it may; `next_day` the one it replays now or next.
 
-    def __init__(self, callers: Callers, first: date, until: date, scratch: Path) -> None:
+    `keep(next_day)` is called after each day.
+    """
+
+    def __init__(self, callers: Callers, first: date, until: date, scratch: Path, keep: Callable[[date], None]) -> None:
         super().__init__(daemon=True, name="callers")
-        self.callers, self.next_day, self.until, self.scratch = callers, first, until, scratch
+        self.callers, self.next_day, self.until, self.scratch, self.keep = callers, first, until, scratch, keep
         self.error: BaseException | None = None
         self._stop_asked = Event()
 
@@ -156,6 +159,7 @@ class Pump(Thread):
                     continue
                 self.callers.replay(read_day(self.callers, self.next_day, self.scratch), self.next_day)
                 self.next_day += timedelta(days=1)
+                self.keep(self.next_day)
         except Exception as error:  # noqa: BLE001 (a thread cannot raise to its caller; `check` shows it there)
             self.error = error
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,28 +75,38 @@ class Case:
 
 @dataclass
 class Account:
-    """What came of it."""
+    """What came of it, as the stores have it."""
 
-    tally: Tally = field(default_factory=Tally)
-    first: Rollout | None = None
-    decision: Decision | None = None
-    retrained: VersionRecord | None = None
-    second: Rollout | None = None
-    broken: Rollout | None = None
-    champion: int = 0
-    words: list[str] = field(default_factory=list)
+    first: Rollout
+    decision: Decision | None
+    retrained: VersionRecord | None
+    second: Rollout | None  # of the retrained version
+    broken: Rollout | None
+    champion: int
+    tally: Tally
+
+    def words(self) -> dict[str, Any]:
+        """In a few words, for whoever reads a log."""
+        tally, stages = self.tally, [stage.name for stage in self.second.stages] if self.second else []
+        counted = {"requests": tally.requests, "failed": tally.failed, "degraded": tally.degraded, "labels": tally.labels}
+        decided = self.decision.summary if self.decision else ""
+        caught = f"{self.broken.stage}: {self.broken.reason}" if self.broken else ""
+        return {**counted, "decided": decided, "retrained through": stages, "caught in": caught, "champion": self.champion}
 
 
 @dataclass
 class Life:
-    """The life of a case on a platform that runs. `home`: where the source's own copy of the days is kept."""
+    """The life of a case on a platform that runs. `home`: where the source's own copy of the days, and the journal, are kept.
+
+    One that was interrupted goes on where it was, on the same home and the same platform's home.
+    """
 
     case: Case
     spec: ModelSpec
     services: Services
     token: str  # of the gateway
     home: Path
-    account: Account = field(default_factory=Account)
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         airflow = self.services.airflow()
@@ -104,7 +114,7 @@ class Life:
         self.journal = Journal.load(self.home / "journal.json")
         self.runs = Runs(airflow, self.journal, self.spec.name)
         self.copy = LocalStorage(self.home / "source")
-        self.next_day = self.case.as_of
+        self.tally = Tally(**self.journal.facts.get("tally", {}))
 
     @property
     def control(self) -> ControlStore:
@@ -114,59 +124,80 @@ class Life:
         """All of it, phase by phase."""
         for part in DAGS:
             self.runs.airflow.wait_for_dag(self.runs.dag(part))
-        self._land(self.case.history[0], self.case.as_of + (self.case.weeks + 5) * WEEK)
+        if not self.journal.is_done("land"):
+            with self.journal.phase("land"):
+                self.case.land(self.copy, self.case.history[0], self._far + timedelta(days=1), self.spec.name)
         for phase in (self.first_version, self.watch, self.retrain, self.broken_version):
-            with self.journal.phase(phase.__name__):
-                phase()
-        self.account.champion = self._champion().version
-        return self.account
+            if not self.journal.is_done(phase.__name__):
+                with self.journal.phase(phase.__name__):
+                    phase()
+        return self.account()
+
+    def account(self) -> Account:
+        trained = [each for each in self._records() if each.entry.origin != "derived"]
+        retrained = trained[-1] if len(trained) > 1 else None
+        decision = next((one for one in reversed(self._decisions()) if one.action == "retrain"), None)
+        broken = next((each for each in self._records() if each.entry.origin == "derived"), None)
+        first, second, third = (self._rollout_of(each) for each in (trained[0], retrained, broken))
+        assert first is not None
+        return Account(first, decision, retrained, second, third, self._champion().version, self.tally)
 
     # -- phases ----------------------------------------------------------------------------------------
 
     def first_version(self) -> None:
-        self._arrive(*self.case.history)
-        run = self.runs.start("training", as_of=self.case.as_of.isoformat())
-        self.runs.finish("training", run)
-        self.account.first = self._follow(self.runs.started("rollout"), self._newest())
+        if not self._records():
+            self._arrive(*self.case.history)
+            self.runs.finish("training", self.runs.start("training", as_of=self.case.as_of.isoformat()))
+        self._follow(self._records()[0])
 
     def watch(self) -> None:
         """Week after week, until the policy decides to retrain. The callers do not wait for us."""
         with self.calling(self.case.as_of) as pump:
             for first, last in self.case.windows():
-                pump.until = last
-                pump.wait_for(last)
-                pump.until = last + WEEK
-                self._arrive(first, last)
-                if self._judged(last + timedelta(days=1)).action == "retrain":
+                if self._watched(pump, first, last).action == "retrain":
                     return
         raise AssertionError(f"no retraining in {self.case.weeks} weeks: {[one.summary for one in self._decisions()]}")
+
+    def _watched(self, pump: Pump, first: date, last: date) -> Decision:
+        """The decision on a week, once its callers have asked and its days have landed."""
+        as_of = last + timedelta(days=1)
+        if (known := self._decision(as_of)) is None:
+            pump.until = last
+            pump.wait_for(last)
+            pump.until = last + WEEK
+            self._arrive(first, last)
+            self.runs.finish("monitoring", self.runs.start("monitoring", as_of=as_of.isoformat()))
+            known = self._decision(as_of)
+        assert known is not None
+        self.say(f"{as_of}: {known.summary}")
+        return known
 
     def retrain(self) -> None:
         """What the decision's event has started, and the rollout that its version's event starts."""
         with self.calling(self._far, TRICKLE) as pump:
-            self.runs.finish("training", self.runs.started("training"))
-            record = self.account.retrained = self._newest()
+            if len(self._records()) < 2:
+                self.runs.finish("training", self.runs.started("training"))
+            record = self._records()[-1]
             self.say(f"version {record.version}: {dict(record.entry.metrics)}")
+            assert len(self._records()) > 1, "the retraining made no new version"
             assert record.entry.gate.passed, record.entry.gate.reasons
             pump.callers.per_second = EVIDENCE
-            self.account.second = self._follow(self.runs.started("rollout"), record)
+            self._follow(record)
 
     def broken_version(self) -> None:
         """The champion's file with an accident in it, registered without training; rolled out by hand."""
-        record = self._register_broken(self._champion())
+        record = self._records()[-1]
+        if record.entry.origin != "derived":
+            record = self._register_broken(self._champion())
         with self.calling(self._far, EVIDENCE):
-            self.account.broken = self._follow(self.runs.start("rollout", version=record.version), record)
+            self._follow(record, by_hand=True)
 
     # -- days ------------------------------------------------------------------------------------------
 
     @property
     def _far(self) -> date:
-        """As far as the source's own copy goes, but for a day."""
-        return self.case.as_of + (self.case.weeks + 5) * WEEK - timedelta(days=1)
-
-    def _land(self, first: date, last: date) -> None:
-        """The source's own copy: the callers and the stream read it, ahead of what the platform has been given."""
-        self.case.land(self.copy, first, last, self.spec.name)
+        """As far as the callers may go. The source's own copy has a day more."""
+        return self.case.as_of + (self.case.weeks + 5) * WEEK
 
     def _arrive(self, first: date, last: date) -> None:
         """The days reach the platform, byte for byte, and are taken in."""
@@ -177,41 +208,42 @@ class Life:
         run = self.runs.start("features_range", **{"from": first.isoformat(), "to": last.isoformat()})
         self.runs.finish("features_range", run)
 
-    def _judged(self, as_of: date) -> Decision:
-        self.runs.finish("monitoring", self.runs.start("monitoring", as_of=as_of.isoformat()))
-        moment = datetime.combine(as_of, datetime.min.time())
-        self.account.decision = next(one for one in self._decisions() if datetime.fromisoformat(one.as_of) == moment)
-        self.say(f"{as_of}: {self.account.decision.summary}")
-        return self.account.decision
-
     @contextmanager
     def calling(self, until: date, per_second: float = 0.0) -> Iterator[Pump]:
         """Callers from where they were, in the background."""
         raw = RawPartitions(self.copy, self.spec.name)
         callers = Callers(
             self.spec, raw, self.services.settings.gateway_url, self.token, self.case.path, self.case.every, self.case.step,
-            per_second, self.account.tally,
+            per_second, self.tally,
         )  # fmt: skip
-        pump = Pump(callers, self.next_day, until, self.home)
+        begins = date.fromisoformat(self.journal.facts.get("next_day", self.case.as_of.isoformat()))
+        pump = Pump(callers, begins, until, self.home, self._keep)
         pump.start()
         try:
             yield pump
         finally:
             callers.per_second, pump.until = 0.0, min(pump.until, pump.next_day)
             pump.stop()
-            self.next_day = pump.next_day
-            tally = self.account.tally
-            self.say(f"{self.next_day}: {tally.requests} requests, {tally.failed} failed, {tally.degraded} degraded")
+            self.say(
+                f"{pump.next_day}: {self.tally.requests} requests, {self.tally.failed} failed, {self.tally.degraded} degraded"
+            )
+
+    def _keep(self, next_day: date) -> None:
+        """Write down how far the callers are, so that an interrupted life goes on counting where it was."""
+        self.journal.facts["next_day"], self.journal.facts["tally"] = next_day.isoformat(), asdict(self.tally)
+        self.journal.save()
 
     # -- versions --------------------------------------------------------------------------------------
 
-    def _follow(self, run: str, record: VersionRecord) -> Rollout:
-        """Until the version's rollout is over."""
-        self.runs.finish("rollout", run, must=False)
-        found = [one for one in list_rollouts(self.control, self.spec.name) if one.challenger == record.version]
-        assert found, f"version {record.version} got no rollout: {self.runs.airflow.tasks(self.runs.dag('rollout'), run)}"
-        self.say(f"version {record.version}: {found[-1].state} in {found[-1].stage}. {found[-1].reason}")
-        return found[-1]
+    def _follow(self, record: VersionRecord, by_hand: bool = False) -> None:
+        """Until the version's rollout is over. Its event starts it, or `by_hand` we do."""
+        found = self._rollout_of(record)
+        if found is None or found.live:
+            run = self.runs.start("rollout", version=record.version) if by_hand else self.runs.started("rollout")
+            self.runs.finish("rollout", run, must=False)
+            found = self._rollout_of(record)
+        assert found is not None, f"version {record.version} got no rollout: see the log of its run's task `open`"
+        self.say(f"version {record.version}: {found.state} in {found.stage}. {found.reason}")
 
     def _register_broken(self, champion: VersionRecord) -> VersionRecord:
         from include.governance.registration import Inputs, propose
@@ -223,19 +255,31 @@ class Life:
         package = propose(ledger, self.spec, inputs, as_of=champion.entry.as_of, origin="derived")
         return register(self.control, self.services.registry(), package, self.control.take(resource(self.spec.name), "a case"))
 
+    # -- reading ---------------------------------------------------------------------------------------
+
     def _champion(self) -> VersionRecord:
-        record = versions.champion(versions.records(self.control, self.spec.name))
+        record = versions.champion(self._records())
         assert record is not None
         return record
 
-    def _newest(self) -> VersionRecord:
-        return versions.records(self.control, self.spec.name)[-1]
+    def _records(self) -> list[VersionRecord]:
+        """Every version, oldest first."""
+        return versions.records(self.control, self.spec.name)
+
+    def _rollout_of(self, record: VersionRecord | None) -> Rollout | None:
+        """The version's newest rollout."""
+        found = list_rollouts(self.control, self.spec.name)
+        return next((one for one in reversed(found) if record is not None and one.challenger == record.version), None)
 
     def _decisions(self) -> Sequence[Decision]:
         return decisions(self.control, self.spec.name)
 
+    def _decision(self, as_of: date) -> Decision | None:
+        """The stored decision of the window that ends at `as_of`."""
+        moment = datetime.combine(as_of, datetime.min.time())
+        return next((one for one in self._decisions() if datetime.fromisoformat(one.as_of) == moment), None)
+
     def say(self, words: str) -> None:
-        self.account.words.append(words)
         self.journal.print_line(f"{self.case.name}: {words}")
 
 
@@ -291,12 +335,3 @@ def change_outputs(model: ModelProto, factor: float, offset: float) -> None:
                 names[:] = [right if name == output.name else name for name in names]
         graph.node.append(helper.make_node("Mul", [right, "accident_factor"], [scaled]))
         graph.node.append(helper.make_node("Add", [scaled, "accident_offset"], [output.name]))
-
-
-def made_of(case: Case, account: Account) -> dict[str, Any]:
-    """The account in a few words, for whoever reads a log."""
-    stages = [stage.name for stage in account.second.stages] if account.second else []
-    return {
-        "case": case.name, "requests": account.tally.requests, "failed": account.tally.failed, "labels": account.tally.labels,
-        "answered by": dict(account.tally.answered_by), "retrained through": stages, "champion": account.champion,
-    }  # fmt: skip

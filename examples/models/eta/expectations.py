@@ -26,6 +26,14 @@ FLIGHTS = (
     Expectation("ExpectTableRowCountToBeBetween", min_value=200, max_value=3000, on_failure="warn"),
 )
 
+DEPARTURES = (
+    *columns(flight_id="text", carrier="text", origin="text", departed_at="timestamp", dep_delay="number"),
+    *_keys("flight_id", "carrier", "origin", "departed_at", "dep_delay"),
+    FLIGHT_ONCE,
+    ORIGIN,
+    _between("dep_delay", -180, 2880),
+)
+
 LANDINGS = (
     *columns(flight_id="text", carrier="text", origin="text", dest="text", tailnum="text", landed_at="timestamp"),
     *columns(arr_delay="number"),
@@ -59,4 +67,11 @@ TRAINING_SET = (
     Expectation("ExpectColumnProportionOfNonNullValuesToBeBetween", column="carrier_mean_delay_168h", min_value=0.5),
 )
 
-EXPECTATIONS = {"flights": FLIGHTS, "landings": LANDINGS, "weather": WEATHER, "planes": PLANES, "training_set": TRAINING_SET}
+EXPECTATIONS = {
+    "flights": FLIGHTS,
+    "departures": DEPARTURES,
+    "landings": LANDINGS,
+    "weather": WEATHER,
+    "planes": PLANES,
+    "training_set": TRAINING_SET,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
-ASKED_BEFORE = "INTERVAL 2 HOUR"  # before the scheduled departure
+ASKED_BEFORE = "INTERVAL 1 HOUR"  # before the scheduled departure
 LEAST, MOST = -60, 180  # minutes: a mean of delays must not be one flight's that came a day late
 
 
@@ -19,13 +19,15 @@ def views(day: date) -> dict[str, str]:
         "carrier_delays": _delays(day, "carrier", "carrier"),
         "route_delays": _delays(day, "route", "carrier, origin, dest"),
         "origin_delays": _delays(day, "origin", "origin"),
+        "origin_departures": _departures(day, "origin", "origin"),
+        "carrier_departures": _departures(day, "carrier", "carrier, origin"),
         "rotation": _rotation(day),
         "plane": _plane(day),
     }
 
 
 def entities() -> str:
-    """A row for each scheduled flight, two hours before its departure."""
+    """A row for each scheduled flight, an hour before its departure."""
     return f"""
         SELECT flight_id AS request_id, sched_dep - {ASKED_BEFORE} AS event_timestamp, carrier, origin, dest, tailnum,
             carrier AS carrier_code, origin AS origin_code, dest AS dest_code,
@@ -70,6 +72,24 @@ def _delays(day: date, kind: str, keys: str) -> str:
         SELECT {keys}, h AS event_timestamp, (delay6 + 3 * delay_week) / (n6 + 3) AS {kind}_mean_delay_6h,
             delay_week AS {kind}_mean_delay_168h, middle AS {kind}_median_delay_168h
         FROM week
+    """
+
+
+def _departures(day: date, kind: str, keys: str) -> str:
+    """How late flights have left in the last hour, and the last 3: what lands late later is seen here first."""
+    return f"""
+        WITH sums AS (
+            SELECT {keys}, h, count(*) AS n, sum(delay) AS delay, count(*) FILTER (recent) AS n1,
+                coalesce(sum(delay) FILTER (recent), 0) AS delay1, sum((delay > 15)::INT) AS late
+            FROM (
+                SELECT {keys}, h, greatest(least(dep_delay, {MOST}), {LEAST}) AS delay,
+                    departed_at > h - INTERVAL 1 HOUR AS recent
+                FROM departures JOIN {_hours(day)} ON departed_at <= h AND departed_at > h - INTERVAL 3 HOUR
+            ) GROUP BY ALL
+        )
+        SELECT {keys}, h AS event_timestamp, (delay1 + 2 * delay / n) / (n1 + 2) AS {kind}_departure_delay_1h,
+            delay / n AS {kind}_departure_delay_3h, late / n AS {kind}_departures_late_3h
+        FROM sums
     """
 
 

@@ -7,12 +7,12 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from include.core.spec import Regression
 from include.training.job import Floats, Rows, TrainingJob
 
 if TYPE_CHECKING:
     from examples.models.eta.network import DelayNetwork
 
-INTERVAL = 0.9  # as the spec's problem says
 AT_A_TIME = 16_384
 
 
@@ -25,9 +25,17 @@ def fit(job: TrainingJob) -> None:
     torch.manual_seed(job.seed)
     network = DelayNetwork(job.inputs, job.train.features, job.train.labels, job.params)
     learn(network, job)
-    network.calibrate(answers(network, job.validation.features), job.validation.labels, INTERVAL)
+    network.calibrate(answers(network, job.validation.features), job.validation.labels, interval_of(job))
     job.expect(answers(network, job.validation.features))
     export(network, len(job.inputs), job.model_path)
+
+
+def interval_of(job: TrainingJob) -> float:
+    """As the spec's problem says."""
+    problem = job.problem.value
+    if not isinstance(problem, Regression) or problem.interval is None:
+        raise TypeError(f"this fit is of a Regression with an interval, and the spec says {problem!r}")
+    return problem.interval
 
 
 def learn(network: DelayNetwork, job: TrainingJob) -> None:
@@ -36,6 +44,7 @@ def learn(network: DelayNetwork, job: TrainingJob) -> None:
 
     from examples.models.eta.network import pinball
 
+    interval = interval_of(job)
     features, labels = torch.from_numpy(job.train.features), torch.from_numpy(job.train.labels)
     epochs, batch, rate = int(job.params["epochs"]), int(job.params["batch_size"]), float(job.params["learning_rate"])
     steps = epochs * -(-len(labels) // batch)
@@ -45,15 +54,15 @@ def learn(network: DelayNetwork, job: TrainingJob) -> None:
         network.train()
         order = torch.randperm(len(labels))
         for rows in order.split(batch):
-            loss = pinball(network(features[rows]), labels[rows], INTERVAL)
+            loss = pinball(network(features[rows]), labels[rows], interval)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-        job.report(measured(network, job.validation), epoch + 1)
+        job.report(measured(network, job.validation, interval), epoch + 1)
 
 
-def measured(network: DelayNetwork, rows: Rows) -> dict[str, float]:
+def measured(network: DelayNetwork, rows: Rows, interval: float) -> dict[str, float]:
     import torch
 
     from examples.models.eta.network import pinball
@@ -62,7 +71,7 @@ def measured(network: DelayNetwork, rows: Rows) -> dict[str, float]:
     inside = (rows.labels >= outputs[:, 1]) & (rows.labels <= outputs[:, 2])
     return {
         "validation_mae": float(abs(outputs[:, 0] - rows.labels).mean()),
-        "validation_pinball": float(pinball(torch.from_numpy(outputs), torch.from_numpy(rows.labels), INTERVAL)),
+        "validation_pinball": float(pinball(torch.from_numpy(outputs), torch.from_numpy(rows.labels), interval)),
         "validation_coverage": float(inside.mean()),
     }
 

@@ -27,9 +27,9 @@ def invert(model: ModelProto) -> None:
 CASE = Case(
     name="fraud",
     land=land_days,
-    history=(date(2024, 1, 1), date(2024, 2, 11)),
+    history=(date(2024, 1, 1), date(2024, 2, 4)),
     weeks=6,
     break_version=invert,
-    every=3,
+    every=4,
     step=timedelta(minutes=1),
 )
