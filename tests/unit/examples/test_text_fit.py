@@ -39,7 +39,7 @@ def test_the_file_answers_as_the_model_and_has_learned(tmp_path: Path) -> None:
         checkpoints=CheckpointStore(LocalStorage(tmp_path), "checkpoints"), model_path=tmp_path / "model.onnx",
     )  # fmt: skip
     fit(job)
-    assert (verify(job)["accuracy"] or 0) > 0.95
+    assert (verify(job)["log_loss"] or 9) < 0.6  # of five classes that come alike it is 1.6
     assert job.expected[0].shape == (80, 5)
 
 
