@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_USAGE_STATS_ENABLED=0 MLFLOW_DISABLE_TELEMETRY=true NO_MKDOCS_2_WARNING=1
+# Without bytecode on disk every process of a test or a command would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo up down status test suite thorough test-unit lint format docs chaos hands e2e bench clean lock sbom audit
 
@@ -14,7 +16,7 @@ setup:  ## make .venv from the hash-locked requirements; reuses one that is up t
 FULL ?=
 demo:  ## the whole loop on the flights of 2013 in five minutes, through a real Airflow; FULL=1 for a quarter of a year
 	@COMPILE=$(if $(FULL),1,0) scripts/setup.sh
-	@env -u PYTHONDONTWRITEBYTECODE .venv/bin/slipstream demo $(if $(FULL),--full)
+	@.venv/bin/slipstream demo $(if $(FULL),--full)
 
 up: setup  ## start everything, and leave it running under a process supervisor
 	@$(PY) -m include.local up

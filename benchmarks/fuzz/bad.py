@@ -96,9 +96,9 @@ def bad_push_shape(g: Grammar) -> Case:
 
 
 def bad_feedback(g: Grammar) -> Case:
-    label = g.label()
+    label = g.label() | {"metric": None}
     name, value = g.draw.choice([
-        ("label", g.of("1", None, [])), ("id", g.of("", 5, "x" * 201)), ("at", g.of(*NO_TIMES)),
+        ("label", g.of("1", None, [], 0.5, 2)), ("id", g.of("", 5, "x" * 201)), ("at", g.of(*NO_TIMES)),
         ("metric", g.of("Bad Name", 5, "")), ("x", 1),
     ])  # fmt: skip
     label |= {name: value}

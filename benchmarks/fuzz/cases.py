@@ -135,9 +135,10 @@ class Grammar:
         return str(self.of(f"{moment.isoformat()}Z", moment.isoformat(), f"{(moment + timedelta(hours=9)).isoformat()}+09:00"))
 
     def label(self) -> dict[str, Json]:
-        label: dict[str, Json] = {"id": self.of("labels", f"id-{self.count}", "é"), "label": self.of(0, 1, True, 0.5, -1e300)}
+        label: dict[str, Json] = {"id": self.of("labels", f"id-{self.count}", "é"), "label": self.of(0, 1, True)}
         label |= {"at": self.of(None, self.past(), "9999-12-31T23:59:59Z")} if self.draw.random() < 0.5 else {}
-        return label | ({"metric": self.of(None, "revenue")} if self.draw.random() < 0.5 else {})
+        outcome: dict[str, Json] = {"metric": "revenue", "label": self.of(0, 0.5, -1e300)}
+        return label | (self.of({"metric": None}, outcome) if self.draw.random() < 0.5 else {})
 
     def rows(self) -> tuple[list[list[float | None]], tuple[float, ...]]:
         """Encoded rows, and their scores."""

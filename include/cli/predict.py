@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from include.core.errors import DataError, UnreachableError
 from include.core.nearest import did_you_mean
 from include.core.request import Json
 from include.core.spec import ModelSpec
+from include.core.spec.dtypes import is_text, kind_of, length_of
 
 SHAPES: Shapes = {
     "": {
@@ -101,10 +103,29 @@ def _pairs(option: str, given: Sequence[str], allowed: Sequence[str]) -> dict[st
 
 def _value(name: str, text: str, dtype: str) -> Json:
     """The text as the feature's type; `null` is unknown."""
-    kinds: Mapping[str, type[float] | type[int] | type[str]] = {"float": float, "int": int, "category": str}
     if text == "null":
         return None
     try:
-        return kinds[dtype](text)
+        return _read(text, dtype)
     except ValueError as error:
-        raise DataError(f"The feature {name} is of type {dtype}.", seen=text) from error
+        hint = {"bool": "say true or false.", "vector": f"say its numbers as JSON: {name}='[0.1, ...]'."}.get(kind_of(dtype), "")
+        raise DataError(f"The feature {name} is of type {dtype}.", seen=text[:200], hint=hint) from error
+
+
+def _read(text: str, dtype: str) -> Json:
+    """Raises ValueError for a text that is none of the type."""
+    if is_text(dtype):
+        return text
+    if dtype == "bool":
+        return {"true": True, "false": False}[text.lower()] if text.lower() in ("true", "false") else _no_truth(text)
+    length = length_of(dtype)
+    if not length:
+        return float(text) if dtype == "float" else int(text)
+    values = json.loads(text)
+    if not isinstance(values, list) or len(values) != length or not all(isinstance(each, int | float) for each in values):
+        raise ValueError(f"not {length} numbers")
+    return values
+
+
+def _no_truth(text: str) -> Json:
+    raise ValueError(f"{text} is neither true nor false")

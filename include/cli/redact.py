@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,7 @@ from include.core.entity_key import entity_key
 from include.core.errors import SpecError
 from include.core.ledger import Ledger
 from include.core.scratch import scratch_folder
+from include.core.spec import ModelSpec
 from include.core.table import table
 from include.governance.invalidation import LedgerEntry, dependents, find
 from include.prediction_log.record import Record
@@ -48,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
     if bool(options.request) == bool(options.entity):
         options.refuse("give either --request, or --entity once for each of its keys")
     context = open_context()
-    keys = load_spec(options.model, context.settings.models).features.keys
-    mine = _of_entity(context, options.model, keys, options.entity) if options.entity else _of_requests(options.request)
+    spec = load_spec(options.model, context.settings.models)
+    mine = _of_entity(context, spec, options.entity) if options.entity else _of_requests(options.request)
     ids = requests_of(context.settings.home, options.model, mine) | set(options.request)
     holding = _holding(context.ledger, options.model, ids)
     derived = dependents(context.ledger, [each.key for each in holding])
@@ -87,8 +88,13 @@ def _of_requests(ids: Sequence[str]) -> Wanted:
     return lambda record: record.id in wanted
 
 
-def _of_entity(context: CliContext, model: str, keys: Sequence[str], given: Sequence[str]) -> Wanted:
-    """By the entity's hash, keyed or, of earlier releases, plain: also where its keys are not logged. Raises SpecError."""
+def _of_entity(context: CliContext, spec: ModelSpec, given: Sequence[str]) -> Wanted:
+    """By the entity's hash, keyed or, of earlier releases, plain: also where its keys are not logged. Raises SpecError.
+
+    Of a ranking the query is the entity: whose lists they are, whatever the candidates.
+    """
+    model, keys = spec.name, spec.problem.unit_keys(spec.features.keys)
+    beside = set(spec.features.keys) - set(keys)
     values = dict(pair.split("=", 1) for pair in given if "=" in pair)
     if sorted(values) != sorted(keys) or len(values) != len(given):
         raise SpecError(
@@ -96,8 +102,12 @@ def _of_entity(context: CliContext, model: str, keys: Sequence[str], given: Sequ
             seen=sorted(given), safe="nothing was changed.", hint="give --entity KEY=VALUE once for each.",
         )  # fmt: skip
     units = units_of(context.settings, model)([values[key] for key in keys])
-    plain = {key: values[key] for key in keys}
-    return lambda record: record.unit in units or {name: str(value) for name, value in record.entity.items()} == plain
+    return lambda record: record.unit in units or _without(record, beside) == values
+
+
+def _without(record: Record, beside: Collection[str]) -> dict[str, str]:
+    """The entity's keys as text, but for some."""
+    return {name: str(value) for name, value in record.entity.items() if name not in beside}
 
 
 def _holding(ledger: Ledger, model: str, ids: set[str]) -> list[LedgerEntry]:

@@ -21,7 +21,8 @@ from include.core.time import parse_time
 from include.data.window import Window, moment
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import LABEL
-from include.problems.of import of_params, params_of
+from include.problems.of import of_params, of_spec, params_of
+from include.problems.problem import Problem
 
 STEP, FUNCTION = "labels", "include.monitoring.feedback_step:run"
 Sent = tuple[str, float | str, str]  # request, label (a class by name), when it came: UTC without zone
@@ -30,7 +31,7 @@ Sent = tuple[str, float | str, str]  # request, label (a class by name), when it
 def snapshot(settings: Settings, spec: ModelSpec, as_of: datetime) -> Request:
     """The request for the window that ends at `as_of` and those before it that are judged again, as the log stands now."""
     window = Window.ending(as_of, spec.monitoring.window_days * (1 + spec.monitoring.label_wait))
-    found = list(sent(settings, spec.name, window))
+    found = list(sent(settings, spec.name, window, of_spec(spec)))
     params: dict[str, Json] = {
         "start": window.start.isoformat(),
         "as_of": window.end.isoformat(),
@@ -44,12 +45,13 @@ def snapshot(settings: Settings, spec: ModelSpec, as_of: datetime) -> Request:
 def run(task: Task) -> Outcome:
     """Writes `labels.parquet`: request_id, the label, label_timestamp; and `entities.parquet`, without rows: nobody has said whom
     a request is about but the request itself. Raises NotReadyError if the log holds other labels by now."""
-    params = task.params
-    found = list(sent(task.settings, task.request.model, Window(moment(params["start"]), moment(params["as_of"]))))
+    params, problem = task.params, of_params(task.params)
+    window = Window(moment(params["start"]), moment(params["as_of"]))
+    found = list(sent(task.settings, task.request.model, window, problem))
     if digest_json(found) != params["log"]:
         what = f"The prediction log of {task.request.model} holds other labels by now than this request names."
         raise NotReadyError(what, safe="nothing was written.", hint="the retry takes a new snapshot by itself.")
-    kind = pa.string() if of_params(params).sql_type == "VARCHAR" else pa.float64()
+    kind = pa.string() if problem.sql_type == "VARCHAR" else pa.float64()
     columns = {
         "request_id": pa.array([request for request, _, _ in found], pa.string()),
         str(params["label"]): pa.array([label for _, label, _ in found], kind),
@@ -61,10 +63,11 @@ def run(task: Task) -> Outcome:
     return Outcome({"labels": len(found)}, files)
 
 
-def sent(settings: Settings, model: str, window: Window) -> Iterator[Sent]:
-    """The labels that came within the window, in the order of the log."""
+def sent(settings: Settings, model: str, window: Window, problem: Problem) -> Iterator[Sent]:
+    """The labels that came within the window, in the order of the log; those of another kind of problem are none."""
+    by_name = problem.sql_type == "VARCHAR"
     for record in read_records(settings.home, model, window.start.isoformat()):
-        label = record.label_class or record.label
+        label = (record.label_class or None) if by_name else record.label
         if record.kind != LABEL or label is None:
             continue
         at = parse_time(record.at)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.spec import Feature, Features, ModelSpec
+from include.core.spec.dtypes import Kind, kind_of
 from include.core.task import Task
 from include.data.window import Window, moment
 from include.monitoring.reference import TIME
@@ -24,7 +25,10 @@ from include.step_values.monitoring import CollectValue
 
 STEP, FUNCTION = "past", "include.monitoring.past_step:run"
 WINDOWS = 8  # so many are enough to tell what is usual, and then the reference stays as it is
-TYPES = {"float": pa.float64(), "int": pa.int64(), "category": pa.string()}
+TYPES: dict[Kind, pa.DataType] = {
+    "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "category": pa.string(), "text": pa.string(),
+    "vector": pa.list_(pa.float32()),
+}  # fmt: skip
 
 
 def past_request(ledger: Ledger, spec: ModelSpec, version: int, collected: Sequence[Result], until: str) -> Request | None:
@@ -66,7 +70,7 @@ def _rows(task: Task, name: str, features: Sequence[Feature], label: str, proble
     mine = pc.and_(pc.equal(found["version"], int(task.params["version"])), pc.invert(found["degraded"]))
     chosen = found.filter(pc.fill_null(mine, False))
     columns = {TIME: chosen["event_time"].cast(pa.timestamp("us"))}
-    columns |= {each.name: chosen[each.name].cast(TYPES[each.dtype]) for each in features}
+    columns |= {each.name: chosen[each.name].cast(TYPES[kind_of(each.dtype)]) for each in features}
     if problem.query is not None and problem.query not in columns:
         columns[problem.query] = chosen[problem.query]
     kind = pa.string() if problem.sql_type == "VARCHAR" else pa.float64()

@@ -21,7 +21,7 @@ MAJORITY = 0.9  # a column whose commonest value stays below this share does not
 LOW, HIGH = 0.5, 2.0  # so many times the usual rows are nothing to warn of
 
 Severity = Literal["fail", "warn"]
-Kind = Literal["missing", "unseen", "constant", "absent", "unexpected", "degraded", "volume", "empty", "labels", "clock"]
+Kind = Literal["missing", "unseen", "constant", "absent", "blank", "unexpected", "degraded", "volume", "empty", "labels", "clock"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Quality:
     @property
     def columns(self) -> dict[str, str]:
         """The columns that quality speaks of, with the reason: drift sets them aside."""
-        kinds = ("missing", "unseen", "constant", "absent")
+        kinds = ("missing", "unseen", "constant", "absent", "blank")
         return {issue.column: f"data quality: {issue.summary}" for issue in self.issues if issue.kind in kinds}
 
     def to_json(self) -> QualityValue:
@@ -63,7 +63,7 @@ def inspect(window: Profile, reference: Reference, collected: Mapping[str, Any])
     issues = [*_shape(collected), *_volume(rows, reference), *_counts(collected, rows)]
     if rows >= 30:
         for axis in reference.axes:
-            if axis.name in window and axis.name not in collected["absent_columns"]:
+            if axis.name in window and axis.column not in collected["absent_columns"]:
                 issues += _column(axis, window[axis.name], reference.column(axis.name))
     return Quality(rows, tuple(issues))
 
@@ -106,12 +106,28 @@ def _counts(collected: Mapping[str, Any], rows: int) -> Iterator[Issue]:
 
 
 def _column(axis: Axis, here: Summary, past: list[Summary]) -> Iterator[Issue]:
+    if axis.source:
+        yield from _derived(axis, here, past)
+        return
     yield from _share("missing", axis.name, here.missing / here.count, [s.missing / s.count for s in past])
     yield from _share("unseen", axis.name, here.unseen / here.count, [s.unseen / s.count for s in past])
     if here.present >= 30 and _constant(axis, here) and all(not _constant(axis, s) and _top(s) < MAJORITY for s in past):
         yield Issue("constant", "fail", axis.name, f"{axis.name} has one value only in the whole window.")
     if here.present >= 30 and past and not _constant(axis, here) and all(_constant(axis, s) for s in past):
         yield Issue("constant", "warn", axis.name, f"{axis.name} varies; in the training set it never did.")
+
+
+def _derived(axis: Axis, here: Summary, past: list[Summary]) -> Iterator[Issue]:
+    """Of a text or a vector: whether it is missing more often than it was, or there and says nothing."""
+    if axis.measure in ("length", "norm"):
+        yield from _share("missing", axis.source, here.missing / here.count, [s.missing / s.count for s in past])
+    if axis.measure in ("empty", "zero") and here.present:
+        usual = max((s.mean for s in past if s.present), default=0.0)
+        if here.mean > usual + WARN:
+            what = "has no letter" if axis.measure == "empty" else "is zero throughout or not finite"
+            shares = f"{percent(here.mean)} of the rows (at most {percent(usual)} in the training windows)"
+            summary = f"{axis.source} {what} in {shares}."
+            yield Issue("blank", "fail" if here.mean > usual + FAIL else "warn", axis.source, summary)
 
 
 def _share(kind: Literal["missing", "unseen"], name: str, share: float, past: list[float]) -> Iterator[Issue]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from include.core.spec import Feature
 from include.data.window import Window
-from include.monitoring.profile.binning import Axis, axes
+from include.monitoring.profile.binning import Axis, axes, with_derived
 from include.monitoring.profile.profiles import EVERYONE, Parts, Profile, profile_parts, window
 from include.monitoring.profile.summary import Summary
 
@@ -95,6 +95,7 @@ def clocks(training: pa.Table, axes: Sequence[Axis]) -> tuple[str, ...]:
     """Columns such as the day of the year: new in every window by construction, so they say nothing of drift."""
     if training.num_rows < 3:
         return ()
+    training = with_derived(training, axes)
     time = training[TIME].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy().astype(np.float64)
     return tuple(axis.name for axis in axes if axis.numeric and _correlation(training[axis.name], time) >= CLOCK)
 

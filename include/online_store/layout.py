@@ -17,10 +17,12 @@ from itertools import chain, compress, repeat
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from include.core.digest import digest_json
 from include.core.keys import key_text
 from include.core.spec import View
+from include.core.spec.dtypes import length_of
 from include.core.time import utc
 from include.online_store.store import Row, Values
 
@@ -31,8 +33,9 @@ EARLIEST = -(10**16)  # microseconds: the year 1653
 
 encode_key = msgspec.json.Encoder().encode
 _encode_lines = msgspec.json.Encoder().encode_lines
-_decode = msgspec.msgpack.Decoder(list[int | float | str | None]).decode
+_decode = msgspec.msgpack.Decoder(list[Any]).decode
 _decode_rows = msgspec.msgpack.Decoder(list[list[Any]]).decode  # without looking at each value's type: a third of the time
+NUMBERS = ("float", "int")
 FLOAT = 0xCB  # MessagePack's float 64
 MISSING = bytes([FLOAT]) + struct.pack(">d", float("nan"))  # of all the bits that mean NaN, these
 
@@ -44,19 +47,23 @@ class Layout:
     view: View
     prefix: str
     numbers: tuple[str, ...]  # first in the payload
-    texts: tuple[str, ...]  # after them
+    others: tuple[str, ...]  # after them: texts, truths and vectors, of any size
     ttl: int | None  # microseconds
 
     @classmethod
     def of(cls, model: str, view: View) -> Layout:
-        numbers = tuple(feature.name for feature in view.features if feature.dtype != "category")
-        texts = tuple(feature.name for feature in view.features if feature.dtype == "category")
+        numbers = tuple(feature.name for feature in view.features if feature.dtype in NUMBERS)
+        others = tuple(feature.name for feature in view.features if feature.dtype not in NUMBERS)
         ttl = None if view.ttl is None else view.ttl // MICROSECOND
-        return cls(view, f"{model}:{view.name}@{version_of(view)}", numbers, texts, ttl)
+        return cls(view, f"{model}:{view.name}@{version_of(view)}", numbers, others, ttl)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        return (*self.numbers, *self.texts)
+        return (*self.numbers, *self.others)
+
+    @cached_property
+    def vectors(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.view.features if length_of(feature.dtype))
 
     @property
     def newest(self) -> str:
@@ -110,6 +117,8 @@ class Layout:
         if MISSING in payload:
             found = [None if value != value else value for value in found]
         values.update(zip(self.names, found, strict=True))
+        for name in self.vectors:
+            values[name] = vector(values[name])
 
 
 def unpack_entity(layouts: Sequence[Layout], rows: Sequence[Row | None], now: int | None) -> Values:
@@ -152,7 +161,16 @@ def _unpack_whole(layouts: Sequence[Layout], columns: Sequence[Sequence[Row | No
     found = _decode_rows(packed)
     if MISSING in packed:
         found = [[None if value != value else value for value in row] for row in found]
-    return [dict(zip(names, row, strict=True)) for row in found]
+    entities = [dict(zip(names, row, strict=True)) for row in found]
+    for name in (name for layout in layouts for name in layout.vectors):
+        for values in entities:
+            values[name] = vector(values[name])
+    return entities
+
+
+def vector(value: Any) -> list[float] | None:
+    """The numbers of a vector, which lie as float32, the lowest byte first."""
+    return None if value is None else np.frombuffer(value, "<f4").tolist()
 
 
 def array_head(count: int) -> bytes:

@@ -17,7 +17,10 @@ import pyarrow.compute as pc
 from include.core.errors import DataError
 from include.core.keys import EXACT
 from include.core.spec import View
+from include.core.spec.dtypes import length_of
 from include.core.time import now
+from include.model_contract.columns import vectors_of_column
+from include.model_contract.input import Input
 from include.online_store.layout import (
     AHEAD,
     EARLIEST,
@@ -37,6 +40,7 @@ CREATED = "created_timestamp"  # a column that may come with rows: when each val
 
 _ESCAPED = r'["\\\x00-\x1f]'  # what JSON does not take as it is
 _INT, _NIL, _TEXT = 0xD3, b"\xc0", b"\xdb"  # MessagePack's int 64, nil, str 32
+_FALSE, _TRUE, _BIN = b"\xc2", b"\xc3", b"\xc6"  # and bin 32
 _NAN = np.frombuffer(MISSING[1:], np.uint8)
 
 
@@ -167,10 +171,11 @@ def _payloads(layout: Layout, rows: pa.Table) -> list[bytes]:
         fill = _floats if dtypes[name] == "float" else _integers
         fill(layout.view, name, rows[name], fixed[:, start : start + 9])
     width, body = fixed.shape[1], fixed.tobytes()
-    if not layout.texts:
+    if not layout.others:
         return [body[at : at + width] for at in range(0, len(body), width)]
     parts: list[Any] = [pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows.num_rows, [None, pa.py_buffer(body)])]
-    parts = [part.cast(pa.binary()) for part in parts] + [_texts(layout.view, name, rows[name]) for name in layout.texts]
+    parts = [part.cast(pa.binary()) for part in parts]
+    parts += [_other(layout.view, name, dtypes[name], rows[name]) for name in layout.others]
     joined: list[bytes] = pc.binary_join_element_wise(*parts, b"").to_pylist()
     return joined
 
@@ -197,6 +202,40 @@ def _integers(view: View, name: str, column: pa.ChunkedArray, into: Bytes) -> No
     if whole.null_count:
         unknown = np.asarray(whole.is_null())
         into[unknown, 0], into[unknown, 1:] = FLOAT, _NAN
+
+
+def _other(view: View, name: str, dtype: str, column: pa.ChunkedArray) -> pa.Array:
+    """What takes more or fewer bytes than a number."""
+    if dtype == "bool":
+        return _truths(view, name, column)
+    return _vectors(view, name, length_of(dtype), column) if length_of(dtype) else _texts(view, name, column)
+
+
+def _truths(view: View, name: str, column: pa.ChunkedArray) -> pa.Array:
+    """MessagePack's true and false, a byte each, or nil."""
+    if not (pa.types.is_boolean(column.type) or pa.types.is_null(column.type)):
+        raise _bad(view, f"{name!r} is neither true nor false", str(column.type), "make the column and the spec's dtype agree")
+    known = column.cast(pa.bool_()).combine_chunks()
+    return pc.fill_null(pc.if_else(known, pa.scalar(_TRUE, pa.binary()), pa.scalar(_FALSE, pa.binary())), _NIL)
+
+
+def _vectors(view: View, name: str, length: int, column: pa.ChunkedArray) -> pa.Array:
+    """Each value as MessagePack: bin 32 of its numbers as float32, the lowest byte first; or nil."""
+    try:
+        numbers = vectors_of_column(column, Input(name, f"vector[{length}]"))
+    except DataError as error:
+        raise _bad(view, error.what.rstrip("."), error.seen, "make the column and the spec's dtype agree") from None
+    known = ~np.asarray(column.is_null().to_numpy(), bool)
+    wild = known & ~np.isfinite(numbers).all(axis=1)
+    if wild.any():
+        seen = f"{int(wild.sum())} rows, the first at {int(wild.argmax())}"
+        raise _bad(view, f"{name!r} holds numbers that are not finite", seen, "send null where a vector is not known")
+    packed = np.empty((len(numbers), 5 + 4 * length), np.uint8)
+    packed[:, :5] = np.frombuffer(_BIN + (4 * length).to_bytes(4), np.uint8)
+    packed[:, 5:] = numbers.astype("<f4").view(np.uint8).reshape(len(numbers), 4 * length)
+    body, width = pa.py_buffer(packed.tobytes()), packed.shape[1]
+    whole = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(numbers), [None, body]).cast(pa.binary())
+    return pc.if_else(pa.array(known), whole, pa.scalar(_NIL, pa.binary()))
 
 
 def _texts(view: View, name: str, column: pa.ChunkedArray) -> pa.Array:

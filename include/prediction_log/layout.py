@@ -31,6 +31,9 @@ COLUMNS = {
     "label": "double",
     "generation": "int64",
     "error": "string",
+    "decision": "int64",  # this and the next two are not in files of before there were kinds of problems
+    "place": "int64",
+    "label_class": "string",
     "record": "string",  # the line itself
     "upto": "int64",  # bytes of the segment up to the line's end
 }

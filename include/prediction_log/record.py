@@ -45,8 +45,8 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     """Hash of the entity under a secret of the installation: entities can be counted although their keys are redacted."""
     entity: dict[str, str | int] = {}
     """The entity's keys by name, without those that the spec redacts."""
-    features: dict[str, float | str | None] = {}
-    """Every model input by name, before encoding, without those that the spec redacts."""
+    features: dict[str, bool | float | str | list[float] | None] = {}
+    """Every model input by name, before encoding, without those that the spec redacts. A vector is a list of its numbers."""
     version: int | None = None
     """The version that answered; None where the default score was the answer."""
     arm: str = ""

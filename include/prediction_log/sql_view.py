@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from include.core.errors import NotReadyError
 from include.core.spec import Feature
+from include.core.spec.dtypes import length_of
 from include.data import sql
 from include.data.session import open_session
+from include.data.sql_types import sql_type
 from include.data.window import Window
 from include.prediction_log.first import FIRST_SQL
 from include.prediction_log.layout import PARQUET
 from include.prediction_log.record import PREDICTION, SHADOW
 
-DTYPES = {"float": "DOUBLE", "int": "BIGINT", "category": "VARCHAR"}
 KINDS = (PREDICTION, SHADOW)
 TEXTS = ("id", "at", "event_time", "unit", "arm", "degraded", "explored")  # fields of the record that are read as text
 COLUMNS = ("request_id", "event_time", "version", "arm", "score", "degraded")
@@ -138,10 +140,15 @@ def _timed(inputs: Sequence[Feature], beside: Beside) -> str:
 
 
 def _shape(inputs: Sequence[Feature], beside: Beside) -> str:
-    features = {feature.name: DTYPES[feature.dtype] for feature in inputs}
+    features = {feature.name: _shape_of(feature.dtype) for feature in inputs}
     several = {OUTPUTS: ["DOUBLE"]} if beside.outputs else {}
     shape = {**dict.fromkeys(TEXTS, "VARCHAR"), "version": "INTEGER", "score": "DOUBLE", "features": features, **several}
     return json.dumps(shape)
+
+
+def _shape_of(dtype: str) -> Any:
+    """As json_transform takes it: a list is written as a list of one type."""
+    return ["FLOAT"] if length_of(dtype) else sql_type(dtype)
 
 
 _CONTESTED = "min(coalesce(r.unit, '')) OVER (PARTITION BY r.id) <> max(coalesce(r.unit, '')) OVER (PARTITION BY r.id)"

@@ -37,6 +37,7 @@ class BinaryProblem(Problem):
     sql_type = "TINYINT"
     label_words = "0 or 1"
     decides = True
+    link = "sigmoid"
     events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("auc", "log_loss")
     historical_name = "historical_rate"
@@ -232,7 +233,7 @@ class BinaryProblem(Problem):
         """Whether scores and a threshold are all there is."""
         return not self._decides_itself
 
-    @property
+    @cached_property
     def _decides_itself(self) -> bool:
         """Whether something else than the threshold decides."""
         return self.value.costs is not None or bool(self.value.decision)

@@ -36,6 +36,7 @@ class MultiClassProblem(Problem):
     sql_type = "VARCHAR"
     label_words = "one of the classes"
     decides = True
+    link = "softmax"
     outputs_add_up = True
     answer_words = "probabilities"
     events: Sequence[Event] = (Event("loss", "wrong answers"),)

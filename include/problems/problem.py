@@ -50,6 +50,9 @@ class Problem(ABC):
     decides: ClassVar[bool] = False
     """Whether a decision follows from the outputs."""
 
+    link: ClassVar[str] = ""
+    """What makes outputs of the numbers that a network ends with: `sigmoid`, `softmax`, `interval`, or nothing."""
+
     outputs_add_up: ClassVar[bool] = False
     """Whether outputs are a distribution over the names of `outputs`."""
 
@@ -64,6 +67,11 @@ class Problem(ABC):
 
     events: Sequence[Event] = ()
     """What the judge counts when labels come; the weights of its guards are shared over them."""
+
+    @cached_property
+    def sized(self) -> bool:
+        """Whether an event is a loss of some size, which is taken from the champion's."""
+        return any(event.limit is not None for event in self.events)
 
     headline: ClassVar[tuple[str, ...]]
     """The metrics that a table with few columns shows."""

@@ -64,6 +64,10 @@ class RegressionProblem(Problem):
         return float(value)  # type: ignore[arg-type]
 
     @property
+    def link(self) -> str:  # type: ignore[override]
+        return "interval" if self.value.interval else ""
+
+    @property
     def _bounds(self) -> tuple[float, float]:
         low, high = self.value.minimum, self.value.maximum
         return (-np.inf if low is None else low), (np.inf if high is None else high)

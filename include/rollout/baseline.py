@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -42,7 +43,7 @@ class Baseline:
         if record.score is not None:
             # Probabilities to six places; of numbers of any size so many digits.
             self.scores.append(round(record.score, 6) if problem.decides else float(f"{record.score:.7g}"))
-            if record.error is None and _has_sizes(problem):
+            if problem.sized and record.error is None:
                 self.pending.add(record.id, unit_number(record.unit), CHAMPION, problem.remembered(record))
         if len(self.latencies) > 2 * KEPT:
             self.latencies, self.scores = self.latencies[-KEPT:], self.scores[-KEPT:]
@@ -50,11 +51,14 @@ class Baseline:
     def add_label(self, record: Record, problem: Problem) -> None:
         """A label of any answer: only the champion's own say what it loses."""
         self.labels += 1
-        answer = self.pending.take(record.id) if _has_sizes(problem) else None
+        answer = self.pending.take(record.id) if problem.sized else None
         label = problem.logged_label(record.label, record.label_class)
-        if answer is None or label is None or answer.arm == CONTESTED or np.isnan(answer.said):
+        if answer is None or label is None:
             return
-        loss = problem.loss_of(answer.said, label)
+        _, arm, said = answer
+        if arm == CONTESTED or isnan(said):
+            return
+        loss = problem.loss_of(said, label)
         if loss > 0:
             self.losses.append(float(f"{loss:.7g}"))
         if len(self.losses) > 2 * KEPT:
@@ -107,8 +111,3 @@ class Baseline:
             losses=list(value["losses"]),
             pending=PendingAnswers.from_json(value["pending"]),
         )
-
-
-def _has_sizes(problem: Problem) -> bool:
-    """Whether an event is a loss of some size, which the champion's are needed for."""
-    return any(event.limit is not None for event in problem.events)

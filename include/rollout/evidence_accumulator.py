@@ -120,26 +120,27 @@ class StageAccumulator:
     def add_label(self, record: Record) -> bool:
         """A label or a named outcome of a request of this stage; False for one of another."""
         answer = self.pending.find(record.id)
-        if answer is None or answer.arm == CONTESTED:
+        if answer is None or answer[1] == CONTESTED:
             return answer is not None
         if record.kind == LABEL:
             self._judge_by_label(record, answer)
         elif record.label is not None and record.label > 0:
-            self._mark(business_metric_stream(record.metric), answer.unit, answer.arm)
+            self._mark(business_metric_stream(record.metric), answer[0], answer[1])
         return True
 
     def _judge_by_label(self, record: Record, answer: Pending) -> None:
         """What the label makes of the answer, by the kind of problem."""
+        unit, arm, said = answer
         label = self._kind.logged_label(record.label, record.label_class)
-        if label is None or isnan(answer.said):
+        if label is None or isnan(said):
             return
-        loss = self._kind.loss_of(answer.said, label)
-        first = self.first_labels and self._mark(LABELLED, answer.unit, answer.arm)
+        loss = self._kind.loss_of(said, label)
+        first = self.first_labels and self._mark(LABELLED, unit, arm)
         for event in self._kind.events:
             if event.happened(loss, self.limits):
-                self._mark(event.name, answer.unit, answer.arm)
+                self._mark(event.name, unit, arm)
                 if first:
-                    self._count(first_of(event.name), answer.arm)
+                    self._count(first_of(event.name), arm)
 
     @property
     def _slice(self) -> int:

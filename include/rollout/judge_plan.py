@@ -26,7 +26,7 @@ class JudgePlan:
     requests: int  # that the challenger must have answered (or seen) before it may be promoted
     alpha: float
     compared: bool  # whether there is a champion to compare with
-    tolerance: float | None = None  # of the mean score difference: the shadow stage has it
+    tolerance: float | None = None  # of the mean distance of answers: the shadow stage has it
     guards: tuple[Guard, ...] = (Guard(ERRORS),)
     beta: float = 0.05
     margin: float = 2.5
@@ -74,7 +74,7 @@ class JudgePlan:
     def to_json(self) -> dict[str, Any]:
         """As verdicts hold it: what is as it was before there were kinds of problems is not said."""
         values = {**asdict(self), "guards": [guard.to_json() for guard in self.guards], "labels": list(self.labels)}
-        plain = {"answers": "scores", "unit": "", "label_margin": None, "labels": []}
+        plain: dict[str, Any] = {"answers": "scores", "unit": "", "label_margin": None, "labels": []}
         return {name: value for name, value in values.items() if name not in plain or value != plain[name]}
 
     @classmethod

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import nan
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from include.core.request import Json
 
@@ -20,10 +20,8 @@ CONTESTED = 2  # in the place of an arm: several entities were asked about under
 COLUMNS = {"ids": "Q", "units": "Q", "arms": "B", "said": "d"}  # as they are stored
 
 
-class Pending(NamedTuple):
-    unit: int
-    arm: int
-    said: float  # NaN: no label could judge the answer, an outcome may still find it
+Pending = tuple[int, int, float]
+"""The entity's number, its arm, and what is remembered: NaN if no label could judge the answer; an outcome may still find it."""
 
 
 @dataclass
@@ -33,9 +31,9 @@ class PendingAnswers:
     def add(self, request: str, unit: int, arm: int, said: float | None) -> None:
         """Of one id the first answer counts."""
         number = request_number(request)
-        known = self.answers.setdefault(number, Pending(unit, arm, nan if said is None else said))
-        if known.unit != unit:
-            self.answers[number] = Pending(known.unit, CONTESTED, 0.0)
+        known = self.answers.setdefault(number, (unit, arm, nan if said is None else said))[0]
+        if known != unit:
+            self.answers[number] = (known, CONTESTED, 0.0)
         if len(self.answers) > 2 * PENDING:
             self.answers = dict(list(self.answers.items())[-PENDING:])
 
@@ -54,7 +52,7 @@ class PendingAnswers:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         columns = [_unpack(code, value[name]) for name, code in COLUMNS.items()]
-        return cls({key: Pending(unit, arm, said) for key, unit, arm, said in zip(*columns, strict=True)})
+        return cls({key: (unit, arm, said) for key, unit, arm, said in zip(*columns, strict=True)})
 
 
 def request_number(request: str) -> int:

@@ -12,6 +12,7 @@ from include.core import tls
 from include.core.connection import from_env
 from include.core.errors import DataError, GateClosed, UnreachableError
 from include.core.settings import Settings
+from include.core.spec.dtypes import length_of
 
 CONNECTION = "slipstream_gateway"  # its password is this client's token
 Said = list[float] | list[list[float]]  # of rows: one number each, or one an output
@@ -104,9 +105,9 @@ class GatewayClient:
         inputs = [
             {
                 "name": column["name"],
-                "shape": [len(rows)],
+                "shape": [len(rows), length] if (length := length_of(column["dtype"])) else [len(rows)],
                 "datatype": column["datatype"],
-                "data": [row.get(column["name"]) for row in rows],
+                "data": [_sent(row.get(column["name"]), length) for row in rows],
             }
             for column in self.columns(model, version)
         ]
@@ -162,3 +163,8 @@ def _rows_of(outputs: Sequence[Mapping[str, Any]]) -> Said:
         return list(first["data"])
     width, data = first["shape"][1], first["data"]
     return [data[start : start + width] for start in range(0, len(data), width)]
+
+
+def _sent(value: Any, length: int) -> Any:
+    """A value as a tensor's data; of a vector that is unknown every number is."""
+    return [None] * length if length and value is None else value

@@ -14,10 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from feast.data_source import PushMode
 
-from include.backends.feast.materialize import materialize
-from include.backends.feast.repo import SERVICE, open_feast
 from include.cli.context import CliContext
 from include.cli.main import main
 from include.core.control import ControlStore
@@ -33,7 +30,11 @@ from include.model_contract.definition import Definition, definitions, present_v
 from include.online_store.open import open_online
 from include.routing.route import Route, set_route
 from tests.support import shop
+from tests.support.later import Later
 from tests.support.shop import FIRST, SPEC, Shop, orders_of
+
+feast_source, feast_repo = Later("feast.data_source"), Later("include.backends.feast.repo")
+feast_materialize = Later("include.backends.feast.materialize")
 
 DAYS = 4
 CUSTOMERS = [{"customer": name} for name in ("ann", "bob", "cleo", "nobody")]
@@ -69,7 +70,7 @@ def results(made: Shop) -> list[Result]:
 
 
 def test_the_registry_holds_the_spec(settings: Settings) -> None:
-    store = open_feast(SPEC, settings)
+    store = feast_repo.open_feast(SPEC, settings)
     (view,) = store.list_feature_views()
     assert (view.name, view.join_keys, view.ttl) == ("customer", ["customer"], VIEW.ttl)
     assert {field.name: str(field.dtype) for field in view.features} == {
@@ -77,21 +78,23 @@ def test_the_registry_holds_the_spec(settings: Settings) -> None:
         "mean_price": "Float64",
         "grade": "String",
     }
-    assert [projection.name for projection in store.get_feature_service(SERVICE).feature_view_projections] == ["customer"]
+    assert [projection.name for projection in store.get_feature_service(feast_repo.SERVICE).feature_view_projections] == [
+        "customer"
+    ]
 
 
 def test_a_changed_spec_is_applied_on_opening(settings: Settings) -> None:
-    open_feast(SPEC, settings)
+    feast_repo.open_feast(SPEC, settings)
     wider = VIEW.model_copy(update={"features": (*VIEW.features, Feature(name="age"))})
     changed = SPEC.model_copy(update={"features": SPEC.features.model_copy(update={"views": (wider,)})})
-    assert "age" in {field.name for field in open_feast(changed, settings).get_feature_view("customer").features}
+    assert "age" in {field.name for field in feast_repo.open_feast(changed, settings).get_feature_view("customer").features}
 
 
 def test_feast_reads_online_what_the_gateway_reads(made: Shop, settings: Settings) -> None:
-    report = materialize(SPEC, results(made)[-1], made.ledger, settings)
+    report = feast_materialize.materialize(SPEC, results(made)[-1], made.ledger, settings)
     assert report["views"]["customer"]["written"] == 3
-    feast = open_feast(SPEC, settings)
-    answer = feast.get_online_features(features=feast.get_feature_service(SERVICE), entity_rows=CUSTOMERS).to_dict()
+    feast = feast_repo.open_feast(SPEC, settings)
+    answer = feast.get_online_features(features=feast.get_feature_service(feast_repo.SERVICE), entity_rows=CUSTOMERS).to_dict()
     store = open_online(settings.online_url)
     direct = [store.read_entity(SPEC.name, (ONLINE,), customer) for customer in CUSTOMERS]
     for name in ("orders", "mean_price", "grade"):
@@ -101,8 +104,8 @@ def test_feast_reads_online_what_the_gateway_reads(made: Shop, settings: Setting
 
 
 def test_feast_writes_online_under_the_same_guard(made: Shop, settings: Settings) -> None:
-    materialize(SPEC, results(made)[1], made.ledger, settings)
-    feast, store = open_feast(SPEC, settings), open_online(settings.online_url)
+    feast_materialize.materialize(SPEC, results(made)[1], made.ledger, settings)
+    feast, store = feast_repo.open_feast(SPEC, settings), open_online(settings.online_url)
     before = store.read(SPEC.name, ONLINE, [("ann",)])
 
     def push(at: str, orders: int) -> None:
@@ -118,10 +121,10 @@ def test_feast_writes_online_under_the_same_guard(made: Shop, settings: Settings
 def test_feasts_own_materialize_goes_through_our_stores_too(made: Shop, settings: Settings) -> None:
     day = FIRST + timedelta(days=2)
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    open_feast(SPEC, settings).materialize(start, start + timedelta(days=1))
+    feast_repo.open_feast(SPEC, settings).materialize(start, start + timedelta(days=1))
     feasts, keys = open_online(settings.online_url), [("ann",), ("bob",), ("cleo",)]
     other = replace(settings, online_url=f"sqlite:///{settings.home}/other.db")
-    materialize(SPEC, results(made)[2], made.ledger, other)
+    feast_materialize.materialize(SPEC, results(made)[2], made.ledger, other)
     assert feasts.read(SPEC.name, ONLINE, keys) == open_online(other.online_url).read(SPEC.name, ONLINE, keys)
 
 
@@ -151,7 +154,7 @@ def test_the_version_that_a_served_model_pins_stays_online_beside_the_present_on
     settings = replace(settings, control_url=f"sqlite:///{tmp_path}/control.db")
     pinning = {"inputs": [], "views": {"customer": "r0unded"}, "definitions": {"customer": rounded.to_json()}}
     _serve(made, settings, 1, pinning, tmp_path)
-    report = materialize(SPEC, results(made)[2], made.ledger, settings)["views"]
+    report = feast_materialize.materialize(SPEC, results(made)[2], made.ledger, settings)["views"]
     assert report["customer@r0unded"]["written"] == report["customer"]["written"] > 0
     store, keys = open_online(settings.online_url), [("ann",), ("bob",), ("cleo",)]
     both = zip(store.read(SPEC.name, ONLINE, keys), store.read(SPEC.name, rounded.view, keys), strict=True)
@@ -162,7 +165,7 @@ def test_the_version_that_a_served_model_pins_stays_online_beside_the_present_on
     assert store.read(SPEC.name, VIEW, keys) == [None] * 3, "nobody reads rows without a version"
 
     _serve(made, settings, 2, {"inputs": []}, tmp_path)  # a model from before versions were pinned
-    materialize(SPEC, results(made)[2], made.ledger, settings)
+    feast_materialize.materialize(SPEC, results(made)[2], made.ledger, settings)
     assert store.read(SPEC.name, VIEW, keys) == store.read(SPEC.name, ONLINE, keys)
 
 
@@ -185,7 +188,7 @@ def test_catching_up_brings_online_what_is_published_and_not_there(
         return capsys.readouterr().out
 
     first, last = (FIRST + timedelta(days=n) for n in (0, DAYS - 1))
-    materialize(SPEC, results(made)[-1], made.ledger, settings)
+    feast_materialize.materialize(SPEC, results(made)[-1], made.ledger, settings)
     waiting = said("--dry-run", "--all")
     assert f"({DAYS - 1} of {DAYS})" in waiting
     assert str(last) not in waiting
@@ -206,8 +209,8 @@ def test_historical_features_are_those_of_the_training_set(made: Shop, settings:
     trained = made.read(made.training_set(refs, as_of="2013-01-05T00:00:00"), "train").to_pandas()
     entities = trained[["request_id", "customer", "event_timestamp"]].sample(frac=1, random_state=1)
     entities["event_timestamp"] = entities["event_timestamp"].dt.tz_localize("UTC")
-    feast = open_feast(SPEC, settings)
-    found = feast.get_historical_features(entity_df=entities, features=feast.get_feature_service(SERVICE)).to_df()
+    feast = feast_repo.open_feast(SPEC, settings)
+    found = feast.get_historical_features(entity_df=entities, features=feast.get_feature_service(feast_repo.SERVICE)).to_df()
     assert len(found) == len(entities), "one row for each, in whatever order"
     both = found.merge(trained, on="request_id", suffixes=("", "_trained"))
     known = both["orders"].notna()
@@ -222,7 +225,7 @@ def _materialize(settings: Settings, keys: list[str]) -> None:
     for key in keys:
         result = ledger.result(key)
         assert result is not None
-        materialize(SPEC, result, ledger, settings)
+        feast_materialize.materialize(SPEC, result, ledger, settings)
 
 
 def test_four_days_at_once_and_out_of_order_leave_the_newest_and_each_interval_once(made: Shop, settings: Settings) -> None:
@@ -245,24 +248,24 @@ def test_four_days_at_once_and_out_of_order_leave_the_newest_and_each_interval_o
     newest = [max((row for row in rows if row["customer"] == name), key=lambda row: row["event_timestamp"]) for (name,) in names]
     assert store.event_times(SPEC.name, ONLINE, names) == [row["event_timestamp"] for row in newest]
     assert [values and values["orders"] for values in store.read(SPEC.name, ONLINE, names)] == [row["orders"] for row in newest]
-    intervals = open_feast(SPEC, settings).get_feature_view("customer").materialization_intervals
+    intervals = feast_repo.open_feast(SPEC, settings).get_feature_view("customer").materialization_intervals
     assert sorted(first.date() for first, _ in intervals) == [date(2013, 1, n) for n in range(1, DAYS + 1)]
 
 
 def test_a_push_through_feast_goes_online_and_into_the_offline_log(made: Shop, settings: Settings) -> None:
     view = VIEW.model_copy(update={"pushed": True})
     spec = SPEC.model_copy(update={"features": SPEC.features.model_copy(update={"views": (view,)})})
-    feast = open_feast(spec, settings)
+    feast = feast_repo.open_feast(spec, settings)
     row = {"customer": ["zoe"], "orders": [3], "mean_price": [1.5], "grade": ["b"]}
     at = pd.to_datetime(["2013-02-01 09:00"], utc=True)
-    feast.push("customer_push", pd.DataFrame({**row, "event_timestamp": at}), to=PushMode.ONLINE_AND_OFFLINE)
+    feast.push("customer_push", pd.DataFrame({**row, "event_timestamp": at}), to=feast_source.PushMode.ONLINE_AND_OFFLINE)
     seen = open_online(settings.online_url).read(SPEC.name, ONLINE, [("zoe",)])
     assert seen == [{"orders": 3, "mean_price": 1.5, "grade": "b"}]
     assert len(pushed(made.ledger.storage, SPEC.name, view, date(2013, 2, 1))) == 1
 
 
 def test_feasts_materialize_records_an_interval_once_however_often_it_is_repeated(made: Shop, settings: Settings) -> None:
-    feast, start = open_feast(SPEC, settings), datetime(2013, 1, 2, tzinfo=UTC)
+    feast, start = feast_repo.open_feast(SPEC, settings), datetime(2013, 1, 2, tzinfo=UTC)
     for _ in range(2):
         feast.materialize(start, start + timedelta(days=1))
     assert len(feast.registry.get_feature_view("customer", SPEC.name).materialization_intervals) == 1
@@ -270,6 +273,6 @@ def test_feasts_materialize_records_an_interval_once_however_often_it_is_repeate
 
 def test_feasts_configuration_shows_no_password(settings: Settings) -> None:
     hidden = replace(settings, online_url="redis://:kept-quiet@h:6379/0", control_url="postgresql://u:kept-quiet@h/d")
-    config = open_feast(SPEC, hidden).config
+    config = feast_repo.open_feast(SPEC, hidden).config
     assert config.online_store.url == hidden.online_url
     assert "kept-quiet" not in f"{config.online_store!r} {config.offline_store!r}"

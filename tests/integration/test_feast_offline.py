@@ -13,15 +13,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RequestSource, ValueType
-from feast.errors import SavedDatasetLocationAlreadyExists
-from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
-from feast.on_demand_feature_view import on_demand_feature_view
-from feast.types import Float64, Int64, String
 
-from include.backends.feast import lookup as feast_lookup
 from include.core.errors import DataError
+from tests.support.later import Later
 from tests.support.s3_server import moto_server
+
+feast, feast_types, feast_errors = Later("feast"), Later("feast.types"), Later("feast.errors")
+feast_files = Later("feast.infra.offline_stores.file_source")
+feast_on_demand = Later("feast.on_demand_feature_view")
 
 YAML = """
 project: shop
@@ -33,7 +32,6 @@ offline_store:
     type: include.backends.feast.offline.SlipstreamOfflineStore
     batch_rows: 3
 """
-CUSTOMER = Entity(name="customer", join_keys=["customer"], value_type=ValueType.STRING)
 DAY = pd.Timestamp("2013-01-01", tz="UTC")
 HOUR = pd.Timedelta(hours=1)
 
@@ -58,24 +56,32 @@ def orders(tmp_path: Path) -> str:
     )
 
 
-def view_of(path: str, **changes: Any) -> FeatureView:
-    source = FileSource(
+def customer() -> Any:
+    return feast.Entity(name="customer", join_keys=["customer"], value_type=feast.ValueType.STRING)
+
+
+def view_of(path: str, **changes: Any) -> Any:
+    source = feast.FileSource(
         name="orders",
         path=path,
         timestamp_field="at",
         created_timestamp_column="seen",
         field_mapping={"customer_id": "customer", "n": "orders"},
     )
-    schema = [Field(name="customer", dtype=String), Field(name="orders", dtype=Int64), Field(name="mean", dtype=Float64)]
-    return FeatureView(
-        **{"name": "orders", "entities": [CUSTOMER], "schema": schema, "ttl": timedelta(hours=6), "source": source, **changes}
+    schema = [
+        feast.Field(name="customer", dtype=feast_types.String),
+        feast.Field(name="orders", dtype=feast_types.Int64),
+        feast.Field(name="mean", dtype=feast_types.Float64),
+    ]
+    return feast.FeatureView(
+        **{"name": "orders", "entities": [customer()], "schema": schema, "ttl": timedelta(hours=6), "source": source, **changes}
     )
 
 
-def open_store(folder: Path, *definitions: Any) -> FeatureStore:
+def open_store(folder: Path, *definitions: Any) -> Any:
     (folder / "feature_store.yaml").write_text(YAML.format(folder=folder))
-    store = FeatureStore(repo_path=str(folder))
-    store.apply([CUSTOMER, *definitions])
+    store = feast.FeatureStore(repo_path=str(folder))
+    store.apply([customer(), *definitions])
     return store
 
 
@@ -84,20 +90,20 @@ def asked(*pairs: tuple[str | None, float], **more: Any) -> pd.DataFrame:
     return pd.DataFrame({"customer": customers, "event_timestamp": [DAY + hour * HOUR for hour in hours], **more})
 
 
-def answers(store: FeatureStore, frame: Any, features: Any = ("orders:orders",)) -> list[Any]:
-    wanted = features if isinstance(features, FeatureService) else list(features)
+def answers(store: Any, frame: Any, features: Any = ("orders:orders",)) -> list[Any]:
+    wanted = features if isinstance(features, feast.FeatureService) else list(features)
     table = store.get_historical_features(entity_df=frame, features=wanted).to_arrow()
     return table.column(table.column_names[-1]).to_pylist()
 
 
 @pytest.fixture(params=["in memory", "batch by batch", "in SQL"])
-def store(tmp_path: Path, orders: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
+def store(tmp_path: Path, orders: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
     if request.param != "in memory":  # as where all views' rows do not fit in it: of the five rows there four do, or none
-        monkeypatch.setattr(feast_lookup, "VIEW_ROWS", 4 if request.param == "batch by batch" else 0)
+        monkeypatch.setattr("include.backends.feast.lookup.VIEW_ROWS", 4 if request.param == "batch by batch" else 0)
     return open_store(tmp_path, view_of(str(Path(orders).parent)))
 
 
-def test_what_was_known_then_in_the_order_asked(store: FeatureStore) -> None:
+def test_what_was_known_then_in_the_order_asked(store: Any) -> None:
     pairs = [
         ("bob", 5),
         ("ann", 10),
@@ -116,16 +122,16 @@ def test_what_was_known_then_in_the_order_asked(store: FeatureStore) -> None:
     pd.testing.assert_frame_equal(found[list(frame.columns)], frame)
 
 
-def test_feasts_own_flag_is_accepted_and_changes_nothing(store: FeatureStore) -> None:
+def test_feasts_own_flag_is_accepted_and_changes_nothing(store: Any) -> None:
     job = store.get_historical_features(asked(("ann", 3.5)), ["orders:orders"], filter_by_created_timestamp=True)
     assert job.to_df()["orders"].tolist() == [2]
 
 
-def test_duplicate_entity_rows_and_null_keys_come_back_each(store: FeatureStore) -> None:
+def test_duplicate_entity_rows_and_null_keys_come_back_each(store: Any) -> None:
     assert answers(store, asked(("ann", 4), ("ann", 4), (None, 4), ("ann", 4))) == [22, 22, None, 22]
 
 
-def test_times_without_zone_are_utc_and_any_zone_is_that_moment(store: FeatureStore) -> None:
+def test_times_without_zone_are_utc_and_any_zone_is_that_moment(store: Any) -> None:
     frame = asked(("ann", 4))
     for times in (
         pd.DatetimeIndex(["2013-01-01 04:00"]),
@@ -136,22 +142,22 @@ def test_times_without_zone_are_utc_and_any_zone_is_that_moment(store: FeatureSt
         assert answers(store, frame.assign(event_timestamp=times)) == [22]
 
 
-def test_infinite_values_are_the_users_own(store: FeatureStore) -> None:
+def test_infinite_values_are_the_users_own(store: Any) -> None:
     assert answers(store, asked(("bob", 6)), ["orders:mean"]) == [np.inf]
 
 
 def test_several_views_services_aliases_and_full_names(tmp_path: Path, orders: str) -> None:
     grades = write(tmp_path / "grades.parquet", customer=["ann", "bob"], at=[DAY, DAY + 2 * HOUR], grade=["a", "b"])
-    source = FileSource(name="grades", path=grades, timestamp_field="at")
-    graded = FeatureView(
+    source = feast.FileSource(name="grades", path=grades, timestamp_field="at")
+    graded = feast.FeatureView(
         name="grades",
-        entities=[CUSTOMER],
-        schema=[Field(name="customer", dtype=String), Field(name="grade", dtype=String)],
+        entities=[customer()],
+        schema=[feast.Field(name="customer", dtype=feast_types.String), feast.Field(name="grade", dtype=feast_types.String)],
         source=source,
     )
     view = view_of(orders)
     friend = view.with_name("friends").with_join_key_map({"customer": "friend"})
-    service = FeatureService(name="all", features=[view.with_name("own"), graded, friend[["orders"]]])
+    service = feast.FeatureService(name="all", features=[view.with_name("own"), graded, friend[["orders"]]])
     store = open_store(tmp_path, view, graded, service)
     frame = asked(("ann", 4), ("bob", 1), friend=["bob", "ann"])
     job = store.get_historical_features(frame, service, full_feature_names=True)
@@ -163,9 +169,11 @@ def test_several_views_services_aliases_and_full_names(tmp_path: Path, orders: s
 
 def test_on_demand_features_are_computed_in_every_form(tmp_path: Path, orders: str) -> None:
     view = view_of(orders)
-    request = RequestSource(name="request", schema=[Field(name="price", dtype=Float64)])
+    request = feast.RequestSource(name="request", schema=[feast.Field(name="price", dtype=feast_types.Float64)])
 
-    @on_demand_feature_view(sources=[view, request], schema=[Field(name="times", dtype=Float64)], mode="pandas")
+    @feast_on_demand.on_demand_feature_view(
+        sources=[view, request], schema=[feast.Field(name="times", dtype=feast_types.Float64)], mode="pandas"
+    )
     def times(inputs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"times": inputs["orders"] * inputs["price"]})
 
@@ -175,21 +183,21 @@ def test_on_demand_features_are_computed_in_every_form(tmp_path: Path, orders: s
     wanted = [2.0, 4.0, 4.0, 44.0, 44.0]
     assert job.to_df()["times"].tolist() == wanted
     assert pa.concat_tables(job.batches())["times"].to_pylist() == wanted
-    job.persist(SavedDatasetFileStorage(path=str(tmp_path / "saved.parquet")))
+    job.persist(feast_files.SavedDatasetFileStorage(path=str(tmp_path / "saved.parquet")))
     assert pq.read_table(tmp_path / "saved.parquet")["times"].to_pylist() == wanted
 
 
-def test_sql_streams_to_a_file_or_a_folder_whole_or_not_at_all(tmp_path: Path, store: FeatureStore) -> None:
+def test_sql_streams_to_a_file_or_a_folder_whole_or_not_at_all(tmp_path: Path, store: Any) -> None:
     entities = write(tmp_path / "asked.parquet", **asked(*[("ann", n / 2) for n in range(20)]).to_dict("series"))
     job = store.get_historical_features(f"SELECT * FROM '{entities}' ORDER BY random()", ["orders:orders"])
     frame = store.get_historical_features(pd.read_parquet(entities), ["orders:orders"]).to_df()
     for path in (tmp_path / "saved.parquet", tmp_path / "saved"):
-        storage = SavedDatasetFileStorage(path=str(path))
+        storage = feast_files.SavedDatasetFileStorage(path=str(path))
         job.persist(storage)
         saved = pd.read_parquet(path).sort_values("event_timestamp", ignore_index=True)
         pd.testing.assert_series_equal(saved["orders"], frame["orders"])
         assert str(saved["event_timestamp"].dt.tz) == "UTC"
-        with pytest.raises(SavedDatasetLocationAlreadyExists):
+        with pytest.raises(feast_errors.SavedDatasetLocationAlreadyExists):
             job.persist(storage)
         job.persist(storage, allow_overwrite=True)
         assert len(pd.read_parquet(path)) == 20
@@ -197,7 +205,7 @@ def test_sql_streams_to_a_file_or_a_folder_whole_or_not_at_all(tmp_path: Path, s
     assert not list(tmp_path.glob(".tmp-*"))
 
 
-def test_no_rows_asked_give_no_rows_with_all_columns(store: FeatureStore) -> None:
+def test_no_rows_asked_give_no_rows_with_all_columns(store: Any) -> None:
     table = store.get_historical_features(asked(("ann", 1)).iloc[:0], ["orders:orders"]).to_arrow()
     assert (table.num_rows, table.column_names) == (0, ["customer", "event_timestamp", "orders"])
     assert answers(store, asked((None, 1), (None, 9))) == [None, None]
@@ -254,7 +262,7 @@ def test_a_file_of_other_columns_is_refused_by_name(tmp_path: Path, orders: str,
         ("SELEKT", "The SQL of the entity rows cannot run"),
     ],
 )
-def test_entity_rows_that_cannot_be_joined_are_refused(store: FeatureStore, frame: Any, said: str) -> None:
+def test_entity_rows_that_cannot_be_joined_are_refused(store: Any, frame: Any, said: str) -> None:
     with pytest.raises(DataError, match=f"(?s){said}"):
         answers(store, frame)
 
@@ -284,10 +292,10 @@ def test_a_view_on_s3_and_a_data_set_saved_there(tmp_path: Path, orders: str, bu
     view.batch_source.file_options.s3_endpoint_override = bucket
     store = open_store(tmp_path, view)
     assert answers(store, asked(("ann", 4), ("bob", 5))) == [22, 5]
-    storage = SavedDatasetFileStorage(path="s3://lake/saved.parquet", s3_endpoint_override=bucket)
+    storage = feast_files.SavedDatasetFileStorage(path="s3://lake/saved.parquet", s3_endpoint_override=bucket)
     job = store.get_historical_features(asked(("ann", 4), ("bob", 5)), ["orders:orders"])
     job.persist(storage)
     client.download_file("lake", "saved.parquet", str(tmp_path / "saved.parquet"))
     assert pq.read_table(tmp_path / "saved.parquet")["orders"].to_pylist() == [22, 5]
-    with pytest.raises(SavedDatasetLocationAlreadyExists):
+    with pytest.raises(feast_errors.SavedDatasetLocationAlreadyExists):
         job.persist(storage)

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,17 +14,24 @@ import numpy as np
 import pytest
 
 from benchmarks.checkpoints import data, plan, series
-from include.backends.lightning.checkpoint import read_state
-from include.backends.lightning.data import batches
 from include.backends.lightning.plan import Course, Place, Plan
 from include.core.errors import SpecError
 from include.core.storage import LocalStorage
 from include.training.checkpoint import CheckpointStore
 from include.training.job import TrainingJob
 from include.training.spool import MetricSpool
+from tests.support.later import Later
+
+checkpoint, lightning_data = Later("include.backends.lightning.checkpoint"), Later("include.backends.lightning.data")
 
 FORK = get_context("fork")
 DIES_AT = 12
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _libraries() -> None:
+    """Imported once, before the workers are forked."""
+    import_module("include.backends.lightning.fit")
 
 
 def work(folder: Path, place: Place, port: int, dies: bool) -> None:
@@ -84,7 +92,7 @@ def test_a_fit_goes_on_with_another_number_of_workers(before: int, after: int, t
     assert f"resumed on {after} worker(s) from a checkpoint of {before}" in said
     found = CheckpointStore(LocalStorage(tmp_path), "checkpoints").newest()
     assert found is not None
-    state = read_state(found[1])
+    state = checkpoint.read_state(found[1])
     assert (state["step"], state["world"]) == (30, after)
     assert [row["step"] for row in state["history"]] == [10, 20, 30]
     spooled = [
@@ -96,8 +104,8 @@ def test_a_fit_goes_on_with_another_number_of_workers(before: int, after: int, t
 def test_the_workers_of_a_step_see_its_rows_together_whatever_their_number() -> None:
     course = Course(rows=320, batch_size=32, epochs=3, seed=7)
     for start in (0, 7, 13):
-        alone = [set(batch.tolist()) for batch in batches(course, start, Place())]
-        shared = [[set(batch.tolist()) for batch in batches(course, start, Place(rank, 2))] for rank in (0, 1)]
+        alone = [set(batch.tolist()) for batch in lightning_data.batches(course, start, Place())]
+        shared = [[set(batch.tolist()) for batch in lightning_data.batches(course, start, Place(rank, 2))] for rank in (0, 1)]
         assert [a | b for a, b in zip(*shared, strict=True)] == alone
         assert all(len(a) == len(b) == 16 for a, b in zip(*shared, strict=True))
 

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from include.core.control import ControlStore
 from include.core.entity_key import CONNECTION, entity_key, pseudonym
 from include.core.ledger import Ledger
 from include.core.settings import Settings
+from include.core.spec import Feature, Ranking, View
 from include.core.task import perform
 from include.data.window import Window, moment
 from include.features.skew_step import read_sample
@@ -310,3 +312,20 @@ def test_half_an_entity_is_refused_with_its_keys(toy: shop.Shop, capsys: pytest.
     assert "customer" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["redact", "shop"])
+
+
+@pytest.mark.parametrize("logged", [True, False], ids=["keys logged", "keys redacted"])
+def test_of_a_ranking_an_entity_is_whose_lists_they_are(toy: shop.Shop, logged: bool) -> None:
+    view = View(name="tastes", keys=("customer", "film"), features=(Feature(name="taste"),))
+    spec = shop.SPEC.model_copy(
+        update={
+            "features": shop.SPEC.features.model_copy(update={"views": (view,)}),
+            "problem": Ranking(query="customer", item="film"),
+        }
+    )
+    context: Any = SimpleNamespace(settings=toy.settings)
+    mine = importlib.import_module("include.cli.redact")._of_entity(context, spec, ["customer=ann"])
+    for customer in ("ann", "bob"):
+        hashed = PredictionLog(toy.settings.home, "shop").pseudonym(unit(customer, "shop"))
+        entity: dict[str, Any] = {"customer": customer, "film": "alien"} if logged else {}
+        assert mine(Record("prediction", "r", WHEN, unit="" if logged else hashed, entity=entity)) == (customer == "ann")

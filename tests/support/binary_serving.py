@@ -32,7 +32,7 @@ from include.serving.prediction.micro_batch import Batches
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.prediction.predict import Predictor
 from include.serving.prediction.request_types import Contract
-from include.serving.prediction.tensor import Encoded
+from include.serving.prediction.tensor import Answered
 from include.serving.shadow import Copy, Frame, Scorer
 from include.serving.telemetry.counters import Metrics
 
@@ -192,7 +192,7 @@ def _inferred(spec: ModelSpec, folder: Path) -> dict[str, Any]:
         said[f"infer: {name}"] = _tried(lambda b=body, v=version, n=length: infer.infer(scene.deployment, v, _json(b), n))
     whole = _json(asked["json"][0])
 
-    async def batched() -> Encoded:
+    async def batched() -> Answered:
         return await infer.infer_batched(Batches(), scene.deployment, 1, whole, None)
 
     said["infer: batched"] = _tried(lambda: asyncio.run(batched()))

@@ -33,7 +33,7 @@ ELSEWHERE = {
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
     "tests/integration/test_training_ray.py": "backends/ray/train models/flight_delay/network",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
-        "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data backends/lightning/export "
+        "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
         "backends/lightning/loops backends/lightning/plan backends/lightning/state"
     ),
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
@@ -44,7 +44,7 @@ ELSEWHERE = {
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
-    "tests/unit/operators/test_unmanaged.py": "monitoring/feedback_step monitoring/past_step",
+    "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
@@ -117,7 +117,7 @@ ELSEWHERE = {
     "tests/unit/monitoring/profile/test_grid.py": "monitoring/profile/column_scan",
     "tests/unit/monitoring/profile/test_profiles.py": (" monitoring/profile/binning monitoring/profile/profile_file"),
     "tests/unit/monitoring/retraining/test_policy_replay.py": "monitoring/retraining/labelled_stream",
-    "tests/unit/monitoring/test_monitor_step.py": "monitoring/reference_step step_values/monitoring",
+    "tests/unit/monitoring/test_monitor_step.py": "step_values/monitoring",
     "tests/unit/operators/test_evaluation.py": "evaluation/measure_again_step operators/links",
     "tests/unit/operators/test_monitoring.py": "operators/staleness",
     "tests/unit/operators/test_registry.py": "operators/run",
@@ -130,9 +130,7 @@ ELSEWHERE = {
     "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
-    "tests/unit/serving/prediction/test_kinds.py": (
-        "serving/models/answers serving/prediction/lists serving/prediction/outputs serving/prediction/rows"
-    ),
+    "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
     "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
     "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
     "tests/unit/point_in_time/test_known.py": "scoring/rows",
@@ -165,7 +163,7 @@ THEMES = {
     "tests/unit/data": "partitions",
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems zones",
-    "tests/unit/monitoring": "storm",
+    "tests/unit/monitoring": "binary_golden kinds storm",
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
     "tests/unit/operators": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.scheduling import next_scope
@@ -46,12 +47,15 @@ def suite(module: str) -> str:
     return ".".join(parts[: 3 if parts[:2] == ["tests", "unit"] else 2])
 
 
-IMPORTS = {name: sorted({module for module in imported(name) if module.startswith("tests.")}) for name in FILES}
+@cache
+def imports() -> dict[str, list[str]]:
+    """By file, what it imports of the tests; not at the top of this module, which every process of the tests imports."""
+    return {name: sorted({module for module in imported(name) if module.startswith("tests.")}) for name in FILES}
 
 
 def offending(offends: Callable[[str, str], bool]) -> dict[str, list[str]]:
     """The files with an import that `offends(file, module)`, and those imports."""
-    found = {name: [module for module in modules if offends(name, module)] for name, modules in IMPORTS.items()}
+    found = {name: [module for module in modules if offends(name, module)] for name, modules in imports().items()}
     return {name: modules for name, modules in found.items() if modules}
 
 

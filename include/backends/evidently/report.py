@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from include.core.html_policy import OPENING, STATIC, in_script, meta, script_policy, scripts
 from include.core.spec import Feature
+from include.core.spec.dtypes import kind_of
 
 log = logging.getLogger(__name__)
 SCRIPTS = 4  # of Evidently's template: the data, a word before the library, the library, the call that draws
@@ -48,8 +49,8 @@ def sealed(page: str, head: str) -> str:
 
 
 def _drawable(table: pa.Table, feature: Feature) -> bool:
-    if feature.name not in table.column_names:
-        return False
+    if feature.name not in table.column_names or kind_of(feature.dtype) in ("text", "vector"):
+        return False  # a text and a vector are watched by what is computed of them
     column = table[feature.name]
     values = column if feature.dtype == "category" else pc.if_else(pc.is_nan(column.cast(pa.float64())), None, column)
     return bool(len(values) > values.null_count)

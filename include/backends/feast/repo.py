@@ -13,17 +13,21 @@ from typing import Any
 
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource, RepoConfig, ValueType
 from feast.errors import FeatureServiceNotFoundException
-from feast.types import Float64, Int64, String
+from feast.types import Array, Bool, Float32, Float64, Int64, String
 
 from include.core.digest import digest_json
 from include.core.errors import StorageFullError
 from include.core.scratch import BLOCK, is_full, storage_full
 from include.core.settings import Settings
 from include.core.spec import Dtype, Feature, ModelSpec, View
+from include.core.spec.dtypes import Kind, kind_of
 from include.model_contract.definition import present_views
 
-TYPES: dict[Dtype, Any] = {"float": Float64, "int": Int64, "category": String}
-DTYPES: dict[str, Dtype] = {str(feast_type): dtype for dtype, feast_type in TYPES.items()}
+TYPES: dict[Kind, Any] = {
+    "float": Float64, "int": Int64, "bool": Bool, "category": String, "text": String, "vector": Array(Float32),
+}  # fmt: skip
+DTYPES: dict[str, Dtype] = {"Float64": "float", "Int64": "int", "Bool": "bool", "String": "category"}
+DTYPE = "slipstream.dtype"  # tag of a field whose dtype its Feast type does not tell
 SCHEME = "slipstream://"  # of a source that is the published partitions
 # Tag of a feature view: which version of its definition is served (`model_contract/view_version.py`).
 VERSION = "slipstream.version"
@@ -71,7 +75,7 @@ def definitions(spec: ModelSpec, tag: str = "") -> list[Any]:
 
 def _feature_view(view: View, entities: list[Entity], spec: ModelSpec) -> FeatureView:
     keys = [Field(name=key, dtype=String) for key in view.keys]
-    features = [Field(name=f.name, dtype=TYPES[f.dtype], description=f.description) for f in view.features]
+    features = [_field(feature) for feature in view.features]
     source = FileSource(
         name=f"{spec.name}.{view.name}",
         path=f"{SCHEME}{spec.name}/{view.name}.parquet",
@@ -91,11 +95,19 @@ def _feature_view(view: View, entities: list[Entity], spec: ModelSpec) -> Featur
     )
 
 
+def _field(feature: Feature) -> Field:
+    """The dtype is written beside where Feast's type does not tell it: a String is any text, an Array of any length."""
+    tags = {DTYPE: feature.dtype} if kind_of(feature.dtype) in ("bool", "text", "vector") else {}
+    return Field(name=feature.name, dtype=TYPES[kind_of(feature.dtype)], description=feature.description, tags=tags)
+
+
 def view_of(table: FeatureView) -> View:
     """The spec's view behind one of Feast's."""
     keys = {column.name for column in table.entity_columns}
     features = tuple(
-        Feature(name=field.name, dtype=DTYPES[str(field.dtype)]) for field in table.features if field.name not in keys
+        Feature(name=field.name, dtype=field.tags.get(DTYPE) or DTYPES[str(field.dtype)])
+        for field in table.features
+        if field.name not in keys
     )
     return View(name=table.name, keys=tuple(table.join_keys), features=features, ttl=table.ttl or None)
 

@@ -12,24 +12,39 @@ from pathlib import Path
 
 import numpy as np
 
-from include.backends.onnx.trees import Tree, write_trees
+from include.backends.onnx.trees import Ensemble, Link, Tree, write_ensemble
 from include.core.errors import DataError
 
 SAFE = "nothing was registered."
 CATEGORY, DEFAULT_LEFT = 1, 2
 NONE, ZERO, NAN = 0, 1, 2
+SCORE = ("score",)
+RANKINGS = ("lambdarank", "rank_xendcg")
+LINKS: Mapping[str, Link] = {
+    **dict.fromkeys(("regression", "regression_l1", "huber", "fair", "quantile", "mape", *RANKINGS), "identity"),
+    **dict.fromkeys(("poisson", "gamma", "tweedie"), "exp"), "multiclass": "softmax",
+}  # fmt: skip
 Fields = Mapping[str, str]
 
 
-def convert(source: Path, inputs: Sequence[str], target: Path) -> None:
-    """Write the model of a text file as ONNX. `inputs`: the names of the spec's, in their order.
+def convert(source: Path, inputs: Sequence[str], target: Path, outputs: Sequence[str] = SCORE) -> None:
+    """Write the model of a text file as ONNX.
 
+    :param inputs: the names of the spec's, or of the tensor's places, in their order
+    :param outputs: the names of the problem's: `score` takes a model of objective `binary`, `value` one of a regression, several
+        those of `multiclass`
     Raises DataError for a file that is no such model, for one of other inputs, or whose trees are of a kind that is not read.
     """
+    ensemble = read_ensemble(source, inputs, len(outputs), binary=tuple(outputs) == SCORE)
+    write_ensemble(ensemble, target, inputs=len(inputs), output=outputs[0] if len(outputs) == 1 else "outputs")
+
+
+def read_ensemble(source: Path, inputs: Sequence[str], outputs: int, *, binary: bool) -> Ensemble:
+    """`binary`: whether it must be the probability of one label. Raises DataError."""
     try:
         head, blocks = _blocks(source.read_text())
         _check_inputs(source.name, head, inputs)
-        scale = _sigmoid(source.name, head)
+        link, scale = _link(source.name, head, outputs, binary=binary)
         trees = [_tree(source.name, each) for each in blocks]
     except (KeyError, IndexError, ValueError) as error:
         raise DataError(
@@ -37,7 +52,8 @@ def convert(source: Path, inputs: Sequence[str], target: Path) -> None:
             safe=SAFE,
             hint="write it with booster.save_model('model.txt').",
         ) from error
-    write_trees(trees, "BRANCH_LEQ", target, inputs=len(inputs), scale=scale)
+    # Of several outputs each iteration writes a tree each, in their order.
+    return Ensemble([trees[place::outputs] for place in range(outputs)], "BRANCH_LEQ", [0.0] * outputs, link, scale)
 
 
 def _blocks(text: str) -> tuple[Fields, Sequence[Fields]]:
@@ -70,18 +86,27 @@ def _check_inputs(name: str, head: Fields, inputs: Sequence[str]) -> None:
         )
 
 
-def _sigmoid(name: str, head: Fields) -> float:
-    """The slope of the sigmoid."""
+def _link(name: str, head: Fields, outputs: int, *, binary: bool) -> tuple[Link, float]:
+    """From the sum of the leaves to what it predicts, and what the sum is multiplied by before."""
     objective, *options = head.get("objective", "none").split()
-    if objective != "binary" or int(head.get("num_tree_per_iteration", "1")) != 1:
+    link: Link | None = "sigmoid" if objective in ("binary", "cross_entropy") else LINKS.get(objective)
+    several = int(head.get("num_tree_per_iteration", "1"))
+    if binary and (objective != "binary" or several != 1) and objective not in RANKINGS:
         raise DataError(
             f"{name} does not predict the probability of one label: its objective is {objective}.",
             seen=head.get("objective"), safe=SAFE, hint="train it with objective='binary'.",
         )  # fmt: skip
+    if link is None or several != outputs:
+        raise DataError(
+            f"{name} gives {several} numbers a row by the objective {objective}; the problem has {outputs}.",
+            seen=head.get("objective"), safe=SAFE, hint=f"train it with one of {', '.join(('binary', *LINKS))}.",
+        )  # fmt: skip
     if "average_output" in head:
         raise _unread(name, "the mean of its trees as output (boosting='rf')")
+    if link == "identity" and "sqrt" in options:
+        return "square", 1.0
     slopes = [float(option.partition(":")[2]) for option in options if option.startswith("sigmoid:")]
-    return slopes[0] if slopes else 1.0
+    return link, (slopes[0] if slopes and objective == "binary" else 1.0)
 
 
 def _tree(name: str, fields: Fields) -> Tree:

@@ -40,15 +40,16 @@ class Epoch(Sampler[Tensor]):
         return self._course.steps_per_epoch  # the trainer counts what was done before a resume, too
 
 
-class Table(Dataset[tuple[Tensor, Tensor]]):
-    """Rows as tensors, indexed by whole batches: one gather, not one call a row."""
+class Table(Dataset[tuple[Tensor, ...]]):
+    """Rows as tensors, indexed by whole batches: one gather, not one call a row. With weights, where the rows have them."""
 
     def __init__(self, rows: Rows) -> None:
-        self.features = torch.tensor(rows.features)  # a copy: shared memory of the cluster is read-only
-        self.labels = torch.tensor(rows.labels)
+        given = (rows.features, rows.labels, rows.weights)
+        self._arrays = tuple(torch.tensor(each) for each in given if each is not None)  # copies: shared memory is read-only
+        self.labels = self._arrays[1]
 
-    def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        return self.features[index], self.labels[index]
+    def __getitem__(self, index: Tensor) -> tuple[Tensor, ...]:
+        return tuple(array[index] for array in self._arrays)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -62,11 +63,11 @@ class BatchData(pl.LightningDataModule):
         self._train, self._validation = Table(train), Table(validation)
         self._course, self._start, self._place = course, start, place
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         epoch = self.trainer.current_epoch if self.trainer else 0
         start = max(epoch * self._course.steps_per_epoch, self._start)
         return DataLoader(self._train, sampler=Epoch(self._course, start, self._place), batch_size=None)
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         mine = torch.arange(self._place.rank, len(self._validation), self._place.world)
         return DataLoader(self._validation, sampler=torch.split(mine, VALIDATION_BATCH), batch_size=None)

@@ -119,10 +119,10 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
 
 
 def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:
-    model = Probability(module, plan.inputs)
+    model = Probability(module, plan.inputs, plan.link)
     with scratch_folder() as folder:
         path = folder / MODEL
-        export(model, len(plan.inputs), path)
+        export(model, len(plan.inputs), path, plan.outputs)
         store.save(MODEL, path.read_bytes())
     store.save(SCORES, score(model, validation.features).tobytes())
     store.save(HISTORY, json.dumps(checkpoint.history).encode())

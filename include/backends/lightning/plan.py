@@ -52,6 +52,8 @@ class Plan:
     course: Course
     checkpoint_every: int  # steps
     track_every: int = 50  # steps between two values of the loss in live tracking, as in Lightning's loggers
+    outputs: tuple[str, ...] = ("score",)
+    link: str = "sigmoid"  # what makes outputs of what the module says: see include/problems/problem.py
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
@@ -65,11 +67,13 @@ class Plan:
             )
         course = Course(len(job.train), batch_size, epochs, job.seed)
         every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))
-        return cls(job.inputs, dict(job.params), course, *every)
+        return cls(job.inputs, dict(job.params), course, *every, job.outputs, job.problem.link)
 
 
-# Builds the module in each worker from the plan and the training features (for statistics such as means).
-# Its forward maps features float32 [n, inputs] to logits [n]. Must be a module-level function or class.
+# Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level
+# function or class. The module's forward maps features float32 [n, inputs] to what the problem's outputs are made of: logits [n]
+# of a binary label, logits [n, k] of classes, values or scores [n], and of an interval value, low and high [n, 3].
+# A batch is (features, labels), and (features, labels, weights) where the problem has a weight. A class is its place, float32.
 Build = Callable[[Plan, Floats], "pl.LightningModule"]
 
 

@@ -33,6 +33,9 @@ QUANTISED = frozenset(  # what ONNX Runtime's quantiser writes in that domain
 )  # fmt: skip
 
 
+TEXTS = frozenset({"Tokenizer"})  # what skl2onnx writes there, for the words of a text
+
+
 class RefusedError(ValueError):
     """It is ONNX, but none that is opened here."""
 
@@ -156,11 +159,11 @@ class _Walk:
 def _check_operators(bodies: list[Body], functions: dict[Call, Body]) -> None:
     for call in sorted({call for body in bodies for call in body.calls}):
         domain, name, _ = call
-        known = domain in STANDARD or call in functions or (domain == CONTRIBUTED and name in QUANTISED)
+        known = domain in STANDARD or call in functions or (domain == CONTRIBUTED and name in QUANTISED | TEXTS)
         if not known:
             raise RefusedError(
                 "uses an operator that is neither of the ONNX standard nor defined in the file", f"{domain}::{name}",
-                f"export with the operators of {', '.join(map(repr, STANDARD))}, or those that quantisation writes.",
+                f"export with the operators of {', '.join(map(repr, STANDARD))}, those of quantisation, or of skl2onnx's texts.",
             )  # fmt: skip
 
 

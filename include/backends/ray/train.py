@@ -58,11 +58,10 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
     from ray.train.torch import TorchConfig, TorchTrainer
 
     _attach()
-    arrays = [job.train.features, job.train.labels, job.validation.features, job.validation.labels]
     config = {
         "plan": plan,
         "build": build,
-        "arrays": [ray.put(array) for array in arrays],
+        "rows": [[None if each is None else ray.put(each) for each in _arrays(rows)] for rows in (job.train, job.validation)],
         "root": job.checkpoints.storage.root,
         "folder": job.checkpoints.folder,
         "metrics": job.spool.folder if job.spool else "",
@@ -89,6 +88,11 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
                 log_exception(error)
                 raise failed from None
             log.warning("%s Trying again.", failed)
+
+
+def _arrays(rows: Rows) -> tuple[np.ndarray[Any, Any] | None, ...]:
+    """What a worker needs of the rows."""
+    return rows.features, rows.labels, rows.weights
 
 
 def _failure(job: TrainingJob, error: Exception) -> SlipstreamError:
@@ -133,14 +137,15 @@ def _worker(config: dict[str, Any]) -> None:
 
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size())
-    train_x, train_y, validation_x, validation_y = ray.get(config["arrays"])
+    given = [[None if each is None else ray.get(each) for each in arrays] for arrays in config["rows"]]
+    train, validation = (Rows(features, labels, weights=weights) for features, labels, weights in given)
     storage = Settings(root=config["root"]).storage()
     spool = MetricSpool(storage, config["metrics"]) if config["metrics"] else None  # the driver delivers what is in it
     try:
         fit_here(
             config["plan"],
             config["build"],
-            Data(Rows(train_x, train_y), Rows(validation_x, validation_y)),
+            Data(train, validation),
             Kept(CheckpointStore(storage, config["folder"]), spool),
             place,
             strategy=RayDDPStrategy(),  # type: ignore[no-untyped-call]
@@ -163,6 +168,6 @@ def _collect(job: TrainingJob) -> None:
             hint="the next attempt resumes from the newest.",
         )
     job.model_path.write_bytes(model)
-    job.expect(np.frombuffer(scores, dtype=np.float32))
+    job.expect(np.frombuffer(scores, dtype=np.float32).reshape(job.problem.shape(len(job.validation))))
     for row in json.loads(history):
         job.report({name: value for name, value in row.items() if name != "step"}, row["step"])

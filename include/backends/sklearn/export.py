@@ -53,10 +53,10 @@ def _convert(model: Any, inputs: int) -> bytes:
 
     final = model.steps[-1][1] if hasattr(model, "steps") else model
     types = [("features", FloatTensorType([None, inputs]))]
-    with _whole_flags():
+    with whole_flags():
         converted = to_onnx(model, initial_types=types, options={id(final): {"zipmap": False}}, target_opset=OPSET)
     graph = converted.graph
-    _send_missing(final, graph)
+    send_missing(final, graph)
     probabilities = graph.output[1].name
     one, axis = numpy_helper.from_array(np.array(1, dtype=np.int64), "positive_class"), 1
     graph.initializer.append(one)
@@ -68,12 +68,12 @@ def _convert(model: Any, inputs: int) -> bytes:
     return written
 
 
-def _send_missing(final: Any, graph: Any) -> None:
+def send_missing(final: Any, graph: Any) -> None:
     """Let a missing value go where scikit-learn's trees send it: skl2onnx leaves that out, and the file would send it right."""
     from onnx import helper
 
-    trees = [each.tree_ for each in getattr(final, "estimators_", [final]) if hasattr(each, "tree_")]
-    nodes = [node for node in graph.node if node.op_type == "TreeEnsembleClassifier"]
+    trees = [each.tree_ for each in np.ravel(getattr(final, "estimators_", [final])) if hasattr(each, "tree_")]
+    nodes = [node for node in graph.node if node.op_type in ("TreeEnsembleClassifier", "TreeEnsembleRegressor")]
     if not trees or len(nodes) != 1 or not hasattr(trees[0], "missing_go_to_left"):
         return
     (node,) = nodes
@@ -86,7 +86,7 @@ def _send_missing(final: Any, graph: Any) -> None:
 
 
 @contextmanager
-def _whole_flags() -> Iterator[None]:
+def whole_flags() -> Iterator[None]:
     """skl2onnx gives a boolean for where missing values go, and onnx takes whole numbers only."""
     from skl2onnx.common import tree_ensemble
 
@@ -100,6 +100,13 @@ def _whole_flags() -> Iterator[None]:
         yield
     finally:
         tree_ensemble.add_node = add_node
+
+
+def convertible(model: Any) -> Any:
+    """What skl2onnx takes in the model's place."""
+    final = model.steps[-1][1] if hasattr(model, "steps") else model
+    several = np.size(getattr(final, "_baseline_prediction", 0)) > 1
+    return model if several else _flat_baseline(model)
 
 
 def _flat_baseline(model: Any) -> Any:

@@ -1,7 +1,8 @@
 """From an XGBoost model in its JSON format to the ONNX file that Slipstream serves. Needs no XGBoost.
 
 The format: doc/model.schema of XGBoost. Of a branch `split_conditions` is the threshold (a row goes left if its value is below,
-both float32), of a leaf what it adds; `default_left` says where a missing value goes; `base_score` is a probability.
+both float32), of a leaf what it adds; `default_left` says where a missing value goes; `base_score` is in the unit of what it
+predicts.
 """
 
 from __future__ import annotations
@@ -12,28 +13,47 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from include.backends.onnx.trees import Tree, write_trees
+from include.backends.onnx.trees import Ensemble, Link, Tree, write_ensemble
 from include.core.errors import DataError
 
+SCORE = ("score",)
 OBJECTIVES = ("binary:logistic", "reg:logistic")
+RANKINGS = ("rank:ndcg", "rank:map", "rank:pairwise")
+_IDENTITY = ("reg:squarederror", "reg:squaredlogerror", "reg:pseudohubererror", "reg:absoluteerror", "reg:quantileerror")
+LINKS: Mapping[str, Link] = {
+    **dict.fromkeys(OBJECTIVES, "sigmoid"), **dict.fromkeys((*_IDENTITY, *RANKINGS), "identity"),
+    **dict.fromkeys(("reg:gamma", "reg:tweedie", "count:poisson"), "exp"),
+    **dict.fromkeys(("multi:softprob", "multi:softmax"), "softmax"),
+}  # fmt: skip
 SAFE = "nothing was registered."
 
 
-def convert(source: Path, inputs: Sequence[str], target: Path) -> None:
-    """Write the model of a JSON file as ONNX. `inputs`: the names of the spec's, in their order.
+def convert(source: Path, inputs: Sequence[str], target: Path, outputs: Sequence[str] = SCORE) -> None:
+    """Write the model of a JSON file as ONNX.
 
+    :param inputs: the names of the spec's, or of the tensor's places, in their order
+    :param outputs: the names of the problem's: `score` takes a model of objective `binary:logistic` or a ranking's, `value` one
+        of a regression, several those of `multi:softprob`
     Raises DataError for a file that is no such model, for one of other inputs, or whose trees are of a kind that is not read.
     """
+    ensemble = read_ensemble(source, inputs, len(outputs), binary=tuple(outputs) == SCORE)
+    write_ensemble(ensemble, target, inputs=len(inputs), output=outputs[0] if len(outputs) == 1 else "outputs")
+
+
+def read_ensemble(source: Path, inputs: Sequence[str], outputs: int, *, binary: bool) -> Ensemble:
+    """`binary`: whether it must be the probability of one label, or a ranking's score. Raises DataError."""
     learner = _learner(source)
-    _check_objective(source.name, learner)
+    link = _link(source.name, learner, outputs, binary=binary)
     _check_inputs(source.name, learner, inputs)
     booster = learner["gradient_booster"]
     _check_booster(source.name, learner, booster)
     try:
         trees = [_tree(each) for each in booster["model"]["trees"]]
+        of = booster["model"]["tree_info"] if outputs > 1 else [0] * len(trees)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise _broken(source.name, error) from error
-    write_trees(trees, "BRANCH_LT", target, inputs=len(inputs), base=_margin(source.name, learner))
+    mine = [[tree for tree, place in zip(trees, of, strict=True) if place == output] for output in range(outputs)]
+    return Ensemble(mine, "BRANCH_LT", _margins(source.name, learner, link, outputs), link)
 
 
 def _learner(source: Path) -> Mapping[str, Any]:
@@ -55,16 +75,22 @@ def _broken(name: str, error: Exception) -> DataError:
     )
 
 
-def _check_objective(name: str, learner: Mapping[str, Any]) -> None:
+def _link(name: str, learner: Mapping[str, Any], outputs: int, *, binary: bool) -> Link:
+    """From the sum of the leaves to what it predicts."""
     objective, parameters = learner["objective"]["name"], learner["learner_model_param"]
-    several = int(parameters.get("num_class", 0)) > 1 or int(parameters.get("num_target", 1)) > 1
-    if objective not in OBJECTIVES or several:
+    several = max(int(parameters.get("num_class", 0)), int(parameters.get("num_target", 1)))
+    seen = {"objective": objective, **{key: parameters.get(key) for key in ("num_class", "num_target")}}
+    if binary and (several > 1 or objective not in (*OBJECTIVES, *RANKINGS)):
         raise DataError(
             f"{name} does not predict the probability of one label: its objective is {objective}.",
-            seen={"objective": objective, **{key: parameters.get(key) for key in ("num_class", "num_target")}},
-            safe=SAFE,
-            hint=f"train it with one of {', '.join(OBJECTIVES)}.",
-        )
+            seen=seen, safe=SAFE, hint=f"train it with one of {', '.join(OBJECTIVES)}.",
+        )  # fmt: skip
+    if objective not in LINKS or several != outputs or (several > 1 and LINKS[objective] != "softmax"):
+        raise DataError(
+            f"{name} gives {several} numbers a row by the objective {objective}; the problem has {outputs}.",
+            seen=seen, safe=SAFE, hint=f"train it with one of {', '.join(LINKS)}.",
+        )  # fmt: skip
+    return LINKS[objective]
 
 
 def _check_inputs(name: str, learner: Mapping[str, Any], inputs: Sequence[str]) -> None:
@@ -124,13 +150,21 @@ def _tree(tree: Mapping[str, Any]) -> Tree:
     return made
 
 
-def _margin(name: str, learner: Mapping[str, Any]) -> float:
-    """What every row begins with, before the sigmoid. Releases from 3.1 on write a list of one."""
-    text = str(learner["learner_model_param"].get("base_score", "0.5")).strip("[]")
+def _margins(name: str, learner: Mapping[str, Any], link: Link, outputs: int) -> list[float]:
+    """What every row begins with, before the link. Releases from 3.1 on write a list: of one, or one an output."""
+    text = str(learner["learner_model_param"].get("base_score", "0.5"))
     try:
-        score = float(text)
-        return -math.log(1 / score - 1)
+        scores = [float(each) for each in text.strip("[]").split(",")]
+        if len(scores) not in (1, outputs):
+            raise ValueError(text)
+        found = [_margin(score, link) for score in scores]
     except (ValueError, ZeroDivisionError) as error:
-        raise DataError(
-            f"{name} has a base score that is no probability.", seen=text, safe=SAFE, hint="train it with base_score in 0..1."
-        ) from error
+        what, hint = ("probability", "train it with base_score in 0..1.") if link == "sigmoid" else ("number", "train it again.")
+        raise DataError(f"{name} has a base score that is no {what}.", seen=text, safe=SAFE, hint=hint) from error
+    return found if len(found) == outputs else found * outputs
+
+
+def _margin(score: float, link: Link) -> float:
+    if link == "sigmoid":
+        return -math.log(1 / score - 1)
+    return math.log(score) if link == "exp" else score

@@ -149,7 +149,9 @@ def _same(feature: Feature, served: str, offline: str, *, default: bool = False)
 def _same_vector(a: str, b: str) -> str:
     """Each number within the tolerance of a float32; a missing vector is like another, and like nothing else."""
     tolerance = f"greatest({ABSOLUTE}, {RELATIVE} * greatest(abs(pair[1]), abs(pair[2])))"
-    apart = f"list_filter(list_zip({a}, {b}), lambda pair: coalesce(abs(pair[1] - pair[2]) > {tolerance}, true))"
+    # DuckDB takes NaN for the greatest number, and for equal to itself.
+    differ = f"isnan(pair[1]) != isnan(pair[2]) OR abs(pair[1] - pair[2]) > {tolerance}"
+    apart = f"list_filter(list_zip({a}, {b}), lambda pair: coalesce({differ}, true))"
     both = f"len({a}) = len({b}) AND len({apart}) = 0"
     return f"(CASE WHEN {a} IS NULL OR {b} IS NULL THEN ({a} IS NULL AND {b} IS NULL) ELSE {both} END)"
 

@@ -97,7 +97,7 @@ def judge(window: Profile, rows: int, reference: Reference, *, minimum_rows: int
     apart = {**dict.fromkeys(reference.clocks, "follows the calendar: new in every window"), **set_aside}
     columns = []
     for axis in reference.axes:
-        if axis.name not in apart:
+        if axis.name not in apart and axis.column not in apart:
             column = _Column.of(axis, window, reference)
             if isinstance(column, str):
                 apart[axis.name] = column
@@ -200,7 +200,7 @@ def _tail(past: Floats, score: float) -> tuple[float, float]:
 
 def _verdict(found: _Found, reference: Reference, apart: dict[str, str], caution: str) -> DriftVerdict:
     judged = [
-        ColumnDrift(axis.name, _alarms(d, found.critical), d, moved(axis, d, here), reference.importance.get(axis.name))
+        ColumnDrift(axis.name, _alarms(d, found.critical), d, moved(axis, d, here), reference.importance.get(axis.column))
         for axis, d, here in zip(found.axes, found.distances, found.here, strict=True)
     ]
     judged = sorted(_weighed(judged), key=lambda column: (-column.distance.score, column.name))

@@ -10,7 +10,7 @@ apart from another computation or through single precision, and that is no drift
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.core.spec import Dtype, Feature
+from include.core.spec.dtypes import kind_of
+from include.monitoring.profile.derived import TEXT, VECTOR, basis_of, derived
 from include.monitoring.profile.grid import CELLS, anchors_of, laid_out
 
 BINS = 20
@@ -41,6 +43,16 @@ class Axis:
     cells: int = 0
     cuts: tuple[int, ...] = ()
     categories: tuple[str, ...] = ()
+    source: str = ""
+    """The column of texts or vectors that the values are computed of (include/monitoring/profile/derived.py); "" of a column
+    that is there itself."""
+    measure: str = ""
+    basis: tuple[float, ...] = ()
+
+    @property
+    def column(self) -> str:
+        """The input that it tells of."""
+        return self.source or self.name
 
     @property
     def numeric(self) -> bool:
@@ -97,8 +109,34 @@ class Axis:
 
 
 def axes(features: Sequence[Feature], table: pa.Table) -> list[Axis]:
-    """An axis for each feature that the table holds."""
-    return [Axis.of(feature, table[feature.name]) for feature in features if feature.name in table.column_names]
+    """An axis for each feature that the table holds; of a text and a vector one for each number that is watched of it."""
+    held = [feature for feature in features if feature.name in table.column_names]
+    return [axis for feature in held for axis in _axes_of(feature, table[feature.name])]
+
+
+def _axes_of(feature: Feature, column: pa.ChunkedArray) -> list[Axis]:
+    kind = kind_of(feature.dtype)
+    if kind not in ("text", "vector"):
+        return [Axis.of(feature, column)]
+    text = kind == "text"
+    measures = [(measure, basis_of(column, measure, text=text)) for measure in (TEXT if text else VECTOR)]
+    made = []
+    for (measure, basis), values in zip(measures, derived(column, measures, text=text), strict=True):
+        axis = Axis.spanning(f"{feature.name}.{measure}", "float", values[np.isfinite(values)])
+        made.append(replace(axis, source=feature.name, measure=measure, basis=basis))
+    return made
+
+
+def with_derived(table: pa.Table, axes: Sequence[Axis]) -> pa.Table:
+    """The table with the columns that axes are of, where they are computed of a text or a vector that it has."""
+    held = set(table.column_names)
+    for source in dict.fromkeys(axis.source for axis in axes if axis.source in held and axis.name not in held):
+        mine = [axis for axis in axes if axis.source == source]
+        text = not pa.types.is_nested(table[source].type)
+        values = derived(table[source], [(axis.measure, axis.basis) for axis in mine], text=text)
+        for axis, column in zip(mine, values, strict=True):
+            table = table.append_column(axis.name, pa.array(column, pa.float64()))
+    return table
 
 
 def finite(column: pa.ChunkedArray) -> Floats:

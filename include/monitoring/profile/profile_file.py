@@ -57,7 +57,7 @@ def read_profiles(path: str | Path, segment: str | None = EVERYONE, first: str =
     with pq.ParquetFile(path) as file:  # read_table would load the dataset machinery first
         table = file.read()
     metadata = table.schema.metadata
-    axes = [Axis(**{**a, "cuts": tuple(a["cuts"]), "categories": tuple(a["categories"])}) for a in json.loads(metadata[b"axes"])]
+    axes = [_axis(each) for each in json.loads(metadata[b"axes"])]
     keep = pc.and_(pc.greater_equal(table["day"], first), pc.less_equal(table["day"], last))
     if segment is not None:
         keep = pc.and_(keep, pc.equal(table["segment"], segment))
@@ -69,6 +69,11 @@ def read_profiles(path: str | Path, segment: str | None = EVERYONE, first: str =
         arrays = {name: values[place] for name, values in lists.items()}
         parts.setdefault((row["day"], row["segment"]), {})[row["column"]] = _summary(row, arrays, cells.get(row["column"], 0))
     return Stored(tuple(axes), parts, json.loads(metadata[b"facts"]))
+
+
+def _axis(value: Mapping[str, Any]) -> Axis:
+    """A list is a tuple again. What an earlier release did not write has its default."""
+    return Axis(**{name: tuple(each) if isinstance(each, list) else each for name, each in value.items()})
 
 
 def _lists(column: pa.ChunkedArray) -> list[npt.NDArray[Any] | None]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.monitoring.profile.binning import Axis, Floats
+from include.monitoring.profile.binning import Axis, Floats, with_derived
 from include.monitoring.profile.column_scan import Counter, codes_of, count
 from include.monitoring.profile.summary import Summary, merged
 
@@ -33,6 +33,7 @@ Groups = npt.NDArray[np.int64]
 
 def profile(table: pa.Table, axes: Sequence[Axis]) -> dict[str, Summary]:
     """A summary for each axis whose column the table has, in one pass over each column."""
+    table = with_derived(table, axes)
     return {axis.name: count(table[axis.name], axis) for axis in axes if axis.name in table.column_names}
 
 
@@ -40,7 +41,7 @@ def profile_files(files: Sequence[str | Path], axes: Sequence[Axis], threads: in
     """The same of Parquet files together. A column that a file lacks counts as missing in all of its rows."""
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     held = set().union(*(pq.read_schema(file).names for file in files)) if files else set()
-    known = [axis for axis in axes if axis.name in held]
+    known = [axis for axis in axes if axis.column in held]
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(lambda axis: _column(files, axis), known))
     return {axis.name: _padded(summary, axis, rows) for axis, summary in zip(known, found, strict=True)}
@@ -62,6 +63,7 @@ def profile_parts(
     """
     if not table.num_rows:
         return {}
+    table = with_derived(table, axes)
     days, day = _days(table[time])
     order = np.argsort(day, kind="stable")
     ends = np.searchsorted(day[order], np.arange(len(days) + 1))
@@ -92,11 +94,11 @@ def _column(files: Sequence[str | Path], axis: Axis) -> Summary:
 
 def _read(file: str | Path, axis: Axis) -> Iterator[pa.ChunkedArray]:
     """The column, a row group at a time; nothing of a file that lacks it."""
-    if axis.name not in pq.read_schema(file).names:
+    if axis.column not in pq.read_schema(file).names:
         return
     with pq.ParquetFile(file, read_dictionary=None if axis.numeric else [axis.name]) as parquet:
         for group in range(parquet.num_row_groups):
-            yield parquet.read_row_group(group, columns=[axis.name], use_threads=False)[axis.name]
+            yield with_derived(parquet.read_row_group(group, columns=[axis.column], use_threads=False), [axis])[axis.name]
 
 
 def _padded(summary: Summary, axis: Axis, rows: int) -> Summary:

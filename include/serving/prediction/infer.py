@@ -1,9 +1,10 @@
 """Open Inference Protocol v2: a loaded version by its number, on encoded rows or on named columns.
 
-`features` FP32 [n, inputs] is the model's own tensor, already encoded (a category is its code), where it takes one. Named
-columns carry raw values, one tensor an input: [n], of a vector [n, its length]. In both, null (in JSON) and NaN (in JSON or
-binary) say that a value is unknown, and it becomes what training made of it: the input's default, else NaN. What comes back is
-in include/serving/prediction/outputs.py. These calls test and embed a version: they follow no weights and are not in the
+`features` FP32 [n, inputs] is the model's own tensor, already encoded (a category is its code, a vector takes as many places
+as it has numbers); a model that takes columns has none. Named columns carry raw values, one tensor an input: BOOL, BYTES for a
+text, FP32 [n, k] for a vector. In both, null (in JSON) and NaN (in JSON or binary) say that a value is
+unknown, and it becomes what training made of it: the input's default, else NaN. What comes back is in
+include/serving/prediction/outputs.py. These calls test and embed a version: they follow no weights and are not in the
 prediction log.
 """
 
@@ -16,19 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from include.core.errors import DataError
 from include.core.spec import Feature
-from include.core.spec.dtypes import TEXT_BYTES, is_text, kind_of, length_of
-from include.model_contract.batch import Encoded as Rows
-from include.model_contract.batch import Floats
+from include.core.spec.dtypes import Kind, kind_of, length_of
+from include.model_contract.batch import Encoded, Floats
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.prediction.micro_batch import Batches
 from include.serving.prediction.outputs import described, names, ports, tensors
+from include.serving.prediction.request_types import check_texts
 from include.serving.prediction.tensor import (
     BYTES,
-    Encoded,
+    Answered,
     InferRequest,
     Tensor,
     asked_outputs,
@@ -37,7 +37,9 @@ from include.serving.prediction.tensor import (
 )
 
 NUMBERS = "finite float32 numbers; null or NaN is unknown"
-OIP_TYPES = {"float": "FP64", "int": "INT64", "category": BYTES, "bool": "BOOL", "text": BYTES, "vector": "FP32"}
+OIP_TYPES: dict[Kind, str] = {
+    "float": "FP64", "int": "INT64", "bool": "BOOL", "category": BYTES, "text": BYTES, "vector": "FP32",
+}  # fmt: skip
 
 
 def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
@@ -49,23 +51,18 @@ def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
         "name": spec.name,
         "versions": [str(known) for known in sorted(deployment.models)],
         "platform": "onnxruntime_onnx",
-        "inputs": _taken(model, inputs),
+        "inputs": _tensors(model, inputs),
         "outputs": ports(model.answers),
         "parameters": {"version": version, "digest": model.digest, "columns": columns, **described(model.answers)},
     }
 
 
-def _taken(model: LoadedModel, inputs: tuple[Feature, ...]) -> list[dict[str, Any]]:
-    """What the model itself takes: one tensor, or columns."""
+def _tensors(model: LoadedModel, inputs: tuple[Feature, ...]) -> list[dict[str, Any]]:
+    """What the model itself takes: one tensor of all inputs, or each as a column of its own."""
     if model.encoder.form == "tensor":
-        return [{"name": "features", "datatype": "FP32", "shape": [-1, model.width or len(inputs)]}]
-    return [{"name": f.name, "datatype": OIP_TYPES[kind_of(f.dtype)], "shape": [-1, *_inner(f)]} for f in inputs]
-
-
-def _inner(feature: Feature) -> list[int]:
-    """The shape of one value: none but of a vector."""
-    length = length_of(feature.dtype)
-    return [length] if length else []
+        return [{"name": "features", "datatype": "FP32", "shape": [-1, model.width]}]
+    shapes = {each.name: [-1, length] if (length := length_of(each.dtype)) else [-1] for each in inputs}
+    return [{"name": f.name, "datatype": OIP_TYPES[kind_of(f.dtype)], "shape": shapes[f.name]} for f in inputs]
 
 
 def find_version(deployment: Deployment, text: str | None) -> int:
@@ -80,7 +77,7 @@ def find_version(deployment: Deployment, text: str | None) -> int:
     return version
 
 
-def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Encoded:
+def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Answered:
     """Raises RequestError."""
     request, rows, started = _decoded(deployment, version, body, header_length)
     try:
@@ -92,7 +89,7 @@ def infer(deployment: Deployment, version: int, body: bytes, header_length: int 
 
 async def infer_batched(
     batches: Batches, deployment: Deployment, version: int, body: bytes, header_length: int | None
-) -> Encoded:
+) -> Answered:
     """The same, in one run with what else arrives in this iteration of the event loop. Raises RequestError."""
     request, rows, started = _decoded(deployment, version, body, header_length)
     try:
@@ -102,7 +99,7 @@ async def infer_batched(
     return _encoded_answer(deployment, version, request, scores, started)
 
 
-def _decoded(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[InferRequest, Rows, int]:
+def _decoded(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[InferRequest, Encoded, int]:
     """The request, its rows as the model takes them, and when their encoding began (ns). Raises RequestError."""
     request = decode_request(body, header_length)
     _check_inputs(request, deployment.spec.serving.max_rows)
@@ -114,7 +111,7 @@ def _unscorable(error: ModelError) -> RequestError:
     return RequestError(422, f"This version cannot score these rows: {error.what}.", field="inputs")
 
 
-def _encoded_answer(deployment: Deployment, version: int, request: InferRequest, scores: Floats, started: int) -> Encoded:
+def _encoded_answer(deployment: Deployment, version: int, request: InferRequest, scores: Floats, started: int) -> Answered:
     values: dict[str, Any] = {
         "model_name": deployment.spec.name,
         "model_version": str(version),
@@ -137,8 +134,8 @@ def _check_inputs(request: InferRequest, max_rows: int) -> None:
             raise RequestError(400, "Too many rows.", field=field, value=tensor.shape, allowed=f"at most {max_rows} rows")
 
 
-def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]) -> Rows:
-    if model.encoder.form == "tensor" and [tensor.name for tensor in request.inputs] == ["features"]:
+def _rows(request: InferRequest, model: LoadedModel, inputs: tuple[Feature, ...]) -> Encoded:
+    if [tensor.name for tensor in request.inputs] == ["features"] and model.encoder.form == "tensor":
         return _encoded(request.inputs[0], model)
     return _from_columns({tensor.name: tensor for tensor in request.inputs}, model, inputs)
 
@@ -156,51 +153,50 @@ def _encoded(tensor: Tensor, model: LoadedModel) -> Floats:
     return rows
 
 
-def _from_columns(columns: dict[str, Tensor], model: LoadedModel, inputs: tuple[Feature, ...]) -> Rows:
+def _from_columns(columns: dict[str, Tensor], model: LoadedModel, inputs: tuple[Feature, ...]) -> Encoded:
     names = [feature.name for feature in inputs]
-    own = ["features"] if model.encoder.form == "tensor" else []
     missing, unknown = [n for n in names if n not in columns], [n for n in columns if n not in names]
     if missing or unknown:
         what = f"Inputs are missing: {missing}." if missing else f"Unknown inputs: {unknown}."
-        raise RequestError(400, what, field="inputs", value=(missing or unknown), allowed=[*own, *names])
-    count = _count(columns, inputs)
+        whole = ["features"] if model.encoder.form == "tensor" else []
+        raise RequestError(400, what, field="inputs", value=(missing or unknown), allowed=[*whole, *names])
+    count = _rows_of(columns, inputs)
     values = {feature.name: _column(columns[feature.name], feature) for feature in inputs}
-    try:
-        return model.encoder.encode_rows([{name: values[name][at] for name in names} for at in range(count)])
-    except DataError as error:  # nothing that is known to be let through above
-        raise RequestError(400, error.what, field="inputs", value=error.seen) from None
+    rows = [{name: values[name][at] for name in names} for at in range(count)]
+    if model.encoder.form == "columns" or any(length_of(feature.dtype) for feature in inputs):
+        return model.encoder.encode_rows(rows)
+    return np.asarray([model.encoder.encode_row(row) for row in rows], dtype=np.float32)
 
 
-def _count(columns: dict[str, Tensor], inputs: tuple[Feature, ...]) -> int:
-    """How many rows the columns have. Raises RequestError for columns of several lengths or of another shape."""
-    scalars = {tuple(columns[feature.name].shape) for feature in inputs if not length_of(feature.dtype)}
-    one_shape = len(scalars) <= 1 and all(len(shape) in (1, 2) and shape[1:] in ((), (1,)) for shape in scalars)
-    rows = {shape[0] for shape in (tuple(tensor.shape) for tensor in columns.values()) if shape}
-    if not one_shape or len(rows) != 1 or not min(rows):
+def _rows_of(columns: dict[str, Tensor], inputs: tuple[Feature, ...]) -> int:
+    """How many rows the columns have, all the same. Raises RequestError."""
+    vectors = {feature.name: length for feature in inputs if (length := length_of(feature.dtype))}
+    for name, length in vectors.items():
+        shape = columns[name].shape
+        if len(shape) != 2 or shape[1] != length or not shape[0]:
+            raise RequestError(400, "Wrong shape.", field=f"{name}.shape", value=shape, allowed=["n", length])
+    sizes = {tuple(tensor.shape) for name, tensor in columns.items() if name not in vectors}
+    if len(sizes) > 1 or any(len(s) not in (1, 2) or not s[0] or (len(s) == 2 and s[1] != 1) for s in sizes):
         raise RequestError(400, "Columns must have one shape, [n] or [n, 1].", field="inputs", allowed="[n] or [n, 1]")
-    count = rows.pop()
-    for feature in inputs:
-        wanted, seen = [count, *_inner(feature)], columns[feature.name].shape
-        if length_of(feature.dtype) and seen != wanted:
-            raise RequestError(400, "Wrong shape of a vector.", field=f"{feature.name}.shape", value=seen, allowed=wanted)
-    return count
+    counts = {shape[0] for shape in sizes} | {columns[name].shape[0] for name in vectors}
+    if len(counts) != 1:
+        raise RequestError(400, "Columns must have the same number of rows.", field="inputs", value=sorted(counts))
+    return counts.pop()
 
 
 def _column(tensor: Tensor, feature: Feature) -> list[Any]:
     """Raw values of one input, null where unknown."""
     kind = kind_of(feature.dtype)
-    text = is_text(feature.dtype)
-    if text != (tensor.datatype == BYTES) or (kind == "bool") != (tensor.datatype == "BOOL"):
-        raise RequestError(
-            400, "Wrong datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=OIP_TYPES[kind]
-        )
-    if kind == "vector":
-        return _vectors(tensor, feature)
     values = tensor.data.tolist() if isinstance(tensor.data, np.ndarray) else tensor.data
-    if text:
-        _check_texts(values, tensor.name, TEXT_BYTES if kind == "text" else None)
-    elif kind == "bool":
-        wrong = [value for value in values if not isinstance(value, bool | None)]
+    if not _fits(tensor.datatype, kind):
+        allowed = OIP_TYPES[kind]
+        raise RequestError(400, "Wrong datatype.", field=f"{tensor.name}.datatype", value=tensor.datatype, allowed=allowed)
+    if kind in ("category", "text"):
+        _check_texts(values, tensor.name, kind)
+    elif kind == "vector":
+        return _vectors(values, tensor.name, length_of(feature.dtype))
+    elif kind == "bool" and tensor.datatype == "BOOL":
+        wrong = [value for value in values if value is not None and not isinstance(value, bool)]
         if wrong:
             raise RequestError(400, "Not a truth.", field=tensor.name, value=wrong[0], allowed="true, false, or null")
     else:
@@ -208,24 +204,34 @@ def _column(tensor: Tensor, feature: Feature) -> list[Any]:
     return list(values)
 
 
-def _check_texts(values: list[Any], field: str, most: int | None) -> None:
-    """Raises RequestError for what is no text that UTF-8 can write, and for one of more bytes than `most`."""
-    for value in values:
-        if value is None:
-            continue
-        if not isinstance(value, str):
-            raise RequestError(400, "Not a text.", field=field, value=value, allowed="text, or null")
-        if most is not None and len(value) > most // 4 and len(value.encode("utf-8", "surrogatepass")) > most:
-            raise RequestError(400, "The text is too long.", field=field, value=value[:100], allowed=f"at most {most} bytes")
+def _fits(datatype: str, kind: Kind) -> bool:
+    if kind in ("category", "text") or datatype == BYTES:
+        return kind in ("category", "text") and datatype == BYTES
+    if kind == "bool":
+        return datatype == "BOOL"
+    return kind != "vector" or datatype in ("FP32", "FP64", "FP16")
 
 
-def _vectors(tensor: Tensor, feature: Feature) -> list[Any]:
-    """Each as an array, None where all of it is unknown. Raises RequestError for one that is known in part."""
-    rows = _numbers(tensor.data, tensor.name).reshape(tensor.shape)
+def _check_texts(values: list[Any], field: str, kind: Kind) -> None:
+    wrong = [value for value in values if not isinstance(value, str | None)]
+    if wrong:
+        raise RequestError(400, "Not a text.", field=field, value=wrong[0], allowed="text, or null")
+    if kind == "text":
+        for place, value in enumerate(values):
+            check_texts(value, f"{field}[{place}]")
+
+
+def _vectors(values: Any, field: str, length: int) -> list[Any]:
+    """A list of numbers a row, None where all of them are unknown. Raises RequestError where only some are."""
+    rows = _numbers(values, field).reshape(-1, length)
     unknown = np.isnan(rows)
-    if (unknown.any(axis=1) & ~unknown.all(axis=1)).any():
-        raise RequestError(400, "A vector is known as a whole, or not at all.", field=feature.name, allowed=NUMBERS)
-    return [None if gone else row for row, gone in zip(rows, unknown.all(axis=1), strict=True)]
+    some = unknown.any(axis=1) & ~unknown.all(axis=1)
+    if some.any():
+        raise RequestError(
+            400, "A vector is known as a whole, or not at all.", field=f"{field}[{int(some.argmax())}]",
+            allowed=f"{length} finite numbers, or as many nulls",
+        )  # fmt: skip
+    return [None if nothing else row for row, nothing in zip(rows.tolist(), unknown.all(axis=1).tolist(), strict=True)]
 
 
 def _numbers(values: Any, field: str) -> NDArray[np.float32]:

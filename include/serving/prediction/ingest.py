@@ -12,16 +12,20 @@ import pyarrow as pa
 from include.core.errors import DataError
 from include.core.keys import INT64, key_text
 from include.core.spec import ModelSpec, View
+from include.core.spec.dtypes import Kind, kind_of
 from include.core.time import ALLOWED as TIME
 from include.core.time import precise, utc
 from include.model_contract.definition import present_views
 from include.prediction_log.record import LABEL, OUTCOME, Record
 from include.problems.problem import Problem
 from include.serving.http.request_error import UNREADABLE, RequestError, decode_problem
-from include.serving.prediction.request_types import ALLOWED, KEY, KEYS_ALLOWED
+from include.serving.prediction.request_types import KEY, KEYS_ALLOWED, allowed, check_texts, value_type
 
 MAX_ROWS = 10_000
-ARROW = {"float": pa.float64(), "int": pa.int64(), "category": pa.string()}
+ARROW: dict[Kind, pa.DataType] = {
+    "float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "category": pa.string(), "text": pa.string(),
+    "vector": pa.list_(pa.float32()),
+}  # fmt: skip
 PYTHON: dict[str, Any] = {
     "float": float | None,
     "int": Annotated[int, msgspec.Meta(ge=-INT64, le=INT64 - 1)] | None,
@@ -164,11 +168,11 @@ def _allowed(view: View, field: str) -> object:
     if name == "event_timestamp":
         return TIME
     whole = {"keys": list(view.keys), "features": [f.name for f in view.features], "event_timestamp": TIME}
-    return next((ALLOWED[feature.dtype] for feature in view.features if feature.name == name), whole)
+    return next((allowed(feature.dtype) for feature in view.features if feature.name == name), whole)
 
 
 def _row_type(view: View) -> Any:
-    features = [(feature.name, PYTHON[feature.dtype], None) for feature in view.features]
+    features = [(feature.name, PYTHON.get(feature.dtype) or value_type(feature.dtype), None) for feature in view.features]
     keys = [(key, KEY) for key in view.keys]
     return msgspec.defstruct("Row", [*keys, ("event_timestamp", datetime), *features], forbid_unknown_fields=True)
 
@@ -180,7 +184,11 @@ def _table(view: View, rows: list[dict[str, Any]]) -> pa.Table:
     times = [_moment(row["event_timestamp"], f"rows[{place}].event_timestamp") for place, row in enumerate(rows)]
     columns["event_timestamp"] = pa.array(times, pa.timestamp("us"))
     for feature in view.features:
-        columns[feature.name] = pa.array([row[feature.name] for row in rows], ARROW[feature.dtype])
+        values = [row[feature.name] for row in rows]
+        if feature.dtype == "text":
+            for place, value in enumerate(values):
+                check_texts(value, f"rows[{place}].{feature.name}")
+        columns[feature.name] = pa.array(values, ARROW[kind_of(feature.dtype)])
     return pa.table(columns)
 
 

@@ -16,23 +16,51 @@ import msgspec
 from include.core.errors import DataError
 from include.core.keys import INT64, key_text
 from include.core.spec import Feature, ModelSpec
+from include.core.spec.dtypes import TEXT_BYTES, length_of
 from include.core.time import ALLOWED as TIME
 from include.core.time import utc
 from include.serving.http.request_error import UNREADABLE, RequestError, decode_problem
 
 LARGEST = 3.4e38  # the model computes in float32: a larger number would be an infinity
-TYPES: dict[str, Any] = {
-    "float": Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)] | None,
+_NUMBER: Any = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
+_TYPES: dict[str, Any] = {
+    "float": _NUMBER | None,
     "int": Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None,
+    "bool": bool | None,
     "category": Annotated[str, msgspec.Meta(max_length=1000)] | None,
+    "text": Annotated[str, msgspec.Meta(max_length=TEXT_BYTES)] | None,
 }
 KEY: Any = Annotated[str, msgspec.Meta(max_length=1000)] | Annotated[int, msgspec.Meta(ge=-INT64, le=INT64 - 1)]
 KEYS_ALLOWED = "text of at most 1000 characters, or a whole number of 64 bits"
-ALLOWED = {
+_ALLOWED = {
     "float": "a finite number, or null if unknown",
     "int": "a whole number, or null if unknown",
+    "bool": "true, false, or null if unknown",
     "category": "text, or null",
+    "text": f"text of at most {TEXT_BYTES} bytes of UTF-8, or null",
 }
+
+
+def value_type(dtype: str) -> Any:
+    """msgspec's type of a value of a dtype, or null."""
+    length = length_of(dtype)
+    if not length:
+        return _TYPES[dtype]
+    return Annotated[list[_NUMBER], msgspec.Meta(min_length=length, max_length=length)] | None
+
+
+def allowed(dtype: str) -> str:
+    """What a caller may send for it, in words."""
+    return _ALLOWED.get(dtype) or f"a list of {length_of(dtype)} finite numbers, or null if unknown"
+
+
+def check_texts(value: str | None, field: str) -> None:
+    """Raises RequestError for a text of more bytes than are taken."""
+    if value is None or len(value) * 4 <= TEXT_BYTES:
+        return
+    size = len(value.encode())
+    if size > TEXT_BYTES:
+        raise RequestError(400, "The text is too long.", field=field, value=f"{size} bytes", allowed=_ALLOWED["text"])
 
 
 class Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -53,6 +81,7 @@ class Contract:
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         self.keys = spec.features.keys
+        self._texts = tuple(feature.name for feature in spec.features.request if feature.dtype == "text")
         self._entity = msgspec.defstruct("Entity", [(key, KEY) for key in self.keys], **_STRICT)
         asked = [_field(feature) for feature in spec.features.request]  # by keyword: one with a default may come first
         self._features = msgspec.defstruct("RequestFeatures", asked, kw_only=True, **_STRICT)
@@ -101,6 +130,8 @@ class Contract:
     def _normalise(self, item: Item, prefix: str) -> None:
         """One form of keys and times from here on: text, and UTC without a zone. Raises RequestError."""
         entity, moment = item.entity, item.event_time
+        for name in self._texts:
+            check_texts(getattr(item.features, name), f"{prefix}features.{name}")
         for key in self.keys:
             value = getattr(entity, key)
             if value.__class__ is not str:
@@ -132,7 +163,7 @@ class Contract:
             return here[leaf]
         if leaf in self.keys and ".features." not in f".{full}":
             return KEYS_ALLOWED
-        return next((ALLOWED[f.dtype] for f in self.spec.features.request if f.name == leaf), msgspec.UNSET)
+        return next((allowed(f.dtype) for f in self.spec.features.request if f.name == leaf), msgspec.UNSET)
 
 
 _ALLOWED_HERE = {"event_time": TIME, "id": "text of 1 to 200 characters"}
@@ -141,8 +172,8 @@ _STRICT: dict[str, Any] = {"forbid_unknown_fields": True, "gc": False}
 
 def _field(feature: Feature) -> Any:
     if feature.default is None:
-        return (feature.name, TYPES[feature.dtype])
-    return (feature.name, TYPES[feature.dtype], feature.default)
+        return (feature.name, value_type(feature.dtype))
+    return (feature.name, value_type(feature.dtype), feature.default)
 
 
 def _generic(body: bytes) -> Any:

@@ -49,4 +49,5 @@ class Scored(NamedTuple):
 
 def question(item: Item, deployment: Deployment) -> Hashable:
     """What makes two requests equal: all but their id; and a change of the route asks anew."""
-    return deployment.generation, _astuple(item.entity), _astuple(item.features), item.event_time
+    features = tuple(tuple(value) if value.__class__ is list else value for value in _astuple(item.features))
+    return deployment.generation, _astuple(item.entity), features, item.event_time

@@ -22,7 +22,7 @@ DTYPES: dict[str, str] = {
     "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
 BYTES = "BYTES"
-Encoded = tuple[bytes, int | None]  # a response's body, and the length of its JSON part if binary data follow
+Answered = tuple[bytes, int | None]  # a response's body, and the length of its JSON part if binary data follow
 MAX_ROWS = 10_000
 
 
@@ -172,7 +172,7 @@ def _texts(tensor: Tensor, raw: memoryview, count: int) -> list[str]:
     return values
 
 
-def encode_response(values: dict[str, Any], tensors: Mapping[str, NDArray[np.float32]], binary: Mapping[str, bool]) -> Encoded:
+def encode_response(values: dict[str, Any], tensors: Mapping[str, NDArray[np.float32]], binary: Mapping[str, bool]) -> Answered:
     """The body, and the length of its JSON part where binary data follow. `tensors` FP32 [n] or [n, k], in this order.
 
     `binary`: of each output that was asked for, whether as raw bytes.

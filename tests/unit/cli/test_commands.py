@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +16,13 @@ import pytest
 
 from include.backends.folder.registry import FolderRegistry
 from include.backends.process.jobs import open_jobs
+from include.cli import predict as command
 from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
+from include.core.spec import Binary, MultiClass, Ranking, Regression
+from include.core.spec.problem import Problem
 from include.governance.audit import history
 from include.governance.waiters import Waiter, record
 from include.online_store.open import open_online
@@ -182,6 +186,26 @@ def test_predict_refuses_a_key_the_model_does_not_have(slipstream: Slipstream, a
     status, _, err = slipstream("predict", MODEL, "--entity", argument)
     assert status == 1
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("problem", "said", "words"),
+    [
+        (Binary(), {"score": 0.25, "label": 0}, "late = 0 (score 0.2500)"),
+        (Regression(scale=5, unit="minutes"), {"value": 12.5}, "late = 12.5 minutes"),
+        (Regression(scale=5, interval=0.9), {"value": 12.5, "low": -1.0, "high": 20.25}, "late = 12.5 (-1 to 20.25)"),
+        (
+            MultiClass(classes=("on time", "late")),
+            {"class": "late", "probabilities": {"on time": 0.25, "late": 0.75}},
+            "late = late (probability 0.7500)",
+        ),
+        (Ranking(query="user", item="film"), {"score": 3.25, "place": 1}, "late: score 3.25"),
+    ],
+)
+def test_predict_says_an_answer_by_its_kind(problem: Problem, said: dict[str, Any], words: str) -> None:
+    spec = SPEC.model_copy(update={"problem": problem})
+    answer = {"id": "", **said, "version": 2, "arm": "champion", "degraded": [], "through": "through it"}
+    assert command._words(spec, answer) == f"{words} by version 2 (champion) through it"
 
 
 def test_trace_prints_the_tree_and_fails_when_it_is_broken(slipstream: Slipstream, loop: Loop) -> None:

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as encryption
 import pytest
 
-from include.backends.great_expectations.expectations import open_expectations
 from include.core.errors import DataError
 from include.data import sql
 from include.data.columns import culprit, rows, same, stored
@@ -26,7 +25,9 @@ from include.row_rules.expectation import Expectation
 from include.validation.batch import Batch, open_database
 from include.validation.scan import check_batch, scan_batch
 from include.validation.verdict import Check
+from tests.support.later import Later
 
+library = Later("include.backends.great_expectations.expectations")
 MOMENT = datetime(2013, 1, 1, 12)  # noqa: DTZ001
 
 
@@ -146,10 +147,15 @@ def test_text_that_is_no_utf8_is_reported_with_its_column_and_only_where_a_rule_
     pq.write_table(pa.table({"s": bad, "n": [1, 2]}), path := tmp_path / "part.parquet", use_dictionary=dictionary)
     check_readable(path, "The partition")
     batch = Batch("things", path, open_database())
-    (other,) = way("other", batch, [Expectation("ExpectColumnValuesToNotBeNull", column="n")], open_expectations())
+    (other,) = way("other", batch, [Expectation("ExpectColumnValuesToNotBeNull", column="n")], library.open_expectations())
     assert other.success
     with pytest.raises(DataError, match=r"(?s)column 's'.*not valid UTF8"):
-        way("own", batch, [Expectation("ExpectColumnValuesToBeInSet", column="s", value_set=["fine"])], open_expectations())
+        way(
+            "own",
+            batch,
+            [Expectation("ExpectColumnValuesToBeInSet", column="s", value_set=["fine"])],
+            library.open_expectations(),
+        )
     rule = Expectation("ExpectColumnValuesToNotBeNull", column="s", on_failure="quarantine")
     with pytest.raises(DataError, match=r"(?s)column 's'.*not valid UTF8"):
         batch.quarantine([rule], tmp_path / "bad.parquet")

@@ -13,7 +13,7 @@ import pytest
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import DataError
 from include.core.spec import Feature, View
-from include.online_store.layout import Layout, moment
+from include.online_store.layout import Layout, moment, unpack_entities
 from include.online_store.row_codec import pack
 
 AT = datetime.fromisoformat("2013-03-01T10:00:00")
@@ -118,3 +118,48 @@ def test_a_column_of_keys_is_written_as_each_alone(odd: str) -> None:
     for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
         rows = table.set_column(0, "text", table["text"].cast(kind))
         assert pack(layout, rows, AT).keys == [layout.key(key) for key in keys]
+
+
+TYPED = View(
+    name="typed",
+    keys=("id",),
+    features=(
+        Feature(name="member", dtype="bool"), Feature(name="rate"), Feature(name="review", dtype="text"),
+        Feature(name="embedding", dtype="vector[3]"), Feature(name="n", dtype="int"),
+    ),
+)  # fmt: skip
+
+
+def typed(**columns: Any) -> pa.Table:
+    given: dict[str, Any] = {
+        "id": ["a", "b"], "event_timestamp": pa.array([AT, AT], pa.timestamp("us")), "member": [True, None], "rate": [0.5, None],
+        "review": ["w\u00f6rter", None], "embedding": pa.array([[0.5, -1.0, 1e9], None], pa.list_(pa.float32())), "n": [7, None],
+    }  # fmt: skip
+    return pa.table({**given, **columns})
+
+
+def test_truths_texts_and_vectors_lie_beside_numbers_a_vector_as_four_bytes_a_number() -> None:
+    layout = Layout.of("m", TYPED)
+    known, unknown = pack(layout, typed(), AT).payloads
+    whole = {"member": True, "rate": 0.5, "review": "w\u00f6rter", "embedding": [0.5, -1.0, 1e9], "n": 7}
+    assert layout.unpack(known) == whole
+    assert layout.unpack(unknown) == dict.fromkeys(whole)
+    assert len(known) - len(unknown) == len("w\u00f6rter".encode()) + 4 + 3 * 4 + 4
+    rows = [(0, known), (0, unknown)]
+    assert unpack_entities([layout], rows, 2, None) == [layout.unpack(payload) for _, payload in rows]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"member": [1, 0]}, "'member' is neither true nor false"),
+        ({"embedding": [[1.0, 2.0], None]}, "'embedding' holds vectors of another length than 3"),
+        ({"embedding": [1.0, 2.0]}, "'embedding' holds no vectors"),
+        ({"embedding": [[1.0, 2.0, math.inf], None]}, "'embedding' holds numbers that are not finite"),
+        ({"embedding": [[1.0, 2.0, math.nan], None]}, "'embedding' holds numbers that are not finite"),
+        ({"review": [1, 2]}, "'review' is no text"),
+    ],
+)
+def test_a_column_of_another_type_or_length_is_refused_before_anything_is_written(columns: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        pack(Layout.of("m", TYPED), typed(**columns), AT)

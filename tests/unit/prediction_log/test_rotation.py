@@ -142,3 +142,27 @@ def test_a_window_whose_segment_goes_while_it_is_read_is_read_again(tmp_path: Pa
     with pytest.raises(NotReadyError, match="rotated while it was read"):
         open_log(listed, INPUTS, WEEK)
     assert selection(tmp_path)
+
+
+def test_what_other_kinds_of_problem_log_is_kept_and_can_be_searched_by(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, "toy")
+    said = Record(
+        "prediction", "r1", "2026-01-01T10:00:00.000000+00:00", score=0.5, outputs=[0.5, 0.25, 0.25], decision=0, place=3
+    )
+    log.write([said, Record("label", "r1", "2026-01-02T10:00:00.000000+00:00", label_class="late")])
+    log.close()
+    before = list(read_records(tmp_path, "toy"))
+    first, second = rotate(tmp_path, "toy", 0)
+    assert list(read_records(tmp_path, "toy")) == before
+    assert pq.read_table(first, columns=["decision", "place"]).to_pylist() == [{"decision": 0, "place": 3}]
+    assert pq.read_table(second, columns=["label_class"])["label_class"].to_pylist() == ["late"]
+
+
+@pytest.mark.parametrize("former", [0, 1], ids=["an older file first", "an older file last"])
+def test_files_of_before_there_were_kinds_are_read_beside_those_of_today(tmp_path: Path, former: int) -> None:
+    before, chosen = written(tmp_path), selection(tmp_path)
+    made = rotate(tmp_path, "toy", 0)
+    old = pq.read_table(made[former]).drop_columns(["decision", "place", "label_class"])
+    pq.write_table(old, made[former])
+    assert list(read_records(tmp_path, "toy")) == before
+    assert selection(tmp_path) == chosen

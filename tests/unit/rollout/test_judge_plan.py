@@ -44,6 +44,6 @@ def test_a_margin_of_labels_needs_a_step_with_two_arms() -> None:
     assert Rollout(label_margin=1.5).label_margin == 1.5
     for wrong in ({"strategy": "blue_green"}, {"steps": (100,)}):
         with pytest.raises(SpecError, match="label_margin compares two arms, and no step has them"):
-            Rollout(label_margin=1.5, **wrong)  # type: ignore[arg-type]
+            Rollout(label_margin=1.5, **wrong)
     with pytest.raises(SpecError, match="label_margin"):
         Rollout(label_margin=1.0)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.judge.label_worlds import WORLDS
-from benchmarks.judge.labels import rates
+from benchmarks.judge.labels import GOOD, rates
 from include.core.spec import AnyKind, Binary, Costs, ModelSpec, MultiClass, Ranking, Regression
 from include.prediction_log.record import Record
 from include.rollout.accumulator_store import FORMAT
@@ -177,6 +177,28 @@ def test_the_first_label_of_an_entity_is_its_one_observation(spec: ModelSpec) ->
     assert LABELLED not in _without_margin(spec)
 
 
+def test_events_are_counted_as_the_simulation_counts_them(spec: ModelSpec) -> None:
+    """Of the log's records, by hand: entities that ever met each event, and those whose first label was it."""
+    accumulator, _ = canary(spec, KINDS["numbers"], 2.0, worse=True, requests=300)
+    assert accumulator.stage is not None
+    limits, told = accumulator.stage.limits, list(records(KINDS["numbers"], 300, 2, True, 6))
+    answers = {record.id: record for record in told if record.kind == "prediction"}
+    losses: dict[tuple[str, str], list[float]] = {}
+    for record in told:
+        if record.kind == "label":
+            answer = answers[record.id]
+            assert record.label is not None
+            assert answer.score is not None
+            losses.setdefault((answer.arm, answer.unit), []).append(abs(record.label - answer.score))
+    for place, arm in enumerate(("champion", "challenger")):
+        own = [each for (whose, _), each in losses.items() if whose == arm]
+        for name in ("loss_p50", "loss_p90"):
+            ever, first = sum(max(each) >= limits[name] for each in own), sum(each[0] >= limits[name] for each in own)
+            assert sum(accumulator.stage.slices[name][place]) == ever
+            assert sum(accumulator.stage.slices[first_of(name)][place]) == first
+        assert sum(accumulator.stage.slices[LABELLED][place]) == len(own)
+
+
 def _without_margin(spec: ModelSpec) -> dict[str, tuple[list[int], list[int]]]:
     accumulator, _ = canary(spec, KINDS["classes"], None, worse=False)
     assert accumulator.stage is not None
@@ -219,9 +241,19 @@ def test_a_shadow_of_lists_that_were_not_compared_says_so(spec: ModelSpec) -> No
     assert verdict.reasons[0].startswith("its lists differ from the champion's by 0.600 on average, more than the tolerance 0.2")
 
 
+def test_a_shadow_of_numbers_is_compared_in_their_unit(spec: ModelSpec) -> None:
+    wanted = asked(spec, KINDS["numbers"], None)
+    plan = replace(judge_plan(wanted, RolloutStage("shadow", shadow=True), 1), requests=4)
+    stage = StageAccumulator("shadow", 2, 4, True, {}, False, 0.5, False, problem=KINDS["numbers"].value)
+    for number in range(4):
+        stage.add(Record("shadow", str(number), "", unit=f"{number}", score=40.0, against=27.5))
+    reason = judge(stage.evidence(), plan).reasons[0]
+    assert reason == "its values differ from the champion's by 12.500 minutes on average, more than the tolerance 0.2 minutes"
+
+
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_false_rollbacks_and_false_promotions_by_labels_stay_under_alpha_and_beta(world: Any) -> None:
     stages = effort(60, 2000)
     measured = rates(world, 200, 3, stages)
-    del measured["healthy promoted"]
+    del measured[GOOD]
     assert max(measured.values()) <= 0.05 + 4 * (0.05 * 0.95 / stages) ** 0.5

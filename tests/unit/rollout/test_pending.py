@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from math import isnan, nan
 
-from include.rollout.pending import CONTESTED, PENDING, Pending, PendingAnswers
+from include.rollout.pending import CONTESTED, PENDING, PendingAnswers
 
 
 def test_what_is_remembered_comes_back_as_it_was_stored() -> None:
@@ -12,7 +12,7 @@ def test_what_is_remembered_comes_back_as_it_was_stored() -> None:
     waiting.add("b", 7, 0, 1e300)
     again = PendingAnswers.from_json(json.loads(json.dumps(waiting.to_json())))
     assert again == waiting
-    assert again.find("a") == Pending(2**63, 1, -12.75)
+    assert again.find("a") == (2**63, 1, -12.75)
     assert PendingAnswers.from_json(PendingAnswers().to_json()) == PendingAnswers()
 
 
@@ -21,8 +21,8 @@ def test_the_first_answer_of_an_id_counts_and_an_id_of_two_entities_is_nobodys()
     for unit, said in ((1, 5.0), (1, 6.0)):
         waiting.add("mine", unit, 0, said)
         waiting.add("ours", unit + int(said) % 2, 1, said)
-    assert waiting.find("mine") == Pending(1, 0, 5.0)
-    assert waiting.find("ours") == Pending(2, CONTESTED, 0.0)
+    assert waiting.find("mine") == (1, 0, 5.0)
+    assert waiting.find("ours") == (2, CONTESTED, 0.0)
     assert waiting.find("other") is None
 
 
@@ -31,7 +31,7 @@ def test_an_answer_that_no_label_could_judge_waits_for_its_outcome_all_the_same(
     waiting.add("a", 3, 1, None)
     kept = PendingAnswers.from_json(waiting.to_json()).find("a")
     assert kept is not None
-    assert (kept.unit, kept.arm, isnan(kept.said)) == (3, 1, True)
+    assert (kept[0], kept[1], isnan(kept[2])) == (3, 1, True)
 
 
 def test_the_oldest_answers_are_forgotten() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from include.core.errors import DataError, GateClosed
 from include.core.request import Json
-from include.core.spec import AnyKind, Feature, ModelSpec, MultiClass, Ranking, Regression
+from include.core.spec import AnyKind, Feature, Features, ModelSpec, MultiClass, Ranking, Regression
 from include.rollout.smoke import probes, smoke_test
 
 
@@ -125,8 +125,9 @@ def test_outputs_that_are_none_of_the_problem_close_the_gate(
         smoke_test(Says(outputs), spec.model_copy(update={"problem": problem}), 2)
 
 
-def test_every_type_of_input_has_its_probes(spec: ModelSpec) -> None:
-    inputs = (Feature.model_construct(name="v", dtype="vector[3]"), Feature.model_construct(name="t", dtype="text"))
-    asked = spec.model_copy(update={"features": spec.features.model_copy(update={"request": inputs})})
-    assert [row["v"] for row in probes(asked)] == [None, [0.0] * 3, [1e3] * 3, [-1e3] * 3]
-    assert all(row["t"] is None or isinstance(row["t"], str) for row in probes(asked))
+def test_the_probes_hold_a_value_of_every_type_and_nothing_known() -> None:
+    inputs = tuple(Feature(name=f"x{n}", dtype=dtype) for n, dtype in enumerate(("float", "bool", "text", "vector[2]")))
+    asked = probes(ModelSpec(name="m", owner="o", description="d", label="y", features=Features(request=inputs)))
+    assert asked[0] == dict.fromkeys(("x0", "x1", "x2", "x3"))
+    assert [(row["x1"], row["x3"]) for row in asked[1:]] == [(False, [0.0, 0.0]), (True, [1e6, 1e6]), (False, [-1e6, -1e6])]
+    assert not any(letter.isalpha() for letter in asked[3]["x2"])

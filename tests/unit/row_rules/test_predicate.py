@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import great_expectations as gx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.backends.great_expectations.expectations import build, frame
 from include.core.errors import SpecError
 from include.row_rules.expectation import Expectation, columns
 from include.row_rules.predicate import good_rows, literal, predicate, predicates
 from include.validation.batch import open_database
 from tests.support.effort import effort
+from tests.support.later import Later
 
+gx, library = Later("great_expectations"), Later("include.backends.great_expectations.expectations")
 REFERENCE = f"{__name__}:EXPECTATIONS"
 TEXTS = ["AA", "A", "aa", "A1", "AA\n", "\nAA", "É1", "٣٣", "nan", "", " ", "O'Hare", "$", "A$"]
 REGEXES = ["^[A-Z]{2}$", "A", r"^\w+$", r"\d", "^$", "A|É", r"\$$", "[$]", "^.$", "O'"]
@@ -49,9 +49,9 @@ def broken_by_sql(path: Path, expectation: Expectation) -> set[int]:
 
 def broken_by_library(table: pa.Table, rules: list[Expectation]) -> list[set[int] | bool]:
     """Indices of the unexpected rows; for a rule on a whole column's type, only whether it holds."""
-    suite = gx.ExpectationSuite(name="s", expectations=[build(r, at) for at, r in enumerate(rules)])
+    suite = gx.ExpectationSuite(name="s", expectations=[library.build(r, at) for at, r in enumerate(rules)])
     asset = gx.get_context(mode="ephemeral").data_sources.add_pandas("p").add_dataframe_asset("a")
-    batch = asset.add_batch_definition_whole_dataframe("b").get_batch({"dataframe": frame(table)})
+    batch = asset.add_batch_definition_whole_dataframe("b").get_batch({"dataframe": library.frame(table)})
     results = batch.validate(suite, result_format="COMPLETE").results
     answers: dict[int, set[int] | bool] = {}
     for result in results:

@@ -97,17 +97,16 @@ def test_a_ranking_places_each_row_in_the_list_of_its_query(
     def entities(day: str, count: int) -> pa.Table:
         """With a column that is neither a key nor a feature: three requests a session."""
         rows = plain(day, count)
-        return rows.append_column(
-            "session", pa.array([int(name.rpartition("-")[2]) // 3 for name in rows["request_id"].to_pylist()])
-        )
+        numbers = [int(name.rpartition("-")[2]) for name in rows["request_id"].to_pylist()]
+        return rows.append_column("session", pa.array([number // 3 for number in numbers]))
 
     monkeypatch.setattr(scoring_days, "entities", entities)
     problem = Ranking(query="session", item="origin").model_dump(mode="json")
     rows = table(ledger, score(ledger, settings, publish(ledger, scratch, count=9), problem=problem)).to_pylist()
-    assert [row["place"] for row in rows] == [3, 1, 2] * 3  # of each three the first has no weather, the second a known carrier
-    by_session = [rows[at : at + 3] for at in (0, 3, 6)]
-    assert all([row["score"] for row in sorted(each, key=lambda row: row["place"])] == sorted((row["score"] for row in each), reverse=True)
-               for each in by_session)  # fmt: skip
+    for session in (rows[0:3], rows[3:6], rows[6:9]):
+        assert sorted(row["place"] for row in session) == [1, 2, 3]
+        ranked = [row["score"] for row in sorted(session, key=lambda row: row["place"])]
+        assert ranked == sorted(ranked, reverse=True)
 
 
 def test_a_cost_decides_beside_the_score(ledger: Ledger, settings: Settings, scratch: Path) -> None:

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.backends.great_expectations.expectations import open_expectations
 from include.row_rules.expectation import Suite
 from include.validation.batch import Batch, open_database
 from include.validation.propose import propose
 from include.validation.scan import check_batch, scan_batch
+from tests.support.later import Later
 from tests.unit.validation.conftest import flights
 
+library = Later("include.backends.great_expectations.expectations")
 ROWS = 40
 NUMBERS = [float(n) for n in range(ROWS)]
 
@@ -34,8 +35,8 @@ def proposed(table: pa.Table, folder: Path, source: str = "flights") -> tuple[st
 
 def passes(suite: Suite, batch: Batch, folder: Path) -> bool:
     batch.check_schema(suite.rules)
-    whole = check_batch("whole", batch, suite.rules, open_expectations())
-    scanned = scan_batch("scanned", batch, suite.rules, open_expectations())
+    whole = check_batch("whole", batch, suite.rules, library.open_expectations())
+    scanned = scan_batch("scanned", batch, suite.rules, library.open_expectations())
     met = all(check.success and not check.broken for check in (*whole, *scanned))
     return met and batch.quarantine(suite.rules, folder / "bad.parquet") == 0
 

@@ -9,16 +9,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from include.backends.great_expectations.expectations import frame, open_expectations, strict_regex
 from include.core.adapters import adapter
 from include.row_rules.expectation import Expectation
 from include.validation.plan import plain
+from tests.support.later import Later
 
+library = Later("include.backends.great_expectations.expectations")
 TABLE = pa.table({"x": [1.0, 2.0, None], "i": pa.array([2**53 + 1, None, 3], pa.int64()), "s": ["a", "b", "c"]})
 
 
 def test_the_port_is_registered() -> None:
-    assert adapter("expectations") is open_expectations
+    assert adapter("expectations") is library.open_expectations
 
 
 def test_checks_come_back_in_the_order_of_the_rules() -> None:
@@ -28,7 +29,7 @@ def test_checks_come_back_in_the_order_of_the_rules() -> None:
         Expectation("ExpectColumnToExist", column="gone", on_failure="warn"),
         Expectation("ExpectColumnValuesToBeBetween", column="i", max_value=10),
     ]
-    checks = open_expectations().check("t", TABLE, rules)
+    checks = library.open_expectations().check("t", TABLE, rules)
     assert [check.expectation for check in checks] == [str(rule) for rule in rules]
     assert [check.success for check in checks] == [True, False, False, False]
     assert [check.unexpected for check in checks] == [0, 2, 0, 1]
@@ -38,7 +39,7 @@ def test_checks_come_back_in_the_order_of_the_rules() -> None:
 
 
 def test_one_runner_judges_many_batches() -> None:
-    runner = open_expectations()
+    runner = library.open_expectations()
     rule = [Expectation("ExpectColumnValuesToNotBeNull", column="x")]
     assert [runner.check(name, TABLE, rule)[0].unexpected for name in ("a", "b")] == [1, 1]
     assert runner.check("c", TABLE, []) == []
@@ -47,7 +48,7 @@ def test_one_runner_judges_many_batches() -> None:
 def test_a_numpy_boolean_inside_a_result_is_plain_json() -> None:
     ranges = {"quantiles": [0.5], "value_ranges": [[1, 2]]}
     rule = Expectation("ExpectColumnQuantileValuesToBeBetween", column="x", quantile_ranges=ranges)
-    (check,) = open_expectations().check("t", TABLE, [rule])
+    (check,) = library.open_expectations().check("t", TABLE, [rule])
     assert check.success is True
     assert json.loads(json.dumps(check.observed))["quantiles"] == [0.5]
 
@@ -60,7 +61,7 @@ def test_two_rules_about_quantiles_of_one_column_get_their_own_values() -> None:
         return Expectation("ExpectColumnQuantileValuesToBeBetween", column="x", quantile_ranges=ranges)
 
     rules = [rule(1.0), Expectation("ExpectTableRowCountToBeBetween", min_value=3), rule(0.0), rule(0.0, 1.0)]
-    observed = [check.observed for check in open_expectations().check("t", TABLE, rules)]
+    observed = [check.observed for check in library.open_expectations().check("t", TABLE, rules)]
     assert [each["values"] for each in (observed[0], *observed[2:])] == [[2.0], [1.0], [1.0, 2.0]]
     assert observed[1] == 3
 
@@ -70,7 +71,7 @@ def test_an_exception_inside_an_expectation_is_distinguished_from_bad_data() -> 
         Expectation("ExpectColumnValuesToBeBetween", column="s", min_value=1),
         Expectation("ExpectColumnValuesToBeBetween", column="x", min_value=5),
     ]
-    broken, bad = open_expectations().check("t", TABLE, rules)
+    broken, bad = library.open_expectations().check("t", TABLE, rules)
     assert "must either be None or of the same type" in broken.broken
     assert (bad.broken, bad.success) == ("", False)
 
@@ -88,12 +89,12 @@ def test_an_exception_inside_an_expectation_is_distinguished_from_bad_data() -> 
     ],
 )
 def test_a_pattern_is_read_as_sql_reads_it(pattern: str, text: str, matches: bool) -> None:
-    assert bool(re.search(strict_regex(pattern), text)) is matches
+    assert bool(re.search(library.strict_regex(pattern), text)) is matches
 
 
 def test_a_frame_keeps_integers_and_drops_zones() -> None:
     table = TABLE.append_column("t", pa.array([datetime(2013, 1, 1, tzinfo=UTC)] * 3, pa.timestamp("us", "America/New_York")))
-    made = frame(table)
+    made = library.frame(table)
     assert str(made["i"].dtype) == "Int64"
     assert made["i"][0] == 2**53 + 1
     assert made["t"].dt.tz is None

@@ -59,3 +59,16 @@ def test_outputs_metrics_and_columns_follow_from_the_kind() -> None:
 def test_the_code_of_an_author_is_the_models_code() -> None:
     spec = with_problem(Binary(metrics=("m:one",), decision="m:two"))
     assert spec.code[-2:] == ("m:one", "m:two")
+
+
+def test_the_unit_of_a_ranking_is_its_query_and_of_others_the_whole_entity() -> None:
+    keys = ("user", "film", "shop")
+    assert Ranking(query="user", item="film").unit_keys(keys) == ("user",)
+    assert Ranking(query="session", item="film").unit_keys(keys) == ("user", "shop")
+    assert Regression(scale=5).unit_keys(keys) == Binary().unit_keys(keys) == keys
+
+
+def test_a_binary_problem_is_plain_where_the_threshold_decides() -> None:
+    assert Binary(alerts=5).plain
+    assert not Binary(costs=Costs(false_positive=1.0, false_negative=2.0)).plain
+    assert not Binary(decision="a.b:c").plain

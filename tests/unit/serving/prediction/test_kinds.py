@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from include.core.spec import Binary, Costs, Feature, ModelSpec, MultiClass, Ranking, Regression
-from include.model_contract.batch import Columns
-from include.model_contract.encoder import Encoder, Input
+from include.core.spec import Binary, Costs, MultiClass, Regression
 from include.prediction_log.reader import read_records
-from include.prediction_log.record import PREDICTION, Record
+from include.prediction_log.record import Record
 from include.routing.route import Route
-from include.serving.http.request_error import RequestError
 from include.serving.models.loaded_model import Floats
-from include.serving.prediction import infer
-from include.serving.prediction.micro_batch import Batches
 from include.serving.shadow import Frame, Scorer
 from include.serving.telemetry.counters import Metrics
 from tests.support.binary_serving import Scene
-
-ALONE = Route(champion=1, shadow=2)
-STARS = MultiClass(classes=("one", "two", "three"))
-FILMS = Ranking(query="place", item="film", default=-1)
-Make = Callable[..., Scene]
+from tests.support.kinds_serving import ALONE, FILMS, STARS, Make, Says, around, ask, fails_over, logged, one, size, stars
 
 
 def half_places(scores: Floats) -> Floats:
@@ -44,61 +31,6 @@ def broken(scores: Floats) -> Floats:
 
 def of_no_class(probabilities: Floats) -> Floats:
     return np.full(len(probabilities), 7)
-
-
-class Says:
-    """Outputs by a function of the encoded rows [n, (heat, size, hour)]."""
-
-    def __init__(self, outputs: Callable[[Floats], Any]) -> None:
-        self._outputs = outputs
-
-    def score(self, features: Any) -> Floats:
-        return np.asarray(self._outputs(features), dtype=np.float32)
-
-
-size = Says(lambda rows: rows[:, 1])
-around = Says(lambda rows: np.column_stack([rows[:, 1], rows[:, 1] - 1, rows[:, 1] + 1]))
-stars = Says(lambda rows: np.column_stack([rows[:, 1], 0.75 - rows[:, 1], np.full(len(rows), 0.25)]))
-
-
-def fails_over(limit: float) -> Says:
-    """The size; rows above the limit break it."""
-
-    def outputs(rows: Floats) -> Floats:
-        if (rows[:, 1] > limit).any():
-            raise RuntimeError("too large")
-        return rows[:, 1]
-
-    return Says(outputs)
-
-
-@pytest.fixture
-def scene(spec: ModelSpec, tmp_path: Path) -> Iterator[Make]:
-    made: list[Scene] = []
-
-    def make(problem: Any, route: Route = ALONE, *scorers: Any, **serving: Any) -> Scene:
-        changed = spec.model_copy(update={"problem": problem})
-        named = dict(enumerate(scorers, start=1))
-        made.append(Scene(changed, tmp_path / f"scene-{len(made)}", route, named, **serving))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.log.close()
-
-
-def one(size: float | None = 1.0, place: str = "p1", **more: Any) -> dict[str, Any]:
-    return {"entity": {"place": place}, "features": {"size": size}, **more}
-
-
-def ask(scene: Scene, *requests: dict[str, Any]) -> list[dict[str, Any]]:
-    asked = [{"id": f"r{number}", **request} for number, request in enumerate(requests)]
-    answers: list[dict[str, Any]] = json.loads(scene.ask({"requests": asked}))["responses"]
-    return answers
-
-
-def logged(scene: Scene) -> list[Record]:
-    return [record for record in read_records(scene.folder, "toy") if record.kind == PREDICTION]
 
 
 # -- answers ------------------------------------------------------------------------------------------------------------------
@@ -222,171 +154,6 @@ def test_where_nobody_can_answer_the_problems_default_is_the_answer(scene: Make,
     made = scene(problem, Route(champion=1), fails_over(0))
     (answer,) = ask(made, one(0.5))
     assert answer == {"id": "r0", **said, "version": None, "arm": "champion", "degraded": ["champion", "default_score"]}
-
-
-# -- lists --------------------------------------------------------------------------------------------------------------------
-
-
-def test_candidates_are_answered_in_their_order_each_with_its_place_in_its_own_list(scene: Make) -> None:
-    made = scene(FILMS, ALONE, size)
-    asked = [one(0.25), one(3.0, "p2"), one(2.0), one(1.0, "p2"), one(0.25)]
-    answers = ask(made, *asked)
-    assert [answer["score"] for answer in answers] == [0.25, 3.0, 2.0, 1.0, 0.25]
-    assert [answer["place"] for answer in answers] == [2, 1, 1, 2, 3]
-    assert list(answers[0]) == ["id", "score", "place", "version", "arm", "degraded"]
-    assert [record.place for record in logged(made)] == [1, 0, 0, 1, 2]
-
-
-def test_one_candidate_is_answered_as_any_other(scene: Make) -> None:
-    made = scene(FILMS, ALONE, size)
-    answer = json.loads(made.ask({**one(2.0), "id": "r"}))
-    assert (answer["score"], answer["place"], answer["degraded"]) == (2.0, 1, [])
-
-
-def test_requests_are_lists_of_their_own_whatever_else_is_answered_in_the_turn(scene: Make) -> None:
-    made = scene(FILMS, ALONE, size)
-    assert [answer["place"] for answer in ask(made, one(1.0), one(2.0))] == [2, 1]
-    assert [answer["place"] for answer in ask(made, one(3.0))] == [1]
-
-
-def test_a_list_meets_one_arm_and_counts_as_one_unit(scene: Make) -> None:
-    made = scene(FILMS.model_copy(update={"query": "hour"}), Route(champion=1, challenger=2, weight=50), size, size)
-    asked = [
-        {"entity": {"place": f"p{place}"}, "features": {"size": float(place), "hour": hour}}
-        for hour in range(12)
-        for place in range(5)
-    ]
-    answers = ask(made, *asked)
-    by_list: dict[int, set[str]] = {}
-    for request, answer in zip(asked, answers, strict=True):
-        by_list.setdefault(request["features"]["hour"], set()).add(answer["arm"])
-    assert all(len(arms) == 1 for arms in by_list.values())
-    units = {(request["features"]["hour"], record.unit) for request, record in zip(asked, logged(made), strict=True)}
-    assert len(units) == 12
-
-
-def test_a_list_is_answered_by_one_version_though_only_one_of_its_candidates_fails(scene: Make) -> None:
-    made = scene(FILMS, Route(champion=1, previous=2), fails_over(5), Says(lambda rows: -rows[:, 1]))
-    answers = ask(made, one(1.0), one(9.0), one(2.0, "p2"))
-    assert [(answer["version"], answer["place"]) for answer in answers] == [(2, 1), (2, 2), (1, 1)]
-    assert [answer["degraded"] for answer in answers] == [["champion"], ["champion"], []]
-
-
-def test_a_query_that_is_no_key_and_no_feature_has_the_request_as_its_list(scene: Make) -> None:
-    made = scene(Ranking(query="session", item="place"), ALONE, size)
-    assert [answer["place"] for answer in ask(made, one(1.0), one(2.0, "p2"))] == [2, 1]
-    assert len({record.unit for record in logged(made)}) == 1
-
-
-# -- the Open Inference Protocol ----------------------------------------------------------------------------------------------
-
-
-def inferred(scene: Scene, *sizes: float) -> list[dict[str, Any]]:
-    rows = [[0.5, value, 1.0] for value in sizes]
-    tensor = {"name": "features", "shape": [len(rows), 3], "datatype": "FP32", "data": rows}
-    body, length = infer.infer(scene.deployment, 1, json.dumps({"inputs": [tensor]}).encode(), None)
-    assert length is None
-    outputs: list[dict[str, Any]] = json.loads(body)["outputs"]
-    return outputs
-
-
-def test_a_number_and_its_interval_are_three_tensors(scene: Make) -> None:
-    made = scene(Regression(scale=5, interval=0.9), ALONE, around)
-    assert [(out["name"], out["shape"], out["data"]) for out in inferred(made, 1.0, 2.0)] == [
-        ("value", [2], [1.0, 2.0]),
-        ("low", [2], [0.0, 1.0]),
-        ("high", [2], [2.0, 3.0]),
-    ]
-    described = infer.metadata(made.deployment, 1)
-    assert [(out["name"], out["shape"]) for out in described["outputs"]] == [("value", [-1]), ("low", [-1]), ("high", [-1])]
-    assert (described["parameters"]["problem"], described["parameters"]["outputs"]) == ("regression", ["value", "low", "high"])
-
-
-def test_the_probabilities_of_classes_are_one_tensor(scene: Make) -> None:
-    made = scene(STARS, ALONE, stars)
-    (output,) = inferred(made, 0.5, 0.25)
-    assert (output["name"], output["shape"], output["data"]) == ("probabilities", [2, 3], [0.5, 0.25, 0.25, 0.25, 0.5, 0.25])
-    described = infer.metadata(made.deployment, 1)
-    assert described["outputs"] == [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}]
-    assert described["parameters"]["outputs"] == ["one", "two", "three"]
-
-
-def test_rows_of_several_outputs_are_scored_in_one_run_and_go_to_their_callers(scene: Make) -> None:
-    made = scene(STARS, ALONE, stars)
-    model = made.deployment.models[1]
-
-    async def both() -> list[Floats]:
-        batches = Batches()
-        rows = np.array([[0.5, 0.5, 1.0]], np.float32), np.array([[0.5, 0.25, 1.0], [0.5, 0.0, 1.0]], np.float32)
-        found = await asyncio.gather(*(batches.score(model, some) for some in rows))
-        assert batches.runs == 1
-        return found
-
-    first, second = asyncio.run(both())
-    assert (first.tolist(), second.tolist()) == ([[0.5, 0.25, 0.25]], [[0.25, 0.5, 0.25], [0.0, 0.75, 0.25]])
-
-
-def columns(**tensors: tuple[str, list[int], list[Any]]) -> bytes:
-    inputs = [{"name": name, "datatype": kind, "shape": shape, "data": data} for name, (kind, shape, data) in tensors.items()]
-    return json.dumps({"inputs": inputs}).encode()
-
-
-def named(scene: Make) -> Scene:
-    """A model of columns: a text, a truth and a vector; its value is the text's length, a tenth more where the truth holds."""
-    made = scene(Regression(scale=5), ALONE, size)
-    inputs = (
-        Feature(name="title", dtype="text"),
-        Feature(name="new", dtype="bool", default=False),
-        Feature(name="point", dtype="vector[2]"),
-    )
-
-    def outputs(rows: Columns) -> list[float]:
-        points = np.nan_to_num(rows["point"], nan=-1.0).sum(axis=1)
-        return [len(title) + 0.5 * new + point for title, new, point in zip(rows["title"], rows["new"], points, strict=True)]
-
-    encoder = Encoder(tuple(Input(each.name, each.dtype, each.default) for each in inputs), form="columns")
-    changed = replace(made.deployment.models[1], encoder=encoder, scorer=Says(outputs), inputs=inputs)
-    made.deployment = replace(made.deployment, models={1: changed})
-    return made
-
-
-GOOD = {
-    "title": ("BYTES", [3], ["abc", None, "\N{SNOWMAN}"]),
-    "new": ("BOOL", [3], [True, False, None]),
-    "point": ("FP32", [3, 2], [1, 2, None, None, 3, 4]),
-}
-
-
-def test_a_model_of_columns_is_asked_by_its_columns(scene: Make) -> None:
-    made = named(scene)
-    body, _ = infer.infer(made.deployment, 1, columns(**GOOD), None)  # type: ignore[arg-type]
-    assert json.loads(body)["outputs"][0]["data"] == [3 + 0.5 + 3, 0 - 2, 1 + 7]
-    assert [(each["name"], each["datatype"], each["shape"]) for each in infer.metadata(made.deployment, 1)["inputs"]] == [
-        ("title", "BYTES", [-1]),
-        ("new", "BOOL", [-1]),
-        ("point", "FP32", [-1, 2]),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "tensor", "says"),
-    [
-        ("title", ("FP32", [3], [1, 2, 3]), "Wrong datatype"),
-        ("title", ("BYTES", [3], ["a", 1, "b"]), "Not a text"),
-        ("title", ("BYTES", [3], ["a", "b", "c" * 70_000]), "too long"),
-        ("new", ("INT64", [3], [1, 0, 1]), "Wrong datatype"),
-        ("new", ("BOOL", [3], [True, 1, None]), "Not a truth"),
-        ("point", ("FP32", [3, 3], [0] * 9), "Wrong shape of a vector"),
-        ("point", ("FP32", [3, 2], [1, None, 1, 1, 1, 1]), "known as a whole"),
-        ("point", ("FP32", [3, 2], ["x", 1, 1, 1, 1, 1]), "Not a number"),
-        ("point", ("FP32", [2, 2], [1, 1, 1, 1]), "one shape"),
-        ("features", ("FP32", [3, 1], [1, 1, 1]), "Unknown inputs"),
-    ],
-)
-def test_columns_that_are_none_are_refused(scene: Make, name: str, tensor: Any, says: str) -> None:
-    with pytest.raises(RequestError, match=says) as refused:
-        infer.infer(named(scene).deployment, 1, columns(**{**GOOD, name: tensor}), None)
-    assert refused.value.status == 400
 
 
 # -- the shadow ---------------------------------------------------------------------------------------------------------------

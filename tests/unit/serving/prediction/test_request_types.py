@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from include.core.spec import Binary, Feature, ModelSpec, MultiClass, Ranking, Regression
+from include.core.spec import Binary, Feature, Features, ModelSpec, MultiClass, Ranking, Regression
 from include.problems.of import problem_of
 from include.serving.http.request_error import RequestError
 from include.serving.prediction.ingest import decode_labels, decode_rows
@@ -129,3 +129,66 @@ def test_an_outcome_is_a_number_whatever_the_kind() -> None:
         assert (record.kind, record.label, record.metric, record.label_class) == ("outcome", 12.5, "sales", "")
     with pytest.raises(RequestError, match="outcome"):
         decode_labels(encode({"id": "a", "label": "much", "metric": "sales"}), STARS)
+
+
+INPUTS = (
+    Feature(name="member", dtype="bool"),
+    Feature(name="review", dtype="text"),
+    Feature(name="embedding", dtype="vector[3]", default=(0.0, 0.0, 1.0)),
+)
+
+
+def _of_every_type(**features: Any) -> bytes:
+    whole = {"member": True, "review": "fine", "embedding": [1, 2.5, -3], **features}
+    return json.dumps({"features": whole}).encode()
+
+
+@pytest.fixture(scope="module")
+def typed() -> Contract:
+    return Contract(ModelSpec(name="m", owner="o", description="d", label="y", features=Features(request=INPUTS)))
+
+
+def test_truths_texts_and_vectors_are_decoded(typed: Contract) -> None:
+    (item,), _ = typed.decode(_of_every_type())
+    assert (item.features.member, item.features.review, item.features.embedding) == (True, "fine", [1.0, 2.5, -3.0])
+    (item,), _ = typed.decode(_of_every_type(member=None, review=None, embedding=None))
+    assert (item.features.member, item.features.review, item.features.embedding) == (None, None, None)
+    (item,), _ = typed.decode(b'{"features": {"member": false, "review": ""}}')
+    assert item.features.embedding == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("features", "field", "allowed"),
+    [
+        ({"member": 1}, "features.member", "true, false, or null if unknown"),
+        ({"member": "true"}, "features.member", "true, false, or null if unknown"),
+        ({"review": 3}, "features.review", "text of at most 65536 bytes of UTF-8, or null"),
+        ({"review": "x" * 1_000_000}, "features.review", "text of at most 65536 bytes of UTF-8, or null"),
+        ({"review": "\N{SNOWMAN}" * 30_000}, "features.review", "text of at most 65536 bytes of UTF-8, or null"),
+        ({"embedding": [1, 2]}, "features.embedding", "a list of 3 finite numbers, or null if unknown"),
+        ({"embedding": [1, 2, 3, 4]}, "features.embedding", "a list of 3 finite numbers, or null if unknown"),
+        ({"embedding": 1}, "features.embedding", "a list of 3 finite numbers, or null if unknown"),
+    ],
+)
+def test_a_value_of_another_type_or_size_is_refused_with_what_is_allowed(
+    typed: Contract, features: dict[str, Any], field: str, allowed: str
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        typed.decode(_of_every_type(**features))
+    body = caught.value.body
+    assert (caught.value.status, body["field"], body["allowed"]) == (400, field, allowed)
+
+
+@pytest.mark.parametrize("text", [rb'"\ud800"', rb'"abc \udfff def"', b'"\xed\xa0\x80"', b'"\xff"'])
+def test_half_a_surrogate_pair_is_refused(typed: Contract, text: bytes) -> None:
+    body = b'{"features": {"member": null, "review": ' + text + b"}}"
+    with pytest.raises(RequestError) as caught:
+        typed.decode(body)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e39", b"1e999", b"null", b'"1"'])
+def test_a_vector_of_what_is_no_finite_number_is_refused(typed: Contract, number: bytes) -> None:
+    with pytest.raises(RequestError) as caught:
+        typed.decode(b'{"features": {"member": null, "review": "", "embedding": [1, 2, ' + number + b"]}}")
+    assert caught.value.status == 400

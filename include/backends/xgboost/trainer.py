@@ -1,0 +1,69 @@
+"""XGBoost in an author's `fit`: what it is given is a trained booster, or one of its estimators.
+
+    import xgboost
+    from include.backends.xgboost.trainer import finish
+
+    def fit(job):
+        rows = xgboost.DMatrix(job.train.features, job.train.labels, weight=job.train.weights)
+        finish(xgboost.train({"objective": "reg:absoluteerror", "seed": job.seed}, rows, 200), job)
+
+| problem | objective |
+|---|---|
+| Binary | binary:logistic |
+| Regression | reg:squarederror, reg:absoluteerror, reg:pseudohubererror, reg:quantileerror; count:poisson, reg:gamma, reg:tweedie |
+| Regression with an interval | three boosters: {"value": ..., "low": ..., "high": ...}, objective reg:quantileerror for the bounds |
+| MultiClass | multi:softprob |
+| Ranking | rank:ndcg, rank:map, rank:pairwise, with qid=job.train.queries |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from include.backends.onnx.trained import finish as finish_trained
+from include.backends.xgboost.convert import convert
+from include.core.errors import SpecError
+from include.core.scratch import scratch_folder
+from include.training.job import Floats, TrainingJob
+
+
+def finish(model: Any, job: TrainingJob) -> None:
+    """Write the trained model to `job.model_path`, and say what it predicts of the validation rows. No pickle is written.
+
+    :param model: a Booster, an estimator such as XGBRegressor, or one an output by its name
+    Raises DataError for an objective that is not the problem's, SpecError for a model that takes columns.
+    """
+    if job.named:
+        raise SpecError(
+            "XGBoost takes one tensor of numbers.", seen={"training.inputs": "columns"}, safe="no file was written.",
+            hint='leave training.inputs at "tensor".',
+        )  # fmt: skip
+    names = [each.name for each in job.inputs]
+    finish_trained(
+        model, job, lambda each, outputs, path: write(each, names, outputs, path),
+        lambda each, _: predictions(each, job.validation.features),
+    )  # fmt: skip
+
+
+def write(model: Any, inputs: Sequence[str], outputs: Sequence[str], path: Path) -> None:
+    """Write a trained model as ONNX: by its own JSON format, of the rounds that predict."""
+    with scratch_folder() as folder:
+        written = folder / "model.json"
+        written.write_bytes(bytes(chosen(model).save_raw("json")))
+        convert(written, inputs, path, outputs)
+
+
+def predictions(model: Any, features: Floats) -> Any:
+    """What the rounds that predict give for the rows: float32 [n] or [n, k]."""
+    return chosen(model).inplace_predict(np.asarray(features, dtype=np.float32), validate_features=False)
+
+
+def chosen(model: Any) -> Any:
+    """The booster; of one that was stopped early its rounds up to the best."""
+    booster = model.get_booster() if hasattr(model, "get_booster") else model
+    best = booster.attributes().get("best_iteration")
+    return booster if best is None else booster[: int(best) + 1]
