@@ -1,8 +1,9 @@
 """A shadow of recommendations: the list that another version would have shown, beside the one that was.
 
 The shadow makes a list of its own, from the same request: its query vector, its items, its ranker. For each item that was shown
-the log gets the place that the item has in that list, none where it is not in it. The share of them that the shadow would
-have shown as well, `overlap`, is what two lists are compared by: scores of two rankers have no common scale.
+the log gets the place that the item has in that list; one that is not in it stands behind its end. The share of them that the
+shadow would have shown as well, `overlap`, is what two lists are compared by: scores of two rankers have no common scale. The
+judge's distance of a ranking's shadow (include/problems/ranking.py) is what is missing from 1.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def shadow_list(spec: ModelSpec, model: LoadedModel, copy: ListCopy, fetch: Fetc
         return [_record(copy, place, None, None, what) for place in range(len(copy.shown))]
     places = {each.item: place for place, each in enumerate(order)}
     scores = {each.item: each.score for each in order}
-    return [_record(copy, at, scores.get(item), places.get(item), None) for at, (_, item, _) in enumerate(copy.shown)]
+    behind = max(len(order), spec.problem.at if isinstance(spec.problem, Ranking) else 0)
+    return [_record(copy, at, scores.get(item), places.get(item, behind), None) for at, (_, item, _) in enumerate(copy.shown)]
 
 
 def _own_list(spec: ModelSpec, model: LoadedModel, copy: ListCopy, fetch: Fetch) -> list[Candidate]:

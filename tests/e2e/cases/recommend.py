@@ -35,7 +35,8 @@ def visits(spec: ModelSpec, rows: Sequence[dict[str, Any]]) -> list[tuple[dateti
         members = [(visit, row["user_id"]), *((f"{visit}-guest-{n}", f"{visit}-guest-{n}") for n in range(GUESTS))]
         for name, user in members:
             entity = {"user_id": user, "market": row["market"]}
-            asked.setdefault(name, (at, {"id": name, "entity": entity, "event_time": at.isoformat() + "Z"}))
+            body = {"id": name, "entity": entity, "event_time": at.isoformat() + "Z", "at": 2 * spec.problem.at}
+            asked.setdefault(name, (at, body))
     return list(asked.values())
 
 

@@ -9,6 +9,7 @@ import pytest
 from include.core.spec import View
 from include.prediction_log.record import SHADOW, Record
 from include.serving.ranking.overlap import ListCopy, overlap, shadow_list
+from include.problems.of import of_spec
 from tests.support.films import SPEC, Shares, known, version
 
 SHOWN = [("q/brazil", "brazil", 0.9), ("q/diva", "diva", 0.2)]
@@ -37,7 +38,7 @@ class Store:
 def test_each_item_that_was_shown_gets_its_place_in_the_shadows_list(row: dict[str, Any] | None) -> None:
     store = Store()
     records = shadow_list(SPEC, version(2), _copy(row), store.fetch)
-    assert [(each.id, each.place, each.against_place) for each in records] == [("q/brazil", 0, 0), ("q/diva", None, 1)]
+    assert [(each.id, each.place, each.against_place) for each in records] == [("q/brazil", 0, 0), ("q/diva", 3, 1)]
     assert [each.score for each in records] == [pytest.approx(0.9), None]  # Diva is not near: the shadow has not ranked it
     assert {(each.kind, each.version, each.against_version, each.unit, each.generation) for each in records} == {
         (SHADOW, 2, 1, "u", 7)
@@ -45,6 +46,8 @@ def test_each_item_that_was_shown_gets_its_place_in_the_shadows_list(row: dict[s
     assert [each.against for each in records] == [0.9, 0.2]
     assert store.asked == ([("film", 3)] if row else [("taste", 1), ("film", 3)])  # all items in one read
     assert overlap(records, 2) == 0.5
+    apart = [of_spec(SPEC).apart(each) for each in records]
+    assert apart == [0.0, 1.0]  # what the judge of the shadow's stage sees
 
 
 def test_a_shadow_that_fails_says_so_of_each_item() -> None:
