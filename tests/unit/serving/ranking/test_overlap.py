@@ -8,8 +8,8 @@ import pytest
 
 from include.core.spec import View
 from include.prediction_log.record import SHADOW, Record
-from include.serving.ranking.overlap import ListCopy, overlap, shadow_list
 from include.problems.of import of_spec
+from include.serving.ranking.overlap import ListCopy, overlap, shadow_list
 from tests.support.films import SPEC, Shares, known, version
 
 SHOWN = [("q/brazil", "brazil", 0.9), ("q/diva", "diva", 0.2)]
