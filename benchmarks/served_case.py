@@ -20,8 +20,7 @@ from include.core.spec import ModelSpec
 from include.core.time import now, timestamp
 from include.model_contract.encoder import Encoder, Input
 from include.online_store.open import open_online
-from include.problems.of import params_of
-from include.training.train_step import problem_signature
+from include.problems.of import params_of, signature_of
 from include.versions.lifecycle import Stage
 
 
@@ -47,7 +46,7 @@ class ServedCase:
         inputs = tuple(Input(each.name, each.dtype, each.default) for each in self.spec.features.inputs)
         known = encoder or Encoder(inputs, self.spec.label, self.spec.training.inputs)
         signature = next(iter(files.values())).parent / "signature.json"
-        signature.write_text(json.dumps({**known.to_json(), **problem_signature(params_of(self.spec))}))
+        signature.write_text(json.dumps({**known.to_json(), **signature_of(params_of(self.spec))}))
         ledger, name = Ledger(self.world.settings.storage()), self.spec.name
         request = Request("train", "bench:none", name, {"version": 1})
         outcome = Outcome({}, {**files, "signature.json": signature})

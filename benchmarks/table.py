@@ -32,6 +32,8 @@ class Table:
     def line(self, name: str, measured: str, goal: str = "", met: bool | None = None) -> None:
         """As text; `met` is None where it is told for comparison, without a goal."""
         verdict = {None: "", True: "met", False: "MISSED"}[met]
-        print(f"  {name:<72}{measured:<34}{goal:<24}{verdict}".rstrip(), flush=True)
+        # A long text moves the next one, and never joins it.
+        cells = f"{name} ".ljust(72) + f"{measured} ".ljust(34) + f"{goal} ".ljust(24)
+        print(f"  {cells}{verdict}".rstrip(), flush=True)
         if met is False:
             self.missed.append(name)

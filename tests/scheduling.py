@@ -1,8 +1,8 @@
 """Which tests run in one process, and beside which others.
 
-In one process run the tests of one file, and of the files that share a server. pytest-xdist's own groups (`--dist loadgroup`)
-are told by a test's id, which pytest no longer lets a plugin change: with these versions every mark is ignored, and each
-worker starts each server.
+In one process run the tests of one file, and of the files that share a server or a library that takes seconds to import.
+pytest-xdist's own groups (`--dist loadgroup`) are told by a test's id, which pytest no longer lets a plugin change: with these
+versions every mark is ignored, and each worker starts each server.
 
 Beside each other run tests that wait for servers and schedulers, and tests that compute: half of the processes begin with the
 ones, half with the others, and whoever is done helps the rest. In the order of collection all would wait first, and then all
@@ -16,14 +16,29 @@ from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
-SHARED = {
+SERVERS = {
     "tests/contract/test_registry.py": "mlflow",
     "tests/integration/test_mlflow_registry.py": "mlflow",
     "tests/integration/test_metric_delivery.py": "mlflow",
     "tests/e2e/test_browser.py": "airflow site",
     "tests/unit/plugins/test_slipstream_plugin.py": "airflow site",
 }
-WAITING = (*SHARED.values(), "tests/contract/", "tests/e2e/", "tests/integration/")  # how the scopes that mostly wait begin
+LIBRARIES = {
+    "tests/integration/test_feast.py": "feast",
+    "tests/integration/test_feast_offline.py": "feast",
+    "tests/unit/operators/test_empty_days.py": "feast",
+    "tests/unit/operators/test_features.py": "feast",
+    "tests/unit/operators/test_lost_rows.py": "feast",
+    "tests/integration/test_training_workers.py": "lightning",
+    "tests/unit/backends/lightning/test_fit.py": "lightning",
+    "tests/unit/backends/great_expectations/test_expectations.py": "great_expectations",
+    "tests/unit/data/test_columns.py": "great_expectations",
+    "tests/unit/row_rules/test_predicate.py": "great_expectations",
+    "tests/unit/validation/test_propose.py": "great_expectations",
+    "tests/unit/validation/test_scan.py": "great_expectations",
+}
+SHARED = {**SERVERS, **LIBRARIES}
+WAITING = (*SERVERS.values(), "tests/contract/", "tests/e2e/", "tests/integration/")  # how the scopes that mostly wait begin
 
 
 class ByServer(LoadScopeScheduling):

@@ -13,12 +13,12 @@ from include.core.storage import LocalStorage
 from include.model_contract.batch import Floats
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import Model, open_model
-from include.problems.of import of_spec, params_of
+from include.problems.of import of_spec, params_of, signature_of
 from include.retrieval.version import Retrieval, open_retrieval
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
 from include.training.split import split_newest
-from include.training.train_step import problem_signature, verify
+from include.training.train_step import verify
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def fit(spec: ModelSpec, rows: pa.Table, folder: Path) -> FittedColumns:
     job = TrainingJob(
         _rows(encoder, older, spec),
         _rows(encoder, newer, spec),
-        {**encoder.to_json(), **problem_signature(params_of(spec))},
+        {**encoder.to_json(), **signature_of(params_of(spec))},
         params=spec.training.params,
         checkpoints=CheckpointStore(LocalStorage(folder), "checkpoints"),
         model_path=folder / "model.onnx",

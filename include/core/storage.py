@@ -20,7 +20,6 @@ from include.core import fault
 from include.core.adapters import ADAPTERS, adapter
 from include.core.address import shown
 from include.core.errors import SpecError
-from include.core.private_files import private_file
 from include.core.scratch import is_full, mark, storage_full, sweep
 
 
@@ -64,6 +63,7 @@ class Storage(Protocol):
 
 
 TEMPORARY = ".tmp-"
+COPIED = 1 << 20  # bytes of a file that are in memory while it is copied
 
 
 class LocalStorage:
@@ -102,37 +102,37 @@ class LocalStorage:
         return self._at(path).read_bytes()
 
     def write(self, path: str, data: bytes) -> None:
-        with self._temporary(path, len(data)) as temporary:
+        full = self._at(path)
+        with self._temporary(full, len(data)) as temporary:
             _write_synced(temporary, data)
             fault.point("storage.write.temporary")
-            os.replace(temporary, self._at(path))
+            os.replace(temporary, full)
             fault.point("storage.write.renamed")
-            _sync_folder(self._at(path).parent)
+            _sync_folder(full.parent)
 
     def create(self, path: str, data: bytes) -> bool:
-        if self.exists(path):
+        full = self._at(path)
+        if full.exists():
             return False
-        with self._temporary(path, len(data)) as temporary:
+        with self._temporary(full, len(data)) as temporary:
             _write_synced(temporary, data)
             fault.point("storage.create.temporary")
             try:
-                os.link(temporary, self._at(path))  # atomic, with its content, and fails if taken
+                os.link(temporary, full)  # atomic, with its content, and fails if taken
             except FileExistsError:
                 return False
             fault.point("storage.create.linked")
-            _sync_folder(self._at(path).parent)
+            _sync_folder(full.parent)
             return True
 
     def upload(self, source: Path, path: str) -> None:
-        with self._temporary(path, source.stat().st_size) as temporary:
-            private_file(temporary)
-            shutil.copyfile(source, temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+        full = self._at(path)
+        with self._temporary(full, source.stat().st_size) as temporary:
+            _copy_synced(source, temporary)
             fault.point("storage.upload.temporary")
-            os.replace(temporary, self._at(path))
+            os.replace(temporary, full)
             fault.point("storage.upload.renamed")
-            _sync_folder(self._at(path).parent)
+            _sync_folder(full.parent)
 
     def fetch(self, path: str, scratch: Path) -> Path:
         del scratch
@@ -168,8 +168,9 @@ class LocalStorage:
         return str(self._at(path))
 
     @contextlib.contextmanager
-    def _temporary(self, path: str, size: int) -> Iterator[Path]:
-        folder = self._at(path).parent
+    def _temporary(self, full: Path, size: int) -> Iterator[Path]:
+        """A name beside the file that is to be written, in a folder that is there."""
+        folder = full.parent
         temporary = folder / f"{TEMPORARY}{mark()}"
         try:
             if not folder.is_dir():
@@ -178,7 +179,7 @@ class LocalStorage:
             yield temporary
         except OSError as error:
             if is_full(error):
-                raise storage_full(self._at(path), size) from error
+                raise storage_full(full, size) from error
             raise
         finally:
             with contextlib.suppress(OSError):
@@ -188,6 +189,13 @@ class LocalStorage:
 def _write_synced(path: Path, data: bytes) -> None:
     with open(path, "wb", opener=_private) as file:
         file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _copy_synced(source: Path, path: Path) -> None:
+    with source.open("rb") as read, open(path, "wb", opener=_private) as file:
+        shutil.copyfileobj(read, file, COPIED)
         file.flush()
         os.fsync(file.fileno())
 

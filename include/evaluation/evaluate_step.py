@@ -29,9 +29,9 @@ from include.model_contract.encoder import Encoder
 from include.model_contract.model import Encoded, Floats, Model, open_model
 from include.problems.of import of_params, same_outputs
 from include.problems.problem import Problem
-from include.problems.stated import said_of
+from include.problems.stated import state
 from include.problems.truth import Outputs, Truth
-from include.step_values.evaluation import AloneValue, EvaluateValue, PairedValue
+from include.step_values.evaluation import AloneValue, ChampionValue, EvaluateValue, PairedValue
 from include.step_values.features import TrainingSetValue
 from include.step_values.training import Metrics, TrainValue
 
@@ -61,11 +61,11 @@ def run(task: Task) -> Outcome:
     train, holdout = (_rows(task, name, encoder, problem) for name in ("train", "holdout"))
     outputs = _score(model, holdout.encoded, problem, "the trained model")
     leaking = _leaking(train, holdout, encoder, problem)
+    compared = _champion(task, holdout, outputs, spec, problem)
     value: EvaluateValue = {
         "rows": len(holdout.truth),
-        **said_of(task.params),
         "metrics": problem.measure(holdout.truth, outputs),
-        **_champion(task, holdout, outputs, spec, problem),
+        "champion": compared["champion"],
         "baselines": _baselines(train, holdout, encoder, spec.baseline, problem),
         "alone": leaking,
         "warnings": [*task.input("training_set").read(TrainingSetValue).get("warnings", ()), *warnings(leaking)],
@@ -75,6 +75,11 @@ def run(task: Task) -> Outcome:
         "latency_ms": measure_latency(model, holdout.encoded[:LATENCY_ROWS], spec.max_latency_ms),
         "bytes": path.stat().st_size,
     }
+    state(value, task.params)
+    if "paired" in compared:
+        value["paired"] = compared["paired"]
+    if "incomparable" in compared:
+        value["incomparable"] = compared["incomparable"]
     files = {"report.html": task.workdir / "report.html"}
     if spec.int8:
         small = task.workdir / int8.FILE
@@ -117,7 +122,7 @@ def _score(model: Model, rows: Encoded, problem: Problem, which: str) -> Outputs
     return outputs
 
 
-def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> dict[str, Any]:
+def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> ChampionValue:
     """Of the value: `champion`, its metrics on the same rows, through its own signature; and `paired`, row by row against the
     challenger's `outputs`, over all rows and by slice. `champion` is None if there is none, or it answers another question."""
     if "champion" not in task.request.inputs:

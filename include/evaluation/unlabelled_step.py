@@ -17,7 +17,7 @@ from include.evaluation.report import render
 from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import Encoded, open_model
 from include.problems.of import params_of
-from include.problems.stated import said_of
+from include.problems.stated import state
 from include.step_values.evaluation import EvaluateValue
 
 FUNCTION = "include.evaluation.unlabelled_step:run"
@@ -48,7 +48,6 @@ def run(task: Task) -> Outcome:
     rows = made_up(Encoder.from_json(signature))
     value: EvaluateValue = {
         "rows": 0,
-        **said_of(task.params),
         "metrics": {},
         "champion": None,
         "baselines": {},
@@ -57,6 +56,7 @@ def run(task: Task) -> Outcome:
         "latency_ms": measure_latency(open_model(path), rows, spec.max_latency_ms),
         "bytes": path.stat().st_size,
     }
+    state(value, task.params)
     # The metric at its floor: of the gate's conditions those remain that need no labels.
     others = decide({**value, "metrics": {spec.metric: spec.minimum if spec.minimum is not None else 0.0}}, spec).reasons
     value["gate"] = {"passed": False, "reasons": [f"nothing was evaluated: {task.params['why']}", *others]}

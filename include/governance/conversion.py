@@ -10,6 +10,8 @@ from typing import Literal
 from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.model_contract.encoder import Encoder
+from include.problems.of import PLAIN
+from include.problems.problem import Problem
 
 Format = Literal["onnx", "xgboost", "lightgbm"]
 HEAD = 4096  # bytes that tell a format
@@ -47,14 +49,22 @@ def _guess(path: Path, head: bytes) -> str:
     return "of no format that is known here" if head else "empty"
 
 
-def write_served(path: Path, encoder: Encoder, target: Path) -> None:
-    """Write the ONNX file that serves. Raises DataError or IntegrityError, before anything is registered."""
-    adopt: Callable[[Path, Encoder, Path], None] = adapter("convert.onnx")
+def write_served(path: Path, encoder: Encoder, target: Path, problem: Problem = PLAIN) -> None:
+    """Write the ONNX file that serves, with the problem's outputs. Raises DataError or IntegrityError, before anything is
+    registered."""
+    adopt: Callable[[Path, Encoder, Path, Problem], None] = adapter("convert.onnx")
     kind = format_of(path)
     if kind == "onnx":
-        adopt(path, encoder, target)
+        adopt(path, encoder, target, problem)
         return
+    if problem.link != "sigmoid":
+        raise DataError(
+            f"A file of {kind} is read for a binary label only, and the problem is a {problem.value_name}.",
+            seen=path.name,
+            safe="nothing was registered.",
+            hint=f"export it to ONNX with its outputs ({', '.join(problem.outputs[:5])}), and register that file.",
+        )
     convert: Callable[[Path, Sequence[str], Path], None] = adapter(f"convert.{kind}")
     trees = target.with_name(f"{kind}-{target.name}")
     convert(path, [each.name for each in encoder.inputs], trees)
-    adopt(trees, encoder, target)
+    adopt(trees, encoder, target, problem)

@@ -21,6 +21,7 @@ from include.core.time import utc_now
 from include.core.versioned import Format
 from include.governance.conversion import format_of, write_served
 from include.model_contract.encoder import Encoder
+from include.problems.of import of_params
 from include.step_values.imported import ImportValue, SourceValue
 
 STEP, FUNCTION = "import", "include.governance.import_step:run"
@@ -62,7 +63,7 @@ def run(task: Task) -> Outcome:
     """
     source, signature = task.params["source"], task.params["signature"]
     file = _fetch(task, source)
-    write_served(file, Encoder.from_json(signature), task.workdir / "model.onnx")
+    write_served(file, Encoder.from_json(signature), task.workdir / "model.onnx", of_params(signature))
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     origin = read_origin(task.storage, task.request.model, source["digest"])

@@ -36,6 +36,7 @@ from include.handover import results
 from include.handover.contract import Categories, check_names, contract
 from include.handover.source import obtain
 from include.model_contract.encoder import Encoder
+from include.problems.of import of_params
 from include.services.services import Services
 from include.versions import queries
 from include.versions.record import VersionRecord
@@ -132,7 +133,8 @@ def prepare(services: Services, model: str, given: object, asked: Asked) -> Prep
         if rows is None and asked.evaluate:
             rows = results.training_set(services, spec, asked.as_of)
         signature = contract(services.ledger, spec, asked.categories or {}, rows)
-        write_served(obtained.path, Encoder.from_json(signature), folder / "checked.onnx")  # before anything of it is kept
+        # Before anything of it is kept.
+        write_served(obtained.path, Encoder.from_json(signature), folder / "checked.onnx", of_params(signature))
         kept = store(services.storage, model, obtained.path, uri=obtained.uri, by=asked.by)
     fault.point("import.stored")
     imported = results.computed(services, import_request(model, kept, signature))

@@ -110,7 +110,7 @@ def run(task: Task) -> Outcome:
         settle(
             connection,
             lambda: [str(task.file(day, "entities.parquet")) for day in days],
-            features.keys,
+            problem.value.unit_keys(features.keys),
             units_of(task.settings, task.request.model),
         )
         names = [feature.name for feature in inputs]

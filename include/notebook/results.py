@@ -180,7 +180,8 @@ class Fit(LocalResult):
         return self.request.inputs["training_set"]
 
     def score(self, rows: pd.DataFrame) -> np.ndarray[Any, Any]:
-        """Scores [n] of rows that have a column for each input, such as `training_set.holdout`: encoded as in serving."""
+        """Outputs [n], or [n, k] of a problem that has several, of rows that have a column for each input, such as
+        `training_set.holdout`: encoded as in serving."""
         import pyarrow as pa
 
         from include.model_contract.encoder import Encoder
@@ -256,6 +257,8 @@ class Evaluation(LocalResult):
         yield "holdout", f"{value['rows']:,} rows: {figures(self.metrics)}"
         if self.champion:
             yield "champion", figures(self.champion)
+        elif "incomparable" in value:
+            yield "champion", f"not compared: {value['incomparable']}"
         yield from ((name, figures(found)) for name, found in value["baselines"].items())
         yield "gate", "open" if self.passed else f"closed: {'; '.join(self.reasons)}"
         yield from (("warning", warning) for warning in value.get("warnings", ()))

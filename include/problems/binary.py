@@ -74,6 +74,10 @@ class BinaryProblem(Problem):
             return ""
         return f"{positive:,} of {len(truth):,} rows are positive: at least {max(least, 1)} of either class are needed"
 
+    @property
+    def decided_at(self) -> float | None:
+        return self.threshold
+
     def described(self, truth: Truth) -> dict[str, float]:
         return {"positives": int(truth.labels.sum())}
 

@@ -20,7 +20,7 @@ from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence
 from include.problems import curves, weighted
 from include.problems.boosting import boosted_classes
-from include.problems.events import COSTLY, Answered, Event
+from include.problems.events import COSTLY, RANDOM, Answered, Event
 from include.problems.metric import Metric, mean_of, nothing, ratio_influence
 from include.problems.problem import PARITY, Problem, Rule
 from include.problems.truth import Outputs, Truth
@@ -181,8 +181,8 @@ class MultiClassProblem(Problem):
         return costs
 
     def remembered(self, answer: Answered) -> float | None:
-        """The place of the decided class."""
-        decided = answer.decision
+        """The place of the class that the model decides: one that was drawn at random says nothing of it."""
+        decided = None if answer.explored == RANDOM else answer.decision
         if decided is None and answer.outputs is not None:
             decided = int(self.decide(np.array([answer.outputs]))[0])
         known = decided is not None and 0 <= decided < len(self.value.classes)

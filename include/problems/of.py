@@ -60,6 +60,16 @@ def rows_of(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
+def signature_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model's contract (`signature.json`) says of its problem: the problem, its outputs' names. Nothing of a plain one.
+
+    `params`: of a request, or what `params_of` gives.
+    """
+    if not params.get("problem"):
+        return {}
+    return {"problem": params["problem"], "outputs": list(of_params(params).outputs)}
+
+
 def same_outputs(problem: Problem, signature: Mapping[str, Any]) -> bool:
     """Whether a model of this contract answers the problem's question: its outputs can then be measured by it."""
     other = of_params(signature)

@@ -86,7 +86,7 @@ class RegressionProblem(Problem):
 
     def label_rules(self, label: str) -> Sequence[Rule]:
         limits = {"min_value": self.value.minimum, "max_value": self.value.maximum}
-        given: dict[str, Json] = {name: limit for name, limit in limits.items() if limit is not None}
+        given: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
         between: list[Rule] = [("ExpectColumnValuesToBeBetween", {"column": label, **given})] if given else []
         return [("ExpectColumnUniqueValueCountToBeBetween", {"column": label, "min_value": 2}), *between]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Self, cast
@@ -69,15 +70,19 @@ class Failed:
 class Maker:
     """Makes days of one model. Pure but for the ledger: it publishes nothing."""
 
-    def __init__(self, spec: ModelSpec, ledger: Ledger, settings: Settings, fresh: str = "") -> None:
-        """`fresh`: the run's token where everything is to be computed anew, else empty."""
+    def __init__(self, spec: ModelSpec, ledger: Ledger, settings: Settings, fresh: str = "", *, aside: bool = False) -> None:
+        """`fresh`: the run's token where everything is to be computed anew, else empty.
+
+        `aside`: what days have read is cleared away by a thread, while the next ones are made; for a process that does no more.
+        """
+        self._clearing = ThreadPoolExecutor(1) if aside else None
         self.spec, self.ledger, self.settings, self.fresh = spec, ledger, settings, fresh
         self.raw = KnownRaw(ledger.storage, spec.name, spec.data.empty_days)
         self.judge, self.computer = Judge(spec), Computer(spec)
 
     def make(self, days: Sequence[date]) -> Generator[Made | Failed]:
         """Each day as it is done, in their order. Whatever is wrong with a day comes back as its error."""
-        with ExitStack() as opened:
+        with self._opened() as opened:
             reader = _Reader(self, list(days), opened)
             for day in days:
                 try:
@@ -87,6 +92,18 @@ class Maker:
                 except Exception as error:  # noqa: BLE001 - one day's, of whatever kind: the next one is made all the same
                     log_exception(error)
                     yield Failed(day, as_slipstream_error(error))
+
+    @contextmanager
+    def _opened(self) -> Iterator[ExitStack]:
+        """For what days read: closed at the end."""
+        opened = ExitStack()
+        try:
+            yield opened
+        finally:
+            if self._clearing is None:
+                opened.close()
+            else:
+                self._clearing.submit(opened.close)  # a disk takes milliseconds to remove a file
 
     def _make(self, day: date, reader: _Reader) -> Made:
         started = time.monotonic()

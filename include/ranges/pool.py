@@ -118,8 +118,9 @@ class Workers:
 
 @contextmanager
 def open_pool(maker: Maker, days: int, workers: int | None = None) -> Iterator[Pool]:
-    """As many processes as there are processors and days for; this one alone where that is one. `workers`: so many instead."""
-    count = min(workers if workers is not None else min(MOST, os.cpu_count() or 1), days // DAYS_A_WORKER)
+    """As many processes as there are processors and days for, and one more; this one alone where that is one. `workers`: so many
+    instead."""
+    count = min(_processes(os.cpu_count() or 1) if workers is None else workers, days // DAYS_A_WORKER)
     if (count <= 1 and workers is None) or count < 1:
         here = InProcess(maker)
         try:
@@ -132,6 +133,11 @@ def open_pool(maker: Maker, days: int, workers: int | None = None) -> Iterator[P
         yield pool
     finally:
         pool.close()
+
+
+def _processes(processors: int) -> int:
+    """One more than there are processors, since one or the other waits for the disk: a day is some thirty writes to be synced."""
+    return min(MOST, processors + 1) if processors > 1 else 1
 
 
 def _answers(process: subprocess.Popen[str], days: deque[date]) -> Iterator[Made | Failed]:

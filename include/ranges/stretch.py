@@ -8,7 +8,7 @@ days, too much for the memory) is left to the steps themselves: `NotPlain`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from include.core.errors import SlipstreamError
 from include.core.spec import ModelSpec
 from include.data.authored import memory
-from include.data.columns import NULL, ROW, Types, same, stored, value
+from include.data.columns import NULL, ROW, Types, canonical, same, stored, value
 from include.data.session import open_session, seal
 from include.data.sql import files, identifier
 from include.features.offline.late import lookback
@@ -95,8 +95,11 @@ class Stretch:
         """Where a day's files are written."""
         return self.scratch / "days" / day.isoformat()
 
-    def place(self, day: date, partitions: Mapping[str, Mapping[str, str]]) -> None:
-        """Make the tables that the day's SQL reads. Raises NotPlain where they are not these files."""
+    def place(self, day: date, partitions: Mapping[str, Mapping[str, str]], wanted: Container[tuple[str, str]]) -> None:
+        """Make the tables (schema, source) that the day's SQL reads. Raises NotPlain where they are not these files.
+
+        The others stay as an earlier day left them, or are not there.
+        """
         for name, digests in partitions.items():
             source = self.sources.get(name)
             held = {} if source is None else source.partitions
@@ -107,8 +110,9 @@ class Stretch:
             start, end = found[0].first, found[-1].first + found[-1].clean
             if sum(each.clean for each in found) != end - start:
                 raise NotPlain  # others lie between
-            self._cut("main", name, start, end)
-            self._cut("today", name, found[-1].first, end)
+            for schema, first in (("main", start), ("today", found[-1].first)):
+                if (schema, name) in wanted:
+                    self._cut(schema, name, first, end)
 
     def _cut(self, schema: str, source: str, start: int, end: int) -> None:
         rows = f"SELECT * FROM {CACHE}.{identifier(source)} WHERE rowid >= {start} AND rowid < {end}"
@@ -167,14 +171,14 @@ class Stretch:
         measured = self._measure(raw, (f"count(*) FILTER (WHERE NOT ({good}))", *aggregates))
         source, start, first = Source(name, types), 0, 0
         unique = [rule for rule in quarantine_rules(self.spec.expectations, name) if is_unique(rule)]
-        table, cast = f"{CACHE}.{identifier(name)}", _cast(types)
-        self.connection.execute(f"CREATE TABLE {table} AS SELECT {cast} FROM {raw} LIMIT 0")
+        table, all_but_ours = f"{CACHE}.{identifier(name)}", f"* EXCLUDE ({ROW}, {FILE}){_casts(types)}"
+        self.connection.execute(f"CREATE TABLE {table} AS SELECT {all_but_ours} FROM {raw} LIMIT 0")
         for day, path in zip(days, paths, strict=True):
             rows, bad, *values = measured.get(str(path), (0, 0, *([None] * len(aggregates))))
             within = f"FROM {raw} WHERE rowid >= {start} AND rowid < {start + rows}"
             where = f" AND ({good})" if bad else ""
             once = f" QUALIFY {' AND '.join(map(first_of_its_key, unique))}" if unique else ""
-            chosen = f"SELECT {cast} FROM (SELECT * EXCLUDE ({ROW}, {FILE}) {within}{where}{once})"
+            chosen = f"SELECT {all_but_ours} {within}{where}{once}"
             (clean,) = self.connection.execute(f"INSERT INTO {table} {chosen}").fetchall()[0]
             facts = dict(zip(aggregates, values, strict=True))
             source.partitions[day] = Partition(day, *found[day], first, clean, rows, facts)
@@ -192,7 +196,8 @@ class Stretch:
         return {path: (rows, *values) for path, _, _, rows, *values in measured}
 
 
-def _cast(types: Types) -> str:
-    """As the types that the columns of alike files have together."""
-    targets = {name: same([type_]) for name, type_ in types.items()}
-    return ", ".join(f"CAST({identifier(name)} AS {target}) AS {identifier(name)}" for name, target in targets.items())
+def _casts(types: Types) -> str:
+    """What makes columns that were read by `value` those of alike files together, where that is another type: of a day."""
+    others = {name: target for name, type_ in types.items() if (target := same([type_])) != canonical(type_)}
+    casts = (f"CAST({identifier(name)} AS {target}) AS {identifier(name)}" for name, target in others.items())
+    return f" REPLACE ({', '.join(casts)})" if others else ""

@@ -1,7 +1,7 @@
 """Taking in a range of days as one unit of work, each day by itself. Knows nothing of Airflow.
 
 The days are made by processes beside each other (`pool`), published by this one in the order of the days, and brought online
-a chunk at a time. What is found done is not done again, so a run that was killed goes on where it was: the ledger has the
+a few chunks at a time. What is found done is not done again, so a run that was killed goes on where it was: the ledger has the
 results, the control store what is published, and what is online. A day that fails is named at the end, and holds nothing up.
 
 Two ranges over the same days share them: each takes a chunk by a lock that dies with its process, passes over those that
@@ -34,6 +34,8 @@ from include.ranges.publishing import Publisher
 from include.ranges.span import CHUNK, Span, check
 from include.ranges.status import take_in_command
 
+AHEAD = 2  # chunks that are being made while one is published: no process waits for the online store
+ONLINE = 4  # chunks that are brought online together: the feature store's registry takes its time however many days there are
 WAIT = 5.0  # seconds between two looks at days that another range has in hand
 
 
@@ -42,7 +44,7 @@ class Range:
     """What is to be taken in, and with what.
 
     `run` names it to people; `holder` to attempts that are refused; `fresh` is the run's token where everything is to be
-    computed anew, else empty. `workers`: processes at most, None as many as there are processors; 0: none but this one.
+    computed anew, else empty. `workers`: processes at most, None one more than there are processors; 0: none but this one.
     """
 
     spec: ModelSpec
@@ -95,6 +97,7 @@ class _Taking:
         self.work, self.progress, self.reporter = work, progress, reporter
         raw = KnownRaw(work.ledger.storage, work.spec.name)
         self.publisher = Publisher(work.spec, work.ledger, work.control, work.holder, work.warn, raw)
+        self.published: list[_Chunk] = []  # and not online yet
         self.outcomes: dict[date, Made | Failed] = {}  # made, and not looked at yet
         self.errors: dict[date, SlipstreamError] = {}
 
@@ -111,18 +114,20 @@ class _Taking:
             self.work.warn(f"`slipstream features catch-up {self.work.spec.name}` says how.")
 
     def _pass(self, pool: Pool, held: ExitStack, chunks: list[Span], patience: float) -> list[Span]:
-        """Take in the chunks that are free; those of others are returned. While one is finished the next is being made."""
+        """Take in the chunks that are free; those of others are returned. While one is published the next ones are being made."""
         elsewhere: list[Span] = []
-        before: _Chunk | None = None
+        making = deque[_Chunk]()
         for span in chunks:
             chunk = self._open(pool, held, span, patience)
             if chunk is None:
                 elsewhere.append(span)
-            if before is not None:
-                self._finish(pool, before)
-            before = chunk
-        if before is not None:
-            self._finish(pool, before)
+            else:
+                making.append(chunk)
+            if len(making) > AHEAD:
+                self._publish_days(pool, making.popleft())
+        while making:
+            self._publish_days(pool, making.popleft())
+        self._bring_online()
         self.progress.elsewhere = sum(len(span.days) for span in elsewhere)
         self.reporter.look()
         return elsewhere
@@ -141,15 +146,25 @@ class _Taking:
         pool.submit(span.days)
         return _Chunk(span, lock, deque(span.days))
 
-    def _finish(self, pool: Pool, chunk: _Chunk) -> None:
-        """Publish the chunk's days as they are made, in their order; then bring them online, and let go."""
+    def _publish_days(self, pool: Pool, chunk: _Chunk) -> None:
+        """Publish the chunk's days as they are made, in their order. Several chunks are brought online at once."""
         while chunk.waiting:
             day = chunk.waiting.popleft()
             self._publish(chunk, self._outcome(pool, day))
             self.reporter.look()
-        bring_online(self.work.spec, chunk.results, self.work.ledger, self.work.control, self.work.settings, self.work.store())
+        self.published.append(chunk)
+        if len(self.published) == ONLINE:
+            self._bring_online()
+
+    def _bring_online(self) -> None:
+        """What is published and held; then let go of it."""
+        work, results = self.work, {day: result for chunk in self.published for day, result in chunk.results.items()}
+        if not self.published:
+            return
+        bring_online(work.spec, results, work.ledger, work.control, work.settings, work.store())
         fault.point("range.chunk.online")
-        chunk.lock.close()
+        while self.published:
+            self.published.pop().lock.close()
 
     def _outcome(self, pool: Pool, day: date) -> Made | Failed:
         while day not in self.outcomes:

@@ -5,6 +5,7 @@ A process that dies takes no other day with it; one whose parent died ends after
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -24,7 +25,8 @@ def main(model: str, fresh: str = "") -> int:
     set_mask()
     answers = _own_output()
     settings = Settings.from_env()
-    maker = Maker(load_spec(model, settings.models), Ledger(settings.storage()), settings, fresh)
+    maker = Maker(load_spec(model, settings.models), Ledger(settings.storage()), settings, fresh, aside=True)
+    gc.freeze()  # what was imported stays: no collection has to look at it
     for line in sys.stdin:
         for outcome in maker.make([date.fromisoformat(text) for text in line.split()]):
             answers.write(json.dumps(outcome.to_json()) + "\n")

@@ -77,7 +77,8 @@ class Rows:
                 start += 1
         cut = slice(start, None)
         columns = None if self.columns is None else self.columns[cut]
-        weights, queries, days = (None if each is None else each[cut] for each in (self.weights, self.queries, self.days))
+        weights = None if self.weights is None else self.weights[cut]
+        queries, days = (None if each is None else each[cut] for each in (self.queries, self.days))
         return Rows(self.features[cut], self.labels[cut], columns, weights, queries, days)
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ from include.core.task import Task
 from include.model_contract.batch import Encoded
 from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import check_model, open_model
-from include.problems.of import PLAIN, of_params
+from include.problems.of import PLAIN, of_params, signature_of
 from include.problems.problem import Problem
 from include.retrieval.version import open_retrieval
 from include.step_values.training import Metrics, TrainValue
@@ -84,15 +84,8 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
         encoder.check_tensor()
     # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
     pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
-    signature = {**encoder.to_json(), **problem_signature(task.params), **pins}
+    signature = {**encoder.to_json(), **signature_of(task.params), **pins}
     return _rows(encoder, older, label, problem), _rows(encoder, newer, label, problem), signature
-
-
-def problem_signature(params: Mapping[str, Any]) -> dict[str, Json]:
-    """What the contract says of a problem: itself, and its outputs' names. Nothing of a plain binary one."""
-    if not params.get("problem"):
-        return {}
-    return {"problem": params["problem"], "outputs": list(of_params(params).outputs)}
 
 
 def check_labels(table: pa.Table, label: str, problem: Problem = PLAIN) -> None:

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trials = sampled(steps, options.faults) if options.sample else planned(steps, options.faults, seeds)
     servers = needed(steps, trials)
     print(f"{len(trials)} trials on {options.slots} processes; servers: {', '.join(sorted(servers)) or 'none'}", flush=True)
-    wanted = {*steps, *servers, *(("ray",) if options.series else ())}
+    wanted = {*(name for name, _, _ in trials), *servers, *(("ray",) if options.series else ())}
     print(f"imported in {warm_up(wanted):.0f} s", flush=True)
     from tests.chaos.record import Record, print_matrix
     from tests.chaos.slots import run_trials

@@ -25,8 +25,12 @@ ALWAYS = (
     "airflow.sdk", "duckdb", "pyarrow.parquet", "sqlalchemy", "onnx", "onnxruntime", "operators.hooks",
     # Every step stands on a published day.
     "include.backends.great_expectations.expectations", "include.backends.feast.materialize",
+    # What most children would otherwise import each.
+    "include.backends.feast.retrieval", "include.backends.sqlite.online_store", "include.features.skew_step",
+    "include.features.online.pushed", "include.data.window", "include.governance.jobs",
 )  # fmt: skip
 MODULES = {
+    "drift": ("evidently.presets", "include.monitoring.retraining.decision", "include.rollout_state.queries"),
     "checkpoint": ("include.backends.lightning.fit", "include.backends.ray.train", "onnxscript"),
     "register": ("include.backends.mlflow.registry",),
     "traffic": ("include.gateway.host", "uvloop", "uvicorn"),

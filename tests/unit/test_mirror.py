@@ -65,7 +65,7 @@ ELSEWHERE = {
     "tests/security/test_token_command.py": "cli/token",
     "tests/security/test_tokens.py": "serving/http/asgi serving/http/request_error serving/http/routes serving/http/tokens",
     "tests/unit/ranges/test_take_in.py": (
-        "ranges/computing ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
+        "ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
     ),
     # Real processes: a platform, an upgrade, the demonstration.
     "tests/e2e/test_walk_forward.py": "demo/account",
@@ -104,7 +104,7 @@ ELSEWHERE = {
     "tests/unit/problems/test_metric.py": "problems/problem",
     "tests/unit/problems/test_regression.py": "problems/boosting",
     "tests/unit/data/test_columns.py": "data/pages validation/batch validation/verdict",
-    "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation step_values/training",
+    "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation",
     "tests/unit/features/test_authored_names.py": "prediction_log/sql_view",
     "tests/unit/features/test_skew_step.py": "features/skew/comparison",
     "tests/unit/features/test_training_set_step.py": "step_values/features",
@@ -129,6 +129,7 @@ ELSEWHERE = {
     "tests/unit/operators/test_lifecycle.py": "operators/defaults operators/lifecycle_docs operators/params",
     "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
+    "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
     "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
@@ -147,7 +148,6 @@ ELSEWHERE = {
     "tests/unit/serving/prediction/test_lost_views.py": "serving/prediction/online_features",
     "tests/unit/serving/prediction/test_request_types.py": "serving/prediction/ingest",
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
-    "tests/integration/test_gateway_inference.py": "serving/prediction/infer",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
     "tests/unit/training/test_train_step.py": "training/job training/tune_step",

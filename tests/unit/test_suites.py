@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.scheduling import next_scope
+from tests.scheduling import SHARED, next_scope
 
 ROOT = Path(__file__).parents[2]
 FILES = [
@@ -77,6 +77,10 @@ def test_what_the_suites_share_knows_no_suite() -> None:
         return name.startswith("tests/support/") and not module.startswith(("tests.support", *OPEN))
 
     assert offending(knows) == {}
+
+
+def test_what_runs_in_one_process_is_there() -> None:
+    assert SHARED.keys() <= set(FILES)
 
 
 def test_tests_that_wait_run_beside_tests_that_compute() -> None:

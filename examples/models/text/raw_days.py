@@ -91,7 +91,9 @@ def moments(departments: list[str | None]) -> NDArray[np.datetime64]:
 
 
 def season(department: str | None) -> str:
-    return "winter" if department in WINTER else "summer" if department in SUMMER else ""
+    if department in WINTER:
+        return "winter"
+    return "summer" if department in SUMMER else ""
 
 
 def drawn(number: int, what: str) -> float:

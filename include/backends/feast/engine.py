@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 from feast import RepoConfig
-from feast.feature_view import DUMMY_ENTITY_ID
+from feast.feature_view import DUMMY_ENTITY_ID, FeatureViewState
 from feast.infra.common.materialization_job import MaterializationJob, MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.infra.registry.base_registry import BaseRegistry
@@ -127,15 +127,17 @@ def record_interval(registry: BaseRegistry, project: str, view: Any, start: date
 
 
 def record_intervals(registry: BaseRegistry, project: str, view: Any, intervals: Sequence[tuple[datetime, datetime]]) -> None:
-    """The same of several intervals. Two writes for however many: each stores all intervals that the view ever had."""
+    """The same of several intervals. One write for however many: each stores all intervals that the view ever had."""
     fresh = registry.get_feature_view(view.name, project, allow_cache=False)
     known = {(zoned(first), zoned(last)) for first, last in fresh.materialization_intervals}
     missing = [each for each in intervals if (zoned(each[0]), zoned(each[1])) not in known]
     if len(missing) > 1 and isinstance(registry, SqlRegistry):
-        fresh.materialization_intervals.extend(missing[:-1])  # as `apply_materialization` does with one
+        fresh.materialization_intervals.extend(missing)  # as `apply_materialization` does with one
+        if hasattr(fresh, "state"):
+            fresh.state = FeatureViewState.AVAILABLE_ONLINE
         table: Any = registry._infer_fv_table(fresh)  # type: ignore[no-untyped-call]
         registry._apply_object(table, project, "feature_view_name", fresh, "feature_view_proto")
-        missing = missing[-1:]
+        return
     for start, end in missing:
         registry.apply_materialization(fresh, project, start, end)
 

@@ -149,7 +149,8 @@ def _join_vectors(proto: Any, given: Sequence[str], inputs: Sequence[Input]) -> 
     from onnx import TensorProto, helper, numpy_helper
 
     graph = proto.graph
-    theirs = dict(zip(given, [port.name for port in graph.input], strict=True))
+    read = {name for node in graph.node for name in node.input}
+    theirs = {ours: port.name for ours, port in zip(given, graph.input, strict=True) if port.name in read}
     for each in inputs:
         places = [(place, theirs[name]) for place, name in enumerate(each.places) if each.length and name in theirs]
         if not places:

@@ -136,6 +136,9 @@ class ModelSpec(Frozen):
             yield "evaluation.int8: an INT8 variant is made of binary models only"
         if self.problem.kind != "binary" and self.serving.explore and not hasattr(self.problem, "decision"):
             yield "serving.explore: there is no decision to draw at random in this kind of problem"
+        unlogged = sorted(set(self._served_costs()) & set(self.serving.redact))
+        if unlogged and self.rollout.label_margin is not None:
+            yield f"rollout.label_margin: labels need {unlogged}, which serving.redact keeps out of the log; give one up"
 
     def _served_costs(self) -> tuple[str, ...]:
         """The features that costs are read from when an answer is made."""

@@ -231,7 +231,8 @@ def _vectors(values: Any, field: str, length: int) -> list[Any]:
             400, "A vector is known as a whole, or not at all.", field=f"{field}[{int(some.argmax())}]",
             allowed=f"{length} finite numbers, or as many nulls",
         )  # fmt: skip
-    return [None if nothing else row for row, nothing in zip(rows.tolist(), unknown.all(axis=1).tolist(), strict=True)]
+    nothing: list[bool] = unknown.all(axis=1).tolist()
+    return [None if gone else row for row, gone in zip(rows.tolist(), nothing, strict=True)]
 
 
 def _numbers(values: Any, field: str) -> NDArray[np.float32]:

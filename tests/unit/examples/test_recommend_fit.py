@@ -10,11 +10,11 @@ from examples.models.recommend.train import fit, learn, liked_by_member, scores
 from include.core.storage import LocalStorage
 from include.model_contract.batch import Columns
 from include.model_contract.encoder import Encoder, Input
-from include.problems.of import params_of
+from include.problems.of import params_of, signature_of
 from include.retrieval.version import open_retrieval
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
-from include.training.train_step import problem_signature, verify
+from include.training.train_step import verify
 
 FILMS = [f"f{number}" for number in range(12)]  # the even ones are liked by half of the members, the odd ones by the others
 
@@ -53,7 +53,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> TrainingJob:
     inputs = tuple(Input(each.name, each.dtype, each.default) for each in SPEC.features.inputs)
     encoder = Encoder(inputs, SPEC.label, "columns")
     job = TrainingJob(
-        _rows(60, 1), _rows(20, 2), {**encoder.to_json(), **problem_signature(params_of(SPEC))},
+        _rows(60, 1), _rows(20, 2), {**encoder.to_json(), **signature_of(params_of(SPEC))},
         params={"width": 4, "ridge": 1.0, "shares": [0.1, 10.0], "candidates": 6},
         checkpoints=CheckpointStore(LocalStorage(folder), "checkpoints"), model_path=folder / "model.onnx",
     )  # fmt: skip

@@ -11,10 +11,10 @@ from include.core.storage import LocalStorage
 from include.model_contract.batch import Columns
 from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import open_model
-from include.problems.of import params_of
+from include.problems.of import params_of, signature_of
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
-from include.training.train_step import problem_signature, verify
+from include.training.train_step import verify
 
 SAYS = ["awful itchy", "bad fit", "not sure", "nice dress", "love love it"]
 
@@ -35,7 +35,7 @@ def test_the_file_answers_as_the_model_and_has_learned(tmp_path: Path) -> None:
     inputs = tuple(Input(each.name, each.dtype, each.default) for each in SPEC.features.inputs)
     encoder = Encoder(inputs, SPEC.label, "columns")
     job = TrainingJob(
-        _rows(300, 1), _rows(80, 2), {**encoder.to_json(), **problem_signature(params_of(SPEC))}, params=SPEC.training.params,
+        _rows(300, 1), _rows(80, 2), {**encoder.to_json(), **signature_of(params_of(SPEC))}, params=SPEC.training.params,
         checkpoints=CheckpointStore(LocalStorage(tmp_path), "checkpoints"), model_path=tmp_path / "model.onnx",
     )  # fmt: skip
     fit(job)
@@ -47,7 +47,7 @@ def test_hostile_texts_have_an_answer(tmp_path: Path) -> None:
     inputs = tuple(Input(each.name, each.dtype, each.default) for each in SPEC.features.inputs)
     encoder = Encoder(inputs, SPEC.label, "columns")
     job = TrainingJob(
-        _rows(200, 1), _rows(60, 2), {**encoder.to_json(), **problem_signature(params_of(SPEC))}, params=SPEC.training.params,
+        _rows(200, 1), _rows(60, 2), {**encoder.to_json(), **signature_of(params_of(SPEC))}, params=SPEC.training.params,
         checkpoints=CheckpointStore(LocalStorage(tmp_path), "checkpoints"), model_path=tmp_path / "model.onnx",
     )  # fmt: skip
     fit(job)

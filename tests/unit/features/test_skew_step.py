@@ -31,6 +31,11 @@ MODEL = SPEC.model_copy(update={"monitoring": SPEC.monitoring.model_copy(update=
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
+@pytest.fixture
+def week(taken_in: Shop) -> Shop:
+    return taken_in
+
+
 def serve(shop: Shop, folder: Path, change: Change = dict, *, degraded: tuple[str, ...] = ()) -> None:
     """A day's requests as the gateway answers and logs them, the stream pushing beside; `change` is a defect on that path."""
     store = open_online(f"sqlite:///{folder}/online.db")

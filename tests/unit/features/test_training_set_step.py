@@ -24,6 +24,11 @@ TTL = timedelta(hours=20)
 Row = dict[str, Any]
 
 
+@pytest.fixture
+def week(taken_in: Shop) -> Shop:
+    return taken_in
+
+
 def rows_of(shop: Shop, count: int, name: str) -> list[Row]:
     days = (FIRST + timedelta(days=n) for n in range(count))
     return [row for day in days for row in shop.read(shop.features(day), name).to_pylist()]

@@ -8,7 +8,7 @@ import pytest
 
 from include.core.spec import Binary, MultiClass, Regression, problem_from
 from include.models.flight_delay.spec import SPEC
-from include.problems.of import of_params, of_spec, params_of, problem_of
+from include.problems.of import of_params, of_spec, params_of, problem_of, same_outputs, signature_of, uses_of
 from tests.unit.problems.rows import KINDS
 
 
@@ -38,3 +38,21 @@ def test_defaults_are_healthy_and_answers_are_plain(kind: str) -> None:
 def test_a_regression_with_one_output() -> None:
     assert problem_of(Regression(scale=2)).outputs == ("value",)
     assert problem_of(MultiClass(classes=("x", "y"))).shape(3) == (3, 2)
+
+
+def test_results_depend_on_the_authors_code_that_losses_and_metrics_call() -> None:
+    assert uses_of(SPEC) == ()
+    value = MultiClass(classes=("x", "y"), metrics=("m:gain",), decision="m:decide")
+    assert uses_of(SPEC.model_copy(update={"problem": value})) == ("m:gain", "m:decide")
+
+
+def test_a_contract_says_its_problem_and_another_is_not_the_same() -> None:
+    assert signature_of({}) == {}
+    numbers = Regression(scale=2, interval=0.9)
+    contract = signature_of(params_of(SPEC.model_copy(update={"problem": numbers})))
+    assert contract["outputs"] == ["value", "low", "high"]
+    assert same_outputs(problem_of(numbers), contract)
+    assert same_outputs(problem_of(Regression(scale=9, interval=0.5)), contract)
+    assert not same_outputs(problem_of(Regression(scale=2)), contract)
+    assert not same_outputs(problem_of(Binary()), contract)
+    assert same_outputs(problem_of(Binary(alerts=5)), {})

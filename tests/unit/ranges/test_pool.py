@@ -12,7 +12,7 @@ from include.core.errors import JobFailedError
 from include.core.settings import Settings
 from include.data.published import published
 from include.ranges.making import Failed
-from include.ranges.pool import Workers
+from include.ranges.pool import MOST, Workers, _processes
 from tests.support.operator_runs import MODEL, Life, day
 from tests.support.range_runs import taken_in
 
@@ -56,6 +56,11 @@ def test_closing_ends_the_processes(tmp_path: Path) -> None:
     (process,) = pool._processes
     pool.close()
     assert process.poll() is not None
+
+
+@pytest.mark.parametrize(("processors", "processes"), [(1, 1), (2, 3), (4, 5), (64, MOST)])
+def test_one_process_more_than_there_are_processors_and_not_too_many(processors: int, processes: int) -> None:
+    assert _processes(processors) == processes
 
 
 @pytest.mark.thorough

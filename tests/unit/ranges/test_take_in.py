@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +20,7 @@ from include.core.request import Result
 from include.core.task import perform
 from include.data.published import published
 from include.features.request import features_request
+from include.ranges import take_in as take_in_module
 from include.ranges.progress import read_all
 from include.ranges.span import CHUNK
 from include.ranges.take_in import _of_everything
@@ -146,3 +149,33 @@ def test_a_corrected_partition_replaces_what_was_published(life: Life) -> None:
     assert (again.found, again.made) == (1, 1)
     assert standing(life)[1] == before[1]
     assert standing(life)[2].digest != before[2].digest
+
+
+@pytest.mark.parametrize(
+    ("together", "calls"), [(4, [[11, 12, 13]]), (1, [[11], [12, 13]])], ids=["several chunks", "each chunk"]
+)
+def test_chunks_are_brought_online_together_and_let_go_of_then(
+    life: Life, monkeypatch: pytest.MonkeyPatch, together: int, calls: list[list[int]]
+) -> None:
+    """A border of chunks is between the 11th and the 12th."""
+    seen: list[list[int]] = []
+    chunks = sorted({day(number).toordinal() // CHUNK for number in (11, 12)})
+
+    def free() -> list[bool]:
+        locks = [advisory_lock(life.services.control, "test", 0, f"range-{MODEL}-{chunk % 64}") for chunk in chunks]
+        with ExitStack() as opened:
+            return [opened.enter_context(lock) for lock in locks]
+
+    def online(spec: object, results: dict[date, Result], *others: object) -> None:
+        del spec, others
+        seen.append([each.day for each in results])
+        assert not free()[-1]
+
+    monkeypatch.setattr(take_in_module, "bring_online", online)
+    monkeypatch.setattr(take_in_module, "ONLINE", together)
+    for number in (11, 12, 13):
+        life.land(day(number))
+    life.services.spec(MODEL)
+    taken_in(life.services, 11, 13)
+    assert seen == calls
+    assert free() == [True, True]

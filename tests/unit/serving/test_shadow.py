@@ -162,3 +162,19 @@ def test_lines_that_do_not_fit_are_counted_as_dropped_and_none_waits_for_ever(mo
     asyncio.run(offers())
     text = metrics_page(metrics.series(), {})
     assert f'slipstream_shadow_total{{model="toy",version="3",result="dropped"}} {2 * GATHERED}' in text
+
+
+def test_candidates_that_are_placed_among_each_other_go_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    shadow, sent = Shadow(Metrics(), SharedMemory(2 * ARENA), 1, NOBODY), []
+    monkeypatch.setattr(shadow, "_send", lambda data: sent.append(msgspec.msgpack.decode(data, type=Frame)) or True)
+    shadow.offer("toy", copies(450))
+    shadow.offer("toy", copies(450), whole=True)
+    assert [len(frame.copies) for frame in sent] == [200, 200, 50, 450]
+
+
+def test_a_list_that_came_twice_in_a_turn_is_placed_only_where_it_is_whole(tmp_path: Path) -> None:
+    asked = [Copy(3, f"r{n}", "00", 5, 0.25, 1, {"size": 1.0}, place=place, at="t") for n, place in enumerate((1, 0, 1, 0, 2))]
+    other = [Copy(3, "r9", "01", 5, 0.25, 1, {"size": 1.0}, place=4, at="t")]  # the others of its list were dropped
+    made, _ = scorer(tmp_path, lambda *_: Model())
+    made.take(Frame("toy", asked + other))
+    assert [r.place for r in read_records(tmp_path, "toy")] == [0, 1, 0, 1, 2, None]
