@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from include.backends.onnx.bags import Graph
 from include.core.spec import Data, Feature, Features, ModelSpec, Ranking, Training, View
 from include.model_contract.batch import Columns, Encoded, Floats
 from include.model_contract.encoder import Encoder, Input
@@ -98,3 +99,20 @@ def version(number: int = 1, ranker: Shares | None = None, *, brings: bool = Tru
 def known(entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What the store knows of films."""
     return [{"share": SHARES[entity["film"]]} if entity["film"] in SHARES else {} for entity in entities]
+
+
+def query_file() -> bytes:
+    """The encoder of queries as ONNX: the vectors of what is liked, added up."""
+    graph = Graph()
+    table = np.vstack([np.zeros((1, 2)), VECTORS]).astype(np.float32)
+    numbers = graph.numbers_of("likes", {film: number for number, film in enumerate(FILMS, 1)})
+    file: bytes = graph.model({"likes": "string"}, graph.sums(numbers, table), "vector", 2).SerializeToString()
+    return file
+
+
+def ranker_file(factor: float = 1.0) -> bytes:
+    """The ranker as ONNX: the film's share, times `factor`."""
+    graph = Graph()
+    score = graph.node("Mul", "share", graph.constant(factor))
+    file: bytes = graph.model({"share": "float"}, score, "score").SerializeToString()
+    return file

@@ -6,19 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.backends.onnx.bags import Graph
 from include.core.errors import DataError, IntegrityError
 from include.model_contract.encoder import Encoder, Input
 from include.retrieval.items import ITEMS
 from include.retrieval.version import QUERY, Retrieval, open_retrieval, write_retrieval
-from tests.support.films import ENCODER, FILMS, VECTORS, items, version
-
-
-def query_file(width: int = 2) -> bytes:
-    graph = Graph()
-    table = np.vstack([np.zeros((1, 2)), VECTORS]).astype(np.float32)[:, :width]
-    numbers = graph.numbers_of("likes", {film: number for number, film in enumerate(FILMS, 1)})
-    return graph.model({"likes": "string"}, graph.sums(numbers, table), "vector", width).SerializeToString()
+from tests.support.films import ENCODER, FILMS, items, query_file, version
 
 
 @pytest.fixture
@@ -65,7 +57,7 @@ def test_half_of_the_files_is_refused(tmp_path: Path, lacking: str) -> None:
 
 
 def test_an_encoder_of_other_items_is_refused(tmp_path: Path) -> None:
-    wide = replace(items(), vectors=np.ones((4, 5), np.float32))
+    wide = replace(items(), vectors=np.ones((4, 5), np.float32))  # the encoder gives two numbers
     with pytest.raises(IntegrityError, match="no vector of 5 numbers"):
         open_retrieval(write_retrieval(tmp_path, wide, query_file()), ENCODER)
 
