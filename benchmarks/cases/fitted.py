@@ -14,11 +14,11 @@ from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
-from include.problems.of import of_spec, params_of
+from include.problems.of import of_spec, params_of, signature_of
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
 from include.training.split import split_newest
-from include.training.train_step import problem_signature, verify
+from include.training.train_step import verify
 
 Floats = NDArray[np.float32]
 
@@ -51,7 +51,7 @@ def fit(spec: ModelSpec, rows: pa.Table, folder: Path) -> Fitted:
     job = TrainingJob(
         _rows(encoder, older, spec),
         _rows(encoder, newer, spec),
-        {**encoder.to_json(), **problem_signature(params_of(spec))},
+        {**encoder.to_json(), **signature_of(params_of(spec))},
         params=spec.training.params,
         checkpoints=CheckpointStore(LocalStorage(folder), "checkpoints"),
         model_path=folder / "model.onnx",

@@ -104,7 +104,8 @@ def joined(spec: ModelSpec, folder: Path, first: date, last: date) -> pa.Table:
         WHERE event_timestamp >= TIMESTAMP '{first}' AND event_timestamp < TIMESTAMP '{last}' + INTERVAL 1 DAY
             AND label_timestamp >= event_timestamp AND "{spec.label}" IS NOT NULL
     )"""
-    keys = [f'entity."{each}"' for each in ("request_id", "event_timestamp", "label_timestamp", *features.keys)]
+    named = ("request_id", "event_timestamp", "label_timestamp", *features.keys, *rows_of(spec).get("columns", ()))
+    keys = [f'entity."{each}"' for each in named]
     own = [value(f'entity."{each.name}"', each) for each in features.request]
     with open_session() as connection:
         sql = point_in_time(features.views, files, asked, keys, [*own, f'entity."{spec.label}"'])

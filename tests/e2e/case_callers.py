@@ -30,6 +30,7 @@ AT_A_TIME = 500  # rows of one push, labels of one feedback
 MICROSECOND = timedelta(microseconds=1)
 
 Row = dict[str, Any]
+Questions = Callable[[ModelSpec, Sequence[Row]], list[tuple[datetime, Row]]]
 T = TypeVar("T")
 
 
@@ -74,6 +75,7 @@ class Callers:
     step: timedelta = timedelta(hours=1)
     per_second: float = 0.0  # 0: as fast as the gateway answers
     tally: Tally = field(default_factory=Tally)
+    questions: Questions | None = None  # what is asked of a day's entity rows; None: each of them, as it is
 
     def replay(self, day: Day, begins: date) -> None:
         asyncio.run(self._replay(day, begins))
@@ -194,9 +196,13 @@ def read_day(callers: Callers, day: date, scratch: Path) -> Day:
         labels = _rows(connection, load(spec.features.labels)(), "label_timestamp", day, chosen)
     return Day(
         pushes,
-        [(row["event_timestamp"], question(spec, row)) for row in questions],
+        (callers.questions or _each)(spec, list(questions)),
         [(row["label_timestamp"], _told(spec, row)) for row in labels],
     )
+
+
+def _each(spec: ModelSpec, rows: Sequence[Row]) -> list[tuple[datetime, Row]]:
+    return [(row["event_timestamp"], question(spec, row)) for row in rows]
 
 
 def question(spec: ModelSpec, row: Row) -> Row:

@@ -33,7 +33,7 @@ from include.rollout.history import Rollout, list_rollouts
 from include.services.services import Services
 from include.versions import queries as versions
 from include.versions.record import VersionRecord
-from tests.e2e.case_callers import Callers, Pump, Tally
+from tests.e2e.case_callers import Callers, Pump, Questions, Tally
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -60,6 +60,7 @@ class Case:
     path: str = "predict"  # what callers ask: POST /{path}/{model}
     every: int = 1  # one question in so many is asked
     step: timedelta = timedelta(hours=1)  # how often the stream pushes what has become known
+    questions: Questions | None = None  # what callers ask of a day's entity rows; None: each of them, as it is
 
     @property
     def as_of(self) -> date:
@@ -214,7 +215,7 @@ class Life:
         raw = RawPartitions(self.copy, self.spec.name)
         callers = Callers(
             self.spec, raw, self.services.settings.gateway_url, self.token, self.case.path, self.case.every, self.case.step,
-            per_second, self.tally,
+            per_second, self.tally, self.case.questions,
         )  # fmt: skip
         begins = date.fromisoformat(self.journal.facts.get("next_day", self.case.as_of.isoformat()))
         pump = Pump(callers, begins, until, self.home, self._keep)
