@@ -78,7 +78,7 @@ def _row(table: Table, name: str, expected: np.ndarray, found: np.ndarray) -> No
         table.row(name, float(gaps.max()) * 1e6, "millionths", most=MOST)
         return
     sizes = np.maximum(np.abs(expected), expected.std())
-    table.row(name, float((gaps / sizes).max()) * 1e6, "millionths of the value", most=MOST)
+    table.row(name, float((gaps / sizes).max()) * 1e6, "millionths", most=MOST)
 
 
 if __name__ == "__main__":
