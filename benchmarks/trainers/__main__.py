@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks.table import Table
 from benchmarks.trainers import boosted, pipelines
@@ -38,7 +39,8 @@ def main() -> int:
         table.head(f"largest difference over {pipelines.ROWS:,} rows, scikit-learn and torch through a training job")
         for trainer, kind, problem, form, fit in pipelines.cases():
             job = pipelines.job_of(problem, form)
-            fit(job)
+            with threadpool_limits(1):  # threads of OpenMP spin: on a busy machine two are many times slower than one
+                fit(job)
             verify(job)
             model = open_model(job.model_path)
             _row(table, f"{trainer}: {kind}", job.expected[-1], model.score(job.validation.given))
