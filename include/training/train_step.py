@@ -25,6 +25,7 @@ from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import Model, check_model, open_model
 from include.problems.of import PLAIN, of_params, signature_of
 from include.problems.problem import Problem
+from include.retrieval.version import open_retrieval
 from include.step_values.training import Metrics, TrainValue
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows, TrainingJob
@@ -67,7 +68,8 @@ def run(task: Task) -> Outcome:
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     value: TrainValue = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
-    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described})
+    open_retrieval(job.shipped, Encoder.from_json(signature))
+    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described, **job.shipped})
 
 
 def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
