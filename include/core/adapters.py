@@ -20,6 +20,9 @@ ADAPTERS: dict[str, str] = {
     "model": "include.backends.onnx.model:open_model",
     "model.check": "include.backends.onnx.model:check_model",
     "model.quantize": "include.backends.onnx.model:quantize",
+    # RemoteModel: one on another server; and what such a server says of one
+    "model.remote": "include.backends.oip.model:open_remote",
+    "model.described": "include.backends.oip.describe:describe",
     # include/governance/conversion.py: model files that were made elsewhere, by their format
     "convert.onnx": "include.backends.onnx.adopt:adopt",
     "convert.xgboost": "include.backends.xgboost.convert:convert",

@@ -14,13 +14,15 @@ from include.core.request import Json, Ref
 from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
 from include.model_contract.definition import definitions
-from include.model_contract.encoder import Encoder, Input
+from include.model_contract.encoder import Encoder, Form, Input
 
 Categories = Mapping[str, Sequence[str]]
 SAFE = "nothing was registered."
 
 
-def contract(ledger: Ledger, spec: ModelSpec, categories: Categories, training_set: Ref | None) -> dict[str, Json]:
+def contract(
+    ledger: Ledger, spec: ModelSpec, categories: Categories, training_set: Ref | None, form: Form = "tensor"
+) -> dict[str, Json]:
     """`signature.json` of a model that takes the spec's inputs, at the present definitions of its views.
 
     :param categories: by feature the values that its codes stand for, 1 the first; a feature that is not named gets the
@@ -40,7 +42,7 @@ def contract(ledger: Ledger, spec: ModelSpec, categories: Categories, training_s
     if training_set is not None:
         _check_views(ledger, spec, training_set, views)
     pins = {"views": views, "definitions": {name: each.to_json() for name, each in made.items()}}
-    return {**Encoder(tuple(inputs), spec.label).to_json(), **pins}
+    return {**Encoder(tuple(inputs), spec.label, form).to_json(), **pins}
 
 
 def _check(spec: ModelSpec, categories: Categories) -> None:
