@@ -98,3 +98,9 @@ def test_a_loss_has_a_ceiling_and_lower_is_better() -> None:
 
 def test_all_reasons_are_given_at_once() -> None:
     assert len(decide({}, SPEC).reasons) == 3
+
+
+def test_the_size_of_a_model_on_another_server_is_not_judged_and_its_latency_is_of_the_wire() -> None:
+    assert decide(but(remote="oip://triton/late/versions/3", bytes=10**9), SPEC).passed
+    (reason,) = decide(but(remote="oip://triton/late/versions/3", latency_ms={"p99": 9.0}), SPEC).reasons
+    assert "over the wire, to oip://triton/late/versions/3 and back" in reason
