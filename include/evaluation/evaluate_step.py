@@ -75,8 +75,9 @@ def run(task: Task) -> Outcome:
         "curves": problem.curves(holdout.truth, outputs),
         "latency_ms": measure_latency(model, holdout.encoded[:LATENCY_ROWS], spec.max_latency_ms),
         "bytes": path.stat().st_size,
-        **served_by(path),
     }
+    if address := served_by(path):
+        value["remote"] = address
     files = {"report.html": task.workdir / "report.html"}
     if spec.int8 and "remote" not in value:
         small = task.workdir / int8.FILE

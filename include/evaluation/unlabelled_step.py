@@ -57,8 +57,9 @@ def run(task: Task) -> Outcome:
         "calibration": [],
         "latency_ms": measure_latency(open_model(path, task.settings.environ), rows, spec.max_latency_ms),
         "bytes": path.stat().st_size,
-        **served_by(path),
     }
+    if address := served_by(path):
+        value["remote"] = address
     # The metric at its floor: of the gate's conditions those remain that need no labels.
     others = decide({**value, "metrics": {spec.metric: spec.minimum if spec.minimum is not None else 0.0}}, spec).reasons
     value["gate"] = {"passed": False, "reasons": [f"nothing was evaluated: {task.params['why']}", *others]}

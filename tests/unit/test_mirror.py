@@ -37,6 +37,7 @@ ELSEWHERE = {
         "backends/lightning/loops backends/lightning/plan backends/lightning/state"
     ),
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
+    "tests/unit/backends/oip/test_model.py": "backends/oip/client backends/oip/tensors",
     "tests/unit/backends/onnx/test_adopt.py": "backends/onnx/foreign backends/onnx/limits",
     "tests/unit/backends/lightgbm/test_convert.py": "backends/onnx/trees",
     "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",

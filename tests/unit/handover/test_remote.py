@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from include.core.control import versions
@@ -16,9 +20,11 @@ from include.core.errors import DataError, UnreachableError
 from include.governance.card import render
 from include.handover.register import Registered, register
 from include.model_contract.remote import REMOTE
+from include.scoring.scorer import Scorer
 from include.services.services import Services
 from tests.support.error_message import assert_says
 from tests.support.oip_stub import TOKEN, Stub
+from tests.support.operator_runs import Life
 
 MODEL, ADDRESS = "parcel", "oip://triton/late/versions/3"
 Take = Callable[..., Registered]
@@ -80,6 +86,28 @@ def test_its_record_is_what_is_registered_and_it_is_said_that_its_bytes_are_not_
 
 def test_the_same_model_is_one_version_and_another_setting_another(take: Take) -> None:
     assert [take().version, take().version, take(f"{ADDRESS}?timeout_ms=90").version] == [1, 1, 2]
+
+
+def test_it_is_evaluated_on_the_holdout_beside_the_champion_and_scores_a_batch(registered: Life, stub: Stub) -> None:
+    """`registered`: version 1 was trained here; the server takes one tensor of the shop's four inputs."""
+    stub.inputs, stub.outputs = [("INPUT__0", "FP32", [-1, 4])], [("OUTPUT__0", "FP32", [-1, 1])]
+    stub.max_batch, stub.score = 64, lambda inputs: {"OUTPUT__0": np.clip(np.nan_to_num(inputs["INPUT__0"][:, 2:3]) / 100, 0, 1)}
+    services = Services(replace(registered.services.settings, environ=stub.variable))
+    done = register("shop", ADDRESS, services=services, trained_until="2013-01-03", by="ada")
+    value = services.ledger.resolve(done.record.entry.lineage.evaluation).value
+    assert done.evaluated
+    assert done.record.entry.metrics["auc"] > 0.5
+    assert value["remote"] == ADDRESS
+    assert not [reason for reason in done.record.entry.gate.reasons if "bytes" in reason]
+    made = services.ledger.resolve(done.record.entry.lineage.train)
+    record, signature = (services.storage.read(made.files[name].path) for name in (REMOTE, "signature.json"))
+    scorer = Scorer(record, signature, 2, file=REMOTE, environ=stub.variable)
+    assert TOKEN not in repr(scorer)
+    assert TOKEN.encode() not in pickle.dumps(scorer)
+    moment = datetime.fromisoformat("2013-01-04")
+    columns = {"mean_price": [5.0], "bought": [1], "price": [25.0], "shelf": ["high"]}
+    rows = pa.table({"request_id": ["r"], "event_timestamp": pa.array([moment], pa.timestamp("us")), **columns})
+    assert scorer(rows)["score"].to_pylist() == [0.25]
 
 
 def test_outputs_that_are_none_of_the_problems_are_refused(take: Take, stub: Stub, services: Services) -> None:
