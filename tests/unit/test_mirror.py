@@ -46,6 +46,7 @@ ELSEWHERE = {
         "step_values/imported"
     ),
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
+    "tests/unit/serving/prediction/test_remote_chain.py": "serving/prediction/chain",
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
