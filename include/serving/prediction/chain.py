@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 from include.core.spec import ModelSpec
+from include.serving.circuit_breaker import Breaker
 from include.serving.models.answers import Answers, Output
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError
-from include.serving.circuit_breaker import Breaker
 from include.serving.prediction.lists import by_list
 from include.serving.prediction.rows import Row
 from include.serving.telemetry.counters import Metrics

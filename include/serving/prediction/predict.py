@@ -36,7 +36,6 @@ from include.problems.of import of_spec
 from include.problems.problem import Problem
 from include.routing.entity_hash import SEPARATOR
 from include.serving.models.answers import Answers, is_plain, output_of, plain_answers
-from include.serving.models.deployment import Deployment
 from include.serving.prediction.chain import Chain
 from include.serving.prediction.coalescing import PendingRequest
 from include.serving.prediction.exploration import Exploration
@@ -177,23 +176,28 @@ class Predictor:
 
     async def _answer_later(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
         """The same, where versions on other servers may answer. Requests of other arms do not wait for theirs."""
-        parts: dict[Hashable, tuple[list[PendingRequest], list[Row]]] = {}
         try:
             if self._refuse_unknown:
                 requests, features = without_unknown(requests, features)
-            rows = iter(self._rows(requests, features, now))
-            for request in requests:
-                own = list(itertools.islice(rows, len(request.items)))
-                which = id(request.deployment), frozenset(row.record.arm for row in own)
-                together = parts.setdefault(which, ([], []))
-                together[0].append(request)
-                together[1].extend(own)
+            parts = self._parts(requests, self._rows(requests, features, now))
         except Exception as error:
             log.exception("requests to %s failed", self._name)
             for request in requests:
                 request.fail(error)
             return
-        await asyncio.gather(*(self._answer_part(*part, started) for part in parts.values()))
+        await asyncio.gather(*(self._answer_part(*part, started) for part in parts))
+
+    def _parts(self, requests: list[PendingRequest], rows: list[Row]) -> Iterable[tuple[list[PendingRequest], list[Row]]]:
+        """Requests whose rows meet the same arms of the same deployment, each with their rows."""
+        parts: dict[Hashable, tuple[list[PendingRequest], list[Row]]] = {}
+        left = iter(rows)
+        for request in requests:
+            own = list(itertools.islice(left, len(request.items)))
+            which = id(request.deployment), frozenset(row.record.arm for row in own)
+            together = parts.setdefault(which, ([], []))
+            together[0].append(request)
+            together[1].extend(own)
+        return parts.values()
 
     async def _answer_part(self, requests: list[PendingRequest], rows: list[Row], started: int) -> None:
         try:

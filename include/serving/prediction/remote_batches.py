@@ -14,8 +14,8 @@ from typing import cast
 from include.core.errors import DataError, SlipstreamError, one_line
 from include.model_contract.batch import Encoded, Floats, join
 from include.model_contract.model import RemoteModel
-from include.serving.models.loaded_model import LoadedModel, ModelError, Unanswered
 from include.serving.circuit_breaker import Breaker
+from include.serving.models.loaded_model import LoadedModel, ModelError, Unanswered
 
 log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.002  # that the first row of a call waits for others
@@ -101,7 +101,7 @@ class Line:
                 await asyncio.gather(*(self._answer([each], probes) for each in batch))
                 return
             self._fail(batch, ModelError(self._words(error)), probes)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the callers are answered by another version
+        except Exception as error:
             if not isinstance(error, SlipstreamError):
                 log.exception("version %d was not asked", self._model.version)
             self._fail(batch, Unanswered(self._words(error)), probes)

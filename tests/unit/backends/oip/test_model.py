@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from include.backends.oip.client import CONNECTIONS
 from include.backends.oip.model import OipModel
 from include.core.errors import DataError, PermanentError, UnreachableError
 from include.model_contract.batch import Columns
@@ -71,6 +72,20 @@ def test_a_server_that_is_slow_is_given_up_on_time(opened: Opened) -> None:
     assert_says(late.value, "no answer within 30 ms", "slipstream_oip_triton")
     with pytest.raises(UnreachableError, match="30 ms"):
         asyncio.run(model.score_soon(rows(1)))
+
+
+def test_many_answers_that_came_too_late_leave_the_connections_usable(opened: Opened, stub: Stub) -> None:
+    model = opened("oip://triton/late/versions/3?timeout_ms=60", delay=0.3)
+
+    async def life() -> tuple[list[Any], Any]:
+        late = await asyncio.gather(*(model.score_soon(rows(1)) for _ in range(3 * CONNECTIONS)), return_exceptions=True)
+        stub.delay = 0.0
+        object.__setattr__(model.remote, "timeout_ms", 5000)
+        return late, await model.score_soon(rows(2))
+
+    late, after = asyncio.run(life())
+    assert all(isinstance(each, UnreachableError) for each in late)
+    np.testing.assert_allclose(after, expected(2), atol=1e-6)
 
 
 def test_a_task_is_more_patient_than_a_caller(opened: Opened) -> None:
