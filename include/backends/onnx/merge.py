@@ -8,9 +8,11 @@ from typing import Any
 from include.core.errors import DataError
 
 
-def merged(parts: Mapping[str, bytes]) -> bytes:
+def merged(parts: Mapping[str, bytes], interval: bool = False) -> bytes:
     """ONNX files of one output [n], by the name that it gets. They take the same inputs, by name.
 
+    :param interval: whether the outputs are a value and its bounds: a bound that is on the wrong side of the value is then the
+        value, for models that were fitted apart cross now and then
     Raises DataError for files of other operators' releases, or of more than one output.
     """
     import onnx
@@ -30,10 +32,24 @@ def merged(parts: Mapping[str, bytes]) -> bytes:
         constants += proto.graph.initializer
         inputs |= {each.name: each for each in proto.graph.input}
         outputs.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n"]))
+    if interval:
+        nodes += _in_order(nodes, *parts)
     graph = helper.make_graph(nodes, "several", list(inputs.values()), outputs, constants)
     written = helper.make_model(graph, opset_imports=_imports(opsets), ir_version=8).SerializeToString(deterministic=True)
     assert isinstance(written, bytes)
     return written
+
+
+def _in_order(nodes: Sequence[Any], value: str, low: str, high: str) -> list[Any]:
+    """The nodes that end in the bounds, which are renamed in `nodes`: low = min(low, value), high = max(high, value)."""
+    from onnx import helper
+
+    made = []
+    for bound, order in ((low, "Min"), (high, "Max")):
+        (last,) = [node for node in nodes if list(node.output) == [bound]]
+        last.output[0] = f"{bound}/alone"
+        made.append(helper.make_node(order, [value, f"{bound}/alone"], [bound]))
+    return made
 
 
 def _agree(name: str, opsets: dict[str, int], proto: Any) -> None:

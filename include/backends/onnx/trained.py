@@ -22,7 +22,8 @@ Predict = Callable[[Any, Sequence[str]], Any]
 def finish(models: Any, job: TrainingJob, write: Write, predict: Predict) -> None:
     """Write `job.model_path`, and have it held against the trained model's own predictions (`job.expect`).
 
-    :param models: one trained model, or one an output by its name, as a regression with an interval has them
+    :param models: one trained model, or one an output by its name, as a regression with an interval has them. Of such an interval
+        bounds that cross the value become the value, in the file, too
     """
     by_output = _by_output(models, job.outputs)
     if by_output is None:
@@ -35,8 +36,16 @@ def finish(models: Any, job: TrainingJob, write: Write, predict: Predict) -> Non
             path = folder / f"{len(parts)}.onnx"
             write(model, (name,), path)
             parts[name] = path.read_bytes()
-    job.model_path.write_bytes(merged(parts))
-    job.expect(np.stack([_shaped(predict(model, (name,)), (name,)) for name, model in by_output.items()], axis=1))
+    interval = job.problem.link == "interval"
+    job.model_path.write_bytes(merged(parts, interval))
+    predicted = np.stack([_shaped(predict(model, (name,)), (name,)) for name, model in by_output.items()], axis=1)
+    job.expect(_in_order(predicted) if interval else predicted)
+
+
+def _in_order(predicted: Floats) -> Floats:
+    """Value, low and high [n, 3] as the file gives them: no value lies outside its own interval."""
+    value, low, high = predicted.T
+    return np.stack([value, np.minimum(low, value), np.maximum(high, value)], axis=1)
 
 
 def _by_output(models: Any, outputs: Sequence[str]) -> Mapping[str, Any] | None:
