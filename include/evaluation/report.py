@@ -13,7 +13,7 @@ from include.step_values.evaluation import EvaluateValue, GateValue, LatencyValu
 from include.step_values.training import Metrics
 
 NAMES = {
-    "boosted": "HistGradientBoosting, same rows and features",
+    "boosted": "HistGradientBoosting, same rows and features but texts",
     "historical_rate": "historical rate of the category",
     "historical": "what the category's rows were before",
 }

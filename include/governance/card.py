@@ -36,7 +36,7 @@ def _data(package: Package) -> str:
     if package.entry.origin == IMPORTED:
         return _elsewhere(package)
     window = plain(f"{value.get('first', '?')} to {value.get('last', '?')}")
-    positive = f", {_number(value.get('positives'))} positive" if package.facts.spec.problem.kind == "binary" else ""
+    positive = f", {_number(value.get('positives'))} positive" if "positives" in value else ""
     rows = f"{_number(value.get('rows'))} rows{positive}"
     return f"## Data\n\n{window}: {rows}; {_number(value.get('holdout_rows'))} newest rows held out for evaluation."
 
