@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from include.training.job import Floats, Input
+
+Doubles = NDArray[np.float64]
 
 MINUTES = 30.0  # one unit of what the network computes in
 
@@ -73,7 +76,7 @@ class DelayNetwork(nn.Module):
         above = (nn.functional.softplus(found[:, 2:3] / MINUTES) * MINUTES + self.margin).clamp(min=0)
         return torch.cat([value, value - below, value + above], dim=1)
 
-    def _begin_at(self, quantiles: Floats) -> None:
+    def _begin_at(self, quantiles: Doubles) -> None:
         """The last layer's first answers are the label's own quantiles, whatever the row."""
         middle, low, high = (float(each) for each in quantiles)
         last = self.layers[-1]
@@ -100,7 +103,7 @@ def pinball(outputs: Tensor, labels: Tensor, interval: float) -> Tensor:
     return torch.maximum(levels * error, (levels - 1) * error).mean()
 
 
-def _float(values: Floats) -> Tensor:
+def _float(values: Doubles) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)
 
 
