@@ -2,7 +2,8 @@
 
 Films that are liked by the same users lie near each other: the weights of a linear model that says each film by all the others
 (EASE), cut to their strongest directions. A user's vector is the sum of what the liked films stand for, of length one. The
-ranker's score is how near a film is, and `weight` times the root of its share of the likes of these two weeks. Who has liked nothing yet is shown what others liked on their first visit.
+ranker's score is how near a film is, and `weight` times the root of its share of the likes of these two weeks. Who has liked
+nothing yet is shown what others liked on their first visit.
 
 H. Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019.
 """
