@@ -6,7 +6,9 @@ files of a folder, which the join of training sets reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import shutil
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
 from functools import partial
@@ -43,13 +45,20 @@ def known_rows(name: str, root: Path, first: date, last: date, warm_up: int = 0,
     """
     spec, days = load_spec(name, PACKAGE), days_between(first - timedelta(days=warm_up), last + timedelta(days=late))
     with TemporaryDirectory(dir=root) as folder:
-        with ProcessPoolExecutor(WORKERS) as workers:
-            list(workers.map(partial(make_day, name, root, Path(folder)), days))
-        return joined(spec, Path(folder), first, last)
+        return _made(spec, root, Path(folder), days, first, last)
+
+
+def _made(spec: ModelSpec, root: Path, folder: Path, days: Sequence[date], first: date, last: date) -> pa.Table:
+    with ProcessPoolExecutor(WORKERS) as workers:
+        list(workers.map(partial(make_day, spec.name, root, folder), days))
+    return joined(spec, folder, first, last)
 
 
 def kept_rows(name: str, root: Path, first: date, last: date, warm_up: int = 0, late: int = 1) -> pa.Table:
-    """The same, from a file in `root` where an earlier bench has left one of the same raw days and the same code."""
+    """The same, from a file in `root` where an earlier bench has left one of the same raw days and the same code.
+
+    One that was interrupted goes on with the days that it had made.
+    """
     spec = load_spec(name, PACKAGE)
     raw = RawPartitions(LocalStorage(root), name)
     since = max(spec.data.first, first - timedelta(days=warm_up + spec.data.lookback_days))
@@ -58,24 +67,31 @@ def kept_rows(name: str, root: Path, first: date, last: date, warm_up: int = 0, 
     digest = digest_json([landed, code, spec.features.model_dump(mode="json"), str(first), str(last)])
     path = root / f"rows-{digest[:12]}.parquet"
     if not path.exists():
-        pq.write_table(known_rows(name, root, first, last, warm_up, late), path)
+        made = root / f"days-{digest[:12]}"
+        made.mkdir(exist_ok=True)
+        days = days_between(first - timedelta(days=warm_up), last + timedelta(days=late))
+        pq.write_table(_made(spec, root, made, days, first, last), path)
+        shutil.rmtree(made)
     return pq.read_table(path)
 
 
 def make_day(name: str, root: Path, folder: Path, day: date) -> None:
-    """`{dataset}-{day}.parquet` of each view, the entities and the labels."""
+    """`{dataset}-{day}.parquet` of each view, the entities and the labels, unless they are all there."""
     spec = load_spec(name, PACKAGE)
+    names = [f"{each}-{day}.parquet" for each in dataset_names(spec)]
+    if all((folder / each).exists() for each in names):
+        return
     raw = RawPartitions(LocalStorage(root), name, spec.data.empty_days)
     since = max(spec.data.first, day - timedelta(days=spec.data.lookback_days))
     partitions = {source: raw.digests(source, since, day) for source in spec.data.sources}
-    targets = {each: folder / f"{each}-{day}.parquet" for each in dataset_names(spec)}
-    files = list(targets.values())
-    with (
-        TemporaryDirectory(dir=folder) as scratch,
-        open_sources(raw, partitions, day, spec.expectations, Path(scratch), files) as connection,
-    ):
-        for dataset, sql in datasets(spec.features, day, connection, {}, rows_of(spec)):
-            write(connection, dataset, sql, day, targets[dataset.name])
+    with TemporaryDirectory(dir=folder) as text:
+        scratch = Path(text)
+        files = [scratch / each for each in names]
+        with open_sources(raw, partitions, day, spec.expectations, scratch / "raw", files) as connection:
+            for dataset, sql in datasets(spec.features, day, connection, {}, rows_of(spec)):
+                write(connection, dataset, sql, day, scratch / f"{dataset.name}-{day}.parquet")
+        for each in names:
+            os.replace(scratch / each, folder / each)
 
 
 def joined(spec: ModelSpec, folder: Path, first: date, last: date) -> pa.Table:

@@ -138,6 +138,7 @@ def training_job(sample: Sample, training_set: Result) -> TrainingJob:
     pq.write_table(table.slice(max(0, len(table) - FIT_ROWS)), folder / "train.parquet")
     spec = sample.spec
     params: dict[str, Any] = {"features": spec.features.model_dump(mode="json"), "label": spec.label, **params_of(spec)}
+    params["training"] = {"inputs": spec.training.inputs}
     request = Request("train", spec.training.fit, spec.name, params, {"training_set": sample.ledger.ref(training_set)})
     task = Task(request, Attempt(request.key, 0, 1), sample.ledger, sample.settings, folder)
     try:

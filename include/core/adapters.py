@@ -25,6 +25,7 @@ ADAPTERS: dict[str, str] = {
     "nearest.write": "include.backends.faiss.index:write_index",
     # include/governance/conversion.py: model files that were made elsewhere, by their format
     "convert.onnx": "include.backends.onnx.adopt:adopt",
+    "convert.columns": "include.backends.onnx.adopt_columns:adopt_columns",
     "convert.xgboost": "include.backends.xgboost.convert:convert",
     "convert.lightgbm": "include.backends.lightgbm.convert:convert",
     # include/handover/estimator.py: a fitted estimator, written as a file

@@ -19,7 +19,7 @@ MINUTES = 30.0  # one unit of what the network computes in
 
 
 class DelayNetwork(nn.Module):
-    """features [n, inputs] (category codes as floats, NaN is missing) to value, low and high [n, 3], in minutes.
+    """features [n, inputs] (category codes as floats, each known; NaN is missing) to value, low and high [n, 3], in minutes.
 
     A number enters twice: standardised, and as its place among the quantiles of the training rows (piecewise linear encoding;
     Gorishniy, Rubachev, Babenko 2022). The second is bounded: what was never seen, such as July's heat in a model trained until
@@ -27,7 +27,6 @@ class DelayNetwork(nn.Module):
     """
 
     categories: Tensor
-    sizes: Tensor
     numbers: Tensor
     mean: Tensor
     deviation: Tensor
@@ -43,7 +42,6 @@ class DelayNetwork(nn.Module):
         dims = [min(16, 2 + size // 6) for size in sizes]
         hidden, bins, dropout = int(params["hidden"]), int(params["bins"]), float(params["dropout"])
         self.register_buffer("categories", torch.tensor(categories, dtype=torch.long))
-        self.register_buffer("sizes", torch.tensor(sizes, dtype=torch.float32))
         self.register_buffer("numbers", torch.tensor(numbers, dtype=torch.long))
         known = features[:, numbers].astype(np.float64)
         self.register_buffer("mean", _float(np.nan_to_num(np.nanmean(known, axis=0))))
@@ -61,9 +59,7 @@ class DelayNetwork(nn.Module):
         self._begin_at(np.quantile(labels, [0.5, 0.05, 0.95]) / MINUTES)
 
     def forward(self, features: Tensor) -> Tensor:
-        codes = features.index_select(1, self.categories)
-        # A NaN fails both comparisons, so that it counts as out of range, too: code 0, unknown.
-        codes = torch.where((codes >= 0) & (codes < self.sizes), codes, torch.zeros_like(codes)).long()
+        codes = features.index_select(1, self.categories).long()
         numbers = features.index_select(1, self.numbers)
         missing = torch.isnan(numbers)
         # A missing number is its mean, has no place, and has a flag. Outliers keep their sign, not their size.

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, Regression, Training, View
+from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, Regression, Retraining, Training, View
 
 HERE = __name__.removesuffix(".spec")  # the package that this folder is, wherever it was copied to
 
@@ -78,4 +78,5 @@ SPEC = ModelSpec(
     ),
     # Days differ: over 28 of them less than a minute between two versions is seldom shown.
     evaluation=Evaluation(baseline="carrier_code", slices=("origin_code", "carrier_code"), margin=1.0),
+    retraining=Retraining(on_new_labels=0.2),  # seasons: a model of half a year is trained again after five weeks
 )

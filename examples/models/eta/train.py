@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.core.spec import Regression
-from include.training.job import Floats, Rows, TrainingJob
+from include.training.job import Rows, TrainingJob
 
 if TYPE_CHECKING:
-    from examples.models.eta.network import DelayNetwork
-
-AT_A_TIME = 16_384
+    from include.backends.lightning.export import Probability
 
 
 def fit(job: TrainingJob) -> None:
@@ -21,13 +16,15 @@ def fit(job: TrainingJob) -> None:
     import torch
 
     from examples.models.eta.network import DelayNetwork
+    from include.backends.lightning.export import Probability, export, score
 
     torch.manual_seed(job.seed)
     network = DelayNetwork(job.inputs, job.train.features, job.train.labels, job.params)
-    learn(network, job)
-    network.calibrate(answers(network, job.validation.features), job.validation.labels, interval_of(job))
-    job.expect(answers(network, job.validation.features))
-    export(network, len(job.inputs), job.model_path)
+    model = Probability(network, job.inputs, link="")  # which makes categories that were never seen safe
+    learn(model, job)
+    network.calibrate(score(model, job.validation.features), job.validation.labels, interval_of(job))
+    job.expect(score(model, job.validation.features))
+    export(model, len(job.inputs), job.model_path, job.outputs)
 
 
 def interval_of(job: TrainingJob) -> float:
@@ -38,8 +35,8 @@ def interval_of(job: TrainingJob) -> float:
     return problem.interval
 
 
-def learn(network: DelayNetwork, job: TrainingJob) -> None:
-    """So many epochs, with a rate that falls to nothing; what comes out is the mean of the last weights."""
+def learn(model: Probability, job: TrainingJob) -> None:
+    """So many epochs, with a rate that rises for a tenth of the steps and falls to nothing."""
     import torch
 
     from examples.models.eta.network import pinball
@@ -48,62 +45,30 @@ def learn(network: DelayNetwork, job: TrainingJob) -> None:
     features, labels = torch.from_numpy(job.train.features), torch.from_numpy(job.train.labels)
     epochs, batch, rate = int(job.params["epochs"]), int(job.params["batch_size"]), float(job.params["learning_rate"])
     steps = epochs * -(-len(labels) // batch)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=float(job.params["weight_decay"]))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=float(job.params["weight_decay"]))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
     for epoch in range(epochs):
-        network.train()
-        order = torch.randperm(len(labels))
-        for rows in order.split(batch):
-            loss = pinball(network(features[rows]), labels[rows], interval)
+        model.train()
+        for rows in torch.randperm(len(labels)).split(batch):
+            loss = pinball(model(features[rows]), labels[rows], interval)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-        job.report(measured(network, job.validation, interval), epoch + 1)
+        job.report(measured(model, job.validation, interval), epoch + 1)
 
 
-def measured(network: DelayNetwork, rows: Rows, interval: float) -> dict[str, float]:
+def measured(model: Probability, rows: Rows, interval: float) -> dict[str, float]:
+    """What the fit tells after an epoch, of rows that it has not fitted."""
     import torch
 
     from examples.models.eta.network import pinball
+    from include.backends.lightning.export import score
 
-    outputs = answers(network, rows.features)
+    outputs = score(model, rows.features)
     inside = (rows.labels >= outputs[:, 1]) & (rows.labels <= outputs[:, 2])
     return {
         "validation_mae": float(abs(outputs[:, 0] - rows.labels).mean()),
         "validation_pinball": float(pinball(torch.from_numpy(outputs), torch.from_numpy(rows.labels), interval)),
         "validation_coverage": float(inside.mean()),
     }
-
-
-def answers(network: DelayNetwork, features: Floats) -> Floats:
-    """float32 [n, 3]: value, low and high of `features` [n, inputs]."""
-    import torch
-
-    network.eval()
-    with torch.inference_mode():
-        parts = [network(rows) for rows in torch.from_numpy(features).split(AT_A_TIME)]
-    found: Floats = torch.cat(parts).numpy()
-    return found
-
-
-def export(network: DelayNetwork, inputs: int, path: Path) -> None:
-    """One file: `features` float32 [n, inputs] to `outputs` float32 [n, 3]."""
-    import torch
-
-    for name in ("torch.onnx", "onnx_ir", "onnxscript"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    network.eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter deprecates its own internals
-        torch.onnx.export(
-            network,
-            (torch.zeros(2, inputs),),
-            path,
-            input_names=["features"],
-            output_names=["outputs"],
-            dynamic_shapes=({0: torch.export.Dim("n")},),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )

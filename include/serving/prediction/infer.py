@@ -231,7 +231,7 @@ def _vectors(values: Any, field: str, length: int) -> list[Any]:
             400, "A vector is known as a whole, or not at all.", field=f"{field}[{int(some.argmax())}]",
             allowed=f"{length} finite numbers, or as many nulls",
         )  # fmt: skip
-    nothing: list[bool] = unknown.all(axis=1).tolist()
+    nothing = [bool(row.all()) for row in unknown]
     return [None if gone else row for row, gone in zip(rows.tolist(), nothing, strict=True)]
 
 

@@ -25,7 +25,7 @@ def in_seconds(model: ModelProto) -> None:
 CASE = Case(
     name="eta",
     land=land_days,
-    history=(date(2013, 1, 1), date(2013, 3, 10)),
+    history=(date(2013, 1, 1), date(2013, 2, 24)),
     weeks=6,
     break_version=in_seconds,
 )

@@ -30,6 +30,5 @@ CASE = Case(
     history=(date(2024, 1, 1), date(2024, 2, 4)),
     weeks=6,
     break_version=invert,
-    every=4,
     step=timedelta(minutes=1),
 )

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from examples.models.eta.network import DelayNetwork, pinball
-from examples.models.eta.train import answers, export
+from include.backends.lightning.export import Probability, export, score
 from include.training.job import Floats, Input
 
 INPUTS = (Input("carrier", 3), Input("hour"), Input("wind"))
@@ -26,6 +26,10 @@ def rows() -> tuple[Floats, Floats]:
     features[::7, 2] = math.nan
     labels = 2 * features[:, 1] - 10 + chance.gamma(2, 10, 500)
     return features.astype(np.float32), labels.astype(np.float32)
+
+
+def answers(network: DelayNetwork, features: Floats) -> Floats:
+    return score(Probability(network, INPUTS, link=""), features)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ def test_the_loss_is_least_at_the_quantiles() -> None:
 
 
 def test_the_file_answers_as_the_network_does(network: DelayNetwork, rows: tuple[Floats, Floats], tmp_path: Path) -> None:
-    export(network, len(INPUTS), tmp_path / "model.onnx")
+    export(Probability(network, INPUTS, link=""), len(INPUTS), tmp_path / "model.onnx", ("value", "low", "high"))
     session = onnxruntime.InferenceSession((tmp_path / "model.onnx").read_bytes())
     strange = np.vstack([rows[0][:50], np.full((1, 3), math.nan), np.full((1, 3), -1.0), np.full((1, 3), 99.0)]).astype(
         np.float32
