@@ -10,7 +10,8 @@ features as of the day before. Peers, on the same visits and with the same films
 - `implicit`'s alternating least squares, the matrix factorisation of a kept library, which gets a vector of each user anew from
   all that was liked before the visit; its size and weights are the best of six on the months before.
 
-Goals: NDCG@10 and recall@20 above popularity and above the library's. The library gets an environment of its own, made by pip in `--root` on first use.
+Goals: NDCG@10 and recall@20 above popularity and above the library's. The library gets an environment of its own, made by pip in
+`--root` on first use.
 """
 
 from __future__ import annotations
