@@ -9,7 +9,7 @@ import pytest
 from include.core.spec import Binary, MultiClass, Regression, problem_from
 from include.models.flight_delay.spec import SPEC
 from include.problems.of import of_params, of_spec, params_of, problem_of, same_outputs, signature_of, uses_of
-from tests.unit.problems.rows import KINDS
+from tests.support.problem_draws import KINDS
 
 
 def test_a_binary_model_says_nothing_in_its_requests() -> None:
