@@ -166,6 +166,7 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
+    "tests/unit/monitoring/drift": "texts",
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
     "tests/unit/operators": (
