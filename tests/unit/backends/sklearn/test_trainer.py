@@ -89,6 +89,19 @@ def test_an_interval_is_three_models_in_one_file(tmp_path: Path, form: Any) -> N
     np.testing.assert_allclose(opened.score(job.validation.given), job.expected[0], atol=1e-3)
 
 
+def test_bounds_that_cross_the_value_become_the_value(tmp_path: Path) -> None:
+    """Models that were fitted apart cross now and then: here the one of the lower bound lies above all others."""
+    job = job_of("interval", tmp_path)
+    ridge = fitted(job, make_pipeline(SimpleImputer(), Ridge()))
+    above = fitted(job, make_pipeline(SimpleImputer(), Ridge()))
+    above[-1].intercept_ += 3.0
+    finish({"value": ridge, "low": above, "high": ridge}, job)
+    verify(job)
+    outputs = open_model(job.model_path).score(job.validation.given)
+    np.testing.assert_array_equal(outputs[:, 1], outputs[:, 0])
+    np.testing.assert_array_equal(outputs[:, 2], outputs[:, 0])
+
+
 def test_a_column_that_no_part_reads_is_no_input_of_the_file(tmp_path: Path) -> None:
     job = job_of("binary", tmp_path, "columns")
     model = Pipeline([("columns", ColumnTransformer([("words", TfidfVectorizer(), "review")])), ("final", LogisticRegression())])
