@@ -59,7 +59,7 @@ class DelayNetwork(nn.Module):
             nn.Linear(hidden, hidden), nn.SiLU(), nn.Dropout(dropout),
             nn.Linear(hidden, 3),
         )  # fmt: skip
-        self._begin_at((np.quantile(labels, [0.5, 0.05, 0.95]) / MINUTES).astype(np.float64))
+        self._begin_at(np.quantile(labels.astype(np.float64), [0.5, 0.05, 0.95]) / MINUTES)
 
     def forward(self, features: Tensor) -> Tensor:
         codes = features.index_select(1, self.categories).long()
