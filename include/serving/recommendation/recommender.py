@@ -93,7 +93,7 @@ class Recommender:
         self.contract = ListContract(spec)
         self._spec, self._reader, self._log, self._metrics, self._offer = spec, reader, prediction_log, metrics, offer
         self._unit, self._unit_keys = unit, spec.problem.unit_keys(spec.features.keys)
-        self._listed_by = spec.problem.listed_by  # where it is no key and no input, the request is the query
+        self._listed_by = self.contract.query  # where it is no key and no input, the request is the query
         self._redact = frozenset(spec.serving.redact)
         self._item_entity = msgspec.defstruct("ItemEntity", [(key, str) for key in spec.features.keys], gc=False)
         self._sources: dict[tuple[tuple[str, str], ...], Source] = {}
