@@ -110,10 +110,12 @@ def _month(root: Path, rows: pa.Table, ratings: pa.Table, first: date, last: dat
 def _ratings(root: Path) -> pa.Table:
     """user, film, rating, day, came_before of every rating, in the order of time."""
     files = f"{root}/raw/{SPEC.name}/ratings/*/part.parquet"
-    return duckdb.sql(f"""
+    found = duckdb.sql(f"""
         SELECT user_id AS user, film_id AS film, rating, rated_at::DATE AS day, came_before FROM read_parquet('{files}')
         ORDER BY rated_at, user_id, film_id
-    """).to_arrow_table()
+    """)
+    assert found is not None  # a query gives rows
+    return found.to_arrow_table()
 
 
 def _visits(ratings: pa.Table, first: date, last: date) -> list[Visit]:

@@ -81,7 +81,7 @@ def _milliseconds(call: Callable[[], object]) -> float:
 
 
 def _found(exact: Nearest, index: Nearest, query: Floats) -> float:
-    near = [set(each.search(query, NEAREST)[0].tolist()) for each in (exact, index)]
+    near = [set(each.search(query.astype(np.float32), NEAREST)[0].tolist()) for each in (exact, index)]
     return len(near[0] & near[1]) / NEAREST
 
 

@@ -23,7 +23,7 @@ from include.core.scratch import scratch_folder
 from include.core.spec import Binary, ModelSpec
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import open_model
+from include.model_contract.model import model_file, open_model
 from include.problems.holdout_plan import POWER, Assumed, AssumedLoss, Spread, lost
 from include.problems.label_columns import days as days_of
 from include.problems.of import of_spec, problem_of
@@ -212,7 +212,7 @@ def _scored(ledger: Ledger, record: VersionRecord) -> tuple[pa.Table, np.ndarray
     """The version's holdout, and its scores of it [rows]."""
     train, data = ledger.resolve(record.entry.lineage.train), ledger.resolve(record.entry.lineage.training_set)
     with scratch_folder() as scratch:
-        model = open_model(ledger.fetch(train, "model.onnx", scratch))
+        model = open_model(ledger.fetch(train, model_file(train.files), scratch))
         encoder = Encoder.from_json(json.loads(ledger.storage.read(train.files["signature.json"].path)))
         holdout = pq.read_table(ledger.fetch(data, "holdout.parquet", scratch))
         return holdout, model.score(encoder.encode_table(holdout))

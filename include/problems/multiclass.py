@@ -20,6 +20,7 @@ from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence
 from include.problems import curves, weighted
 from include.problems.boosting import boosted_classes
+from include.problems.decisions import decided_by
 from include.problems.events import COSTLY, RANDOM, Answered, Event
 from include.problems.metric import Metric, mean_of, nothing, ratio_influence
 from include.problems.problem import PARITY, Problem, Rule
@@ -143,7 +144,7 @@ class MultiClassProblem(Problem):
     def decide(self, outputs: Outputs, columns: Mapping[str, Floats] | None = None) -> Groups:
         """The place of a class: by the author's function; else the cheapest by `costs`; else the likeliest."""
         if self._decision is not None:
-            return np.asarray(self._decision(outputs), dtype=np.int64)
+            return decided_by(self._decision, outputs, len(self.value.classes))
         if self.value.costs is None:
             likeliest: Groups = outputs.argmax(axis=1).astype(np.int64)
             return likeliest

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from include.core.request import Outcome
 from include.core.spec import Binary, Features
 from include.core.task import Task
+from include.model_contract.remote import model_file
 from include.problems.of import of_params, problem_of
 from include.scoring.batches import open_mapper
 from include.scoring.rows import rows_of_day
@@ -29,12 +30,15 @@ def run(task: Task) -> Outcome:
     """
     params, problem = task.params, of_params(task.params)
     rows = rows_of_day(task, Features.model_validate(params["features"]), date.fromisoformat(params["day"]), problem.query)
+    file = model_file(task.input("train").files)
     scorer = Scorer(
-        task.file("train", "model.onnx").read_bytes(),
+        task.file("train", file).read_bytes(),
         task.file("train", "signature.json").read_bytes(),
         params.get("version"),
         params.get("problem"),
         params.get("threshold"),
+        file,
+        task.settings.environ,
     )
     scored = open_mapper(task.settings)(rows, scorer)
     wanted = schema(problem)

@@ -32,10 +32,10 @@ from include.core.time import now as present_moment
 from include.prediction_log.record import PREDICTION, Record
 from include.prediction_log.writer import PredictionLog
 from include.routing.entity_hash import SEPARATOR
+from include.serving.circuit_breaker import Breaker
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError
-from include.serving.prediction.circuit_breaker import Breaker
 from include.serving.prediction.online_features import FeatureReader, Features, Source
 from include.serving.ranking.overlap import ListCopy
 from include.serving.ranking.ranked import Candidate, Row, candidates, empty_row, ranked, retrieval_of, views_of

@@ -89,6 +89,19 @@ def test_an_interval_is_three_models_in_one_file(tmp_path: Path, form: Any) -> N
     np.testing.assert_allclose(opened.score(job.validation.given), job.expected[0], atol=1e-3)
 
 
+def test_bounds_that_cross_the_value_become_the_value(tmp_path: Path) -> None:
+    """Models that were fitted apart cross now and then: here the one of the lower bound lies above all others."""
+    job = job_of("interval", tmp_path)
+    ridge = fitted(job, make_pipeline(SimpleImputer(), Ridge()))
+    above = fitted(job, make_pipeline(SimpleImputer(), Ridge()))
+    above[-1].intercept_ += 3.0
+    finish({"value": ridge, "low": above, "high": ridge}, job)
+    verify(job)
+    outputs = open_model(job.model_path).score(job.validation.given)
+    np.testing.assert_array_equal(outputs[:, 1], outputs[:, 0])
+    np.testing.assert_array_equal(outputs[:, 2], outputs[:, 0])
+
+
 def test_a_column_that_no_part_reads_is_no_input_of_the_file(tmp_path: Path) -> None:
     job = job_of("binary", tmp_path, "columns")
     model = Pipeline([("columns", ColumnTransformer([("words", TfidfVectorizer(), "review")])), ("final", LogisticRegression())])
@@ -122,3 +135,13 @@ def test_columns_that_are_no_inputs_are_refused(tmp_path: Path) -> None:
     other = frame(job.train).rename(columns={"age": "years"})[["years", "member"]].fillna(0)
     with pytest.raises(DataError, match=r"fitted on columns that are no inputs: \['years'\]"):
         finish(Ridge().fit(other, job.train.labels), job)
+
+
+def test_bounds_that_were_fitted_apart_do_not_leave_the_value_outside(tmp_path: Path) -> None:
+    job = job_of("interval", tmp_path)
+    wrong = {"value": 0.5, "low": 0.9, "high": 0.1}  # the quantiles of the bounds are exchanged
+    models = {name: HistGradientBoostingRegressor(loss="quantile", quantile=each, max_iter=5) for name, each in wrong.items()}
+    finish({name: fitted(job, model) for name, model in models.items()}, job)
+    verify(job)
+    value, low, high = open_model(job.model_path).score(job.validation.given).T
+    assert bool((low <= value).all() and (value <= high).all())
