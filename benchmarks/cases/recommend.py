@@ -74,7 +74,7 @@ class Visit:
 
 def run(table: Table, root: Path, *, validation: bool = False) -> None:
     land(LocalStorage(root), FIRST, LAST, SPEC.name)
-    rows = kept_rows(SPEC.name, root, FIRST, LAST)
+    rows = kept_rows(SPEC.name, root, FIRST, LAST, late=0)
     ratings, months = _ratings(root), VALIDATION if validation else STRETCH
     parts = [_month(root, rows, ratings, first, last) for first, last in months]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

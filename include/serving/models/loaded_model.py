@@ -54,7 +54,7 @@ class LoadedModel:
     encoder: Encoder
     scorer: Scorer = field(repr=False)
     width: int = 0  # numbers of a row, where it takes one tensor
-    bytes: int = 0  # of its file
+    bytes: int = 0  # of its file, and of what it brings beside it
     run_us: float = 0.0  # microseconds of scoring one row, once warm
     misfit: str = ""  # why nobody can compute the features it was trained on
     views: tuple[View, ...] | None = None  # what it reads online, by the versions it pins; None: the spec's
@@ -141,7 +141,9 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     views, misfit = _views(spec, version, signature)
     inputs = tuple(Feature(name=each.name, dtype=each.dtype, default=each.default) for each in encoder.inputs)
     answers = None if is_plain(spec) else Answers(spec)
-    retrieval = open_retrieval({each: ledger.fetch(trained, each, scratch) for each in FILES if each in trained.files}, encoder)
+    shipped = {each: ledger.fetch(trained, each, scratch) for each in FILES if each in trained.files}
+    size += sum(path.stat().st_size for path in shipped.values())
+    retrieval = open_retrieval(shipped, encoder)
     model = LoadedModel(
         version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs, answers=answers,
         retrieval=retrieval, remote=remote, name=spec.name,
