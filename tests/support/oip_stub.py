@@ -42,6 +42,7 @@ class Stub:
     max_batch: int = 8
     delay: float = 0.0  # seconds before each answer of infer
     status: int = 0  # what infer answers instead, if not 0
+    echo: str = ""  # the id of its answers, where it is not the request's
     token: str = TOKEN
     batches: list[int] = field(default_factory=list)  # rows of each call that was answered
     calls: int = 0
@@ -108,13 +109,13 @@ class Stub:
             _answer(call, self.status, {"error": "told to"})
             return
         try:
-            inputs, asked, version = self._decoded(call, body)
+            inputs, asked, version, name = self._decoded(call, body)
             found = self.score(inputs)
         except ValueError as error:
             _answer(call, 400, {"error": str(error)})
             return
         self.batches.append(len(next(iter(inputs.values()))))
-        self._respond(call, found, asked, version)
+        self._respond(call, found, asked, (version, self.echo or name))
 
     def _may(self, call: BaseHTTPRequestHandler) -> bool:
         if call.headers.get("Authorization") == f"Bearer {self.token}":
@@ -122,7 +123,7 @@ class Stub:
         _answer(call, 401, {"error": "unauthorized"})
         return False
 
-    def _decoded(self, call: BaseHTTPRequestHandler, body: bytes) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
+    def _decoded(self, call: BaseHTTPRequestHandler, body: bytes) -> tuple[dict[str, Any], list[dict[str, Any]], str, str]:
         start = f"/v2/models/{self.model}/versions/"
         version = call.path.removeprefix(start).removesuffix("/infer")
         _require(call.path.startswith(start) and version in self.versions, f"unknown model: {call.path}")
@@ -150,10 +151,14 @@ class Stub:
         names = [output[0] for output in self.outputs]
         asked = said.get("outputs") or [{"name": name} for name in names]
         _require(all(each["name"] in names for each in asked), "unexpected inference output")
-        return inputs, asked, version
+        return inputs, asked, version, str(said.get("id", ""))
 
     def _respond(
-        self, call: BaseHTTPRequestHandler, found: dict[str, np.ndarray[Any, Any]], asked: list[dict[str, Any]], version: str
+        self,
+        call: BaseHTTPRequestHandler,
+        found: dict[str, np.ndarray[Any, Any]],
+        asked: list[dict[str, Any]],
+        named: tuple[str, str],
     ) -> None:
         outputs, rest = [], b""
         for each in asked:
@@ -167,7 +172,7 @@ class Stub:
             else:
                 described["data"] = array.ravel().tolist()
             outputs.append(described)
-        head = json.dumps({"model_name": self.model, "model_version": version, "outputs": outputs}).encode()
+        head = json.dumps({"model_name": self.model, "model_version": named[0], "id": named[1], "outputs": outputs}).encode()
         headers = {"Inference-Header-Content-Length": str(len(head))} if rest else {}
         _send(call, 200, head + rest, "application/octet-stream" if rest else "application/json", headers)
 

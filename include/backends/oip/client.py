@@ -6,12 +6,12 @@ import asyncio
 import base64
 import json
 import logging
-import ssl
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
+from include.backends.oip.wire import BROKEN, LARGEST, Reply, TooLarge, Wire
 from include.core import tls
 from include.core.address import without_login
 from include.core.connection import Connection, from_env
@@ -19,18 +19,10 @@ from include.core.environment import connection as variable
 from include.core.errors import DataError, PermanentError, UnreachableError
 
 logging.getLogger("httpx").setLevel(logging.WARNING)
-CONNECTIONS = 8  # that are kept to a server by each process
-LARGEST = 64 << 20  # bytes of an answer that are read
 CONNECT_SECONDS = 3.0
 ROWS_TO_BLAME = (400, 413, 422)
 SHOWN = 300  # characters of a refusal
 CLOSED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)  # a kept connection that the server closed meanwhile
-
-
-class Reply(NamedTuple):
-    status: int
-    body: bytes
-    header: str | None  # Inference-Header-Content-Length
 
 
 class OipClient:
@@ -38,13 +30,11 @@ class OipClient:
 
     def __init__(self, conn_id: str, given: Connection, environ: Mapping[str, str] | None = None) -> None:
         self.conn_id, self.url = conn_id, without_login(given.url).rstrip("/")
-        verify: ssl.SSLContext | bool = tls.context(environ) if self.url.startswith("https:") else True
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        self._options: dict[str, Any] = {
-            "base_url": self.url, "headers": _login(given), "trust_env": False, "verify": verify, "limits": limits,
-        }  # fmt: skip
-        self._http = httpx.Client(**self._options)
-        self._soon: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
+        self._headers = _login(given)
+        self._secure = tls.context(environ) if self.url.startswith("https:") else None
+        verify = True if self._secure is None else self._secure
+        self._http = httpx.Client(base_url=self.url, headers=self._headers, trust_env=False, verify=verify)
+        self._soon: tuple[asyncio.AbstractEventLoop, Wire] | None = None
 
     def get(self, path: str, seconds: float) -> Any:
         """The JSON of a page; None where there is no such page. Raises UnreachableError, or DataError for a refusal."""
@@ -65,16 +55,14 @@ class OipClient:
 
     async def post_soon(self, path: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
         """The same on an event loop, all of it within that time."""
-        client = self._client()
         try:
             async with asyncio.timeout(seconds):
-                try:
-                    reply = await self._once(client, path, body, headers)
-                except CLOSED:
-                    reply = await self._once(client, path, body, headers)
+                reply = await self._wire().post(path, body, headers)
         except TimeoutError:
             raise self._away(f"gave no answer within {seconds * 1000:g} ms") from None
-        except httpx.HTTPError as error:
+        except TooLarge:
+            raise self._endless() from None
+        except BROKEN as error:
             raise self._away(f"does not answer ({type(error).__name__})") from None
         self.refused(reply, path)
         return reply
@@ -111,29 +99,19 @@ class OipClient:
             read = bytearray()
             for part in got.iter_bytes():
                 read += part
-                self._bound(len(read))
+                if len(read) > LARGEST:
+                    raise self._endless()
             return _reply(got, bytes(read))
 
-    async def _once(self, client: httpx.AsyncClient, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        async with client.stream("POST", path, content=body, headers=headers, timeout=None) as got:
-            read = bytearray()
-            async for part in got.aiter_bytes():
-                read += part
-                self._bound(len(read))
-            return _reply(got, bytes(read))
-
-    def _client(self) -> httpx.AsyncClient:
+    def _wire(self) -> Wire:
         """Of the event loop that asks: connections belong to one."""
         loop = asyncio.get_running_loop()
         if self._soon is None or self._soon[0] is not loop:
-            self._soon = loop, httpx.AsyncClient(**self._options)
+            self._soon = loop, Wire(self.url, self._headers, self._secure)
         return self._soon[1]
 
-    def _bound(self, size: int) -> None:
-        if size > LARGEST:
-            raise DataError(
-                f"The server at {self.url} sends more than {LARGEST} bytes.", seen=size, safe="the rest was not read."
-            )
+    def _endless(self) -> DataError:
+        return DataError(f"The server at {self.url} sends more than {LARGEST} bytes.", safe="the rest was not read.")
 
     def _away(self, how: str) -> UnreachableError:
         return UnreachableError(

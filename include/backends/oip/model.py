@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Mapping
 
 import numpy as np
 
-from include.backends.oip.client import OipClient, Reply, open_client
+from include.backends.oip.client import OipClient, open_client
 from include.backends.oip.tensors import answer, request
 from include.core.errors import DataError
 from include.model_contract.batch import Encoded, Floats
@@ -21,6 +23,7 @@ class OipModel:
 
     def __init__(self, remote: Remote, client: OipClient, hurry: bool = False) -> None:
         self.remote, self._client, self._hurry = remote, client, hurry
+        self._run, self._calls = os.urandom(4).hex(), itertools.count()
         self.named = remote.form == "columns"
         self.inputs = len(remote.inputs) if self.named else remote.inputs[0].shape[-1]
 
@@ -32,9 +35,10 @@ class OipModel:
 
     async def score_soon(self, features: Encoded) -> Floats:
         """In one call, within the remote's timeout."""
-        body, headers = request(self.remote, features)
+        name = self._name()
+        body, headers = request(self.remote, features, name)
         reply = await self._client.post_soon(self._path, body, headers, self.remote.seconds)
-        return self._read(reply, features)
+        return answer(self.remote, reply.body, reply.header, len(features), name)
 
     def check(self) -> None:
         """Raises UnreachableError where the server does not answer, DataError where its model is another by now."""
@@ -55,12 +59,15 @@ class OipModel:
         return f"{self.remote.path}/infer"
 
     def _score(self, features: Encoded) -> Floats:
-        body, headers = request(self.remote, features)
+        name = self._name()
+        body, headers = request(self.remote, features, name)
         seconds = self.remote.seconds if self._hurry else max(PATIENCE, self.remote.seconds)
-        return self._read(self._client.post(self._path, body, headers, seconds), features)
+        reply = self._client.post(self._path, body, headers, seconds)
+        return answer(self.remote, reply.body, reply.header, len(features), name)
 
-    def _read(self, reply: Reply, features: Encoded) -> Floats:
-        return answer(self.remote, reply.body, reply.header, len(features))
+    def _name(self) -> str:
+        """Of a call: an answer to another one is not taken for this one's."""
+        return f"{self._run}-{next(self._calls)}"
 
     def _changed(self, how: str, seen: object) -> DataError:
         return DataError(

@@ -28,8 +28,11 @@ HEADER = "Inference-Header-Content-Length"
 SAFE = "nothing was taken from the answer."
 
 
-def request(remote: Remote, rows: Encoded) -> tuple[bytes, dict[str, str]]:
-    """The body and its headers. Raises DataError for rows of another form than the server takes."""
+def request(remote: Remote, rows: Encoded, name: str) -> tuple[bytes, dict[str, str]]:
+    """The body and its headers. `name`: its id, which the answer repeats.
+
+    Raises DataError for rows of another form than the server takes.
+    """
     cells = _cells(remote, rows)
     inputs, rest = [], b""
     for port in remote.inputs:
@@ -44,13 +47,13 @@ def request(remote: Remote, rows: Encoded) -> tuple[bytes, dict[str, str]]:
     asked: list[dict[str, Any]] = [{"name": port.name} for port in remote.outputs]
     if remote.binary:
         asked = [{**each, "parameters": {"binary_data": True}} for each in asked]
-    head = json.dumps({"inputs": inputs, "outputs": asked}, allow_nan=False).encode()
+    head = json.dumps({"id": name, "inputs": inputs, "outputs": asked}, allow_nan=False).encode()
     if not remote.binary:
         return head, {"Content-Type": "application/json"}
     return head + rest, {"Content-Type": "application/octet-stream", HEADER: str(len(head))}
 
 
-def answer(remote: Remote, body: bytes, header: str | None, rows: int) -> Floats:
+def answer(remote: Remote, body: bytes, header: str | None, rows: int, name: str) -> Floats:
     """float32 [rows] of one output, [rows, k] of several. Raises DataError for an answer that is not what was promised."""
     try:
         length = len(body) if header is None else int(header)
@@ -58,6 +61,8 @@ def answer(remote: Remote, body: bytes, header: str | None, rows: int) -> Floats
         found = _tensors(said, memoryview(body)[length:])
     except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise _wrong(remote, f"cannot be read ({type(error).__name__})", body[:100]) from None
+    if said.get("id") not in (None, "", name):
+        raise _wrong(remote, "is to another question", said["id"])
     _check_version(remote, said)
     parts = [_output(remote, port, found, rows) for port in remote.outputs]
     joined = parts[0] if len(parts) == 1 else np.column_stack(parts)

@@ -19,6 +19,7 @@ from include.serving.models.loaded_model import LoadedModel, ModelError, Unanswe
 
 log = logging.getLogger(__name__)
 GATHER_SECONDS = 0.002  # that the first row of a call waits for others
+CALLS = 4  # under way to one version; what comes meanwhile goes with the next, so calls grow where they are slow or dear
 BATCHES = 8  # of the largest size may be under way to one version
 FAILURES, OVER, PAUSE, LONGEST_PAUSE = 5, 1.0, 1.0, 30.0  # calls in a row and seconds that open a version's circuit
 LINES = 16  # versions that are remembered
@@ -67,21 +68,51 @@ class Line:
             return done
         self.rows += len(rows)
         self._waiting.append((rows, done))
+        parts = -(-len(rows) // self._remote.max_batch)
+        late = loop.call_later(parts * self._remote.seconds + GATHER_SECONDS, self._late, done)
+        done.add_done_callback(lambda _: late.cancel())
         if probes or sum(len(each) for each, _ in self._waiting) >= self._remote.max_batch:
             self._send(probes)
         elif self._timer is None:
             self._timer = loop.call_later(GATHER_SECONDS, self._send)
         return done
 
+    def _late(self, done: asyncio.Future[Floats]) -> None:
+        """Whether its rows wait here or there, a caller has an answer by then."""
+        _set(done, Unanswered(f"version {self._model.version} failed: no answer within {self._remote.timeout_ms} ms"))
+
     def _send(self, probes: bool = False) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        batch, self._waiting = self._waiting, []
+        if len(self._calls) >= CALLS and not probes:  # the first that comes back sends what has gathered by then
+            return
+        batch = self._next()
         if batch:
             call = asyncio.get_running_loop().create_task(self._call(batch, probes))
             self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+            call.add_done_callback(self._over)
+
+    def _next(self) -> Waiting:
+        """Whole callers, as many as one call takes; whoever left in the meantime is not asked for."""
+        batch: Waiting = []
+        count = 0
+        while self._waiting:
+            rows, done = self._waiting[0]
+            if batch and not done.done() and count + len(rows) > self._remote.max_batch:
+                break
+            self._waiting.pop(0)
+            if done.done():
+                self.rows -= len(rows)
+            else:
+                batch.append((rows, done))
+                count += len(rows)
+        return batch
+
+    def _over(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        if self._waiting:
+            self._send()
 
     async def _call(self, batch: Waiting, probes: bool) -> None:
         try:

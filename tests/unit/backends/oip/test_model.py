@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from include.backends.oip.client import CONNECTIONS
 from include.backends.oip.model import OipModel
+from include.backends.oip.wire import CONNECTIONS
 from include.core.errors import DataError, PermanentError, UnreachableError
 from include.model_contract.batch import Columns
 from tests.support.error_message import assert_says
@@ -129,6 +129,14 @@ def test_an_answer_of_another_shape_is_wrong(opened: Opened, stub: Stub, said: A
     with pytest.raises(DataError) as wrong:
         model.score(rows(3))
     assert_says(wrong.value, words)
+
+
+def test_an_answer_to_another_question_is_not_taken(opened: Opened, stub: Stub) -> None:
+    model = opened()
+    stub.echo = "another"
+    for ask in (lambda: model.score(rows(1)), lambda: asyncio.run(model.score_soon(rows(1)))):
+        with pytest.raises(DataError, match="is to another question"):
+            ask()
 
 
 def test_a_model_that_changed_on_its_server_is_found(opened: Opened, stub: Stub) -> None:

@@ -16,7 +16,7 @@ from include.model_contract.encoder import Encoder, Input
 from include.model_contract.remote import Port, Remote
 from include.serving import circuit_breaker
 from include.serving.models.loaded_model import LoadedModel, ModelError, Unanswered
-from include.serving.prediction.remote_batches import BATCHES, RemoteBatches
+from include.serving.prediction.remote_batches import BATCHES, CALLS, RemoteBatches
 
 REMOTE = Remote("far", "m", "1", "", "tensor", (Port("x", "FP32", (-1, 1)),), (Port("score", "FP32", (-1,)),), 50, 4)
 
@@ -68,6 +68,39 @@ def test_a_caller_with_many_rows_is_sent_in_parts() -> None:
     far = Far()
     assert asked(far, rows(*([0.5] * 9))) == [[0.5] * 9]
     assert far.calls == [4, 4, 1]
+
+
+def test_what_comes_while_calls_are_under_way_goes_with_the_next() -> None:
+    async def ask() -> tuple[list[int], list[Any]]:
+        free = asyncio.Event()
+
+        async def wait(features: Floats) -> Floats:
+            await free.wait()
+            return features[:, 0]
+
+        far = Far(wait)
+        batches, model = RemoteBatches(), version(far)
+        asked = [batches.score(model, rows(0.5, 0.5, 0.5, 0.5)) for _ in range(CALLS)]
+        asked += [batches.score(model, rows(0.25)) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        before = list(far.calls)
+        free.set()
+        said = [each.tolist() for each in await asyncio.gather(*asked)]
+        return before, [said[-1], far.calls]
+
+    before, (last, calls) = asyncio.run(ask())
+    assert before == [4] * CALLS
+    assert last == [0.25]
+    assert calls == [4] * CALLS + [3]
+
+
+def test_a_caller_has_an_answer_by_the_timeout_wherever_its_rows_wait() -> None:
+    async def hang(features: Floats) -> Floats:
+        await asyncio.sleep(5)
+        return features[:, 0]
+
+    said = asked(Far(hang), *[rows(0.5, 0.5, 0.5, 0.5)] * (CALLS + 1))
+    assert all(isinstance(each, Unanswered) and "no answer within 50 ms" in str(each) for each in said)
 
 
 def test_rows_that_are_refused_fail_for_nobody_else() -> None:
