@@ -26,7 +26,7 @@ from include.backends.onnx.model import open_model
 from include.backends.xgboost.convert import convert as of_xgboost
 from include.training.train_step import verify
 
-PROBABILITY, RELATIVE = 1e-5, 1e-5  # the largest difference; of other outputs as a share of their standard deviation
+MOST = 10.0  # millionths: of a probability, or of a value (of the values' standard deviation, where one is smaller)
 
 
 def main() -> int:
@@ -70,12 +70,15 @@ def _output(kind: str) -> list[str]:
 
 
 def _row(table: Table, name: str, expected: np.ndarray, found: np.ndarray) -> None:
-    gap = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
-    probabilities = bool((expected >= 0).all() and (expected <= 1).all())
-    if probabilities:
-        table.row(name, gap * 1e6, "millionths", most=PROBABILITY * 1e6)
-    else:
-        table.row(name, gap / float(expected.std()) * 1e6, "millionths of a deviation", most=RELATIVE * 1e6)
+    if found.shape != expected.shape:
+        table.line(name, f"{list(found.shape)} of {list(expected.shape)}", "the same shape", met=False)
+        return
+    gaps = np.abs(found - expected)
+    if bool((expected >= 0).all() and (expected <= 1).all()):
+        table.row(name, float(gaps.max()) * 1e6, "millionths", most=MOST)
+        return
+    sizes = np.maximum(np.abs(expected), expected.std())
+    table.row(name, float((gaps / sizes).max()) * 1e6, "millionths of the value", most=MOST)
 
 
 if __name__ == "__main__":

@@ -52,19 +52,21 @@ def _guess(path: Path, head: bytes) -> str:
 def write_served(path: Path, encoder: Encoder, target: Path, problem: Problem = PLAIN) -> None:
     """Write the ONNX file that serves, with the problem's outputs. Raises DataError or IntegrityError, before anything is
     registered."""
-    adopt: Callable[[Path, Encoder, Path, Problem], None] = adapter("convert.onnx")
+    adopt: Callable[[Path, Encoder, Path, Problem], None] = adapter(
+        "convert.onnx" if encoder.form == "tensor" else "convert.columns"
+    )
     kind = format_of(path)
     if kind == "onnx":
         adopt(path, encoder, target, problem)
         return
-    if problem.link != "sigmoid":
+    if encoder.form == "columns":
         raise DataError(
-            f"A file of {kind} is read for a binary label only, and the problem is a {problem.value_name}.",
+            f"A file of {kind} takes one tensor of numbers, and the spec says columns.",
             seen=path.name,
             safe="nothing was registered.",
-            hint=f"export it to ONNX with its outputs ({', '.join(problem.outputs[:5])}), and register that file.",
+            hint='leave training.inputs at "tensor", without texts, or register an ONNX file of columns.',
         )
-    convert: Callable[[Path, Sequence[str], Path], None] = adapter(f"convert.{kind}")
+    convert: Callable[[Path, Sequence[str], Path, Sequence[str]], None] = adapter(f"convert.{kind}")
     trees = target.with_name(f"{kind}-{target.name}")
-    convert(path, [each.name for each in encoder.inputs], trees)
+    convert(path, encoder.places, trees, problem.outputs)
     adopt(trees, encoder, target, problem)

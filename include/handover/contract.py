@@ -14,7 +14,7 @@ from include.core.request import Json, Ref
 from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
 from include.model_contract.definition import definitions
-from include.model_contract.encoder import Encoder, Input
+from include.model_contract.encoder import Encoder, Form, Input
 from include.problems.of import params_of, signature_of
 
 Categories = Mapping[str, Sequence[str]]
@@ -41,7 +41,9 @@ def contract(ledger: Ledger, spec: ModelSpec, categories: Categories, training_s
     if training_set is not None:
         _check_views(ledger, spec, training_set, views)
     pins = {"views": views, "definitions": {name: each.to_json() for name, each in made.items()}}
-    return {**Encoder(tuple(inputs), spec.label).to_json(), **signature_of(params_of(spec)), **pins}
+    columns = spec.training.inputs == "columns" or any(each.dtype == "text" for each in inputs)
+    form: Form = "columns" if columns else "tensor"
+    return {**Encoder(tuple(inputs), spec.label, form).to_json(), **signature_of(params_of(spec)), **pins}
 
 
 def _check(spec: ModelSpec, categories: Categories) -> None:

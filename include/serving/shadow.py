@@ -27,6 +27,7 @@ from include.prediction_log.record import SHADOW, Record
 from include.prediction_log.writer import PredictionLog
 from include.serving.models.answers import Output
 from include.serving.models.loaded_model import LoadedModel, ModelError
+from include.serving.ranking.overlap import ListCopy
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
 
@@ -71,6 +72,7 @@ class Frame(msgspec.Struct, array_like=True):
     copies: list[Copy] = []
     version: int = 0
     lines: bytes = b""
+    lists: list[ListCopy] = []
 
 
 class Shadow:
@@ -95,6 +97,11 @@ class Shadow:
             if not self._send(self._encode(Frame(model, some))):
                 for copy in some:
                     self._metrics.shadow.add(model, str(copy.version), "dropped")
+
+    def offer_list(self, model: str, copy: ListCopy) -> None:
+        """The same for a request for recommendations; never waits, never raises."""
+        if not self._send(self._encode(Frame(model, lists=[copy]))):
+            self._metrics.shadow.add(model, str(copy.version), "dropped", by=len(copy.shown))
 
     def offer_lines(self, model: str, version: int, lines: bytes, count: int) -> None:
         """The same for what the log has just taken; never waits, never raises.
@@ -188,13 +195,15 @@ def shadow_record(copy: Copy, score: float | None, error: str | None) -> Record:
 # -- the process -----------------------------------------------------------------------------------------
 
 Load = Callable[[str, int, Path], LoadedModel]
+MakeList = Callable[[str, LoadedModel, ListCopy], list[Record]]
 
 
 class Scorer:
     """Scores frames, logs and counts them."""
 
-    def __init__(self, load: Load, home: Path, scratch: Path, metrics: Metrics) -> None:
-        self._load, self._home, self._scratch, self._metrics = load, home, scratch, metrics
+    def __init__(self, load: Load, home: Path, scratch: Path, metrics: Metrics, lists: MakeList | None = None) -> None:
+        """`lists` makes the shadow's own list of a copy; without it copies of lists are dropped."""
+        self._load, self._home, self._scratch, self._metrics, self._lists = load, home, scratch, metrics, lists
         self._loaded: dict[tuple[str, int], LoadedModel | None] = {}
         self._logs: dict[str, PredictionLog] = {}
 
@@ -204,12 +213,19 @@ class Scorer:
             by_version.setdefault(copy.version, []).append(copy)
         for version, copies in by_version.items():
             loaded = self._model(frame.model, version)
-            records = _score(loaded, copies) if loaded else []
-            for record in records:
-                self._metrics.shadow.add(frame.model, str(version), "failed" if record.error else "scored")
-            self._metrics.shadow.add(frame.model, str(version), "dropped", by=len(copies) - len(records))
-            if records:
-                self._logs.setdefault(frame.model, PredictionLog(self._home, frame.model)).write(records)
+            self._keep(frame.model, version, _score(loaded, copies) if loaded else [], len(copies))
+        for each in frame.lists:
+            loaded = self._model(frame.model, each.version)
+            made = self._lists(frame.model, loaded, each) if loaded and self._lists else []
+            self._keep(frame.model, each.version, made, len(each.shown))
+
+    def _keep(self, model: str, version: int, records: list[Record], offered: int) -> None:
+        """Count and log what became of so many copies."""
+        for record in records:
+            self._metrics.shadow.add(model, str(version), "failed" if record.error else "scored")
+        self._metrics.shadow.add(model, str(version), "dropped", by=offered - len(records))
+        if records:
+            self._logs.setdefault(model, PredictionLog(self._home, model)).write(records)
 
     def _model(self, model: str, version: int) -> LoadedModel | None:
         """None for one that cannot be loaded: the gateway itself refuses the route of such a version."""

@@ -39,6 +39,11 @@ ELSEWHERE = {
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
     "tests/unit/backends/onnx/test_adopt.py": "backends/onnx/foreign backends/onnx/limits",
     "tests/unit/backends/lightgbm/test_convert.py": "backends/onnx/trees",
+    "tests/unit/backends/sklearn/test_trainer.py": (  # a pipeline's file goes through all of it
+        "backends/onnx/merge backends/onnx/trained backends/sklearn/estimator backends/sklearn/texts"
+    ),
+    "tests/unit/features/offline/test_dataset.py": "data/sql_types",
+    "tests/unit/model_contract/test_columns.py": "model_contract/input",
     "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",
     "tests/unit/handover/test_register.py": (  # a registration goes through all of it
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
@@ -59,9 +64,7 @@ ELSEWHERE = {
     "tests/security/test_privacy.py": "cli/redact features/withdrawn_step prediction_log/redaction",
     "tests/security/test_private_files.py": "core/private_files local/mlflow_accounts",
     "tests/security/test_secrets.py": "local/rights local/supervisor",
-    "tests/security/test_sql.py": (
-        "data/authored data/sql features/offline/dataset features/offline/pinned features/offline/sources"
-    ),
+    "tests/security/test_sql.py": "data/authored data/sql features/offline/pinned features/offline/sources",
     "tests/security/test_token_command.py": "cli/token",
     "tests/security/test_tokens.py": "serving/http/asgi serving/http/request_error serving/http/routes serving/http/tokens",
     "tests/unit/ranges/test_take_in.py": (
@@ -97,8 +100,8 @@ ELSEWHERE = {
     "tests/unit/operators/test_moved.py": "cli/relocate governance/relocation",
     # Parts of one step or one computation, which its test runs whole.
     "tests/unit/core/test_spec.py": (
-        "core/spec/base core/spec/data core/spec/evaluation core/spec/features core/spec/model core/spec/monitoring "
-        "core/spec/rollout core/spec/serving core/spec/training"
+        "core/spec/base core/spec/data core/spec/dtypes core/spec/evaluation core/spec/features core/spec/model "
+        "core/spec/monitoring core/spec/rollout core/spec/serving core/spec/training"
     ),
     "tests/unit/core/test_ledger.py": "core/request",
     "tests/unit/problems/test_metric.py": "problems/problem",
@@ -106,7 +109,6 @@ ELSEWHERE = {
     "tests/unit/data/test_columns.py": "data/pages validation/batch validation/verdict",
     "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation",
     "tests/unit/features/test_authored_names.py": "prediction_log/sql_view",
-    "tests/unit/features/test_skew_step.py": "features/skew/comparison",
     "tests/unit/features/test_training_set_step.py": "step_values/features",
     "tests/unit/governance/test_lineage.py": "cli/trace governance/node",
     "tests/unit/governance/test_registry.py": "governance/package governance/registration",

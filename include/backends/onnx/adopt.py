@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.backends.onnx.file import read_model
-from include.backends.onnx.foreign import SAFE, Port, Taken, check_inputs, outputs_of
+from include.backends.onnx.foreign import SAFE, Port, Taken, check_inputs, outputs_of, width_of
 from include.backends.onnx.limits import TREES, check_release
 from include.backends.onnx.model import INPUT, OUTPUT, check_model, open_model
 from include.backends.onnx.outputs import Chosen, choose
@@ -43,16 +43,20 @@ def adopt(source: Path, encoder: Encoder, target: Path, problem: Problem = PLAIN
     check_release(proto, source.name)
     taken = check_inputs(source.name, proto, encoder.inputs)
     _check_vocabularies(source.name, taken, encoder.inputs)
-    session = _open(source, data)
+    session = open_foreign(source, data)
     rows = probes(encoder)
-    given = _given(taken, encoder.inputs, rows)
-    answers = dict(zip([each.name for each in session.get_outputs()], _run(source, session, given), strict=True))
-    chosen = _choose(source.name, proto, answers) if problem.link == "sigmoid" else choose(source.name, proto, answers, problem)
+    given = _given(taken, encoder, rows)
+    answers = dict(zip([each.name for each in session.get_outputs()], run_foreign(source, session, given), strict=True))
+    chosen = (
+        choose_probability(source.name, proto, answers)
+        if problem.link == "sigmoid"
+        else choose(source.name, proto, answers, problem)
+    )
     if not _serves_as_it_is(taken, proto, chosen, problem):
         _write(proto, taken, encoder.inputs, chosen, problem)
         data = proto.SerializeToString(deterministic=True)
     target.write_bytes(data)
-    check_model(target, len(encoder.inputs), problem.outputs)
+    check_model(target, encoder.width, problem.outputs)
     gap = float(np.abs(open_model(target).score(rows) - chosen.scores).max())
     if not gap <= GAP:
         raise DataError(f"{source.name} scores otherwise once it takes one tensor of features.", seen=gap, safe=SAFE)
@@ -62,11 +66,13 @@ def probes(encoder: Encoder) -> Floats:
     """Rows as serving may meet them, float32 [rows, inputs]: numbers of all sizes, every known code, nothing known."""
     rng = np.random.default_rng(SEED)
     columns = []
-    for each in encoder.inputs:
+    for each in [kind for kind in encoder.inputs for _ in kind.places]:
         scale = rng.choice([1.0, 30.0, 1000.0], ROWS)
         values = rng.normal(size=ROWS) * scale
         if each.dtype == "category":
             values = rng.integers(0, each.cardinality, ROWS)
+        if each.dtype == "bool":
+            values = (values > 0).astype(np.float64)
         columns.append(np.round(values) if each.dtype == "int" else values)
     rows = np.column_stack(columns).astype(np.float32)
     rows[0] = encoder.encode_row({})
@@ -76,7 +82,7 @@ def probes(encoder: Encoder) -> Floats:
 # -- what the file is given and gives ---------------------------------------------------------------------------------------
 
 
-def _open(source: Path, data: bytes) -> Any:
+def open_foreign(source: Path, data: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -90,7 +96,7 @@ def _open(source: Path, data: bytes) -> Any:
         ) from error
 
 
-def _run(source: Path, session: Any, given: Mapping[str, Cells]) -> list[Any]:
+def run_foreign(source: Path, session: Any, given: Mapping[str, Cells]) -> list[Any]:
     try:
         answers: list[Any] = session.run(None, dict(given))
     except Exception as error:  # the same
@@ -102,12 +108,13 @@ def _run(source: Path, session: Any, given: Mapping[str, Cells]) -> list[Any]:
     return answers
 
 
-def _given(taken: Taken, inputs: Sequence[Input], rows: Floats) -> dict[str, Cells]:
+def _given(taken: Taken, encoder: Encoder, rows: Floats) -> dict[str, Cells]:
     """The probes as the file takes them."""
     if taken.form == "tensor":
         return {taken.ports[0].name: rows.astype(_numpy(taken.ports[0]))}
     return {
-        port.name: _column(port, each, rows[:, place]) for place, (port, each) in enumerate(zip(taken.ports, inputs, strict=True))
+        port.name: _column(port, each, rows[:, where] if each.length else rows[:, where.start])
+        for port, each, where in zip(taken.ports, encoder.inputs, encoder.blocks, strict=True)
     }
 
 
@@ -128,7 +135,7 @@ def _column(port: Port, each: Input, values: Floats) -> Cells:
         cells: Cells = np.array(texts, dtype=object)
     else:
         cells = values.astype(_numpy(port))
-    return cells.reshape(-1, 1) if len(port.axes or ()) == 2 else cells
+    return cells.reshape(-1, 1) if len(port.axes or ()) == 2 and cells.ndim == 1 else cells
 
 
 def _numpy(port: Port) -> np.dtype[Any]:
@@ -148,7 +155,7 @@ def _check_vocabularies(name: str, taken: Taken, inputs: Sequence[Input]) -> Non
         )
 
 
-def _choose(name: str, proto: Any, answers: Mapping[str, Any]) -> Chosen:
+def choose_probability(name: str, proto: Any, answers: Mapping[str, Any]) -> Chosen:
     """Which output is the probability of the positive class. Raises DataError where that is none, or not clear."""
     _check_classes(name, proto)
     found = [chosen for key, value in answers.items() if (chosen := _candidate(proto, key, value)) is not None]
@@ -223,36 +230,37 @@ def _write(proto: Any, taken: Taken, inputs: Sequence[Input], chosen: Chosen, pr
             safe=SAFE,
             hint=f"export it with one output [n, {len(problem.outputs)}].",
         )
-    graph, names = proto.graph, _Names(proto.graph)
+    graph, names = proto.graph, Names(proto.graph)
     shape: list[str | int | None] = ["n"] if len(problem.outputs) == 1 else ["n", len(problem.outputs)]
     output = problem.outputs[0] if len(problem.outputs) == 1 else OUTPUTS
     for name in (INPUT, output):
         names.set_free(name)
     kept = [node for node in graph.node if not chosen.zipped or chosen.zipped not in node.output]
     before = _before(taken, inputs, names, _import_opsets(proto))
-    after = _after(names.now(chosen.tensor), chosen.column, names, output)
+    after = nodes_after(names.now(chosen.tensor), chosen.column, names, output)
     del graph.node[:]
     graph.node.extend([*before, *kept, *after])
     given = {names.now(port.name) for port in taken.ports}
     held = [each for each in graph.input if each.name not in given]
     del graph.input[:]
-    graph.input.extend([helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", len(inputs)]), *held])
+    graph.input.extend([helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", width_of(inputs)]), *held])
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, shape))
 
 
-def _before(taken: Taken, inputs: Sequence[Input], names: _Names, opset: int) -> list[Any]:
+def _before(taken: Taken, inputs: Sequence[Input], names: Names, opset: int) -> list[Any]:
     """From `features` to what the file takes."""
     from onnx import TensorProto, helper
 
     if taken.form == "tensor":
         port = taken.ports[0]
         return [helper.make_node("Cast", [INPUT], [names.now(port.name)], to=TensorProto.DataType.Value(port.type))]
-    nodes = []
-    for place, (port, each) in enumerate(zip(taken.ports, inputs, strict=True)):
+    nodes, place = [], 0
+    for port, each in zip(taken.ports, inputs, strict=True):
         rank = len(port.axes or ())
         where, column = names.fresh("place"), names.fresh("column")
-        nodes.append(_constant(where, np.array([place] if rank == 2 else place, np.int64)))
+        places = list(range(place, place := place + len(each.places)))
+        nodes.append(_constant(where, np.array(places if rank == 2 else places[0], np.int64)))
         nodes.append(helper.make_node("Gather", [INPUT, where], [column], axis=1))
         if port.type == "STRING":
             code = names.fresh("code")
@@ -274,7 +282,7 @@ def _texts(code: str, text: str, each: Input, opset: int) -> Any:
     return helper.make_node("LabelEncoder", [code], [text], domain=TREES, default_string=UNSEEN, **vocabulary)
 
 
-def _after(tensor: str, column: int | tuple[int, ...] | None, names: _Names, output: str) -> list[Any]:
+def nodes_after(tensor: str, column: int | tuple[int, ...] | None, names: Names, output: str) -> list[Any]:
     """From what the file returns to the output that serves."""
     from onnx import TensorProto, helper
 
@@ -306,7 +314,7 @@ def _import_opsets(proto: Any) -> int:
     return int(held.get(TREES, TREES_OPSET))
 
 
-class _Names:
+class Names:
     """The names of tensors in a graph and in those within it; two of them are wanted for ports."""
 
     def __init__(self, graph: Any) -> None:

@@ -89,10 +89,11 @@ def _converted(model: Any, final: Any, types: Sequence[tuple[str, Any]]) -> Any:
     from skl2onnx import to_onnx
 
     options: dict[Any, Any] = text_options(model)
+    taken = convertible(model)
     if hasattr(model, "predict_proba"):
-        options[id(final)] = {"zipmap": False}
+        options[id(final_of(taken))] = {"zipmap": False}
     with whole_flags():
-        proto = to_onnx(convertible(model), initial_types=list(types), options=options, target_opset=OPSET)
+        proto = to_onnx(taken, initial_types=list(types), options=options, target_opset=OPSET)
     send_missing(final, proto.graph)
     return proto
 

@@ -20,6 +20,7 @@ from include.model_contract.batch import Columns, Encoded, Floats
 from include.model_contract.definition import fallback_views, views_of_model
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
+from include.retrieval.version import FILES, Retrieval, open_retrieval
 from include.serving.models.answers import Answers, Output, is_plain
 from include.versions.queries import stored
 
@@ -49,6 +50,7 @@ class LoadedModel:
     views: tuple[View, ...] | None = None  # what it reads online, by the versions it pins; None: the spec's
     inputs: tuple[Feature, ...] | None = None  # what a row of it has; None: the spec's
     answers: Answers | None = None  # of its kind of problem; None: plain binary
+    retrieval: Retrieval | None = None  # what it recommends from; None: it brings nothing
 
     def score_rows(self, rows: Sequence[Sequence[float]] | Encoded) -> Floats:
         """Encoded rows, float32 [n, width] or columns, to outputs float32 [n] or [n, k]. Raises ModelError, whatever happens."""
@@ -99,7 +101,7 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     Raises DataError or IntegrityError for a model that must not serve, TransientError if a store does not answer.
     """
     record = stored(control, spec.name, version)
-    result = ledger.resolve(Ref.from_json(record["train"]))
+    result = trained = ledger.resolve(Ref.from_json(record["train"]))
     signature = json.loads(ledger.fetch(result, "signature.json", scratch).read_bytes())
     result, name = _variant(ledger, record, result)
     file = ledger.fetch(result, name, scratch)
@@ -111,7 +113,9 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     views, misfit = _views(spec, version, signature)
     inputs = tuple(Feature(name=each.name, dtype=each.dtype, default=each.default) for each in encoder.inputs)
     answers = None if is_plain(spec) else Answers(spec)
+    retrieval = open_retrieval({each: ledger.fetch(trained, each, scratch) for each in FILES if each in trained.files}, encoder)
     model = LoadedModel(version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs, answers=answers)
+    model = replace(model, retrieval=retrieval)
     return replace(model, run_us=_warm(model, spec))
 
 

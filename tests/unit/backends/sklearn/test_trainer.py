@@ -56,11 +56,15 @@ def test_a_pipeline_over_columns_gives_its_numbers(tmp_path: Path, kind: str) ->
     verify(job)
 
 
-@pytest.mark.parametrize("kind", ["multiclass", "regression", "ranking"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression", "ranking"])
 def test_trees_of_one_tensor_give_what_they_predict_missing_values_too(tmp_path: Path, kind: str) -> None:
     job = job_of(kind, tmp_path)
     assert np.isnan(job.train.features).any()
-    model = HistGradientBoostingClassifier(max_iter=5) if kind == "multiclass" else HistGradientBoostingRegressor(max_iter=5)
+    model = (
+        HistGradientBoostingClassifier(max_iter=5)
+        if kind in ("binary", "multiclass")
+        else HistGradientBoostingRegressor(max_iter=5)
+    )
     finish(fitted(job, model), job)
     verify(job)
 
