@@ -23,6 +23,7 @@ from include.core.task import Task, perform
 from include.features.request import features_request
 from include.model_contract.batch import Columns
 from include.model_contract.encoder import Encoder
+from include.model_contract.model import open_model
 from include.problems.of import params_of
 from include.problems.stated import stated
 from include.row_rules.expectation import Expectation, load_suite
@@ -202,6 +203,7 @@ def fit(sample: Sample, job: TrainingJob) -> str:
 def compare_scores(job: TrainingJob) -> str:
     """The file's structure, its scores of odd rows, and that they are the model's own. Raises Inconclusive where it told none."""
     metrics = verify(job)
+    _try_decision(job)
     size = f"{job.model_path.stat().st_size:,} bytes"
     if not job.expected:
         raise Inconclusive(f"the file is sound ({size}), but fit never calls job.expect(scores): nothing to compare it with.")
@@ -209,6 +211,12 @@ def compare_scores(job: TrainingJob) -> str:
     value, metric = metrics.get(name), stated(job.problem, name)
     told = f"; {metric.title} {value:.2f}{metric.unit} on {len(job.validation):,} validation rows" if value is not None else ""
     return f"the file scores as the model does, missing and unknown values too ({size}){told}"
+
+
+def _try_decision(job: TrainingJob) -> None:
+    """The author's own decision function, if there is one, on the validation rows: training leaves it to the evaluation."""
+    if getattr(job.problem.value, "decision", ""):
+        job.problem.decide(open_model(job.model_path).score(job.validation.given))
 
 
 def _perform(sample: Sample, request: Request) -> Result:

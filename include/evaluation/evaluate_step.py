@@ -28,7 +28,7 @@ from include.metrics.arrays import Bools
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import Encoded, Floats, Model, model_file, open_model
-from include.problems.of import of_params, same_outputs
+from include.problems.of import of_params, require_same, same_outputs
 from include.problems.problem import Problem
 from include.problems.stated import state
 from include.problems.truth import Outputs, Truth
@@ -58,6 +58,7 @@ def run(task: Task) -> Outcome:
     `warnings` of the value, and at the head of the report: what looks as if the rows held their own answer.
     """
     spec, problem = Evaluation(**task.params["evaluation"]), of_params(task.params)
+    require_same(problem, _signature(task, "train"), "the trained model")
     model, encoder, path = _open(task, "train")
     train, holdout = (_rows(task, name, encoder, problem) for name in ("train", "holdout"))
     outputs = _score(model, holdout.encoded, problem, "the trained model")

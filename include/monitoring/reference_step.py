@@ -39,7 +39,7 @@ from include.monitoring.profile.profiles import Parts, profile_parts
 from include.monitoring.reference import TIME, clocks
 from include.monitoring.report import sample
 from include.problems.label_columns import numbered
-from include.problems.of import of_params
+from include.problems.of import of_params, require_same
 from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
 from include.step_values.features import TrainingSetValue
@@ -152,6 +152,7 @@ def _columns(holdout: pa.Table, label: str, problem: Problem, outputs: Outputs, 
 def _answers(task: Task, holdout: pa.Table, problem: Problem) -> tuple[Outputs, dict[str, float]]:
     """The champion's outputs of the holdout, and the importance of its inputs."""
     signature: Mapping[str, Any] = json.loads(task.file("train", "signature.json").read_text())
+    require_same(problem, signature, "the champion")
     encoder = Encoder.from_json(signature)
     model = open_model(task.file("train", model_file(task.input("train").files)), task.settings.environ)
     names = [str(each["name"]) for each in signature["inputs"]]

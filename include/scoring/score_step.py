@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from include.core.request import Outcome
 from include.core.spec import Binary, Features
 from include.core.task import Task
 from include.model_contract.remote import model_file
-from include.problems.of import of_params, problem_of
+from include.problems.of import of_params, problem_of, require_same
 from include.scoring.batches import open_mapper
 from include.scoring.rows import rows_of_day
 from include.scoring.scored import placed, schema
@@ -29,11 +30,13 @@ def run(task: Task) -> Outcome:
     (all but the first two optional). Raises DataError for an unpublished day, and for outputs that are none of the problem's.
     """
     params, problem = task.params, of_params(task.params)
+    contract = task.file("train", "signature.json").read_bytes()
+    require_same(problem, json.loads(contract), f"version {params.get('version')}")
     rows = rows_of_day(task, Features.model_validate(params["features"]), date.fromisoformat(params["day"]), problem.query)
     file = model_file(task.input("train").files)
     scorer = Scorer(
         task.file("train", file).read_bytes(),
-        task.file("train", "signature.json").read_bytes(),
+        contract,
         params.get("version"),
         params.get("problem"),
         params.get("threshold"),

@@ -137,3 +137,14 @@ def test_a_fit_gets_whole_lists_with_their_rows_together(tmp_path: Path) -> None
         assert changes * LIST == len(rows)
     assert len(train.last(100)) == 96  # of lists all or nothing
     assert 800 - 2 * LIST < len(train) + len(validation) <= 800
+
+
+def test_a_model_whose_classes_are_in_another_order_is_not_measured_by_the_present_one(tmp_path: Path) -> None:
+    """Its outputs have the same shape, and every label would be compared with another class's probability."""
+    life = Life(tmp_path, "multiclass")
+    turned_round = {**problem_params("multiclass")["problem"], "classes": list(reversed(life.problem.outputs)), "costs": None}
+    section = life.section().model_dump(mode="json")
+    params = {"features": FEATURES, "label": LABEL, "threshold": 0.5, "evaluation": section, "problem": turned_round}
+    inputs = {"training_set": life.ledger.ref(life.data), "train": life.ledger.ref(life.good)}
+    with pytest.raises(DataError, match="The trained model was trained for another problem than the spec now states"):
+        life.run(Request("evaluate", "include.evaluation.evaluate_step:run", "example", params, inputs))

@@ -29,8 +29,8 @@ from include.features.offline.sources import open_sources
 from include.features.skew.comparison import compare
 from include.features.skew_step import served_table
 from include.monitoring.collect_step import _columns, _counts, _labels
-from include.problems.of import of_spec
 from include.prediction_log.sql_view import open_log, select
+from include.problems.of import of_spec
 from include.serving.prediction.request_types import Contract
 from tests.support.effort import effort
 from tests.support.shop import FIRST, SPEC, Shop

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from include.core.spec import Binary, MultiClass, Regression, problem_from
+from include.core.errors import DataError
+from include.core.spec import Binary, MultiClass, Ranking, Regression, problem_from
 from include.models.flight_delay.spec import SPEC
-from include.problems.of import of_params, of_spec, params_of, problem_of, same_outputs, signature_of, uses_of
+from include.problems.of import of_params, of_spec, params_of, problem_of, require_same, same_outputs, signature_of, uses_of
 from tests.support.problem_draws import KINDS
 
 
@@ -56,3 +57,14 @@ def test_a_contract_says_its_problem_and_another_is_not_the_same() -> None:
     assert not same_outputs(problem_of(Regression(scale=2)), contract)
     assert not same_outputs(problem_of(Binary()), contract)
     assert same_outputs(problem_of(Binary(alerts=5)), {})
+
+
+def test_a_model_of_another_problem_is_never_measured_by_this_one() -> None:
+    """The same classes in another order have the same shape."""
+    contract = signature_of({"problem": MultiClass(classes=("bad", "good")).model_dump(mode="json")})
+    require_same(problem_of(MultiClass(classes=("bad", "good"))), contract, "version 1")
+    with pytest.raises(DataError, match="Version 1 was trained for another problem") as error:
+        require_same(problem_of(MultiClass(classes=("good", "bad"))), contract, "version 1")
+    assert error.value.seen == {"trained": "MultiClass of bad, good", "spec": "MultiClass of good, bad"}
+    with pytest.raises(DataError):
+        require_same(problem_of(Ranking(query="basket", item="film")), {}, "an old binary version")
