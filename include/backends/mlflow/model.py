@@ -12,7 +12,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from include.backends.onnx.file import read_model
-from include.governance.package import MODEL, SIGNATURE, Package
+from include.governance.package import SIGNATURE, Package
+from include.model_contract.remote import ONNX as MODEL
 from include.model_contract.remote import REMOTE
 
 REQUIREMENTS = ("onnx", "onnxruntime", "numpy")
