@@ -138,6 +138,8 @@ class _Walker:
             return []
         given, known = request.params["source"], result.value["source"]
         origin = {"from": known["uri"], "by": known["by"], "at": known["at"]}
+        if "remote" in result.value:
+            origin["holds"] = "the record of a model on another server; the model's own bytes are not held here"
         return [self._file("source", given["path"], given["digest"], origin)]
 
     def _file(self, role: str, path: str, digest: str, detail: Mapping[str, Json]) -> Node:

@@ -14,7 +14,22 @@ from include.governance.node import Node, State
 
 MARKS = {State.VERIFIED: "✓", State.RECORDED: "·", State.MISSING: "✗ missing", State.CHANGED: "✗ changed"}
 SHORT = 12  # hex digits of a digest
-DETAILS = ("semver", "stage", "as_of", "commit", "gate", "override", "rows", "first", "last", "function", "from", "by", "problem")
+DETAILS = (
+    "semver",
+    "stage",
+    "as_of",
+    "commit",
+    "gate",
+    "override",
+    "rows",
+    "first",
+    "last",
+    "function",
+    "from",
+    "by",
+    "holds",
+    "problem",
+)
 SHOWN = 4  # alike siblings before they are folded
 
 

@@ -91,7 +91,7 @@ def test_a_triton_like_server_in_a_rollout_then_slow_wrong_and_gone(worlds: list
         many = client.predict_batch(MODEL, [{"entity": {}, "features": SEA}] * 20)
         assert {each["version"] for each in many} == {2}
         assert max(stub.batches) == stub.max_batch
-        assert client.infer(MODEL, 2, [SEA])[0] == [pytest.approx(0.7)]
+        assert client.infer(MODEL, 2, [SEA])[0] == pytest.approx([0.7])
 
         for name, value in (("delay", 1.0), ("status", 500), ("score", too_large)):
             before = getattr(stub, name)

@@ -18,6 +18,8 @@ import pytest
 from include.core.control import versions
 from include.core.errors import DataError, UnreachableError
 from include.governance.card import render
+from include.governance.lineage import trace
+from include.governance.tree import render as as_tree
 from include.handover.register import Registered, register
 from include.model_contract.remote import REMOTE
 from include.scoring.scorer import Scorer
@@ -80,6 +82,9 @@ def test_its_record_is_what_is_registered_and_it_is_said_that_its_bytes_are_not_
     assert "served by" in card
     assert "oip://triton/late/versions/3" in card
     assert done.package.tags["slipstream.source.format"] == "oip"
+    words = as_tree(trace(services.ledger, services.control, MODEL, 1))
+    assert ADDRESS in words
+    assert "not held here" in words
     report = services.storage.read(services.ledger.resolve(done.record.entry.lineage.evaluation).files["report.html"].path)
     assert b"Over the wire" in report
 

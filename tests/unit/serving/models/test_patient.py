@@ -19,7 +19,8 @@ class Far:
     remote = SimpleNamespace(address="oip://far/m")
 
     def __init__(self) -> None:
-        self.calls, self.error = 0, None  # type: ignore[var-annotated]
+        self.calls = 0
+        self.error: Exception | None = None
 
     def score(self, rows: Any) -> Any:
         self.calls += 1

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -34,6 +34,9 @@ class Far:
         self._outputs, self.free = outputs, asyncio.Event()
         self.free.set()
 
+    def score(self, rows: Any) -> Any:
+        raise AssertionError("nobody may wait for it here")
+
     async def score_soon(self, rows: Any) -> Any:
         await self.free.wait()
         return np.asarray(self._outputs(rows), dtype=np.float32)
@@ -57,7 +60,7 @@ class Callers:
             items, batch = scene.contract.decode(json.dumps(body).encode())
             reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
             requests.append(PendingRequest(items, batch, scene.deployment, reply))
-        self.replies = [request.reply for request in requests]
+        self.replies: list[asyncio.Future[bytes]] = [cast("asyncio.Future[bytes]", request.reply) for request in requests]
         scene.predictor.run(requests, self._done)
 
     def _done(self) -> None:
