@@ -59,8 +59,9 @@ docs: setup  ## the documentation site, into dist/site; fails on a broken link, 
 	@.venv/bin/mkdocs build --strict
 	@echo 'docs: dist/site/index.html'
 
-e2e: setup  ## the long end-to-end: a walk-forward backfill of six versions through a real Airflow
-	@$(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e
+CASE ?=
+e2e: setup  ## the long end-to-ends through a real Airflow: walk-forward, and each case of examples/; CASE=eta for one alone
+	@CASE="$(CASE)" $(PY) -m pytest -m e2e -s --timeout=3600 $(if $(CASE),tests/e2e/test_case_life.py,tests/e2e)
 
 SEEDS ?= 3
 STOCK_SEEDS ?= 2

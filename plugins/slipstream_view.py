@@ -12,11 +12,13 @@ from include.core.spec import ModelSpec
 from include.governance.invalidation import find
 from include.monitoring.retraining.decision import history
 from include.overview.standing import Overview
+from include.problems.of import of_spec
 from include.ranges.status import latest
 from include.rollout.plan import rollout_stages
 from include.step_values.monitoring import MonitorValue
 from include.versions.record import VersionRecord
 
+COLUMNS = 3  # of metrics, that a screen has room for
 WINDOWS = 26  # the newest: half a year of weeks
 RANGES = 3  # of days, the newest
 
@@ -31,9 +33,17 @@ def model_view(ledger: Ledger, spec: ModelSpec, seen: Overview) -> dict[str, Jso
         "owner": spec.owner,
         "label": spec.label,
         "metric": spec.evaluation.metric,
+        "metrics": metric_columns(spec),
         "stages": [stage.name for stage in rollout_stages(spec)],
         "ranges": [each.to_json() for each in latest(ledger.storage, spec.name, RANGES)],
     }
+
+
+def metric_columns(spec: ModelSpec) -> list[dict[str, str]]:
+    """The metrics that the table of versions shows: the gate's, those that its kind of problem is told by, and calibration."""
+    problem = of_spec(spec)
+    names = dict.fromkeys((spec.evaluation.metric, *problem.headline, "ece"))
+    return [{"name": name, "title": problem.metric(name).title} for name in names if name in problem.metrics][:COLUMNS]
 
 
 def windows(ledger: Ledger, control: ControlStore, spec: ModelSpec) -> list[dict[str, Json]]:

@@ -138,7 +138,7 @@ class Squares(Numbers):
         return self.expected(noise)
 
 
-class _Sampled(World):
+class Sampled(World):
     """A metric that no formula says: it is known from one large draw, the same at every noise."""
 
     def expected(self, noise: float) -> float:
@@ -148,10 +148,10 @@ class _Sampled(World):
     @cached_property
     def _large(self) -> tuple[Truth, Floats]:
         rng = np.random.default_rng(SEED)
-        truth, shape = self._asked(self._known_by, rng)
+        truth, shape = self._asked(self.known_by, rng)
         return truth, rng.normal(size=shape)
 
-    _known_by = KNOWN_BY
+    known_by = KNOWN_BY
     _signal: Floats
 
     def drawn(self, units: int, noise: float, days: float, rng: np.random.Generator) -> Drawn:
@@ -169,7 +169,7 @@ class _Sampled(World):
         """A model's outputs of those rows."""
 
 
-class Classes(_Sampled):
+class Classes(Sampled):
     """Five classes, drawn by their probabilities."""
 
     name, metric = "five classes, log loss", "log_loss"
@@ -183,16 +183,17 @@ class Classes(_Sampled):
     def _said(self, noise: Floats, truth: Truth) -> Outputs:
         logits = np.column_stack([truth.costs[str(k)] for k in range(5)]) + noise
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        found: Floats = odds / odds.sum(axis=1, keepdims=True)
+        return found
 
 
-class Lists(_Sampled):
+class Lists(Sampled):
     """Queries of twelve candidates with relevances from 0 to 3."""
 
     name, metric = "ranking, NDCG@10", "ndcg"
     value = Ranking(query="query", item="item", at=10)
     candidates = 12
-    _known_by = KNOWN_BY // 12
+    known_by = KNOWN_BY // 12
 
     def _asked(self, units: int, rng: np.random.Generator) -> tuple[Truth, tuple[int, ...]]:
         rows = units * self.candidates

@@ -14,6 +14,7 @@ from include.core.reference import load
 from include.core.request import Result
 from include.core.spec import ModelSpec
 from include.local.environment import quiet
+from include.problems.of import uses_of
 from include.services.services import Services
 from include.step_values.features import label_words
 from include.training.job import TrainingJob
@@ -50,7 +51,8 @@ def _spec(finding: Finding, model: str, services: Services) -> ModelSpec:
 
 def _code(finding: Finding, spec: ModelSpec) -> None:
     """What the spec names is there. `fit` is imported where it is run: its libraries take long."""
-    references = (spec.features.build, spec.features.entities, spec.features.labels, spec.expectations)
+    features = spec.features
+    references = (features.build, features.entities, features.labels, spec.expectations, *uses_of(spec))
     for reference in references:
         load(reference)
     finding.say(f"{len(references)} references of the spec lead to code")

@@ -23,11 +23,13 @@ from include.core.task import Task, perform
 from include.features.request import features_request
 from include.model_contract.batch import Columns
 from include.model_contract.encoder import Encoder
+from include.model_contract.model import open_model
 from include.problems.of import params_of
 from include.problems.stated import stated
 from include.row_rules.expectation import Expectation, load_suite
 from include.training.checkpoint import CheckpointStore
 from include.training.job import TrainingJob
+from include.training.request import train_request
 from include.training.train_step import read_rows, verify
 from include.validation.batch import Batch, open_database
 from include.validation.port import ExpectationRunner, open_expectations
@@ -38,7 +40,8 @@ FIT_ROWS = 1000
 ENCODED_ROWS = 200  # compared one by one
 # Of errors on synthetic rows: what is wrong whatever the rows are. Any other may be the rows' fault.
 DEFINITE = ("Parser Error", "Catalog Error", "does not give what the spec says", "gives no SQL", "must give", "more than once")
-# Of a training set's errors: what more days would not mend.
+# Of a training set's errors: what more days may mend, and what of that they do not.
+TOO_FEW = ("(training.window_days)", "no row to train on")
 WRONG_ROWS = ("were known before their row was", "repeat another row's request_id")
 
 
@@ -125,6 +128,10 @@ def make_training_set(sample: Sample, made: Mapping[date, Result]) -> Result:
     except DataError as error:
         if any(words in error.what for words in WRONG_ROWS):
             raise
+        if not any(words in error.what for words in TOO_FEW):
+            if not sample.synthetic:
+                raise
+            raise Inconclusive(f"the rows are synthetic, which may be the reason: {error.what} Land a day to know.") from error
         raise Inconclusive(
             f"these days hold too little to train on: {error.what} More of them: --days {4 * len(days)}."
         ) from error
@@ -136,9 +143,7 @@ def training_job(sample: Sample, training_set: Result) -> TrainingJob:
     folder.mkdir()
     table = pq.read_table(sample.ledger.storage.uri(training_set.files["train.parquet"].path))
     pq.write_table(table.slice(max(0, len(table) - FIT_ROWS)), folder / "train.parquet")
-    spec = sample.spec
-    params: dict[str, Any] = {"features": spec.features.model_dump(mode="json"), "label": spec.label, **params_of(spec)}
-    request = Request("train", spec.training.fit, spec.name, params, {"training_set": sample.ledger.ref(training_set)})
+    request = train_request(sample.spec, sample.ledger.ref(training_set))
     task = Task(request, Attempt(request.key, 0, 1), sample.ledger, sample.settings, folder)
     try:
         train, validation, signature = read_rows(task, folder / "train.parquet")
@@ -148,7 +153,7 @@ def training_job(sample: Sample, training_set: Result) -> TrainingJob:
         raise Inconclusive(f"{error.what} More of them: --days.") from error
     _compare_encodings(Encoder.from_json(signature), pq.read_table(folder / "train.parquet"))
     store = CheckpointStore(sample.ledger.storage, task.attempt.checkpoints)
-    asked = spec.training
+    asked = sample.spec.training
     return TrainingJob(train, validation, signature, asked.params, store, folder / "model.onnx", asked.seed, workers=1)
 
 
@@ -198,6 +203,7 @@ def fit(sample: Sample, job: TrainingJob) -> str:
 def compare_scores(job: TrainingJob) -> str:
     """The file's structure, its scores of odd rows, and that they are the model's own. Raises Inconclusive where it told none."""
     metrics = verify(job)
+    _try_decision(job)
     size = f"{job.model_path.stat().st_size:,} bytes"
     if not job.expected:
         raise Inconclusive(f"the file is sound ({size}), but fit never calls job.expect(scores): nothing to compare it with.")
@@ -205,6 +211,12 @@ def compare_scores(job: TrainingJob) -> str:
     value, metric = metrics.get(name), stated(job.problem, name)
     told = f"; {metric.title} {value:.2f}{metric.unit} on {len(job.validation):,} validation rows" if value is not None else ""
     return f"the file scores as the model does, missing and unknown values too ({size}){told}"
+
+
+def _try_decision(job: TrainingJob) -> None:
+    """The author's own decision function, if there is one, on the validation rows: training leaves it to the evaluation."""
+    if getattr(job.problem.value, "decision", ""):
+        job.problem.decide(open_model(job.model_path).score(job.validation.given))
 
 
 def _perform(sample: Sample, request: Request) -> Result:

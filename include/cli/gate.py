@@ -149,18 +149,22 @@ def _rows_per_day(options: argparse.Namespace) -> float:
 
 
 def _planned(spec: ModelSpec, found: GatePlan) -> str:
+    from include.problems.of import of_spec
+    from include.problems.stated import stated, units_of
+
+    metric, units = stated(of_spec(spec), found.metric), units_of(of_spec(spec))
     head = (
-        f"{spec.name}: a challenger passes if it is shown to lose less than {found.margin:g} {found.metric} to the champion "
-        f"(evaluation.margin), at evaluation.alpha {found.alpha:g}.\n"
+        f"{spec.name}: a challenger passes if it is shown to lose less than {found.margin:g}{metric.unit} {found.metric} to the "
+        f"champion (evaluation.margin), at evaluation.alpha {found.alpha:g}.\n"
         f"Its holdout is the newest {found.holdout_days} days (training.holdout_days), of about {found.rows_per_day:,.0f} "
-        f"labelled rows each.\nA difference on it has a standard error of {found.error:.4f}: {found.source}."
+        f"labelled {units} each.\nA difference on it has a standard error of {found.error:.4f}{metric.unit}: {found.source}."
     )
     rows = [
         (line.words, f"{line.chance:.0%}", "no number" if line.rows is None else f"{line.rows:,}",
          "–" if line.days is None else f"{line.days:,}")
         for line in found.lines
     ]  # fmt: skip
-    names = ("a challenger that is truly", "passes now in", f"rows for {found.power:.0%}", "days")
+    names = ("a challenger that is truly", "passes now in", f"{units} for {found.power:.0%}", "days")
     good = found.lines[1]
     return "\n".join([head, "", table(names, rows), "", _advice(spec, good.days)])
 

@@ -19,9 +19,9 @@ from include.core.spec.dtypes import is_text, kind_of, length_of
 SHAPES: Shapes = {
     "": {
         "id": "of the request; empty where none was logged",
-        "score": "binary: the probability of the label being 1; a ranking: what it orders by", "label": "binary: 0 or 1",
-        "value": "a number that is predicted", "low": "of its interval, where it has one", "high": "of its interval",
-        "class": "the class that is decided", "probabilities": "by class", "place": "of a candidate in its list, from 1",
+        "score": "the probability of the label being 1; of a ranking what it orders by, and `place` instead of `label`; of a "
+        "number `value` (and `low`, `high`) instead of both; of classes `class` and `probabilities`",
+        "label": "0 or 1",
         "version": "that answered; null: the default answer", "arm": "champion or challenger",
         "degraded": "what stood in for by defaults", "through": "the gateway, or this process, in words",
     },

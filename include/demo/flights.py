@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from datetime import date
 from importlib.metadata import files
 from pathlib import Path
@@ -82,16 +83,25 @@ SOURCES = {
 }
 
 
-def land(storage: Storage, first: date, last: date, root_csv: Path | None = None) -> int:
+def land(
+    storage: Storage,
+    first: date,
+    last: date,
+    root_csv: Path | None = None,
+    model: str = MODEL,
+    sources: Mapping[str, str] = SOURCES,
+) -> int:
     """Write every source's raw partitions from `first` to `last`, both included. Returns how many were written.
 
     A partition whose bytes are there already is left alone, so landing again costs little and changes nothing.
-    `root_csv` is the folder of the CSV files, by default the installed package's. Raises FileNotFoundError.
+    `root_csv` is the folder of the CSV files, by default the installed package's. `model`: whose partitions they become.
+    `sources`: SQL by name over the tables `typed`, `weather_csv` and `planes_csv`, each with the column `day`.
+    Raises FileNotFoundError.
     """
-    raw, written = RawPartitions(storage, MODEL), 0
+    raw, written = RawPartitions(storage, model), 0
     with tempfile.TemporaryDirectory() as scratch:
         connection = _open(root_csv or _installed(), Path(scratch))
-        for source, query in SOURCES.items():
+        for source, query in sources.items():
             between = f"WHERE day BETWEEN DATE '{first}' AND DATE '{last}'"
             table = connection.sql(f"SELECT * FROM ({query}) {between} ORDER BY ALL").to_arrow_table()
             for day, rows in _by_day(table, first, last):

@@ -17,7 +17,7 @@ def calibration(bins: Sequence[CalibrationBin], of: str = "share of positives") 
     most = max((row["rows"] for row in bins), default=1)
     dots = "".join(
         f"<circle cx={_x(row['score'])} cy={_y(row['rate'])} r={3 + 9 * (row['rows'] / most) ** 0.5:.1f} "
-        f"fill=var(--accent) fill-opacity=.65><title>{row['rows']:,} rows: mean score {row['score']:.3f}, "
+        f"fill=var(--accent) fill-opacity=.65><title>{row['rows']:,} rows: mean probability {row['score']:.3f}, "
         f"{row['rate']:.3f} {come}</title></circle>"
         for row in bins
     )
@@ -28,11 +28,11 @@ def calibration(bins: Sequence[CalibrationBin], of: str = "share of positives") 
     )
     ideal = f"<path d='M{_x(0)} {_y(0)}L{_x(1)} {_y(1)}' stroke=var(--dim) stroke-dasharray=4 />"
     labels = (
-        "<text x=180 y=290 text-anchor=middle>mean score</text>"
+        "<text x=180 y=290 text-anchor=middle>mean probability</text>"
         f"<text transform='translate(10 135) rotate(-90)' text-anchor=middle>{escape(of)}</text>"
     )
     plot = f"<svg viewBox='0 0 330 296' width=420 role=img aria-label='calibration plot'>{grid}{ideal}{dots}{labels}</svg>"
-    return f"{plot}<p class=note>On the dashed line a score of 0.3 comes true three times in ten. A dot's area is its rows.</p>"
+    return f"{plot}<p class=note>On the dashed line .3 comes true three times in ten. A dot's area is its rows.</p>"
 
 
 def _x(score: float) -> str:

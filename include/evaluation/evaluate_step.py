@@ -21,17 +21,18 @@ from include.evaluation.baselines import boosted, historical
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.leakage import leaking_inputs, warnings
+from include.evaluation.remote import served_by
 from include.evaluation.report import render
 from include.evaluation.slices import by_slice, paired_slices
 from include.metrics.arrays import Bools
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import Encoded, Floats, Model, open_model
-from include.problems.of import of_params, same_outputs
+from include.model_contract.model import Encoded, Floats, Model, model_file, open_model
+from include.problems.of import of_params, require_same, same_outputs
 from include.problems.problem import Problem
-from include.problems.stated import said_of
+from include.problems.stated import state
 from include.problems.truth import Outputs, Truth
-from include.step_values.evaluation import AloneValue, EvaluateValue, PairedValue
+from include.step_values.evaluation import AloneValue, ChampionValue, EvaluateValue, PairedValue
 from include.step_values.features import TrainingSetValue
 from include.step_values.training import Metrics, TrainValue
 
@@ -57,15 +58,16 @@ def run(task: Task) -> Outcome:
     `warnings` of the value, and at the head of the report: what looks as if the rows held their own answer.
     """
     spec, problem = Evaluation(**task.params["evaluation"]), of_params(task.params)
+    require_same(problem, _signature(task, "train"), "the trained model")
     model, encoder, path = _open(task, "train")
     train, holdout = (_rows(task, name, encoder, problem) for name in ("train", "holdout"))
     outputs = _score(model, holdout.encoded, problem, "the trained model")
     leaking = _leaking(train, holdout, encoder, problem)
+    compared = _champion(task, holdout, outputs, spec, problem)
     value: EvaluateValue = {
         "rows": len(holdout.truth),
-        **said_of(task.params),
         "metrics": problem.measure(holdout.truth, outputs),
-        **_champion(task, holdout, outputs, spec, problem),
+        "champion": compared["champion"],
         "baselines": _baselines(train, holdout, encoder, spec.baseline, problem),
         "alone": leaking,
         "warnings": [*task.input("training_set").read(TrainingSetValue).get("warnings", ()), *warnings(leaking)],
@@ -75,8 +77,15 @@ def run(task: Task) -> Outcome:
         "latency_ms": measure_latency(model, holdout.encoded[:LATENCY_ROWS], spec.max_latency_ms),
         "bytes": path.stat().st_size,
     }
+    state(value, task.params)
+    if "paired" in compared:
+        value["paired"] = compared["paired"]
+    if "incomparable" in compared:
+        value["incomparable"] = compared["incomparable"]
+    if address := served_by(path):
+        value["remote"] = address
     files = {"report.html": task.workdir / "report.html"}
-    if spec.int8:
+    if spec.int8 and "remote" not in value:
         small = task.workdir / int8.FILE
         value["int8"] = int8.variant(path, small, holdout.encoded, holdout.truth, spec, problem)
         if value["int8"]["accepted"]:
@@ -94,8 +103,8 @@ def _rows(task: Task, name: str, encoder: Encoder, problem: Problem) -> Rows:
 
 def _open(task: Task, name: str) -> tuple[Model, Encoder, Path]:
     """The model of a `train` input, its encoder and its file."""
-    path = task.file(name, "model.onnx")
-    return open_model(path), Encoder.from_json(_signature(task, name)), path
+    path = task.file(name, model_file(task.input(name).files))
+    return open_model(path, task.settings.environ), Encoder.from_json(_signature(task, name)), path
 
 
 def _signature(task: Task, name: str) -> Mapping[str, Any]:
@@ -117,7 +126,7 @@ def _score(model: Model, rows: Encoded, problem: Problem, which: str) -> Outputs
     return outputs
 
 
-def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> dict[str, Any]:
+def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> ChampionValue:
     """Of the value: `champion`, its metrics on the same rows, through its own signature; and `paired`, row by row against the
     challenger's `outputs`, over all rows and by slice. `champion` is None if there is none, or it answers another question."""
     if "champion" not in task.request.inputs:

@@ -23,11 +23,11 @@ from include.core.scratch import scratch_folder
 from include.core.spec import Binary, ModelSpec
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import open_model
+from include.model_contract.model import model_file, open_model
 from include.problems.holdout_plan import POWER, Assumed, AssumedLoss, Spread, lost
 from include.problems.label_columns import days as days_of
-from include.problems.of import of_spec, problem_of
-from include.problems.problem import TIME
+from include.problems.of import of_spec, problem_of, require_same
+from include.problems.problem import TIME, Problem
 from include.problems.stated import stated, units_of
 from include.versions.record import Stage, VersionRecord
 
@@ -187,11 +187,11 @@ def _holdout_days(ledger: Ledger, evaluation: Request, spec: ModelSpec) -> int:
 def _alone(ledger: Ledger, spec: ModelSpec, record: VersionRecord, alike: float) -> Seen | None:
     """The version's own error on its holdout: that of a difference is it times the root of 2 (1 - alike)."""
     try:
-        holdout, scores = _scored(ledger, record)
+        problem = problem_of(spec.problem, record.entry.threshold)
+        holdout, scores = _scored(ledger, record, problem)
         days = _holdout_days(ledger, ledger.request(ledger.resolve(record.entry.lineage.evaluation).key), spec)
     except GONE:
         return None
-    problem = problem_of(spec.problem, record.entry.threshold)
     truth = problem.truth(holdout, spec.label)
     own, groups = problem.influence(spec.evaluation.metric, truth, scores), days_of(holdout, TIME)
     by_row, (by_group, found) = own.row_error(), own.group_error(groups)
@@ -208,11 +208,13 @@ def _alone(ledger: Ledger, spec: ModelSpec, record: VersionRecord, alike: float)
     return Seen(spread, rows / (found if by_day else days), words)
 
 
-def _scored(ledger: Ledger, record: VersionRecord) -> tuple[pa.Table, np.ndarray]:
-    """The version's holdout, and its scores of it [rows]."""
+def _scored(ledger: Ledger, record: VersionRecord, problem: Problem) -> tuple[pa.Table, np.ndarray]:
+    """The version's holdout, and its outputs of it. Raises DataError for a version of another problem."""
     train, data = ledger.resolve(record.entry.lineage.train), ledger.resolve(record.entry.lineage.training_set)
     with scratch_folder() as scratch:
-        model = open_model(ledger.fetch(train, "model.onnx", scratch))
-        encoder = Encoder.from_json(json.loads(ledger.storage.read(train.files["signature.json"].path)))
+        model = open_model(ledger.fetch(train, model_file(train.files), scratch))
+        signature = json.loads(ledger.storage.read(train.files["signature.json"].path))
+        require_same(problem, signature, f"version {record.version}")
+        encoder = Encoder.from_json(signature)
         holdout = pq.read_table(ledger.fetch(data, "holdout.parquet", scratch))
         return holdout, model.score(encoder.encode_table(holdout))

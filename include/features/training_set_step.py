@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -58,8 +59,8 @@ def run(task: Task) -> Outcome:
     class without a row, too few, two definitions of a view.
     """
     params = task.params
-    days_back, held_out, least = (int(params[name]) for name in ("window_days", "holdout_days", "minimum_rows"))
-    window = Window(parse_time(params["as_of"]), days_back, held_out, least, params["label"], of_params(params))
+    days_of_window = params["window_days"], params["holdout_days"], params["minimum_rows"]
+    window = Window(parse_time(params["as_of"]), *days_of_window, params["label"], of_params(params))
     inputs = dict(task.request.inputs)
     left_out = inputs.pop(WITHDRAWN, None)
     days = results(task.ledger, inputs)
@@ -147,7 +148,7 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
     """)
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, window: Window, cut: Mapping[str, int]) -> dict[str, Json]:
+def _counts(connection: duckdb.DuckDBPyConnection, window: Window, cut: Mapping[str, int]) -> dict[str, Any]:
     row = connection.execute(f"""
         SELECT count(*) AS rows, count(*) FILTER (held_out) AS holdout_rows,
             coalesce(strftime(min(event_timestamp), '{TIME_FORMAT}'), '') AS first,
@@ -160,7 +161,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, cut: Mapping[
         FROM labelled
     """)
     names = [column[0] for column in row.description]
-    counts: dict[str, Json] = dict(zip(names, row.fetchall()[0], strict=True))
+    counts: dict[str, Any] = dict(zip(names, row.fetchall()[0], strict=True))
     return {**counts, **cut, "as_of": window.as_of.strftime(TIME_FORMAT)}
 
 

@@ -10,8 +10,10 @@ import socket
 import sys
 from pathlib import Path
 
+from include.prediction_log.record import Record
 from include.services.services import Services
 from include.serving.models.loaded_model import LoadedModel, load_model
+from include.serving.ranking.overlap import ListCopy, shadow_list
 from include.serving.shadow import OPTIONS, Scorer, score_frames
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
@@ -32,7 +34,10 @@ def main(argv: list[str] | None = None) -> int:
     def load_version(model: str, version: int, scratch: Path) -> LoadedModel:
         return load_model(services.control, services.ledger, services.spec(model), version, scratch)
 
-    scorer = Scorer(load_version, services.settings.home, services.settings.scratch(), metrics)
+    def make_list(model: str, loaded: LoadedModel, copy: ListCopy) -> list[Record]:
+        return shadow_list(services.spec(model), loaded, copy, services.online_store.read_entities)
+
+    scorer = Scorer(load_version, services.settings.home, services.settings.scratch(), metrics, make_list)
     with socket.socket(fileno=options.socket) as end, end.makefile("rb") as stream:
         score_frames(stream, scorer)
     return 0

@@ -36,7 +36,7 @@ def _data(package: Package) -> str:
     if package.entry.origin == IMPORTED:
         return _elsewhere(package)
     window = plain(f"{value.get('first', '?')} to {value.get('last', '?')}")
-    positive = f", {_number(value.get('positives'))} positive" if package.facts.spec.problem.kind == "binary" else ""
+    positive = f", {_number(value.get('positives'))} positive" if "positives" in value else ""
     rows = f"{_number(value.get('rows'))} rows{positive}"
     return f"## Data\n\n{window}: {rows}; {_number(value.get('holdout_rows'))} newest rows held out for evaluation."
 
@@ -94,8 +94,18 @@ def _limits(package: Package) -> str:
         f"- It knows nothing after {package.entry.as_of}; monitoring says when that matters.\n"
         "- A category it has not seen is scored as unknown; a missing number as the feature's default.\n"
         f"- One row takes {_row_ms(value.get('latency_ms'))} ms (p99; at most {spec.evaluation.max_latency_ms} is let through); "
-        f"the file has {_number(value.get('bytes'))} bytes.\n"
+        f"{_held(value)}.\n"
         "- The metrics above are of one holdout; the slices with few rows are noisy."
+    )
+
+
+def _held(value: Mapping[str, Any]) -> str:
+    """Where the model is. What nobody here holds cannot be vouched for."""
+    if not value.get("remote"):
+        return f"the file has {_number(value.get('bytes'))} bytes"
+    return (
+        f"it is served by {code(str(value['remote']))}, over the wire. Its bytes are not held here: the digest is of the "
+        "record of its address, inputs and outputs, and what that server answers tomorrow is its own promise"
     )
 
 

@@ -19,7 +19,7 @@ from include.core.request import Outcome
 from include.core.spec import Feature, Features
 from include.core.task import Task
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import open_model
+from include.model_contract.model import model_file, open_model
 from include.monitoring.performance.estimate_calibration import backtest
 from include.monitoring.performance.estimation import spaced
 from include.monitoring.performance.known_rows import labels
@@ -39,7 +39,7 @@ from include.monitoring.profile.profiles import Parts, profile_parts
 from include.monitoring.reference import TIME, clocks
 from include.monitoring.report import sample
 from include.problems.label_columns import numbered
-from include.problems.of import of_params
+from include.problems.of import of_params, require_same
 from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
 from include.step_values.features import TrainingSetValue
@@ -152,8 +152,9 @@ def _columns(holdout: pa.Table, label: str, problem: Problem, outputs: Outputs, 
 def _answers(task: Task, holdout: pa.Table, problem: Problem) -> tuple[Outputs, dict[str, float]]:
     """The champion's outputs of the holdout, and the importance of its inputs."""
     signature: Mapping[str, Any] = json.loads(task.file("train", "signature.json").read_text())
+    require_same(problem, signature, "the champion")
     encoder = Encoder.from_json(signature)
-    model = open_model(task.file("train", "model.onnx"))
+    model = open_model(task.file("train", model_file(task.input("train").files)), task.settings.environ)
     names = [str(each["name"]) for each in signature["inputs"]]
 
     def score(rows: pa.Table) -> Outputs:

@@ -14,6 +14,8 @@ from include.core.ledger import Ledger
 from include.core.request import Ref
 from include.metrics.paired import Difference
 from include.notebook.results import Evaluation, figures
+from include.problems.stated import metric_in, units_in
+from include.step_values.evaluation import EvaluateValue
 from include.step_values.training import Metrics
 
 if TYPE_CHECKING:
@@ -46,10 +48,10 @@ class Comparison(Evaluation):
     def verdict(self) -> str:
         """In a sentence."""
         low, high = self.interval
-        better = -self.difference.worse
-        said = f"{self.metric}: {self.one} is {abs(better):.4f} {'better' if better >= 0 else 'worse'} than {self.other}"
+        better, unit = -self.difference.worse, metric_in(self.value, self.metric).unit
+        said = f"{self.metric}: {self.one} is {abs(better):.4f}{unit} {'better' if better >= 0 else 'worse'} than {self.other}"
         sure = "that is no chance" if low > 0 or high < 0 else "that may be chance"
-        return f"{said} (95 %: {low:+.4f} to {high:+.4f}, {self.difference.rows:,} rows): {sure}"
+        return f"{said} (95 %: {low:+.4f} to {high:+.4f}, {self.difference.rows:,} {units_in(self.value)}): {sure}"
 
     @property
     def table(self) -> pd.DataFrame:
@@ -73,6 +75,17 @@ class Comparison(Evaluation):
         both = {"one": {"name": self.one, "metrics": dict(self.metrics)}, "other": {"name": self.other, "metrics": self._others}}
         sides = {"metric": self.metric, "better": -self.difference.worse, "low": low, "high": high, "rows": self.difference.rows}
         return {**super(Evaluation, self).to_json(), **both, **sides, "verdict": self.verdict}
+
+
+def refuse_incomparable(value: EvaluateValue) -> None:
+    """Raises DataError where the two answer different questions: there is no difference to measure."""
+    if "incomparable" in value:
+        words = value["incomparable"].replace("the champion is", "one is").replace("this model", "the other")
+        raise DataError(
+            f"The two cannot be compared: {words}.",
+            safe="nothing was decided.",
+            hint="compare fits of one kind of problem; what each says of its own is in its evaluation.",
+        )
 
 
 def refuse_seen(ledger: Ledger, holdout: Ref, fits: dict[str, Ref]) -> None:

@@ -23,7 +23,7 @@ from include.features.withdrawn_step import snapshot
 from include.local.connections import read_file
 from include.local.environment import quiet
 from include.notebook.arguments import Moment, as_day, as_moment, known_params, name_of
-from include.notebook.comparison import Comparison, refuse_seen
+from include.notebook.comparison import Comparison, refuse_incomparable, refuse_seen
 from include.notebook.days import MadeDay, Say, make_days
 from include.notebook.fits import Other, find_fit
 from include.notebook.fresh_code import refresh
@@ -33,6 +33,7 @@ from include.overview.models import require_model
 from include.point_in_time.known import first_day
 from include.rollout.history import withdrawn
 from include.services.services import Services
+from include.step_values.evaluation import EvaluateValue
 from include.step_values.validation import ValidateValue
 from include.training.request import train_request, tune_request
 from include.validation.request import training_set_verdict_request
@@ -177,6 +178,7 @@ class Model:
         refuse_seen(self.services.ledger, holdout, dict(zip(names, (first.training_set, second.training_set), strict=True)))
         spec = self.spec
         found = self._compute(evaluate_request(spec, holdout, first.ref, second.ref))
+        refuse_incomparable(found.result.read(EvaluateValue))
         return Comparison(self.name, found, self.services, *names, spec.evaluation.metric)
 
     def find(self, which: Other) -> Fit:

@@ -180,16 +180,18 @@ class Fit(LocalResult):
         return self.request.inputs["training_set"]
 
     def score(self, rows: pd.DataFrame) -> np.ndarray[Any, Any]:
-        """Scores [n] of rows that have a column for each input, such as `training_set.holdout`: encoded as in serving."""
+        """Outputs [n], or [n, k] of a problem that has several, of rows that have a column for each input, such as
+        `training_set.holdout`: encoded as in serving."""
         import pyarrow as pa
 
         from include.model_contract.encoder import Encoder
-        from include.model_contract.model import open_model
+        from include.model_contract.model import model_file, open_model
 
         with TemporaryDirectory() as scratch:
             files = {name: self.services.ledger.fetch(self.result, name, Path(scratch)) for name in self.result.files}
             encoder = Encoder.from_json(json.loads(files["signature.json"].read_text()))
-            return open_model(files["model.onnx"]).score(encoder.encode_table(pa.Table.from_pandas(rows)))
+            model = open_model(files[model_file(files)], self.services.settings.environ)
+            return model.score(encoder.encode_table(pa.Table.from_pandas(rows)))
 
     def facts(self) -> Iterator[tuple[str, str]]:
         yield "trained on", f"{self.value['rows']:,} rows of {self.training_set.uri.split('/')[2][:SHOWN]}"
@@ -256,6 +258,8 @@ class Evaluation(LocalResult):
         yield "holdout", f"{value['rows']:,} rows: {figures(self.metrics)}"
         if self.champion:
             yield "champion", figures(self.champion)
+        elif "incomparable" in value:
+            yield "champion", f"not compared: {value['incomparable']}"
         yield from ((name, figures(found)) for name, found in value["baselines"].items())
         yield "gate", "open" if self.passed else f"closed: {'; '.join(self.reasons)}"
         yield from (("warning", warning) for warning in value.get("warnings", ()))

@@ -73,8 +73,8 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     explored: str = ""
     """Why the champion's score did not decide: "challenger" (a canary's arm) or "random"; else empty."""
     decision: int | None = None
-    """The decision that was answered: of classes always, the place of the class; otherwise where it was drawn at random, for
-    elsewhere it follows from the score."""
+    """The decision that was answered: of classes always, the place of the class; of a binary answer where costs or an author's
+    function decide, or where it was drawn at random, for elsewhere it follows from the score."""
     outputs: list[float] | None = None
     """All that the model says, where that is several numbers: in the order of the problem's outputs."""
     against_outputs: list[float] | None = None

@@ -20,6 +20,7 @@ from include.metrics.errors import Influence, influence
 from include.problems import curves, weighted
 from include.problems.alerts import recall_at, said_at
 from include.problems.boosting import boosted_classes
+from include.problems.decisions import decided_by
 from include.problems.events import COSTLY, RANDOM, Answered, Event
 from include.problems.label_columns import numbers, refuse
 from include.problems.metric import Metric, mean_of, ratio_influence
@@ -74,6 +75,10 @@ class BinaryProblem(Problem):
             return ""
         return f"{positive:,} of {len(truth):,} rows are positive: at least {max(least, 1)} of either class are needed"
 
+    @property
+    def decided_at(self) -> float | None:
+        return self.threshold
+
     def described(self, truth: Truth) -> dict[str, float]:
         return {"positives": int(truth.labels.sum())}
 
@@ -115,7 +120,7 @@ class BinaryProblem(Problem):
         """
         score = outputs.astype(np.float64)
         if self._decision is not None:
-            return np.asarray(self._decision(score), dtype=np.int64)
+            return decided_by(self._decision, score, 2)
         if self.value.costs is None:
             said = score >= self.threshold
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 RANDOM = "random"  # why a decision was another than the model's own (include/serving/prediction/exploration.py)
 
@@ -27,7 +27,7 @@ class Answered(Protocol):
     @property
     def place(self) -> int | None: ...
     @property
-    def features(self) -> Mapping[str, float | str | None]: ...
+    def features(self) -> Mapping[str, Any]: ...
     @property
     def against(self) -> float | None: ...
     @property

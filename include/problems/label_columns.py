@@ -26,6 +26,12 @@ def numbers(column: pa.ChunkedArray, name: str) -> Floats:
             safe=KEPT,
             hint="cast it in the model's SQL, or state another kind of problem.",
         )
+    if column.null_count:
+        raise DataError(
+            f"{name!r} is null in {column.null_count:,} of {len(column):,} rows, and is needed in each.",
+            safe=KEPT,
+            hint="give it a value in the model's SQL, or leave such rows out there.",
+        )
     values: Floats = column.cast(pa.float64()).to_numpy().astype(np.float64)
     wrong = values[~np.isfinite(values)]
     if len(wrong):
@@ -45,6 +51,15 @@ def positive_numbers(table: pa.Table, name: str) -> Floats:
     return values
 
 
+def bounds_words(low: float, high: float) -> str:
+    """What must be kept to, as `from 0 to 5` or `of at least 0`; empty without bounds."""
+    if np.isinf(low) and np.isinf(high):
+        return ""
+    if np.isinf(high):
+        return f"of at least {low:g}"
+    return f"of at most {high:g}" if np.isinf(low) else f"from {low:g} to {high:g}"
+
+
 def refuse(values: Floats, wrong: np.ndarray, what: str, hint: str = "") -> None:
     """Raises DataError with some of the values [n] that are `wrong` [n]."""
     if wrong.any():
@@ -60,7 +75,7 @@ def cost_columns(table: pa.Table, names: Sequence[str]) -> dict[str, Floats]:
     """Costs by name, each [n] and at least 0. Raises DataError."""
     found = {name: numbers(present(table, name), name) for name in names}
     for name, values in found.items():
-        refuse(values, values < 0, f"{name!r} is a cost, and must not be negative")
+        refuse(values, values < 0, f"{name!r} is a cost, and must be 0 or more")
     return found
 
 

@@ -20,7 +20,8 @@ from include.metrics.calibration import Bin, calibration_table
 from include.metrics.errors import Influence
 from include.problems import curves, weighted
 from include.problems.boosting import boosted_classes
-from include.problems.events import COSTLY, Answered, Event
+from include.problems.decisions import decided_by
+from include.problems.events import COSTLY, RANDOM, Answered, Event
 from include.problems.metric import Metric, mean_of, nothing, ratio_influence
 from include.problems.problem import PARITY, Problem, Rule
 from include.problems.truth import Outputs, Truth
@@ -143,7 +144,7 @@ class MultiClassProblem(Problem):
     def decide(self, outputs: Outputs, columns: Mapping[str, Floats] | None = None) -> Groups:
         """The place of a class: by the author's function; else the cheapest by `costs`; else the likeliest."""
         if self._decision is not None:
-            return np.asarray(self._decision(outputs), dtype=np.int64)
+            return decided_by(self._decision, outputs, len(self.value.classes))
         if self.value.costs is None:
             likeliest: Groups = outputs.argmax(axis=1).astype(np.int64)
             return likeliest
@@ -181,8 +182,8 @@ class MultiClassProblem(Problem):
         return costs
 
     def remembered(self, answer: Answered) -> float | None:
-        """The place of the decided class."""
-        decided = answer.decision
+        """The place of the class that the model decides: one that was drawn at random says nothing of it."""
+        decided = None if answer.explored == RANDOM else answer.decision
         if decided is None and answer.outputs is not None:
             decided = int(self.decide(np.array([answer.outputs]))[0])
         known = decided is not None and 0 <= decided < len(self.value.classes)

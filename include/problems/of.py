@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from include.core.errors import DataError
 from include.core.spec import AnyKind, Binary, ModelSpec, MultiClass, Ranking, Regression, problem_from
 from include.problems.binary import BinaryProblem
 from include.problems.multiclass import MultiClassProblem
@@ -13,6 +14,7 @@ from include.problems.ranking import RankingProblem
 from include.problems.regression import RegressionProblem
 
 THRESHOLD = 0.5
+SHOWN = 8  # outputs, of an error
 TEXT_OR_WHOLE = "KEY"  # of a column that says what a row belongs to: see include/features/offline/dataset.py
 
 
@@ -60,10 +62,39 @@ def rows_of(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
+def signature_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model's contract (`signature.json`) says of its problem: the problem, its outputs' names. Nothing of a plain one.
+
+    `params`: of a request, or what `params_of` gives.
+    """
+    if not params.get("problem"):
+        return {}
+    return {"problem": params["problem"], "outputs": list(of_params(params).outputs)}
+
+
 def same_outputs(problem: Problem, signature: Mapping[str, Any]) -> bool:
     """Whether a model of this contract answers the problem's question: its outputs can then be measured by it."""
     other = of_params(signature)
     return other.value.kind == problem.value.kind and other.outputs == problem.outputs
+
+
+def require_same(problem: Problem, signature: Mapping[str, Any], which: str) -> None:
+    """Raises DataError unless a model of this contract answers the problem's question.
+
+    Outputs of another problem may have the same shape (the same classes in another order), and would be misread.
+    """
+    if same_outputs(problem, signature):
+        return
+    other = of_params(signature)
+    raise DataError(
+        f"{which[:1].upper()}{which[1:]} was trained for another problem than the spec now states.",
+        seen={
+            "trained": f"{other.value_name} of {', '.join(other.outputs[:SHOWN])}",
+            "spec": f"{problem.value_name} of {', '.join(problem.outputs[:SHOWN])}",
+        },
+        safe="nothing was measured or scored by it; the version itself is kept.",
+        hint="train a version for the present problem, or give the spec the problem back that the version was trained for.",
+    )
 
 
 def uses_of(spec: ModelSpec) -> tuple[str, ...]:

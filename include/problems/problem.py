@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TIME = "event_timestamp"
 PARITY = 1e-4  # by so much a converted model's outputs may differ from those of the model it came from
 
-Rule = tuple[str, dict[str, Json]]
+Rule = tuple[str, dict[str, Any]]
 """The name of an expectation, and its arguments."""
 
 
@@ -78,9 +78,6 @@ class Problem(ABC):
 
     historical_name: ClassVar[str] = "historical"
     """What results call the baseline of the same name."""
-
-    threshold: float | None = None
-    """The score from which on the decision is yes, where that is how it is made: figures of two thresholds are not compared."""
 
     alone_words: ClassVar[str]
     """How well one input predicts the label alone, in words: see `strength`."""
@@ -151,6 +148,11 @@ class Problem(ABC):
     def costs(self) -> tuple[str, ...]:
         """The columns that hold costs."""
         return ()
+
+    @property
+    def decided_at(self) -> float | None:
+        """The score from which on the decision is yes, where that is how it is made: figures of two are not compared."""
+        return None
 
     @property
     def query(self) -> str | None:

@@ -44,7 +44,7 @@ class RankingProblem(Problem):
 
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
-        refuse(values, values < 0, f"The label {label!r} is a relevance, and must not be negative")
+        refuse(values, values < 0, f"The label {label!r} is a relevance, and must be 0 or more")
         return values
 
     def read_label(self, value: object) -> float:

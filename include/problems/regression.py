@@ -17,7 +17,7 @@ from include.metrics.errors import Influence
 from include.problems import curves
 from include.problems.boosting import boosted_numbers
 from include.problems.events import Answered, Event
-from include.problems.label_columns import numbers, refuse
+from include.problems.label_columns import bounds_words, numbers, refuse
 from include.problems.metric import Metric, mean_of, nothing, transformed
 from include.problems.problem import Problem, Rule
 from include.problems.truth import Outputs, Truth
@@ -52,15 +52,15 @@ class RegressionProblem(Problem):
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         values = numbers(column, label)
         low, high = self._bounds
-        refuse(values, (values < low) | (values > high), f"The label {label!r} must lie between {low:g} and {high:g}")
+        refuse(values, (values < low) | (values > high), f"The label {label!r} must be a number {bounds_words(low, high)}")
         return values
 
     def read_label(self, value: object) -> float:
         low, high = self._bounds
         good = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value) and low <= value <= high
         if not good:
-            bounds = "" if np.isinf(low) and np.isinf(high) else f" from {low:g} to {high:g}"
-            raise DataError(f"A label must be a finite number{bounds}.", seen=value, safe="nothing was written.")
+            words = f"A label must be a finite number {bounds_words(low, high)}".rstrip()
+            raise DataError(f"{words}.", seen=value, safe="nothing was written.")
         return float(value)  # type: ignore[arg-type]
 
     @property
@@ -86,15 +86,18 @@ class RegressionProblem(Problem):
 
     def label_rules(self, label: str) -> Sequence[Rule]:
         limits = {"min_value": self.value.minimum, "max_value": self.value.maximum}
-        given: dict[str, Json] = {name: limit for name, limit in limits.items() if limit is not None}
+        given: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
         between: list[Rule] = [("ExpectColumnValuesToBeBetween", {"column": label, **given})] if given else []
         return [("ExpectColumnUniqueValueCountToBeBetween", {"column": label, "min_value": 2}), *between]
 
     def _unhealthy(self, outputs: Outputs) -> str:
         if outputs.ndim == 1:
             return ""
-        crossed = int(((outputs[:, 1] > outputs[:, 0]) | (outputs[:, 0] > outputs[:, 2])).sum())
-        return f"{crossed} values that lie outside their own interval" if crossed else ""
+        crossed = outputs[(outputs[:, 1] > outputs[:, 0]) | (outputs[:, 0] > outputs[:, 2])]
+        if not len(crossed):
+            return ""
+        value, low, high = crossed[0]
+        return f"{len(crossed)} values that lie outside their own interval, such as {value:.6g} and {low:.6g} to {high:.6g}"
 
     @property
     def default_output(self) -> Outputs:

@@ -9,6 +9,7 @@ from typing import Any
 from include.core.spec import Regression
 from include.problems.of import of_params
 from include.problems.problem import Problem
+from include.step_values.evaluation import EvaluateValue
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,14 @@ class Stated:
         return f"{value:.4f}{self.unit}"
 
 
-def said_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What an evaluation's value keeps of its request's parameters: the problem unless it is plain binary, and the threshold of
-    one that has any."""
-    threshold = of_params(params).threshold
-    return {
-        **({"threshold": threshold} if threshold is not None else {}),
-        **({"problem": params["problem"]} if params.get("problem") else {}),
-    }
+def state(value: EvaluateValue, params: Mapping[str, Any]) -> None:
+    """Keep in an evaluation's value what its request asked: the problem unless it is plain binary, and the threshold of one that
+    has any."""
+    threshold = of_params(params).decided_at
+    if threshold is not None:
+        value["threshold"] = threshold
+    if params.get("problem"):
+        value["problem"] = params["problem"]
 
 
 def problem_in(value: Mapping[str, Any]) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import pyarrow as pa
@@ -10,7 +11,8 @@ import pyarrow.parquet as pq
 from include.core.request import Outcome
 from include.core.spec import Binary, Features
 from include.core.task import Task
-from include.problems.of import of_params, problem_of
+from include.model_contract.remote import model_file
+from include.problems.of import of_params, problem_of, require_same
 from include.scoring.batches import open_mapper
 from include.scoring.rows import rows_of_day
 from include.scoring.scored import placed, schema
@@ -28,13 +30,18 @@ def run(task: Task) -> Outcome:
     (all but the first two optional). Raises DataError for an unpublished day, and for outputs that are none of the problem's.
     """
     params, problem = task.params, of_params(task.params)
+    contract = task.file("train", "signature.json").read_bytes()
+    require_same(problem, json.loads(contract), f"version {params.get('version')}")
     rows = rows_of_day(task, Features.model_validate(params["features"]), date.fromisoformat(params["day"]), problem.query)
+    file = model_file(task.input("train").files)
     scorer = Scorer(
-        task.file("train", "model.onnx").read_bytes(),
-        task.file("train", "signature.json").read_bytes(),
+        task.file("train", file).read_bytes(),
+        contract,
         params.get("version"),
         params.get("problem"),
         params.get("threshold"),
+        file,
+        task.settings.environ,
     )
     scored = open_mapper(task.settings)(rows, scorer)
     wanted = schema(problem)

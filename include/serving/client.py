@@ -42,7 +42,8 @@ class GatewayClient:
     def predict(
         self, model: str, entity: Mapping[str, Any], features: Mapping[str, Any], *, request_id: str = "", event_time: str = ""
     ) -> dict[str, Any]:
-        """{"id", "score", "label", "version", "arm", "degraded"}. `event_time`: ISO 8601, by default now."""
+        """{"id", "score", "label", "version", "arm", "degraded"}; of another kind than binary what its problem says
+        (docs/gateway-protocol.md). `event_time`: ISO 8601, by default now."""
         body: dict[str, Any] = {"entity": dict(entity), "features": dict(features)}
         body.update({name: value for name, value in (("id", request_id), ("event_time", event_time)) if value})
         return self._post(f"/predict/{model}", body)
@@ -57,7 +58,7 @@ class GatewayClient:
         return self._post(f"/push/{model}/{view}", {"rows": list(rows)})
 
     def feedback(self, model: str, labels: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Labels by request id: {"id", "label", "at"?}."""
+        """Labels by request id: {"id", "label", "at"?}; of classes by name."""
         return self._post(f"/feedback/{model}", {"labels": list(labels)})
 
     # -- status --------------------------------------------------------------------------------------

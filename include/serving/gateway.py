@@ -54,7 +54,9 @@ from include.serving.prediction.lost_views import LostViews
 from include.serving.prediction.micro_batch import PAYS_US, Batches
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.prediction.predict import Predictor, Unit
+from include.serving.prediction.remote_batches import RemoteBatches
 from include.serving.prediction.request_types import Contract
+from include.serving.recommendation.recommender import Recommender
 from include.serving.shadow import Shadow
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.health import Health
@@ -90,10 +92,13 @@ class Gateway:
         self._parts, self._manager, self._access = parts, parts.manager, parts.access
         self._switch, self.metrics, self._shadow = parts.switch, parts.metrics, parts.shadow
         self._predictors: dict[str, Predictor] = {}
+        self._recommenders: dict[str, Recommender] = {}
         self._rates, self._batches = Rates(), Batches()
+        self._remote = RemoteBatches(self.metrics.circuits.add)
         self._turns = RequestCoalescer(parts.admission)
         self._handlers: dict[str, Handler] = {
             "/predict/{model}": self._predict,
+            "/recommend/{model}": self._recommend,
             "/feedback/{model}": self._feedback,
             "/push/{model}/{view}": self._push,
             "/v2": _page(lambda: answer({"name": "slipstream", "version": "1", "extensions": ["binary_tensor_data"]})),
@@ -229,10 +234,7 @@ class Gateway:
 
     def _join(self, call: HttpRequest, deployment: Deployment, done: Done) -> None:
         model = deployment.spec.name
-        if not deployment.route.live:
-            raise RequestError(
-                404, f"No version of {model} is in service yet.", field="model", value=model, allowed="roll one out first"
-            )
+        _check_live(deployment)
         predictor = self._predictors.get(model) or self._predictor(deployment.spec)
         items, batch = predictor.contract.decode(call.body)
         self._turns.join(predictor, items, batch, deployment, done)
@@ -248,8 +250,32 @@ class Gateway:
     def _predictor(self, spec: ModelSpec) -> Predictor:
         parts = self._parts
         written = self._syncer.logs[spec.name] = PredictionLog(parts.home, spec.name)
-        made = Predictor(Contract(spec), parts.reader, written, self.metrics, parts.unit, self._shadow)
+        made = Predictor(Contract(spec), parts.reader, written, self.metrics, parts.unit, self._shadow, self._remote)
         return self._predictors.setdefault(spec.name, made)
+
+    async def _recommend(self, call: HttpRequest, model: str) -> Response:
+        admission = self._turns.admission
+        if admission.full:
+            raise OVERLOADED.again()
+        deployment = self._deployment(model)
+        if deployment.cold:
+            deployment = await self._manager.warm(model)
+        self._rates.check(deployment.spec)
+        _check_live(deployment)
+        admission.waiting += 1
+        try:
+            return Response(await self._recommender(deployment.spec).answer(call.body, deployment))
+        finally:
+            admission.answered(1)
+
+    def _recommender(self, spec: ModelSpec) -> Recommender:
+        known = self._recommenders.get(spec.name)
+        if known is None:
+            predictor, parts = self._predictors.get(spec.name) or self._predictor(spec), self._parts
+            offer = self._shadow.offer_list
+            known = Recommender(spec, parts.reader, predictor.log, self.metrics, parts.unit, offer)
+            self._recommenders[spec.name] = known
+        return known
 
     # -- Open Inference Protocol ---------------------------------------------------------------------
 
@@ -275,7 +301,9 @@ class Gateway:
         deployment, number = await self._version(model, version)
         self._rates.check(deployment.spec)
         length = _header_length(call)
-        if len(call.body) >= THREAD_BYTES:  # many rows: nobody else need wait for them
+        if deployment.models[number].remote is not None:
+            body, header_length = await infer_batched(self._remote, deployment, number, call.body, length)
+        elif len(call.body) >= THREAD_BYTES:  # many rows: nobody else need wait for them
             body, header_length = await asyncio.to_thread(infer, deployment, number, call.body, length)
         elif deployment.models[number].run_us > PAYS_US:
             body, header_length = await infer_batched(self._batches, deployment, number, call.body, length)
@@ -326,6 +354,15 @@ class Gateway:
             return deployment.spec if deployment else self._parts.load_spec(model)
         except SlipstreamError as error:
             raise RequestError(404, one_line(error), field="model", value=model) from None
+
+
+def _check_live(deployment: Deployment) -> None:
+    """Raises RequestError (404) where no version may answer yet."""
+    if not deployment.route.live:
+        model = deployment.spec.name
+        raise RequestError(
+            404, f"No version of {model} is in service yet.", field="model", value=model, allowed="roll one out first"
+        )
 
 
 def _page(made: Callable[[], Response]) -> Handler:

@@ -47,6 +47,7 @@ _BAD = (429,)
 _INFER = _operation("Score with one version (JSON or binary tensors)", body="Infer", errors=(*_BAD, 422))
 _PATHS: dict[str, dict[str, Any]] = {
     "/predict/{model}": {"post": _operation("Score an entity, or a batch of them", body="Predict", errors=_BAD)},
+    "/recommend/{model}": {"post": _operation("The items that rank best for an entity", body="Recommend", errors=_BAD)},
     "/feedback/{model}": {"post": _operation("Labels by request id", body="Feedback", errors=_BAD)},
     "/push/{model}/{view}": {"post": _operation("Feature rows for the online store", body="Push", errors=_BAD)},
     "/v2": {"get": _operation("Open Inference Protocol: the server")},
@@ -87,6 +88,15 @@ _TENSOR = _object(
 _OUTPUT = _object(("name",), name={"enum": ["score"]}, parameters=_MAP)
 _SCHEMAS = {
     "Predict": {"oneOf": [_ITEM, _object(("requests",), requests={"type": "array", "items": _ITEM})]},
+    "Recommend": _object(
+        ("entity",),
+        id=_TEXT,
+        entity=_MAP,
+        features=_MAP,
+        event_time={"type": "string", "format": "date-time"},
+        seen={"type": "array", "items": {"type": ["string", "integer"]}},
+        at={"type": "integer", "minimum": 1},
+    ),
     "Feedback": {"oneOf": [_LABEL, _object(("labels",), labels={"type": "array", "items": _LABEL})]},
     "Push": _object(("rows",), rows=_LIST_OF_MAPS),
     "Infer": _object(

@@ -26,7 +26,8 @@ from include.core.time import precise
 from include.prediction_log.record import SHADOW, Record
 from include.prediction_log.writer import PredictionLog
 from include.serving.models.answers import Output
-from include.serving.models.loaded_model import LoadedModel, ModelError
+from include.serving.models.loaded_model import AwayError, LoadedModel, ModelError, Unanswered
+from include.serving.ranking.overlap import ListCopy
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
 
@@ -71,6 +72,7 @@ class Frame(msgspec.Struct, array_like=True):
     copies: list[Copy] = []
     version: int = 0
     lines: bytes = b""
+    lists: list[ListCopy] = []
 
 
 class Shadow:
@@ -95,6 +97,11 @@ class Shadow:
             if not self._send(self._encode(Frame(model, some))):
                 for copy in some:
                     self._metrics.shadow.add(model, str(copy.version), "dropped")
+
+    def offer_list(self, model: str, copy: ListCopy) -> None:
+        """The same for a request for recommendations; never waits, never raises."""
+        if not self._send(self._encode(Frame(model, lists=[copy]))):
+            self._metrics.shadow.add(model, str(copy.version), "dropped", by=len(copy.shown))
 
     def offer_lines(self, model: str, version: int, lines: bytes, count: int) -> None:
         """The same for what the log has just taken; never waits, never raises.
@@ -188,15 +195,18 @@ def shadow_record(copy: Copy, score: float | None, error: str | None) -> Record:
 # -- the process -----------------------------------------------------------------------------------------
 
 Load = Callable[[str, int, Path], LoadedModel]
+MakeList = Callable[[str, LoadedModel, ListCopy], list[Record]]
 
 
 class Scorer:
     """Scores frames, logs and counts them."""
 
-    def __init__(self, load: Load, home: Path, scratch: Path, metrics: Metrics) -> None:
-        self._load, self._home, self._scratch, self._metrics = load, home, scratch, metrics
+    def __init__(self, load: Load, home: Path, scratch: Path, metrics: Metrics, lists: MakeList | None = None) -> None:
+        """`lists` makes the shadow's own list of a copy; without it copies of lists are dropped."""
+        self._load, self._home, self._scratch, self._metrics, self._lists = load, home, scratch, metrics, lists
         self._loaded: dict[tuple[str, int], LoadedModel | None] = {}
         self._logs: dict[str, PredictionLog] = {}
+        self._away: dict[tuple[str, int], float] = {}  # when the server of a remote version is asked again
 
     def take(self, frame: Frame) -> None:
         by_version: dict[int, list[Copy]] = {}
@@ -204,17 +214,26 @@ class Scorer:
             by_version.setdefault(copy.version, []).append(copy)
         for version, copies in by_version.items():
             loaded = self._model(frame.model, version)
-            records = _score(loaded, copies) if loaded else []
-            for record in records:
-                self._metrics.shadow.add(frame.model, str(version), "failed" if record.error else "scored")
-            self._metrics.shadow.add(frame.model, str(version), "dropped", by=len(copies) - len(records))
-            if records:
-                self._logs.setdefault(frame.model, PredictionLog(self._home, frame.model)).write(records)
+            self._keep(frame.model, version, _score(loaded, copies) if loaded else [], len(copies))
+        for each in frame.lists:
+            loaded = self._model(frame.model, each.version)
+            made = self._lists(frame.model, loaded, each) if loaded and self._lists else []
+            self._keep(frame.model, each.version, made, len(each.shown))
+
+    def _keep(self, model: str, version: int, records: list[Record], offered: int) -> None:
+        """Count and log what became of so many copies."""
+        for record in records:
+            self._metrics.shadow.add(model, str(version), "failed" if record.error else "scored")
+        self._metrics.shadow.add(model, str(version), "dropped", by=offered - len(records))
+        if records:
+            self._logs.setdefault(model, PredictionLog(self._home, model)).write(records)
 
     def _model(self, model: str, version: int) -> LoadedModel | None:
         """None for one that cannot be loaded: the gateway itself refuses the route of such a version."""
         key = (model, version)
         if key not in self._loaded:
+            if time.monotonic() < self._away.get(key, 0.0):
+                return None
             if len(self._loaded) > 8:  # versions come and go
                 self._loaded.clear()
             try:
@@ -222,6 +241,10 @@ class Scorer:
                     self._loaded[key] = self._load(model, version, folder)
             except TransientError as error:  # a store does not answer: the next copy tries again
                 log.warning("%s version %d was not loaded: %s", model, version, one_line(error))
+                return None
+            except AwayError as error:
+                log.warning("%s version %d was not loaded: %s", model, version, one_line(error))
+                self._away[key] = time.monotonic() + RESTART_SECONDS
                 return None
             except Exception as error:  # noqa: BLE001 - nothing may end this process
                 log.error("%s version %d cannot be a shadow: %s", model, version, one_line(error))
@@ -238,6 +261,8 @@ def _score(loaded: LoadedModel, copies: list[Copy]) -> list[Record]:
     try:
         outputs = loaded.score_all([copy.features for copy in copies])
         records = _said(loaded, copies, outputs)
+    except Unanswered as error:  # no row is to blame, and each would wait as long
+        records = [shadow_record(copy, None, error.what) for copy in copies]
     except ModelError:
         records = [_score_one(loaded, copy) for copy in copies]
     _place(copies, records)

@@ -111,16 +111,24 @@ class GateValue(TypedDict):
     reasons: list[str]
 
 
-class EvaluateValue(TypedDict):
-    """A trained model on the holdout, beside its champion and its baselines."""
+class ChampionValue(TypedDict):
+    """The champion's metrics on the same rows, and the comparison row by row; or why the two are `incomparable`."""
+
+    champion: Metrics | None
+    incomparable: NotRequired[str]
+    paired: NotRequired[PairedValue]
+
+
+class EvaluateValue(ChampionValue):
+    """A trained model on the holdout, beside its champion and its baselines.
+
+    `problem`: the spec's, unless it is plain binary; `threshold`: of one that has any.
+    """
 
     rows: int
     threshold: NotRequired[float]
     problem: NotRequired[dict[str, Json]]
     metrics: Metrics
-    champion: Metrics | None
-    incomparable: NotRequired[str]
-    paired: NotRequired[PairedValue]
     baselines: dict[str, Metrics]
     alone: NotRequired[list[AloneValue]]
     warnings: NotRequired[list[str]]
@@ -129,6 +137,8 @@ class EvaluateValue(TypedDict):
     curves: NotRequired[list[CurveValue]]
     latency_ms: LatencyValue
     bytes: int
+    remote: NotRequired[str]
+    """The address of the server that scored: its latency is of the way there and back, and `bytes` are of a record of it."""
     int8: NotRequired[Int8Value]
     measured_again: NotRequired[int]
     gate: NotRequired[GateValue]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from include.core.errors import DataError
 from include.metrics.arrays import Groups
 from include.model_contract.batch import Columns, Encoded
 from include.model_contract.encoder import Encoder
@@ -19,6 +20,7 @@ from include.model_contract.input import Input as Contract
 from include.problems.of import of_params
 from include.problems.problem import Problem
 from include.problems.truth import Truth
+from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
 
@@ -75,7 +77,8 @@ class Rows:
                 start += 1
         cut = slice(start, None)
         columns = None if self.columns is None else self.columns[cut]
-        weights, queries, days = (None if each is None else each[cut] for each in (self.weights, self.queries, self.days))
+        weights = None if self.weights is None else self.weights[cut]
+        queries, days = (None if each is None else each[cut] for each in (self.queries, self.days))
         return Rows(self.features[cut], self.labels[cut], columns, weights, queries, days)
 
     def __len__(self) -> int:
@@ -102,6 +105,7 @@ class TrainingJob:
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
+    shipped: dict[str, Path] = field(default_factory=dict, init=False)
 
     @property
     def label(self) -> str:
@@ -144,3 +148,13 @@ class TrainingJob:
     def expect(self, scores: Floats) -> None:
         """The trained model's own outputs of `validation` [n] or [n, k]: the ONNX file is refused unless it gives the same."""
         self.expected.append(np.asarray(scores, dtype=np.float32))
+
+    def ship(self, files: Mapping[str, Path]) -> None:
+        """Files that the version brings beside its model, as `include.retrieval.version:write_retrieval` has written them.
+
+        Raises DataError for a file of another name: nothing would read it.
+        """
+        unknown = sorted(set(files) - set(FILES))
+        if unknown:
+            raise DataError("A version cannot bring these files.", seen=unknown, hint=f"it may bring {', '.join(FILES)}.")
+        self.shipped.update(files)

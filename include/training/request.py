@@ -26,6 +26,8 @@ def train_request(spec: ModelSpec, training_set: Ref, chosen: Mapping[str, Json]
 
 def _fit(spec: ModelSpec, chosen: Mapping[str, Json]) -> dict[str, Json]:
     training: dict[str, Json] = spec.training.model_dump(mode="json", exclude=NOT_OF_A_FIT)
+    if training.get("inputs") == "tensor":  # as every model once took them: its key says nothing new
+        del training["inputs"]
     return {**training, "params": {**spec.training.model_dump(mode="json")["params"], **chosen}}
 
 

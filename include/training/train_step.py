@@ -12,18 +12,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.core.errors import DataError
+from include.core.errors import DataError, one_line
 from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Features
 from include.core.task import Task
 from include.model_contract.batch import Encoded
 from include.model_contract.encoder import Encoder, Input
-from include.model_contract.model import check_model, open_model
-from include.problems.of import PLAIN, of_params
+from include.model_contract.model import Model, check_model, open_model
+from include.problems.of import PLAIN, of_params, signature_of
 from include.problems.problem import Problem
+from include.retrieval.version import open_retrieval
 from include.step_values.training import Metrics, TrainValue
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows, TrainingJob
@@ -66,7 +68,8 @@ def run(task: Task) -> Outcome:
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     value: TrainValue = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
-    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described})
+    open_retrieval(job.shipped, Encoder.from_json(signature))
+    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described, **job.shipped})
 
 
 def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
@@ -80,17 +83,23 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     encoder = Encoder.fit(older, features.inputs, label, task.params.get("training", {}).get("inputs", "tensor"))
     if encoder.form == "tensor":
         encoder.check_tensor()
+    check_texts(older, encoder)
     # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
     pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
-    signature = {**encoder.to_json(), **problem_signature(task.params), **pins}
+    signature = {**encoder.to_json(), **signature_of(task.params), **pins}
     return _rows(encoder, older, label, problem), _rows(encoder, newer, label, problem), signature
 
 
-def problem_signature(params: Mapping[str, Any]) -> dict[str, Json]:
-    """What the contract says of a problem: itself, and its outputs' names. Nothing of a plain binary one."""
-    if not params.get("problem"):
-        return {}
-    return {"problem": params["problem"], "outputs": list(of_params(params).outputs)}
+def check_texts(table: pa.Table, encoder: Encoder) -> None:
+    """Raises DataError for a text that has no letter in any row: there is nothing to learn from it, and no word to count."""
+    for name in (each.name for each in encoder.inputs if each.dtype == "text"):
+        if not pc.any(pc.match_substring_regex(table[name].cast(pa.string()), r"\pL")).as_py():
+            raise DataError(
+                f"The text {name!r} has no letter in any row of the training set.",
+                seen=[str(value)[:80] for value in table[name].slice(0, 3).to_pylist()],
+                safe="the training set is kept as it is.",
+                hint=f"check the SQL that gives {name!r}, or leave the feature out.",
+            )
 
 
 def check_labels(table: pa.Table, label: str, problem: Problem = PLAIN) -> None:
@@ -128,13 +137,27 @@ def verify(job: TrainingJob) -> Metrics:
     model, problem = open_model(job.model_path), job.problem
     outputs = model.score(job.validation.given)
     _check_outputs(problem, outputs, len(job.validation), "the validation rows")
-    _check_outputs(problem, model.score(_hostile(job)), 3, "rows of missing and unknown values")
+    _check_outputs(problem, _answers(model, _hostile(job)), 3, "rows of missing and unknown values")
     for expected in job.expected:
         gap = float(np.abs(expected - outputs).max()) if expected.shape == outputs.shape else math.inf
         if not gap <= problem.parity(expected):
             allowed = f"{problem.parity(expected):.3g}"
             raise DataError(f"The ONNX file does not score like the model it came from, within {allowed}.", seen=gap)
     return {**problem.measure(job.validation.truth(), outputs, decided=False), "rows": len(job.validation)}
+
+
+def _answers(model: Model, rows: Encoded) -> Floats:
+    """Raises DataError where the model cannot answer what serving will meet."""
+    try:
+        return model.score(rows)
+    except DataError:
+        raise
+    except Exception as error:  # a runtime's exceptions share no base class of their own
+        raise DataError(
+            f"The model does not answer rows of missing and unknown values: {one_line(error)[:300]}",
+            safe="the training set is kept as it is.",
+            hint="have it take them: OneHotEncoder(handle_unknown='ignore'), SimpleImputer(), a code beyond those learnt as 0.",
+        ) from error
 
 
 def _hostile(job: TrainingJob) -> Encoded:

@@ -102,8 +102,10 @@ def test_live_traffic_keeps_its_arms_whatever_the_key() -> None:
 # -- a guessed id
 
 
-def collected(ledger: Ledger, settings: Settings, published: dict[str, Any] | None = None) -> tuple[Any, list[dict[str, Any]]]:
-    request = snapshot(settings, spec(), "2013-04-08", published or {})
+def collected(
+    ledger: Ledger, settings: Settings, published: dict[str, Any] | None = None, **changes: Any
+) -> tuple[Any, list[dict[str, Any]]]:
+    request = snapshot(settings, spec(**changes), "2013-04-08", published or {})
     result = perform(request, ledger.open_attempt(request.key, 0), ledger, settings)
     return result, pq.read_table(ledger.storage.uri(result.files["predictions.parquet"].path)).to_pylist()
 
@@ -112,7 +114,7 @@ def day(ledger: Ledger, tmp_path: Path, owner: str = "JFK") -> dict[str, Any]:
     """A published day whose entity row says that request `r` is about an origin."""
     made = tmp_path / "made"
     made.mkdir()
-    rows = pa.table({"request_id": ["r"], "event_timestamp": [moment(WHEN)], "origin": [owner]})
+    rows = pa.table({"request_id": ["r"], "event_timestamp": [moment(WHEN)], "origin": [owner], "film": ["alien"]})
     files = {"labels.parquet": labels([("r", 1, moment("2013-04-02T14:00"))]), "entities.parquet": rows}
     return {"2013-04-02": commit(ledger, "features", {}, files, made)}
 
@@ -130,6 +132,17 @@ def test_a_label_goes_to_the_record_of_its_own_entity(
     result, rows = collected(ledger, settings, day(ledger, tmp_path))
     assert [(row["score"], row["label"]) for row in rows] == [(0.1, 1.0)]
     assert result.value["contested"] == 1
+
+
+def test_a_contested_candidate_is_its_querys_whatever_the_candidate(
+    ledger: Ledger, settings: Settings, log: PredictionLog, tmp_path: Path
+) -> None:
+    log.write([prediction(log, "r", "EWR", 1, 0.9), prediction(log, "r", "JFK", 2, 0.1)])
+    features = spec().features
+    views = tuple(view.model_copy(update={"keys": ("origin", "film")}) for view in features.views)
+    ranking = {"features": features.model_copy(update={"views": views}), "problem": Ranking(query="origin", item="film")}
+    _, rows = collected(ledger, settings, day(ledger, tmp_path), **ranking)
+    assert [(row["score"], row["label"], row["origin"]) for row in rows] == [(0.1, 1.0, "JFK")]
 
 
 def test_an_id_that_nothing_settles_counts_for_nobody_and_is_reported(

@@ -15,7 +15,8 @@ import pytest
 
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.spec import Feature, ModelSpec
-from include.model_contract.encoder import Encoder, Input
+from include.model_contract.batch import Floats
+from include.model_contract.encoder import Encoder, Form, Input
 from include.prediction_log.writer import PredictionLog
 from include.problems.of import of_spec
 from include.problems.problem import Problem
@@ -24,7 +25,7 @@ from include.routing.route import Route
 from include.serving.http.request_error import RequestError
 from include.serving.models.answers import Answers, is_plain
 from include.serving.models.deployment import Deployment
-from include.serving.models.loaded_model import Floats, LoadedModel
+from include.serving.models.loaded_model import LoadedModel
 from include.serving.openapi import OPENAPI
 from include.serving.prediction import infer, ingest, predict
 from include.serving.prediction.coalescing import PendingRequest
@@ -73,11 +74,19 @@ class Scene:
     """A predictor over a store of seeded rows; clocks stand still."""
 
     def __init__(
-        self, spec: ModelSpec, folder: Path, route: Route, scorers: Mapping[int, Any] | None = None, **serving: Any
+        self,
+        spec: ModelSpec,
+        folder: Path,
+        route: Route,
+        scorers: Mapping[int, Any] | None = None,
+        columns: tuple[Feature, ...] = (),
+        **serving: Any,
     ) -> None:
-        """`scorers`: by version, where they are not those of the plain binary model."""
+        """`scorers`: by version, where they are not those of the plain binary model. `columns`: what they take, where that is the
+        request's features as columns of their own, not one tensor."""
         folder.mkdir()
-        self.spec = spec.model_copy(update={"serving": spec.serving.model_copy(update=serving)})
+        features = spec.features.model_copy(update={"request": columns}) if columns else spec.features
+        self.spec = spec.model_copy(update={"serving": spec.serving.model_copy(update=serving), "features": features})
         self.folder, store = folder, SqliteOnlineStore(folder / "online.db")
         rng = np.random.default_rng(16)
         moment = AT.replace(tzinfo=None)
@@ -92,10 +101,12 @@ class Scene:
         self.shadowed: list[bytes] = []
         self.contract = Contract(self.spec)
         self.predictor = Predictor(self.contract, reader, self.log, Metrics(), unit, self)  # type: ignore[arg-type]
-        encoder = Encoder(tuple(Input(each.name, each.dtype) for each in INPUTS))
+        inputs = columns or INPUTS
+        form: Form = "columns" if columns else "tensor"
+        encoder = Encoder(tuple(Input(each.name, each.dtype, each.default) for each in inputs), form=form)
         scorers = scorers or {1: Weighted(0.75, 0.125), 2: Weighted(0.5, 0.25, breaks=True), 3: Weighted(0.25, 0.5)}
         answers = None if is_plain(self.spec) else Answers(self.spec)
-        models = {n: LoadedModel(n, f"d{n}", encoder, made, 3, inputs=INPUTS, answers=answers) for n, made in scorers.items()}
+        models = {n: LoadedModel(n, f"d{n}", encoder, made, 3, inputs=inputs, answers=answers) for n, made in scorers.items()}
         self.deployment = Deployment(self.spec, route, 7, models)
 
     def offer_lines(self, model: str, version: int, lines: bytes, count: int) -> None:

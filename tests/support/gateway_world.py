@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -204,9 +204,14 @@ class World:
         (folder / "spec.py").write_text(text)
 
     def register(
-        self, version: int, model: onnx.ModelProto | bytes, contract: dict[str, Any] | None = None, name: str = MODEL
+        self,
+        version: int,
+        model: onnx.ModelProto | bytes,
+        contract: dict[str, Any] | None = None,
+        name: str = MODEL,
+        shipped: Mapping[str, Path] | None = None,
     ) -> Path:
-        """A version row over a committed train result; returns the stored model file."""
+        """A version row over a committed train result; returns the stored model file. `shipped`: what it brings beside it."""
         folder = self.home / f"made-{name}-{version}"
         folder.mkdir()
         data = model if isinstance(model, bytes) else model.SerializeToString()
@@ -214,7 +219,7 @@ class World:
         (folder / "signature.json").write_text(json.dumps(contract or signature()))
         ledger = Ledger(self.settings.storage())
         request = Request("train", "tests:none", name, {"version": version})
-        files = {name: folder / name for name in ("model.onnx", "signature.json")}
+        files = {name: folder / name for name in ("model.onnx", "signature.json")} | dict(shipped or {})
         result = ledger.commit(request, ledger.open_attempt(request.key, 0), Outcome({}, files), 0.1)
         record = {"train": ledger.ref(result).to_json()}
         self._insert({"model": name, "version": version, "record": record})

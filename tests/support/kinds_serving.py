@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from include.core.spec import MultiClass, Ranking
+from include.model_contract.batch import Floats
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import PREDICTION, Record
 from include.routing.route import Route
-from include.serving.models.loaded_model import Floats
 from tests.support.binary_serving import Scene
 
 ALONE = Route(champion=1, shadow=2)

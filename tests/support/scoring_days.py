@@ -17,6 +17,7 @@ from include.core.request import Outcome, Ref, Request
 from include.core.spec import Feature, Features, View
 from include.data.window import moment
 from include.model_contract.encoder import Encoder
+from include.problems.of import signature_of
 
 FEATURES = Features(
     build="a.b:c",
@@ -62,10 +63,10 @@ def model() -> bytes:
     return bytes(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9).SerializeToString())
 
 
-def publish(ledger: Ledger, folder: Path, count: int = 9) -> dict[str, Ref]:
-    """Inputs of a `score` request: the model and two days."""
+def publish(ledger: Ledger, folder: Path, count: int = 9, problem: dict[str, Any] | None = None) -> dict[str, Ref]:
+    """Inputs of a `score` request: the model, trained for `problem`, and two days."""
     encoder = Encoder.fit(pa.table({"temp": [1.0, 2.0], "carrier_code": ["UA", "AA"]}), FEATURES.inputs, "late")
-    signature = json.dumps(encoder.to_json()).encode()
+    signature = json.dumps({**encoder.to_json(), **signature_of({"problem": problem})}).encode()
     inputs = {"train": _commit(ledger, "train", {"model.onnx": model(), "signature.json": signature}, folder)}
     for place, day in enumerate(DAYS):
         tables = {"weather.parquet": weather(day, 100.0 * place), "entities.parquet": entities(day, count)}

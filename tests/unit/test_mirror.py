@@ -37,14 +37,21 @@ ELSEWHERE = {
         "backends/lightning/loops backends/lightning/plan backends/lightning/state"
     ),
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
+    "tests/unit/backends/oip/test_model.py": "backends/oip/client backends/oip/tensors",
     "tests/unit/backends/onnx/test_adopt.py": "backends/onnx/foreign backends/onnx/limits",
     "tests/unit/backends/lightgbm/test_convert.py": "backends/onnx/trees",
+    "tests/unit/backends/sklearn/test_trainer.py": (  # a pipeline's file goes through all of it
+        "backends/onnx/merge backends/onnx/trained backends/sklearn/estimator backends/sklearn/texts"
+    ),
+    "tests/unit/features/offline/test_dataset.py": "data/sql_types",
+    "tests/unit/model_contract/test_columns.py": "model_contract/input",
     "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",
     "tests/unit/handover/test_register.py": (  # a registration goes through all of it
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
+    "tests/unit/serving/prediction/test_remote_chain.py": "serving/prediction/chain",
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
@@ -59,9 +66,7 @@ ELSEWHERE = {
     "tests/security/test_privacy.py": "cli/redact features/withdrawn_step prediction_log/redaction",
     "tests/security/test_private_files.py": "core/private_files local/mlflow_accounts",
     "tests/security/test_secrets.py": "local/rights local/supervisor",
-    "tests/security/test_sql.py": (
-        "data/authored data/sql features/offline/dataset features/offline/pinned features/offline/sources"
-    ),
+    "tests/security/test_sql.py": "data/authored data/sql features/offline/pinned features/offline/sources",
     "tests/security/test_token_command.py": "cli/token",
     "tests/security/test_tokens.py": "serving/http/asgi serving/http/request_error serving/http/routes serving/http/tokens",
     "tests/unit/ranges/test_take_in.py": (
@@ -97,16 +102,15 @@ ELSEWHERE = {
     "tests/unit/operators/test_moved.py": "cli/relocate governance/relocation",
     # Parts of one step or one computation, which its test runs whole.
     "tests/unit/core/test_spec.py": (
-        "core/spec/base core/spec/data core/spec/evaluation core/spec/features core/spec/model core/spec/monitoring "
-        "core/spec/rollout core/spec/serving core/spec/training"
+        "core/spec/base core/spec/data core/spec/dtypes core/spec/evaluation core/spec/features core/spec/model "
+        "core/spec/monitoring core/spec/rollout core/spec/serving core/spec/training"
     ),
     "tests/unit/core/test_ledger.py": "core/request",
     "tests/unit/problems/test_metric.py": "problems/problem",
     "tests/unit/problems/test_regression.py": "problems/boosting",
     "tests/unit/data/test_columns.py": "data/pages validation/batch validation/verdict",
-    "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation step_values/training",
+    "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation",
     "tests/unit/features/test_authored_names.py": "prediction_log/sql_view",
-    "tests/unit/features/test_skew_step.py": "features/skew/comparison",
     "tests/unit/features/test_training_set_step.py": "step_values/features",
     "tests/unit/governance/test_lineage.py": "cli/trace governance/node",
     "tests/unit/governance/test_registry.py": "governance/package governance/registration",
@@ -129,6 +133,7 @@ ELSEWHERE = {
     "tests/unit/operators/test_lifecycle.py": "operators/defaults operators/lifecycle_docs operators/params",
     "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
+    "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
     "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
@@ -147,7 +152,6 @@ ELSEWHERE = {
     "tests/unit/serving/prediction/test_lost_views.py": "serving/prediction/online_features",
     "tests/unit/serving/prediction/test_request_types.py": "serving/prediction/ingest",
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
-    "tests/integration/test_gateway_inference.py": "serving/prediction/infer",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
     "tests/unit/training/test_train_step.py": "training/job training/tune_step",
@@ -164,6 +168,7 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
+    "tests/unit/monitoring/drift": "texts",
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
     "tests/unit/operators": (

@@ -1,4 +1,4 @@
-"""LightningModule to ONNX: one file, category codes made safe inside the graph, the problem's outputs out."""
+"""A module of torch, Lightning's too, to ONNX: one file, category codes made safe inside the graph, the problem's outputs out."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class Probability(nn.Module):
         # NaN fails both comparisons, so it counts as out of range too.
         known = (features >= 0) & (features < self.size)
         safe = torch.where(self.category & ~known, torch.zeros_like(features), features)
-        return self._link(self.module(safe))
+        said = self.module(safe)
+        return self._link(said.reshape(-1) if said.ndim == 2 and said.shape[1] == 1 else said)
 
 
 @torch.inference_mode()

@@ -67,7 +67,9 @@ class Plan:
             )
         course = Course(len(job.train), batch_size, epochs, job.seed)
         every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))
-        return cls(job.inputs, dict(job.params), course, *every, job.outputs, job.problem.link)
+        checkpoint_every, track_every = every
+        given = job.inputs, dict(job.params), course
+        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link)
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level

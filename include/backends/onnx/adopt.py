@@ -1,4 +1,4 @@
-"""From an ONNX file that was made elsewhere to the one that serves: `features` float32 [n, inputs] in, `score` float32 [n] out.
+"""From an ONNX file that was made elsewhere to the one that serves: `features` float32 [n, inputs] in, the problem's outputs out.
 
 Nodes are put before and after the file's own graph, which stays as it is; the result scores as the file does, which is tried.
 """
@@ -6,7 +6,6 @@ Nodes are put before and after the file's own graph, which stays as it is; the r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.backends.onnx.file import read_model
-from include.backends.onnx.foreign import SAFE, Port, Taken, check_inputs, outputs_of
+from include.backends.onnx.foreign import SAFE, Port, Taken, check_inputs, outputs_of, width_of
 from include.backends.onnx.limits import TREES, check_release
 from include.backends.onnx.model import INPUT, OUTPUT, check_model, open_model
+from include.backends.onnx.outputs import Chosen, choose
 from include.core.errors import DataError, one_line
 from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import Floats
+from include.problems.of import PLAIN
+from include.problems.problem import Problem
 
 UNSEEN = "(a value that is in no vocabulary)"  # what a column of text is given for a category that nobody named
 ROWS, SEED, GAP = 64, 7, 1e-6
+OUTPUTS = "outputs"  # the one tensor [n, k] of several
 OPSET, TREES_OPSET = 17, 3  # where the file imports none
 Cells = NDArray[Any]
 
 
-def adopt(source: Path, encoder: Encoder, target: Path) -> None:
-    """Write the model of `source` as Slipstream serves it.
+def adopt(source: Path, encoder: Encoder, target: Path, problem: Problem = PLAIN) -> None:
+    """Write the model of `source` as Slipstream serves it, with the outputs of `problem`.
 
     Raises IntegrityError for what is not ONNX, DataError for a file that is not opened (include/backends/onnx/file.py), that
-    the runtime is too old for, whose inputs are not the encoder's, or that returns no probability.
+    the runtime is too old for, whose inputs are not the encoder's, or that does not give what the problem asks for.
     """
     import onnx
 
@@ -40,16 +43,20 @@ def adopt(source: Path, encoder: Encoder, target: Path) -> None:
     check_release(proto, source.name)
     taken = check_inputs(source.name, proto, encoder.inputs)
     _check_vocabularies(source.name, taken, encoder.inputs)
-    session = _open(source, data)
+    session = open_foreign(source, data)
     rows = probes(encoder)
-    given = _given(taken, encoder.inputs, rows)
-    answers = dict(zip([each.name for each in session.get_outputs()], _run(source, session, given), strict=True))
-    chosen = _choose(source.name, proto, answers)
-    if not _serves_as_it_is(taken, proto):
-        _write(proto, taken, encoder.inputs, chosen)
+    given = _given(taken, encoder, rows)
+    answers = dict(zip([each.name for each in session.get_outputs()], run_foreign(source, session, given), strict=True))
+    chosen = (
+        choose_probability(source.name, proto, answers)
+        if problem.link == "sigmoid"
+        else choose(source.name, proto, answers, problem)
+    )
+    if not _serves_as_it_is(taken, proto, chosen, problem):
+        _write(proto, taken, encoder.inputs, chosen, problem)
         data = proto.SerializeToString(deterministic=True)
     target.write_bytes(data)
-    check_model(target, len(encoder.inputs))
+    check_model(target, encoder.width, problem.outputs)
     gap = float(np.abs(open_model(target).score(rows) - chosen.scores).max())
     if not gap <= GAP:
         raise DataError(f"{source.name} scores otherwise once it takes one tensor of features.", seen=gap, safe=SAFE)
@@ -59,11 +66,13 @@ def probes(encoder: Encoder) -> Floats:
     """Rows as serving may meet them, float32 [rows, inputs]: numbers of all sizes, every known code, nothing known."""
     rng = np.random.default_rng(SEED)
     columns = []
-    for each in encoder.inputs:
+    for each in [kind for kind in encoder.inputs for _ in kind.places]:
         scale = rng.choice([1.0, 30.0, 1000.0], ROWS)
         values = rng.normal(size=ROWS) * scale
         if each.dtype == "category":
             values = rng.integers(0, each.cardinality, ROWS)
+        if each.dtype == "bool":
+            values = (values > 0).astype(np.float64)
         columns.append(np.round(values) if each.dtype == "int" else values)
     rows = np.column_stack(columns).astype(np.float32)
     rows[0] = encoder.encode_row({})
@@ -73,17 +82,7 @@ def probes(encoder: Encoder) -> Floats:
 # -- what the file is given and gives ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The tensor of the graph that holds the probability, and its column; `scores` [n] of the probes."""
-
-    tensor: str
-    column: int | None  # None: the tensor is [n]
-    scores: Floats
-    zipped: str = ""  # the node that made a list of dictionaries of it
-
-
-def _open(source: Path, data: bytes) -> Any:
+def open_foreign(source: Path, data: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -97,7 +96,7 @@ def _open(source: Path, data: bytes) -> Any:
         ) from error
 
 
-def _run(source: Path, session: Any, given: Mapping[str, Cells]) -> list[Any]:
+def run_foreign(source: Path, session: Any, given: Mapping[str, Cells]) -> list[Any]:
     try:
         answers: list[Any] = session.run(None, dict(given))
     except Exception as error:  # the same
@@ -109,20 +108,25 @@ def _run(source: Path, session: Any, given: Mapping[str, Cells]) -> list[Any]:
     return answers
 
 
-def _given(taken: Taken, inputs: Sequence[Input], rows: Floats) -> dict[str, Cells]:
+def _given(taken: Taken, encoder: Encoder, rows: Floats) -> dict[str, Cells]:
     """The probes as the file takes them."""
     if taken.form == "tensor":
         return {taken.ports[0].name: rows.astype(_numpy(taken.ports[0]))}
     return {
-        port.name: _column(port, each, rows[:, place]) for place, (port, each) in enumerate(zip(taken.ports, inputs, strict=True))
+        port.name: _column(port, each, rows[:, where] if each.length else rows[:, where.start])
+        for port, each, where in zip(taken.ports, encoder.inputs, encoder.blocks, strict=True)
     }
 
 
-def _serves_as_it_is(taken: Taken, proto: Any) -> bool:
+def _serves_as_it_is(taken: Taken, proto: Any, chosen: Chosen, problem: Problem) -> bool:
     """Whether it has Slipstream's own ports."""
-    (taking, *others), (giving, *more) = taken.ports, outputs_of(proto)
-    ours = (taking.name, taking.type, giving.name, giving.type) == (INPUT, "FLOAT", OUTPUT, "FLOAT")
-    return ours and not others and not more and len(giving.axes or ()) == 1
+    (taking, *others), giving = taken.ports, outputs_of(proto)
+    if others or (taking.name, taking.type) != (INPUT, "FLOAT") or {each.type for each in giving} != {"FLOAT"}:
+        return False
+    if tuple(each.name for each in giving) == problem.outputs:
+        return all(len(each.axes or ()) == 1 for each in giving)
+    in_order = chosen.column == tuple(range(len(problem.outputs)))
+    return len(giving) == 1 and in_order and len(giving[0].axes or ()) == 2
 
 
 def _column(port: Port, each: Input, values: Floats) -> Cells:
@@ -131,7 +135,7 @@ def _column(port: Port, each: Input, values: Floats) -> Cells:
         cells: Cells = np.array(texts, dtype=object)
     else:
         cells = values.astype(_numpy(port))
-    return cells.reshape(-1, 1) if len(port.axes or ()) == 2 else cells
+    return cells.reshape(-1, 1) if len(port.axes or ()) == 2 and cells.ndim == 1 else cells
 
 
 def _numpy(port: Port) -> np.dtype[Any]:
@@ -151,7 +155,7 @@ def _check_vocabularies(name: str, taken: Taken, inputs: Sequence[Input]) -> Non
         )
 
 
-def _choose(name: str, proto: Any, answers: Mapping[str, Any]) -> Chosen:
+def choose_probability(name: str, proto: Any, answers: Mapping[str, Any]) -> Chosen:
     """Which output is the probability of the positive class. Raises DataError where that is none, or not clear."""
     _check_classes(name, proto)
     found = [chosen for key, value in answers.items() if (chosen := _candidate(proto, key, value)) is not None]
@@ -215,38 +219,48 @@ def _check_probabilities(name: str, chosen: Chosen) -> None:
 # -- the nodes around it ----------------------------------------------------------------------------------------------------
 
 
-def _write(proto: Any, taken: Taken, inputs: Sequence[Input], chosen: Chosen) -> None:
-    """Change the graph in place."""
+def _write(proto: Any, taken: Taken, inputs: Sequence[Input], chosen: Chosen, problem: Problem) -> None:
+    """Change the graph in place. Raises DataError for outputs that each are a tensor of their own."""
     from onnx import TensorProto, helper
 
-    graph, names = proto.graph, _Names(proto.graph)
-    for name in (INPUT, OUTPUT):
+    if not chosen.tensor:
+        raise DataError(
+            "A file whose outputs are a tensor each is served as it is, and takes one tensor of features.",
+            seen=[str(port) for port in taken.ports],
+            safe=SAFE,
+            hint=f"export it with one output [n, {len(problem.outputs)}].",
+        )
+    graph, names = proto.graph, Names(proto.graph)
+    shape: list[str | int | None] = ["n"] if len(problem.outputs) == 1 else ["n", len(problem.outputs)]
+    output = problem.outputs[0] if len(problem.outputs) == 1 else OUTPUTS
+    for name in (INPUT, output):
         names.set_free(name)
     kept = [node for node in graph.node if not chosen.zipped or chosen.zipped not in node.output]
     before = _before(taken, inputs, names, _import_opsets(proto))
-    after = _after(names.now(chosen.tensor), chosen.column, names)
+    after = nodes_after(names.now(chosen.tensor), chosen.column, names, output)
     del graph.node[:]
     graph.node.extend([*before, *kept, *after])
     given = {names.now(port.name) for port in taken.ports}
     held = [each for each in graph.input if each.name not in given]
     del graph.input[:]
-    graph.input.extend([helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", len(inputs)]), *held])
+    graph.input.extend([helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", width_of(inputs)]), *held])
     del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n"]))
+    graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, shape))
 
 
-def _before(taken: Taken, inputs: Sequence[Input], names: _Names, opset: int) -> list[Any]:
+def _before(taken: Taken, inputs: Sequence[Input], names: Names, opset: int) -> list[Any]:
     """From `features` to what the file takes."""
     from onnx import TensorProto, helper
 
     if taken.form == "tensor":
         port = taken.ports[0]
         return [helper.make_node("Cast", [INPUT], [names.now(port.name)], to=TensorProto.DataType.Value(port.type))]
-    nodes = []
-    for place, (port, each) in enumerate(zip(taken.ports, inputs, strict=True)):
+    nodes, place = [], 0
+    for port, each in zip(taken.ports, inputs, strict=True):
         rank = len(port.axes or ())
         where, column = names.fresh("place"), names.fresh("column")
-        nodes.append(_constant(where, np.array([place] if rank == 2 else place, np.int64)))
+        places = list(range(place, place := place + len(each.places)))
+        nodes.append(_constant(where, np.array(places if rank == 2 else places[0], np.int64)))
         nodes.append(helper.make_node("Gather", [INPUT, where], [column], axis=1))
         if port.type == "STRING":
             code = names.fresh("code")
@@ -268,17 +282,17 @@ def _texts(code: str, text: str, each: Input, opset: int) -> Any:
     return helper.make_node("LabelEncoder", [code], [text], domain=TREES, default_string=UNSEEN, **vocabulary)
 
 
-def _after(tensor: str, column: int | None, names: _Names) -> list[Any]:
-    """From what the file returns to `score`."""
+def nodes_after(tensor: str, column: int | tuple[int, ...] | None, names: Names, output: str) -> list[Any]:
+    """From what the file returns to the output that serves."""
     from onnx import TensorProto, helper
 
     if column is None:
-        return [helper.make_node("Cast", [tensor], [OUTPUT], to=TensorProto.FLOAT)]
+        return [helper.make_node("Cast", [tensor], [output], to=TensorProto.FLOAT)]
     which, one = names.fresh("class"), names.fresh("probability")
     return [
         _constant(which, np.array(column, np.int64)),
         helper.make_node("Gather", [tensor, which], [one], axis=1),
-        helper.make_node("Cast", [one], [OUTPUT], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [one], [output], to=TensorProto.FLOAT),
     ]
 
 
@@ -300,7 +314,7 @@ def _import_opsets(proto: Any) -> int:
     return int(held.get(TREES, TREES_OPSET))
 
 
-class _Names:
+class Names:
     """The names of tensors in a graph and in those within it; two of them are wanted for ports."""
 
     def __init__(self, graph: Any) -> None:

@@ -54,7 +54,7 @@ def check_inputs(name: str, proto: Any, wanted: Sequence[Input]) -> Taken:
     ports = inputs_of(proto)
     _check_axes(name, ports)
     by_name = {port.name: port for port in ports}
-    if set(by_name) == {each.name for each in wanted} and not _is_tensor(ports, len(wanted)):
+    if set(by_name) == {each.name for each in wanted} and not _is_tensor(ports, width_of(wanted)):
         columns = tuple(by_name[each.name] for each in wanted)
         _check_columns(name, columns, wanted)
         return Taken("columns", columns)
@@ -62,6 +62,11 @@ def check_inputs(name: str, proto: Any, wanted: Sequence[Input]) -> Taken:
         _check_width(name, ports[0], wanted)
         return Taken("tensor", tuple(ports))
     raise _does_not_fit(name, ports, wanted)
+
+
+def width_of(inputs: Sequence[Input]) -> int:
+    """How many numbers they are in one tensor: a vector has as many places as numbers."""
+    return sum(len(each.places) for each in inputs)
 
 
 def _is_tensor(ports: Sequence[Port], width: int) -> bool:
@@ -90,7 +95,7 @@ def _check_axes(name: str, ports: Sequence[Port]) -> None:
 
 def _check_width(name: str, port: Port, wanted: Sequence[Input]) -> None:
     width = (port.axes or ())[1]
-    if width != len(wanted):
+    if width != width_of(wanted):
         raise _does_not_fit(name, [port], wanted)
 
 
@@ -104,15 +109,17 @@ def _check_columns(name: str, ports: Sequence[Port], wanted: Sequence[Input]) ->
 
 
 def _column_problem(port: Port, each: Input) -> str:
-    if (port.axes or ())[1:] not in ((), (1,)):
+    if each.length and (port.axes or ())[1:] != (each.length,):
+        return f"a {each.dtype} is [n, {each.length}]"
+    if not each.length and (port.axes or ())[1:] not in ((), (1,)):
         return "a column is [n] or [n, 1]"
     if port.type != "STRING" and port.type not in NUMBERS:
         return "a column holds numbers or text"
     if port.type == "STRING" and each.dtype != "category":
         return f"it takes text, and the spec says {each.dtype}"
-    if port.type in ("INT32", "INT64") and each.dtype == "float":
+    if port.type in ("INT32", "INT64") and (each.dtype == "float" or each.length):
         return "it takes whole numbers, and the spec says float: what is behind the point would be cut off"
-    if port.type in ("INT32", "INT64") and each.dtype == "int" and each.default is None:
+    if port.type in ("INT32", "INT64") and each.dtype in ("int", "bool") and each.default is None:
         return "it takes whole numbers, which have no missing value, and the spec gives no default for one"
     return ""
 
@@ -120,8 +127,8 @@ def _column_problem(port: Port, each: Input) -> str:
 def _does_not_fit(name: str, ports: Sequence[Port], wanted: Sequence[Input]) -> DataError:
     expected = ", ".join(f"{each.name} ({each.dtype})" for each in wanted)
     return DataError(
-        f"{name} does not take the inputs of the spec. Expected: one tensor [n, {len(wanted)}] of the columns {expected}, in "
-        "this order; or an input for each of them by name.",
+        f"{name} does not take the inputs of the spec. Expected: one tensor [n, {width_of(wanted)}] of the columns {expected}, "
+        "in this order; or an input for each of them by name.",
         seen=[str(port) for port in ports],
         safe=SAFE,
         hint="export it for these inputs, or change features.views and features.request of the spec.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,14 @@ def _arrays(rows: Rows) -> tuple[np.ndarray[Any, Any] | None, ...]:
     return rows.features, rows.labels, rows.weights
 
 
+def _rows(arrays: Sequence[Any]) -> Rows:
+    """The rows of a worker, from what the driver has put into the cluster."""
+    import ray
+
+    features, labels, weights = arrays
+    return Rows(ray.get(features), ray.get(labels), weights=None if weights is None else ray.get(weights))
+
+
 def _failure(job: TrainingJob, error: Exception) -> SlipstreamError:
     """What the workers died of, as one of our errors: a permanent one if any of them met it.
 
@@ -137,8 +146,7 @@ def _worker(config: dict[str, Any]) -> None:
 
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size())
-    given = [[None if each is None else ray.get(each) for each in arrays] for arrays in config["rows"]]
-    train, validation = (Rows(features, labels, weights=weights) for features, labels, weights in given)
+    train, validation = (_rows(arrays) for arrays in config["rows"])
     storage = Settings(root=config["root"]).storage()
     spool = MetricSpool(storage, config["metrics"]) if config["metrics"] else None  # the driver delivers what is in it
     try:

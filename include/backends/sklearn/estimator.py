@@ -89,10 +89,11 @@ def _converted(model: Any, final: Any, types: Sequence[tuple[str, Any]]) -> Any:
     from skl2onnx import to_onnx
 
     options: dict[Any, Any] = text_options(model)
+    taken = convertible(model)
     if hasattr(model, "predict_proba"):
-        options[id(final)] = {"zipmap": False}
+        options[id(final_of(taken))] = {"zipmap": False}
     with whole_flags():
-        proto = to_onnx(convertible(model), initial_types=list(types), options=options, target_opset=OPSET)
+        proto = to_onnx(taken, initial_types=list(types), options=options, target_opset=OPSET)
     send_missing(final, proto.graph)
     return proto
 
@@ -102,18 +103,17 @@ def _name_outputs(proto: Any, model: Any, outputs: Sequence[str]) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     graph = proto.graph
+    shape: list[str | int | None] = ["n"] if len(outputs) == 1 else ["n", len(outputs)]
+    name = outputs[0] if len(outputs) == 1 else "outputs"
     made = graph.output[1].name if hasattr(model, "predict_proba") else graph.output[0].name
     if hasattr(model, "predict_proba"):
         made = _within_bounds(graph, made)
     if len(outputs) > 1:
-        name, shape = "outputs", ["n", len(outputs)]
         node = helper.make_node("Identity", [made], [name])
     elif hasattr(model, "predict_proba"):
-        name, shape = outputs[0], ["n"]
         graph.initializer.append(numpy_helper.from_array(np.array(1, dtype=np.int64), "positive_class"))
         node = helper.make_node("Gather", [made, "positive_class"], [name], axis=1)
     else:
-        name, shape = outputs[0], ["n"]
         graph.initializer.append(numpy_helper.from_array(np.array([-1], dtype=np.int64), "in_a_row"))
         node = helper.make_node("Reshape", [made, "in_a_row"], [name])
     graph.node.append(node)
@@ -149,7 +149,8 @@ def _join_vectors(proto: Any, given: Sequence[str], inputs: Sequence[Input]) -> 
     from onnx import TensorProto, helper, numpy_helper
 
     graph = proto.graph
-    theirs = dict(zip(given, [port.name for port in graph.input], strict=True))
+    read = {name for node in graph.node for name in node.input}
+    theirs = {ours: port.name for ours, port in zip(given, graph.input, strict=True) if port.name in read}
     for each in inputs:
         places = [(place, theirs[name]) for place, name in enumerate(each.places) if each.length and name in theirs]
         if not places:

@@ -4,7 +4,8 @@
 
     def fit(job):  # training.inputs="columns"
         numbers, words = ["rating", "age"], "review"
-        columns = ColumnTransformer([("words", TfidfVectorizer(min_df=3), words), ("numbers", StandardScaler(), numbers)])
+        filled = make_pipeline(SimpleImputer(), StandardScaler())  # a number may be missing
+        columns = ColumnTransformer([("words", TfidfVectorizer(min_df=3), words), ("numbers", filled, numbers)])
         model = Pipeline([("columns", columns), ("classes", LogisticRegression(max_iter=500))])
         model.fit(frame(job.train), job.train.labels)
         finish(model, job)

@@ -10,8 +10,8 @@
 | problem | objective |
 |---|---|
 | Binary | binary:logistic |
-| Regression | reg:squarederror, reg:absoluteerror, reg:pseudohubererror, reg:quantileerror; count:poisson, reg:gamma, reg:tweedie |
-| Regression with an interval | three boosters: {"value": ..., "low": ..., "high": ...}, objective reg:quantileerror for the bounds |
+| Regression | reg:squarederror, absoluteerror, pseudohubererror, quantileerror, gamma or tweedie; count:poisson |
+| Regression with an interval | three boosters: {"value": ..., "low": ..., "high": ...}, the bounds by reg:quantileerror |
 | MultiClass | multi:softprob |
 | Ranking | rank:ndcg, rank:map, rank:pairwise, with qid=job.train.queries |
 """

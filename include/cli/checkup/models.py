@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from include.cli.checkup.finding import Finding, ok, problem, warning
 from include.cli.context import CliContext
 from include.core.catalog import load_spec, model_names
-from include.core.errors import SlipstreamError, one_line
+from include.core.errors import DataError, SlipstreamError, one_line
 from include.core.spec import ModelSpec
+
+SIGNATURE = "signature.json"
 
 
 def check_models(context: CliContext) -> Iterator[Finding]:
@@ -24,6 +27,30 @@ def check_models(context: CliContext) -> Iterator[Finding]:
             yield problem(name, one_line(error.what), one_line(error.hint))
             continue
         yield _published(context, spec)
+        yield from _champion(context, spec)
+
+
+def _champion(context: CliContext, spec: ModelSpec) -> Iterator[Finding]:
+    """A champion that was trained for another problem than the spec's: the gateway refuses it, and answers the default."""
+    control = context.control_if_there
+    if control is None:
+        return
+    from include.problems.of import of_spec, require_same
+    from include.versions.queries import champion, records
+
+    record = champion(records(control, spec.name))
+    if record is None:
+        return
+    try:
+        signature = context.ledger.storage.read(context.ledger.resolve(record.entry.lineage.train).files[SIGNATURE].path)
+    except (SlipstreamError, FileNotFoundError, KeyError) as error:
+        words = f"version {record.version}, its champion, cannot be read: {one_line(error)}"
+        yield problem(spec.name, words, f"slipstream trace {spec.name}")
+        return
+    try:
+        require_same(of_spec(spec), json.loads(signature), f"version {record.version}, its champion,")
+    except DataError as error:
+        yield problem(spec.name, f"{one_line(error.what)} The gateway answers the default.", one_line(error.hint))
 
 
 def _published(context: CliContext, spec: ModelSpec) -> Finding:

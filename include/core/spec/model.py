@@ -136,6 +136,14 @@ class ModelSpec(Frozen):
             yield "evaluation.int8: an INT8 variant is made of binary models only"
         if self.problem.kind != "binary" and self.serving.explore and not hasattr(self.problem, "decision"):
             yield "serving.explore: there is no decision to draw at random in this kind of problem"
+        if self.problem.kind != "binary":
+            defaults = Serving.model_fields
+            for field, instead in (("threshold", "problem.decision or problem.costs"), ("default_score", "problem.default")):
+                if getattr(self.serving, field) != defaults[field].default:
+                    yield f"serving.{field}: is of a binary label alone; here it is {instead}, where the kind has them"
+        unlogged = sorted(set(self._served_costs()) & set(self.serving.redact))
+        if unlogged and self.rollout.label_margin is not None:
+            yield f"rollout.label_margin: labels need {unlogged}, which serving.redact keeps out of the log; give one up"
 
     def _served_costs(self) -> tuple[str, ...]:
         """The features that costs are read from when an answer is made."""

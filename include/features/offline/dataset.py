@@ -126,7 +126,7 @@ def _check_columns(dataset: Dataset, seen: dict[str, str]) -> None:
             f"The SQL of {dataset.name!r} does not give what the spec says: {'; '.join(problems)}.",
             seen=seen,
             safe="nothing was published.",
-            hint="make the model's SQL and the spec's names and dtypes agree.",
+            hint="make the model's SQL and the spec's names and dtypes agree; a label's type is that of the spec's `problem`.",
         )
 
 

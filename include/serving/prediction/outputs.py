@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from include.model_contract.batch import Floats
 from include.serving.models.answers import Answers
-from include.serving.models.loaded_model import Floats
 
 SCORE, PROBABILITIES = "score", "probabilities"
 Tensors = dict[str, Floats]

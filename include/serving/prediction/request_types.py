@@ -7,6 +7,7 @@ and what is allowed.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, cast
 
@@ -74,6 +75,9 @@ class Item(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class Contract:
     """Decodes and checks the bodies of one model's requests."""
 
+    base: type[Item] = Item
+    more: Mapping[str, str] = {}  # fields of a request beside the item's, and what is allowed there
+
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         self.keys = spec.features.keys
@@ -81,7 +85,7 @@ class Contract:
         self._entity = msgspec.defstruct("Entity", [(key, KEY) for key in self.keys], **_STRICT)
         asked = [_field(feature) for feature in spec.features.request]  # by keyword: one with a default may come first
         self._features = msgspec.defstruct("RequestFeatures", asked, kw_only=True, **_STRICT)
-        self.item = msgspec.defstruct("ModelItem", self._item_fields(), bases=(Item,), kw_only=True, **_STRICT)
+        self.item = msgspec.defstruct("ModelItem", self._item_fields(), bases=(self.base,), kw_only=True, **_STRICT)
         batch = msgspec.defstruct("Batch", [("requests", list[self.item])], **_STRICT)  # type: ignore[name-defined]
         self._one = msgspec.json.Decoder(self.item)
         self._many = msgspec.json.Decoder(batch)
@@ -150,13 +154,13 @@ class Contract:
 
     def _allowed(self, field: str, full: str, *, unknown: bool) -> object:
         parent = re.sub(r"requests\[\d*\.*\]\.?", "", field)
-        names = {"": ["id", "entity", "features", "event_time"], "entity": list(self.keys)}
+        names = {"": ["id", "entity", "features", "event_time", *self.more], "entity": list(self.keys)}
         names["features"] = [feature.name for feature in self.spec.features.request]
         if unknown:
             return names.get(parent, msgspec.UNSET)
         leaf = full.rpartition(".")[2]
-        if leaf in _ALLOWED_HERE:
-            return _ALLOWED_HERE[leaf]
+        if leaf in (here := {**_ALLOWED_HERE, **self.more}):
+            return here[leaf]
         if leaf in self.keys and ".features." not in f".{full}":
             return KEYS_ALLOWED
         return next((allowed(f.dtype) for f in self.spec.features.request if f.name == leaf), msgspec.UNSET)

@@ -94,6 +94,53 @@ WRONG: dict[str, tuple[str, str, str, str, str]] = {
 }  # fmt: skip
 
 
+FIRST_OF_TRAINING = """),
+    ),
+    expectations=f"{HERE}.expectations:EXPECTATIONS",
+    training=Training("""
+
+
+def test_a_model_that_takes_columns_is_tried_with_columns(zoo: Zoo, checked: Checked) -> None:
+    category = 'Feature(name="category", dtype="category")'
+    text = 'Feature(name="category", dtype="text")'
+    zoo("ape", {"spec.py": (f"{category}{FIRST_OF_TRAINING}", f"{text}{FIRST_OF_TRAINING}\n        inputs='columns',")})
+    report = checked("ape")
+    assert told(report, "encoder").startswith("ok")
+    assert "category as text" in finding(report, "encoder").detail
+
+
+def test_labels_that_are_none_of_the_problems_fail_on_landed_days_and_are_no_lack_of_days(
+    zoo: Zoo, checked: Checked, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo(
+        "ape",
+        {
+            "features.py": (
+                "SELECT order_id AS request_id, sent_back, ",
+                "SELECT order_id AS request_id, sent_back * 2 AS sent_back, ",
+            )
+        },
+    )
+    assert told(checked("ape"), "training set").startswith("skipped")  # made-up rows prove nothing
+    land(services, monkeypatch, "2024-01-01", "2024-01-08")
+    found = told(checked("ape"), "training set")
+    assert found.startswith("failed")
+    assert "0 or 1" in found
+
+
+def test_an_authors_decision_is_tried(zoo: Zoo, checked: Checked) -> None:
+    before, after = 'label="sent_back",', 'label="sent_back",\n    problem=Binary(decision=f"{HERE}.train:decide"),'
+    made = zoo("ape", {"spec.py": (before, after)})
+    spec, train = made.folder / "spec.py", made.folder / "train.py"
+    spec.write_text(spec.read_text().replace("import Data,", "import Binary, Data,"))
+    train.write_text(f"{train.read_text()}\n\ndef decide(scores):\n    return scores + 1\n")
+    report = checked("ape", fit=True)
+    assert "5 references" in finding(report, "code").detail
+    found = told(report, "onnx")
+    assert found.startswith("failed")
+    assert "must give one whole number from 0 to 1 a row" in found
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_said_where_it_shows_and_what_needs_it_is_skipped(zoo: Zoo, checked: Checked, case: str) -> None:
     file, before, after, where, words = WRONG[case]

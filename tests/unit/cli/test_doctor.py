@@ -16,8 +16,8 @@ import pytest
 
 from include.core.control import ControlStore
 from include.core.digest import PROJECT
-from include.core.request import Ref, Result
-from tests.support.toy_ledger import MODEL, Loop
+from include.core.request import Ref, Result, StoredFile
+from tests.support.toy_ledger import MODEL, Loop, record
 from tests.unit.cli.conftest import Slipstream
 
 SECRET = "hunter2-hunter2"
@@ -151,6 +151,21 @@ def test_a_spec_that_has_changed_since_the_newest_day_was_published_is_told(
     assert found[MODEL][0][0] == "warning"
     assert "has changed since 2013-01-02 was published: " in found[MODEL][0][1]
     assert found[MODEL][0][2] == f"slipstream features catch-up {MODEL} --dry-run"
+
+
+def test_a_champion_that_was_trained_for_another_problem_is_told(slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Result("train/x", 0, 1, {}, {"signature.json": StoredFile("x", "d", 1)}, 1.0, "2013-01-03T00:00:00+00:00")
+    problem = {"kind": "multiclass", "classes": ["bad", "good"]}
+    said = {"problem": problem, "outputs": ["bad", "good"]}
+    monkeypatch.setattr("include.versions.queries.champion", lambda records: record(3, "1.0.0"))
+    monkeypatch.setattr("include.core.ledger.Ledger.resolve", lambda ledger, ref: made)
+    monkeypatch.setattr("include.core.storage.LocalStorage.read", lambda storage, path: json.dumps(said).encode())
+    status, found, _ = looked(slipstream)
+    assert status == 3
+    assert found[MODEL][1][0] == "problem"
+    assert "Version 3, its champion, was trained for another problem than the spec now states" in found[MODEL][1][1]
+    said.clear()  # as before there were kinds: a plain binary one, which the spec is
+    assert [level for level, _, _ in looked(slipstream)[1][MODEL]] == ["ok"]
 
 
 def test_in_an_empty_home_it_makes_nothing_and_imports_no_heavy_library(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ OF_THE_MODEL = {
     "features.entities",
     "features.labels",
     "training['fit']",
-    "reference",  # of expectations
+    "reference",  # of expectations, and of the author's metrics
+    "self.value.decision",  # of the problem: see uses_of in include/problems/of.py
 }
 
 

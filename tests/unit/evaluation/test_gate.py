@@ -4,8 +4,10 @@ import copy
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
+from benchmarks.gate.kinds import WORLDS, Sampled, World
 from include.core.spec import Evaluation
 from include.evaluation.gate import decide
 
@@ -98,3 +100,22 @@ def test_a_loss_has_a_ceiling_and_lower_is_better() -> None:
 
 def test_all_reasons_are_given_at_once() -> None:
     assert len(decide({}, SPEC).reasons) == 3
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+def test_a_model_of_any_kind_that_is_worse_by_the_margin_seldom_passes(kind: type[World]) -> None:
+    """A sample of `python -m benchmarks.gate`. By the metric alone about half of them would."""
+    world, gates = kind(), 100
+    if isinstance(world, Sampled):
+        world.known_by //= 5
+    noise = world.noise_of(world.spec.margin, 0.0)
+    seen = [world.opens(400, noise, 0.0, np.random.default_rng(seed)) for seed in range(gates)]
+    opened, by_the_metric_alone = (sum(each[place] for each in seen) for place in (0, 1))
+    assert opened <= 11  # 5 % of a hundred are exceeded by 12 in 1 of 200 runs of another seed; the seeds are fixed
+    assert by_the_metric_alone > 25
+
+
+def test_the_size_of_a_model_on_another_server_is_not_judged_and_its_latency_is_of_the_wire() -> None:
+    assert decide(but(remote="oip://triton/late/versions/3", bytes=10**9), SPEC).passed
+    (reason,) = decide(but(remote="oip://triton/late/versions/3", latency_ms={"p99": 9.0}), SPEC).reasons
+    assert "over the wire, to oip://triton/late/versions/3 and back" in reason

@@ -14,8 +14,9 @@ import pytest
 
 from include.core.errors import DataError
 from include.core.request import Ref
-from include.evaluation.gate_plan import assumed, measured, plan
-from include.problems.holdout_plan import Assumed
+from include.core.spec import Regression
+from include.evaluation.gate_plan import assumed, assumed_loss, measured, plan
+from include.problems.holdout_plan import Assumed, AssumedLoss
 from include.versions.record import Stage, VersionRecord
 from tests.support.toy_ledger import SPEC, Loop, record
 
@@ -103,3 +104,35 @@ def test_more_rows_a_day_need_fewer_days_and_as_many_rows() -> None:
 def test_assumptions_that_describe_nothing_are_refused(given: Assumed) -> None:
     with pytest.raises(DataError, match="describe no two models"):
         assumed(SPEC, given, 100)
+
+
+MINUTES = SPEC.model_copy(
+    update={
+        "problem": Regression(scale=5, unit="minutes"),
+        "evaluation": SPEC.evaluation.model_copy(update={"metric": "mae", "minimum": None, "margin": 0.5}),
+    }
+)
+
+
+def test_a_model_of_numbers_is_planned_by_how_its_errors_spread() -> None:
+    seen = assumed_loss(MINUTES, AssumedLoss(deviation=10.0, alike=0.9), rows_per_day=500)
+    made = plan(MINUTES, seen)
+    assert made.error == pytest.approx(10 * (0.2 / (500 * MINUTES.training.holdout_days)) ** 0.5)
+    assert "spreading by 10 minutes" in made.source
+    assert made.lines[0].words == "ahead by 0.5000 minutes mean absolute error"
+    with pytest.raises(DataError, match="describe no two models"):
+        assumed_loss(MINUTES, AssumedLoss(deviation=0.0, alike=0.9), rows_per_day=500)
+    with pytest.raises(DataError, match=r"(?s)no 0 or 1.*--deviation"):
+        assumed(MINUTES, Assumed(0.7, 0.2, 0.9), 500)
+
+
+def test_a_versions_own_errors_plan_any_metric(loop: Loop) -> None:
+    """The toy model answers like a value between 0 and 1, and the label is a number."""
+    data = holdout(loop)
+    train = loop.train(data)
+    known = [version(1, loop, data, evaluation(loop, data, champion=None), train)]
+    spec = MINUTES.model_copy(update={"problem": Regression(scale=1)})
+    seen = measured(loop.ledger, spec, known)
+    assert seen is not None
+    assert "own errors on its 420 holdout rows" in seen.source
+    assert seen.spread.error > 0

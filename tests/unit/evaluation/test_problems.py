@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,71 +10,21 @@ import pyarrow as pa
 import pytest
 
 from include.core.errors import DataError
-from include.core.ledger import Ledger
-from include.core.request import Json, Request, Result
+from include.core.request import Request
 from include.core.spec import Evaluation
-from include.core.task import perform
 from include.evaluation.gate import decide
 from include.problems.gate_words import notes, reasons
 from include.problems.of import of_params
-from tests.support.linear_models import HERE
+from tests.support.problem_life import Life
 from tests.support.problem_rows import LABEL, LIST, PROBLEMS, problem_params, rows_of
-from tests.support.training_example import FEATURES, settings, training_set
-
-MARGINS = {"binary": 0.05, "regression": 0.5, "interval": 0.5, "multiclass": 0.05, "ranking": 0.05}
+from tests.support.training_example import FEATURES, training_set
 
 
-class Life:
-    """A ledger, and the steps of one kind of model run on it."""
-
-    def __init__(self, home: Path, kind: str) -> None:
-        self.kind, self.problem = kind, PROBLEMS[kind]
-        self.settings = settings(home)
-        self.ledger = Ledger(self.settings.storage())
-        self.data = training_set(self.ledger, home / "in", rows_of(kind, 800), rows_of(kind, 600, seed=2))
-
-    def run(self, request: Request) -> Result:
-        self.ledger.record(request)
-        return perform(request, self.ledger.open_attempt(request.key, 0), self.ledger, self.settings)
-
-    def train(self, fit: str = "fit_linear", step: str = "train", **training: Json) -> Result:
-        section = {"fit": f"{HERE}:{fit}", "params": {"spread": 6.0}, **training}
-        params = {"features": FEATURES, "training": section, "label": LABEL, **problem_params(self.kind)}
-        inputs = {"training_set": self.ledger.ref(self.data)}
-        return self.run(Request(step, f"include.training.{step}_step:run", "example", params, inputs))
-
-    def evaluate(self, train: Result, champion: Result | None = None, **section: Json) -> Result:
-        inputs = {"training_set": self.ledger.ref(self.data), "train": self.ledger.ref(train)}
-        if champion is not None:
-            inputs["champion"] = self.ledger.ref(champion)
-        params: dict[str, Any] = {
-            "features": FEATURES,
-            "label": LABEL,
-            "threshold": 0.5,
-            "evaluation": self.section(**section).model_dump(mode="json"),
-            **problem_params(self.kind),
-        }
-        return self.run(Request("evaluate", "include.evaluation.evaluate_step:run", "example", params, inputs))
-
-    def section(self, **section: Any) -> Evaluation:
-        asked = {"metric": self.problem.DEFAULT_METRIC, "minimum": None, "margin": MARGINS[self.kind], "slice_margin": 3.0}
-        return Evaluation(**{**asked, "slices": ("carrier",), "baseline": "carrier", "max_latency_ms": 1000.0, **section})
-
-    @cached_property
-    def good(self) -> Result:
-        return self.train()
-
-    @cached_property
-    def worse(self) -> Result:
-        return self.train(params={"noise": 1.5, "spread": 6.0})
-
-    @cached_property
-    def passing(self) -> Result:
-        """The better model, measured beside the worse one."""
-        return self.evaluate(self.good, champion=self.worse)
-
-    def page(self, result: Result) -> str:
-        return self.ledger.storage.read(result.files["report.html"].path).decode()
+def turned(value: dict[str, Any], section: Evaluation) -> dict[str, Any]:
+    """The same two models, the champion in the challenger's place."""
+    paired = {**value["paired"], "worse": -value["paired"]["worse"], "slices": []}
+    other = {**value, "metrics": value["champion"], "champion": value["metrics"], "paired": paired}
+    return {**other, "gate": decide(other, section).to_json()}
 
 
 @pytest.fixture(scope="module", params=list(PROBLEMS))
@@ -111,7 +60,7 @@ def test_a_model_is_trained_measured_and_passes_against_one_that_is_worse(life: 
 
 
 def test_one_that_is_worse_is_held_back_in_words_that_name_the_metric(life: Life) -> None:
-    value = life.evaluate(life.worse, champion=life.good).value
+    value = turned(life.passing.value, life.section())
     assert not value["gate"]["passed"]
     (words,) = (each for each in reasons(value, life.section()) if "the champion's" in each and "of carrier=" not in each)
     metric = of_params(value).metric(life.problem.DEFAULT_METRIC)
@@ -188,3 +137,14 @@ def test_a_fit_gets_whole_lists_with_their_rows_together(tmp_path: Path) -> None
         assert changes * LIST == len(rows)
     assert len(train.last(100)) == 96  # of lists all or nothing
     assert 800 - 2 * LIST < len(train) + len(validation) <= 800
+
+
+def test_a_model_whose_classes_are_in_another_order_is_not_measured_by_the_present_one(tmp_path: Path) -> None:
+    """Its outputs have the same shape, and every label would be compared with another class's probability."""
+    life = Life(tmp_path, "multiclass")
+    turned_round = {**problem_params("multiclass")["problem"], "classes": list(reversed(life.problem.outputs)), "costs": None}
+    section = life.section().model_dump(mode="json")
+    params = {"features": FEATURES, "label": LABEL, "threshold": 0.5, "evaluation": section, "problem": turned_round}
+    inputs = {"training_set": life.ledger.ref(life.data), "train": life.ledger.ref(life.good)}
+    with pytest.raises(DataError, match="The trained model was trained for another problem than the spec now states"):
+        life.run(Request("evaluate", "include.evaluation.evaluate_step:run", "example", params, inputs))

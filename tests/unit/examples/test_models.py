@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from include.authoring.new import make
 from include.core.catalog import load_spec, model_names
 from operators.catalog import dags_of_models
 
@@ -41,6 +42,14 @@ def test_a_copy_under_another_name_is_a_model_of_its_own(name: str, tmp_path: Pa
     loaded = load_spec("mine", package.name)
     assert loaded.features.build == f"copied_{name}.mine.features:views"
     assert loaded.training.fit == f"copied_{name}.mine.train:fit"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_new_like_an_example_imports_nothing_of_it(name: str, tmp_path: Path) -> None:
+    made = make(f"my_{name}", name, tmp_path, PACKAGE)
+    texts = [path.read_text() for path in made.folder.rglob("*.py")]
+    assert len(texts) == len(list((FOLDER / name).rglob("*.py")))
+    assert not [text for text in texts if PACKAGE in text]
 
 
 @pytest.mark.parametrize("name", NAMES)

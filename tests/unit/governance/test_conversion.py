@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from include.core.errors import DataError
-from include.governance.conversion import format_of
+from include.core.spec import MultiClass, Regression
+from include.governance.conversion import format_of, write_served
+from include.model_contract.encoder import Encoder, Input
+from include.model_contract.model import open_model
+from include.problems.of import problem_of
 from tests.support.error_message import assert_says
 from tests.support.toy_ledger import onnx_mean
+
+BACKENDS = Path(__file__).parents[1] / "backends"
 
 
 @pytest.mark.parametrize(
@@ -53,3 +61,22 @@ def test_a_zip_archive_is_none(tmp_path: Path) -> None:
         archive.writestr("data.pkl", b"x")
     with pytest.raises(DataError, match="a zip archive"):
         format_of(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("kind", ["regression", "multiclass"])
+def test_boosted_trees_of_other_problems_serve_with_their_outputs(tmp_path: Path, library: str, kind: str) -> None:
+    known = json.loads((BACKENDS / library / "kinds.json").read_text())
+    found = known["models"][kind]
+    (tmp_path / "model").write_text(found["text"] if library == "lightgbm" else json.dumps(found["model"]))
+    problem = problem_of(Regression(scale=1.0) if kind == "regression" else MultiClass(classes=("a", "b", "c")))
+    encoder = Encoder(tuple(Input(name, "float") for name in ("heat", "wind", "size", "rain")), "y")
+    write_served(tmp_path / "model", encoder, tmp_path / "served.onnx", problem)
+    scores = open_model(tmp_path / "served.onnx").score(np.array(known["rows"], dtype=np.float32))
+    np.testing.assert_allclose(scores, found["predictions"], atol=1e-4)
+
+
+def test_boosted_trees_are_no_model_of_columns(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("tree\n")
+    with pytest.raises(DataError, match="takes one tensor of numbers, and the spec says columns"):
+        write_served(tmp_path / "model", Encoder((Input("heat", "float"),), "y", "columns"), tmp_path / "served.onnx")

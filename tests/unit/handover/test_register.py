@@ -14,10 +14,12 @@ import pytest
 from include.core import fault
 from include.core.errors import DataError, GateClosed
 from include.core.fault import Fault
+from include.core.spec import MultiClass
 from include.governance.audit import history
 from include.governance.card import render
 from include.governance.lineage import trace
 from include.governance.tree import render as as_tree
+from include.handover.contract import contract
 from include.handover.register import Registered, register
 from include.rollout.restore import restore
 from include.versions.lifecycle import set_production
@@ -214,3 +216,12 @@ def test_killed_anywhere_and_done_again_it_is_one_version(published: Life, forei
     packages = [path for path in published.services.storage.list("registry") if path.endswith("package.json")]
     assert len(packages) == 1
     assert done.version == 1
+
+
+def test_the_contract_of_another_kind_of_problem_says_which(published: Life) -> None:
+    spec = published.services.spec(MODEL)
+    plain = contract(published.services.ledger, spec, {}, None)
+    assert "problem" not in plain
+    problem = MultiClass(classes=("a", "b"))
+    signed = contract(published.services.ledger, spec.model_copy(update={"problem": problem}), {}, None)
+    assert signed == {**plain, "problem": problem.model_dump(mode="json"), "outputs": ["a", "b"]}

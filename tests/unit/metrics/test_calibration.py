@@ -33,3 +33,12 @@ def test_the_error_does_not_depend_on_the_order_of_the_rows() -> None:
 def test_scores_of_zero_and_one_have_a_bin() -> None:
     table = calibration_table(np.array([0.0, 1.0]), np.array([0.0, 1.0], np.float32))
     assert table == [{"rows": 1, "score": 0.0, "rate": 0.0}, {"rows": 1, "score": 1.0, "rate": 1.0}]
+
+
+def test_weights_count_in_means_and_shares_and_rows_stay_rows() -> None:
+    labels, scores = np.array([1.0, 0.0, 0.0, 1.0]), np.array([0.12, 0.18, 0.9, 0.95])
+    low, high = calibration_table(labels, scores, np.array([3.0, 1.0, 1.0, 1.0]))
+    assert (low["rows"], high["rows"]) == (2, 2)
+    assert low["rate"] == pytest.approx(0.75)
+    assert low["score"] == pytest.approx((3 * 0.12 + 0.18) / 4)
+    assert calibration_table(labels, scores, np.ones(4)) == calibration_table(labels, scores)

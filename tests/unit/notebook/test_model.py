@@ -9,6 +9,7 @@ import pytest
 
 from include.core.errors import DataError, ValidationFailed
 from include.notebook import Fit, Model, TrainingSet
+from include.notebook.comparison import refuse_incomparable
 from include.row_rules.expectation import Expectation
 from include.versions.record import Stage
 from tests.support.error_message import assert_says
@@ -197,3 +198,10 @@ def test_a_fit_is_found_by_the_beginning_of_its_key(worked: Desk, rows: Training
 def test_an_unknown_model_is_refused_with_those_there_are(worked: Desk) -> None:
     with pytest.raises(DataError, match="did you mean shop"):
         Model("shopp", services=worked.services)
+
+
+def test_fits_of_two_kinds_of_problems_have_no_difference() -> None:
+    words = "the champion is a Regression of value, this model a Binary of score"
+    with pytest.raises(DataError, match="one is a Regression of value, the other a Binary of score"):
+        refuse_incomparable({"incomparable": words})  # type: ignore[typeddict-item]
+    refuse_incomparable({})  # type: ignore[typeddict-item]

@@ -113,7 +113,7 @@ def test_a_gate_that_latency_alone_closed_is_measured_again_when_the_task_is_cle
 
 def test_a_gate_that_more_than_latency_closed_is_not_measured_again(published: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("include.evaluation.evaluate_step.measure_latency", lambda *_: SLOW)
-    monkeypatch.setattr("include.evaluation.evaluate_step.measure", lambda *_: {"auc": 0.1})
+    monkeypatch.setattr("include.problems.problem.Problem.measure", lambda *_, **__: {"auc": 0.1})
     run = published.trained()
     first = run.xcom["evaluate"]
     assert run(evaluate()) == first

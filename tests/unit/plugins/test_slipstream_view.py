@@ -6,7 +6,8 @@ from pathlib import Path
 
 from include.core.control import ControlStore
 from include.core.request import Json
-from plugins.slipstream_view import windows
+from include.core.spec import Evaluation, ModelSpec, MultiClass, Ranking, Regression
+from plugins.slipstream_view import metric_columns, windows
 from tests.support.toy_ledger import SPEC, Loop
 
 
@@ -27,3 +28,14 @@ def test_a_window_computed_again_is_shown_once_as_it_is_now(tmp_path: Path) -> N
     assert [(each["window"], each["value"]) for each in shown] == [(first, 0.65), (second, 0.7)]
     assert shown[0]["report"].startswith("files/ledger/monitor/")
     assert shown[0]["action"] == ""
+
+
+def test_the_table_of_versions_has_the_metrics_of_the_kind() -> None:
+    def shown(**changed: object) -> list[str]:
+        body = {name: getattr(SPEC, name) for name in SPEC.model_fields_set} | changed
+        return [str(each["title"]) for each in metric_columns(ModelSpec(**body))]
+
+    assert shown() == ["AUC", "log loss", "calibration error"]
+    assert shown(problem=Regression(scale=5), evaluation=Evaluation()) == ["mean absolute error", "root mean squared error"]
+    assert shown(problem=MultiClass(classes=("a", "b")), evaluation=Evaluation())[:2] == ["log loss", "accuracy"]
+    assert shown(problem=Ranking(query="order_id", item="shop"), evaluation=Evaluation())[0] == "NDCG@10"

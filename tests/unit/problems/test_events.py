@@ -13,7 +13,7 @@ from include.problems.events import Event
 from include.problems.of import problem_of
 from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
-from tests.unit.problems.rows import drawn
+from tests.support.problem_draws import drawn
 
 
 def answered(**fields: Any) -> Record:
@@ -56,6 +56,11 @@ def test_the_models_own_decision_is_judged_and_not_one_that_was_drawn_at_random(
     assert dear.remembered(answered(**told, decision=0, explored="random")) == 1.0
     plain = problem_of(Binary(), 0.5)
     assert plain.remembered(answered(score=0.2, decision=1, explored="random")) == 0.0
+    classes = problem_of(MultiClass(classes=("a", "b")))
+    drawn_at_random = {"decision": 0, "explored": "random"}
+    assert classes.remembered(answered(**drawn_at_random, outputs=[0.25, 0.75])) == 1.0
+    assert classes.remembered(answered(**drawn_at_random)) is None
+    assert classes.remembered(answered(decision=0, explored="challenger", outputs=[0.25, 0.75])) == 0.0
 
 
 def test_an_answer_whose_cost_the_log_lacks_is_judged_by_no_label() -> None:

@@ -102,11 +102,18 @@ def test_a_ranking_places_each_row_in_the_list_of_its_query(
 
     monkeypatch.setattr(scoring_days, "entities", entities)
     problem = Ranking(query="session", item="origin").model_dump(mode="json")
-    rows = table(ledger, score(ledger, settings, publish(ledger, scratch, count=9), problem=problem)).to_pylist()
+    rows = table(ledger, score(ledger, settings, publish(ledger, scratch, 9, problem), problem=problem)).to_pylist()
     for session in (rows[0:3], rows[3:6], rows[6:9]):
         assert sorted(row["place"] for row in session) == [1, 2, 3]
         ranked = [row["score"] for row in sorted(session, key=lambda row: row["place"])]
         assert ranked == sorted(ranked, reverse=True)
+
+
+def test_a_version_of_another_problem_scores_nothing(ledger: Ledger, settings: Settings, scratch: Path) -> None:
+    """It has an output of the same name and shape."""
+    problem = Ranking(query="session", item="origin").model_dump(mode="json")
+    with pytest.raises(DataError, match="Version 7 was trained for another problem than the spec now states"):
+        score(ledger, settings, publish(ledger, scratch), problem=problem)
 
 
 def test_a_cost_decides_beside_the_score(ledger: Ledger, settings: Settings, scratch: Path) -> None:

@@ -6,13 +6,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
+from include.backends.sklearn.trainer import finish, frame
 from include.core.errors import DataError, IntegrityError
 from include.core.ledger import Ledger
 from include.core.request import Request, Result
 from include.core.settings import Settings
 from include.core.task import perform
-from tests.support.training_example import HERE, settings, table, train_request, training_set
+from include.model_contract.encoder import Encoder
+from include.model_contract.model import open_model
+from include.serving.models.loaded_model import LoadedModel
+from include.training.job import TrainingJob
+from tests.support.training_example import FEATURES, HERE, settings, table, train_request, training_set
 
 
 class Bench:
@@ -102,3 +112,60 @@ def test_a_large_grid_is_sampled_the_same_way_each_time() -> None:
     assert len(grid(search, 7)) == TRIALS
     assert grid(search, 7) == grid(search, 7)
     assert grid({}, 7) == [{}]
+
+
+WORDS: dict[str, object] = {
+    "request": [{"name": "wind"}, {"name": "carrier", "dtype": "category"}, {"name": "remark", "dtype": "text"}],
+}
+
+
+def with_remarks(rows: pa.Table, remark: str = "storm") -> pa.Table:
+    windy = rows["wind"].to_numpy() > 0
+    return rows.append_column("remark", pa.array([f"{remark} ahead 7" if each else "7" for each in windy], pa.string()))
+
+
+def train_on_columns(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, rows: pa.Table, inputs: str = "columns", **params: str
+) -> Result:
+    monkeypatch.setattr("tests.support.training_example.FEATURES", {**FEATURES, **WORDS})
+    data = training_set(bench.ledger, bench.home / "in", rows, with_remarks(table(200, seed=2)))
+    return bench.run(train_request(bench.ledger, data, f"{__name__}:fit_columns", inputs=inputs, params=params))
+
+
+def fit_columns(job: TrainingJob) -> None:
+    codes = OneHotEncoder(handle_unknown=job.params.get("unknown", "ignore"))
+    columns = ColumnTransformer([("words", CountVectorizer(), "remark"), ("codes", codes, ["carrier"])])
+    finish(make_pipeline(columns, LogisticRegression()).fit(frame(job.train), job.train.labels), job)
+
+
+def test_a_model_of_columns_is_trained_checked_and_serves_rows_by_name(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = train_on_columns(bench, monkeypatch, with_remarks(table()))
+    assert result.value["metrics"]["auc"] > 0.7
+    files = {name: bench.ledger.fetch(result, name, bench.home) for name in result.files}
+    signature = json.loads(files["signature.json"].read_text())
+    assert signature["form"] == "columns"
+    encoder, scorer = Encoder.from_json(signature), open_model(files["model.onnx"])
+    loaded = LoadedModel(1, "", encoder, scorer)
+    row = {"wind": 1.0, "carrier": "C3", "remark": "Storm"}
+    calm, unknown = {**row, "remark": "7"}, dict.fromkeys(row)
+    scores = [loaded.score_row(each) for each in (row, calm, unknown)]
+    assert scores[0] > scores[1]
+    assert loaded.score_all([row, calm, unknown]) == pytest.approx(scores)
+
+
+def test_a_model_that_does_not_answer_what_serving_meets_is_refused_in_words(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DataError, match=r"does not answer rows of missing and unknown values: .*Unknown Category"):
+        train_on_columns(bench, monkeypatch, with_remarks(table()), unknown="error")
+
+
+def test_a_text_without_a_letter_in_any_row_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = table()
+    with pytest.raises(DataError, match="'remark' has no letter in any row"):
+        train_on_columns(bench, monkeypatch, rows.append_column("remark", pa.array(["7"] * len(rows))))
+
+
+def test_a_text_has_no_place_in_one_tensor(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="one tensor of numbers cannot read text: remark"):
+        train_on_columns(bench, monkeypatch, with_remarks(table()), inputs="tensor")

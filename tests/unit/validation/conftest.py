@@ -17,6 +17,7 @@ from include.core.digest import digest_bytes
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
+from include.core.spec import AnyKind
 from include.core.storage import LocalStorage
 from include.core.task import perform
 
@@ -64,11 +65,15 @@ class Store:
         params = {"day": DAY, "sources": dict(sources), "expectations": rules}
         return self.perform(Request("validate", "include.validation.validate_step:run", "toy", params))
 
-    def validate_training_set(self, train: pa.Table, holdout: pa.Table, rules: str = RULES) -> Result:
+    def validate_training_set(
+        self, train: pa.Table, holdout: pa.Table, rules: str = RULES, problem: AnyKind | None = None
+    ) -> Result:
         files = {"train.parquet": self.settings.home / "t.parquet", "holdout.parquet": self.settings.home / "h.parquet"}
         for table, path in zip((train, holdout), files.values(), strict=True):
             pq.write_table(table, path)
-        params = {"expectations": rules, "label": "late", "features": FEATURES}
+        params: dict[str, Any] = {"expectations": rules, "label": "late", "features": FEATURES}
+        if problem is not None:
+            params["problem"] = problem.model_dump(mode="json")
         made = self.commit(
             Request("training_set", "-", "toy", {"digests": [digest_bytes(to_bytes(t)) for t in (train, holdout)]}), files
         )

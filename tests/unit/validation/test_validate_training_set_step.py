@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from include.core.errors import DataError, SpecError, ValidationFailed
+from include.core.spec import AnyKind, MultiClass, Ranking, Regression
 from include.validation.verdict import raise_if_failed
 from tests.unit.validation.conftest import RULES, Store
 
@@ -90,3 +91,47 @@ def test_a_snapshot_without_its_label_is_a_data_error(store: Store) -> None:
 def test_a_quarantine_rule_has_no_meaning_there(store: Store) -> None:
     with pytest.raises(SpecError, match="cannot quarantine"):
         store.validate_training_set(TRAIN, HOLDOUT, RULES.replace("EXPECTATIONS", "QUARANTINED_TRAINING"))
+
+
+CLASSES, NUMBER = MultiClass(classes=("a", "b", "c")), Regression(scale=1, minimum=0, weight="w")
+QUERIES = Ranking(query="session", item="hour")
+NUMBERS, SESSIONS = [n / 2 for n in range(40)], [f"s{n // 4}" for n in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("problem", "columns"),
+    [
+        (NUMBER, {"late": NUMBERS, "w": [1.5] * 40}),
+        (CLASSES, {"late": ["a", "b"] * 20}),
+        (QUERIES, {"late": [0.0, 1.0] * 20, "session": SESSIONS}),
+    ],
+    ids=["numbers", "classes", "lists"],
+)
+def test_a_good_snapshot_of_another_problem_passes(store: Store, problem: AnyKind, columns: dict[str, list[Any]]) -> None:
+    parts = rows("2013-01-01", **columns), rows("2013-02-01", **columns)
+    assert store.validate_training_set(*parts, problem=problem).value["passed"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "columns", "message"),
+    [
+        (NUMBER, {"late": [-1.0, *NUMBERS[1:]], "w": [1.0] * 40}, r"ExpectColumnValuesToBeBetween\(column='late', min_value=0"),
+        (NUMBER, {"late": [3.0] * 40, "w": [1.0] * 40}, r"ExpectColumnUniqueValueCountToBeBetween\(column='late', min_value=2"),
+        (NUMBER, {"late": NUMBERS, "w": [0.0] * 40}, r"ExpectColumnValuesToBeBetween\(column='w', min_value=0, strict_min=True"),
+        (NUMBER, {"late": NUMBERS, "w": [None] * 40}, r"ExpectColumnValuesToNotBeNull\(column='w'\)"),
+        (CLASSES, {"late": ["a", "d"] * 20}, r"ExpectColumnValuesToBeInSet\(column='late'"),
+        (QUERIES, {"late": [-1.0, 1.0] * 20, "session": SESSIONS}, r"ExpectColumnValuesToBeBetween\(column='late', min_value=0"),
+        (QUERIES, {"late": [0.0, 1.0] * 20, "session": [None, *SESSIONS[1:]]}, r"ToNotBeNull\(column='session'\): 1 row"),
+    ],
+)
+def test_a_snapshot_of_another_problem_says_why_it_is_unfit(
+    store: Store, problem: AnyKind, columns: dict[str, list[Any]], message: str
+) -> None:
+    import re
+
+    parts = rows("2013-01-01", **columns), rows("2013-02-01", **columns)
+    value = store.validate_training_set(*parts, problem=problem).value
+    assert not value["passed"]
+    with pytest.raises(ValidationFailed) as caught:
+        raise_if_failed(value)
+    assert re.search(message, str(caught.value), re.DOTALL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,3 +87,30 @@ def test_what_is_not_read_is_refused_before_anything_is_written(tmp_path: Path, 
 def test_features_without_names_go_by_their_order(tmp_path: Path) -> None:
     (tmp_path / "m.txt").write_text(TEXT.replace("heat wind size rain", "Column_0 Column_1 Column_2 Column_3"))
     convert(tmp_path / "m.txt", NAMES, tmp_path / "m.onnx")
+
+
+KINDS: dict[str, Any] = json.loads((HERE / "kinds.json").read_text())
+OUTPUTS = {"multiclass": ("low", "middle", "high"), "ranking": ("score",)}
+
+
+@pytest.mark.parametrize("kind", KINDS["models"])
+def test_every_kind_of_problem_is_predicted_as_the_library_does(tmp_path: Path, kind: str) -> None:
+    found, outputs = KINDS["models"][kind], OUTPUTS.get(kind, ("value",))
+    (tmp_path / "m").write_text(found["text"])
+    convert(tmp_path / "m", NAMES, tmp_path / "m.onnx", outputs)
+    check_model(tmp_path / "m.onnx", 4, outputs)
+    predicted = open_model(tmp_path / "m.onnx").score(np.array(KINDS["rows"], dtype=np.float32))
+    expected = np.array(found["predictions"])
+    assert predicted.shape == expected.shape
+    assert np.abs(predicted - expected).max() <= 1e-6 * max(1.0, np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("kind", "outputs"), [("multiclass", ("value",)), ("regression", ("low", "high")), ("regression", ("score",))]
+)
+def test_an_objective_that_is_not_the_problems_is_refused(tmp_path: Path, kind: str, outputs: tuple[str, ...]) -> None:
+    found = KINDS["models"][kind]
+    (tmp_path / "m").write_text(found["text"])
+    with pytest.raises(DataError, match="objective"):
+        convert(tmp_path / "m", NAMES, tmp_path / "m.onnx", outputs)
+    assert not (tmp_path / "m.onnx").exists()

@@ -95,3 +95,30 @@ def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_bytes(b"{not json")
     with pytest.raises(DataError, match="no XGBoost model in JSON"):
         convert(tmp_path / "model.json", NAMES, tmp_path / "m.onnx")
+
+
+KINDS: dict[str, Any] = json.loads((HERE / "kinds.json").read_text())
+OUTPUTS = {"multiclass": ("low", "middle", "high"), "ranking": ("score",)}
+
+
+@pytest.mark.parametrize("kind", KINDS["models"])
+def test_every_kind_of_problem_is_predicted_as_the_library_does(tmp_path: Path, kind: str) -> None:
+    found, outputs = KINDS["models"][kind], OUTPUTS.get(kind, ("value",))
+    (tmp_path / "m").write_text(json.dumps(found["model"]))
+    convert(tmp_path / "m", NAMES, tmp_path / "m.onnx", outputs)
+    check_model(tmp_path / "m.onnx", 4, outputs)
+    predicted = open_model(tmp_path / "m.onnx").score(np.array(KINDS["rows"], dtype=np.float32))
+    expected = np.array(found["predictions"])
+    assert predicted.shape == expected.shape
+    assert np.abs(predicted - expected).max() <= 1e-6 * max(1.0, np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("kind", "outputs"), [("multiclass", ("value",)), ("regression", ("low", "high")), ("regression", ("score",))]
+)
+def test_an_objective_that_is_not_the_problems_is_refused(tmp_path: Path, kind: str, outputs: tuple[str, ...]) -> None:
+    found = KINDS["models"][kind]
+    (tmp_path / "m").write_text(json.dumps(found["model"]))
+    with pytest.raises(DataError, match="objective"):
+        convert(tmp_path / "m", NAMES, tmp_path / "m.onnx", outputs)
+    assert not (tmp_path / "m.onnx").exists()

@@ -7,16 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from include.core.errors import SpecError
-from include.core.spec import Binary, Costs, ModelSpec, MultiClass, Ranking, Regression
-from include.models.flight_delay.spec import SPEC
+from include.core.spec import Binary, Costs, MultiClass, Ranking, Regression
+from tests.support.spec_of_problem import with_problem
 
 ABC = ("a", "b", "c")
-
-
-def with_problem(problem: object, **sections: object) -> ModelSpec:
-    """The flights' spec, of another problem; its sections as far as they are given."""
-    values = SPEC.model_dump(exclude={"problem", "evaluation", "retraining", "rollout", *sections})
-    return ModelSpec(**values, problem=problem, **sections)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +31,14 @@ def with_problem(problem: object, **sections: object) -> ModelSpec:
         (lambda: with_problem(Binary(), evaluation={"metric": "cost"}), "'cost' is no metric of this Binary"),
         (lambda: with_problem(Regression(scale=1), evaluation={"int8": True}), "binary models only"),
         (lambda: with_problem(Regression(scale=1), serving={"explore": 0.1}), "no decision to draw"),
+        (
+            lambda: with_problem(Regression(scale=1), serving={"threshold": 0.7}),
+            r"serving\.threshold: is of a binary label alone",
+        ),
+        (
+            lambda: with_problem(MultiClass(classes=ABC), serving={"default_score": 0.1}),
+            r"serving\.default_score: .* problem\.default",
+        ),
         (lambda: with_problem(Binary(costs=Costs(false_positive=1, false_negative="owed"))), r"problem: \['owed'\] is neither"),
     ],
 )

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from include.core.spec import Binary, Costs, MultiClass, Regression
+from include.model_contract.batch import Floats
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
+from include.problems.of import problem_of
+from include.rollout.evidence_accumulator import StageAccumulator
 from include.routing.route import Route
-from include.serving.models.loaded_model import Floats
+from include.serving.prediction.ingest import decode_labels
 from include.serving.shadow import Frame, Scorer
 from include.serving.telemetry.counters import Metrics
 from tests.support.binary_serving import Scene
@@ -192,3 +195,50 @@ def test_a_shadow_that_fails_on_a_candidate_places_nobody_of_its_list(scene: Mak
         (None, None, "version 2 failed: too large"),
         (2.0, 0, None),
     ]
+
+
+# -- the judge ----------------------------------------------------------------------------------------------------------------
+
+DEAR = Binary(costs=Costs(false_positive=1.0, false_negative="size"))
+
+
+@pytest.mark.parametrize(
+    ("problem", "scorer", "asked", "labels", "event"),
+    [
+        (Regression(scale=5, interval=0.9), around, [one(1.0), one(20.0, "p2")], [2.0, 2.0], "loss_p50"),
+        (STARS, stars, [one(0.5), one(0.5, "p2")], ["one", "three"], "loss"),
+        (FILMS.model_copy(update={"at": 1}), size, [one(1.0), one(2.0)], [1, 1], "loss"),
+        (DEAR, Says(lambda rows: np.full(len(rows), 0.1)), [one(2.0), one(40.0, "p2"), one(8.0, "p3")], [1, 0, 1], "loss_p50"),
+    ],
+    ids=["number", "class", "ranking", "costs"],
+)
+def test_of_what_is_logged_a_label_makes_one_event(
+    scene: Make, problem: Any, scorer: Says, asked: list[dict[str, Any]], labels: list[Any], event: str
+) -> None:
+    made = scene(problem, ALONE, scorer)
+    ask(made, *asked)
+    stage = StageAccumulator("canary_5", 7, 100, False, {"loss_p50": 5.0}, True, 0.5, True, problem=problem)
+    for record in logged(made):
+        stage.add(record)
+    told = [{"id": f"r{number}", "label": label} for number, label in enumerate(labels)]
+    for record in decode_labels(json.dumps({"labels": told}).encode(), problem_of(problem)):
+        assert stage.add_label(record)
+    assert [sum(counts) for counts in stage.slices[event]] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("problem", "both", "apart"),
+    [
+        (STARS, (stars, Says(lambda rows: np.tile([0.25, 0.25, 0.5], (len(rows), 1)))), 0.25),
+        (Regression(scale=5), (size, Says(lambda rows: rows[:, 1] + 4)), 4.0),
+        (FILMS.model_copy(update={"at": 1}), (size, Says(lambda rows: -1000 * rows[:, 1])), 1.0),
+    ],
+    ids=["class", "number", "ranking"],
+)
+def test_of_what_is_logged_a_shadow_is_compared(scene: Make, problem: Any, both: tuple[Says, Says], apart: float) -> None:
+    made = scene(problem, ALONE, *both)
+    ask(made, one(0.5), one(0.25))
+    stage = StageAccumulator("shadow", 7, 100, True, {}, False, 0.5, False, problem=problem)
+    for record in shadowed(made):
+        stage.add(record)
+    assert stage.evidence().difference == apart

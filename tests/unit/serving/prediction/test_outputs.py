@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from include.core.spec import Feature, Regression
-from include.model_contract.batch import Columns
-from include.model_contract.encoder import Encoder, Input
-from include.serving.models.loaded_model import Floats
+from include.model_contract.batch import Columns, Floats
 from include.serving.prediction import infer
 from include.serving.prediction.micro_batch import Batches
 from tests.support.binary_serving import Scene
-from tests.support.kinds_serving import ALONE, STARS, Make, Says, around, size, stars
+from tests.support.kinds_serving import ALONE, STARS, Make, Says, around, ask, stars
 
 
 def inferred(scene: Scene, *sizes: float) -> list[dict[str, Any]]:
@@ -69,23 +66,21 @@ def columns(**tensors: tuple[str, list[int], list[Any]]) -> bytes:
     return json.dumps({"inputs": inputs}).encode()
 
 
+COLUMNS = (
+    Feature(name="title", dtype="text"),
+    Feature(name="new", dtype="bool", default=False),
+    Feature(name="point", dtype="vector[2]"),
+)
+
+
 def named(scene: Make) -> Scene:
-    """A model of columns: a text, a truth and a vector; its value is the text's length, a tenth more where the truth holds."""
-    made = scene(Regression(scale=5), ALONE, size)
-    inputs = (
-        Feature(name="title", dtype="text"),
-        Feature(name="new", dtype="bool", default=False),
-        Feature(name="point", dtype="vector[2]"),
-    )
+    """A model of columns: its value is the text's length, a half more where the truth holds, and the vector's sum."""
 
     def outputs(rows: Columns) -> list[float]:
         points = np.nan_to_num(rows["point"], nan=-1.0).sum(axis=1)
         return [len(title) + 0.5 * new + point for title, new, point in zip(rows["title"], rows["new"], points, strict=True)]
 
-    encoder = Encoder(tuple(Input(each.name, each.dtype, each.default) for each in inputs), form="columns")
-    changed = replace(made.deployment.models[1], encoder=encoder, scorer=Says(outputs), inputs=inputs)
-    made.deployment = replace(made.deployment, models={1: changed})
-    return made
+    return scene(Regression(scale=5), ALONE, Says(outputs), columns=COLUMNS)
 
 
 GOOD = {
@@ -104,3 +99,27 @@ def test_a_model_of_columns_is_asked_by_its_columns(scene: Make) -> None:
         ("new", "BOOL", [-1]),
         ("point", "FP32", [-1, 2]),
     ]
+
+
+def test_texts_truths_and_vectors_of_requests_reach_a_model_of_columns(scene: Make) -> None:
+    made = named(scene)
+    asked = [
+        {"title": "abc", "new": True, "point": [1, 2]},
+        {"title": None, "point": None},
+        {"title": "\N{SNOWMAN}", "new": False, "point": [3, 4]},
+    ]
+    answers = ask(made, *({"entity": {"place": "p1"}, "features": features} for features in asked))
+    assert [(answer["value"], answer["degraded"]) for answer in answers] == [(6.5, []), (-2.0, []), (8.0, [])]
+
+
+def test_rows_of_columns_are_scored_in_one_run(scene: Make) -> None:
+    model = named(scene).deployment.models[1]
+    encoded = [model.encoder.encode_rows([{"title": text, "new": True, "point": [0, 0]}]) for text in ("a", "four")]
+
+    async def both() -> list[Floats]:
+        batches = Batches()
+        found = await asyncio.gather(*(batches.score(model, rows) for rows in encoded))
+        assert batches.runs == 1
+        return found
+
+    assert [found.tolist() for found in asyncio.run(both())] == [[1.5], [4.5]]

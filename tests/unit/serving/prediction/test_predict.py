@@ -14,6 +14,7 @@ import pytest
 
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.spec import Feature, ModelSpec
+from include.model_contract.batch import Floats
 from include.model_contract.encoder import Encoder, Input
 from include.online_store.packed_store import LayoutReader
 from include.prediction_log.reader import read_records
@@ -21,7 +22,7 @@ from include.prediction_log.writer import PredictionLog
 from include.routing.entity_hash import unit
 from include.routing.route import Route
 from include.serving.models.deployment import Deployment
-from include.serving.models.loaded_model import Floats, LoadedModel
+from include.serving.models.loaded_model import LoadedModel
 from include.serving.prediction.coalescing import PendingRequest, RequestCoalescer
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.prediction.predict import Predictor

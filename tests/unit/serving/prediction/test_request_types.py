@@ -102,8 +102,8 @@ def test_a_label_that_is_none_of_the_problems_is_refused_with_what_is_allowed() 
     stars = ["1", "2", "none"]
     for problem, given, allowed in (
         (BINARY, 0.5, "0 or 1"),
-        (DELAY, -61, "a finite number from -60 to inf"),
-        (DELAY, True, "a finite number from -60 to inf"),
+        (DELAY, -61, "a finite number of at least -60"),
+        (DELAY, True, "a finite number of at least -60"),
         (RELEVANCE, -1, "a relevance of 0 or more"),
         (STARS, "3", stars),
         (STARS, 3, stars),

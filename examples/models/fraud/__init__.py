@@ -1,0 +1,1 @@
+"""Is this card payment a fraud? Rare, costly, its labels a week late, its patterns changing."""

@@ -1,0 +1,1 @@
+"""Which films will somebody like? Retrieval by vectors, and a ranker over what is found."""
