@@ -36,6 +36,8 @@ LIBRARIES = {
     "tests/integration/test_training_workers.py": "lightning",
     "tests/unit/backends/lightning/test_export.py": "lightning",
     "tests/unit/backends/lightning/test_fit.py": "lightning",
+    "tests/unit/backends/lightning/test_torch_trainer.py": "lightning",
+    "tests/unit/examples/test_eta_network.py": "lightning",
     "tests/unit/backends/great_expectations/test_expectations.py": "great_expectations",
     "tests/unit/data/test_columns.py": "great_expectations",
     "tests/unit/data/test_partitions.py": "great_expectations",

@@ -1,4 +1,4 @@
-"""A module for any kind of problem. A file of its own: it imports torch."""
+"""Modules for any kind of problem. A file of its own: it imports torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor, nn
 
 from include.backends.lightning.plan import Plan
 
@@ -36,3 +37,19 @@ class OfKind(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         return torch.optim.Adam(self.parameters(), lr=0.05)
+
+
+class Plain(nn.Module):
+    """Of torch alone."""
+
+    def __init__(self, inputs: int, outputs: int, *, interval: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(inputs, outputs)
+        self.interval = interval
+
+    def forward(self, features: Tensor) -> Tensor:
+        found: Tensor = self.layer(torch.nan_to_num(features).clamp(-10, 10))
+        if not self.interval:
+            return found
+        width = nn.functional.softplus(found[:, 1:])
+        return torch.stack([found[:, 0], found[:, 0] - width[:, 0], found[:, 0] + width[:, 1]], dim=1)

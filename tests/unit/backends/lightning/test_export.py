@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from include.backends.lightning.plan import MODEL, SCORES, Course, Place, Plan
+from include.backends.onnx.model import check_model, open_model
+from include.core.storage import LocalStorage
+from include.training.checkpoint import CheckpointStore
+from include.training.job import Input, Rows
 from tests.support.later import Later
+from tests.support.problem_draws import drawn
 
 lightning, networks = Later("include.backends.lightning.fit"), Later("tests.unit.backends.lightning.network_of_kind")
-
-from include.backends.lightning.plan import MODEL, SCORES, Course, Place, Plan  # noqa: E402
-from include.backends.onnx.model import check_model, open_model  # noqa: E402
-from include.core.storage import LocalStorage  # noqa: E402
-from include.training.checkpoint import CheckpointStore  # noqa: E402
-from include.training.job import Input, Rows  # noqa: E402
-from tests.support.problem_draws import drawn  # noqa: E402
 
 INPUTS = tuple(Input(name) for name in "abc")
 
