@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -54,6 +55,7 @@ def warm_up(names: set[str]) -> float:
     began = time.monotonic()
     for name in (*ALWAYS, *(module for wanted in sorted(names) for module in MODULES.get(wanted, ()))):
         importlib.import_module(name)
+    gc.freeze()  # else the first look for garbage in a child copies every page of what was imported: .3 s each
     if threading.active_count() > 1:
         print(f"warning: {threading.active_count()} threads before the forks", file=sys.stderr)
     return time.monotonic() - began

@@ -9,9 +9,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks.partitions.cases import Case, cases
-from benchmarks.partitions.chain import run
 from tests.support.effort import effort
+from tests.support.later import Later
 
+chain = Later("benchmarks.partitions.chain")
 CASES = effort(8, 30)
 
 
@@ -22,7 +23,7 @@ def test_nasty_partitions_come_out_right_or_are_refused() -> None:
     @given(cases())
     def every(case: Case) -> None:
         with tempfile.TemporaryDirectory() as home:
-            told = run(case, Path(home))
+            told = chain.run(case, Path(home))
         assert told in ("", "refused"), (told, case)
         counts[told] += 1
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 import pytest
-import torch
 
-from examples.models.eta.network import DelayNetwork, pinball
-from include.backends.lightning.export import Probability, export, score
 from include.training.job import Floats, Input
+from tests.support.later import Later
+
+if TYPE_CHECKING:
+    from examples.models.eta.network import DelayNetwork
+
+torch, eta, to_onnx = Later("torch"), Later("examples.models.eta.network"), Later("include.backends.lightning.export")
 
 INPUTS = (Input("carrier", 3), Input("hour"), Input("wind"))
 INTERVAL = 0.9
@@ -29,13 +33,15 @@ def rows() -> tuple[Floats, Floats]:
 
 
 def answers(network: DelayNetwork, features: Floats) -> Floats:
-    return score(Probability(network, INPUTS, link=""), features)
+    found: Floats = to_onnx.score(to_onnx.Probability(network, INPUTS, link=""), features)
+    return found
 
 
 @pytest.fixture(scope="module")
 def network(rows: tuple[Floats, Floats]) -> DelayNetwork:
     torch.manual_seed(7)
-    return DelayNetwork(INPUTS, *rows, PARAMS)
+    made: DelayNetwork = eta.DelayNetwork(INPUTS, *rows, PARAMS)
+    return made
 
 
 def test_bounds_lie_on_their_side_of_the_value_whatever_the_row(network: DelayNetwork) -> None:
@@ -56,7 +62,7 @@ def test_it_begins_at_the_labels_own_quantiles(network: DelayNetwork, rows: tupl
 def test_calibration_makes_the_interval_hold_its_share(rows: tuple[Floats, Floats], shift: float) -> None:
     """Too narrow or too wide: afterwards it holds 90 %."""
     features, labels = rows
-    network = DelayNetwork(INPUTS, features, labels, PARAMS)
+    network = eta.DelayNetwork(INPUTS, features, labels, PARAMS)
     network.margin.fill_(0.0)
     with torch.no_grad():
         network.layers[-1].bias[1:] += shift / 30.0
@@ -70,14 +76,14 @@ def test_the_loss_is_least_at_the_quantiles() -> None:
     labels = torch.arange(1001, dtype=torch.float32)
 
     def loss(value: float, low: float, high: float) -> float:
-        return float(pinball(torch.tensor([[value, low, high]]).expand(1001, 3), labels, 0.9))
+        return float(eta.pinball(torch.tensor([[value, low, high]]).expand(1001, 3), labels, 0.9))
 
     best = loss(500, 50, 950)
     assert all(best < loss(*other) for other in ((520, 50, 950), (500, 70, 950), (500, 50, 930), (500, 30, 950), (500, 50, 970)))
 
 
 def test_the_file_answers_as_the_network_does(network: DelayNetwork, rows: tuple[Floats, Floats], tmp_path: Path) -> None:
-    export(Probability(network, INPUTS, link=""), len(INPUTS), tmp_path / "model.onnx", ("value", "low", "high"))
+    to_onnx.export(to_onnx.Probability(network, INPUTS, link=""), len(INPUTS), tmp_path / "model.onnx", ("value", "low", "high"))
     session = onnxruntime.InferenceSession((tmp_path / "model.onnx").read_bytes())
     strange = np.vstack([rows[0][:50], np.full((1, 3), math.nan), np.full((1, 3), -1.0), np.full((1, 3), 99.0)]).astype(
         np.float32

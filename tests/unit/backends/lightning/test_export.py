@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-pl = pytest.importorskip("pytorch_lightning")
-import torch  # noqa: E402
+from include.backends.lightning.plan import MODEL, SCORES, Course, Place, Plan
+from include.backends.onnx.model import check_model, open_model
+from include.core.storage import LocalStorage
+from include.training.checkpoint import CheckpointStore
+from include.training.job import Input, Rows
+from tests.support.later import Later
+from tests.support.problem_draws import drawn
 
-from include.backends.lightning.fit import Data, Kept, fit_here  # noqa: E402
-from include.backends.lightning.plan import MODEL, SCORES, Course, Place, Plan  # noqa: E402
-from include.backends.onnx.model import check_model, open_model  # noqa: E402
-from include.core.storage import LocalStorage  # noqa: E402
-from include.training.checkpoint import CheckpointStore  # noqa: E402
-from include.training.job import Input, Rows  # noqa: E402
-from tests.support.problem_draws import drawn  # noqa: E402
+lightning, networks = Later("include.backends.lightning.fit"), Later("tests.unit.backends.lightning.network_of_kind")
 
 INPUTS = tuple(Input(name) for name in "abc")
-
-
-class OfKind(pl.LightningModule):
-    """One layer, as many numbers as the problem has outputs; the loss by the link, weighted where a batch has weights."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__()
-        self.link, self.l = plan.link, torch.nn.Linear(3, len(plan.outputs))
-
-    def forward(self, x: Any) -> Any:
-        said = self.l(x)
-        return said.squeeze(1) if said.shape[1] == 1 else said
-
-    def training_step(self, batch: Any, batch_idx: int) -> Any:
-        said, label = self(batch[0]), batch[1]
-        if self.link == "softmax":
-            loss = torch.nn.functional.cross_entropy(said, label.long(), reduction="none")
-        elif self.link == "interval":
-            loss = (said - label[:, None]).abs().sum(dim=1)
-        else:
-            loss = (said - label).abs()
-        return (loss * batch[2]).mean() if len(batch) == 3 else loss.mean()
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        assert len(batch) in (2, 3)
-
-    def configure_optimizers(self) -> Any:
-        return torch.optim.Adam(self.parameters(), lr=0.05)
 
 
 @pytest.mark.parametrize("kind", ["regression", "multiclass", "ranking"])
@@ -59,7 +29,8 @@ def test_a_module_of_another_problem_is_exported_with_its_outputs_and_scores_as_
     rows = Rows(features, truth.labels.astype(np.float32), weights=weights)
     plan = Plan(INPUTS, {}, Course(80, 16, 2, 7), checkpoint_every=3, outputs=problem.outputs, link=problem.link)
     store = CheckpointStore(LocalStorage(tmp_path), "kept")
-    fit_here(plan, lambda plan, _: OfKind(plan), Data(rows, rows.last(20)), Kept(store), Place())
+    data = lightning.Data(rows, rows.last(20))
+    lightning.fit_here(plan, lambda plan, _: networks.OfKind(plan), data, lightning.Kept(store), Place())
     path = tmp_path / "model.onnx"
     model, scores = store.load(MODEL), store.load(SCORES)
     assert model is not None
