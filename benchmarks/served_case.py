@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -27,11 +26,9 @@ from include.versions.lifecycle import Stage
 class ServedCase:
     """The world of the gateway's bench with that model alone. In a `with` its gateway runs, at `url`."""
 
-    def __init__(self, home: Path, spec: ModelSpec, search: Sequence[str] = ()) -> None:
-        """`search`: further folders on the gateway's Python path."""
+    def __init__(self, home: Path, spec: ModelSpec) -> None:
         self.spec = spec
-        path = os.pathsep.join([str(PROJECT), *search])
-        self.world = World(home, {"SLIPSTREAM_MODELS": "examples.models", "PYTHONPATH": path})
+        self.world = World(home, {"SLIPSTREAM_MODELS": "examples.models", "PYTHONPATH": str(PROJECT)})
         self.moment: datetime = now().replace(tzinfo=None) - timedelta(hours=1)  # of all features
 
     def __enter__(self) -> Self:

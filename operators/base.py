@@ -121,7 +121,7 @@ class ComputeOperator(SlipstreamOperator):
         about = {name: request.params[name] for name in ("day", "as_of") if name in request.params}
         self._show_progress(context, {**about, "key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":
-            result = perform(request, attempt, services.ledger, services.settings)
+            result = perform(request, attempt, services.ledger, services.for_request(request))
             self._log_result(result, services)
             return self._deliver(result, context, services)
         return self._wait(attempt, context, services)

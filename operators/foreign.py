@@ -37,7 +37,8 @@ class Foreign:
                 "There is no model to register: `model_uri` is empty.",
                 seen=self.uri,
                 safe="nothing was registered.",
-                hint="give a path, s3://bucket/key, models:/name/3, models:/name@alias or runs:/RUN/model.",
+                hint="give a path, s3://bucket/key, models:/name/3, models:/name@alias, runs:/RUN/model or "
+                "oip://NAME/MODEL/versions/3.",
             )
         asked = Asked(
             moment(self.as_of),

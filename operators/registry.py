@@ -46,7 +46,8 @@ class RegisterModelOperator(ReconcileOperator):
     :param evaluation: the output of an EvaluateModelOperator, of that trained result
     :param plan: the output of a PlanTrainingOperator; without it the version's moment is the training set's
     :param announce: whether to send that event; False where this DAG rolls the version out itself
-    :param model_uri: a path, s3://bucket/key, models:/name/3, models:/name@alias or runs:/RUN/model
+    :param model_uri: a path, s3://bucket/key, models:/name/3, models:/name@alias, runs:/RUN/model, or
+        oip://NAME/MODEL/versions/3 of a model that another server serves
     :param as_of: of `model_uri`: the moment (UTC) of the training set whose holdout it is evaluated on
     :param trained_until: of `model_uri`: the newest row that it was trained on; the gate stays closed while nobody has said
     :param categories: of `model_uri`: by feature the values that its codes stand for; by default those of the training set

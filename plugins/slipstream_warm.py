@@ -14,6 +14,9 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
@@ -50,13 +53,39 @@ def warm(names: tuple[str, ...]) -> dict[str, float]:
     for name in names:
         started = time.monotonic()
         try:
-            importlib.import_module(name)
+            _import(name)
         except Exception as error:  # noqa: BLE001 (a broken library must not stop the scheduler)
             log.warning("Tasks that need %s start cold: %s: %s", name, type(error).__name__, error)
         else:
             seconds[name] = round(time.monotonic() - started, 2)
     log.info("Imported before the workers are forked: %s", seconds)
     return seconds
+
+
+def _import(name: str) -> None:
+    if name == "feast":
+        with _without_typeguard():
+            importlib.import_module(name)
+    else:
+        importlib.import_module(name)
+
+
+@contextmanager
+def _without_typeguard() -> Iterator[None]:
+    """As include/backends/feast imports it: typeguard would compile each of Feast's classes again, for 3 s."""
+    typeguard: Any = importlib.import_module("typeguard")
+    checked = typeguard.typechecked
+    typeguard.typechecked = _unchecked
+    try:
+        yield
+    finally:
+        typeguard.typechecked = checked
+
+
+def _unchecked(target: Any = None, **options: Any) -> Any:
+    """In the place of typeguard's decorator, with and without options."""
+    del options
+    return target if target is not None else _unchecked
 
 
 class SlipstreamWarmPlugin(AirflowPlugin):

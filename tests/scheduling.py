@@ -20,6 +20,10 @@ SERVERS = {
     "tests/contract/test_registry.py": "mlflow",
     "tests/integration/test_mlflow_registry.py": "mlflow",
     "tests/integration/test_metric_delivery.py": "mlflow",
+    "tests/integration/test_airflow_kernel.py": "airflow",
+    "tests/integration/test_author_dag.py": "airflow",
+    "tests/integration/test_operator_hands.py": "airflow",
+    "tests/integration/test_reconciler.py": "airflow",
     "tests/e2e/test_browser.py": "airflow site",
     "tests/unit/plugins/test_slipstream_plugin.py": "airflow site",
 }
@@ -49,8 +53,7 @@ class ByServer(LoadScopeScheduling):
         config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return SHARED.get(path, path)
+        return scope_of(nodeid)
 
     def _assign_work_unit(self, node: Any) -> None:
         """The next unit of the kind that this process prefers; any, when none of that kind is left."""
@@ -59,6 +62,12 @@ class ByServer(LoadScopeScheduling):
         if preferred is not None:
             self.workqueue.move_to_end(preferred, last=False)
         super()._assign_work_unit(node)
+
+
+def scope_of(nodeid: str) -> str:
+    """The name of what runs in one process with this test."""
+    path = nodeid.partition("::")[0]
+    return SHARED.get(path, path)
 
 
 def next_scope(scopes: Any, *, waits: bool) -> str | None:

@@ -67,8 +67,7 @@ def compare(table: Table, later: pa.Table, scores: dict[str, Floats]) -> None:
         table.row(f"{name}: the amount's alone", amount, "")
         table.row(f"{name}: ours", ours, "", least=max(amount, peer - BEHIND))
     for name in ("auc", "brier", "ece", "log_loss", "precision_at_alerts", "cost"):
-        ours, peer = (found[who][name] for who in ("ours", "boosting"))
-        table.line(name, f"ours {ours}, boosting {peer}")
+        table.line(name, f"ours {found['ours'][name]}, boosting {found['boosting'][name]}")
     table.row("cost a payment where none is stopped", float((truth.labels * truth.costs["amount"]).mean()), "")
 
 

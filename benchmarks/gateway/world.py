@@ -170,16 +170,20 @@ class World:
 
     def register(self, model: str, version: int, proto: onnx.ModelProto) -> None:
         """A version row over a committed train result."""
+        self.commit(model, version, "model.onnx", proto.SerializeToString())
+
+    def commit(self, model: str, version: int, file: str, data: bytes) -> None:
+        """The same of a model file of any name."""
         folder = self.home / "made" / f"{model}-{version}"
         folder.mkdir(parents=True)
-        (folder / "model.onnx").write_bytes(proto.SerializeToString())
+        (folder / file).write_bytes(data)
         inputs = [{"name": f.name, "dtype": f.dtype, "default": f.default} for f in self.spec(model).features.inputs]
         schema = digest_json([[each["name"], each["dtype"]] for each in inputs])
         contract = {"inputs": inputs, "output": "score", "label": "y", "schema": schema}
         (folder / "signature.json").write_text(json.dumps(contract))
         ledger = Ledger(self.settings.storage())
         request = Request("train", "bench:none", model, {"version": version})
-        files = {name: folder / name for name in ("model.onnx", "signature.json")}
+        files = {name: folder / name for name in (file, "signature.json")}
         result = ledger.commit(request, ledger.open_attempt(request.key, 0), Outcome({}, files), 0.1)
         row = {
             "key": f"{model}{version}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -35,7 +34,7 @@ class Shop(ServedCase):
     """The case's own model over vectors that are drawn: the towers of a training, and as many items as are asked for."""
 
     def __init__(self, home: Path, size: int) -> None:
-        super().__init__(home, SPEC, [path for path in sys.path if path.endswith("library")])
+        super().__init__(home, SPEC)
         self._make(size)
 
     def ask(self, count: int) -> list[float]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 ROWS, TRAIN, ROUNDS, LIST = 10_000, 6_000, 120, 10
-LIGHTGBM = {
+LIGHTGBM: dict[str, dict[str, Any]] = {
     "binary": {"objective": "binary"},
     "regression": {"objective": "regression"},
     "regression (absolute error)": {"objective": "regression_l1"},
@@ -24,7 +24,7 @@ LIGHTGBM = {
     "multiclass": {"objective": "multiclass", "num_class": 5},
     "ranking": {"objective": "lambdarank"},
 }
-XGBOOST = {
+XGBOOST: dict[str, dict[str, Any]] = {
     "binary": {"objective": "binary:logistic"},
     "regression": {"objective": "reg:squarederror"},
     "regression (absolute error)": {"objective": "reg:absoluteerror"},
@@ -61,7 +61,7 @@ def labels(kind: str, given: Any, seed: int) -> Any:
 
 
 def lightgbm_models() -> Iterator[tuple[str, str, Callable[[Any, Any], tuple[bytes, Any]]]]:
-    import lightgbm
+    import lightgbm  # type: ignore[import-not-found]
 
     def fit(params: dict[str, Any], kind: str) -> Callable[[Any, Any], tuple[bytes, Any]]:
         def run(given: Any, wanted: Any) -> tuple[bytes, Any]:
@@ -77,7 +77,7 @@ def lightgbm_models() -> Iterator[tuple[str, str, Callable[[Any, Any], tuple[byt
 
 
 def xgboost_models() -> Iterator[tuple[str, str, Callable[[Any, Any], tuple[bytes, Any]]]]:
-    import xgboost
+    import xgboost  # type: ignore[import-not-found]
 
     def fit(params: dict[str, Any], kind: str) -> Callable[[Any, Any], tuple[bytes, Any]]:
         def run(given: Any, wanted: Any) -> tuple[bytes, Any]:
@@ -96,7 +96,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     given, wanted = rows(1, TRAIN), rows(3, ROWS)
     np.save(folder / "rows.npy", wanted)
-    found = []
+    found: list[dict[str, str]] = []
     for library, kind, run in (*lightgbm_models(), *xgboost_models()):
         model, predictions = run(given, wanted)
         name = f"{library}-{len(found)}"

@@ -24,7 +24,11 @@ SHAPES: Shapes = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
-    parser.add_argument("uri", help="a path, s3://bucket/key, models:/name/3, models:/name@alias or runs:/RUN/model")
+    parser.add_argument(
+        "uri",
+        help="a path, s3://bucket/key, models:/name/3, models:/name@alias, runs:/RUN/model, or "
+        "oip://NAME/MODEL/versions/3 of a model that stays on another server",
+    )
     parser.add_argument("--as-of", default="", metavar="TIME", help="of the training set whose holdout it is evaluated on (UTC); "
                         "by default the end of the newest published day")  # fmt: skip
     parser.add_argument("--trained-until", default="", metavar="TIME", help="the newest row it was trained on; without it the "

@@ -23,6 +23,9 @@ ADAPTERS: dict[str, str] = {
     # include/retrieval/nearest.py: Nearest, of more items than are all compared
     "nearest": "include.backends.faiss.index:open_index",
     "nearest.write": "include.backends.faiss.index:write_index",
+    # RemoteModel: one on another server; and what such a server says of one
+    "model.remote": "include.backends.oip.model:open_remote",
+    "model.described": "include.backends.oip.describe:describe",
     # include/governance/conversion.py: model files that were made elsewhere, by their format
     "convert.onnx": "include.backends.onnx.adopt:adopt",
     "convert.columns": "include.backends.onnx.adopt_columns:adopt_columns",

@@ -171,6 +171,7 @@ def connection(conn_id: str) -> Variable:
     return Variable(f"AIRFLOW_CONN_{conn_id.upper()}", "connection", "An Airflow connection.")
 
 
+REMOTES = "slipstream_oip_"  # the ids of connections to servers of remote models begin so
 CONNECTIONS = tuple(
     Variable(f"AIRFLOW_CONN_SLIPSTREAM_{name}", "connection", doc)
     for name, doc in (
@@ -180,6 +181,7 @@ CONNECTIONS = tuple(
         ("GATEWAY", "The password is the gateway's administrator token; the extra may list tokens by model and right."),
         ("AIRFLOW", "The login of Airflow's REST API: for `slipstream jobs`, `slipstream reconcile` and the demonstration."),
         ("ALERTS", "The webhook that alerts go to."),
+        ("OIP_NAME", "A server of remote models, which addresses call `oip://NAME/...`: one variable for each such server."),
         ("ENTITIES", "The password hides entities in the prediction log; without it a key under the home does."),
     )
 )

@@ -21,12 +21,13 @@ from include.evaluation.baselines import boosted, historical
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.leakage import leaking_inputs, warnings
+from include.evaluation.remote import served_by
 from include.evaluation.report import render
 from include.evaluation.slices import by_slice, paired_slices
 from include.metrics.arrays import Bools
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import Encoded, Floats, Model, open_model
+from include.model_contract.model import Encoded, Floats, Model, model_file, open_model
 from include.problems.of import of_params, require_same, same_outputs
 from include.problems.problem import Problem
 from include.problems.stated import state
@@ -81,8 +82,10 @@ def run(task: Task) -> Outcome:
         value["paired"] = compared["paired"]
     if "incomparable" in compared:
         value["incomparable"] = compared["incomparable"]
+    if address := served_by(path):
+        value["remote"] = address
     files = {"report.html": task.workdir / "report.html"}
-    if spec.int8:
+    if spec.int8 and "remote" not in value:
         small = task.workdir / int8.FILE
         value["int8"] = int8.variant(path, small, holdout.encoded, holdout.truth, spec, problem)
         if value["int8"]["accepted"]:
@@ -100,8 +103,8 @@ def _rows(task: Task, name: str, encoder: Encoder, problem: Problem) -> Rows:
 
 def _open(task: Task, name: str) -> tuple[Model, Encoder, Path]:
     """The model of a `train` input, its encoder and its file."""
-    path = task.file(name, "model.onnx")
-    return open_model(path), Encoder.from_json(_signature(task, name)), path
+    path = task.file(name, model_file(task.input(name).files))
+    return open_model(path, task.settings.environ), Encoder.from_json(_signature(task, name)), path
 
 
 def _signature(task: Task, name: str) -> Mapping[str, Any]:

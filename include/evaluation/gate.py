@@ -97,8 +97,14 @@ def _latency(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str
     elif p99 > spec.max_latency_ms:
         yield (
             f"p99 latency {p99:.3f} ms is above {spec.max_latency_ms:.3f} ms (evaluation.max_latency_ms)"
-            f"{_machine(evaluation['latency_ms'])}"
+            f"{_wire(evaluation)}{_machine(evaluation['latency_ms'])}"
         )
+
+
+def _wire(evaluation: Mapping[str, object]) -> str:
+    """Of a version that another server serves."""
+    remote = evaluation.get("remote")
+    return f"; it was measured over the wire, to {remote} and back" if remote else ""
 
 
 def _machine(latency: object) -> str:
@@ -120,6 +126,8 @@ def closed_by_latency_alone(evaluation: Mapping[str, object], spec: Evaluation) 
 
 
 def _size(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
+    if evaluation.get("remote"):  # another server holds the model: how large it is there says nothing here
+        return
     size = _number(evaluation, "bytes")
     if size is None:
         yield "the model's size is missing or not a number"

@@ -23,7 +23,7 @@ from include.core.scratch import scratch_folder
 from include.core.spec import Binary, ModelSpec
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import open_model
+from include.model_contract.model import model_file, open_model
 from include.problems.holdout_plan import POWER, Assumed, AssumedLoss, Spread, lost
 from include.problems.label_columns import days as days_of
 from include.problems.of import of_spec, problem_of, require_same
@@ -212,7 +212,7 @@ def _scored(ledger: Ledger, record: VersionRecord, problem: Problem) -> tuple[pa
     """The version's holdout, and its outputs of it. Raises DataError for a version of another problem."""
     train, data = ledger.resolve(record.entry.lineage.train), ledger.resolve(record.entry.lineage.training_set)
     with scratch_folder() as scratch:
-        model = open_model(ledger.fetch(train, "model.onnx", scratch))
+        model = open_model(ledger.fetch(train, model_file(train.files), scratch))
         signature = json.loads(ledger.storage.read(train.files["signature.json"].path))
         require_same(problem, signature, f"version {record.version}")
         encoder = Encoder.from_json(signature)

@@ -15,7 +15,7 @@ from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.report import render
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import open_model
+from include.model_contract.model import model_file, open_model
 from include.step_values.evaluation import EvaluateValue
 from include.step_values.training import TrainValue
 
@@ -30,7 +30,7 @@ def run(task: Task) -> Outcome:
     holdout = pq.read_table(task.file("training_set", "holdout.parquet")).slice(0, LATENCY_ROWS)
     signature = json.loads(task.file("train", "signature.json").read_text())
     rows = Encoder.from_json(signature).encode_table(holdout)
-    model = open_model(task.file("train", "model.onnx"))
+    model = open_model(task.file("train", model_file(task.input("train").files)), task.settings.environ)
     value: EvaluateValue = {**before, "latency_ms": measure_latency(model, rows, spec.max_latency_ms)}
     value["measured_again"] = int(task.params["measurement"])
     value["gate"] = decide(value, spec).to_json()

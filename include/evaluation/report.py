@@ -32,7 +32,7 @@ def render(model: str, value: EvaluateValue, history: Sequence[Mapping[str, floa
                  f"trained on. {_compared(value)}{_paired(value)} {_decided(value, problem)}{_less(problem)}</p>"),
         *_calibrated(value, problem),
         *(_section(curve["title"], drawn(curve)) for curve in value.get("curves", ())),
-        _latency(value["latency_ms"]),
+        _latency(value["latency_ms"], value.get("remote", "")),
         _section("Slices", _table(_columns(value["slices"]), value["slices"], problem)),
         _section("Training", _table(_columns(history), history, problem)),
     )  # fmt: skip
@@ -47,7 +47,8 @@ def _tiles(value: EvaluateValue, problem: Problem) -> str:
     shown = {f"{title} on the holdout": f"{_cell(ours)}{metric.unit}", "holdout rows": f"{value['rows']:,}"}
     if ours is not None and boosted is not None:
         shown[f"{title} against gradient boosting"] = f"{ours - boosted:+.3f}"
-    return tiles({**shown, "ms for one row, p99": f"{latency['p99']:g}", "model file": f"{value['bytes'] / 1000:,.0f} kB"})
+    size = {"served by": value["remote"]} if "remote" in value else {"model file": f"{value['bytes'] / 1000:,.0f} kB"}
+    return tiles({**shown, "ms for one row, p99": f"{latency['p99']:g}", **size})
 
 
 def _calibrated(value: EvaluateValue, problem: Problem) -> Iterator[str]:
@@ -58,12 +59,13 @@ def _calibrated(value: EvaluateValue, problem: Problem) -> Iterator[str]:
         yield _section("Calibration" if whole else "Calibration of the likeliest class", calibration(value["calibration"], of))
 
 
-def _latency(latency: LatencyValue) -> str:
-    """How the time of a row was measured, and on what kind of machine."""
+def _latency(latency: LatencyValue, remote: str = "") -> str:
+    """How the time of a row was measured, and on what kind of machine. `remote`: the server that scored, if one did."""
     if "reference" not in latency:
         return ""
     seen, reference = latency["seen"], latency["reference"]
-    return _section("Time of a row", (
+    wire = f"<p>Over the wire, to {escape(remote)} and back; the model's size there is not judged.</p>" if remote else ""
+    return _section("Time of a row", wire + (
         f"<p>p50 {latency['p50']:g} ms, p99 {latency['p99']:g} ms: the fastest of {latency['passes']} calls with each row, at "
         f"the reference's known cost. On the clock p50 {seen['p50']:g} ms, p99 {seen['p99']:g} ms.</p><p class=note>In the same "
         f"minutes the reference took {reference['slowdown']:g} times its known cost ({reference['ms']:g} ms for "

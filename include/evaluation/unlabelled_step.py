@@ -13,9 +13,10 @@ from include.core.spec import Evaluation, ModelSpec
 from include.core.task import Task
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
+from include.evaluation.remote import served_by
 from include.evaluation.report import render
 from include.model_contract.encoder import Encoder, Input
-from include.model_contract.model import Encoded, open_model
+from include.model_contract.model import Encoded, model_file, open_model
 from include.problems.of import params_of
 from include.problems.stated import state
 from include.step_values.evaluation import EvaluateValue
@@ -43,7 +44,7 @@ def run(task: Task) -> Outcome:
     The value is that of `evaluate`, of no rows: no metrics, no baselines, no champion. Its gate is closed, and says so.
     """
     spec = Evaluation(**task.params["evaluation"])
-    path = task.file("train", "model.onnx")
+    path = task.file("train", model_file(task.input("train").files))
     signature: Mapping[str, Any] = json.loads(task.file("train", "signature.json").read_text())
     rows = made_up(Encoder.from_json(signature))
     value: EvaluateValue = {
@@ -53,10 +54,12 @@ def run(task: Task) -> Outcome:
         "baselines": {},
         "slices": [],
         "calibration": [],
-        "latency_ms": measure_latency(open_model(path), rows, spec.max_latency_ms),
+        "latency_ms": measure_latency(open_model(path, task.settings.environ), rows, spec.max_latency_ms),
         "bytes": path.stat().st_size,
     }
     state(value, task.params)
+    if address := served_by(path):
+        value["remote"] = address
     # The metric at its floor: of the gate's conditions those remain that need no labels.
     others = decide({**value, "metrics": {spec.metric: spec.minimum if spec.minimum is not None else 0.0}}, spec).reasons
     value["gate"] = {"passed": False, "reasons": [f"nothing was evaluated: {task.params['why']}", *others]}

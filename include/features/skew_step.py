@@ -188,7 +188,7 @@ def served_table(features: Features, records: list[Record]) -> pa.Table:
         values = [record.features.get(feature.name) for record in records]
         kind = kind_of(feature.dtype)
         if kind in ("float", "int"):  # Arrow takes no whole number for a float that would not be exact
-            values = [None if value is None else float(value) for value in values]
+            values = [None if value is None else float(value) for value in values]  # type: ignore[arg-type]
         columns[feature.name] = pa.array(values, ARROW[kind])
     return pa.table(columns)
 

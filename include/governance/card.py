@@ -94,8 +94,18 @@ def _limits(package: Package) -> str:
         f"- It knows nothing after {package.entry.as_of}; monitoring says when that matters.\n"
         "- A category it has not seen is scored as unknown; a missing number as the feature's default.\n"
         f"- One row takes {_row_ms(value.get('latency_ms'))} ms (p99; at most {spec.evaluation.max_latency_ms} is let through); "
-        f"the file has {_number(value.get('bytes'))} bytes.\n"
+        f"{_held(value)}.\n"
         "- The metrics above are of one holdout; the slices with few rows are noisy."
+    )
+
+
+def _held(value: Mapping[str, Any]) -> str:
+    """Where the model is. What nobody here holds cannot be vouched for."""
+    if not value.get("remote"):
+        return f"the file has {_number(value.get('bytes'))} bytes"
+    return (
+        f"it is served by {code(str(value['remote']))}, over the wire. Its bytes are not held here: the digest is of the "
+        "record of its address, inputs and outputs, and what that server answers tomorrow is its own promise"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Literal
 from include.core.adapters import adapter
 from include.core.errors import DataError
 from include.model_contract.encoder import Encoder
+from include.model_contract.model import is_remote
 from include.problems.of import PLAIN
 from include.problems.problem import Problem
 
-Format = Literal["onnx", "xgboost", "lightgbm"]
+Format = Literal["onnx", "xgboost", "lightgbm", "oip"]
 HEAD = 4096  # bytes that tell a format
 HINT = (
     "give an ONNX file, an XGBoost model in JSON (booster.save_model('model.json')) or a LightGBM model in text "
@@ -27,6 +29,8 @@ def format_of(path: Path) -> Format:
         head = file.read(HEAD)
     if head[:1] == b"\x08":  # an ONNX file starts with field 1, ir_version
         return "onnx"
+    if is_remote(path):
+        return "oip"
     if head.startswith((b"tree\n", b"tree\r\n")):
         return "lightgbm"
     if head.lstrip()[:1] == b"{" and b'"learner"' in head.replace(b" ", b"")[:200]:
@@ -50,12 +54,17 @@ def _guess(path: Path, head: bytes) -> str:
 
 
 def write_served(path: Path, encoder: Encoder, target: Path, problem: Problem = PLAIN) -> None:
-    """Write the ONNX file that serves, with the problem's outputs. Raises DataError or IntegrityError, before anything is
-    registered."""
+    """Write the file that serves: ONNX with the problem's outputs, or the record of a remote model as it is.
+
+    Raises DataError or IntegrityError, before anything is registered.
+    """
     adopt: Callable[[Path, Encoder, Path, Problem], None] = adapter(
         "convert.onnx" if encoder.form == "tensor" else "convert.columns"
     )
     kind = format_of(path)
+    if kind == "oip":
+        shutil.copyfile(path, target)
+        return
     if kind == "onnx":
         adopt(path, encoder, target, problem)
         return

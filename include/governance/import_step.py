@@ -21,6 +21,8 @@ from include.core.time import utc_now
 from include.core.versioned import Format
 from include.governance.conversion import format_of, write_served
 from include.model_contract.encoder import Encoder
+from include.model_contract.model import is_remote
+from include.model_contract.remote import KEY, ONNX, REMOTE, Remote
 from include.problems.of import of_params
 from include.step_values.imported import ImportValue, SourceValue
 
@@ -57,13 +59,18 @@ def import_request(model: str, stored: Stored, signature: Mapping[str, Json]) ->
 
 
 def run(task: Task) -> Outcome:
-    """Params `source` {digest, path} and `signature`. Writes `model.onnx` and `signature.json`.
+    """Params `source` {digest, path} and `signature`. Writes `model.onnx`, or `remote.json` of a model that another server
+    serves, and `signature.json`.
 
     Raises IntegrityError where the bytes are not those any more, DataError where the model does not fit the signature.
     """
     source, signature = task.params["source"], task.params["signature"]
     file = _fetch(task, source)
-    write_served(file, Encoder.from_json(signature), task.workdir / "model.onnx", of_params(signature))
+    remote = json.loads(file.read_bytes()) if is_remote(file) else None
+    name = ONNX if remote is None else REMOTE
+    served = task.workdir / "served" / name
+    served.parent.mkdir()
+    write_served(file, Encoder.from_json(signature), served, of_params(signature))
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     origin = read_origin(task.storage, task.request.model, source["digest"])
@@ -76,7 +83,9 @@ def run(task: Task) -> Outcome:
         "as_of": origin["at"],
         "source": origin,
     }
-    return Outcome(value, {"model.onnx": task.workdir / "model.onnx", "signature.json": described})
+    if remote is not None:
+        value["remote"] = Remote.from_json(remote).to_json()[KEY]
+    return Outcome(value, {name: served, "signature.json": described})
 
 
 def _fetch(task: Task, source: Mapping[str, str]) -> Path:

@@ -11,10 +11,11 @@ from typing import Any
 from include.core.ledger import Ledger
 from include.core.request import Json, Result
 from include.core.spec import ModelSpec
+from include.model_contract.remote import ONNX as MODEL
+from include.model_contract.remote import REMOTE
 from include.versions.record import Entry
 
 SIGNATURE = "signature.json"
-MODEL = "model.onnx"
 REPORT = "report.html"
 
 
@@ -83,7 +84,12 @@ class Package:
 
     def files(self, scratch: Path) -> dict[str, Path]:
         """Local, digest-checked files by name: the model, its signature and the evaluation report."""
-        held = [(self.facts.train, MODEL), (self.facts.train, SIGNATURE), (self.facts.evaluation, REPORT)]
+        held = [
+            (self.facts.train, MODEL),
+            (self.facts.train, REMOTE),
+            (self.facts.train, SIGNATURE),
+            (self.facts.evaluation, REPORT),
+        ]
         found = {}
         for result, name in held:
             if name in result.files:

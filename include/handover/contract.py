@@ -21,11 +21,14 @@ Categories = Mapping[str, Sequence[str]]
 SAFE = "nothing was registered."
 
 
-def contract(ledger: Ledger, spec: ModelSpec, categories: Categories, training_set: Ref | None) -> dict[str, Json]:
+def contract(
+    ledger: Ledger, spec: ModelSpec, categories: Categories, training_set: Ref | None, form: Form | None = None
+) -> dict[str, Json]:
     """`signature.json` of a model that takes the spec's inputs, at the present definitions of its views.
 
     :param categories: by feature the values that its codes stand for, 1 the first; a feature that is not named gets the
         vocabulary of the training set
+    :param form: in which the model takes its inputs, where it says so itself; by default as `training.inputs` says
     Raises DataError for a vocabulary of no category feature, or with a value twice.
     """
     _check(spec, categories)
@@ -42,8 +45,8 @@ def contract(ledger: Ledger, spec: ModelSpec, categories: Categories, training_s
         _check_views(ledger, spec, training_set, views)
     pins = {"views": views, "definitions": {name: each.to_json() for name, each in made.items()}}
     columns = spec.training.inputs == "columns" or any(each.dtype == "text" for each in inputs)
-    form: Form = "columns" if columns else "tensor"
-    return {**Encoder(tuple(inputs), spec.label, form).to_json(), **signature_of(params_of(spec)), **pins}
+    given: Form = form or ("columns" if columns else "tensor")
+    return {**Encoder(tuple(inputs), spec.label, given).to_json(), **signature_of(params_of(spec)), **pins}
 
 
 def _check(spec: ModelSpec, categories: Categories) -> None:

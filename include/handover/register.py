@@ -34,7 +34,8 @@ from include.governance.registry import register as register_package
 from include.governance.registry import resource
 from include.handover import results
 from include.handover.contract import Categories, check_names, contract
-from include.handover.source import obtain
+from include.handover.remote import described, is_address, try_rows, write
+from include.handover.source import Obtained, obtain
 from include.model_contract.encoder import Encoder
 from include.problems.of import of_params
 from include.services.services import Services
@@ -94,7 +95,8 @@ def register(
 ) -> Registered:
     """Register a model that was trained elsewhere as a version of `model`, evaluated and gated as one that was trained here.
 
-    :param given: a path, s3://bucket/key, models:/name/3, models:/name@alias, runs:/RUN/model; or a fitted estimator of
+    :param given: a path, s3://bucket/key, models:/name/3, models:/name@alias, runs:/RUN/model, or
+        oip://NAME/MODEL/versions/3 of a model that stays on another server (docs/remote.md); or a fitted estimator of
         scikit-learn, XGBoost or LightGBM
     :param as_of: the moment of the training set whose holdout it is evaluated on; by default the end of the newest published day
     :param trained_until: the newest row that it was trained on; the gate stays closed while nobody has said so, or if that lies
@@ -127,12 +129,18 @@ def prepare(services: Services, model: str, given: object, asked: Asked) -> Prep
     """All before the registration itself: the file is fetched, checked, kept, converted, evaluated."""
     spec = services.spec(model)
     with scratch_folder(services.settings.scratch()) as folder:
-        obtained = obtain(services, given, tuple(each.name for each in spec.features.inputs), folder)
-        check_names(spec, obtained.inputs, obtained.uri)
+        remote = described(services, spec, given) if isinstance(given, str) and is_address(given) else None
+        if remote is None:
+            obtained = obtain(services, given, tuple(each.name for each in spec.features.inputs), folder)
+            check_names(spec, obtained.inputs, obtained.uri)
+        else:
+            obtained = Obtained(write(remote, folder), remote.address)
         rows = asked.training_set
         if rows is None and asked.evaluate:
             rows = results.training_set(services, spec, asked.as_of)
-        signature = contract(services.ledger, spec, asked.categories or {}, rows)
+        signature = contract(services.ledger, spec, asked.categories or {}, rows, remote.form if remote else None)
+        if remote is not None:
+            try_rows(services, spec, remote, signature)
         # Before anything of it is kept.
         write_served(obtained.path, Encoder.from_json(signature), folder / "checked.onnx", of_params(signature))
         kept = store(services.storage, model, obtained.path, uri=obtained.uri, by=asked.by)

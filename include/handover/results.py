@@ -21,7 +21,7 @@ from include.services.services import Services
 
 def computed(services: Services, request: Request) -> Ref:
     """The request's result: the one that is there and whole, else made now."""
-    return services.ledger.ref(find_or_compute(request, services.ledger, services.settings).result)
+    return services.ledger.ref(find_or_compute(request, services.ledger, services.for_request(request)).result)
 
 
 def training_set(services: Services, spec: ModelSpec, as_of: datetime | None) -> Ref | None:

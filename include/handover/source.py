@@ -15,7 +15,7 @@ from include.services.services import Services
 
 LIMIT = 512 << 20  # bytes of a file: as much as is opened as a model
 SAFE = "nothing was registered."
-ADDRESSES = "a path, s3://bucket/key, models:/name/3, models:/name@alias or runs:/RUN/model"
+ADDRESSES = "a path, s3://bucket/key, models:/name/3, models:/name@alias, runs:/RUN/model or oip://NAME/MODEL/versions/3"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from include.core.address import shown
-from include.core.environment import STORES
+from include.core.environment import REMOTES, STORES, connection
 from include.local.connections import GATEWAY, MLFLOW, MLFLOW_JOBS, RAY
 
 _SECRET = re.compile(
@@ -29,13 +29,14 @@ class Rights:
     stores: bool = False  # the addresses of the control store and the online store, which may hold passwords
     cloud: bool = False  # the login of the object storage
     personal: bool = False  # whatever else of secrets the person's shell has: connections that their tasks use
+    remotes: bool = False  # the connections to servers of remote models
     airflow: tuple[str, ...] = ()  # Airflow's own: "database", "fernet_key", "jwt_secret", "api_secret"
 
 
 RIGHTS: Mapping[str, Rights] = {
     "supervisor": Rights(stores=True, cloud=True, personal=True),  # it hands on what each process then takes its part of
     "postgres": Rights(),
-    "ray": Rights(connections=(MLFLOW_JOBS,), cloud=True),
+    "ray": Rights(connections=(MLFLOW_JOBS,), cloud=True, remotes=True),
     "migrate": Rights(airflow=("database", "fernet_key")),
     # Its tasks are forks of it (LocalExecutor): they do the work, so they need what the work needs.
     "scheduler": Rights(
@@ -49,7 +50,7 @@ RIGHTS: Mapping[str, Rights] = {
     "triggerer": Rights(
         connections=(RAY,), stores=True, cloud=True, personal=True, airflow=("database", "fernet_key"),
     ),
-    "gateway": Rights(connections=(GATEWAY,), stores=True, cloud=True),
+    "gateway": Rights(connections=(GATEWAY,), stores=True, cloud=True, remotes=True),
 }  # fmt: skip
 
 
@@ -63,6 +64,8 @@ def _may_have(name: str, value: str, rights: Rights, storage_connection: str) ->
         return rights.stores
     if _CLOUD.search(name) or (storage_connection and name == f"AIRFLOW_CONN_{storage_connection.upper()}"):
         return rights.cloud or rights.personal
+    if name.startswith(connection(REMOTES).name):
+        return rights.remotes or rights.personal
     return rights.personal or not is_secret(name, value)
 
 

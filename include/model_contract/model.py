@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from include.core.adapters import adapter
 from include.model_contract.batch import Encoded, Floats
 from include.model_contract.encoder import Encoder
+from include.model_contract.remote import KEY, Remote, model_file
 
-__all__ = ["Encoded", "Floats", "Model", "check_model", "open_model", "quantize"]
+__all__ = ["Encoded", "Floats", "Model", "RemoteModel", "check_model", "model_file", "open_model", "open_remote", "quantize"]
 
 SCORE = ("score",)  # the output of a model that gives one number
 
@@ -33,10 +35,42 @@ class Model(Protocol):
         """
 
 
-def open_model(path: Path) -> Model:
-    """The model in a file. Raises IntegrityError for anything that is none, DataError for one that must not be used."""
+class RemoteModel(Model, Protocol):
+    """One that another server scores with. Safe to call from several threads."""
+
+    remote: Remote
+
+    def check(self) -> None:
+        """Raises UnreachableError where the server does not answer, DataError where its model is another by now."""
+
+    async def score_soon(self, features: Encoded) -> Floats:
+        """The same as `score` within the remote's own timeout, in one call, for an event loop. Raises as `score` does."""
+
+
+def open_model(path: Path, environ: Mapping[str, str] | None = None) -> Model:
+    """The model in a file. Raises IntegrityError for anything that is none, DataError for one that must not be used.
+
+    `environ`: where a remote model's connection is looked up; by default the environment of this process.
+    """
+    if is_remote(path):
+        return open_remote(Remote.from_json(json.loads(path.read_bytes())), environ)
     opener: Callable[[Path], Model] = adapter("model")
     return opener(path)
+
+
+def open_remote(remote: Remote, environ: Mapping[str, str] | None = None, hurry: bool = False) -> RemoteModel:
+    """A model on another server; nothing is sent yet. `hurry`: it waits no longer than the remote's timeout for each answer.
+
+    Raises DataError where this process has no such connection.
+    """
+    opener: Callable[[Remote, Mapping[str, str] | None, bool], RemoteModel] = adapter("model.remote")
+    return opener(remote, environ, hurry)
+
+
+def is_remote(path: Path) -> bool:
+    """Whether the file is the record of a model on another server: an ONNX file begins with another byte."""
+    with path.open("rb") as file:
+        return file.read(len(KEY) + 2).startswith(f'{{"{KEY}'.encode())
 
 
 def check_model(path: Path, inputs: Encoder | int, outputs: Sequence[str] = SCORE) -> None:

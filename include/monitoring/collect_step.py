@@ -113,22 +113,25 @@ def run(task: Task) -> Outcome:
             problem.value.unit_keys(features.keys),
             units_of(task.settings, task.request.model),
         )
-        names = [feature.name for feature in inputs]
-        sliced = [name for name in names if name in params["slices"] or name in problem.costs]
-        tags = f"explored, {_withdrawn(params)}"
-        queries = {
-            "predictions": f"SELECT {_columns([*names, *also.columns])}, {tags} FROM log "
-            "LEFT JOIN labels USING (request_id) WHERE turn = 1",
-            "earlier": f"SELECT {_columns([*sliced, *also.columns])} FROM earlier "
-            "LEFT JOIN labels USING (request_id) WHERE turn = 1",
-            "shadow": "SELECT p.request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, "
-            f"label{_shadowed(also, problem)} FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
-            "LEFT JOIN labels l ON l.request_id = p.request_id WHERE turn = 1 AND NOT degraded",
-        }
+        queries = _queries(params, [feature.name for feature in inputs], also, problem)
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
         for query, path in zip(queries.values(), written.values(), strict=True):
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
-        return Outcome(_counts(connection, window, set(names) - set(params["redacted"])), written)
+        return Outcome(_counts(connection, window, {feature.name for feature in inputs} - set(params["redacted"])), written)
+
+
+def _queries(params: Mapping[str, Any], names: list[str], also: Beside, problem: Problem) -> dict[str, str]:
+    """What each file holds."""
+    sliced = [name for name in names if name in params["slices"] or name in problem.costs]
+    tags = f"explored, {_withdrawn(params)}"
+    return {
+        "predictions": f"SELECT {_columns([*names, *also.columns])}, {tags} FROM log "
+        "LEFT JOIN labels USING (request_id) WHERE turn = 1",
+        "earlier": f"SELECT {_columns([*sliced, *also.columns])} FROM earlier LEFT JOIN labels USING (request_id) WHERE turn = 1",
+        "shadow": "SELECT p.request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, "
+        f"label{_shadowed(also, problem)} FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
+        "LEFT JOIN labels l ON l.request_id = p.request_id WHERE turn = 1 AND NOT degraded",
+    }
 
 
 def _columns(inputs: list[str]) -> str:

@@ -19,7 +19,7 @@ from include.core.request import Outcome
 from include.core.spec import Feature, Features
 from include.core.task import Task
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import open_model
+from include.model_contract.model import model_file, open_model
 from include.monitoring.performance.estimate_calibration import backtest
 from include.monitoring.performance.estimation import spaced
 from include.monitoring.performance.known_rows import labels
@@ -154,7 +154,7 @@ def _answers(task: Task, holdout: pa.Table, problem: Problem) -> tuple[Outputs, 
     signature: Mapping[str, Any] = json.loads(task.file("train", "signature.json").read_text())
     require_same(problem, signature, "the champion")
     encoder = Encoder.from_json(signature)
-    model = open_model(task.file("train", "model.onnx"))
+    model = open_model(task.file("train", model_file(task.input("train").files)), task.settings.environ)
     names = [str(each["name"]) for each in signature["inputs"]]
 
     def score(rows: pa.Table) -> Outputs:

@@ -185,12 +185,13 @@ class Fit(LocalResult):
         import pyarrow as pa
 
         from include.model_contract.encoder import Encoder
-        from include.model_contract.model import open_model
+        from include.model_contract.model import model_file, open_model
 
         with TemporaryDirectory() as scratch:
             files = {name: self.services.ledger.fetch(self.result, name, Path(scratch)) for name in self.result.files}
             encoder = Encoder.from_json(json.loads(files["signature.json"].read_text()))
-            return open_model(files["model.onnx"]).score(encoder.encode_table(pa.Table.from_pandas(rows)))
+            model = open_model(files[model_file(files)], self.services.settings.environ)
+            return model.score(encoder.encode_table(pa.Table.from_pandas(rows)))
 
     def facts(self) -> Iterator[tuple[str, str]]:
         yield "trained on", f"{self.value['rows']:,} rows of {self.training_set.uri.split('/')[2][:SHOWN]}"

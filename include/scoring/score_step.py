@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from include.core.request import Outcome
 from include.core.spec import Binary, Features
 from include.core.task import Task
+from include.model_contract.remote import model_file
 from include.problems.of import of_params, problem_of, require_same
 from include.scoring.batches import open_mapper
 from include.scoring.rows import rows_of_day
@@ -32,12 +33,15 @@ def run(task: Task) -> Outcome:
     contract = task.file("train", "signature.json").read_bytes()
     require_same(problem, json.loads(contract), f"version {params.get('version')}")
     rows = rows_of_day(task, Features.model_validate(params["features"]), date.fromisoformat(params["day"]), problem.query)
+    file = model_file(task.input("train").files)
     scorer = Scorer(
-        task.file("train", "model.onnx").read_bytes(),
+        task.file("train", file).read_bytes(),
         contract,
         params.get("version"),
         params.get("problem"),
         params.get("threshold"),
+        file,
+        task.settings.environ,
     )
     scored = open_mapper(task.settings)(rows, scorer)
     wanted = schema(problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from include.core.scratch import scratch_folder
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import Model, open_model
+from include.model_contract.remote import ONNX
 from include.problems.of import of_params
 from include.scoring.scored import table
 
@@ -28,6 +29,15 @@ class Scorer:
     version: int | None
     problem: Mapping[str, Any] | None = None  # as a request's parameters have it; None: plain binary
     threshold: float | None = None
+    file: str = ONNX  # what the model's file is called
+    environ: Mapping[str, str] | None = field(default=None, repr=False)  # of this process, for a remote model
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another machine, which has its own environment: no secret goes with the model."""
+        return {**self.__dict__, "environ": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """The rows as include/scoring/scored.py has them, in their order. Raises DataError for outputs that are none."""
@@ -42,9 +52,9 @@ class Scorer:
     @cached_property
     def _model(self) -> Model:
         with scratch_folder() as folder:
-            path = folder / "model.onnx"
+            path = folder / self.file
             path.write_bytes(self.model)
-            return open_model(path)
+            return open_model(path, self.environ)
 
 
 def batches(rows: pa.Table) -> Iterator[pa.Table]:

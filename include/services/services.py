@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.core.catalog import load_spec, model_names
-from include.core.environment import connection
+from include.core.environment import REMOTES, connection
 from include.core.errors import NotReadyError
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Ledger
@@ -26,11 +26,13 @@ from include.core.spec import ModelSpec
 from include.core.storage import Storage
 from include.services.connections import Connections, EnvironmentConnections
 
+MODELS = ("train", "champion")  # inputs of a request that are models
 AIRFLOW = "slipstream_airflow"  # the connection to Airflow's REST API
 
 if TYPE_CHECKING:
     from include.backends.airflow.client import AirflowClient
     from include.core.control import ControlStore
+    from include.core.request import Request
     from include.governance.mirror import RegistryLabels
     from include.governance.registry import Registry
     from include.online_store.store import OnlineStore
@@ -137,6 +139,16 @@ class Services:
             sweep_scratch(self.settings.scratch())
         if key:
             self.ledger.sweep(key, generation)
+
+    def for_request(self, request: Request) -> Settings:
+        """The settings that a request is computed with: they hold the connections of the remote models among its inputs."""
+        settings = self.settings
+        for ref in (request.inputs[name] for name in MODELS if name in request.inputs):
+            remote = self.ledger.resolve(ref).value.get("remote")
+            if isinstance(remote, Mapping):
+                held = self.with_connection(f"{REMOTES}{remote['name']}").environ
+                settings = replace(settings, environ={**settings.environ, **held})
+        return settings
 
     def with_connection(self, conn_id: str) -> Settings:
         """Settings whose environment holds that connection's URI, where there is one."""

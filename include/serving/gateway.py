@@ -54,6 +54,7 @@ from include.serving.prediction.lost_views import LostViews
 from include.serving.prediction.micro_batch import PAYS_US, Batches
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.prediction.predict import Predictor, Unit
+from include.serving.prediction.remote_batches import RemoteBatches
 from include.serving.prediction.request_types import Contract
 from include.serving.recommendation.recommender import Recommender
 from include.serving.shadow import Shadow
@@ -93,6 +94,7 @@ class Gateway:
         self._predictors: dict[str, Predictor] = {}
         self._recommenders: dict[str, Recommender] = {}
         self._rates, self._batches = Rates(), Batches()
+        self._remote = RemoteBatches(self.metrics.circuits.add)
         self._turns = RequestCoalescer(parts.admission)
         self._handlers: dict[str, Handler] = {
             "/predict/{model}": self._predict,
@@ -248,7 +250,7 @@ class Gateway:
     def _predictor(self, spec: ModelSpec) -> Predictor:
         parts = self._parts
         written = self._syncer.logs[spec.name] = PredictionLog(parts.home, spec.name)
-        made = Predictor(Contract(spec), parts.reader, written, self.metrics, parts.unit, self._shadow)
+        made = Predictor(Contract(spec), parts.reader, written, self.metrics, parts.unit, self._shadow, self._remote)
         return self._predictors.setdefault(spec.name, made)
 
     async def _recommend(self, call: HttpRequest, model: str) -> Response:
@@ -299,7 +301,9 @@ class Gateway:
         deployment, number = await self._version(model, version)
         self._rates.check(deployment.spec)
         length = _header_length(call)
-        if len(call.body) >= THREAD_BYTES:  # many rows: nobody else need wait for them
+        if deployment.models[number].remote is not None:
+            body, header_length = await infer_batched(self._remote, deployment, number, call.body, length)
+        elif len(call.body) >= THREAD_BYTES:  # many rows: nobody else need wait for them
             body, header_length = await asyncio.to_thread(infer, deployment, number, call.body, length)
         elif deployment.models[number].run_us > PAYS_US:
             body, header_length = await infer_batched(self._batches, deployment, number, call.body, length)

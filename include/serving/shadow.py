@@ -26,7 +26,7 @@ from include.core.time import precise
 from include.prediction_log.record import SHADOW, Record
 from include.prediction_log.writer import PredictionLog
 from include.serving.models.answers import Output
-from include.serving.models.loaded_model import LoadedModel, ModelError
+from include.serving.models.loaded_model import AwayError, LoadedModel, ModelError, Unanswered
 from include.serving.ranking.overlap import ListCopy
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
@@ -206,6 +206,7 @@ class Scorer:
         self._load, self._home, self._scratch, self._metrics, self._lists = load, home, scratch, metrics, lists
         self._loaded: dict[tuple[str, int], LoadedModel | None] = {}
         self._logs: dict[str, PredictionLog] = {}
+        self._away: dict[tuple[str, int], float] = {}  # when the server of a remote version is asked again
 
     def take(self, frame: Frame) -> None:
         by_version: dict[int, list[Copy]] = {}
@@ -231,6 +232,8 @@ class Scorer:
         """None for one that cannot be loaded: the gateway itself refuses the route of such a version."""
         key = (model, version)
         if key not in self._loaded:
+            if time.monotonic() < self._away.get(key, 0.0):
+                return None
             if len(self._loaded) > 8:  # versions come and go
                 self._loaded.clear()
             try:
@@ -238,6 +241,10 @@ class Scorer:
                     self._loaded[key] = self._load(model, version, folder)
             except TransientError as error:  # a store does not answer: the next copy tries again
                 log.warning("%s version %d was not loaded: %s", model, version, one_line(error))
+                return None
+            except AwayError as error:
+                log.warning("%s version %d was not loaded: %s", model, version, one_line(error))
+                self._away[key] = time.monotonic() + RESTART_SECONDS
                 return None
             except Exception as error:  # noqa: BLE001 - nothing may end this process
                 log.error("%s version %d cannot be a shadow: %s", model, version, one_line(error))
@@ -254,6 +261,8 @@ def _score(loaded: LoadedModel, copies: list[Copy]) -> list[Record]:
     try:
         outputs = loaded.score_all([copy.features for copy in copies])
         records = _said(loaded, copies, outputs)
+    except Unanswered as error:  # no row is to blame, and each would wait as long
+        records = [shadow_record(copy, None, error.what) for copy in copies]
     except ModelError:
         records = [_score_one(loaded, copy) for copy in copies]
     _place(copies, records)

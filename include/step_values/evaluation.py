@@ -137,6 +137,8 @@ class EvaluateValue(ChampionValue):
     curves: NotRequired[list[CurveValue]]
     latency_ms: LatencyValue
     bytes: int
+    remote: NotRequired[str]
+    """The address of the server that scored: its latency is of the way there and back, and `bytes` are of a record of it."""
     int8: NotRequired[Int8Value]
     measured_again: NotRequired[int]
     gate: NotRequired[GateValue]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from include.core.json_types import Json
 from include.step_values.training import Metrics
@@ -29,3 +29,5 @@ class ImportValue(TypedDict):
     holdout_rows: int
     as_of: str
     source: SourceValue
+    remote: NotRequired[dict[str, Json]]
+    """Of a model that another server serves: see include/model_contract/remote.py."""

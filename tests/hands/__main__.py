@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         random.Random(0).shuffle(chosen)  # a part of the matrix is a part of every row
     print(f"{len(chosen)} cells", flush=True)
     began = time.monotonic()
-    verdicts = run_cells(chosen, warm=not options.sample, spread=True, minutes=options.minutes)
+    verdicts = run_cells(chosen, warm=not options.sample, spread=True, minutes=options.minutes, home=options.home)
     new = record.counted(verdicts)
     whole = record.total(new)
     left = f", {len(chosen) - len(verdicts)} not begun" if len(verdicts) < len(chosen) else ""
@@ -66,6 +66,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="only the cells that the record lacks")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no cell after that")
     parser.add_argument("--sample", action="store_true", help="a minute of it; writes nothing")
+    parser.add_argument("--home", type=Path, help="of a platform that runs, and has the DAGs; without it one is started")
     parser.add_argument("--record", type=Path, default=RECORD)
     parser.add_argument("--page", type=Path, default=PAGE)
     return parser.parse_args(arguments)

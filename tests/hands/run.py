@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.hands.cells import Cell
 from tests.hands.parts import PARTS
@@ -21,13 +22,18 @@ def models_for(cells: Sequence[Cell], *, spread: bool) -> tuple[str, ...]:
     return tuple(model for model in MODELS if kind_of(model) in kinds and (spread or model.endswith("_0")))
 
 
-def run_cells(cells: Sequence[Cell], *, warm: bool, spread: bool, minutes: float = float("inf")) -> list[Verdict]:
-    """Every cell's verdict, in the order they ended; those that were not begun after `minutes` are left out."""
+def run_cells(
+    cells: Sequence[Cell], *, warm: bool, spread: bool, minutes: float = float("inf"), home: Path | None = None
+) -> list[Verdict]:
+    """Every cell's verdict, in the order they ended; those that were not begun after `minutes` are left out.
+
+    `home`: see hands_world.
+    """
     models, verdicts = models_for(cells, spread=spread), list[Verdict]()
     todo: dict[str, queue.SimpleQueue[Cell]] = {kind_of(model): queue.SimpleQueue() for model in models}
     for cell in cells:
         todo[cell.kind].put(cell)
-    with hands_world(models, warm=warm) as (world, services):
+    with hands_world(models, warm=warm, home=home) as (world, services):
         parts = {model: PARTS[kind_of(model)](services, model) for model in models}
         logging.disable(logging.WARNING)  # what is made ready here is no trial
         for part in parts.values():  # one after the other: they compute in this process

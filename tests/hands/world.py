@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ import pytest
 
 from include.core.errors import SlipstreamError
 from include.local.connections import addresses
+from include.local.platform import Platform
 from include.services.services import Services
 from operators.hooks import open_services
 from tests.hands import toys
@@ -25,6 +26,8 @@ from tests.support.webhook import Webhook
 
 PATIENCE = float(os.environ.get("HANDS_PATIENCE", "180"))  # seconds; only a trial that goes wrong waits so long
 CLICKS = 3  # times that a person clicks where Airflow answers with an error of its own
+DAGS = Path(__file__).parent / "dags" / "hands.py"
+SETTINGS = {"SLIPSTREAM_MODELS": PACKAGE, "SLIPSTREAM_JOB_BACKEND": "process", "SLIPSTREAM_REGISTRY": "folder"}
 OVER = ("success", "failed")
 FINISHED = ("success", "failed", "skipped", "upstream_failed", "removed")
 T = TypeVar("T")
@@ -144,23 +147,36 @@ class Hand:
 
 
 @contextmanager
-def hands_world(models: tuple[str, ...], *, warm: bool) -> Iterator[tuple[World, Services]]:
-    """Airflow with the DAGs of these models switched on, and this process's services on the same stores."""
+def hands_world(models: tuple[str, ...], *, warm: bool, home: Path | None = None) -> Iterator[tuple[World, Services]]:
+    """Airflow with the DAGs of these models switched on, and this process's services on the same stores.
+
+    `home`: of a platform that runs already, whose DAG folder has these DAGs; without it one is started, and stopped.
+    """
+    with ExitStack() as opened:
+        switched_on = [dag_of(model) for model in models]
+        world = _running(home, switched_on) if home else opened.enter_context(_started(switched_on, warm=warm))
+        patch = opened.enter_context(pytest.MonkeyPatch.context())
+        for name, value in {**addresses(world.platform), **SETTINGS}.items():
+            patch.setenv(name, value)
+        for name in ("RAY", "MLFLOW", "GATEWAY"):
+            patch.setenv(f"AIRFLOW_CONN_SLIPSTREAM_{name}", "http://:secret@127.0.0.1:1")
+        yield world, open_services()
+
+
+@contextmanager
+def _started(dag_ids: Sequence[str], *, warm: bool) -> Iterator[World]:
     webhook = Webhook()
-    settings = {"SLIPSTREAM_MODELS": PACKAGE, "SLIPSTREAM_JOB_BACKEND": "process", "SLIPSTREAM_REGISTRY": "folder"}
     alerts = json.dumps({"conn_type": "http", "host": webhook.url})
-    dags = str(Path(__file__).parent / "dags")
-    more = {"SLIPSTREAM_DAGS": dags, "SLIPSTREAM_WARM": "1" if warm else "0", "AIRFLOW_CONN_SLIPSTREAM_ALERTS": alerts}
-    switched_on = [dag_of(model) for model in models]
+    more = {"SLIPSTREAM_WARM": "1" if warm else "0", "AIRFLOW_CONN_SLIPSTREAM_ALERTS": alerts}
     try:
-        with (
-            airflow_world(dag_ids=switched_on, **settings, **more) as world,
-            pytest.MonkeyPatch.context() as patch,
-        ):
-            for name, value in {**addresses(world.platform), **settings}.items():
-                patch.setenv(name, value)
-            for name in ("RAY", "MLFLOW", "GATEWAY"):
-                patch.setenv(f"AIRFLOW_CONN_SLIPSTREAM_{name}", "http://:secret@127.0.0.1:1")
-            yield world, open_services()
+        with airflow_world(dag_ids=dag_ids, SLIPSTREAM_DAGS=str(DAGS.parent), **SETTINGS, **more) as world:
+            yield world
     finally:
         webhook.stop()
+
+
+def _running(home: Path, dag_ids: Sequence[str]) -> World:
+    world = World(Platform(home, Platform(home).running_ports()))
+    for dag_id in dag_ids:
+        world.airflow.wait_for_dag(dag_id)
+    return world

@@ -1,15 +1,15 @@
 """The kernel under a real scheduler, dag processor and triggerer: cleared, marked, killed, backfilled.
 
-One platform for all of it. A fixture tells a story to its end, and each test looks at one thing that must have come
-of it.
+What is killed here is there again before the next test looks. A fixture tells a story to its end, and each test looks at one
+thing that must have come of it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,8 +17,8 @@ import pytest
 from include.core.catalog import load_spec
 from include.core.ports import JobStatus
 from include.data.raw import RawPartitions
-from tests.support.airflow_world import Run, World, airflow_world, wait_for
-from tests.support.webhook import Webhook
+from tests.support.airflow_world import DAG_IDS, Run, World, wait_for
+from tests.support.shared_airflow import TOKEN, SharedAirflow
 
 pytestmark = pytest.mark.slow
 
@@ -26,9 +26,8 @@ WAITING = {"deferred": "deferred", "polling": "running"}  # a job's task, and th
 
 
 @pytest.fixture(scope="module")
-def world(webhook: Webhook) -> Iterator[World]:
-    connection = {"conn_type": "http", "host": webhook.url, "extra": {"Authorization": "Bearer hush"}}
-    with airflow_world(AIRFLOW_CONN_SLIPSTREAM_ALERTS=json.dumps(connection)) as world:
+def world(shared_airflow: SharedAirflow) -> Iterator[World]:
+    with shared_airflow.serving(Path(__file__).parent / "airflow_dags" / "kernel.py", *DAG_IDS) as world:
         yield world
 
 
@@ -148,6 +147,7 @@ def test_fresh_computes_once_for_its_run_however_often_the_task_is_cleared(world
 # -- marking ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("state", ["failed", "success"])
 def test_a_marked_task_leaves_its_job_alone_and_a_later_clear_adopts_it(world: World, state: str) -> None:
     run = start(world)
@@ -250,6 +250,7 @@ def test_a_killed_triggerer_is_replaced_and_its_tasks_find_their_jobs(world: Wor
     assert run.task("deferred")["try_number"] == 1
 
 
+@pytest.mark.whole
 def test_a_killed_scheduler_is_replaced_and_no_task_is_lost(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     run, began = start(world), datetime.now(UTC)
     killed = world.pid("scheduler")
@@ -261,20 +262,25 @@ def test_a_killed_scheduler_is_replaced_and_no_task_is_lost(world: World, capsys
         assert_one_job(run, task_id)
 
 
-def test_a_landed_day_starts_a_run_about_it_and_who_must_know_of_a_failure_is_reported(world: World, webhook: Webhook) -> None:
+def test_a_landed_day_starts_a_run_about_it_and_who_must_know_of_a_failure_is_reported(
+    world: World, shared_airflow: SharedAirflow
+) -> None:
     day, storage = date(2013, 1, 5), world.settings.storage()
     raw, spec = RawPartitions(storage, "flight_delay"), load_spec("flight_delay")
-    for source in spec.data.sources:
-        storage.write(raw.path(source, day), b"landed")
+    landed = [raw.path(source, day) for source in spec.data.sources]
+    for path in landed:
+        storage.write(path, b"landed")
     found = wait_for(lambda: world.airflow.runs("kernel_watching"), "the landed day starts a run")
     run = Run(world, "kernel_watching", found[0]["dag_run_id"], "")
     run.wait("day", "success")
     assert run.xcom("day") == "2013-01-05"
     run.wait("fails", "failed")
-    ((_, token, body),) = wait_for(lambda: webhook.got, "the webhook is told")
-    assert (token, body["event"], body["detail"]["task_id"]) == ("Bearer hush", "task_failed", "fails")
+    ((_, token, body),) = wait_for(lambda: shared_airflow.webhook.got, "the webhook is told")
+    assert (token, body["event"], body["detail"]["task_id"]) == (TOKEN, "task_failed", "fails")
     assert body["text"] == "kernel_watching.fails failed: Nobody wants 2013-01-05."
     assert len(world.airflow.runs("kernel_watching")) == 1
+    for path in landed:  # nobody publishes it: a reconciler on these stores would say so
+        storage.delete(path)
 
 
 def tell(capsys: pytest.CaptureFixture[str], text: str) -> None:

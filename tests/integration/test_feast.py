@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ from include.cli.context import CliContext
 from include.cli.main import main
 from include.core.control import ControlStore
 from include.core.control import versions as registered
+from include.core.digest import PROJECT
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
@@ -276,3 +279,22 @@ def test_feasts_configuration_shows_no_password(settings: Settings) -> None:
     config = feast_repo.open_feast(SPEC, hidden).config
     assert config.online_store.url == hidden.online_url
     assert "kept-quiet" not in f"{config.online_store!r} {config.offline_store!r}"
+
+
+IMPORTED = """
+import sys, typeguard
+given = typeguard.typechecked
+{first}
+import include.backends.feast.retrieval
+import feast, feast.torch_wrapper
+checked = any("typeguard" in name for name in feast.FeatureView.__init__.__code__.co_names)
+print("torch" in sys.modules, checked, typeguard.typechecked is given, callable(feast.torch_wrapper.get_torch))
+"""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("first", "told"), [("", "False False True True"), ("import feast", "True True True True")])
+def test_feast_is_imported_without_torch_and_typeguard_unless_somebody_did_before(first: str, told: str) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", IMPORTED.format(first=first)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.split("\n")[-2] == told, done.stderr

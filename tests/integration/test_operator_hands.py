@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,19 @@ import pytest
 from include.core.digest import PROJECT
 from tests.hands.cells import ACTIONS, EVENTS, STATES, absent, matrix, sample, tasks_of
 from tests.hands.record import MARK, NEXT, counted, merge, put_into_page, section, total
-from tests.hands.specs import KINDS
+from tests.hands.run import models_for
+from tests.hands.specs import KINDS, dag_of
 from tests.hands.toys import JOBS
 from tests.hands.trial import Verdict
+from tests.hands.world import DAGS
+from tests.support.airflow_world import World
+from tests.support.shared_airflow import SharedAirflow
+
+
+@pytest.fixture(scope="module")
+def world(shared_airflow: SharedAirflow) -> Iterator[World]:
+    with shared_airflow.serving(DAGS, *map(dag_of, models_for(sample(), spread=True))) as world:
+        yield world
 
 
 def test_every_task_of_every_dag_meets_every_action() -> None:
@@ -65,9 +76,9 @@ def test_the_sample_is_of_the_matrix() -> None:
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_doubled_or_silent_in_a_sample() -> None:
-    """In a process of its own: its services are those of its own platform."""
-    command = [sys.executable, "-m", "tests.hands", "--sample"]
+def test_nothing_is_lost_doubled_or_silent_in_a_sample(world: World) -> None:
+    """In a process of its own, with services of its own."""
+    command = [sys.executable, "-m", "tests.hands", "--sample", "--home", str(world.platform.home)]
     env = {**os.environ, "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=900, check=False)
     told = done.stdout[-6000:] + done.stderr[-3000:]

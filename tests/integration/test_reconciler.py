@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,22 +16,26 @@ from include.local.credentials import Credentials
 from include.rollout.history import live_rollout
 from include.rollout.pause import abort
 from include.routing.route import Route, read_route, set_route
-from tests.support import airflow_world as world_module
-from tests.support.airflow_world import Run, World, airflow_world, wait_for
+from tests.support.airflow_world import Run, World, wait_for
+from tests.support.shared_airflow import SharedAirflow
 from tests.support.webhook import Webhook
 
 MODEL = "flight_delay"
 ROLLOUT, RECONCILE = f"{MODEL}_rollout", "slipstream_reconcile"
-DAGS = Path(__file__).parent / "reconciler_dags"
+DAGS = Path(__file__).parent / "reconciler_dags" / "dags.py"
+OF_A_MODEL = {"rollouts": "model", "routes": "model", "versions": "model", "documents": "subject"}  # table and column
 
 
 @pytest.fixture(scope="module")
-def world(webhook: Webhook) -> Iterator[World]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world_module, "DAG_IDS", (ROLLOUT, RECONCILE))
-        connection = json.dumps({"conn_type": "http", "host": webhook.url})
-        with airflow_world(SLIPSTREAM_DAGS=str(DAGS), AIRFLOW_CONN_SLIPSTREAM_ALERTS=connection) as made:
-            yield made
+def world(shared_airflow: SharedAirflow) -> Iterator[World]:
+    with shared_airflow.serving(DAGS, ROLLOUT, RECONCILE) as made:
+        yield made
+
+
+@pytest.fixture
+def webhook(world: World, shared_airflow: SharedAirflow) -> Webhook:
+    del world
+    return shared_airflow.webhook
 
 
 @pytest.fixture
@@ -41,12 +44,19 @@ def control(world: World, webhook: Webhook) -> ControlStore:
     store = ControlStore(world.settings.control_url)
     store.create_tables()
     with store.transaction() as connection:
-        for table in ("versions", "rollouts", "rollout_events", "effects", "documents", "routes"):
-            connection.execute(sa.text(f"DELETE FROM slipstream_{table}"))
+        forget(connection)
         set_route(connection, MODEL, Route(champion=1))
     register(store, 1, "Production")
     webhook.got.clear()
     return store
+
+
+def forget(connection: sa.Connection) -> None:
+    """What is known of the model; that of others stays."""
+    of_its_rollouts = "rollout IN (SELECT id FROM slipstream_rollouts WHERE model = :model)"
+    connection.execute(sa.text(f"DELETE FROM slipstream_rollout_events WHERE {of_its_rollouts}"), {"model": MODEL})
+    for table, column in OF_A_MODEL.items():
+        connection.execute(sa.text(f"DELETE FROM slipstream_{table} WHERE {column} = :model"), {"model": MODEL})
 
 
 def register(control: ControlStore, number: int, stage: str = "Candidate") -> None:
@@ -149,8 +159,10 @@ def test_three_candidates_whose_events_were_dropped_each_have_a_turn_or_a_reason
         set_route(connection, MODEL, Route(champion=16))
     look(world)
     with control.transaction() as connection:
-        stages = {row.version: row.stage for row in connection.execute(sa.select(versions.c.version, versions.c.stage))}
-        rows = connection.execute(sa.select(audit.c.detail).where(audit.c.action == "candidate.superseded")).scalars()
+        mine = sa.select(versions.c.version, versions.c.stage).where(versions.c.model == MODEL)
+        stages = {row.version: row.stage for row in connection.execute(mine)}
+        superseded = sa.and_(audit.c.action == "candidate.superseded", audit.c.subject == MODEL)
+        rows = connection.execute(sa.select(audit.c.detail).where(superseded)).scalars()
         assert {row["version"]: row["by"] for row in rows} == {13: 16}
     assert stages == {1: "Production", 13: "Archived", 14: "Archived", 15: "Archived", 16: "Production"}
     assert {"candidate_turn", "candidate_superseded"} <= set(told(webhook))

@@ -1,4 +1,7 @@
-"""SIGKILL for each task of a run, once: after its work, before anybody is told; before it where a task is to be skipped."""
+"""SIGKILL for each task of a run, once: after its work, before anybody is told; before it where a task is to be skipped.
+
+Of a mapped operator's tasks the first one stands for the others, unless all cases are asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import Any
 
 from include.core.request import Json
 from include.core.settings import Settings
+from tests.support.effort import effort
 
+MAPPED = effort(1, 1000)  # of a mapped operator's tasks, so many are killed
 SKIPPED = ("tune", "roll_back")  # of a run that does not tune, and is promoted: nothing is called after a skip
 
 
@@ -32,8 +37,13 @@ def after(operator: Any, context: Any, result: Any = None) -> None:
 
 def _kill(context: Any) -> None:
     ti = context["ti"]
-    if first(f"{ti.task_id}.{ti.map_index}"):
+    if is_killed(ti.map_index) and first(f"{ti.task_id}.{ti.map_index}"):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_killed(map_index: int) -> bool:
+    """Whether the task with this index is; -1: it is not mapped."""
+    return map_index < MAPPED
 
 
 def first(name: str) -> bool:

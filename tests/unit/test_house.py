@@ -66,6 +66,8 @@ def test_no_change_of_the_newcomers_walk_needs_more_than_five_source_files() -> 
     changes = walk()
     assert list(changes) == [
         "a metric",
+        "a kind of problem",
+        "an input type",
         "a vendor's online store",
         "a stage of a rollout",
         "a field of the spec",

@@ -37,6 +37,7 @@ ELSEWHERE = {
         "backends/lightning/loops backends/lightning/plan backends/lightning/state"
     ),
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
+    "tests/unit/backends/oip/test_model.py": "backends/oip/client backends/oip/tensors",
     "tests/unit/backends/onnx/test_adopt.py": "backends/onnx/foreign backends/onnx/limits",
     "tests/unit/backends/lightgbm/test_convert.py": "backends/onnx/trees",
     "tests/unit/backends/sklearn/test_trainer.py": (  # a pipeline's file goes through all of it
@@ -50,6 +51,7 @@ ELSEWHERE = {
         "step_values/imported"
     ),
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
+    "tests/unit/serving/prediction/test_remote_chain.py": "serving/prediction/chain",
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
@@ -166,6 +168,7 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
+    "tests/unit/monitoring/drift": "texts",
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
     "tests/unit/operators": (

@@ -27,6 +27,7 @@ PROGRAMS = {
     "tests/unit/test_scheduler_trials.py": "tests.chaos",
     "tests/hands/record.py": "tests.chaos",  # one page shows the records of both
     "tests/conftest.py": "tests.scheduling",
+    "tests/integration/conftest.py": "tests.scheduling",
     "tests/unit/test_suites.py": "tests.scheduling",
 }
 
@@ -81,6 +82,13 @@ def test_what_the_suites_share_knows_no_suite() -> None:
 
 def test_what_runs_in_one_process_is_there() -> None:
     assert SHARED.keys() <= set(FILES)
+
+
+def test_the_modules_that_share_an_airflow_run_in_one_process() -> None:
+    asking = {
+        name for name in FILES if name.startswith("tests/integration/test_") and "SharedAirflow" in (ROOT / name).read_text()
+    }
+    assert asking == {name for name, scope in SHARED.items() if scope == "airflow"}
 
 
 def test_tests_that_wait_run_beside_tests_that_compute() -> None:

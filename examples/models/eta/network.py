@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from include.training.job import Floats, Input
+
+Doubles = NDArray[np.float64]
 
 MINUTES = 30.0  # one unit of what the network computes in
 
@@ -56,7 +59,7 @@ class DelayNetwork(nn.Module):
             nn.Linear(hidden, hidden), nn.SiLU(), nn.Dropout(dropout),
             nn.Linear(hidden, 3),
         )  # fmt: skip
-        self._begin_at(np.quantile(labels, [0.5, 0.05, 0.95]) / MINUTES)
+        self._begin_at(np.quantile(labels.astype(np.float64), [0.5, 0.05, 0.95]) / MINUTES)
 
     def forward(self, features: Tensor) -> Tensor:
         codes = features.index_select(1, self.categories).long()
@@ -73,7 +76,7 @@ class DelayNetwork(nn.Module):
         above = (nn.functional.softplus(found[:, 2:3] / MINUTES) * MINUTES + self.margin).clamp(min=0)
         return torch.cat([value, value - below, value + above], dim=1)
 
-    def _begin_at(self, quantiles: Floats) -> None:
+    def _begin_at(self, quantiles: Doubles) -> None:
         """The last layer's first answers are the label's own quantiles, whatever the row."""
         middle, low, high = (float(each) for each in quantiles)
         last = self.layers[-1]
@@ -100,7 +103,7 @@ def pinball(outputs: Tensor, labels: Tensor, interval: float) -> Tensor:
     return torch.maximum(levels * error, (levels - 1) * error).mean()
 
 
-def _float(values: Floats) -> Tensor:
+def _float(values: Doubles) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)
 
 

@@ -49,10 +49,10 @@ def learn(model: Probability, job: TrainingJob) -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
     for epoch in range(epochs):
         model.train()
-        for rows in torch.randperm(len(labels)).split(batch):
+        for rows in torch.split(torch.randperm(len(labels)), batch):
             loss = pinball(model(features[rows]), labels[rows], interval)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         job.report(measured(model, job.validation, interval), epoch + 1)

@@ -10,6 +10,8 @@ expectations.py declares.
 - `profiles`: of each user who rated something on the day, what they have liked (4 or 5 stars) and rated so far, newest first.
 - `films`: the catalogue of the day: films that somebody has rated by then.
 
+Ids are MovieLens' own numbers behind a letter, `u` of a user and `f` of a film, for lists of them are texts.
+
 A **visit** is a day on which a user rates films. Films that nobody had rated before the day are no candidates of it: `known`.
 """
 
@@ -36,7 +38,7 @@ LONGEST = 200  # films of a profile's list
 
 _RATED = """
 CREATE TABLE rated AS SELECT
-    user_id::VARCHAR AS user_id, movie_id::VARCHAR AS film_id, rating::DOUBLE AS rating,
+    'u' || user_id AS user_id, 'f' || movie_id AS film_id, rating::DOUBLE AS rating,
     make_timestamp(("timestamp" * 1000000)::BIGINT) AS rated_at, make_timestamp(("timestamp" * 1000000)::BIGINT)::DATE AS day,
     day > min(day) OVER (PARTITION BY user_id) AS came_before, day > min(day) OVER (PARTITION BY movie_id) AS known
 FROM ratings
@@ -53,8 +55,8 @@ SOURCES = {
         FROM rated WHERE day <= DATE '{day}' AND user_id IN (SELECT user_id FROM rated WHERE day = DATE '{day}')
         GROUP BY user_id""",
     "films": """
-        SELECT movie_id::VARCHAR AS film_id, movie_title AS title, "Action", "Comedy", "Drama", "Thriller"
-        FROM catalogue WHERE movie_id::VARCHAR IN (SELECT film_id FROM rated WHERE day <= DATE '{day}')""",
+        SELECT 'f' || movie_id AS film_id, movie_title AS title, "Action", "Comedy", "Drama", "Thriller"
+        FROM catalogue WHERE 'f' || movie_id IN (SELECT film_id FROM rated WHERE day <= DATE '{day}')""",
 }
 
 

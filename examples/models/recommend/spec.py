@@ -61,7 +61,7 @@ SPEC = ModelSpec(
         window_days=160,
         holdout_days=28,
         minimum_rows=10_000,
-        params={"width": 32, "ridge": 300.0, "shares": [0.3, 1.0, 2.0, 3.0, 5.0, 10.0], "candidates": 200},
+        params={"width": 32, "ridge": 300.0, "weight_of_share": 2.0, "candidates": 200},
     ),
     # 200 visits tell an order in a month, and one visit's NDCG has a standard deviation of .25.
     evaluation=Evaluation(margin=0.05),

@@ -2,8 +2,8 @@
 
 Films that are liked by the same users lie near each other: the weights of a linear model that says each film by all the others
 (EASE), cut to their strongest directions. A user's vector is the sum of what the liked films stand for, of length one. The
-ranker's score is how near a film is, and `weight` times the root of its share of the likes of these two weeks; the weight is the
-one that puts the newest visits in the best order. Who has liked nothing yet is shown what others liked on their first visit.
+ranker's score is how near a film is, and `weight` times the root of its share of the likes of these two weeks. Who has liked
+nothing yet is shown what others liked on their first visit.
 
 H. Steck, Embarrassingly shallow autoencoders for sparse data, WWW 2019.
 """
@@ -47,7 +47,8 @@ def fit(job: TrainingJob) -> None:
     assert rows is not None  # the spec says training.inputs="columns"
     assert newer is not None
     vectors = learn(liked_by_member(rows, job.train.labels), int(job.params["width"]), float(job.params["ridge"]))
-    weight = best_weight(job, newer, vectors)
+    weight = float(job.params["weight_of_share"])
+    report(job, newer, vectors, weight)
     job.expect(scores(vectors, newer, weight))
     job.model_path.write_bytes(ranker(vectors, weight).SerializeToString())
     items = Items(
@@ -62,18 +63,15 @@ def fit(job: TrainingJob) -> None:
     job.ship(write_retrieval(job.model_path.parent, items, query(vectors).SerializeToString()))
 
 
-def best_weight(job: TrainingJob, rows: Columns, vectors: Vectors) -> float:
-    """By the order of the newest visits of members who had liked something."""
+def report(job: TrainingJob, rows: Columns, vectors: Vectors, weight: float) -> None:
+    """How well the newest visits are put in order, of members who had liked something: by taste alone, and with the share."""
     known, truth = np.flatnonzero(rows["liked"] != ""), job.validation.truth()
-    if not len(known) or truth.query is None:
-        return float(job.params["shares"][0])
+    if not len(known):
+        return
     some, asked = rows[known], truth.take(known)
-    reached = {}
-    for step, weight in enumerate(job.params["shares"]):
-        found = job.problem.measure(asked, scores(vectors, some, weight))["ndcg"]
-        reached[float(weight)] = found if found is not None else 0.0
-        job.report({"weight_of_share": weight, "ndcg_of_newest": reached[float(weight)]}, step)
-    return max(reached, key=reached.__getitem__)
+    for step, each in enumerate((0.0, weight)):
+        found = job.problem.measure(asked, scores(vectors, some, each))["ndcg"]
+        job.report({"weight_of_share": each, "ndcg_of_newest": found if found is not None else 0.0}, step)
 
 
 def liked_by_member(rows: Columns, labels: Floats) -> list[set[str]]:

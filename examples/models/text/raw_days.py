@@ -87,7 +87,8 @@ def moments(departments: list[str | None]) -> NDArray[np.datetime64]:
     seconds = [int(86_400_000_000 * drawn(place, "second")) for place in range(len(departments))]
     begin = np.datetime64(FIRST, "us")
     found: NDArray[np.datetime64] = begin + np.array(days) * np.timedelta64(1, "D")
-    return found + np.array(seconds).astype("timedelta64[us]")
+    moments: NDArray[np.datetime64] = found + np.array(seconds).astype("timedelta64[us]")
+    return moments
 
 
 def season(department: str | None) -> str:

@@ -8,17 +8,22 @@ from pathlib import Path
 import mlflow.onnx
 import numpy as np
 import onnx
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from include.backends.onnx.file import read_model
-from include.governance.package import MODEL, SIGNATURE, Package
+from include.governance.package import SIGNATURE, Package
+from include.model_contract.remote import ONNX as MODEL
+from include.model_contract.remote import REMOTE
 
 REQUIREMENTS = ("onnx", "onnxruntime", "numpy")
 
 
 def write_model(package: Package, files: dict[str, Path], folder: Path) -> None:
     """Write MLmodel, model.onnx, signature.json and the requirements into `folder`, which must not exist."""
+    if REMOTE in files:
+        _write_record(package, files, folder)
+        return
     data = read_model(files[MODEL])
     mlflow.onnx.save_model(
         onnx.load_model_from_string(data),
@@ -31,6 +36,14 @@ def write_model(package: Package, files: dict[str, Path], folder: Path) -> None:
     )
     (folder / MODEL).write_bytes(data)  # the very bytes that were evaluated
     (folder / SIGNATURE).write_bytes(files[SIGNATURE].read_bytes())
+
+
+def _write_record(package: Package, files: dict[str, Path], folder: Path) -> None:
+    """Of a model that another server serves: what is known of it. It has no flavor, for there is nothing to load."""
+    folder.mkdir(parents=True)
+    Model(metadata=package.tags).save(str(folder / "MLmodel"))
+    for name in (REMOTE, SIGNATURE):
+        (folder / name).write_bytes(files[name].read_bytes())
 
 
 def signature(inputs: int) -> ModelSignature:

@@ -85,10 +85,10 @@ def _values(each: Input, rng: np.random.Generator) -> list[Any]:
         return [str(value) for value in rng.choice([*each.categories, UNSEEN], ROWS)]
     numbers = rng.normal(size=(ROWS, max(each.length, 1))) * rng.choice([1.0, 30.0, 1000.0], (ROWS, 1))
     if each.length:
-        return numbers.tolist()
-    return [
-        bool(n > 0) if each.dtype == "bool" else n for n in (np.round(numbers) if each.dtype == "int" else numbers)[:, 0].tolist()
-    ]
+        return list(numbers)
+    if each.dtype == "bool":
+        return [bool(number > 0) for number in numbers[:, 0]]
+    return [float(number) for number in (np.round(numbers) if each.dtype == "int" else numbers)[:, 0]]
 
 
 def _gives_as_it_is(proto: Any, chosen: Chosen, problem: Problem) -> bool:

@@ -39,8 +39,8 @@ class OnnxModel:
             raise DataError(f"{self.path} takes columns, not one tensor.", seen=features.shape)
         if features.ndim != 2 or features.shape[1] != self.inputs:
             raise DataError(f"{self.path} takes rows of {self.inputs} features.", seen=features.shape)
-        answers = self._session.run(self._outputs, {INPUT: np.ascontiguousarray(features, dtype=np.float32)})
-        return join_outputs(self.gives, answers)
+        answers: list[Floats] = self._session.run(self._outputs, {INPUT: np.ascontiguousarray(features, dtype=np.float32)})
+        return answers[0] if len(answers) == 1 else join_outputs(self.gives, answers)
 
     def _score_columns(self, features: Columns) -> Floats:
         if self.takes.columns is None:

@@ -22,8 +22,7 @@ Predict = Callable[[Any, Sequence[str]], Any]
 def finish(models: Any, job: TrainingJob, write: Write, predict: Predict) -> None:
     """Write `job.model_path`, and have it held against the trained model's own predictions (`job.expect`).
 
-    :param models: one trained model, or one an output by its name, as a regression with an interval has them. Of such an interval
-        bounds that cross the value become the value, in the file, too
+    :param models: one trained model, or one an output by its name, as a regression with an interval has them
     """
     by_output = _by_output(models, job.outputs)
     if by_output is None:
@@ -37,15 +36,12 @@ def finish(models: Any, job: TrainingJob, write: Write, predict: Predict) -> Non
             write(model, (name,), path)
             parts[name] = path.read_bytes()
     interval = job.problem.link == "interval"
-    job.model_path.write_bytes(merged(parts, interval))
-    predicted = np.stack([_shaped(predict(model, (name,)), (name,)) for name, model in by_output.items()], axis=1)
-    job.expect(_in_order(predicted) if interval else predicted)
-
-
-def _in_order(predicted: Floats) -> Floats:
-    """Value, low and high [n, 3] as the file gives them: no value lies outside its own interval."""
-    value, low, high = predicted.T
-    return np.stack([value, np.minimum(low, value), np.maximum(high, value)], axis=1)
+    job.model_path.write_bytes(merged(parts, interval=interval))
+    columns = [_shaped(predict(model, (name,)), (name,)) for name, model in by_output.items()]
+    if interval:  # a value never lies outside its own interval
+        value, low, high = columns
+        columns = [value, np.minimum(value, low), np.maximum(value, high)]
+    job.expect(np.stack(columns, axis=1))
 
 
 def _by_output(models: Any, outputs: Sequence[str]) -> Mapping[str, Any] | None:

@@ -103,18 +103,17 @@ def _name_outputs(proto: Any, model: Any, outputs: Sequence[str]) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     graph = proto.graph
+    shape: list[str | int | None] = ["n"] if len(outputs) == 1 else ["n", len(outputs)]
+    name = outputs[0] if len(outputs) == 1 else "outputs"
     made = graph.output[1].name if hasattr(model, "predict_proba") else graph.output[0].name
     if hasattr(model, "predict_proba"):
         made = _within_bounds(graph, made)
     if len(outputs) > 1:
-        name, shape = "outputs", ["n", len(outputs)]
         node = helper.make_node("Identity", [made], [name])
     elif hasattr(model, "predict_proba"):
-        name, shape = outputs[0], ["n"]
         graph.initializer.append(numpy_helper.from_array(np.array(1, dtype=np.int64), "positive_class"))
         node = helper.make_node("Gather", [made, "positive_class"], [name], axis=1)
     else:
-        name, shape = outputs[0], ["n"]
         graph.initializer.append(numpy_helper.from_array(np.array([-1], dtype=np.int64), "in_a_row"))
         node = helper.make_node("Reshape", [made, "in_a_row"], [name])
     graph.node.append(node)

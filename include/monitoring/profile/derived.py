@@ -30,6 +30,9 @@ Floats = npt.NDArray[np.float64]
 
 PLACES = 256  # that words are hashed into
 KNOWN = 2000  # so many of the champion's commonest words
+# Of a word that few texts have it is chance whether it was among the champion's: more of those are known in its own past windows
+# than in any later one, which would be taken for drift.
+TEXTS, SHARE = 20, 200  # a known word is in so many texts at least, and in one of so many
 LETTERS = re.compile(r"[^\W\d_]")
 WORDS = re.compile(r"\w+")
 TEXT = ("length", "known", "distance", "empty")
@@ -40,7 +43,8 @@ def basis_of(column: pa.ChunkedArray, measure: str, *, text: bool) -> tuple[floa
     """What a measure compares with, from the champion's rows; empty for one that compares with nothing."""
     if text and measure == "known":
         counts = Counter(chain.from_iterable(map(set, _words(column))))
-        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        least = max(TEXTS, len(column) // SHARE)
+        ranked = sorted(((word, n) for word, n in counts.items() if n >= least), key=lambda pair: (-pair[1], pair[0]))
         return tuple(sorted({float(_hash(word)) for word, _ in ranked[:KNOWN]}))
     if measure != "distance":
         return ()

@@ -73,7 +73,8 @@ def read_profiles(path: str | Path, segment: str | None = EVERYONE, first: str =
 
 def _axis(value: Mapping[str, Any]) -> Axis:
     """A list is a tuple again. What an earlier release did not write has its default."""
-    return Axis(**{name: tuple(each) if isinstance(each, list) else each for name, each in value.items()})
+    fields: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in value.items()}
+    return Axis(**fields)
 
 
 def _lists(column: pa.ChunkedArray) -> list[npt.NDArray[Any] | None]:

@@ -38,6 +38,12 @@ class Deployment:
     def _reads(self) -> dict[int, str]:
         return {version: _named(model.views) for version, model in self.models.items()}
 
+    @cached_property
+    def remote(self) -> bool:
+        """Whether a version that may answer is on another server: the one thing that a request asks to know it."""
+        asked = (self.route.champion, self.route.challenger, self.route.previous)
+        return any(model.remote is not None for version, model in self.models.items() if version in asked)
+
     def reads(self, version: int) -> str:
         """Which set of views a loaded version reads; of one that is not loaded any."""
         return self._reads[version] if version in self._reads else next(iter(self._reads.values()), "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -64,6 +65,7 @@ class DeploymentManager:
         self.failure = ""  # why the control store could not be read
         self.polled = threading.Event()  # set once every route was tried
         self._retry_at: dict[str, tuple[int, float]] = {}  # model: (generation that failed, when to try again)
+        self._lacking: dict[str, float] = {}  # models whose version on another server is missing: when to try it again
         self._stopping = False
         self._born = time.monotonic()
         self._wake = threading.Event()
@@ -147,6 +149,7 @@ class DeploymentManager:
         """Whether the model's route is not yet applied, or a cold one is asked for; and now is the time to try."""
         current = self.deployments.get(model)
         applied = current is not None and current.generation == generation and not (current.cold and model in self._asked)
+        applied = applied and time.monotonic() < self._lacking.get(model, math.inf)
         failed, retry_at = self._retry_at.get(model, (-1, 0.0))
         return not applied and not (failed == generation and time.monotonic() < retry_at)
 
@@ -188,12 +191,17 @@ class DeploymentManager:
         """Swap in what was loaded, or as much of it as is better than what there is."""
         model, current = loaded.spec.name, self.deployments.get(loaded.spec.name)
         blocked = any(str(version) in loaded.problems for version in loaded.route.needed)
-        if not blocked:
+        if not blocked and current is not None and _same(current, loaded):
+            pass  # the server that is missing is still away
+        elif not blocked:
             self._swap(Deployment(loaded.spec, loaded.route, loaded.generation, loaded.models))
             log.info("applied route %d of %s, %.0f ms of loading: %s", loaded.generation, model, loaded.ms, loaded.route)
         elif current is None or current.generation == 0 or current.cold:
             # At start a part is better than nothing: who is missing is answered for, flagged, by the others.
             self._swap(Deployment(loaded.spec, loaded.route, 0, loaded.models))
+        self._lacking.pop(model, None)
+        if loaded.away and not blocked:
+            self._lacking[model] = time.monotonic() + RETRY_SECONDS
         self._note(model, loaded.generation, loaded.problems, retry=blocked)
         self._wake_waiting(model, None)
 
@@ -264,3 +272,7 @@ class DeploymentManager:
             "refused": refused if generation == wanted else {},
             "misfits": {str(v): m.misfit for v, m in deployment.models.items() if m.misfit} if deployment else {},
         }
+
+
+def _same(current: Deployment, loaded: Loaded) -> bool:
+    return not current.cold and current.generation == loaded.generation and current.models.keys() == loaded.models.keys()

@@ -12,16 +12,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from include.core.control import ControlStore
-from include.core.errors import DataError, SlipstreamError, one_line
+from include.core.errors import DataError, SlipstreamError, TransientError, UnreachableError, one_line
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.spec import Feature, ModelSpec, View
 from include.model_contract.batch import Columns, Encoded, Floats
 from include.model_contract.definition import fallback_views, views_of_model
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import open_model
+from include.model_contract.model import open_model, open_remote
+from include.model_contract.remote import REMOTE, Remote, model_file
 from include.retrieval.version import FILES, Retrieval, open_retrieval
 from include.serving.models.answers import Answers, Output, is_plain
+from include.serving.models.patient import Patient
 from include.versions.queries import stored
 
 Signed = tuple[str, tuple[str, ...]]  # a kind of problem, as `problem.kind` in the spec, and the names of the outputs
@@ -37,32 +39,53 @@ class ModelError(SlipstreamError):
     """A loaded model gave no usable score for a row: the next version answers instead."""
 
 
+class Unanswered(ModelError):
+    """The server of a remote version gave no answer, whatever the rows: asking for each of them would change nothing."""
+
+
+class AwayError(DataError):
+    """A version cannot be loaded while its server does not answer: it is tried again."""
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     version: int
-    digest: str  # of model.onnx
+    digest: str  # of model.onnx, or of the record of a remote model
     encoder: Encoder
     scorer: Scorer = field(repr=False)
     width: int = 0  # numbers of a row, where it takes one tensor
-    bytes: int = 0  # of its file
+    bytes: int = 0  # of its file, and of what it brings beside it
     run_us: float = 0.0  # microseconds of scoring one row, once warm
     misfit: str = ""  # why nobody can compute the features it was trained on
     views: tuple[View, ...] | None = None  # what it reads online, by the versions it pins; None: the spec's
     inputs: tuple[Feature, ...] | None = None  # what a row of it has; None: the spec's
     answers: Answers | None = None  # of its kind of problem; None: plain binary
     retrieval: Retrieval | None = None  # what it recommends from; None: it brings nothing
+    remote: Remote | None = None  # where it is, if another server scores; its scorer is for those who may wait
+    name: str = ""  # of the model that it is a version of
 
     def score_rows(self, rows: Sequence[Sequence[float]] | Encoded) -> Floats:
         """Encoded rows, float32 [n, width] or columns, to outputs float32 [n] or [n, k]. Raises ModelError, whatever happens."""
         try:
             scores = self.scorer.score(rows if isinstance(rows, Columns) else np.asarray(rows, dtype=np.float32))
         except Exception as error:  # a vendor's runtime may raise anything: no caller may see it
-            raise ModelError(f"version {self.version} failed: {str(error).strip()[:200]}") from error
-        if self.answers is not None:
-            self._check(scores, len(rows), self.answers)
-        elif scores.shape != (len(rows),) or not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
-            raise ModelError(f"version {self.version} gave no probability: {scores.tolist()!r:.200}")
+            raise self._failed(error) from error
+        self.check(scores, len(rows))
         return scores
+
+    def check(self, scores: Floats, rows: int) -> None:
+        """Raises ModelError for outputs that are none of so many rows."""
+        if self.answers is not None:
+            self._check(scores, rows, self.answers)
+        elif scores.shape != (rows,) or not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
+            raise ModelError(f"version {self.version} gave no probability: {scores.tolist()!r:.200}")
+
+    def encoded(self, rows: Sequence[Mapping[str, Any]]) -> Encoded:
+        """Rows that hold every input by name, as the model takes them. Raises ModelError."""
+        try:
+            return self.encoder.encode_rows(rows)
+        except Exception as error:
+            raise ModelError(f"version {self.version} cannot encode the row: {str(error)[:200]}") from error
 
     def score_all(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Output]:
         """Rows that hold every input by name, to the outputs of each, in one run. Raises ModelError if any of them fails."""
@@ -70,7 +93,7 @@ class LoadedModel:
             said = self.scorer.score(self.encoder.encode_rows(rows))
             scores: list[float] = said.tolist()
         except Exception as error:
-            raise ModelError(f"version {self.version} failed: {str(error).strip()[:200]}") from error
+            raise self._failed(error) from error
         if self.answers is not None:
             self._check(said, len(rows), self.answers)
         elif len(scores) != len(rows) or not all(0.0 <= score <= 1.0 for score in scores):  # false for NaN, too
@@ -87,6 +110,10 @@ class LoadedModel:
             raise ModelError(f"version {self.version} cannot encode the row: {str(error)[:200]}") from error
         found: Output = self.score_rows([encoded])[0].tolist()
         return found
+
+    def _failed(self, error: Exception) -> ModelError:
+        kind = Unanswered if isinstance(error, TransientError) else ModelError
+        return kind(f"version {self.version} failed: {str(error).strip()[:200]}")
 
     def _check(self, said: Floats, rows: int, answers: Answers) -> None:
         """Raises ModelError for outputs that are none of the problem's: they count against this version."""
@@ -106,16 +133,23 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     result, name = _variant(ledger, record, result)
     file = ledger.fetch(result, name, scratch)
     size = file.stat().st_size
-    scorer = open_model(file)
+    remote = Remote.from_json(json.loads(file.read_bytes())) if name == REMOTE else None
+    scorer: Scorer = open_model(file) if remote is None else Patient(open_remote(remote, hurry=True))
     encoder = Encoder.from_json(signature)
     digest, width = result.files[name].digest, encoder.width
     _check_outputs(spec, version, signature)
     views, misfit = _views(spec, version, signature)
     inputs = tuple(Feature(name=each.name, dtype=each.dtype, default=each.default) for each in encoder.inputs)
     answers = None if is_plain(spec) else Answers(spec)
-    retrieval = open_retrieval({each: ledger.fetch(trained, each, scratch) for each in FILES if each in trained.files}, encoder)
-    model = LoadedModel(version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs, answers=answers)
-    model = replace(model, retrieval=retrieval)
+    shipped = {each: ledger.fetch(trained, each, scratch) for each in FILES if each in trained.files}
+    size += sum(path.stat().st_size for path in shipped.values())
+    retrieval = open_retrieval(shipped, encoder)
+    model = LoadedModel(
+        version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs, answers=answers,
+        retrieval=retrieval, remote=remote, name=spec.name,
+    )  # fmt: skip
+    if isinstance(scorer, Patient):
+        _check_remote(scorer, version)
     return replace(model, run_us=_warm(model, spec))
 
 
@@ -137,7 +171,7 @@ def _variant(ledger: Ledger, record: Mapping[str, Any], trained: Result) -> tupl
         evaluated = ledger.resolve(Ref.from_json(record["evaluation"]))
         if INT8 in evaluated.files:
             return evaluated, INT8
-    return trained, "model.onnx"
+    return trained, model_file(trained.files)
 
 
 def _check_inputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> None:
@@ -180,14 +214,28 @@ def _differs(seen: Signed, wanted: Signed) -> str:
     return f"it gives {gone} too" if gone else f"it gives {list(seen[1])} in that order, not {list(wanted[1])}"
 
 
+def _check_remote(scorer: Patient, version: int) -> None:
+    """Raises AwayError where the server does not answer, DataError where its model is another than was registered."""
+    try:
+        scorer.check()
+    except UnreachableError as error:
+        raise AwayError(
+            f"version {version} waits for its server: {error.what}", safe="other versions answer.", hint=error.hint
+        ) from error
+
+
 def _warm(model: LoadedModel, spec: ModelSpec) -> float:
     """The first runs allocate; and a model that cannot score a row of defaults is no model. Returns the fastest, in us."""
     row: dict[str, Any] = {feature.name: feature.default for feature in model.inputs or spec.features.inputs}
     try:
         rows = model.encoder.encode_rows([row])
+        if model.remote is not None:  # once: each run is a call of another server
+            return _timed(model, rows)
         for _ in range(WARM_RUNS):
             model.score_row(row)
         return min(_timed(model, rows) for _ in range(WARM_RUNS))
+    except Unanswered as error:
+        raise AwayError(f"version {model.version} waits for its server: {error.what}", safe="other versions answer.") from error
     except ModelError as error:
         raise DataError(f"{spec.name} does not answer a row of default values: {error}", safe="it answers nobody.") from error
 

@@ -11,7 +11,7 @@ from include.core.errors import DataError, TransientError
 from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
 from include.routing.route import Route
-from include.serving.models.loaded_model import LoadedModel
+from include.serving.models.loaded_model import AwayError, LoadedModel
 
 Load = Callable[[ModelSpec, int, Path], LoadedModel]
 
@@ -23,6 +23,7 @@ class Loaded:
     generation: int
     models: dict[int, LoadedModel]
     problems: dict[str, str]  # version: why it was refused
+    away: bool = False  # whether one of those waits for its server, and is to be tried again
     ms: float = 0.0
 
 
@@ -33,6 +34,7 @@ def load_versions(
     started = time.perf_counter()
     models: dict[int, LoadedModel] = {}
     problems: dict[str, str] = {}
+    away = False
     for version in sorted(route.named):
         try:
             model = held[version] if version in held else _open(load, spec, version, scratch)
@@ -44,7 +46,8 @@ def load_versions(
             raise
         except Exception as error:  # noqa: BLE001 - whatever a broken model file does, the gateway goes on
             problems[str(version)] = f"{type(error).__name__}: {error}"
-    return Loaded(spec, route, generation, models, problems, (time.perf_counter() - started) * 1e3)
+            away |= isinstance(error, AwayError)
+    return Loaded(spec, route, generation, models, problems, away, (time.perf_counter() - started) * 1e3)
 
 
 def _open(load: Load, spec: ModelSpec, version: int, scratch: Path) -> LoadedModel:

@@ -22,9 +22,10 @@ from include.core.spec.dtypes import Kind, kind_of, length_of
 from include.model_contract.batch import Encoded, Floats
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
-from include.serving.models.loaded_model import LoadedModel, ModelError
+from include.serving.models.loaded_model import LoadedModel, ModelError, Unanswered
 from include.serving.prediction.micro_batch import Batches
 from include.serving.prediction.outputs import described, names, ports, tensors
+from include.serving.prediction.remote_batches import RemoteBatches
 from include.serving.prediction.request_types import check_texts
 from include.serving.prediction.tensor import (
     BYTES,
@@ -50,7 +51,7 @@ def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
     return {
         "name": spec.name,
         "versions": [str(known) for known in sorted(deployment.models)],
-        "platform": "onnxruntime_onnx",
+        "platform": "onnxruntime_onnx" if model.remote is None else model.remote.platform,
         "inputs": _tensors(model, inputs),
         "outputs": ports(model.answers),
         "parameters": {"version": version, "digest": model.digest, "columns": columns, **described(model.answers)},
@@ -88,7 +89,7 @@ def infer(deployment: Deployment, version: int, body: bytes, header_length: int 
 
 
 async def infer_batched(
-    batches: Batches, deployment: Deployment, version: int, body: bytes, header_length: int | None
+    batches: Batches | RemoteBatches, deployment: Deployment, version: int, body: bytes, header_length: int | None
 ) -> Answered:
     """The same, in one run with what else arrives in this iteration of the event loop. Raises RequestError."""
     request, rows, started = _decoded(deployment, version, body, header_length)
@@ -108,6 +109,8 @@ def _decoded(deployment: Deployment, version: int, body: bytes, header_length: i
 
 
 def _unscorable(error: ModelError) -> RequestError:
+    if isinstance(error, Unanswered):
+        return RequestError(503, f"This version does not answer now: {error.what}.", field="version", retry_after=1)
     return RequestError(422, f"This version cannot score these rows: {error.what}.", field="inputs")
 
 

@@ -16,7 +16,7 @@ import msgspec
 from include.core.errors import one_line
 from include.core.spec import ModelSpec, View
 from include.online_store.store import EntityReader, Fetched, OnlineStore, Row, RowFetcher, RowWriter
-from include.serving.prediction.circuit_breaker import Breaker
+from include.serving.circuit_breaker import Breaker
 from include.serving.prediction.last_known import LastKnown
 from include.serving.prediction.request_types import Item
 from include.serving.telemetry.counters import Metrics

@@ -19,8 +19,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property, partial
 from time import perf_counter_ns
@@ -36,15 +35,15 @@ from include.prediction_log.writer import PredictionLog
 from include.problems.of import of_spec
 from include.problems.problem import Problem
 from include.routing.entity_hash import SEPARATOR
-from include.serving.models.answers import Answers, Output, is_plain, output_of, plain_answers
-from include.serving.models.deployment import Deployment
-from include.serving.models.loaded_model import LoadedModel, ModelError
-from include.serving.prediction.circuit_breaker import Breaker
+from include.serving.models.answers import Answers, is_plain, output_of, plain_answers
+from include.serving.prediction.chain import Chain
 from include.serving.prediction.coalescing import PendingRequest
 from include.serving.prediction.exploration import Exploration
 from include.serving.prediction.last_known import LastKnown
-from include.serving.prediction.lists import Lists, by_list, place
+from include.serving.prediction.lists import Lists, place
 from include.serving.prediction.online_features import FeatureReader, Features, Source
+from include.serving.prediction.remote_batches import RemoteBatches
+from include.serving.prediction.remote_chain import RemoteChain
 from include.serving.prediction.request_types import Contract, Item
 from include.serving.prediction.rows import Row, Scored, question
 from include.serving.prediction.unknown_entity import Found, without_unknown
@@ -53,7 +52,6 @@ from include.serving.telemetry.counters import Metrics
 
 log = logging.getLogger(__name__)
 Unit = Callable[[str, str], int]
-FAILURES, OVER, PAUSE, LONGEST_PAUSE = 20, 1.0, 1.0, 30.0  # rows in a row and seconds that open a version's circuit
 _asdict = msgspec.structs.asdict
 _encode = msgspec.json.Encoder().encode
 SETS = 8  # of views that sources are kept for
@@ -70,18 +68,21 @@ class Predictor:
         metrics: Metrics,
         unit: Unit,
         shadow: Shadow,
+        remote: RemoteBatches | None = None,
     ) -> None:
         self.contract = contract
         self.log = prediction_log
         spec = self._spec = contract.spec
         self._name = spec.name
-        self._default = spec.serving.default_score
         self._answers = None if is_plain(spec) else Answers(spec)
         self._answer_of: Callable[[Record], Any] = plain_answers(spec.serving.threshold)
         if self._answers is not None:
             self._answer_of = self._answers.answer
         self._query = None if self._answers is None else self._answers.problem.query  # which rows are one list; None: none are
         self._redact = frozenset(spec.serving.redact)
+        self._chain = Chain(spec, self._answers, metrics)
+        self._remote = RemoteChain(self._chain, remote or RemoteBatches(metrics.circuits.add))
+        self._later: set[asyncio.Task[None]] = set()  # answers that wait for another server
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         choices = 2 if self._answers is None else self._answers.choices
         self._explore = Exploration(spec.serving.explore, spec.name, unit, choices)
@@ -89,7 +90,6 @@ class Predictor:
         self._metrics, self._unit, self._shadow = metrics, unit, shadow
         # By set of views: what reads it, and all of its features as they are where nothing is known.
         self._sources: dict[str, tuple[Source, dict[str, None]]] = {}
-        self._circuits: dict[int, Breaker] = {}  # of the versions whose last row failed
         cache = spec.serving.cache
         self._cache: LastKnown[Scored] | None = LastKnown(cache.total_seconds()) if cache else None
         self._prefix = os.urandom(6).hex()
@@ -106,6 +106,12 @@ class Predictor:
         now = present_moment()
 
         def answer(features: Sequence[Found]) -> None:
+            if any(request.deployment.remote for request in requests):
+                later = asyncio.get_running_loop().create_task(self._answer_later(requests, features, now, started))
+                self._later.add(later)
+                later.add_done_callback(self._later.discard)
+                finished()  # what another server owes is bounded by itself, and refuses no other model's callers
+                return
             try:
                 self._answer(requests, features, now, started)
             except Exception as error:
@@ -166,6 +172,53 @@ class Predictor:
             log.warning("a batch of %s is answered request by request: %r", self._name, error)
             self._answer_one_by_one(requests, features, now, started)
             return
+        self._deliver(requests, rows, lines)
+
+    async def _answer_later(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> None:
+        """The same, where versions on other servers may answer. Requests of other arms do not wait for theirs."""
+        try:
+            if self._refuse_unknown:
+                requests, features = without_unknown(requests, features)
+            parts = self._parts(requests, self._rows(requests, features, now))
+        except Exception as error:
+            log.exception("requests to %s failed", self._name)
+            for request in requests:
+                request.fail(error)
+            return
+        await asyncio.gather(*(self._answer_part(*part, started) for part in parts))
+
+    def _parts(self, requests: list[PendingRequest], rows: list[Row]) -> Iterable[tuple[list[PendingRequest], list[Row]]]:
+        """Requests whose rows meet the same arms of the same deployment, each with their rows."""
+        parts: dict[Hashable, tuple[list[PendingRequest], list[Row]]] = {}
+        left = iter(rows)
+        for request in requests:
+            own = list(itertools.islice(left, len(request.items)))
+            which = id(request.deployment), frozenset(row.record.arm for row in own)
+            together = parts.setdefault(which, ([], []))
+            together[0].append(request)
+            together[1].extend(own)
+        return parts.values()
+
+    async def _answer_part(self, requests: list[PendingRequest], rows: list[Row], started: int) -> None:
+        try:
+            await asyncio.gather(*(self._score_later(group, started) for group in _groups(rows)))
+            if self._query is not None:
+                place(rows)
+            self._deliver(requests, rows, self.log.encode([row.record for row in rows]))
+        except Exception as error:
+            log.exception("requests to %s failed", self._name)
+            for request in requests:
+                request.fail(error)
+
+    async def _score_later(self, group: list[Row], started: int) -> None:
+        await self._remote.score(group)
+        spent = (perf_counter_ns() - started) / 1000
+        for row in group:
+            row.record.latency_us = spent
+
+    def _deliver(self, requests: list[PendingRequest], rows: list[Row], lines: bytes) -> None:
+        """Log, answer, and hand on what was scored."""
+        records = [row.record for row in rows]
         self._write(records, lines)
         self._measure(records)
         self._respond(requests, records)
@@ -192,13 +245,11 @@ class Predictor:
     def _scored(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
         """A row for each item, with its score: nothing is written or answered yet."""
         rows = self._rows(requests, features, now)
-        groups: dict[tuple[int, str], list[Row]] = {}
-        for row in rows:  # by deployment as well: the route may change within a batch
-            groups.setdefault((id(row.deployment), row.record.arm), []).append(row)
+        groups = _groups(rows)
         fetched = perf_counter_ns() - started
-        for group in groups.values():
+        for group in groups:
             before = perf_counter_ns()
-            self._score(group)
+            self._chain.score(group)
             spent = (fetched + perf_counter_ns() - before) / 1000
             for row in group:
                 row.record.latency_us = spent
@@ -222,7 +273,7 @@ class Predictor:
             answers = [each for _, scored in known for each in scored]
             rows = self._rows([request for request, _ in known], [(each.features, []) for each in answers], now)
             for row, each in zip(rows, answers, strict=True):
-                self._fill([row], [each.output], each.version)
+                self._chain.fill([row], [each.output], each.version)
                 row.record.latency_us = (perf_counter_ns() - started) / 1000
             if self._query is not None:
                 place(rows)
@@ -263,7 +314,7 @@ class Predictor:
                     values = {**unknown, **stored, **_asdict(item.features)}
                 record = Record(
                     PREDICTION, request_id, at, item.event_time.isoformat() if item.event_time else moment, pseudonym(unit),
-                    self._redacted(entity) if redact else entity, self._redacted(values) if redact else values,
+                    self._chain.redacted(entity) if redact else entity, self._chain.redacted(values) if redact else values,
                     arm=arm(unit), degraded=degraded, generation=generation,
                 )  # fmt: skip
                 if canary and record.arm == "challenger":
@@ -272,69 +323,6 @@ class Predictor:
                     explore.mark(record)
                 rows.append(Row(record, values, deployment, others, together))
         return rows
-
-    def _score(self, group: list[Row]) -> None:
-        """All rows of an arm in one run; where that fails, one by one, or list by list: no row fails for another."""
-        deployment = group[0].deployment
-        _role, version = next(deployment.candidates(group[0].record.arm), ("", -1))
-        outputs: Sequence[Output] = ()
-        if version not in self._circuits:  # its last row did not fail
-            with suppress(ModelError):
-                outputs = _loaded(deployment, version).score_all([row.features for row in group])
-        if not outputs:
-            for rows in by_list(group):
-                self._score_apart(rows)
-            return
-        self._fill(group, outputs, version)
-
-    def _fill(self, rows: list[Row], outputs: Sequence[Output], version: int | None) -> None:
-        if self._answers is None:
-            for row, score in zip(rows, outputs, strict=True):
-                row.record.score, row.record.version = score, version  # type: ignore[assignment]  # a number: it is binary
-            return
-        for row in rows:
-            row.record.version = version
-        self._answers.fill([row.record for row in rows], [row.features for row in rows], outputs)
-
-    def _score_apart(self, rows: list[Row]) -> None:
-        """Fill in who answered one row or one list, and what; the first error is the arm's own."""
-        deployment = rows[0].deployment
-        for role, version in deployment.candidates(rows[0].record.arm):
-            try:
-                outputs = self._guarded(_loaded(deployment, version), [row.by(version) for row in rows])
-            except ModelError as error:
-                for record in [row.record for row in rows]:
-                    record.error = record.error or error.what
-                    record.degraded = [*record.degraded, role]
-            else:
-                for row in rows:
-                    if row.others is not None:  # what it was scored on is what is logged
-                        row.features = row.by(version)
-                        row.record.features = self._redacted(row.features)
-                self._fill(rows, outputs, version)
-                return
-        for record in [row.record for row in rows]:
-            record.degraded = [*record.degraded, "default_score"]
-        self._fill(rows, [self._default if self._answers is None else self._answers.default] * len(rows), None)
-
-    def _guarded(self, model: LoadedModel, features: list[dict[str, Any]]) -> Sequence[Output]:
-        """The outputs, if the version's circuit lets it be asked. Raises ModelError."""
-        circuit = self._circuits.get(model.version)
-        if circuit is not None and not circuit.allows():
-            raise ModelError(f"version {model.version} is left alone: it failed again and again")
-        try:
-            outputs = [model.score_row(features[0])] if len(features) == 1 else model.score_all(features)
-        except ModelError:
-            if circuit is None:
-                name = f"{self._name}/{model.version}"
-                circuit = Breaker(FAILURES, PAUSE, LONGEST_PAUSE, OVER, lambda: self._metrics.circuits.add(name))
-                self._circuits[model.version] = circuit
-            circuit.failed()
-            raise
-        if circuit is not None:
-            circuit.succeeded()
-            del self._circuits[model.version]
-        return outputs
 
     def _mirror(self, rows: list[Row], lines: bytes) -> None:
         """To the shadow, once the answers are out: as the log's lines where they say all that was scored."""
@@ -352,9 +340,6 @@ class Predictor:
                 copies.append(copy_of(record, version, row.by(version)))
         if copies:
             asyncio.get_running_loop().call_soon(self._shadow.offer, self._name, copies, self._query is not None)
-
-    def _redacted(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if name not in self._redact}
 
     def _write(self, records: list[Record], lines: bytes) -> None:
         """If the disk does not take the lines, the records are flagged."""
@@ -386,8 +371,9 @@ class Predictor:
             request.answer(_encode({"responses": [answer(record) for record in some]}))
 
 
-def _loaded(deployment: Deployment, version: int) -> LoadedModel:
-    try:
-        return deployment.models[version]
-    except KeyError:
-        raise ModelError(f"version {version} was refused when it was loaded") from None
+def _groups(rows: Iterable[Row]) -> Iterable[list[Row]]:
+    """Those of one arm; and of one deployment, for the route may change within a batch."""
+    groups: dict[tuple[int, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((id(row.deployment), row.record.arm), []).append(row)
+    return groups.values()

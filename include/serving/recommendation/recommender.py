@@ -32,10 +32,10 @@ from include.core.time import now as present_moment
 from include.prediction_log.record import PREDICTION, Record
 from include.prediction_log.writer import PredictionLog
 from include.routing.entity_hash import SEPARATOR
+from include.serving.circuit_breaker import Breaker
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError
-from include.serving.prediction.circuit_breaker import Breaker
 from include.serving.prediction.online_features import FeatureReader, Features, Source
 from include.serving.ranking.overlap import ListCopy
 from include.serving.ranking.ranked import Candidate, Row, candidates, empty_row, ranked, retrieval_of, views_of
@@ -93,6 +93,7 @@ class Recommender:
         self.contract = ListContract(spec)
         self._spec, self._reader, self._log, self._metrics, self._offer = spec, reader, prediction_log, metrics, offer
         self._unit, self._unit_keys = unit, spec.problem.unit_keys(spec.features.keys)
+        self._listed_by = self.contract.query  # where it is no key and no input, the request is the query
         self._redact = frozenset(spec.serving.redact)
         self._item_entity = msgspec.defstruct("ItemEntity", [(key, str) for key in spec.features.keys], gc=False)
         self._sources: dict[tuple[tuple[str, str], ...], Source] = {}
@@ -221,11 +222,12 @@ class Recommender:
         """A prediction an item, best first."""
         at, unit = asked.now.isoformat(timespec="microseconds"), self._log.pseudonym(asked.unit)
         spent = (perf_counter_ns() - asked.started) / 1000
+        query = {self._listed_by: asked.id} if self._listed_by not in {**asked.entity, **found.row} else {}
         explored = "challenger" if asked.arm == "challenger" and deployment.route.weight < 100 else ""
         return [
             Record(
                 PREDICTION, f"{asked.id}/{each.item}", at, asked.event_time.isoformat(), unit,
-                self._redacted({**asked.entity, self.contract.item_key: each.item}), self._redacted(each.features),
+                self._redacted({**asked.entity, **query, self.contract.item_key: each.item}), self._redacted(each.features),
                 found.version, asked.arm, each.score, degraded=list(asked.degraded), generation=deployment.generation,
                 latency_us=spent, error=asked.error, explored=explored, place=place,
             )

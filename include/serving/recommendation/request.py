@@ -38,7 +38,7 @@ class ListContract(Contract):
                 404, f"{spec.name} recommends nothing.", field="model", value=spec.name,
                 allowed=f"a model whose problem is a ranking; this one's is {problem.kind}: ask /predict/{spec.name}",
             )  # fmt: skip
-        self.item_key, self.at, self.default = problem.item, problem.at, problem.default
+        self.item_key, self.query, self.at, self.default = problem.item, problem.query, problem.at, problem.default
         super().__init__(_of_whoever_asks(spec, problem.item))
 
     def one(self, body: bytes) -> ListItem:

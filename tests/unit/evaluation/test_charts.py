@@ -8,8 +8,8 @@ import pytest
 
 from include.evaluation.charts import LEFT, RIGHT, calibration, drawn
 from include.step_values.evaluation import CurveValue
-from tests.unit.problems.rows import KINDS
-from tests.unit.problems.rows import drawn as rows_of
+from tests.support.problem_draws import KINDS
+from tests.support.problem_draws import drawn as rows_of
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -113,3 +113,9 @@ def test_a_model_of_any_kind_that_is_worse_by_the_margin_seldom_passes(kind: typ
     opened, by_the_metric_alone = (sum(each[place] for each in seen) for place in (0, 1))
     assert opened <= 11  # 5 % of a hundred are exceeded by 12 in 1 of 200 runs of another seed; the seeds are fixed
     assert by_the_metric_alone > 25
+
+
+def test_the_size_of_a_model_on_another_server_is_not_judged_and_its_latency_is_of_the_wire() -> None:
+    assert decide(but(remote="oip://triton/late/versions/3", bytes=10**9), SPEC).passed
+    (reason,) = decide(but(remote="oip://triton/late/versions/3", latency_ms={"p99": 9.0}), SPEC).reasons
+    assert "over the wire, to oip://triton/late/versions/3 and back" in reason

@@ -9,7 +9,7 @@ from include.evaluation.leakage import leaking_inputs, warnings
 from include.evaluation.report import _warnings
 from include.problems.of import PLAIN
 from include.problems.truth import Truth
-from tests.unit.problems.rows import drawn
+from tests.support.problem_draws import drawn
 
 CHANCE = np.random.default_rng(3)
 LABELS = (CHANCE.random(2000) < 0.3).astype(np.float64)

@@ -9,7 +9,7 @@ from include.evaluation.slices import ENOUGH, MINIMUM, by_slice, paired_slices
 from include.metrics.paired import Difference
 from include.problems.of import PLAIN
 from include.problems.truth import Truth
-from tests.unit.problems.rows import drawn
+from tests.support.problem_draws import drawn
 
 
 def test_slices_are_measured_apart_and_small_ones_left_out() -> None:

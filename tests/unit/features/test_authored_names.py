@@ -30,6 +30,7 @@ from include.features.skew.comparison import compare
 from include.features.skew_step import served_table
 from include.monitoring.collect_step import _columns, _counts, _labels
 from include.prediction_log.sql_view import open_log, select
+from include.problems.of import of_spec
 from include.serving.prediction.request_types import Contract
 from tests.support.effort import effort
 from tests.support.shop import FIRST, SPEC, Shop
@@ -137,7 +138,7 @@ def _check_log(settings: Settings, spec: ModelSpec) -> None:
     window = Window(moment("2013-01-01"), moment("2013-01-02"))
     with open_log([folder / "a.jsonl"], spec.features.inputs, window) as connection:
         assert select(connection, spec.features.inputs).records == 1
-        _labels(connection, [str(folder / "labels.parquet")], window)
+        _labels(connection, [str(folder / "labels.parquet")], window, of_spec(spec))
         query = f"SELECT {_columns([*numbers])} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1"
         (row,) = connection.sql(query).to_arrow_table().to_pylist()
         assert _counts(connection, window, set(numbers))["labelled"] == 1

@@ -102,6 +102,15 @@ def test_a_secret_goes_only_where_it_is_needed(platform: Platform, credentials: 
     assert not any("postgres" in each for each in held.values())  # the superuser
 
 
+def test_connections_to_servers_of_remote_models_go_to_who_scores(
+    platform: Platform, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_OIP_TRITON", "http://:hunter2@triton:8000")
+    held = {each.name for each in COMPONENTS if "hunter2" in str(each.environment(platform, credentials))}
+    assert {"gateway", "scheduler", "ray"} <= held
+    assert not held & {"mlflow", "postgres", "dag-processor", "api-server"}
+
+
 def test_no_secret_is_on_a_command_line(platform: Platform, credentials: Credentials) -> None:
     for component in COMPONENTS:
         command = " ".join(component.command(platform))

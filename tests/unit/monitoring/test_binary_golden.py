@@ -14,8 +14,8 @@ from include.monitoring.drift.drift_type import PLAIN
 from include.monitoring.performance.terms import Terms
 from include.monitoring.profile.prediction_columns import answer_columns
 from include.problems.truth import Truth
+from tests.support.monitor_runs import Monitor, week
 from tests.support.synthetic_predictions import put
-from tests.unit.monitoring.test_monitor_step import Monitor, week
 
 STORED = Path(__file__).parent / "binary_golden.json"
 

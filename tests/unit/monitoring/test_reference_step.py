@@ -14,9 +14,9 @@ from include.monitoring.performance.terms import terms_from
 from include.monitoring.profile.prediction_columns import LABEL as WATCHED_LABEL
 from include.monitoring.profile.prediction_columns import RESIDUAL, SCORE, SLOPE
 from include.monitoring.profile.profile_file import read_profiles
+from tests.support.problem_life import Life
 from tests.support.problem_rows import LABEL, PROBLEMS, problem_params
 from tests.support.training_example import FEATURES
-from tests.unit.evaluation.test_problems import Life
 
 KINDS = sorted(PROBLEMS)
 

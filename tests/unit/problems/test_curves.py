@@ -19,7 +19,7 @@ from include.problems.curves import (
     residuals,
 )
 from include.problems.truth import Truth
-from tests.unit.problems.rows import drawn
+from tests.support.problem_draws import drawn
 
 RNG = np.random.default_rng(4)
 

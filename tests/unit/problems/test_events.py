@@ -13,7 +13,7 @@ from include.problems.events import Event
 from include.problems.of import problem_of
 from include.problems.problem import Problem
 from include.problems.truth import Outputs, Truth
-from tests.unit.problems.rows import drawn
+from tests.support.problem_draws import drawn
 
 
 def answered(**fields: Any) -> Record:

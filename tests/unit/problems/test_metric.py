@@ -9,7 +9,7 @@ from include.core.spec import Binary
 from include.metrics.errors import influence
 from include.problems.of import problem_of
 from include.problems.truth import Truth
-from tests.unit.problems.rows import KINDS, drawn, slope
+from tests.support.problem_draws import KINDS, drawn, slope
 
 CAUTIOUS = ("recall_at_alerts", "bias", "coverage", "ece")  # the number of alerts is fixed; sizes are folded at 0
 EVERY = [(kind, name) for kind, value in KINDS.items() for name in value.metric_names]

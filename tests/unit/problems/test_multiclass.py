@@ -13,7 +13,7 @@ from include.core.spec import MultiClass
 from include.problems.multiclass import MultiClassProblem
 from include.problems.of import problem_of
 from include.problems.truth import Truth
-from tests.unit.problems.rows import drawn
+from tests.support.problem_draws import drawn
 
 PLAIN = MultiClassProblem(MultiClass(classes=("1", "2", "3")))
 

@@ -10,7 +10,7 @@ from include.core.errors import DataError
 from include.core.spec import Binary, MultiClass, Ranking, Regression, problem_from
 from include.models.flight_delay.spec import SPEC
 from include.problems.of import of_params, of_spec, params_of, problem_of, require_same, same_outputs, signature_of, uses_of
-from tests.unit.problems.rows import KINDS
+from tests.support.problem_draws import KINDS
 
 
 def test_a_binary_model_says_nothing_in_its_requests() -> None:

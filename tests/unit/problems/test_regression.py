@@ -11,7 +11,7 @@ from include.core.errors import DataError
 from include.core.spec import Regression
 from include.problems.of import problem_of
 from include.problems.truth import Truth
-from tests.unit.problems.rows import drawn
+from tests.support.problem_draws import drawn
 
 
 def test_metrics_are_those_of_scikit_learn() -> None:

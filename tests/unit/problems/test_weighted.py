@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from include.problems.truth import Truth
 from include.problems.weighted import auc, average_precision
-from tests.unit.problems.rows import drawn
+from tests.support.problem_draws import drawn
 
 
 def test_auc_and_average_precision_are_those_of_scikit_learn() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from include.core.digest import PROJECT
 from include.core.errors import NotReadyError
+from include.core.request import Outcome, Request
 from include.core.settings import Settings
 from include.core.storage import LocalStorage, Storage
 from include.services.services import Services
@@ -91,3 +92,19 @@ def test_nobody_else_opens_the_stores() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("ControlStore", "Ledger")
     }
     assert found == set()
+
+
+def test_a_request_is_computed_with_the_connections_of_its_remote_models(settings: Settings, tmp_path: Path) -> None:
+    class Vault(Given):
+        def uri(self, conn_id: str) -> str | None:
+            return f"http://:hush@{conn_id}" if conn_id.startswith("slipstream_oip_") else None
+
+    services = Services(settings, Vault(tmp_path / "elsewhere"))
+    refs = {}
+    for name, value in {"train": {"remote": {"name": "gpu"}}, "champion": {"remote": "said"}, "training_set": {}}.items():
+        request = Request("import", "tests:none", "toy", {"of": name})
+        result = services.ledger.commit(request, services.ledger.open_attempt(request.key, 0), Outcome(value, {}), 0.1)
+        refs[name] = services.ledger.ref(result)
+    held = services.for_request(Request("evaluate", "tests:none", "toy", {}, refs)).environ
+    assert held["AIRFLOW_CONN_SLIPSTREAM_OIP_GPU"] == "http://:hush@slipstream_oip_gpu"
+    assert services.for_request(Request("evaluate", "tests:none", "toy", {}, {})) is settings

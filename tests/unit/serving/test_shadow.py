@@ -15,7 +15,7 @@ from include.core.errors import DataError, UnreachableError
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
-from include.serving.models.loaded_model import ModelError
+from include.serving.models.loaded_model import AwayError, ModelError, Unanswered
 from include.serving.shadow import _LENGTH, GATHERED, Copy, Frame, Scorer, Shadow, frames
 from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.metrics_page import metrics_page
@@ -62,6 +62,39 @@ def test_one_row_that_fails_fails_alone(tmp_path: Path) -> None:
     text = metrics_page(metrics.series(), {})
     assert 'slipstream_shadow_total{model="toy",version="3",result="scored"} 2' in text
     assert 'slipstream_shadow_total{model="toy",version="3",result="failed"} 1' in text
+
+
+def test_a_server_that_does_not_answer_is_asked_once_for_all_copies(tmp_path: Path) -> None:
+    class Gone(Model):
+        calls = 0
+
+        def score_all(self, rows: list[dict[str, Any]]) -> list[float]:
+            self.calls += 1
+            raise Unanswered("version 3 failed: away")
+
+    gone = Gone()
+    made, _ = scorer(tmp_path, lambda *_: gone)
+    made.take(Frame("toy", copies(5)))
+    assert [(r.score, r.error) for r in read_records(tmp_path, "toy")] == [(None, "version 3 failed: away")] * 5
+    assert gone.calls == 1
+
+
+def test_a_shadow_whose_server_is_away_is_loaded_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def load(model: str, version: int, scratch: Path) -> Any:
+        asked.append(version)
+        if len(asked) == 1:
+            raise AwayError("version 3 waits for its server")
+        return Model()
+
+    made, _ = scorer(tmp_path, load)
+    for _ in range(3):
+        made.take(Frame("toy", copies(1)))
+    assert asked == [3]  # not at every copy
+    monkeypatch.setitem(made._away, ("toy", 3), 0.0)
+    made.take(Frame("toy", copies(1)))
+    assert [r.score for r in read_records(tmp_path, "toy")] == [0.75]
 
 
 def test_the_logs_own_lines_are_as_good_as_copies(tmp_path: Path) -> None:

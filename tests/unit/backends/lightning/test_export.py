@@ -17,7 +17,7 @@ from include.backends.onnx.model import check_model, open_model  # noqa: E402
 from include.core.storage import LocalStorage  # noqa: E402
 from include.training.checkpoint import CheckpointStore  # noqa: E402
 from include.training.job import Input, Rows  # noqa: E402
-from tests.unit.problems.rows import drawn  # noqa: E402
+from tests.support.problem_draws import drawn  # noqa: E402
 
 INPUTS = tuple(Input(name) for name in "abc")
 

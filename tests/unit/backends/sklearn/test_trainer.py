@@ -135,3 +135,13 @@ def test_columns_that_are_no_inputs_are_refused(tmp_path: Path) -> None:
     other = frame(job.train).rename(columns={"age": "years"})[["years", "member"]].fillna(0)
     with pytest.raises(DataError, match=r"fitted on columns that are no inputs: \['years'\]"):
         finish(Ridge().fit(other, job.train.labels), job)
+
+
+def test_bounds_that_were_fitted_apart_do_not_leave_the_value_outside(tmp_path: Path) -> None:
+    job = job_of("interval", tmp_path)
+    wrong = {"value": 0.5, "low": 0.9, "high": 0.1}  # the quantiles of the bounds are exchanged
+    models = {name: HistGradientBoostingRegressor(loss="quantile", quantile=each, max_iter=5) for name, each in wrong.items()}
+    finish({name: fitted(job, model) for name, model in models.items()}, job)
+    verify(job)
+    value, low, high = open_model(job.model_path).score(job.validation.given).T
+    assert bool((low <= value).all() and (value <= high).all())

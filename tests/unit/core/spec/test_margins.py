@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.core.spec import Binary, Evaluation, ModelSpec, MultiClass, Regression, Retraining, Rollout
-from tests.unit.core.spec.test_problem import with_problem
+from tests.support.spec_of_problem import with_problem
 
 
 def test_margins_of_numbers_are_in_the_size_that_matters() -> None:

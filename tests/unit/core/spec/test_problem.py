@@ -7,16 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from include.core.errors import SpecError
-from include.core.spec import Binary, Costs, ModelSpec, MultiClass, Ranking, Regression
-from include.models.flight_delay.spec import SPEC
+from include.core.spec import Binary, Costs, MultiClass, Ranking, Regression
+from tests.support.spec_of_problem import with_problem
 
 ABC = ("a", "b", "c")
-
-
-def with_problem(problem: object, **sections: object) -> ModelSpec:
-    """The flights' spec, of another problem; its sections as far as they are given."""
-    values = SPEC.model_dump(exclude={"problem", "evaluation", "retraining", "rollout", *sections})
-    return ModelSpec(**values, problem=problem, **sections)
 
 
 @pytest.mark.parametrize(

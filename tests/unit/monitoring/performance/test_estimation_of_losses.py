@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from include.monitoring.performance.estimation_of_losses import expected_loss, pseudo_values
-from tests.unit.problems.rows import drawn
+from tests.support.problem_draws import drawn
 
 
 def test_pseudo_values_are_the_losses_of_a_mean() -> None:

@@ -19,7 +19,7 @@ from include.serving.http.request_error import RequestError
 from include.serving.models import deployment_manager as fleet_module
 from include.serving.models.deployment_manager import DeploymentManager
 from include.serving.models.eviction import CacheLimits
-from include.serving.models.loaded_model import LoadedModel
+from include.serving.models.loaded_model import AwayError, LoadedModel
 
 RETRY = 0.03  # seconds
 
@@ -227,3 +227,26 @@ def eventually(check: Callable[[], bool]) -> None:
     while not check():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_a_version_whose_server_is_away_does_not_hold_up_the_others_and_comes_when_it_is_back(scene: Scene) -> None:
+    scene.broken[2] = AwayError("version 2 waits for its server")
+    status = scene.poll(1, champion=2, previous=1)
+    assert (status["ready"], list(status["versions"])) == (False, ["1"])
+    assert "waits for its server" in status["refused"]["2"]
+    del scene.broken[2]
+    status = scene.poll(1, champion=2, previous=1)
+    assert (status["ready"], status["refused"], status["generation"]) == (True, {}, 1)
+
+
+def test_a_version_before_whose_server_is_away_is_looked_for_again(scene: Scene) -> None:
+    scene.broken[2] = AwayError("version 2 waits for its server")
+    assert scene.poll(1, champion=1, previous=2)["generation"] == 1
+    answering = scene.manager.deployments["toy"]
+    scene.settle()
+    assert scene.manager.deployments["toy"] is answering
+    del scene.broken[2]
+    assert list(scene.poll(1, champion=1, previous=2)["versions"]) == ["1", "2"]
+    loads = len(scene.loads)
+    scene.settle()
+    assert len(scene.loads) == loads

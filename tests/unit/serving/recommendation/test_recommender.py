@@ -90,7 +90,7 @@ def test_each_item_is_a_prediction_of_the_log(world: World) -> None:
     world.ask(version())
     first, second = world.logged
     assert (first.id, first.place, second.id, second.place) == ("q/brazil", 0, "q/diva", 1)
-    assert first.entity == {"guest": "ann", "film": "brazil"}
+    assert first.entity == {"guest": "ann", "film": "brazil", "visit": "q"}  # which rows are one list
     assert first.features == {"likes": "alien", "had": "casablanca", "share": 0.9, "new": ""}
     assert (first.version, first.arm, first.generation, first.event_time) == (1, "champion", 3, "2020-01-06T00:00:00")
     assert first.unit == second.unit
@@ -100,7 +100,7 @@ def test_each_item_is_a_prediction_of_the_log(world: World) -> None:
 def test_what_the_spec_redacts_is_in_no_line(tmp_path: Path) -> None:
     world = World(tmp_path, redact=("had", "guest"))
     world.ask(version())
-    assert all(record.entity == {"film": record.id[2:]} and "had" not in record.features for record in world.logged)
+    assert all(record.entity == {"film": record.id[2:], "visit": "q"} and "had" not in record.features for record in world.logged)
 
 
 def test_who_has_liked_nothing_is_shown_the_popular_in_the_rankers_order(world: World) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from include.serving.prediction import circuit_breaker as breaker_module
-from include.serving.prediction.circuit_breaker import Breaker
+from include.serving import circuit_breaker as breaker_module
+from include.serving.circuit_breaker import Breaker
 
 
 class Clock:
