@@ -43,7 +43,10 @@ def metric_columns(spec: ModelSpec) -> list[dict[str, str]]:
     """The metrics that the table of versions shows: the gate's, those that its kind of problem is told by, and calibration."""
     problem = of_spec(spec)
     names = dict.fromkeys((spec.evaluation.metric, *problem.headline, "ece"))
-    return [{"name": name, "title": problem.metric(name).title} for name in names if name in problem.metrics][:COLUMNS]
+    shown: list[dict[str, Json]] = [
+        {"name": name, "title": problem.metric(name).title} for name in names if name in problem.metrics
+    ]
+    return shown[:COLUMNS]
 
 
 def windows(ledger: Ledger, control: ControlStore, spec: ModelSpec) -> list[dict[str, Json]]:

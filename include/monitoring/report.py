@@ -27,7 +27,7 @@ from include.step_values.monitoring import (
 ROWS = 5000  # drawn of either side: enough to see a distribution, few enough to draw fast
 SHOWN = 8
 LEAST = 0.001  # a smaller chance is shown as being under this
-KINDS = {"prediction": "the scores", "label": "the labels", "concept": "what a score means"}
+KINDS = {"prediction": "what is answered", "label": "the labels", "concept": "what an answer means"}
 
 # Every rule is scoped: Evidently's own page follows in the same document.
 STYLE = """<style>

@@ -40,6 +40,7 @@ class MultiClassProblem(Problem):
     link = "softmax"
     outputs_add_up = True
     answer_words = "probabilities"
+    summary_words = "probability of the likeliest class"
     events: Sequence[Event] = (Event("loss", "wrong answers"),)
     headline = ("log_loss", "accuracy")
     alone_words = "an AUC of one class against the rest"

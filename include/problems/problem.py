@@ -59,6 +59,9 @@ class Problem(ABC):
     answer_words: ClassVar[str] = "scores"
     """What the answers of two models are, where a verdict compares them."""
 
+    summary_words: ClassVar[str] = "score"
+    """What `summary` is, where its mean is told."""
+
     unit: str = ""
     """Of the label and of losses, for sentences; empty where there is none."""
 

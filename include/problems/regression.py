@@ -32,6 +32,7 @@ class RegressionProblem(Problem):
     sql_type = "DOUBLE"
     label_words = "a finite number"
     answer_words = "values"
+    summary_words = "predicted value"
     headline = ("mae", "rmse")
     alone_words = "a rank correlation"
     value: Regression

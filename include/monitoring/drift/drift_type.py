@@ -54,7 +54,7 @@ def drift_types(
     return {
         "quality": _quality(quality),
         "covariate": DriftType(covariate.verdict, covariate.summary, tuple(column.name for column in covariate.drifted)),
-        "prediction": _prediction(window, counts["answered"], reference, minimum),
+        "prediction": _prediction(window, counts["answered"], reference, minimum, problem),
         "label": _label(window, counts, reference, minimum, problem),
         "concept": _concept(window, counts["own"], reference, minimum, problem),
     }
@@ -66,12 +66,12 @@ def _quality(quality: Quality) -> DriftType:
     return DriftType("none" if quality.passed else "drift", summary, failed)
 
 
-def _prediction(window: Profile, rows: int, reference: Reference, minimum: int) -> DriftType:
+def _prediction(window: Profile, rows: int, reference: Reference, minimum: int, problem: Problem) -> DriftType:
     found = _of(window, rows, reference, minimum, SCORE)
     if isinstance(found, DriftType):
         return found
     column = found.columns[0]
-    return _kind(found, f"The mean score is {_against(column, window[SCORE].mean)}")
+    return _kind(found, f"The mean {problem.summary_words} is {_against(column, window[SCORE].mean)}")
 
 
 def _label(window: Profile, counts: Mapping[str, int], reference: Reference, minimum: int, problem: Problem) -> DriftType:

@@ -88,6 +88,8 @@ def test_a_week_as_ever_is_calm_and_as_good_as_before(monitored: Any, kind: str)
     assert abs(performance["drop"]) < 3 * performance["drop_error"]
     verdicts = {name: found["verdict"] for name, found in value["kinds"].items()}
     assert verdicts == dict.fromkeys(("quality", "covariate", "prediction", "label", "concept"), "none")
+    said = {"regression": "predicted value", "multiclass": "probability of the likeliest class", "ranking": "score"}[kind]
+    assert value["kinds"]["prediction"]["words"].startswith(f"The mean {said} is ")
     assert set(performance["metrics"]) == set(problem_of(KINDS[kind]).metrics)
     assert (performance["calibration"] != {}) == (kind == "multiclass")
 
