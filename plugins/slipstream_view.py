@@ -39,7 +39,7 @@ def model_view(ledger: Ledger, spec: ModelSpec, seen: Overview) -> dict[str, Jso
     }
 
 
-def metric_columns(spec: ModelSpec) -> list[dict[str, str]]:
+def metric_columns(spec: ModelSpec) -> list[dict[str, Json]]:
     """The metrics that the table of versions shows: the gate's, those that its kind of problem is told by, and calibration."""
     problem = of_spec(spec)
     names = dict.fromkeys((spec.evaluation.metric, *problem.headline, "ece"))
