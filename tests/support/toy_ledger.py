@@ -81,10 +81,18 @@ class Loop:
         return self.commit("training_set", params, {str(day): self.day(day) for day in window}, value,
                            {"train.parquet": b"train", "holdout.parquet": b"holdout"})  # fmt: skip
 
-    def train(self, training_set: Ref, *, hidden: int = 8, inputs: tuple[str, ...] = FEATURES, code: str = "c0") -> Ref:
+    def train(
+        self,
+        training_set: Ref,
+        *,
+        hidden: int = 8,
+        inputs: tuple[str, ...] = FEATURES,
+        code: str = "c0",
+        contract: dict[str, Any] | None = None,
+    ) -> Ref:
         names = [{"name": name, "dtype": "int" if name == "hour" else "float", "default": 0.0} for name in inputs]
         schema = digest_json([[each["name"], each["dtype"]] for each in names])
-        signature = {"inputs": names, "output": "score", "label": "late", "schema": schema}
+        signature = {"inputs": names, "output": "score", "label": "late", "schema": schema, **(contract or {})}
         params = {
             "features": inputs,
             "training": {"fit": "m:fit", "params": {"hidden": hidden}, "seed": 7, "schedule": "0 6 1 * *"},

@@ -17,6 +17,7 @@ from include.core.request import Ref
 from include.core.spec import Regression
 from include.evaluation.gate_plan import assumed, assumed_loss, measured, plan
 from include.problems.holdout_plan import Assumed, AssumedLoss
+from include.problems.of import params_of, signature_of
 from include.versions.record import Stage, VersionRecord
 from tests.support.toy_ledger import SPEC, Loop, record
 
@@ -129,10 +130,17 @@ def test_a_model_of_numbers_is_planned_by_how_its_errors_spread() -> None:
 def test_a_versions_own_errors_plan_any_metric(loop: Loop) -> None:
     """The toy model answers like a value between 0 and 1, and the label is a number."""
     data = holdout(loop)
-    train = loop.train(data)
-    known = [version(1, loop, data, evaluation(loop, data, champion=None), train)]
     spec = MINUTES.model_copy(update={"problem": Regression(scale=1)})
+    train = loop.train(data, contract=signature_of(params_of(spec)))
+    known = [version(1, loop, data, evaluation(loop, data, champion=None), train)]
     seen = measured(loop.ledger, spec, known)
     assert seen is not None
     assert "own errors on its 420 holdout rows" in seen.source
     assert seen.spread.error > 0
+
+
+def test_a_version_of_another_problem_plans_nothing(loop: Loop) -> None:
+    """A binary one from before the spec said that the label is a number."""
+    data = holdout(loop)
+    known = [version(1, loop, data, evaluation(loop, data, champion=None), loop.train(data))]
+    assert measured(loop.ledger, MINUTES.model_copy(update={"problem": Regression(scale=1)}), known) is None
