@@ -106,8 +106,8 @@ def test_its_verdict_is_that_of_its_rows(published: Life) -> None:
 LABEL = "came_back"
 UNUSABLE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({LABEL: pa.nulls(PER_DAY, pa.int8())}, {}, "Every label 'came_back' is null or has not arrived: 800 rows without one"),
-    ({LABEL: pa.array([0] * PER_DAY, pa.int8())}, {}, "One class only of 'came_back': 0 of 600 rows positive"),
-    ({LABEL: pa.array([1] * PER_DAY, pa.int8())}, {}, "One class only of 'came_back': 600 of 600 rows positive"),
+    ({LABEL: pa.array([0] * PER_DAY, pa.int8())}, {}, "0 of 600 rows are positive: at least 1 of either class"),
+    ({LABEL: pa.array([1] * PER_DAY, pa.int8())}, {}, "600 of 600 rows are positive: at least 1 of either class"),
     ({"id": pa.array([f"other-{n}" for n in range(PER_DAY)])}, {}, "None of 800 rows has a label 'came_back' by then"),
     ({}, {"as_of": "2013-03-20"}, "No day is published in the 20 days before 2013-03-20"),
     ({}, {"as_of": "2013-01-02"}, "training.holdout_days = 1 leaves 0 rows to train on and 200 held out"),
