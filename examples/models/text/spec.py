@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, MultiClass, Retraining, Training, View
+from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, MultiClass, Retraining, Rollout, Training, View
 
 HERE = __name__.removesuffix(".spec")  # the package that this folder is, wherever it was copied to
 
@@ -47,6 +47,8 @@ SPEC = ModelSpec(
     ),
     # Some 1,600 reviews of a fortnight tell a difference of .05 in log loss, where the classes themselves leave 1.2.
     evaluation=Evaluation(baseline="department", slices=("department",), margin=0.05),
+    # Some 150 reviews a day of some 600 garments, each of which meets one version: a step of 5 % would see thirty of them.
+    rollout=Rollout(steps=(20, 50, 100), step_requests=50, error_floor=0.03),
     # Fashions change: a model is trained again once a third as many new labels have come as it was trained on.
     retraining=Retraining(on_new_labels=0.3, cooldown=timedelta(days=7), minimum_labels=1000),
 )
