@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from include.core.spec import Evaluation
-from include.metrics.paired import Difference
+from include.metrics.stored import stored_difference, stored_number
 from include.problems.stated import metric_in, units_in
 from include.step_values.evaluation import GateValue
 
@@ -36,7 +35,7 @@ def decide(evaluation: Mapping[str, object], spec: Evaluation) -> GateVerdict:
 
 
 def _floor(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
-    value, metric = _number(evaluation.get("metrics"), spec.metric), metric_in(evaluation, spec.metric)
+    value, metric = stored_number(evaluation.get("metrics"), spec.metric), metric_in(evaluation, spec.metric)
     if value is None:
         yield f"{spec.metric} is missing or not a number"
     elif spec.minimum is not None and metric.worse_by(value, spec.minimum) > 0:
@@ -55,8 +54,8 @@ def _champion(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[st
         return
     if champion is None:  # the first version has nobody to beat
         return
-    ours, theirs = _number(evaluation.get("metrics"), spec.metric), _number(champion, spec.metric)
-    paired, metric = _difference(evaluation.get("paired")), metric_in(evaluation, spec.metric)
+    ours, theirs = stored_number(evaluation.get("metrics"), spec.metric), stored_number(champion, spec.metric)
+    paired, metric = stored_difference(evaluation.get("paired")), metric_in(evaluation, spec.metric)
     if theirs is None:
         yield f"the champion's {spec.metric} is missing or not a number"
     elif paired is None:
@@ -76,7 +75,7 @@ def _champion(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[st
 
 def _slices(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
     """Slices that fell by more than their margin and beyond chance: Holm's correction over all of them."""
-    found = [(row, _difference(row)) for row in _rows(evaluation.get("paired"), "slices")]
+    found = [(row, stored_difference(row)) for row in _rows(evaluation.get("paired"), "slices")]
     tests = sorted((each.p_worse(), place) for place, (_, each) in enumerate(found) if each is not None)
     for rank, (p, place) in enumerate(tests):
         if p > SLICE_ALPHA / (len(tests) - rank):
@@ -91,7 +90,7 @@ def _slices(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]
 
 
 def _latency(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
-    p99 = _number(evaluation.get("latency_ms"), "p99")
+    p99 = stored_number(evaluation.get("latency_ms"), "p99")
     if p99 is None:
         yield "the p99 latency is missing or not a number"
     elif p99 > spec.max_latency_ms:
@@ -111,7 +110,7 @@ def _machine(latency: object) -> str:
     """What the machine did meanwhile, where that was measured."""
     if not isinstance(latency, Mapping):
         return ""
-    seen, slowdown = _number(latency.get("seen"), "p99"), _number(latency.get("reference"), "slowdown")
+    seen, slowdown = stored_number(latency.get("seen"), "p99"), stored_number(latency.get("reference"), "slowdown")
     if seen is None or slowdown is None:
         return ""
     return f"; {seen:.3f} ms were seen while the reference took {slowdown:.2f} times its known cost"
@@ -128,25 +127,11 @@ def closed_by_latency_alone(evaluation: Mapping[str, object], spec: Evaluation) 
 def _size(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
     if evaluation.get("remote"):  # another server holds the model: how large it is there says nothing here
         return
-    size = _number(evaluation, "bytes")
+    size = stored_number(evaluation, "bytes")
     if size is None:
         yield "the model's size is missing or not a number"
     elif size > spec.max_bytes:
         yield f"the model has {size:.0f} bytes, more than {spec.max_bytes} (evaluation.max_bytes)"
-
-
-def _number(values: object, name: str) -> float | None:
-    value = values.get(name) if isinstance(values, Mapping) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _difference(body: object) -> Difference | None:
-    try:
-        return Difference.from_json(body)
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def _rows(body: object, name: str) -> list[Mapping[str, object]]:

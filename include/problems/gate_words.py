@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from include.core.errors import SpecError
 from include.core.spec import Evaluation
 from include.metrics.paired import Difference
+from include.metrics.stored import stored_difference, stored_number
 from include.problems.holdout_plan import POWER, Spread
 from include.problems.stated import Stated, metric_in, units_in
 
@@ -42,7 +43,7 @@ def reasons(value: Mapping[str, object], spec: Evaluation) -> tuple[str, ...]:
 
 def notes(value: Mapping[str, object], spec: Evaluation) -> tuple[str, ...]:
     """What closes no gate and should be known all the same: a baseline that was not beaten."""
-    ours, baselines = _number(value.get("metrics"), spec.metric), value.get("baselines")
+    ours, baselines = stored_number(value.get("metrics"), spec.metric), value.get("baselines")
     if ours is None or not isinstance(baselines, Mapping):
         return ()
     return tuple(_not_beaten(baselines, ours, spec.metric, metric_in(value, spec.metric)))
@@ -50,7 +51,7 @@ def notes(value: Mapping[str, object], spec: Evaluation) -> tuple[str, ...]:
 
 def _not_beaten(baselines: Mapping[str, object], ours: float, name: str, metric: Stated) -> Iterator[str]:
     for baseline, measured in baselines.items():
-        theirs = _number(measured, name)
+        theirs = stored_number(measured, name)
         if theirs is not None and metric.worse_by(ours, theirs) > 0:
             yield (
                 f"{metric.title} {metric.shown(ours)} does not beat {BASELINES.get(baseline, baseline)} "
@@ -61,8 +62,8 @@ def _not_beaten(baselines: Mapping[str, object], ours: float, name: str, metric:
 
 def _compared(value: Mapping[str, object], spec: Evaluation) -> str:
     """Empty where the value does not hold the numbers."""
-    ours, theirs = _number(value.get("metrics"), spec.metric), _number(value.get("champion"), spec.metric)
-    seen = _difference(value.get("paired"))
+    ours, theirs = stored_number(value.get("metrics"), spec.metric), stored_number(value.get("champion"), spec.metric)
+    seen = stored_difference(value.get("paired"))
     if ours is None or theirs is None or seen is None:
         return ""
     metric = metric_in(value, spec.metric)
@@ -117,17 +118,3 @@ def _next(seen: Difference, low: float, spec: Evaluation, units: str) -> str:
         f"About {spread.rows_of(needed):,} holdout {units}{days} would show it in {POWER:.0%} of the cases, if the difference is "
         "truly that: `slipstream gate plan MODEL`."
     )
-
-
-def _number(values: object, name: str) -> float | None:
-    value = values.get(name) if isinstance(values, Mapping) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _difference(body: object) -> Difference | None:
-    try:
-        return Difference.from_json(body)
-    except (KeyError, TypeError, ValueError):
-        return None
