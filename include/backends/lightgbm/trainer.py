@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from include.backends.lightgbm.convert import convert
-from include.backends.onnx.trained import finish as finish_trained
-from include.core.errors import SpecError
+from include.backends.onnx.trained import finish_numbers
 from include.core.scratch import scratch_folder
 from include.training.job import TrainingJob
 
@@ -35,14 +34,9 @@ def finish(model: Any, job: TrainingJob) -> None:
     :param model: a Booster, an estimator such as LGBMRegressor, or one an output by its name
     Raises DataError for an objective that is not the problem's, SpecError for a model that takes columns.
     """
-    if job.named:
-        raise SpecError(
-            "LightGBM takes one tensor of numbers.", seen={"training.inputs": "columns"}, safe="no file was written.",
-            hint='leave training.inputs at "tensor".',
-        )  # fmt: skip
     names = [each.name for each in job.inputs]
-    finish_trained(
-        model, job, lambda each, outputs, path: write(each, names, outputs, path),
+    finish_numbers(
+        "LightGBM", model, job, lambda each, outputs, path: write(each, names, outputs, path),
         lambda each, _: booster_of(each).predict(job.validation.features),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from include.backends.onnx.merge import merged
-from include.core.errors import DataError
+from include.core.errors import DataError, SpecError
 from include.core.scratch import scratch_folder
 from include.training.job import Floats, TrainingJob
 
@@ -42,6 +42,16 @@ def finish(models: Any, job: TrainingJob, write: Write, predict: Predict) -> Non
         value, low, high = columns
         columns = [value, np.minimum(value, low), np.maximum(value, high)]
     job.expect(np.stack(columns, axis=1))
+
+
+def finish_numbers(library: str, models: Any, job: TrainingJob, write: Write, predict: Predict) -> None:
+    """The same of a library whose models take one tensor of numbers. Raises SpecError for a model of columns."""
+    if job.named:
+        raise SpecError(
+            f"{library} takes one tensor of numbers.", seen={"training.inputs": "columns"}, safe="no file was written.",
+            hint='leave training.inputs at "tensor".',
+        )  # fmt: skip
+    finish(models, job, write, predict)
 
 
 def _by_output(models: Any, outputs: Sequence[str]) -> Mapping[str, Any] | None:

@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from include.backends.onnx.trained import finish as finish_trained
+from include.backends.onnx.trained import finish_numbers
 from include.backends.xgboost.convert import convert
-from include.core.errors import SpecError
 from include.core.scratch import scratch_folder
 from include.training.job import Floats, TrainingJob
 
@@ -37,14 +36,9 @@ def finish(model: Any, job: TrainingJob) -> None:
     :param model: a Booster, an estimator such as XGBRegressor, or one an output by its name
     Raises DataError for an objective that is not the problem's, SpecError for a model that takes columns.
     """
-    if job.named:
-        raise SpecError(
-            "XGBoost takes one tensor of numbers.", seen={"training.inputs": "columns"}, safe="no file was written.",
-            hint='leave training.inputs at "tensor".',
-        )  # fmt: skip
     names = [each.name for each in job.inputs]
-    finish_trained(
-        model, job, lambda each, outputs, path: write(each, names, outputs, path),
+    finish_numbers(
+        "XGBoost", model, job, lambda each, outputs, path: write(each, names, outputs, path),
         lambda each, _: predictions(each, job.validation.features),
     )  # fmt: skip
 
