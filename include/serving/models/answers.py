@@ -19,7 +19,7 @@ import numpy as np
 
 from include.core.json_types import Json
 from include.core.spec import AnyKind, Binary, ModelSpec
-from include.metrics.arrays import Floats, Groups
+from include.metrics.arrays import Floats
 from include.prediction_log.record import Record
 from include.problems.of import of_spec, problem_of
 from include.problems.problem import Problem
@@ -118,7 +118,7 @@ class Answers:
     def _decisions(self, said: Floats, costs: Mapping[str, Floats]) -> list[int | None]:
         """None where there is none. What is wrong with one row is that row's alone."""
         try:
-            return [*self._checked(self.problem.decide(said, costs), len(said)).tolist()]
+            return [*self.problem.decide(said, costs).tolist()]
         except Exception as error:  # noqa: BLE001 - an author's function may raise anything: the caller has its answer
             if len(said) > 1:
                 rows = range(len(said))
@@ -126,12 +126,6 @@ class Answers:
                 return [self._decisions(*part)[0] for part in parts]
             log.warning("no decision was made: %r", error)
             return [None]
-
-    def _checked(self, decided: Groups, rows: int) -> Groups:
-        """Raises ValueError for what is no decision a row."""
-        if decided.shape != (rows,) or (decided < 0).any() or (decided >= self.choices).any():
-            raise ValueError(f"decisions of shape {list(decided.shape)} from {decided.min()} to {decided.max()}, {rows} rows")
-        return decided
 
 
 def _undecided(value: AnyKind, threshold: float) -> Problem:

@@ -21,6 +21,7 @@ from include.model_contract.definition import fallback_views, views_of_model
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model, open_remote
 from include.model_contract.remote import REMOTE, Remote, model_file
+from include.problems.of import of_params
 from include.retrieval.version import FILES, Retrieval, open_retrieval
 from include.serving.models.answers import Answers, Output, is_plain
 from include.serving.models.patient import Patient
@@ -189,7 +190,8 @@ def _check_inputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -
 
 def _check_outputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> None:
     """The signature must be of the spec's problem: an answer would else be read as something that it is not."""
-    seen, wanted = _signed(signature), (spec.problem.kind, spec.problem.outputs)
+    other = of_params(signature)
+    seen, wanted = (other.value.kind, other.outputs), (spec.problem.kind, spec.problem.outputs)
     if seen != wanted:
         raise DataError(
             f"{spec.name} version {version} was trained for another problem than the spec states: {_differs(seen, wanted)}.",
@@ -197,12 +199,6 @@ def _check_outputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) 
             safe="it answers nobody.",
             hint="train a version for the present problem, or restart the gateway on the code that has the other.",
         )
-
-
-def _signed(signature: Mapping[str, Any]) -> Signed:
-    """What the signature says; binary where it says nothing, as all were before there were kinds."""
-    problem = signature.get("problem")
-    return (str(problem["kind"]), tuple(signature["outputs"])) if problem else ("binary", ("score",))
 
 
 def _differs(seen: Signed, wanted: Signed) -> str:
