@@ -98,7 +98,8 @@ def run(task: Task) -> Outcome:
 def _rows(task: Task, name: str, encoder: Encoder, problem: Problem) -> Rows:
     table = pq.read_table(task.file("training_set", f"{name}.parquet"))
     truth = problem.truth(table, str(task.params["label"]))
-    return Rows(table, truth, encoder.encode_table(table), encoder.encode_matrix(table))
+    encoded = encoder.encode_table(table)
+    return Rows(table, truth, encoded, encoded if isinstance(encoded, np.ndarray) else encoder.encode_matrix(table))
 
 
 def _open(task: Task, name: str) -> tuple[Model, Encoder, Path]:

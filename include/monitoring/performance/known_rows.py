@@ -21,7 +21,7 @@ SCORE, OUTPUTS, LABEL, TIME = "score", "outputs", "label", "event_time"
 def labels(rows: pa.Table, problem: Problem, name: str = LABEL) -> Floats:
     """float64 [n], NaN where a row has no label; of classes, their places. Classes that the spec does not have are no labels."""
     column = rows[name]
-    if problem.sql_type == "VARCHAR":
+    if problem.named_labels:
         places = pc.index_in(column.cast(pa.string()), value_set=pa.array(problem.outputs, pa.string()))
         known = pc.if_else(pc.is_null(column), pa.scalar(None, pa.int32()), places)
         return _floats(known)

@@ -62,8 +62,9 @@ def _of(rows: pa.Table, column: str, terms: Terms, holdout: pa.Table | None) -> 
 
 def _slice(rows: pa.Table, column: str, value: str, terms: Terms) -> Slice:
     body: Slice = {"column": column, "value": value, "rows": rows.num_rows}
-    found = terms.measured(rows)
-    rate = terms.problem.positive_rate(terms.known(rows).truth)
+    known = terms.known(rows)
+    found = terms.of(known) if terms.enough(known.truth) else None
+    rate = terms.problem.positive_rate(known.truth)
     if rate is not None:
         body["positive_rate"] = rate
     if found is None:

@@ -88,7 +88,7 @@ class Terms:
 
     def enough(self, known: Truth) -> bool:
         """Whether labelled rows are enough, and enough of either class."""
-        return len(known) >= self.minimum_rows and not self.problem.too_few(known, CLASS_ROWS)
+        return not self.why_not(known)
 
     def measured(self, rows: pa.Table) -> Measured | None:
         """The metric on labelled rows; None where they are too few."""
@@ -110,12 +110,6 @@ def terms_from(params: Mapping[str, Any]) -> Terms:
     """Those of a stored request: its parameters `metric`, `monitoring`, `threshold` and, of other kinds, `problem`."""
     minimum = int(params["monitoring"]["minimum_rows"])
     return Terms(params["metric"], minimum, float(params["threshold"]), of_params(params))
-
-
-def smaller_class(label: Floats) -> int:
-    """Rows of the rarer class of labels that are 0 or 1."""
-    positives = int(label.sum())
-    return min(positives, len(label) - positives)
 
 
 def arrays(rows: pa.Table) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
