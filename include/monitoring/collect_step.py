@@ -155,7 +155,7 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
 
     Classes that the problem does not have are no labels: they are counted in `outside`.
     """
-    kind = "VARCHAR" if problem.sql_type == "VARCHAR" else "DOUBLE"
+    kind = "VARCHAR" if problem.named_labels else "DOUBLE"
     connection.execute(f"CREATE TABLE arrived (request_id VARCHAR, label {kind}, label_timestamp TIMESTAMP)")
     if files:
         name = _label_column(files[0])
@@ -164,7 +164,7 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
                FROM {parquet(files, union_by_name=True)} WHERE "{name}" IS NOT NULL AND label_timestamp <= ?""",
             [window.end],
         )
-    known = f"label IN ({', '.join(map(literal, problem.outputs))})" if kind == "VARCHAR" else "isfinite(label)"
+    known = f"label IN ({', '.join(map(literal, problem.outputs))})" if problem.named_labels else "isfinite(label)"
     connection.execute(f"CREATE TABLE outside AS SELECT DISTINCT request_id FROM arrived WHERE NOT {known}")
     connection.execute(f"DELETE FROM arrived WHERE NOT {known}")
     connection.execute(

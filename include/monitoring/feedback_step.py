@@ -51,10 +51,9 @@ def run(task: Task) -> Outcome:
     if digest_json(found) != params["log"]:
         what = f"The prediction log of {task.request.model} holds other labels by now than this request names."
         raise NotReadyError(what, safe="nothing was written.", hint="the retry takes a new snapshot by itself.")
-    kind = pa.string() if problem.sql_type == "VARCHAR" else pa.float64()
     columns = {
         "request_id": pa.array([request for request, _, _ in found], pa.string()),
-        str(params["label"]): pa.array([label for _, label, _ in found], kind),
+        str(params["label"]): pa.array([label for _, label, _ in found], problem.kept_type),
         "label_timestamp": pa.array([parse_time(at) for _, _, at in found], pa.timestamp("us")),
     }
     files = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in ("labels", "entities")}
@@ -65,9 +64,8 @@ def run(task: Task) -> Outcome:
 
 def sent(settings: Settings, model: str, window: Window, problem: Problem) -> Iterator[Sent]:
     """The labels that came within the window, in the order of the log; those of another kind of problem are none."""
-    by_name = problem.sql_type == "VARCHAR"
     for record in read_records(settings.home, model, window.start.isoformat()):
-        label = (record.label_class or None) if by_name else record.label
+        label = (record.label_class or None) if problem.named_labels else record.label
         if record.kind != LABEL or label is None:
             continue
         at = parse_time(record.at)

@@ -73,8 +73,7 @@ def _rows(task: Task, name: str, features: Sequence[Feature], label: str, proble
     columns |= {each.name: chosen[each.name].cast(TYPES[kind_of(each.dtype)]) for each in features}
     if problem.query is not None and problem.query not in columns:
         columns[problem.query] = chosen[problem.query]
-    kind = pa.string() if problem.sql_type == "VARCHAR" else pa.float64()
-    return pa.table({**columns, label: chosen["label"].cast(kind)})
+    return pa.table({**columns, label: chosen["label"].cast(problem.kept_type)})
 
 
 def _value(rows: pa.Table, labelled: pa.Table, label: str, end: str, problem: Problem) -> TrainingSetValue:

@@ -104,7 +104,7 @@ def _holdout(holdout: pa.Table, outputs: Outputs, features: Sequence[Feature], p
 
 def _stored(column: pa.ChunkedArray, problem: Problem) -> pa.ChunkedArray:
     """Labels as `collect` writes them: numbers, or classes by name."""
-    return column.cast(pa.string() if problem.sql_type == "VARCHAR" else pa.float64())
+    return column.cast(problem.kept_type)
 
 
 def _backtest(held: pa.Table, found: Sequence[Axis], clocks: Sequence[str], params: Mapping[str, Any]) -> list[BacktestedWindow]:

@@ -35,6 +35,7 @@ class MultiClassProblem(Problem):
     """Labels are the places of the spec's classes."""
 
     sql_type = "VARCHAR"
+    named_labels = True
     label_words = "one of the classes"
     decides = True
     link = "softmax"

@@ -44,6 +44,9 @@ class Problem(ABC):
     sql_type: ClassVar[str]
     """The type of the label in SQL and Parquet: TINYINT, DOUBLE or VARCHAR."""
 
+    named_labels: ClassVar[bool] = False
+    """Whether logs and files hold a label by its name, as text; else as a number."""
+
     label_words: ClassVar[str]
     """What a label is, for errors: `0 or 1`."""
 
@@ -118,6 +121,11 @@ class Problem(ABC):
     @abstractmethod
     def encode(self, column: pa.ChunkedArray, label: str) -> Floats:
         """Labels as float64 [n]. Raises DataError for those that are none, with some of them."""
+
+    @property
+    def kept_type(self) -> pa.DataType:
+        """The type of the labels that were reported for answers, in the files of monitoring."""
+        return pa.string() if self.named_labels else pa.float64()
 
     @abstractmethod
     def read_label(self, value: object) -> float:

@@ -84,7 +84,7 @@ def _label(window: Profile, counts: Mapping[str, int], reference: Reference, min
     found = _of(window, counts["labelled"], reference, minimum, LABEL)
     if isinstance(found, DriftType):
         return found
-    if problem.sql_type == "VARCHAR":
+    if problem.named_labels:
         return _kind(found, f"Of the labels, {found.columns[0].summary}")
     return _kind(found, problem.level_words(window[LABEL].mean, found.columns[0].distance.usual_mean))
 

@@ -50,7 +50,7 @@ def answer_columns(
         summary[given] = problem.summary(outputs[given])
     if whole.any():
         residual[whole] = problem.residual(truth.take(whole), outputs[whole])
-    told = labels.cast(pa.string()) if problem.sql_type == "VARCHAR" else pa.array(truth.labels)
+    told = labels.cast(pa.string()) if problem.named_labels else pa.array(truth.labels)
     return {
         SCORE: pa.array(summary),
         LABEL: told,
@@ -73,7 +73,7 @@ def label_axis(problem: Problem, labels: pa.Array) -> Axis:
     """Of labels: 0 and 1, the classes by name, or the numbers that there are."""
     if problem.sql_type == "TINYINT":
         return Axis(LABEL, "int", -0.5, 1.0, 2, (1,))
-    if problem.sql_type == "VARCHAR":
+    if problem.named_labels:
         return Axis(LABEL, "category", categories=problem.outputs)
     return Axis.spanning(LABEL, "float", _finite(labels))
 
