@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.cases._columns import FittedColumns, fit
+from benchmarks.cases.fitted import Fitted, fit
 from benchmarks.gateway.open_loop import generate
 from benchmarks.served_case import ServedCase
 from benchmarks.table import Table
@@ -76,7 +76,7 @@ def _bodies(rows: pa.Table) -> list[bytes]:
     ]
 
 
-def _size(table: Table, fitted: FittedColumns) -> None:
+def _size(table: Table, fitted: Fitted) -> None:
     table.row("the model's file", fitted.path.stat().st_size / 1e6, "MB")
 
 

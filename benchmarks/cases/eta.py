@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.cases.fitted import Fitted, Floats, fit
+from benchmarks.cases.fitted import Fitted, fit
 from benchmarks.cases.later_month import between, kept_rows, known_by
 from benchmarks.table import Table
 from examples.models.eta.raw_days import land
 from examples.models.eta.spec import SPEC
 from include.core.storage import LocalStorage
+from include.model_contract.batch import Floats
 from include.problems.of import of_spec
 from include.problems.truth import Truth
 
@@ -37,7 +38,7 @@ def run(table: Table, root: Path, *, validation: bool = False) -> None:
     table.head(f"eta: {later.num_rows:,} flights of {first:%B %Y}, by a model of the {known.num_rows:,} before")
     ours = fit(SPEC, known, root / f"fit-{first}")
     features, _ = ours.encoded(later)
-    compare(table, of_spec(SPEC).truth(later, SPEC.label), ours.answers(features), _peer(ours, known, features))
+    compare(table, of_spec(SPEC).truth(later, SPEC.label), ours.answers(later), _peer(ours, known, features))
 
 
 def compare(table: Table, truth: Truth, said: Floats, peer: Floats) -> None:

@@ -1,4 +1,4 @@
-"""A case's own `fit` on a table of known rows, as the training step calls it; and what its file answers."""
+"""A case's own `fit` on a table of known rows, as the training step calls it; what its file answers, and what it ships."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from numpy.typing import NDArray
 from include.core.reference import load
 from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage
+from include.model_contract.batch import Floats
 from include.model_contract.encoder import Encoder
-from include.model_contract.model import open_model
+from include.model_contract.model import Model, open_model
 from include.problems.of import of_spec, params_of, signature_of
+from include.retrieval.version import Retrieval, open_retrieval
 from include.training.checkpoint import CheckpointStore
-from include.training.job import Rows, TrainingJob
+from include.training.job import TrainingJob
 from include.training.split import split_newest
-from include.training.train_step import verify
-
-Floats = NDArray[np.float32]
+from include.training.train_step import encoded_rows, verify
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The encoder of its rows, and the ONNX file."""
+    """The encoder of its rows, the ONNX file, and the items that came with it, if any."""
 
     encoder: Encoder
+    model: Model
     path: Path
     label: str
+    retrieval: Retrieval | None
 
     def encoded(self, rows: pa.Table) -> tuple[Floats, NDArray[np.float64]]:
         """features [n, inputs] and labels [n], for a peer that is fitted on the same."""
         return self.encoder.encode_matrix(rows), rows[self.label].to_numpy().astype(np.float64)
 
-    def answers(self, features: Floats) -> Floats:
+    def answers(self, rows: pa.Table) -> Floats:
         """What the file answers: float32 [n], or [n, outputs]."""
-        return open_model(self.path).score(features)
+        return self.model.score(self.encoder.encode_table(rows))
 
 
 def fit(spec: ModelSpec, rows: pa.Table, folder: Path) -> Fitted:
@@ -45,12 +47,13 @@ def fit(spec: ModelSpec, rows: pa.Table, folder: Path) -> Fitted:
 
     Raises DataError where the file answers otherwise than the model that it was made of.
     """
-    older, newer = split_newest(rows)
-    encoder = Encoder.fit(older, spec.features.inputs, spec.label)
+    problem = of_spec(spec)
+    older, newer = split_newest(rows, list_column=problem.query or "")
+    encoder = Encoder.fit(older, spec.features.inputs, spec.label, spec.training.inputs)
     folder.mkdir(parents=True, exist_ok=True)
     job = TrainingJob(
-        _rows(encoder, older, spec),
-        _rows(encoder, newer, spec),
+        encoded_rows(encoder, older, spec.label, problem),
+        encoded_rows(encoder, newer, spec.label, problem),
         {**encoder.to_json(), **signature_of(params_of(spec))},
         params=spec.training.params,
         checkpoints=CheckpointStore(LocalStorage(folder), "checkpoints"),
@@ -59,9 +62,4 @@ def fit(spec: ModelSpec, rows: pa.Table, folder: Path) -> Fitted:
     )
     load(spec.training.fit)(job)
     verify(job)
-    return Fitted(encoder, job.model_path, spec.label)
-
-
-def _rows(encoder: Encoder, table: pa.Table, spec: ModelSpec) -> Rows:
-    truth = of_spec(spec).truth(table, spec.label)
-    return Rows(encoder.encode_matrix(table), truth.labels.astype(np.float32), days=truth.day)
+    return Fitted(encoder, open_model(job.model_path), job.model_path, spec.label, open_retrieval(job.shipped, encoder))

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.cases.fitted import Fitted, Floats, fit
+from benchmarks.cases.fitted import Fitted, fit
 from benchmarks.cases.later_month import between, kept_rows, known_by
 from benchmarks.table import Table
 from examples.models.fraud.raw_days import land
 from examples.models.fraud.spec import SPEC
 from include.core.storage import LocalStorage
+from include.model_contract.batch import Floats
 from include.problems.of import of_spec
 
 FIRST, LAST = date(2024, 3, 1), date(2024, 6, 30)
@@ -48,7 +49,7 @@ def run(table: Table, root: Path, *, validation: bool = False) -> None:
     table.head(f"fraud: {later.num_rows:,} payments of {first:%B %Y}, {frauds}, by a model of the {known.num_rows:,} before")
     size = {theirs: SPEC.training.params[name] for theirs, name in SIZES.items()}
     scores = {
-        "ours": ours.answers(features),
+        "ours": ours.answers(later),
         "boosting": _peer(ours, known, features, early_stopping=False, **size),
         "defaults": _peer(ours, known, features),
         "amount": _by_amount(later),

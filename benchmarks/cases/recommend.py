@@ -30,7 +30,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.cases._columns import FittedColumns, fit
+from benchmarks.cases.fitted import Fitted, fit
 from benchmarks.cases.later_month import between, kept_rows, known_by
 from benchmarks.table import Table
 from examples.models.recommend.features import CHARTED, DAYS
@@ -156,7 +156,7 @@ class Shares:
 # -- lists, best first ------------------------------------------------------------------------------------
 
 
-def _ours(ours: FittedColumns, ratings: pa.Table, visits: Sequence[Visit]) -> list[list[str]]:
+def _ours(ours: Fitted, ratings: pa.Table, visits: Sequence[Visit]) -> list[list[str]]:
     assert ours.retrieval is not None
     shares = Shares(ratings)
     made = []

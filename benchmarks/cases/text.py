@@ -15,7 +15,7 @@ from time import perf_counter
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.cases._columns import FittedColumns, fit
+from benchmarks.cases.fitted import Fitted, fit
 from benchmarks.cases.later_month import between, kept_rows, known_by
 from benchmarks.table import Table
 from examples.models.text.raw_days import FIRST, LAST, land
@@ -75,7 +75,7 @@ def _stars(rows: pa.Table) -> list[int]:
     return [int(stars) for stars in rows[SPEC.label].to_pylist()]
 
 
-def _row_by_row(table: Table, ours: FittedColumns, later: pa.Table) -> None:
+def _row_by_row(table: Table, ours: Fitted, later: pa.Table) -> None:
     columns = ours.encoder.encode_columns(later)
     times = []
     for place in range(min(ROWS, len(columns))):

@@ -87,7 +87,7 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
     # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
     pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
     signature = {**encoder.to_json(), **signature_of(task.params), **pins}
-    return _rows(encoder, older, label, problem), _rows(encoder, newer, label, problem), signature
+    return encoded_rows(encoder, older, label, problem), encoded_rows(encoder, newer, label, problem), signature
 
 
 def check_texts(table: pa.Table, encoder: Encoder) -> None:
@@ -117,7 +117,8 @@ def check_labels(table: pa.Table, label: str, problem: Problem = PLAIN) -> None:
         )
 
 
-def _rows(encoder: Encoder, table: pa.Table, label: str, problem: Problem) -> Rows:
+def encoded_rows(encoder: Encoder, table: pa.Table, label: str, problem: Problem) -> Rows:
+    """Labelled rows as a model's `fit` gets them."""
     truth = problem.truth(table, label)
     columns = encoder.encode_columns(table) if encoder.form == "columns" else None
     weights = None if truth.weight is None else truth.weight.astype(np.float32)
