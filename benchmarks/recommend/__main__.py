@@ -33,7 +33,7 @@ GOAL_MS, FOUND = 50.0, 0.95
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=PARTS, choices=[*PARTS, []])
+    parser.add_argument("parts", nargs="*", default=[], choices=[*PARTS, []])
     parts = parser.parse_args().parts or PARTS
     table = Table()
     with tempfile.TemporaryDirectory(prefix="slipstream-recommend-") as folder:
