@@ -142,8 +142,8 @@ class ModelSpec(Frozen):
                 if getattr(self.serving, field) != defaults[field].default:
                     yield f"serving.{field}: is of a binary label alone; here it is {instead}, where the kind has them"
         unlogged = sorted(set(self._served_costs()) & set(self.serving.redact))
-        if unlogged and self.rollout.label_margin is not None:
-            yield f"rollout.label_margin: labels need {unlogged}, which serving.redact keeps out of the log; give one up"
+        if unlogged:  # monitoring and a rollout read them from the log: without them no answer has a price
+            yield f"problem.costs: {unlogged} is kept out of the log by serving.redact, where answers are priced; give one up"
 
     def _served_costs(self) -> tuple[str, ...]:
         """The features that costs are read from when an answer is made."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from include.core.errors import SpecError
-from include.core.spec import Binary, Costs, ModelSpec, Regression, Rollout, Serving
+from include.core.spec import ModelSpec, Regression, Rollout
 from include.rollout.guardrails import WEIGHTS, Guard
 from include.rollout.judge_plan import JudgePlan, judge_plan
 from include.rollout.plan import RolloutStage
@@ -47,11 +47,3 @@ def test_a_margin_of_labels_needs_a_step_with_two_arms() -> None:
             Rollout(label_margin=1.5, **wrong)
     with pytest.raises(SpecError, match="label_margin"):
         Rollout(label_margin=1.0)
-
-
-def test_a_margin_of_labels_needs_the_costs_in_the_log(spec: ModelSpec) -> None:
-    costs = Binary(costs=Costs(false_positive=1.0, false_negative="size"))
-    redacted = {**spec.model_dump(), "problem": costs, "serving": Serving(redact=("size",))}
-    assert ModelSpec(**redacted).rollout.label_margin is None
-    with pytest.raises(SpecError, match=r"rollout.label_margin: labels need \['size'\], which serving.redact keeps out"):
-        ModelSpec(**{**redacted, "rollout": Rollout(label_margin=2.0)})

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from include.core.errors import SpecError
-from include.core.spec import Binary, Costs, MultiClass, Ranking, Regression
+from include.core.spec import Binary, Costs, MultiClass, Ranking, Regression, Serving
 from tests.support.spec_of_problem import with_problem
 
 ABC = ("a", "b", "c")
@@ -74,3 +74,10 @@ def test_a_binary_problem_is_plain_where_the_threshold_decides() -> None:
     assert Binary(alerts=5).plain
     assert not Binary(costs=Costs(false_positive=1.0, false_negative=2.0)).plain
     assert not Binary(decision="a.b:c").plain
+
+
+def test_costs_that_are_kept_out_of_the_log_are_refused() -> None:
+    """Without them no answer has a price, neither for monitoring nor for a rollout, and nobody would be told."""
+    costs = Binary(costs=Costs(false_positive=1.0, false_negative="distance"))
+    with pytest.raises(SpecError, match=r"problem.costs: \['distance'\] is kept out of the log by serving.redact"):
+        with_problem(costs, serving=Serving(redact=("distance",)))

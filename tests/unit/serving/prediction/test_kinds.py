@@ -75,9 +75,8 @@ def test_the_costs_of_a_row_decide_it(scene: Make) -> None:
 @pytest.mark.parametrize("cost", [None, -5.0])
 def test_a_cost_that_is_not_known_leaves_the_decision_to_the_threshold_and_says_so(scene: Make, cost: float | None) -> None:
     made = scene(
-        Binary(costs=Costs(false_positive=1.0, false_negative="size")), ALONE, Says(lambda rows: np.full(len(rows), 0.6)),
-        redact=("size",),
-    )  # fmt: skip
+        Binary(costs=Costs(false_positive=1.0, false_negative="size")), ALONE, Says(lambda rows: np.full(len(rows), 0.6))
+    )
     unknown, known = ask(made, one(cost), one(0.01))
     assert (unknown["label"], unknown["degraded"], known["label"], known["degraded"]) == (1, ["costs"], 0, [])
     assert [record.decision for record in logged(made)] == [1, 0]
