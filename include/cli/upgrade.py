@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     control = context.any_control
     number, place = read_number(control), shown(control.url)
     steps, left = pending(number), count_left(control) if number is not None else 0
-    needed, writing = bool(steps or left), list[Writer]()
+    needed, writing = bool(steps or left or number is None), list[Writer]()
     if not needed:
         print(f"The control store at {place} has the schema of this release ({HEAD}): nothing is to be migrated.")
     elif options.dry_run:
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         _refuse_writers(writers(context))
         _tell_done(place, migrate(control, context.actor), left)
     print("The ledger, the online store and the prediction log are read as they are.")
-    lines = list(anew(context))
+    lines = list(anew(context)) if number is not None else []
     print(*lines, sep="\n", end="\n" if lines else "")
     if options.dry_run:
         print("Nothing was changed.")
@@ -60,6 +60,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tell_plan(control: ControlStore, number: int | None, left: int) -> None:
+    if number is None:
+        print(f"The database at {shown(control.url)} is empty: the tables of this release (schema {HEAD}) are to be made.")
+        return
     print(f"The control store at {shown(control.url)} has schema {number}; this release needs {HEAD}. To be done:")
     rows = [(step.number, step.what) for step in pending(number)]
     print(table(("schema", "what"), [*rows, ("", f"{left} documents move out of the effects")]))
@@ -81,7 +84,9 @@ def _refuse_writers(found: list[Writer]) -> None:
 
 
 def _tell_done(place: str, done: Migrated, left: int) -> None:
-    if done.steps:
+    if done.before is None:
+        print(f"The database at {place} was empty: the tables of this release (schema {HEAD}) were made.")
+    elif done.steps:
         print(f"The control store at {place} was migrated from schema {done.before} to {HEAD}:")
         print(table(("schema", "what"), [(step.number, step.what) for step in done.steps]))
         print(f"{left} documents moved out of the effects.")

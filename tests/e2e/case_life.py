@@ -61,6 +61,7 @@ class Case:
     every: int = 1  # one question in so many is asked
     step: timedelta = timedelta(hours=1)  # how often the stream pushes what has become known
     questions: Questions | None = None  # what callers ask of a day's entity rows; None: each of them, as it is
+    crowd: Questions | None = None  # the same while a rollout collects its evidence, where more must ask then
 
     @property
     def as_of(self) -> date:
@@ -182,7 +183,7 @@ class Life:
             self.say(f"version {record.version}: {dict(record.entry.metrics)}")
             assert len(self._records()) > 1, "the retraining made no new version"
             assert record.entry.gate.passed, record.entry.gate.reasons
-            pump.callers.per_second = EVIDENCE
+            self._crowd(pump)
             self._follow(record)
 
     def broken_version(self) -> None:
@@ -190,7 +191,8 @@ class Life:
         record = self._records()[-1]
         if record.entry.origin != "derived":
             record = self._register_broken(self._champion())
-        with self.calling(self._far, EVIDENCE):
+        with self.calling(self._far, EVIDENCE) as pump:
+            self._crowd(pump)
             self._follow(record, by_hand=True)
 
     # -- days ------------------------------------------------------------------------------------------
@@ -228,6 +230,11 @@ class Life:
             self.say(
                 f"{pump.next_day}: {self.tally.requests} requests, {self.tally.failed} failed, {self.tally.degraded} degraded"
             )
+
+    def _crowd(self, pump: Pump) -> None:
+        """More callers, from the next day on: a rollout collects its evidence."""
+        pump.callers.per_second = EVIDENCE
+        pump.callers.questions = self.case.crowd or self.case.questions
 
     def _keep(self, next_day: date) -> None:
         """Write down how far the callers are, so that an interrupted life goes on counting where it was."""

@@ -40,6 +40,7 @@ from include.routing.reader import RouteReader, read_routes
 from include.serving.http.tokens import read_file
 from include.versions.queries import records
 from operators.hooks import Services
+from tests.support.databases import new_database
 from tests.support.operator_runs import settle_in
 from tests.support.s3_server import moto_server
 from tests.upgrade.conftest import FIXTURE
@@ -218,6 +219,25 @@ def test_the_command_says_what_it_did_and_what_is_computed_anew_and_does_it_once
     assert main(["upgrade"]) == 0
     assert "nothing is to be migrated" in capsys.readouterr().out
     assert rows(old.settings.control_url) == after
+
+
+def test_an_empty_database_gets_the_tables_of_this_release(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As an installation on a server begins: a job runs the command before anything else does."""
+    url = new_database(postgres, f"first{abs(hash(str(tmp_path)))}")
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SLIPSTREAM_CONTROL_URL", url)
+    assert main(["upgrade", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert f"is empty: the tables of this release (schema {HEAD}) are to be made" in said
+    assert said.splitlines()[-1] == "Nothing was changed."
+    assert main(["upgrade"]) == 0
+    assert f"was empty: the tables of this release (schema {HEAD}) were made" in capsys.readouterr().out
+    assert list_rollouts(ControlStore(url), MODEL) == []
+    assert main(["upgrade"]) == 0
+    assert "nothing is to be migrated" in capsys.readouterr().out
 
 
 def test_while_something_may_write_it_is_refused_by_name(

@@ -1,4 +1,4 @@
-"""Films for visitors: members, and for each of them many of whom nothing is known."""
+"""Films for visitors: members, and while a version is rolled out many of whom nothing is known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.case_life import Case, change_outputs
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-GUESTS = 20  # for each visit of a member
+GUESTS = 20  # for each visit of a member: the arms of a canary need more visitors than the members are
 
 
 def land_days(storage: Storage, first: date, last: date, model: str) -> None:
@@ -27,13 +27,22 @@ def worst_first(model: ModelProto) -> None:
 
 
 def visits(spec: ModelSpec, rows: Sequence[dict[str, Any]]) -> list[tuple[datetime, dict[str, Any]]]:
-    """One question a visit, and those of guests who come at the same time."""
+    """One question a visit."""
+    return _asked(spec, rows, 0)
+
+
+def crowded_visits(spec: ModelSpec, rows: Sequence[dict[str, Any]]) -> list[tuple[datetime, dict[str, Any]]]:
+    """And those of guests who come at the same time."""
+    return _asked(spec, rows, GUESTS)
+
+
+def _asked(spec: ModelSpec, rows: Sequence[dict[str, Any]], guests: int) -> list[tuple[datetime, dict[str, Any]]]:
     assert isinstance(spec.problem, Ranking)
     asked: dict[str, tuple[datetime, dict[str, Any]]] = {}
     for row in rows:
         at, visit = row["event_timestamp"], row[spec.problem.query]
-        members = [(visit, row["user_id"]), *((f"{visit}-guest-{n}", f"{visit}-guest-{n}") for n in range(GUESTS))]
-        for name, user in members:
+        visitors = [(visit, row["user_id"]), *((f"{visit}-guest-{n}", f"{visit}-guest-{n}") for n in range(guests))]
+        for name, user in visitors:
             entity = {"user_id": user, "market": row["market"]}
             body = {"id": name, "entity": entity, "event_time": at.isoformat() + "Z", "at": 2 * spec.problem.at}
             asked.setdefault(name, (at, body))
@@ -48,4 +57,5 @@ CASE = Case(
     break_version=worst_first,
     path="recommend",
     questions=visits,
+    crowd=crowded_visits,
 )
