@@ -57,6 +57,7 @@ class Case:
     history: tuple[date, date]
     weeks: int  # the most that are watched until the policy retrains
     break_version: Callable[[ModelProto], None]
+    reach: int = 5  # weeks more in which callers may go on asking, while versions are trained and rolled out
     path: str = "predict"  # what callers ask: POST /{path}/{model}
     every: int = 1  # one question in so many is asked
     step: timedelta = timedelta(hours=1)  # how often the stream pushes what has become known
@@ -200,7 +201,7 @@ class Life:
     @property
     def _far(self) -> date:
         """As far as the callers may go. The source's own copy has a day more."""
-        return self.case.as_of + (self.case.weeks + 5) * WEEK
+        return self.case.as_of + (self.case.weeks + self.case.reach) * WEEK
 
     def _arrive(self, first: date, last: date) -> None:
         """The days reach the platform, byte for byte, and are taken in."""

@@ -27,5 +27,6 @@ CASE = Case(
     land=land_days,
     history=(date(2023, 1, 1), date(2023, 3, 12)),
     weeks=6,
+    reach=11,  # some 150 reviews a day: a rollout takes two thousand of them and more
     break_version=turn_round,
 )
