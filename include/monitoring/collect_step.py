@@ -8,6 +8,7 @@ records and puts the digest in the parameters; `run` reads the log again and ins
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from include.core.settings import Settings
 from include.core.spec import Feature, Features, ModelSpec
 from include.core.task import Task
 from include.data.sql import copy, literal, parquet
+from include.data.sql_types import default_literal
 from include.data.window import Window, moment
 from include.prediction_log.layout import log_files
 from include.prediction_log.owners import settle
@@ -113,29 +115,73 @@ def run(task: Task) -> Outcome:
             problem.value.unit_keys(features.keys),
             units_of(task.settings, task.request.model),
         )
-        queries = _queries(params, [feature.name for feature in inputs], also, problem)
+        taken = _defaults(inputs, params["redacted"])
+        queries = _queries(params, [feature.name for feature in inputs], also, problem, taken)
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
         for query, path in zip(queries.values(), written.values(), strict=True):
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
-        return Outcome(_counts(connection, window, {feature.name for feature in inputs} - set(params["redacted"])), written)
+        counts = _counts(connection, window, {feature.name for feature in inputs} - set(params["redacted"]))
+        defaulted = _defaulted(connection, taken)
+        return Outcome({**counts, **({"defaulted": defaulted} if defaulted else {})}, written)
 
 
-def _queries(params: Mapping[str, Any], names: list[str], also: Beside, problem: Problem) -> dict[str, str]:
-    """What each file holds."""
+@dataclass(frozen=True)
+class _Default:
+    """Of a column: when it is missing, and what the model takes it for then, as SQL."""
+
+    missing: str
+    value: str
+
+
+def _defaults(inputs: Sequence[Feature], redacted: Sequence[str]) -> dict[str, _Default]:
+    """The columns whose missing values the model takes for a default.
+
+    A training set has the default in their place already (include/point_in_time/join.py): what is compared with it must, too, or
+    every entity that nothing is known of would look like a broken feed.
+    """
+    known = (each for each in inputs if each.default is not None and each.name not in redacted)
+    return {each.name: _Default(_missing(each), default_literal(each)) for each in known}
+
+
+def _missing(feature: Feature) -> str:
+    column = f'"{feature.name}"'
+    return f"({column} IS NULL OR isnan({column}))" if feature.dtype == "float" else f"{column} IS NULL"
+
+
+def _defaulted(connection: duckdb.DuckDBPyConnection, taken: Mapping[str, _Default]) -> dict[str, int]:
+    """How many requests of the window had nothing in a column that has a default, where any had."""
+    if not taken:
+        return {}
+    asked = ", ".join(f"count(*) FILTER ({each.missing})" for each in taken.values())
+    row = connection.execute(f"SELECT {asked} FROM log WHERE turn = 1").fetchone()
+    assert row is not None
+    return {name: int(rows) for name, rows in zip(taken, row, strict=True) if rows}
+
+
+def _queries(
+    params: Mapping[str, Any], names: list[str], also: Beside, problem: Problem, taken: Mapping[str, _Default]
+) -> dict[str, str]:
+    """What each file holds. `taken`: the defaults that stand for missing values, by column."""
     sliced = [name for name in names if name in params["slices"] or name in problem.costs]
     tags = f"explored, {_withdrawn(params)}"
     return {
-        "predictions": f"SELECT {_columns([*names, *also.columns])}, {tags} FROM log "
+        "predictions": f"SELECT {_columns([*names, *also.columns], taken)}, {tags} FROM log "
         "LEFT JOIN labels USING (request_id) WHERE turn = 1",
-        "earlier": f"SELECT {_columns([*sliced, *also.columns])} FROM earlier LEFT JOIN labels USING (request_id) WHERE turn = 1",
+        "earlier": f"SELECT {_columns([*sliced, *also.columns], taken)} FROM earlier "
+        "LEFT JOIN labels USING (request_id) WHERE turn = 1",
         "shadow": "SELECT p.request_id, event_time, s.version, s.score, p.score AS answered, p.version AS answered_by, "
         f"label{_shadowed(also, problem)} FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
         "LEFT JOIN labels l ON l.request_id = p.request_id WHERE turn = 1 AND NOT degraded",
     }
 
 
-def _columns(inputs: list[str]) -> str:
-    return ", ".join(f'"{name}"' for name in (*COLUMNS[:-1], *inputs, "degraded", "label", "label_timestamp"))
+def _columns(inputs: list[str], taken: Mapping[str, _Default]) -> str:
+    names = (*COLUMNS[:-1], *inputs, "degraded", "label", "label_timestamp")
+    return ", ".join(_filled(name, taken[name]) if name in taken and name in inputs else f'"{name}"' for name in names)
+
+
+def _filled(name: str, default: _Default) -> str:
+    return f'CASE WHEN {default.missing} THEN {default.value} ELSE "{name}" END AS "{name}"'
 
 
 def _shadowed(also: Beside, problem: Problem) -> str:

@@ -21,7 +21,20 @@ MAJORITY = 0.9  # a column whose commonest value stays below this share does not
 LOW, HIGH = 0.5, 2.0  # so many times the usual rows are nothing to warn of
 
 Severity = Literal["fail", "warn"]
-Kind = Literal["missing", "unseen", "constant", "absent", "blank", "unexpected", "degraded", "volume", "empty", "labels", "clock"]
+Kind = Literal[
+    "missing",
+    "unseen",
+    "constant",
+    "absent",
+    "blank",
+    "defaulted",
+    "unexpected",
+    "degraded",
+    "volume",
+    "empty",
+    "labels",
+    "clock",
+]
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,10 @@ def _counts(collected: Mapping[str, Any], rows: int) -> Iterator[Issue]:
     degraded = collected["degraded"] / rows
     if degraded > WARN:
         yield Issue("degraded", "fail" if degraded > FAIL else "warn", "", f"{percent(degraded)} of the answers were degraded.")
+    for name, missing in collected.get("defaulted", {}).items():
+        if missing > WARN * rows:
+            summary = f"{percent(missing / rows)} of the requests had no {name}, and were answered by its default."
+            yield Issue("defaulted", "warn", name, summary)
     wrong = collected["labels_contradicting"]
     if wrong:
         severity: Severity = "fail" if wrong > FAIL * rows else "warn"

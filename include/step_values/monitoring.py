@@ -10,7 +10,8 @@ Verdict = Literal["drift", "none", "abstain"]
 
 
 class CollectValue(TypedDict):
-    """Counts of a window's predictions and labels. `versions`: rows by the version that answered them."""
+    """Counts of a window's predictions and labels. `versions`: rows by the version that answered them. `defaulted`: by column the
+    rows that had nothing in it and were answered by its default."""
 
     window: str
     as_of: str
@@ -28,6 +29,7 @@ class CollectValue(TypedDict):
     versions: dict[str, int]
     absent_columns: list[str]
     unexpected_columns: list[str]
+    defaulted: NotRequired[dict[str, int]]
 
 
 class BacktestedWindow(TypedDict):

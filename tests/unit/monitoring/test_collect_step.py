@@ -12,7 +12,7 @@ from include.core.errors import NotReadyError
 from include.core.ledger import Ledger
 from include.core.request import Ref, Request
 from include.core.settings import Settings
-from include.core.spec import MultiClass, Ranking, Serving
+from include.core.spec import Feature, MultiClass, Ranking, Serving, View
 from include.core.task import perform
 from include.data.window import moment
 from include.monitoring.collect_step import snapshot
@@ -166,6 +166,23 @@ def test_redacted_inputs_are_not_missed(ledger: Ledger, settings: Settings) -> N
     write_log(settings, [record("a", "2013-04-02T10:00:00", features={"temp": 1.0, "precip": 0, "hour": 3})])
     redacting = spec(serving=Serving(redact=("carrier_code",)))
     assert Collected(ledger, snapshot(settings, redacting, AS_OF, {}), settings).value["absent_columns"] == []
+
+
+def test_what_is_missing_is_the_default_as_in_a_training_set_and_is_counted(ledger: Ledger, settings: Settings) -> None:
+    """Else every entity that nothing is known of looks like a broken feed, where training rows have the default instead."""
+    view = View(name="weather", keys=("origin",), features=(Feature(name="temp"), Feature(name="precip", default=0.5)))
+    request = (Feature(name="hour", dtype="int", default=12), Feature(name="carrier_code", dtype="category", default="none"))
+    features = spec().features.model_copy(update={"views": (view,), "request": request})
+    nothing = {"temp": None, "precip": None, "hour": None, "carrier_code": None}
+    write_log(settings, [record("a", "2013-04-02T10:00:00"), record("b", "2013-04-02T10:00:00", features=nothing)])
+    found = Collected(ledger, snapshot(settings, spec(features=features), AS_OF, {}), settings)
+    names = ("temp", "precip", "hour", "carrier_code")
+    assert [found.column(name)["a"] for name in names] == [40.5, 0.5, 7, "UA"]
+    assert [found.column(name)["b"] for name in names] == [None, 0.5, 12, "none"]
+    assert found.value["defaulted"] == {"precip": 2, "hour": 1, "carrier_code": 1}
+    redacting = spec(features=features, serving=Serving(redact=("precip",)))
+    hidden = Collected(ledger, snapshot(settings, redacting, AS_OF, {}), settings)
+    assert hidden.column("precip") == {"a": None, "b": None}
 
 
 def test_answers_that_the_champion_did_not_choose_and_those_of_withdrawn_versions_are_tagged(

@@ -55,6 +55,14 @@ def test_missing_values_beyond_the_past_warn_then_fail(reference: Reference) -> 
     assert quality(some, reference).passed
 
 
+def test_many_answers_by_a_default_are_told_and_stop_nothing(reference: Reference) -> None:
+    found = quality(week(), reference, defaulted={"precip": 30, "hour": 400})
+    assert issues(found) == [("defaulted", "warn", "hour")]
+    assert "57% of the requests had no hour, and were answered by its default" in found.issues[0].summary
+    assert found.passed
+    assert found.columns == {}  # nor is it set aside from drift
+
+
 def test_unseen_categories_are_named_with_their_share(reference: Reference) -> None:
     found = quality(put(week(), "carrier_code", ["ZZ"] * 350 + ["UA", "B6"] * 175), reference)
     assert issues(found) == [("unseen", "fail", "carrier_code")]
