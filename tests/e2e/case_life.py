@@ -16,6 +16,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from include.backends.airflow.client import AirflowClient
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.request import Json, Outcome, Ref, Request
@@ -110,9 +111,11 @@ class Life:
     token: str  # of the gateway
     home: Path
     tally: Tally = field(default_factory=Tally)
+    airflow: AirflowClient | None = None  # where not as the services open it
+    callers: type[Callers] = Callers
 
     def __post_init__(self) -> None:
-        airflow = self.services.airflow()
+        airflow = self.airflow or self.services.airflow()
         assert airflow is not None
         self.journal = Journal.load(self.home / "journal.json")
         self.runs = Runs(airflow, self.journal, self.spec.name)
@@ -139,7 +142,7 @@ class Life:
     def account(self) -> Account:
         trained = [each for each in self._records() if each.entry.origin != "derived"]
         retrained = trained[-1] if len(trained) > 1 else None
-        decision = next((one for one in reversed(self._decisions()) if one.action == "retrain"), None)
+        decision = next((one for one in reversed(self.decided()) if one.action == "retrain"), None)
         broken = next((each for each in self._records() if each.entry.origin == "derived"), None)
         first, second, third = (self._rollout_of(each) for each in (trained[0], retrained, broken))
         assert first is not None
@@ -159,7 +162,7 @@ class Life:
             for first, last in self.case.windows():
                 if self._watched(pump, first, last).action == "retrain":
                     return
-        raise AssertionError(f"no retraining in {self.case.weeks} weeks: {[one.summary for one in self._decisions()]}")
+        raise AssertionError(f"no retraining in {self.case.weeks} weeks: {[one.summary for one in self.decided()]}")
 
     def _watched(self, pump: Pump, first: date, last: date) -> Decision:
         """The decision on a week, once its callers have asked and its days have landed."""
@@ -216,7 +219,7 @@ class Life:
     def calling(self, until: date, per_second: float = 0.0) -> Iterator[Pump]:
         """Callers from where they were, in the background."""
         raw = RawPartitions(self.copy, self.spec.name)
-        callers = Callers(
+        callers = self.callers(
             self.spec, raw, self.services.settings.gateway_url, self.token, self.case.path, self.case.every, self.case.step,
             per_second, self.tally, self.case.questions,
         )  # fmt: skip
@@ -280,13 +283,13 @@ class Life:
         found = list_rollouts(self.control, self.spec.name)
         return next((one for one in reversed(found) if record is not None and one.challenger == record.version), None)
 
-    def _decisions(self) -> Sequence[Decision]:
+    def decided(self) -> Sequence[Decision]:
         return decisions(self.control, self.spec.name)
 
     def _decision(self, as_of: date) -> Decision | None:
         """The stored decision of the window that ends at `as_of`."""
         moment = datetime.combine(as_of, datetime.min.time())
-        return next((one for one in self._decisions() if datetime.fromisoformat(one.as_of) == moment), None)
+        return next((one for one in self.decided() if datetime.fromisoformat(one.as_of) == moment), None)
 
     def say(self, words: str) -> None:
         self.journal.print_line(f"{self.case.name}: {words}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -48,9 +49,9 @@ def addresses() -> dict[str, str]:
 
 
 class Site:
-    """All machines, off. `folder` holds their disks and secrets; `models` is the folder of models, part of every image."""
+    """All machines, off. `folder` holds their disks and secrets; `models` is the package of models, part of every image."""
 
-    def __init__(self, folder: Path, models: Path) -> None:
+    def __init__(self, folder: Path, models: str) -> None:
         self.folder, self.models, self.secrets = folder, models, Secrets(folder / "made")
         self.hosts = addresses()
         (folder / "disks").mkdir(parents=True, exist_ok=True)
@@ -78,12 +79,12 @@ class Site:
             "PATH": f"{BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": f"{DISK}/root",
             "LANG": "C.UTF-8",
-            "PYTHONPATH": os.pathsep.join((str(PROJECT), *search_path(str(self.models)))),
+            "PYTHONPATH": os.pathsep.join((str(PROJECT), *search_path(self.models))),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "SLIPSTREAM_HOME": HOME,
             "SLIPSTREAM_ROOT": f"s3://{BUCKET}/root",
-            "SLIPSTREAM_MODELS": str(self.models),
+            "SLIPSTREAM_MODELS": self.models,
             "SLIPSTREAM_AIRFLOW_URL": "http://api-server:8080",
             "SLIPSTREAM_MLFLOW_URL": "http://mlflow:5500",
             "SLIPSTREAM_RAY_URL": "http://ray:8265",
@@ -234,3 +235,23 @@ class Site:
             {"MLFLOW_AUTH_CONFIG_PATH": config, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         )  # fmt: skip
         return [Service("mlflow", ["sh", "-c", write + server], environment)]
+
+    # -- looks -----------------------------------------------------------------------------------------
+
+    def pings(self, worker: str) -> bool:
+        """Whether the Celery worker of that machine answers."""
+        app = "airflow.providers.celery.executors.celery_executor.app"
+        command = [str(BIN / "celery"), "--app", app, "inspect", "ping", "--timeout", "5", "-d", f"celery@{worker}"]
+        return self.machines[worker].run(command, self._broker(self.airflow("worker", "stores"))).returncode == 0
+
+    def ray_nodes(self) -> int:
+        """How many nodes of the Ray cluster are alive."""
+        request = urllib.request.Request(
+            "http://ray:8265/api/v0/nodes", headers={"Authorization": f"Bearer {self.secrets.text('ray_token')}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                nodes = json.loads(answer.read())["data"]["result"]["result"]
+        except (OSError, ValueError, KeyError):
+            return 0
+        return sum(node["state"] == "ALIVE" for node in nodes)

@@ -1,0 +1,1 @@
+"""The model that the machines run: part of every machine's image."""
