@@ -22,6 +22,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from include.core.errors import one_line
+from include.prediction_log.compactor import LogCompactor
+from include.prediction_log.shared import SharedLog
+from include.prediction_log.shipping import Limits, LogShipper
 from include.services.services import Services
 from include.serving.telemetry.agent_report import Report
 
@@ -57,8 +60,10 @@ class Ending(Protocol):
 
 def duties(services: Services) -> list[Duty]:
     """What an agent does over those services."""
-    del services
-    return []
+    settings = services.settings
+    shared = SharedLog(settings.home, services.storage)
+    limits = Limits.from_env(settings.environ)
+    return [LogShipper(shared, limits, settings.environ), LogCompactor(shared)]
 
 
 class Agent:
