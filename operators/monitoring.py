@@ -310,9 +310,10 @@ def running(services: Services, model: str) -> tuple[str, ...]:
 
 
 class RotateLogOperator(SlipstreamOperator):
-    """Old segments of the prediction log become Parquet. Killed at any point, the next one goes on: nothing is lost or doubled.
+    """What gateways that are gone have left of the prediction log: lines on this machine's disk are shipped to the storage root,
+    and chunks there that are a day old become Parquet. Killed at any point, the next one goes on: nothing is lost or doubled.
 
-    The log is where the gateway's home is: a gateway of another machine rotates its own.
+    A living gateway's agent does both by itself, and sooner.
 
     **Example** ::
 
@@ -320,9 +321,12 @@ class RotateLogOperator(SlipstreamOperator):
     """
 
     def execute(self, context: Context) -> Json:
-        from include.prediction_log.rotation import KEEP_DAYS, rotate_days
+        from include.prediction_log.compaction import LEFT, compact
+        from include.prediction_log.shipping import ship_what_is_left
 
         del context
-        made = rotate_days(open_services().settings.home, self.model, KEEP_DAYS)
+        services = open_services()
+        ship_what_is_left(services.prediction_log, services.settings.environ)
+        made = compact(services.prediction_log, self.model, LEFT)
         self.log.info("%d Parquet files made", len(made))
         return {"files": len(made)}
