@@ -70,6 +70,19 @@ def redact(where: Where, model: str, wanted: Wanted, own: bool = False) -> int:
     """Overwrite the records that are meant; with `own` only those that were written on this disk, here and in the root.
 
     Returns how many there were, one that is on this disk and in the root once; 0 where nothing is left to do.
+    """
+    total = 0
+    for _ in range(PASSES):
+        found, changed = _pass(where, model, wanted, own)
+        total += found
+        if not changed:
+            break
+    if not isinstance(where, Path):
+        forget(where, model, shipped(where.storage, model))
+    return total
+
+
+def wish(log: SharedLog, model: str, key: bytes, ids: Collection[str], units: Collection[str] = ()) -> str:
     """Have every gateway's agent redact what has not left its disk. Returns the wish's path."""
     made = now()
     value = {"at": precise(made), "ids": sorted(_digest(key, each) for each in ids),
