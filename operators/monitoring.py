@@ -19,7 +19,7 @@ from operators.alert import Alert, send_alert
 from operators.assets import retrain_asset, with_outlet
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
 from operators.hooks import open_services
-from operators.inputs import Input, Inputs, Takes
+from operators.inputs import Input, Inputs, Takes, require_feedback
 from operators.links import ReportLink, report_url
 from operators.run import as_of, may_deploy
 from operators.unmanaged import newest_day, watched_rows
@@ -39,7 +39,8 @@ class CollectPredictionsOperator(ComputeOperator):
 
     :param as_of: the window's end (UTC), templated; else the run's parameter `as_of`, its event's, the end of its data interval,
         or of the newest published day
-    :param labels: the output of a CollectFeedbackOperator, for a model that publishes no labels
+    :param labels: the output of a CollectFeedbackOperator, for a model that publishes no labels, or whose spec says that those
+        which callers send are used as well (`serving.feedback`)
 
     **Example** ::
 
@@ -62,6 +63,7 @@ class CollectPredictionsOperator(ComputeOperator):
 
         moment, gone = as_of(context, newest_day(services, self.model), self.as_of), withdrawn(services.control, self.model)
         feedback = self.ref_or_none("labels", services)
+        require_feedback(self, services.spec(self.model), feedback, "monitoring", "labels")
         return collect_request(services.spec(self.model), moment, services.control, services.prediction_log, gone, feedback)
 
 
