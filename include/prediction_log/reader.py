@@ -64,7 +64,10 @@ def _lines(where: Where, model: str, since: str | None, first_day: str) -> Itera
     old = {*local} - {*recent(local, since)}
     for path in files:
         if path.suffix == PARQUET:
-            yield from _parquet_lines(path)
+            try:
+                yield from _parquet_lines(path)
+            except FileNotFoundError:  # redacted or compacted anew since it was listed
+                raise shared.gone(model) from None
         elif path not in old:
             yield from _segment_lines(path, where, model)
 

@@ -11,10 +11,13 @@ import pytest
 
 from include.core import fault
 from include.core.fault import Fault, ResponseLost
+from include.core.machine import gateway_id
 from include.core.storage import LocalStorage
-from include.prediction_log import redaction
+from include.prediction_log import redaction, rotation
 from include.prediction_log.compaction import compact
-from include.prediction_log.pieces import shipped
+from include.prediction_log.compactor import LogCompactor
+from include.prediction_log.layout import segments
+from include.prediction_log.pieces import gateway_of, shipped
 from include.prediction_log.reader import read_records
 from include.prediction_log.shared import SharedLog
 from include.prediction_log.shipping import LogShipper
@@ -134,3 +137,43 @@ def test_redaction_replaces_what_was_shipped_and_a_killed_one_is_gone_on_with(
     assert not any(b'"r1"' in log.storage.read(piece.path) for piece in shipped(log.storage, "toy"))
     assert redaction.redact(reader, "toy", lambda each: each.id in names(0, 2)) == 2
     assert ids(reader) == []
+
+
+def test_an_agent_compacts_what_its_own_gateway_wrote_once_that_is_complete(log: SharedLog, tmp_path: Path) -> None:
+    for place, opened in ((log, "20260101-000000"), (SharedLog(tmp_path / "other", log.storage), "20260101-000000")):
+        writer = PredictionLog(place.home, "toy")
+        writer.write([record(0)])
+        writer.close()
+        for segment in segments(place.home, "toy"):
+            segment.rename(segment.with_name(f"{opened}{segment.name[15:]}"))
+        LogShipper(place, AT_ONCE).run()
+    LogCompactor(log).run()
+    LogCompactor(log).end()
+    found = {gateway_of(piece.source): piece.compacted for piece in shipped(log.storage, "toy")}
+    assert found == {gateway_id(log.home): True, gateway_id(tmp_path / "other"): False}
+
+
+def test_by_hand_every_model_is_compacted(
+    log: SharedLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path / "reader"))
+    monkeypatch.setenv("SLIPSTREAM_ROOT", str(tmp_path / "root"))
+    shipped_in(log, 2)
+    assert rotation.main([]) == 0
+    assert capsys.readouterr().out == ""
+    assert rotation.main(["--minutes", "0"]) == 0
+    assert capsys.readouterr().out.strip().endswith(".parquet")
+    assert ids(elsewhere(log, tmp_path)) == names(0, 1)
+
+
+def test_a_line_of_a_later_release_holds_up_its_own_segment_alone(log: SharedLog, caplog: pytest.LogCaptureFixture) -> None:
+    for extra in (b"", b'{"kind":"prediction","id":"new","at":"2026-01-01T10:00:00.000000+00:00","v":99}\n'):
+        writer = PredictionLog(log.home, "toy")
+        writer.write([record(0)])
+        if extra:
+            writer.append(extra)
+        writer.close()
+        LogShipper(log, AT_ONCE).run()
+    assert len(compact(log, "toy", timedelta(0))) == 1
+    assert "was not compacted" in caplog.text
+    assert [piece.compacted for piece in shipped(log.storage, "toy")].count(False) >= 1

@@ -235,7 +235,12 @@ def test_a_segment_leaves_the_disk_once_nobody_writes_it_and_the_root_has_had_it
     shipper.run()
     assert segment.exists()  # somebody writes it
     writer.close()
-    shipper.run()
+    fault.arm(Fault("log.ship.unlink", "lose"))
+    with pytest.raises(ResponseLost):
+        shipper.run()
+    fault.arm(None)
+    assert ids(log) == ids(elsewhere(log, tmp_path)) == names(0, 1)
+    LogShipper(log, AT_ONCE).run()
     assert not segment.exists()
     assert ids(log) == ids(elsewhere(log, tmp_path)) == names(0, 1)
 
