@@ -23,6 +23,7 @@ from typing import Protocol, runtime_checkable
 
 from include.core.errors import one_line
 from include.prediction_log.compactor import LogCompactor
+from include.prediction_log.entity_keys import EntityKeys
 from include.prediction_log.shared import SharedLog
 from include.prediction_log.shipping import Limits, LogShipper
 from include.services.services import Services
@@ -63,7 +64,7 @@ def duties(services: Services) -> list[Duty]:
     settings = services.settings
     shared = SharedLog(settings.home, services.storage)
     limits = Limits.from_env(settings.environ)
-    return [LogShipper(shared, limits, settings.environ), LogCompactor(shared)]
+    return [LogShipper(shared, limits, settings.environ), LogCompactor(shared), EntityKeys(shared, settings.environ)]
 
 
 class Agent:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions, effects
+from include.core.errors import InputError
 from include.core.request import Result
 from include.governance.mirror import behind
 from include.monitoring.profile.profile_file import read_profiles
@@ -26,6 +27,7 @@ from include.versions.lifecycle import set_production
 from operators import lifecycle
 from operators.monitoring import CollectPredictionsOperator, ProfileReferenceOperator, RotateLogOperator, _with_threshold
 from operators.staleness import BuildHistoryOperator
+from operators.unmanaged import CollectFeedbackOperator
 from tests.support.nursery import DAYS
 from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.support.wired import DecideRetrainingOperator, MonitorModelOperator, TrainStalenessProbesOperator
@@ -236,6 +238,21 @@ def test_what_a_gateway_that_is_gone_has_left_is_shipped_compacted_and_read_the_
     assert segments(home, MODEL) == []
     assert collected("two").key == before.key
     assert Run()(rotate) == {"files": 0}
+
+
+def test_labels_that_callers_sent_judge_a_window_where_the_spec_says_so(served: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    taught = SPEC.model_copy(update={"serving": SPEC.serving.model_copy(update={"feedback": ("monitoring",)})})
+    monkeypatch.setattr("tests.unit.operators.models.shop.spec.SPEC", taught)
+    run = Run(interval=WEEK, run_type="scheduled")
+    with pytest.raises(InputError, match="collect is given none"):
+        run(CollectPredictionsOperator(task_id="collect", model=MODEL))
+    told = run(CollectFeedbackOperator(task_id="labels", model=MODEL))
+    collected = served.result(run(CollectPredictionsOperator(task_id="collect", model=MODEL, labels=told)))
+    assert collected.value["labels_told"] == 0  # every label has landed
+    assert sorted(served.services.ledger.request(collected.key).inputs)[-1] == "feedback"
+    dag = lifecycle.monitoring_dag(taught)
+    assert dag.get_task("labels").downstream_task_ids == {"collect"}
+    assert "labels" not in lifecycle.monitoring_dag(SPEC).task_ids
 
 
 def test_a_skew_or_an_undecided_window_fails_the_run() -> None:
