@@ -1,9 +1,9 @@
 """`make bench AREA=log_shipping`: what a gateway's machine that is lost takes with it, and what shipping costs.
 
 A writer logs 100 or 1,000 lines a second (RATES="100 1000"), as a worker does, beside a shipper at its defaults; at a random
-moment both are killed and the machine is never seen again. Goals: of what was answered longer than SLIPSTREAM_LOG_SHIP_SECONDS and
-two seconds ago every line is in the root once, and the shipper takes at most a twentieth of a processor. The root is a folder; S3
-adds the time of a put.
+moment both are killed and the machine is never seen again. Goals: of what was answered longer than SLIPSTREAM_LOG_SHIP_SECONDS
+and two seconds ago every line is in the root once, and the shipper takes at most a twentieth of a processor. The root is a
+folder; S3 adds the time of a put.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _write(folder: Path, rate: int) -> None:
     while True:
         due = int((time.monotonic() - started) * rate) - count
         at = precise()
-        features = {f"feature_{place}": 0.1 * place for place in range(12)}
+        features: dict[str, bool | float | str | list[float] | None] = {f"feature_{place}": 0.1 * place for place in range(12)}
         log.write([Record("prediction", f"r{count + each}", at, at[:19], "0" * 16, {}, features, 1, "champion", 0.5)
                    for each in range(due)])  # fmt: skip
         count += due

@@ -1,7 +1,7 @@
-"""The duty of a gateway's agent (include/gateway/agent.py) that notices gateways of one root which hide entities under several keys.
+"""The duty of a gateway's agent (include/gateway/agent.py) that notices gateways of one root with several keys to hide entities.
 
-An entity would be another one on each of them: entities are counted too often, and an id that was sent to two gateways is contested.
-Nothing of a key can be read from what is kept in the root: a digest of a digest.
+An entity would be another one on each of them: entities are counted too often, and an id that was sent to two gateways is
+contested. Nothing of a key can be read from what is kept in the root: a digest of a digest.
 """
 
 from __future__ import annotations
