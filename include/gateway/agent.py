@@ -77,6 +77,7 @@ class Agent:
         threads = [threading.Thread(target=self._keep_doing, args=(duty,), name=duty.name, daemon=True) for duty in self._work]
         for thread in threads:
             thread.start()
+        self._report.write()
         while not self._ended.wait(REPORT_SECONDS):
             self._report.write()
         until = time.monotonic() + self._last

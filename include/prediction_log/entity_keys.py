@@ -19,7 +19,7 @@ from include.core.time import now
 from include.prediction_log.pieces import ROOT
 from include.prediction_log.shared import SharedLog
 
-KEYS = f"{ROOT}/keys"
+KEYS = f"{ROOT}/_keys"  # no model is called so
 EVERY_SECONDS = 3600.0
 SEEN = timedelta(hours=3)  # a gateway that has not said so for longer is gone, or has another key by now
 

@@ -101,7 +101,8 @@ def day_path(model: str, source: str, start: int, end: int, first: str, last: st
 
 def shipped_models(storage: Storage) -> list[str]:
     """The models that have a log in the root, sorted."""
-    return sorted({path.split("/")[1] for path in storage.list(ROOT) if path.count("/") > 2})
+    names = {path.split("/")[1] for path in storage.list(ROOT)}
+    return sorted(name for name in names if not name.startswith("_"))  # others are no models
 
 
 def shipped(storage: Storage, model: str, source: str = "") -> list[Piece]:

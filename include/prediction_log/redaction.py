@@ -34,6 +34,7 @@ from include.prediction_log.shared import SharedLog, Where, forget, stored
 Wanted = Callable[[Record], bool]
 PASSES = 5  # a segment may be shipped, a chunk compacted while it is read: what then stands there is found by the next pass
 CLOCKS = timedelta(minutes=1)  # by which machines may differ
+WISHES = f"{ROOT}/_redactions"  # no model is called so
 WISHED = timedelta(days=30)  # for so long a gateway that comes back is told
 
 
@@ -41,6 +42,7 @@ WISHED = timedelta(days=30)  # for so long a gateway that comes back is told
 class Wish:
     """Whose records are to go: those under a request's id, and what an entity was asked about before the wish was made."""
 
+    model: str
     at: str
     """When it was made, as `Record.at`."""
     ids: frozenset[str]
@@ -87,25 +89,21 @@ def wish(log: SharedLog, model: str, key: bytes, ids: Collection[str], units: Co
     made = now()
     value = {"at": precise(made), "ids": sorted(_digest(key, each) for each in ids),
              "units": sorted(_digest(key, each) for each in units)}  # fmt: skip
-    path = f"{_wishes(model)}/{made:%Y%m%dT%H%M%S}-{secrets.token_hex(8)}.json"
+    path = f"{WISHES}/{model}/{made:%Y%m%dT%H%M%S}-{secrets.token_hex(8)}.json"
     log.storage.create(path, json.dumps(value).encode())
     return path
 
 
-def wishes(log: SharedLog, model: str, known: Collection[str] = ()) -> dict[str, Wish]:
-    """By their paths: those of the last weeks that are not known yet."""
+def wishes(log: SharedLog, known: Collection[str] = ()) -> dict[str, Wish]:
+    """By their paths: those of the last weeks that are not known yet, of all models."""
     found = {}
-    for path in log.storage.list(_wishes(model)):
+    for path in log.storage.list(WISHES):
         if path not in known:
             value = json.loads(log.storage.read(path))
-            made = Wish(str(value["at"]), frozenset(value["ids"]), frozenset(value["units"]))
+            made = Wish(path.split("/")[2], str(value["at"]), frozenset(value["ids"]), frozenset(value["units"]))
             if instant(made.at) >= now() - WISHED:
                 found[path] = made
     return found
-
-
-def _wishes(model: str) -> str:
-    return f"{ROOT}/{model}/redactions"
 
 
 def _digest(key: bytes, text: str) -> str:

@@ -97,7 +97,7 @@ class LogShipper:
         self.every = min(LOOK_SECONDS, self.limits.seconds)
         self._state = ShippingState(self.shared.home)
         self._segments: dict[str, dict[str, _Segment]] = {}  # by model and name
-        self._fulfilled: dict[str, set[str]] = {}  # wishes, by model
+        self._fulfilled: set[str] = set()  # wishes
         self._wished = self._tidied = float("-inf")
 
     def run(self) -> None:
@@ -229,13 +229,12 @@ class LogShipper:
 
     def _fulfil(self) -> None:
         """Redact here, and in what was shipped, what somebody has asked for elsewhere."""
-        for model in list(self._segments):
-            done = self._fulfilled.setdefault(model, set())
-            for path, wish in wishes(self.shared, model, done).items():
-                count = redact(self.shared, model, wish.wanted(entity_key(self.shared.home, self.environ)), own=True)
+        for path, wish in wishes(self.shared, self._fulfilled).items():
+            if wish.model in self._segments:
+                count = redact(self.shared, wish.model, wish.wanted(entity_key(self.shared.home, self.environ)), own=True)
                 if count:
-                    log.info("%d records of %s were redacted, as %s asks", count, model, path)
-                done.add(path)
+                    log.info("%d records of %s were redacted, as %s asks", count, wish.model, path)
+            self._fulfilled.add(path)
 
     def _tidy(self, model: str) -> None:
         """Remove segments that nobody writes and that have been in the root for long, once it says that it has all of them."""
@@ -245,12 +244,11 @@ class LogShipper:
         there = _by_source(shipped(self.shared.storage, model))
         for path in ended:
             segment = self._segments[model][path.stem]
-            whole = _whole_size(path)
-            if reached(there.get(segment.source, ())) < whole:  # somebody removed it there: once more, from what is missing
-                segment.place, segment.ended = reached(there.get(segment.source, ())), None
-                continue
-            with _left_alone(path) as left:
-                if left:
+            with contextlib.suppress(FileNotFoundError), _left_alone(path) as left:  # another shipper may be faster
+                held = reached(there.get(segment.source, ()))
+                if held < _whole_size(path):  # somebody removed it there: once more, from what is missing
+                    segment.place, segment.ended = held, None
+                elif left:
                     fault.point("log.ship.unlink")
                     path.unlink()
                     del self._segments[model][path.stem]

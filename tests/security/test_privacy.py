@@ -314,7 +314,6 @@ def test_the_command_takes_out_tells_what_is_left_and_is_audited(
     assert "training_set/" in told
     assert [record.id for record in read_records(toy.settings.home, "shop")] == ["else"]
     held = b"".join(path.read_bytes() for path in (toy.settings.home / "store" / "predictions").rglob("*.*"))
-    assert b"redactions" not in held
     assert request.encode() not in held
     assert cli.main(["redact", "shop", *chosen, "--yes"]) == 0
     assert "holds none of them" in capsys.readouterr().out

@@ -43,7 +43,8 @@ def test_names_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     for each in made:
         storage.write(each.path, b"")
     storage.write(f"predictions/toy/chunks/{SOURCE}/notes.txt", b"")
-    storage.write("predictions/other/redactions/x.json", b"")
+    storage.write("predictions/other/chunks/x/0-1.jsonl", b"")
+    storage.write("predictions/_redactions/third/x.json", b"")
     assert set(shipped(storage, "toy")) == set(made)
     assert set(shipped(storage, "toy", SOURCE)) == set(made)
     assert shipped(storage, "toy", SOURCE[:-1]) == []
