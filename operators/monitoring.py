@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias, Context
@@ -59,11 +59,16 @@ class CollectPredictionsOperator(ComputeOperator):
 
     def build(self, context: Context, services: Services) -> Request:
         from include.monitoring.request import collect_request
+        from include.prediction_log.watermarks import behind
         from include.rollout.history import withdrawn
 
         moment, gone = as_of(context, newest_day(services, self.model), self.as_of), withdrawn(services.control, self.model)
         feedback = self.ref_or_none("labels", services)
         require_feedback(self, services.spec(self.model), feedback, "monitoring", "labels")
+        for each in behind(
+            services.prediction_log, moment - timedelta(days=services.spec(self.model).monitoring.window_days), moment
+        ):
+            self.log.warning("The window may lack requests: %s", each.words)
         return collect_request(services.spec(self.model), moment, services.control, services.prediction_log, gone, feedback)
 
 

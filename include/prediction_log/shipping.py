@@ -17,22 +17,26 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from include.core import fault
 from include.core.entity_key import entity_key
 from include.core.environment import LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, LOG_SHIP_KILOBYTES, LOG_SHIP_SECONDS, Variable
 from include.core.errors import SpecError
+from include.core.time import now
 from include.prediction_log import layout
 from include.prediction_log.pieces import Piece, chunk_path, reached, shipped, source_of
 from include.prediction_log.redaction import redact, wishes
 from include.prediction_log.rotated import ship_rotated
 from include.prediction_log.shared import SharedLog
 from include.prediction_log.shipping_state import Backlog, ShippingState
+from include.prediction_log.watermarks import mark_shipped
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0  # between two looks at the segments, which ship what is due
 WISH_SECONDS = 30.0  # between two looks for wishes to redact
+MARK_SECONDS = 30.0  # between two times that the root is told up to when it has the log
 TIDY_SECONDS = 60.0  # between two looks for segments that may leave the disk
 LARGEST = 8 << 20  # bytes of a chunk, unless a line is longer
 
@@ -98,7 +102,7 @@ class LogShipper:
         self._state = ShippingState(self.shared.home)
         self._segments: dict[str, dict[str, _Segment]] = {}  # by model and name
         self._fulfilled: set[str] = set()  # wishes
-        self._wished = self._tidied = float("-inf")
+        self._wished = self._tidied = self._marked = float("-inf")
 
     def run(self) -> None:
         """Ship what is old enough or large enough. Raises what the storage raises, when every model was tried."""
@@ -110,16 +114,19 @@ class LogShipper:
 
     def _look(self, everything: bool) -> None:
         failed: list[Exception] = []
+        began = now()
         for model in layout.models(self.shared.home):
             try:
                 self._ship_model(model, everything)
             except Exception as error:  # noqa: BLE001 - of any vendor; another model's lines may fit where these do not
                 failed.append(error)
         self._keep_bound()
+        backlogs = self._backlogs()
         places = {model: {name: each.place for name, each in known.items()} for model, known in self._segments.items()}
-        self._state.write(self._backlogs(), places)
+        self._state.write(backlogs, places)
         if failed:
             raise failed[0]
+        self._mark(began, backlogs, everything)
         self._after_work()
 
     def _ship_model(self, model: str, everything: bool) -> None:
@@ -148,10 +155,10 @@ class LogShipper:
     def _ship_segment(self, model: str, path: Path, segment: _Segment, everything: bool) -> None:
         alone = _is_complete(path)  # asked first: what is written until then is in the size
         size = path.stat().st_size
-        waiting, now = size - segment.place, time.monotonic()
+        waiting, clock = size - segment.place, time.monotonic()
         if waiting > 0:
-            segment.waiting_since = segment.waiting_since if segment.waiting_since is not None else now
-            if not everything and waiting < self.limits.bytes and now - segment.waiting_since < self.limits.seconds:
+            segment.waiting_since = segment.waiting_since if segment.waiting_since is not None else clock
+            if not everything and waiting < self.limits.bytes and clock - segment.waiting_since < self.limits.seconds:
                 return
             while data := _whole_lines(path, segment.place):
                 self._ship(model, path, segment, data)
@@ -168,10 +175,10 @@ class LogShipper:
         segment.place = end
         self._state.shipped(model, len(data))
         with contextlib.suppress(FileNotFoundError):
-            now = _bytes(path, start, len(data))
-            if now != data:  # redacted since it was read: the same bytes once more, without those lines
+            present = _bytes(path, start, len(data))
+            if present != data:  # redacted since it was read: the same bytes once more, without those lines
                 piece = Piece(target, segment.source, start, end)
-                self.shared.storage.create(piece.revised(), now)
+                self.shared.storage.create(piece.revised(), present)
                 self.shared.storage.delete(target)
 
     def _keep_bound(self) -> None:
@@ -210,22 +217,29 @@ class LogShipper:
 
     def _backlogs(self) -> dict[str, Backlog]:
         found = {model: Backlog() for model in layout.models(self.shared.home)}
-        now, clock = time.monotonic(), time.time()
+        clock = time.time() - time.monotonic()
         for model, _, segment, size in self._waiting():
-            since = clock - (now - segment.waiting_since) if segment.waiting_since is not None else clock
+            since = clock + (segment.waiting_since if segment.waiting_since is not None else time.monotonic())
             found[model] = found[model].and_also(size, since)
         return found
 
+    def _mark(self, began: datetime, backlogs: Mapping[str, Backlog], ended: bool) -> None:
+        """Say up to when the log is in the root. Of lines that wait it is known to within one look when they were written."""
+        if ended or time.monotonic() - self._marked >= MARK_SECONDS:
+            waiting = [datetime.fromtimestamp(each.since - self.every, UTC) for each in backlogs.values() if each.since]
+            mark_shipped(self.shared, min([began, *waiting]), ended)
+            self._marked = time.monotonic()
+
     def _after_work(self) -> None:
         """What is done now and then, when everything was shipped that was due."""
-        now = time.monotonic()
-        if now - self._wished >= WISH_SECONDS:
+        clock = time.monotonic()
+        if clock - self._wished >= WISH_SECONDS:
             self._fulfil()
-            self._wished = now
-        if now - self._tidied >= TIDY_SECONDS:
+            self._wished = clock
+        if clock - self._tidied >= TIDY_SECONDS:
             for model in list(self._segments):
                 self._tidy(model)
-            self._tidied = now
+            self._tidied = clock
 
     def _fulfil(self) -> None:
         """Redact here, and in what was shipped, what somebody has asked for elsewhere."""
