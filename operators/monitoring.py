@@ -63,13 +63,11 @@ class CollectPredictionsOperator(ComputeOperator):
         from include.rollout.history import withdrawn
 
         moment, gone = as_of(context, newest_day(services, self.model), self.as_of), withdrawn(services.control, self.model)
-        feedback = self.ref_or_none("labels", services)
-        require_feedback(self, services.spec(self.model), feedback, "monitoring", "labels")
-        for each in behind(
-            services.prediction_log, moment - timedelta(days=services.spec(self.model).monitoring.window_days), moment
-        ):
+        spec, feedback = services.spec(self.model), self.ref_or_none("labels", services)
+        require_feedback(self, spec, feedback, "monitoring", "labels")
+        for each in behind(services.prediction_log, moment - timedelta(days=spec.monitoring.window_days), moment):
             self.log.warning("The window may lack requests: %s", each.words)
-        return collect_request(services.spec(self.model), moment, services.control, services.prediction_log, gone, feedback)
+        return collect_request(spec, moment, services.control, services.prediction_log, gone, feedback)
 
 
 class ProfileReferenceOperator(ComputeOperator):
