@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND)
         sys.exit(str(error))
     _allow_files(bounds)
     keeper = AgentKeeper()
-    keeper.start()  # before there is a socket: the agent would hold the port for as long as it outlives the gateway
+    keeper.start(alone=True)  # before there is a socket: the agent would hold the port for as long as it outlives the gateway
     try:
         return _answer(settings, options, access, bounds, Shared(options.workers, shadow_command))
     finally:
