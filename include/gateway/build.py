@@ -25,6 +25,7 @@ from include.serving.prediction.lost_views import LostViews
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.shadow import Shadow
 from include.serving.stores import Stores
+from include.serving.telemetry.agent_report import agent_source
 from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.health import Health, Source, log_source
 from include.serving.telemetry.shared_memory import SharedMemory
@@ -79,7 +80,8 @@ def sources(reader: FeatureReader, services: Services) -> dict[str, Source]:
         "features": lambda spec: freshness.samples(reader.opened(), spec),
         "skew": lambda spec: findings.samples(services.control, spec),
         "monitoring": lambda spec: alarm.samples(services.control, spec),
-        "log": log_source(services.settings.home),
+        "log": log_source(services.settings.home, services.settings.environ),
+        "agent": agent_source(services.settings.home),
     }
 
 
