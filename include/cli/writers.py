@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from include.cli.components import components
 from include.cli.context import CliContext
+from include.core import tls
 from include.core.errors import SlipstreamError
 from include.governance.jobs import live
 from include.local.orphans import find
@@ -60,10 +61,12 @@ def _servers(context: CliContext) -> Iterator[Writer]:
 def _schedules(url: str) -> bool:
     """Whether the scheduler has given a sign of life lately, by Airflow's own word."""
     try:
-        with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=TIMEOUT) as answer:
+        secure = urllib.request.HTTPSHandler(context=tls.context())
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
+        with opener.open(f"{url}/api/v2/monitor/health", timeout=TIMEOUT) as answer:
             said = json.load(answer)
         return bool(said["scheduler"]["status"] == "healthy")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, SlipstreamError):
         return False
 
 
