@@ -195,7 +195,7 @@ class ListWithdrawnOperator(ComputeOperator):
         from include.rollout.history import withdrawn
 
         moment, gone = moment_of(self, context, services), withdrawn(services.control, self.model)
-        return snapshot(services.settings, services.spec(self.model), moment.isoformat(), gone)
+        return snapshot(services.prediction_log, services.spec(self.model), moment.isoformat(), gone)
 
 
 def day_of(operator: Any, name: str, ref: Ref, context: Context, services: Services) -> date:

@@ -62,7 +62,7 @@ class CollectPredictionsOperator(ComputeOperator):
 
         moment, gone = as_of(context, newest_day(services, self.model), self.as_of), withdrawn(services.control, self.model)
         feedback = self.ref_or_none("labels", services)
-        return collect_request(services.spec(self.model), moment, services.control, services.settings, gone, feedback)
+        return collect_request(services.spec(self.model), moment, services.control, services.prediction_log, gone, feedback)
 
 
 class ProfileReferenceOperator(ComputeOperator):
@@ -212,7 +212,7 @@ class CheckSkewOperator(ComputeOperator):
         from include.features.request import skew_request
 
         moment = as_of(context, newest(services.control, self.model), self.as_of)
-        return skew_request(services.spec(self.model), moment, services.control, services.ledger, services.settings)
+        return skew_request(services.spec(self.model), moment, services.control, services.ledger, services.prediction_log)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.features.skew.findings import record

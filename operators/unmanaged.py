@@ -43,7 +43,7 @@ class CollectFeedbackOperator(ComputeOperator):
         from include.monitoring.feedback_step import snapshot
 
         moment = as_of(context, newest_day(services, self.model), self.as_of)
-        return snapshot(services.settings, services.spec(self.model), moment)
+        return snapshot(services.prediction_log, services.spec(self.model), moment)
 
 
 class GatherPastOperator(ComputeOperator):

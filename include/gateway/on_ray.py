@@ -22,6 +22,7 @@ from include.core.connection import from_env
 from include.core.environment import GATEWAY_TLS_CERT, SERVE_ALONE, SERVE_HOST
 from include.core.errors import NotReadyError, PermanentError, SpecError
 from include.core.settings import Settings
+from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import build, common_tokens
 from include.routing.gateways import Identity
 from include.services.services import Services
@@ -37,6 +38,7 @@ def gateway() -> Gateway | RecordedApp:
     host = SERVE_HOST.read()
     if SERVE_ALONE.read() == "yes" and is_loopback(host):
         stay_on_loopback()
+    AgentKeeper().start()  # one of the replicas of a home works; the others wait for its end
     access = _access(settings, host)
     identity = Identity.of_this_process(settings.home, f"Ray Serve at {host}, process {os.getpid()}")
     made = build(Services(settings), access, identity=identity)

@@ -44,7 +44,7 @@ def _withdrawn(services: Services, spec: ModelSpec, moment: datetime) -> Request
     from include.features.withdrawn_step import snapshot
     from include.rollout.history import withdrawn
 
-    return snapshot(services.settings, spec, moment.isoformat(), withdrawn(services.control, spec.name))
+    return snapshot(services.prediction_log, spec, moment.isoformat(), withdrawn(services.control, spec.name))
 
 
 def evaluation(services: Services, spec: ModelSpec, train: Ref, rows: Ref, *, compare: bool) -> Ref:

@@ -16,13 +16,12 @@ import pyarrow.parquet as pq
 
 from include.core.errors import NotReadyError
 from include.core.request import Json, Outcome, Ref, Request
-from include.core.settings import Settings
 from include.core.spec import Feature, Features, ModelSpec
 from include.core.task import Task
 from include.data.sql import copy, literal, parquet
 from include.data.window import Window, moment
-from include.prediction_log.layout import log_files
 from include.prediction_log.owners import settle
+from include.prediction_log.shared import SharedLog, files
 from include.prediction_log.sql_view import COLUMNS, Beside, open_log, select
 from include.prediction_log.units import units_of
 from include.problems.of import of_params, of_spec, params_of
@@ -31,7 +30,7 @@ from include.step_values.monitoring import CollectValue
 
 
 def snapshot(
-    settings: Settings,
+    log: SharedLog,
     spec: ModelSpec,
     as_of: str | datetime,
     published: Mapping[date, Ref] | Mapping[str, Ref],
@@ -50,7 +49,7 @@ def snapshot(
     inputs = spec.features.inputs
     problem, before = of_spec(spec), window.start - wide.start
     also = beside(problem, inputs)
-    with open_log(log_files(settings.home, spec.name), inputs, window, earlier=before, beside=also) as connection:
+    with open_log(files(log, spec.name), inputs, window, earlier=before, beside=also) as connection:
         selection = select(connection, inputs, also)
     params: dict[str, Json] = {
         "as_of": window.end.isoformat(),
@@ -90,11 +89,11 @@ def run(task: Task) -> Outcome:
     features = Features.model_validate(params["features"])
     inputs = features.inputs
     window = Window(moment(params["window_start"]), moment(params["as_of"]))
-    files = log_files(task.settings.home, task.request.model)
+    log = files(SharedLog(task.settings.home, task.storage), task.request.model)
     earlier = window.start - moment(params["earlier_start"])
     problem = of_params(params)
     also = beside(problem, inputs)
-    with open_log(files, inputs, window, params["until"], earlier, also) as connection:
+    with open_log(log, inputs, window, params["until"], earlier, also) as connection:
         selection = select(connection, inputs, also)
         if selection.digest != params["log"]:
             raise NotReadyError(

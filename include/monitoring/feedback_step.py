@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 from include.core.digest import digest_json
 from include.core.errors import NotReadyError
 from include.core.request import Json, Outcome, Request
-from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.task import Task
 from include.core.time import parse_time
 from include.data.window import Window, moment
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import LABEL
+from include.prediction_log.shared import SharedLog
 from include.problems.of import of_params, of_spec, params_of
 from include.problems.problem import Problem
 
@@ -28,10 +28,10 @@ STEP, FUNCTION = "labels", "include.monitoring.feedback_step:run"
 Sent = tuple[str, float | str, str]  # request, label (a class by name), when it came: UTC without zone
 
 
-def snapshot(settings: Settings, spec: ModelSpec, as_of: datetime) -> Request:
+def snapshot(log: SharedLog, spec: ModelSpec, as_of: datetime) -> Request:
     """The request for the window that ends at `as_of` and those before it that are judged again, as the log stands now."""
     window = Window.ending(as_of, spec.monitoring.window_days * (1 + spec.monitoring.label_wait))
-    found = list(sent(settings, spec.name, window, of_spec(spec)))
+    found = list(sent(log, spec.name, window, of_spec(spec)))
     params: dict[str, Json] = {
         "start": window.start.isoformat(),
         "as_of": window.end.isoformat(),
@@ -47,7 +47,7 @@ def run(task: Task) -> Outcome:
     a request is about but the request itself. Raises NotReadyError if the log holds other labels by now."""
     params, problem = task.params, of_params(task.params)
     window = Window(moment(params["start"]), moment(params["as_of"]))
-    found = list(sent(task.settings, task.request.model, window, problem))
+    found = list(sent(SharedLog(task.settings.home, task.storage), task.request.model, window, problem))
     if digest_json(found) != params["log"]:
         what = f"The prediction log of {task.request.model} holds other labels by now than this request names."
         raise NotReadyError(what, safe="nothing was written.", hint="the retry takes a new snapshot by itself.")
@@ -62,9 +62,9 @@ def run(task: Task) -> Outcome:
     return Outcome({"labels": len(found)}, files)
 
 
-def sent(settings: Settings, model: str, window: Window, problem: Problem) -> Iterator[Sent]:
+def sent(log: SharedLog, model: str, window: Window, problem: Problem) -> Iterator[Sent]:
     """The labels that came within the window, in the order of the log; those of another kind of problem are none."""
-    for record in read_records(settings.home, model, window.start.isoformat()):
+    for record in read_records(log, model, window.start.isoformat()):
         label = (record.label_class or None) if problem.named_labels else record.label
         if record.kind != LABEL or label is None:
             continue

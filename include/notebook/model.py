@@ -247,7 +247,7 @@ class Model:
         if not spec.training.without_withdrawn:
             return None
         gone: Sequence[int] = withdrawn(self.services.control, self.name)
-        found = self._compute(snapshot(self.services.settings, spec, at.isoformat(), gone))
+        found = self._compute(snapshot(self.services.prediction_log, spec, at.isoformat(), gone))
         return self.services.ledger.ref(found.result)
 
     def _warn_seen(self, holdout: Ref, of_champion: Ref) -> None:

@@ -31,13 +31,14 @@ from include.prediction_log.layout import log_files, segments
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
 from include.prediction_log.redaction import redact
-from include.prediction_log.rotation import rotate
+from include.prediction_log.shared import log_of
 from include.prediction_log.sql_view import open_log, select
 from include.prediction_log.tail import read_tail
 from include.prediction_log.writer import PredictionLog
 from include.rollout.evidence_accumulator import StageAccumulator
 from include.routing.entity_hash import unit
 from tests.support import shop
+from tests.support.rotated_log import rotate
 from tests.support.synthetic_predictions import commit, labels, spec
 
 MODEL, WHEN = "late_small", "2013-04-02T10:00:00"
@@ -105,7 +106,7 @@ def test_live_traffic_keeps_its_arms_whatever_the_key() -> None:
 def collected(
     ledger: Ledger, settings: Settings, published: dict[str, Any] | None = None, **changes: Any
 ) -> tuple[Any, list[dict[str, Any]]]:
-    request = snapshot(settings, spec(**changes), "2013-04-08", published or {})
+    request = snapshot(log_of(settings), spec(**changes), "2013-04-08", published or {})
     result = perform(request, ledger.open_attempt(request.key, 0), ledger, settings)
     return result, pq.read_table(ledger.storage.uri(result.files["predictions.parquet"].path)).to_pylist()
 
@@ -174,7 +175,7 @@ def test_records_of_before_the_key_are_joined_as_they_were(
 def test_the_skew_check_leaves_a_contested_id_out_and_counts_it(settings: Settings, log: PredictionLog) -> None:
     log.write([prediction(log, "r", "EWR", 1), prediction(log, "r", "JFK", 2), prediction(log, "again", "JFK", 5, 0.9)])
     log.write([prediction(log, "again", "JFK", 4, 0.1)])
-    sample = read_sample(settings, MODEL, datetime.fromisoformat("2013-04-01"), datetime.fromisoformat("2013-04-08"))
+    sample = read_sample(log_of(settings), MODEL, datetime.fromisoformat("2013-04-01"), datetime.fromisoformat("2013-04-08"))
     assert [(record.id, record.score) for record in sample.records] == [("again", 0.1)]
     assert sample.contested == 1
 

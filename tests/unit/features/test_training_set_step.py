@@ -16,6 +16,7 @@ from include.core.task import perform
 from include.features.withdrawn_step import snapshot
 from include.model_contract.view_version import versions
 from include.prediction_log.record import Record
+from include.prediction_log.shared import log_of
 from include.prediction_log.writer import PredictionLog
 from tests.support.shop import FIRST, HERE, SPEC, Shop, returns_of, views
 
@@ -224,7 +225,7 @@ def test_requests_of_withdrawn_versions_are_left_out(week: Shop) -> None:
     log.close()
 
     def left_out(gone: list[int]) -> Result:
-        request = snapshot(week.settings, SPEC, "2013-01-08T00:00:00", gone)
+        request = snapshot(log_of(week.settings), SPEC, "2013-01-08T00:00:00", gone)
         made = perform(request, week.ledger.open_attempt(request.key, 0), week.ledger, week.settings)
         return week.training_set({**refs, "withdrawn": week.ledger.ref(made)})
 

@@ -13,13 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from include.core.spec import ModelSpec, Objectives
 from include.prediction_log.layout import segments
 from include.prediction_log.record import Record
-from include.prediction_log.rotation import rotate
 from include.prediction_log.writer import PredictionLog
 from include.serving.telemetry import health as module
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.exposition import Sample
 from include.serving.telemetry.health import Health, log_source
 from include.serving.telemetry.metrics_page import metrics_page, names
+from tests.support.rotated_log import rotate
 from tests.unit.operators.models.shop.spec import SPEC
 
 
