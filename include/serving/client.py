@@ -11,6 +11,7 @@ import httpx
 from include.core import tls
 from include.core.connection import from_env
 from include.core.control import ControlStore
+from include.core.environment import GATEWAY_CLIENT_CERT, GATEWAY_CLIENT_KEY
 from include.core.errors import DataError, GateClosed, UnreachableError
 from include.core.settings import Settings
 from include.core.spec.dtypes import length_of
@@ -184,8 +185,15 @@ class GatewayClient:
         return UnreachableError(
             f"The gateway at {self.url} did not answer: {why}.",
             safe="nothing was changed by this call, or it may be sent again.",
-            hint=tls.untrusted(why) or "start it, or set SLIPSTREAM_GATEWAY_URL to its address; the task is retried.",
+            hint=self._hint(why),
         )
+
+    def _hint(self, why: str) -> str:
+        hint = tls.untrusted(why) or "start it, or set SLIPSTREAM_GATEWAY_URL to its address; the task is retried."
+        if self.url.startswith("https:") and "disconnected" in why:  # so ends a handshake for want of a certificate, too
+            names = f"{GATEWAY_CLIENT_CERT.name} and {GATEWAY_CLIENT_KEY.name}"
+            hint += f" If it asks callers for a certificate: name one that it takes in {names}."
+        return hint
 
 
 def _rows_of(outputs: Sequence[Mapping[str, Any]]) -> Said:
