@@ -59,7 +59,8 @@ def check(url: str) -> Options:
     try:
         context_of(options)
     except (OSError, ValueError, redis.RedisError) as error:
-        named = ", ".join(sorted(TLS & set(options))) or "none"
+        asked = parse_qs(urlsplit(url).query)
+        named = ", ".join(sorted(TLS & set(asked))) or f"none, and the authorities of {tls.bundle() or 'this system'}"
         raise SpecError(
             f"The online store's TLS options cannot be used ({named}): {without_secrets(str(error), url)}.",
             seen=shown(url),
