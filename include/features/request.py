@@ -50,11 +50,18 @@ def uses(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def training_set_request(
-    spec: ModelSpec, as_of: datetime, control: ControlStore, *, withdrawn: Ref | None = None, window_days: int | None = None
+    spec: ModelSpec,
+    as_of: datetime,
+    control: ControlStore,
+    *,
+    withdrawn: Ref | None = None,
+    feedback: Ref | None = None,
+    window_days: int | None = None,
 ) -> Request:
     """Of the days that are published now, as they could have been known at `as_of` (UTC, without zone).
 
-    `withdrawn`: the result of that step, whose requests are left out. `window_days`: the spec's, unless given.
+    `withdrawn`: the result of that step, whose requests are left out. `feedback`: that of the step `labels`, for requests of
+    which no label has landed. `window_days`: the spec's, unless given.
     """
     days = spec.training.window_days if window_days is None else window_days
     params: dict[str, Json] = {
@@ -70,6 +77,8 @@ def training_set_request(
     inputs = known_days(control, spec.name, spec.features.views, start, last)
     if withdrawn is not None:
         inputs["withdrawn"] = withdrawn
+    if feedback is not None:
+        inputs["feedback"] = feedback
     return Request.of(TRAINING_SET, TRAINING_SET_FUNCTION, spec.name, params=params, inputs=inputs)
 
 

@@ -30,6 +30,7 @@ from include.core.settings import Settings
 from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import Shared, build, common_tokens
 from include.gateway.shadow import COMMAND
+from include.prediction_log.shipping import Limits
 from include.routing.gateways import Identity
 from include.services.services import Services
 from include.serving.gateway import Gateway
@@ -84,6 +85,7 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         bounds = Bounds.from_env(settings.environ)
+        Limits.from_env(settings.environ)  # the agent's: a person should know now
         common = common_tokens(Services(settings))  # and see that the control store is of this release
         access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ), common)
         own = certificate.from_environment(settings.environ)

@@ -28,6 +28,8 @@ from include.problems.of import of_params, of_spec, params_of
 from include.problems.problem import Problem
 from include.step_values.monitoring import CollectValue
 
+FEEDBACK = "feedback"  # an input: what the step `labels` found
+
 
 def snapshot(
     log: SharedLog,
@@ -37,11 +39,13 @@ def snapshot(
     *,
     window_days: int = 0,
     withdrawn: Sequence[int] = (),
+    feedback: Ref | None = None,
 ) -> Request:
     """The request of `collect` for the window that ends at `as_of`, as the log stands now.
 
     `published`: {day: Ref of the day's `features` result}; the days the window touches become inputs. `withdrawn`: versions
-    that were rolled back: their answers are tagged.
+    that were rolled back: their answers are tagged. `feedback`: labels that callers have sent, for requests of
+    which none has landed.
     """
     refs = {str(day): ref for day, ref in published.items()}
     window = Window.ending(as_of, window_days or spec.monitoring.window_days)
@@ -65,6 +69,8 @@ def snapshot(
         **params_of(spec),
     }
     days = {day: refs[day] for day in wide.days() if day in refs}
+    if feedback is not None:
+        days[FEEDBACK] = feedback
     return Request.of("collect", "include.monitoring.collect_step:run", spec.name, params=params, inputs=days)
 
 
@@ -103,9 +109,9 @@ def run(task: Task) -> Outcome:
                 safe="nothing was written; the log itself is never changed by reading.",
                 hint="the retry takes a new snapshot by itself.",
             )
-        label_files = [str(task.file(day, "labels.parquet")) for day in sorted(task.request.inputs)]
-        _labels(connection, label_files, window, problem)
-        days = sorted(task.request.inputs)
+        days = sorted(set(task.request.inputs) - {FEEDBACK})
+        told = [str(task.file(FEEDBACK, "labels.parquet"))] if FEEDBACK in task.request.inputs else []
+        _labels(connection, [str(task.file(day, "labels.parquet")) for day in days], window, problem, told)
         settle(
             connection,
             lambda: [str(task.file(day, "entities.parquet")) for day in days],
@@ -116,7 +122,8 @@ def run(task: Task) -> Outcome:
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
         for query, path in zip(queries.values(), written.values(), strict=True):
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
-        return Outcome(_counts(connection, window, {feature.name for feature in inputs} - set(params["redacted"])), written)
+        counts = _counts(connection, window, {feature.name for feature in inputs} - set(params["redacted"]))
+        return Outcome({**counts, **({"labels_told": _told(connection)} if told else {})}, written)
 
 
 def _queries(params: Mapping[str, Any], names: list[str], also: Beside, problem: Problem) -> dict[str, str]:
@@ -149,10 +156,13 @@ def _withdrawn(params: Mapping[str, Any]) -> str:
     return f"coalesce(version IN ({versions}), false) AS withdrawn" if versions else "false AS withdrawn"
 
 
-def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Window, problem: Problem) -> None:
+def _labels(
+    connection: duckdb.DuckDBPyConnection, files: list[str], window: Window, problem: Problem, told: Sequence[str]
+) -> None:
     """Table `labels`: one row a request. The newest label wins; two that differ at one moment cancel each other.
 
-    Classes that the problem does not have are no labels: they are counted in `outside`.
+    Classes that the problem does not have are no labels: they are counted in `outside`. `told`: files of labels that callers
+    have sent, for requests of which no label has landed; their requests are in the table `told`.
     """
     kind = "VARCHAR" if problem.named_labels else "DOUBLE"
     connection.execute(f"CREATE TABLE arrived (request_id VARCHAR, label {kind}, label_timestamp TIMESTAMP)")
@@ -166,6 +176,13 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
     known = f"label IN ({', '.join(map(literal, problem.outputs))})" if problem.named_labels else "isfinite(label)"
     connection.execute(f"CREATE TABLE outside AS SELECT DISTINCT request_id FROM arrived WHERE NOT {known}")
     connection.execute(f"DELETE FROM arrived WHERE NOT {known}")
+    connection.execute("CREATE TABLE told (request_id VARCHAR)")
+    if told:
+        sent = f"SELECT * FROM {parquet(told)} WHERE label_timestamp <= ?"
+        rows = f'SELECT request_id, "{_label_column(told[0])}"::{kind} AS label, label_timestamp FROM ({sent})'
+        connection.execute(f"CREATE TABLE missing AS {rows} ANTI JOIN arrived USING (request_id)", [window.end])
+        connection.execute("INSERT INTO arrived SELECT * FROM missing")
+        connection.execute("INSERT INTO told SELECT request_id FROM missing")
     connection.execute(
         """CREATE TABLE labels AS
         WITH newest AS (
@@ -183,6 +200,12 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
         WHERE turn = 1 AND label_timestamp < event_time"""
     )
     connection.execute("DELETE FROM labels WHERE request_id IN (SELECT request_id FROM foreknown)")
+
+
+def _told(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many of the window's labels callers have sent."""
+    query = "SELECT count(label) FROM log JOIN labels USING (request_id) SEMI JOIN told USING (request_id) WHERE turn = 1"
+    return int(connection.execute(query).fetchall()[0][0])
 
 
 def _label_column(file: str) -> str:

@@ -30,6 +30,7 @@ from include.prediction_log.shared import SharedLog, stored
 
 log = logging.getLogger(__name__)
 COMPLETE = timedelta(minutes=70)  # a segment is closed after an hour; its last lines are then in the root, too
+LEFT = timedelta(days=1)  # then the gateway that wrote it is gone, or has done it
 SCHEMA = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
 FIELDS = [name for name in COLUMNS if name in Record.__struct_fields__]
 _DAY = re.compile(r"\d{4}-\d\d-\d\d").fullmatch

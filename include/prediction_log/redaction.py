@@ -28,17 +28,18 @@ from include.core.time import instant, now, precise
 from include.prediction_log.layout import parquet_files, segments
 from include.prediction_log.pieces import ROOT, Piece, parts, shipped, source_of
 from include.prediction_log.reader import read_records
-from include.prediction_log.record import PREDICTION, Record, parse_line
+from include.prediction_log.record import PREDICTION, SHADOW, Record, parse_line
 from include.prediction_log.shared import SharedLog, Where, forget, stored
 
 Wanted = Callable[[Record], bool]
 PASSES = 5  # a segment may be shipped, a chunk compacted while it is read: what then stands there is found by the next pass
+CLOCKS = timedelta(minutes=1)  # by which machines may differ
 WISHED = timedelta(days=30)  # for so long a gateway that comes back is told
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Whose records are to go, of those written before it was made."""
+    """Whose records are to go: those under a request's id, and what an entity was asked about before the wish was made."""
 
     at: str
     """When it was made, as `Record.at`."""
@@ -50,10 +51,12 @@ class Wish:
     def wanted(self, key: bytes) -> Wanted:
         """The records that it means; `key`: that of the installation."""
 
+        until = precise(instant(self.at) + CLOCKS)
+
         def wanted(record: Record) -> bool:
-            if record.at > self.at:
-                return False
-            return _digest(key, record.id) in self.ids or (bool(record.unit) and _digest(key, record.unit) in self.units)
+            if self.units and record.unit and record.kind in (PREDICTION, SHADOW):  # an id may be others' as well
+                return record.at <= until and _digest(key, record.unit) in self.units
+            return _digest(key, record.id) in self.ids
 
         return wanted
 
@@ -63,12 +66,14 @@ def requests_of(where: Where, model: str, mine: Wanted) -> set[str]:
     return {record.id for record in read_records(where, model) if record.kind == PREDICTION and mine(record)}
 
 
-def redact(where: Where, model: str, wanted: Wanted) -> int:
-    """Overwrite the records that are meant. Returns how many there were, one that is on this disk and in the root once; 0 where
-    nothing is left to do."""
+def redact(where: Where, model: str, wanted: Wanted, own: bool = False) -> int:
+    """Overwrite the records that are meant; with `own` only those that were written on this disk, here and in the root.
+
+    Returns how many there were, one that is on this disk and in the root once; 0 where nothing is left to do.
+    """
     total = 0
     for _ in range(PASSES):
-        found, changed = _pass(where, model, wanted)
+        found, changed = _pass(where, model, wanted, own)
         total += found
         if not changed:
             break
@@ -107,7 +112,7 @@ def _digest(key: bytes, text: str) -> str:
     return hashlib.blake2b(text.encode(), key=key, digest_size=16).hexdigest()
 
 
-def _pass(where: Where, model: str, wanted: Wanted) -> tuple[int, bool]:
+def _pass(where: Where, model: str, wanted: Wanted, own: bool) -> tuple[int, bool]:
     """How many records went, and whether any file changed."""
     home = where if isinstance(where, Path) else where.home
     written = segments(home, model)
@@ -115,17 +120,20 @@ def _pass(where: Where, model: str, wanted: Wanted) -> tuple[int, bool]:
     local += sum(_in_parquet(path, wanted) for path in parquet_files(home, model))  # listed now: one may be new since
     if isinstance(where, Path):
         return local, bool(local)
-    counts = _in_root(where, model, wanted)
     here = {source_of(home, path.stem) for path in written}
+    counts = _in_root(where, model, wanted, here if own else None)
     counting = {part.piece for part in parts(counts)}
     elsewhere = sum(count for piece, count in counts.items() if piece in counting and piece.source not in here)
     return local + elsewhere, bool(local) or any(counts.values())
 
 
-def _in_root(log: SharedLog, model: str, wanted: Wanted) -> dict[Piece, int]:
-    """How many records went from each piece. Those that somebody replaced who was then killed are removed."""
+def _in_root(log: SharedLog, model: str, wanted: Wanted, sources: Collection[str] | None) -> dict[Piece, int]:
+    """How many records went from each piece, of all sources or of some. Pieces that somebody replaced who was then killed are
+    removed."""
     latest: dict[tuple[str, int, int, bool], Piece] = {}
     for piece in sorted(shipped(log.storage, model), key=lambda piece: piece.revision):
+        if sources is not None and piece.source not in sources:
+            continue
         place = piece.source, piece.start, piece.end, piece.compacted
         if place in latest:
             log.storage.delete(latest[place].path)

@@ -203,7 +203,7 @@ def test_a_stranger_cannot_have_anothers_row_left_out_of_training(
     log.close()
 
     def left(gone: int) -> set[str]:
-        request = withdrawn(settings, shop.SPEC, "2013-01-08T00:00:00", [gone])
+        request = withdrawn(log_of(settings), shop.SPEC, "2013-01-08T00:00:00", [gone])
         made = perform(request, life.ledger.open_attempt(request.key, 0), life.ledger, settings)
         rows = life.read(life.training_set({**refs, "withdrawn": life.ledger.ref(made)}), "train").to_pylist()
         return {each["request_id"] for each in whole} - {each["request_id"] for each in rows}
@@ -313,6 +313,9 @@ def test_the_command_takes_out_tells_what_is_left_and_is_audited(
     assert "features/" in told
     assert "training_set/" in told
     assert [record.id for record in read_records(toy.settings.home, "shop")] == ["else"]
+    held = b"".join(path.read_bytes() for path in (toy.settings.home / "store" / "predictions").rglob("*.*"))
+    assert b"redactions" not in held
+    assert request.encode() not in held
     assert cli.main(["redact", "shop", *chosen, "--yes"]) == 0
     assert "holds none of them" in capsys.readouterr().out
     rows = history(ControlStore(toy.settings.control_url), "shop")
@@ -338,7 +341,8 @@ def test_of_a_ranking_an_entity_is_whose_lists_they_are(toy: shop.Shop, logged: 
         }
     )
     context: Any = SimpleNamespace(settings=toy.settings)
-    mine = importlib.import_module("include.cli.redact")._of_entity(context, spec, ["customer=ann"])
+    command, given = importlib.import_module("include.cli.redact"), ["customer=ann"]
+    mine = command._of_entity(spec, given, command._units(context, spec, given))
     for customer in ("ann", "bob"):
         hashed = PredictionLog(toy.settings.home, "shop").pseudonym(unit(customer, "shop"))
         entity: dict[str, Any] = {"customer": customer, "film": "alien"} if logged else {}

@@ -16,6 +16,7 @@ from include.core.spec import MultiClass, Ranking, Serving
 from include.core.task import perform
 from include.data.window import moment
 from include.monitoring.collect_step import snapshot
+from include.monitoring.feedback_step import told_snapshot
 from include.prediction_log.shared import log_of
 from tests.support.synthetic_predictions import commit, labels, record, spec, write_log
 
@@ -243,3 +244,29 @@ def test_a_ranking_keeps_its_query(ledger: Ledger, settings: Settings) -> None:
     write_log(settings, [record("a", "2013-04-02T10:00:00", entity={"user": "u1"})])
     found = Collected(ledger, snapshot(log_of(settings), model, AS_OF, {}), settings)
     assert found.column("user") == {"a": "u1"}
+
+
+def test_labels_that_callers_sent_stand_in_for_those_that_have_not_landed(
+    ledger: Ledger, settings: Settings, tmp_path: Path
+) -> None:
+    asked = [record(name, "2013-04-02T10:00:00") for name in ("landed", "told", "both", "foreknown", "neither")]
+    at = "2013-04-05T00:00:00.000000+00:00"
+    sent = {"told": 1.0, "both": 1.0, "foreknown": 1.0, "unasked": 1.0}
+    known = {"foreknown": "2013-04-01T00:00:00"}
+    write_log(settings, [
+        *asked,
+        *({"kind": "label", "id": name, "at": at, "label": value, "event_time": known.get(name)} for name, value in sent.items()),
+    ])  # fmt: skip
+    landed = labels([(name, value, moment("2013-04-04")) for name, value in (("landed", 1), ("both", 0))])
+    folder = tmp_path / "made"
+    folder.mkdir()
+    published = {"2013-04-02": commit(ledger, "features", {}, {"labels.parquet": landed}, folder)}
+    log, model = log_of(settings), spec()
+    request = told_snapshot(log, model, moment(AS_OF), 7)
+    feedback = ledger.ref(perform(request, ledger.open_attempt(request.key, 0), ledger, settings))
+    found = Collected(ledger, snapshot(log, model, AS_OF, published, feedback=feedback), settings)
+    assert found.column("label") == {"landed": 1, "told": 1, "both": 0, "foreknown": None, "neither": None}
+    assert (found.value["labelled"], found.value["labels_told"], found.value["labels_before_request"]) == (3, 1, 1)
+    without = Collected(ledger, snapshot(log, model, AS_OF, published), settings)
+    assert without.column("label") == {"landed": 1, "told": None, "both": 0, "foreknown": None, "neither": None}
+    assert "labels_told" not in without.value
