@@ -1,4 +1,5 @@
-"""The gateway, measured: python -m benchmarks.gateway [closed] [open] [overload] [shadow] [switch] [rollback] [peers] [remote] [record]
+"""The gateway, measured: python -m benchmarks.gateway [closed] [open] [overload] [shadow] [switch] [rollback] [peers] [remote]
+[record]
 
 Every section says its goals beside what was measured, and the command fails where one was missed. Measure on a
 quiet machine: the generator and the server each want a core.
