@@ -12,9 +12,9 @@ from include.core.errors import DataError, SpecError, UnreachableError
 from include.core.time import now
 from include.serving.http import access as access_module
 from include.serving.http.access import Access, open_access
+from include.serving.http.request_error import RequestError
 from include.serving.http.shared_tokens import SharedTokens, add_shared, read_shared, remove_shared, rotate_shared
 from include.serving.http.tokens import Token, digest, named
-from tests.security.token_files import verdict
 from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
 
 
@@ -28,6 +28,15 @@ def control(url: str) -> ControlStore:  # noqa: F811
 @pytest.fixture(autouse=True)
 def _look_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_module, "LOOK_SECONDS", 0.0)
+
+
+def verdict(access: Access, secret: str | None, right: str) -> int:
+    given = [] if secret is None else [(b"authorization", f"Bearer {secret}".encode())]
+    try:
+        access.check([(b"host", b"localhost"), *given], right, "toy")
+    except RequestError as refusal:
+        return refusal.status
+    return 200
 
 
 def token(name: str, secret: str, right: str = "predict", hours: float | None = None) -> Token:
