@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from include.cli.checkup.finding import Finding, ok, problem, warning
 from include.cli.context import CliContext
-from include.core.errors import NotReadyError
+from include.core.errors import NotReadyError, SlipstreamError, one_line
+from include.core.time import now
 from include.routing.gateways import Gateway, database_time, list_gateways, silent_words
 from include.routing.reader import read_routes
+from include.serving.http.certificate import SOON, from_environment
 
 ABOUT = "gateways"
 
@@ -35,6 +37,19 @@ def check_gateways(context: CliContext, clocks: list[tuple[str, datetime]]) -> I
         if silent:
             hint = "see whether they still answer: one that is cut off from the control store serves the routes it had."
             yield warning(ABOUT, f"not alive, and waited for by nobody: {silent_words(silent)}.", hint)
+
+
+def check_certificate(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """The one that a gateway of this machine would take, where one is named."""
+    try:
+        own = from_environment(environ)
+    except SlipstreamError as error:
+        yield problem("certificate", one_line(error), error.hint)
+        return
+    if own is not None and own.expires <= now() + SOON:
+        yield warning("certificate", f"the gateway's ends at {own.expires:%Y-%m-%d %H:%M} UTC.", "put a new one there.")
+    elif own is not None:
+        yield ok("certificate", f"the gateway's is good until {own.expires:%Y-%m-%d %H:%M} UTC.")
 
 
 def _alive(alive: list[Gateway], routes: dict[str, int]) -> Iterator[Finding]:

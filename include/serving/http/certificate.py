@@ -123,6 +123,9 @@ def _read(files: Files) -> Pair:
     load_pair(context, files.certificate, files.key, NAMES, "the gateway did not take it.")
     if files.client_ca is not None:
         _load_authority(context, files.client_ca)
+    holds_key = files.key or files.certificate
+    if holds_key.stat().st_mode & 0o007:
+        log.warning("Others than its owner may read or write %s, which holds the gateway's key: chmod o= it.", holds_key)
     return Pair(context, expires)
 
 

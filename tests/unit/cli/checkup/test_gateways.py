@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from include.cli.checkup.finding import Level
-from include.cli.checkup.gateways import check_gateways
+from include.cli.checkup.gateways import check_certificate, check_gateways
 from include.cli.context import CliContext
 from include.core.control import ControlStore, gateways
+from include.core.environment import GATEWAY_TLS_CERT, GATEWAY_TLS_KEY
 from include.core.settings import Settings
 from include.routing.gateways import ALIVE_SECONDS, Identity, Report, report
 from include.routing.route import Route, set_route
+from tests.support.certificates import DAY, Authority
 
 
 @pytest.fixture
@@ -72,3 +74,19 @@ def test_none_alive_is_a_problem(context: CliContext, control: ControlStore) -> 
     ((level, words),) = told(context)
     assert level is Level.PROBLEM
     assert words.startswith("none is alive: g3 (h:1 on here), silent since")
+
+
+def test_the_certificate_that_a_gateway_would_take_is_looked_at(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+
+    def told(ends: timedelta) -> tuple[Level, str]:
+        issued = authority.issue("server", begins=-3 * DAY, ends=ends)
+        environ = {GATEWAY_TLS_CERT.name: str(issued.certificate), GATEWAY_TLS_KEY.name: str(issued.key)}
+        ((level, words),) = [(each.level, each.words) for each in check_certificate(environ)]
+        return level, words
+
+    assert list(check_certificate({})) == []
+    assert told(30 * DAY)[0] is Level.OK
+    assert told(3 * DAY)[0] is Level.WARNING
+    level, words = told(-DAY)
+    assert (level, "expired" in words) == (Level.PROBLEM, True)
