@@ -65,10 +65,10 @@ def _check_refusals(model: str, generation: int, behind: Sequence[Gateway]) -> N
 
 def _late(model: str, generation: int, timeout: float, behind: Sequence[Gateway], seen: Sequence[Gateway]) -> UnreachableError:
     silent = [each for each in seen if not each.alive]
+    late = ", ".join(f"{each.name} serves {each.serves(model)}" for each in behind)
     more = f" Not waited for: {silent_words(silent)}." if silent else ""
     return UnreachableError(
-        f"Not every gateway has applied route {generation} of {model} within {timeout:.0f} s.{more}",
-        seen={each.name: each.serves(model) for each in behind},
-        safe="those named go on serving the route before; the others serve this one.",
-        hint="read the log of those named (a model file may take long to load); the task is retried.",
+        f"Not every gateway has applied route {generation} of {model} within {timeout:.0f} s: {late}.{more}",
+        safe="those go on serving the route before; the others serve this one.",
+        hint="read their logs (a model file may take long to load); the task is retried.",
     )
