@@ -8,8 +8,10 @@ from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
 from include.core.errors import SlipstreamError
 from include.rollout.rollback import RolledBack, roll_back_model
+from include.routing.gateways import ALIVE_SECONDS
 
-TIMEOUT = 5.0  # seconds for the gateway to be seen to follow; it polls many times a second
+# Seconds for the gateways to be seen to follow. They poll many times a second; one that was lost just now counts so long as alive.
+TIMEOUT = ALIVE_SECONDS + 2.0
 
 MOVED = {
     "model": "its name", "gone": "the version that answers no longer; null where none did",
