@@ -10,8 +10,8 @@ from include.core.errors import SlipstreamError
 from include.rollout.rollback import RolledBack, roll_back_model
 from include.routing.gateways import ALIVE_SECONDS
 
-# Seconds for the gateways to be seen to follow. They poll many times a second; one that was lost just now counts as alive so long,
-# and is named then.
+# Seconds for the gateways to be seen to follow. They poll many times a second; one that was lost just now counts as alive so
+# long, and is named then.
 TIMEOUT = ALIVE_SECONDS + 2.0
 
 MOVED = {
