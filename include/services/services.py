@@ -118,7 +118,7 @@ class Services:
     def gateway(self) -> GatewayClient:
         from include.serving.client import open_client
 
-        return open_client(self.with_connection("slipstream_gateway"))
+        return open_client(self.with_connection("slipstream_gateway"), lambda: self.control)
 
     def airflow(self) -> AirflowClient | None:
         """Airflow's REST API with the login of `slipstream_airflow`; None where there is no such connection."""
