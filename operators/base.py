@@ -20,11 +20,13 @@ from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.request import Json, Request, Result
 from include.core.task import job_of, perform
+from include.core.tracing import Span
 from include.services.services import Services
 from operators.defaults import DELAY, RETRIES, TRIES
 from operators.hooks import open_services
 from operators.inputs import WithInputs
 from operators.run import holder, is_retry, run_token, wants_fresh
+from operators.seen import seen
 from operators.summary import subject, summary
 from operators.triggers import JobTrigger
 
@@ -104,14 +106,20 @@ class ComputeOperator(SlipstreamOperator):
     # -- the life of a compute task --------------------------------------------------------------------
 
     def execute(self, context: Context) -> Json:
+        with seen(f"task {self.step}", self.model, context) as span:
+            return self._execute(context, span)
+
+    def _execute(self, context: Context, span: Span) -> Json:
         services = open_services()
         request = self.build(context, services)
         self.log_subject(context, request.params, f"{request.step} of {request.model}.")
         self.log.info("  key %s", request.key)
+        span.set({"slipstream.key": request.key})
         services.ledger.record(request)
         generation = self._generation(request, context, services)
         services.sweep(request.key, generation)
         known = services.ledger.result(request.key, generation)
+        span.set({"slipstream.reused": known is not None})
         if known is not None:
             self._log_result(known, services, reused=True)
             return self._deliver(known, context, services)
@@ -187,11 +195,14 @@ class ComputeOperator(SlipstreamOperator):
 
     def resume(self, context: Context, event: Mapping[str, Any], key: str, generation: int, number: int) -> Json:
         """Called when the trigger fired. What it said is not trusted: the backend is asked again."""
+        with seen(f"task {self.step}", self.model, context, {"slipstream.key": key, "slipstream.resumed": True}):
+            return self._resume(context, Attempt(key, generation, number))
+
+    def _resume(self, context: Context, attempt: Attempt) -> Json:
         services = open_services()
-        attempt = Attempt(key, generation, number)
         status = services.jobs().status(attempt.job)
         self.links["Job"] = services.jobs().url(attempt.job)  # this is a new operator: what execute set is gone
-        if services.ledger.result(key, generation) is None and not status.over:
+        if services.ledger.result(attempt.key, attempt.generation) is None and not status.over:
             return self._wait(attempt, context, services)
         return self._settle(attempt, status, context, services)
 
@@ -281,10 +292,15 @@ class ReconcileOperator(SlipstreamOperator):
         return summary("", value)
 
     def execute(self, context: Context) -> dict[str, Any]:
+        with seen(f"task {type(self).__name__.removesuffix('Operator')}", self.model, context) as span:
+            return self._execute(context, span)
+
+    def _execute(self, context: Context, span: Span) -> dict[str, Any]:
         services, started = open_services(), time.monotonic()
         services.sweep()
         fault.point("reconcile.begin")
         resource, who = self.resource(context), holder(context)
+        span.set({"slipstream.resource": resource})
         self.log_subject(context, self.about(context))
         if self.lock_timeout:
             value = self._with_lock(resource, who, context, services)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from include.core import error_reports, logs, tracing
 from include.core.connection import from_env
 from include.core.environment import GATEWAY_WORKERS
 from include.core.errors import NotReadyError, PermanentError, StorageFullError, UnreachableError
@@ -53,15 +54,17 @@ def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
 
 def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND) -> int:
     settings = Settings.from_env()
-    _keep_private(settings)
     options = _options(settings, argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
+        logs.configure("gateway")
+        _keep_private(settings)
+        tracing.check()
         access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
         bounds = Bounds.from_env(settings.environ)
         _require_schema(settings)
     except (PermanentError, NotReadyError) as error:
         sys.exit(str(error))
+    error_reports.start("gateway")
     _allow_files(bounds)
     shared = Shared(options.workers, shadow_command)
     try:

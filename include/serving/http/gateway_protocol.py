@@ -67,6 +67,9 @@ class Reply:
     def set_exception(self, error: BaseException) -> None:
         self._protocol.answered(self, self._protocol.refuse(self.call, error))
 
+    def respond(self, response: Response) -> None:  # with headers of its own
+        self._protocol.answered(self, response)
+
 
 class GatewayProtocol(HttpToolsProtocol):
     """One connection."""
