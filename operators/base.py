@@ -33,6 +33,8 @@ from operators.triggers import JobTrigger
 if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
+    from include.overview.datasets import Flow
+
 
 class SlipstreamOperator(WithInputs, BaseOperator):
     """A task of one model's life. Everything that BaseOperator takes (`pool`, `queue`, `trigger_rule` ...) is taken here, too.
@@ -62,6 +64,25 @@ class SlipstreamOperator(WithInputs, BaseOperator):
         if params.get("day") and push is not None:
             push(key="day", value=params["day"])
 
+    # -- for a catalogue of data outside: Airflow's provider of OpenLineage asks, where it is installed ---------------
+
+    def flow(self, services: Services) -> Flow | None:
+        """What this task has read and written, after its work; None where that is no data."""
+        del services
+        return None
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """The provider's `OperatorLineage`; of a task that failed as well, for what it had made by then."""
+        services = open_services()
+        flow = self.flow(services)
+        if flow is None:
+            return None
+        from operators.commits import commits_at
+        from operators.openlineage import lineage_of  # the provider may be absent, and then nobody asks
+
+        commits = commits_at({"ti": task_instance}, self.model, services.settings.models)
+        return lineage_of(flow, services.storage.root, commits)
+
     def log_summary(self, head: str, lines: Iterable[str] = ()) -> None:
         """A task's own summary of what it did: a line that says what, and the figures below it."""
         self.log.info("%s", head)
@@ -80,6 +101,7 @@ class ComputeOperator(SlipstreamOperator):
 
     step: ClassVar[str]
     function: ClassVar[str]
+    result: Result | None = None  # that was made or found by now
 
     def __init__(
         self,
@@ -102,6 +124,11 @@ class ComputeOperator(SlipstreamOperator):
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """After the commit, on every run of the task: idempotent. Returns the XCom value."""
         return services.ledger.ref(result).to_json()
+
+    def flow(self, services: Services) -> Flow | None:
+        from include.overview.datasets import flow_of
+
+        return None if self.result is None else flow_of(self.result, services.ledger)
 
     # -- the life of a compute task --------------------------------------------------------------------
 
@@ -254,6 +281,7 @@ class ComputeOperator(SlipstreamOperator):
             self.log.info("  to compute it anew: run with fresh=true, or `slipstream invalidate %s` and clear.", result.key)
 
     def _deliver(self, result: Result, context: Context, services: Services) -> Json:
+        self.result = result
         fault.point("compute.deliver")
         value = self.deliver(result, context, services)
         fault.point("compute.delivered")

@@ -134,6 +134,7 @@ ELSEWHERE = {
         "operators/groups/scoring operators/groups/training"
     ),
     "tests/unit/operators/test_lifecycle.py": "operators/defaults operators/lifecycle_docs operators/params",
+    "tests/unit/operators/test_openlineage.py": "overview/datasets",
     "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
     "tests/unit/scoring/test_scored.py": "scoring/request",
