@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -18,7 +19,20 @@ from include.core.errors import SpecError
 
 EXPORTERS = "opentelemetry_traces_exporter"  # the SDK's entry points
 OTLP = "otlp"
+TALKATIVE = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.exporter.otlp.proto.grpc.exporter")
 PROTOCOLS = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
+
+
+class OnceAMinute(logging.Filter):
+    """A collector that is away is said now and then: the exporters say it at every try."""
+
+    _next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.created < self._next:
+            return False
+        self._next = record.created + 60
+        return True
 
 
 class Ids(RandomIdGenerator):
@@ -39,6 +53,9 @@ def make_provider(program: str) -> tuple[TracerProvider, Ids]:
     """
     ids = Ids()
     exporters = list(_exporters())
+    for name in TALKATIVE:
+        if not logging.getLogger(name).filters:
+            logging.getLogger(name).addFilter(OnceAMinute())
     provider = TracerProvider(resource=_resource(program), id_generator=ids, shutdown_on_exit=False)
     for exporter in exporters:
         provider.add_span_processor(BatchSpanProcessor(exporter))

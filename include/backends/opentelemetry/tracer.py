@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -96,5 +96,6 @@ def _fail(span: Span, error: Exception) -> None:
 def _within(seconds: float, work: Callable[[], object]) -> None:
     """The SDK waits for its exporter as long as that tries; nobody here does."""
     thread = threading.Thread(target=work, name="otel-flush", daemon=True)
-    thread.start()
-    thread.join(seconds)
+    with suppress(RuntimeError):  # the interpreter ends, and starts no thread any more
+        thread.start()
+        thread.join(seconds)

@@ -104,7 +104,7 @@ class Watched:
         if self._direct is None:
             self._inner.set_result(body)
             return
-        self._direct.respond(Response(body, headers=[self.recording.header]))
+        self._direct.protocol.answered(self._direct, Response(body, headers=[self.recording.header]))
         self._end(200)
 
     def set_exception(self, error: BaseException) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -114,6 +116,28 @@ def test_training_and_registration_tell_of_sets_and_versions(registered: Life, n
     assert version.outputs[0].name.endswith("models/shop")
     assert version.outputs[0].facets["version"].datasetVersion == "1"
     assert version.outputs[0].facets["slipstream"].facts["gate"] is True
+
+
+def test_the_providers_client_writes_it_as_an_event(life: Life, tmp_path: Path) -> None:
+    """With the real classes, where they are installed: the facets that are ours are JSON, too."""
+    client = pytest.importorskip("openlineage.client.client", reason="openlineage-python is not installed")
+    from openlineage.client.event_v2 import Job, RunEvent, RunState
+    from openlineage.client.event_v2 import Run as OfRun
+    from openlineage.client.transport.file import FileConfig, FileTransport
+
+    life.land(day(1))
+    lineage = told(Run({"day": day(1).isoformat()}), ValidateDataOperator(task_id="validate", model=life.model))
+    at, run_id = "2026-01-01T00:00:00+00:00", "0194d2b0-0000-7000-8000-000000000000"
+    event = RunEvent(
+        eventTime=at, eventType=RunState.COMPLETE, run=OfRun(run_id, lineage.run_facets), job=Job("n", "j", lineage.job_facets),
+        inputs=lineage.inputs, outputs=lineage.outputs, producer="https://example.invalid",
+    )  # fmt: skip
+    transport = FileTransport(FileConfig(log_file_path=str(tmp_path / "events"), append=True))
+    client.OpenLineageClient(transport=transport).emit(event)
+    written = json.loads((tmp_path / "events").read_text())
+    assert written["inputs"][0]["facets"]["slipstream"]["facts"]["day"] == day(1).isoformat()
+    assert written["inputs"][0]["inputFacets"]["dataQualityAssertions"]["assertions"][0]["success"] is True
+    assert written["run"]["facets"]["slipstream"]["facts"]["attempt"] == 1
 
 
 def test_a_task_that_is_about_no_data_tells_nothing(services: Services) -> None:

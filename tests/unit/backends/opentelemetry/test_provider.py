@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 
-from include.backends.opentelemetry.provider import check, make_provider
+from include.backends.opentelemetry.provider import OnceAMinute, check, make_provider
 from include.core.errors import SpecError
 
 
@@ -46,3 +48,9 @@ def test_a_protocol_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "smoke")
     with pytest.raises(SpecError, match="http/protobuf"):
         check()
+
+
+def test_a_collector_that_is_away_is_said_once_a_minute() -> None:
+    once = OnceAMinute()
+    said = [once.filter(logging.makeLogRecord({"created": at})) for at in (100.0, 101.0, 159.0, 160.0, 161.0)]
+    assert said == [True, False, False, True, False]
