@@ -92,8 +92,12 @@ def _perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Setti
 
 def described(attempt: Attempt, model: str) -> dict[str, str | int]:
     """An attempt as a span names it."""
-    names = {"key": attempt.key, "generation": attempt.generation, "attempt": attempt.number}
-    return {"slipstream.model": model, **{f"slipstream.{name}": value for name, value in names.items()}}
+    return {
+        "slipstream.model": model,
+        "slipstream.key": attempt.key,
+        "slipstream.generation": attempt.generation,
+        "slipstream.attempt": attempt.number,
+    }
 
 
 def job_of(attempt: Attempt, ledger: Ledger) -> Job:

@@ -31,12 +31,13 @@ class TracedGateway(Gateway):
         self._tracer, self._recorded = tracer, tracer.requests()
 
     def _join(self, call: HttpRequest, deployment: Deployment, done: Done) -> None:
-        recording = _current.get()
         if isinstance(done, Reply):  # without the app: nobody has asked before
             trace = self._recorded(call.headers)
             recording = None if trace is None else Recording(trace)
+        else:
+            recording = _current.get()
         if recording is None:
-            super()._join(call, deployment, done)
+            Gateway._join(self, call, deployment, done)  # a third of what super() costs, in nearly every request
             return
         watched = Watched(done, recording)
         try:

@@ -31,6 +31,7 @@ from include.core.tracing import Attributes, Headers, Part
 
 _PARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _NEVER, _FIRST = b"ff", b"00"  # versions: one that there is not, and the one without a tail
+KEPT = 1000  # headers that are remembered, each by itself: so no other object has its number
 _HALF = ALL.bit_length() - 1  # bits
 
 
@@ -70,14 +71,16 @@ class RequestSampler:
     def __init__(self, tracer: Tracer, ids: Ids, sampling: Sampling) -> None:
         self._tracer, self._ids, self._sampling = tracer, ids, sampling
         self._bound = sampling.bound
+        self._alone: dict[int, Headers] = {}  # headers that name no parent: a caller's are the same object again and again
 
     def __call__(self, headers: Headers) -> RecordedRequest | None:
-        for name, _ in headers:
-            if name == b"traceparent":
-                parent = parent_of(headers)
-                if parent is not None:
-                    return self._continue(parent, headers)
-                break  # what cannot be read is as good as absent, as the standard asks
+        if self._alone.get(id(headers)) is not headers:
+            parent = parent_of(headers)
+            if parent is not None:
+                return self._continue(parent, headers)
+            if len(self._alone) >= KEPT:
+                self._alone.clear()
+            self._alone[id(headers)] = headers
         low = getrandbits(_HALF)
         if low >= self._bound:
             return None
@@ -98,7 +101,7 @@ class RequestSampler:
 
 
 def parent_of(headers: Headers) -> Parent | None:
-    """The caller's span; None where it names none, two, or one that the standard does not allow."""
+    """The caller's span; None where it names none, two, or one that the standard does not allow: that is as good as absent."""
     given = [value for name, value in headers if name == b"traceparent"]
     found = _PARENT.fullmatch(given[0]) if len(given) == 1 else None
     if found is None:

@@ -5,7 +5,7 @@ The requests of one iteration of the event loop are answered together: what is n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import time_ns
 
@@ -26,7 +26,7 @@ class TracedPredictor(Predictor):
     def _read(
         self, items: list[Item], requests: list[PendingRequest], now: datetime, answer: Callable[[Sequence[Found]], None]
     ) -> None:
-        watched = list(recordings(requests))
+        watched = recordings(requests) if Watched.live else []
         if not watched:
             super()._read(items, requests, now, answer)
             return
@@ -41,6 +41,8 @@ class TracedPredictor(Predictor):
         super()._read(items, requests, now, noted)
 
     def _scored(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
+        if not Watched.live:
+            return super()._scored(requests, features, now, started)
         began = time_ns()
         rows = super()._scored(requests, features, now, started)
         for each in recordings(requests):
@@ -54,8 +56,9 @@ class TracedPredictor(Predictor):
         await super()._answer_part(requests, rows, started)
 
     def _deliver(self, requests: list[PendingRequest], rows: list[Row], lines: bytes) -> None:
-        for each in recordings(requests):
-            each.close(MODEL)
+        if Watched.live:
+            for each in recordings(requests):
+                each.close(MODEL)
         super()._deliver(requests, rows, lines)
 
     def _write(self, records: list[Record], lines: bytes) -> None:
@@ -77,12 +80,9 @@ class TracedPredictor(Predictor):
         super()._respond(requests, records)
 
 
-def recordings(requests: Sequence[PendingRequest]) -> Iterator[Recording]:
-    """Of those requests that are recorded, if there are any at all."""
-    if Watched.live:
-        for request in requests:
-            if isinstance(request.reply, Watched):
-                yield request.reply.recording
+def recordings(requests: Sequence[PendingRequest]) -> list[Recording]:
+    """Of those requests that are recorded."""
+    return [request.reply.recording for request in requests if isinstance(request.reply, Watched)]
 
 
 def _batch(requests: Sequence[PendingRequest], rows: Sequence[Row]) -> dict[str, int]:
