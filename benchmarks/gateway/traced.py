@@ -1,8 +1,8 @@
 """What being seen from outside costs a prediction: traces off, on, one of a hundred recorded, all of them. In turns.
 
 `BEFORE=folder` (an older checkout, with this environment's packages) is measured in the same turns: what is off costs nothing.
-Each turn is a process (benchmarks/gateway/in_process.py) without sockets, by its processor time: of its rounds the quickest tenth,
-and of the turns the median. A busy machine disturbs that least.
+Each turn is a process (benchmarks/gateway/in_process.py) without sockets, by its processor time: of its rounds the quickest
+tenth, and of the turns the median. A busy machine disturbs that least.
 """
 
 from __future__ import annotations
