@@ -109,3 +109,9 @@ def test_every_line_of_a_process_is_json_its_last_words_too() -> None:
 def test_plain_lines_are_as_they_were() -> None:
     first = run(CODE, "text").splitlines()[0]
     assert first.endswith(" x begun")
+
+
+def test_every_process_of_ours_chooses_the_form_of_its_log_here() -> None:
+    own = PROJECT / "include/core/logs.py"
+    others = [path for path in (PROJECT / "include").rglob("*.py") if path != own and "basicConfig(" in path.read_text()]
+    assert others == [], "logs.configure(program) in its place, and error_reports.start(program)"
