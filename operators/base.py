@@ -20,16 +20,20 @@ from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.request import Json, Request, Result
 from include.core.task import job_of, perform
+from include.core.tracing import Span
 from include.services.services import Services
 from operators.defaults import DELAY, RETRIES, TRIES
 from operators.hooks import open_services
 from operators.inputs import WithInputs
 from operators.run import holder, is_retry, run_token, wants_fresh
+from operators.seen import seen
 from operators.summary import subject, summary
 from operators.triggers import JobTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryPolicy
+
+    from include.overview.datasets import Flow
 
 
 class SlipstreamOperator(WithInputs, BaseOperator):
@@ -60,6 +64,25 @@ class SlipstreamOperator(WithInputs, BaseOperator):
         if params.get("day") and push is not None:
             push(key="day", value=params["day"])
 
+    # -- for a catalogue of data outside: Airflow's provider of OpenLineage asks, where it is installed ---------------
+
+    def flow(self, services: Services) -> Flow | None:
+        """What this task has read and written, after its work; None where that is no data."""
+        del services
+        return None
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """The provider's `OperatorLineage`; of a task that failed as well, for what it had made by then."""
+        services = open_services()
+        flow = self.flow(services)
+        if flow is None:
+            return None
+        from operators.commits import commits_at
+        from operators.openlineage import lineage_of  # the provider may be absent, and then nobody asks
+
+        commits = commits_at({"ti": task_instance}, self.model, services.settings.models)
+        return lineage_of(flow, services.storage.root, commits)
+
     def log_summary(self, head: str, lines: Iterable[str] = ()) -> None:
         """A task's own summary of what it did: a line that says what, and the figures below it."""
         self.log.info("%s", head)
@@ -78,6 +101,7 @@ class ComputeOperator(SlipstreamOperator):
 
     step: ClassVar[str]
     function: ClassVar[str]
+    result: Result | None = None  # that was made or found by now
 
     def __init__(
         self,
@@ -101,17 +125,28 @@ class ComputeOperator(SlipstreamOperator):
         """After the commit, on every run of the task: idempotent. Returns the XCom value."""
         return services.ledger.ref(result).to_json()
 
+    def flow(self, services: Services) -> Flow | None:
+        from include.overview.datasets import flow_of
+
+        return None if self.result is None else flow_of(self.result, services.ledger)
+
     # -- the life of a compute task --------------------------------------------------------------------
 
     def execute(self, context: Context) -> Json:
+        with seen(f"task {self.step}", self.model, context) as span:
+            return self._execute(context, span)
+
+    def _execute(self, context: Context, span: Span) -> Json:
         services = open_services()
         request = self.build(context, services)
         self.log_subject(context, request.params, f"{request.step} of {request.model}.")
         self.log.info("  key %s", request.key)
+        span.set({"slipstream.key": request.key})
         services.ledger.record(request)
         generation = self._generation(request, context, services)
         services.sweep(request.key, generation)
         known = services.ledger.result(request.key, generation)
+        span.set({"slipstream.reused": known is not None})
         if known is not None:
             self._log_result(known, services, reused=True)
             return self._deliver(known, context, services)
@@ -187,11 +222,14 @@ class ComputeOperator(SlipstreamOperator):
 
     def resume(self, context: Context, event: Mapping[str, Any], key: str, generation: int, number: int) -> Json:
         """Called when the trigger fired. What it said is not trusted: the backend is asked again."""
+        with seen(f"task {self.step}", self.model, context, {"slipstream.key": key, "slipstream.resumed": True}):
+            return self._resume(context, Attempt(key, generation, number))
+
+    def _resume(self, context: Context, attempt: Attempt) -> Json:
         services = open_services()
-        attempt = Attempt(key, generation, number)
         status = services.jobs().status(attempt.job)
         self.links["Job"] = services.jobs().url(attempt.job)  # this is a new operator: what execute set is gone
-        if services.ledger.result(key, generation) is None and not status.over:
+        if services.ledger.result(attempt.key, attempt.generation) is None and not status.over:
             return self._wait(attempt, context, services)
         return self._settle(attempt, status, context, services)
 
@@ -243,6 +281,7 @@ class ComputeOperator(SlipstreamOperator):
             self.log.info("  to compute it anew: run with fresh=true, or `slipstream invalidate %s` and clear.", result.key)
 
     def _deliver(self, result: Result, context: Context, services: Services) -> Json:
+        self.result = result
         fault.point("compute.deliver")
         value = self.deliver(result, context, services)
         fault.point("compute.delivered")
@@ -281,10 +320,15 @@ class ReconcileOperator(SlipstreamOperator):
         return summary("", value)
 
     def execute(self, context: Context) -> dict[str, Any]:
+        with seen(f"task {type(self).__name__.removesuffix('Operator')}", self.model, context) as span:
+            return self._execute(context, span)
+
+    def _execute(self, context: Context, span: Span) -> dict[str, Any]:
         services, started = open_services(), time.monotonic()
         services.sweep()
         fault.point("reconcile.begin")
         resource, who = self.resource(context), holder(context)
+        span.set({"slipstream.resource": resource})
         self.log_subject(context, self.about(context))
         if self.lock_timeout:
             value = self._with_lock(resource, who, context, services)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import Context
 
@@ -15,6 +15,9 @@ from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes, require_feedback
 from operators.run import as_of, holder, partition_day, said
+
+if TYPE_CHECKING:
+    from include.overview.datasets import Flow
 
 
 class PublishFeaturesOperator(ComputeOperator):
@@ -93,6 +96,7 @@ class MaterializeFeaturesOperator(ReconcileOperator):
 
     takes: ClassVar[Inputs] = {"features": Takes("features", "PublishFeaturesOperator")}
     template_fields = ("features", "day")
+    views: Mapping[str, Any] | None = None  # what is online by now
 
     def __init__(self, *, features: Input = None, day: date | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -118,7 +122,16 @@ class MaterializeFeaturesOperator(ReconcileOperator):
         from include.features.online.materialize import materialize
 
         result = services.ledger.resolve(self.ref("features", services))
-        return materialize(services.spec(self.model), result, services.ledger, services.settings)
+        self.views = materialize(services.spec(self.model), result, services.ledger, services.settings)
+        return self.views
+
+    def flow(self, services: Services) -> Flow | None:
+        from include.overview.datasets import online_flow
+
+        if self.views is None:
+            return None
+        result = services.ledger.resolve(self.ref("features", services))
+        return online_flow(result, services.ledger, services.settings.online_url, self.views["views"])
 
 
 class BuildTrainingSetOperator(ComputeOperator):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias, Context
 from pydantic import JsonValue
 
 from include.core import fault
-from include.core.catalog import folder_of
-from include.core.digest import PROJECT
-from include.core.repository import Commits, commits_of
 from include.services.services import Services
 from operators.assets import candidate_asset, with_outlet
 from operators.base import ReconcileOperator
+from operators.commits import commits_at
 from operators.foreign import Foreign
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
@@ -27,6 +24,8 @@ if TYPE_CHECKING:
     from include.core.request import Ref
     from include.governance import registration
     from include.governance.package import Package
+    from include.overview.datasets import Flow
+    from include.versions.record import VersionRecord
 
 DEPLOYED = "backfill_to_deploy"  # the run type of a version whose backfill's conf says `deploy`: a candidate like any other
 
@@ -75,6 +74,7 @@ class RegisterModelOperator(ReconcileOperator):
     }
     template_fields = ("training_set", "trained", "evaluation", "plan", "model_uri", "as_of", "trained_until", "categories")
     plan: Input
+    registered: VersionRecord | None = None  # by now
 
     def __init__(  # noqa: PLR0913 - they are what an author writes
         self,
@@ -131,12 +131,18 @@ class RegisterModelOperator(ReconcileOperator):
             context["outlet_events"][AssetAlias(f"{self.model}_registered")].add(candidate_asset(self.model), extra=extra)
             self.log.info("Its gate is open: an event asks for the rollout of version %d.", record.version)
         fault.point("register.sent")
+        self.registered = record
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
+
+    def flow(self, services: Services) -> Flow | None:
+        from include.overview.datasets import version_flow
+
+        return None if self.registered is None else version_flow(self.registered, services.ledger)
 
     def _fetched(self, uri: str, context: Context) -> Package:
         """The version of a model that was trained elsewhere."""
         services = open_services()
-        commits = _commits(context, self.model, services.settings.models)
+        commits = commits_at(context, self.model, services.settings.models)
         rows = self.ref_or_none("training_set", services)
         foreign = Foreign(uri, self.as_of, self.trained_until, rows, self.categories, self.evaluate)
         run_type = "" if may_deploy(context) else "backfill"
@@ -149,7 +155,7 @@ class RegisterModelOperator(ReconcileOperator):
 
         inputs = self._inputs(services)
         plan = self._plan(inputs.training_set, context, services)
-        commits = _commits(context, self.model, services.settings.models)
+        commits = commits_at(context, self.model, services.settings.models)
         return propose(
             services.ledger,
             services.spec(self.model),
@@ -182,20 +188,3 @@ class RegisterModelOperator(ReconcileOperator):
     def summary_lines(self, value: Mapping[str, Any]) -> Iterable[str]:
         yield f"version {value['version']} ({value['semver']}) of {self.model} is {value['stage']}"
         yield from (f"{name}: {url}" for name, url in self.links.items())
-
-
-def _commits(context: Context, model: str, models: str) -> Commits:
-    """Of the repository that the model is in, and of the platform's.
-
-    Airflow's bundle says which commit its DAG file is of: the model's where the bundle holds the model's folder, the platform's
-    for a model that is the platform's own.
-    """
-    bundle = getattr(context["ti"], "bundle_instance", None)
-    version, folder = str(getattr(bundle, "version", None) or ""), folder_of(model, models)
-    found = commits_of(folder)
-    if not version:
-        return found
-    if folder is None or (folder.is_relative_to(PROJECT) and found.model == found.platform):
-        return Commits(version, version)
-    held = folder.is_relative_to(Path(getattr(bundle, "path", None) or PROJECT))
-    return replace(found, model=version) if held else found

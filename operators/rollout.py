@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.core import fault
+from include.core import fault, tracing
 from include.core.errors import DataError, GateClosed, InputError, PausedError, one_line
 from include.core.request import Json
 from include.services.services import Services
@@ -18,6 +18,7 @@ from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import ReportLink, evidence_url
 from operators.run import event_extra, holder, is_asset_run, is_manual, may_deploy, person, run_token, said
+from operators.seen import of_verdict, seen
 from operators.triggers import QuestionTrigger
 
 if TYPE_CHECKING:
@@ -288,7 +289,9 @@ class RolloutStageOperator(RolloutOperator):
         rollout, spec = self.driven(services), services.spec(self.model)
         self.links[ReportLink.kind] = evidence_url(self.model, rollout.id)
         question = {"rollout": rollout.id, "model": self.model, "stage": self.stage}
-        decision = evaluate_stage(**question)
+        with tracing.span("judge") as span:
+            decision = evaluate_stage(**question)
+            span.set(of_verdict(self.stage, rollout.id, decision))
         if decision is not None and decision["answer"] == "hold":
             self.send_hold_alert(rollout, decision, services)
             record_alert(services.control, rollout, self.stage, decision, epoch)
@@ -309,6 +312,10 @@ class RolloutStageOperator(RolloutOperator):
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> Json:
         """The trigger has seen a decision, or the deadline. What it saw is not trusted: the evidence is read again."""
+        with seen("task RolloutStage", self.model, context, {"slipstream.resumed": True}):
+            return self._resume(context)
+
+    def _resume(self, context: Context) -> Json:
         services = open_services()
         epoch = services.control.take(self.resource(context), holder(context))
         try:

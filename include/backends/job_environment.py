@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from include.core.environment import CA_BUNDLE, SETTINGS
+from include.core.environment import CA_BUNDLE, SETTINGS, TOLD
 from include.core.settings import Settings
 
 
@@ -23,3 +23,6 @@ def _fields(settings: Settings, without: frozenset[str]) -> Iterator[tuple[str, 
             yield variable.name, value
     if authorities := CA_BUNDLE.read(settings.environ):  # a path that must be there on the job's machine, too
         yield CA_BUNDLE.name, authorities
+    for variable in TOLD:
+        if variable.is_set(settings.environ):
+            yield variable.name, variable.read(settings.environ)

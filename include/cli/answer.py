@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import math
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
@@ -21,9 +23,11 @@ from enum import Enum
 from typing import TextIO
 
 from include.cli.exits import Exit, exit_of
-from include.core.errors import SEEN, SlipstreamError, shown
+from include.core import logs
+from include.core.errors import SEEN, SlipstreamError, fields_of, shown
 from include.core.json_types import Json
 
+log = logging.getLogger(__name__)
 Shapes = Mapping[str, Mapping[str, str]]
 
 OPTION = "--json"
@@ -101,9 +105,19 @@ def tell_error(error: SlipstreamError, *, as_json: bool) -> int:
     status = exit_of(error)
     if as_json:
         _print_error(type(error).__name__, error.what, error.seen, error.safe, error.hint, status)
+    elif logs.is_json():
+        log.error("%s", error.what, extra={"error": fields_of(error)})
     else:
         print(explain(error), file=sys.stderr)
     return status
+
+
+def tell_trace(error: Exception) -> None:
+    """Where a fault of the program comes from, on the standard error; in the log's form where that is JSON."""
+    if logs.is_json():
+        log.critical("the command failed", exc_info=error)
+    else:
+        traceback.print_exception(error)
 
 
 def tell_usage(message: str) -> None:

@@ -17,6 +17,7 @@ from include.cli.checkup.installed import check_packages, check_programs, check_
 from include.cli.checkup.machine import check_clock, check_disks, check_private
 from include.cli.checkup.models import check_models
 from include.cli.checkup.reachable import Reach
+from include.cli.checkup.seen import check_seen
 from include.cli.checkup.settings import Setting, all_secrets, check_connections, check_names, resolved, without
 from include.cli.context import CliContext
 from include.cli.exits import found
@@ -75,6 +76,7 @@ def _look(context: CliContext, given: Mapping[str, str], filed: Mapping[str, str
         "models": partial(check_models, context),
         "settings": partial(check_names, given, filed),
         "connections": partial(check_connections, given, filed),
+        "seen from outside": check_seen,
         "disk": partial(check_disks, context.settings),
         "private files": partial(check_private, context.settings),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -11,8 +12,9 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from include.cli.answer import OPTION, add_json, tell_error, tell_fault, tell_usage, words_aside
+from include.cli.answer import OPTION, add_json, tell_error, tell_fault, tell_trace, tell_usage, words_aside
 from include.cli.exits import Exit
+from include.core import error_reports, logs
 from include.core.errors import SlipstreamError
 from include.core.private_files import set_mask
 
@@ -77,6 +79,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         options = _parser(given).parse_args(given)
         set_mask()
+        logs.configure("cli", logging.WARNING, text=None)
+        error_reports.start("cli")
         with words_aside(options):
             return _run(options)
     except _WrongUsage as wrong:
@@ -91,7 +95,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except Exception as fault:  # noqa: BLE001 - a script must not take a fault of ours for an error that is explained
-        traceback.print_exc()
+        error_reports.report(fault)
+        tell_trace(fault)
         if as_json:
             tell_fault(fault)
         return Exit.FAULT

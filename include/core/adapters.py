@@ -55,6 +55,13 @@ ADAPTERS: dict[str, str] = {
     "expectations": "include.backends.great_expectations.expectations:open_expectations",
     # include/monitoring/drift_report.py: one HTML page that opens offline
     "drift_report": "include.backends.evidently.report:drift_report",
+    # include/core/tracing.py: Tracer; and what is wrong with its settings
+    "tracing": "include.backends.opentelemetry.tracer:OtelTracer",
+    "tracing.check": "include.backends.opentelemetry.provider:check",
+    # include/core/error_reports.py
+    "errors.start": "include.backends.sentry.reports:start",
+    "errors.report": "include.backends.sentry.reports:report",
+    "errors.scrub": "include.backends.sentry.scrub:scrub_all",
     # include/scoring/batches.py: the batches of a table, scored on a cluster
     "batches.ray": "include.backends.ray.data:score_batches",
 }

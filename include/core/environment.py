@@ -222,6 +222,41 @@ CONNECTIONS = tuple(
     )
 )
 
+# -- seen from outside: the variables of OpenTelemetry and of Sentry are read as their specifications say ---------------------
+
+LOG_FORMAT = _named("LOG_FORMAT", "name", "How processes log: `text`, or `json` for a JSON object a line.", "text", jobs=True)
+LOG_FIELDS = _named("LOG_FIELDS", "JSON", "Set by a task for its jobs: what the lines of their logs say of the run.")
+OTEL_DISABLED = Variable("OTEL_SDK_DISABLED", "switch", "`true`: nothing is traced, whatever else is set.")
+OTEL_EXPORTER = Variable(
+    "OTEL_TRACES_EXPORTER",
+    "names",
+    "How traces are sent: `otlp`, `console`, `none` ... Traces are on where it or an endpoint is set.",
+)
+OTEL_ENDPOINT = Variable(
+    "OTEL_EXPORTER_OTLP_ENDPOINT", "address", "The collector that traces are sent to. Not set: nothing is traced."
+)
+OTEL_TRACES_ENDPOINT = Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "address", "The same for traces alone, with its path.")
+OTEL_PROTOCOL = Variable("OTEL_EXPORTER_OTLP_PROTOCOL", "name", "`grpc` or `http/protobuf`.", "grpc")
+OTEL_TRACES_PROTOCOL = Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "name", "The same for traces alone.")
+OTEL_HEADERS = Variable(
+    "OTEL_EXPORTER_OTLP_HEADERS", "secret", "What the collector asks for, such as a token: `name=value`, with commas between."
+)
+OTEL_SERVICE = Variable(
+    "OTEL_SERVICE_NAME", "name", "What a process is called in traces.", derived="`slipstream-gateway`, `-task` or `-job`"
+)
+OTEL_RESOURCE = Variable(
+    "OTEL_RESOURCE_ATTRIBUTES", "text", "What else traces say of a process: `name=value`, with commas between."
+)
+OTEL_SAMPLER = Variable("OTEL_TRACES_SAMPLER", "name", "Which traces are recorded.", "parentbased_always_on")
+OTEL_SAMPLER_ARG = Variable(
+    "OTEL_TRACES_SAMPLER_ARG", "number", "The share of `traceidratio` and `parentbased_traceidratio`.", "1"
+)
+TRACEPARENT = Variable("TRACEPARENT", "text", "Set by a task for its jobs: the span that they go on below (W3C Trace Context).")
+TRACESTATE = Variable("TRACESTATE", "text", "The same: what vendors added to it.")
+SENTRY_DSN = Variable("SENTRY_DSN", "secret", "Where errors are reported to. Not set: nowhere. Needs the package `sentry-sdk`.")
+TOLD = (LOG_FORMAT,)  # a job is told them beside the settings
+REPORTING = (OTEL_HEADERS, SENTRY_DSN)  # they may open the servers that look on: for processes that trace and report
+
 # -- others', which we read as well ------------------------------------------------------------------------------------------
 
 RAY_ADDRESS = Variable("RAY_ADDRESS", "address", "The Ray cluster that a process works on; Ray sets it in its jobs.")
@@ -260,6 +295,11 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
     "Work, storage and tests": (SQL_SECONDS, SQL_MEMORY, AWS_CONN_ID, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM),
     "Ports of the local platform": tuple(PORTS.values()),
     "Connections": CONNECTIONS,
+    "Seen from outside": (
+        LOG_FORMAT, LOG_FIELDS, OTEL_DISABLED, OTEL_EXPORTER, OTEL_ENDPOINT, OTEL_TRACES_ENDPOINT, OTEL_PROTOCOL,
+        OTEL_TRACES_PROTOCOL, OTEL_HEADERS, OTEL_SERVICE, OTEL_RESOURCE, OTEL_SAMPLER, OTEL_SAMPLER_ARG, TRACEPARENT, TRACESTATE,
+        SENTRY_DSN,
+    ),
     "Of others": (
         RAY_ADDRESS, RAY_JOB, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, AWS_CA_BUNDLE, AWS_ENDPOINT_URL, AWS_REGION,
         AWS_DEFAULT_REGION, MLFLOW_INSECURE, MLFLOW_CERTIFICATES, MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from include.core import fault
+from include.core import error_reports, fault, logs, tracing
 from include.core.author import as_slipstream_error, log_exception
 from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
@@ -69,9 +69,11 @@ def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settin
     `step`: called instead of it, for who has a faster way to the very same outcome.
     Whatever the function raises comes out as one of our errors, which says whether a retry can help.
     """
+    attributes = {"slipstream.step": request.step, **described(attempt, request.model)}
     try:
-        require_met(request.model, settings.models)  # also on a node of a cluster, whose environment is its own
-        return _perform(request, attempt, ledger, settings, step or cast("Step", load(request.function)))
+        with logs.fields(model=request.model, key=request.key), tracing.span(f"step {request.step}", attributes):
+            require_met(request.model, settings.models)  # also on a node of a cluster, whose environment is its own
+            return _perform(request, attempt, ledger, settings, step or cast("Step", load(request.function)))
     except SlipstreamError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - of an author's code: any class, any text
@@ -88,12 +90,24 @@ def _perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Setti
         return ledger.commit(request, attempt, outcome, time.monotonic() - started)
 
 
+def described(attempt: Attempt, model: str) -> dict[str, str | int]:
+    """An attempt as a span names it."""
+    return {
+        "slipstream.model": model,
+        "slipstream.key": attempt.key,
+        "slipstream.generation": attempt.generation,
+        "slipstream.attempt": attempt.number,
+    }
+
+
 def job_of(attempt: Attempt, ledger: Ledger) -> Job:
-    """The job that computes an attempt's request: the same whatever the backend."""
+    """The job that computes an attempt's request: the same whatever the backend. It goes on with the trace and the log of whoever
+    submits it."""
     request = ledger.request(attempt.key)
     arguments = (attempt.key, "--generation", str(attempt.generation), "--attempt", str(attempt.number))
     labels = {"model": request.model, "step": request.step}
-    return Job(attempt.job, "include.core.task", arguments, code=request.code, labels=labels)
+    env = {**tracing.handed_on(), **logs.handed_on()}
+    return Job(attempt.job, "include.core.task", arguments, env, code=request.code, labels=labels)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -103,18 +117,29 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--generation", type=int, required=True)
     parser.add_argument("--attempt", type=int, required=True)
     options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     set_mask()
     settings = Settings.from_env()
     ledger = Ledger(settings.storage())
     attempt = Attempt(options.key, options.generation, options.attempt)
-    try:
-        result = perform(ledger.request(options.key), attempt, ledger, settings)
-    except SlipstreamError as error:
-        ledger.record_error(attempt, error)
-        raise
-    log.info("committed %s", json.dumps({"path": result.path, "digest": result.digest}))
+    with logs.fields(**logs.received()):
+        try:
+            logs.configure("job", text=logs.OF_A_JOB)
+            result = _run(attempt, ledger, settings)
+        except SlipstreamError as error:
+            ledger.record_error(attempt, error)
+            raise
+        log.info("committed %s", json.dumps({"path": result.path, "digest": result.digest}))
     return 0
+
+
+def _run(attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
+    """One attempt, seen from outside as a job of the task that submitted it."""
+    error_reports.start("job")
+    tracing.start("job")
+    request = ledger.request(attempt.key)
+    attributes = {"slipstream.job": attempt.job, **described(attempt, request.model)}
+    with tracing.span(f"job {request.step}", attributes, tracing.received()):
+        return perform(request, attempt, ledger, settings)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from include.core import tracing
 from include.core.environment import ORIGINS
 from include.core.errors import StorageFullError, UnreachableError
 from include.core.origin import origins_of
@@ -36,6 +37,7 @@ from include.serving.telemetry.agent_report import agent_source
 from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.health import Health, Source, log_source
 from include.serving.telemetry.shared_memory import SharedMemory
+from include.serving.traced_gateway import TracedGateway
 
 if TYPE_CHECKING:
     from include.core.spec import ModelSpec, View
@@ -74,7 +76,8 @@ def build(
         manager, reader, access, stores.load_spec, unit, settings.home, switch, metrics, copies,
         GatewayProtocol.admission, health, lost,
     )  # fmt: skip
-    gateway = Gateway(parts)
+    tracer = tracing.start("gateway")
+    gateway = Gateway(parts) if tracer is None else TracedGateway(parts, tracer)
     gateway.writes = Writes(lambda: services.control, origins_of(ORIGINS.read(settings.environ)))
     gateway.certificate = certificate
     gateway.threads = (SharedTokens(lambda: services.control, access),)

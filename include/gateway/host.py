@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from include.core import error_reports, logs, tracing
 from include.core.connection import from_env
 from include.core.environment import GATEWAY_URL, GATEWAY_WORKERS
 from include.core.errors import NotReadyError, PermanentError
@@ -80,10 +81,11 @@ class SecureServer(uvicorn.Server):
 
 def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND) -> int:
     settings = Settings.from_env()
-    _keep_private(settings)
     options = _options(settings, argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
+        logs.configure("gateway")
+        _keep_private(settings)
+        tracing.check()
         bounds = Bounds.from_env(settings.environ)
         Limits.from_env(settings.environ)  # the agent's: a person should know now
         common = common_tokens(Services(settings))  # and see that the control store is of this release
@@ -92,6 +94,7 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND)
         access_record.folder_of(settings.environ)
     except (PermanentError, NotReadyError) as error:
         sys.exit(str(error))
+    error_reports.start("gateway")
     _allow_files(bounds)
     _compare_address(settings, own)
     keeper = AgentKeeper()

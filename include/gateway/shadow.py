@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
 
+from include.core import error_reports, logs
 from include.prediction_log.record import Record
 from include.services.services import Services
 from include.serving.models.loaded_model import LoadedModel, load_model
@@ -24,7 +24,8 @@ NICE = 10  # the gateway's workers come first on a busy machine
 
 def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure("shadow")
+    error_reports.start("shadow")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when the gateway closes its end of the socket
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE)

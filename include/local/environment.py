@@ -10,9 +10,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
-from include.core.environment import AWS_CONN_ID, DAGS, MODELS, PATH, PLATFORM
+from include.core import logs, tracing
+from include.core.environment import AWS_CONN_ID, DAGS, MODELS, PATH, PLATFORM, SENTRY_DSN
 from include.core.places import search_path
 from include.core.private_files import write_private
 from include.local import postgres, roles
@@ -84,13 +86,28 @@ def airflow_process(
     platform: Platform, credentials: Credentials, rights: Rights, shell: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Airflow's own settings, and the secrets and connections of its rights."""
-    given = connections(platform, credentials)
+    given, shared = connections(platform, credentials), common(platform, rights, shell)
     return {
-        **common(platform, rights, shell),
+        **shared,
+        **_seen_from_outside(shared),
         **{name: given[name] for name in rights.connections},
         **_airflow_settings(platform),
         **_airflow_secrets(platform, credentials, rights),
     }
+
+
+def _seen_from_outside(environ: Mapping[str, str]) -> dict[str, str]:
+    """Airflow's own switches, by the variables that every process of the platform goes by. Where it traces, its tasks do.
+
+    It cannot start without Sentry's library once its switch is on.
+    """
+    reports = SENTRY_DSN.is_set(environ) and find_spec("sentry_sdk") is not None
+    switches = {
+        "TRACES__OTEL_ON": tracing.is_on(environ),
+        "SENTRY__SENTRY_ON": reports,
+        "LOGGING__JSON_LOGS": logs.is_json(environ),
+    }
+    return {f"AIRFLOW__{name}": "true" for name, on in switches.items() if on}
 
 
 def _airflow_secrets(platform: Platform, credentials: Credentials, rights: Rights) -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from include.core.address import shown
-from include.core.environment import REMOTES, STORES, connection
+from include.core.environment import REMOTES, REPORTING, STORES, connection
 from include.local.connections import GATEWAY, MLFLOW, MLFLOW_JOBS, RAY
 
 _SECRET = re.compile(
@@ -19,6 +19,7 @@ _SECRET = re.compile(
 )
 _PLACE = re.compile(r"_(FILE|PATH|MODE)$")  # where a secret is, or how one is used: no secret itself
 _CLOUD = re.compile(r"^AWS_|^AIRFLOW_CONN_AWS")
+_REPORTING = frozenset(variable.name for variable in REPORTING)
 
 
 @dataclass(frozen=True)
@@ -30,27 +31,29 @@ class Rights:
     cloud: bool = False  # the login of the object storage
     personal: bool = False  # whatever else of secrets the person's shell has: connections that their tasks use
     remotes: bool = False  # the connections to servers of remote models
+    reports: bool = False  # what opens the servers that traces and errors are sent to
     airflow: tuple[str, ...] = ()  # Airflow's own: "database", "fernet_key", "jwt_secret", "api_secret"
 
 
 RIGHTS: Mapping[str, Rights] = {
-    "supervisor": Rights(stores=True, cloud=True, personal=True),  # it hands on what each process then takes its part of
+    # It hands on what each process then takes its part of.
+    "supervisor": Rights(stores=True, cloud=True, personal=True, reports=True),
     "postgres": Rights(),
-    "ray": Rights(connections=(MLFLOW_JOBS,), cloud=True, remotes=True),
+    "ray": Rights(connections=(MLFLOW_JOBS,), cloud=True, remotes=True, reports=True),
     "migrate": Rights(airflow=("database", "fernet_key")),
     # Its tasks are forks of it (LocalExecutor): they do the work, so they need what the work needs.
     "scheduler": Rights(
-        connections=(MLFLOW, MLFLOW_JOBS, RAY, GATEWAY), stores=True, cloud=True, personal=True,
+        connections=(MLFLOW, MLFLOW_JOBS, RAY, GATEWAY), stores=True, cloud=True, personal=True, reports=True,
         airflow=("database", "fernet_key", "jwt_secret"),
     ),
-    "api-server": Rights(stores=True, cloud=True, airflow=("database", "fernet_key", "jwt_secret", "api_secret")),
+    "api-server": Rights(stores=True, cloud=True, reports=True, airflow=("database", "fernet_key", "jwt_secret", "api_secret")),
     "mlflow": Rights(),  # its own are in environment.mlflow
     # It imports authors' code, and Airflow gives it no way without a database: its role reads no secret (include/local/roles.py).
     "dag-processor": Rights(airflow=("parsing_database",)),
     "triggerer": Rights(
-        connections=(RAY,), stores=True, cloud=True, personal=True, airflow=("database", "fernet_key"),
+        connections=(RAY,), stores=True, cloud=True, personal=True, reports=True, airflow=("database", "fernet_key"),
     ),
-    "gateway": Rights(connections=(GATEWAY,), stores=True, cloud=True, remotes=True),
+    "gateway": Rights(connections=(GATEWAY,), stores=True, cloud=True, remotes=True, reports=True),
 }  # fmt: skip
 
 
@@ -62,6 +65,8 @@ def inherited(environ: Mapping[str, str], rights: Rights, storage_connection: st
 def _may_have(name: str, value: str, rights: Rights, storage_connection: str) -> bool:
     if name in STORES:
         return rights.stores
+    if name in _REPORTING:
+        return rights.reports
     if _CLOUD.search(name) or (storage_connection and name == f"AIRFLOW_CONN_{storage_connection.upper()}"):
         return rights.cloud or rights.personal
     if name.startswith(connection(REMOTES).name):

@@ -13,6 +13,7 @@ import sys
 from datetime import date
 from typing import TextIO
 
+from include.core import logs
 from include.core.catalog import load_spec
 from include.core.ledger import Ledger
 from include.core.private_files import set_mask
@@ -21,7 +22,7 @@ from include.ranges.making import Maker
 
 
 def main(model: str, fresh: str = "") -> int:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    logs.configure("range", logging.WARNING, logs.OF_A_JOB)
     set_mask()
     answers = _own_output()
     settings = Settings.from_env()

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from include.core import tls
+from include.core import tls, tracing
 from include.core.connection import from_env
 from include.core.control import ControlStore
 from include.core.environment import GATEWAY_CLIENT_CERT, GATEWAY_CLIENT_KEY
@@ -155,6 +155,7 @@ class GatewayClient:
         return self._send("POST", path, json=body)
 
     def _request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        kwargs["headers"] = tracing.headers()
         try:
             return self._http.request(method, path, **kwargs)
         except httpx.TransportError:

@@ -93,6 +93,7 @@ class Gateway:
     writes = Writes()  # who may write from where; with an audit
     threads: tuple[Heartbeat | SharedTokens, ...] = ()  # beside the event loop, for as long as it runs
     certificate: ServerCertificate | None = None  # its own, where it speaks TLS itself
+    predictor: type[Predictor] = Predictor
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._manager, self._access = parts, parts.manager, parts.access
@@ -262,7 +263,7 @@ class Gateway:
     def _predictor(self, spec: ModelSpec) -> Predictor:
         parts = self._parts
         written = self._syncer.logs[spec.name] = PredictionLog(parts.home, spec.name)
-        made = Predictor(Contract(spec), parts.reader, written, self.metrics, parts.unit, self._shadow, self._remote)
+        made = self.predictor(Contract(spec), parts.reader, written, self.metrics, parts.unit, self._shadow, self._remote)
         return self._predictors.setdefault(spec.name, made)
 
     async def _recommend(self, call: HttpRequest, model: str) -> Response:

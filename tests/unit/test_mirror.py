@@ -28,6 +28,9 @@ ELSEWHERE = {
     "tests/integration/test_feast_offline.py": (
         "backends/feast/entities backends/feast/lookup backends/feast/offline backends/feast/retrieval backends/feast/source"
     ),
+    "tests/integration/test_gateway_traced.py": (
+        "serving/prediction/traced_predictor serving/telemetry/recording serving/traced_gateway"
+    ),
     "tests/integration/test_metric_delivery.py": "backends/mlflow/rest backends/mlflow/tracking",
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
@@ -131,6 +134,7 @@ ELSEWHERE = {
         "operators/groups/scoring operators/groups/training"
     ),
     "tests/unit/operators/test_lifecycle.py": "operators/defaults operators/lifecycle_docs operators/params",
+    "tests/unit/operators/test_openlineage.py": "overview/datasets",
     "tests/unit/operators/test_requests.py": "evaluation/request monitoring/request training/request validation/request",
     "tests/unit/operators/test_skew.py": "features/skew/findings",
     "tests/unit/scoring/test_scored.py": "scoring/request",

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from include.backends.mlflow.rest import CONNECTION, tls_context
+from include.backends.mlflow.trace_headers import send_trace_headers
 from include.core.connection import from_env
 from include.core.environment import CA_BUNDLE, MLFLOW_CERTIFICATES, MLFLOW_INSECURE
 from include.core.errors import PermanentError, TransientError, UnreachableError
@@ -34,6 +35,7 @@ PROCESS = {
 def open_client(settings: Settings) -> MlflowClient:
     """A client of `settings.mlflow_url`, with the login of the connection `slipstream_mlflow`."""
     os.environ.update(PROCESS)
+    send_trace_headers()
     # MLflow's client has a name of its own for it, and refuses it beside the other.
     insecure = MLFLOW_INSECURE.is_on()
     if (authorities := CA_BUNDLE.read()) and not insecure:

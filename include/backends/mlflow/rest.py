@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from include.core import tls
+from include.core import tls, tracing
 from include.core.connection import from_env
 from include.core.environment import MLFLOW_CERTIFICATES, MLFLOW_INSECURE
 from include.core.errors import PermanentError, SlipstreamError, UnreachableError
@@ -37,6 +37,7 @@ class MlflowRest:
         auth = (login, password) if login else None
         secure = tls_context() if self.url.startswith("https:") else False  # only then are certificates worth their reading
         base = f"{self.url}/api/2.0/mlflow"
+        self._opened_in = tracing.headers()  # the span that its calls are for, where a thread makes them
         self._client = httpx.Client(base_url=base, auth=auth, timeout=TIMEOUT, trust_env=False, verify=secure)
 
     def experiment(self, name: str) -> str:
@@ -83,7 +84,7 @@ class MlflowRest:
 
     def _call(self, method: str, path: str, *, absent_ok: bool = False, **request: Any) -> Any:
         try:
-            answer = self._client.request(method, path, **request)
+            answer = self._client.request(method, path, headers=tracing.headers() or self._opened_in, **request)
         except httpx.HTTPError as error:
             raise self._unreachable(f"{type(error).__name__}: {error}") from error
         if answer.status_code in (401, 403):

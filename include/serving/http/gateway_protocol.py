@@ -53,19 +53,19 @@ def _allow(method: str, path: str, headers: Headers) -> None:
 class Reply:
     """Takes one request's answer, without a future of its own."""
 
-    __slots__ = ("_protocol", "call")
+    __slots__ = ("call", "protocol")
 
     def __init__(self, protocol: GatewayProtocol, call: HttpRequest) -> None:
-        self._protocol, self.call = protocol, call
+        self.protocol, self.call = protocol, call
 
     def done(self) -> bool:
-        return self._protocol.reply is not self  # the caller has left
+        return self.protocol.reply is not self  # the caller has left
 
     def set_result(self, body: bytes) -> None:
-        self._protocol.answered(self, Response(body))
+        self.protocol.answered(self, Response(body))
 
     def set_exception(self, error: BaseException) -> None:
-        self._protocol.answered(self, self._protocol.refuse(self.call, error))
+        self.protocol.answered(self, self.protocol.refuse(self.call, error))
 
 
 class GatewayProtocol(HttpToolsProtocol):

@@ -115,7 +115,7 @@ class Predictor:
             try:
                 self._answer(requests, features, now, started)
             except Exception as error:
-                log.exception("requests to %s failed", self._name)
+                log.exception("requests to %s failed", self._name, extra=self._about(requests))
                 for request in requests:
                     request.fail(error)
             finished()
@@ -169,7 +169,7 @@ class Predictor:
         except Exception as error:
             if len(requests) < 2:
                 raise
-            log.warning("a batch of %s is answered request by request: %r", self._name, error)
+            log.warning("a batch of %s is answered request by request: %r", self._name, error, extra=self._about(requests))
             self._answer_one_by_one(requests, features, now, started)
             return
         self._deliver(requests, rows, lines)
@@ -181,7 +181,7 @@ class Predictor:
                 requests, features = without_unknown(requests, features)
             parts = self._parts(requests, self._rows(requests, features, now))
         except Exception as error:
-            log.exception("requests to %s failed", self._name)
+            log.exception("requests to %s failed", self._name, extra=self._about(requests))
             for request in requests:
                 request.fail(error)
             return
@@ -206,7 +206,7 @@ class Predictor:
                 place(rows)
             self._deliver(requests, rows, self.log.encode([row.record for row in rows]))
         except Exception as error:
-            log.exception("requests to %s failed", self._name)
+            log.exception("requests to %s failed", self._name, extra=self._about(requests))
             for request in requests:
                 request.fail(error)
 
@@ -239,7 +239,7 @@ class Predictor:
             try:
                 self._answer([request], own, now, started)
             except Exception as error:
-                log.exception("a request to %s failed", self._name)
+                log.exception("a request to %s failed", self._name, extra=self._about([request]))
                 request.fail(error)
 
     def _scored(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
@@ -282,6 +282,11 @@ class Predictor:
             self._measure(records)
             self._respond([request for request, _ in known], records)
         return others
+
+    def _about(self, requests: Sequence[PendingRequest]) -> dict[str, Any]:
+        """The fields of a log's line about them. Ids that callers gave; the others are made with the records."""
+        ids = (item.id for request in requests for item in request.items if item.id)
+        return {"model": self._name, "request_id": list(itertools.islice(ids, 20))}
 
     def _rows(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime) -> list[Row]:
         at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.cli.answer import add_json, answer, plain, tell_error, words_aside
+from include.cli.answer import add_json, answer, plain, tell_error, tell_trace, words_aside
 from include.cli.exits import Exit
 from include.core.errors import DataError, UnreachableError
+from include.core.logs import JsonLines
 from include.core.ports import JobStatus
 
 
@@ -100,3 +101,15 @@ def test_an_error_as_json_is_one_line_of_the_standard_error(capsys: pytest.Captu
     assert tell_error(UnreachableError("MLflow does not answer.", seen={"port": 1}), as_json=True) == Exit.RETRY
     told = json.loads(capsys.readouterr().err)
     assert (told["seen"], told["safe"], told["next"], told["exit"]) == ("{'port': 1}", None, None, 4)
+
+
+def test_an_error_is_a_line_of_the_log_where_that_is_json(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_LOG_FORMAT", "json")
+    assert tell_error(DataError("No rows.", seen=3, hint="land some."), as_json=False) == Exit.ERROR
+    (record,) = caplog.records
+    line = json.loads(JsonLines("cli").format(record))
+    assert (line["message"], line["error"]["seen"], line["error"]["hint"]) == ("No rows.", "3", "land some.")
+    tell_trace(ValueError("x"))
+    assert json.loads(JsonLines("cli").format(caplog.records[-1]))["error"] == {"type": "ValueError", "what": "x"}

@@ -199,3 +199,38 @@ def test_a_gateway_with_a_certificate_of_its_own_is_asked_over_tls(
         == f"https://127.0.0.1:{platform.ports['gateway']}"
     )
     assert platform.url("mlflow").startswith("http:")
+
+
+SEEN = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317",
+    "OTEL_EXPORTER_OTLP_HEADERS": "authorization=hush",
+    "SENTRY_DSN": "https://hush@errors.example/1",
+    "SLIPSTREAM_LOG_FORMAT": "json",
+}
+
+
+def test_what_opens_a_collector_goes_to_who_sends_and_the_rest_to_everybody(
+    platform: Platform, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SEEN.items():
+        monkeypatch.setenv(name, value)
+    made = {component.name: component.environment(platform, credentials) for component in COMPONENTS}
+    assert {env["OTEL_EXPORTER_OTLP_ENDPOINT"] for env in made.values()} == {"http://collector:4317"}
+    assert {env["SLIPSTREAM_LOG_FORMAT"] for env in made.values()} == {"json"}
+    told = {name for name, env in made.items() if "hush" in str(env)}
+    assert told == {"scheduler", "triggerer", "api-server", "ray", "gateway"}
+
+
+def test_airflow_traces_and_logs_as_the_platform_does(
+    platform: Platform, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switches = ("AIRFLOW__TRACES__OTEL_ON", "AIRFLOW__LOGGING__JSON_LOGS", "AIRFLOW__SENTRY__SENTRY_ON")
+    plain = environment.airflow(platform, credentials)
+    assert not set(switches) & set(plain)
+    for name, value in SEEN.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(environment, "find_spec", lambda name: None)
+    env = environment.airflow(platform, credentials)
+    assert [env.get(name) for name in switches] == ["true", "true", None]  # without the library it could not start
+    monkeypatch.setattr(environment, "find_spec", lambda name: name)
+    assert environment.airflow(platform, credentials)["AIRFLOW__SENTRY__SENTRY_ON"] == "true"

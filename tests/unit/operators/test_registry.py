@@ -23,7 +23,7 @@ from include.rollout.restore import restore
 from include.versions import queries as versions
 from include.versions.lifecycle import set_production
 from include.versions.record import Stage
-from operators.registry import _commits
+from operators.commits import commits_at
 from tests.support.error_message import assert_says
 from tests.support.nursery import Nursery
 from tests.support.operator_runs import MODEL, Life, Run
@@ -203,7 +203,7 @@ def test_the_commits_of_a_version_are_its_models_repositorys_and_the_platforms(t
 
     def commits(model: str, **bundle: object) -> Commits:
         ti = SimpleNamespace(bundle_instance=SimpleNamespace(**bundle)) if bundle else SimpleNamespace()
-        return _commits(cast("Context", {"ti": ti}), model, places)
+        return commits_at(cast("Context", {"ti": ti}), model, places)
 
     here = commit_of(PROJECT)
     assert commits(MODEL) == commits(MODEL, version=None, path=tmp_path) == Commits(here, here)

@@ -30,6 +30,7 @@ from operators.rollout import OpenRolloutOperator, RolloutOperator, TrafficOpera
 from tests.support.error_message import assert_says
 from tests.support.operator_runs import MODEL, Run, settle_in
 from tests.support.toy_ledger import Loop
+from tests.support.traced import in_a_span
 from tests.support.versions import add_candidates
 from tests.support.wired import ConcludeRolloutOperator, PromoteModelOperator, RollBackModelOperator, RolloutStageOperator
 
@@ -360,3 +361,17 @@ def test_a_registry_that_refuses_delays_no_rollback_and_is_reported(services: Se
     run, _ = opened(services)
     assert back(run)["rolled_back"] == 2
     assert [alert.event for alert in told] == ["registry_behind", "rolled_back"]
+
+
+def test_a_verdict_is_a_span_with_the_counts_of_both_arms(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced = in_a_span(monkeypatch)
+    run, rollout = opened(services)
+    enter_stage(services.control, rollout, "canary_50", 1)
+    answer(services, rollout, failing=("challenger",))
+    with pytest.raises(GateClosed):
+        run(canary())
+    (judge,) = [span.attributes for span in traced.spans if span.name == "judge"]
+    assert (judge["slipstream.stage"], judge["slipstream.verdict"]) == ("canary_50", "roll_back")
+    both = judge["slipstream.evidence.champion.requests"], judge["slipstream.evidence.challenger.requests"]
+    assert sum(map(int, map(str, both))) == 400
+    assert judge["slipstream.reasons"]

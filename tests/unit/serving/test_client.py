@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from include.serving.client import GatewayClient
+from tests.support.traced import PARENT, in_a_span
 
 
 def answering(outputs: list[dict[str, Any]]) -> GatewayClient:
@@ -40,3 +41,19 @@ def answering(outputs: list[dict[str, Any]]) -> GatewayClient:
 )
 def test_rows_are_said_by_their_outputs(outputs: list[dict[str, Any]], rows: list[Any]) -> None:
     assert answering(outputs).infer("toy", 1, [{"size": 1.0}, {"size": 2.0}]) == (rows, 7.0)
+
+
+@pytest.mark.parametrize("traced", [True, False])
+def test_a_call_says_which_span_it_is_for(monkeypatch: pytest.MonkeyPatch, traced: bool) -> None:
+    if traced:
+        in_a_span(monkeypatch)
+    client, seen = GatewayClient("http://127.0.0.1:1", "token"), list[httpx.Headers]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers)
+        return httpx.Response(200, json={})
+
+    client._http = httpx.Client(base_url=client.url, headers=client._http.headers, transport=httpx.MockTransport(answer))
+    client.status()
+    assert seen[0].get("traceparent") == (PARENT if traced else None)
+    assert seen[0]["authorization"] == "Bearer token"

@@ -6,12 +6,19 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from include.backends.ray import jobs as ray_jobs
-from include.backends.ray.jobs import RayJobs
+from include.backends.ray.jobs import RayJobs, open_jobs
+from include.core import logs
 from include.core.errors import PermanentError, UnreachableError
+from include.core.ledger import Ledger
+from include.core.request import Request
+from include.core.settings import Settings
+from include.core.task import job_of
+from tests.support.traced import PARENT, in_a_span
 
 
 class Head(BaseHTTPRequestHandler):
@@ -99,3 +106,26 @@ def test_a_list_of_jobs_that_is_none_is_no_answer(head: str, body: bytes) -> Non
     Head.pages["/api/jobs/"] = 200, "text/html", body
     with pytest.raises(UnreachableError, match="is not Ray's Jobs API"):
         RayJobs(head).under_way()
+
+
+def test_a_job_is_told_its_span_and_the_form_of_its_log_and_nothing_that_opens_a_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_a_span(monkeypatch)
+    environ = {
+        "SLIPSTREAM_HOME": str(tmp_path), "SLIPSTREAM_LOG_FORMAT": "json", "SENTRY_DSN": "https://hush@errors.example/1",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317", "OTEL_EXPORTER_OTLP_HEADERS": "authorization=hush",
+    }  # fmt: skip
+    settings = Settings.from_env(environ)
+    ledger = Ledger(settings.storage())
+    request = Request("train", "include.training.train_step:run", "m", {})
+    ledger.record(request)
+    with logs.fields(dag_id="d", run_id="r"):
+        job = job_of(ledger.open_attempt(request.key, 0), ledger)
+    body = open_jobs(settings)._request(job)
+    env = body["runtime_env"]["env_vars"]
+    assert env["TRACEPARENT"] == PARENT
+    assert env["SLIPSTREAM_LOG_FORMAT"] == "json"
+    assert logs.received(env) == {"dag_id": "d", "run_id": "r"}
+    assert "hush" not in str(body)
+    assert not [name for name in env if name.startswith("OTEL_")]
