@@ -10,13 +10,14 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from include.core import fault
 from include.core.author import as_slipstream_error, log_exception
+from include.core.code_check import require_code
 from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job
@@ -96,8 +97,11 @@ def job_of(attempt: Attempt, ledger: Ledger) -> Job:
     return Job(attempt.job, "include.core.task", arguments, code=request.code, labels=labels)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """`python -m include.core.task KEY --generation G --attempt N`: the command every job runs."""
+def main(argv: list[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """`python -m include.core.task KEY --generation G --attempt N`: the command every job runs.
+
+    `environ` stands for the process's environment, where it holds logins that no environment should.
+    """
     parser = argparse.ArgumentParser(prog="include.core.task")
     parser.add_argument("key")
     parser.add_argument("--generation", type=int, required=True)
@@ -105,11 +109,13 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     set_mask()
-    settings = Settings.from_env()
+    settings = Settings.from_env(None if environ is None else dict(environ))
     ledger = Ledger(settings.storage())
     attempt = Attempt(options.key, options.generation, options.attempt)
     try:
-        result = perform(ledger.request(options.key), attempt, ledger, settings)
+        request = ledger.request(options.key)
+        require_code(request.source)
+        result = perform(request, attempt, ledger, settings)
     except SlipstreamError as error:
         ledger.record_error(attempt, error)
         raise
