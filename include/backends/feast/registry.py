@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,24 @@ def registry_config(settings: Settings) -> dict[str, Any]:
     engine = _shared(settings.control_url)
     if engine is None:
         return file_config(settings)
-    url = engine.url.render_as_string(hide_password=False)
-    tables = {"execution_options": {"schema_translate_map": {None: SCHEMA}}}  # no search_path: poolers refuse it
-    return {"registry_type": "sql", "path": url, "cache_ttl_seconds": TTL, "sqlalchemy_config_kwargs": tables}
+    shown = engine.url.set(username=None, password=None, query={}).render_as_string()  # Feast keeps and shows its configuration
+    opening = {
+        "creator": _Opening(engine.url),
+        "execution_options": {"schema_translate_map": {None: SCHEMA}},  # no search_path: poolers refuse it
+    }
+    return {"registry_type": "sql", "path": shown, "cache_ttl_seconds": TTL, "sqlalchemy_config_kwargs": opening}
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """Opens connections to a database, and does not show its login."""
+
+    url: sa.URL = field(repr=False)
+
+    def __call__(self) -> Any:
+        dialect = self.url.get_dialect()()
+        arguments, options = dialect.create_connect_args(self.url)
+        return dialect.import_dbapi().connect(*arguments, connect_timeout=10, **options)
 
 
 def file_config(settings: Settings) -> dict[str, Any]:
