@@ -53,7 +53,7 @@ class Elsewhere:
     logins: Logins = field(default=no_logins, repr=False)
 
     @classmethod
-    def of(cls, settings: Settings, token: str, logins: Logins) -> Elsewhere:
+    def of(cls, settings: Settings, token: str, logins: Logins = no_logins) -> Elsewhere:
         """Raises SpecError where the cluster could not read the storage."""
         if Path(settings.root).is_relative_to(settings.home):
             raise SpecError(
