@@ -23,7 +23,7 @@ from include.cli.main import main
 from include.core.control import ControlStore
 from include.core.control import versions as registered
 from include.core.digest import PROJECT
-from include.core.errors import NotReadyError
+from include.core.errors import NotReadyError, PermanentError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
@@ -315,6 +315,18 @@ def test_what_a_machines_own_registry_knew_is_carried_over(
     before = replace(settings, home=machines[0].home)
     feast_materialize.materialize(SPEC, results(made)[0], made.ledger, before)
     assert intervals(machines[0]) == intervals(machines[1]) == [FIRST]
+
+
+def test_a_role_that_may_make_no_schema_is_told_what_to_do(machines: tuple[Settings, Settings]) -> None:
+    url = sa.make_url(machines[0].control_url)
+    with ControlStore(machines[0].control_url).engine.begin() as connection:
+        connection.execute(sa.text("CREATE ROLE plain LOGIN"))
+    plain = replace(machines[0], control_url=url.set(username="plain").render_as_string(hide_password=False))
+    with pytest.raises(PermanentError, match=r"(?s)permission denied for database.*CREATE SCHEMA slipstream_feast AUTHORIZATION"):
+        feast_repo.open_feast(SPEC, plain)
+    with ControlStore(machines[0].control_url).engine.begin() as connection:
+        connection.execute(sa.text("CREATE SCHEMA slipstream_feast AUTHORIZATION plain"))
+    assert [view.name for view in feast_repo.open_feast(SPEC, plain).list_feature_views()] == ["customer"]
 
 
 def test_a_registry_that_another_machine_holds_is_waited_for_and_then_said(

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from feast.feature_view import FeatureViewState
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.infra.registry.sql import SqlRegistry
+from feast.infra.registry.sql import metadata as feast_metadata
 from sqlalchemy.exc import DBAPIError
 
 from include.core.advisory_lock import advisory_lock
@@ -35,7 +36,7 @@ CONTROL = "control"  # for a lock's file: it is one of the control store
 
 
 def registry_config(settings: Settings) -> dict[str, Any]:
-    """`registry` of a RepoConfig."""
+    """`registry` of a RepoConfig; its schema is there then. The caller holds the lock."""
     engine = _shared(settings.control_url)
     if engine is None:
         return file_config(settings)
@@ -44,7 +45,10 @@ def registry_config(settings: Settings) -> dict[str, Any]:
         "creator": _Opening(engine.url),
         "execution_options": {"schema_translate_map": {None: SCHEMA}},  # no search_path: poolers refuse it
     }
-    return {"registry_type": "sql", "path": shown, "cache_ttl_seconds": TTL, "sqlalchemy_config_kwargs": opening}
+    return {
+        "registry_type": "sql", "path": shown, "cache_ttl_seconds": TTL, "sqlalchemy_config_kwargs": opening,
+        "schema_mode": "skip" if _prepare(engine) else "auto",  # else Feast asks for each table by itself, in every task
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,15 +117,15 @@ def held(lock: str, control_url: str) -> Iterator[None]:
         yield
 
 
-def prepare(settings: Settings) -> None:
-    """Make the schema that a shared registry's tables lie in. The caller holds the lock."""
-    engine = _shared(settings.control_url)
-    if engine is None:
-        return
+def _prepare(engine: sa.Engine) -> bool:
+    """Make the schema that a shared registry's tables lie in; whether they are all there already. The caller holds the lock."""
+    schema = {"name": SCHEMA}
     with engine.begin() as connection:
-        found = connection.execute(sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name"), {"name": SCHEMA}).scalar()
-        if not found:  # asked first: making one takes a right that only the first task needs
+        tables = set(connection.execute(sa.text("SELECT tablename FROM pg_tables WHERE schemaname = :name"), schema).scalars())
+        # Asked first: making one takes a right that only the first task needs.
+        if not tables and not connection.execute(sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name"), schema).scalar():
             connection.execute(sa.schema.CreateSchema(SCHEMA))
+    return tables >= feast_metadata.tables.keys()
 
 
 def record_interval(registry: BaseRegistry, project: str, view: Any, start: datetime, end: datetime) -> None:

@@ -17,7 +17,6 @@ from include.backends.feast.registry import (
     file_of,
     is_shared,
     lock_of,
-    prepare,
     record_intervals,
     registry_config,
     registry_lock,
@@ -43,7 +42,6 @@ SERVICE = "inputs"  # the feature service with every view's features, in the mod
 def open_feast(spec: ModelSpec, settings: Settings) -> FeatureStore:
     """The model's Feast store, its definitions applied. The project is the model's name."""
     with registry_lock(settings):
-        prepare(settings)
         store = FeatureStore(config=_config(spec.name, settings, registry_config(settings)))
         wanted = digest_json([[view.model_dump(mode="json") for view in present_views(spec.features)], list(spec.features.keys)])
         try:
