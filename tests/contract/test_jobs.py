@@ -250,7 +250,8 @@ def test_a_job_in_a_nodes_image_finds_its_code_compared_and_its_logins_opened(ra
     jobs = Services(Settings.from_env(environ)).jobs()
     code = (
         "import os, include; from include.backends.ray.on_node import environment; "
-        "aws = environment()['AIRFLOW_CONN_AWS_DEFAULT']; print(include.__file__, aws.replace('kept', 'opened'), aws in str(os.environ))"
+        "aws = environment()['AIRFLOW_CONN_AWS_DEFAULT']; "
+        "print(include.__file__, aws.replace('kept', 'opened'), aws in str(os.environ))"
     )
     first, second = python(code), python(code)
     jobs.submit(first)
