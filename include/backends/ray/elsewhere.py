@@ -91,7 +91,21 @@ class Elsewhere:
     def _logins(self) -> Mapping[str, str]:
         """What is to be sealed. Without a token, connections that hold no secret stay here: the nodes' own settings do then."""
         logins = self.logins()
+        _refuse_roles(logins.get(connection(AWS_CONN_ID.default).name, ""))
         return logins if self.token or any(map(_is_secret, logins.values())) else {}
+
+
+def _refuse_roles(uri: str) -> None:
+    """Of the storage's connection: whoever opens it outside Airflow takes its login as it is."""
+    role = parse(uri).extra.get("role_arn") if uri else None
+    if role:
+        raise SpecError(
+            "The storage's connection assumes a role, which a job on a Ray cluster elsewhere cannot.",
+            seen=role,
+            safe="nothing was sent and no job was started.",
+            hint="give the nodes that role, or a login of their own, and set SLIPSTREAM_RAY_LOGINS=nodes; or give the connection a "
+            "login that reaches the bucket by itself.",
+        )
 
 
 def _is_secret(uri: str) -> bool:

@@ -115,6 +115,13 @@ def test_a_secret_in_an_extra_is_one(tmp_path: Path) -> None:
         )
 
 
+def test_a_role_that_only_airflow_can_assume_is_refused(tmp_path: Path) -> None:
+    role = {"AIRFLOW_CONN_AWS_DEFAULT": "aws://id:gut-gehuetet@/?role_arn=arn:aws:iam::1:role/lake"}
+    with pytest.raises(SpecError, match=r"(?s)assumes a role.*role/lake.*SLIPSTREAM_RAY_LOGINS=nodes") as refused:
+        request(open_jobs(settings(tmp_path, **BROUGHT), logins=lambda: role))
+    assert "gut-gehuetet" not in str(refused.value)
+
+
 def test_logins_are_asked_for_when_a_job_is_submitted_and_not_to_look_at_one(tmp_path: Path) -> None:
     open_jobs(settings(tmp_path, **BROUGHT), logins=lambda: pytest.fail("asked"))
 
