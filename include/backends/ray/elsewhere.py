@@ -103,8 +103,8 @@ def _refuse_roles(uri: str) -> None:
             "The storage's connection assumes a role, which a job on a Ray cluster elsewhere cannot.",
             seen=role,
             safe="nothing was sent and no job was started.",
-            hint="give the nodes that role, or a login of their own, and set SLIPSTREAM_RAY_LOGINS=nodes; or give the connection a "
-            "login that reaches the bucket by itself.",
+            hint="give the nodes that role, or a login of their own, and set SLIPSTREAM_RAY_LOGINS=nodes; or give the connection "
+            "a login that reaches the bucket by itself.",
         )
 
 
