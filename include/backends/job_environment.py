@@ -12,7 +12,7 @@ from include.core.settings import Settings
 
 
 def environment(settings: Settings, without: Iterable[str] = ()) -> dict[str, str]:
-    """The settings as a job's environment; `without` names fields that mean nothing where the job runs."""
+    """The settings as a job's environment; `without` names fields that mean nothing where the job runs, or `authorities`."""
     return dict(_fields(settings, frozenset(without)))
 
 
@@ -21,8 +21,8 @@ def _fields(settings: Settings, without: frozenset[str]) -> Iterator[tuple[str, 
         value = str(getattr(settings, name))
         if variable.jobs and value and name not in without:
             yield variable.name, value
-    if authorities := CA_BUNDLE.read(settings.environ):  # a path that must be there on the job's machine, too
-        yield CA_BUNDLE.name, authorities
+    if "authorities" not in without and (path := CA_BUNDLE.read(settings.environ)):  # there on the job's machine, too
+        yield CA_BUNDLE.name, path
     for variable in TOLD:
         if variable.is_set(settings.environ):
             yield variable.name, variable.read(settings.environ)

@@ -16,6 +16,7 @@ from include.cli.checkup.gateways import check_certificate
 from include.cli.checkup.installed import check_packages, check_programs, check_python, check_stamp
 from include.cli.checkup.machine import check_clock, check_disks, check_private
 from include.cli.checkup.models import check_models
+from include.cli.checkup.ray import check_ray
 from include.cli.checkup.reachable import Reach
 from include.cli.checkup.seen import check_seen
 from include.cli.checkup.settings import Setting, all_secrets, check_connections, check_names, resolved, without
@@ -73,6 +74,7 @@ def _look(context: CliContext, given: Mapping[str, str], filed: Mapping[str, str
         "programs": check_programs,
         **reach.checks(),
         "certificate": partial(check_certificate, context.settings.environ),
+        "jobs on ray": partial(check_ray, context.settings),
         "models": partial(check_models, context),
         "settings": partial(check_names, given, filed),
         "connections": partial(check_connections, given, filed),

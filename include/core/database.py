@@ -54,6 +54,8 @@ REFUSALS = {
     "invalid sslmode": "correct the option",
     "invalid integer value": "correct the option",
     "unsupported startup parameter": "remove that option from the URL: the pooler refuses it",
+    "permission denied for database": "grant the role CREATE on the database, or make the schema that it wants for it "
+    "(CREATE SCHEMA slipstream_feast AUTHORIZATION the_role)",
     "permission denied": "grant the role CREATE and USAGE on the schema, and all rights on its tables",
     "unable to open database file": "make the folder, and let this user write there",
     "attempt to write a readonly database": "let this user write the file and its folder",

@@ -11,8 +11,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
@@ -25,9 +26,20 @@ REFERENCE = re.compile(r"include(\.\w+)+:\w+")
 _ANY_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*")
 PROJECT = Path(__file__).resolve().parents[2]
 PARSE_ATTEMPTS = 20
-# By project and references: the modules that a digest covers, with their files as they were, and the digest. What a file imports
+SHOWN = 16  # hex digits of a file by which two copies of a module are told apart
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code behind import strings: one digest, and the modules that it covers with a digest of each file as it lies."""
+
+    digest: str
+    modules: Mapping[str, str]
+
+
+# By project and references: the modules that a digest covers, with their files as they were, and the code. What a file imports
 # follows from the file; where a module lies may change with the places of models.
-_DIGESTS: dict[tuple[Path, tuple[str, ...]], tuple[dict[str, tuple[Path, int]], str]] = {}
+_KNOWN: dict[tuple[Path, tuple[str, ...]], tuple[dict[str, tuple[Path, int]], Code]] = {}
 _PARSING = RLock()  # re-entrant: a finalizer that runs while a tree is built must not wait for its own thread
 
 
@@ -58,14 +70,40 @@ def code_digest(*references: str) -> str:
     into every package that is not installed in the environment (a library's version is no part of a digest). Names are digested,
     never paths: a place may be moved. Files are read, not imported. Raises SpecError for a module that is not there.
     """
-    known = _DIGESTS.get((PROJECT, references))
+    return code_of(*references).digest
+
+
+def code_of(*references: str) -> Code:
+    """The same with the modules by name, for whoever has to say which of them is another one elsewhere."""
+    known = _KNOWN.get((PROJECT, references))
     if known is not None and all(_is_unchanged(*each) for each in known[0].items()):
         return known[1]
     modules = sorted({name for ref in references for name in _closure(_module(ref))})
     versions = {name: _version(_file(name)) for name in modules}
-    digest = digest_json([[name, _source_digest(*version)] for name, version in versions.items()])
-    _DIGESTS[PROJECT, references] = versions, digest
-    return digest
+    code = Code(_digest_of(versions), {name: digest_file(path)[:SHOWN] for name, (path, _) in versions.items()})
+    _KNOWN[PROJECT, references] = versions, code
+    return code
+
+
+def changed_modules(code: Code) -> list[str]:
+    """Those of its modules that are others here; none where the code here has the same digest, whatever its comments say."""
+    found = {name: path for name in code.modules if (path := _path_of(name)) is not None}
+    changed = [name for name, digest in code.modules.items() if name not in found or digest_file(found[name])[:SHOWN] != digest]
+    if not changed or len(found) < len(code.modules):
+        return changed
+    return [] if _digest_of({name: _version(path) for name, path in sorted(found.items())}) == code.digest else changed
+
+
+def _digest_of(versions: Mapping[str, tuple[Path, int]]) -> str:
+    """Of modules in the order of their names."""
+    return digest_json([[name, _source_digest(*version)] for name, version in versions.items()])
+
+
+def _path_of(module: str) -> Path | None:
+    try:
+        return _file(module)
+    except FileNotFoundError:
+        return None
 
 
 def _is_unchanged(module: str, version: tuple[Path, int]) -> bool:

@@ -64,14 +64,26 @@ ONLINE_URL = _named(
 )  # fmt: skip
 MLFLOW_URL = _named("MLFLOW_URL", "address", "MLflow's tracking server and registry.", "http://127.0.0.1:5500", jobs=True)
 RAY_URL = _named("RAY_URL", "address", "The Jobs API of the Ray cluster.", "http://127.0.0.1:8265", jobs=True)
-RAY_PROJECT = _named(
-    "RAY_PROJECT", "folder",
-    "The project's folder on the nodes of a Ray cluster elsewhere, whose own `python` then runs the jobs. Empty: the cluster is "
-    "this machine's.",
+RAY_CODE = _named(
+    "RAY_CODE", "name",
+    "Where jobs on Ray find their code: `here`, the cluster is this machine's; `package`, they bring it; `image`, it is in the "
+    "nodes' image, at SLIPSTREAM_RAY_PROJECT.",
+    derived="`image` where SLIPSTREAM_RAY_PROJECT is set, else `here`",
 )  # fmt: skip
+RAY_PROJECT = _named(
+    "RAY_PROJECT",
+    "folder",
+    "The project's folder in the image of a Ray cluster elsewhere, whose own `python` then runs the jobs.",
+)
 RAY_MODELS = _named(
     "RAY_MODELS", "packages, folders", "What SLIPSTREAM_MODELS is on the nodes of a Ray cluster elsewhere.",
     derived="SLIPSTREAM_MODELS",
+)  # fmt: skip
+RAY_LOGINS = _named(
+    "RAY_LOGINS", "name",
+    "Where jobs on a Ray cluster elsewhere have their logins from: `sealed`, from the Airflow connections, under the cluster's "
+    "token; `nodes`, from the nodes' own environment.",
+    "sealed",
 )  # fmt: skip
 GATEWAY_URL = _named("GATEWAY_URL", "address", "Where the gateway answers.", "http://127.0.0.1:8500", jobs=True)
 GATEWAY_TOKENS = _named(
@@ -91,8 +103,8 @@ REGISTRY = _named(
 SETTINGS: Mapping[str, Variable] = {
     each.name.removeprefix(PREFIX).lower(): each
     for each in (
-        HOME, ROOT, CONTROL_URL, ONLINE_URL, MLFLOW_URL, RAY_URL, RAY_PROJECT, RAY_MODELS, GATEWAY_URL, GATEWAY_TOKENS,
-        AIRFLOW_URL, MODELS, JOB_BACKEND, REGISTRY,
+        HOME, ROOT, CONTROL_URL, ONLINE_URL, MLFLOW_URL, RAY_URL, RAY_CODE, RAY_PROJECT, RAY_MODELS, RAY_LOGINS, GATEWAY_URL,
+        GATEWAY_TOKENS, AIRFLOW_URL, MODELS, JOB_BACKEND, REGISTRY,
     )
 }  # fmt: skip
 
@@ -199,6 +211,13 @@ PORTS: Mapping[str, Variable] = {
     )
 }
 
+# -- a job on a Ray cluster elsewhere: set by whoever submits it -------------------------------------------------------------
+
+JOB_NAME = _named("JOB_NAME", "name", "The job's name, which its sealed logins are bound to.")
+JOB_CODE = _named("JOB_CODE", "digest", "What the files of its code must have: the digest of their list.")
+JOB_PROJECT = _named("JOB_PROJECT", "folder", "Where its code is in the nodes' image; empty: it was brought.")
+JOB_LOGINS = _named("JOB_LOGINS", "text", "Its logins, sealed under the cluster's token.")
+
 # -- connections: logins, as Airflow writes them -----------------------------------------------------------------------------
 
 
@@ -260,6 +279,8 @@ REPORTING = (OTEL_HEADERS, SENTRY_DSN)  # they may open the servers that look on
 # -- others', which we read as well ------------------------------------------------------------------------------------------
 
 RAY_ADDRESS = Variable("RAY_ADDRESS", "address", "The Ray cluster that a process works on; Ray sets it in its jobs.")
+RAY_TOKEN = Variable("RAY_AUTH_TOKEN", "secret", "The Ray cluster's token, on its nodes: opens the logins of jobs.")
+RAY_TOKEN_FILE = Variable("RAY_AUTH_TOKEN_PATH", "file", "A file with it.", derived="`~/.ray/auth_token`")
 RAY_JOB = Variable(
     "RAY_JOB_CONFIG_JSON_ENV_VAR", "JSON", "Ray sets it in a job's process, by which `make up` knows one that was left."
 )
@@ -294,6 +315,7 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
     ),
     "Work, storage and tests": (SQL_SECONDS, SQL_MEMORY, AWS_CONN_ID, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM),
     "Ports of the local platform": tuple(PORTS.values()),
+    "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),
     "Connections": CONNECTIONS,
     "Seen from outside": (
         LOG_FORMAT, LOG_FIELDS, OTEL_DISABLED, OTEL_EXPORTER, OTEL_ENDPOINT, OTEL_TRACES_ENDPOINT, OTEL_PROTOCOL,
@@ -301,9 +323,9 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
         SENTRY_DSN,
     ),
     "Of others": (
-        RAY_ADDRESS, RAY_JOB, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, AWS_CA_BUNDLE, AWS_ENDPOINT_URL, AWS_REGION,
-        AWS_DEFAULT_REGION, MLFLOW_INSECURE, MLFLOW_CERTIFICATES, MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD,
-        MLFLOW_JOBS_PASSWORD, PATH,
+        RAY_ADDRESS, RAY_TOKEN, RAY_TOKEN_FILE, RAY_JOB, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, AWS_CA_BUNDLE,
+        AWS_ENDPOINT_URL, AWS_REGION, AWS_DEFAULT_REGION, MLFLOW_INSECURE, MLFLOW_CERTIFICATES, MLFLOW_ADMIN_PASSWORD,
+        MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD, PATH,
     ),
 }  # fmt: skip
 VARIABLES = tuple(variable for group in GROUPS.values() for variable in group)

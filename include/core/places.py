@@ -27,6 +27,7 @@ from include.core.errors import SpecError
 
 PACKAGE = MODELS.default  # the platform's own models, and the name under which those of folders are imported
 SPEC_FILE = "spec.py"
+BESIDE = "@project/"  # begins a path below the folder that `include` is in: a job that brought its code cannot know where that is
 _SAFE = "the models of the other places are not touched."
 _OWN = Path(__file__).resolve().parents[1] / "models"
 
@@ -170,6 +171,8 @@ def _is_package(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
+    if text.startswith(BESIDE):
+        return _OWN.parents[1] / text.removeprefix(BESIDE)
     return Path(os.path.abspath(os.path.expanduser(text)))
 
 

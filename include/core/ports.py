@@ -66,7 +66,16 @@ class JobBackend(Protocol):
         """Where a person looks at it; empty if nowhere."""
 
 
-def open_jobs(settings: Settings, backend: str = "") -> JobBackend:
+Logins = Callable[[], Mapping[str, str]]
+"""The connections that a job works with, by the variable that holds each. A backend elsewhere asks for them when it submits."""
+
+
+def no_logins() -> Mapping[str, str]:
+    """For whoever only looks at jobs."""
+    return {}
+
+
+def open_jobs(settings: Settings, backend: str = "", logins: Logins = no_logins) -> JobBackend:
     """The job backend of that name, else the one that the settings name."""
-    opener: Callable[[Settings], JobBackend] = adapter(f"jobs.{backend or settings.job_backend}")
-    return opener(settings)
+    opener: Callable[..., JobBackend] = adapter(f"jobs.{backend or settings.job_backend}")
+    return opener(settings, logins=logins)

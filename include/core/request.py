@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
-from include.core.digest import code_digest, digest_json
+from include.core.digest import Code, code_of, digest_json
 from include.core.json_types import Json as Json
 
 Value = TypeVar("Value")
@@ -59,6 +59,8 @@ class Request:
     params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Ref] = field(default_factory=dict)
     code: str = ""
+    modules: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """The modules that `code` is the digest of: by them a job says what is another one where it runs. No part of the key."""
 
     @classmethod
     def of(
@@ -72,7 +74,13 @@ class Request:
         uses: tuple[str, ...] = (),
     ) -> Self:
         """A request whose code digest covers its function and the model's own code in `uses`."""
-        return cls(step, function, model, dict(params), dict(inputs), code_digest(function, *uses))
+        code = code_of(function, *uses)
+        return cls(step, function, model, dict(params), dict(inputs), code.digest, code.modules)
+
+    @property
+    def source(self) -> Code:
+        """The code it asks for; without modules where an earlier release stored the request."""
+        return Code(self.code, self.modules)
 
     @property
     def key(self) -> str:
@@ -95,12 +103,15 @@ class Request:
             "params": dict(self.params),
             "inputs": {name: ref.to_json() for name, ref in self.inputs.items()},
             "code": self.code,
+            **({"modules": dict(self.modules)} if self.modules else {}),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         inputs = {name: Ref.from_json(ref) for name, ref in value["inputs"].items()}
-        return cls(value["step"], value["function"], value["model"], value["params"], inputs, value["code"])
+        return cls(
+            value["step"], value["function"], value["model"], value["params"], inputs, value["code"], value.get("modules", {}),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

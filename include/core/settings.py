@@ -30,8 +30,10 @@ class Settings:
     online_url: str = ""
     mlflow_url: str = environment.MLFLOW_URL.default
     ray_url: str = environment.RAY_URL.default
+    ray_code: str = ""
     ray_project: str = ""
     ray_models: str = ""
+    ray_logins: str = environment.RAY_LOGINS.default
     gateway_url: str = environment.GATEWAY_URL.default
     gateway_tokens: str = ""
     airflow_url: str = environment.AIRFLOW_URL.default
@@ -65,8 +67,8 @@ class Settings:
         return f"Settings({', '.join(parts)})"
 
     def storage(self) -> Storage:
-        """The storage behind `root`."""
-        return open_storage(self.root)
+        """The storage behind `root`, opened with the login of these settings' environment."""
+        return open_storage(self.root, self.environ or None)
 
     def scratch(self) -> Path:
         """A folder for temporary files of this machine, made if needed. Raises StorageFullError."""

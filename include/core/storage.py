@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -212,8 +212,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def open_storage(root: str) -> Storage:
-    """The storage behind a root: a folder, or an address whose scheme a vendor answers to. Raises SpecError."""
+def open_storage(root: str, environ: Mapping[str, str] | None = None) -> Storage:
+    """The storage behind a root: a folder, or an address whose scheme a vendor answers to. Raises SpecError.
+
+    Its login is of `environ`, by default of this process's environment.
+    """
     scheme, separator, _ = root.partition("://")
     if not separator:
         return LocalStorage(root)
@@ -222,5 +225,5 @@ def open_storage(root: str) -> Storage:
         raise SpecError(
             f"SLIPSTREAM_ROOT has an unknown scheme {scheme!r}.", seen=shown(root), hint=f"use a folder or one of {known}"
         )
-    opener: Callable[[str], Storage] = adapter(f"storage.{scheme}")
-    return opener(root)
+    opener: Callable[[str, Mapping[str, str] | None], Storage] = adapter(f"storage.{scheme}")
+    return opener(root, environ)

@@ -10,13 +10,14 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from include.core import error_reports, fault, logs, tracing
 from include.core.author import as_slipstream_error, log_exception
+from include.core.code_check import require_code
 from include.core.errors import SlipstreamError
 from include.core.ledger import Attempt, Ledger
 from include.core.ports import Job
@@ -110,15 +111,18 @@ def job_of(attempt: Attempt, ledger: Ledger) -> Job:
     return Job(attempt.job, "include.core.task", arguments, env, code=request.code, labels=labels)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """`python -m include.core.task KEY --generation G --attempt N`: the command every job runs."""
+def main(argv: list[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """`python -m include.core.task KEY --generation G --attempt N`: the command every job runs.
+
+    `environ` stands for the process's environment, where it holds logins that no environment should.
+    """
     parser = argparse.ArgumentParser(prog="include.core.task")
     parser.add_argument("key")
     parser.add_argument("--generation", type=int, required=True)
     parser.add_argument("--attempt", type=int, required=True)
     options = parser.parse_args(argv)
     set_mask()
-    settings = Settings.from_env()
+    settings = Settings.from_env(None if environ is None else dict(environ))
     ledger = Ledger(settings.storage())
     attempt = Attempt(options.key, options.generation, options.attempt)
     with logs.fields(**logs.received()):
@@ -137,6 +141,7 @@ def _run(attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
     error_reports.start("job")
     tracing.start("job")
     request = ledger.request(attempt.key)
+    require_code(request.source)
     attributes = {"slipstream.job": attempt.job, **described(attempt, request.model)}
     with tracing.span(f"job {request.step}", attributes, tracing.received()):
         return perform(request, attempt, ledger, settings)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.core.catalog import load_spec, model_names
-from include.core.environment import REMOTES, connection
+from include.core.environment import AWS_CONN_ID, REMOTES, connection
 from include.core.errors import NotReadyError
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Ledger
@@ -28,6 +28,7 @@ from include.services.connections import Connections, EnvironmentConnections
 
 MODELS = ("train", "champion")  # inputs of a request that are models
 AIRFLOW = "slipstream_airflow"  # the connection to Airflow's REST API
+MLFLOW, JOBS_MLFLOW = "slipstream_mlflow", "slipstream_mlflow_jobs"  # of a job, the second's login is the first's
 
 if TYPE_CHECKING:
     from include.backends.airflow.client import AirflowClient
@@ -102,18 +103,26 @@ class Services:
 
     def jobs(self, backend: str = "") -> JobBackend:
         """The job backend of that name, else the one that the settings name."""
-        return open_jobs(self.with_connection("slipstream_ray"), backend)
+        return open_jobs(self.with_connection("slipstream_ray"), backend, self._job_logins)
+
+    def _job_logins(self) -> dict[str, str]:
+        """What a job elsewhere works with: the storage's login, MLflow's of an account that can log runs and no more."""
+        wanted = {JOBS_MLFLOW: MLFLOW}  # its connection here, to its connection there
+        if self.settings.root.startswith("s3://"):
+            wanted[AWS_CONN_ID.read(self.settings.environ)] = AWS_CONN_ID.default
+        found = {there: connection(here).read(self.with_connection(here).environ) for here, there in wanted.items()}
+        return {connection(there).name: uri for there, uri in found.items() if uri}
 
     def registry(self) -> Registry:
         from include.governance.registry import open_registry
 
-        return open_registry(self.with_connection("slipstream_mlflow"), self.control)
+        return open_registry(self.with_connection(MLFLOW), self.control)
 
     def labels(self) -> RegistryLabels:
         """What shows stages in the registry, without importing the registry's client."""
         from include.governance.mirror import open_labels
 
-        return open_labels(self.with_connection("slipstream_mlflow"), self.control)
+        return open_labels(self.with_connection(MLFLOW), self.control)
 
     def gateway(self) -> GatewayClient:
         from include.serving.client import open_client

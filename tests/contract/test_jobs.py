@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +26,7 @@ from include.core.ports import Job, JobBackend, JobStatus
 from include.core.request import Request
 from include.core.settings import Settings
 from include.core.task import job_of
+from include.services.services import Services
 from tests.support.ray_head import running_ray_head
 
 
@@ -34,7 +37,8 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> JobBackend:
 
 @pytest.fixture(scope="module")
 def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    with running_ray_head(tmp_path_factory.mktemp("ray") / "head.log") as (url, token):
+    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # jobs elsewhere run its `python`
+    with running_ray_head(tmp_path_factory.mktemp("ray") / "head.log", environ=environ) as (url, token):
         yield url, token
 
 
@@ -158,7 +162,7 @@ def test_a_ray_cluster_elsewhere_runs_its_own_python_in_its_own_project(tmp_path
     environ = {"SLIPSTREAM_HOME": str(tmp_path), "SLIPSTREAM_ROOT": "s3://bucket/store", "SLIPSTREAM_RAY_PROJECT": "/opt/project"}
     body = ray_jobs.open_jobs(Settings.from_env(environ))._request(python("pass"))
     env = body["runtime_env"]["env_vars"]
-    assert body["entrypoint"].startswith("python -m tests.contract.job_body")
+    assert re.match(r"python slipstream_job.py [0-9a-f]{64} /opt/project tests.contract.job_body ", body["entrypoint"])
     assert (env["PYTHONPATH"], env["SLIPSTREAM_ROOT"]) == ("/opt/project", "s3://bucket/store")
     assert "SLIPSTREAM_HOME" not in env
     assert str(tmp_path) not in str(body)
@@ -229,6 +233,37 @@ def test_rays_own_list_of_jobs_shows_no_password(ray_head: tuple[str, str], tmp_
     assert job.name in listed.text
     assert "kept-quiet" not in listed.text
     assert token not in listed.text
+
+
+@pytest.mark.integration_ray
+def test_a_job_in_a_nodes_image_finds_its_code_compared_and_its_logins_opened(ray_head: tuple[str, str], tmp_path: Path) -> None:
+    url, token = ray_head
+    image = tmp_path / "image"
+    shutil.copytree(PROJECT / "include", image / "include", ignore=shutil.ignore_patterns("__pycache__"))
+    (image / "tests" / "contract").mkdir(parents=True)
+    shutil.copy(PROJECT / "tests/contract/job_body.py", image / "tests/contract/job_body.py")
+    environ = {
+        "SLIPSTREAM_HOME": str(tmp_path), "SLIPSTREAM_RAY_URL": url, "SLIPSTREAM_ROOT": "s3://bucket",
+        "SLIPSTREAM_RAY_PROJECT": str(image), "AIRFLOW_CONN_SLIPSTREAM_RAY": f"http://:{token}@127.0.0.1",
+        "AIRFLOW_CONN_AWS_DEFAULT": "aws://id:kept-quiet@",
+    }  # fmt: skip
+    jobs = Services(Settings.from_env(environ)).jobs()
+    code = (
+        "import os, include; from include.backends.ray.on_node import environment; "
+        "aws = environment()['AIRFLOW_CONN_AWS_DEFAULT']; "
+        "print(include.__file__, aws.replace('kept', 'opened'), aws in str(os.environ))"
+    )
+    first, second = python(code), python(code)
+    jobs.submit(first)
+    assert wait(jobs, first.name) is JobStatus.SUCCEEDED, jobs.logs(first.name)
+    assert f"{image}/include/__init__.py aws://id:opened-quiet@ False" in jobs.logs(first.name)
+    (image / "include" / "core" / "task.py").write_text("another release")
+    jobs.submit(second)
+    assert wait(jobs, second.name) is JobStatus.FAILED
+    said = jobs.logs(second.name)
+    assert "include/core/task.py" in said
+    assert f"Seen: {image}" in said
+    assert "opened-quiet" not in said
 
 
 def test_no_secret_travels_with_a_job(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from include.backends.s3.storage import S3Storage, open_storage
 from include.core.errors import PermanentError, SpecError, UnreachableError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
+from include.core.settings import Settings
 
 
 def test_a_big_file_goes_in_parts_and_comes_back_whole(s3_client: object, tmp_path: Path) -> None:
@@ -88,6 +89,13 @@ def test_the_airflow_connection_gives_credentials_and_address(s3_address: str, m
     assert client.meta.region_name == "eu-west-1"
     credentials = client._request_signer._credentials
     assert (credentials.access_key, credentials.secret_key) == ("AKIA", "se/cret")
+
+
+def test_settings_open_their_root_with_their_own_login_and_not_with_the_process(s3_address: str) -> None:
+    uri = f"aws://of-the-settings:secret@/?region_name=eu-west-1&endpoint_url={s3_address}"
+    storage = Settings.from_env({"SLIPSTREAM_ROOT": "s3://bucket", "AIRFLOW_CONN_AWS_DEFAULT": uri}).storage()
+    assert isinstance(storage, S3Storage)
+    assert storage._client._request_signer._credentials.access_key == "of-the-settings"
 
 
 @pytest.mark.parametrize("root", ["s3://", "gs://bucket", "bucket/prefix"])

@@ -16,12 +16,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from include.cli.context import CliContext
 from include.cli.main import main
 from include.core.control import ControlStore
 from include.core.control import versions as registered
 from include.core.digest import PROJECT
+from include.core.errors import NotReadyError, PermanentError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
@@ -33,10 +35,13 @@ from include.model_contract.definition import Definition, definitions, present_v
 from include.online_store.open import open_online
 from include.routing.route import Route, set_route
 from tests.support import shop
+from tests.support.databases import new_database
+from tests.support.databases import postgres as postgres
 from tests.support.later import Later
 from tests.support.shop import FIRST, SPEC, Shop, orders_of
 
 feast_source, feast_repo = Later("feast.data_source"), Later("include.backends.feast.repo")
+feast_registry = Later("include.backends.feast.registry")
 feast_materialize = Later("include.backends.feast.materialize")
 
 DAYS = 4
@@ -274,8 +279,66 @@ def test_feasts_materialize_records_an_interval_once_however_often_it_is_repeate
     assert len(feast.registry.get_feature_view("customer", SPEC.name).materialization_intervals) == 1
 
 
+# -- one registry of several machines ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def machines(made: Shop, settings: Settings, tmp_path: Path, postgres: str) -> tuple[Settings, Settings]:
+    """Two, with homes of their own, over one root, one control store in PostgreSQL and one online store."""
+    url = sa.make_url(new_database(postgres, f"feast{abs(hash(str(tmp_path)))}")).set(password="kept-quiet")
+    shared = replace(settings, control_url=url.render_as_string(hide_password=False))
+    ControlStore(shared.control_url).create_tables()
+    return replace(shared, home=tmp_path / "first"), replace(shared, home=tmp_path / "second")
+
+
+def intervals(settings: Settings) -> list[date]:
+    view = feast_repo.open_feast(SPEC, settings).registry.get_feature_view("customer", SPEC.name)
+    return sorted(first.date() for first, _ in view.materialization_intervals)
+
+
+def test_two_machines_have_one_registry(made: Shop, machines: tuple[Settings, Settings]) -> None:
+    for n, machine in enumerate(machines):
+        feast_materialize.materialize(SPEC, results(made)[n], made.ledger, machine)
+    assert intervals(machines[0]) == intervals(machines[1]) == [FIRST, FIRST + timedelta(days=1)]
+    feast, day, third = feast_repo.open_feast(SPEC, machines[1]), FIRST + timedelta(days=2), results(made)[2]
+    publish(ControlStore(machines[1].control_url), SPEC.name, day, made.ledger.ref(third), third.value["rows"], 1)
+    start = datetime.combine(day, datetime.min.time(), UTC)
+    feast.materialize(start, start + timedelta(days=1))
+    assert len(intervals(machines[0])) == 3
+    assert [path.name for machine in machines for path in machine.home.glob("feast*")] == []
+    assert "kept-quiet" not in f"{feast.config.registry!r} {feast.config.offline_store!r}"
+
+
+def test_what_a_machines_own_registry_knew_is_carried_over(
+    made: Shop, settings: Settings, machines: tuple[Settings, Settings]
+) -> None:
+    before = replace(settings, home=machines[0].home)
+    feast_materialize.materialize(SPEC, results(made)[0], made.ledger, before)
+    assert intervals(machines[0]) == intervals(machines[1]) == [FIRST]
+
+
+def test_a_role_that_may_make_no_schema_is_told_what_to_do(machines: tuple[Settings, Settings]) -> None:
+    url = sa.make_url(machines[0].control_url)
+    with ControlStore(machines[0].control_url).engine.begin() as connection:
+        connection.execute(sa.text("CREATE ROLE plain LOGIN"))
+    plain = replace(machines[0], control_url=url.set(username="plain").render_as_string(hide_password=False))
+    with pytest.raises(PermanentError, match=r"(?s)permission denied for database.*CREATE SCHEMA slipstream_feast AUTHORIZATION"):
+        feast_repo.open_feast(SPEC, plain)
+    with ControlStore(machines[0].control_url).engine.begin() as connection:
+        connection.execute(sa.text("CREATE SCHEMA slipstream_feast AUTHORIZATION plain"))
+    assert [view.name for view in feast_repo.open_feast(SPEC, plain).list_feature_views()] == ["customer"]
+
+
+def test_a_registry_that_another_machine_holds_is_waited_for_and_then_said(
+    machines: tuple[Settings, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("include.backends.feast.registry.PATIENCE", 0.1)
+    with feast_registry.registry_lock(machines[0]), pytest.raises(NotReadyError, match=r"(?s)being changed.*retried"):
+        feast_repo.open_feast(SPEC, machines[1])
+
+
 def test_feasts_configuration_shows_no_password(settings: Settings) -> None:
-    hidden = replace(settings, online_url="redis://:kept-quiet@h:6379/0", control_url="postgresql://u:kept-quiet@h/d")
+    hidden = replace(settings, online_url="redis://:kept-quiet@h:6379/0")
     config = feast_repo.open_feast(SPEC, hidden).config
     assert config.online_store.url == hidden.online_url
     assert "kept-quiet" not in f"{config.online_store!r} {config.offline_store!r}"

@@ -17,10 +17,13 @@ from include.core.errors import UnreachableError
 from include.core.request import Ref
 from include.data.published import published
 from include.services.services import Services
-from operators.hooks import AirflowConnections
+from operators.hooks import AirflowConnections, open_services
 from operators.sensors import s3_partition_sensor
 from operators.training import PlanTrainingOperator
+from tests.support.databases import new_database
+from tests.support.databases import postgres as postgres
 from tests.support.error_message import assert_says
+from tests.support.online_stores import redis_url as redis_url
 from tests.support.operator_runs import MODEL, Life, Run, day, settle_in
 from tests.support.s3_server import moto_server
 from tests.support.wired import BuildTrainingSetOperator
@@ -39,8 +42,8 @@ def connection(address: str, **more: Any) -> str:
 
 
 @pytest.fixture
-def life(address: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Life:
-    """Its root is in a bucket of its own; what reaches S3 is the connection `shop_s3` alone."""
+def root(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """In a bucket of its own; what reaches S3 is the connection `shop_s3` alone."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLIPSTREAM_AWS_CONN_ID", "shop_s3")
@@ -48,7 +51,29 @@ def life(address: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Life:
     session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1")
     bucket = f"shop-{uuid.uuid4().hex[:8]}"
     client_from_session(session, address).create_bucket(Bucket=bucket)
-    return Life(settle_in(tmp_path, monkeypatch, root=f"s3://{bucket}/store"))
+    return f"s3://{bucket}/store"
+
+
+@pytest.fixture
+def life(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Life:
+    return Life(settle_in(tmp_path, monkeypatch, root=root))
+
+
+@pytest.fixture
+def machines(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: str, redis_url: str
+) -> tuple[Life, list[Path]]:
+    """A life over S3, PostgreSQL and Redis in which every task is run by a machine that has run none, and their homes."""
+    stores = {"control_url": new_database(postgres, f"s{uuid.uuid4().hex}"), "online_url": redis_url}
+    life, homes, run = Life(settle_in(tmp_path / "mine", monkeypatch, root=root, **stores)), [], Run.__call__
+
+    def run_elsewhere(self: Run, operator: Any, try_number: int = 1) -> Any:
+        homes.append(tmp_path / f"machine-{len(homes)}")
+        monkeypatch.setenv("SLIPSTREAM_HOME", str(homes[-1]))
+        return run(self, operator, try_number)
+
+    monkeypatch.setattr(Run, "__call__", run_elsewhere)
+    return life, homes
 
 
 def sensor() -> Any:
@@ -113,10 +138,23 @@ def test_days_are_published_and_a_training_set_is_built_on_s3(life: Life) -> Non
     assert life.services.ledger.resolve(Ref.from_json(ref)) == made
 
 
+@pytest.mark.whole  # the registry of two machines is in test_feast
+def test_any_two_tasks_of_a_run_may_be_run_by_two_machines(machines: tuple[Life, list[Path]]) -> None:
+    life, homes = machines
+    life.days(4)
+    life.materialize(life.publish(day(4)))
+    run = life.registered()
+    assert run.xcom["register"]["version"] == 1
+    assert len(homes) == 18
+    assert [
+        path for home in homes for path in home.rglob("*") if path.is_file()
+    ] == []  # what was on a disk is gone with its task
+
+
 def test_s3_out_of_reach_is_reported_with_its_address_and_setting(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = connection("http://127.0.0.1:1", config_kwargs={"retries": {"max_attempts": 1}})
     monkeypatch.setenv("AIRFLOW_CONN_SHOP_S3", nowhere)
-    unreachable = Services(life.services.settings)
+    unreachable = open_services()
     with pytest.raises(UnreachableError) as failed:
         unreachable.storage.read("anything")
     assert_says(failed.value, "http://127.0.0.1:1", "SLIPSTREAM_AWS_CONN_ID", "what was stored is untouched")

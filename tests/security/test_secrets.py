@@ -27,6 +27,7 @@ from include.local.connections import write_file
 from include.local.credentials import Credentials
 from include.local.platform import Platform
 from include.local.rights import RIGHTS, is_secret
+from include.services.services import Services
 from tests.security.given_secrets import HIDDEN, held
 
 STORES = {
@@ -196,20 +197,42 @@ def test_secrets_of_an_earlier_version_are_not_taken_for_these(tmp_path: Path) -
 # -- jobs --------------------------------------------------------------------------------------------------
 
 
-def settings_with_secrets(tmp_path: Path) -> Settings:
+def settings_with_secrets(home: Path, **more: str) -> Settings:
     conns = {
-        f"AIRFLOW_CONN_{name}": f"http://x:{HIDDEN}@h" for name in ("SLIPSTREAM_RAY", "SLIPSTREAM_GATEWAY", "SLIPSTREAM_MLFLOW")
+        f"AIRFLOW_CONN_{name}": f"http://x:{HIDDEN}-and-long@h"
+        for name in ("SLIPSTREAM_RAY", "SLIPSTREAM_GATEWAY", "SLIPSTREAM_MLFLOW")
     }
-    return Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path), **STORES, **SERVERS, **conns})
+    return Settings.from_env({"SLIPSTREAM_HOME": str(home), **STORES, **SERVERS, **conns, **more})
 
 
-def test_what_ray_is_handed_and_shows_holds_no_password(tmp_path: Path) -> None:
-    settings = settings_with_secrets(tmp_path)
+def test_what_a_waiting_task_leaves_in_airflows_database_holds_no_password(tmp_path: Path) -> None:
+    """The trigger, which the triggerer's table keeps, and the link to the job, which is an XCom."""
+    from operators.triggers import JobTrigger
+
+    jobs = Services(settings_with_secrets(tmp_path)).jobs("ray")
+    assert HIDDEN not in f"{JobTrigger(backend='ray', name='slip-a').serialize()} {jobs.url('slip-a')}"
+
+
+ELSEWHERE = {
+    "here": {},
+    "package": {"SLIPSTREAM_RAY_CODE": "package"},
+    "image": {"SLIPSTREAM_RAY_PROJECT": "/opt/project"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", sorted(ELSEWHERE))
+def test_what_ray_is_handed_and_shows_holds_no_password(tmp_path: Path, code: str) -> None:
+    """Whatever logins there are: those that a job is given go sealed."""
+    for_jobs = {f"AIRFLOW_CONN_{name}": f"aws://id:{HIDDEN}@" for name in ("AWS_DEFAULT", "SLIPSTREAM_MLFLOW_JOBS")}
+    settings = settings_with_secrets(tmp_path / "home", **for_jobs, **ELSEWHERE[code], SLIPSTREAM_ROOT=str(tmp_path / "shared"))
     ledger = Ledger(settings.storage())
     ledger.record(request := Request("train", "x:y", "m", {}))
     job = job_of(Attempt(request.key, 1, 1), ledger)
-    body = ray_jobs.open_jobs(settings)._request(job)
+    jobs = Services(settings).jobs("ray")
+    assert isinstance(jobs, ray_jobs.RayJobs)
+    body = jobs._request(job)
     assert HIDDEN not in json.dumps(body)
+    assert ("SLIPSTREAM_JOB_LOGINS" in body["runtime_env"]["env_vars"]) is (code != "here")
     assert HIDDEN not in repr(job) + repr(settings) + str(settings)
     env = body["runtime_env"]["env_vars"]
     assert not STORES.keys() & env.keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,11 +29,23 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_ray_head(log: Path, cpus: int = 1) -> Iterator[tuple[str, str]]:
-    """(url, token). All its processes are gone afterwards."""
-    folder, token, port = Path(tempfile.mkdtemp(prefix="ray-")), secrets.token_hex(16), free_port()  # Ray wants short paths
+def running_ray_head(
+    log: Path,
+    cpus: int = 1,
+    environ: Mapping[str, str] | None = None,
+    hidden: Sequence[Path] = (),
+    folder: Path | None = None,
+) -> Iterator[tuple[str, str]]:
+    """(url, token). All its processes are gone afterwards, and its folder, which should have a short path.
+
+    `environ`: what it and its jobs find in place of this process's environment. `hidden`: folders that are empty for them, where
+    this user may have a mount namespace made.
+    """
+    folder = folder or Path(tempfile.mkdtemp(prefix="ray-"))
+    token, port = secrets.token_hex(16), free_port()
     (folder / "token").write_text(token)
-    env = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    given = os.environ if environ is None else environ
+    env = {name: value for name, value in given.items() if name != "RAY_ADDRESS"}
     env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token"), "RAY_USAGE_STATS_ENABLED": "0"}
     env["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else Ray takes the machine's own address for 127.0.0.1
     command = [
@@ -42,7 +55,7 @@ def running_ray_head(log: Path, cpus: int = 1) -> Iterator[tuple[str, str]]:
         f"--num-cpus={cpus}", f"--temp-dir={folder}", "--object-store-memory=100000000",
     ]  # fmt: skip
     with log.open("wb") as output:
-        head = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
+        head = subprocess.Popen([*_without(hidden), *command], env=env, stdout=output, stderr=output, start_new_session=True)
     try:
         _wait(RayJobs(f"http://127.0.0.1:{port}", token), head, log)
         yield f"http://127.0.0.1:{port}", token
@@ -54,6 +67,19 @@ def running_ray_head(log: Path, cpus: int = 1) -> Iterator[tuple[str, str]]:
             os.killpg(head.pid, signal.SIGKILL)
         head.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def may_hide() -> bool:
+    """Whether this user may have a mount namespace made."""
+    return subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
+
+
+def _without(folders: Sequence[Path]) -> list[str]:
+    """What a command line begins with, for a process to which these folders are empty."""
+    if not folders:
+        return []
+    mounts = " && ".join(f"mount -t tmpfs none {shlex.quote(str(folder))}" for folder in folders)
+    return ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
 
 
 def _wait(jobs: RayJobs, head: subprocess.Popen[bytes], log: Path) -> None:

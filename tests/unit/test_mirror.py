@@ -23,7 +23,8 @@ ELSEWHERE = {
     "tests/contract/test_storage.py": "core/storage",
     "tests/contract/test_storage_s3.py": "backends/s3/client backends/s3/storage",
     "tests/integration/test_feast.py": (
-        "backends/feast/engine backends/feast/materialize backends/feast/online backends/feast/repo cli/features"
+        "backends/feast/engine backends/feast/materialize backends/feast/online backends/feast/registry backends/feast/repo "
+        "cli/features"
     ),
     "tests/integration/test_feast_offline.py": (
         "backends/feast/entities backends/feast/lookup backends/feast/offline backends/feast/retrieval backends/feast/source"

@@ -10,27 +10,25 @@ Feast's own engines turn every value into a protocol buffer, and record an inter
 
 from __future__ import annotations
 
-import fcntl
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from datetime import datetime
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pyarrow as pa
 from feast import RepoConfig
-from feast.feature_view import DUMMY_ENTITY_ID, FeatureViewState
+from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.common.materialization_job import MaterializationJob, MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.infra.registry.base_registry import BaseRegistry
-from feast.infra.registry.sql import SqlRegistry
 from feast.repo_config import FeastConfigBaseModel
 from feast.utils import _get_column_names, _run_pyarrow_field_mapping
 
 from include.backends.feast.online import SlipstreamOnlineStore, online_view, open_store
+from include.backends.feast.registry import held, record_interval
 from include.backends.feast.repo import SCHEME
 from include.core.errors import SpecError
-from include.core.time import now, zoned
+from include.core.time import now
 from include.features.online.materialize import materialize_view
 from include.online_store.row_codec import CREATED
 
@@ -39,7 +37,7 @@ log = logging.getLogger(__name__)
 
 class SlipstreamEngineConfig(FeastConfigBaseModel):
     type: str
-    lock: str | None = None  # a file: whoever records an interval holds it, so that none is recorded twice
+    lock: str | None = None  # a file, or "control": whoever records an interval holds it, so that none is recorded twice
 
 
 class Finished(MaterializationJob):
@@ -94,7 +92,7 @@ class SlipstreamEngine(ComputeEngine):
         name = f"{task.feature_view.name}-{task.start_time}-{task.end_time}"
         try:
             report = materialize_task(self.repo_config, self.offline_store, registry, task)
-            with _held(self._lock):
+            with held(self._lock, self.repo_config.offline_store.control_url) if self._lock else nullcontext():
                 record_interval(registry, task.project, task.feature_view, task.start_time, task.end_time)
         except Exception as error:  # noqa: BLE001 - Feast raises what the job holds
             return Finished(name, error)
@@ -119,38 +117,6 @@ def materialize_task(config: RepoConfig, offline: Any, registry: BaseRegistry, t
     if source.path.startswith(SCHEME) and CREATED in rows.column_names:  # published later is newer, however late its data
         rows = rows.drop_columns(CREATED)
     return materialize_view(open_store(config), task.project, online_view(view), _without_decimals(rows), started)
-
-
-def record_interval(registry: BaseRegistry, project: str, view: Any, start: datetime, end: datetime) -> None:
-    """Tell the registry that an interval is online, once, whatever is repeated. The caller holds the registry's lock."""
-    record_intervals(registry, project, view, [(start, end)])
-
-
-def record_intervals(registry: BaseRegistry, project: str, view: Any, intervals: Sequence[tuple[datetime, datetime]]) -> None:
-    """The same of several intervals. One write for however many: each stores all intervals that the view ever had."""
-    fresh = registry.get_feature_view(view.name, project, allow_cache=False)
-    known = {(zoned(first), zoned(last)) for first, last in fresh.materialization_intervals}
-    missing = [each for each in intervals if (zoned(each[0]), zoned(each[1])) not in known]
-    if len(missing) > 1 and isinstance(registry, SqlRegistry):
-        fresh.materialization_intervals.extend(missing)  # as `apply_materialization` does with one
-        if hasattr(fresh, "state"):
-            fresh.state = FeatureViewState.AVAILABLE_ONLINE
-        table: Any = registry._infer_fv_table(fresh)  # type: ignore[no-untyped-call]
-        registry._apply_object(table, project, "feature_view_name", fresh, "feature_view_proto")
-        return
-    for start, end in missing:
-        registry.apply_materialization(fresh, project, start, end)
-
-
-@contextmanager
-def _locked(path: str) -> Iterator[None]:
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _held(path: str | None) -> Any:
-    return _locked(path) if path else nullcontext()
 
 
 def _without_decimals(rows: pa.Table) -> pa.Table:

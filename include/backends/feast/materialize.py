@@ -17,8 +17,8 @@ import duckdb
 import pyarrow as pa
 from feast import FeatureStore
 
-from include.backends.feast.engine import record_intervals
-from include.backends.feast.repo import open_feast, registry_lock
+from include.backends.feast.registry import record_intervals, registry_lock
+from include.backends.feast.repo import open_feast
 from include.core import fault
 from include.core.control import ControlStore
 from include.core.ledger import Ledger

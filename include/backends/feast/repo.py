@@ -1,13 +1,10 @@
 """Feast's view of a model: entities, feature views and a feature service, made from the spec alone.
 
-The registry is a SQLite file under the runtime home; the stores behind it are ours (feast_online, feast_offline).
+Where the registry is: registry.py. The stores behind it are ours (online.py, offline.py).
 """
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +12,16 @@ from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, File
 from feast.errors import FeatureServiceNotFoundException
 from feast.types import Array, Bool, Float32, Float64, Int64, String
 
+from include.backends.feast.registry import (
+    file_config,
+    file_of,
+    is_shared,
+    lock_of,
+    record_intervals,
+    registry_config,
+    registry_lock,
+)
 from include.core.digest import digest_json
-from include.core.errors import StorageFullError
-from include.core.scratch import BLOCK, is_full, storage_full
 from include.core.settings import Settings
 from include.core.spec import Dtype, Feature, ModelSpec, View
 from include.core.spec.dtypes import Kind, kind_of
@@ -38,7 +42,7 @@ SERVICE = "inputs"  # the feature service with every view's features, in the mod
 def open_feast(spec: ModelSpec, settings: Settings) -> FeatureStore:
     """The model's Feast store, its definitions applied. The project is the model's name."""
     with registry_lock(settings):
-        store = FeatureStore(config=_config(spec.name, settings))
+        store = FeatureStore(config=_config(spec.name, settings, registry_config(settings)))
         wanted = digest_json([[view.model_dump(mode="json") for view in present_views(spec.features)], list(spec.features.keys)])
         try:
             known = store.registry.get_feature_service(SERVICE, spec.name).tags.get("definition")
@@ -47,21 +51,32 @@ def open_feast(spec: ModelSpec, settings: Settings) -> FeatureStore:
         if known != wanted:
             store.apply(definitions(spec, wanted))
             store.registry.refresh(spec.name)
+        if known is None and is_shared(settings) and file_of(settings).exists():
+            _carry_over(spec, settings, store)
     return store
 
 
-def _config(model: str, settings: Settings) -> RepoConfig:
+def _carry_over(spec: ModelSpec, settings: Settings, store: FeatureStore) -> None:
+    """Of a release whose registry was each machine's own: the intervals that this one knew to be online."""
+    before = FeatureStore(config=_config(spec.name, settings, file_config(settings))).registry
+    here = {view.name for view in store.registry.list_feature_views(spec.name)}
+    for view in before.list_feature_views(spec.name):
+        if view.name in here:
+            record_intervals(store.registry, spec.name, view, view.materialization_intervals)
+
+
+def _config(model: str, settings: Settings, registry: dict[str, Any]) -> RepoConfig:
     return RepoConfig(
         project=model,
         provider="local",
-        registry={"registry_type": "sql", "path": f"sqlite:///{settings.home / 'feast.db'}", "cache_ttl_seconds": 60},
+        registry=registry,
         online_store={"type": "include.backends.feast.online.SlipstreamOnlineStore", "url": settings.online_url},
         offline_store={
             "type": "include.backends.feast.offline.SlipstreamOfflineStore",
             "root": settings.root,
             "control_url": settings.control_url,
         },
-        batch_engine={"type": "include.backends.feast.engine.SlipstreamEngine", "lock": str(settings.home / "feast.lock")},
+        batch_engine={"type": "include.backends.feast.engine.SlipstreamEngine", "lock": lock_of(settings)},
         entity_key_serialization_version=3,
     )
 
@@ -110,17 +125,3 @@ def view_of(table: FeatureView) -> View:
         if field.name not in keys
     )
     return View(name=table.name, keys=tuple(table.join_keys), features=features, ttl=table.ttl or None)
-
-
-@contextmanager
-def registry_lock(settings: Settings) -> Iterator[None]:
-    """One at a time: Feast's registry reads, changes and writes a definition without a transaction."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with (settings.home / "feast.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        except Exception as error:
-            if is_full(error) and not isinstance(error, StorageFullError):
-                raise storage_full(settings.home / "feast.db", BLOCK, "at least ") from error
-            raise

@@ -26,7 +26,7 @@ from include.core.address import without_login
 from include.core.digest import PROJECT
 from include.core.environment import AWS_CONN_ID, MODELS, RAY_ADDRESS, STORES, connection
 from include.core.places import search_path
-from include.core.ports import Job, JobStatus
+from include.core.ports import Job, JobStatus, Logins, no_logins
 from include.core.scratch import as_full, storage_full
 from include.core.settings import Settings
 
@@ -160,7 +160,8 @@ def _may_have(name: str, environ: Mapping[str, str]) -> bool:
     return not name.startswith("AIRFLOW_CONN_") or name in (LOGIN, JOBS_LOGIN, storage)
 
 
-def open_jobs(settings: Settings) -> ProcessJobs:
-    """The jobs under `settings.home`."""
+def open_jobs(settings: Settings, logins: Logins = no_logins) -> ProcessJobs:
+    """The jobs under `settings.home`. They have the submitter's environment, and so its `logins`."""
+    del logins
     given = {name: value for name, value in settings.environ.items() if name.startswith(("SLIPSTREAM_", "AIRFLOW_CONN_"))}
     return ProcessJobs(settings.home / "jobs", {**given, **environment(settings)})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from include.backends.ray import on_node
+from include.core import code_check
 from include.core.environment import RAY_ADDRESS
 from include.core.errors import UnreachableError
 from include.scoring.scorer import Scorer, batches
@@ -26,7 +28,10 @@ def score_batches(rows: pa.Table, scorer: Scorer) -> list[pa.Table]:
     _connect()
     ray.data.DataContext.get_current().enable_progress_bars = False
 
+    code = code_check.checked()
+
     def score(block: pa.Table) -> pa.Table:
+        on_node.require_same_code(code)  # it may be another node than the driver's
         return scorer(block).append_column(PLACE, block[PLACE])
 
     scored = ray.data.from_arrow(numbered).map_batches(score, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)

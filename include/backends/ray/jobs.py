@@ -9,8 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -21,28 +20,32 @@ from include.core.address import without_login
 from include.core.connection import from_env
 from include.core.digest import PROJECT
 from include.core.environment import MODELS, STORES
-from include.core.errors import JobFailedError, PermanentError, SpecError, UnreachableError
+from include.core.errors import JobFailedError, PermanentError, UnreachableError
 from include.core.places import search_path
-from include.core.ports import Job, JobStatus
+from include.core.ports import Job, JobStatus, Logins, no_logins
 from include.core.settings import Settings
+
+if TYPE_CHECKING:
+    from include.backends.ray.elsewhere import Elsewhere
+    from include.backends.ray.package import Package
 
 CONNECTION = "slipstream_ray"  # its password is the cluster's token
 logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every poll would drown a task's log
 CHUNK = 64 << 10  # bytes read at once of a log
 TIMEOUT = 30.0  # seconds; the head starts an actor before it answers a submit
+UPLOAD = 300.0  # seconds for a package of code
 
 
 class RayJobs:
     """The port `JobBackend`. `url` is the head's dashboard address, which serves the Jobs API.
 
-    `project` is the project's folder on the cluster's nodes, whose own `python` then runs the jobs. Empty: the cluster is
-    this machine's, and jobs run as this process does.
+    `elsewhere`: of a cluster that is not this machine's. Without it jobs run as this process does, from the same files.
     """
 
-    def __init__(self, url: str, token: str = "", env: Mapping[str, str] | None = None, project: str = "") -> None:
-        self._url, self._env = without_login(url.rstrip("/")), dict(env or {})
-        here = os.pathsep.join((str(PROJECT), *search_path(MODELS.read(self._env))))
-        self._python, self._path = ("python", project) if project else (sys.executable, here)
+    def __init__(
+        self, url: str, token: str = "", env: Mapping[str, str] | None = None, elsewhere: Elsewhere | None = None
+    ) -> None:
+        self._url, self._env, self._elsewhere = without_login(url.rstrip("/")), dict(env or {}), elsewhere
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # The head is an address of ours: a proxy from the environment has no business in between.
         secure = tls.context() if self._url.startswith("https:") else False
@@ -55,8 +58,12 @@ class RayJobs:
         """
         if self.status(job.name) is not JobStatus.UNKNOWN:
             return
+        package = self._elsewhere.package() if self._elsewhere else None
+        request = self._request(job, package)
+        if package is not None:
+            self._bring(package)
         fault.point("jobs.claimed")
-        response = self._call("POST", "/api/jobs/", json=self._request(job))
+        response = self._call("POST", "/api/jobs/", json=request)
         # Another submitter may have come first in between; Ray answers a taken name with a plain 500.
         if response.is_error and self.status(job.name) is JobStatus.UNKNOWN:
             raise JobFailedError(
@@ -66,16 +73,42 @@ class RayJobs:
                 hint="the task is retried; see the head's dashboard.log.",
             )
 
-    def _request(self, job: Job) -> dict[str, Any]:
-        env = {**self._env, "PYTHONPATH": self._path, **job.env}
+    def _request(self, job: Job, package: Package | None = None) -> dict[str, Any]:
+        where = self._elsewhere
+        if where is None:
+            path = os.pathsep.join((str(PROJECT), *search_path(MODELS.read(self._env))))
+            command, more, folder = [sys.executable, "-m", job.module, *job.arguments], {"PYTHONPATH": path}, {}
+        else:
+            package = package or where.package()
+            command, more = where.command(job, package), where.environment(job, package)
+            folder = {"working_dir": package.uri}
+        env = {**self._env, **more, **job.env}
         # Ray keeps a job's environment and shows it to whoever may look at its dashboard: a password would stay there for good.
         env = {name: without_login(value) for name, value in env.items() if name not in STORES}
         return {
-            "entrypoint": shlex.join([self._python, "-m", job.module, *job.arguments]),
+            "entrypoint": shlex.join(command),
             "submission_id": job.name,
-            "runtime_env": {"env_vars": env},
+            "runtime_env": {"env_vars": env, **folder},
             "metadata": {**job.labels, **({"code": job.code} if job.code else {})},
         }
+
+    def _bring(self, package: Package) -> None:
+        """Have the head hold the package of the job's code. It is named by its digest, and stored whole or not at all.
+
+        Ray removes a package that no job uses, and a head that starts anew has none: so it is asked for each time, and the
+        question keeps it for ten minutes.
+        """
+        where = f"/api/packages/gcs/{package.name}"
+        if self._call("GET", where).is_success:
+            return
+        response = self._call("PUT", where, content=package.zipped(), timeout=UPLOAD)
+        if response.is_error:
+            raise JobFailedError(
+                f"Ray at {self._url} did not take the package of the job's code: HTTP {response.status_code}.",
+                seen=response.text.strip()[-500:],
+                safe="no job was started.",
+                hint="the task is retried; see the head's dashboard.log.",
+            )
 
     def status(self, name: str) -> JobStatus:
         """Raises UnreachableError for an answer that is not Ray's, PermanentError for a status that we do not know."""
@@ -209,22 +242,19 @@ class RayJobs:
         )
 
 
-def open_jobs(settings: Settings, token: str = "") -> RayJobs:
+def open_jobs(settings: Settings, token: str = "", logins: Logins = no_logins) -> RayJobs:
     """The cluster at `settings.ray_url`; the token is given, or the password of connection `slipstream_ray`.
 
-    Raises SpecError where a cluster elsewhere is to read a storage that lies in this machine's home.
+    `logins`: what jobs of a cluster elsewhere are to be given. Raises SpecError where such a cluster could not run them.
     """
     connection = from_env(CONNECTION, settings.environ)
     token = token or (connection.password if connection else "")
-    if not settings.ray_project:
+    if not settings.ray_project and not settings.ray_code:
         return RayJobs(settings.ray_url, token, environment(settings))
-    if Path(settings.root).is_relative_to(settings.home):
-        raise SpecError(
-            "A Ray cluster elsewhere cannot read the storage in this machine's home.",
-            seen=settings.root,
-            safe="no job was started.",
-            hint="set SLIPSTREAM_ROOT to what both reach (s3://bucket/prefix, a shared folder), or no SLIPSTREAM_RAY_PROJECT.",
-        )
-    # Scratch and logs of a node lie where the node's own environment says; so do its clones of the models' repositories.
-    env = environment(settings, without=("home",))
-    return RayJobs(settings.ray_url, token, {**env, MODELS.name: settings.ray_models or settings.models}, settings.ray_project)
+    from include.backends.ray.elsewhere import HERE, Elsewhere, mode
+
+    if mode(settings) == HERE:
+        return RayJobs(settings.ray_url, token, environment(settings))
+    # Scratch and logs of a node lie where the node's own environment says; the rest is in the package.
+    env = environment(settings, without=("home", "models", "authorities"))
+    return RayJobs(settings.ray_url, token, env, Elsewhere.of(settings, token, logins))

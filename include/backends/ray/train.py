@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.backends.ray import on_node
+from include.core import code_check
 from include.core.author import as_slipstream_error, describe, log_exception
 from include.core.environment import RAY_ADDRESS
 from include.core.errors import JobFailedError, PermanentError, SlipstreamError, UnreachableError
+from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows, TrainingJob
@@ -54,6 +57,12 @@ def _fit_here(job: TrainingJob, plan: Plan, build: Build) -> None:
 
 
 def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
+    # What Ray Train itself keeps of a run nobody reads: ours is among the checkpoints, which only our own client can open.
+    with scratch_folder() as folder:
+        _fit_with_workers(job, plan, build, str(folder))
+
+
+def _fit_with_workers(job: TrainingJob, plan: Plan, build: Build, folder: str) -> None:
     import ray
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -66,6 +75,7 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
         "root": job.checkpoints.storage.root,
         "folder": job.checkpoints.folder,
         "metrics": job.spool.folder if job.spool else "",
+        "code": code_check.checked(),
     }
     for tries_left in reversed(range(1 + RESTARTS)):  # a lost worker resumes within this attempt
         trainer = TorchTrainer(
@@ -76,7 +86,7 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
             torch_config=TorchConfig(backend="gloo"),
             run_config=RunConfig(
                 name="ray",
-                storage_path=job.checkpoints.storage.uri(job.checkpoints.folder),
+                storage_path=folder,
                 failure_config=FailureConfig(max_failures=0),  # Ray would also repeat what fails again for sure
             ),
         )
@@ -147,9 +157,10 @@ def _worker(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size())
     train, validation = (_rows(arrays) for arrays in config["rows"])
-    storage = Settings(root=config["root"]).storage()
-    spool = MetricSpool(storage, config["metrics"]) if config["metrics"] else None  # the driver delivers what is in it
     try:
+        on_node.require_same_code(config["code"])  # it may be another node than the driver's
+        storage = Settings(root=config["root"], environ=on_node.environment()).storage()
+        spool = MetricSpool(storage, config["metrics"]) if config["metrics"] else None  # the driver delivers what is in it
         fit_here(
             config["plan"],
             config["build"],

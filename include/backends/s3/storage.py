@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -256,6 +256,6 @@ def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def open_storage(root: str) -> S3Storage:
+def open_storage(root: str, environ: Mapping[str, str] | None = None) -> S3Storage:
     """The storage behind `root`, reached as `include.backends.s3.client` says."""
-    return S3Storage(root, client_from_env())
+    return S3Storage(root, client_from_env(environ))

@@ -174,6 +174,14 @@ def test_paths_of_a_setting_are_made_absolute_and_packages_are_left(tmp_path: Pa
     assert Settings.from_env({}).models == "include.models"
 
 
+def test_a_path_beside_the_project_is_found_wherever_that_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "places" / "0" / "models", "brought")
+    monkeypatch.setattr(places, "_OWN", tmp_path / "include" / "models")  # where a job's package was unpacked
+    assert places.resolved("include.models:@project/places/0/models") == f"include.models:{tmp_path}/places/0/models"
+    places.activate("@project/places/0/models")
+    assert places.folder_of("brought") == tmp_path / "places" / "0" / "models"
+
+
 def test_a_process_that_only_has_the_setting_finds_the_models_by_import(tmp_path: Path) -> None:
     """As a worker does that unpickles a class of a model's."""
     folder = make(tmp_path / "models", "ant")

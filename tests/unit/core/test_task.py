@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from include.core.digest import PROJECT
-from include.core.errors import DataError, IntegrityError, SpecError
+from include.core.errors import DataError, IntegrityError, JobFailedError, SpecError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
@@ -80,9 +80,11 @@ def test_a_function_that_cannot_be_imported_is_named(ledger: Ledger, settings: S
         do("nothing", ledger, settings)
 
 
-def as_job(function: str, ledger: Ledger, home: Path) -> tuple[Request, subprocess.CompletedProcess[str]]:
+def as_job(
+    function: str, ledger: Ledger, home: Path, modules: dict[str, str] | None = None
+) -> tuple[Request, subprocess.CompletedProcess[str]]:
     """What a job backend runs: nothing but the key, and the environment."""
-    request = Request("double", f"{HERE}:{function}", "toy", {"n": 21})
+    request = Request("double", f"{HERE}:{function}", "toy", {"n": 21}, modules=modules or {})
     ledger.record(request)
     attempt = ledger.open_attempt(request.key, 0)
     command = [sys.executable, "-m", "include.core.task", request.key, "--generation", "0", "--attempt", str(attempt.number)]
@@ -107,3 +109,12 @@ def test_a_job_that_fails_leaves_its_error_for_the_task_that_waits(ledger: Ledge
     error = ledger.error(ledger.open_attempt(request.key, 0))
     assert isinstance(error, DataError)
     assert (error.what, error.hint) == ("No rows.", "land some")
+
+
+def test_a_job_does_not_run_other_code_than_its_task_asked_for(ledger: Ledger, settings: Settings) -> None:
+    request, finished = as_job("double", ledger, settings.home, {"include.core.task": "of another commit"})
+    assert finished.returncode == 1
+    assert ledger.result(request.key) is None
+    error = ledger.error(ledger.open_attempt(request.key, 0))
+    assert isinstance(error, JobFailedError)
+    assert "include.core.task" in str(error)

@@ -108,3 +108,21 @@ def test_a_request_is_computed_with_the_connections_of_its_remote_models(setting
     held = services.for_request(Request("evaluate", "tests:none", "toy", {}, refs)).environ
     assert held["AIRFLOW_CONN_SLIPSTREAM_OIP_GPU"] == "http://:hush@slipstream_oip_gpu"
     assert services.for_request(Request("evaluate", "tests:none", "toy", {}, {})) is settings
+
+
+def test_a_job_elsewhere_is_given_the_storages_login_and_the_jobs_account_and_no_other(tmp_path: Path) -> None:
+    held = {
+        "lake": "aws://id:secret@", "slipstream_mlflow_jobs": "http://jobs:little@mlflow", "slipstream_mlflow": "http://admin:all@mlflow",
+        "slipstream_gateway": "http://:token@gateway", "slipstream_ray": "http://:cluster@ray",
+    }  # fmt: skip
+
+    class Airflow(Given):
+        def uri(self, conn_id: str) -> str | None:
+            return held.get(conn_id)
+
+    environ = {"SLIPSTREAM_HOME": str(tmp_path), "SLIPSTREAM_AWS_CONN_ID": "lake"}
+    of_mlflow = {"AIRFLOW_CONN_SLIPSTREAM_MLFLOW": "http://jobs:little@mlflow"}
+    for root, of_storage in (("s3://bucket", {"AIRFLOW_CONN_AWS_DEFAULT": "aws://id:secret@"}), (str(tmp_path / "shared"), {})):
+        services = Services(Settings.from_env({**environ, "SLIPSTREAM_ROOT": root}), Airflow(tmp_path))
+        assert services._job_logins() == {**of_mlflow, **of_storage}
+    assert Services(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))._job_logins() == {}

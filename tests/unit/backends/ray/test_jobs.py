@@ -7,14 +7,18 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from include.backends.ray import jobs as ray_jobs
+from include.backends.ray import package as packages
+from include.backends.ray.elsewhere import Elsewhere
 from include.backends.ray.jobs import RayJobs, open_jobs
 from include.core import logs
-from include.core.errors import PermanentError, UnreachableError
+from include.core.errors import JobFailedError, PermanentError, UnreachableError
 from include.core.ledger import Ledger
+from include.core.ports import Job
 from include.core.request import Request
 from include.core.settings import Settings
 from include.core.task import job_of
@@ -25,13 +29,36 @@ class Head(BaseHTTPRequestHandler):
     """`pages`: status, content type and body by the path's beginning; the longest that fits."""
 
     pages: dict[str, tuple[int, str, bytes]]
+    packages: dict[str, bytes]
+    submitted: list[dict[str, Any]]
 
     def log_message(self, *_: object) -> None:
         pass
 
     def do_GET(self) -> None:
+        if self.path.startswith("/api/packages/"):
+            self._answer(200 if self.path in self.packages else 404)
+            return
         found = max((start for start in self.pages if self.path.startswith(start)), key=len, default=None)
         status, kind, body = self.pages[found] if found else (404, "text/plain", b"")
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if full := self.pages.get("PUT"):
+            self._answer(*full)
+            return
+        self.packages[self.path] = body
+        self._answer(200)
+
+    def do_POST(self) -> None:
+        self.submitted.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self._answer(200)
+
+    def _answer(self, status: int, kind: str = "text/plain", body: bytes = b"") -> None:
         self.send_response(status)
         self.send_header("content-type", kind)
         self.end_headers()
@@ -40,7 +67,7 @@ class Head(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def head() -> Iterator[str]:
-    Head.pages = {}
+    Head.pages, Head.packages, Head.submitted = {}, {}, []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Head)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -129,3 +156,48 @@ def test_a_job_is_told_its_span_and_the_form_of_its_log_and_nothing_that_opens_a
     assert logs.received(env) == {"dag_id": "d", "run_id": "r"}
     assert "hush" not in str(body)
     assert not [name for name in env if name.startswith("OTEL_")]
+
+
+# -- the code that jobs bring ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
+    """Of a platform of one file."""
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "__init__.py").touch()
+    monkeypatch.setattr(packages, "PROJECT", tmp_path)
+    return Elsewhere("include.models")
+
+
+def test_the_code_is_brought_once_for_each_digest(head: str, elsewhere: Elsewhere, tmp_path: Path) -> None:
+    jobs = RayJobs(head, elsewhere=elsewhere)
+    for name in ("a", "b"):
+        jobs.submit(Job(name, "m"))
+    assert len(Head.packages) == 1
+    (tmp_path / "include" / "__init__.py").write_text("ONE = 1\n")
+    jobs.submit(Job("c", "m"))
+    brought = [f"/api/packages/gcs/{body['runtime_env']['working_dir'].removeprefix('gcs://')}" for body in Head.submitted]
+    assert brought[0] == brought[1] != brought[2]
+    assert set(brought) == Head.packages.keys()
+
+
+def test_a_package_that_ray_has_dropped_is_brought_again(head: str, elsewhere: Elsewhere) -> None:
+    jobs = RayJobs(head, elsewhere=elsewhere)
+    jobs.submit(Job("a", "m"))
+    first, Head.packages = Head.packages, {}
+    jobs.submit(Job("b", "m"))
+    assert Head.packages == first
+
+
+def test_a_job_whose_code_was_not_taken_is_not_submitted(head: str, elsewhere: Elsewhere) -> None:
+    Head.pages["PUT"] = 500, "text/plain", b"no room in the store"
+    with pytest.raises(JobFailedError, match=r"(?s)did not take the package.*no room in the store.*no job was started"):
+        RayJobs(head, elsewhere=elsewhere).submit(Job("a", "m"))
+    assert Head.submitted == []
+
+
+def test_a_job_that_is_there_brings_nothing(head: str, elsewhere: Elsewhere) -> None:
+    Head.pages["/api/jobs/a"] = 200, "application/json", b'{"status": "RUNNING"}'
+    RayJobs(head, elsewhere=elsewhere).submit(Job("a", "m"))
+    assert (Head.packages, Head.submitted) == ({}, [])
