@@ -5,7 +5,7 @@ export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_US
 # Without bytecode on disk every process of a test or a command would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up down status test suite thorough test-unit lint format docs chaos hands e2e bench clean lock sbom audit
+.PHONY: help setup demo up down status test suite thorough test-unit lint helm format docs chaos hands e2e bench clean lock sbom audit
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,13 @@ lint: setup  ## ruff, mypy --strict, import-linter, the documentation site
 	@.venv/bin/mypy
 	@PYTHONPATH=. .venv/bin/lint-imports --no-logo
 	@.venv/bin/mkdocs build --strict
+
+# Helm as a library, and Kubernetes' schemas: 350 MB that nothing else needs, so they are no dependencies.
+HELM_TOOLS := dist/helm-tools
+WRITE ?=
+helm: setup  ## the chart: rendered, linted, held against Kubernetes' strict schemas, the policy and the kept files; WRITE=1 writes those
+	@[ -d $(HELM_TOOLS) ] || .venv/bin/uv pip install -q --python $(PY) --target $(HELM_TOOLS) --no-deps helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 importlib-resources==7.1.0
+	@PYTHONPATH=$(HELM_TOOLS) $(PY) -m tests.support.chart $(if $(WRITE),--write)
 
 format: setup  ## format the code and the imports, and mend what ruff can mend
 	@.venv/bin/ruff check --fix .
