@@ -39,7 +39,9 @@ def run(options: argparse.Namespace) -> int:
     context = open_context()
     control = context.any_control
     number, place = read_number(control), shown(control.url)
-    steps, left = pending(number), count_left(control) if number is not None else 0
+    if number is None:
+        return _make(options, control, context.actor)
+    steps, left = pending(number), count_left(control)
     needed, writing = bool(steps or left), list[Writer]()
     if not needed:
         print(f"The control store at {place} has the schema of this release ({HEAD}): nothing is to be migrated.")
@@ -56,6 +58,20 @@ def run(options: argparse.Namespace) -> int:
         print("Nothing was changed.")
     migrated = {"place": place, "schema": number, "head": HEAD, "steps": steps, "documents": left, "writers": writing}
     answer(options, {**migrated, "anew": lines, "changed": needed and not options.dry_run})
+    return 0
+
+
+def _make(options: argparse.Namespace, control: ControlStore, actor: str) -> int:
+    """An empty database, which nobody can write to yet, gets this release's tables."""
+    place = shown(control.url)
+    if options.dry_run:
+        print(f"The control store at {place} is an empty database: it would be made, with the schema of this release ({HEAD}).")
+        print("Nothing was changed.")
+    else:
+        migrate(control, actor)
+        print(f"The control store at {place} was an empty database. It was made, with the schema of this release ({HEAD}).")
+    made = {"place": place, "schema": None, "head": HEAD, "steps": (), "documents": 0, "writers": [], "anew": []}
+    answer(options, {**made, "changed": not options.dry_run})
     return 0
 
 
