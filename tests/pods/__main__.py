@@ -28,6 +28,7 @@ READY = {"gateway": "/v2/health/ready", "mlflow": "/health", "ray": "/api/gcs_he
 PARTS = ("upgrade", "gateway", "mlflow", "mlflow-accounts", "ray")
 ENDS = ("upgrade", "mlflow-accounts")
 WAIT = 180.0  # seconds
+SETTINGS = "settings.yaml"
 GRACE = 60  # seconds that a pod is given to end, as the chart gives the gateway
 
 
@@ -37,21 +38,22 @@ class Trial:
         self.rows: list[tuple[str, str, str]] = []
         self.wrong = 0
 
-    def play(self, part: str, packages: Path, settings: Path) -> None:
+    def play(self, part: str, packages: Path, folder: Path) -> None:
         begun = time.monotonic()
-        pod = manifests.pod(part, self._ports, packages)
+        pod = manifests.pod(part, self._ports, packages, folder)
         container = f"{part}-{pod['spec']['containers'][0]['name']}"
-        self._engine.play([pod], settings)
+        self._engine.play([pod], folder / SETTINGS)
         if part in ENDS:
             code = self._engine.run("wait", container).strip()
             self._say(part, "ended", f"status {code}, {time.monotonic() - begun:.0f} s", code == "0", container)
             return
-        self._say(part, "ready", *self._answered(part, begun), container)
-        for what, seen, right in self._closed(container, part):
-            self._say(part, what, seen, right, container)
+        self._say(part, "ready", *self._answered(part, container, begun), container)
+        if self._engine.inspect(container)["State"]["Running"]:
+            for what, seen, right in self._closed(container, part):
+                self._say(part, what, seen, right, container)
 
     def stop(self, part: str) -> None:
-        pod = manifests.pod(part, self._ports, Path("/"))
+        pod = manifests.pod(part, self._ports, Path("/"), Path("/"))
         container = f"{part}-{pod['spec']['containers'][0]['name']}"
         begun = time.monotonic()
         self._engine.run("stop", f"--time={GRACE}", container)
@@ -61,7 +63,7 @@ class Trial:
         right = took < GRACE and (code == 0 or part == "ray")
         self._say(part, "ended by SIGTERM", f"status {code}, {took:.1f} s", right, container)
 
-    def _answered(self, part: str, begun: float) -> tuple[str, bool]:
+    def _answered(self, part: str, container: str, begun: float) -> tuple[str, bool]:
         port = {"gateway": self._ports.gateway, "mlflow": self._ports.mlflow, "ray": self._ports.ray}[part]
         url, said = f"http://{HOST}:{port}{READY[part]}", ""
         while time.monotonic() - begun < WAIT:
@@ -70,6 +72,8 @@ class Trial:
                     return f"HTTP {answer.status} after {time.monotonic() - begun:.0f} s", True
             except (OSError, urllib.error.URLError) as error:
                 said = str(error)
+            if not self._engine.inspect(container)["State"]["Running"]:
+                return f"it ended: {said}", False
             time.sleep(1)
         return f"not within {WAIT:.0f} s: {said}", False
 
@@ -83,7 +87,9 @@ class Trial:
         yield "no new privileges", status["NoNewPrivs"], status["NoNewPrivs"] == "1"
         yield "memory limit", str(state["HostConfig"]["Memory"]), state["HostConfig"]["Memory"] > 0
         for folder, writable in (("/", False), ("/opt/slipstream", False), ("/etc", False), ("/tmp", True), ("/var/lib/slipstream", True)):  # fmt: skip
-            done = self._engine.run("exec", container, "sh", "-c", f"touch {folder}/.trial && rm {folder}/.trial && echo yes", check=False)
+            done = self._engine.run(
+                "exec", container, "sh", "-c", f"touch {folder}/.trial && rm {folder}/.trial && echo yes", check=False
+            )
             seen = "written" if done.strip() == "yes" else "not written"
             yield f"{folder}", seen, (done.strip() == "yes") is writable
         if part == "gateway":
@@ -103,7 +109,9 @@ def _without_secrets(text: str) -> tuple[str, bool]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="some alone; `upgrade` makes the schema for others")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="some alone; `upgrade` makes the schema for others"
+    )
     parser.add_argument("--folder", type=Path, default=ROOT / "dist" / "pods", help="where images are kept between trials")
     options = parser.parse_args(arguments)
     if missing := Engine.needed():
@@ -116,14 +124,13 @@ def main(arguments: list[str] | None = None) -> int:
     packages = Path(next(each for each in sys.path if each.endswith("site-packages"))).resolve()
     trial = Trial(engine, ports)
     with tempfile.TemporaryDirectory(prefix="pods-") as folder, servers(Path(folder)) as found:
-        settings = Path(folder) / "settings.yaml"
-        settings.write_text(json.dumps(manifests.settings(ports)))
+        (Path(folder) / SETTINGS).write_text(json.dumps(manifests.settings(ports)))
         try:
             for name, values in manifests.secrets(found, ports).items():
                 engine.keep(name, values)
-                engine.play([manifests.as_files(name, values)], settings)
+                manifests.write_files(Path(folder), name, values)
             for part in options.parts:
-                trial.play(part, packages, settings)
+                trial.play(part, packages, Path(folder))
             for part in options.parts:
                 if part not in ENDS:
                     trial.stop(part)

@@ -32,7 +32,7 @@ LAUNCHERS = {
     "python": 'exec /usr/bin/python3 "$@"',
     "mlflow": 'exec /usr/bin/python3 -m mlflow "$@"',
     "slipstream": 'exec /usr/bin/python3 -m include.cli.main "$@"',
-    "ray": "exec /usr/bin/python3 -c \"import sys; from ray.scripts.scripts import main; sys.argv[0] = 'ray'; main()\" \"$@\"",
+    "ray": 'exec /usr/bin/python3 -c "import sys; from ray.scripts.scripts import main; sys.argv[0] = \'ray\'; main()" "$@"',
 }
 PACKAGES = "ca-certificates,python3,curl,bash"
 
@@ -54,7 +54,9 @@ class Engine:
         """What podman printed. Raises CalledProcessError with what it said of a failure."""
         where = (f"--root={self._folder / 'storage'}", f"--runroot={self._folder / 'run'}", "--storage-driver=overlay")
         environ = {**os.environ, "CONTAINERS_CONF": str(self._folder / "containers.conf")}
-        done = subprocess.run(["podman", *where, *arguments], env=environ, input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["podman", *where, *arguments], env=environ, input=text, capture_output=True, text=True, check=False
+        )
         if check and done.returncode:
             raise RuntimeError(f"podman {' '.join(arguments)}: {(done.stderr or done.stdout).strip()[-1500:]}")
         return done.stdout + done.stderr if both else done.stdout
@@ -72,9 +74,21 @@ class Engine:
             _furnish(made)
             made.rename(root)
         changes = [f"--change={name} {value}" for name, values in SETUP.items() for value in values]
-        tar = ["tar", "-C", str(root), "--exclude=./proc/*", "--exclude=./sys/*", "--exclude=./dev/*", "-cf", str(self._folder / "root.tar"), "."]
+        tar = [
+            "tar",
+            "-C",
+            str(root),
+            "--exclude=./proc/*",
+            "--exclude=./sys/*",
+            "--exclude=./dev/*",
+            "-cf",
+            str(self._folder / "root.tar"),
+            ".",
+        ]
         subprocess.run(tar, check=True)
-        self.run("import", f"--signature-policy={self._folder / 'policy.json'}", *changes, str(self._folder / "root.tar"), STANDIN)
+        self.run(
+            "import", f"--signature-policy={self._folder / 'policy.json'}", *changes, str(self._folder / "root.tar"), STANDIN
+        )
         (self._folder / "root.tar").unlink()
 
     def play(self, documents: Sequence[Any], settings: Path) -> None:

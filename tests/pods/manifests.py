@@ -2,13 +2,15 @@
 
 What is changed, and nothing else: the image is a stand-in into which the project and its packages are mounted; the pods share this
 machine's network, so that they reach its servers, and listen on loopback, on ports that are free; the settings and Secrets are
-the trial's. The order of pods is Helm's and KubeRay's: there is no cluster here.
+the trial's, and a Secret's volume is a folder with the owner and the mode that a cluster gives it (podman 4.3 writes such
+volumes in Base64). The order of pods is Helm's and KubeRay's: there is no cluster here.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from tests.support import chart
 from tests.support.pod_policy import pod_templates
 
 Document = dict[str, Any]
-FILES = "-files"  # podman 4 reads a Secret's variables in one form and its files in another: so each is there twice
+GROUP = 50000
 TOKEN, REGISTRY, JOBS, ADMIN = ("token-of-the-trial", "registry-of-the-trial", "jobs-of-the-trial", "admin-of-the-trial")
 
 
@@ -76,14 +78,22 @@ def secrets(servers: Servers, ports: Ports) -> dict[str, dict[str, str]]:
         },
         "slipstream-artifacts": {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"},
     }  # fmt: skip
-    return {name: {key: base64.b64encode(value.encode()).decode() for key, value in values.items()} for name, values in held.items()}
+    return {
+        name: {key: base64.b64encode(value.encode()).decode() for key, value in values.items()} for name, values in held.items()
+    }
 
 
-def as_files(name: str, values: Mapping[str, str]) -> Document:
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name + FILES}, "data": dict(values)}
+def write_files(folder: Path, name: str, values: Mapping[str, str]) -> None:
+    """A Secret's values as the files of its volume: root's, for the pod's group to read."""
+    (folder / name).mkdir(mode=0o755)
+    for key, value in values.items():
+        path = folder / name / key
+        path.write_bytes(base64.b64decode(value))
+        os.chown(path, 0, GROUP)
+        path.chmod(0o440)
 
 
-def pod(part: str, ports: Ports, packages: Path) -> Document:
+def pod(part: str, ports: Ports, packages: Path, files: Path) -> Document:
     """The pod of a part, as the staging example has it: it takes the storage's login from a Secret."""
     (manifest,) = (
         each for each in chart.read("staging") if each["kind"] in ("Deployment", "Job", "RayCluster") and _part(each) == part
@@ -91,10 +101,8 @@ def pod(part: str, ports: Ports, packages: Path) -> Document:
     _, template = next(iter(pod_templates(manifest)))
     spec = deepcopy(template["spec"])
     spec.update(hostNetwork=True, restartPolicy="Never")
-    for volume in spec["volumes"]:
-        if "secret" in volume:
-            volume["secret"]["secretName"] += FILES
-            volume["secret"]["optional"] = False  # the default, without which podman 4.3 ends in a panic
+    held = [_mounted(each["name"], files / each["secret"]["secretName"]) for each in spec["volumes"] if "secret" in each]
+    spec["volumes"] = [each for each in spec["volumes"] if "secret" not in each] + held
     spec["volumes"] += [_mounted("project", chart.ROOT), _mounted("packages", packages)]
     for container in spec["containers"]:
         container.update(image=STANDIN, imagePullPolicy="Never", ports=[])  # of the machine
@@ -120,6 +128,10 @@ def _command(part: str, command: list[str] | None, ports: Ports) -> list[str]:
             "bash", "-c", f"ray start --head --block --dashboard-host={HOST} --dashboard-port={ports.ray} --node-ip-address={HOST} "
             "--num-cpus=1 --object-store-memory=100000000 --port=0 --dashboard-agent-listen-port=52365 --disable-usage-stats",
         ]  # fmt: skip
-    replaced = {"--host=0.0.0.0": f"--host={HOST}", "--port=8500": f"--port={ports.gateway}", "--port=5500": f"--port={ports.mlflow}"}
+    replaced = {
+        "--host=0.0.0.0": f"--host={HOST}",
+        "--port=8500": f"--port={ports.gateway}",
+        "--port=5500": f"--port={ports.mlflow}",
+    }
     words = [replaced.get(word, word) for word in command or []]
     return [f"--allowed-hosts={HOST}:{ports.mlflow}" if word.startswith("--allowed-hosts=") else word for word in words]

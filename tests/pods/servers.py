@@ -65,7 +65,14 @@ def _postgres(folder: Path) -> Iterator[int]:
         let_through(folder)
         os.chown(folder, owner.pw_uid, owner.pw_gid)
         account = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-    initdb = [str(binary("initdb")), f"--pgdata={folder}", "--username=postgres", "--auth=trust", "--no-locale", "--encoding=utf8"]
+    initdb = [
+        str(binary("initdb")),
+        f"--pgdata={folder}",
+        "--username=postgres",
+        "--auth=trust",
+        "--no-locale",
+        "--encoding=utf8",
+    ]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd="/", **account)
     port = free_port()
     options = [f"listen_addresses={HOST}", f"port={port}", "unix_socket_directories=", "fsync=off"]
@@ -99,7 +106,19 @@ def _create(port: int, name: str) -> None:
 @contextmanager
 def _redis(folder: Path) -> Iterator[int]:
     port = free_port()
-    command = [embedded_redis(), "--port", str(port), "--bind", HOST, "--save", "", "--requirepass", PASSWORD, "--dir", str(folder)]
+    command = [
+        embedded_redis(),
+        "--port",
+        str(port),
+        "--bind",
+        HOST,
+        "--save",
+        "",
+        "--requirepass",
+        PASSWORD,
+        "--dir",
+        str(folder),
+    ]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         yield port
