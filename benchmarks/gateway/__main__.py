@@ -1,4 +1,5 @@
 """The gateway, measured: python -m benchmarks.gateway [closed] [open] [overload] [shadow] [switch] [rollback] [peers] [remote]
+[record]
 
 Every section says its goals beside what was measured, and the command fails where one was missed. Measure on a
 quiet machine: the generator and the server each want a core.
@@ -16,7 +17,7 @@ from pathlib import Path
 from benchmarks.table import Table
 from tests.support import programs
 
-SECTIONS = ("closed", "open", "overload", "shadow", "switch", "rollback", "peers", "remote")
+SECTIONS = ("closed", "open", "overload", "shadow", "switch", "rollback", "peers", "remote", "record")
 MODULES = {name: f"benchmarks.gateway.{name}" for name in SECTIONS} | {"open": "benchmarks.gateway.opened"}
 
 

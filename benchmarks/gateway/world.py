@@ -26,6 +26,7 @@ import onnx
 import pyarrow as pa
 from onnx import TensorProto, helper, numpy_helper
 
+from include.core import tls
 from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT, digest_json
 from include.core.ledger import Ledger
@@ -221,10 +222,10 @@ class World:
         await_health(process, health, self.home / "servers.log")
         return process
 
-    def start(self, *arguments: str, module: str = "include.gateway", **environ: str) -> str:
-        """Our gateway; returns its address."""
+    def start(self, *arguments: str, module: str = "include.gateway", secure: bool = False, **environ: str) -> str:
+        """Our gateway; returns its address. `secure`: it has a certificate of its own."""
         port = free_port()
-        url = f"http://127.0.0.1:{port}"
+        url = f"{'https' if secure else 'http'}://127.0.0.1:{port}"
         command = [sys.executable, "-m", module, "--port", str(port), *arguments]
         self.spawn(command, f"{url}/v2/health/ready", SLIPSTREAM_GATEWAY_URL=url, **environ)
         return url
@@ -237,7 +238,8 @@ class World:
 
 def await_health(process: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 90.0) -> None:
     until = time.monotonic() + seconds
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    secure = urllib.request.HTTPSHandler(context=tls.unverified())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
     while time.monotonic() < until and process.poll() is None:
         try:
             with opener.open(url, timeout=5):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import http.client
 import socket
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from include.core import tls
+from include.core.errors import SlipstreamError
 from include.core.settings import Settings
+from include.online_store.open import open_online
 
 TIMEOUT = 2.0  # seconds
 
@@ -29,37 +33,56 @@ def components(settings: Settings) -> list[Component]:
         ("gateway", settings.gateway_url, "/v2/health/live"),
     ]
     with ThreadPoolExecutor(len(asked)) as pool:
-        found = list(pool.map(lambda each: Component(each[0], each[1], _get(each[1], each[2])), asked))
+        found = list(pool.map(lambda each: Component(each[0], each[1], _get(each[1], each[2], settings.environ)), asked))
     return [*found, online_store(settings.online_url)]
 
 
-def _get(url: str, path: str) -> str:
+def _get(url: str, path: str, environ: Mapping[str, str]) -> str:
     """What is wrong with a server; a refusal for want of a token is an answer too."""
     parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    try:
+        connection = _connection(parts.scheme, parts.hostname or "", parts.port, environ)
+    except SlipstreamError as error:
+        return error.what
     try:
         connection.request("GET", parts.path.rstrip("/") + path)
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        return str(error) or type(error).__name__
+        hint = tls.untrusted(error)
+        return (str(error) or type(error).__name__) + (f" ({hint})" if hint else "")
     finally:
         connection.close()
     return f"HTTP {status}" if status >= 500 else ""
 
 
+def _connection(scheme: str, host: str, port: int | None, environ: Mapping[str, str]) -> http.client.HTTPConnection:
+    """Raises SpecError for certificates that cannot be read."""
+    if scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=tls.gateway_context(environ))
+    return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+
+
 def online_store(url: str) -> Component:
-    """A file cannot be down; a server is connected to. Its password is not shown."""
+    """A file cannot be down; a server is connected to, and over TLS asked as well: it is the handshake that fails."""
     parts = urlsplit(url)
     if parts.scheme.startswith("sqlite"):
         return Component("online store", url, "")
     family: socket.AddressFamily = socket.AF_UNIX if parts.scheme == "unix" else socket.AF_INET
     address = parts.path if parts.scheme == "unix" else (parts.hostname or "", parts.port or 6379)
-    shown = f"{parts.scheme}://{address if isinstance(address, str) else f'{address[0]}:{address[1]}'}"
+    place = f"{parts.scheme}://{address if isinstance(address, str) else f'{address[0]}:{address[1]}'}"
     with socket.socket(family) as probe:
         probe.settimeout(TIMEOUT)
         try:
             probe.connect(address)
         except OSError as error:
-            return Component("online store", shown, str(error))
-    return Component("online store", shown, "")
+            return Component("online store", place, str(error))
+    return Component("online store", place, _handshake(url) if parts.scheme == "rediss" else "")
+
+
+def _handshake(url: str) -> str:
+    """What is wrong with a server that speaks TLS, by the very options that rows are read and written with."""
+    try:
+        open_online(url).fetch(["none"])
+    except SlipstreamError as error:
+        return error.what
+    return ""

@@ -12,6 +12,7 @@ from functools import partial
 
 from include.cli.answer import Shapes, answer
 from include.cli.checkup.finding import Check, Finding, Level, problem, run_all
+from include.cli.checkup.gateways import check_certificate
 from include.cli.checkup.installed import check_packages, check_programs, check_python, check_stamp
 from include.cli.checkup.machine import check_clock, check_disks, check_private
 from include.cli.checkup.models import check_models
@@ -70,6 +71,7 @@ def _look(context: CliContext, given: Mapping[str, str], filed: Mapping[str, str
         "set-up": check_stamp,
         "programs": check_programs,
         **reach.checks(),
+        "certificate": partial(check_certificate, context.settings.environ),
         "models": partial(check_models, context),
         "settings": partial(check_names, given, filed),
         "connections": partial(check_connections, given, filed),

@@ -15,7 +15,10 @@ MOVED = {
     "model": "its name", "gone": "the version that answers no longer; null where none did",
     "serving": "the version that answers now; null: the default score", "generation": "of the route",
 }  # fmt: skip
-FOLLOWED = {"gateway": "whether it was seen to follow, in words", "registry": "whether its aliases follow, in words"}
+FOLLOWED = {
+    "gateway": "whether all that are alive were seen to follow, in words",
+    "registry": "whether its aliases follow, in words",
+}
 SHAPES: Shapes = {"": {**MOVED, **FOLLOWED}}
 
 
@@ -47,13 +50,15 @@ def plain_move(done: RolledBack) -> dict[str, object]:
 
 
 def _gateway(context: CliContext, done: RolledBack) -> str:
-    from include.serving.client import open_client
-
     try:
-        open_client(context.settings).wait_applied(done.model, done.generation, timeout=TIMEOUT)
+        seen = context.gateway().wait_applied(done.model, done.generation, timeout=TIMEOUT)
     except SlipstreamError as error:
         return f"The gateway was not seen to follow: {error.what} It does as soon as it reads the control store."
-    return f"The gateway at {context.settings.gateway_url} serves it."
+    silent = "; ".join(f"{each['gateway']}, silent since {each['since'][:19]} UTC" for each in seen.get("silent", ()))
+    unseen = f" Not waited for, and perhaps serving what was before: {silent}." if silent else ""
+    if len(named := seen.get("gateways", ())) > 1:
+        return f"All {len(named)} gateways that are alive serve it: {', '.join(named)}.{unseen}"
+    return f"The gateway at {context.settings.gateway_url} serves it.{unseen}"
 
 
 def show_labels(context: CliContext, model: str) -> str:

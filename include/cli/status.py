@@ -17,10 +17,13 @@ from include.core.request import Json
 from include.core.table import table
 from include.governance.jobs import live
 from include.overview.standing import Overview, overview
+from include.routing.gateways import Gateway, list_gateways
 
 SHAPES: Shapes = {
     "": {
         "components": "`name`, `address`, `problem` (empty where it answers)",
+        "gateways": "all that report themselves: `gateway`, `place`, `host`, `pid`, `release`, `started`, `alive`, `silent` "
+        "(seconds), `heard`, `serves` (by model the route's generation), `refused`",
         "models": "where each stands: `champion`, `weights`, `versions`, `rollout`, `decisions`, `partitions`, `online` ...",
         "jobs": "the names of those under way",
     },
@@ -34,15 +37,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     context = open_context()
     parts = components(context.settings)
+    known: list[Gateway] = []
     try:
+        known = list_gateways(context.control)
         models = [overview(context.control, name) for name in _names(context, options.model)]
     except NotReadyError as error:
         models = []
         parts.append(Component("control store", context.settings.control_url, error.what))
     jobs = [attempt.job for attempt in live(context.ledger)]
     online = {model.model: online_facts(context, model) for model in models}
-    words = [] if options.json else ["\n\n".join(_text(parts, models, jobs, online))]
-    answer(options, _json(parts, models, jobs, online), words)
+    words = [] if options.json else ["\n\n".join(_text(parts, known, models, jobs, online))]
+    answer(options, _json(parts, known, models, jobs, online), words)
     return 0
 
 
@@ -50,10 +55,21 @@ def _names(context: CliContext, only: str | None) -> list[str]:
     return [only] if only is not None else model_names(context.settings.models)
 
 
-def _text(parts: list[Component], models: list[Overview], jobs: list[str], online: dict[str, Online]) -> Iterator[str]:
+def _text(
+    parts: list[Component], known: list[Gateway], models: list[Overview], jobs: list[str], online: dict[str, Online]
+) -> Iterator[str]:
     yield table(("part", "address", "state"), [(part.name, part.address, part.problem or "answers") for part in parts])
+    if known:
+        yield table(("gateway", "listens at", "state", "serves routes"), [_gateway_row(each) for each in known])
     yield from (_model(model, online[model.model]) for model in models)
     yield "jobs under way: " + (", ".join(jobs) if jobs else "none")
+
+
+def _gateway_row(seen: Gateway) -> tuple[str, ...]:
+    state = "alive" if seen.alive else f"silent since {seen.heard[:19]} UTC"
+    refused = "".join(f"; refused {generation} of {model}" for model, (generation, _) in seen.report.refused.items())
+    served = ", ".join(f"{generation} of {model}" for model, generation in sorted(seen.report.applied.items()))
+    return seen.identity.gateway, f"{seen.identity.place} on {seen.identity.host}", state, (served or "none") + refused
 
 
 def _model(seen: Overview, online: Online) -> str:
@@ -101,6 +117,9 @@ def _reasons(reasons: Json) -> str:
     return "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons)
 
 
-def _json(parts: list[Component], models: list[Overview], jobs: list[str], online: dict[str, Online]) -> dict[str, Any]:
+def _json(
+    parts: list[Component], known: list[Gateway], models: list[Overview], jobs: list[str], online: dict[str, Online]
+) -> dict[str, Any]:
     shown = [{**seen.to_json(), "online": online[seen.model].to_json()} for seen in models]
-    return {"components": [vars(part) for part in parts], "models": shown, "jobs": jobs}
+    gateways = [each.to_json() for each in known]
+    return {"components": [vars(part) for part in parts], "gateways": gateways, "models": shown, "jobs": jobs}

@@ -11,13 +11,17 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sqlalchemy.exc import DatabaseError
+
 from include.cli.components import components
 from include.cli.context import CliContext
+from include.core import tls
 from include.core.errors import SlipstreamError
 from include.governance.jobs import live
 from include.local.orphans import find
 from include.local.platform import Platform
 from include.local.supervisor import Supervisor
+from include.routing.gateways import list_gateways
 
 TIMEOUT = 5.0  # seconds that Airflow is given to say how it is
 SHOWN = 5
@@ -48,6 +52,7 @@ def _platform(platform: Platform) -> Iterator[Writer]:
 
 
 def _servers(context: CliContext) -> Iterator[Writer]:
+    yield from _gateways(context)
     answering = {part.name: part.address for part in components(context.settings) if not part.problem}
     if url := answering.get("gateway"):
         yield Writer(f"the gateway at {url}", "stop the gateway")
@@ -57,13 +62,26 @@ def _servers(context: CliContext) -> Iterator[Writer]:
         yield from _runs(context)
 
 
+def _gateways(context: CliContext) -> Iterator[Writer]:
+    """Those that have reported themselves just now, on whatever machine. A store of before they did has no such table."""
+    try:
+        known = list_gateways(context.any_control)
+    except (SlipstreamError, DatabaseError):
+        return
+    for each in known:
+        if each.alive:
+            yield Writer(f"the gateway {each.name}", "stop that gateway")
+
+
 def _schedules(url: str) -> bool:
     """Whether the scheduler has given a sign of life lately, by Airflow's own word."""
     try:
-        with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=TIMEOUT) as answer:
+        secure = urllib.request.HTTPSHandler(context=tls.context())
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
+        with opener.open(f"{url}/api/v2/monitor/health", timeout=TIMEOUT) as answer:
             said = json.load(answer)
         return bool(said["scheduler"]["status"] == "healthy")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, SlipstreamError):
         return False
 
 

@@ -1,8 +1,8 @@
 """The control store: what needs transactions and unique constraints. SQLite, or PostgreSQL.
 
 Effects (one row for each mutation of the world, by idempotency key), fences (who may still mutate a
-resource), rollouts and their events, the routes the gateway serves, registered versions, decisions, and
-an append-only audit chain in which each row's hash covers the row before it.
+resource), rollouts and their events, the routes the gateways serve, what each of them reports, registered versions, decisions,
+and an append-only audit chain in which each row's hash covers the row before it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ EFFECT, EVENT, ROUTE = (
     Format("the route of a model"),
 )
 PARTITION, VERSION, DECISION = Format("a published day"), Format("the record of a version"), Format("the evidence of a decision")
+GATEWAY, TOKEN = Format("what a gateway reports"), Format("a token of the gateways")
 ATTEMPTS = 5  # to make the tables, where others are making them
 
 effects = sa.Table(
@@ -133,6 +134,26 @@ decisions = sa.Table(
     sa.Column("action", sa.String(32), nullable=False),  # retrain, hold
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("evidence", VersionedJson(DECISION), nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+gateways = sa.Table(  # every gateway that reports itself: include/routing/gateways.py
+    "slipstream_gateways", metadata,
+    sa.Column("gateway", sa.String(64), primary_key=True),  # include.core.machine.gateway_id
+    sa.Column("place", sa.String(255), primary_key=True),  # where it listens: two of one home are two
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("release", sa.String(64), nullable=False),
+    sa.Column("started", sa.String(40), nullable=False),
+    sa.Column("beat", sa.Double, nullable=False),  # seconds since 1970, by the database's clock
+    sa.Column("report", VersionedJson(GATEWAY), nullable=False),  # what it serves of each model, and what it refused
+)  # fmt: skip
+
+tokens = sa.Table(  # of every gateway, beside those of its own file: include/serving/http/shared_tokens.py
+    "slipstream_tokens", metadata,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False, unique=True),  # a token's text is stored nowhere
+    sa.Column("token", VersionedJson(TOKEN), nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 

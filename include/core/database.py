@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
+from include.core import tls
 from include.core.address import shown, without_secrets
 from include.core.errors import PermanentError, SlipstreamError, SpecError, StorageFullError, UnreachableError
 from include.core.private_files import private_file
@@ -24,8 +26,23 @@ PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={WAIT * 1000}"
 POSTGRES = f"SET LOCAL lock_timeout = '{WAIT}s'; SET LOCAL idle_in_transaction_session_timeout = '{2 * WAIT}s'"
 DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2", "postgresql+psycopg2": "postgresql+psycopg2"}
 
+# A server that is cut off must not hold a caller for the kernel's quarter of an hour: what was sent is acknowledged in time, or
+# the connection is over. Seconds, but for the last, which is milliseconds.
+PATIENCE = {
+    "connect_timeout": 10, "keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}  # fmt: skip
+VERIFYING = ("verify-ca", "verify-full")  # by an authority that somebody has to name; `require` asks for none
+
 # What a server says to a login that no retry can help, and the cure. psycopg2 has no SQLSTATE of a refused connection.
 REFUSALS = {
+    "certificate verify failed": "name the authority that signed its certificate in ?sslrootcert= or SLIPSTREAM_CA_BUNDLE",
+    "root certificate file": "name the authority's file in ?sslrootcert= or SLIPSTREAM_CA_BUNDLE, or leave verification out",
+    "does not match host name": "name the server as its certificate does, or add ?sslmode=verify-ca",
+    "server does not support SSL": "switch TLS on there, or remove ?sslmode= from the address",
+    "could not load private key file": "name a key that this process can read and that is its user's alone in ?sslkey=",
+    "could not read certificate file": "name a file that this process can read in ?sslcert=",
+    "certificate has expired": "renew the server's certificate",
     "password authentication failed": "correct the user and the password",
     "no password supplied": "give the password",
     "no pg_hba.conf entry": "let this address in (pg_hba.conf), or add ?sslmode=require",
@@ -52,7 +69,7 @@ def open_engine(url: str) -> sa.Engine:
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
-        engine = sa.create_engine(parsed, poolclass=NullPool, connect_args={"connect_timeout": 10})
+        engine = sa.create_engine(parsed, poolclass=NullPool, connect_args=_connect_args(parsed))
         sa.event.listen(engine, "begin", _set_local)
         return engine
     path = sa.make_url(url).database or ""
@@ -72,6 +89,14 @@ def _parsed(url: str) -> sa.URL:
     if not known:
         raise SpecError("SLIPSTREAM_CONTROL_URL names a database or driver that we do not use.", seen=shown(url), hint=hint)
     return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def _connect_args(url: sa.URL) -> dict[str, Any]:
+    """What the URL leaves open: how long a server that is not there is waited for, and who vouches for its certificate."""
+    args: dict[str, Any] = {**PATIENCE}
+    if url.query.get("sslmode") in VERIFYING and (authorities := tls.bundle()):
+        args["sslrootcert"] = authorities
+    return {name: value for name, value in args.items() if name not in url.query}
 
 
 def _set_local(connection: sa.Connection) -> None:

@@ -49,6 +49,8 @@ class Settings:
             if (url := given.get(f"{server}_url", "")) != (plain := without_login(url)):
                 given[f"{server}_url"] = plain  # it is shown, logged and handed to jobs
                 env.setdefault(environment.connection(f"slipstream_{server}").name, url)
+        if environment.GATEWAY_TLS_CERT.read(env):
+            given.setdefault("gateway_url", environment.GATEWAY_URL.default.replace("http:", "https:"))
         given["models"] = resolved(given.get("models", environment.MODELS.default))
         given.setdefault("root", str(home / "store"))
         given.setdefault("control_url", f"sqlite:///{home / 'control.db'}")

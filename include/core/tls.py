@@ -10,7 +10,15 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-from include.core.environment import CA_BUNDLE, CURL_CA_BUNDLE, REQUESTS_CA_BUNDLE, SSL_CERT_FILE, Variable
+from include.core.environment import (
+    CA_BUNDLE,
+    CURL_CA_BUNDLE,
+    GATEWAY_CLIENT_CERT,
+    GATEWAY_CLIENT_KEY,
+    REQUESTS_CA_BUNDLE,
+    SSL_CERT_FILE,
+    Variable,
+)
 from include.core.errors import SpecError
 
 OTHERS = (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE)
@@ -36,6 +44,55 @@ def context(environ: Mapping[str, str] | None = None, *own: Variable) -> ssl.SSL
             safe="nothing was sent.",
             hint=f"name a PEM file that this process can read in {CA_BUNDLE.name} (or {others}).",
         ) from error
+
+
+def gateway_context(environ: Mapping[str, str] | None = None) -> ssl.SSLContext:
+    """The same for the gateway, which may ask its callers for a certificate: ours, where one is set. Raises SpecError."""
+    made = context(environ)
+    if certificate := GATEWAY_CLIENT_CERT.read(environ):
+        key, names = GATEWAY_CLIENT_KEY.read(environ), f"{GATEWAY_CLIENT_CERT.name} and {GATEWAY_CLIENT_KEY.name}"
+        load_pair(made, Path(certificate), Path(key) if key else None, names, "nothing was sent.")
+    return made
+
+
+def load_pair(made: ssl.SSLContext, certificate: Path, key: Path | None, names: str, safe: str) -> None:
+    """A certificate with its key, which is in the same file where none is named. `names`: the settings that name them.
+
+    Raises SpecError for files that cannot be read, a key that is another's, and one that is encrypted.
+    """
+    try:
+        made.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:  # the errors of TLS are among the first
+        raise SpecError(
+            f"A certificate and its key cannot be used: {_why(error)}.",
+            seen=f"{certificate}, {key}" if key else str(certificate),
+            safe=safe,
+            hint=f"name PEM files that this process can read, and that belong together, in {names}.",
+        ) from error
+
+
+def untrusted(error: BaseException | str) -> str:
+    """What a failed handshake tells a person to do; empty for an error that is none."""
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
+        return f"name the authority that signed its certificate in {CA_BUNDLE.name}, and the server by a name that stands in it."
+    if "CERTIFICATE_REQUIRED" in text or "certificate required" in text:
+        return f"it asks callers for a certificate: name one in {GATEWAY_CLIENT_CERT.name} and {GATEWAY_CLIENT_KEY.name}."
+    if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text or "RECORD_LAYER_FAILURE" in text:
+        return "it speaks plain text there: begin its address with http://, or give it a certificate."
+    return ""
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted, and nobody is there to give its password")
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "the key is another certificate's"
+        return f"{error.reason or 'no PEM text is in one of them'}".lower().replace("_", " ")
+    return getattr(error, "strerror", None) or str(error)
 
 
 def unverified() -> ssl.SSLContext:

@@ -9,22 +9,30 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from include.core.environment import ORIGINS
+from include.core.errors import StorageFullError, UnreachableError
 from include.core.origin import origins_of
 from include.gateway.shadow import COMMAND
+from include.routing import gateways
 from include.routing.entity_hash import unit
+from include.routing.gateways import Identity
 from include.routing.reader import RouteReader
 from include.services.services import Services
 from include.serving.gateway import Gateway, Parts
 from include.serving.http.access import Access
+from include.serving.http.certificate import ServerCertificate
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.http.origin import Writes
+from include.serving.http.shared_tokens import SharedTokens, read_shared
+from include.serving.http.tokens import Token
 from include.serving.models.deployment_manager import DeploymentManager
 from include.serving.models.eviction import CacheLimits
+from include.serving.models.heartbeat import Heartbeat
 from include.serving.models.route_switch import SIZE, Switch
 from include.serving.prediction.lost_views import LostViews
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.shadow import Shadow
 from include.serving.stores import Stores
+from include.serving.telemetry.agent_report import agent_source
 from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.health import Health, Source, log_source
 from include.serving.telemetry.shared_memory import SharedMemory
@@ -44,8 +52,15 @@ class Shared:
         Switch(self.switch, slot).leave()
 
 
-def build(services: Services, access: Access, shared: Shared | None = None, slot: int = 0) -> Gateway:
-    """The app over those services, as the worker of that slot."""
+def build(
+    services: Services,
+    access: Access,
+    shared: Shared | None = None,
+    slot: int = 0,
+    identity: Identity | None = None,
+    certificate: ServerCertificate | None = None,
+) -> Gateway:
+    """The app over those services, as the worker of that slot. `identity`: as what the gateway reports itself, if it does."""
     shared, settings = shared or Shared(), services.settings
     stores, switch = stores_of(services), Switch(shared.switch, slot)
     metrics = Metrics(shared.metrics, 2 * slot)
@@ -61,7 +76,31 @@ def build(services: Services, access: Access, shared: Shared | None = None, slot
     )  # fmt: skip
     gateway = Gateway(parts)
     gateway.writes = Writes(lambda: services.control, origins_of(ORIGINS.read(settings.environ)))
+    gateway.certificate = certificate
+    gateway.threads = (SharedTokens(lambda: services.control, access),)
+    if identity is not None:
+        gateway.threads += (_heartbeat(services, identity, manager),)
     return gateway
+
+
+def common_tokens(services: Services) -> tuple[Token, ...]:
+    """The tokens that all gateways have in common; none where the control store is away, for the workers wait for it.
+
+    Raises NotReadyError for a control store of an earlier release, PermanentError for one of a later release or that refuses us.
+    """
+    try:
+        return read_shared(services.control)
+    except (UnreachableError, StorageFullError):
+        return ()
+
+
+def _heartbeat(services: Services, identity: Identity, manager: DeploymentManager) -> Heartbeat:
+    return Heartbeat(
+        manager,
+        lambda report: gateways.report(services.control, identity, report),
+        lambda: gateways.leave(services.control, identity),
+        lambda: gateways.forget(services.control),
+    )
 
 
 def stores_of(services: Services) -> Stores:
@@ -79,7 +118,8 @@ def sources(reader: FeatureReader, services: Services) -> dict[str, Source]:
         "features": lambda spec: freshness.samples(reader.opened(), spec),
         "skew": lambda spec: findings.samples(services.control, spec),
         "monitoring": lambda spec: alarm.samples(services.control, spec),
-        "log": log_source(services.settings.home),
+        "log": log_source(services.settings.home, services.settings.environ),
+        "agent": agent_source(services.settings.home),
     }
 
 

@@ -1,13 +1,14 @@
 """`python -m include.gateway`: the gateway on uvicorn (uvloop, httptools), one worker process or several.
 
 Settings come from the environment (include/core/settings.py). A worker takes connections once its routes are loaded
-and warm; SIGTERM stops accepting, lets the requests in flight finish, then the shadow.
+and warm; SIGTERM stops accepting, lets the requests in flight finish, then the shadow; then
+the agent (include/gateway/agent.py) works a last time.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import asyncio
 import logging
 import os
 import resource
@@ -16,21 +17,28 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 import uvicorn
 
 from include.core.connection import from_env
-from include.core.environment import GATEWAY_WORKERS
-from include.core.errors import NotReadyError, PermanentError, StorageFullError, UnreachableError
+from include.core.environment import GATEWAY_URL, GATEWAY_WORKERS
+from include.core.errors import NotReadyError, PermanentError
 from include.core.private_files import set_mask, tighten
 from include.core.settings import Settings
-from include.gateway.build import Shared, build
+from include.gateway.agent_keeper import AgentKeeper
+from include.gateway.build import Shared, build, common_tokens
 from include.gateway.shadow import COMMAND
+from include.prediction_log.shipping import Limits
+from include.routing.gateways import Identity
 from include.services.services import Services
 from include.serving.gateway import Gateway
-from include.serving.http.access import CONNECTION, from_settings
+from include.serving.http import access_record, certificate
+from include.serving.http.access import CONNECTION, Access, from_settings
+from include.serving.http.access_record import AccessRecord, RecordedApp, RecordedProtocol
 from include.serving.http.bounds import Bounds
+from include.serving.http.certificate import ServerCertificate
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.models.route_switch import SLOTS
 from include.serving.shadow import STOP_SECONDS
@@ -39,16 +47,35 @@ from include.serving.supervisor import Supervisor, listen
 DRAIN_SECONDS = 10
 
 
-def serve(app: Gateway, listening: socket.socket, bounds: Bounds) -> int:
-    protocol = GatewayProtocol.of(app.predict, app.refuse, app.allow, bounds)
+def serve(app: Gateway, listening: socket.socket, bounds: Bounds, record: AccessRecord | None = None) -> int:
+    kind = GatewayProtocol if record is None else RecordedProtocol
+    protocol = kind.of(app.predict, app.refuse, app.allow, bounds)
+    if record is not None:
+        protocol.note = staticmethod(record.note)  # type: ignore[attr-defined]
+    own, asgi = app.certificate, app if record is None else RecordedApp(app, record.note)
     config = uvicorn.Config(
-        app, loop="uvloop", http=protocol, ws="none", lifespan="on", backlog=2048,
+        asgi, loop="uvloop", http=protocol, ws="none", lifespan="on", backlog=2048,
         access_log=False, log_config=None, server_header=False, proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=bounds.idle_seconds,  # type: ignore[arg-type]  # a float does as well
+        ssl_context_factory=(lambda *_: own.context) if own is not None else None,
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(config) if own is None else SecureServer(config, bounds)
     server.run(sockets=[listening])
     return 0 if server.started else 3
+
+
+class SecureServer(uvicorn.Server):
+    """uvicorn, but with a bound on how long a handshake may take: until it is done nobody counts the connection."""
+
+    def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
+        super().__init__(config)
+        self._seconds = bounds.head_seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        bounded = partial(loop.create_server, ssl_handshake_timeout=self._seconds, ssl_shutdown_timeout=self._seconds)
+        loop.create_server = bounded  # type: ignore[method-assign]
+        await super().startup(sockets)
 
 
 def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND) -> int:
@@ -57,25 +84,49 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND)
     options = _options(settings, argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
         bounds = Bounds.from_env(settings.environ)
-        _require_schema(settings)
+        Limits.from_env(settings.environ)  # the agent's: a person should know now
+        common = common_tokens(Services(settings))  # and see that the control store is of this release
+        access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ), common)
+        own = certificate.from_environment(settings.environ)
+        access_record.folder_of(settings.environ)
     except (PermanentError, NotReadyError) as error:
         sys.exit(str(error))
     _allow_files(bounds)
-    shared = Shared(options.workers, shadow_command)
+    _compare_address(settings, own)
+    keeper = AgentKeeper()
+    keeper.start()  # before there is a socket: the agent would hold the port for as long as it outlives the gateway
+    try:
+        return _answer(settings, options, access, bounds, Shared(options.workers, shadow_command), own)
+    finally:
+        keeper.stop()
+
+
+def _answer(
+    settings: Settings, options: argparse.Namespace, access: Access, bounds: Bounds, shared: Shared, own: ServerCertificate | None
+) -> int:
+    """Until SIGTERM. Returns the exit status."""
     try:
         listening = listen(options.host, options.port)
     except OSError as error:
         sys.exit(f"The gateway cannot listen on {options.host}:{options.port}: {error.strerror}. It did not start.")
+    identity = Identity.of_this_process(settings.home, f"{options.host}:{options.port}")
+
+    def serve_as(slot: int) -> int:
+        record = access_record.open_record(settings.environ, access)
+        return serve(build(Services(settings), access, shared, slot, identity, own), listening, bounds, record)
+
     if options.workers == 1:
-        return serve(build(Services(settings), access, shared), listening, bounds)
+        # uvicorn sends itself the signal once more when it has drained: by default that ends the process at once.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        return serve_as(0)
 
     def work(slot: int, parent: int) -> int:
         threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
-        return serve(build(Services(settings), access, shared, slot), listening, bounds)
+        return serve_as(slot)
 
-    return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + STOP_SECONDS + 5).run()
+    with listening:  # nobody waits in its queue while the agent works a last time
+        return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + STOP_SECONDS + 5).run()
 
 
 def _keep_private(settings: Settings) -> None:
@@ -84,11 +135,11 @@ def _keep_private(settings: Settings) -> None:
         logging.getLogger(__name__).warning("%s", line)
 
 
-def _require_schema(settings: Settings) -> None:
-    """Raises NotReadyError for a control store of an earlier release, PermanentError for one of a later release or one that
-    refuses us. One that is away is waited for by the workers."""
-    with contextlib.suppress(UnreachableError, StorageFullError):
-        _ = Services(settings).control
+def _compare_address(settings: Settings, own: ServerCertificate | None) -> None:
+    """Plain text behind a proxy that speaks TLS is well; TLS behind an address that says otherwise is a slip."""
+    if own is not None and settings.gateway_url.startswith("http:"):
+        words = "This gateway speaks TLS, and %s says %s: our own clients will not reach it there. Let it begin with https."
+        logging.getLogger(__name__).warning(words, GATEWAY_URL.name, settings.gateway_url)
 
 
 def _allow_files(bounds: Bounds) -> None:

@@ -19,34 +19,44 @@ from urllib.parse import urlsplit
 
 from include.backends.ray.serve import HA_PROXY, connected, deploy, shut_down, stay_on_loopback
 from include.core.connection import from_env
-from include.core.environment import SERVE_ALONE, SERVE_HOST
-from include.core.errors import SpecError
+from include.core.environment import GATEWAY_TLS_CERT, SERVE_ALONE, SERVE_HOST
+from include.core.errors import NotReadyError, PermanentError, SpecError
 from include.core.settings import Settings
-from include.gateway.build import build
+from include.gateway.agent_keeper import AgentKeeper
+from include.gateway.build import build, common_tokens
+from include.routing.gateways import Identity
 from include.services.services import Services
 from include.serving.gateway import Gateway
+from include.serving.http import access_record
 from include.serving.http.access import CONNECTION, Access, from_settings, is_loopback
+from include.serving.http.access_record import RecordedApp
 
 
-def gateway() -> Gateway:
+def gateway() -> Gateway | RecordedApp:
     """The ASGI app, built in the replica from its environment."""
     settings = Settings.from_env()
     host = SERVE_HOST.read()
     if SERVE_ALONE.read() == "yes" and is_loopback(host):
         stay_on_loopback()
-    return build(Services(settings), _access(settings, host))
+    AgentKeeper().start()  # one of the replicas of a home works; the others wait for its end
+    access = _access(settings, host)
+    identity = Identity.of_this_process(settings.home, f"Ray Serve at {host}, process {os.getpid()}")
+    made = build(Services(settings), access, identity=identity)
+    record = access_record.open_record(settings.environ, access)
+    return made if record is None else RecordedApp(made, record.note)
 
 
 def _access(settings: Settings, host: str) -> Access:
-    return from_settings(host, settings, from_env(CONNECTION, settings.environ))
+    return from_settings(host, settings, from_env(CONNECTION, settings.environ), common_tokens(Services(settings)))
 
 
 def main(argv: list[str] | None = None) -> int:
     settings = Settings.from_env()
     options = _options(settings, argv)
     try:
+        _refuse_tls(settings)
         _access(settings, options.host)  # refuse strangers without a token here, not in a replica that never starts
-    except SpecError as error:
+    except (PermanentError, NotReadyError) as error:
         sys.exit(str(error))
     if options.ha_proxy:
         print("HAProxy listens on every interface of this machine, ports 8404 and 9101, whatever the host is.", file=sys.stderr)
@@ -61,6 +71,17 @@ def main(argv: list[str] | None = None) -> int:
         stopped.wait()
         shut_down()
     return 0
+
+
+def _refuse_tls(settings: Settings) -> None:
+    """Raises SpecError: it is Serve's proxy that listens, and it would listen in plain text."""
+    if certificate := GATEWAY_TLS_CERT.read(settings.environ):
+        raise SpecError(
+            f"{GATEWAY_TLS_CERT.name} is set, and Ray Serve's proxy is what listens: it speaks plain text.",
+            seen=certificate,
+            safe="nothing was started.",
+            hint="put a proxy that speaks TLS before it, or run `python -m include.gateway`.",
+        )
 
 
 def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:

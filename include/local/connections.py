@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from include.core.environment import MODELS
+from include.core.environment import GATEWAY_TLS_CERT, MODELS
 from include.core.errors import PermanentError
 from include.core.places import resolved
 from include.core.private_files import write_private
@@ -92,5 +92,6 @@ def models(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def _uri(server: str, port: int, login: str, password: str) -> str:
-    """Of the server's own connection type (operators/provider_info.py), so that Airflow can test it. It speaks HTTP."""
-    return f"slipstream-{server}://{quote(login, safe='')}:{quote(password, safe='')}@{HOST}:{port}"
+    """Of the server's own connection type (operators/provider_info.py), so that Airflow can test it. It speaks HTTP, or HTTPS."""
+    secure = "/https" if server == "gateway" and GATEWAY_TLS_CERT.read() else ""
+    return f"slipstream-{server}://{quote(login, safe='')}:{quote(password, safe='')}@{HOST}:{port}{secure}"

@@ -6,6 +6,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+from include.core import tls
+from include.core.errors import SlipstreamError, one_line
 from include.local.credentials import Credentials
 from include.local.platform import Platform
 from include.local.postgres import dsn, superuser_dsn
@@ -83,11 +85,14 @@ def _query(address: str, sql: str, values: tuple[object, ...] = ()) -> tuple[str
 
 def _get(url: str, headers: dict[str, str] | None = None) -> str:
     # A proxy of this machine has no business with loopback.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     try:
+        if url.startswith("https:"):
+            handlers.append(urllib.request.HTTPSHandler(context=tls.gateway_context()))
+        opener = urllib.request.build_opener(*handlers)
         with opener.open(urllib.request.Request(url, headers=headers or {}), timeout=TIMEOUT):
             return ""
     except urllib.error.HTTPError as error:
         return f"{url} answered {error.code}"
-    except OSError as error:
-        return f"{url}: {error}"
+    except (OSError, SlipstreamError) as error:
+        return f"{url}: {one_line(error)}"

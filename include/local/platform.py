@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from include.core.digest import PROJECT
+from include.core.environment import GATEWAY_TLS_CERT
 from include.core.settings import Settings
 from include.local.ports import DEFAULT_PORTS, read_ports
 
@@ -38,7 +39,8 @@ class Platform:
         return cls(home=home, ports=read_ports(env, cls(home).running_ports()))
 
     def url(self, name: str) -> str:
-        return f"http://{HOST}:{self.ports[name]}"
+        secure = name == "gateway" and GATEWAY_TLS_CERT.read()
+        return f"{'https' if secure else 'http'}://{HOST}:{self.ports[name]}"
 
     @property
     def ports_file(self) -> Path:

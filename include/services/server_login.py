@@ -80,7 +80,7 @@ def _has(*keys: str) -> Callable[[object], bool]:
 
 SERVERS: Mapping[str, Server] = {
     "slipstream_gateway": Server(
-        "The gateway", environment.GATEWAY_URL, "/status", "the token", _bearer, _has("models")
+        "The gateway", environment.GATEWAY_URL, "/status", "the token", _bearer, _has("models"), secure=tls.gateway_context
     ),
     "slipstream_mlflow": Server(
         "MLflow", environment.MLFLOW_URL, "/api/2.0/mlflow/experiments/search?max_results=1", "the login", _basic,

@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
 
 from include.core import tls
 from include.core.connection import from_env
+from include.core.control import ControlStore
+from include.core.environment import GATEWAY_CLIENT_CERT, GATEWAY_CLIENT_KEY
 from include.core.errors import DataError, GateClosed, UnreachableError
 from include.core.settings import Settings
 from include.core.spec.dtypes import length_of
+from include.routing.gateways import list_gateways, silent_words
+from include.serving.applied import wait_for_all
 
 CONNECTION = "slipstream_gateway"  # its password is this client's token
 Said = list[float] | list[list[float]]  # of rows: one number each, or one an output
 
 
-def open_client(settings: Settings) -> GatewayClient:
-    """To the gateway that the settings name, with the token of its connection."""
+def open_client(settings: Settings, control: Callable[[], ControlStore] | None = None) -> GatewayClient:
+    """To the gateway that the settings name, with the token of its connection; with the control store it knows of all others."""
     connection = from_env(CONNECTION, settings.environ)
-    return GatewayClient(settings.gateway_url, connection.password if connection else "")
+    token = connection.password if connection else ""
+    return GatewayClient(settings.gateway_url, token, control=control, environ=settings.environ)
 
 
 class GatewayClient:
     """Raises UnreachableError where the gateway does not answer (or answers 503), DataError where it refuses."""
 
-    def __init__(self, url: str, token: str = "", timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        timeout: float = 10.0,
+        *,
+        control: Callable[[], ControlStore] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`control`: where gateways report themselves; without it this client knows of the one at `url` alone. `environ`: what
+        names the authorities of its certificate, by default this process's environment."""
         self.url = url.rstrip("/")
+        self._control = control
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Loopback and inner networks: a proxy from the environment would only be in the way.
-        secure = tls.context() if self.url.startswith("https:") else False
+        secure = tls.gateway_context(environ) if self.url.startswith("https:") else False
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False, verify=secure)
 
     def close(self) -> None:
@@ -67,10 +83,28 @@ class GatewayClient:
         return self._send("GET", "/status")
 
     def wait_applied(self, model: str, generation: int, timeout: float = 60.0) -> dict[str, Any]:
-        """Wait until the gateway serves that generation of the model's route, or a later one.
+        """Wait until every gateway that is alive serves that generation of the model's route, or a later one.
 
-        Raises GateClosed if it refuses the route, UnreachableError at the timeout.
+        With a control store, by what gateways report there: see `wait_for_all` for the answer, which names those that are silent
+        and were not waited for. Where none is alive, and without a control store, the one at this client's address is asked.
+        Raises GateClosed if one refuses the route, UnreachableError at the timeout and where no gateway is alive.
         """
+        if self._control is None:
+            return self._wait_here(model, generation, timeout)
+        answer = wait_for_all(self._control(), model, generation, timeout)
+        if answer is not None:
+            return answer
+        silent = silent_words(list_gateways(self._control()))
+        try:  # it may have come up just now, and report itself in a moment
+            return self._wait_here(model, generation, timeout)
+        except UnreachableError as error:
+            known = f"not heard of: {silent}" if silent else "none has reported itself to the control store"
+            raise UnreachableError(
+                f"No gateway is alive ({known}). {error.what}", seen=error.seen, safe=error.safe, hint=error.hint
+            ) from error
+
+    def _wait_here(self, model: str, generation: int, timeout: float) -> dict[str, Any]:
+        """The same for the one gateway at this client's address, which is asked itself."""
         until = time.monotonic() + timeout
         while True:
             seen: dict[str, Any] = self.status()["models"].get(model, {})
@@ -151,8 +185,15 @@ class GatewayClient:
         return UnreachableError(
             f"The gateway at {self.url} did not answer: {why}.",
             safe="nothing was changed by this call, or it may be sent again.",
-            hint="start it, or set SLIPSTREAM_GATEWAY_URL to its address; the task is retried.",
+            hint=self._hint(why),
         )
+
+    def _hint(self, why: str) -> str:
+        hint = tls.untrusted(why) or "start it, or set SLIPSTREAM_GATEWAY_URL to its address; the task is retried."
+        if self.url.startswith("https:") and "disconnected" in why:  # so ends a handshake for want of a certificate, too
+            names = f"{GATEWAY_CLIENT_CERT.name} and {GATEWAY_CLIENT_KEY.name}"
+            hint += f" If it asks callers for a certificate: name one that it takes in {names}."
+        return hint
 
 
 def _rows_of(outputs: Sequence[Mapping[str, Any]]) -> Said:

@@ -38,13 +38,16 @@ from include.serving.http.asgi import (
     read_body,
     respond,
 )
+from include.serving.http.certificate import ServerCertificate
 from include.serving.http.origin import Writes
 from include.serving.http.rate_limit import Rates
 from include.serving.http.request_error import RequestError
 from include.serving.http.request_head import check_path
 from include.serving.http.routes import BY_PATTERN, PREDICT, Route, find
+from include.serving.http.shared_tokens import SharedTokens
 from include.serving.models.deployment import Deployment
 from include.serving.models.deployment_manager import DeploymentManager
+from include.serving.models.heartbeat import Heartbeat
 from include.serving.models.route_switch import Switch
 from include.serving.openapi import PAGE, openapi
 from include.serving.prediction.coalescing import RequestCoalescer
@@ -60,7 +63,7 @@ from include.serving.recommendation.recommender import Recommender
 from include.serving.shadow import Shadow
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.health import Health
-from include.serving.telemetry.metrics_page import metrics_page
+from include.serving.telemetry.metrics_page import metrics_page, own_samples
 
 log = logging.getLogger(__name__)
 Handler = Callable[..., Awaitable[Response]]  # the call, and the names in its path
@@ -86,7 +89,10 @@ class Parts:
 
 
 class Gateway:
-    writes = Writes()  # who may write from where; include/gateway/build.py gives one that has an audit
+    # What include/gateway/build.py gives beside the parts.
+    writes = Writes()  # who may write from where; with an audit
+    threads: tuple[Heartbeat | SharedTokens, ...] = ()  # beside the event loop, for as long as it runs
+    certificate: ServerCertificate | None = None  # its own, where it speaks TLS itself
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._manager, self._access = parts, parts.manager, parts.access
@@ -162,6 +168,8 @@ class Gateway:
         await receive()
         self._manager.start()
         self._syncer.start()
+        for thread in self.threads:
+            thread.start()
         with suppress(Exception):  # a store that does not answer is opened later: here only its library is imported
             await asyncio.to_thread(self._parts.reader.opened)
         # Warm before the socket opens. After that long open it all the same: /v2/health/ready says no.
@@ -177,6 +185,8 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _close(self) -> None:
+        for thread in self.threads:
+            thread.stop()
         self._parts.lost.stop()
         self._manager.stop()
         self._shadow.stop()
@@ -205,7 +215,9 @@ class Gateway:
         specs = [deployments[model].spec for model in self._switch.models if model in deployments]
         health = await self._parts.health.samples(specs)
         generations = {model: self._switch.applied(model) for model in self._switch.models}
-        text = metrics_page(self.metrics.series(), generations, [(spec.name, spec.objectives) for spec in specs], health)
+        promised = [(spec.name, spec.objectives) for spec in specs]
+        own = own_samples(self._manager.routes_age, self.certificate.expires if self.certificate is not None else None)
+        text = metrics_page(self.metrics.series(), generations, promised, [*health, *own])
         return Response(text.encode(), kind=b"text/plain; version=0.0.4; charset=utf-8")
 
     # -- predictions ---------------------------------------------------------------------------------

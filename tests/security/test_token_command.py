@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from include.cli.main import main
+from include.core.control import ControlStore
 from include.serving.http.access import Access
+from include.serving.http.shared_tokens import read_shared
 from include.serving.http.tokens import make, parse, read_file
 from tests.security.token_files import verdict, write
 
@@ -95,3 +97,33 @@ def test_tokens_are_long_and_never_the_same() -> None:
     assert len(made) == 100
     assert min(map(len, made)) >= 48
     assert parse(b'{"tokens":[]}', "here") == ()
+
+
+def test_a_token_of_all_gateways_is_kept_in_the_control_store_and_found_there(
+    slipstream: Slipstream, path: Path, tmp_path: Path
+) -> None:
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    store.create_tables()
+    first = slipstream("token", "new", "--model", "*", "--right", "push", "--name", "feed", "--shared")[1].strip()
+    assert not path.exists()
+    status, _, told = slipstream("token", "new", "--model", "*", "--right", "push", "--name", "feed")
+    assert (status, "There is a token of this name" in told) == (1, True)
+    second = slipstream("token", "rotate", "feed", "--overlap-hours", "1")[1].strip()
+    access = Access(shared=read_shared(store), loopback=True)
+    assert [verdict(access, secret, "push") for secret in (first, second, "other")] == [200, 200, 401]
+    listed = slipstream("token", "list")[1]
+    assert listed.count("the control store") == 2
+    slipstream("token", "revoke", "feed")
+    assert [token.name.partition("@")[0] for token in read_shared(store)] == ["feed"]
+    access.share(read_shared(store))
+    access._look = 0.0
+    assert [verdict(access, secret, "push") for secret in (first, second)] == [401, 200]
+
+
+def test_a_file_is_changed_also_while_the_control_store_is_away(
+    slipstream: Slipstream, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_CONTROL_URL", "postgresql://nobody@127.0.0.1:1/x")
+    status, _, told = slipstream("token", "new", "--model", "*", "--right", "push", "--name", "feed")
+    assert (status, "Tokens of the control store are left out" in told) == (0, True)
+    assert [token.name for token in read_file(path)] == ["feed"]

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -21,8 +22,10 @@ import onnx
 import sqlalchemy as sa
 from onnx import TensorProto, helper, numpy_helper
 
+from include.core import tls
 from include.core.control import ControlStore, versions
 from include.core.digest import PROJECT, digest_json
+from include.core.environment import GATEWAY_TLS_CERT
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
 from include.core.settings import Settings
@@ -164,7 +167,7 @@ class World:
             **os.environ,
             "SLIPSTREAM_HOME": str(self.home),
             "SLIPSTREAM_MODELS": "things_models",
-            "SLIPSTREAM_GATEWAY_URL": f"http://127.0.0.1:{self.port}",
+            "SLIPSTREAM_GATEWAY_URL": self.url,
             "PYTHONPATH": f"{PROJECT}{os.pathsep}{self.home / 'code'}",
             "AIRFLOW_CONN_SLIPSTREAM_GATEWAY": f"http://:{TOKEN}@127.0.0.1:{self.port}",
             **self.environ,
@@ -181,10 +184,15 @@ class World:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if GATEWAY_TLS_CERT.read(self.environ) else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def trusts(self) -> ssl.SSLContext | bool:
+        """What httpx checks the gateway's certificate by, where it has one."""
+        return tls.gateway_context(self.environ) if self.url.startswith("https:") else True
 
     def client(self) -> GatewayClient:
-        return GatewayClient(self.url, TOKEN)
+        return GatewayClient(self.url, TOKEN, environ=self.environ)
 
     def spec(self) -> ModelSpec:
         space: dict[str, Any] = {}
@@ -252,7 +260,7 @@ class World:
         while time.monotonic() < until:
             assert self.process.poll() is None, self.output()
             try:
-                if httpx.get(f"{self.url}/v2/health/live", timeout=5).is_success:
+                if httpx.get(f"{self.url}/v2/health/live", timeout=5, verify=self.trusts).is_success:
                     return self.client()
             except httpx.TransportError:
                 time.sleep(0.1)

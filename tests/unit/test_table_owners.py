@@ -26,6 +26,8 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "rollout_events": ("include.rollout", "include.rollout_state"),
     "rollout_folds": ("include.rollout",),
     "routes": ("include.routing",),
+    "gateways": ("include.routing.gateways",),
+    "tokens": ("include.serving.http.shared_tokens",),
     "partitions": ("include.data.published",),
     "versions": ("include.versions",),
     "mirrors": ("include.governance.mirror",),

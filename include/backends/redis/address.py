@@ -6,14 +6,15 @@ What one of them would not honour is refused by name when the store is opened: e
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis.connection import SSLConnection, parse_url
 
+from include.core import tls
 from include.core.address import shown, without_secrets
-from include.core.environment import CA_BUNDLE
 from include.core.errors import SpecError
 
 Options = dict[str, Any]
@@ -21,6 +22,7 @@ TLS = frozenset({
     "ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_data", "ssl_ca_path",
     "ssl_check_hostname", "ssl_ciphers",
 })  # fmt: skip
+AUTHORITIES = frozenset({"ssl_ca_certs", "ssl_ca_data", "ssl_ca_path"})
 PLAIN = frozenset({
     "host", "port", "path", "db", "username", "password", "client_name", "socket_timeout", "socket_connect_timeout",
     "socket_keepalive", "retry_on_timeout", "health_check_interval", "max_connections",
@@ -46,8 +48,8 @@ def options_of(url: str) -> Options:
             safe="nothing was written.",
             hint=f"leave them out; known are {', '.join(sorted(known))}. {hint}",
         )
-    if known >= TLS and not {"ssl_ca_certs", "ssl_ca_data", "ssl_ca_path"} & set(options) and CA_BUNDLE.read():
-        options["ssl_ca_certs"] = CA_BUNDLE.read()
+    if known >= TLS and not AUTHORITIES & set(options) and (named := tls.bundle()):
+        options["ssl_ca_path" if Path(named).is_dir() else "ssl_ca_certs"] = named
     return options
 
 
@@ -57,7 +59,8 @@ def check(url: str) -> Options:
     try:
         context_of(options)
     except (OSError, ValueError, redis.RedisError) as error:
-        named = ", ".join(sorted(TLS & set(options))) or "none"
+        asked = parse_qs(urlsplit(url).query)
+        named = ", ".join(sorted(TLS & set(asked))) or f"none, and the authorities of {tls.bundle() or 'this system'}"
         raise SpecError(
             f"The online store's TLS options cannot be used ({named}): {without_secrets(str(error), url)}.",
             seen=shown(url),

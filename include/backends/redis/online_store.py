@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import redis
 
-from include.backends.redis.address import check, words_of
+from include.backends.redis.address import AUTHORITIES, check, words_of
 from include.backends.redis.command import command
 from include.backends.redis.rows import RedisRows
 from include.backends.redis.scripts import COMPARE, EXPIRE, GUARDED_SET, ORDERS
@@ -41,7 +41,7 @@ class RedisOnlineStore(PackedStore):
         super().__init__()
         self._url = url
         options = check(url)
-        authorities = {name: options[name] for name in ("ssl_ca_certs",) if name in options}
+        authorities = {name: options[name] for name in AUTHORITIES if name in options}
         # In RESP2, as the gateway's own connections (include/backends/redis/rows.py).
         self._client: Any = redis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=5, **authorities)
         self._set, self._compare = map(self._client.register_script, (GUARDED_SET, COMPARE))

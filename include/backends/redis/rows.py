@@ -42,6 +42,7 @@ class RedisRows(asyncio.Protocol):
         self._waiting: list[tuple[Sequence[str], Done]] = []
         self._asked: list[tuple[int, Done]] = []  # whose answer is on its way
         self._greetings = 0  # replies to AUTH and SELECT that are still to come
+        self._given_up = 0  # connections that were aborted, and whose end is still to come
         self._reader = Reader()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -94,6 +95,9 @@ class RedisRows(asyncio.Protocol):
             self._ask()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._given_up:  # who has asked meanwhile waits for the next one
+            self._given_up -= 1
+            return
         self._transport = None
         if self._asked or self._waiting:
             self._fail(str(exc or "it closed the connection"))
@@ -143,6 +147,7 @@ class RedisRows(asyncio.Protocol):
             self._timer = None
         if self._transport is not None:
             transport, self._transport = self._transport, None
+            self._given_up += 1
             transport.abort()
         error = UnreachableError(
             f"The online store at {self._address} did not answer: {why}.",

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from include.cli.checkup.finding import Check, Finding, Level, ok, problem
+from include.cli.checkup.gateways import check_gateways
 from include.cli.components import TIMEOUT, online_store
 from include.cli.context import CliContext
 from include.core import tls
@@ -39,7 +40,8 @@ class Reach:
         servers: dict[str, Check] = {
             name.removeprefix("slipstream_"): partial(self._server, name, server) for name, server in SERVERS.items()
         }
-        return {**servers, "online store": self._online, "control store": self._control, "storage": self._storage}
+        stores: dict[str, Check] = {"online store": self._online, "control store": self._control, "storage": self._storage}
+        return {**servers, **stores, "gateways": partial(check_gateways, self.context, self.clocks)}
 
     # -- servers ---------------------------------------------------------------------------------------
 

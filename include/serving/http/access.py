@@ -65,17 +65,19 @@ class Table:
 
 
 class Access:
-    """`token`: the connection's password; `listed`: the tokens of its extra; `file`: of tokens, looked at again and again."""
+    """`token`: the connection's password; `listed`: the tokens of its extra; `file`: of tokens, looked at again and again;
+    `shared`: those of all gateways (include/serving/http/shared_tokens.py)."""
 
     def __init__(
         self, token: str = "", listed: Collection[Token] = (), file: Path | None = None, *, loopback: bool,
-        hosts: Collection[str] = (),
+        hosts: Collection[str] = (), shared: Collection[Token] = (),
     ) -> None:  # fmt: skip
         """Raises SpecError for a file that cannot be used."""
         self._own, self._listed, self._file = (admin(token),) if token else (), tuple(listed), file
         self._loopback = loopback
         self._hosts = {name.lower() for name in hosts if name}
         self._host_known: dict[bytes, bool] = {}
+        self._shared = tuple(shared)  # of all gateways; another thread sets it, whole
         self._mark = self._look_at_file()
         self._filed = self._read_file() if self._mark else ()
         self._make_table()
@@ -100,6 +102,16 @@ class Access:
             raise self._unknown(table, right, model)
         if not token.may(right, model):
             raise _beyond(token, right, model)
+
+    def name_of(self, headers: Headers) -> str:
+        """Of the good token that a request carries; empty where it has none."""
+        given = next((value for name, value in headers if name == b"authorization"), None)
+        token = self.table().find(given) if given is not None else None
+        return token.name if token is not None else ""
+
+    def share(self, tokens: Collection[Token]) -> None:
+        """The tokens of all gateways, as they are by now. Called by any thread; requests meet them within a second."""
+        self._shared = tuple(tokens)
 
     def table(self) -> Table:
         if monotonic() >= self._look:
@@ -134,7 +146,8 @@ class Access:
     def _make_table(self) -> None:
         at = now()
         self._look = monotonic() + LOOK_SECONDS
-        given = (*self._listed, *self._filed)
+        self._known_shared = self._shared
+        given = (*self._listed, *self._filed, *self._known_shared)
         open_rights = OPEN if self._loopback and not given else frozenset[str]()
         self._table = Table((*self._own, *given), open_rights, at)
 
@@ -150,7 +163,7 @@ class Access:
                 log.error("The tokens stay as they were: %s", error)
                 return
             log.info("The tokens were read anew: %d in %s", len(self._filed), self._file)
-        elif self._table.changes is None or now() < self._table.changes:
+        elif self._shared == self._known_shared and (self._table.changes is None or now() < self._table.changes):
             return
         self._make_table()
 
@@ -172,11 +185,12 @@ class Access:
 
 
 def open_access(
-    host: str, token: str = "", *, tokens: Collection[Token] = (), file: Path | None = None, hosts: Collection[str] = ()
-) -> Access:
+    host: str, token: str = "", *, tokens: Collection[Token] = (), file: Path | None = None, hosts: Collection[str] = (),
+    shared: Collection[Token] = (),
+) -> Access:  # fmt: skip
     """Access for a server on that address. Raises SpecError rather than serve strangers without a token."""
     loopback = is_loopback(host)
-    access = Access(token, tokens, file, loopback=loopback, hosts=(*hosts, host))
+    access = Access(token, tokens, file, loopback=loopback, hosts=(*hosts, host), shared=shared)
     if not loopback and not access.table().live:
         raise SpecError(
             f"The gateway may not listen on {host} without a token.",
@@ -187,14 +201,17 @@ def open_access(
     return access
 
 
-def from_settings(host: str, settings: Settings, connection: Connection | None) -> Access:
-    """With the connection's password, the tokens in its extra, and those of the file. Raises SpecError."""
+def from_settings(host: str, settings: Settings, connection: Connection | None, shared: Collection[Token] = ()) -> Access:
+    """With the connection's password, the tokens in its extra, those of the file, and those that all gateways have in common.
+
+    Raises SpecError.
+    """
     token = connection.password if connection else ""
     listed = connection.extra.get("tokens") if connection else None
     tokens = parse(encode({"tokens": listed}), f"the extra of {CONNECTION}") if listed is not None else ()
     file = Path(settings.gateway_tokens) if settings.gateway_tokens else None
     named = [_name(settings.gateway_url), *(each.strip() for each in GATEWAY_HOSTS.read(settings.environ).split(","))]
-    return open_access(host, token, tokens=tokens, file=file, hosts=named)
+    return open_access(host, token, tokens=tokens, file=file, hosts=named, shared=shared)
 
 
 def is_loopback(host: str) -> bool:

@@ -92,6 +92,7 @@ class GatewayProtocol(HttpToolsProtocol):
     _lingering = False  # it was told to close
     _stopping = False  # the server ends
     _discarded = 0  # bytes since then
+    _rejected = False  # not all that it has sent was read
     _corked: CorkedTransport
     _response: Any  # what the app's responses see of the connection
     _dated: tuple[Any, bytes] = (None, b"")  # the headers of all responses, and their bytes
@@ -130,7 +131,7 @@ class GatewayProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """The caller sends no more: what it has asked is answered all the same. True: the connection stays open so long."""
         self._eof = True
-        if self._lingering:
+        if self._lingering or self.scheme == "https":  # who ends TLS has ended both ways
             return False
         if self._part or self._body is not None:
             self._reject(RequestError(400, "The connection ended within a request.", field="body", allowed="the whole request"))
@@ -331,7 +332,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _reject(self, refusal: RequestError, *, bodyless: bool = False) -> None:
         """Nothing that this caller sends is read any more: where its next request would begin is not certain."""
-        self.idle, self._busy, self._keep = False, True, False
+        self.idle, self._busy, self._keep, self._rejected = False, True, False, True
         self._end_body()
         self._part = self._held = b""
         response = self.refuse(HttpRequest("", "", []), refusal)
@@ -389,9 +390,11 @@ class GatewayProtocol(HttpToolsProtocol):
         self._corked.flush()
         if self._lingering or self.transport.is_closing():
             return
-        if self._eof or self._stopping:
+        secure = self.scheme == "https"
+        if self._eof or self._stopping or (secure and not self._rejected):
             self.transport.close()
             return
         self._lingering, self.deadline = True, self.loop.time() + LINGER_SECONDS
         self.flow.resume_reading()
-        self.transport.write_eof()
+        if not secure:  # TLS has no end of one way: the caller closes, or the deadline does
+            self.transport.write_eof()

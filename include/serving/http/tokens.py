@@ -113,7 +113,9 @@ def check_private(path: Path, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISREG(status.st_mode):
         raise _wrong(str(path), "it is no file")
-    if mode & 0o077:
+    # What a platform mounts for a process that is not root is root's, and the process's group may read it: a secret's volume.
+    mounted = os.geteuid() != 0 == status.st_uid and status.st_gid in (os.getegid(), *os.getgroups())
+    if mode & (0o037 if mounted else 0o077):
         raise SpecError(
             f"The file of tokens {path} is open to others than its owner.", seen=f"mode {mode:04o}",
             safe="no token in it counts.", hint=f"chmod 600 {path}",

@@ -21,13 +21,14 @@ from typing import Any
 
 from include.core.errors import SpecError, TransientError, one_line
 from include.core.spec import ModelSpec
+from include.routing.gateways import Report
 from include.routing.reader import Routes
 from include.routing.route import Route
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
 from include.serving.models.eviction import CacheLimits, EvictionPolicy
 from include.serving.models.loading import Load, Loaded, load_versions
-from include.serving.models.route_switch import Switch
+from include.serving.models.route_switch import STALE_SECONDS, Switch
 
 log = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
@@ -64,6 +65,8 @@ class DeploymentManager:
         self._refused: dict[str, tuple[int, dict[str, str]]] = {}  # model: (generation, {version, or "route": why})
         self.failure = ""  # why the control store could not be read
         self.polled = threading.Event()  # set once every route was tried
+        self._read_at: float | None = None  # when the routes were read last
+        self._reading, self._round_at = False, math.inf  # whether they are being read; when the thread went round last
         self._retry_at: dict[str, tuple[int, float]] = {}  # model: (generation that failed, when to try again)
         self._lacking: dict[str, float] = {}  # models whose version on another server is missing: when to try it again
         self._stopping = False
@@ -82,17 +85,21 @@ class DeploymentManager:
 
     def _run(self) -> None:
         while not self._stopping:
+            self._reading = True
             try:
                 self._routes = self._read_routes()
-                self.failure = ""
+                self.failure, self._read_at = "", time.monotonic()
             except Exception as error:  # noqa: BLE001 - the control store is unreachable: the routes read last stand
                 if (reason := one_line(error)) != self.failure:
                     log.warning("routes were not read: %s", reason)
                 self.failure = reason
+            self._reading = False
             try:
-                self.step(self._routes)
+                if self._read_at is not None:  # before that nobody knows what is to be served
+                    self.step(self._routes)
             except Exception:
                 log.exception("the deployment manager's step failed; the deployments stay as they are")
+            self._round_at = time.monotonic()
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
 
@@ -117,11 +124,31 @@ class DeploymentManager:
 
     @property
     def ready(self) -> bool:
-        """Every model that has a route can answer, or will be loaded when it is asked for."""
+        """Every model that has a route can answer, or will be loaded when it is asked for.
+
+        Not while the process has just been let go on after it was stopped: first it looks which routes there are by now.
+        """
         served = self.deployments
-        return self.polled.is_set() and all(
-            model in served and (served[model].ready or served[model].cold) for model in self.wanted
+        return (
+            self.polled.is_set()
+            and (self._reading or time.monotonic() - self._round_at < STALE_SECONDS)
+            and all(model in served and (served[model].ready or served[model].cold) for model in self.wanted)
         )
+
+    @property
+    def routes_age(self) -> float | None:
+        """Seconds since the routes were read from the control store; None before the first time."""
+        return None if self._read_at is None else time.monotonic() - self._read_at
+
+    def report(self) -> Report:
+        """What this gateway serves and cannot serve: for whoever waits for a route. Called by any thread."""
+        wanted = self.wanted
+        refused = {
+            model: (generation, problems)
+            for model, (generation, problems) in list(self._refused.items())
+            if problems and generation == wanted.get(model)
+        }
+        return Report(self.switch.in_force(), refused)
 
     @property
     def loading(self) -> list[str]:
@@ -253,6 +280,7 @@ class DeploymentManager:
         return {
             "ready": self.polled.is_set(),
             "failure": self.failure,
+            "routes_age": self.routes_age,
             "loads": self.loads,
             "unloads": self.unloads,
             "models": {model: self._model_status(model) for model in sorted({*self.deployments, *self.wanted})},

@@ -64,6 +64,26 @@ class Switch:
         """The generation that this worker follows, and with it all ready ones; 0 for a part of a route."""
         return self.get(model).generation if model in self._model_slots else 0
 
+    # -- any thread ----------------------------------------------------------------------------------
+
+    def in_force(self) -> dict[str, int]:
+        """By model the generation that this worker follows, and with it all ready ones. Changes nothing."""
+        return {model: self._follows(model_slot) for model, model_slot in list(self._model_slots.items())}
+
+    def _follows(self, model_slot: ModelSlot) -> int:
+        following, word = model_slot.next, self._words[model_slot.entry + 1]
+        return following.generation if following is not None and following.generation == word else model_slot.generation
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this is the first of the ready workers that were seen lately: what it says of the gateway is said for all."""
+        return self.joined and self._ready_workers()[:1] == [self._slot]
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other worker is ready."""
+        return not self._others()
+
     # -- the manager's thread ------------------------------------------------------------------------
 
     def offer(self, deployment: Deployment) -> None:
@@ -122,8 +142,11 @@ class Switch:
 
     def _others(self) -> list[int]:
         """Ready workers beside this one."""
+        return [slot for slot in self._ready_workers() if slot != self._slot]
+
+    def _ready_workers(self) -> list[int]:
         words, oldest = self._words, time.monotonic_ns() - int(STALE_SECONDS * 1e9)
-        return [s for s in range(SLOTS) if words[_LIVE + s] and s != self._slot and words[_HEARTBEAT + s] > oldest]
+        return [slot for slot in range(SLOTS) if words[_LIVE + slot] and words[_HEARTBEAT + slot] > oldest]
 
     def _entry(self, model: str) -> int:
         """The model's first word; an entry is taken on first use."""

@@ -17,7 +17,7 @@ import pytest
 from include.backends.folder.registry import FolderRegistry
 from include.backends.process.jobs import open_jobs
 from include.cli import predict as command
-from include.core.control import ControlStore, versions
+from include.core.control import ControlStore, gateways, versions
 from include.core.digest import PROJECT
 from include.core.ports import Job, JobStatus
 from include.core.settings import Settings
@@ -27,6 +27,7 @@ from include.governance.audit import history
 from include.governance.waiters import Waiter, record
 from include.online_store.open import open_online
 from include.rollout.machine import enter_stage, open_rollout
+from include.routing.gateways import Identity, Report, report
 from include.routing.route import read_route
 from include.versions.queries import champion, records
 from tests.support.toy_ledger import MODEL, SPEC, Loop
@@ -45,6 +46,28 @@ def test_status_as_json_holds_the_same(slipstream: Slipstream) -> None:
     _, out, _ = slipstream("status", MODEL, "--json")
     (model,) = json.loads(out)["models"]
     assert (model["champion"], model["weights"]) == (2, {"2": 100})
+
+
+def test_status_lists_every_gateway_with_what_it_serves(slipstream: Slipstream, control: ControlStore) -> None:
+    for number in (1, 2):
+        what = Report({MODEL: 7}, {MODEL: (8, {"3": "rotten"})} if number == 2 else {})
+        report(control, Identity(f"g{number}", "0.0.0.0:8500", f"m{number}", 1, "1", ""), what)
+    _, out, _ = slipstream("status")
+    assert "g1       0.0.0.0:8500 on m1  alive  7 of toy" in out
+    assert "g2       0.0.0.0:8500 on m2  alive  7 of toy; refused 8 of toy" in out
+    told = {each["gateway"]: each for each in json.loads(slipstream("status", "--json")[1])["gateways"]}
+    assert (told["g1"]["serves"], told["g1"]["alive"], told["g2"]["refused"]["toy"]["why"]) == ({"toy": 7}, True, {"3": "rotten"})
+
+
+def test_rollback_names_the_gateways_that_follow_and_those_that_are_silent(slipstream: Slipstream, control: ControlStore) -> None:
+    for name in ("one", "two", "lost"):
+        report(control, Identity(name, "h:1", "here", 1, "1", ""), Report({MODEL: 99}))
+    with control.transaction() as connection:
+        lost = gateways.c.gateway == "lost"
+        connection.execute(gateways.update().where(lost).values(beat=gateways.c.beat - 60))
+    out = slipstream("rollback", MODEL)[1]
+    assert "All 2 gateways that are alive serve it: " in out
+    assert "Not waited for, and perhaps serving what was before: lost (h:1 on here), silent since 20" in out
 
 
 def test_status_before_anything_ran_is_no_error(slipstream: Slipstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

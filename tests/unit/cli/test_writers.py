@@ -11,14 +11,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from include.backends.process.jobs import open_jobs
 from include.cli.context import CliContext
 from include.cli.writers import writers
+from include.core.control import ControlStore
 from include.core.ports import Job, JobStatus
 from include.core.request import Request
 from include.core.settings import Settings
 from include.local.supervisor import Supervisor
+from include.routing.gateways import Identity, Report, report
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -111,3 +114,13 @@ def test_the_local_platform_is_named_once_with_what_runs_in_it(context: Make, mo
         (found,) = writers(context(gateway_url=url))
     assert "(gateway, scheduler)" in found.what
     assert found.stop == "make down"
+
+
+def test_a_gateway_on_another_machine_that_has_reported_itself_is_one_as_well(context: Make, tmp_path: Path) -> None:
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    store.create_tables()
+    report(store, Identity("g1", "0.0.0.0:8500", "far", 1, "1", ""), Report())
+    assert [each.what for each in writers(context())] == ["the gateway g1 (0.0.0.0:8500 on far)"]
+    with store.transaction() as connection:
+        connection.execute(sa.text("DROP TABLE slipstream_gateways"))  # as it was before gateways reported themselves
+    assert writers(context()) == []

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from include.core.control import ControlStore
-from include.core.database import explained
+from include.core.database import PATIENCE, _connect_args, explained
+from include.core.environment import CA_BUNDLE
 from include.core.errors import PermanentError, SpecError, UnreachableError
 
 
@@ -44,6 +45,10 @@ def test_the_scheme_that_other_tools_write_is_understood() -> None:
         ('relation "versions" does not exist', PermanentError, "it lost a table"),
         ("no such table: versions", PermanentError, "it lost a table"),
         ("FATAL:  no pg_hba.conf entry for host", PermanentError, "sslmode=require"),
+        ("SSL error: certificate verify failed", PermanentError, "SLIPSTREAM_CA_BUNDLE"),
+        ('root certificate file "/root/.postgresql/root.crt" does not exist', PermanentError, "SLIPSTREAM_CA_BUNDLE"),
+        ('server certificate for "db" does not match host name "h"', PermanentError, "as its certificate does"),
+        ("server does not support SSL, but SSL was required", PermanentError, "switch TLS on there"),
         ("FATAL:  unsupported startup parameter: options", PermanentError, "the pooler refuses it"),
         ("FATAL:  the database system is starting up", UnreachableError, "the task is retried"),
         ("FATAL:  sorry, too many clients already", UnreachableError, "the task is retried"),
@@ -84,3 +89,19 @@ def test_a_postgres_transaction_has_its_time_limits_and_leaves_none_behind(postg
         cursor = connection.connection.driver_connection.cursor()
         cursor.execute("SHOW lock_timeout")
         assert cursor.fetchone() == ("0",)  # as a pooler would hand the session to the next
+
+
+def test_what_an_address_leaves_open_is_ours_and_what_it_says_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CA_BUNDLE.name, "/authorities.pem")
+
+    def args(query: str) -> dict[str, object]:
+        return _connect_args(sa.make_url(f"postgresql://h/x{query}"))
+
+    assert args("") == PATIENCE
+    assert args("?sslmode=require") == PATIENCE  # as libpq means it: encrypted, and nothing is verified
+    for mode in ("verify-ca", "verify-full"):
+        assert args(f"?sslmode={mode}") == {**PATIENCE, "sslrootcert": "/authorities.pem"}
+    assert "sslrootcert" not in args("?sslmode=verify-full&sslrootcert=system")
+    assert args("?connect_timeout=3&tcp_user_timeout=1") == {
+        name: value for name, value in PATIENCE.items() if name not in ("connect_timeout", "tcp_user_timeout")
+    }

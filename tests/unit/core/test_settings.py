@@ -34,3 +34,10 @@ def test_the_environment_is_kept_for_connections_and_out_of_the_repr() -> None:
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(SpecError, match=r"(?s)'gs'.*Seen: 'gs://bucket'.*\['s3'\]"):
         Settings.from_env({"SLIPSTREAM_ROOT": "gs://bucket"}).storage()
+
+
+def test_a_gateway_with_a_certificate_is_asked_over_tls_unless_an_address_is_given() -> None:
+    secure = {"SLIPSTREAM_GATEWAY_TLS_CERT": "/c.pem"}
+    assert Settings.from_env({}).gateway_url == "http://127.0.0.1:8500"
+    assert Settings.from_env(secure).gateway_url == "https://127.0.0.1:8500"
+    assert Settings.from_env({**secure, "SLIPSTREAM_GATEWAY_URL": "http://proxy"}).gateway_url == "http://proxy"

@@ -7,8 +7,9 @@ import certifi
 import pytest
 
 from include.core import tls
-from include.core.environment import CA_BUNDLE, Variable
+from include.core.environment import CA_BUNDLE, GATEWAY_CLIENT_CERT, GATEWAY_CLIENT_KEY, Variable
 from include.core.errors import SpecError
+from tests.support.certificates import Authority
 
 
 def test_our_own_setting_comes_before_other_tools_and_a_clients_own_before_it() -> None:
@@ -34,3 +35,31 @@ def test_a_file_that_holds_none_is_named_with_the_setting(tmp_path: Path, conten
         path.write_text(content)
     with pytest.raises(SpecError, match=rf"(?s){path}.*SLIPSTREAM_CA_BUNDLE"):
         tls.context({CA_BUNDLE.name: str(path)})
+
+
+def test_our_clients_show_a_certificate_where_one_is_named_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    one, two, hidden = authority.issue("one"), authority.issue("two"), authority.issue("hidden", password=b"x")
+    names = (GATEWAY_CLIENT_CERT.name, GATEWAY_CLIENT_KEY.name)
+    assert tls.gateway_context(dict(zip(names, (str(one.certificate), str(one.key)), strict=True)))
+    for certificate, key, words in (
+        (one.certificate, two.key, "the key is another certificate's"),
+        (hidden.certificate, hidden.key, "the key is encrypted"),
+        (one.certificate, tmp_path / "absent", "No such file"),
+    ):
+        with pytest.raises(SpecError, match=f"(?s){words}.*{names[0]}"):
+            tls.gateway_context(dict(zip(names, (str(certificate), str(key)), strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate", CA_BUNDLE.name),
+        ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", GATEWAY_CLIENT_CERT.name),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "http://"),
+        ("Connection refused", ""),
+    ],
+)
+def test_what_a_handshake_fails_over_says_what_to_set(words: str, cure: str) -> None:
+    assert cure in tls.untrusted(OSError(words))
+    assert bool(tls.untrusted(words)) == bool(cure)

@@ -183,3 +183,19 @@ def test_airflows_users_have_generated_passwords(platform: Platform, credentials
         "op": credentials.airflow_op,
         "viewer": credentials.airflow_viewer,
     }
+
+
+def test_a_gateway_with_a_certificate_of_its_own_is_asked_over_tls(
+    platform: Platform, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_GATEWAY_TLS_CERT", "/c.pem")
+    environ = environment.gateway(platform, credentials)
+    gateway = from_env("slipstream_gateway", environ)
+    assert gateway is not None
+    assert (
+        gateway.url
+        == environ["SLIPSTREAM_GATEWAY_URL"]
+        == platform.url("gateway")
+        == f"https://127.0.0.1:{platform.ports['gateway']}"
+    )
+    assert platform.url("mlflow").startswith("http:")

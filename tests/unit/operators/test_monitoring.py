@@ -19,6 +19,7 @@ from include.governance.mirror import behind
 from include.monitoring.profile.profile_file import read_profiles
 from include.monitoring.retraining.decision import history
 from include.prediction_log.layout import segments
+from include.prediction_log.pieces import shipped
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.versions.lifecycle import set_production
@@ -218,15 +219,19 @@ def test_a_reference_of_another_champion_is_not_used(served: Life) -> None:
     assert sorted(monitored.inputs) == ["collect", "training_set"]
 
 
-def test_old_segments_are_rotated_and_the_window_reads_the_same(served: Life) -> None:
+def test_what_a_gateway_that_is_gone_has_left_is_shipped_compacted_and_read_the_same(served: Life) -> None:
     def collected(run_id: str) -> Any:
         return served.result(Run(interval=WEEK, run_id=run_id)(CollectPredictionsOperator(task_id="collect", model=MODEL)))
 
     before, home = collected("one"), served.services.settings.home
     rotate = RotateLogOperator(task_id="rotate", model=MODEL)
-    assert Run()(rotate) == {"files": 0}  # younger than a week
+    assert Run()(rotate) == {"files": 0}  # shipped, and opened just now
+    assert shipped(served.services.storage, MODEL)
+    served.services.storage.delete("predictions")
     for segment in segments(home, MODEL):
-        os.utime(segment, (time.time() - 8 * 86_400,) * 2)
+        old = segment.with_name(f"20130101{segment.name[8:]}")
+        segment.rename(old)
+        os.utime(old, (time.time() - 2 * 86_400,) * 2)
     assert Run()(rotate)["files"] >= 1
     assert segments(home, MODEL) == []
     assert collected("two").key == before.key

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from include.core.control import ControlStore
+from tests.support.databases import postgres as postgres
+from tests.support.databases import url as url
 
 
 @pytest.fixture

@@ -110,3 +110,29 @@ def test_nobody_there_is_an_error_without_the_password() -> None:
         assert "secret" not in str(failed)
 
     asyncio.run(run())
+
+
+def test_who_asks_while_a_connection_is_given_up_is_answered_by_the_next_one() -> None:
+    connections: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        await reader.readline()
+        if len(connections) > 1:  # the first one says nothing
+            writer.write(reply(VALUE))
+        await reader.read()
+
+    async def body(rows: RedisRows) -> None:
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        late: list[Any] = []
+
+        def again(answer: Any) -> None:
+            late.append(answer)
+            rows.fetch(["a"], done.set_result)  # before the end of the connection that was too late is told
+
+        rows.fetch(["a"], again)
+        assert await asyncio.wait_for(done, 5) == [(5, b"pay\r\nload")]
+        assert "no answer within" in late[0].what
+        rows.close()
+
+    with_server(answer, body)

@@ -250,3 +250,48 @@ def test_a_version_before_whose_server_is_away_is_looked_for_again(scene: Scene)
     loads = len(scene.loads)
     scene.settle()
     assert len(scene.loads) == loads
+
+
+def test_before_the_routes_were_read_once_a_gateway_is_not_ready(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[dict[str, tuple[int, Route]]] = []
+
+    def read() -> dict[str, tuple[int, Route]]:
+        if not reads:
+            raise UnreachableError("the control store is away")
+        return reads[-1]
+
+    scene.manager._read_routes = read
+    scene.manager.start()
+    time.sleep(4 * fleet_module.POLL_SECONDS)
+    assert (scene.manager.ready, scene.manager.routes_age) == (False, None)
+    assert "away" in scene.manager.status()["failure"]
+    reads.append({"toy": (1, Route(champion=1))})
+    assert scene.manager.polled.wait(20)
+    assert scene.manager.ready
+    assert dict(scene.manager.report().applied) == {"toy": 1}
+    reads.clear()  # away again: what was read stands, and is served
+    until = time.monotonic() + 20
+    while not scene.manager.failure and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (scene.manager.ready, scene.manager.status()["models"]["toy"]["generation"]) == (True, 1)
+    scene.manager.stop()
+
+
+def test_a_process_that_was_stopped_looks_at_the_routes_before_it_is_ready(scene: Scene) -> None:
+    scene.poll(1, champion=1)
+    assert scene.manager.ready
+    scene.manager._round_at = time.monotonic() - 60  # its thread did not go round
+    assert not scene.manager.ready
+    scene.manager._reading = True  # a store that hangs is no reason to turn callers away
+    assert scene.manager.ready
+
+
+def test_a_report_holds_what_is_refused_of_the_route_in_force_alone(scene: Scene) -> None:
+    scene.poll(1, champion=1)
+    scene.broken[2] = DataError("rotten")
+    scene.poll(2, champion=1, challenger=2, weight=50)
+    report = scene.manager.report()
+    assert (dict(report.applied), report.refused["toy"][0]) == ({"toy": 1}, 2)
+    assert "rotten" in report.refused["toy"][1]["2"]
+    scene.poll(3, champion=1)
+    assert dict(scene.manager.report().refused) == {}

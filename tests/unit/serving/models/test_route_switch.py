@@ -112,3 +112,20 @@ def test_models_have_words_of_their_own(memory: SharedMemory, spec: ModelSpec, t
     other = spec.model_copy(update={"name": "other"})
     switch.offer(deployment(other, 7))
     assert (switch.applied("toy"), switch.applied("other"), switch.models) == (1, 7, ["other", "toy"])
+
+
+def test_what_is_in_force_is_told_without_changing_over(memory: SharedMemory, spec: ModelSpec) -> None:
+    first, second = joined(memory, 0, spec), joined(memory, 1, spec)
+    first.offer(deployment(spec, 2))
+    assert (first.in_force(), second.in_force()) == ({"toy": 1}, {"toy": 1})
+    second.offer(deployment(spec, 2))
+    assert (first.in_force(), second.in_force()) == ({"toy": 2}, {"toy": 2})
+    slot = first._model_slots["toy"]
+    assert (slot.generation, slot.next is not None) == (1, True)  # the event loop changes over with its next request
+
+
+def test_the_first_ready_worker_speaks_and_the_last_one_knows_that_it_is(memory: SharedMemory, spec: ModelSpec) -> None:
+    first, second = joined(memory, 0, spec), joined(memory, 1, spec)
+    assert (first.speaks, second.speaks, second.alone) == (True, False, False)
+    first.leave()
+    assert (first.speaks, second.speaks, second.alone) == (False, True, True)
