@@ -5,10 +5,10 @@ export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_US
 # Without bytecode on disk every process of a test or a command would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up down status test suite thorough test-unit lint helm format docs chaos hands e2e bench clean lock sbom audit
+.PHONY: help setup demo up down status test suite thorough test-unit lint helm format docs chaos hands e2e e2e-pods e2e-compose bench clean lock sbom audit
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv from the hash-locked requirements; reuses one that is up to date
 	@scripts/setup.sh
@@ -69,6 +69,14 @@ docs: setup  ## the documentation site, into dist/site; fails on a broken link, 
 CASE ?=
 e2e: setup  ## the long end-to-ends through a real Airflow: walk-forward, and each case of examples/; CASE=eta for one alone
 	@CASE="$(CASE)" $(PY) -m pytest -m e2e -s --timeout=3600 $(if $(CASE),tests/e2e/test_case_life.py,tests/e2e)
+
+PODS ?=
+e2e-pods: setup  ## the chart's pods under podman kube play, each looked at from outside; needs podman; PODS="--parts upgrade gateway" for some
+	@$(PY) -m tests.pods $(PODS)
+
+COMPOSE ?=
+e2e-compose: setup  ## the image built, compose up in a network of its own, a model from features to promotion; needs dockerd; COMPOSE=--no-build
+	@$(PY) -m tests.composed $(COMPOSE)
 
 SEEDS ?= 3
 STOCK_SEEDS ?= 2

@@ -1,6 +1,6 @@
-"""`make e2e-compose`: the image is built, docker/compose.yaml comes up in a network namespace of its own, and one model goes from its
-features to its promotion through Celery. Every health check, every target and every rule of Prometheus is looked at; then all of it
-is taken down. Prints what took how long, and exits with 1 where anything is not as it should be.
+"""`make e2e-compose`: the image is built, docker/compose.yaml comes up in a network namespace of its own, and one model goes from
+its features to its promotion through Celery. Every health check, every target and every rule of Prometheus is looked at; then all
+of it is taken down. Prints what took how long, and exits with 1 where anything is not as it should be.
 
 Needs root, Debian's docker.io, containerd, runc, iptables, tini and debootstrap, and compose as a plugin of docker. About twenty
 minutes on two cores, 12 GB of disk and 8 GB of memory; docker/secrets is made for it where there is none, and left.

@@ -1,7 +1,7 @@
 """A container engine of its own: its data under one folder, its networks in a network namespace that nothing else is in.
 
-Two daemons take turns on the same data. The first builds, on this machine's network and without any network of its own; the second
-runs what was built, in its own namespace, where its bridges, addresses and rules touch nothing of this machine.
+Two daemons take turns on the same data. The first builds, on this machine's network and without any network of its own; the
+second runs what was built, in its own namespace, where its bridges, addresses and rules touch nothing of this machine.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Runs in a container of a worker, from its standard input: one model from its features to its promotion, through Celery, and what
-Prometheus says. Prints a JSON object a line: `what`, `seconds`, and whether it is `right`.
+"""Runs in a container of a worker, from its standard input: one model from its features to its promotion, through Celery, and
+what Prometheus says. Prints a JSON object a line: `what`, `seconds`, and whether it is `right`.
 
 The model, its days and the moment of its first version are those of `make demo`, so that its gate is known to open.
 """
@@ -18,7 +18,6 @@ MODEL = "flight_delay"
 AIRFLOW, PROMETHEUS = "http://api-server:8080", "http://prometheus:9090"
 FINAL = ("success", "failed")
 WAIT = {"features_range": 1200, "training": 1800, "rollout": 1200}  # seconds
-ENTITY = {"origin": "JFK", "carrier": "B6", "dest": "LAX", "tailnum": "N618JB"}
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """The images that compose names, where no registry can be reached: made of Debian's packages, under the names of docker/.env.
 
-They answer as the official ones do in what compose asks of them: PostgreSQL takes its password from a file and runs the scripts of
-its folder once, Redis runs as 999, Prometheus' program is the image's own. Grafana is in no Debian: it is left out.
+They answer as the official ones do in what compose asks of them: PostgreSQL takes its password from a file and runs the scripts
+of its folder once, Redis runs as 999, Prometheus' program is the image's own. Grafana is in no Debian: it is left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ data=/var/lib/postgresql/data bin=$(echo /usr/lib/postgresql/*/bin)
 install -d -o postgres -g postgres -m 700 "$data"; install -d -o postgres -g postgres /run/postgresql
 as() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
 if [ ! -f "$data/PG_VERSION" ]; then
-  as "$bin/initdb" -D "$data" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-host=scram-sha-256 --auth-local=trust
+  as "$bin/initdb" -D "$data" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-host=scram-sha-256 \
+    --auth-local=trust
   echo 'host all all all scram-sha-256' >> "$data/pg_hba.conf"
   as "$bin/pg_ctl" -D "$data" -w -o "-c listen_addresses=''" start
   for script in /docker-entrypoint-initdb.d/*.sql; do as "$bin/psql" -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -f "$script"; done
@@ -26,6 +27,8 @@ if [ ! -f "$data/PG_VERSION" ]; then
 fi
 exec setpriv --reuid=postgres --regid=postgres --init-groups "$bin/postgres" -D "$data" -c 'listen_addresses=*'
 """
+
+PROMETHEUS = '["prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]'
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ STANDINS = {
     "REDIS_IMAGE": StandIn("trixie", "redis-server", ("WORKDIR /data",), folder="data"),
     "PROMETHEUS_IMAGE": StandIn(
         "trixie", "prometheus,wget",
-        ('ENTRYPOINT ["prometheus", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]', "USER 999"),
+        (f"ENTRYPOINT {PROMETHEUS}", "USER 999"),
         folder="prometheus",
     ),
 }  # fmt: skip

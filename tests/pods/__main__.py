@@ -1,4 +1,4 @@
-"""`make e2e-pods`: the chart's pods under `podman kube play`, as their manifests say: user, read-only root, no capabilities, limits.
+"""`make e2e-pods`: the chart's pods under `podman kube play`, as their manifests say: user, read-only root, capabilities, limits.
 
 Each is started in turn on PostgreSQL, Redis and S3 of this machine, asked what its probes ask, looked at from outside (user,
 capabilities, privileges, what can be written), and ended by SIGTERM. Podman plays pods and no cluster: no scheduling, no probes,
@@ -24,6 +24,7 @@ from tests.pods.manifests import Ports
 from tests.pods.servers import HOST, free_port, servers
 from tests.support.deployment_files import ROOT
 
+WRITABLE = {"/": False, "/opt/slipstream": False, "/etc": False, "/tmp": True, "/var/lib/slipstream": True}
 READY = {"gateway": "/v2/health/ready", "mlflow": "/health", "ray": "/api/gcs_healthz"}
 PARTS = ("upgrade", "gateway", "mlflow", "mlflow-accounts", "ray")
 ENDS = ("upgrade", "mlflow-accounts")
@@ -86,12 +87,10 @@ class Trial:
         yield "capabilities", status["CapEff"], int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
         yield "no new privileges", status["NoNewPrivs"], status["NoNewPrivs"] == "1"
         yield "memory limit", str(state["HostConfig"]["Memory"]), state["HostConfig"]["Memory"] > 0
-        for folder, writable in (("/", False), ("/opt/slipstream", False), ("/etc", False), ("/tmp", True), ("/var/lib/slipstream", True)):  # fmt: skip
-            done = self._engine.run(
-                "exec", container, "sh", "-c", f"touch {folder}/.trial && rm {folder}/.trial && echo yes", check=False
-            )
-            seen = "written" if done.strip() == "yes" else "not written"
-            yield f"{folder}", seen, (done.strip() == "yes") is writable
+        for folder, writable in WRITABLE.items():
+            script = f"touch {folder}/.trial && rm {folder}/.trial && echo yes"
+            written = self._engine.run("exec", container, "sh", "-c", script, check=False).strip() == "yes"
+            yield folder, "written" if written else "not written", written is writable
         if part == "gateway":
             yield "log has no secret", *_without_secrets(self._engine.logs(container))
 

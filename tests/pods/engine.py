@@ -1,4 +1,4 @@
-"""Podman with a storage and a configuration of its own: what it makes goes with its folder, and the machine's own is not touched."""
+"""Podman with a storage and a configuration of its own: what it makes goes with its folder, and the machine's is not touched."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The chart's pods, as podman plays them on this machine.
 
-What is changed, and nothing else: the image is a stand-in into which the project and its packages are mounted; the pods share this
-machine's network, so that they reach its servers, and listen on loopback, on ports that are free; the settings and Secrets are
-the trial's, and a Secret's volume is a folder with the owner and the mode that a cluster gives it (podman 4.3 writes such
+What is changed, and nothing else: the image is a stand-in into which the project and its packages are mounted; the pods share
+this machine's network, so that they reach its servers, and listen on loopback, on ports that are free; the settings and Secrets
+are the trial's, and a Secret's volume is a folder with the owner and the mode that a cluster gives it (podman 4.3 writes such
 volumes in Base64). The order of pods is Helm's and KubeRay's: there is no cluster here.
 """
 
@@ -62,7 +62,6 @@ def secrets(servers: Servers, ports: Ports) -> dict[str, dict[str, str]]:
         "slipstream-gateway": {"AIRFLOW_CONN_SLIPSTREAM_GATEWAY": f"slipstream-gateway://:{TOKEN}@{HOST}:{ports.gateway}"},
         "slipstream-entities": {"AIRFLOW_CONN_SLIPSTREAM_ENTITIES": "generic://:key-of-the-trial@/"},
         "slipstream-storage": {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(storage)},
-        "slipstream-jobs": {"AIRFLOW_CONN_SLIPSTREAM_MLFLOW": f"slipstream-mlflow://slipstream-jobs:{JOBS}@{HOST}:{ports.mlflow}"},
         "slipstream-ray": {
             "auth_token": TOKEN,
             "AIRFLOW_CONN_SLIPSTREAM_RAY": f"slipstream-ray://:{TOKEN}@{HOST}:{ports.ray}",
@@ -124,10 +123,9 @@ def _mounted(name: str, folder: Path) -> Document:
 
 def _command(part: str, command: list[str] | None, ports: Ports) -> list[str]:
     if part == "ray":  # as KubeRay makes it of the cluster's parameters
-        return [
-            "bash", "-c", f"ray start --head --block --dashboard-host={HOST} --dashboard-port={ports.ray} --node-ip-address={HOST} "
-            "--num-cpus=1 --object-store-memory=100000000 --port=0 --dashboard-agent-listen-port=52365 --disable-usage-stats",
-        ]  # fmt: skip
+        addresses = f"--node-ip-address={HOST} --port=0 --dashboard-host={HOST} --dashboard-port={ports.ray}"
+        bounds = "--dashboard-agent-listen-port=52365 --num-cpus=1 --object-store-memory=100000000"
+        return ["bash", "-c", f"ray start --head --block {addresses} {bounds} --disable-usage-stats"]
     replaced = {
         "--host=0.0.0.0": f"--host={HOST}",
         "--port=8500": f"--port={ports.gateway}",

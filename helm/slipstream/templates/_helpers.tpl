@@ -135,7 +135,7 @@ securityContext:
 {{- end -}}
 
 {{- define "slipstream.gatewayUrl" -}}
-{{- default (printf "http://%s-gateway:%v" (include "slipstream.fullname" .) .Values.gateway.service.port) .Values.settings.gatewayUrl -}}
+{{- default (printf "%s://%s-gateway:%v" (ternary "https" "http" (ne .Values.gateway.tls.secret "")) (include "slipstream.fullname" .) .Values.gateway.service.port) .Values.settings.gatewayUrl -}}
 {{- end -}}
 
 {{- define "slipstream.mlflowUrl" -}}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from include.gateway.agent_keeper import STOP_SECONDS as AGENT_SECONDS
 from include.gateway.host import DRAIN_SECONDS
 from include.serving.http.routes import BY_PATTERN, PUBLIC
 from include.serving.shadow import STOP_SECONDS
@@ -80,7 +81,7 @@ def test_the_probes_ask_routes_that_are_open_to_all(name: str) -> None:
 def test_a_gateway_is_given_the_time_that_it_takes_to_drain(name: str) -> None:
     spec = of(name, "Deployment", "-gateway")["spec"]["template"]["spec"]
     first = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert spec["terminationGracePeriodSeconds"] >= first + DRAIN_SECONDS + STOP_SECONDS + 5
+    assert spec["terminationGracePeriodSeconds"] >= first + DRAIN_SECONDS + STOP_SECONDS + 5 + AGENT_SECONDS
 
 
 @BY_NAME
@@ -115,6 +116,18 @@ def test_the_ingress_speaks_tls_and_shows_what_callers_ask_alone() -> None:
     assert set(BY_PATTERN) - shown == {"/status", "/metrics", "/openapi.json", "/"}
 
 
+def test_a_gateway_with_a_certificate_is_asked_over_tls_by_everybody() -> None:
+    gateway = container("production", "gateway")
+    assert {gateway[kind]["httpGet"]["scheme"] for kind in ("startupProbe", "readinessProbe", "livenessProbe")} == {"HTTPS"}
+    assert of("production", "ConfigMap", "-settings")["data"]["SLIPSTREAM_GATEWAY_URL"] == "https://slipstream-gateway:8500"
+    assert of("production", "ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+    values = {each["name"]: each.get("value", "") for each in gateway["env"]}
+    (mount,) = (each for each in gateway["volumeMounts"] if each["name"] == "certificate")
+    assert {values["SLIPSTREAM_GATEWAY_TLS_CERT"], values["SLIPSTREAM_GATEWAY_TLS_KEY"]} == {
+        f"{mount['mountPath']}/tls.crt", f"{mount['mountPath']}/tls.key"
+    }  # fmt: skip
+
+
 def test_a_file_of_tokens_is_mounted_where_the_gateway_looks() -> None:
     gateway = container("production", "gateway")
     values = {each["name"]: each.get("value", "") for each in gateway["env"]}
@@ -134,7 +147,7 @@ GIVEN = {
     },
     "mlflow": {"MLFLOW_BACKEND_STORE_URI", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"},
     "mlflow-accounts": {"MLFLOW_ADMIN_PASSWORD", "MLFLOW_REGISTRY_PASSWORD", "MLFLOW_JOBS_PASSWORD"},
-    "ray": {"AIRFLOW_CONN_SLIPSTREAM_MLFLOW"},
+    "ray": set(),
     "upgrade": {"SLIPSTREAM_CONTROL_URL", "SLIPSTREAM_ONLINE_URL", "AIRFLOW_CONN_SLIPSTREAM_RAY"},
 }  # fmt: skip
 
@@ -150,7 +163,7 @@ def test_a_part_is_given_the_secrets_of_the_table_and_no_other() -> None:
 
 
 def test_rays_token_is_a_file_and_no_variable() -> None:
-    """Ray's API shows the environment of a job, which it has of its node."""
+    """Ray's API shows the environment of a job, which it has of its node; logins come with the jobs, sealed under the token."""
     for _, template in pod_templates(of("default", "RayCluster")):
         (ray,) = template["spec"]["containers"]
         values = {each["name"]: each.get("value", "") for each in ray["env"]}
@@ -254,7 +267,7 @@ def test_the_settings_say_where_the_charts_own_servers_are(name: str) -> None:
     )
     services = dict(ports)
     for part in ("gateway", "mlflow"):
-        host, port = settings[f"SLIPSTREAM_{part.upper()}_URL"].removeprefix("http://").split(":")
+        host, port = settings[f"SLIPSTREAM_{part.upper()}_URL"].partition("://")[2].split(":")
         assert services[host] == int(port)
     assert settings["SLIPSTREAM_RAY_URL"] == f"http://{of(name, 'RayCluster')['metadata']['name']}-head-svc:8265"
     assert settings["SLIPSTREAM_ROOT"].startswith("s3://")

@@ -94,6 +94,8 @@ def test_a_component_is_given_the_secrets_that_it_has_in_compose_and_no_other(na
     expected = {variable for path in files for variable in written[path.rpartition("/")[2]]}
     if name == "migrateDatabaseJob":
         expected -= STORES  # the control store's schema is the other chart's job
+    elif name == "workers":
+        expected |= {"AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS"}  # Ray is elsewhere there: jobs bring their logins
     assert secrets_of(airflow_values()[name]["env"]) == expected
 
 
