@@ -70,7 +70,15 @@ def _make(options: argparse.Namespace, control: ControlStore, actor: str) -> int
     else:
         migrate(control, actor)
         print(f"The control store at {place} was an empty database. It was made, with the schema of this release ({HEAD}).")
-    made = {"place": place, "schema": None, "head": HEAD, "steps": (), "documents": 0, "writers": [], "anew": []}
+    made: dict[str, object] = {
+        "place": place,
+        "schema": None,
+        "head": HEAD,
+        "steps": (),
+        "documents": 0,
+        "writers": [],
+        "anew": [],
+    }
     answer(options, {**made, "changed": not options.dry_run})
     return 0
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.support.deployment_files import ROOT
 
-NEEDED = ("docker", "dockerd", "containerd", "runc", "iptables", "docker-init", "debootstrap", "unshare")
+NEEDED = ("docker", "dockerd", "containerd", "runc", "iptables", "tini", "debootstrap", "unshare")
 BUILDING = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
 STARTING = 60.0  # seconds
 
