@@ -19,6 +19,7 @@ from include.governance.jobs import live
 from include.overview.standing import Overview, overview
 from include.routing.gateways import Gateway, list_gateways
 
+SHOWN = 5  # routes of a gateway that a row names
 SHAPES: Shapes = {
     "": {
         "components": "`name`, `address`, `problem` (empty where it answers)",
@@ -68,7 +69,9 @@ def _text(
 def _gateway_row(seen: Gateway) -> tuple[str, ...]:
     state = "alive" if seen.alive else f"silent since {seen.heard[:19]} UTC"
     refused = "".join(f"; refused {generation} of {model}" for model, (generation, _) in seen.report.refused.items())
-    served = ", ".join(f"{generation} of {model}" for model, generation in sorted(seen.report.applied.items()))
+    routes = [f"{generation} of {model}" for model, generation in sorted(seen.report.applied.items())]
+    more = f" and {len(routes) - SHOWN} more" if len(routes) > SHOWN else ""
+    served = ", ".join(routes[:SHOWN]) + more
     return seen.identity.gateway, f"{seen.identity.place} on {seen.identity.host}", state, (served or "none") + refused
 
 

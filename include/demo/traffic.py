@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 
+from include.core import tls
 from include.core.reference import load
 from include.core.spec import ModelSpec
 from include.data.raw import RawPartitions
@@ -59,7 +60,8 @@ class Traffic:
     async def _day(self, day: date, scratch: Path) -> None:
         rows = list(stream_rows(self.spec, self.raw, day, day))
         asked = list(requests_of(self.spec, self.raw, day, scratch))
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE)) as session:
+        secure = tls.gateway_context() if self.url.startswith("https:") else True
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE, ssl=secure)) as session:
             for hour in range(24):
                 start = datetime.combine(day, datetime.min.time()) + timedelta(hours=hour)
                 await asyncio.gather(*(self._push(session, view.name, table) for at, view, table in rows if at == start))

@@ -37,7 +37,7 @@ from include.serving.gateway import Gateway
 from include.serving.http import access_record, certificate
 from include.serving.http.access import CONNECTION, Access, from_settings
 from include.serving.http.access_record import AccessRecord, RecordedApp, RecordedProtocol
-from include.serving.http.bounds import Bounds
+from include.serving.http.bounds import LINGER_SECONDS, Bounds
 from include.serving.http.certificate import ServerCertificate
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.models.route_switch import SLOTS
@@ -73,7 +73,7 @@ class SecureServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
-        bounded = partial(loop.create_server, ssl_handshake_timeout=self._seconds, ssl_shutdown_timeout=self._seconds)
+        bounded = partial(loop.create_server, ssl_handshake_timeout=self._seconds, ssl_shutdown_timeout=LINGER_SECONDS)
         loop.create_server = bounded  # type: ignore[method-assign]
         await super().startup(sockets)
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from include.core.control import ControlStore, gateways
+from include.core.errors import NotReadyError
 from include.core.machine import gateway_id
 from include.core.time import timestamp
 
@@ -98,6 +99,7 @@ class Gateway:
 
 def report(control: ControlStore, identity: Identity, what: Report) -> None:
     """Say that the gateway lives, and what it serves."""
+    _require(control)
     with control.transaction() as connection:
         insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         values = {**vars(identity), "beat": _now(connection), "report": what.to_json()}
@@ -108,6 +110,7 @@ def report(control: ControlStore, identity: Identity, what: Report) -> None:
 
 def leave(control: ControlStore, identity: Identity) -> None:
     """The gateway ends: nobody is to wait for it."""
+    _require(control)
     mine = (gateways.c.gateway == identity.gateway, gateways.c.place == identity.place, gateways.c.pid == identity.pid)
     with control.transaction() as connection:
         connection.execute(gateways.delete().where(*mine))
@@ -115,12 +118,14 @@ def leave(control: ControlStore, identity: Identity) -> None:
 
 def forget(control: ControlStore) -> None:
     """Remove the rows of those that have been silent for long."""
+    _require(control)
     with control.transaction() as connection:
         connection.execute(gateways.delete().where(gateways.c.beat < _now(connection) - FORGOTTEN_SECONDS))
 
 
 def list_gateways(control: ControlStore) -> list[Gateway]:
     """All that are not forgotten, those heard of last first. One query, which takes no lock."""
+    _require(control)
     with control.explaining(), control.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         silent = (_now(connection) - gateways.c.beat).label("silent")
         rows = connection.execute(sa.select(gateways, silent).order_by(gateways.c.beat.desc())).all()
@@ -145,6 +150,13 @@ def release() -> str:
         return version("slipstream")
     except PackageNotFoundError:
         return "unknown"  # from a checkout that is not installed
+
+
+def _require(control: ControlStore) -> None:
+    """Raises NotReadyError where the file of a SQLite store has gone: SQLite would make an empty one in its place."""
+    path = control.engine.url.database
+    if control.engine.dialect.name == "sqlite" and path and path != ":memory:" and not Path(path).exists():
+        raise NotReadyError(f"There is no control store at {path}.", hint="put it back; what was read of it stands until then.")
 
 
 def _gateway(row: sa.Row[Any]) -> Gateway:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+import sqlalchemy as sa
 
 from include.core.control import ControlStore
 from include.core.errors import UnreachableError
@@ -22,6 +26,46 @@ from tests.support.databases import new_database, postgres  # noqa: F401  (a fix
 from tests.support.gateway_world import MODEL, TOKEN, World, body, constant, eventually
 
 ALIVE = room.ALIVE_SECONDS / 2  # longer than a gateway is ever silent
+
+
+class Way:
+    """The way from one machine to PostgreSQL, which can be cut."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._open, self._pairs = path, True, list[socket.socket]()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self._open = False
+        for each in self._pairs:
+            each.close()
+        self._pairs.clear()
+
+    def mend(self) -> None:
+        self._open = True
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self._listening.accept()
+            if not self._open:
+                near.close()
+                continue
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._path)
+            self._pairs += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=_pass_on, args=(one, other), daemon=True).start()
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while data := one.recv(1 << 16):
+            other.sendall(data)
+    for each in (one, other):
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.whole)])
@@ -91,3 +135,40 @@ def test_a_route_reaches_all_that_live_and_who_does_not_is_named(worlds: list[Wo
     with pytest.raises(UnreachableError, match=r"(?s)No gateway is alive \(not heard of: .*silent since"):
         client.wait_applied(MODEL, generation + 2, timeout=30)
     assert time.monotonic() - started < 20  # at once, and not at the time-out
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("worlds", ["postgresql"], indirect=True)
+def test_one_that_is_cut_off_from_the_store_serves_what_it_has_and_follows_once_it_is_back(
+    worlds: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "ALIVE_SECONDS", ALIVE)
+    first, second = worlds
+    address = sa.make_url(first.settings.control_url)
+    folder = str(address.query["host"])
+    way = Way(f"{folder}/.s.PGSQL.{address.port or 5432}")
+    around = address.set(host="127.0.0.1", port=way.port, query={}).render_as_string(hide_password=False)
+    second.stop()
+    second.environ["SLIPSTREAM_CONTROL_URL"] = around
+    second.start().close()
+    control: ControlStore = first.control
+    client = GatewayClient(first.url, TOKEN, control=lambda: control)
+    eventually(lambda: sum(each.alive for each in list_gateways(control)) == 2)
+
+    way.cut()
+    seen = client.wait_applied(MODEL, first.route(Route(champion=2)), timeout=30)
+    assert (len(seen["gateways"]), [str(second.port) in each["gateway"] for each in seen["silent"]]) == (1, [True])
+    assert [served(world) for world in worlds] == [2, 1]
+    assert httpx.get(f"{second.url}/v2/health/ready", timeout=20).is_success
+    status = second.client().status()
+    assert status["routes_age"] > 1
+    assert "did not answer" in status["failure"] or "closed" in status["failure"]
+
+    way.mend()
+    assert len(eventually(lambda: _of_two(client, seen["generation"]))["gateways"]) == 2
+    assert [served(world) for world in worlds] == [2, 2]
+
+
+def _of_two(client: GatewayClient, generation: int) -> dict[str, object] | None:
+    seen = client.wait_applied(MODEL, generation, timeout=30)
+    return seen if len(seen["gateways"]) == 2 else None

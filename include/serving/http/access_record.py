@@ -6,7 +6,7 @@
 it is off nothing of it is on a request's way: it is another class of connections (`RecordedProtocol`) and a wrapper of the app.
 
 Each process writes a file of its own in the folder, and keeps so many full ones: what they take is bounded. A line is the
-kernel's before the next request is read, so kill -9 loses none.
+kernel's before the answer is sent, so kill -9 loses none.
 """
 
 from __future__ import annotations
@@ -145,18 +145,23 @@ class RecordedApp:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = LEFT
+        noted = False
+
+        def note(status: int) -> None:
+            nonlocal noted
+            noted = True
+            self._note(scope["method"], scope["path"], scope["headers"], status)
 
         async def watched(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                note(message["status"])  # before anything of the answer is sent: no caller has one that is not noted down
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         finally:
-            self._note(scope["method"], scope["path"], scope["headers"], status)
+            if not noted:
+                note(LEFT)
 
 
 def folder_of(environ: Mapping[str, str]) -> Path | None:

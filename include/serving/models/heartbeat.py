@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
 CHANGED_SECONDS = 1.0  # between two reports, where something has changed
 BEAT_SECONDS = 3.0  # and where nothing has
+LEAVE_SECONDS = 3.0  # to remove the row at the end
 FORGET_SECONDS = 3600.0  # between two times that rows of gateways which are long gone are removed
 
 
@@ -52,8 +53,10 @@ class Heartbeat:
         switch = self._manager.switch
         spoke = switch.joined
         switch.leave()
-        if spoke and switch.alone:
-            self._try(self._leave)
+        if spoke and switch.alone:  # a store that hangs does not hold up the end
+            leaving = threading.Thread(target=self._try, args=(self._leave,), name="leaving", daemon=True)
+            leaving.start()
+            leaving.join(timeout=LEAVE_SECONDS)
 
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_SECONDS):

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, gateways
+from include.core.errors import NotReadyError
 from include.core.time import now
 from include.routing import gateways as room
 from include.routing.gateways import Identity, Report, database_time, forget, leave, list_gateways, report, silent_words
@@ -97,3 +98,14 @@ def test_a_process_knows_who_it_is(tmp_path: Path) -> None:
     me, again = (Identity.of_this_process(tmp_path, "127.0.0.1:1") for _ in range(2))
     assert len(me.gateway) == 16
     assert (me.gateway, me.pid, me.release) == (again.gateway, again.pid, room.release())
+
+
+def test_where_the_file_of_a_store_has_gone_none_is_made_in_its_place(tmp_path: Path) -> None:
+    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    store.create_tables()
+    report(store, identity(), Report())
+    (tmp_path / "control.db").rename(tmp_path / "moved.db")
+    for act in (lambda: report(store, identity(), Report()), lambda: leave(store, identity()), lambda: list_gateways(store)):
+        with pytest.raises(NotReadyError, match="no control store"):
+            act()
+    assert not (tmp_path / "control.db").exists()
