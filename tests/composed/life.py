@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 from typing import Any
@@ -33,8 +34,7 @@ def main() -> int:
     run(airflow, "features_range", {"from": first.isoformat(), "to": last.isoformat()})
     run(airflow, "training", {"as_of": SHORT.as_of.isoformat()})
     run(airflow, "rollout", {"version": 1})
-    status = services.gateway().status()["models"][MODEL]
-    say("version 1 serves", time.monotonic(), status["champion"] == 1, status)
+    gateways(services.settings.environ["AIRFLOW_CONN_SLIPSTREAM_GATEWAY"], int(os.environ["GATEWAYS"]))
     prometheus(int(os.environ["GATEWAYS"]))
     return 0
 
@@ -64,13 +64,27 @@ def run(airflow: httpx.Client, part: str, conf: dict[str, Any]) -> None:
         raise SystemExit(1)
 
 
-def prometheus(gateways: int) -> None:
+def gateways(connection: str, count: int) -> None:
+    """Every gateway, by its own address, serves the version that was promoted."""
+    from include.core.connection import parse
+
+    begun, token = time.monotonic(), parse(connection).password
+    addresses = sorted({str(found[4][0]) for found in socket.getaddrinfo("gateway", 8500, type=socket.SOCK_STREAM)})
+    asked = {"Authorization": f"Bearer {token}"}
+    routes = [
+        httpx.get(f"http://{each}:8500/status", headers=asked, timeout=30).json()["models"][MODEL]["route"] for each in addresses
+    ]
+    serving = [route for route in routes if route and route["champion"] == 1]
+    say(f"{len(serving)} gateways serve version 1", begun, len(serving) == count, routes)
+
+
+def prometheus(count: int) -> None:
     """Every target is up, every gateway is one, and Prometheus can compute every rule."""
     begun = time.monotonic()
     time.sleep(45)  # a scrape of each, and a round of the rules
     targets = httpx.get(f"{PROMETHEUS}/api/v1/targets", timeout=30).json()["data"]["activeTargets"]
     up = [target for target in targets if target["health"] == "up"]
-    say(f"{len(up)} of {len(targets)} targets up", begun, len(up) == len(targets) == gateways, targets)
+    say(f"{len(up)} of {len(targets)} targets up", begun, len(up) == len(targets) == count, targets)
     groups = httpx.get(f"{PROMETHEUS}/api/v1/rules", timeout=30).json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     bad = [rule["name"] for rule in rules if rule["health"] != "ok"]
