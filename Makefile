@@ -71,8 +71,9 @@ e2e: setup  ## the long end-to-ends through a real Airflow: walk-forward, and ea
 	@CASE="$(CASE)" $(PY) -m pytest -m e2e -s --timeout=3600 $(if $(CASE),tests/e2e/test_case_life.py,tests/e2e)
 
 PODS ?=
-e2e-pods: setup  ## the chart's pods under podman kube play, each looked at from outside; needs podman; PODS="--parts upgrade gateway" for some
+e2e-pods: setup  ## the chart's pods and Airflow's containers under podman, each looked at from outside; PODS="--parts upgrade gateway" for some
 	@$(PY) -m tests.pods $(PODS)
+	@$(if $(PODS),,$(PY) -m tests.pods.airflow)
 
 COMPOSE ?=
 e2e-compose: setup  ## the image built, compose up in a network of its own, a model from features to promotion; needs dockerd; COMPOSE=--no-build

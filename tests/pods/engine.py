@@ -109,8 +109,9 @@ class Engine:
         return dict(json.loads(self.run("inspect", container))[0])
 
     def clear(self) -> None:
-        """End and remove every pod and secret of this folder's storage."""
+        """End and remove every pod, container and secret of this folder's storage."""
         self.run("pod", "rm", "--force", "--all", check=False)
+        self.run("rm", "--force", "--all", check=False)
         self.run("secret", "rm", "--all", check=False)
         self.run("volume", "prune", "--force", check=False)
 
