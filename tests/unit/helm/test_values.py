@@ -171,3 +171,25 @@ def test_the_databases_job_makes_the_pools_and_the_grants_that_compose_makes() -
     assert job["args"][-1].split("; ") == [each for each in theirs if "create_tables" not in each]
     for name, source in (("pools.json", "airflow"), ("grant.py", "airflow"), ("parsing.sql", "postgres")):
         assert held[name] == (ROOT / "docker" / source / name).read_text()
+
+
+def test_who_has_the_database_waits_for_its_migrations_with_a_reference_to_the_secret() -> None:
+    """The chart's own init container takes values alone in its `env`, by its schema."""
+    values = airflow_values()
+    for name in COMPONENTS:
+        part = values[name]
+        assert "env" not in part.get("waitForMigrations", {}), name
+        waits = [each["args"][:3] for each in part.get("extraInitContainers", ())]
+        has_database = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in secrets_of(part["env"])
+        expected = has_database and name not in ("migrateDatabaseJob", "dagProcessor")
+        assert waits == ([["airflow", "db", "check-migrations"]] if expected else []), name
+        for each in part.get("extraInitContainers", ()):
+            assert secrets_of(each["env"]) == {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY"}
+            assert each["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_airflows_command_line_takes_what_the_values_give_it() -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    (wait,) = airflow_values()["scheduler"]["extraInitContainers"]
+    assert get_parser().parse_args(wait["args"][1:]).migration_wait_timeout == 300
