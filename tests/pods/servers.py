@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -83,7 +84,7 @@ def _postgres(folder: Path) -> Iterator[int]:
             _create(port, name)
         yield port
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # SIGTERM would wait for whoever is connected
         server.wait()
 
 
