@@ -5,10 +5,10 @@ export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_US
 # Without bytecode on disk every process of a test or a command would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up down status test suite thorough test-unit lint format docs chaos hands e2e bench clean lock sbom audit
+.PHONY: help setup demo up down status test suite thorough test-unit lint helm format docs chaos hands e2e e2e-pods e2e-compose bench clean lock sbom audit
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv from the hash-locked requirements; reuses one that is up to date
 	@scripts/setup.sh
@@ -48,6 +48,13 @@ lint: setup  ## ruff, mypy --strict, import-linter, the documentation site
 	@PYTHONPATH=. .venv/bin/lint-imports --no-logo
 	@.venv/bin/mkdocs build --strict
 
+# Helm as a library, and Kubernetes' schemas: 350 MB that nothing else needs, so they are no dependencies.
+HELM_TOOLS := dist/helm-tools
+WRITE ?=
+helm: setup  ## the chart: rendered, linted, held against Kubernetes' strict schemas, the policy and the kept files; WRITE=1 writes those
+	@[ -d $(HELM_TOOLS) ] || .venv/bin/uv pip install -q --python $(PY) --target $(HELM_TOOLS) --no-deps helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 importlib-resources==7.1.0
+	@PYTHONPATH=$(HELM_TOOLS) $(PY) -m tests.support.chart $(if $(WRITE),--write)
+
 format: setup  ## format the code and the imports, and mend what ruff can mend
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
@@ -62,6 +69,15 @@ docs: setup  ## the documentation site, into dist/site; fails on a broken link, 
 CASE ?=
 e2e: setup  ## the long end-to-ends through a real Airflow: walk-forward, and each case of examples/; CASE=eta for one alone
 	@CASE="$(CASE)" $(PY) -m pytest -m e2e -s --timeout=3600 $(if $(CASE),tests/e2e/test_case_life.py,tests/e2e)
+
+PODS ?=
+e2e-pods: setup  ## the chart's pods and Airflow's containers under podman, each looked at from outside; PODS="--parts upgrade gateway" for some
+	@$(PY) -m tests.pods $(PODS)
+	@$(if $(PODS),,$(PY) -m tests.pods.airflow)
+
+COMPOSE ?=
+e2e-compose: setup  ## the image built, compose up in a network of its own, a model from features to promotion; needs dockerd; COMPOSE=--no-build
+	@$(PY) -m tests.composed $(COMPOSE)
 
 SEEDS ?= 3
 STOCK_SEEDS ?= 2

@@ -186,8 +186,8 @@ THEMES = {
     "tests/unit/serving": "binary_golden direct",
     "tests/unit/serving/prediction": "kinds",
 }
-# Folders of tests about what is no package of the sources: containers, examples, scripts, the tests' own helpers, the house.
-OTHER = ("docker", "examples", "scripts", "support")
+# Folders of tests about what is no package of the sources: containers, the chart, examples, scripts, the tests' own helpers.
+OTHER = ("docker", "examples", "helm", "scripts", "support")
 
 
 def source_of(name: str) -> str:

@@ -52,6 +52,44 @@ def test_every_server_has_a_health_check(compose: dict[str, Any]) -> None:
         assert compose["services"][name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}, name
 
 
+# Its entry point hands its folder over to its own user, and takes that user on.
+OPEN = {"postgres"}
+
+
+def test_every_container_is_closed_and_bounded(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert {"cpus", "memory", "pids"} <= set(limits), name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert (service.get("read_only"), service.get("cap_drop")) == ((None, None) if name in OPEN else (True, ["ALL"])), name
+
+
+def test_no_two_containers_share_a_home(compose: dict[str, Any]) -> None:
+    """What they share is the storage root, which a bucket may stand for."""
+    for name in OURS - {"mlflow", "mlflow-accounts"}:
+        assert "/var/lib/slipstream" in compose["services"][name]["volumes"], name
+    shared = [volume for service in compose["services"].values() for volume in service.get("volumes", []) if "store:" in volume]
+    assert set(shared) == {"store:/srv/slipstream"}
+    assert compose["services"]["gateway"]["environment"]["SLIPSTREAM_ROOT"] == "${SLIPSTREAM_ROOT:-/srv/slipstream/store}"
+
+
+def test_every_writable_folder_of_a_closed_container_is_the_images_users(compose: dict[str, Any]) -> None:
+    """A volume takes its owner from the image's folder: one that is not there would be root's."""
+    image = (DOCKER / "Dockerfile").read_text()
+    made = image.partition("install -d -o slipstream -g slipstream ")[2].partition(" \\\n")[0].split()
+    for name in OURS:
+        targets = [volume.partition(":")[2] or volume for volume in compose["services"][name].get("volumes", [])]
+        assert set(targets) - {"/tmp"} <= set(made), name
+
+
+def test_the_gateways_are_several_and_each_has_a_port(compose: dict[str, Any]) -> None:
+    gateway = compose["services"]["gateway"]
+    assert gateway["deploy"]["replicas"] == "${GATEWAYS:-2}"
+    (ports,) = gateway["ports"]
+    first, last = map(int, ports.split(":")[1].split("-"))
+    assert last - first >= 1
+
+
 def test_every_published_port_is_on_loopback(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
     assert len(ports) == 6
@@ -62,7 +100,7 @@ def test_no_secret_has_a_value_in_the_file(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         for key, value in service.get("environment", {}).items():
             secret = any(word in key for word in ("PASSWORD", "SECRET", "TOKEN", "FERNET", "CONN_", "CONTROL_URL"))
-            assert not secret or str(value).startswith(("/run/secrets/", "/opt/airflow/")), (name, key)
+            assert not secret or str(value).startswith(("/run/secrets/", "/opt/airflow/", "/etc/slipstream/")), (name, key)
 
 
 def test_everything_a_service_refers_to_exists(compose: dict[str, Any], secrets: Path) -> None:
@@ -74,14 +112,15 @@ def test_everything_a_service_refers_to_exists(compose: dict[str, Any], secrets:
         assert named <= set(compose["secrets"])
         assert set(service.get("networks", [])) <= set(compose["networks"])
         assert {each["source"] for each in service.get("configs", [])} <= set(compose["configs"])
+        assert all((DOCKER / each["file"]).is_file() for each in compose["configs"].values() if "file" in each)
         assert set(service.get("depends_on", {})) <= set(compose["services"])
         for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
-            assert source in compose["volumes"] or (DOCKER / source).exists()
+            source, _, target = volume.partition(":")
+            assert not target or source in compose["volumes"] or (DOCKER / source).exists()
 
 
 def test_the_pools_are_those_of_the_local_platform(compose: dict[str, Any]) -> None:
-    pools = json.loads(compose["configs"]["pools"]["content"])
+    pools = json.loads((DOCKER / compose["configs"]["pools"]["file"]).read_text())
     assert {name: pool["slots"] for name, pool in pools.items()} == {name: slots for name, (slots, _) in POOLS.items()}
 
 
@@ -109,9 +148,10 @@ def test_airflow_reads_what_the_secrets_hold(secrets: Path) -> None:
     assert all(value for each in values.values() for value in each.values())
 
 
-def test_prometheus_scrapes_the_gateway() -> None:
+def test_prometheus_scrapes_every_gateway() -> None:
     config = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text())
-    assert config["scrape_configs"][0]["static_configs"][0]["targets"] == ["gateway:8500"]
+    (found,) = config["scrape_configs"][0]["dns_sd_configs"]
+    assert (found["names"], found["type"], found["port"]) == (["gateway"], "A", 8500)  # an address for each that runs
 
 
 def test_the_workers_celery_is_one_that_the_provider_can_import() -> None:

@@ -21,3 +21,14 @@ def test_the_page_is_what_the_list_says() -> None:
 def test_every_variable_is_on_the_page() -> None:
     text = script.PAGE.read_text()
     assert [each.name for each in VARIABLES if text.count(f"| `{each.name}` |") != 1] == []
+
+
+def test_the_charts_schema_knows_the_variables_of_the_list() -> None:
+    assert script.SCHEMA.read_text() == script.schema(), "write it anew: .venv/bin/python scripts/settings_reference.py"
+
+
+def test_a_user_of_the_chart_may_set_no_secret_and_nothing_that_the_chart_sets_itself() -> None:
+    names = set(script.names())
+    assert {"SLIPSTREAM_SQL_MEMORY", "AWS_REGION"} <= names
+    assert not {"SLIPSTREAM_CONTROL_URL", "SLIPSTREAM_ROOT", "MLFLOW_ADMIN_PASSWORD", "PATH"} & names
+    assert not [name for name in names if name.startswith("AIRFLOW_CONN_")]

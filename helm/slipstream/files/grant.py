@@ -1,0 +1,1 @@
+../../../docker/airflow/grant.py
