@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from include.core import fault
+from tests.support.effort import THOROUGH
 
 
 def let_pass(root: Path, days: float) -> None:
@@ -41,5 +42,32 @@ def killed_at(point: str, skip: int = 0) -> Iterator[None]:
         yield
     except Killed:
         pass
+    finally:
+        fault._passed = before
+
+
+@contextmanager
+def at_each_point(act: Callable[[], object], but: Collection[str] = (), only: int | None = None) -> Iterator[list[str]]:
+    """Do something between any two fault points that the body passes, or at the one of that number; yields their names.
+
+    `but`: names that are passed over. The points within a write of the storage are, too, unless all cases are asked for.
+    """
+    passed: list[str] = []
+    busy = [False]
+
+    def point(name: str) -> None:
+        if busy[0] or name in but or (not THOROUGH and name.startswith("storage.")):
+            return
+        passed.append(name)
+        if only is None or only == len(passed) - 1:
+            busy[0] = True
+            try:
+                act()
+            finally:
+                busy[0] = False
+
+    before, fault._passed = fault._passed, point
+    try:
+        yield passed
     finally:
         fault._passed = before

@@ -87,7 +87,7 @@ def test_carried_to_the_other_engine_and_back_it_is_what_it_was(
     for number, url in enumerate(urls):
         services, said = carried(services, tmp_path / f"home-{number}", url, tmp_path / f"backup-{number}", monkeypatch, capsys)
         assert (said["audit_intact"], said["lacking"], said["schema"]) == (True, [], HEAD)
-        assert said["rows"]["versions"] == 6
+        assert said["rows"]["versions"] == len(before["slipstream_versions"])
         assert stored(services.control) == before, url
     assert services.control.engine.dialect.name == upgraded.control.engine.dialect.name
 

@@ -21,8 +21,8 @@ from include.core.snapshot import snapshot
 from include.core.storage import LocalStorage
 from include.data.published import publish, resource
 from tests.support.aged import killed_at, let_pass
+from tests.support.carried import Machine
 from tests.support.toy_ledger import MODEL, Loop
-from tests.unit.backup.conftest import Machine
 
 
 def check(backup: Path, scratch: Path, root: LocalStorage | None = None) -> tuple[list[str], list[str]]:

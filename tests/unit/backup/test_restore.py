@@ -26,8 +26,8 @@ from include.rollout.history import live_rollout
 from include.rollout.machine import record_verdict
 from include.versions.queries import champion, records
 from tests.support.aged import killed_at
+from tests.support.carried import SECRETS, Machine
 from tests.support.toy_ledger import MODEL
-from tests.unit.backup.conftest import SECRETS, Machine
 
 CHANGED = ("slipstream_fences", "slipstream_audit", "slipstream_documents", "slipstream_schema")
 POINTS = (

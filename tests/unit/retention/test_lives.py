@@ -6,14 +6,11 @@ The digest of everything reachable is the same as it would be without, and `trac
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 
 import pytest
 
 from include.backends.folder.registry import FolderRegistry
-from include.core import fault
 from include.core.compute import find_or_compute
 from include.core.errors import SlipstreamError
 from include.core.request import Json, Outcome, Ref, Request
@@ -26,8 +23,8 @@ from include.governance.registry import register
 from include.governance.registry import resource as registrations
 from include.retention.ledger import digest_of_kept
 from include.versions.queries import records
-from tests.support.aged import killed_at
-from tests.support.effort import THOROUGH, effort
+from tests.support.aged import at_each_point, killed_at
+from tests.support.effort import effort
 from tests.support.toy_ledger import MODEL, SPEC, onnx_mean
 from tests.unit.retention.conftest import World
 
@@ -97,30 +94,6 @@ class Life:
         assert all(trace(self.ledger, self.world.control, MODEL, version).intact for version in self.versions())
 
 
-@contextmanager
-def at_each_point(act: Callable[[], object], only: int | None = None) -> Iterator[list[str]]:
-    """Do something between any two fault points that the body passes, or at the one of that number."""
-    passed: list[str] = []
-    busy = [False]
-
-    def point(name: str) -> None:
-        if busy[0] or name in WITHIN or (not THOROUGH and name.startswith("storage.")):
-            return
-        passed.append(name)
-        if only is None or only == len(passed) - 1:
-            busy[0] = True
-            try:
-                act()
-            finally:
-                busy[0] = False
-
-    before, fault._passed = fault._passed, point
-    try:
-        yield passed
-    finally:
-        fault._passed = before
-
-
 # What lies there when the tasks begin: made long ago, and given up as far as this.
 AGES: dict[str, tuple[float, ...]] = {
     "of today": (), "old": (31,), "condemned": (31, 0), "condemned for the grace": (31, 7),
@@ -144,7 +117,7 @@ def made_before(world: World, age: str) -> Life:
 def test_gc_between_any_two_fault_points_of_every_step(world: World, age: str) -> None:
     """The same is asked for again as long ago: it is found, or made anew, and registered, whenever gc comes by."""
     life = made_before(world, age)
-    with at_each_point(lambda: world.gc()) as passed:
+    with at_each_point(lambda: world.gc(), WITHIN) as passed:
         life.train((1, 1, 1), 8, to_register=True)
     assert len(passed) > 20
     assert life.versions() == [1]
@@ -162,7 +135,7 @@ def test_gc_at_one_fault_point(world: World, age: str) -> None:
     points = 0
     while True:
         hidden = 100 + points
-        with at_each_point(lambda: world.gc(), points) as passed:
+        with at_each_point(lambda: world.gc(), WITHIN, points) as passed:
             life.train((1, 1, 1), hidden, to_register=True)
         before = digest_of_kept(life.ledger, world.control)
         life.check(before)
