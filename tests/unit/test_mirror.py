@@ -177,7 +177,7 @@ THEMES = {
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
     "tests/unit/operators": (
-        "bad_input changed_definition compose empty_days frozen late_days lost_rows moved override requests skew"
+        "bad_input changed_definition compose empty_days frozen gc late_days lost_rows moved override requests skew"
     ),
     "tests/unit/reconcile": "bench",
     "tests/unit/rollout": "entities",

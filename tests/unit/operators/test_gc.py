@@ -27,6 +27,8 @@ def test_a_training_run_is_done_again_with_gc_all_the_way(
     services = life.services
     life.days(8)
     life.trained()
+    with services.control.transaction() as connection:
+        services.control.append_audit(connection, "t", "begin", MODEL, {})
     write_seal(services.control, services.storage, actor="t")
     place = Place(services.settings, services.control, services.ledger, services.jobs, services.spec, (MODEL,), now, "tests")
     for number, days in enumerate(ages):
