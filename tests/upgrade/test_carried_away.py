@@ -26,8 +26,8 @@ from include.monitoring.retraining.decision import history
 from include.point_in_time.partition import results
 from include.rollout.history import live_rollout
 from include.rollout.stage_evaluation import read_and_judge
+from include.services.services import Services
 from include.versions.queries import records
-from operators.hooks import Services
 from tests.support.databases import new_database
 from tests.support.operator_runs import settle_in
 

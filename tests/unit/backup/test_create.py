@@ -100,7 +100,8 @@ def test_a_place_that_holds_one_is_left_as_it_is(machine: Machine, tmp_path: Pat
 
 
 def test_of_two_at_once_the_first_stands_whole(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, winner = manifests.write, []
+    write = manifests.write
+    winner: list[Any] = []
 
     def while_another_writes(storage: Any, manifest: Any) -> bool:
         if not winner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -292,8 +293,9 @@ def test_the_audit_says_who_cleared_what_away(world: World) -> None:
     world.gc()
     (row,) = [row for row in history(world.control) if row.action == "gc"]
     assert (row.actor, row.subject) == ("tests", "storage")
-    assert row.detail["due"]["result condemned"]["count"] == 2
-    assert row.detail["days"] == {"grace": 7.0, "older_than": 30.0, "settle": 1.0}
+    detail: Any = row.detail
+    assert detail["due"]["result condemned"]["count"] == 2
+    assert detail["days"] == {"grace": 7.0, "older_than": 30.0, "settle": 1.0}
     assert world.control.broken_audit_rows() == []
 
 
