@@ -14,7 +14,6 @@ from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
 from include.cli.exits import found
 from include.core.address import shown
-from include.core.control import ControlStore
 from include.core.digest import PROJECT
 from include.core.errors import ConflictError
 from include.core.scratch import scratch_folder
@@ -22,6 +21,7 @@ from include.core.storage import Storage, open_storage
 from include.governance.audit_chain import verify as verify_audit
 from include.local.platform import Platform
 from include.local.supervisor import Supervisor
+from include.services.services import Services
 
 SHOWN = 5
 _MANIFEST = {
@@ -114,7 +114,7 @@ def _verify(options: argparse.Namespace, context: CliContext, source: Storage) -
 def _restore(options: argparse.Namespace, context: CliContext, source: Storage) -> int:
     manifest = read(source)
     _require_stopped(context)
-    control = ControlStore(context.settings.control_url)
+    control = Services(context.settings).any_control  # a command makes no control store otherwise; this one fills it
     wanted = Wanted(context.actor, options.take_over, options.anyway, options.dry_run)
     with scratch_folder(context.settings.scratch()) as scratch:
         done = restore(context.settings, control, context.ledger.storage, source, manifest, scratch, wanted)
