@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from include.core.control import ControlStore
 from include.core.errors import SpecError
 from include.core.spec import ModelSpec
+from include.core.storage import Storage
 from include.prediction_log.layout import DAY, parquet_files, segments
 from include.retention.finding import Finding, Kind
 from include.rollout.history import live_rollout
+
+# A compacted piece of the log in the root: the day of its first record, its source, its bytes, the day of its last record.
+_PIECE = re.compile(r"days/\d{4}-\d\d-\d\d/(?P<source>[^/]+)\.\d+-\d+(?:\.\d+)?\.(?P<last>\d{4}-\d\d-\d\d)\.parquet")
 
 
 def days_needed(spec: ModelSpec) -> int:
@@ -21,8 +27,11 @@ def days_needed(spec: ModelSpec) -> int:
     return max(watched, spec.training.window_days + spec.training.holdout_days)
 
 
-def find(home: Path, spec: ModelSpec, control: ControlStore, keep_days: int, now: datetime) -> Iterator[Finding]:
-    """Files of days before the last `keep_days`. Nothing while a rollout is live, which reads from its own beginning on.
+def find(
+    home: Path, storage: Storage, spec: ModelSpec, control: ControlStore, keep_days: int, now: datetime
+) -> Iterator[Finding]:
+    """Files of days before the last `keep_days`, on this machine and in the storage root. Nothing while a rollout is live, which
+    reads from its own beginning on.
 
     Raises SpecError for fewer days than the model's steps read.
     """
@@ -35,9 +44,34 @@ def find(home: Path, spec: ModelSpec, control: ControlStore, keep_days: int, now
         )  # fmt: skip
     if live_rollout(control, spec.name) is None:
         before = now.date() - timedelta(days=keep_days)
+        yield from _shipped(storage, spec.name, before)
         unrotated = {segment.stem for segment in segments(home, spec.name)}  # their Parquet files are written once more
         old = [path for path in parquet_files(home, spec.name) if _day(path) < before and path.stem not in unrotated]
         yield from map(_finding, old)
+
+
+def _shipped(storage: Storage, model: str, before: date) -> Iterator[Finding]:
+    """Of the root whole sources only, a segment of a gateway each: readers walk a source from its first byte, and a gateway ships
+    what of a source is not there. One with bytes that are not compacted yet is under way."""
+    folder, old, kept = f"predictions/{model}", dict[str, dict[str, int]](), set[str]()
+    for path, size in storage.sizes(folder):
+        rest = path.removeprefix(f"{folder}/")
+        if found := _PIECE.fullmatch(rest):
+            old.setdefault(found["source"], {})[path] = size
+            if found["last"] >= str(before):
+                kept.add(found["source"])
+        elif rest.startswith("chunks/"):
+            kept.add(rest.split("/")[1])
+    for source, pieces in old.items():
+        if source not in kept:
+            act = partial(_remove, storage, tuple(pieces))
+            yield Finding(Kind.PREDICTIONS, f"{folder}/{source}", "removed", sum(pieces.values()), len(pieces), True, act)
+
+
+def _remove(storage: Storage, paths: tuple[str, ...]) -> bool:
+    for path in sorted(paths, reverse=True):  # the last bytes first: what is left of a source begins at its beginning
+        storage.delete(path)
+    return True
 
 
 def _day(path: Path) -> date:

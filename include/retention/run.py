@@ -106,7 +106,7 @@ def _old_predictions(place: Place, keep_days: int, now: datetime, report: Report
         except SlipstreamError as error:
             report.unknown[model] = error.what
             continue
-        yield from predictions.find(place.settings.home, spec, place.control, keep_days, now)
+        yield from predictions.find(place.settings.home, place.ledger.storage, spec, place.control, keep_days, now)
 
 
 def _write_down(place: Place, due: Sequence[Finding], bounds: Bounds) -> None:

@@ -13,6 +13,7 @@ from include.backup.lines import read_lines, write_lines
 from include.backup.load import LARGEST, _checked, _raise_fences, load, what_is_there
 from include.core.control import FLOOR, ControlStore, metadata
 from include.core.errors import DataError, PermanentError
+from include.core.schema import HEAD
 from tests.support.stores import empty_control
 
 TABLE = metadata.tables["slipstream_documents"]
@@ -89,5 +90,5 @@ def test_what_fails_at_the_end_leaves_an_empty_database(tmp_path: Path) -> None:
         raise RuntimeError("at the end")
 
     with pytest.raises(RuntimeError):
-        load(control, 2, {"slipstream_documents": tmp_path / "rows"}, fails)
+        load(control, HEAD, {"slipstream_documents": tmp_path / "rows"}, fails)
     assert sa.inspect(control.engine).get_table_names() == []

@@ -9,6 +9,7 @@ import pytest
 
 from include.core.control import ControlStore
 from include.core.errors import SpecError
+from include.core.storage import LocalStorage
 from include.core.time import now
 from include.prediction_log.layout import folder
 from include.retention.predictions import days_needed, find
@@ -40,11 +41,11 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_days_before_the_retention_go(tmp_path: Path, log: Path, control: ControlStore) -> None:
-    (found,) = find(tmp_path, SPEC, control, KEEP, now())
+    (found,) = find(tmp_path, LocalStorage(tmp_path / "store"), SPEC, control, KEEP, now())
     assert (found.bytes, found.frees) == (500, True)
     assert found.act()
     assert found.act(), "and again"
-    assert list(find(tmp_path, SPEC, control, KEEP, now())) == []
+    assert list(find(tmp_path, LocalStorage(tmp_path / "store"), SPEC, control, KEEP, now())) == []
     assert len(list(log.glob("date=*/*.parquet"))) == 4
 
 
@@ -54,10 +55,29 @@ def test_nothing_goes_while_a_rollout_is_live(tmp_path: Path, log: Path, control
         add_candidates(connection, MODEL, 1)
     epoch = control.take(f"rollout/{MODEL}", "t")
     open_rollout(control, SPEC, 1, request="dag/run/open/-1", actor="t", epoch=epoch)
-    assert list(find(tmp_path, SPEC, control, KEEP, now())) == []
+    assert list(find(tmp_path, LocalStorage(tmp_path / "store"), SPEC, control, KEEP, now())) == []
 
 
 def test_less_than_the_steps_read_is_refused(tmp_path: Path, control: ControlStore) -> None:
     assert days_needed(SPEC) == 365 + 28
     with pytest.raises(SpecError, match="its steps read 393 days back"):
-        list(find(tmp_path, SPEC, control, 392, now()))
+        list(find(tmp_path, LocalStorage(tmp_path / "store"), SPEC, control, 392, now()))
+
+
+def test_of_the_root_whole_sources_go_once_all_of_them_is_old(tmp_path: Path, control: ControlStore) -> None:
+    storage, today = LocalStorage(tmp_path / "store"), now().date()
+    old, older, young = (str(today - timedelta(days=ago)) for ago in (401, 500, 400))
+    pieces = {
+        "gone": [f"days/{older}/gone.000-100.{older}.parquet", f"days/{old}/gone.100-200.1.{old}.parquet"],
+        "late": [f"days/{older}/late.000-100.{old}.parquet", f"days/{old}/late.100-200.{young}.parquet"],
+        "under way": [f"days/{older}/open.000-100.{older}.parquet", "chunks/open/100-200.jsonl"],
+        "of others": ["watermarks/x.json"],
+    }
+    for paths in pieces.values():
+        for path in paths:
+            storage.write(f"predictions/{MODEL}/{path}", b"12345")
+    (found,) = find(tmp_path, storage, SPEC, control, KEEP, now())
+    assert (found.name, found.bytes, found.files) == (f"predictions/{MODEL}/gone", 10, 2)
+    assert found.act()
+    left = {path.removeprefix(f"predictions/{MODEL}/") for path in storage.list("predictions")}
+    assert left == {path for name, paths in pieces.items() if name != "gone" for path in paths}
