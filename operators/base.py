@@ -169,7 +169,7 @@ class ComputeOperator(SlipstreamOperator):
         ledger, key = services.ledger, request.key
         if self.wants_fresh(context):
             return ledger.open_generation(key, run_token(context), "fresh")
-        generation = ledger.generation(key)
+        generation = ledger.current(key)
         known = ledger.result(key, generation)
         if known is not None and (broken := ledger.verify(known)):
             self.log.warning("%s is damaged (%s): computing it again.", known.path, ", ".join(broken))

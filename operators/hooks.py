@@ -29,7 +29,7 @@ class AirflowConnections:
 def open_services() -> Services:
     """The services of a task. Opened in each; cheap until used."""
     set_mask()
-    return Services(Settings.from_env(), AirflowConnections())
+    return Services(Settings.from_env(), AirflowConnections(), root_must_be_own=True)
 
 
 def _s3_storage(settings: Settings) -> Storage:

@@ -25,7 +25,7 @@ The same for every command. Scripts may rely on each number.
 
 {statuses}
 
-`audit`, `trace`, `relocate`, `doctor` and `reconcile --dry-run` are commands that check.
+`audit`, `trace`, `relocate`, `doctor`, `backup verify`, `backup restore` and `reconcile --dry-run` are commands that check.
 
 ## JSON
 

@@ -42,6 +42,8 @@ COMMANDS = {
     "requirements": "what the models' repositories ask of the environment, and whether it is there",
     "token": "who may ask the gateway for what",
     "jobs": "the jobs under way, and who waits for each",
+    "backup": "what the platform knows, to another machine and back: make, verify, restore",
+    "gc": "what nobody needs any more, and removing it",
     "relocate": "after an installation was moved: rewrite what names its former place",
     "upgrade": "bring the stores of an earlier release up to this one",
     "audit": "whether anybody edited history: verify it, seal it",

@@ -21,7 +21,7 @@ class Computed:
 def open_generation(request: Request, ledger: Ledger) -> tuple[int, Result | None]:
     """The generation to work on, and its result if there is one. One whose bytes changed is never served again."""
     ledger.record(request)
-    generation = ledger.generation(request.key)
+    generation = ledger.current(request.key)
     known = ledger.result(request.key, generation)
     if known is not None and (broken := ledger.verify(known)):
         generation = ledger.open_generation(request.key, f"repair:g{generation}", f"damaged: {', '.join(broken)}")

@@ -36,6 +36,7 @@ EFFECT, EVENT, ROUTE = (
 PARTITION, VERSION, DECISION = Format("a published day"), Format("the record of a version"), Format("the evidence of a decision")
 GATEWAY, TOKEN = Format("what a gateway reports"), Format("a token of the gateways")
 ATTEMPTS = 5  # to make the tables, where others are making them
+FLOOR = "*"  # the fence of every resource that has none of its own: include/backup/load.py sets it in a store that is restored
 
 effects = sa.Table(
     "slipstream_effects", metadata,
@@ -254,6 +255,8 @@ class ControlStore:
         if connection.dialect.name == "postgresql":
             query = query.with_for_update()
         row = connection.execute(query).first()
+        if row is None and epoch:  # of a store that was restored: whoever took it before, in the store that is gone
+            row = connection.execute(sa.select(fences.c.epoch, fences.c.holder).where(fences.c.resource == FLOOR)).first()
         if row is not None and row.epoch > epoch:
             raise FencedError(
                 f"{resource} was taken over by {row.holder} (epoch {row.epoch}); this attempt holds epoch {epoch}.",
@@ -317,8 +320,13 @@ def _bump(connection: sa.Connection, resource: str, holder: str) -> int:
     if changed.rowcount == 0:
         try:
             with connection.begin_nested():
-                connection.execute(fences.insert().values(resource=resource, epoch=1, **values))
+                connection.execute(fences.insert().values(resource=resource, epoch=_floor(connection) + 1, **values))
         except SqlIntegrityError:  # another holder was first by a hair
             connection.execute(fences.update().where(fences.c.resource == resource).values(epoch=fences.c.epoch + 1, **values))
     epoch = connection.execute(sa.select(fences.c.epoch).where(fences.c.resource == resource)).scalar_one()
     return int(epoch)
+
+
+def _floor(connection: sa.Connection) -> int:
+    """The epoch that every holder of before the store was restored stays below; 0 in a store that never was."""
+    return int(connection.execute(sa.select(fences.c.epoch).where(fences.c.resource == FLOOR)).scalar() or 0)

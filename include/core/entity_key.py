@@ -26,6 +26,12 @@ def entity_key(home: Path, environ: Mapping[str, str] | None = None) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+def is_kept(home: Path, environ: Mapping[str, str] | None = None) -> bool:
+    """Whether there is a key already: asking for it would make one else."""
+    connection = from_env(CONNECTION, environ)
+    return bool(connection and connection.password) or (home / "secrets" / FILE).exists()
+
+
 def pseudonyms(key: bytes) -> Callable[[int], str]:
     """What a log writes for an entity's 64-bit hash: 16 hexadecimal digits that only the key's owner can compute."""
     fresh = hashlib.blake2b(digest_size=8, key=key).copy  # half the time of a new one for each

@@ -181,6 +181,9 @@ SQL_MEMORY = _named(
     "How much memory such queries may take, as DuckDB writes it; a share is of this machine's, or of its container's.",
     "50%",
 )
+KEEP_PREDICTIONS = _named(
+    "KEEP_PREDICTIONS", "days", "How many days of the prediction log `slipstream gc` keeps. Empty: all of them.",
+)  # fmt: skip
 AWS_CONN_ID = _named("AWS_CONN_ID", "name", "The Airflow connection that has the login of an S3 root.", "aws_default")
 CA_BUNDLE = _named(
     "CA_BUNDLE", "file", "Certificates of private authorities, for every server that we talk to over TLS.", jobs=True
@@ -313,7 +316,9 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
         GATEWAY_TLS_KEY, GATEWAY_TLS_CLIENT_CA, GATEWAY_CLIENT_CERT, GATEWAY_CLIENT_KEY, ACCESS_LOG,
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
-    "Work, storage and tests": (SQL_SECONDS, SQL_MEMORY, AWS_CONN_ID, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM),
+    "Work, storage and tests": (
+        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, AWS_CONN_ID, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM,
+    ),
     "Ports of the local platform": tuple(PORTS.values()),
     "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),
     "Connections": CONNECTIONS,

@@ -8,6 +8,7 @@
                                         checkpoints/...    shared by the generation's attempts
                                         metrics/...        likewise: include.training.spool
                                         result.json        last of all; the first commit wins
+                                        collected.json     given up by `slipstream gc`: include/retention/lifecycle.py
 
 Every race is decided by one exclusive create. Nothing is ever rewritten.
 """
@@ -33,6 +34,7 @@ from include.core.time import instant, timestamp
 from include.core.versioned import Format
 
 REQUEST, RESULT, MARK = Format("a request of the ledger"), Format("a result of the ledger"), Format("a mark of the ledger")
+_RESULT = re.compile(r"ledger/([^/]+/[^/]+)/g\d+/result\.json")
 _OUTPUT = re.compile(r"a\d+/[0-9a-f]{12}/.+")
 
 
@@ -67,6 +69,11 @@ def metrics_folder(key: str, generation: int) -> str:
     return f"ledger/{key}/g{generation}/metrics"
 
 
+def collected_mark(key: str, generation: int) -> str:
+    """What says of a generation that it was given up. It stays: a generation that was collected is never worked on again."""
+    return f"ledger/{key}/g{generation}/collected.json"
+
+
 class Ledger:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -92,11 +99,23 @@ class Ledger:
         """The newest open generation: 0 until somebody asks for a fresh one."""
         return max((number for number, _ in self._generations(key)), default=0)
 
+    def current(self, key: str) -> int:
+        """The generation to work on: the newest one. Where `slipstream gc` has given that up, a new one is opened, and what was
+        removed is computed anew."""
+        number = self.generation(key)
+        while self.is_collected(key, number):
+            number = self.open_generation(key, f"collected:g{number}", "given up by slipstream gc")
+        return number
+
+    def is_collected(self, key: str, generation: int) -> bool:
+        """Whether nobody may begin to work on a generation, or to use its result: it is being removed, or is gone."""
+        return self.storage.exists(collected_mark(key, generation))
+
     def open_generation(self, key: str, token: str, reason: str) -> int:
-        """Open a new generation for `token`, or return the one that token has opened before."""
+        """Open a new generation for `token`, or return the one that token has opened before, unless it was collected since."""
         while True:
             known = dict(self._generations(key))
-            mine = [number for number, opened in known.items() if opened == token]
+            mine = [number for number, opened in known.items() if opened == token and not self.is_collected(key, number)]
             if mine:
                 return mine[0]
             number = max(known, default=0) + 1
@@ -224,11 +243,16 @@ class Ledger:
             return None
 
     def resolve(self, ref: Ref) -> Result:
-        """The result a Ref points to. Raises IntegrityError if it is not what the Ref says."""
+        """The result a Ref points to; where that was collected, the one that was computed anew, if it is the same.
+
+        Raises IntegrityError if it is not what the Ref says, DataError if it is gone.
+        """
         path = relative(ref.uri).removeprefix(self.storage.root).lstrip("/")
         try:
             result = self._result(path)
         except FileNotFoundError as error:
+            if (again := self._computed_anew(path, ref.digest)) is not None:
+                return again
             raise DataError(
                 f"The {ref.kind} at {self.storage.uri(path)} is gone.",
                 seen=ref.digest,
@@ -240,6 +264,13 @@ class Ledger:
                 f"The {ref.kind} at {self.storage.uri(path)} is not the one that was asked for.", seen=result.digest
             )
         return result
+
+    def _computed_anew(self, path: str, digest: str) -> Result | None:
+        """Another generation's result of that digest: what was made from the one that is gone was made from it as well."""
+        if (found := _RESULT.fullmatch(path)) is None:
+            return None
+        results = (self.result(found[1], number) for number in range(self.generation(found[1]) + 1))
+        return next((result for result in results if result is not None and result.digest == digest), None)
 
     def ref(self, result: Result) -> Ref:
         return Ref(result.path, result.digest, result.key.partition("/")[0])

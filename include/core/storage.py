@@ -53,6 +53,9 @@ class Storage(Protocol):
     def changed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """As `list`, each path with the time of its last write (UTC, by the storage's clock)."""
 
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """As `list`, each path with its bytes."""
+
     def delete(self, prefix: str) -> None:
         """Remove a file, or a folder with all below it. Silent if absent."""
 
@@ -153,6 +156,11 @@ class LocalStorage:
         for path in self.list(prefix):
             with contextlib.suppress(FileNotFoundError):  # removed since it was listed
                 yield path, datetime.fromtimestamp(self._at(path).stat().st_mtime, UTC)
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        for path in self.list(prefix):
+            with contextlib.suppress(FileNotFoundError):
+                yield path, self._at(path).stat().st_size
 
     def delete(self, prefix: str) -> None:
         full = self._at(prefix)

@@ -24,6 +24,12 @@ class AuditRow:
         return dict(vars(self))
 
 
+def row_hash(control: ControlStore, seq: int) -> str:
+    """The hash of a row of the chain; empty where there is no such row."""
+    with control.transaction() as connection:
+        return str(connection.execute(sa.select(table.c.hash).where(table.c.seq == seq)).scalar() or "")
+
+
 def history(control: ControlStore, subject: str | None = None, limit: int = 100) -> list[AuditRow]:
     """The newest rows first; those of one subject (a model, or `model/...`) if it is given."""
     query = sa.select(*(table.c[name] for name in AuditRow.__dataclass_fields__)).order_by(table.c.seq.desc()).limit(limit)

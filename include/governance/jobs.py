@@ -29,7 +29,7 @@ def stop(jobs: JobBackend, name: str, seconds: float = STOP_SECONDS) -> str:
 
 def _open(ledger: Ledger, key: str) -> list[Attempt]:
     generation = ledger.generation(key)
-    if ledger.result(key, generation) is not None:
+    if ledger.result(key, generation) is not None or ledger.is_collected(key, generation):
         return []
     attempt = Attempt(key, generation, len(ledger.ended(key, generation)) + 1)
     return [attempt] if ledger.storage.exists(f"{attempt.folder}/attempt-{attempt.number}.json") else []

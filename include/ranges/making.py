@@ -129,7 +129,7 @@ class Maker:
         """A committed result whose bytes changed is computed again, under a generation of its own."""
         if self.fresh:
             return self.ledger.open_generation(key, self.fresh, "fresh")
-        generation = self.ledger.generation(key)
+        generation = self.ledger.current(key)
         known = self.ledger.result(key, generation)
         if known is not None and (broken := self.ledger.verify(known)):
             return self.ledger.open_generation(key, f"repair:g{generation}", f"damaged: {', '.join(broken)}")

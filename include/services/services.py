@@ -50,6 +50,8 @@ class Services:
     connections: Connections = field(default_factory=EnvironmentConnections)
     # A command that reads must not leave an empty database behind where no platform has ever run.
     control_must_exist: bool = False
+    # What changes the world must be of the platform that the storage root belongs to, not of one that was replaced by a restore.
+    root_must_be_own: bool = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Services:
@@ -73,8 +75,13 @@ class Services:
 
     @cached_property
     def control(self) -> ControlStore:
-        """The control store, with its tables. Raises NotReadyError where it must exist and does not, or is of another release."""
+        """The control store, with its tables. Raises NotReadyError where it must exist and does not, or is of another release;
+        ConflictError where the root must be its platform's and is another's."""
         self.any_control.create_tables()
+        if self.root_must_be_own:
+            from include.core.root_owner import require_own_root
+
+            require_own_root(self.any_control, self.storage)
         return self.any_control
 
     @cached_property

@@ -30,6 +30,18 @@ ELSEWHERE = {
         ("log.compact.read", "log.compact.created", "log.compact.delete"), "tests/unit/prediction_log/test_compaction.py"
     ),
     "log.redact.revised": "tests/unit/prediction_log/test_compaction.py",
+    **dict.fromkeys(("root.claim", "root.claimed"), "tests/unit/backup/test_restore.py"),
+    **dict.fromkeys(
+        ("backup.table", "backup.part", "backup.data", "backup.parts", "backup.written"), "tests/unit/backup/test_create.py"
+    ),
+    **dict.fromkeys(
+        ("restore.rows", "restore.filled", "restore.done", "restore.committed", "restore.seal", "restore.file"),
+        "tests/unit/backup/test_restore.py",
+    ),
+    **dict.fromkeys(
+        ("gc.condemn", "gc.condemned", "gc.withdraw", "gc.withdrawn.kept", "gc.withdrawn"), "tests/unit/retention/test_ledger.py"
+    ),
+    **dict.fromkeys(("gc.remove", "gc.removed", "gc.lift", "gc.lifted"), "tests/unit/retention/test_ledger.py"),
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }

@@ -87,6 +87,16 @@ def test_each_path_has_the_time_of_its_last_write(storage: Storage) -> None:
     assert list(storage.changed("nothing")) == []
 
 
+def test_each_path_has_its_bytes(storage: Storage) -> None:
+    storage.write("a/b", b"12345")
+    storage.write("a-c", b"1")
+    storage.write("a/a/c", b"")
+    assert list(storage.sizes("a")) == [("a/a/c", 0), ("a/b", 5)]
+    assert dict(storage.sizes("")) == {"a-c": 1, "a/a/c": 0, "a/b": 5}
+    assert [path for path, _ in storage.changed("")] == list(storage.list(""))
+    assert list(storage.sizes("nothing")) == []
+
+
 def test_upload_and_fetch_carry_a_file(storage: Storage, tmp_path: Path) -> None:
     source = tmp_path / "model.onnx"
     source.write_bytes(os.urandom(100_000))

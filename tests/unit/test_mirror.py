@@ -104,6 +104,10 @@ ELSEWHERE = {
     "tests/unit/operators/test_late_days.py": "cli/late features/publication operators/pending_events point_in_time/partition",
     "tests/unit/operators/test_lost_rows.py": "cli/online",
     "tests/unit/operators/test_moved.py": "cli/relocate governance/relocation",
+    "tests/unit/backup/test_create.py": "backup/dump backup/index backup/manifest backup/parts backup/verify",
+    "tests/unit/retention/test_ledger.py": (
+        "retention/finding retention/holdings retention/lifecycle retention/reachable retention/run"
+    ),
     # Parts of one step or one computation, which its test runs whole.
     "tests/unit/core/test_spec.py": (
         "core/spec/base core/spec/data core/spec/dtypes core/spec/evaluation core/spec/features core/spec/model "
@@ -175,11 +179,12 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
+    "tests/unit/retention": "lives",
     "tests/unit/monitoring/drift": "texts",
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
     "tests/unit/operators": (
-        "bad_input changed_definition compose empty_days frozen late_days lost_rows moved override requests skew"
+        "bad_input changed_definition compose empty_days frozen gc late_days lost_rows moved override requests skew"
     ),
     "tests/unit/reconcile": "bench",
     "tests/unit/rollout": "entities",

@@ -154,11 +154,22 @@ class S3Storage:
         yield from sorted(paths, key=lambda path: path.split("/"))  # as a tree of folders sorts
 
     def changed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        for path, entry in self._entries(prefix):
+            yield path, zoned(entry["LastModified"])
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        for path, entry in self._entries(prefix):
+            yield path, int(entry["Size"])
+
+    def _entries(self, prefix: str) -> Iterator[tuple[str, Any]]:
+        """What a listing says of each path below a folder, sorted as `list` sorts."""
         with self._reaching(prefix) as key:
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=f"{key.rstrip('/')}/")
-            found = {entry["Key"]: entry["LastModified"] for page in pages for entry in page.get("Contents", ())}
+            folder = f"{key.rstrip('/')}/" if key else ""
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+            found = {entry["Key"]: entry for page in pages for entry in page.get("Contents", ())}
+        found.pop(self._prefix + _PROBE, None)
         for key in sorted(found, key=lambda each: each.split("/")):
-            yield key.removeprefix(self._prefix), zoned(found[key])
+            yield key.removeprefix(self._prefix), found[key]
 
     def delete(self, prefix: str) -> None:
         with self._reaching(prefix) as key:

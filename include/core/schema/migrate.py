@@ -90,6 +90,21 @@ def migrate(control: ControlStore, actor: str = "upgrade") -> Migrated:
     return Migrated(before, steps, 0 if steps else documents)
 
 
+def make_at(connection: sa.Connection, number: int) -> None:
+    """The tables of an empty database as a store of that number has them, in the caller's transaction."""
+    if number == HEAD:
+        create(connection, metadata)
+    else:
+        command.upgrade(_config(connection), revision(number))
+
+
+def bring_up(connection: sa.Connection, number: int) -> None:
+    """The store of that number to the newest one, in the caller's transaction."""
+    if number < HEAD:
+        command.upgrade(_config(connection), revision(HEAD))
+    move_documents(connection)
+
+
 def _config(connection: sa.Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(HERE).replace("%", "%%"))

@@ -68,6 +68,12 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
     ],
     "offered again": [("restore", ["restore", MODEL, "1"], 0)],
     "a candidate": [("reconcile", ["reconcile", "--dry-run"], 3)],
+    "cleared away": [("gc", ["gc"], 0)],
+    "carried away": [
+        ("backup create", ["backup", "create", "../carried-away", "--with-data"], 0),
+        ("backup verify", ["backup", "verify", "../carried-away"], 0),
+        ("backup restore", ["backup", "restore", "../carried-away", "--take-over"], 0),
+    ],
     "back": [("rollback", ["rollback", MODEL], 0)],
     "back now": [("restore --now", ["restore", MODEL, "1", "--now"], 0)],
 }
@@ -171,13 +177,15 @@ def test_each_documented_answer_of_ours_is_called() -> None:
 
 @pytest.mark.parametrize("group", CALLS)
 def test_what_is_printed_is_json_alone_and_of_the_documented_keys(
-    populated: Slipstream, control: ControlStore, group: str
+    populated: Slipstream, control: ControlStore, group: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     if group in ("a rollout", "a candidate"):
         offer(control)
     if group == "a rollout":
         open_smoke(control)
     for label, words, expected in CALLS[group]:
+        if label == "backup restore":  # an empty control store, beside the storage that there is
+            monkeypatch.setenv("SLIPSTREAM_CONTROL_URL", f"sqlite:///{tmp_path}/restored.db")
         status, out, err = populated(*words, OPTION)
         assert status in ((0, 3) if expected is DOCTOR else (expected,)), (label, err)
         said: Any = json.loads(out)

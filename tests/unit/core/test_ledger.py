@@ -136,6 +136,17 @@ def test_a_superseded_attempt_cannot_commit_and_leaves_nothing(ledger: Ledger, t
     assert ledger.result(KEY) is None
 
 
+def test_a_generation_that_was_collected_is_never_worked_on_again(ledger: Ledger, tmp_path: Path) -> None:
+    commit(ledger, tmp_path / "1")
+    assert ledger.current(KEY) == 0
+    ledger.storage.create(f"ledger/{KEY}/g0/collected.json", b"{}")
+    assert [ledger.current(KEY), ledger.current(KEY)] == [1, 1]
+    mine = ledger.open_generation(KEY, "run-2", "fresh")
+    assert (mine, ledger.open_generation(KEY, "run-2", "fresh"), ledger.current(KEY)) == (2, 2, 2)
+    ledger.storage.create(f"ledger/{KEY}/g2/collected.json", b"{}")
+    assert (ledger.open_generation(KEY, "run-2", "fresh"), ledger.current(KEY)) == (3, 3)
+
+
 def test_a_new_generation_hides_the_old_result_but_keeps_it(ledger: Ledger, tmp_path: Path) -> None:
     old = commit(ledger, tmp_path / "1")
     assert ledger.result(KEY) == old
@@ -179,7 +190,22 @@ def test_a_ref_to_something_else_is_refused(ledger: Ledger, tmp_path: Path) -> N
     with pytest.raises(IntegrityError, match="not the one that was asked for"):
         ledger.resolve(Ref(ref.uri, "0" * 64, ref.kind))
     with pytest.raises(DataError, match=r"(?s)is gone.*computed again"):
-        ledger.resolve(Ref(ref.uri.replace("/g0/", "/g7/"), ref.digest, ref.kind))
+        ledger.resolve(Ref(ref.uri.replace("/g0/", "/g7/"), "0" * 64, ref.kind))
+
+
+def test_a_ref_to_what_was_collected_leads_to_the_same_result_computed_anew(ledger: Ledger, tmp_path: Path) -> None:
+    """A request that was recorded before names the first generation; what it was made from is the second as well."""
+    ref = ledger.ref(commit(ledger, tmp_path / "1"))
+    ledger.storage.create(f"ledger/{KEY}/g0/collected.json", b"{}")
+    ledger.storage.delete(f"ledger/{KEY}/g0/result.json")
+    with pytest.raises(DataError, match="is gone"):
+        ledger.resolve(ref)
+    again = commit(ledger, tmp_path / "2", generation=ledger.current(KEY))
+    assert ledger.resolve(ref) == again
+    assert again.generation == 1
+    other = Ref(ref.uri, "0" * 64, ref.kind)
+    with pytest.raises(DataError, match="is gone"):
+        ledger.resolve(other)
 
 
 ROOTS = ("", "/srv/old/store/", "/srv/ledger/a/b/g0/", "s3://bucket/prefix/", "s3://bucket/")

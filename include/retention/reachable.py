@@ -1,0 +1,125 @@
+"""What somebody may still need of the ledger: everything that is named where it is decided by, with all that it was made from.
+
+The control store is read as text: whatever names a result, in whatever column, keeps it. That keeps too much where a row only
+mentions one, and never too little. Two places are left out, for they tell what once was and lead nowhere: the audit chain, and
+the records of what was brought online.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.core.control import ControlStore, metadata
+from include.core.errors import IntegrityError
+from include.core.ledger import Ledger
+from include.core.request import Request
+from include.core.snapshot import snapshot
+from include.core.storage import Storage
+from include.core.versioned_column import VersionedJson
+from include.retention.holdings import Holding, Place
+
+AUDIT, DOCUMENTS = "slipstream_audit", "slipstream_documents"
+RECORDS = "online"  # the kind of document that says which result was brought online: include/features/online/presence.py
+_RESULT = re.compile(r"ledger/([^/\s\"]+/[^/\s\"]+)/g(\d+)/")
+_KEY = re.compile(r"\b([a-z][a-z_]*/[0-9a-f]{32})\b")
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+@dataclass
+class Named:
+    """What texts name: results by their place, keys with all their generations, and results by their digest."""
+
+    places: set[Place] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    digests: set[str] = field(default_factory=set)
+
+    def read(self, text: str) -> None:
+        self.places |= {(key, int(generation)) for key, generation in _RESULT.findall(text)}
+        self.keys |= set(_KEY.findall(_RESULT.sub("", text)))
+        self.digests |= set(_DIGEST.findall(text))
+
+
+def named(control: ControlStore, storage: Storage) -> Named:
+    """What the control store names, and what the versions of a registry in a folder do."""
+    found = Named()
+    for text in _rows(control):
+        found.read(text)
+    for path in storage.list("registry"):
+        if path.endswith("/package.json"):
+            found.read(storage.read(path).decode(errors="replace"))
+    return found
+
+
+def _rows(control: ControlStore) -> Iterator[str]:
+    with snapshot(control) as connection:  # of one moment: what moves from one table to another is in one of them
+        for table in metadata.sorted_tables:
+            if table.name != AUDIT:
+                query = sa.select(*map(_plain, table.columns))
+                if table.name == DOCUMENTS:
+                    query = query.where(table.c.kind != RECORDS)
+                for row in connection.execute(query).mappings():
+                    yield json.dumps(dict(row), default=str)
+
+
+def _plain(column: sa.Column[Any]) -> Any:
+    """As it is stored, whatever version of its format that is."""
+    return sa.type_coerce(column, sa.JSON).label(column.name) if isinstance(column.type, VersionedJson) else column
+
+
+def with_inputs(ledger: Ledger, places: Iterable[Place], there: Mapping[Place, Holding]) -> set[Place]:
+    """The places, and every place that what is in them was made from. Raises IntegrityError where that cannot be read.
+
+    Of a place whose result is not there any more all generations of its key count: another one may be the same result, made anew.
+    """
+    found: set[Place] = set()
+    inputs: dict[str, list[Place]] = {}
+    generations: dict[str, list[Place]] = defaultdict(list)
+    for place in there:
+        generations[place[0]].append(place)
+    left = list(places)
+    while left:
+        place = left.pop()
+        if place in found:
+            continue
+        found.add(place)
+        if place not in there or not there[place].has_result:
+            left += generations[place[0]]
+        if place[0] not in inputs:
+            inputs[place[0]] = _inputs(ledger, place, there)
+        left += inputs[place[0]]
+    return found
+
+
+def _inputs(ledger: Ledger, place: Place, there: Mapping[Place, Holding]) -> list[Place]:
+    key, generation = place
+    try:
+        request = ledger.request(key)
+    except FileNotFoundError:
+        if place not in there or not there[place].has_result:
+            return []  # it is gone itself, or was never there
+        raise _unreadable(ledger, key, f"generation {generation} of it is needed") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(ledger, key, str(error)) from error
+    return list(_places(request))
+
+
+def _places(request: Request) -> Iterator[Place]:
+    for ref in request.inputs.values():
+        if match := _RESULT.match(ref.uri):
+            yield match[1], int(match[2])
+
+
+def _unreadable(ledger: Ledger, key: str, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"What {key} was made from cannot be known: its request cannot be read ({why}).",
+        seen=ledger.storage.uri(f"ledger/{key}/request.json"),
+        safe="nothing was removed: what it needs might have been.",
+        hint=f"bring the file back from a copy of the storage, or have the result made again: slipstream invalidate {key}.",
+    )
