@@ -39,7 +39,7 @@ def test_the_markers_that_a_quick_run_leaves_out_are_told_apart(pytestconfig: py
 
 def test_a_test_without_the_marker_starts_no_server(tmp_path: Path) -> None:
     for server in ("redis-server", "/usr/lib/postgresql/bin/pg_ctl"):
-        with pytest.raises(AssertionError, match="starts .*give it the marker `lives`"):
+        with pytest.raises(AssertionError, match=r"starts .*give it the marker `lives`"):
             subprocess.run([server, "--help"], cwd=tmp_path, check=False)
 
 
