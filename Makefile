@@ -38,8 +38,8 @@ suite: setup  ## the tests of make test, without the linters
 thorough: setup  ## the tests with every case of what make test takes a sample of; PATHS=tests/unit/core for some
 	@THOROUGH=1 $(PY) -m pytest -n 4 --dist loadscope $(PATHS)
 
-test-unit: setup  ## the unit tests but for the thorough ones: what to run while you write
-	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not thorough and not e2e" tests/unit
+test-unit: setup  ## the unit tests that take a moment, without servers and whole lives: what to run while you write
+	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not thorough and not lives and not e2e" tests/unit
 
 lint: setup  ## ruff, mypy --strict, import-linter, the documentation site
 	@.venv/bin/ruff check .

@@ -18,10 +18,10 @@ import pytest
 
 from tests.scheduling import ByServer
 from tests.support.airflow_template import TEMPLATE
-from tests.support.effort import THOROUGH
-from tests.support.warm import QUIET
+from tests.support.effort import LIVES, THOROUGH, is_lived
+from tests.support.warm import QUIET, THREADS
 
-for _name, _value in QUIET.items():
+for _name, _value in {**QUIET, **THREADS}.items():  # before a library that computes is imported
     os.environ.setdefault(_name, _value)
 
 if "AIRFLOW_HOME" not in os.environ:  # read when airflow is first imported, so it must be set before any test module is
@@ -69,6 +69,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     shared = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
     if shared:
         raise pytest.UsageError(f"Tests share an id, so only one of each would run: {', '.join(shared)}.")
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        if is_lived(getattr(item, "fixturenames", ()), parameters):
+            item.add_marker(LIVES)
     if not THOROUGH:
         _sample(config, items)
 

@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import status_code_conformance
 
 from include.routing.route import Route
 from include.serving.openapi import DOCUMENT
 from tests.support.effort import effort
 from tests.support.gateway_world import MODEL, TOKEN, World, constant
+from tests.support.later import Later
 
+schemathesis = Later("schemathesis")
 EXAMPLES = effort(8, 20)  # an operation
 
 
@@ -35,7 +34,17 @@ def document() -> dict[str, Any]:
     return {**DOCUMENT, "paths": paths}
 
 
-schema = schemathesis.openapi.from_dict(document())
+METHODS = ("get", "post", "put", "delete", "patch")
+LABELS = [
+    f"{method.upper()} {path}" for path, operations in DOCUMENT["paths"].items() for method in operations if method in METHODS
+]
+
+
+@pytest.fixture(scope="module")
+def operations() -> dict[str, Any]:
+    """By its label, each operation that the library finds in the document."""
+    found = schemathesis.openapi.from_dict(document()).get_all_operations()
+    return {operation.label: operation for operation in (each.ok() for each in found)}
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +57,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.stop()
 
 
-OPERATIONS = [found.ok() for found in schema.get_all_operations()]
-
-
 # One test an operation, with an id of its own: those of `schema.parametrize()` share one, and of tests that do
-# pytest-xdist runs the first.
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-def test_no_request_is_answered_with_a_server_error(operation: Any, world: World) -> None:
-    @given(case=operation.as_strategy())
+# pytest-xdist runs the first. The library is imported where a test needs it: each process of the tests collects this file.
+@pytest.mark.parametrize("label", LABELS)
+def test_no_request_is_answered_with_a_server_error(label: str, operations: dict[str, Any], world: World) -> None:
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import status_code_conformance
+
+    @given(case=operations[label].as_strategy())
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-    def answered(case: schemathesis.Case) -> None:
+    def answered(case: Any) -> None:
         response = case.call_and_validate(  # raises where a check fails
             base_url=world.url,
             headers={"Authorization": f"Bearer {TOKEN}"},
@@ -66,3 +75,7 @@ def test_no_request_is_answered_with_a_server_error(operation: Any, world: World
         assert response.status_code < 500
 
     answered()
+
+
+def test_every_operation_that_the_library_finds_is_tested(operations: dict[str, Any]) -> None:
+    assert sorted(operations) == sorted(LABELS)

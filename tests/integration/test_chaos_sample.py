@@ -12,8 +12,11 @@ import pytest
 
 from include.core.digest import PROJECT
 from tests.chaos import points
-from tests.chaos.matrix import STEPS, load_steps
+from tests.chaos.matrix import STEPS, load_steps, sampled
 from tests.chaos.protocol import FAULTS, Absent
+from tests.support.effort import effort
+
+EVERY = effort(4, 2)  # one in so many of the quick cells
 
 
 def test_every_cell_has_its_trials_or_its_reason() -> None:
@@ -28,16 +31,24 @@ def test_every_fail_point_is_used_and_every_used_one_exists() -> None:
     assert all(f'"{name}"' in (PROJECT / test).read_text() for name, test in points.ELSEWHERE.items())
 
 
+def test_the_sample_has_every_fault_and_every_row_that_a_minute_allows() -> None:
+    trials = sampled(load_steps(STEPS), list(FAULTS), EVERY)
+    assert {fault for _, fault, _ in trials} == set(FAULTS)
+    assert {name for name, _, _ in trials} == set(STEPS) - {"checkpoint"}  # whose trials train a network each
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_in_a_sample(tmp_path: Path) -> None:
-    """In a process of its own: it forks, which a process with threads had better not."""
-    command = [sys.executable, "-m", "tests.chaos", "--sample", "--slots", "2"]
+    """In a process of its own: it forks, which a process with threads had better not. A second slot would make a second one of
+    each template and each twin."""
+    command = [sys.executable, "-m", "tests.chaos", "--sample", "--every", str(EVERY), "--slots", "1"]
     env = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(PROJECT)}
-    done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=570, check=False)
     told = done.stdout[-6000:] + done.stderr[-3000:]
     assert done.returncode == 0, told
     assert "fail points that no trial passed" not in done.stdout, told
     found = re.search(r"(\d+) trials, (\d+) lost, (\d+) doubled, (\d+) unclear, (\d+) idle", done.stdout)
     assert found is not None, told
-    assert int(found[1]) >= 25
+    assert int(found[1]) == len(sampled(load_steps(STEPS), list(FAULTS), EVERY))
     assert [int(number) for number in found.groups()[1:]] == [0, 0, 0, 0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support.checkout import check_out
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "first-model.md"
@@ -40,8 +41,7 @@ def blocks() -> list[Block]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A checkout: the code, and an environment whose commands are those of this one."""
-    for part in ("include", "operators"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    check_out(("include", "operators"), tmp_path)
     commands = tmp_path / ".venv" / "bin"
     commands.mkdir(parents=True)
     for name, words in (("python", ""), ("slipstream", " -m include.cli.main")):

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from include.core.digest import PROJECT
+from tests.support.checkout import check_out
 
 LIFE = Path(__file__).with_name("model_repository_life.py")
 EXAMPLE = PROJECT / "examples" / "model_repository"
@@ -59,8 +60,7 @@ class Story:
     def platform(self, name: str, edit: Callable[[Path], None] = lambda _: None) -> str:
         """Another clone of the platform, where it was never before; its commit."""
         clone = self.folder / name
-        for part in ("include", "operators", "dags"):
-            shutil.copytree(PROJECT / part, clone / part, ignore=shutil.ignore_patterns("__pycache__"))
+        check_out(("include", "operators", "dags"), clone)
         shutil.copy(PROJECT / "pyproject.toml", clone)
         (clone / ".gitignore").write_text("__pycache__/\n")
         edit(clone)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,10 @@ from include.core.spec import ModelSpec
 from include.core.time import timestamp
 from include.routing.route import Route, set_route
 from include.serving.client import GatewayClient
+from tests.support.warm_gateway import NEST, Forked
 
 MODEL = "toy"
+FORKED = "warm"  # the host that runs as `include.gateway` does, and is forked
 TOKEN = "let-me-in"
 INPUTS = (("heat", "float"), ("colour", "category"), ("size", "float"))
 
@@ -152,7 +154,7 @@ class World:
     home: Path
     environ: dict[str, str] = field(default_factory=dict)
     port: int = 0
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Forked | None = None
 
     def __post_init__(self) -> None:
         package = self.home / "code" / "things_models"
@@ -252,10 +254,8 @@ class World:
 
     # -- the process ---------------------------------------------------------------------------------
 
-    def start(self, *arguments: str, host: str = "include.gateway", seconds: float = 60) -> GatewayClient:
-        command = [sys.executable, "-m", host, *arguments]
-        with (self.home / "gateway.log").open("ab") as out:
-            self.process = subprocess.Popen(command, env=self.environ, cwd=PROJECT, stdout=out, stderr=out)
+    def start(self, *arguments: str, host: str = FORKED, seconds: float = 60) -> GatewayClient:
+        self.process = self._spawned(arguments, host)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             assert self.process.poll() is None, self.output()
@@ -265,6 +265,14 @@ class World:
             except httpx.TransportError:
                 time.sleep(0.1)
         raise AssertionError(self.output())
+
+    def _spawned(self, arguments: Sequence[str], host: str) -> subprocess.Popen[bytes] | Forked:
+        log = self.home / "gateway.log"
+        if host == FORKED:
+            return NEST.start(arguments, self.environ, log)
+        with log.open("ab") as out:
+            command = [sys.executable, "-m", host, *arguments]
+            return subprocess.Popen(command, env=self.environ, cwd=PROJECT, stdout=out, stderr=out)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None

@@ -20,7 +20,10 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "SCARF_ANALYTICS": "false",
 }
-OF_CHILDREN = {**QUIET, "AIRFLOW__CORE__LOAD_EXAMPLES": "false", "OMP_NUM_THREADS": "1"}
+# One thread each: there are more processes of the tests than cores, and a library's idle threads turn in circles, which takes up
+# to ten times the processor time of the computation itself.
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+OF_CHILDREN = {**QUIET, **THREADS, "AIRFLOW__CORE__LOAD_EXAMPLES": "false"}
 
 ALWAYS = (
     "airflow.sdk", "duckdb", "pyarrow.parquet", "sqlalchemy", "onnx", "onnxruntime", "operators.hooks",

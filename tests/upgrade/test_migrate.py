@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -23,9 +22,9 @@ from include.core.errors import NotReadyError, PermanentError
 from include.core.schema import BASELINE, HEAD, TABLE, revision
 from include.core.schema.migrate import HERE, _config, migrate, pending, read_number
 from include.core.schema.state import stored
+from tests.support.processes import FORKS
 from tests.upgrade.stored_rows import rows
 
-SPAWN = multiprocessing.get_context("spawn")
 POINTS = ["schema.documents.copied", "schema.migrate.begin", "schema.migrate.committed", "schema.migrate.done"]
 MOVED = ("skew/", "monitored/", "online/", "superseded/")
 
@@ -82,7 +81,7 @@ def _migrate(url: str) -> int:
 
 
 def test_of_two_at_once_one_migrates_and_the_other_finds_it_done(old_url: str) -> None:
-    with ProcessPoolExecutor(2, mp_context=SPAWN) as pool:
+    with ProcessPoolExecutor(2, mp_context=FORKS) as pool:
         assert sorted(pool.map(_migrate, repeat(old_url, 2))) == [0, HEAD - BASELINE]
     assert read_number(ControlStore(old_url)) == HEAD
 

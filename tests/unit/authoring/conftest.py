@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +15,25 @@ from include.services.services import Services
 Zoo = Callable[..., NewModel]
 
 
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests: the digests of a file are kept by its path, and those of all steps take a second of processor time."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "include").symlink_to(PROJECT / "include")
+    return folder
+
+
 @pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def models(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty package of models, `zoo`."""
-    folder = tmp_path / "zoo"
+    folder = project / "zoo"
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     (folder / "__init__.py").touch()
-    (tmp_path / "include").symlink_to(PROJECT / "include")
-    monkeypatch.setattr("include.core.digest.PROJECT", tmp_path)  # code below it is what keys are made from
+    importlib.invalidate_caches()  # another test's package had the same path
+    monkeypatch.setattr("include.core.digest.PROJECT", project)  # code below it is what keys are made from
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(project))
     for name in [name for name in sys.modules if name.split(".")[0] == "zoo"]:
         monkeypatch.delitem(sys.modules, name)
     return folder

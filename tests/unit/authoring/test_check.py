@@ -16,6 +16,8 @@ from include.core.errors import DataError
 from include.services.services import Services
 from tests.unit.authoring.conftest import Zoo
 
+pytestmark = pytest.mark.lives  # a check tries the whole life of a model
+
 Checked = Callable[..., Report]
 
 

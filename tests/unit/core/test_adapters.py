@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_each_name_is_a_vendors(name: str) -> None:
 
 
 def test_only_a_ports_own_opener_asks_the_table() -> None:
-    callers = {str(path.relative_to(PROJECT)) for path in _sources() if _calls(path, "adapter")}
+    callers = {str(path.relative_to(PROJECT)) for path, _ in _calls()["adapter"]}
     assert callers == OPENERS
 
 
@@ -54,8 +55,8 @@ def test_no_stage_loads_another_by_name() -> None:
     """`load` is for what an author names in a spec: a constant that names our own code hides an import from the linter."""
     hidden = {
         f"{path.relative_to(PROJECT)}: {text}"
-        for path in _sources()
-        for text in _constants(path, "load")
+        for path, call in _calls()["load"]
+        for text in _constants(call)
         if text.startswith("include.") and not text.startswith("include.models")
     }
     assert hidden == set()
@@ -66,15 +67,18 @@ def _sources() -> Iterator[Path]:
         yield from (path for path in (PROJECT / root).rglob("*.py") if path.name != "adapters.py")
 
 
-def _calls(path: Path, name: str) -> list[ast.Call]:
-    tree = ast.parse(path.read_text())
-    return [
-        node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
-    ]
+@cache  # all the sources are read for it
+def _calls() -> dict[str, list[tuple[Path, ast.Call]]]:
+    """The calls of each of these functions."""
+    found: dict[str, list[tuple[Path, ast.Call]]] = {"adapter": [], "load": []}
+    for path in _sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in found:
+                found[node.func.id].append((path, node))
+    return found
 
 
-def _constants(path: Path, name: str) -> Iterator[str]:
-    for call in _calls(path, name):
-        for argument in call.args:
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                yield argument.value
+def _constants(call: ast.Call) -> Iterator[str]:
+    for argument in call.args:
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            yield argument.value

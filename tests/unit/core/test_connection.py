@@ -60,6 +60,7 @@ def test_a_connection_is_read_as_airflow_writes_it(uri: str, expected: Connectio
     assert parse(uri) == expected
 
 
+@pytest.mark.lives
 def test_it_reads_what_airflow_itself_writes(tmp_path: Path) -> None:
     code = (
         "import json; from airflow.sdk import Connection\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import repeat
 from threading import Barrier
@@ -15,8 +14,7 @@ from include.core import control as tables
 from include.core.control import ControlStore
 from include.core.errors import FencedError, UnreachableError
 from include.core.time import timestamp
-
-SPAWN = multiprocessing.get_context("spawn")
+from tests.support.processes import FORKS
 
 
 def count_up(connection: sa.Connection) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def all_keys(url: str, worker: int) -> list[tuple[int, dict[str, Any], bool]]:
 
 @pytest.mark.thorough
 def test_once_is_once_for_eight_processes_and_twenty_five_keys(url: str) -> None:
-    with ProcessPoolExecutor(8, mp_context=SPAWN) as pool:
+    with ProcessPoolExecutor(8, mp_context=FORKS) as pool:
         calls = [call for worker in pool.map(all_keys, repeat(url, 8), range(8)) for call in worker]
     assert len(calls) == 200
     assert sorted(key for key, _, now in calls if now) == list(range(25))

@@ -6,6 +6,7 @@ import ast
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,13 @@ def test_a_step_loads_nothing_by_a_name_that_its_digest_does_not_follow(step: st
                 assert ast.unparse(argument) in OF_THE_MODEL, f"{module}: load({ast.unparse(argument)}) may name anything"
 
 
-def _loads(module: str) -> Iterator[ast.expr]:
+@cache  # the steps have most of their modules in common
+def _loads(module: str) -> list[ast.expr]:
     """What the calls of `load` in a module name."""
+    return list(_arguments_of_load(module))
+
+
+def _arguments_of_load(module: str) -> Iterator[ast.expr]:
     tree = ast.parse(digest._file(module).read_text())
     names = {
         alias.asname or alias.name

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC
@@ -15,8 +14,8 @@ from include.core.errors import DataError, IntegrityError, NotReadyError, Perman
 from include.core.ledger import Attempt, Ledger
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.storage import LocalStorage
+from tests.support.processes import FORKS
 
-SPAWN = multiprocessing.get_context("spawn")
 REQUEST = Request("train", "m:run", "model", {"a": 1}, {"up": Ref("/x", "d1", "features")}, "code")
 KEY = REQUEST.key
 
@@ -62,7 +61,7 @@ def open_attempts(root: str, worker: int) -> tuple[int, int]:
 
 @pytest.mark.thorough
 def test_processes_that_share_a_token_share_a_generation_and_its_attempt(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(6, mp_context=SPAWN) as pool:
+    with ProcessPoolExecutor(6, mp_context=FORKS) as pool:
         opened = list(pool.map(open_attempts, repeat(str(tmp_path), 18), range(18)))
     by_token = [{opened[n] for n in range(18) if n % 3 == token} for token in range(3)]
     assert all(len(same) == 1 for same in by_token)

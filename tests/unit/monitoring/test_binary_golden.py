@@ -35,6 +35,7 @@ def found(monitor: Monitor) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.thorough
 def test_a_binary_model_is_judged_as_it_always_was(ledger: Ledger, settings: Settings, scratch: Path) -> None:
     said = json.loads(json.dumps(found(Monitor(ledger, settings, scratch))))
     stored = json.loads(STORED.read_text())

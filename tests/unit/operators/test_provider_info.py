@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from include.core.digest import PROJECT
 from operators.provider_info import get_provider_info
 from tests.support.scripts import load_script
@@ -49,6 +51,7 @@ def airflow_sees(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.lives
 def test_airflow_lists_the_types_their_names_and_their_forms(tmp_path: Path) -> None:
     seen = airflow_sees(tmp_path)
     names = {

@@ -328,6 +328,7 @@ print(json.dumps({"loaded": loaded, "dags": dags}, default=str))
 """
 
 
+@pytest.mark.lives
 def test_a_spec_may_ask_for_watchers_and_parsing_stays_light() -> None:
     code = "import sys, airflow.sdk\nbefore = set(sys.modules)\n" + PARSE
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)

@@ -15,6 +15,8 @@ from include.training.job import Input, Rows
 from tests.support.later import Later
 from tests.support.problem_draws import drawn
 
+pytestmark = pytest.mark.lives  # torch takes seconds to import
+
 lightning, networks = Later("include.backends.lightning.fit"), Later("tests.unit.backends.lightning.network_of_kind")
 
 INPUTS = tuple(Input(name) for name in "abc")

@@ -17,6 +17,8 @@ from include.training.job import Input, Rows
 from tests.support.effort import effort
 from tests.support.later import Later
 
+pytestmark = pytest.mark.lives  # torch takes seconds to import
+
 lightning, lightning_checkpoint = Later("include.backends.lightning.fit"), Later("include.backends.lightning.checkpoint")
 networks = Later("tests.unit.backends.lightning.networks")
 

@@ -13,6 +13,8 @@ from include.training.train_step import verify
 from tests.support.later import Later
 from tests.support.trained_jobs import KINDS, job_of
 
+pytestmark = pytest.mark.lives  # torch takes seconds to import
+
 trainer, networks = Later("include.backends.lightning.torch_trainer"), Later("tests.unit.backends.lightning.network_of_kind")
 
 QUICK = "multiclass"  # a binary label is what test_fit trains
