@@ -26,6 +26,7 @@ from benchmarks.gateway import wrk
 from benchmarks.gateway.world import TOKEN, World, bodies, network
 from benchmarks.table import Table
 from include.core.errors import UnreachableError
+from include.gateway import agent
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
 from include.routing.entity_hash import unit
@@ -126,7 +127,7 @@ def _await(client: GatewayClient, generation: int) -> None:
 def _kill_now_and_then(world: World, done: threading.Event) -> None:
     draw = Random(1)
     while not done.wait(5):
-        children = psutil.Process(world.processes[-1].pid).children()
+        children = [each for each in psutil.Process(world.processes[-1].pid).children() if each.name() != agent.NAME]
         if len(children) == WORKERS:
             os.kill(draw.choice(children).pid, signal.SIGKILL)
 

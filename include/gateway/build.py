@@ -25,6 +25,7 @@ from include.serving.prediction.lost_views import LostViews
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.shadow import Shadow
 from include.serving.stores import Stores
+from include.serving.telemetry.agent_report import agent_source
 from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.health import Health, Source, log_source
 from include.serving.telemetry.shared_memory import SharedMemory
@@ -80,6 +81,7 @@ def sources(reader: FeatureReader, services: Services) -> dict[str, Source]:
         "skew": lambda spec: findings.samples(services.control, spec),
         "monitoring": lambda spec: alarm.samples(services.control, spec),
         "log": log_source(services.settings.home),
+        "agent": agent_source(services.settings.home),
     }
 
 

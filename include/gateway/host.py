@@ -1,7 +1,8 @@
 """`python -m include.gateway`: the gateway on uvicorn (uvloop, httptools), one worker process or several.
 
 Settings come from the environment (include/core/settings.py). A worker takes connections once its routes are loaded
-and warm; SIGTERM stops accepting, lets the requests in flight finish, then the shadow.
+and warm; SIGTERM stops accepting, lets the requests in flight finish, then the shadow; then
+the agent (include/gateway/agent.py) works a last time.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from include.core.environment import GATEWAY_WORKERS
 from include.core.errors import NotReadyError, PermanentError, StorageFullError, UnreachableError
 from include.core.private_files import set_mask, tighten
 from include.core.settings import Settings
+from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import Shared, build
 from include.gateway.shadow import COMMAND
 from include.services.services import Services
 from include.serving.gateway import Gateway
-from include.serving.http.access import CONNECTION, from_settings
+from include.serving.http.access import CONNECTION, Access, from_settings
 from include.serving.http.bounds import Bounds
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.models.route_switch import SLOTS
@@ -63,19 +65,31 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND)
     except (PermanentError, NotReadyError) as error:
         sys.exit(str(error))
     _allow_files(bounds)
-    shared = Shared(options.workers, shadow_command)
+    keeper = AgentKeeper()
+    keeper.start()  # before there is a socket: the agent would hold the port for as long as it outlives the gateway
+    try:
+        return _answer(settings, options, access, bounds, Shared(options.workers, shadow_command))
+    finally:
+        keeper.stop()
+
+
+def _answer(settings: Settings, options: argparse.Namespace, access: Access, bounds: Bounds, shared: Shared) -> int:
+    """Until SIGTERM. Returns the exit status."""
     try:
         listening = listen(options.host, options.port)
     except OSError as error:
         sys.exit(f"The gateway cannot listen on {options.host}:{options.port}: {error.strerror}. It did not start.")
     if options.workers == 1:
+        # uvicorn sends itself the signal once more when it has drained: by default that ends the process at once.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         return serve(build(Services(settings), access, shared), listening, bounds)
 
     def work(slot: int, parent: int) -> int:
         threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
         return serve(build(Services(settings), access, shared, slot), listening, bounds)
 
-    return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + STOP_SECONDS + 5).run()
+    with listening:  # nobody waits in its queue while the agent works a last time
+        return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + STOP_SECONDS + 5).run()
 
 
 def _keep_private(settings: Settings) -> None:

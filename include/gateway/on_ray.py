@@ -22,6 +22,7 @@ from include.core.connection import from_env
 from include.core.environment import SERVE_ALONE, SERVE_HOST
 from include.core.errors import SpecError
 from include.core.settings import Settings
+from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import build
 from include.services.services import Services
 from include.serving.gateway import Gateway
@@ -34,6 +35,7 @@ def gateway() -> Gateway:
     host = SERVE_HOST.read()
     if SERVE_ALONE.read() == "yes" and is_loopback(host):
         stay_on_loopback()
+    AgentKeeper().start()  # one of the replicas of a home works; the others wait for its end
     return build(Services(settings), _access(settings, host))
 
 

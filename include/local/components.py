@@ -154,7 +154,7 @@ COMPONENTS: tuple[Component, ...] = (
         environment=environment.gateway,
         healthy=health.gateway,
         ports=("gateway",),
-        stop_timeout=25,  # requests in flight, then what the shadow has waiting: ten seconds each at most
+        stop_timeout=38,  # requests in flight, what waits for the shadow, the agent: ten seconds each at most, and a few more
     ),
 )
 

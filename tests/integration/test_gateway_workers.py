@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from include.gateway import agent
 from include.prediction_log.reader import read_records
 from include.routing.route import Route
 from tests.support.gateway_world import MODEL, World, body, constant, eventually
@@ -35,7 +36,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def workers(world: World) -> list[int]:
     assert world.process is not None
-    return [child.pid for child in psutil.Process(world.process.pid).children()]
+    return [child.pid for child in psutil.Process(world.process.pid).children() if child.name() != agent.NAME]
 
 
 def ready(world: World) -> float:

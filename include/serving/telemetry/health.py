@@ -26,6 +26,9 @@ UP = Family("slipstream_health_up", "Whether a source of the lines below could b
 LOG_AGE = Family(
     "slipstream_log_waiting_seconds", "Time since the oldest segment that is no Parquet yet was written to.", "gauge", MODEL
 )
+AGENT_AGE = Family("slipstream_agent_silent_seconds", "Time since the agent of the gateway last reported.", "gauge", ())
+AGENT_DONE = Family("slipstream_agent_done_total", "Times that a duty of the agent was done.", "counter", ("duty",))
+AGENT_FAILED = Family("slipstream_agent_failures_total", "Times that a duty of the agent failed.", "counter", ("duty",))
 EMPTY = Family("slipstream_view_empty", "1 where a published view has no row online, 0 where it has.", "gauge", ("model", "view"))
 HEALTH = (
     UP,
@@ -40,6 +43,9 @@ HEALTH = (
     Family("slipstream_retrains", "Retrainings decided in the last 30 days of wall clock.", "gauge", MODEL),
     Family("slipstream_retrain_budget", "How many the policy allows in 30 days.", "gauge", MODEL),
     LOG_AGE,
+    AGENT_AGE,
+    AGENT_DONE,
+    AGENT_FAILED,
 )
 
 
