@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from include.core.errors import one_line
+from include.rollout.evidence_publisher import EvidencePublisher, source_of
 from include.services.services import Services
 from include.serving.telemetry.agent_report import Report
 
@@ -57,8 +58,8 @@ class Ending(Protocol):
 
 def duties(services: Services) -> list[Duty]:
     """What an agent does over those services."""
-    del services
-    return []
+    settings = services.settings
+    return [EvidencePublisher(lambda: services.control, settings.home, lambda: source_of(settings.home))]
 
 
 class Agent:

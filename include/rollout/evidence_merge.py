@@ -34,7 +34,19 @@ from include.rollout.evidence import (
 )
 from include.rollout.evidence_accumulator import Counts, EvidenceAccumulator, StageAccumulator
 from include.rollout.first_marks import memory_of
-from include.rollout.journal import ANSWERS, DTYPES, LABELS, MARKS, PAST_ANSWERS, PAST_LABELS, SAMPLES, Journal, Rows, Table, joined
+from include.rollout.journal import (
+    ANSWERS,
+    DTYPES,
+    LABELS,
+    MARKS,
+    PAST_ANSWERS,
+    PAST_LABELS,
+    SAMPLES,
+    Journal,
+    Rows,
+    Table,
+    joined,
+)
 from include.rollout.pending import LABEL_NAME, join
 from include.rollout.stage_terms import StageTerms, asked
 

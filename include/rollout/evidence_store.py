@@ -2,7 +2,8 @@
 
 A source publishes what it has counted together with the place in its log, by compare-and-set: each record counts exactly once,
 whoever is killed. A look locks the stage's row, so every publication is before it or after it; slices that it found complete are
-judged, and a publication after it adds to later ones only. That is what the exact boundary needs (include/rollout/alpha_spending.py).
+judged, and a publication after it adds to later ones only. That is what the exact boundary needs: what was judged once stays
+(include/rollout/alpha_spending.py).
 """
 
 from __future__ import annotations
@@ -20,14 +21,36 @@ from include.core.time import timestamp
 from include.core.versioned import FIELD, FIRST, Format
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.evidence_merge import Settled, SourceEvidence
-from include.rollout.journal import ANSWERS, LABELS, MARKS, PAST_ANSWERS, PAST_LABELS, SAMPLES, STAGE_KINDS, Journal, Table
-from include.rollout.journal import pack_table, unpack_table
+from include.rollout.journal import (
+    ANSWERS,
+    LABELS,
+    MARKS,
+    PAST_ANSWERS,
+    PAST_LABELS,
+    SAMPLES,
+    STAGE_KINDS,
+    Journal,
+    Table,
+    pack_table,
+    unpack_table,
+)
 from include.rollout.stage_terms import StageTerms
 
 FORMAT = Format("the settled evidence of a live rollout", version=4)  # up to version 3: include/rollout/former.py
 TERMS, HEAD = Format("the terms of a rollout's stage"), Format("what a gateway has counted of a rollout")
 # Parts that a source keeps at the least: nobody settles what a judge does not look at, and its rows must not grow for ever.
 MOST_PARTS = {SAMPLES: 4, ANSWERS: 100, PAST_ANSWERS: 100, LABELS: 100, PAST_LABELS: 100}
+
+
+FORMER = "former"  # the source that the row of a release before became: no gateway has that name
+
+
+@dataclass(frozen=True)
+class Source:
+    """A gateway: `name`, its number; `log`, the number that its home had first, which a home keeps where it is moved to."""
+
+    name: str
+    log: str
 
 
 @dataclass(frozen=True)
@@ -95,18 +118,16 @@ def others_clock(connection: sa.Connection, rollout: str, generation: int, sourc
     return int(connection.execute(sa.select(sa.func.coalesce(sa.func.sum(table.clock), 0)).where(mine)).scalar_one())
 
 
-def read_source(connection: sa.Connection, rollout: str, source: str, stage: StageRow) -> Published:
-    """A source goes on from what it has published. A new one begins where the release before had read its log."""
-    rows = {row.source: row for row in connection.execute(_heads(rollout, (source, FORMER)))}
+def read_source(connection: sa.Connection, rollout: str, source: Source, stage: StageRow) -> Published:
+    """A source goes on from what it has published. A new one begins where another has read the same log: see `Source.log`."""
     found = Published(accumulator=EvidenceAccumulator(since=stage.terms.since, problem=stage.terms.problem))
-    row = rows.get(source)
+    row = connection.execute(_heads(rollout).where(rollout_sources.c.source == source.name)).first()
     if row is None:
-        if FORMER in rows:
-            found.accumulator.cursor = dict(HEAD.read(rows[FORMER].head, rollout)["cursor"])
+        found.accumulator.cursor = _read_before(connection, rollout, source.log)
         return found
     found.seq, current = row.seq, row.generation == stage.generation
     found.accumulator.go_on(HEAD.read(row.head, rollout), stage.terms if current else None, row.clock)
-    parts = _parts(connection, rollout, source).get(source, {})
+    parts = _parts(connection, rollout, source.name).get(source.name, {})
     for journal in found.accumulator.journals:
         known = parts.get(journal.kind)
         if known:
@@ -117,7 +138,17 @@ def read_source(connection: sa.Connection, rollout: str, source: str, stage: Sta
     return found
 
 
-def write_source(connection: sa.Connection, rollout: str, source: str, published: Published) -> bool:
+def _read_before(connection: sa.Connection, rollout: str, log: str) -> dict[str, int]:
+    """How far others have read this log: under another number of the gateway, or the release before."""
+    found: dict[str, int] = {}
+    for row in connection.execute(_heads(rollout)):
+        head = HEAD.read(row.head, rollout)
+        if row.source == FORMER or head["log"] == log:
+            found = {name: max(place, found.get(name, 0)) for name, place in {**found, **head["cursor"]}.items()}
+    return found
+
+
+def write_source(connection: sa.Connection, rollout: str, source: Source, published: Published) -> bool:
     """Publish a source. False, and nothing may be committed, if another process has published it since it was read."""
     accumulator, seq = published.accumulator, published.seq
     stage = accumulator.stage
@@ -125,22 +156,23 @@ def write_source(connection: sa.Connection, rollout: str, source: str, published
         "seq": seq + 1,
         "generation": stage.terms.generation if stage else 0,
         "clock": stage.clock if stage else 0,
-        "head": HEAD.stamp(accumulator.head()),
+        "head": HEAD.stamp({**accumulator.head(), "log": source.log}),
         "at": timestamp(),
     }
     if seq:
-        mine = sa.and_(rollout_sources.c.rollout == rollout, rollout_sources.c.source == source, rollout_sources.c.seq == seq)
+        own = sa.and_(rollout_sources.c.rollout == rollout, rollout_sources.c.source == source.name)
+        mine = sa.and_(own, rollout_sources.c.seq == seq)
         if not connection.execute(rollout_sources.update().where(mine).values(**values)).rowcount:
             return False
     else:
         try:
             with connection.begin_nested():
-                connection.execute(rollout_sources.insert().values(rollout=rollout, source=source, **values))
+                connection.execute(rollout_sources.insert().values(rollout=rollout, source=source.name, **values))
         except sa.exc.IntegrityError:
             return False
     fault.point("evidence.publish.head")
     for journal in accumulator.journals:
-        _write_parts(connection, rollout, source, journal)
+        _write_parts(connection, rollout, source.name, journal)
     return True
 
 
@@ -157,9 +189,8 @@ def _write_parts(connection: sa.Connection, rollout: str, source: str, journal: 
         connection.execute(table.delete().where(mine, table.c.number <= oldest))
 
 
-def _heads(rollout: str, sources: Iterable[str] | None = None) -> sa.Select[Any]:
-    query = sa.select(rollout_sources).where(rollout_sources.c.rollout == rollout).order_by(rollout_sources.c.source)
-    return query if sources is None else query.where(rollout_sources.c.source.in_(list(sources)))
+def _heads(rollout: str) -> sa.Select[Any]:
+    return sa.select(rollout_sources).where(rollout_sources.c.rollout == rollout).order_by(rollout_sources.c.source)
 
 
 def _parts(connection: sa.Connection, rollout: str, source: str | None = None) -> Mapping[str, dict[str, dict[int, Table]]]:
@@ -191,7 +222,8 @@ def read_sources(connection: sa.Connection, rollout: str) -> list[SourceEvidence
 def write_former(connection: sa.Connection, rollout: str, former: SourceEvidence, cursor: Mapping[str, int]) -> None:
     """What the release before had counted, as a source of its own. `cursor`: the place up to which it had read the log."""
     head = {
-        "cursor": dict(cursor), "counts": former.counts, "gap": former.gap, "gaps": former.gaps, "baseline": former.baseline
+        "cursor": dict(cursor), "counts": former.counts, "gap": former.gap, "gaps": former.gaps,
+        "baseline": former.baseline, "log": FORMER,
     }  # fmt: skip
     values = {"seq": 1, "generation": former.generation, "clock": former.clock, "head": HEAD.stamp(head), "at": timestamp()}
     connection.execute(rollout_sources.insert().values(rollout=rollout, source=FORMER, **values))
@@ -199,9 +231,6 @@ def write_former(connection: sa.Connection, rollout: str, former: SourceEvidence
         for number, table in tables.items():
             key = {"rollout": rollout, "source": FORMER, "kind": kind, "number": number}
             connection.execute(rollout_parts.insert().values(body=pack_table(table), **key))
-
-
-FORMER = "former"  # the source that the row of a release before became: no gateway has that name
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class FirstMarks:
 
     def know(self, names: list[str], rows: Rows) -> None:
         """What was published before."""
-        self._slot = int(rows["slice"].max(initial=-1))
+        self._slot = max(self._slot, int(rows["slice"].max(initial=0)))
         for row in rows:
             name, place, slot, at, _ = row.item()
             memory = memory_of(names[name], slot)

@@ -5,7 +5,9 @@ are kept as rows, and which pair counts follows from all of them, in whatever or
 
 - of one id the first answer counts;
 - an id that two entities were asked about is contested: from the second one's moment on its labels are nobody's;
-- a pair's moment is the later one of its two.
+- a pair's moment is the later one of its two;
+- a label that was written before the answer is of an earlier request under that id, and nobody's, but for what the clocks of two
+  machines may differ by.
 
 Moments are (slice, time of writing). Of an answer one number is remembered; which one, the kind of problem says
 (`Problem.remembered`): a decision, a value, a place in a list.
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from include.problems.problem import Problem
 
 PENDING = 20_000  # newest answers that a label may still find, at the least
+SKEW = 5_000_000  # microseconds that the clocks of two gateways may differ by
 LABEL_NAME = "label"  # the first name of labels' tables
 
 
@@ -84,7 +87,7 @@ def join(answers: Table, labels: Table) -> Pairs:
     later = _before(owner["slice"], owner["at"], told["slice"], told["at"])
     slots = np.where(later, told["slice"], owner["slice"]).astype(np.int64)
     at = np.where(later, told["at"], owner["at"])
-    counts = _before(slots, at, contested_slot[place], contested_at[place])
+    counts = _before(slots, at, contested_slot[place], contested_at[place]) & (told["at"] >= owner["at"] - SKEW)
     return Pairs(wanted[first[place]][counts], found[counts], slots[counts], at[counts])
 
 

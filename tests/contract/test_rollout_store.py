@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from include.rollout.accumulator_store import load_accumulator, save_accumulator
 
 from include.core.control import ControlStore, versions
 from include.core.errors import ConflictError
 from include.core.time import timestamp
-from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.history import Rollout, events, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict

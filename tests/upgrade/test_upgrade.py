@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from include.rollout.accumulator_store import load_accumulator
 
 from include.cli.main import main
 from include.cli.writers import Writer
@@ -32,7 +33,6 @@ from include.monitoring.retraining.policy import decide
 from include.online_store.open import open_online
 from include.reconcile.run import unsent
 from include.reconcile.world import World
-from include.rollout.accumulator_store import load_accumulator
 from include.rollout.history import Rollout, list_rollouts, live_rollout
 from include.rollout.stage_evaluation import read_and_judge
 from include.rollout.waiting import superseded_by, waiting

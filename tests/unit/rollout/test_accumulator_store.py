@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from include.rollout.accumulator_store import FORMAT, load_accumulator, save_accumulator
 
 from include.core.control import ControlStore
 from include.core.errors import PermanentError
 from include.core.spec import ModelSpec
-from include.rollout.accumulator_store import FORMAT, load_accumulator, save_accumulator
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.machine import enter_stage, open_rollout
 

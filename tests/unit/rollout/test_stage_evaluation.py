@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from include.rollout.accumulator_store import load_accumulator, save_accumulator
 
 from include.core.control import ControlStore
 from include.core.errors import ConflictError
@@ -15,7 +16,6 @@ from include.core.time import precise
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.rollout import stage_evaluation as evaluation
-from include.rollout.accumulator_store import load_accumulator, save_accumulator
 from include.rollout.baseline import LABELS
 from include.rollout.evidence_accumulator import EvidenceAccumulator
 from include.rollout.history import entered, paused_for
