@@ -33,7 +33,7 @@ from include.rollout.judge_plan import planned_requests
 from include.rollout.pending import PENDING, join
 from include.rollout.stage_terms import StageTerms, asked
 
-PARTS = 8  # full parts that are settled at once: the row of what is settled is large
+PARTS = 64  # full parts that are settled at once: the row of what is settled is large
 
 Part = tuple[str, str, int]
 """A part by its source, kind and number."""

@@ -42,6 +42,7 @@ TERMS, HEAD = Format("the terms of a rollout's stage"), Format("what a gateway h
 MOST_PARTS = {SAMPLES: 4, ANSWERS: 100, PAST_ANSWERS: 100, LABELS: 100, PAST_LABELS: 100}
 
 
+SILENT = "no gateway has published evidence of this stage: is a gateway of this release running, and does it reach the store?"
 FORMER = "former"  # the source that the row of a release before became: no gateway has that name
 
 

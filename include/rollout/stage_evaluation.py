@@ -19,11 +19,10 @@ from include.core.spec import ModelSpec
 from include.core.time import instant, now
 from include.rollout.evidence import Evidence
 from include.rollout.evidence_look import Look, begin_stage, look, settle
+from include.rollout.evidence_store import SILENT
 from include.rollout.history import Rollout, alerted, entered, paused_for, read_rollout
 from include.rollout.judge import Verdict, judge
 from include.rollout.judge_plan import JudgePlan, judge_plan
-
-SILENT = "no gateway has published evidence of this stage: is a gateway of this release running, and does it reach the store?"
 
 
 def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Any] | None:
