@@ -59,7 +59,7 @@ class Ending(Protocol):
 def duties(services: Services) -> list[Duty]:
     """What an agent does over those services."""
     settings = services.settings
-    return [EvidencePublisher(lambda: services.control, settings.home, lambda: source_of(settings.home))]
+    return [EvidencePublisher(lambda: services.control, settings.home, lambda: source_of(settings))]
 
 
 class Agent:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from include.core import fault
 from include.core.control import ControlStore
+from include.core.entity_key import entity_key, fingerprint
 from include.core.errors import ConflictError
 from include.core.machine import first_id, gateway_id
+from include.core.settings import Settings
 from include.prediction_log.record import Record
 from include.prediction_log.tail import read_tail
 from include.rollout.evidence_store import (
@@ -135,6 +137,7 @@ class EvidencePublisher:
         return True
 
 
-def source_of(home: Path) -> Source:
+def source_of(settings: Settings) -> Source:
     """The gateway of a home."""
-    return Source(gateway_id(home), first_id(home))
+    home = settings.home
+    return Source(gateway_id(home), first_id(home), fingerprint(entity_key(home, settings.environ)))

@@ -17,6 +17,8 @@ import sqlalchemy as sa
 
 from include.core import fault
 from include.core.control import ControlStore, rollout_folds, rollout_parts, rollout_sources, rollout_stages, rollouts
+from include.core.entity_key import CONNECTION
+from include.core.errors import ConflictError
 from include.core.time import timestamp
 from include.core.versioned import FIELD, FIRST, Format
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
@@ -48,10 +50,12 @@ FORMER = "former"  # the source that the row of a release before became: no gate
 
 @dataclass(frozen=True)
 class Source:
-    """A gateway: `name`, its number; `log`, the number that its home had first, which a home keeps where it is moved to."""
+    """A gateway: `name`, its number; `log`, the number that its home had first, which a home keeps where it is moved to; `key`
+    tells under which key its log hides entities."""
 
     name: str
     log: str
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,11 @@ def others_clock(connection: sa.Connection, rollout: str, generation: int, sourc
 
 
 def read_source(connection: sa.Connection, rollout: str, source: Source, stage: StageRow) -> Published:
-    """A source goes on from what it has published. A new one begins where another has read the same log: see `Source.log`."""
+    """A source goes on from what it has published. A new one begins where another has read the same log: see `Source.log`.
+
+    Raises ConflictError where the others hide entities under another key: an entity would be one of each gateway.
+    """
+    _require_one_key(connection, rollout, source)
     found = Published(accumulator=EvidenceAccumulator(since=stage.terms.since, problem=stage.terms.problem))
     row = connection.execute(_heads(rollout).where(rollout_sources.c.source == source.name)).first()
     if row is None:
@@ -137,6 +145,19 @@ def read_source(connection: sa.Connection, rollout: str, source: Source, stage: 
         for _, table in sorted(parts.get(MARKS, {}).items()):
             found.accumulator.stage.marks.know(list(table.names), table.rows)
     return found
+
+
+def _require_one_key(connection: sa.Connection, rollout: str, source: Source) -> None:
+    for row in connection.execute(_heads(rollout)):
+        key = HEAD.read(row.head, rollout)["key"]
+        if row.source not in (FORMER, source.name) and key != source.key:
+            raise ConflictError(
+                f"This gateway ({source.name}) hides entities under another key than the gateway {row.source}: "
+                "an entity that asks both would be two.",
+                seen=f"keys {source.key} and {key}",
+                safe="nothing of this gateway is counted; it answers requests, and the rollout goes on with the others' evidence.",
+                hint=f"give all gateways and Airflow the same AIRFLOW_CONN_{CONNECTION.upper()}, then restart this one.",
+            )
 
 
 def _read_before(connection: sa.Connection, rollout: str, log: str) -> dict[str, int]:
@@ -157,7 +178,7 @@ def write_source(connection: sa.Connection, rollout: str, source: Source, publis
         "seq": seq + 1,
         "generation": stage.terms.generation if stage else 0,
         "clock": stage.clock if stage else 0,
-        "head": HEAD.stamp({**accumulator.head(), "log": source.log}),
+        "head": HEAD.stamp({**accumulator.head(), "log": source.log, "key": source.key}),
         "at": timestamp(),
     }
     if seq:
@@ -224,7 +245,7 @@ def write_former(connection: sa.Connection, rollout: str, former: SourceEvidence
     """What the release before had counted, as a source of its own. `cursor`: the place up to which it had read the log."""
     head = {
         "cursor": dict(cursor), "counts": former.counts, "gap": former.gap, "gaps": former.gaps,
-        "baseline": former.baseline, "log": FORMER,
+        "baseline": former.baseline, "log": FORMER, "key": "",
     }  # fmt: skip
     values = {"seq": 1, "generation": former.generation, "clock": former.clock, "head": HEAD.stamp(head), "at": timestamp()}
     connection.execute(rollout_sources.insert().values(rollout=rollout, source=FORMER, **values))

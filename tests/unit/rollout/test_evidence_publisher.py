@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from include.core.control import ControlStore
+from include.core.entity_key import entity_key, pseudonym
+from include.core.errors import ConflictError
+from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.time import precise
 from include.prediction_log.record import Record
@@ -22,6 +25,7 @@ from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.moments import microseconds
 from include.rollout.pause import abort
 from include.routing.route import Route, set_route
+from tests.support.error_message import assert_says
 
 
 @pytest.fixture
@@ -129,9 +133,26 @@ def test_one_models_broken_log_holds_up_no_other_rollout(
     assert look(control, rollout.id).merge.clock == 3
 
 
-def test_a_gateway_is_known_by_its_homes_number(tmp_path: Path) -> None:
-    assert source_of(tmp_path) == source_of(tmp_path)
-    assert len(source_of(tmp_path).name) == 16
+def test_a_gateway_is_known_by_its_homes_number_and_its_key_by_a_fingerprint(tmp_path: Path) -> None:
+    one = Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "one")})
+    found, key = source_of(one), entity_key(one.home, one.environ)
+    assert source_of(one) == found
+    assert (len(found.name), len(found.key)) == (16, 16)
+    assert source_of(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path / "two")})).key != found.key
+    assert found.key != pseudonym(key, 0)
+
+
+def test_a_gateway_with_another_key_is_refused_in_words(
+    control: ControlStore, spec: ModelSpec, rollout: Rollout, tmp_path: Path
+) -> None:
+    begin_stage(control, spec, rollout, "shadow")
+    for name, key in (("one", "same"), ("two", "same")):
+        EvidencePublisher(lambda: control, tmp_path / name, lambda name=name, key=key: Source(name, name, key)).end()  # type: ignore[misc]
+    stranger = EvidencePublisher(lambda: control, tmp_path / "three", lambda: Source("three", "three", "another"))
+    with pytest.raises(ConflictError) as refused:
+        stranger.end()
+    assert_says(refused.value, "hides entities under another key", "keys another and same", "AIRFLOW_CONN_SLIPSTREAM_ENTITIES")
+    assert {source.name for source in look(control, rollout.id).merge.own} == {"one", "two"}
 
 
 @pytest.mark.parametrize(
