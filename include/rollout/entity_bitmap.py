@@ -71,7 +71,8 @@ class EntityBitmap:
         """Of each place whether it is taken."""
         bits = np.frombuffer(self._bits, np.uint8)
         shifted = bits[places >> 3] >> (places & 7).astype(np.uint8)
-        return (shifted & 1).astype(np.bool_)
+        taken: NDArray[np.bool_] = (shifted & 1).astype(np.bool_)
+        return taken
 
     def pack(self) -> str:
         return b64encode(zlib.compress(bytes(self._bits), 1)).decode()
