@@ -155,7 +155,7 @@ def _require_one_key(connection: sa.Connection, rollout: str, source: Source) ->
                 f"This gateway ({source.name}) hides entities under another key than the gateway {row.source}: "
                 "an entity that asks both would be two.",
                 seen=f"keys {source.key} and {key}",
-                safe="nothing of this gateway is counted; it answers requests, and the rollout goes on with the others' evidence.",
+                safe="nothing of this gateway is counted; it answers requests, and the rollout goes on without it.",
                 hint=f"give all gateways and Airflow the same AIRFLOW_CONN_{CONNECTION.upper()}, then restart this one.",
             )
 
