@@ -6,7 +6,6 @@ the route is a generation ahead of the stage nothing is read: those records are 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +32,14 @@ from include.rollout.live_stages import LiveStage, live_stages
 from include.routing.route import route_in
 
 PORTION = 2 << 20  # bytes of each segment a publication: the stage is held for as long as they take to be counted
-WRITE_SECONDS = 1.0  # between two publications, but for a gateway that catches up
 
 
 @dataclass
 class _Following:
-    """A rollout as this process last published it, and when."""
+    """A rollout as this process last published it."""
 
     stage: StageRow
     published: Published
-    at: float = float("-inf")
 
     @property
     def taken_up(self) -> bool:
@@ -55,38 +52,32 @@ class EvidencePublisher:
     """A duty of the gateway's agent. `source`: asked when there is something to publish."""
 
     name = "evidence"
-    every = 0.5
+    every = 1.0
 
     def __init__(self, control: Callable[[], ControlStore], home: Path, source: Callable[[], Source]) -> None:
         self._control, self._home, self._source = control, home, source
         self._following: dict[str, _Following] = {}
 
     def run(self) -> None:
-        self._each(WRITE_SECONDS)
-
-    def end(self) -> None:
-        """The gateway has ended: what it wrote last is published at once."""
-        self._each(0.0)
-
-    def _each(self, seconds: float) -> None:
+        """Publish what is new. One publication of each rollout, but for a gateway that has a long log to catch up with."""
         control = self._control()
         live = live_stages(control)
         self._following = {each: known for each, known in self._following.items() if each in {one.rollout for one in live}}
         problem: Exception | None = None
         for stage in live:
             try:
-                self._follow(control, stage, seconds)
+                self._follow(control, stage)
             except Exception as error:  # noqa: BLE001 - one model's log holds up no other's; the agent is told of it
                 self._following.pop(stage.rollout, None)  # what the store has is right, whatever happened
                 problem = error
         if problem is not None:
             raise problem
 
-    def _follow(self, control: ControlStore, live: LiveStage, seconds: float) -> None:
+    def _follow(self, control: ControlStore, live: LiveStage) -> None:
         known = self._following.get(live.rollout)
         if known is None or known.stage.generation < live.generation:
             known = self._begin(control, live)
-        if known is None or live.ahead or time.monotonic() - known.at < seconds:
+        if known is None or live.ahead:
             return
         while True:
             accumulator = known.published.accumulator
@@ -94,7 +85,8 @@ class EvidencePublisher:
             fault.point("evidence.publish.read")
             if known.taken_up and not records and cursor == accumulator.cursor:
                 return
-            if not self._publish(control, live, known, records, cursor) or not records:
+            more = any(cursor[name] - accumulator.cursor.get(name, 0) > PORTION // 2 for name in cursor)
+            if not self._publish(control, live, known, records, cursor) or not more:
                 return
 
     def _begin(self, control: ControlStore, live: LiveStage) -> _Following | None:
@@ -133,7 +125,6 @@ class EvidencePublisher:
         known.published.seq += 1
         for journal in known.published.accumulator.journals:
             journal.published()
-        known.at = time.monotonic()
         return True
 
 

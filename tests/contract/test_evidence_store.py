@@ -31,9 +31,9 @@ from include.rollout.stage_terms import StageTerms
 from include.routing.route import Route, set_route
 from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
 from tests.support.effort import effort
+from tests.support.split_logs import CANARY, told
 from tests.support.versions import add_candidates
 from tests.unit.operators.models.shop.spec import SPEC
-from tests.unit.rollout.split_logs import CANARY, told
 
 Counted = list[tuple[Record, int]]
 """Records, each with the slice that it was counted in."""
@@ -124,7 +124,7 @@ def test_gateways_that_die_anywhere_and_looks_at_any_moment_find_what_one_gatewa
         counted.clear()
         fault.arm(Fault(f"evidence.publish.{dies_at}", "lose") if dies_at else None)
         try:
-            agents[name].end()
+            agents[name].run()
         except ResponseLost:
             agents[name] = publisher(control, tmp_path / name, name)
         finally:
@@ -167,7 +167,7 @@ def test_old_answers_and_labels_go_and_what_they_showed_stays(
     told_of = list(records(3, terms, 300))
     for first in range(0, len(told_of), 40):
         log.write(told_of[first : first + 40])
-        agent.end()
+        agent.run()
         seen = look(control, rollout.id)
         settle(control, rollout.id, seen)
         assert look(control, rollout.id).merge.evidence() == seen.merge.evidence()
@@ -180,24 +180,24 @@ def test_a_gateway_waits_while_the_route_is_ahead_of_the_stage_and_comes_too_lat
 ) -> None:
     rollout, terms = live
     log, agent = PredictionLog(tmp_path, "shop"), publisher(control, tmp_path, "one")
-    agent.end()
+    agent.run()
     record_verdict(control, rollout, "canary_50", {"answer": "promote"}, 1)
     generation = enter_stage(control, rollout, "full_100", 1)
     ask = Record("prediction", "a", "2026-01-01T00:00:00.000000+00:00", unit="1", arm="challenger", score=0.5)
     ask.generation = generation
     log.write([ask])
-    agent.end()
+    agent.run()
     assert look(control, rollout.id).merge.clock == 0
     with control.transaction() as connection:
         set_stage(connection, rollout.id, replace(terms, stage="full_100", generation=generation))
     assert not look(control, rollout.id).reported
-    agent.end()
+    agent.run()
     seen = look(control, rollout.id)
     assert (seen.merge.clock, seen.reported) == (1, True)
     assert [(each.source, each.requests) for each in reporting(control, rollout.id, generation)] == [("one", 1)]
     roll_back(control, rollout, reason="test", actor="t", epoch=1)
     log.write([ask])
-    agent.end()
+    agent.run()
     assert reporting(control, rollout.id, generation) == []
 
 
@@ -207,15 +207,15 @@ def test_nothing_is_written_where_nothing_changed_and_a_second_agent_of_a_home_i
     rollout, terms = live
     agent, other = publisher(control, tmp_path, "one"), publisher(control, tmp_path, "one")
     for each in (agent, agent, other):
-        each.end()
+        each.run()
     (known,) = look(control, rollout.id).merge.own
     log = PredictionLog(tmp_path, "shop")
     log.write(list(records(1, terms, 5)))
-    agent.end()
+    agent.run()
     log.write(list(records(2, terms, 5)))
     with pytest.raises(ConflictError, match="one agent works for a home"):
-        other.end()
-    other.end()  # it goes on from what the first has published
+        other.run()
+    other.run()  # it goes on from what the first has published
     assert look(control, rollout.id).merge.clock == known.clock + 10
 
 
@@ -227,7 +227,7 @@ def test_a_home_that_was_moved_is_not_counted_again(
     log = PredictionLog(tmp_path, "shop")
     log.write(list(records(1, terms, 5)))
     for name in ("one", "another"):
-        EvidencePublisher(lambda: control, tmp_path, lambda name=name: Source(name, "one")).end()  # type: ignore[misc]
+        EvidencePublisher(lambda: control, tmp_path, lambda name=name: Source(name, "one")).run()  # type: ignore[misc]
     seen = look(control, rollout.id).merge
     assert (seen.clock, len(seen.own)) == (5, 2)
 
@@ -236,9 +236,9 @@ def _publish_until(address: str, home: Path, name: str, stop: Path, dies_at: str
     fault.arm(Fault(f"evidence.publish.{dies_at}", "kill", skip=2) if dies_at else None)
     agent = publisher(ControlStore(address), home, name)
     while not stop.exists():
-        agent.end()
+        agent.run()
         time.sleep(0.02)
-    agent.end()
+    agent.run()
 
 
 def test_of_two_processes_that_publish_one_is_killed_again_and_again(

@@ -39,7 +39,7 @@ def limits_of(accumulator: EvidenceAccumulator, floor_us: float) -> dict[str, fl
 
 def publish(control: ControlStore, home: Path, name: str = "gateway") -> None:
     """What the agent of a gateway does about once a second, once."""
-    EvidencePublisher(lambda: control, home, lambda: Source(name, name)).end()
+    EvidencePublisher(lambda: control, home, lambda: Source(name, name)).run()
 
 
 def begun_and_published(control: ControlStore, spec: ModelSpec, rollout: str, stage: str, home: Path) -> None:

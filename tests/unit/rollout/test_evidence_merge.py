@@ -15,7 +15,7 @@ from include.rollout.evidence_merge import Settled, SourceEvidence, StageMerge
 from include.rollout.journal import Table
 from include.rollout.stage_terms import StageTerms
 from tests.support.effort import effort
-from tests.unit.rollout.split_logs import CANARY, MIRROR, SingleReader, told
+from tests.support.split_logs import CANARY, MIRROR, SingleReader, told
 
 Read = list[tuple[Record, int]]
 """Records, each with the slice that it was read in."""

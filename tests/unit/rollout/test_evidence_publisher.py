@@ -1,4 +1,4 @@
-"""A gateway's part in live rollouts: which it follows, how often it writes, and what holds it up. Several gateways at once are
+"""A gateway's part in live rollouts: which it follows, and what holds it up. Several gateways at once are
 tests/contract/test_evidence_store.py's."""
 
 from __future__ import annotations
@@ -73,26 +73,6 @@ def test_only_a_stage_that_has_begun_is_followed(
     assert live_stages(control) == []
 
 
-def test_it_writes_once_a_second_but_for_the_last_time(
-    control: ControlStore, spec: ModelSpec, rollout: Rollout, agent: EvidencePublisher, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    now = [100.0]
-    monkeypatch.setattr(evidence_publisher.time, "monotonic", lambda: now[0])
-    begin_stage(control, spec, rollout, "shadow")
-    agent.run()
-    mirrored(control, rollout, tmp_path, 3)
-    now[0] += 0.9
-    agent.run()
-    assert look(control, rollout.id).merge.clock == 0
-    now[0] += 0.2
-    agent.run()
-    assert look(control, rollout.id).merge.clock == 3
-    mirrored(control, rollout, tmp_path, 2)
-    agent.end()
-    assert look(control, rollout.id).merge.clock == 5
-
-
 def test_a_long_log_is_counted_in_portions(
     control: ControlStore, spec: ModelSpec, rollout: Rollout, agent: EvidencePublisher, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -118,11 +98,11 @@ def test_one_models_broken_log_holds_up_no_other_rollout(
         (live,) = real(control)
         return [evidence_publisher.LiveStage("another", "broken", 1, False), live]
 
-    def broken(self: EvidencePublisher, control: ControlStore, live: evidence_publisher.LiveStage, seconds: float) -> None:
+    def broken(self: EvidencePublisher, control: ControlStore, live: evidence_publisher.LiveStage) -> None:
         asked.append(live.model)
         if live.model == "broken":
             raise OSError("the disk")
-        follow(self, control, live, seconds)
+        follow(self, control, live)
 
     follow = EvidencePublisher._follow
     monkeypatch.setattr(evidence_publisher, "live_stages", two)
@@ -147,10 +127,10 @@ def test_a_gateway_with_another_key_is_refused_in_words(
 ) -> None:
     begin_stage(control, spec, rollout, "shadow")
     for name, key in (("one", "same"), ("two", "same")):
-        EvidencePublisher(lambda: control, tmp_path / name, lambda name=name, key=key: Source(name, name, key)).end()  # type: ignore[misc]
+        EvidencePublisher(lambda: control, tmp_path / name, lambda name=name, key=key: Source(name, name, key)).run()  # type: ignore[misc]
     stranger = EvidencePublisher(lambda: control, tmp_path / "three", lambda: Source("three", "three", "another"))
     with pytest.raises(ConflictError) as refused:
-        stranger.end()
+        stranger.run()
     assert_says(refused.value, "hides entities under another key", "keys another and same", "AIRFLOW_CONN_SLIPSTREAM_ENTITIES")
     assert {source.name for source in look(control, rollout.id).merge.own} == {"one", "two"}
 
