@@ -13,7 +13,7 @@ from include.core.request import Json, Ref, Request, Result
 from include.services.services import Services
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import open_services
-from operators.inputs import Input, Inputs, Takes
+from operators.inputs import Input, Inputs, Takes, require_feedback
 from operators.run import as_of, holder, partition_day, said
 
 
@@ -130,6 +130,7 @@ class BuildTrainingSetOperator(ComputeOperator):
     :param as_of: the moment itself (UTC, such as 2013-04-01), templated; else the run's parameter `as_of`, its event's, the end
         of its data interval, or of the newest published day
     :param withdrawn: the output of a ListWithdrawnOperator, for a spec with `training.without_withdrawn`
+    :param feedback: the output of a CollectFeedbackOperator, for a spec with "training" in `serving.feedback`
 
     **Example**: one training set a month, each as of its end ::
 
@@ -141,14 +142,21 @@ class BuildTrainingSetOperator(ComputeOperator):
     takes: ClassVar[Inputs] = {
         "plan": Takes("", "PlanTrainingOperator", required=False),
         "withdrawn": Takes("withdrawn", "ListWithdrawnOperator", required=False),
+        "feedback": Takes("labels", "CollectFeedbackOperator", required=False),
     }
-    template_fields = ("plan", "as_of", "withdrawn")
+    template_fields = ("plan", "as_of", "withdrawn", "feedback")
 
     def __init__(
-        self, *, plan: Input = None, as_of: datetime | str | None = None, withdrawn: Input = None, **kwargs: Any
+        self,
+        *,
+        plan: Input = None,
+        as_of: datetime | str | None = None,
+        withdrawn: Input = None,
+        feedback: Input = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.take(plan=plan, withdrawn=withdrawn)
+        self.take(plan=plan, withdrawn=withdrawn, feedback=feedback)
         self.as_of = as_of
         refuse_two_moments(self)
 
@@ -162,7 +170,10 @@ class BuildTrainingSetOperator(ComputeOperator):
                 safe="nothing was computed.",
                 hint="pass withdrawn=listed.output, where listed is a ListWithdrawnOperator; or set training.without_withdrawn.",
             )
-        return training_set_request(spec, moment_of(self, context, services), services.control, withdrawn=withdrawn)
+        feedback = self.ref_or_none("feedback", services)
+        require_feedback(self, spec, feedback, "training", "feedback")
+        moment = moment_of(self, context, services)
+        return training_set_request(spec, moment, services.control, withdrawn=withdrawn, feedback=feedback)
 
 
 class ListWithdrawnOperator(ComputeOperator):
@@ -195,7 +206,7 @@ class ListWithdrawnOperator(ComputeOperator):
         from include.rollout.history import withdrawn
 
         moment, gone = moment_of(self, context, services), withdrawn(services.control, self.model)
-        return snapshot(services.settings, services.spec(self.model), moment.isoformat(), gone)
+        return snapshot(services.prediction_log, services.spec(self.model), moment.isoformat(), gone)
 
 
 def day_of(operator: Any, name: str, ref: Ref, context: Context, services: Services) -> date:

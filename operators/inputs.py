@@ -11,7 +11,7 @@ import ast
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from airflow.sdk import XComArg
 from airflow.sdk.bases.operator import partial
@@ -22,6 +22,7 @@ from include.core.ledger import Ledger
 from include.core.request import Ref, Request
 
 if TYPE_CHECKING:
+    from include.core.spec import ModelSpec
     from include.services.services import Services
 
 # What an author may write for an input: a task's output, a template, the value itself, or nothing.
@@ -39,6 +40,19 @@ class Takes:
 
 
 Inputs: TypeAlias = Mapping[str, Takes]  # by the argument's name
+
+
+def require_feedback(
+    operator: Any, spec: ModelSpec, feedback: Ref | None, use: Literal["monitoring", "training"], name: str
+) -> None:
+    """Raises InputError for a task of a model whose spec has labels that callers send used for this, and that is given none."""
+    if spec.managed and feedback is None and use in spec.serving.feedback:
+        raise InputError(
+            f"Labels that callers of {spec.name} send are to be used for {use}, and {operator.task_id} is given none.",
+            seen=f"serving.feedback={list(spec.serving.feedback)}",
+            safe="nothing was computed.",
+            hint=f"pass {name}=told.output, where told is a CollectFeedbackOperator; or change serving.feedback.",
+        )
 
 
 class CheckedPartial(OperatorPartial):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import AssetAlias, Context
@@ -19,7 +19,7 @@ from operators.alert import Alert, send_alert
 from operators.assets import retrain_asset, with_outlet
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
 from operators.hooks import open_services
-from operators.inputs import Input, Inputs, Takes
+from operators.inputs import Input, Inputs, Takes, require_feedback
 from operators.links import ReportLink, report_url
 from operators.run import as_of, may_deploy
 from operators.unmanaged import newest_day, watched_rows
@@ -39,7 +39,8 @@ class CollectPredictionsOperator(ComputeOperator):
 
     :param as_of: the window's end (UTC), templated; else the run's parameter `as_of`, its event's, the end of its data interval,
         or of the newest published day
-    :param labels: the output of a CollectFeedbackOperator, for a model that publishes no labels
+    :param labels: the output of a CollectFeedbackOperator, for a model that publishes no labels, or whose spec says that those
+        which callers send are used as well (`serving.feedback`)
 
     **Example** ::
 
@@ -58,11 +59,15 @@ class CollectPredictionsOperator(ComputeOperator):
 
     def build(self, context: Context, services: Services) -> Request:
         from include.monitoring.request import collect_request
+        from include.prediction_log.watermarks import behind
         from include.rollout.history import withdrawn
 
         moment, gone = as_of(context, newest_day(services, self.model), self.as_of), withdrawn(services.control, self.model)
-        feedback = self.ref_or_none("labels", services)
-        return collect_request(services.spec(self.model), moment, services.control, services.settings, gone, feedback)
+        spec, feedback = services.spec(self.model), self.ref_or_none("labels", services)
+        require_feedback(self, spec, feedback, "monitoring", "labels")
+        for each in behind(services.prediction_log, moment - timedelta(days=spec.monitoring.window_days), moment):
+            self.log.warning("The window may lack requests: %s", each.words)
+        return collect_request(spec, moment, services.control, services.prediction_log, gone, feedback)
 
 
 class ProfileReferenceOperator(ComputeOperator):
@@ -212,7 +217,7 @@ class CheckSkewOperator(ComputeOperator):
         from include.features.request import skew_request
 
         moment = as_of(context, newest(services.control, self.model), self.as_of)
-        return skew_request(services.spec(self.model), moment, services.control, services.ledger, services.settings)
+        return skew_request(services.spec(self.model), moment, services.control, services.ledger, services.prediction_log)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.features.skew.findings import record
@@ -310,9 +315,10 @@ def running(services: Services, model: str) -> tuple[str, ...]:
 
 
 class RotateLogOperator(SlipstreamOperator):
-    """Old segments of the prediction log become Parquet. Killed at any point, the next one goes on: nothing is lost or doubled.
+    """What gateways that are gone have left of the prediction log: lines on this machine's disk are shipped to the storage root,
+    and chunks there that are a day old become Parquet. Killed at any point, the next one goes on: nothing is lost or doubled.
 
-    The log is where the gateway's home is: a gateway of another machine rotates its own.
+    A living gateway's agent does both by itself, and sooner.
 
     **Example** ::
 
@@ -320,9 +326,12 @@ class RotateLogOperator(SlipstreamOperator):
     """
 
     def execute(self, context: Context) -> Json:
-        from include.prediction_log.rotation import KEEP_DAYS, rotate_days
+        from include.prediction_log.compaction import LEFT, compact
+        from include.prediction_log.shipping import ship_what_is_left
 
         del context
-        made = rotate_days(open_services().settings.home, self.model, KEEP_DAYS)
+        services = open_services()
+        ship_what_is_left(services.prediction_log, services.settings.environ)
+        made = compact(services.prediction_log, self.model, LEFT)
         self.log.info("%d Parquet files made", len(made))
         return {"files": len(made)}

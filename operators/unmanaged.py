@@ -12,6 +12,7 @@ from include.core.request import Ref, Request, Result
 from include.core.time import utc_now
 from include.services.services import Services
 from operators.base import ComputeOperator
+from operators.features import moment_of, refuse_two_moments
 from operators.inputs import Input, Inputs, Takes
 from operators.run import as_of
 
@@ -20,30 +21,47 @@ if TYPE_CHECKING:
 
 
 class CollectFeedbackOperator(ComputeOperator):
-    """The labels that callers have sent for the window's requests, and for those of the windows before it.
+    """The labels that callers have sent: for the requests of a monitoring window and of those before it, or for a training set.
 
-    Returns a reference to them, which CollectPredictionsOperator takes.
+    Returns a reference to them, which CollectPredictionsOperator and BuildTrainingSetOperator take.
 
     :param as_of: the window's end (UTC), templated; else the run's
+    :param plan: the output of a PlanTrainingOperator: those of its training set are meant
 
     **Example** ::
 
         labels = CollectFeedbackOperator(task_id="labels", model="parcel")
+        collected = CollectPredictionsOperator(task_id="collect", model="parcel", labels=labels.output)
+
+        told = CollectFeedbackOperator(task_id="told", model="flight_delay", plan=planned.output)
+        built = BuildTrainingSetOperator(
+            task_id="build", model="flight_delay", plan=planned.output, feedback=told.output
+        )
     """
 
     step = "labels"
     function = "include.monitoring.feedback_step:run"
-    template_fields = ("as_of",)
+    takes: ClassVar[Inputs] = {"plan": Takes("", "PlanTrainingOperator", required=False)}
+    template_fields = ("as_of", "plan")
 
-    def __init__(self, *, as_of: datetime | str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, as_of: datetime | str | None = None, plan: Input = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.take(plan=plan)
         self.as_of = as_of
+        refuse_two_moments(self)
 
     def build(self, context: Context, services: Services) -> Request:
-        from include.monitoring.feedback_step import snapshot
+        from include.monitoring.feedback_step import snapshot, told_snapshot
 
+        spec = services.spec(self.model)
+        if self.given_by["plan"] or self.plan is not None:
+            moment = moment_of(self, context, services)
+            return told_snapshot(services.prediction_log, spec, moment, spec.training.window_days)
         moment = as_of(context, newest_day(services, self.model), self.as_of)
-        return snapshot(services.settings, services.spec(self.model), moment)
+        if not spec.managed:
+            return snapshot(services.prediction_log, spec, moment)
+        days = spec.monitoring.window_days * (1 + spec.monitoring.label_wait)
+        return told_snapshot(services.prediction_log, spec, moment, days)
 
 
 class GatherPastOperator(ComputeOperator):

@@ -23,7 +23,7 @@ from include.core.spec import ModelSpec
 from include.core.table import table
 from include.governance.invalidation import LedgerEntry, dependents, find
 from include.prediction_log.record import Record
-from include.prediction_log.redaction import Wanted, redact, requests_of
+from include.prediction_log.redaction import Wanted, redact, requests_of, wish
 from include.prediction_log.units import units_of
 
 HEAD = ("step", "day", "key")
@@ -50,14 +50,15 @@ def run(options: argparse.Namespace) -> int:
         options.refuse("give either --request, or --entity once for each of its keys")
     context = open_context()
     spec = load_spec(options.model, context.settings.models)
-    mine = _of_entity(context, spec, options.entity) if options.entity else _of_requests(options.request)
-    ids = requests_of(context.settings.home, options.model, mine) | set(options.request)
+    units = _units(context, spec, options.entity) if options.entity else set()
+    mine = _of_entity(spec, options.entity, units) if options.entity else _of_requests(options.request)
+    ids = requests_of(context.prediction_log, options.model, mine) | set(options.request)
     holding = _holding(context.ledger, options.model, ids)
     derived = dependents(context.ledger, [each.key for each in holding])
     print(f"Requests meant: {len(ids)}.")
     count = None
     if options.yes:
-        count = _redact(context, options, mine, ids)
+        count = _redact(context, options, mine, ids, units)
         print(f"{count} records of the prediction log were overwritten." if count else "The prediction log holds none of them.")
     _print(options.model, holding, derived)
     if not options.yes:
@@ -67,8 +68,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _redact(context: CliContext, options: argparse.Namespace, mine: Wanted, ids: set[str]) -> int:
-    """The audit row goes first: nothing goes without one. It says who was meant by a keyed digest alone."""
+def _redact(context: CliContext, options: argparse.Namespace, mine: Wanted, ids: set[str], units: set[str]) -> int:
+    """The audit row goes first: nothing goes without one. It says who was meant by a keyed digest alone. Then the wish: what
+    other gateways have on their disks is redacted there, and what they ship meanwhile."""
     key = entity_key(context.settings.home, context.settings.environ)
     whom = digest_json([options.model, sorted(options.request), sorted(options.entity)])
     detail = {"whom": hashlib.blake2b(whom.encode(), key=key, digest_size=16).hexdigest(), "requests": len(ids)}
@@ -80,7 +82,8 @@ def _redact(context: CliContext, options: argparse.Namespace, mine: Wanted, ids:
             return mine(record) or (record.kind == "shadow" and not record.unit and record.id in ids)
         return record.id in ids
 
-    return redact(context.settings.home, options.model, wanted)
+    wish(context.prediction_log, options.model, key, ids, units)
+    return redact(context.prediction_log, options.model, wanted)
 
 
 def _of_requests(ids: Sequence[str]) -> Wanted:
@@ -88,21 +91,28 @@ def _of_requests(ids: Sequence[str]) -> Wanted:
     return lambda record: record.id in wanted
 
 
-def _of_entity(context: CliContext, spec: ModelSpec, given: Sequence[str]) -> Wanted:
-    """By the entity's hash, keyed or, of earlier releases, plain: also where its keys are not logged. Raises SpecError.
+def _units(context: CliContext, spec: ModelSpec, given: Sequence[str]) -> set[str]:
+    """The entity's hashes, keyed and, of earlier releases, plain: also where its keys are not logged. Raises SpecError.
 
     Of a ranking the query is the entity: whose lists they are, whatever the candidates.
     """
     model, keys = spec.name, spec.problem.unit_keys(spec.features.keys)
-    beside = set(spec.features.keys) - set(keys)
-    values = dict(pair.split("=", 1) for pair in given if "=" in pair)
+    values = _values(given)
     if sorted(values) != sorted(keys) or len(values) != len(given):
         raise SpecError(
             f"An entity of {model} has the keys {', '.join(keys) or 'none'}.",
             seen=sorted(given), safe="nothing was changed.", hint="give --entity KEY=VALUE once for each.",
         )  # fmt: skip
-    units = units_of(context.settings, model)([values[key] for key in keys])
+    return units_of(context.settings, model)([values[key] for key in keys])
+
+
+def _of_entity(spec: ModelSpec, given: Sequence[str], units: set[str]) -> Wanted:
+    beside, values = set(spec.features.keys) - set(spec.problem.unit_keys(spec.features.keys)), _values(given)
     return lambda record: record.unit in units or _without(record, beside) == values
+
+
+def _values(given: Sequence[str]) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in given if "=" in pair)
 
 
 def _without(record: Record, beside: Collection[str]) -> dict[str, str]:

@@ -121,6 +121,22 @@ BOUNDS: Mapping[str, Variable] = {
         _named("GATEWAY_CONNECTIONS", "number", "Connections of one worker at once.", "1000"),
     )
 }  # fmt: skip
+LOG_SHIP_SECONDS = _named(
+    "LOG_SHIP_SECONDS", "seconds",
+    "How long a line of the prediction log waits on a gateway's disk before it is shipped to the root.", "5",
+)  # fmt: skip
+LOG_SHIP_KILOBYTES = _named("LOG_SHIP_KILOBYTES", "number", "Kilobytes of a segment that are shipped without waiting.", "1024")
+LOG_BACKLOG_MEGABYTES = _named(
+    "LOG_BACKLOG_MEGABYTES", "number",
+    "Megabytes of the prediction log that may wait on a gateway's disk while the root does not take them. Beyond it the oldest "
+    "complete segments are given up, counted and alerted.", "4096",
+)  # fmt: skip
+LOG_KEEP_HOURS = _named(
+    "LOG_KEEP_HOURS",
+    "hours",
+    "How long a segment that was shipped stays on the gateway's disk after it was last written to.",
+    "24",
+)
 SERVE_HOST = _named("SERVE_HOST", "name", "Set by the gateway on Ray Serve for its replicas: the host it listens on.")
 SERVE_ALONE = _named("SERVE_ALONE", "switch", "Set by it likewise: whether its Ray is its own (`yes` or `no`).")
 
@@ -217,7 +233,8 @@ PATH = Variable("PATH", "folders", "Where programs are found.", os.defpath, deri
 GROUPS: Mapping[str, tuple[Variable, ...]] = {
     "Where everything is": tuple(SETTINGS.values()),
     "The gateway": (
-        GATEWAY_WORKERS, GATEWAY_HOSTS, ORIGINS, GATEWAY_MODELS, GATEWAY_MEGABYTES, *BOUNDS.values(), SERVE_HOST, SERVE_ALONE,
+        GATEWAY_WORKERS, GATEWAY_HOSTS, ORIGINS, GATEWAY_MODELS, GATEWAY_MEGABYTES, *BOUNDS.values(), LOG_SHIP_SECONDS,
+        LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
     "Work, storage and tests": (SQL_SECONDS, SQL_MEMORY, AWS_CONN_ID, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM),
     "Ports of the local platform": tuple(PORTS.values()),

@@ -7,7 +7,6 @@ from datetime import date, datetime, timedelta
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Request
-from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import Storage
 from include.data.published import published
@@ -17,6 +16,7 @@ from include.features.offline.late import lacked, lookback
 from include.features.online.pushed import pushed
 from include.model_contract.definition import of_other_versions
 from include.point_in_time.known import known_days
+from include.prediction_log.shared import SharedLog
 from include.problems.of import params_of, rows_of
 
 STEP, FUNCTION = "features", "include.features.features_step:run"
@@ -50,11 +50,18 @@ def uses(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def training_set_request(
-    spec: ModelSpec, as_of: datetime, control: ControlStore, *, withdrawn: Ref | None = None, window_days: int | None = None
+    spec: ModelSpec,
+    as_of: datetime,
+    control: ControlStore,
+    *,
+    withdrawn: Ref | None = None,
+    feedback: Ref | None = None,
+    window_days: int | None = None,
 ) -> Request:
     """Of the days that are published now, as they could have been known at `as_of` (UTC, without zone).
 
-    `withdrawn`: the result of that step, whose requests are left out. `window_days`: the spec's, unless given.
+    `withdrawn`: the result of that step, whose requests are left out. `feedback`: that of the step `labels`, for requests of
+    which no label has landed. `window_days`: the spec's, unless given.
     """
     days = spec.training.window_days if window_days is None else window_days
     params: dict[str, Json] = {
@@ -70,16 +77,18 @@ def training_set_request(
     inputs = known_days(control, spec.name, spec.features.views, start, last)
     if withdrawn is not None:
         inputs["withdrawn"] = withdrawn
+    if feedback is not None:
+        inputs["feedback"] = feedback
     return Request.of(TRAINING_SET, TRAINING_SET_FUNCTION, spec.name, params=params, inputs=inputs)
 
 
-def skew_request(spec: ModelSpec, as_of: datetime, control: ControlStore, ledger: Ledger, settings: Settings) -> Request:
+def skew_request(spec: ModelSpec, as_of: datetime, control: ControlStore, ledger: Ledger, log: SharedLog) -> Request:
     """Of the monitoring window that ends at `as_of` (UTC, without zone), as the log and the published days stand now."""
     first = skew_step.first_day(spec, as_of - timedelta(days=spec.monitoring.window_days))
     days = published(control, spec.name, first, as_of.date())
     present = ledger.resolve(days[max(days)]).value.get("versions", {}) if days else {}
     others = of_other_versions(control, ledger, spec.name, present)
-    return skew_step.snapshot(settings, spec, as_of, days, others)
+    return skew_step.snapshot(log, spec, as_of, days, others)
 
 
 def _pushed(spec: ModelSpec, day: date, storage: Storage) -> dict[str, Json]:

@@ -18,7 +18,6 @@ import pyarrow as pa
 from include.core.digest import digest_json
 from include.core.errors import DataError, NotReadyError
 from include.core.request import Json, Outcome, Ref, Request
-from include.core.settings import Settings
 from include.core.spec import Features, ModelSpec
 from include.core.spec.dtypes import Kind, kind_of
 from include.core.task import Task
@@ -29,6 +28,7 @@ from include.point_in_time import known
 from include.point_in_time.partition import DailyFiles, results
 from include.prediction_log.reader import read_requests
 from include.prediction_log.record import Record
+from include.prediction_log.shared import SharedLog
 
 SAMPLE = 20_000  # requests compared: those whose id hashes lowest, so that any two readings take the same
 LOST = "empty_view:"  # before a view's name: the store had lost all of its rows
@@ -63,14 +63,14 @@ def first_day(spec: ModelSpec, start: datetime) -> date:
 
 
 def snapshot(
-    settings: Settings, spec: ModelSpec, end: datetime, published: Mapping[date, Ref], left_out: Sequence[int] = ()
+    log: SharedLog, spec: ModelSpec, end: datetime, published: Mapping[date, Ref], left_out: Sequence[int] = ()
 ) -> Request:
     """The request of `skew` for the monitoring window that ends at `end` (UTC, without zone), as the log stands now.
 
     `left_out`: versions of the model that were served other versions of the views than the published ones.
     """
     start = end - timedelta(days=spec.monitoring.window_days)
-    sample = read_sample(settings, spec.name, start, end, left_out=left_out)
+    sample = read_sample(log, spec.name, start, end, left_out=left_out)
     params: dict[str, Json] = {
         "start": start.isoformat(), "as_of": end.isoformat(), "until": sample.until, "log": sample.digest,
         "features": spec.features.model_dump(mode="json"), "redacted": sorted(spec.serving.redact),
@@ -89,7 +89,8 @@ def run(task: Task) -> Outcome:
     """
     params, features = task.params, Features.model_validate(task.params["features"])
     start, end = datetime.fromisoformat(params["start"]), datetime.fromisoformat(params["as_of"])
-    sample = read_sample(task.settings, task.request.model, start, end, params["until"], params.get("left_out", ()))
+    log = SharedLog(task.settings.home, task.storage)
+    sample = read_sample(log, task.request.model, start, end, params["until"], params.get("left_out", ()))
     if sample.digest != params["log"]:
         raise NotReadyError(
             f"The prediction log of {task.request.model} no longer holds the requests that were to be replayed.",
@@ -152,14 +153,14 @@ def _not_served(reason: str) -> bool:
 
 
 def read_sample(
-    settings: Settings, model: str, start: datetime, end: datetime, until: str = "", left_out: Sequence[int] = ()
+    log: SharedLog, model: str, start: datetime, end: datetime, until: str = "", left_out: Sequence[int] = ()
 ) -> Served:
     """The window's requests, one record for each by the log's rule (include/prediction_log/first.py); what was written after
     `until`, or answered by the versions `left_out`, is left out.
 
     So is an id that several entities were asked about: nobody can tell here whose it is.
     """
-    requests = read_requests(settings.home, model, start.isoformat(), end.isoformat(), until)
+    requests = read_requests(log, model, start.isoformat(), end.isoformat(), until)
     mine = requests.undisputed
     made = [record for record in mine if not any(map(_not_served, record.degraded))]
     whole = [record for record in made if record.version not in left_out]

@@ -27,6 +27,7 @@ from include.problems.of import PLAIN, of_params
 from include.problems.problem import TIME, Problem
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
+FEEDBACK = "feedback"  # an input: labels that callers have sent
 TOLD, ANSWERED, AT_ONCE = '"_told"', '"_answered"', '"_at_once"'  # SQL names that no author's column can have
 
 
@@ -50,7 +51,8 @@ class Window:
 def run(task: Task) -> Outcome:
     """Writes `train.parquet` and `holdout.parquet`; a value of counts and view versions. Inputs: a published day each, those
     of the window and before it those whose values may still stand in it (include/point_in_time/known.py); and `withdrawn`
-    (include/features/withdrawn_step.py) where its requests are to be left out.
+    (include/features/withdrawn_step.py) where its requests are to be left out; and `feedback`, labels that callers have sent, for
+    requests of which no label had landed by then.
 
     Columns: request_id, event_timestamp, keys, features, those that the problem reads beside them, label (of the problem's
     type; int8 of a binary one). The same inputs give the same bytes. Rows of one list (a ranking's query) are never apart: a list
@@ -62,7 +64,7 @@ def run(task: Task) -> Outcome:
     days_of_window = params["window_days"], params["holdout_days"], params["minimum_rows"]
     window = Window(parse_time(params["as_of"]), *days_of_window, params["label"], of_params(params))
     inputs = dict(task.request.inputs)
-    left_out = inputs.pop(WITHDRAWN, None)
+    left_out, feedback = inputs.pop(WITHDRAWN, None), inputs.pop(FEEDBACK, None)
     days = results(task.ledger, inputs)
     features = Features.model_validate(params["features"])
     views = checked_version(features.views, days, window.start)
@@ -70,6 +72,8 @@ def run(task: Task) -> Outcome:
         files = known_files(task.ledger, features.views, days, window.start, task.workdir / "inputs")
         if left_out is not None:
             files.days[WITHDRAWN] = [str(task.file(WITHDRAWN, f"{WITHDRAWN}.parquet"))]
+        if feedback is not None:
+            files.days[FEEDBACK] = [str(task.file(FEEDBACK, "labels.parquet"))]
         outcome = build(connection, features, window, files, task.workdir)
     newest = days[max(days)].value.get("definitions", {}) if days else {}
     made = {name: each for name, each in newest.items() if each["view"]["version"] == views.get(name)}
@@ -100,6 +104,8 @@ def build(
     joined = known_at(features.views, files, "labelled", [*keys], [*own, *rest, "entity.held_out"])
     connection.execute(f"CREATE TABLE training_set AS {joined}")
     counts |= _labels(connection, window, counts)
+    if files.days.get(FEEDBACK):
+        counts["told"] = _told(connection)
     paths = {}
     for name, condition in (("train", "NOT held_out"), ("holdout", "held_out")):
         paths[f"{name}.parquet"] = path = folder / f"{name}.parquet"
@@ -113,7 +119,8 @@ def build(
 def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, window: Window, keys: Sequence[str]) -> None:
     """Table `asked`: the window's entity rows with their label, if it had arrived by `as_of`, else NULL.
 
-    A label that was corrected later, on another day, counts from then on. Requests of withdrawn versions are left out.
+    A label that was corrected later, on another day, counts from then on; one that a caller has sent (table `sent`) where none
+    had landed. Requests of withdrawn versions are left out.
     Table `labelled`: those of them that may be learned from; a label that was known when its row was asked is none of it.
     """
     label = f'"{window.label}"'
@@ -133,6 +140,16 @@ def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, win
             safe="no snapshot was made; the champion stays.",
             hint="backfill the features DAG over the window: its days were published with another kind of label.",
         ) from error
+    connection.execute("CREATE TABLE sent (request_id VARCHAR)")
+    for path in files.get(FEEDBACK, ()):
+        connection.execute(f"""
+            INSERT INTO sent SELECT request_id FROM {parquet([path])} ANTI JOIN known USING (request_id)
+            WHERE label_timestamp <= TIMESTAMP '{window.as_of}'
+        """)
+        connection.execute(f"""
+            INSERT INTO known SELECT request_id, {label}::{window.problem.sql_type}, label_timestamp
+            FROM {parquet([path])} SEMI JOIN sent USING (request_id)
+        """)
     connection.execute(f"""
         CREATE TABLE asked AS SELECT entity.*, {label}, coalesce({TOLD} < event_timestamp, false) AS {ANSWERED},
             coalesce({TOLD} = event_timestamp, false) AS {AT_ONCE}
@@ -163,6 +180,11 @@ def _counts(connection: duckdb.DuckDBPyConnection, window: Window, cut: Mapping[
     names = [column[0] for column in row.description]
     counts: dict[str, Any] = dict(zip(names, row.fetchall()[0], strict=True))
     return {**counts, **cut, "as_of": window.as_of.strftime(TIME_FORMAT)}
+
+
+def _told(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many rows are learned from by a label that a caller has sent."""
+    return int(connection.execute("SELECT count(*) FROM labelled SEMI JOIN sent USING (request_id)").fetchall()[0][0])
 
 
 def _check_counts(counts: Mapping[str, Json], window: Window) -> None:

@@ -16,21 +16,21 @@ import pyarrow.parquet as pq
 from include.core.digest import digest_json
 from include.core.errors import NotReadyError
 from include.core.request import Outcome, Request
-from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.task import Task
 from include.prediction_log.reader import read_requests
 from include.prediction_log.record import Record
+from include.prediction_log.shared import SharedLog
 from include.routing.entity_hash import entity_id
 
 INPUT = "withdrawn"  # of the `training_set` step
 
 
-def snapshot(settings: Settings, spec: ModelSpec, as_of: str, versions: Sequence[int]) -> Request:
+def snapshot(log: SharedLog, spec: ModelSpec, as_of: str, versions: Sequence[int]) -> Request:
     """The request for a training set as of that moment (UTC, without zone), as the log stands now."""
     start = datetime.fromisoformat(as_of) - timedelta(days=spec.training.window_days)
     keys = list(spec.features.keys)
-    found = _requests(settings, spec.name, start.isoformat(), as_of, versions, keys)
+    found = _requests(log, spec.name, start.isoformat(), as_of, versions, keys)
     params = {"start": start.isoformat(), "as_of": as_of, "versions": list(versions), "keys": keys, "log": digest_json(found)}
     return Request.of("withdrawn", "include.features.withdrawn_step:run", spec.name, params=params, inputs={})
 
@@ -40,7 +40,8 @@ def run(task: Task) -> Outcome:
     of the id is meant. Raises NotReadyError if the log holds others by now."""
     params = task.params
     keys = params.get("keys", [])
-    found = _requests(task.settings, task.request.model, params["start"], params["as_of"], params["versions"], keys)
+    log = SharedLog(task.settings.home, task.storage)
+    found = _requests(log, task.request.model, params["start"], params["as_of"], params["versions"], keys)
     if digest_json(found) != params["log"]:
         what = f"The prediction log of {task.request.model} holds other requests of {params['versions']} by now."
         raise NotReadyError(what, safe="nothing was written.", hint="the retry takes a new snapshot by itself.")
@@ -60,14 +61,14 @@ def matches(file: str, keys: Sequence[str]) -> str:
 
 
 def _requests(
-    settings: Settings, model: str, start: str, end: str, versions: Sequence[int], keys: Sequence[str]
+    log: SharedLog, model: str, start: str, end: str, versions: Sequence[int], keys: Sequence[str]
 ) -> list[tuple[str, str | None]]:
     """(request id, entity): the entity alone where several were asked about under the id, since whoever guesses an id could
     else have another's request left out. Without it where the log does not say whose it was (redacted keys)."""
     gone = set(versions)
     if not gone:
         return []
-    requests = read_requests(settings.home, model, start, end)
+    requests = read_requests(log, model, start, end)
     rows = {
         (record.id, _entity(record, keys) if record.id in requests.contested else None)
         for record in requests.first.values()

@@ -22,6 +22,10 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from include.core.errors import one_line
+from include.prediction_log.compactor import LogCompactor
+from include.prediction_log.entity_keys import EntityKeys
+from include.prediction_log.shared import SharedLog
+from include.prediction_log.shipping import Limits, LogShipper
 from include.rollout.evidence_publisher import EvidencePublisher, source_of
 from include.services.services import Services
 from include.serving.telemetry.agent_report import Report
@@ -59,7 +63,14 @@ class Ending(Protocol):
 def duties(services: Services) -> list[Duty]:
     """What an agent does over those services."""
     settings = services.settings
-    return [EvidencePublisher(lambda: services.control, settings.home, lambda: source_of(settings))]
+    shared = SharedLog(settings.home, services.storage)
+    limits = Limits.from_env(settings.environ)
+    return [
+        LogShipper(shared, limits, settings.environ),
+        LogCompactor(shared),
+        EntityKeys(shared, settings.environ),
+        EvidencePublisher(lambda: services.control, settings.home, lambda: source_of(settings)),
+    ]
 
 
 class Agent:
@@ -72,6 +83,7 @@ class Agent:
         threads = [threading.Thread(target=self._keep_doing, args=(duty,), name=duty.name, daemon=True) for duty in self._work]
         for thread in threads:
             thread.start()
+        self._report.write()
         while not self._ended.wait(REPORT_SECONDS):
             self._report.write()
         until = time.monotonic() + self._last

@@ -35,13 +35,13 @@ class AgentKeeper:
         self._pid = 0
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """At once; whoever calls has no threads yet, or gets an agent that is a program of its own."""
+    def start(self, alone: bool = False) -> None:
+        """At once. `alone`: this process has no threads yet, of any library, so that it may be forked."""
         # A worker that is forked while a program is being started would hold that start's own pipe open.
         os.register_at_fork(
             before=self._spawning.acquire, after_in_parent=self._spawning.release, after_in_child=self._spawning.release
         )
-        process = None if threading.active_count() == 1 and self._fork() else self._spawn()
+        process = None if alone and threading.active_count() == 1 and self._fork() else self._spawn()
         self._thread = threading.Thread(target=self._keep, args=(process,), name="agent-keeper", daemon=True)
         self._thread.start()
 

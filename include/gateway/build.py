@@ -80,7 +80,7 @@ def sources(reader: FeatureReader, services: Services) -> dict[str, Source]:
         "features": lambda spec: freshness.samples(reader.opened(), spec),
         "skew": lambda spec: findings.samples(services.control, spec),
         "monitoring": lambda spec: alarm.samples(services.control, spec),
-        "log": log_source(services.settings.home),
+        "log": log_source(services.settings.home, services.settings.environ),
         "agent": agent_source(services.settings.home),
     }
 

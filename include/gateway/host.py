@@ -29,6 +29,7 @@ from include.core.settings import Settings
 from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import Shared, build
 from include.gateway.shadow import COMMAND
+from include.prediction_log.shipping import Limits
 from include.services.services import Services
 from include.serving.gateway import Gateway
 from include.serving.http.access import CONNECTION, Access, from_settings
@@ -61,12 +62,13 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND)
     try:
         access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ))
         bounds = Bounds.from_env(settings.environ)
+        Limits.from_env(settings.environ)  # the agent's: a person should know now
         _require_schema(settings)
     except (PermanentError, NotReadyError) as error:
         sys.exit(str(error))
     _allow_files(bounds)
     keeper = AgentKeeper()
-    keeper.start()  # before there is a socket: the agent would hold the port for as long as it outlives the gateway
+    keeper.start(alone=True)  # before there is a socket: the agent would hold the port for as long as it outlives the gateway
     try:
         return _answer(settings, options, access, bounds, Shared(options.workers, shadow_command))
     finally:

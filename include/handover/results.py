@@ -37,14 +37,21 @@ def training_set(services: Services, spec: ModelSpec, as_of: datetime | None) ->
     moment = as_of if last is None or as_of is not None else utc(end_of_day(last))
     assert moment is not None
     listed = computed(services, _withdrawn(services, spec, moment)) if spec.training.without_withdrawn else None
-    return computed(services, training_set_request(spec, moment, services.control, withdrawn=listed))
+    told = computed(services, _told(services, spec, moment)) if "training" in spec.serving.feedback else None
+    return computed(services, training_set_request(spec, moment, services.control, withdrawn=listed, feedback=told))
 
 
 def _withdrawn(services: Services, spec: ModelSpec, moment: datetime) -> Request:
     from include.features.withdrawn_step import snapshot
     from include.rollout.history import withdrawn
 
-    return snapshot(services.settings, spec, moment.isoformat(), withdrawn(services.control, spec.name))
+    return snapshot(services.prediction_log, spec, moment.isoformat(), withdrawn(services.control, spec.name))
+
+
+def _told(services: Services, spec: ModelSpec, moment: datetime) -> Request:
+    from include.monitoring.feedback_step import told_snapshot
+
+    return told_snapshot(services.prediction_log, spec, moment, spec.training.window_days)
 
 
 def evaluation(services: Services, spec: ModelSpec, train: Ref, rows: Ref, *, compare: bool) -> Ref:

@@ -16,33 +16,36 @@ import pyarrow.parquet as pq
 
 from include.core.errors import NotReadyError
 from include.core.request import Json, Outcome, Ref, Request
-from include.core.settings import Settings
 from include.core.spec import Feature, Features, ModelSpec
 from include.core.task import Task
 from include.data.sql import copy, literal, parquet
 from include.data.window import Window, moment
-from include.prediction_log.layout import log_files
 from include.prediction_log.owners import settle
+from include.prediction_log.shared import SharedLog, files
 from include.prediction_log.sql_view import COLUMNS, Beside, open_log, select
 from include.prediction_log.units import units_of
 from include.problems.of import of_params, of_spec, params_of
 from include.problems.problem import Problem
 from include.step_values.monitoring import CollectValue
 
+FEEDBACK = "feedback"  # an input: what the step `labels` found
+
 
 def snapshot(
-    settings: Settings,
+    log: SharedLog,
     spec: ModelSpec,
     as_of: str | datetime,
     published: Mapping[date, Ref] | Mapping[str, Ref],
     *,
     window_days: int = 0,
     withdrawn: Sequence[int] = (),
+    feedback: Ref | None = None,
 ) -> Request:
     """The request of `collect` for the window that ends at `as_of`, as the log stands now.
 
     `published`: {day: Ref of the day's `features` result}; the days the window touches become inputs. `withdrawn`: versions
-    that were rolled back: their answers are tagged.
+    that were rolled back: their answers are tagged. `feedback`: labels that callers have sent, for requests of
+    which none has landed.
     """
     refs = {str(day): ref for day, ref in published.items()}
     window = Window.ending(as_of, window_days or spec.monitoring.window_days)
@@ -50,7 +53,7 @@ def snapshot(
     inputs = spec.features.inputs
     problem, before = of_spec(spec), window.start - wide.start
     also = beside(problem, inputs)
-    with open_log(log_files(settings.home, spec.name), inputs, window, earlier=before, beside=also) as connection:
+    with open_log(files(log, spec.name), inputs, window, earlier=before, beside=also) as connection:
         selection = select(connection, inputs, also)
     params: dict[str, Json] = {
         "as_of": window.end.isoformat(),
@@ -66,6 +69,8 @@ def snapshot(
         **params_of(spec),
     }
     days = {day: refs[day] for day in wide.days() if day in refs}
+    if feedback is not None:
+        days[FEEDBACK] = feedback
     return Request.of("collect", "include.monitoring.collect_step:run", spec.name, params=params, inputs=days)
 
 
@@ -90,11 +95,11 @@ def run(task: Task) -> Outcome:
     features = Features.model_validate(params["features"])
     inputs = features.inputs
     window = Window(moment(params["window_start"]), moment(params["as_of"]))
-    files = log_files(task.settings.home, task.request.model)
+    log = files(SharedLog(task.settings.home, task.storage), task.request.model)
     earlier = window.start - moment(params["earlier_start"])
     problem = of_params(params)
     also = beside(problem, inputs)
-    with open_log(files, inputs, window, params["until"], earlier, also) as connection:
+    with open_log(log, inputs, window, params["until"], earlier, also) as connection:
         selection = select(connection, inputs, also)
         if selection.digest != params["log"]:
             raise NotReadyError(
@@ -104,9 +109,9 @@ def run(task: Task) -> Outcome:
                 safe="nothing was written; the log itself is never changed by reading.",
                 hint="the retry takes a new snapshot by itself.",
             )
-        label_files = [str(task.file(day, "labels.parquet")) for day in sorted(task.request.inputs)]
-        _labels(connection, label_files, window, problem)
-        days = sorted(task.request.inputs)
+        days = sorted(set(task.request.inputs) - {FEEDBACK})
+        told = [str(task.file(FEEDBACK, "labels.parquet"))] if FEEDBACK in task.request.inputs else []
+        _labels(connection, [str(task.file(day, "labels.parquet")) for day in days], window, problem, told)
         settle(
             connection,
             lambda: [str(task.file(day, "entities.parquet")) for day in days],
@@ -117,7 +122,8 @@ def run(task: Task) -> Outcome:
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
         for query, path in zip(queries.values(), written.values(), strict=True):
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
-        return Outcome(_counts(connection, window, {feature.name for feature in inputs} - set(params["redacted"])), written)
+        counts = _counts(connection, window, {feature.name for feature in inputs} - set(params["redacted"]))
+        return Outcome({**counts, **({"labels_told": _told(connection)} if told else {})}, written)
 
 
 def _queries(params: Mapping[str, Any], names: list[str], also: Beside, problem: Problem) -> dict[str, str]:
@@ -150,10 +156,13 @@ def _withdrawn(params: Mapping[str, Any]) -> str:
     return f"coalesce(version IN ({versions}), false) AS withdrawn" if versions else "false AS withdrawn"
 
 
-def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Window, problem: Problem) -> None:
+def _labels(
+    connection: duckdb.DuckDBPyConnection, files: list[str], window: Window, problem: Problem, told: Sequence[str]
+) -> None:
     """Table `labels`: one row a request. The newest label wins; two that differ at one moment cancel each other.
 
-    Classes that the problem does not have are no labels: they are counted in `outside`.
+    Classes that the problem does not have are no labels: they are counted in `outside`. `told`: files of labels that callers
+    have sent, for requests of which no label has landed; their requests are in the table `told`.
     """
     kind = "VARCHAR" if problem.named_labels else "DOUBLE"
     connection.execute(f"CREATE TABLE arrived (request_id VARCHAR, label {kind}, label_timestamp TIMESTAMP)")
@@ -167,6 +176,13 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
     known = f"label IN ({', '.join(map(literal, problem.outputs))})" if problem.named_labels else "isfinite(label)"
     connection.execute(f"CREATE TABLE outside AS SELECT DISTINCT request_id FROM arrived WHERE NOT {known}")
     connection.execute(f"DELETE FROM arrived WHERE NOT {known}")
+    connection.execute("CREATE TABLE told (request_id VARCHAR)")
+    if told:
+        sent = f"SELECT * FROM {parquet(told)} WHERE label_timestamp <= ?"
+        rows = f'SELECT request_id, "{_label_column(told[0])}"::{kind} AS label, label_timestamp FROM ({sent})'
+        connection.execute(f"CREATE TABLE missing AS {rows} ANTI JOIN arrived USING (request_id)", [window.end])
+        connection.execute("INSERT INTO arrived SELECT * FROM missing")
+        connection.execute("INSERT INTO told SELECT request_id FROM missing")
     connection.execute(
         """CREATE TABLE labels AS
         WITH newest AS (
@@ -184,6 +200,12 @@ def _labels(connection: duckdb.DuckDBPyConnection, files: list[str], window: Win
         WHERE turn = 1 AND label_timestamp < event_time"""
     )
     connection.execute("DELETE FROM labels WHERE request_id IN (SELECT request_id FROM foreknown)")
+
+
+def _told(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many of the window's labels callers have sent."""
+    query = "SELECT count(label) FROM log JOIN labels USING (request_id) SEMI JOIN told USING (request_id) WHERE turn = 1"
+    return int(connection.execute(query).fetchall()[0][0])
 
 
 def _label_column(file: str) -> str:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from include.core.control import ControlStore
 from include.core.request import Json, Ref, Request
-from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.data.published import published
 from include.monitoring.collect_step import snapshot
+from include.prediction_log.shared import SharedLog
 from include.problems.of import params_of
 from include.versions.record import VersionRecord
 
@@ -19,19 +19,21 @@ def collect_request(
     spec: ModelSpec,
     as_of: datetime,
     control: ControlStore,
-    settings: Settings,
+    log: SharedLog,
     withdrawn: Sequence[int],
     feedback: Ref | None = None,
 ) -> Request:
     """Of the window that ends at `as_of` (UTC, without zone), as the log and the published days stand now.
 
-    `withdrawn`: the versions that were rolled back. `feedback`: labels that callers have sent, of a model that publishes none.
+    `withdrawn`: the versions that were rolled back. `feedback`: labels that callers have sent: of a model that publishes
+    none all there are, of another those of requests whose label has not landed.
     """
     first = (as_of - timedelta(days=spec.monitoring.window_days)).date()
     labels = published(control, spec.name, first, as_of.date())
-    if feedback is not None:  # under the last day of the window
+    if feedback is not None and not spec.managed:  # under the last day of the window
         labels |= {(as_of - timedelta(microseconds=1)).date(): feedback}
-    return snapshot(settings, spec, as_of, labels, withdrawn=withdrawn)
+        feedback = None
+    return snapshot(log, spec, as_of, labels, withdrawn=withdrawn, feedback=feedback)
 
 
 def reference_request(spec: ModelSpec, training_set: Ref, train: Ref) -> Request:

@@ -22,6 +22,7 @@ from include.features.request import training_set_request
 from include.features.withdrawn_step import snapshot
 from include.local.connections import read_file
 from include.local.environment import quiet
+from include.monitoring.feedback_step import told_snapshot
 from include.notebook.arguments import Moment, as_day, as_moment, known_params, name_of
 from include.notebook.comparison import Comparison, refuse_incomparable, refuse_seen
 from include.notebook.days import MadeDay, Say, make_days
@@ -115,8 +116,8 @@ class Model:
         at = self._moment(spec, as_of)
         if missing != "ignore":
             self._need_days(spec, at, missing)
-        gone = self._withdrawn(spec, at)
-        request = training_set_request(spec, at, self.services.control, withdrawn=gone)
+        gone, told = self._withdrawn(spec, at), self._told(spec, at)
+        request = training_set_request(spec, at, self.services.control, withdrawn=gone, feedback=told)
         return TrainingSet(self.name, self._compute(request), self.services)
 
     # -- models ----------------------------------------------------------------------------------------
@@ -247,7 +248,13 @@ class Model:
         if not spec.training.without_withdrawn:
             return None
         gone: Sequence[int] = withdrawn(self.services.control, self.name)
-        found = self._compute(snapshot(self.services.settings, spec, at.isoformat(), gone))
+        found = self._compute(snapshot(self.services.prediction_log, spec, at.isoformat(), gone))
+        return self.services.ledger.ref(found.result)
+
+    def _told(self, spec: ModelSpec, at: datetime) -> Ref | None:
+        if "training" not in spec.serving.feedback:
+            return None
+        found = self._compute(told_snapshot(self.services.prediction_log, spec, at, spec.training.window_days))
         return self.services.ledger.ref(found.result)
 
     def _warn_seen(self, holdout: Ref, of_champion: Ref) -> None:

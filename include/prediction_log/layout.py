@@ -1,11 +1,13 @@
 """Where the prediction log is on the disk, and in which order its files are read.
 
-    <home>/predictions/{model}/{segment}.jsonl                     a segment, {YYYYMMDD-HHMMSS-pid[-NNNN]}: one process writes it
-    <home>/predictions/{model}/date=YYYY-MM-DD/{segment}.parquet   what became of it, a file for each day of its records
+    <home>/predictions/{model}/{segment}.jsonl                     {YYYYMMDD-HHMMSS-pid-gateway[-NNNN]}: one process writes it
+    <home>/predictions/{model}/date=YYYY-MM-DD/{segment}.parquet   what an earlier release made of one
 
-The order of reading is that of the segments' names, whatever they are by now, then of the days, then of the lines: rotation
-changes no reader's order. Segments are always listed before Parquet files, so that one that is rotated meanwhile is found at
-least once; a segment that is still there counts, not its Parquet files.
+What leaves the disk, and when: include/prediction_log/pieces.py. Names of segments of earlier releases lack the gateway.
+
+The order of reading is that of the segments' names, whatever they are by now, then of the days, then of the lines: neither
+rotation nor shipping changes a reader's order. Segments are always listed before Parquet files, so that one that is rotated
+meanwhile is found at least once; a segment that is still there counts, not its Parquet files.
 """
 
 from __future__ import annotations
@@ -49,9 +51,9 @@ def models(home: Path) -> list[str]:
     return sorted(path.name for path in (home / "predictions").glob("*") if path.is_dir())
 
 
-def new_segment_names(at: datetime, pid: int) -> Iterator[str]:
-    """File names for a segment that a process opens, of which it takes the first that is free."""
-    stem = f"{at:%Y%m%d-%H%M%S}-{pid}"
+def new_segment_names(at: datetime, pid: int, gateway: str) -> Iterator[str]:
+    """File names for a segment that a process of that gateway opens, of which it takes the first that is free."""
+    stem = f"{at:%Y%m%d-%H%M%S}-{pid}-{gateway}"
     yield f"{stem}{SEGMENT}"
     for number in range(1, 10_000):
         yield f"{stem}-{number:04d}{SEGMENT}"
@@ -84,6 +86,11 @@ def parquet_files(home: Path, model: str) -> list[Path]:
 def parquet_files_of(segment: Path) -> list[Path]:
     """The Parquet files that there are of a segment, oldest day first."""
     return sorted(segment.parent.glob(f"{DAY}*/{segment.stem}{PARQUET}"))
+
+
+def day_of(path: Path) -> str:
+    """The day (YYYY-MM-DD) of a Parquet file's records."""
+    return path.parent.name.removeprefix(DAY)
 
 
 def segment_name(path: Path) -> str:

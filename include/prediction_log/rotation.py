@@ -1,110 +1,31 @@
-"""From segments to Parquet: what the prediction log becomes once nobody writes it and no rollout reads it.
+"""By hand: complete segments of the prediction log in the storage root become Parquet files, on whatever machine.
 
-    python -m include.prediction_log.rotation [--days 7] [MODEL ...]
+    python -m include.prediction_log.rotation [--minutes 70] [MODEL ...]
 
-A segment becomes one Parquet file a day under `date=YYYY-MM-DD/`, with columns to search by, the line itself in `record`
-and in `upto` the bytes of the segment up to its end, and is then removed. Killed between the two, both are there: readers
-believe the segment, and the next rotation writes the same files again. A segment that is written is locked, and left alone.
+A gateway's agent does it for its own, the `rotate` task of the monitoring DAG for those of gateways that are gone.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
-import os
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from collections.abc import Iterable
+from datetime import timedelta
 
 from include.core.settings import Settings
-from include.prediction_log.layout import COLUMNS, models, parquet_file, segments
-from include.prediction_log.record import Record, parse_line
-
-DAY_SECONDS = 86_400
-KEEP_DAYS = 7.0  # since a segment was last written to
-SCHEMA = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
-FIELDS = [name for name in COLUMNS if name in Record.__struct_fields__]
-
-
-def rotate(home: Path, model: str, older_than: float) -> list[Path]:
-    """The Parquet files made of segments that nobody has written to for that many seconds. Any number may do it at once."""
-    made = []
-    for segment in segments(home, model):
-        with suppress(FileNotFoundError):  # another one was faster
-            if time.time() - segment.stat().st_mtime >= older_than:
-                with _left_alone(segment) as left:
-                    if left:
-                        made += _convert(segment)
-                        segment.unlink()
-    return made
-
-
-@contextmanager
-def _left_alone(segment: Path) -> Iterator[bool]:
-    """Whether nobody writes it; meanwhile nobody else rotates it."""
-    with segment.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-
-
-def _convert(segment: Path) -> list[Path]:
-    days: dict[str, list[tuple[Record, str, int]]] = {}
-    upto = 0
-    with segment.open("rb") as lines:
-        for line in lines:
-            upto += len(line)
-            record = parse_line(line)
-            if record is not None:
-                days.setdefault(record.at[:10], []).append((record, line.decode().rstrip("\n"), upto))
-    return [_write(segment, day, records) for day, records in sorted(days.items())]
-
-
-def _write(segment: Path, day: str, records: list[tuple[Record, str, int]]) -> Path:
-    """Whole under its name, or not there; on the disk before the segment goes."""
-    target = parquet_file(segment, day)
-    target.parent.mkdir(exist_ok=True)
-    columns = {name: [getattr(record, name) for record, _, _ in records] for name in FIELDS}
-    lines = {"record": [line for _, line, _ in records], "upto": [upto for _, _, upto in records]}
-    temporary = target.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        pq.write_table(pa.table({**columns, **lines}, schema=SCHEMA), file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(target)
-    for changed in (target.parent, segment.parent):
-        _sync(changed)
-    return target
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def rotate_days(home: Path, model: str, days: float) -> list[Path]:
-    return rotate(home, model, days * DAY_SECONDS)
+from include.prediction_log.compaction import COMPLETE, compact
+from include.prediction_log.shared import log_of, models
 
 
 def main(argv: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="include.prediction_log.rotation")
     parser.add_argument("models", nargs="*", help="default: every model that has a log")
-    parser.add_argument("--days", type=float, default=KEEP_DAYS, help="since a segment was last written to")
+    minutes = COMPLETE.total_seconds() / 60
+    parser.add_argument("--minutes", type=float, default=minutes, help="since a segment was opened (default: %(default)g)")
     options = parser.parse_args(list(argv) if argv is not None else None)
-    home = Settings.from_env().home
-    for model in options.models or models(home):
-        for file in rotate_days(home, model, options.days):
-            print(file)
+    log = log_of(Settings.from_env())
+    for model in options.models or models(log):
+        for path in compact(log, model, timedelta(minutes=options.minutes)):
+            print(log.storage.uri(path))
     return 0
 
 

@@ -33,7 +33,7 @@ TEXTS = ("id", "at", "event_time", "unit", "arm", "degraded", "explored")  # fie
 COLUMNS = ("request_id", "event_time", "version", "arm", "score", "degraded")
 OUTPUTS = "outputs"
 NO_TIME = timedelta(0)
-SAFE = "reading never changes the log; the retry finds the same records in their Parquet files."
+SAFE = "reading never changes the log; the retry finds the same records where they are by then."
 NOT_DEGRADED = "('false', 'no', 'none', 'null', '0', '', '[]', '{}')"
 
 
@@ -75,7 +75,7 @@ def open_log(
 
     Columns: request_id, event_time, version, arm, score, one per model input, those of `beside`, degraded, explored, _written
     (text), _fields (the names the record carried), _unit (hash of the entity), turn (1 = the record that counts; below 0: the
-    id is contested, -1 = the record that counts of its entity). Raises NotReadyError where a segment was rotated meanwhile.
+    id is contested, -1 = the record that counts of its entity). Raises NotReadyError where a file went meanwhile.
     """
     connection = open_session(threads=2)  # a time without zone is UTC
     connection.execute("CREATE TABLE lines (kind VARCHAR, json JSON)")
@@ -113,7 +113,7 @@ def _load(connection: duckdb.DuckDBPyConnection, rotated: bool, files: Sequence[
     try:
         connection.execute(f"INSERT INTO lines {query} WHERE kind IN {KINDS}")
     except duckdb.IOException as error:
-        if rotated:
+        if all(path.exists() for path in files):
             raise
         raise NotReadyError("The prediction log was rotated while it was read.", seen=str(error), safe=SAFE) from error
 

@@ -20,6 +20,7 @@ import msgspec
 
 from include.core.entity_key import entity_key, pseudonyms
 from include.core.errors import one_line
+from include.core.machine import gateway_id
 from include.core.time import now
 from include.prediction_log.layout import folder, new_segment_names
 from include.prediction_log.record import Record
@@ -64,7 +65,7 @@ class PredictionLog:
     """
 
     def __init__(self, home: Path, model: str, segment_bytes: int = SEGMENT_BYTES) -> None:
-        self._folder = folder(home, model)
+        self._folder, self._gateway = folder(home, model), gateway_id(home)
         self.pseudonym = pseudonyms(entity_key(home))  # what stands in a record's `unit` for an entity's hash
         self._limit = segment_bytes
         self._encoder = msgspec.json.Encoder()
@@ -125,7 +126,7 @@ class PredictionLog:
     def _open_segment(self) -> None:
         self._retire()
         self._folder.mkdir(parents=True, exist_ok=True)
-        for name in new_segment_names(now(), os.getpid()):
+        for name in new_segment_names(now(), os.getpid(), self._gateway):
             try:
                 self._handle = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             except FileExistsError:  # a second one within a second

@@ -1,8 +1,8 @@
-"""What crashed gateways and tasks left on this machine: scratch folders, and log segments that nobody rotates.
+"""What crashed gateways and tasks left on this machine: scratch folders, and log segments that nobody ships.
 
 A gateway's shared memory and sockets have no names, so the kernel frees them with its last process. Its scratch folders carry
-the mark of their writer. A segment of the prediction log without a writer is complete; the monitoring DAG rotates it, and this
-does where that DAG does not run any more. Nothing is lost by either, so no alert is sent.
+the mark of their writer. A segment of the prediction log leaves the disk a day after it was shipped; where no agent of a gateway
+runs any more the monitoring DAG ships it, and this does where that DAG does not run. Nothing is lost, so no alert is sent.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from pathlib import Path
 from include.core.housekeeping import housekeeping
 from include.core.scratch import PREFIX, is_abandoned, sweep_scratch
 from include.prediction_log.layout import models, segments
-from include.prediction_log.rotation import DAY_SECONDS, KEEP_DAYS, rotate_days
+from include.prediction_log.shared import SharedLog
+from include.prediction_log.shipping import ship_what_is_left
 from include.reconcile.world import Finding, World
 
-EXTRA_DAYS = 2.0  # beyond the days that a segment is kept: the monitoring DAG comes first
+DAY_SECONDS = 86_400
+LEFT_DAYS = 9.0  # since it was last written to: a weekly monitoring DAG comes first
 
 
 def find(world: World) -> Iterator[Finding]:
@@ -30,11 +32,11 @@ def find(world: World) -> Iterator[Finding]:
         summary = f"{len(left)} scratch folders of processes that are gone, such as {left[0]}"
         yield Finding("leftover.scratch", "leftover/scratch", "", summary, "removed", partial(_sweep, places))
     for model in models(home):
-        old = [segment for segment in segments(home, model) if _age_days(segment) >= KEEP_DAYS + EXTRA_DAYS]
+        old = [segment for segment in segments(home, model) if _age_days(segment) >= LEFT_DAYS]
         if old:
-            summary = f"{len(old)} segments of the prediction log that nobody has rotated, such as {old[0].name}"
-            act = partial(_rotate, home, model)
-            yield Finding("leftover.log", f"leftover/log/{model}", model, summary, "rotated to Parquet", act)
+            summary = f"{len(old)} segments of the prediction log that nobody has taken off this disk, such as {old[0].name}"
+            act = partial(_ship, world, old)
+            yield Finding("leftover.log", f"leftover/log/{model}", model, summary, "shipped to the storage root", act)
 
 
 def _sweep(places: list[Path]) -> bool:
@@ -43,15 +45,14 @@ def _sweep(places: list[Path]) -> bool:
     return True
 
 
-def _rotate(home: Path, model: str) -> bool:
-    made: list[Path] = []
-    with housekeeping(f"the prediction log of {model}"):
-        made = rotate_days(home, model, KEEP_DAYS)
-    return bool(made)
+def _ship(world: World, old: list[Path]) -> bool:
+    with housekeeping("the prediction log of gateways that are gone"):
+        ship_what_is_left(SharedLog(world.settings.home, world.ledger.storage), world.settings.environ)
+    return not any(segment.exists() for segment in old)
 
 
 def _age_days(segment: Path) -> float:
     try:
         return (time.time() - segment.stat().st_mtime) / DAY_SECONDS
-    except FileNotFoundError:  # rotated since it was listed
+    except FileNotFoundError:  # it went since it was listed
         return 0.0

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from include.governance.mirror import RegistryLabels
     from include.governance.registry import Registry
     from include.online_store.store import OnlineStore
+    from include.prediction_log.shared import SharedLog
     from include.serving.client import GatewayClient
     from include.versions.record import VersionRecord
 
@@ -57,6 +58,13 @@ class Services:
     @cached_property
     def storage(self) -> Storage:
         return self.connections.storage(self.settings)
+
+    @cached_property
+    def prediction_log(self) -> SharedLog:
+        """The prediction log of all gateways."""
+        from include.prediction_log.shared import SharedLog
+
+        return SharedLog(self.settings.home, self.storage)
 
     @cached_property
     def ledger(self) -> Ledger:

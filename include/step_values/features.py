@@ -42,6 +42,7 @@ class TrainingSetValue(TypedDict):
     at_once: NotRequired[int]
     repeated: int
     labels: int
+    told: NotRequired[int]
     same_instant: NotRequired[dict[str, int]]
     warnings: NotRequired[list[str]]
     views: NotRequired[dict[str, str]]

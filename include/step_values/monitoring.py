@@ -23,6 +23,7 @@ class CollectValue(TypedDict):
     labels_corrected: int
     labels_contradicting: int
     labels_outside: NotRequired[int]
+    labels_told: NotRequired[int]
     labels_before_request: int
     labels_of_unknown_requests: int
     versions: dict[str, int]

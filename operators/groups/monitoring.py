@@ -58,7 +58,10 @@ def monitoring_group(
     with task_group(spec, group_id, "monitoring") as group:
         # On its own: a skew stops no decision, and fails the run.
         CheckSkewOperator(task_id="skew", model=name, as_of=as_of, **options)
-        collect = CollectPredictionsOperator(task_id="collect", model=name, as_of=as_of, **options)
+        labels = None
+        if "monitoring" in spec.serving.feedback:
+            labels = CollectFeedbackOperator(task_id="labels", model=name, as_of=as_of, **options).output
+        collect = CollectPredictionsOperator(task_id="collect", model=name, as_of=as_of, **given(labels=labels), **options)
         reference = ProfileReferenceOperator(task_id="reference", model=name, **options)
         monitor = MonitorModelOperator(
             task_id="monitor", model=name, collected=collect.output, reference=reference.output, **options

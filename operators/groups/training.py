@@ -14,6 +14,7 @@ from operators.features import BuildTrainingSetOperator, ListWithdrawnOperator
 from operators.groups.group import Group, given, job_options, spec_of, task_group
 from operators.registry import RegisterModelOperator
 from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
+from operators.unmanaged import CollectFeedbackOperator
 from operators.validation import ValidateTrainingSetOperator
 
 
@@ -60,7 +61,12 @@ def training_group(
     with task_group(spec, group_id, "training") as group:
         planned = PlanTrainingOperator(task_id="plan", model=name, as_of=as_of)
         listed = _list_withdrawn(spec, planned.output)
-        built = BuildTrainingSetOperator(task_id="build_training_set", model=name, plan=planned.output, **given(withdrawn=listed))
+        built = BuildTrainingSetOperator(
+            task_id="build_training_set",
+            model=name,
+            plan=planned.output,
+            **given(withdrawn=listed, feedback=_told(spec, planned.output)),
+        )
         training_set = built.output
         trained = _fit(name, training_set, tune, job_options(where, pool, queue))
         evaluated = EvaluateModelOperator(task_id="evaluate", model=name, training_set=training_set, trained=trained)
@@ -84,6 +90,12 @@ def _fit(name: str, training_set: XComArg, tune: bool | None, job: dict[str, Any
     )  # fmt: skip
     chain(validated, [tuned, trained])
     return trained.output
+
+
+def _told(spec: ModelSpec, plan: XComArg) -> XComArg | None:
+    if "training" not in spec.serving.feedback:
+        return None
+    return CollectFeedbackOperator(task_id="feedback", model=spec.name, plan=plan).output
 
 
 def _list_withdrawn(spec: ModelSpec, plan: XComArg) -> XComArg | None:

@@ -22,6 +22,14 @@ ELSEWHERE = {
     "range.day.published": "tests/unit/ranges/test_take_in.py",
     "range.chunk.online": "tests/unit/ranges/test_take_in.py",
     "import.stored": "tests/unit/handover/test_register.py",
+    **dict.fromkeys(
+        ("log.ship.listed", "log.ship.read", "log.ship.created", "log.ship.rotated"), "tests/unit/prediction_log/test_shipping.py"
+    ),
+    "log.ship.unlink": "tests/unit/prediction_log/test_shipping.py",
+    **dict.fromkeys(
+        ("log.compact.read", "log.compact.created", "log.compact.delete"), "tests/unit/prediction_log/test_compaction.py"
+    ),
+    "log.redact.revised": "tests/unit/prediction_log/test_compaction.py",
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }

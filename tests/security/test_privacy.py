@@ -31,7 +31,7 @@ from include.prediction_log.layout import log_files, segments
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
 from include.prediction_log.redaction import redact
-from include.prediction_log.rotation import rotate
+from include.prediction_log.shared import log_of
 from include.prediction_log.sql_view import open_log, select
 from include.prediction_log.tail import read_tail
 from include.prediction_log.writer import PredictionLog
@@ -40,6 +40,7 @@ from include.rollout.stage_terms import StageTerms
 from include.routing.entity_hash import unit
 from tests.support import shop
 from tests.support.evidence import slices_of
+from tests.support.rotated_log import rotate
 from tests.support.synthetic_predictions import commit, labels, spec
 
 MODEL, WHEN = "late_small", "2013-04-02T10:00:00"
@@ -107,7 +108,7 @@ def test_live_traffic_keeps_its_arms_whatever_the_key() -> None:
 def collected(
     ledger: Ledger, settings: Settings, published: dict[str, Any] | None = None, **changes: Any
 ) -> tuple[Any, list[dict[str, Any]]]:
-    request = snapshot(settings, spec(**changes), "2013-04-08", published or {})
+    request = snapshot(log_of(settings), spec(**changes), "2013-04-08", published or {})
     result = perform(request, ledger.open_attempt(request.key, 0), ledger, settings)
     return result, pq.read_table(ledger.storage.uri(result.files["predictions.parquet"].path)).to_pylist()
 
@@ -176,7 +177,7 @@ def test_records_of_before_the_key_are_joined_as_they_were(
 def test_the_skew_check_leaves_a_contested_id_out_and_counts_it(settings: Settings, log: PredictionLog) -> None:
     log.write([prediction(log, "r", "EWR", 1), prediction(log, "r", "JFK", 2), prediction(log, "again", "JFK", 5, 0.9)])
     log.write([prediction(log, "again", "JFK", 4, 0.1)])
-    sample = read_sample(settings, MODEL, datetime.fromisoformat("2013-04-01"), datetime.fromisoformat("2013-04-08"))
+    sample = read_sample(log_of(settings), MODEL, datetime.fromisoformat("2013-04-01"), datetime.fromisoformat("2013-04-08"))
     assert [(record.id, record.score) for record in sample.records] == [("again", 0.1)]
     assert sample.contested == 1
 
@@ -204,7 +205,7 @@ def test_a_stranger_cannot_have_anothers_row_left_out_of_training(
     log.close()
 
     def left(gone: int) -> set[str]:
-        request = withdrawn(settings, shop.SPEC, "2013-01-08T00:00:00", [gone])
+        request = withdrawn(log_of(settings), shop.SPEC, "2013-01-08T00:00:00", [gone])
         made = perform(request, life.ledger.open_attempt(request.key, 0), life.ledger, settings)
         rows = life.read(life.training_set({**refs, "withdrawn": life.ledger.ref(made)}), "train").to_pylist()
         return {each["request_id"] for each in whole} - {each["request_id"] for each in rows}
@@ -312,6 +313,8 @@ def test_the_command_takes_out_tells_what_is_left_and_is_audited(
     assert "features/" in told
     assert "training_set/" in told
     assert [record.id for record in read_records(toy.settings.home, "shop")] == ["else"]
+    held = b"".join(path.read_bytes() for path in (toy.settings.home / "store" / "predictions").rglob("*.*"))
+    assert request.encode() not in held
     assert cli.main(["redact", "shop", *chosen, "--yes"]) == 0
     assert "holds none of them" in capsys.readouterr().out
     rows = history(ControlStore(toy.settings.control_url), "shop")
@@ -337,7 +340,8 @@ def test_of_a_ranking_an_entity_is_whose_lists_they_are(toy: shop.Shop, logged: 
         }
     )
     context: Any = SimpleNamespace(settings=toy.settings)
-    mine = importlib.import_module("include.cli.redact")._of_entity(context, spec, ["customer=ann"])
+    command, given = importlib.import_module("include.cli.redact"), ["customer=ann"]
+    mine = command._of_entity(spec, given, command._units(context, spec, given))
     for customer in ("ann", "bob"):
         hashed = PredictionLog(toy.settings.home, "shop").pseudonym(unit(customer, "shop"))
         entity: dict[str, Any] = {"customer": customer, "film": "alien"} if logged else {}

@@ -19,6 +19,7 @@ from include.core.task import perform
 from include.data.raw import RawPartitions
 from include.model_contract.encoder import Encoder
 from include.monitoring.collect_step import snapshot
+from include.prediction_log.shared import log_of
 
 
 class Life:
@@ -40,7 +41,7 @@ class Life:
         made = self._step("training_set", "include.features.training_set_step:run", {**known, **window}, refs)
         train = self._model(made)
         self._log(refs)
-        asked = snapshot(self.settings, self.spec, as_of["as_of"], refs, window_days=len(self.days))
+        asked = snapshot(log_of(self.settings), self.spec, as_of["as_of"], refs, window_days=len(self.days))
         self._performed(asked, "week")
         params: dict[str, Any] = {"day": str(self.days[-1]), "features": self.features, "version": 1}
         self._step("score", "include.scoring.score_step:run", params, {"train": train, **refs})

@@ -120,6 +120,7 @@ class ModelSpec(Frozen):
             yield from (f"{field}: is needed where data.sources are given" for field, value in code.items() if not value)
             return
         others = {"features.views": bool(features.views), "triggers.landing": self.triggers.landing}
+        others["serving.feedback"] = "training" in self.serving.feedback
         given = [field for field, value in {**code, **others}.items() if value]
         if given:
             yield f"data.sources: there are none, and {', '.join(given)} stand on them; give both or neither"

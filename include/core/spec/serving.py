@@ -19,6 +19,10 @@ class Serving(Frozen):
     redact: tuple[Name, ...] = ()
     """The fields that are never written to the prediction log."""
 
+    feedback: tuple[Literal["monitoring", "training"], ...] = ()
+    """What labels that callers send (`POST /feedback`) are used for beside the rollout: to judge windows, to train. A label of a
+    published day counts before one that was sent. A model without sources of its own is watched by what callers send anyway."""
+
     threshold: float = Field(0.5, gt=0, lt=1)
     """The score from which on the decision is positive."""
 

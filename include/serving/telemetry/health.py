@@ -15,6 +15,8 @@ from pathlib import Path
 from include.core.errors import one_line
 from include.core.spec import ModelSpec
 from include.prediction_log.layout import segments
+from include.prediction_log.shipping import Limits
+from include.prediction_log.shipping_state import Shipping, read_shipping
 from include.serving.telemetry.exposition import Family, Sample
 
 log = logging.getLogger(__name__)
@@ -23,9 +25,12 @@ Source = Callable[[ModelSpec], Iterable[Sample]]
 
 MODEL = ("model",)
 UP = Family("slipstream_health_up", "Whether a source of the lines below could be read.", "gauge", ("source",))
-LOG_AGE = Family(
-    "slipstream_log_waiting_seconds", "Time since the oldest segment that is no Parquet yet was written to.", "gauge", MODEL
-)
+LOG_AGE = Family("slipstream_log_waiting_seconds", "Time since the oldest segment on the disk was written to.", "gauge", MODEL)
+LOG_UNSHIPPED = Family("slipstream_log_unshipped_bytes", "Bytes of the log that are on this disk alone.", "gauge", MODEL)
+LOG_UNSHIPPED_AGE = Family("slipstream_log_unshipped_seconds", "How long the oldest of them have waited.", "gauge", MODEL)
+LOG_LIMIT = Family("slipstream_log_backlog_limit_bytes", "Bytes of all models that may wait.", "gauge", ())
+LOG_SHIPPED = Family("slipstream_log_shipped_bytes_total", "Bytes of the log shipped to the storage root.", "counter", MODEL)
+LOG_DROPPED = Family("slipstream_log_dropped_lines_total", "Lines given up, for more waited than may.", "counter", MODEL)
 AGENT_AGE = Family("slipstream_agent_silent_seconds", "Time since the agent of the gateway last reported.", "gauge", ())
 AGENT_DONE = Family("slipstream_agent_done_total", "Times that a duty of the agent was done.", "counter", ("duty",))
 AGENT_FAILED = Family("slipstream_agent_failures_total", "Times that a duty of the agent failed.", "counter", ("duty",))
@@ -43,6 +48,11 @@ HEALTH = (
     Family("slipstream_retrains", "Retrainings decided in the last 30 days of wall clock.", "gauge", MODEL),
     Family("slipstream_retrain_budget", "How many the policy allows in 30 days.", "gauge", MODEL),
     LOG_AGE,
+    LOG_UNSHIPPED,
+    LOG_UNSHIPPED_AGE,
+    LOG_LIMIT,
+    LOG_SHIPPED,
+    LOG_DROPPED,
     AGENT_AGE,
     AGENT_DONE,
     AGENT_FAILED,
@@ -85,16 +95,30 @@ class Health:
         return found
 
 
-def log_source(home: Path) -> Source:
-    """How long the oldest segment has waited for rotation."""
+def log_source(home: Path, environ: Mapping[str, str]) -> Source:
+    """How long the oldest segment has been on the disk, and what the shipper says of those that are on it alone."""
+    limit = Limits.from_env(environ).backlog
 
     def source(spec: ModelSpec) -> Iterable[Sample]:
         written = []
         for segment in segments(home, spec.name):
             try:
                 written.append(segment.stat().st_mtime)
-            except FileNotFoundError:  # rotated since it was listed
+            except FileNotFoundError:  # it left the disk since it was listed
                 continue
-        return [(LOG_AGE.name, (spec.name,), max(0.0, time.time() - min(written)))] if written else []
+        if written:
+            yield LOG_AGE.name, (spec.name,), max(0.0, time.time() - min(written))
+        shipping = read_shipping(home).get(spec.name)
+        if shipping is not None:
+            yield from _shipping(spec.name, shipping)
+            yield LOG_LIMIT.name, (), float(limit)
 
     return source
+
+
+def _shipping(model: str, shipping: Shipping) -> Iterable[Sample]:
+    since = shipping.backlog.since
+    yield LOG_UNSHIPPED.name, (model,), float(shipping.backlog.bytes)
+    yield LOG_UNSHIPPED_AGE.name, (model,), max(0.0, time.time() - since) if since else 0.0
+    yield LOG_SHIPPED.name, (model,), float(shipping.counts.shipped_bytes)
+    yield LOG_DROPPED.name, (model,), float(shipping.counts.dropped_lines)

@@ -22,6 +22,7 @@ from include.features.skew.comparison import Finding, compare
 from include.features.skew_step import check, first_day, read_sample, served_table, snapshot
 from include.online_store.open import open_online
 from include.prediction_log.record import Record
+from include.prediction_log.shared import log_of
 from include.prediction_log.writer import PredictionLog
 from tests.support.shop import SPEC, Shop, orders_of
 
@@ -60,7 +61,7 @@ def published(shop: Shop) -> dict[date, Ref]:
 
 
 def judged(shop: Shop) -> dict[str, Any]:
-    request = snapshot(shop.settings, MODEL, END, published(shop))
+    request = snapshot(log_of(shop.settings), MODEL, END, published(shop))
     return dict(perform(request, shop.ledger.open_attempt(request.key, 0), shop.ledger, shop.settings).value)
 
 
@@ -142,7 +143,7 @@ def test_what_arrived_after_the_request_is_late_and_no_skew(tmp_path: Path) -> N
 
 def test_values_that_were_never_published_are_not_compared(week: Shop, tmp_path: Path) -> None:
     serve(week, tmp_path)
-    request = snapshot(week.settings, MODEL, END, {})
+    request = snapshot(log_of(week.settings), MODEL, END, {})
     value = perform(request, week.ledger.open_attempt(request.key, 0), week.ledger, week.settings).value
     row = by_feature(dict(value))["orders"]
     assert (value["level"], row["mismatched"]) == ("ok", 0)
@@ -151,7 +152,7 @@ def test_values_that_were_never_published_are_not_compared(week: Shop, tmp_path:
 
 def test_a_log_that_lost_records_is_not_judged(week: Shop, tmp_path: Path) -> None:
     serve(week, tmp_path)
-    request = snapshot(week.settings, MODEL, END, published(week))
+    request = snapshot(log_of(week.settings), MODEL, END, published(week))
     for file in Path(week.settings.home, "predictions", SPEC.name).glob("*.jsonl"):
         file.unlink()
     with pytest.raises(NotReadyError, match="no longer holds"):
@@ -160,29 +161,29 @@ def test_a_log_that_lost_records_is_not_judged(week: Shop, tmp_path: Path) -> No
 
 def test_requests_answered_on_other_versions_of_the_views_are_left_out_and_counted(week: Shop, tmp_path: Path) -> None:
     serve(week, tmp_path)
-    whole = snapshot(week.settings, MODEL, END, published(week))
+    whole = snapshot(log_of(week.settings), MODEL, END, published(week))
     log = PredictionLog(week.settings.home, SPEC.name)
     log.write([Record("prediction", "old", whole.params["until"], "2013-01-04T01:00:00", "", {}, {}, version=7, score=0.1)])
     log.close()
-    request = snapshot(week.settings, MODEL, END, published(week), [7])
+    request = snapshot(log_of(week.settings), MODEL, END, published(week), [7])
     value = perform(request, week.ledger.open_attempt(request.key, 0), week.ledger, week.settings).value
     assert (value["other_versions"], value["level"], request.params["log"]) == (1, "ok", whole.params["log"])
 
 
 def test_records_written_later_do_not_change_the_sample(week: Shop, tmp_path: Path) -> None:
     serve(week, tmp_path)
-    request: Request = snapshot(week.settings, MODEL, END, {})
+    request: Request = snapshot(log_of(week.settings), MODEL, END, {})
     log = PredictionLog(week.settings.home, SPEC.name)
     log.write([Record("prediction", "later", "2013-02-01T00:00:00+00:00", "2013-01-04T01:00:00", "", {}, {}, score=0.1)])
     log.close()
-    again = read_sample(week.settings, SPEC.name, START, END, request.params["until"])
-    assert again.digest == request.params["log"] != read_sample(week.settings, SPEC.name, START, END).digest
+    again = read_sample(log_of(week.settings), SPEC.name, START, END, request.params["until"])
+    assert again.digest == request.params["log"] != read_sample(log_of(week.settings), SPEC.name, START, END).digest
 
 
 def test_redacted_values_are_left_out(week: Shop, tmp_path: Path) -> None:
     serve(week, tmp_path)
     spec = MODEL.model_copy(update={"serving": MODEL.serving.model_copy(update={"redact": ("customer", "price")})})
-    request = snapshot(week.settings, spec, END, published(week))
+    request = snapshot(log_of(week.settings), spec, END, published(week))
     value = perform(request, week.ledger.open_attempt(request.key, 0), week.ledger, week.settings).value
     assert (value["skipped"], list(by_feature(dict(value)))) == (["customer"], ["shelf"])
 

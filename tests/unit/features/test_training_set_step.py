@@ -13,9 +13,12 @@ from include.core.digest import digest_file
 from include.core.errors import DataError
 from include.core.request import Result
 from include.core.task import perform
+from include.data.window import moment
 from include.features.withdrawn_step import snapshot
 from include.model_contract.view_version import versions
+from include.monitoring.feedback_step import told_snapshot
 from include.prediction_log.record import Record
+from include.prediction_log.shared import log_of
 from include.prediction_log.writer import PredictionLog
 from tests.support.shop import FIRST, HERE, SPEC, Shop, returns_of, views
 
@@ -224,7 +227,7 @@ def test_requests_of_withdrawn_versions_are_left_out(week: Shop) -> None:
     log.close()
 
     def left_out(gone: list[int]) -> Result:
-        request = snapshot(week.settings, SPEC, "2013-01-08T00:00:00", gone)
+        request = snapshot(log_of(week.settings), SPEC, "2013-01-08T00:00:00", gone)
         made = perform(request, week.ledger.open_attempt(request.key, 0), week.ledger, week.settings)
         return week.training_set({**refs, "withdrawn": week.ledger.ref(made)})
 
@@ -232,3 +235,25 @@ def test_requests_of_withdrawn_versions_are_left_out(week: Shop) -> None:
     assert set(asked) - rows == {asked[2], asked[5]}
     assert left_out([2]).value["rows"] == whole.value["rows"] - 2
     assert left_out([]).value["rows"] == whole.value["rows"]
+
+
+def test_labels_that_callers_sent_are_learned_from_where_none_has_landed(week: Shop) -> None:
+    refs = week.days(8)
+    whole = week.training_set(refs)
+    rows = week.read(whole, "train").to_pylist()
+    landed, waiting = rows[0], f"{FIRST}-39"  # of the last four of a day no label lands
+    log = PredictionLog(week.settings.home, SPEC.name)
+    known = "2013-01-07T12:00:00"
+    wrong = 1.0 - float(landed[SPEC.label])
+    log.write([Record("label", landed["request_id"], f"{known}.000000+00:00", known, label=wrong),
+               Record("label", waiting, f"{known}.000000+00:00", known, label=1.0),
+               Record("label", "nobody", f"{known}.000000+00:00", known, label=1.0)])  # fmt: skip
+    log.close()
+    request = told_snapshot(log_of(week.settings), SPEC, moment("2013-01-08"), 30)
+    told = week.ledger.ref(perform(request, week.ledger.open_attempt(request.key, 0), week.ledger, week.settings))
+    result = week.training_set({**refs, "feedback": told})
+    assert (result.value["told"], result.value["rows"]) == (1, whole.value["rows"] + 1)
+    found = {row["request_id"]: row[SPEC.label] for part in ("train", "holdout") for row in week.read(result, part).to_pylist()}
+    assert found[waiting] == 1
+    assert found[landed["request_id"]] == landed[SPEC.label]
+    assert "told" not in whole.value

@@ -42,7 +42,7 @@ if sys.argv[1:2] == ["agent"]:
     os._exit(work(int(sys.argv[3])))
 agent_keeper.RESTART_SECONDS = 0.01
 keeper = agent_keeper.AgentKeeper((sys.executable, __file__, "agent"), work)
-keeper.start()
+keeper.start(alone=True)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 try:
     if sys.argv[1:2] == ["fork"]:  # as workers are: they outlive the one that forked them

@@ -16,6 +16,8 @@ from include.core.spec import MultiClass, Ranking, Serving
 from include.core.task import perform
 from include.data.window import moment
 from include.monitoring.collect_step import snapshot
+from include.monitoring.feedback_step import told_snapshot
+from include.prediction_log.shared import log_of
 from tests.support.synthetic_predictions import commit, labels, record, spec, write_log
 
 AS_OF = "2013-04-08"
@@ -32,7 +34,7 @@ class Collected:
 
 
 def collect(ledger: Ledger, settings: Settings, published: dict[str, Ref] | None = None) -> Collected:
-    return Collected(ledger, snapshot(settings, spec(), AS_OF, published or {}), settings)
+    return Collected(ledger, snapshot(log_of(settings), spec(), AS_OF, published or {}), settings)
 
 
 def test_writes_every_input_by_name_sorted_by_event_time(ledger: Ledger, settings: Settings) -> None:
@@ -121,27 +123,27 @@ def test_a_label_known_before_its_request_is_no_label_of_it(ledger: Ledger, sett
 def test_equal_content_has_equal_keys_whatever_the_files(ledger: Ledger, settings: Settings) -> None:
     lines = [record("a", "2013-04-02T10:00:00"), record("b", "2013-04-03T10:00:00")]
     path = write_log(settings, lines)
-    key = snapshot(settings, spec(), AS_OF, {}).key
+    key = snapshot(log_of(settings), spec(), AS_OF, {}).key
     path.unlink()
     write_log(settings, lines[1:], "z.jsonl")
     write_log(settings, [*lines[:1], record("later week", "2013-04-09T00:00:00")], "y.jsonl")
-    assert snapshot(settings, spec(), AS_OF, {}).key == key
+    assert snapshot(log_of(settings), spec(), AS_OF, {}).key == key
     write_log(settings, [record("b", "2013-04-03T10:00:00", score=0.26)], "z.jsonl")
-    assert snapshot(settings, spec(), AS_OF, {}).key != key
+    assert snapshot(log_of(settings), spec(), AS_OF, {}).key != key
 
 
 def test_records_that_arrive_after_the_snapshot_do_not_change_it(ledger: Ledger, settings: Settings) -> None:
     write_log(settings, [record("a", "2013-04-02T10:00:00")])
-    request = snapshot(settings, spec(), AS_OF, {})
+    request = snapshot(log_of(settings), spec(), AS_OF, {})
     write_log(settings, [record("late", "2013-04-02T11:00:00", at="2026-01-01T00:01:00.000000+00:00")], "b.jsonl")
     found = Collected(ledger, request, settings)
     assert found.table["request_id"].to_pylist() == ["a"]
-    assert snapshot(settings, spec(), AS_OF, {}).key != request.key
+    assert snapshot(log_of(settings), spec(), AS_OF, {}).key != request.key
 
 
 def test_a_log_that_lost_records_is_refused(ledger: Ledger, settings: Settings) -> None:
     path = write_log(settings, [record("a", "2013-04-02T10:00:00")])
-    request = snapshot(settings, spec(), AS_OF, {})
+    request = snapshot(log_of(settings), spec(), AS_OF, {})
     path.unlink()
     with pytest.raises(NotReadyError, match=r"no longer holds the 1 records of 2013-04-01/2013-04-08"):
         Collected(ledger, request, settings)
@@ -165,7 +167,7 @@ def test_columns_that_disappear_or_appear_are_named(ledger: Ledger, settings: Se
 def test_redacted_inputs_are_not_missed(ledger: Ledger, settings: Settings) -> None:
     write_log(settings, [record("a", "2013-04-02T10:00:00", features={"temp": 1.0, "precip": 0, "hour": 3})])
     redacting = spec(serving=Serving(redact=("carrier_code",)))
-    assert Collected(ledger, snapshot(settings, redacting, AS_OF, {}), settings).value["absent_columns"] == []
+    assert Collected(ledger, snapshot(log_of(settings), redacting, AS_OF, {}), settings).value["absent_columns"] == []
 
 
 def test_answers_that_the_champion_did_not_choose_and_those_of_withdrawn_versions_are_tagged(
@@ -176,11 +178,11 @@ def test_answers_that_the_champion_did_not_choose_and_those_of_withdrawn_version
         record("plain", at), record("canary", at, arm="challenger", version=2, explored="challenger"),
         record("drawn", at, explored="random", decision=0), record("default", at, version=None),
     ])  # fmt: skip
-    found = Collected(ledger, snapshot(settings, spec(), AS_OF, {}, withdrawn=[2, 5]), settings)
+    found = Collected(ledger, snapshot(log_of(settings), spec(), AS_OF, {}, withdrawn=[2, 5]), settings)
     assert found.column("explored") == {"plain": "", "canary": "challenger", "drawn": "random", "default": ""}
     assert found.column("withdrawn") == {"plain": False, "canary": True, "drawn": False, "default": False}
     assert found.value["explored"] == 2
-    assert snapshot(settings, spec(), AS_OF, {}).key != snapshot(settings, spec(), AS_OF, {}, withdrawn=[2]).key
+    assert snapshot(log_of(settings), spec(), AS_OF, {}).key != snapshot(log_of(settings), spec(), AS_OF, {}, withdrawn=[2]).key
 
 
 def test_the_windows_before_come_along_with_their_late_labels(ledger: Ledger, settings: Settings, scratch: Path) -> None:
@@ -213,9 +215,9 @@ def test_what_a_shadow_said_stands_beside_what_was_answered(ledger: Ledger, sett
         ("a", 2, 0.75, 0.25, 1, 0.0)
     ]
     assert found.value["rows"] == 1
-    key = snapshot(settings, spec(), AS_OF, {}).key
+    key = snapshot(log_of(settings), spec(), AS_OF, {}).key
     write_log(settings, [{**shadow, "version": 4}], "b.jsonl")
-    assert snapshot(settings, spec(), AS_OF, {}).key != key
+    assert snapshot(log_of(settings), spec(), AS_OF, {}).key != key
 
 
 def test_classes_are_kept_by_name_with_all_outputs_and_new_ones_are_counted(ledger: Ledger, settings: Settings) -> None:
@@ -231,7 +233,7 @@ def test_classes_are_kept_by_name_with_all_outputs_and_new_ones_are_counted(ledg
     )
     files = {"labels.parquet": told, "entities.parquet": pa.table({"request_id": pa.array([], pa.string())})}
     published = {"2013-04-02": commit(ledger, "features", {}, files, settings.home)}
-    found = Collected(ledger, snapshot(settings, model, AS_OF, published), settings)
+    found = Collected(ledger, snapshot(log_of(settings), model, AS_OF, published), settings)
     assert found.column("label") == {"a": "2", "b": None, "c": None}
     assert found.column("outputs")["a"] == [0.3, 0.7]
     assert (found.value["labelled"], found.value["labels_outside"]) == (1, 1)
@@ -240,5 +242,31 @@ def test_classes_are_kept_by_name_with_all_outputs_and_new_ones_are_counted(ledg
 def test_a_ranking_keeps_its_query(ledger: Ledger, settings: Settings) -> None:
     model = spec(problem=Ranking(query="user", item="carrier_code"))
     write_log(settings, [record("a", "2013-04-02T10:00:00", entity={"user": "u1"})])
-    found = Collected(ledger, snapshot(settings, model, AS_OF, {}), settings)
+    found = Collected(ledger, snapshot(log_of(settings), model, AS_OF, {}), settings)
     assert found.column("user") == {"a": "u1"}
+
+
+def test_labels_that_callers_sent_stand_in_for_those_that_have_not_landed(
+    ledger: Ledger, settings: Settings, tmp_path: Path
+) -> None:
+    asked = [record(name, "2013-04-02T10:00:00") for name in ("landed", "told", "both", "foreknown", "neither")]
+    at = "2013-04-05T00:00:00.000000+00:00"
+    sent = {"told": 1.0, "both": 1.0, "foreknown": 1.0, "unasked": 1.0}
+    known = {"foreknown": "2013-04-01T00:00:00"}
+    write_log(settings, [
+        *asked,
+        *({"kind": "label", "id": name, "at": at, "label": value, "event_time": known.get(name)} for name, value in sent.items()),
+    ])  # fmt: skip
+    landed = labels([(name, value, moment("2013-04-04")) for name, value in (("landed", 1), ("both", 0))])
+    folder = tmp_path / "made"
+    folder.mkdir()
+    published = {"2013-04-02": commit(ledger, "features", {}, {"labels.parquet": landed}, folder)}
+    log, model = log_of(settings), spec()
+    request = told_snapshot(log, model, moment(AS_OF), 7)
+    feedback = ledger.ref(perform(request, ledger.open_attempt(request.key, 0), ledger, settings))
+    found = Collected(ledger, snapshot(log, model, AS_OF, published, feedback=feedback), settings)
+    assert found.column("label") == {"landed": 1, "told": 1, "both": 0, "foreknown": None, "neither": None}
+    assert (found.value["labelled"], found.value["labels_told"], found.value["labels_before_request"]) == (3, 1, 1)
+    without = Collected(ledger, snapshot(log, model, AS_OF, published), settings)
+    assert without.column("label") == {"landed": 1, "told": None, "both": 0, "foreknown": None, "neither": None}
+    assert "labels_told" not in without.value

@@ -14,17 +14,20 @@ import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.control import decisions, effects
+from include.core.errors import InputError
 from include.core.request import Result
 from include.governance.mirror import behind
 from include.monitoring.profile.profile_file import read_profiles
 from include.monitoring.retraining.decision import history
 from include.prediction_log.layout import segments
+from include.prediction_log.pieces import shipped
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.versions.lifecycle import set_production
 from operators import lifecycle
 from operators.monitoring import CollectPredictionsOperator, ProfileReferenceOperator, RotateLogOperator, _with_threshold
 from operators.staleness import BuildHistoryOperator
+from operators.unmanaged import CollectFeedbackOperator
 from tests.support.nursery import DAYS
 from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.support.wired import DecideRetrainingOperator, MonitorModelOperator, TrainStalenessProbesOperator
@@ -218,19 +221,38 @@ def test_a_reference_of_another_champion_is_not_used(served: Life) -> None:
     assert sorted(monitored.inputs) == ["collect", "training_set"]
 
 
-def test_old_segments_are_rotated_and_the_window_reads_the_same(served: Life) -> None:
+def test_what_a_gateway_that_is_gone_has_left_is_shipped_compacted_and_read_the_same(served: Life) -> None:
     def collected(run_id: str) -> Any:
         return served.result(Run(interval=WEEK, run_id=run_id)(CollectPredictionsOperator(task_id="collect", model=MODEL)))
 
     before, home = collected("one"), served.services.settings.home
     rotate = RotateLogOperator(task_id="rotate", model=MODEL)
-    assert Run()(rotate) == {"files": 0}  # younger than a week
+    assert Run()(rotate) == {"files": 0}  # shipped, and opened just now
+    assert shipped(served.services.storage, MODEL)
+    served.services.storage.delete("predictions")
     for segment in segments(home, MODEL):
-        os.utime(segment, (time.time() - 8 * 86_400,) * 2)
+        old = segment.with_name(f"20130101{segment.name[8:]}")
+        segment.rename(old)
+        os.utime(old, (time.time() - 2 * 86_400,) * 2)
     assert Run()(rotate)["files"] >= 1
     assert segments(home, MODEL) == []
     assert collected("two").key == before.key
     assert Run()(rotate) == {"files": 0}
+
+
+def test_labels_that_callers_sent_judge_a_window_where_the_spec_says_so(served: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    taught = SPEC.model_copy(update={"serving": SPEC.serving.model_copy(update={"feedback": ("monitoring",)})})
+    monkeypatch.setattr("tests.unit.operators.models.shop.spec.SPEC", taught)
+    run = Run(interval=WEEK, run_type="scheduled")
+    with pytest.raises(InputError, match="collect is given none"):
+        run(CollectPredictionsOperator(task_id="collect", model=MODEL))
+    told = run(CollectFeedbackOperator(task_id="labels", model=MODEL))
+    collected = served.result(run(CollectPredictionsOperator(task_id="collect", model=MODEL, labels=told)))
+    assert collected.value["labels_told"] == 0  # every label has landed
+    assert sorted(served.services.ledger.request(collected.key).inputs)[-1] == "feedback"
+    dag = lifecycle.monitoring_dag(taught)
+    assert dag.get_task("labels").downstream_task_ids == {"collect"}
+    assert "labels" not in lifecycle.monitoring_dag(SPEC).task_ids
 
 
 def test_a_skew_or_an_undecided_window_fails_the_run() -> None:

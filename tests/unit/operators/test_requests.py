@@ -28,6 +28,7 @@ from include.features.withdrawn_step import snapshot
 from include.monitoring.request import collect_request, monitor_request, reference_request, shadows_request
 from include.monitoring.shadows_step import WINDOWS
 from include.point_in_time.known import known_days
+from include.prediction_log.shared import log_of
 from include.scoring.request import score_request
 from include.training.request import train_request, tune_request
 from include.validation.request import training_set_verdict_request
@@ -79,16 +80,16 @@ def requests(spec: ModelSpec, home: Path) -> dict[str, Request]:
     return {
         "training_set": training_set_request(spec, AS_OF, control, withdrawn=withdrawn),
         "history": training_set_request(spec, AS_OF, control, window_days=probed),
-        "withdrawn": snapshot(settings, spec, AS_OF.isoformat(), []),
+        "withdrawn": snapshot(log_of(settings), spec, AS_OF.isoformat(), []),
         "validate_training_set": training_set_verdict_request(spec, asked),
         "tune": tune_request(spec, asked),
         "train": train_request(spec, asked, chosen),
         "train_untuned": train_request(spec, asked),
         "evaluate": evaluate_request(spec, asked, made, version.entry.lineage.train),
-        "collect": collect_request(spec, AS_OF, control, settings, []),
+        "collect": collect_request(spec, AS_OF, control, log_of(settings), []),
         "reference": reference_request(spec, version.entry.lineage.training_set, version.entry.lineage.train),
         "monitor": monitor_request(spec, ref("collect"), version, [], ref("reference")),
-        "skew": skew_request(spec, AS_OF, control, ledger, settings),
+        "skew": skew_request(spec, AS_OF, control, ledger, log_of(settings)),
         "shadows": shadows_request(spec, asked, AS_OF.isoformat(), AS_OF.isoformat()),
         "score": score_request(spec, DAYS[-1], version, days),
     }

@@ -15,6 +15,7 @@ from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from operators.lifecycle import training_dag
 from operators.training import PlanTrainingOperator
+from operators.unmanaged import CollectFeedbackOperator
 from tests.support.error_message import assert_says
 from tests.support.nursery import DAYS
 from tests.support.operator_runs import MODEL, Life, Run, day
@@ -233,3 +234,25 @@ def test_a_spec_may_leave_out_what_withdrawn_versions_answered(published: Life, 
     tasks = {task.task_id: task for task in training_dag(SPEC.model_copy(update={"training": training})).tasks}
     assert tasks["withdrawn"].downstream_task_ids == {"build_training_set"}
     assert "withdrawn" not in {task.task_id for task in training_dag(SPEC).tasks}
+
+
+def test_labels_that_callers_sent_are_learned_from_where_the_spec_says_so(
+    published: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = SPEC.model_copy(update={"serving": SPEC.serving.model_copy(update={"feedback": ("training",)})})
+    monkeypatch.setattr("tests.unit.operators.models.shop.spec.SPEC", taught)
+    log = PredictionLog(published.services.settings.home, MODEL)
+    log.write([Record("label", "o-1", "2013-01-03T00:00:00.000000+00:00", label=1.0)])
+    log.close()
+    run = Run({"as_of": "2013-01-05"})
+    run(PlanTrainingOperator(task_id="plan", model=MODEL))
+    with pytest.raises(InputError, match="build_training_set is given none"):
+        run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL))
+    told = run(CollectFeedbackOperator(task_id="feedback", model=MODEL, plan=run.xcom["plan"]))
+    assert published.result(told).value["labels"] == 1
+    built = run(BuildTrainingSetOperator(task_id="build_training_set", model=MODEL, feedback=told))
+    assert published.result(built).value["told"] == 0  # no published row has that id
+    tasks = {task.task_id: task for task in training_dag(taught).tasks}
+    assert tasks["feedback"].upstream_task_ids == {"plan"}
+    assert tasks["feedback"].downstream_task_ids == {"build_training_set"}
+    assert "feedback" not in {task.task_id for task in training_dag(SPEC).tasks}

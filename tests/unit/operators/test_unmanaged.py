@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import SpecError
-from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
+from include.core.spec import Data, Feature, Features, ModelSpec, Serving, Training, View
 from include.monitoring.retraining.decision import decide_window
 from include.monitoring.retraining.policy import Decision
 from include.prediction_log.record import LABEL, PREDICTION, Record
@@ -156,6 +156,7 @@ ASKED = Features(request=(Feature(name="weight"),))
     ("given", "words"),
     [
         ({"features": Features()}, "features.request: is needed where there are no data.sources"),
+        ({"features": ASKED, "serving": Serving(feedback=("training",))}, "serving.feedback stand on them"),
         ({"features": ASKED, "training": Training(fit="m:f")}, "training.fit stand on them; give both or neither"),
         (
             {"features": Features(request=ASKED.request, views=(View(name="v", keys=("k",), features=(Feature(name="f"),)),))},

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from include.core.settings import Settings
 from include.core.spec import Feature, ModelSpec
+from include.core.storage import LocalStorage
 from include.data.window import Window, moment
 from include.features.skew_step import read_sample
 from include.features.withdrawn_step import snapshot as withdrawn
@@ -19,9 +19,10 @@ from include.prediction_log.layout import folder, log_files, segments
 from include.prediction_log.reader import read_requests
 from include.prediction_log.record import Record
 from include.prediction_log.redaction import redact
-from include.prediction_log.rotation import rotate
+from include.prediction_log.shared import SharedLog
 from include.prediction_log.sql_view import open_log
 from include.prediction_log.tail import read_tail
+from tests.support.rotated_log import rotate
 from tests.support.shop import SPEC
 
 INPUTS = (Feature(name="a"),)
@@ -153,6 +154,10 @@ PLACES = (
 )
 
 
+def log_in(home: Path) -> SharedLog:
+    return SharedLog(home, LocalStorage(home / "store"))
+
+
 def by_records(home: Path) -> list[int | None]:
     return [record.version for record in read_requests(home, "toy", START, END).first.values()]
 
@@ -167,7 +172,7 @@ def by_tail(home: Path) -> list[int | None]:
 
 
 def by_skew(home: Path) -> list[int | None]:
-    sample = read_sample(Settings(home=home), "toy", datetime.fromisoformat(START), datetime.fromisoformat(END))
+    sample = read_sample(log_in(home), "toy", datetime.fromisoformat(START), datetime.fromisoformat(END))
     assert (sample.requests, sample.contested) == (1, 0)
     return [record.version for record in sample.records]
 
@@ -179,8 +184,8 @@ def by_training_set(home: Path) -> list[int | None]:
 
 
 def left_out(home: Path, spec: ModelSpec, version: int) -> bool:
-    none = withdrawn(Settings(home=home), spec, END, []).params["log"]
-    return bool(withdrawn(Settings(home=home), spec, END, [version]).params["log"] != none)
+    none = withdrawn(log_in(home), spec, END, []).params["log"]
+    return bool(withdrawn(log_in(home), spec, END, [version]).params["log"] != none)
 
 
 @pytest.mark.parametrize("read", [by_records, by_sql, by_tail, by_skew, by_training_set])
@@ -206,7 +211,7 @@ def test_an_id_that_two_entities_were_asked_about_is_contested_for_every_reader(
     assert requests.contested == {"x"}
     assert requests.undisputed == []
     assert by_sql(tmp_path) == []
-    sample = read_sample(Settings(home=tmp_path), "toy", datetime.fromisoformat(START), datetime.fromisoformat(END))
+    sample = read_sample(log_in(tmp_path), "toy", datetime.fromisoformat(START), datetime.fromisoformat(END))
     assert (sample.requests, sample.contested, sample.records) == (1, 1, [])
 
 

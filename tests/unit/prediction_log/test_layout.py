@@ -27,7 +27,10 @@ def test_the_order_of_reading_is_that_of_the_segments_whatever_they_are_by_now(t
 
 
 def test_segments_of_one_second_are_read_in_the_order_in_which_they_were_opened(tmp_path: Path) -> None:
-    names = new_segment_names(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), 77)
+    names = new_segment_names(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), 77, "0123456789abcdef")
     made = [place(tmp_path, next(names)) for _ in range(12)]
-    assert [path.name for path in made[:2]] == ["20260102-030405-77.jsonl", "20260102-030405-77-0001.jsonl"]
+    assert [path.name for path in made[:2]] == [
+        "20260102-030405-77-0123456789abcdef.jsonl",
+        "20260102-030405-77-0123456789abcdef-0001.jsonl",
+    ]
     assert log_files(tmp_path, "toy") == made

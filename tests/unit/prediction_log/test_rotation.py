@@ -16,10 +16,10 @@ from include.data.window import Window, moment
 from include.prediction_log.layout import PARQUET, log_files, segments
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
-from include.prediction_log.rotation import rotate
 from include.prediction_log.sql_view import open_log, select
 from include.prediction_log.tail import read_tail
 from include.prediction_log.writer import PredictionLog
+from tests.support.rotated_log import rotate
 
 INPUTS = (Feature(name="a"), Feature(name="c", dtype="category"))
 WEEK = Window(moment("2026-01-01T00:00:00"), moment("2026-01-08T00:00:00"))

@@ -8,9 +8,9 @@ import pytest
 
 from include.prediction_log import tail
 from include.prediction_log.record import Record
-from include.prediction_log.rotation import rotate
 from include.prediction_log.tail import read_tail
 from include.prediction_log.writer import PredictionLog
+from tests.support.rotated_log import rotate
 
 SINCE = "2020-01-01T00:00:00+00:00"
 

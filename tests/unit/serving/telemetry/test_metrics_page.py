@@ -13,13 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from include.core.spec import ModelSpec, Objectives
 from include.prediction_log.layout import segments
 from include.prediction_log.record import Record
-from include.prediction_log.rotation import rotate
+from include.prediction_log.shipping_state import Backlog, ShippingState
 from include.prediction_log.writer import PredictionLog
 from include.serving.telemetry import health as module
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.exposition import Sample
 from include.serving.telemetry.health import Health, log_source
 from include.serving.telemetry.metrics_page import metrics_page, names
+from tests.support.rotated_log import rotate
 from tests.unit.operators.models.shop.spec import SPEC
 
 
@@ -92,7 +93,7 @@ def test_a_scrape_gets_what_was_read_last_while_a_store_hangs(monkeypatch) -> No
 
 
 def test_the_log_says_how_long_its_oldest_segment_waits(tmp_path: Path) -> None:
-    log, source = PredictionLog(tmp_path, "shop"), log_source(tmp_path)
+    log, source = PredictionLog(tmp_path, "shop"), log_source(tmp_path, {})
     assert list(source(SPEC)) == []
     log.write([Record("prediction", "a", "2026-01-01T00:00:00.000000+00:00")])
     log.close()
@@ -102,3 +103,18 @@ def test_the_log_says_how_long_its_oldest_segment_waits(tmp_path: Path) -> None:
     assert (name, labels, round(age / 86_400, 2)) == ("slipstream_log_waiting_seconds", ("shop",), 1.0)
     rotate(tmp_path, "shop", 0)
     assert list(source(SPEC)) == []
+
+
+def test_the_log_says_what_is_on_this_disk_alone_and_what_was_given_up(tmp_path: Path) -> None:
+    state = ShippingState(tmp_path)
+    state.shipped("shop", 1000)
+    state.dropped("shop", 500, 3)
+    state.write({"shop": Backlog().and_also(70, time.time() - 60), "other": Backlog()}, {})
+    found = {name: value for name, _, value in log_source(tmp_path, {"SLIPSTREAM_LOG_BACKLOG_MEGABYTES": "2"})(SPEC)}
+    assert 60 <= found.pop("slipstream_log_unshipped_seconds") < 120
+    assert found == {
+        "slipstream_log_unshipped_bytes": 70, "slipstream_log_shipped_bytes_total": 1000, "slipstream_log_dropped_lines_total": 3,
+        "slipstream_log_backlog_limit_bytes": 2 << 20,
+    }  # fmt: skip
+    nothing = SPEC.model_copy(update={"name": "other"})
+    assert ("slipstream_log_unshipped_seconds", ("other",), 0.0) in list(log_source(tmp_path, {})(nothing))
