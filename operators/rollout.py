@@ -24,7 +24,7 @@ from operators.triggers import QuestionTrigger
 if TYPE_CHECKING:
     from include.rollout.history import Rollout
 
-EVALUATE_SECONDS = 2.0  # seconds between two looks at a stage's evidence
+EVALUATE_SECONDS = 1.0  # seconds between two looks at a stage's evidence
 ASK_AGAIN = 86_400.0  # seconds after which a task that waits out a pause is started afresh
 NOTHING = "nothing_to_do"  # the XCom in which the opening task says why it was skipped
 OPENED = Takes("", "OpenRolloutOperator")  # what every task after it takes
@@ -86,10 +86,14 @@ class RolloutOperator(TrafficOperator):
         return of_model(self, self.required("rollout"), services)
 
     def enter(self, services: Services, stage: str, epoch: int) -> int:
-        """Set the stage's route and wait until the gateway serves it. Returns the route's generation."""
+        """Set the stage's route, begin to count, and wait until the gateway serves it. Returns the route's generation."""
+        from include.rollout.evidence_look import begin_stage
         from include.rollout.machine import enter_stage
 
-        generation = enter_stage(services.control, self.driven(services), stage, epoch)
+        rollout = self.driven(services)
+        generation = enter_stage(services.control, rollout, stage, epoch)
+        if rollout.find(stage).judged:
+            begin_stage(services.control, services.spec(self.model), rollout, stage)
         services.gateway().wait_applied(self.model, generation)
         fault.point("traffic.applied")
         return generation

@@ -122,7 +122,7 @@ def _one(table: Table, world: World, name: str, url: str, lua: Path) -> None:
         client.wait_applied(MODEL, enter_stage(control, rollout, stage, epoch))
         for _ in range(3):  # the looks of the stage's own task: they read the champion's quantiles
             time.sleep(1)
-            read_and_judge(control, spec, rollout, stage, world.settings, datetime.now(UTC))
+            read_and_judge(control, spec, rollout, stage, datetime.now(UTC))
         record_verdict(control, rollout, stage, {"answer": "promote", "reasons": []}, epoch)
     client.wait_applied(MODEL, enter_stage(control, rollout, STAGE, epoch))
     entered = time.time()
@@ -142,7 +142,7 @@ def _await_verdict(world: World, rollout: Rollout, epoch: int) -> tuple[tuple[st
     """The judge's reasons, and when it had them; the traffic is then taken back as the rollout's task does it."""
     control, spec, until = world.control, world.spec(MODEL), time.time() + PATIENCE
     while time.time() < until:
-        verdict, plan, evidence = read_and_judge(control, spec, rollout, STAGE, world.settings, datetime.now(UTC))
+        verdict, plan, evidence = read_and_judge(control, spec, rollout, STAGE, datetime.now(UTC))
         if verdict.answer == "roll_back":
             at = time.time()
             decision = {**verdict.to_json(), "evidence": evidence.to_json(), "plan": plan.to_json()}

@@ -1,6 +1,6 @@
 """The rollout judge, simulated: false rollbacks, power, wrong promotions; the peers' rules on the same streams.
 
-    python -m benchmarks.judge [--stages 20000] [false joint power ceilings promotion entities labels peers shipped]
+    python -m benchmarks.judge [--stages 20000] [false joint power ceilings promotion entities labels gateways peers shipped]
 
 Asks the boundary of include/rollout as it ships. Exits non-zero where a goal is missed.
 """
@@ -13,6 +13,7 @@ import time
 
 from benchmarks.judge import cells
 from benchmarks.judge.entities import entities
+from benchmarks.judge.gateways import gateways
 from benchmarks.judge.labels import labels
 from benchmarks.judge.table import RateTable
 
@@ -24,6 +25,7 @@ PARTS = {
     "promotion": cells.wrong_promotion,
     "entities": entities,
     "labels": labels,
+    "gateways": gateways,
     "peers": cells.peers,
 }
 SHIPPED = 40  # stages through accumulator and judge, request by request

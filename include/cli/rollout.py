@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from include.cli.answer import Shapes, answer
@@ -13,6 +14,7 @@ from include.core.catalog import load_spec
 from include.core.errors import DataError
 from include.core.table import table
 from include.core.time import instant, now
+from include.rollout.evidence_store import SILENT, Reporting, reporting
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume
 from include.rollout.power import entities_needed, stage_powers
@@ -34,7 +36,12 @@ _ROLLOUT = {
 _EVENTS = "what happened: `at`, `stage`, `event`, `evidence`"
 _PLANNED = "for each stage and error rate of the champion (`base`): `requests`, `power`, `smallest` ..."
 SHAPES: Shapes = {
-    "status": {"model": "its name", "rollout": f"null before the first; otherwise {', '.join(_ROLLOUT)}", "events": _EVENTS},
+    "status": {
+        "model": "its name",
+        "rollout": f"null before the first; otherwise {', '.join(_ROLLOUT)}",
+        "events": _EVENTS,
+        "sources": "the gateways that count for its stage: `source`, `requests`, `at`",
+    },
     "plan": {"model": "its name", "champion": "null: none yet", "stages": _PLANNED, "entities": "how many it takes, in words"},
     "pause": _ROLLOUT,
     "resume": _ROLLOUT,
@@ -92,13 +99,14 @@ def _status(context: CliContext, options: argparse.Namespace) -> None:
     model = options.model
     known = list_rollouts(context.control, model)
     if not known:
-        answer(options, {"model": model, "rollout": None, "events": []}, f"{model} has had no rollout.")
+        answer(options, {"model": model, "rollout": None, "events": [], "sources": []}, f"{model} has had no rollout.")
         return
     rollout = known[-1]
     happened = events(context.control, rollout.id)
     _print_status(context, rollout, happened)
     shown = [{name: event[name] for name in ("at", "stage", "event", "evidence")} for event in happened]
-    answer(options, {"model": model, "rollout": _json(rollout), "events": shown})
+    sources = [asdict(source) for source in _reporting(context, rollout)]
+    answer(options, {"model": model, "rollout": _json(rollout), "events": shown, "sources": sources})
 
 
 def _print_status(context: CliContext, rollout: Rollout, happened: Sequence[Mapping[str, Any]]) -> None:
@@ -106,8 +114,26 @@ def _print_status(context: CliContext, rollout: Rollout, happened: Sequence[Mapp
     print(f"{rollout.model}: rollout {rollout.id} of version {rollout.challenger}, {rollout.state} in {rollout.stage}{why}")
     if rollout.live:
         print(f"in {rollout.stage} for {_elapsed(context, rollout)}; {_version(rollout.champion)} is the way back")
+        if rollout.stage != "opened" and rollout.find(rollout.stage).judged:
+            print(_heard(_reporting(context, rollout)))
     rows = [[event["at"][:19], event["stage"], event["event"], _said(event["evidence"])] for event in happened]
     print(table(["at (UTC)", "stage", "event", "what"], rows))
+
+
+def _reporting(context: CliContext, rollout: Rollout) -> list[Reporting]:
+    """The gateways that count for the stage of a live rollout; none where it is not judged on traffic."""
+    if not rollout.live or rollout.stage == "opened":
+        return []
+    return reporting(context.control, rollout.id, entered(context.control, rollout, rollout.stage)[1])
+
+
+def _heard(sources: Sequence[Reporting]) -> str:
+    if not sources:
+        return SILENT[:1].upper() + SILENT[1:]
+    requests = sum(source.requests for source in sources)
+    newest = max(source.at for source in sources)[:19]
+    gateways = "1 gateway" if len(sources) == 1 else f"{len(sources)} gateways"
+    return f"evidence of {gateways}: {requests:,} requests, newest at {newest} UTC"
 
 
 def _said(evidence: dict[str, Any]) -> str:

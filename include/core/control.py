@@ -80,12 +80,41 @@ rollout_events = sa.Table(
     sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
-rollout_folds = sa.Table(  # what a live rollout has read of the prediction log: include/rollout/accumulator_store.py
+rollout_folds = sa.Table(  # what of a live rollout's evidence is past change: include/rollout/evidence_store.py
     "slipstream_rollout_folds", metadata,
     sa.Column("rollout", sa.String(64), primary_key=True),
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("fold", sa.JSON, nullable=False),
     sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+rollout_stages = sa.Table(  # the stage that the sources of a live rollout's evidence count for
+    "slipstream_rollout_stages", metadata,
+    sa.Column("rollout", sa.String(64), primary_key=True),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("judged", sa.Integer, nullable=False),  # slices that a look has found complete: nothing is added to them
+    sa.Column("terms", sa.JSON, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+rollout_sources = sa.Table(  # what one gateway has counted, and the place up to which it has read its log
+    "slipstream_rollout_sources", metadata,
+    sa.Column("rollout", sa.String(64), primary_key=True),
+    sa.Column("source", sa.String(64), primary_key=True),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),  # of the stage that its counts are of
+    sa.Column("clock", sa.BigInteger, nullable=False),  # requests that it has counted in that stage
+    sa.Column("head", sa.JSON, nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
+)  # fmt: skip
+
+rollout_parts = sa.Table(  # rows of a source's evidence; all but the last part of a kind stay as they are
+    "slipstream_rollout_parts", metadata,
+    sa.Column("rollout", sa.String(64), primary_key=True),
+    sa.Column("source", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.JSON, nullable=False),
 )  # fmt: skip
 
 routes = sa.Table(

@@ -32,6 +32,11 @@ def is_kept(home: Path, environ: Mapping[str, str] | None = None) -> bool:
     return bool(connection and connection.password) or (home / "secrets" / FILE).exists()
 
 
+def fingerprint(key: bytes) -> str:
+    """16 hexadecimal digits by which two keys can be told apart, and neither found."""
+    return hashlib.blake2b(b"fingerprint", digest_size=8, key=key, person=b"entity key").hexdigest()
+
+
 def pseudonyms(key: bytes) -> Callable[[int], str]:
     """What a log writes for an entity's 64-bit hash: 16 hexadecimal digits that only the key's owner can compute."""
     fresh = hashlib.blake2b(digest_size=8, key=key).copy  # half the time of a new one for each

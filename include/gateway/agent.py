@@ -26,6 +26,7 @@ from include.prediction_log.compactor import LogCompactor
 from include.prediction_log.entity_keys import EntityKeys
 from include.prediction_log.shared import SharedLog
 from include.prediction_log.shipping import Limits, LogShipper
+from include.rollout.evidence_publisher import EvidencePublisher, source_of
 from include.services.services import Services
 from include.serving.telemetry.agent_report import Report
 
@@ -64,7 +65,12 @@ def duties(services: Services) -> list[Duty]:
     settings = services.settings
     shared = SharedLog(settings.home, services.storage)
     limits = Limits.from_env(settings.environ)
-    return [LogShipper(shared, limits, settings.environ), LogCompactor(shared), EntityKeys(shared, settings.environ)]
+    return [
+        LogShipper(shared, limits, settings.environ),
+        LogCompactor(shared),
+        EntityKeys(shared, settings.environ),
+        EvidencePublisher(lambda: services.control, settings.home, lambda: source_of(settings)),
+    ]
 
 
 class Agent:

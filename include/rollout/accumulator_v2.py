@@ -1,6 +1,6 @@
 """The second version of a live rollout's stored evidence: every problem was binary, and two bits were remembered of an answer.
 
-Version 3 has the problem, the champion's losses, and of each answer its arm and one number (include/rollout/pending.py).
+Version 3 has the problem, the champion's losses, and of each answer its arm and one number.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from include.core.versioned import Body
-from include.rollout.pending import CONTESTED, PendingAnswers
 
+CONTESTED = 2  # version 3, in the place of an arm: several entities were asked about under one id, so a label is nobody's
 _CONTESTED = 4  # in the place of 2 * arm + decided
+_NOTHING_PENDING = {"ids": "", "units": "", "arms": "", "said": ""}
 
 
 def from_second(body: Body) -> Body:
     """Version 3 of it: the same facts."""
-    baseline = {**body["baseline"], "losses": [], "pending": PendingAnswers().to_json()}
+    baseline = {**body["baseline"], "losses": [], "pending": dict(_NOTHING_PENDING)}
     stage = body["stage"]
     if stage:
         stage = {**stage, "pending": _pending(stage["pending"]), "problem": {}, "first_labels": False}

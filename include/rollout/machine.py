@@ -17,8 +17,8 @@ from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.spec import ModelSpec
 from include.core.time import timestamp
-from include.rollout.accumulator_store import delete_accumulator
 from include.rollout.driver import adopt
+from include.rollout.evidence_store import delete_evidence
 from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
 from include.rollout.offer import offer_in, require_gate
 from include.rollout.plan import RolloutStage, rollout_stages
@@ -125,7 +125,7 @@ def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) 
         generation = set_route(connection, rollout.model, route)
         set_production(connection, rollout.model, rollout.challenger)
         _update(connection, rollout, stage="promote", state="promoted", live=None)
-        delete_accumulator(connection, rollout.id)
+        delete_evidence(connection, rollout.id)
         _event(connection, rollout.id, "promoted", "promote", {"generation": generation, "route": route.to_json()})
         detail = {"rollout": rollout.id, "champion": rollout.challenger, "previous": rollout.champion}
         control.append_audit(connection, actor, "rollout.promote", rollout.model, detail)
@@ -241,7 +241,7 @@ def revert_route(control: ControlStore, connection: sa.Connection, rollout: Roll
     move_in(connection, rollout.model, rollout.challenger, VersionStage.ARCHIVED)
     stage = rollout_in(connection, rollout.id).stage
     _update(connection, rollout, state="rolled_back", live=None, reason=reason)
-    delete_accumulator(connection, rollout.id)
+    delete_evidence(connection, rollout.id)
     detail = {"reason": reason, "generation": generation, "route": route.to_json()}
     _event(connection, rollout.id, "rolled_back", stage, detail, once=True)
     control.append_audit(connection, actor, "rollout.roll_back", rollout.model, {"rollout": rollout.id, **detail})

@@ -10,8 +10,6 @@ import pytest
 from include.core.control import ControlStore, versions
 from include.core.errors import ConflictError
 from include.core.time import timestamp
-from include.rollout.accumulator_store import load_accumulator, save_accumulator
-from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.history import Rollout, events, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict
 from include.rollout.pause import pause, resume
@@ -46,17 +44,6 @@ def walked(control: ControlStore) -> Rollout:
         enter_stage(control, rollout, stage.name, 1)
         record_verdict(control, rollout, stage.name, {"answer": "promote"}, 1)
     return rollout
-
-
-def test_of_many_looks_that_read_the_same_one_is_stored(control: ControlStore) -> None:
-    rollout = walked(control)
-    fold = EvidenceAccumulator(cursor={"a.jsonl": 12}, stage=StageAccumulator("full_100", 7, 100, False, {}, False, 0.5, False))
-    for seq in range(3):
-        with ThreadPoolExecutor(6) as pool:
-            stored = list(pool.map(lambda _, seq=seq: save_accumulator(control, rollout.id, "full_100", seq, fold), range(6)))
-        assert sum(stored) == 1
-        assert load_accumulator(control, rollout.id)[0] == seq + 1
-    assert load_accumulator(control, rollout.id)[1].to_json() == fold.to_json()
 
 
 def test_a_pause_and_a_promotion_at_once_have_one_order(control: ControlStore) -> None:

@@ -25,6 +25,9 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "rollouts": ("include.rollout", "include.rollout_state"),  # who changes them, and what others may ask of them
     "rollout_events": ("include.rollout", "include.rollout_state"),
     "rollout_folds": ("include.rollout",),
+    "rollout_stages": ("include.rollout",),
+    "rollout_sources": ("include.rollout",),
+    "rollout_parts": ("include.rollout",),
     "routes": ("include.routing",),
     "gateways": ("include.routing.gateways",),
     "tokens": ("include.serving.http.shared_tokens",),

@@ -32,7 +32,9 @@ from include.monitoring.retraining.policy import decide
 from include.online_store.open import open_online
 from include.reconcile.run import unsent
 from include.reconcile.world import World
-from include.rollout.accumulator_store import load_accumulator
+from include.rollout.evidence_look import begin_stage, look
+from include.rollout.evidence_merge import merged_baseline
+from include.rollout.evidence_store import Source, lock_stage, read_source
 from include.rollout.history import Rollout, list_rollouts, live_rollout
 from include.rollout.stage_evaluation import read_and_judge
 from include.rollout.waiting import superseded_by, waiting
@@ -41,6 +43,7 @@ from include.serving.http.tokens import read_file
 from include.versions.queries import records
 from operators.hooks import Services
 from tests.support.databases import new_database
+from tests.support.evidence import publish
 from tests.support.operator_runs import settle_in
 from tests.support.s3_server import moto_server
 from tests.upgrade.conftest import FIXTURE
@@ -95,25 +98,31 @@ def test_routes_rollouts_and_versions_are_what_they_were(upgraded: Services, exp
 def test_a_live_rollout_goes_on_in_the_middle_of_its_stage(upgraded: Services, expected: dict[str, Any]) -> None:
     """The same evidence, from the same place in the log, and the judge's next look says what it would have said."""
     control, rollout, spec = upgraded.control, live(upgraded.control), upgraded.spec(MODEL)
-    seq, fold = load_accumulator(control, rollout.id)
-    assert fold.stage is not None
-    before = expected["fold"]
-    assert (seq, rollout.stage, fold.stage.evidence().to_json()) == (before["seq"], "canary_50", as_stored(before["evidence"]))
-    known = fold.baseline.to_json()
-    assert (fold.cursor, {name: known[name] for name in before["baseline"]}) == (before["cursor"], before["baseline"])
-    look = expected["look"]
-    verdict, plan, evidence = read_and_judge(
-        control, spec, rollout, "canary_50", upgraded.settings, datetime.fromisoformat(look["at"])
-    )
-    assert json.loads(json.dumps(evidence.to_json())) == look["evidence"]
-    assert json.loads(json.dumps(plan.to_json())) == look["plan"]
-    assert json.loads(json.dumps(verdict.to_json())) == look["verdict"]
+    before, told = expected["fold"], expected["look"]
+    assert rollout.stage == "canary_50"
+    begin_stage(control, spec, rollout, "canary_50")  # it has begun
+    stored = look(control, rollout.id)
+    assert stored.merge.evidence().to_json() == as_stored(before["evidence"])
+    assert (stored.seq, stored.reported) == (before["seq"] + 1, False)
+    baseline = merged_baseline(stored.merge.sources, stored.merge.settled, spec.problem)
+    assert {name: as_list(getattr(baseline, name)) for name in before["baseline"]} == before["baseline"]
     with control.transaction() as connection:
-        stored = connection.execute(sa.select(rollout_folds.c.fold)).scalar_one()
-    assert stored["v"] == 3
-    again = load_accumulator(control, rollout.id)[1]
-    assert again.stage is not None
-    assert again.stage.evidence() == evidence
+        row = lock_stage(connection, rollout.id, alone=False)
+        assert row is not None
+        assert read_source(connection, rollout.id, Source("new", "new"), row).accumulator.cursor == before["cursor"]
+    publish(control, upgraded.settings.home)  # the gateway's agent goes on in the log where that release stopped
+    verdict, plan, evidence = read_and_judge(control, spec, rollout, "canary_50", datetime.fromisoformat(told["at"]))
+    assert json.loads(json.dumps(evidence.to_json())) == told["evidence"]
+    assert json.loads(json.dumps(plan.to_json())) == told["plan"]
+    assert json.loads(json.dumps(verdict.to_json())) == told["verdict"]
+    with control.transaction() as connection:
+        assert connection.execute(sa.select(rollout_folds.c.fold)).scalar_one()["v"] == 4
+    publish(control, upgraded.settings.home)
+    assert look(control, rollout.id).merge.evidence() == evidence
+
+
+def as_list(value: Any) -> Any:
+    return value if isinstance(value, int) else list(value)
 
 
 def as_stored(evidence: dict[str, Any]) -> dict[str, Any]:

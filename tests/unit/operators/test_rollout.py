@@ -28,6 +28,7 @@ from include.versions.record import Stage, VersionRecord
 from operators.alert import Alert
 from operators.rollout import OpenRolloutOperator, RolloutOperator, TrafficOperator
 from tests.support.error_message import assert_says
+from tests.support.evidence import begun_and_published
 from tests.support.operator_runs import MODEL, Run, settle_in
 from tests.support.toy_ledger import Loop
 from tests.support.traced import in_a_span
@@ -72,6 +73,7 @@ def answer(services: Services, rollout: Rollout, failing: tuple[str, ...] = (), 
         known = {"unit": f"{key:016x}", "arm": arm, "generation": generation}
         log.write([Record("prediction", str(number), precise(), score=0.5, error=error, **known)])
     log.close()
+    begun_and_published(services.control, services.spec(MODEL), rollout.id, "canary_50", services.settings.home)
 
 
 def answer_once_entered(services: Services, rollout: Rollout) -> None:

@@ -25,6 +25,7 @@ from include.rollout.history import Rollout as LiveRollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.routing.route import Route, set_route
 from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
+from tests.support.evidence import begun_and_published
 from tests.support.fake_airflow import FakeAirflow, RunState
 
 MODEL = "toy"
@@ -101,13 +102,14 @@ class Place:
         self.airflow.states[dag_id, run_id] = tasks
 
     def canary(self, challenger: int = 2, request: str = f"{ROLLOUT}/r1/open/-1") -> LiveRollout:
-        """A rollout in canary_5, driven by the run r1."""
+        """A rollout in canary_5, driven by the run r1; a gateway counts for it."""
         epoch = self.control.take(f"rollout/{MODEL}", "r1")
         rollout = open_rollout(self.control, SPEC, challenger, request=request, actor="r1", epoch=epoch)
         for stage in ("smoke", "shadow"):
             enter_stage(self.control, rollout, stage, epoch)
             record_verdict(self.control, rollout, stage, {"answer": "promote"}, epoch)
         enter_stage(self.control, rollout, "canary_5", epoch)
+        begun_and_published(self.control, SPEC, rollout.id, "canary_5", self.home)
         self.running(ROLLOUT, "r1", open="success", canary_5="deferred", promote="")
         return rollout
 

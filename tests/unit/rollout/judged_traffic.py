@@ -12,8 +12,10 @@ from include.rollout.evidence import Evidence
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.guardrails import WEIGHTS, Guard, scaled
 from include.rollout.judge_plan import JudgePlan
+from include.rollout.stage_terms import StageTerms
 from include.routing.entity_hash import unit
 from include.routing.route import Route
+from tests.support.evidence import evidence_of, limits_of
 
 CANARY = JudgePlan("canary_5", share=0.05, requests=100, alpha=0.05, compared=True)
 
@@ -43,7 +45,7 @@ def traffic(
 
 
 def stage_accumulator(plan: JudgePlan, limits: dict[str, float] | None = None) -> StageAccumulator:
-    return StageAccumulator(plan.stage, GENERATION, plan.planned, plan.shadow, limits or {}, False, 0.5, True)
+    return StageAccumulator(StageTerms(plan.stage, GENERATION, plan.planned, plan.shadow, limits or {}, False, 0.5, True))
 
 
 def evidence(records: Iterable[Record], plan: JudgePlan = CANARY) -> Evidence:
@@ -52,10 +54,10 @@ def evidence(records: Iterable[Record], plan: JudgePlan = CANARY) -> Evidence:
     begins = next((n for n, record in enumerate(told) if record.generation >= GENERATION), len(told))
     accumulator = EvidenceAccumulator(since=1)
     accumulator.add(told[:begins])
-    accumulator.begin(stage_accumulator(plan, accumulator.limits(1000.0)))
+    accumulator.begin(stage_accumulator(plan, limits_of(accumulator, 1000.0)))
     accumulator.add(told[begins:])
     assert accumulator.stage is not None
-    return accumulator.stage.evidence()
+    return evidence_of(accumulator.stage)
 
 
 def guarded(seen: Evidence, plan: JudgePlan = CANARY, **rule: float) -> JudgePlan:

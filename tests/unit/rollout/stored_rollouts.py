@@ -1,7 +1,6 @@
 """Plain binary rollouts from seeded records, and what each look at them found: the evidence, the verdict, the stored row.
 
-`binary_rollouts.json` beside this file was written by the release before problems had kinds. To write it anew (a change of the
-stored form that is meant): `PYTHONPATH=. .venv/bin/python -m tests.unit.rollout.stored_rollouts`.
+`binary_rollouts.json` beside this file was written by the release before problems had kinds, which read the log of one machine.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,22 @@ import numpy as np
 
 from include.core.digest import digest_json
 from include.core.spec import BusinessMetric, Data, Feature, Features, ModelSpec, Rollout, Training
+from include.core.time import precise
 from include.prediction_log.record import Record
-from include.rollout.accumulator_store import FORMAT
 from include.rollout.baseline import LABELS
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
+from include.rollout.evidence_merge import SourceEvidence, StageMerge
 from include.rollout.judge import judge
 from include.rollout.judge_plan import judge_plan, planned_requests
 from include.rollout.plan import RolloutStage, rollout_stages
+from include.rollout.stage_terms import StageTerms, asked
 from include.routing.entity_hash import unit
 from include.routing.route import Route
+from tests.support.evidence import baseline_of
 
 KNOWN = Path(__file__).with_name("binary_rollouts.json")
 LOOKS = 3  # at each stage
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 SPEC = ModelSpec(
     name="toy", owner="tests", description="a toy", label="late", data=Data(sources=("things",), first=date(2020, 1, 1)),
@@ -64,7 +67,13 @@ WORLDS = {
 
 
 def records(world: World, generation: int, weight: int, seed: int, mirrored: bool = False) -> Iterator[Record]:
-    """Requests with their labels, outcomes and, where `mirrored`, the shadow's answers."""
+    """Requests with their labels, outcomes and, where `mirrored`, the shadow's answers; a record every ten seconds."""
+    for number, record in enumerate(_records(world, generation, weight, seed, mirrored)):
+        record.at = precise(START + timedelta(days=generation, seconds=10 * number))
+        yield record
+
+
+def _records(world: World, generation: int, weight: int, seed: int, mirrored: bool) -> Iterator[Record]:
     rng, route = np.random.default_rng(seed), Route(champion=1, challenger=2, weight=weight)
     for number in range(world.requests if generation > 1 else 400):
         key = unit(f"{seed}-{rng.integers(world.entities)}", "toy")
@@ -99,32 +108,33 @@ def begun(accumulator: EvidenceAccumulator, step: RolloutStage, generation: int)
     requests = rule.shadow_requests if step.shadow else rule.step_requests
     labelled = accumulator.baseline.labels >= LABELS
     planned = planned_requests(step.weight / 100, requests, True)
-    limits, before = accumulator.limits(5000.0), accumulator.baseline
+    before = baseline_of(accumulator)
+    limits = before.limits(5000.0, asked(accumulator.problem))
     accumulator.begin(
-        StageAccumulator(
+        StageAccumulator(StageTerms(
             step.name, generation, planned, step.shadow, limits, labelled, SPEC.serving.threshold, True, before.requests,
             before.errors,
-        )
+        ))
     )  # fmt: skip
 
 
-def looks(world: World) -> Iterator[tuple[str, EvidenceAccumulator, dict[str, Any]]]:
-    """Each look at each stage of a rollout: its name, the accumulator, what was found."""
+def looks(world: World) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each look at each stage of a rollout: its name, and what was found."""
     accumulator = EvidenceAccumulator(since=1)
     accumulator.add(records(world, 1, 0, 11))
     for place, step in enumerate(rollout_stages(SPEC)[1:]):
         generation = place + 2
         begun(accumulator, step, generation)
+        assert accumulator.stage is not None
         told = list(records(world, generation, step.weight, 20 + place, step.shadow))
         for look in range(LOOKS):
             accumulator.add(told[look * len(told) // LOOKS : (look + 1) * len(told) // LOOKS])
-            yield f"{step.name} {look}", accumulator, found(accumulator, step)
+            yield f"{step.name} {look}", found(StageMerge(accumulator.stage.terms, [SourceEvidence.of(accumulator)]), step)
 
 
-def found(accumulator: EvidenceAccumulator, step: RolloutStage) -> dict[str, Any]:
-    assert accumulator.stage is not None
-    evidence = accumulator.stage.evidence()
-    plan = judge_plan(SPEC, step, 1, evidence.limits, accumulator.stage.labelled)
+def found(merge: StageMerge, step: RolloutStage) -> dict[str, Any]:
+    evidence = merge.evidence()
+    plan = judge_plan(SPEC, step, 1, evidence.limits, merge.terms.labelled)
     seen = {"evidence": evidence.to_json(), "plan": plan.to_json(), "verdict": judge(evidence, plan).to_json()}
     plain: dict[str, Any] = json.loads(json.dumps(seen))
     return plain
@@ -138,17 +148,3 @@ def kept(look: str, seen: dict[str, Any]) -> dict[str, Any]:
     if look == WHOLE:
         return seen
     return {"verdict": seen["verdict"], **{name: digest_json(seen[name]) for name in ("evidence", "plan")}}
-
-
-def main() -> None:
-    body: dict[str, Any] = {"looks": {}}
-    for name, world in WORLDS.items():
-        for look, accumulator, seen in looks(world):
-            body["looks"][f"{name}: {look}"] = kept(f"{name}: {look}", seen)
-            if f"{name}: {look}" == WHOLE:
-                body["stored"] = {**json.loads(json.dumps(accumulator.to_json())), "v": FORMAT.version}
-    KNOWN.write_text(json.dumps(body, separators=(",", ":"), sort_keys=True) + "\n")
-
-
-if __name__ == "__main__":
-    main()

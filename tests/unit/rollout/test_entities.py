@@ -14,15 +14,17 @@ from include.core.spec import ModelSpec
 from include.prediction_log.record import Record
 from include.rollout.alpha_spending import OCTAVE, SLICES, period_boundaries, period_of, period_sums, periods, spent
 from include.rollout.confidence_bounds import fewest, look_part, most_allowed
-from include.rollout.evidence import AGAIN, CHALLENGER, ENTITIES, ERRORS, FIRST, Evidence
+from include.rollout.evidence import AGAIN, CHALLENGER, ENTITIES, ERRORS, Evidence
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.judge import Verdict, judge
 from include.rollout.judge_plan import JudgePlan, judge_plan
 from include.rollout.plan import rollout_stages
 from include.rollout.power import entities_needed, stage_powers
 from include.rollout.stage_evaluation import at_deadline, recompute
+from include.rollout.stage_terms import StageTerms
 from include.routing.entity_hash import unit
 from include.routing.route import Route
+from tests.support.evidence import evidence_of
 from tests.unit.rollout.judged_traffic import CANARY, FULL, GENERATION, evidence, stage_accumulator, traffic
 
 
@@ -50,7 +52,7 @@ def looked_at(records: Iterable[Record], plan: JudgePlan, looks: int = 20) -> Ve
     for part in np.array_split(np.arange(len(told)), looks):
         accumulator.add(told[number] for number in part)
         assert accumulator.stage is not None
-        verdict = judge(accumulator.stage.evidence(), plan)
+        verdict = judge(evidence_of(accumulator.stage), plan)
         if verdict.answer != "insufficient":
             break
     return verdict
@@ -195,17 +197,10 @@ def test_false_rollbacks_and_wrong_promotions_stay_under_alpha_and_beta(entities
 
 
 def test_a_stage_that_an_earlier_version_began_goes_on_as_it_began() -> None:
-    accumulator = EvidenceAccumulator(since=1)
-    accumulator.begin(stage_accumulator(FULL))
-    accumulator.add(traffic(150, weight=100))
-    value = json.loads(json.dumps(accumulator.to_json()))
-    for stream in (FIRST, AGAIN):
-        value["stage"]["slices"].pop(stream, None)
-    value["stage"]["seen"] = {name: seen for name, seen in value["stage"]["seen"].items() if not name.startswith(AGAIN)}
-    read = EvidenceAccumulator.from_json(value)
-    assert read.stage is not None
-    read.add(traffic(100, weight=100, seed=8))
-    seen = read.stage.evidence()
+    stage = StageAccumulator(replace(stage_accumulator(FULL).terms, first_known=False))
+    for record in (*traffic(150, weight=100), *traffic(100, weight=100, seed=8)):
+        stage.add(record)
+    seen = evidence_of(stage)
     assert not seen.first_known
     assert seen.rate_stream == ERRORS
     assert judge(seen, FULL).answer == "promote"
@@ -219,10 +214,10 @@ def test_evidence_of_an_earlier_version_is_judged_as_it_was() -> None:
 
 
 def test_each_entity_is_counted_once_in_a_stage_and_once_in_each_period_after_it() -> None:
-    stage = StageAccumulator("full_100", GENERATION, 100, False, {}, False, 0.5, False)
+    stage = StageAccumulator(StageTerms("full_100", GENERATION, 100, False, {}, False, 0.5, False))
     for record in busy(5, 400):
         stage.add(record)
-    seen = stage.evidence()
+    seen = evidence_of(stage)
     assert seen.challenger.entities == 5
     again = seen.arms(AGAIN, SLICES + 2 * OCTAVE)[CHALLENGER]
     assert [int(again[period].sum()) for period in periods(SLICES + 2 * OCTAVE)] == [0, 5, 5]

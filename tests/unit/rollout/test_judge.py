@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from include.core.catalog import load_spec
+from include.core.control import ControlStore
 from include.core.spec import ModelSpec
 from include.prediction_log.record import Record
 from include.rollout.alpha_spending import OCTAVE, SLICES
@@ -21,6 +22,8 @@ from include.rollout.judge import judge
 from include.rollout.judge_plan import judge_plan
 from include.rollout.plan import rollout_stages
 from include.rollout.stage_evaluation import at_deadline, recompute
+from include.rollout.stage_terms import asked
+from tests.support.evidence import Shelf
 from tests.unit.rollout.judged_traffic import (
     CANARY,
     FULL,
@@ -285,21 +288,22 @@ def _champions(records: list[Record], request: str) -> bool:
 # -- folding -------------------------------------------------------------------------------------------------
 
 
-def test_an_accumulator_that_was_stored_and_read_back_at_every_portion_counts_the_same() -> None:
+def test_a_source_that_was_published_and_read_back_at_every_portion_counts_the_same(control: ControlStore) -> None:
     told = [*with_labels(scored(700, 5, generation=2, weight=0), 0.1), *with_labels(scored(900, 6), 0.3)]
     whole = evidence(told)
-    accumulator = EvidenceAccumulator(since=1)
+    accumulator, shelf = EvidenceAccumulator(since=1), Shelf(control)
     for first in range(0, len(told), 97):
         portion = told[first : first + 97]
         if any(each.generation == GENERATION for each in portion) and accumulator.stage is None:
             at = next(n for n, each in enumerate(portion) if each.generation == GENERATION)
             accumulator.add(portion[:at])
-            accumulator.begin(stage_accumulator(CANARY, accumulator.limits(1000.0)))
+            accumulator = shelf.publish(accumulator)
+            limits = shelf.baseline(accumulator).limits(1000.0, asked(accumulator.problem))
+            accumulator.begin(stage_accumulator(CANARY, limits))
             portion = portion[at:]
         accumulator.add(portion)
-        accumulator = EvidenceAccumulator.from_json(json.loads(json.dumps(accumulator.to_json())))
-    assert accumulator.stage is not None
-    assert accumulator.stage.evidence() == whole
+        accumulator = shelf.publish(accumulator)
+    assert shelf.merge().evidence() == whole
 
 
 def test_evidence_stays_small_however_long_the_stage() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,24 @@ import pytest
 
 from benchmarks.judge.label_worlds import WORLDS
 from benchmarks.judge.labels import GOOD, rates
+from include.core.control import ControlStore
 from include.core.spec import AnyKind, Binary, Costs, ModelSpec, MultiClass, Ranking, Regression
+from include.core.time import precise
 from include.prediction_log.record import Record
-from include.rollout.accumulator_store import FORMAT
 from include.rollout.evidence import LABELLED, first_of
 from include.rollout.evidence_accumulator import EvidenceAccumulator, StageAccumulator
 from include.rollout.judge import Verdict, judge
 from include.rollout.judge_plan import JudgePlan, judge_plan
 from include.rollout.plan import RolloutStage
 from include.rollout.stage_evaluation import recompute
+from include.rollout.stage_terms import StageTerms
 from include.routing.entity_hash import unit
 from include.routing.route import Route
 from tests.support.effort import effort
+from tests.support.evidence import Shelf, baseline_of, evidence_of, limits_of, slices_of
 
 STEP = RolloutStage("canary_50", weight=50)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 Draw = Callable[[np.random.Generator, bool], tuple[dict[str, Any], dict[str, Any]]]
 
 
@@ -73,8 +78,8 @@ def records(kind: Kind, requests: int, generation: int, worse: bool, seed: int) 
         arm = route.arm(key)
         answer, label = kind.draw(rng, worse and arm == "challenger")
         told = {"arm": arm, "generation": generation, "unit": f"{key:016x}", "latency_us": 100.0, **answer}
-        yield Record("prediction", f"{generation}-{number}", "", **told)
-        yield Record("label", f"{generation}-{number}", "", **label)
+        for place, (kind_of, values) in enumerate((("prediction", told), ("label", label))):
+            yield Record(kind_of, f"{generation}-{number}", precise(START + timedelta(seconds=2 * number + place)), **values)
 
 
 def asked(spec: ModelSpec, kind: Kind, margin: float | None) -> ModelSpec:
@@ -88,11 +93,13 @@ def canary(
     wanted = asked(spec, kind, margin)
     accumulator = EvidenceAccumulator(since=1, problem=kind.value)
     accumulator.add(records(kind, 400, 1, False, 5))
-    limits = accumulator.limits(1000.0)
+    limits = limits_of(accumulator, 1000.0)
     plan = judge_plan(wanted, STEP, 1, limits, labelled=True)
     accumulator.begin(
         StageAccumulator(
-            STEP.name, 2, plan.planned, False, limits, True, 0.5, True, problem=kind.value, first_labels=margin is not None
+            StageTerms(
+                STEP.name, 2, plan.planned, False, limits, True, 0.5, True, problem=kind.value, first_labels=margin is not None
+            )
         )
     )
     accumulator.add(records(kind, requests, 2, worse, 6))
@@ -101,7 +108,7 @@ def canary(
 
 def verdict_of(accumulator: EvidenceAccumulator, plan: JudgePlan) -> Verdict:
     assert accumulator.stage is not None
-    return judge(accumulator.stage.evidence(), plan)
+    return judge(evidence_of(accumulator.stage), plan)
 
 
 WORDS = {
@@ -126,7 +133,7 @@ def test_a_rankings_scores_roll_nothing_back_however_large(spec: ModelSpec) -> N
 def test_large_errors_are_named_with_their_limit_and_unit(spec: ModelSpec) -> None:
     accumulator, plan = canary(spec, KINDS["numbers"], None, worse=True)
     assert accumulator.stage is not None
-    limit = accumulator.stage.limits["loss_p50"]
+    limit = accumulator.stage.terms.limits["loss_p50"]
     said = next(guard.description for guard in plan.guards if guard.stream == "loss_p50")
     assert said == f"large errors ({limit:.4g} minutes or more, the champion's p50)"
     assert "high values (over the champion's p90)" in [guard.description for guard in plan.guards]
@@ -153,7 +160,7 @@ def test_a_margin_says_that_no_labels_were_expected(spec: ModelSpec) -> None:
 
 def plan_limits(accumulator: EvidenceAccumulator) -> dict[str, float]:
     assert accumulator.stage is not None
-    return accumulator.stage.limits
+    return accumulator.stage.terms.limits
 
 
 def test_only_a_stage_with_two_arms_asks_for_labels(spec: ModelSpec) -> None:
@@ -169,7 +176,7 @@ def test_the_first_label_of_an_entity_is_its_one_observation(spec: ModelSpec) ->
     """Two labels an entity: the ever-counted events saturate, the first ones do not."""
     accumulator, _ = canary(spec, KINDS["classes"], 2.0, worse=False)
     assert accumulator.stage is not None
-    slices = accumulator.stage.slices
+    slices = slices_of(accumulator.stage)
     labelled, first, ever = (sum(map(sum, slices[name])) for name in (LABELLED, first_of("loss"), "loss"))
     assert 480 < labelled <= 500  # entities that share a bit of the map are one
     assert 60 < first < 140
@@ -181,7 +188,7 @@ def test_events_are_counted_as_the_simulation_counts_them(spec: ModelSpec) -> No
     """Of the log's records, by hand: entities that ever met each event, and those whose first label was it."""
     accumulator, _ = canary(spec, KINDS["numbers"], 2.0, worse=True, requests=300)
     assert accumulator.stage is not None
-    limits, told = accumulator.stage.limits, list(records(KINDS["numbers"], 300, 2, True, 6))
+    limits, told = accumulator.stage.terms.limits, list(records(KINDS["numbers"], 300, 2, True, 6))
     answers = {record.id: record for record in told if record.kind == "prediction"}
     losses: dict[tuple[str, str], list[float]] = {}
     for record in told:
@@ -194,30 +201,31 @@ def test_events_are_counted_as_the_simulation_counts_them(spec: ModelSpec) -> No
         own = [each for (whose, _), each in losses.items() if whose == arm]
         for name in ("loss_p50", "loss_p90"):
             ever, first = sum(max(each) >= limits[name] for each in own), sum(each[0] >= limits[name] for each in own)
-            assert sum(accumulator.stage.slices[name][place]) == ever
-            assert sum(accumulator.stage.slices[first_of(name)][place]) == first
-        assert sum(accumulator.stage.slices[LABELLED][place]) == len(own)
+            assert sum(slices_of(accumulator.stage)[name][place]) == ever
+            assert sum(slices_of(accumulator.stage)[first_of(name)][place]) == first
+        assert sum(slices_of(accumulator.stage)[LABELLED][place]) == len(own)
 
 
 def _without_margin(spec: ModelSpec) -> dict[str, tuple[list[int], list[int]]]:
     accumulator, _ = canary(spec, KINDS["classes"], None, worse=False)
     assert accumulator.stage is not None
-    return accumulator.stage.slices
+    return slices_of(accumulator.stage)
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_kind_is_stored_in_the_middle_and_a_decision_is_judged_again(spec: ModelSpec, name: str) -> None:
+def test_every_kind_is_stored_in_the_middle_and_a_decision_is_judged_again(
+    spec: ModelSpec, control: ControlStore, name: str
+) -> None:
     whole, plan = canary(spec, KINDS[name], 2.0, worse=True)
     half, _ = canary(spec, KINDS[name], 2.0, worse=True, requests=0)
-    told = list(records(KINDS[name], 1000, 2, True, 6))
+    told, shelf = list(records(KINDS[name], 1000, 2, True, 6)), Shelf(control)
     for first in range(0, len(told), 701):
         half.add(told[first : first + 701])
-        half = EvidenceAccumulator.from_json(FORMAT.read(json.loads(json.dumps(FORMAT.stamp(half.to_json())))))
-    assert half.stage is not None
+        half = shelf.publish(half)
     assert whole.stage is not None
-    evidence = whole.stage.evidence()
-    assert half.stage.evidence() == evidence
-    assert half.baseline == whole.baseline
+    evidence = evidence_of(whole.stage)
+    assert shelf.merge().evidence() == evidence
+    assert shelf.baseline(half) == baseline_of(whole)
     verdict = judge(evidence, plan)
     stored = json.loads(json.dumps({**verdict.to_json(), "evidence": evidence.to_json(), "plan": plan.to_json()}))
     assert recompute(stored) == verdict
@@ -227,27 +235,27 @@ def test_every_kind_is_stored_in_the_middle_and_a_decision_is_judged_again(spec:
 def test_a_shadow_of_lists_that_were_not_compared_says_so(spec: ModelSpec) -> None:
     wanted = asked(spec, KINDS["ranking"], None)
     plan = replace(judge_plan(wanted, RolloutStage("shadow", shadow=True), 1), requests=4)
-    stage = StageAccumulator("shadow", 2, 4, True, {}, False, 0.5, False, problem=KINDS["ranking"].value)
+    stage = StageAccumulator(StageTerms("shadow", 2, 4, True, {}, False, 0.5, False, problem=KINDS["ranking"].value))
     for number in range(4):
         stage.add(Record("shadow", str(number), "", unit=f"{number}", score=1.0, against=5.0))
-    verdict = judge(stage.evidence(), plan)
+    verdict = judge(evidence_of(stage), plan)
     assert verdict.answer == "promote"
     assert verdict.reasons[1] == "its lists were not compared with the champion's: no line of the log holds both"
     for number in range(8):
         stage.add(
             Record("shadow", f"l{number}", "", unit=f"{number}", score=1.0, against=5.0, place=7 - number, against_place=number)
         )
-    verdict = judge(stage.evidence(), plan)
+    verdict = judge(evidence_of(stage), plan)
     assert verdict.reasons[0].startswith("its lists differ from the champion's by 0.600 on average, more than the tolerance 0.2")
 
 
 def test_a_shadow_of_numbers_is_compared_in_their_unit(spec: ModelSpec) -> None:
     wanted = asked(spec, KINDS["numbers"], None)
     plan = replace(judge_plan(wanted, RolloutStage("shadow", shadow=True), 1), requests=4)
-    stage = StageAccumulator("shadow", 2, 4, True, {}, False, 0.5, False, problem=KINDS["numbers"].value)
+    stage = StageAccumulator(StageTerms("shadow", 2, 4, True, {}, False, 0.5, False, problem=KINDS["numbers"].value))
     for number in range(4):
         stage.add(Record("shadow", str(number), "", unit=f"{number}", score=40.0, against=27.5))
-    reason = judge(stage.evidence(), plan).reasons[0]
+    reason = judge(evidence_of(stage), plan).reasons[0]
     assert reason == "its values differ from the champion's by 12.500 minutes on average, more than the tolerance 0.2 minutes"
 
 

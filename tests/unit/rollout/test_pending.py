@@ -1,44 +1,74 @@
+"""Which labels find which answers, from rows in any order."""
+
 from __future__ import annotations
 
-import json
-from math import isnan, nan
+from typing import Any
 
-from include.rollout.pending import CONTESTED, PENDING, PendingAnswers
+import numpy as np
+import pytest
 
+from include.core.spec import Binary
+from include.prediction_log.record import Record
+from include.problems.of import problem_of
+from include.rollout.journal import ANSWERS, DTYPES, LABELS, Table
+from include.rollout.pending import SKEW, join, label_name_and_value, request_number
 
-def test_what_is_remembered_comes_back_as_it_was_stored() -> None:
-    waiting = PendingAnswers()
-    waiting.add("a", 2**63, 1, -12.75)
-    waiting.add("b", 7, 0, 1e300)
-    again = PendingAnswers.from_json(json.loads(json.dumps(waiting.to_json())))
-    assert again == waiting
-    assert again.find("a") == (2**63, 1, -12.75)
-    assert PendingAnswers.from_json(PendingAnswers().to_json()) == PendingAnswers()
+SECOND = 1_000_000
 
 
-def test_the_first_answer_of_an_id_counts_and_an_id_of_two_entities_is_nobodys() -> None:
-    waiting = PendingAnswers()
-    for unit, said in ((1, 5.0), (1, 6.0)):
-        waiting.add("mine", unit, 0, said)
-        waiting.add("ours", unit + int(said) % 2, 1, said)
-    assert waiting.find("mine") == (1, 0, 5.0)
-    assert waiting.find("ours") == (2, CONTESTED, 0.0)
-    assert waiting.find("other") is None
+def answers(*rows: tuple[str, int, int, int]) -> Table:
+    """(id, unit, slice, second)"""
+    return Table(
+        (), np.array([(request_number(i), unit, 0, 1.0, slot, at * SECOND) for i, unit, slot, at in rows], DTYPES[ANSWERS])
+    )
 
 
-def test_an_answer_that_no_label_could_judge_waits_for_its_outcome_all_the_same() -> None:
-    waiting = PendingAnswers()
-    waiting.add("a", 3, 1, None)
-    kept = PendingAnswers.from_json(waiting.to_json()).find("a")
-    assert kept is not None
-    assert (kept[0], kept[1], isnan(kept[2])) == (3, 1, True)
+def labels(*rows: tuple[str, int, int]) -> Table:
+    """(id, slice, second)"""
+    rows_: list[tuple[Any, ...]] = [(request_number(i), 0, 1.0, slot, at * SECOND) for i, slot, at in rows]
+    return Table(("label",), np.array(rows_, DTYPES[LABELS]))
 
 
-def test_the_oldest_answers_are_forgotten() -> None:
-    waiting = PendingAnswers()
-    for number in range(2 * PENDING + 1):
-        waiting.add(str(number), number, 0, nan)
-    assert len(waiting.answers) == PENDING
-    assert waiting.find("0") is None
-    assert waiting.take(str(2 * PENDING)) is not None
-    assert waiting.take(str(2 * PENDING)) is None
+def found(known: Table, told: Table) -> list[tuple[int, int, int]]:
+    """(row of the label, unit of the answer, slice)"""
+    pairs = join(known, told)
+    units = known.rows["unit"][pairs.of_answer]
+    return sorted(zip(pairs.of_label.tolist(), units.tolist(), pairs.slots.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("turned", [1, -1])
+def test_of_one_id_the_first_answer_counts(turned: int) -> None:
+    rows = [("a", 7, 1, 10), ("a", 7, 3, 50), ("b", 8, 2, 20)][::turned]
+    assert found(answers(*rows), labels(("a", 5, 60), ("b", 5, 61), ("nobody's", 5, 62))) == [(0, 7, 5), (1, 8, 5)]
+    first = join(answers(*rows), labels(("a", 5, 60)))
+    assert answers(*rows).rows["at"][first.of_answer[0]] == 10 * SECOND
+
+
+@pytest.mark.parametrize("turned", [1, -1])
+def test_an_id_of_two_entities_is_nobodys_from_the_second_one_on(turned: int) -> None:
+    rows = [("a", 7, 1, 10), ("a", 9, 4, 40)][::turned]
+    assert found(answers(*rows), labels(("a", 2, 20), ("a", 4, 39), ("a", 4, 41), ("a", 8, 80))) == [(0, 7, 2), (1, 7, 4)]
+
+
+def test_a_label_that_was_read_before_its_answer_waits_for_it() -> None:
+    """Of two gateways one publishes sooner: the label of the slice before counts in that of the answer."""
+    assert found(answers(("a", 7, 6, 100)), labels(("a", 5, 101))) == [(0, 7, 6)]
+
+
+def test_a_label_that_was_written_before_the_answer_is_of_another_request() -> None:
+    skew = SKEW // SECOND
+    known = answers(("a", 7, 1, 100))
+    assert found(known, labels(("a", 1, 100 - skew), ("a", 1, 99 - skew))) == [(0, 7, 1)]
+
+
+def test_no_rows_are_no_pairs() -> None:
+    assert found(answers(), labels(("a", 1, 1))) == []
+    assert found(answers(("a", 1, 1, 1)), labels()) == []
+
+
+def test_an_outcome_that_did_not_happen_and_a_label_of_no_class_say_nothing() -> None:
+    problem = problem_of(Binary())
+    assert label_name_and_value(Record("outcome", "a", "", label=1.0, metric="sale"), problem) == ("outcome:sale", 1.0)
+    assert label_name_and_value(Record("outcome", "a", "", label=0.0, metric="sale"), problem) is None
+    assert label_name_and_value(Record("label", "a", "", label=1.0), problem) == ("label", 1.0)
+    assert label_name_and_value(Record("label", "a", "", label_class="gone"), problem) is None

@@ -15,11 +15,13 @@ from include.prediction_log.reader import read_records
 from include.prediction_log.record import Record
 from include.problems.of import problem_of
 from include.rollout.evidence_accumulator import StageAccumulator
+from include.rollout.stage_terms import StageTerms
 from include.routing.route import Route
 from include.serving.prediction.ingest import decode_labels
 from include.serving.shadow import Frame, Scorer
 from include.serving.telemetry.counters import Metrics
 from tests.support.binary_serving import Scene
+from tests.support.evidence import evidence_of, slices_of
 from tests.support.kinds_serving import ALONE, FILMS, STARS, Make, Says, around, ask, fails_over, logged, one, size, stars
 
 
@@ -216,13 +218,13 @@ def test_of_what_is_logged_a_label_makes_one_event(
 ) -> None:
     made = scene(problem, ALONE, scorer)
     ask(made, *asked)
-    stage = StageAccumulator("canary_5", 7, 100, False, {"loss_p50": 5.0}, True, 0.5, True, problem=problem)
+    stage = StageAccumulator(StageTerms("canary_5", 7, 100, False, {"loss_p50": 5.0}, True, 0.5, True, problem=problem))
     for record in logged(made):
         stage.add(record)
     told = [{"id": f"r{number}", "label": label} for number, label in enumerate(labels)]
     for record in decode_labels(json.dumps({"labels": told}).encode(), problem_of(problem)):
-        assert stage.add_label(record)
-    assert [sum(counts) for counts in stage.slices[event]] == [1, 0]
+        stage.add_label(record)
+    assert [sum(counts) for counts in slices_of(stage)[event]] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_of_what_is_logged_a_label_makes_one_event(
 def test_of_what_is_logged_a_shadow_is_compared(scene: Make, problem: Any, both: tuple[Says, Says], apart: float) -> None:
     made = scene(problem, ALONE, *both)
     ask(made, one(0.5), one(0.25))
-    stage = StageAccumulator("shadow", 7, 100, True, {}, False, 0.5, False, problem=problem)
+    stage = StageAccumulator(StageTerms("shadow", 7, 100, True, {}, False, 0.5, False, problem=problem))
     for record in shadowed(made):
         stage.add(record)
-    assert stage.evidence().difference == apart
+    assert evidence_of(stage).difference == apart
