@@ -22,8 +22,9 @@ from include.data.published import publish, resource
 from include.governance.registry import register
 from include.governance.registry import resource as registrations
 from include.governance.seals import write_seal
-from include.rollout.accumulator_store import save_accumulator
 from include.rollout.evidence_accumulator import EvidenceAccumulator
+from include.rollout.evidence_look import begin_stage
+from include.rollout.evidence_store import Published, Source, write_source
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.routing.route import Route, set_route
 from include.serving.http.tokens import digest, named, write_file
@@ -31,6 +32,7 @@ from include.versions.record import Stage
 from tests.support.toy_ledger import MODEL, SPEC, Loop
 from tests.support.versions import move
 
+GATEWAY = Source("0123456789abcdef", "0123456789abcdef")
 SECRETS = {
     "AIRFLOW_CONN_SLIPSTREAM_MLFLOW": "http://admin:planted-mlflow@127.0.0.1:1",
     "AIRFLOW_CONN_SLIPSTREAM_ENTITIES": "http://:planted-entities@127.0.0.1",
@@ -95,9 +97,10 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if before:
             record_verdict(control, rollout, before, {"answer": "promote", "reasons": []}, epoch)
         enter_stage(control, rollout, name, epoch)
-    accumulator = EvidenceAccumulator()
-    accumulator.cursor = {"segment.jsonl": 4711}
-    save_accumulator(control, rollout.id, rollout.stages[1].name, 0, accumulator)
+    begin_stage(control, SPEC, rollout, rollout.stages[1].name)
+    counted = Published(accumulator=EvidenceAccumulator(cursor={"segment.jsonl": 4711}))
+    with control.transaction() as connection:
+        assert write_source(connection, rollout.id, GATEWAY, counted)
     with control.transaction() as connection:
         row = {"key": "d1", "model": MODEL, "as_of": "2013-01-08", "action": "retrain", "reasons": ["floor"], "at": timestamp()}
         connection.execute(decisions.insert().values(**row, evidence={"cooldown": 1.5e-300, "who": "Zoë \u2028 \ud83d\ude00"}))

@@ -1,4 +1,4 @@
-"""What an operator's program does where a server is away for a while: it asks again, for as long as a machine takes to come back."""
+"""What an operator's program does where a server is away: it asks again, for as long as a machine takes to come back."""
 
 from __future__ import annotations
 

@@ -131,7 +131,8 @@ def _judge(life: Life, account: Account, reaper: Reaper, witness: Witness) -> bo
     table.row("rollouts of one version, at most", max(Counter(each.challenger for each in rollouts).values()), "", most=1)
     table.row("decisions of one window, at most", _most(one.as_of for one in life.decided()), "", most=1)
     table.row("the champion is the version that the policy asked for", account.champion == _retrained(account), "", least=True)
-    table.row("the broken version was sent back", account.broken is not None and account.broken.state == "rolled_back", "", least=True)
+    sent_back = account.broken is not None and account.broken.state == "rolled_back"
+    table.row("the broken version was sent back", sent_back, "", least=True)
     table.row("canary stages with the evidence of both gateways", _of_both(witness), "", least=1)
     gateways = sum(death.machine.startswith("gateway") for death in reaper.deaths)
     table.row("requests", account.tally.requests, "")

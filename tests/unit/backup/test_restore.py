@@ -22,12 +22,12 @@ from include.core.root_owner import newest_claim, own_claim, require_own_root
 from include.core.schema import HEAD
 from include.governance.audit_chain import verify
 from include.governance.lineage import trace
-from include.rollout.accumulator_store import load_accumulator
+from include.rollout.evidence_store import lock_stage, read_source
 from include.rollout.history import live_rollout
 from include.rollout.machine import record_verdict
 from include.versions.queries import champion, records
 from tests.support.aged import killed_at
-from tests.support.carried import SECRETS, Machine
+from tests.support.carried import GATEWAY, SECRETS, Machine
 from tests.support.toy_ledger import MODEL
 
 CHANGED = ("slipstream_fences", "slipstream_audit", "slipstream_documents", "slipstream_schema")
@@ -80,8 +80,11 @@ def test_a_live_rollout_goes_on_in_the_middle_of_its_stage(machine: Machine, oth
     rollout = live_rollout(other.control, MODEL)
     assert rollout is not None
     assert rollout == live_rollout(machine.control, MODEL)
-    seq, accumulator = load_accumulator(other.control, rollout.id)
-    assert (seq, accumulator.cursor) == (1, {"segment.jsonl": 4711})
+    with other.control.transaction() as connection:
+        stage = lock_stage(connection, rollout.id, alone=True)
+        assert stage is not None
+        counted = read_source(connection, rollout.id, GATEWAY, stage)
+    assert (counted.seq, counted.accumulator.cursor) == (1, {"segment.jsonl": 4711})
     epoch = other.control.take(rollout.resource, "the restored platform's task")
     assert record_verdict(other.control, rollout, rollout.stage, {"answer": "roll_back", "reasons": ["x"]}, epoch) == "roll_back"
     assert live_rollout(other.control, MODEL) is None
