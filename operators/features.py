@@ -239,9 +239,13 @@ def moment_of(operator: Any, context: Context, services: Services) -> datetime:
     """The plan's moment, else the operator's own, else the run's. UTC, without zone."""
     from include.data.published import newest
 
-    if operator.given_by["plan"] or operator.plan is not None:
+    if has_plan(operator):
         return datetime.fromisoformat(operator.required("plan")["as_of"])
     return as_of(context, newest(services.control, operator.model), operator.as_of)
+
+
+def has_plan(operator: Any) -> bool:
+    return bool(operator.given_by["plan"]) or operator.plan is not None
 
 
 def refuse_two_moments(operator: Any) -> None:

@@ -12,7 +12,7 @@ from include.core.request import Ref, Request, Result
 from include.core.time import utc_now
 from include.services.services import Services
 from operators.base import ComputeOperator
-from operators.features import moment_of, refuse_two_moments
+from operators.features import has_plan, moment_of, refuse_two_moments
 from operators.inputs import Input, Inputs, Takes
 from operators.run import as_of
 
@@ -54,7 +54,7 @@ class CollectFeedbackOperator(ComputeOperator):
         from include.monitoring.feedback_step import snapshot, told_snapshot
 
         spec = services.spec(self.model)
-        if self.given_by["plan"] or self.plan is not None:
+        if has_plan(self):
             moment = moment_of(self, context, services)
             return told_snapshot(services.prediction_log, spec, moment, spec.training.window_days)
         moment = as_of(context, newest_day(services, self.model), self.as_of)

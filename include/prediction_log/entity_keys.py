@@ -39,8 +39,8 @@ class EntityKeys:
         gateway = gateway_id(self.shared.home)
         self.shared.storage.write(f"{KEYS}/{mine}-{gateway}", b"")
         lately = [path for path, changed in self.shared.storage.changed(KEYS) if now() - changed < SEEN]
-        said = dict(reversed(path.rpartition("/")[2].split("-")) for path in lately)
-        others = sorted(name for name, key in said.items() if key != mine and name != gateway)
+        said = [path.rpartition("/")[2].partition("-") for path in lately]
+        others = sorted(name for key, _, name in said if key != mine and name != gateway)
         if others:
             raise SpecError(
                 "Gateways of this storage root hide entities under different keys: an entity is another one on each of them.",
