@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from include.core import error_reports, logs
 from include.core.errors import one_line
 from include.prediction_log.compactor import LogCompactor
 from include.prediction_log.entity_keys import EntityKeys
@@ -172,7 +173,8 @@ def _show_name() -> None:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="include.gateway.agent")
     parser.add_argument("--alive", type=int, required=True, help="a pipe whose other end its gateway holds")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure("agent")
+    error_reports.start("agent")
     os.umask(0o077)
     return work(parser.parse_args(argv).alive)
 
