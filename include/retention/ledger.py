@@ -171,5 +171,5 @@ def digest_of_kept(ledger: Ledger, control: ControlStore) -> dict[str, str]:
     return {
         f"ledger/{key}/g{generation}": json.loads(ledger.storage.read(f"ledger/{key}/g{generation}/{RESULT}"))["digest"]
         for key, generation in sorted(kept)
-        if (key, generation) in there
+        if (key, generation) in there and there[key, generation].has_result
     }
