@@ -46,6 +46,7 @@ from include.serving.shadow import STOP_SECONDS
 from include.serving.supervisor import Supervisor, listen
 
 DRAIN_SECONDS = 10
+_TOLD = threading.Event()  # this process, without workers of its own, was told to end
 
 
 def serve(app: Gateway, listening: socket.socket, bounds: Bounds, record: AccessRecord | None = None) -> int:
@@ -103,6 +104,9 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND)
         return _answer(settings, options, access, bounds, Shared(options.workers, shadow_command), own)
     finally:
         keeper.stop()
+        if _TOLD.is_set():  # by default a process ends by the signal itself
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _answer(
@@ -120,8 +124,8 @@ def _answer(
         return serve(build(Services(settings), access, shared, slot, identity, own), listening, bounds, record)
 
     if options.workers == 1:
-        # uvicorn sends itself the signal once more when it has drained: by default that ends the process at once.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        # uvicorn sends itself the signal once more when it has drained: that would end the process before its agent.
+        signal.signal(signal.SIGTERM, _leave)
         return serve_as(0)
 
     def work(slot: int, parent: int) -> int:
@@ -130,6 +134,12 @@ def _answer(
 
     with listening:  # nobody waits in its queue while the agent works a last time
         return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + STOP_SECONDS + 5).run()
+
+
+def _leave(number: int, frame: object) -> None:
+    del number, frame
+    _TOLD.set()
+    sys.exit(0)
 
 
 def _keep_private(settings: Settings) -> None:
