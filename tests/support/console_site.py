@@ -39,15 +39,8 @@ class Site:
         return httpx.Client(base_url=f"{self.url}/slipstream", headers=headers, trust_env=False, timeout=30)
 
 
-_running: list[Site] = []  # each suite that takes the fixture has one of its own: they share what the first one has started
-
-
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Of all modules of its scope in tests/scheduling.py: what one of them does to a version the next one finds done."""
-    if _running:
-        yield _running[0]
-        return
     home = tmp_path_factory.mktemp("site")
     loop, control = Loop.under(home), ControlStore(f"sqlite:///{home / 'control.db'}")
     _fill(loop, control, home)
@@ -63,8 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             if attempt == 2:
                 raise
     try:
-        _running.append(Site(f"http://127.0.0.1:{port}", tokens, loop, control))
-        yield _running[0]
+        yield Site(f"http://127.0.0.1:{port}", tokens, loop, control)
     finally:
         process.terminate()
         process.wait(20)

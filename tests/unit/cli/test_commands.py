@@ -326,6 +326,7 @@ def test_the_command_imports_neither_airflow_nor_a_heavy_library(tmp_path: Path)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.lives
 def test_profile_proposes_a_file_and_overwrites_none(slipstream: Slipstream, loop: Loop, tmp_path: Path) -> None:
     body = io.BytesIO()
     pq.write_table(pa.table({"id": ["a", "b"], "x": [1.0, 2.0]}), body)

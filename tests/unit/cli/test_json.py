@@ -195,6 +195,7 @@ def test_what_is_printed_is_json_alone_and_of_the_documented_keys(
             assert set(each) == set(shapes(command)[verb]), label
 
 
+@pytest.mark.lives
 def test_what_is_refused_is_json_on_the_standard_error(
     slipstream: Slipstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks.partitions.cases import Case, cases
@@ -16,6 +17,7 @@ chain = Later("benchmarks.partitions.chain")
 CASES = effort(8, 30)
 
 
+@pytest.mark.thorough
 def test_nasty_partitions_come_out_right_or_are_refused() -> None:
     counts: Counter[str] = Counter()
 

@@ -30,6 +30,7 @@ def expressions() -> list[str]:
     return [*shown, *(rule["expr"] for rule in (*ALERTS.values(), *RECORDED.values()))]
 
 
+@pytest.mark.lives
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: apt-get install prometheus)")
 @pytest.mark.parametrize("file", sorted(path.name for path in (PROMETHEUS / "tests").glob("*.yml")))
 def test_the_alerts_fire_where_they_must_and_nowhere_else(file: str) -> None:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[3]
 HEAVY = ("torch", "ray", "mlflow", "feast", "great_expectations", "evidently", "pandas", "duckdb", "pyarrow", "sklearn")
 PARSE = f"""
 import json, sys
+import pytest
 from examples.dags.late_departure_weekly import late_departure_weekly as dag
 from airflow.serialization.serialized_objects import DagSerialization
 before = sorted(set(sys.modules) & set({HEAVY!r}))
@@ -20,6 +21,7 @@ print(json.dumps({{"id": dag.dag_id, "tasks": dag.task_ids, "loaded": before}}))
 """
 
 
+@pytest.mark.lives
 def test_the_weekly_dag_parses_with_the_example_model(tmp_path: Path) -> None:
     env = {
         **os.environ,

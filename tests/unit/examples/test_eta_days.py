@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from examples.models.eta.raw_days import SOURCES, land
 from include.core.storage import LocalStorage
@@ -14,6 +15,7 @@ from include.data.raw import RawPartitions
 FIRST, LAST = date(2013, 1, 9), date(2013, 1, 10)
 
 
+@pytest.mark.lives
 def test_days_land_under_the_models_own_name_with_departures_before_their_landings(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     assert land(storage, FIRST, LAST, "my_eta") == 2 * len(SOURCES)

@@ -44,6 +44,7 @@ def network(rows: tuple[Floats, Floats]) -> DelayNetwork:
     return made
 
 
+@pytest.mark.lives
 def test_bounds_lie_on_their_side_of_the_value_whatever_the_row(network: DelayNetwork) -> None:
     strange = np.array([[fill] * 3 for fill in (math.nan, -1.0, 1e6)], dtype=np.float32)
     value, low, high = answers(network, strange).T
@@ -82,6 +83,7 @@ def test_the_loss_is_least_at_the_quantiles() -> None:
     assert all(best < loss(*other) for other in ((520, 50, 950), (500, 70, 950), (500, 50, 930), (500, 30, 950), (500, 50, 970)))
 
 
+@pytest.mark.lives
 def test_the_file_answers_as_the_network_does(network: DelayNetwork, rows: tuple[Floats, Floats], tmp_path: Path) -> None:
     to_onnx.export(to_onnx.Probability(network, INPUTS, link=""), len(INPUTS), tmp_path / "model.onnx", ("value", "low", "high"))
     session = onnxruntime.InferenceSession((tmp_path / "model.onnx").read_bytes())
