@@ -85,7 +85,8 @@ def begin_stage(control: ControlStore, spec: ModelSpec, rollout: Rollout, stage:
             since=since,
             since_at=since_at,
         )
-        set_stage(connection, rollout.id, terms)
+        if not set_stage(connection, rollout.id, terms):
+            return
         write_settled(connection, rollout.id, seq, Settled(generation, losses=settled.losses))
         fault.point("evidence.stage.begun")
 

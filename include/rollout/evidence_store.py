@@ -87,14 +87,19 @@ def lock_stage(connection: sa.Connection, rollout: str, *, alone: bool) -> Stage
     return StageRow(row.generation, row.judged, StageTerms.from_json(TERMS.read(row.terms, rollout))) if row else None
 
 
-def set_stage(connection: sa.Connection, rollout: str, terms: StageTerms, judged: int = 0) -> None:
-    """Begin a stage, in place of the one before. Rows that belong to that one go."""
+def set_stage(connection: sa.Connection, rollout: str, terms: StageTerms, judged: int = 0) -> bool:
+    """Begin a stage, in place of the one before. Rows that belong to that one go. False: another one has begun it by now."""
     values = {"generation": terms.generation, "judged": judged, "terms": TERMS.stamp(terms.to_json()), "at": timestamp()}
     mine = rollout_stages.c.rollout == rollout
     if not connection.execute(rollout_stages.update().where(mine).values(**values)).rowcount:
-        connection.execute(rollout_stages.insert().values(rollout=rollout, **values))
+        try:
+            with connection.begin_nested():
+                connection.execute(rollout_stages.insert().values(rollout=rollout, **values))
+        except sa.exc.IntegrityError:
+            return False
     stage_rows = sa.and_(rollout_parts.c.rollout == rollout, rollout_parts.c.kind.in_(STAGE_KINDS))
     connection.execute(rollout_parts.delete().where(stage_rows))
+    return True
 
 
 def set_judged(connection: sa.Connection, rollout: str, judged: int) -> None:
@@ -309,6 +314,8 @@ def delete_parts(connection: sa.Connection, rollout: str, keys: Iterable[tuple[s
 def read_former(connection: sa.Connection, rollout: str) -> tuple[int, dict[str, Any]] | None:
     """The row of a release that had one reader, as it is stored, with its sequence number; None where there is none."""
     query = sa.select(rollout_folds.c.seq, rollout_folds.c.fold).where(rollout_folds.c.rollout == rollout)
+    if connection.dialect.name == "postgresql":  # of two who find it, the second finds it taken over
+        query = query.with_for_update()
     row = connection.execute(query).first()
     if row is None or int(row.fold.get(FIELD, FIRST)) >= FORMAT.version:
         return None

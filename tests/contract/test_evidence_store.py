@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,16 +23,17 @@ from include.prediction_log.writer import PredictionLog
 from include.rollout import evidence_look, journal
 from include.rollout.evidence import Evidence
 from include.rollout.evidence_accumulator import StageAccumulator
-from include.rollout.evidence_look import look, settle
+from include.rollout.evidence_look import begin_stage, look, settle
 from include.rollout.evidence_merge import SourceEvidence, StageMerge
 from include.rollout.evidence_publisher import EvidencePublisher
-from include.rollout.evidence_store import Source, reporting, set_stage
+from include.rollout.evidence_store import Source, delete_evidence, reporting, set_stage
 from include.rollout.history import Rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict, roll_back
 from include.rollout.stage_terms import StageTerms
 from include.routing.route import Route, set_route
 from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
 from tests.support.effort import effort
+from tests.support.evidence import store_former
 from tests.support.split_logs import CANARY, told
 from tests.support.versions import add_candidates
 from tests.unit.operators.models.shop.spec import SPEC
@@ -272,6 +275,33 @@ def test_of_two_processes_that_publish_one_is_killed_again_and_again(
     written = sum(segment.read_bytes().count(b'"kind":"prediction"') for segment in tmp_path.glob("*/predictions/shop/*.jsonl"))
     assert written >= 300
     assert look(control, rollout.id).merge.clock == written
+
+
+def test_of_many_who_begin_a_stage_or_take_over_an_old_row_one_does(control: ControlStore) -> None:
+    rollout = open_rollout(control, SPEC, 2, request="r", actor="t", epoch=1)
+    enter_stage(control, rollout, "smoke", 1)
+    record_verdict(control, rollout, "smoke", {"answer": "promote"}, 1)
+    generation = enter_stage(control, rollout, "shadow", 1)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: begin_stage(control, SPEC, rollout, "shadow"), range(6)))
+        assert look(control, rollout.id).merge.terms.generation == generation
+        with control.transaction() as connection:
+            delete_evidence(connection, rollout.id)
+        store_former(control, rollout.id, old_row(generation))
+        seen = list(pool.map(lambda _: look(control, rollout.id).merge.clock, range(6)))
+    assert seen == [9] * 6
+
+
+def old_row(generation: int) -> dict[str, Any]:
+    """As the release before stored it: version 3."""
+    nothing = {"ids": "", "units": "", "arms": "", "said": ""}
+    stage = {
+        "stage": "shadow", "generation": generation, "planned": 40, "shadow": True, "limits": {}, "labelled": False,
+        "threshold": 0.5, "joined": False, "before": 0, "before_errors": 0, "clock": 9, "gap": 1.5, "gaps": 3,
+        "slices": {"requests": [[], [9]]}, "seen": {}, "pending": nothing, "problem": {}, "first_labels": False,
+    }  # fmt: skip
+    baseline = {"requests": 2, "errors": 0, "labels": 0, "latencies": [1], "scores": [0.5], "losses": [], "pending": nothing}
+    return {"v": 3, "since": 1, "cursor": {}, "baseline": baseline, "stage": stage, "problem": {}}
 
 
 def beyond(terms: StageTerms) -> Record:

@@ -26,10 +26,11 @@ from include.core.spec.problem import Problem
 from include.governance.audit import history
 from include.governance.waiters import Waiter, record
 from include.online_store.open import open_online
-from include.rollout.machine import enter_stage, open_rollout
+from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.routing.gateways import Identity, Report, report
 from include.routing.route import read_route
 from include.versions.queries import champion, records
+from tests.support.evidence import begun_and_published, publish
 from tests.support.toy_ledger import MODEL, SPEC, Loop
 from tests.unit.cli.conftest import Slipstream
 
@@ -116,6 +117,25 @@ def test_a_rollout_is_looked_at_paused_resumed_and_aborted_with_everything_else_
     status, _, err = slipstream("rollout", "resume", MODEL)
     assert (status, "has no live rollout" in err) == (5, True)
     assert "rolled_back" in slipstream("rollout", "status", MODEL)[1]
+
+
+def test_the_status_of_a_rollout_says_which_gateways_count_for_its_stage(
+    slipstream: Slipstream, control: ControlStore, tmp_path: Path
+) -> None:
+    with control.transaction() as connection:
+        connection.execute(versions.update().where(versions.c.version == 1).values(stage="Candidate"))
+    epoch = control.take(f"rollout/{MODEL}", "t")
+    rollout = open_rollout(control, SPEC, 1, request="r", actor="t", epoch=epoch)
+    enter_stage(control, rollout, "smoke", epoch)
+    assert "gateway" not in slipstream("rollout", "status", MODEL)[1]
+    record_verdict(control, rollout, "smoke", {"answer": "promote"}, epoch)
+    enter_stage(control, rollout, "shadow", epoch)
+    assert "No gateway has published evidence of this stage" in slipstream("rollout", "status", MODEL)[1]
+    begun_and_published(control, SPEC, rollout.id, "shadow", tmp_path)
+    publish(control, tmp_path, "another")
+    assert "evidence of 2 gateways: 0 requests, newest at " in slipstream("rollout", "status", MODEL)[1]
+    shown = json.loads(slipstream("rollout", "status", MODEL, "--json")[1])
+    assert [source["source"] for source in shown["sources"]] == ["another", "gateway"]
 
 
 def test_the_plan_of_a_rollout_says_what_it_can_see(slipstream: Slipstream) -> None:
