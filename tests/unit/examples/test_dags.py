@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 HEAVY = ("torch", "ray", "mlflow", "feast", "great_expectations", "evidently", "pandas", "duckdb", "pyarrow", "sklearn")
 PARSE = f"""
 import json, sys
-import pytest
 from examples.dags.late_departure_weekly import late_departure_weekly as dag
 from airflow.serialization.serialized_objects import DagSerialization
 before = sorted(set(sys.modules) & set({HEAVY!r}))
