@@ -127,7 +127,8 @@ def run(task: Task) -> Outcome:
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
         counts = _counts(connection, window, {feature.name for feature in inputs} - set(params["redacted"]))
         defaulted = _defaulted(connection, taken)
-        more = {"defaulted": defaulted} if defaulted else {}
+        redacted = sorted({feature.name for feature in inputs} & set(params["redacted"]))
+        more = {**({"defaulted": defaulted} if defaulted else {}), **({"redacted": redacted} if redacted else {})}
         return Outcome({**counts, **more, **({"labels_told": _told(connection)} if told else {})}, written)
 
 

@@ -126,8 +126,9 @@ def _trained(task: Task) -> Mapping[str, Any]:
 
 
 def _parts(predictions: pa.Table, collected: CollectValue, before: Before, params: Mapping[str, Any]) -> Parts:
-    """Daily profiles of the window, by segment too: its inputs, and what the champion itself answered."""
-    absent = [name for name in collected["absent_columns"] if name in predictions.column_names]
+    """Daily profiles of the window, by segment too: its inputs, as far as the log holds them, and what the champion answered."""
+    unknown = {*collected["absent_columns"], *collected.get("redacted", ())}
+    absent = [name for name in predictions.column_names if name in unknown]
     present = appended(predictions.drop_columns(absent), _answers(predictions, before, params))
     return profile_parts(present, before.reference.axes, EVENT_TIME, params.get("slices", ()))
 
@@ -168,7 +169,9 @@ def _judged(task: Task, predictions: pa.Table, before: Before, parts: Parts) -> 
     if before.gone:
         drift = DriftVerdict("abstain", before.gone)
     else:
-        drift = judge(here, predictions.num_rows, watched, minimum_rows=minimum, set_aside=quality.columns)
+        hidden = dict.fromkeys(collected.get("redacted", ()), "serving.redact keeps it out of the log")
+        aside = {**quality.columns, **hidden}
+        drift = judge(here, predictions.num_rows, watched, minimum_rows=minimum, set_aside=aside)
     champion = params.get("champion")
     terms = terms_from(params)
     known = _realised(task, predictions, before, terms)
@@ -203,7 +206,8 @@ def _estimate(task: Task, predictions: pa.Table, before: Before, known: Realised
     if before.holdout is None:
         return nothing("The champion's holdout was not kept.", terms)
     own = predictions.filter(pa.array(_answered(predictions, task.params)))
-    inputs = [axis for axis in reference.axes if not axis.name.startswith("(") and axis.name not in reference.clocks]
+    unknown = {*reference.clocks, *task.input("collect").read(CollectValue).get("redacted", ())}
+    inputs = [axis for axis in reference.axes if not axis.name.startswith("(") and not {axis.name, axis.column} & unknown]
     raw = estimate(before.holdout, own, inputs, terms)
     past = record(before.value.get("backtest", ()), task.params.get("history", ()), known.by_window)
     return believe(raw, past, terms, lag(name, past))

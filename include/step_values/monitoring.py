@@ -11,7 +11,7 @@ Verdict = Literal["drift", "none", "abstain"]
 
 class CollectValue(TypedDict):
     """Counts of a window's predictions and labels. `versions`: rows by the version that answered them. `defaulted`: by column the
-    rows that had nothing in it and were answered by its default."""
+    rows that had nothing in it and were answered by its default. `redacted`: inputs that the log never holds."""
 
     window: str
     as_of: str
@@ -31,6 +31,7 @@ class CollectValue(TypedDict):
     absent_columns: list[str]
     unexpected_columns: list[str]
     defaulted: NotRequired[dict[str, int]]
+    redacted: NotRequired[list[str]]
 
 
 class BacktestedWindow(TypedDict):

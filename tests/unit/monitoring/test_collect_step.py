@@ -177,14 +177,15 @@ def test_what_is_missing_is_the_default_as_in_a_training_set_and_is_counted(ledg
     features = spec().features.model_copy(update={"views": (view,), "request": request})
     nothing = {"temp": None, "precip": None, "hour": None, "carrier_code": None}
     write_log(settings, [record("a", "2013-04-02T10:00:00"), record("b", "2013-04-02T10:00:00", features=nothing)])
-    found = Collected(ledger, snapshot(settings, spec(features=features), AS_OF, {}), settings)
+    found = Collected(ledger, snapshot(log_of(settings), spec(features=features), AS_OF, {}), settings)
     names = ("temp", "precip", "hour", "carrier_code")
     assert [found.column(name)["a"] for name in names] == [40.5, 0.5, 7, "UA"]
     assert [found.column(name)["b"] for name in names] == [None, 0.5, 12, "none"]
     assert found.value["defaulted"] == {"precip": 2, "hour": 1, "carrier_code": 1}
     redacting = spec(features=features, serving=Serving(redact=("precip",)))
-    hidden = Collected(ledger, snapshot(settings, redacting, AS_OF, {}), settings)
+    hidden = Collected(ledger, snapshot(log_of(settings), redacting, AS_OF, {}), settings)
     assert hidden.column("precip") == {"a": None, "b": None}
+    assert hidden.value["redacted"] == ["precip"]
 
 
 def test_answers_that_the_champion_did_not_choose_and_those_of_withdrawn_versions_are_tagged(

@@ -87,6 +87,14 @@ def test_a_column_that_disappeared_is_a_matter_of_quality(monitor: Monitor) -> N
     assert "temp" in result.value["drift"]["not_judged"]
 
 
+def test_an_input_that_the_log_never_holds_is_no_broken_feed(monitor: Monitor) -> None:
+    hidden = put(week(), "temp", pa.nulls(1050, pa.float64()))
+    value = monitor(hidden, redacted=["temp"]).value
+    assert value["quality"]["passed"]
+    assert value["drift"]["not_judged"]["temp"] == "serving.redact keeps it out of the log"
+    assert value["drift"]["verdict"] == "none"
+
+
 def test_no_labels_no_champion_no_metrics_still_report(monitor: Monitor) -> None:
     unlabelled = put(week(), "label", pa.nulls(1050, pa.float64()))
     result = monitor(unlabelled, {"champion": None, "holdout_metrics": {}}, labelled=0)
