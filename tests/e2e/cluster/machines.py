@@ -58,6 +58,7 @@ class Machine:
     folder: Path
     hosts: Mapping[str, str]  # names of all machines, with their addresses
     services: Sequence[Service] = ()
+    without: Sequence[str] = ()  # folders of the project that it has not
     init: int = 0  # the supervisor, as this namespace numbers it
     _outside: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -81,7 +82,7 @@ class Machine:
         go = self.folder / "go"
         go.unlink(missing_ok=True)
         boot = self.folder / "boot.sh"
-        boot.write_text(_boot(self.name, self.folder))
+        boot.write_text(_boot(self.name, self.folder, self.without))
         log = (self.folder / "log" / "boot.log").open("ab")
         self._outside = subprocess.Popen(["unshare", *NAMESPACES, "sh", str(boot)], stdout=log, stderr=log)
         self.init = _child(self._outside)
@@ -144,7 +145,7 @@ class Machine:
         return subprocess.run([*inside, *command], capture_output=True, text=True, timeout=timeout, check=False)
 
 
-def _boot(name: str, folder: Path) -> str:
+def _boot(name: str, folder: Path, without: Sequence[str]) -> str:
     """What a machine does before its supervisor: its name, its disk, and out of sight with what is not its own.
 
     The project is there as an image has it: to read. Its folder of state, /tmp and /dev/shm are empty and the machine's own;
@@ -163,7 +164,7 @@ mount -t tmpfs tmpfs {all_disks}
 if [ -d {all_disks}/../made ]; then mount -t tmpfs tmpfs {all_disks}/../made; fi
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs -o mode=1777 tmpfs /tmp
-for state in .slipstream .git; do
+for state in .slipstream .git {" ".join(without)}; do
   if [ -d {shlex.quote(str(PROJECT))}/$state ]; then mount -t tmpfs tmpfs {shlex.quote(str(PROJECT))}/$state; fi
 done
 exec {shlex.quote(str(Path(sys.executable).parent / "supervisord"))} --nodaemon --configuration {DISK}/supervisor.conf

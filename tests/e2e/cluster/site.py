@@ -40,6 +40,7 @@ BIN = Path(sys.executable).parent
 BUCKET = "slipstream"
 S3 = {"endpoint_url": "http://s3:5000", "region_name": "us-east-1"}
 HOME = f"{DISK}/home"
+CODE = ("include", "operators", "plugins", "dags", "tests", "examples")  # what a node of the Ray cluster has none of
 
 
 def addresses() -> dict[str, str]:
@@ -69,7 +70,8 @@ class Site:
         self.machines = {name: self._machine(name, parts[name]()) for name in NUMBERS}
 
     def _machine(self, name: str, services: list[Service]) -> Machine:
-        return Machine(name, NUMBERS[name], self.folder / "disks" / name, self.hosts, services)
+        hidden = CODE if name.startswith("ray") else ()
+        return Machine(name, NUMBERS[name], self.folder / "disks" / name, self.hosts, services, hidden)
 
     # -- environments ----------------------------------------------------------------------------------
 
@@ -88,11 +90,17 @@ class Site:
             "SLIPSTREAM_AIRFLOW_URL": "http://api-server:8080",
             "SLIPSTREAM_MLFLOW_URL": "http://mlflow:5500",
             "SLIPSTREAM_RAY_URL": "http://ray:8265",
-            "SLIPSTREAM_RAY_PROJECT": str(PROJECT),
+            "SLIPSTREAM_RAY_CODE": "package",
             "SLIPSTREAM_GATEWAY_URL": "http://gateway:8500",
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
             **QUIET,
             **THREADS,
+        }
+
+    def bare(self) -> dict[str, str]:
+        """Of a node that knows nothing of the platform: not where it is, nor its code."""
+        return {
+            name: value for name, value in self.common().items() if not name.startswith("SLIPSTREAM_R") and name != "PYTHONPATH"
         }
 
     def stores(self) -> dict[str, str]:
@@ -127,7 +135,6 @@ class Site:
             "DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "LOGGING__BASE_LOG_FOLDER": f"{DISK}/airflow/logs",
-            "USAGE_DATA_COLLECTION__ENABLED": "false",
         }
         prefixed = {f"AIRFLOW__{name}": value for name, value in settings.items()}
         more = {"AIRFLOW_HOME": f"{DISK}/airflow", "SLIPSTREAM_WARM": "0"}
@@ -186,7 +193,12 @@ class Site:
 
     def _worker(self) -> list[Service]:
         command = [str(BIN / "airflow"), "celery", "worker", "--concurrency", "2", "--skip-serve-logs"]
-        return [Service("worker", command, self._broker(self.airflow("worker", "stores")))]
+        return [Service("worker", command, self.worker())]
+
+    def worker(self) -> dict[str, str]:
+        """With the login that it seals into jobs: MLflow's account of jobs."""
+        jobs = self.secrets.environment("ray")["AIRFLOW_CONN_SLIPSTREAM_MLFLOW"]
+        return {**self._broker(self.airflow("worker", "stores")), "AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS": jobs}
 
     def _broker(self, environment: dict[str, str]) -> dict[str, str]:
         """Both Redis are on one machine here: the broker's is on another port than in the containers."""
@@ -195,18 +207,11 @@ class Site:
 
     def _ray(self, *options: str) -> list[Service]:
         token = f"{DISK}/ray_token"
-        environment = merged(
-            self.common(),
-            self.stores_of_jobs(),
-            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token, "RAY_TMPDIR": f"{DISK}/ray"},
-        )
+        # The token alone: what a job needs, its code included, comes with it.
+        environment = merged(self.bare(), {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token, "RAY_TMPDIR": f"{DISK}/ray"})
         write = f"umask 077; printf %s {self.secrets.text('ray_token')} > {token}; mkdir -p {DISK}/ray; "
         start = f"exec {BIN / 'ray'} start --block --temp-dir={DISK}/ray --object-store-memory=200000000 " + " ".join(options)
         return [Service("ray", ["sh", "-c", write + start], environment)]
-
-    def stores_of_jobs(self) -> dict[str, str]:
-        """What the nodes of the Ray cluster have of themselves: the login of the storage, and MLflow's account of jobs."""
-        return merged({"AIRFLOW_CONN_AWS_DEFAULT": self.stores()["AIRFLOW_CONN_AWS_DEFAULT"]}, self.secrets.environment("ray"))
 
     def _ray_head(self) -> list[Service]:
         here = self.hosts["ray"]
@@ -242,7 +247,7 @@ class Site:
         """Whether the Celery worker of that machine answers."""
         app = "airflow.providers.celery.executors.celery_executor.app"
         command = [str(BIN / "celery"), "--app", app, "inspect", "ping", "--timeout", "5", "-d", f"celery@{worker}"]
-        return self.machines[worker].run(command, self._broker(self.airflow("worker", "stores"))).returncode == 0
+        return self.machines[worker].run(command, self.worker()).returncode == 0
 
     def ray_nodes(self) -> int:
         """How many nodes of the Ray cluster are alive."""
