@@ -30,6 +30,18 @@ ELSEWHERE = {
         ("log.compact.read", "log.compact.created", "log.compact.delete"), "tests/unit/prediction_log/test_compaction.py"
     ),
     "log.redact.revised": "tests/unit/prediction_log/test_compaction.py",
+    **dict.fromkeys(
+        (
+            "evidence.stage.begun",
+            "evidence.look.read",
+            "evidence.settle.written",
+            "evidence.publish.head",
+            "evidence.publish.read",
+            "evidence.publish.written",
+            "evidence.publish.committed",
+        ),
+        "tests/contract/test_evidence_store.py",
+    ),
     **dict.fromkeys(("root.claim", "root.claimed"), "tests/unit/backup/test_restore.py"),
     **dict.fromkeys(
         ("backup.table", "backup.part", "backup.data", "backup.parts", "backup.written"), "tests/unit/backup/test_create.py"

@@ -42,6 +42,10 @@ Counted = list[tuple[Record, int]]
 """Records, each with the slice that it was counted in."""
 
 
+COMMITTED = "evidence.publish.committed"
+PUBLISHING = ("evidence.publish.read", "evidence.publish.head", "evidence.publish.written", COMMITTED)
+
+
 @pytest.fixture
 def control(url: str) -> ControlStore:  # noqa: F811
     store = ControlStore(url)
@@ -121,25 +125,25 @@ def test_gateways_that_die_anywhere_and_looks_at_any_moment_find_what_one_gatewa
     names = [f"gateway-{number}" for number in range(3)]
     logs = {name: PredictionLog(tmp_path / name, "shop") for name in names}
     agents = {name: publisher(control, tmp_path / name, name) for name in names}
-    points = ["read", "head", "written", "committed"]
 
     def publish(name: str, dies_at: str = "") -> None:
         counted.clear()
-        fault.arm(Fault(f"evidence.publish.{dies_at}", "lose") if dies_at else None)
+        fault.arm(Fault(dies_at, "lose") if dies_at else None)
         try:
             agents[name].run()
         except ResponseLost:
             agents[name] = publisher(control, tmp_path / name, name)
         finally:
             fault.arm(None)
-        if dies_at in ("", "committed"):
+        if dies_at in ("", COMMITTED):
             kept.extend(counted)
 
     for record in records(seed, terms, effort(200, 500)):
         logs[names[int(rng.integers(3))]].write([record])
         if rng.random() < 0.12:
-            publish(str(rng.choice(names)), str(rng.choice(points)) if rng.random() < 0.3 else "")
+            publish(str(rng.choice(names)), str(rng.choice(PUBLISHING)) if rng.random() < 0.3 else "")
         if rng.random() < 0.06:
+            look_and_die(control, rollout.id)
             seen = look(control, rollout.id)
             evidence = seen.merge.evidence()
             if before is not None:
@@ -153,6 +157,18 @@ def test_gateways_that_die_anywhere_and_looks_at_any_moment_find_what_one_gatewa
     assert found == of_one(terms, kept)
     assert found.champion.requests + found.challenger.requests == sum(record.kind == "prediction" for record, _ in kept)
     assert sum(record.kind == "prediction" for record, _ in kept) == effort(200, 500)
+
+
+def look_and_die(control: ControlStore, rollout: str) -> None:
+    """A judge's task that is killed in the middle of each of its transactions: nothing of them is there."""
+    for point in ("evidence.look.read", "evidence.settle.written"):
+        fault.arm(Fault(point, "lose"))
+        try:
+            settle(control, rollout, look(control, rollout))
+        except ResponseLost:
+            pass
+        finally:
+            fault.arm(None)
 
 
 def past(evidence: Evidence, slices: int) -> dict[str, list[list[int]]]:
@@ -236,7 +252,7 @@ def test_a_home_that_was_moved_is_not_counted_again(
 
 
 def _publish_until(address: str, home: Path, name: str, stop: Path, dies_at: str) -> None:
-    fault.arm(Fault(f"evidence.publish.{dies_at}", "kill", skip=2) if dies_at else None)
+    fault.arm(Fault(dies_at, "kill", skip=2) if dies_at else None)
     agent = publisher(ControlStore(address), home, name)
     while not stop.exists():
         agent.run()
@@ -258,7 +274,7 @@ def test_of_two_processes_that_publish_one_is_killed_again_and_again(
 
     steady = start("steady")
     waiting = iter(records(7, terms, 300))
-    for dies_at in ("head", "written", "committed"):
+    for dies_at in PUBLISHING[1:]:
         killed = start("killed", dies_at)
         while killed.is_alive():
             for name in logs:
@@ -290,6 +306,21 @@ def test_of_many_who_begin_a_stage_or_take_over_an_old_row_one_does(control: Con
         store_former(control, rollout.id, old_row(generation))
         seen = list(pool.map(lambda _: look(control, rollout.id).merge.clock, range(6)))
     assert seen == [9] * 6
+
+
+def test_a_stage_whose_beginning_was_cut_off_is_begun_by_the_next(control: ControlStore) -> None:
+    rollout = open_rollout(control, SPEC, 2, request="r", actor="t", epoch=1)
+    generation = enter_stage(control, rollout, "smoke", 1)
+    fault.arm(Fault("evidence.stage.begun", "lose"))
+    try:
+        with pytest.raises(ResponseLost):
+            begin_stage(control, SPEC, rollout, "smoke")
+    finally:
+        fault.arm(None)
+    with pytest.raises(ConflictError, match="has no stage to judge yet"):
+        look(control, rollout.id)
+    begin_stage(control, SPEC, rollout, "smoke")
+    assert look(control, rollout.id).merge.terms.generation == generation
 
 
 def old_row(generation: int) -> dict[str, Any]:

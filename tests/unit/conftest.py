@@ -15,6 +15,7 @@ SERVERS = {
     "postgres", "pg_ctl", "initdb", "redis-server", "ray", "mlflow", "supervisord", "chromedriver",
     "include.gateway", "include.local", "tests.support.airflow_server",
 }  # fmt: skip
+HERE = Path(__file__).parent
 LEFT_OUT = (LIVES, "slow", "thorough")
 _start = subprocess.Popen.__init__
 _unmarked: list[str] = []  # the test that runs now, if make test-unit runs it too
@@ -22,11 +23,18 @@ _unmarked: list[str] = []  # the test that runs now, if make test-unit runs it t
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    _unmarked[:] = [] if any(item.get_closest_marker(name) for name in LEFT_OUT) else [item.nodeid]
+    ours = item.path.is_relative_to(HERE)  # a process of pytest runs the tests of other folders, too
+    _unmarked[:] = [item.nodeid] if ours and not any(item.get_closest_marker(name) for name in LEFT_OUT) else []
     try:
         return (yield)
     finally:
         _unmarked.clear()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Fixtures of other tests may end with this one, and stop their servers."""
+    _unmarked.clear()
 
 
 def _look_and_start(self: Any, args: Any, *more: Any, **options: Any) -> None:

@@ -24,11 +24,13 @@ from include.governance.lineage import trace
 from include.model_contract.definition import routed_pins
 from include.monitoring.retraining.decision import history
 from include.point_in_time.partition import results
+from include.rollout.evidence_look import begin_stage
 from include.rollout.history import live_rollout
 from include.rollout.stage_evaluation import read_and_judge
 from include.services.services import Services
 from include.versions.queries import records
 from tests.support.databases import new_database
+from tests.support.evidence import publish
 from tests.support.operator_runs import settle_in
 
 MODEL = "shop"
@@ -108,7 +110,10 @@ def _assert_rollout_goes_on(services: Services, expected: dict[str, Any]) -> Non
     assert rollout is not None
     look = expected["look"]
     at = datetime.fromisoformat(look["at"])
-    verdict, _, evidence = read_and_judge(services.control, services.spec(MODEL), rollout, "canary_50", services.settings, at)
+    begin_stage(services.control, services.spec(MODEL), rollout, "canary_50")  # it has begun
+    look(services.control, rollout.id)  # what the release before had counted becomes a source
+    publish(services.control, services.settings.home)
+    verdict, _, evidence = read_and_judge(services.control, services.spec(MODEL), rollout, "canary_50", at)
     assert json.loads(json.dumps(evidence.to_json())) == look["evidence"]
     assert json.loads(json.dumps(verdict.to_json())) == look["verdict"]
 

@@ -27,6 +27,8 @@ OPENERS = {
     "include/handover/source.py",
     "include/model_contract/model.py",
     "include/monitoring/drift_report.py",
+    "include/core/error_reports.py",
+    "include/core/tracing.py",
     "include/online_store/open.py",
     "include/retrieval/nearest.py",
     "include/scoring/batches.py",

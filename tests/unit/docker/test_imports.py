@@ -25,6 +25,7 @@ from tests.support.deployment_files import ASTRO, ROOT, SETTING, airflow_values,
 
 EXECUTORS = {"CELERY": "CeleryExecutor"}  # as Astro calls them
 DOCKER = ROOT / "docker"
+OPTIONAL = {"openlineage"}  # imported only where it is installed
 PROVIDER = re.compile(r"\bairflow\.providers(?:\.[a-z_0-9]+)+")
 
 
@@ -82,7 +83,8 @@ def provider_modules() -> list[str]:
     sources = [path for folder in ("include", "operators", "plugins", "dags") for path in (ROOT / folder).rglob("*.py")]
     text = "".join(path.read_text() for path in (*sources, *deployment_files()))
     pinned = re.findall(r'"apache-airflow-providers-([a-z]+)==', (ROOT / "pyproject.toml").read_text())
-    return sorted({*PROVIDER.findall(text), *(f"airflow.providers.{name}" for name in pinned)})
+    named = {*PROVIDER.findall(text), *(f"airflow.providers.{name}" for name in pinned)}
+    return sorted(name for name in named if name.split(".")[2] not in OPTIONAL)
 
 
 def test_the_sources_and_the_files_name_providers() -> None:

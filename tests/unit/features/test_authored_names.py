@@ -138,8 +138,8 @@ def _check_log(settings: Settings, spec: ModelSpec) -> None:
     window = Window(moment("2013-01-01"), moment("2013-01-02"))
     with open_log([folder / "a.jsonl"], spec.features.inputs, window) as connection:
         assert select(connection, spec.features.inputs).records == 1
-        _labels(connection, [str(folder / "labels.parquet")], window, of_spec(spec))
-        query = f"SELECT {_columns([*numbers])} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1"
+        _labels(connection, [str(folder / "labels.parquet")], window, of_spec(spec), [])
+        query = f"SELECT {_columns([*numbers], {})} FROM log LEFT JOIN labels USING (request_id) WHERE turn = 1"
         (row,) = connection.sql(query).to_arrow_table().to_pylist()
         assert _counts(connection, window, set(numbers))["labelled"] == 1
     assert {name: row[name] for name in numbers} == numbers
