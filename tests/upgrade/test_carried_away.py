@@ -108,14 +108,14 @@ def _assert_rollout_goes_on(services: Services, expected: dict[str, Any]) -> Non
     """The same evidence, read on from the same place in the log, and the same verdict."""
     rollout = live_rollout(services.control, MODEL)
     assert rollout is not None
-    look = expected["look"]
-    at = datetime.fromisoformat(look["at"])
+    told = expected["look"]
+    at = datetime.fromisoformat(told["at"])
     begin_stage(services.control, services.spec(MODEL), rollout, "canary_50")  # it has begun
     look(services.control, rollout.id)  # what the release before had counted becomes a source
     publish(services.control, services.settings.home)
     verdict, _, evidence = read_and_judge(services.control, services.spec(MODEL), rollout, "canary_50", at)
-    assert json.loads(json.dumps(evidence.to_json())) == look["evidence"]
-    assert json.loads(json.dumps(verdict.to_json())) == look["verdict"]
+    assert json.loads(json.dumps(evidence.to_json())) == told["evidence"]
+    assert json.loads(json.dumps(verdict.to_json())) == told["verdict"]
 
 
 def _assert_online_is_caught_up(services: Services, spec: Any) -> None:
