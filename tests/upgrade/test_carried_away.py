@@ -24,7 +24,7 @@ from include.governance.lineage import trace
 from include.model_contract.definition import routed_pins
 from include.monitoring.retraining.decision import history
 from include.point_in_time.partition import results
-from include.rollout.evidence_look import begin_stage
+from include.rollout.evidence_look import begin_stage, look
 from include.rollout.history import live_rollout
 from include.rollout.stage_evaluation import read_and_judge
 from include.services.services import Services
