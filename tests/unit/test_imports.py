@@ -10,7 +10,7 @@ import pytest
 from include.core.digest import PROJECT
 
 # Programs that stand alone, and models that an author copies: nothing of ours imports either.
-APART = {"scripts", "examples"}
+APART = {"scripts", "examples", "docker", "helm"}  # programs of their own, that nothing imports
 
 
 @pytest.fixture(scope="module")

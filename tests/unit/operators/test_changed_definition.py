@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from include.cli.main import main
 from include.core import request
+from include.core.digest import Code
 from include.core.errors import DataError
 from include.core.spec import Feature, ModelSpec
 from include.data.published import published as published_days
@@ -45,9 +47,13 @@ def another_sql(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an edit of the model's features.py: other SQL, and another digest of the code that has it."""
     old = features.views
     monkeypatch.setattr(f"{HERE}.features.views", lambda when: {"customer": old(when)["customer"].replace("avg(", "2 * avg(")})
-    real = request.code_digest
-    edited = lambda *names: real(*names) + ("edited" if f"{HERE}.features:views" in names else "")  # noqa: E731
-    monkeypatch.setattr(request, "code_digest", edited)
+    real = request.code_of
+
+    def edited(*names: str) -> Code:
+        found = real(*names)
+        return replace(found, digest=f"{found.digest}edited") if f"{HERE}.features:views" in names else found
+
+    monkeypatch.setattr(request, "code_of", edited)
 
 
 def another_ttl(monkeypatch: pytest.MonkeyPatch) -> None:

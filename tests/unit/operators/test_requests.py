@@ -97,7 +97,7 @@ def requests(spec: ModelSpec, home: Path) -> dict[str, Request]:
 
 def body(request: Request) -> str:
     value: dict[str, Any] = request.to_json()
-    del value["code"]
+    del value["code"], value["modules"]
     inputs = {name: each.digest for name, each in request.inputs.items()}
     return digest_json({**value, "inputs": inputs})[:32]
 
