@@ -36,7 +36,9 @@ def alone(arguments: Sequence[str]) -> None:
         _ip("link", "set", BRIDGE, "up")
         return
     if PROJECT.is_relative_to("/tmp"):
-        sys.exit(f"Each machine has a /tmp of its own, so it would not see the project in {PROJECT}: move it. Nothing was started.")
+        sys.exit(
+            f"Each machine has a /tmp of its own, so it would not see the project in {PROJECT}: move it. Nothing was started."
+        )
     if os.geteuid() != 0:
         sys.exit("Machines are made of network and mount namespaces, which need root. Nothing was started.")
     os.execvpe("unshare", ["unshare", *NAMESPACES, sys.executable, *arguments], {**os.environ, ALONE: "1"})
