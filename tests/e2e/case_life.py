@@ -128,16 +128,25 @@ class Life:
 
     def tell(self) -> Account:
         """All of it, phase by phase."""
+        self.first()
+        self._phases(self.watch, self.retrain, self.broken_version)
+        return self.account()
+
+    def first(self) -> None:
+        """Up to the promotion of the first version."""
         for part in DAGS:
             self.runs.airflow.wait_for_dag(self.runs.dag(part))
         if not self.journal.is_done("land"):
             with self.journal.phase("land"):
                 self.case.land(self.copy, self.case.history[0], self._far + timedelta(days=1), self.spec.name)
-        for phase in (self.first_version, self.watch, self.retrain, self.broken_version):
+        self._phases(self.first_version)
+
+    def _phases(self, *phases: Callable[[], None]) -> None:
+        """Those that were not done before."""
+        for phase in phases:
             if not self.journal.is_done(phase.__name__):
                 with self.journal.phase(phase.__name__):
                     phase()
-        return self.account()
 
     def account(self) -> Account:
         trained = [each for each in self._records() if each.entry.origin != "derived"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Event, Thread
+from threading import Thread
 
 from tests.e2e.cluster.boot import answers, listens, say
 from tests.e2e.cluster.site import Site
@@ -24,29 +24,23 @@ class Death:
 
 @dataclass
 class Reaper:
-    """`run` returns at once; `deaths` grows. `hold` keeps the next machine alive until it is cleared."""
+    """`start` returns at once; `deaths` grows."""
 
     site: Site
     order: Sequence[str]
     deaths: list[Death] = field(default_factory=list)
 
     def start(self) -> None:
-        self._stop = Event()
         self._thread = Thread(target=self._run, daemon=True, name="reaper")
         self._thread.start()
 
-    def join(self) -> None:
-        """Until every machine has been killed."""
-        self._thread.join()
-
-    def stop(self) -> None:
-        self._stop.set()
+    def wait(self) -> None:
+        """Once every machine has been killed."""
         self._thread.join()
 
     def _run(self) -> None:
         for name in self.order:
-            if self._stop.wait(CALM):
-                return
+            time.sleep(CALM)
             self.deaths.append(self._kill(name))
 
     def _kill(self, name: str) -> Death:

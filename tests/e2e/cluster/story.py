@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from benchmarks.table import Table
 from include.core.catalog import load_spec
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 MODEL = "delays"
 ORDER = ("worker-1", "gateway-2", "ray-node", "control", "data", "gateway-1", "ray", "worker-2")
 IN_FLIGHT = 8  # requests of the callers at once: as many may be lost with a gateway
+T = TypeVar("T")
 SHIPPED = 30.0  # seconds for the last lines to reach the root
 
 
@@ -63,11 +64,12 @@ def tell(site: Site, folder: Path, *, calm: bool) -> bool:
     services = Services.from_env()
     life = _life(site, services, folder / "life")
     reaper, witness = Reaper(site, () if calm else ORDER), Witness(services)
-    reaper.start()
     witness.start()
     began = time.monotonic()
-    account = _through(life)
-    reaper.stop()
+    _through(life.first)
+    reaper.start()  # from now on somebody asks
+    account = _through(life.tell)
+    reaper.wait()
     witness.stop()
     say(f"the loop is closed after {time.monotonic() - began:.0f} s: {account.words()}")
     return _judge(life, account, reaper, witness)
@@ -82,12 +84,12 @@ def _life(site: Site, services: Services, home: Path) -> Life:
     return Life(CASE, spec, services, gateway.password, home, airflow=airflow, callers=PatientCallers)
 
 
-def _through(life: Life) -> Account:
+def _through(part: Callable[[], T]) -> T:
     """Phases that are done stay done: what a machine's death interrupts is taken up again."""
     until = time.monotonic() + 10 * AWAY
     while True:
         try:
-            return life.tell()
+            return part()
         except UnreachableError as error:
             say(f"interrupted: {str(error).splitlines()[0]}")
             if time.monotonic() > until:
