@@ -39,7 +39,7 @@ def main() -> int:
         missed = tell(site, folder, calm=options.calm)
     finally:
         for machine in site.machines.values():
-            machine.stop()
+            machine.switch_off()
         if options.keep:
             say(f"kept: {folder}/disks/*/log")
         else:
