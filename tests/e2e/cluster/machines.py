@@ -23,7 +23,7 @@ from include.core.private_files import write_private
 BRIDGE, NETWORK, DRIVER = "slip0", "10.77.0", 254
 ALONE = "SLIPSTREAM_E2E_ALONE"
 DISK = "/srv/machine"  # where a machine has its disk
-PATIENCE = 30.0  # seconds for a supervisor to end by itself
+PATIENCE = 30.0  # seconds for a machine to start, or to be gone
 NAMESPACES = ("--net", "--mount", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child")
 
 
@@ -107,32 +107,16 @@ class Machine:
         ):
             subprocess.run([*inside, *order], check=True)
 
-    def unplug(self) -> None:
-        """Take the network away; the machine lives on."""
-        _ip("link", "set", f"v{self.number}", "down")
-
-    def plug(self) -> None:
-        _ip("link", "set", f"v{self.number}", "up")
-
     def kill(self) -> None:
         """As a power cut: every process of it is gone at once."""
+        assert self._outside is not None
         os.kill(self.init, signal.SIGKILL)
-        self._over()
+        self._outside.wait(PATIENCE)
 
-    def stop(self) -> None:
-        """As a person shuts it down."""
+    def switch_off(self) -> None:
+        """The same, of one that may be off already."""
         if self.alive:
-            os.kill(self.init, signal.SIGTERM)
-        self._over()
-
-    def _over(self) -> None:
-        if self._outside is None:
-            return
-        try:
-            self._outside.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.kill(self.init, signal.SIGKILL)
-            self._outside.wait()
+            self.kill()
 
     def run(
         self, command: Sequence[str], environment: Mapping[str, str], timeout: float = 120.0
