@@ -102,6 +102,8 @@ class Machine:
         inside = ("nsenter", f"--target={self.init}", "--net", "ip")
         for order in (
             ("link", "set", "lo", "up"),
+            # Its own, or others would look for the one that it had before it was killed, for half a minute.
+            ("link", "set", "eth0", "address", f"02:00:0a:4d:00:{self.number:02x}"),
             ("addr", "add", f"{self.address}/24", "dev", "eth0"),
             ("link", "set", "eth0", "up"),
         ):
