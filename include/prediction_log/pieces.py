@@ -107,10 +107,17 @@ def shipped_models(storage: Storage) -> list[str]:
 
 def shipped(storage: Storage, model: str, source: str = "") -> list[Piece]:
     """Every piece that there is of a model's log, or of one source of it."""
-    chunks, days = f"{ROOT}/{model}/chunks/", f"{ROOT}/{model}/days/"
-    found = [_piece(_CHUNK, path, chunks) for path in storage.list(f"{chunks}{source}".rstrip("/"))]
-    found += [_piece(_DAY, path, days) for path in storage.list(days.rstrip("/"))]
+    folders = (f"{ROOT}/{model}/chunks/{source}".rstrip("/"), f"{ROOT}/{model}/days")
+    found = [piece_at(model, path) for folder in folders for path in storage.list(folder)]
     return [piece for piece in found if piece is not None and source in ("", piece.source)]
+
+
+def piece_at(model: str, path: str) -> Piece | None:
+    """What a file of a model's log in the root is, by its path; None for a name that is none of ours."""
+    folder = f"{ROOT}/{model}/chunks/"
+    if path.startswith(folder):
+        return _piece(_CHUNK, path, folder)
+    return _piece(_DAY, path, f"{ROOT}/{model}/days/")
 
 
 def parts(pieces: Iterable[Piece]) -> Iterator[Part]:

@@ -188,7 +188,7 @@ class LogShipper:
         for model, path, segment, size in waiting:
             if total <= self.limits.backlog:
                 return
-            with contextlib.suppress(FileNotFoundError), _left_alone(path) as left:
+            with contextlib.suppress(FileNotFoundError), left_alone(path) as left:
                 if left:
                     lines = _bytes(path, segment.place, size).count(b"\n")
                     path.unlink()
@@ -258,7 +258,7 @@ class LogShipper:
         there = _by_source(shipped(self.shared.storage, model))
         for path in ended:
             segment = self._segments[model][path.stem]
-            with contextlib.suppress(FileNotFoundError), _left_alone(path) as left:  # another shipper may be faster
+            with contextlib.suppress(FileNotFoundError), left_alone(path) as left:  # another shipper may be faster
                 held = reached(there.get(segment.source, ()))
                 if held < _whole_size(path):  # somebody removed it there: once more, from what is missing
                     segment.place, segment.ended = held, None
@@ -322,12 +322,12 @@ def _whole_size(path: Path) -> int:
 
 def _is_complete(path: Path) -> bool:
     """Whether nobody writes it any more: its writer's lock is gone."""
-    with _left_alone(path) as left:
+    with left_alone(path) as left:
         return left
 
 
 @contextlib.contextmanager
-def _left_alone(path: Path) -> Iterator[bool]:
+def left_alone(path: Path) -> Iterator[bool]:
     """Whether nobody writes the segment; meanwhile nobody else takes it in hand."""
     with path.open("rb") as file:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -13,11 +12,9 @@ from include.core.errors import SpecError
 from include.core.spec import ModelSpec
 from include.core.storage import Storage
 from include.prediction_log.layout import DAY, parquet_files, segments
+from include.prediction_log.pieces import ROOT, piece_at
 from include.retention.finding import Finding, Kind
 from include.rollout.history import live_rollout
-
-# A compacted piece of the log in the root: the day of its first record, its source, its bytes, the day of its last record.
-_PIECE = re.compile(r"days/\d{4}-\d\d-\d\d/(?P<source>[^/]+)\.\d+-\d+(?:\.\d+)?\.(?P<last>\d{4}-\d\d-\d\d)\.parquet")
 
 
 def days_needed(spec: ModelSpec) -> int:
@@ -53,15 +50,15 @@ def find(
 def _shipped(storage: Storage, model: str, before: date) -> Iterator[Finding]:
     """Of the root whole sources only, a segment of a gateway each: readers walk a source from its first byte, and a gateway ships
     what of a source is not there. One with bytes that are not compacted yet is under way."""
-    folder, old, kept = f"predictions/{model}", dict[str, dict[str, int]](), set[str]()
+    folder, old, kept = f"{ROOT}/{model}", dict[str, dict[str, int]](), set[str]()
+    chunks = f"{folder}/chunks/"
     for path, size in storage.sizes(folder):
-        rest = path.removeprefix(f"{folder}/")
-        if found := _PIECE.fullmatch(rest):
-            old.setdefault(found["source"], {})[path] = size
-            if found["last"] >= str(before):
-                kept.add(found["source"])
-        elif rest.startswith("chunks/"):
-            kept.add(rest.split("/")[1])
+        if path.startswith(chunks):  # whatever it is called
+            kept.add(path.removeprefix(chunks).split("/")[0])
+        elif piece := piece_at(model, path):
+            old.setdefault(piece.source, {})[path] = size
+            if piece.last_day >= str(before):
+                kept.add(piece.source)
     for source, pieces in old.items():
         if source not in kept:
             act = partial(_remove, storage, tuple(pieces))

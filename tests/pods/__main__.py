@@ -19,7 +19,7 @@ from pathlib import Path
 
 from include.core.table import table
 from tests.pods import manifests
-from tests.pods.engine import Engine
+from tests.pods.engine import Engine, site_packages
 from tests.pods.manifests import Ports
 from tests.pods.servers import HOST, free_port, servers
 from tests.support.deployment_files import ROOT
@@ -113,14 +113,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--folder", type=Path, default=ROOT / "dist" / "pods", help="where images are kept between trials")
     options = parser.parse_args(arguments)
-    if missing := Engine.needed():
-        print(f"pods: not installed: {', '.join(missing)}. Nothing was started. Next: apt-get install {' '.join(missing)}")
+    engine = Engine.prepared(options.folder.absolute())
+    if engine is None:
         return 2
-    engine = Engine(options.folder.absolute())
-    engine.clear()
-    engine.standin()
     ports = Ports(free_port(), free_port(), free_port())
-    packages = Path(next(each for each in sys.path if each.endswith("site-packages"))).resolve()
+    packages = site_packages()
     trial = Trial(engine, ports)
     with tempfile.TemporaryDirectory(prefix="pods-") as folder, servers(Path(folder)) as found:
         (Path(folder) / SETTINGS).write_text(json.dumps(manifests.settings(ports)))

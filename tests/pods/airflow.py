@@ -19,7 +19,7 @@ import psycopg2
 import sqlalchemy as sa
 
 from include.core.table import table
-from tests.pods.engine import STANDIN, Engine
+from tests.pods.engine import STANDIN, Engine, site_packages
 from tests.pods.servers import HOST, Servers, free_port, servers
 from tests.support.deployment_files import ROOT, compose
 
@@ -146,13 +146,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / "dist" / "pods", help="where images are kept between trials")
     options = parser.parse_args(arguments)
-    if missing := Engine.needed():
-        print(f"pods: not installed: {', '.join(missing)}. Nothing was started. Next: apt-get install {' '.join(missing)}")
+    engine = Engine.prepared(options.folder.absolute())
+    if engine is None:
         return 2
-    engine = Engine(options.folder.absolute())
-    engine.clear()
-    engine.standin()
-    packages = Path(next(each for each in sys.path if each.endswith("site-packages"))).resolve()
+    packages = site_packages()
     with tempfile.TemporaryDirectory(prefix="pods-") as folder:
         Path(folder).chmod(0o755)
         try:

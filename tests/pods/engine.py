@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,17 @@ class Engine:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "policy.json").write_text(json.dumps(POLICY))
         (folder / "containers.conf").write_text(SETTINGS)
+
+    @classmethod
+    def prepared(cls, folder: Path) -> Engine | None:
+        """One that holds the stand-in image and nothing else. None, with a line of what to install, where podman is not there."""
+        if missing := cls.needed():
+            print(f"pods: not installed: {', '.join(missing)}. Nothing was started. Next: apt-get install {' '.join(missing)}")
+            return None
+        engine = cls(folder)
+        engine.clear()
+        engine.standin()
+        return engine
 
     @staticmethod
     def needed() -> list[str]:
@@ -114,6 +126,11 @@ class Engine:
         self.run("rm", "--force", "--all", check=False)
         self.run("secret", "rm", "--all", check=False)
         self.run("volume", "prune", "--force", check=False)
+
+
+def site_packages() -> Path:
+    """The installed packages, which are mounted into containers."""
+    return Path(next(each for each in sys.path if each.endswith("site-packages"))).resolve()
 
 
 def _furnish(root: Path) -> None:

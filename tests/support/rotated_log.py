@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 
 from include.prediction_log.layout import COLUMNS, parquet_file, segments
 from include.prediction_log.record import Record, parse_line
+from include.prediction_log.shipping import left_alone
 
 SCHEMA = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
 FIELDS = [name for name in COLUMNS if name in Record.__struct_fields__]
@@ -25,23 +24,11 @@ def rotate(home: Path, model: str, older_than: float) -> list[Path]:
     for segment in segments(home, model):
         with suppress(FileNotFoundError):  # another one was faster
             if time.time() - segment.stat().st_mtime >= older_than:
-                with _left_alone(segment) as left:
+                with left_alone(segment) as left:
                     if left:
                         made += _convert(segment)
                         segment.unlink()
     return made
-
-
-@contextmanager
-def _left_alone(segment: Path) -> Iterator[bool]:
-    """Whether nobody writes it; meanwhile nobody else rotates it."""
-    with segment.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def _convert(segment: Path) -> list[Path]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from include.core.kept_rows import KeptRows
 from include.core.time import timestamp
 from include.serving.http.access import Access
 from include.serving.http.tokens import Token
+from include.serving.recurring import Recurring
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
@@ -63,23 +63,14 @@ def remove_shared(control: ControlStore, name: str, actor: str) -> bool:
     return gone
 
 
-class SharedTokens:
+class SharedTokens(Recurring):
     """Hands a worker's `access` the tokens as they are now, in a thread of its own."""
 
     def __init__(self, control: Callable[[], ControlStore], access: Access) -> None:
         self._control, self._access = control, access
         self._rows: KeptRows | None = None
         self._failure = ""
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="shared-tokens", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        super().__init__("shared-tokens", self.look, LOOK_SECONDS)
 
     def look(self) -> None:
         """Once. What cannot be read changes nothing, and is logged once."""
@@ -94,12 +85,6 @@ class SharedTokens:
             if (reason := one_line(error)) != self._failure:
                 log.warning("the gateways' common tokens stay as they were: %s", reason)
             self._failure = reason
-
-    def _run(self) -> None:
-        while True:
-            self.look()
-            if self._stopped.wait(LOOK_SECONDS):
-                return
 
 
 def _write(connection: sa.Connection, token: Token) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from include.core.errors import one_line
 from include.routing.gateways import Report
 from include.serving.models.deployment_manager import DeploymentManager
+from include.serving.recurring import Recurring
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
@@ -25,7 +26,7 @@ LEAVE_SECONDS = 3.0  # to remove the row at the end
 FORGET_SECONDS = 3600.0  # between two times that rows of gateways which are long gone are removed
 
 
-class Heartbeat:
+class Heartbeat(Recurring):
     """`write` reports to the control store, `leave` removes this gateway's row, `forget` those of others that are long gone."""
 
     def __init__(
@@ -39,17 +40,11 @@ class Heartbeat:
         self._said: Report | None = None
         self._said_at = self._forgot_at = -math.inf
         self._failure = ""
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        super().__init__("heartbeat", lambda: self.look(time.monotonic()), LOOK_SECONDS, delay=LOOK_SECONDS)
 
     def stop(self) -> None:
         """The worker ends. The last one takes the gateway's row with it."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        super().stop()
         switch = self._manager.switch
         spoke = switch.joined
         switch.leave()
@@ -57,10 +52,6 @@ class Heartbeat:
             leaving = threading.Thread(target=self._try, args=(self._leave,), name="leaving", daemon=True)
             leaving.start()
             leaving.join(timeout=LEAVE_SECONDS)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(LOOK_SECONDS):
-            self.look(time.monotonic())
 
     def look(self, now: float) -> None:
         """Report if it is time to."""

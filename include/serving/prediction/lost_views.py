@@ -7,13 +7,13 @@ nothing can be said, of one that no view knows, that it is unknown. It also brin
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from include.core.spec import ModelSpec, View
 from include.serving.models.deployment import Deployment
 from include.serving.prediction.online_features import FeatureReader
+from include.serving.recurring import Recurring
 from include.serving.telemetry.counters import Metrics
 from include.serving.telemetry.exposition import Sample
 from include.serving.telemetry.health import EMPTY
@@ -29,7 +29,7 @@ FindLost = Callable[
 Published = Callable[[ModelSpec], object]
 
 
-class LostViews:
+class LostViews(Recurring):
     """For the deployments of one gateway."""
 
     def __init__(
@@ -46,22 +46,7 @@ class LostViews:
         self._checked: dict[tuple[str, tuple[View, ...]], set[str]] = {}  # what the last thorough check found
         self._found: dict[str, dict[str, bool]] = {}  # model to view to whether it is lost
         self._failed: dict[str, str] = {}  # model to why it could not be checked
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lost-views", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-
-    def _run(self) -> None:
-        while True:
-            self.step()
-            if self._stop.wait(CHECK_SECONDS):
-                return
+        super().__init__("lost-views", self.step, CHECK_SECONDS)
 
     def step(self) -> None:
         """One check. What cannot be read stays as it was: a store that does not answer is reported elsewhere."""

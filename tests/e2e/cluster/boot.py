@@ -103,19 +103,13 @@ def _migrate(site: Site) -> None:
     """The containers' `migrate`: Airflow's tables and pools, our tables, the rights of the DAG processor's role."""
     environment = site.airflow("migrate", "stores")
     _run([str(BIN / "airflow"), "db", "migrate"], environment)
-    pools = {name: {"slots": slots, "description": name, "include_deferred": True} for name, slots in POOLS.items()}
-    path = site.folder / "pools.json"
-    path.write_text(json.dumps(pools))
-    _run([str(BIN / "airflow"), "pools", "import", str(path)], environment)
+    _run([str(BIN / "airflow"), "pools", "import", str(PROJECT / "docker" / "airflow" / "pools.json")], environment)
     _run([str(BIN / "slipstream"), "upgrade"], environment)
     connection = psycopg2.connect(environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", ""))
     with connection, connection.cursor() as cursor:
         cursor.execute((PROJECT / "docker" / "postgres" / "parsing.sql").read_text())
     connection.close()
     say("migrated")
-
-
-POOLS = {"ray": 1, "gateway": 4, "online": 2}
 
 
 def _accounts(site: Site) -> None:

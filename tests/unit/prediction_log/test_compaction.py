@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from include.core import fault
 from include.core.fault import Fault, ResponseLost
 from include.core.machine import gateway_id
-from include.core.storage import LocalStorage
 from include.prediction_log import redaction, rotation
 from include.prediction_log.compaction import compact
 from include.prediction_log.compactor import LogCompactor
@@ -23,23 +21,6 @@ from include.prediction_log.shared import SharedLog
 from include.prediction_log.shipping import LogShipper
 from include.prediction_log.writer import PredictionLog
 from tests.support.shipped_log import AT_ONCE, elsewhere, ids, names, record, shipped_in
-
-
-@pytest.fixture(autouse=True)
-def no_fault() -> Iterator[None]:
-    yield
-    fault.arm(None)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> SharedLog:
-    return SharedLog(tmp_path / "home", LocalStorage(tmp_path / "root"))
-
-
-@pytest.fixture
-def writer(log: SharedLog) -> PredictionLog:
-    return PredictionLog(log.home, "toy")
-
 
 KILLS = ("log.compact.read", "storage.create.temporary", "storage.create.linked", "log.compact.created", "log.compact.delete")
 

@@ -29,22 +29,6 @@ from tests.support.rotated_log import rotate
 from tests.support.shipped_log import AT_ONCE, elsewhere, ids, names, record
 
 
-@pytest.fixture(autouse=True)
-def no_fault() -> Iterator[None]:
-    yield
-    fault.arm(None)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> SharedLog:
-    return SharedLog(tmp_path / "home", LocalStorage(tmp_path / "root"))
-
-
-@pytest.fixture
-def writer(log: SharedLog) -> PredictionLog:
-    return PredictionLog(log.home, "toy")
-
-
 def test_lines_are_shipped_as_they_come_and_read_elsewhere_and_here_once(
     log: SharedLog, writer: PredictionLog, tmp_path: Path
 ) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from include.core.machine import gateway_id
-from include.core.storage import LocalStorage
 from include.core.time import now, utc_now
 from include.prediction_log import shipping
 from include.prediction_log.shared import SharedLog
@@ -18,11 +17,6 @@ from include.prediction_log.writer import PredictionLog
 from tests.support.shipped_log import AT_ONCE, record
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> SharedLog:
-    return SharedLog(tmp_path / "home", LocalStorage(tmp_path / "root"))
 
 
 def test_one_that_was_asked_to_end_is_not_behind_and_one_that_is_lost_is(log: SharedLog) -> None:
