@@ -123,6 +123,7 @@ def test_a_route_reaches_all_that_live_and_who_does_not_is_named(worlds: list[Wo
     all_of(second, signal.SIGCONT)  # it answers, and is ready only with the newest route
     eventually(lambda: httpx.get(f"{second.url}/v2/health/ready", timeout=20).is_success)
     assert served(second) == 1
+    eventually(lambda: all(each.alive for each in list_gateways(control)))  # it has said so since
     assert len(client.wait_applied(MODEL, generation, timeout=30)["gateways"]) == 2
 
     all_of(second, signal.SIGKILL)
