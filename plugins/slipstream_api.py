@@ -106,7 +106,7 @@ def model(model: str, request: Request, user: Reader) -> dict[str, Any]:
     dags = [f"{model}_{name}" for name in ("features", "features_range", "training", "rollout", "monitoring", "scoring")]
     rights = {"roll_back": may(model, request, user, "POST"), "recompute": may(model, request, user, "POST", "training")}
     rows = [row.to_json() for row in history(services().control, model, limit=20)]
-    shown = model_view(services().ledger, spec, overview(services().control, model))
+    shown = model_view(services().ledger, services().control, spec, overview(services().control, model))
     return {**shown, "links": links, "dags": dags, "may": rights, "audit": rows}
 
 

@@ -15,6 +15,7 @@ from include.overview.standing import Overview
 from include.problems.of import of_spec
 from include.ranges.status import latest
 from include.rollout.plan import rollout_stages
+from include.routing.gateways import Gateway, list_gateways
 from include.step_values.monitoring import MonitorValue
 from include.versions.record import VersionRecord
 
@@ -23,8 +24,8 @@ WINDOWS = 26  # the newest: half a year of weeks
 RANGES = 3  # of days, the newest
 
 
-def model_view(ledger: Ledger, spec: ModelSpec, seen: Overview) -> dict[str, Json]:
-    """The overview, with each version's report and baselines and with the stages a rollout walks through."""
+def model_view(ledger: Ledger, control: ControlStore, spec: ModelSpec, seen: Overview) -> dict[str, Json]:
+    """The overview, with each version's report and baselines, the stages a rollout walks through, and who serves."""
     shown = seen.to_json()
     shown["versions"] = [{**record.to_json(), **_evaluation(ledger, record)} for record in seen.versions]
     return {
@@ -36,6 +37,19 @@ def model_view(ledger: Ledger, spec: ModelSpec, seen: Overview) -> dict[str, Jso
         "metrics": metric_columns(spec),
         "stages": [stage.name for stage in rollout_stages(spec)],
         "ranges": [each.to_json() for each in latest(ledger.storage, spec.name, RANGES)],
+        "gateways": [_gateway(each, spec.name, seen) for each in list_gateways(control)],
+    }
+
+
+def _gateway(known: Gateway, model: str, seen: Overview) -> dict[str, Json]:
+    """How far a gateway follows the model's route. `refused`: why it cannot, version by version; empty where it can."""
+    _, refused = known.report.refused.get(model, (0, {}))
+    return {
+        "name": known.name,
+        "alive": known.alive,
+        "heard": known.heard,
+        "follows": bool(seen.route) and known.serves(model) == seen.route["generation"],
+        "refused": dict(refused),
     }
 
 

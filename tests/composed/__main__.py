@@ -13,12 +13,13 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
 
 from include.core.table import table
-from tests.composed import standins
+from tests.composed import standins, wheels
 from tests.composed.engine import Engine
 from tests.support.deployment_files import COMPOSE, ROOT, compose
 
@@ -51,10 +52,12 @@ class Trial:
                 standins.make(name, image, self._folder, self._engine.docker)
         self.say("images that stand in", time.monotonic() - begun, True)
         begun = time.monotonic()
-        base = f"PYTHON_IMAGE={images()['PYTHON_IMAGE']}"
-        self._engine.docker(
-            "build", "--network=host", "-f", "docker/Dockerfile", "-t", "slipstream:local", "--build-arg", base, "."
-        )
+        arguments = {"PYTHON_IMAGE": images()["PYTHON_IMAGE"]}
+        with ExitStack() as stack:
+            if of_torch := wheels.found():
+                arguments["TORCH_INDEX"] = stack.enter_context(wheels.index(of_torch))
+            given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
+            self._engine.docker("build", "--network=host", "-f", "docker/Dockerfile", "-t", "slipstream:local", *given, ".")
         size = int(self._engine.docker("image", "inspect", "--format", "{{.Size}}", "slipstream:local"))
         self.say("image built", time.monotonic() - begun, True, f"{size / 1e9:.1f} GB")
 

@@ -143,19 +143,28 @@ class Site:
     # -- machines --------------------------------------------------------------------------------------
 
     def _data(self) -> list[Service]:
-        port, plain = self.hosts["postgres"], {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-        redis = "exec redis-server --bind {address} --port {port} --requirepass {password} --dir {folder} {more}"
-        online = redis.format(
-            address=port, port=6379, password=self.secrets.text("redis_password"), folder=f"{DISK}/redis", more="--appendonly yes"
-        )
-        broker = redis.format(
-            address=port, port=6380, password=self.secrets.text("broker_password"), folder=f"{DISK}/broker", more="--save ''"
-        )
+        plain = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+        online = self._redis("redis", 6379, "redis_password", "appendonly yes")
+        broker = self._redis("broker", 6380, "broker_password", 'save ""')
         return [
             Service("postgres", ["sh", "-c", self._postgres()], plain),
-            Service("redis", ["sh", "-c", f"mkdir -p {DISK}/redis; {online}"], plain),
-            Service("broker", ["sh", "-c", f"mkdir -p {DISK}/broker; {broker}"], plain),
+            Service("redis", ["sh", "-c", online], plain),
+            Service("broker", ["sh", "-c", broker], plain),
         ]
+
+    def _redis(self, name: str, port: int, password: str, more: str) -> str:
+        """Its password in a file: what stands in a command is in the process list."""
+        folder = f"{DISK}/{name}"
+        lines = [
+            f"bind {self.hosts['redis']}",
+            f"port {port}",
+            f"requirepass {self.secrets.text(password)}",
+            f"dir {folder}",
+            more,
+        ]
+        config = "\n".join(lines)
+        write = f"umask 077; mkdir -p {folder}; cat > {folder}/redis.conf <<'END'\n{config}\nEND\n"
+        return f"{write}exec redis-server {folder}/redis.conf"
 
     def _postgres(self) -> str:
         """Makes its data once, for the superuser of the containers' script."""

@@ -29,6 +29,7 @@ from tests.e2e.case_life import Account, Case, Life, change_outputs
 from tests.e2e.cluster.boot import say
 from tests.e2e.cluster.patience import AWAY, PatientAirflow, PatientCallers
 from tests.e2e.cluster.reaper import Reaper
+from tests.e2e.cluster.shown import search
 from tests.e2e.cluster.site import Site
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def tell(site: Site, folder: Path, *, calm: bool) -> bool:
     reaper.wait()
     witness.stop()
     say(f"the loop is closed after {time.monotonic() - began:.0f} s: {account.words()}")
-    return _judge(life, account, reaper, witness)
+    return _judge(site, life, account, reaper, witness)
 
 
 def _life(site: Site, services: Services, home: Path) -> Life:
@@ -130,7 +131,7 @@ class Witness:
                     seen[each.source] = max(seen[each.source], each.requests)
 
 
-def _judge(life: Life, account: Account, reaper: Reaper, witness: Witness) -> bool:
+def _judge(site: Site, life: Life, account: Account, reaper: Reaper, witness: Witness) -> bool:
     table, control = Table(), life.control
     table.head("machines that share nothing, each killed in turn" if reaper.deaths else "machines that share nothing")
     for death in reaper.deaths:
@@ -152,6 +153,10 @@ def _judge(life: Life, account: Account, reaper: Reaper, witness: Witness) -> bo
     table.row("answers that the shared log lacks", lost, "", most=0)
     table.row("answers that it has twice", twice, "", most=0)
     table.row("rows of the audit that do not fit their chain", len(verify(control, life.services.storage).findings), "", most=0)
+    for kind, (looked, hits) in search(site).items():
+        table.row(f"places of {kind} that show a secret", len(hits), f"of {looked:,}", most=0)
+        for place in hits[:10]:
+            say(f"a secret is shown: {place}")
     return bool(table.missed)
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 from include.core.control import ControlStore
 from include.core.request import Json
 from include.core.spec import Evaluation, ModelSpec, MultiClass, Ranking, Regression
-from plugins.slipstream_view import metric_columns, windows
+from include.overview.standing import overview
+from include.routing.gateways import Identity, Report, report
+from include.routing.route import Route, set_route
+from plugins.slipstream_view import metric_columns, model_view, windows
 from tests.support.toy_ledger import SPEC, Loop
 
 
@@ -39,3 +42,23 @@ def test_the_table_of_versions_has_the_metrics_of_the_kind() -> None:
     assert shown(problem=Regression(scale=5), evaluation=Evaluation()) == ["mean absolute error", "root mean squared error"]
     assert shown(problem=MultiClass(classes=("a", "b")), evaluation=Evaluation())[:2] == ["log loss", "accuracy"]
     assert shown(problem=Ranking(query="order_id", item="shop"), evaluation=Evaluation())[0] == "NDCG@10"
+
+
+def test_who_serves_is_told_gateway_by_gateway_and_why_one_does_not_follow(tmp_path: Path) -> None:
+    loop, control = Loop.under(tmp_path), ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    control.create_tables()
+    with control.transaction() as connection:
+        generation = set_route(connection, SPEC.name, Route(champion=1))
+    for number, what in enumerate(
+        (Report({SPEC.name: generation}), Report(), Report({}, {SPEC.name: (generation, {"1": "its file is gone"})}))
+    ):
+        report(control, Identity(f"{number:016x}", "127.0.0.1:8500", f"host-{number}", 7, "1.0", "2026-01-01T00:00:00Z"), what)
+
+    shown = model_view(loop.ledger, control, SPEC, overview(control, SPEC.name))["gateways"]
+
+    told = sorted((each["name"][:16], each["alive"], each["follows"], each["refused"]) for each in shown)
+    assert told == [
+        (f"{0:016x}", True, True, {}),
+        (f"{1:016x}", True, False, {}),
+        (f"{2:016x}", True, False, {"1": "its file is gone"}),
+    ]
