@@ -65,9 +65,8 @@ class Containers:
         setup, launchers = self._folder / "setup", self._folder / "bin"
         setup.mkdir()
         launchers.mkdir()
-        for name in ("airflow/pools.json", "airflow/grant.py", "postgres/parsing.sql"):
-            (setup / Path(name).name).write_text((ROOT / "docker" / name).read_text())
-        (setup / "create_tables.py").write_text(compose()["configs"]["create_tables"]["content"])
+        for config in compose()["configs"].values():
+            (setup / Path(config["file"]).name).write_text((ROOT / "docker" / config["file"]).read_text())
         for name, arguments in LAUNCHERS.items():
             (launchers / name).write_text(f'#!/bin/sh\nexec /usr/bin/python3 {arguments} "$@"\n')
             (launchers / name).chmod(0o755)
