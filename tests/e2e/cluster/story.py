@@ -29,7 +29,7 @@ from tests.e2e.case_life import Account, Case, Life, change_outputs
 from tests.e2e.cluster.boot import say
 from tests.e2e.cluster.patience import AWAY, PatientAirflow, PatientCallers
 from tests.e2e.cluster.reaper import Reaper
-from tests.e2e.cluster.shown import search
+from tests.e2e.cluster.shown import search, secrets
 from tests.e2e.cluster.site import Site
 
 if TYPE_CHECKING:
@@ -153,6 +153,7 @@ def _judge(site: Site, life: Life, account: Account, reaper: Reaper, witness: Wi
     table.row("answers that the shared log lacks", lost, "", most=0)
     table.row("answers that it has twice", twice, "", most=0)
     table.row("rows of the audit that do not fit their chain", len(verify(control, life.services.storage).findings), "", most=0)
+    table.row("secrets that are searched for", len(secrets(site)), "", least=15)
     for kind, (looked, hits) in search(site).items():
         table.row(f"places of {kind} that show a secret", len(hits), f"of {looked:,}", most=0)
         for place in hits[:10]:
