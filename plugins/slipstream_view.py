@@ -43,13 +43,13 @@ def model_view(ledger: Ledger, control: ControlStore, spec: ModelSpec, seen: Ove
 
 def _gateway(known: Gateway, model: str, seen: Overview) -> dict[str, Json]:
     """How far a gateway follows the model's route. `refused`: why it cannot, version by version; empty where it can."""
-    _, refused = known.report.refused.get(model, (0, {}))
+    generation = seen.route.get("generation", 0)
     return {
         "name": known.name,
         "alive": known.alive,
         "heard": known.heard,
-        "follows": bool(seen.route) and known.serves(model) == seen.route["generation"],
-        "refused": dict(refused),
+        "follows": bool(seen.route) and known.follows(model, generation),
+        "refused": dict(known.refusal(model, generation) or {}),
     }
 
 

@@ -96,6 +96,15 @@ class Gateway:
         """The generation of the model's route that it follows; 0 for none."""
         return self.report.applied.get(model, 0)
 
+    def follows(self, model: str, generation: int) -> bool:
+        """Whether it serves that generation of the model's route, or a later one."""
+        return self.serves(model) >= generation
+
+    def refusal(self, model: str, generation: int) -> Mapping[str, str] | None:
+        """Why it cannot apply that generation, version by version; None where it has refused neither it nor a later one."""
+        refused, why = self.report.refused.get(model, (-1, None))
+        return why if refused >= generation else None
+
 
 def report(control: ControlStore, identity: Identity, what: Report) -> None:
     """Say that the gateway lives, and what it serves."""

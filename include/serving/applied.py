@@ -30,7 +30,7 @@ def wait_for_all(control: ControlStore, model: str, generation: int, timeout: fl
         alive = [each for each in seen if each.alive]
         if not alive:
             return None
-        behind = [each for each in alive if each.serves(model) < generation]
+        behind = [each for each in alive if not each.follows(model, generation)]
         if not behind:
             return _answer(model, generation, alive, [each for each in seen if not each.alive])
         _check_refusals(model, generation, behind)
@@ -51,8 +51,7 @@ def _answer(model: str, generation: int, alive: Sequence[Gateway], silent: Seque
 
 
 def _check_refusals(model: str, generation: int, behind: Sequence[Gateway]) -> None:
-    refusals = {each.name: each.report.refused[model] for each in behind if model in each.report.refused}
-    why = {name: problems for name, (refused, problems) in refusals.items() if refused >= generation}
+    why = {each.name: problems for each in behind if (problems := each.refusal(model, generation)) is not None}
     if why:
         raise GateClosed(
             f"{'A gateway' if len(why) == 1 else 'Gateways'} refused route {generation} of {model}: "

@@ -57,7 +57,7 @@ def _alive(alive: list[Gateway], routes: dict[str, int]) -> Iterator[Finding]:
         f"{each.name} serves route {each.serves(model)} of {model}, not {generation}"
         for each in alive
         for model, generation in routes.items()
-        if each.serves(model) < generation
+        if not each.follows(model, generation)
     ]
     names = ", ".join(each.name for each in alive)
     if behind:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -11,11 +10,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import boto3
 import psycopg2
 
 from include.core.digest import PROJECT
-from tests.e2e.cluster.site import BIN, BUCKET, S3, Site
+from tests.e2e.cluster.site import BIN, BUCKET, Site
 
 PATIENCE = 120.0  # seconds until a server answers on a machine that others use as well
 
@@ -74,15 +72,12 @@ def _start(site: Site, *names: str) -> None:
 
 
 def _make_bucket(site: Site) -> None:
-    login = json.loads(site.stores()["AIRFLOW_CONN_AWS_DEFAULT"])
-    session = boto3.Session(login["login"], login["password"], region_name=S3["region_name"])
-    session.client("s3", endpoint_url=S3["endpoint_url"]).create_bucket(Bucket=BUCKET)
+    site.s3().create_bucket(Bucket=BUCKET)
 
 
 def _make_databases(site: Site) -> None:
     """What PostgreSQL's image does at its first start: the roles, then the databases."""
-    password = site.secrets.text("postgres_password")
-    connection = psycopg2.connect(f"postgresql://postgres:{password}@postgres:5432/postgres")
+    connection = site.database("postgres")
     connection.autocommit = True  # CREATE DATABASE refuses a transaction
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'slipstream'")

@@ -11,12 +11,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import httpx
-import psycopg2
 from psycopg2 import sql
 
-from tests.e2e.cluster.site import BUCKET, S3, Site
+from tests.e2e.cluster.site import BUCKET, Site
 from tests.support.ray_shows import by_api
 
 MADE = re.compile(r"[A-Za-z0-9_-]{43,}=?")  # what docker/make-secrets.sh makes: 32 random bytes in base64
@@ -32,10 +30,9 @@ def secrets(site: Site) -> set[str]:
     return found | {json.loads(site.stores()["AIRFLOW_CONN_AWS_DEFAULT"])["password"]}
 
 
-def search(site: Site) -> dict[str, tuple[int, list[str]]]:
-    """By kind of place: how many were looked at, and those that show a secret."""
-    wanted, kinds = secrets(site), _kinds(site)
-    return {kind: _searched(texts, wanted) for kind, texts in kinds.items()}
+def search(site: Site, wanted: set[str]) -> dict[str, tuple[int, list[str]]]:
+    """By kind of place: how many were looked at, and those that show one of the secrets."""
+    return {kind: _searched(texts, wanted) for kind, texts in _kinds(site).items()}
 
 
 def _searched(texts: Texts, wanted: set[str]) -> tuple[int, list[str]]:
@@ -84,8 +81,7 @@ def _processes() -> Texts:
 
 def _tables(site: Site, database: str) -> Texts:
     """Every row of every table, as text."""
-    password = site.secrets.text("postgres_password")
-    with psycopg2.connect(f"postgresql://postgres:{password}@postgres:5432/{database}") as connection:
+    with site.database(database) as connection:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
@@ -108,9 +104,7 @@ def _files(folder: Path) -> Texts:
 
 
 def _objects(site: Site) -> Texts:
-    login = json.loads(site.stores()["AIRFLOW_CONN_AWS_DEFAULT"])
-    session = boto3.Session(login["login"], login["password"], region_name=S3["region_name"])
-    client = session.client("s3", endpoint_url=S3["endpoint_url"])
+    client = site.s3()
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
         for each in page.get("Contents", ()):
             yield each["Key"], client.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read().decode("latin-1")

@@ -16,6 +16,10 @@ import sys
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg2
 
 from include.core.digest import PROJECT
 from include.core.places import search_path
@@ -249,6 +253,18 @@ class Site:
             {"MLFLOW_AUTH_CONFIG_PATH": config, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         )  # fmt: skip
         return [Service("mlflow", ["sh", "-c", write + server], environment)]
+
+    # -- clients ---------------------------------------------------------------------------------------
+
+    def s3(self) -> Any:
+        """Of the storage, with the login that everybody has."""
+        login = json.loads(self.stores()["AIRFLOW_CONN_AWS_DEFAULT"])
+        session = boto3.Session(login["login"], login["password"], region_name=S3["region_name"])
+        return session.client("s3", endpoint_url=S3["endpoint_url"])
+
+    def database(self, name: str) -> Any:
+        """A connection to a database, as the superuser."""
+        return psycopg2.connect(f"postgresql://postgres:{self.secrets.text('postgres_password')}@postgres:5432/{name}")
 
     # -- looks -----------------------------------------------------------------------------------------
 

@@ -153,8 +153,9 @@ def _judge(site: Site, life: Life, account: Account, reaper: Reaper, witness: Wi
     table.row("answers that the shared log lacks", lost, "", most=0)
     table.row("answers that it has twice", twice, "", most=0)
     table.row("rows of the audit that do not fit their chain", len(verify(control, life.services.storage).findings), "", most=0)
-    table.row("secrets that are searched for", len(secrets(site)), "", least=15)
-    for kind, (looked, hits) in search(site).items():
+    wanted = secrets(site)
+    table.row("secrets that are searched for", len(wanted), "", least=15)
+    for kind, (looked, hits) in search(site, wanted).items():
         table.row(f"places of {kind} that show a secret", len(hits), f"of {looked:,}", most=0)
         for place in hits[:10]:
             say(f"a secret is shown: {place}")

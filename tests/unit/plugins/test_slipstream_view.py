@@ -49,9 +49,13 @@ def test_who_serves_is_told_gateway_by_gateway_and_why_one_does_not_follow(tmp_p
     control.create_tables()
     with control.transaction() as connection:
         generation = set_route(connection, SPEC.name, Route(champion=1))
-    for number, what in enumerate(
-        (Report({SPEC.name: generation}), Report(), Report({}, {SPEC.name: (generation, {"1": "its file is gone"})}))
-    ):
+    gone = {"1": "its file is gone"}
+    reports = (
+        Report({SPEC.name: generation}), Report(), Report({}, {SPEC.name: (generation, gone)}),
+        # One has applied a later route than the page had read before; another one had refused an earlier one.
+        Report({SPEC.name: generation + 1}), Report({}, {SPEC.name: (generation - 1, gone)}),
+    )  # fmt: skip
+    for number, what in enumerate(reports):
         report(control, Identity(f"{number:016x}", "127.0.0.1:8500", f"host-{number}", 7, "1.0", "2026-01-01T00:00:00Z"), what)
 
     shown = model_view(loop.ledger, control, SPEC, overview(control, SPEC.name))["gateways"]
@@ -60,5 +64,7 @@ def test_who_serves_is_told_gateway_by_gateway_and_why_one_does_not_follow(tmp_p
     assert told == [
         (f"{0:016x}", True, True, {}),
         (f"{1:016x}", True, False, {}),
-        (f"{2:016x}", True, False, {"1": "its file is gone"}),
+        (f"{2:016x}", True, False, gone),
+        (f"{3:016x}", True, True, {}),
+        (f"{4:016x}", True, False, {}),
     ]
