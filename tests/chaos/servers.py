@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from include.core.digest import PROJECT
 from include.local.postgres import binary, let_through, user
 from tests.support.mlflow_server import PASSWORD, mlflow_server
 from tests.support.programs import embedded_redis
@@ -107,9 +108,9 @@ def _redis(folder: Path) -> Iterator[tuple[str, int]]:
 @contextmanager
 def _s3(folder: Path) -> Iterator[tuple[str, int]]:
     port = free_port()
-    program = f"import sys; from moto.server import main; sys.exit(main(['-H', '{HOST}', '-p', '{port}']))"
+    command = [sys.executable, "-m", "tests.support.s3_server", HOST, str(port)]
     with (folder / "s3.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-c", program], stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=log)
     try:
         _wait(port, process)
         yield HOST, port

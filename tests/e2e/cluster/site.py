@@ -186,7 +186,7 @@ class Site:
         return f"set -e; {once}; exec {as_nobody} {binary('postgres')} -D {data} {options}"
 
     def _s3(self) -> list[Service]:
-        return [Service("s3", [str(BIN / "moto_server"), "--host", self.hosts["s3"], "--port", "5000"], self.common())]
+        return [Service("s3", [sys.executable, "-m", "tests.support.s3_server", self.hosts["s3"], "5000"], self.common())]
 
     def _control(self) -> list[Service]:
         airflow = str(BIN / "airflow")
