@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from include.core.environment import AWS_CONN_ID
+from typing import Any
+
+from include.core.environment_aws import AWS_CONN_ID
+from include.core.ports import AwsAccess
 from include.core.private_files import set_mask
 from include.core.settings import Settings
 from include.core.storage import Storage
@@ -21,6 +24,16 @@ class AirflowConnections:
             return hook(conn_id).get_uri()
         except AirflowNotFoundException:
             return None
+
+    def aws(self, settings: Settings) -> AwsAccess:
+        """By the amazon provider's hook: whatever the connection says of roles, regions and addresses holds."""
+        del settings
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+
+        from include.backends.aws.access import SessionAccess
+
+        hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=AWS_CONN_ID.read(), client_type="sts")
+        return SessionAccess(hook.get_session(), hook.conn_config.get_service_endpoint_url, hook.config, hook.verify)
 
     def storage(self, settings: Settings) -> Storage:
         return _s3_storage(settings) if settings.root.startswith("s3://") else settings.storage()

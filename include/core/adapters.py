@@ -13,6 +13,8 @@ from include.core.reference import load
 ADAPTERS: dict[str, str] = {
     # include/core/storage.py: Storage, by the scheme of its root; a folder needs no vendor
     "storage.s3": "include.backends.s3.storage:open_storage",
+    # include/core/ports.py: AwsAccess
+    "aws": "include.backends.aws.access:open_access",
     # include/core/ports.py: JobBackend
     "jobs.ray": "include.backends.ray.jobs:open_jobs",
     "jobs.process": "include.backends.process.jobs:open_jobs",

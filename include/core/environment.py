@@ -10,40 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-PREFIX = "SLIPSTREAM_"
-
-
-@dataclass(frozen=True)
-class Variable:
-    name: str
-    kind: str
-    """What its text is: an address, a folder, a file, a number, seconds, a switch, a name, text."""
-    doc: str
-    default: str = ""
-    derived: str = ""
-    """The default in words, where it follows from another variable."""
-    store: bool = False
-    """It is the address of a store, which may hold a password: only processes that work on the store are given it."""
-    jobs: bool = False
-    """A job is given it, whichever backend runs the job."""
-
-    def read(self, environ: Mapping[str, str] | None = None) -> str:
-        """Its text in this process's environment, or in the one given; the default where it is not set."""
-        return (os.environ if environ is None else environ).get(self.name, self.default)
-
-    def is_set(self, environ: Mapping[str, str] | None = None) -> bool:
-        return self.name in (os.environ if environ is None else environ)
-
-    def is_on(self, environ: Mapping[str, str] | None = None) -> bool:
-        """For a switch of somebody else's: "true" or "1"."""
-        return self.read(environ).lower() in ("true", "1")
-
-
-def _named(name: str, kind: str, doc: str, default: str = "", **more: bool | str) -> Variable:
-    return Variable(PREFIX + name, kind, doc, default, **more)  # type: ignore[arg-type]
-
+from include.core import environment_aws
+from include.core.variable import PREFIX, Variable
+from include.core.variable import named as _named
 
 # -- where everything is: the fields of include.core.settings.Settings -------------------------------------------------------
 
@@ -184,7 +154,6 @@ SQL_MEMORY = _named(
 KEEP_PREDICTIONS = _named(
     "KEEP_PREDICTIONS", "days", "How many days of the prediction log `slipstream gc` keeps. Empty: all of them.",
 )  # fmt: skip
-AWS_CONN_ID = _named("AWS_CONN_ID", "name", "The Airflow connection that has the login of an S3 root.", "aws_default")
 CA_BUNDLE = _named(
     "CA_BUNDLE", "file", "Certificates of private authorities, for every server that we talk to over TLS.", jobs=True
 )
@@ -291,10 +260,6 @@ REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE = (
     Variable(name, "file", "Certificates of private authorities, where SLIPSTREAM_CA_BUNDLE names none.")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 )
-AWS_CA_BUNDLE = Variable("AWS_CA_BUNDLE", "file", "The same for S3 alone, before any other.")
-AWS_ENDPOINT_URL = Variable("AWS_ENDPOINT_URL", "address", "Where S3 is, if the connection does not say.")
-AWS_REGION = Variable("AWS_REGION", "name", "The region of S3, if the connection does not say.")
-AWS_DEFAULT_REGION = Variable("AWS_DEFAULT_REGION", "name", "The same, where AWS_REGION is not set.")
 MLFLOW_INSECURE = Variable(
     "MLFLOW_TRACKING_INSECURE_TLS", "switch", "`true`: MLflow's server is believed whatever certificate it has."
 )
@@ -317,20 +282,20 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
     "Work, storage and tests": (
-        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, AWS_CONN_ID, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM,
+        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM,
     ),
     "Ports of the local platform": tuple(PORTS.values()),
     "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),
     "Connections": CONNECTIONS,
+    "AWS": environment_aws.GROUP,
     "Seen from outside": (
         LOG_FORMAT, LOG_FIELDS, OTEL_DISABLED, OTEL_EXPORTER, OTEL_ENDPOINT, OTEL_TRACES_ENDPOINT, OTEL_PROTOCOL,
         OTEL_TRACES_PROTOCOL, OTEL_HEADERS, OTEL_SERVICE, OTEL_RESOURCE, OTEL_SAMPLER, OTEL_SAMPLER_ARG, TRACEPARENT, TRACESTATE,
         SENTRY_DSN,
     ),
     "Of others": (
-        RAY_ADDRESS, RAY_TOKEN, RAY_TOKEN_FILE, RAY_JOB, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, AWS_CA_BUNDLE,
-        AWS_ENDPOINT_URL, AWS_REGION, AWS_DEFAULT_REGION, MLFLOW_INSECURE, MLFLOW_CERTIFICATES, MLFLOW_ADMIN_PASSWORD,
-        MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD, PATH,
+        RAY_ADDRESS, RAY_TOKEN, RAY_TOKEN_FILE, RAY_JOB, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, MLFLOW_INSECURE,
+        MLFLOW_CERTIFICATES, MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD, PATH,
     ),
 }  # fmt: skip
 VARIABLES = tuple(variable for group in GROUPS.values() for variable in group)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from include.core.adapters import adapter
 from include.core.settings import Settings
@@ -75,7 +76,29 @@ def no_logins() -> Mapping[str, str]:
     return {}
 
 
-def open_jobs(settings: Settings, backend: str = "", logins: Logins = no_logins) -> JobBackend:
-    """The job backend of that name, else the one that the settings name."""
+class AwsAccess(Protocol):
+    """The way to AWS's services: the login, the region and the addresses of one Airflow connection."""
+
+    @property
+    def region(self) -> str:
+        """The region of its clients."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of a service, such as `sagemaker`, that threads may share: one for each service, made when first asked
+        for. Its credentials are renewed before they expire, where the connection assumes a role."""
+
+
+OpenAws = Callable[[], AwsAccess]
+"""Opens AWS when a caller that was handed it first needs it."""
+
+
+def open_aws(settings: Settings) -> AwsAccess:
+    """AWS with the connection in the settings' environment, for a process without Airflow."""
+    opener: Callable[[Settings], AwsAccess] = adapter("aws")
+    return opener(settings)
+
+
+def open_jobs(settings: Settings, backend: str = "", logins: Logins = no_logins, aws: OpenAws | None = None) -> JobBackend:
+    """The job backend of that name, else the one that the settings name. `aws`: by default with the settings' own login."""
     opener: Callable[..., JobBackend] = adapter(f"jobs.{backend or settings.job_backend}")
-    return opener(settings, logins=logins)
+    return opener(settings, logins=logins, aws=aws or partial(open_aws, settings))

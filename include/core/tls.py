@@ -17,9 +17,9 @@ from include.core.environment import (
     GATEWAY_CLIENT_KEY,
     REQUESTS_CA_BUNDLE,
     SSL_CERT_FILE,
-    Variable,
 )
 from include.core.errors import SpecError
+from include.core.variable import Variable
 
 OTHERS = (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE)
 

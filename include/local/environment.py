@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from include.core import logs, tracing
-from include.core.environment import AWS_CONN_ID, DAGS, MODELS, PATH, PLATFORM, SENTRY_DSN
+from include.core.environment import DAGS, MODELS, PATH, PLATFORM, SENTRY_DSN
+from include.core.environment_aws import AWS_CONN_ID
 from include.core.places import search_path
 from include.core.private_files import write_private
 from include.local import postgres, roles

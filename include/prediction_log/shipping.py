@@ -22,9 +22,10 @@ from pathlib import Path
 
 from include.core import fault
 from include.core.entity_key import entity_key
-from include.core.environment import LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, LOG_SHIP_KILOBYTES, LOG_SHIP_SECONDS, Variable
+from include.core.environment import LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, LOG_SHIP_KILOBYTES, LOG_SHIP_SECONDS
 from include.core.errors import SpecError
 from include.core.time import now
+from include.core.variable import Variable
 from include.prediction_log import layout
 from include.prediction_log.pieces import Piece, chunk_path, reached, shipped, source_of
 from include.prediction_log.redaction import redact, wishes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from include.core.ports import AwsAccess, open_aws
 from include.core.settings import Settings
 from include.core.storage import Storage
 
@@ -13,6 +14,9 @@ class Connections(Protocol):
 
     def uri(self, conn_id: str) -> str | None:
         """The connection as a URI, login included; None where the settings' own environment has all there is."""
+
+    def aws(self, settings: Settings) -> AwsAccess:
+        """AWS with the login of the connection that SLIPSTREAM_AWS_CONN_ID names."""
 
     def storage(self, settings: Settings) -> Storage:
         """The storage at `settings.root`, opened with its login. Raises SpecError for an unknown scheme."""
@@ -24,6 +28,9 @@ class EnvironmentConnections:
     def uri(self, conn_id: str) -> str | None:
         del conn_id
         return None
+
+    def aws(self, settings: Settings) -> AwsAccess:
+        return open_aws(settings)
 
     def storage(self, settings: Settings) -> Storage:
         return settings.storage()

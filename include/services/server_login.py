@@ -19,8 +19,9 @@ from email.utils import parsedate_to_datetime
 from include.core import environment, tls
 from include.core.address import without_login, without_secrets
 from include.core.connection import Connection
-from include.core.environment import MLFLOW_CERTIFICATES, MLFLOW_INSECURE, Variable
+from include.core.environment import MLFLOW_CERTIFICATES, MLFLOW_INSECURE
 from include.core.errors import SlipstreamError
+from include.core.variable import Variable
 
 TIMEOUT = 5.0  # seconds
 LARGEST = 1_000_000  # bytes of an answer that are read

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.core.catalog import load_spec, model_names
-from include.core.environment import AWS_CONN_ID, REMOTES, connection
+from include.core.environment import REMOTES, connection
+from include.core.environment_aws import AWS_CONN_ID
 from include.core.errors import NotReadyError
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Ledger
-from include.core.ports import JobBackend, open_jobs
+from include.core.ports import AwsAccess, JobBackend, open_jobs
 from include.core.scratch import sweep_scratch
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
@@ -61,6 +62,11 @@ class Services:
     @cached_property
     def storage(self) -> Storage:
         return self.connections.storage(self.settings)
+
+    @cached_property
+    def aws(self) -> AwsAccess:
+        """AWS's services. Nothing is asked of them yet."""
+        return self.connections.aws(self.settings)
 
     @cached_property
     def prediction_log(self) -> SharedLog:
@@ -110,7 +116,7 @@ class Services:
 
     def jobs(self, backend: str = "") -> JobBackend:
         """The job backend of that name, else the one that the settings name."""
-        return open_jobs(self.with_connection("slipstream_ray"), backend, self._job_logins)
+        return open_jobs(self.with_connection("slipstream_ray"), backend, self._job_logins, lambda: self.aws)
 
     def _job_logins(self) -> dict[str, str]:
         """What a job elsewhere works with: the storage's login, MLflow's of an account that can log runs and no more."""

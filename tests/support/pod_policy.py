@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from include.core.address import shown
-from include.core.environment import AWS_CA_BUNDLE, AWS_DEFAULT_REGION, AWS_REGION, STORES
+from include.core.environment import STORES
+from include.core.environment_aws import AWS_CA_BUNDLE, AWS_DEFAULT_REGION, AWS_REGION
 from include.local.rights import is_secret
 
 Manifest = Mapping[str, Any]

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "tests/contract/test_jobs.py": "backends/process/jobs core/ports",
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
+    "tests/unit/core/test_environment.py": "core/variable",
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_storage.py": "core/storage",
     "tests/contract/test_storage_s3.py": "backends/s3/client backends/s3/storage",

@@ -24,9 +24,10 @@ from include.backends.process.log_tail import of_file
 from include.core import fault
 from include.core.address import without_login
 from include.core.digest import PROJECT
-from include.core.environment import AWS_CONN_ID, MODELS, RAY_ADDRESS, STORES, connection
+from include.core.environment import MODELS, RAY_ADDRESS, STORES, connection
+from include.core.environment_aws import AWS_CONN_ID
 from include.core.places import search_path
-from include.core.ports import Job, JobStatus, Logins, no_logins
+from include.core.ports import Job, JobStatus, Logins, OpenAws, no_logins
 from include.core.scratch import as_full, storage_full
 from include.core.settings import Settings
 
@@ -160,8 +161,8 @@ def _may_have(name: str, environ: Mapping[str, str]) -> bool:
     return not name.startswith("AIRFLOW_CONN_") or name in (LOGIN, JOBS_LOGIN, storage)
 
 
-def open_jobs(settings: Settings, logins: Logins = no_logins) -> ProcessJobs:
+def open_jobs(settings: Settings, logins: Logins = no_logins, aws: OpenAws | None = None) -> ProcessJobs:
     """The jobs under `settings.home`. They have the submitter's environment, and so its `logins`."""
-    del logins
+    del logins, aws
     given = {name: value for name, value in settings.environ.items() if name.startswith(("SLIPSTREAM_", "AIRFLOW_CONN_"))}
     return ProcessJobs(settings.home / "jobs", {**given, **environment(settings)})

@@ -15,7 +15,8 @@ from include.backends.ray.package import Package
 from include.backends.ray.sealed import seal
 from include.core import tls
 from include.core.connection import parse
-from include.core.environment import AWS_CONN_ID, JOB_CODE, JOB_LOGINS, JOB_NAME, JOB_PROJECT, MODELS, connection
+from include.core.environment import JOB_CODE, JOB_LOGINS, JOB_NAME, JOB_PROJECT, MODELS, connection
+from include.core.environment_aws import AWS_CONN_ID
 from include.core.errors import SpecError
 from include.core.ports import Job, Logins, no_logins
 from include.core.settings import Settings

@@ -22,7 +22,7 @@ from include.core.digest import PROJECT
 from include.core.environment import MODELS, STORES
 from include.core.errors import JobFailedError, PermanentError, UnreachableError
 from include.core.places import search_path
-from include.core.ports import Job, JobStatus, Logins, no_logins
+from include.core.ports import Job, JobStatus, Logins, OpenAws, no_logins
 from include.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -242,11 +242,12 @@ class RayJobs:
         )
 
 
-def open_jobs(settings: Settings, token: str = "", logins: Logins = no_logins) -> RayJobs:
+def open_jobs(settings: Settings, token: str = "", logins: Logins = no_logins, aws: OpenAws | None = None) -> RayJobs:
     """The cluster at `settings.ray_url`; the token is given, or the password of connection `slipstream_ray`.
 
     `logins`: what jobs of a cluster elsewhere are to be given. Raises SpecError where such a cluster could not run them.
     """
+    del aws
     connection = from_env(CONNECTION, settings.environ)
     token = token or (connection.password if connection else "")
     if not settings.ray_project and not settings.ray_code:

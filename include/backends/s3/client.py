@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from include.core import environment
+from include.core import environment, environment_aws
 from include.core.connection import from_env
 
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60, max_pool_connections=32)
@@ -21,7 +21,7 @@ def client_from_session(session: Any, endpoint_url: str | None = None) -> Any:
 
 def authorities() -> str | None:
     """The file of the authorities' certificates, where boto3 does not find it by itself."""
-    return environment.AWS_CA_BUNDLE.read() or environment.CA_BUNDLE.read() or None
+    return environment_aws.AWS_CA_BUNDLE.read() or environment.CA_BUNDLE.read() or None
 
 
 def client_from_env(environ: Mapping[str, str] | None = None) -> Any:
@@ -31,7 +31,7 @@ def client_from_env(environ: Mapping[str, str] | None = None) -> Any:
     `aws_secret_access_key`), extra `aws_session_token`, `region_name`, `endpoint_url`. What it leaves out, and
     the address in AWS_ENDPOINT_URL, boto3 takes from the environment.
     """
-    connection = from_env(environment.AWS_CONN_ID.read(environ), environ)
+    connection = from_env(environment_aws.AWS_CONN_ID.read(environ), environ)
     extra = connection.extra if connection else {}
     session = boto3.Session(
         aws_access_key_id=(connection.login if connection else "") or extra.get("aws_access_key_id"),
@@ -39,8 +39,8 @@ def client_from_env(environ: Mapping[str, str] | None = None) -> Any:
         aws_session_token=extra.get("aws_session_token"),
         region_name=extra.get("region_name") or _region(environ),
     )
-    return client_from_session(session, extra.get("endpoint_url") or environment.AWS_ENDPOINT_URL.read(environ) or None)
+    return client_from_session(session, extra.get("endpoint_url") or environment_aws.AWS_ENDPOINT_URL.read(environ) or None)
 
 
 def _region(environ: Mapping[str, str] | None) -> str | None:
-    return environment.AWS_REGION.read(environ) or environment.AWS_DEFAULT_REGION.read(environ) or None
+    return environment_aws.AWS_REGION.read(environ) or environment_aws.AWS_DEFAULT_REGION.read(environ) or None

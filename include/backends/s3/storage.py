@@ -23,7 +23,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError
 
 from include.backends.s3.client import client_from_env
-from include.core.environment import AWS_CONN_ID
+from include.core.environment_aws import AWS_CONN_ID
 from include.core.errors import ConflictError, PermanentError, SpecError, UnreachableError
 from include.core.scratch import STALE, is_full, storage_full
 from include.core.time import zoned

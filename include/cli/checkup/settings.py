@@ -10,9 +10,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from include.cli.checkup.finding import Finding, ok, problem, warning
 from include.core.address import shown
 from include.core.connection import parse
-from include.core.environment import CONNECTIONS, PREFIX, SETTINGS, VARIABLES, Variable
+from include.core.environment import CONNECTIONS, SETTINGS, VARIABLES
 from include.core.errors import SlipstreamError
 from include.core.settings import Settings
+from include.core.variable import PREFIX, Variable
 
 FILE = "connections.env"
 HIDDEN = "set, not shown"

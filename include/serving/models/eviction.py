@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from include.core.environment import GATEWAY_MEGABYTES, GATEWAY_MODELS, Variable
+from include.core.environment import GATEWAY_MEGABYTES, GATEWAY_MODELS
 from include.core.errors import SpecError
+from include.core.variable import Variable
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import certifi
 import pytest
 
 from include.core import tls
-from include.core.environment import CA_BUNDLE, GATEWAY_CLIENT_CERT, GATEWAY_CLIENT_KEY, Variable
+from include.core.environment import CA_BUNDLE, GATEWAY_CLIENT_CERT, GATEWAY_CLIENT_KEY
 from include.core.errors import SpecError
+from include.core.variable import Variable
 from tests.support.certificates import Authority
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from include.core.digest import PROJECT
 from include.core.errors import NotReadyError
+from include.core.ports import AwsAccess, open_aws
 from include.core.request import Outcome, Request
 from include.core.settings import Settings
 from include.core.storage import LocalStorage, Storage
@@ -28,6 +29,9 @@ class Given:
 
     def uri(self, conn_id: str) -> str | None:
         return "http://:hush@127.0.0.1" if conn_id == "slipstream_ray" else None
+
+    def aws(self, settings: Settings) -> AwsAccess:
+        return open_aws(settings)
 
     def storage(self, settings: Settings) -> Storage:
         return LocalStorage(str(self._folder))
